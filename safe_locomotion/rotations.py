@@ -1,0 +1,83 @@
+"""Rotations: quaternions w, x, y, z, active, base to world; roll-pitch-yaw is Rz(yaw) Ry(pitch) Rx(roll)."""
+
+from math import asin, atan2, cos, sin, sqrt
+
+import numpy as np
+
+from safe_locomotion.types import Array
+
+
+def skew(v: Array) -> Array:
+    """Matrix of the cross product: skew(v) @ u == cross(v, u)."""
+    x, y, z = v
+    return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+
+
+def matrix_from_quaternion(wxyz: Array) -> Array:
+    """Rotation matrix (3, 3) of a quaternion; a non-unit quaternion is normalised."""
+    w, x, y, z = (float(c) for c in wxyz)
+    n = w * w + x * x + y * y + z * z
+    s = 2.0 / n if n > 0.0 else float("nan")
+    return np.array(
+        [
+            [1.0 - s * (y * y + z * z), s * (x * y - w * z), s * (x * z + w * y)],
+            [s * (x * y + w * z), 1.0 - s * (x * x + z * z), s * (y * z - w * x)],
+            [s * (x * z - w * y), s * (y * z + w * x), 1.0 - s * (x * x + y * y)],
+        ]
+    )
+
+
+def quaternion_from_rpy(roll: float, pitch: float, yaw: float) -> Array:
+    """Quaternion w, x, y, z of Rz(yaw) Ry(pitch) Rx(roll)."""
+    cr, sr = cos(roll / 2), sin(roll / 2)
+    cp, sp = cos(pitch / 2), sin(pitch / 2)
+    cy, sy = cos(yaw / 2), sin(yaw / 2)
+    return np.array(
+        [
+            cr * cp * cy + sr * sp * sy,
+            sr * cp * cy - cr * sp * sy,
+            cr * sp * cy + sr * cp * sy,
+            cr * cp * sy - sr * sp * cy,
+        ]
+    )
+
+
+def rpy_from_matrix(rotation: Array) -> tuple[float, float, float]:
+    """Roll, pitch, yaw of a rotation matrix; pitch in [-pi/2, pi/2]."""
+    pitch = asin(min(1.0, max(-1.0, -float(rotation[2, 0])))) if np.isfinite(rotation[2, 0]) else float("nan")
+    return atan2(rotation[2, 1], rotation[2, 2]), pitch, atan2(rotation[1, 0], rotation[0, 0])
+
+
+def rpy_from_quaternion(wxyz: Array) -> tuple[float, float, float]:
+    """Roll, pitch, yaw of a quaternion."""
+    return rpy_from_matrix(matrix_from_quaternion(wxyz))
+
+
+def yaw_matrix(yaw: float) -> Array:
+    """Rotation (3, 3) about z."""
+    c, s = cos(yaw), sin(yaw)
+    return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+
+
+def multiply(a: Array, b: Array) -> Array:
+    """Hamilton product a * b of quaternions w, x, y, z: first b, then a."""
+    aw, ax, ay, az = (float(c) for c in a)
+    bw, bx, by, bz = (float(c) for c in b)
+    return np.array(
+        [
+            aw * bw - ax * bx - ay * by - az * bz,
+            aw * bx + ax * bw + ay * bz - az * by,
+            aw * by - ax * bz + ay * bw + az * bx,
+            aw * bz + ax * by - ay * bx + az * bw,
+        ]
+    )
+
+
+def quaternion_from_rotation_vector(vector: Array) -> Array:
+    """Exponential map: quaternion of the rotation by |vector| [rad] about its direction."""
+    x, y, z = (float(c) for c in vector)
+    angle = sqrt(x * x + y * y + z * z)
+    if angle < 1e-9:
+        return np.array([1.0, x / 2, y / 2, z / 2])
+    s = sin(angle / 2) / angle
+    return np.array([cos(angle / 2), s * x, s * y, s * z])

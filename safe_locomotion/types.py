@@ -1,0 +1,211 @@
+"""The values that travel between the stages of the control loop.
+
+One frozen dataclass per arrow of the flow (robot -> estimator -> policy -> supervisor -> mpc -> bridge -> robot), nothing else.
+
+Conventions, said once. SI units. Legs are ordered FR, FL, RR, RL and the joints of a leg hip, thigh, calf: the order of the
+Unitree SDK. `base`: origin in the centre of the trunk, x forward, y left, z up. `odom`: fixed to the ground, z up, origin where
+the estimator started. Quaternions are w, x, y, z and rotate base into odom. Arrays are float64 and must not be written to after
+they have been handed over.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+LEGS = ("FR", "FL", "RR", "RL")
+FR, FL, RR, RL = range(4)
+JOINT_KINDS = ("hip", "thigh", "calf")
+JOINTS = tuple(f"{leg}_{kind}" for leg in LEGS for kind in JOINT_KINDS)
+N_LEGS, N_JOINTS = len(LEGS), len(JOINTS)
+
+NANOSECONDS = 1_000_000_000
+
+
+class Mode(IntEnum):
+    """What the robot is doing; the numbers are the ones on the verdict topic."""
+
+    PASSIVE = 0
+    STAND_UP = 1
+    STAND = 2
+    WALK = 3
+    SIT = 4
+    FALLEN = 5
+    SELF_RIGHT = 6
+    FAULT = 7
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LowState:
+    """One reading of the robot's sensors.
+
+    Attributes:
+        stamp_ns: robot time: the wire's tick unwrapped, plus a constant that makes it read as Unix time. Only differences matter.
+        tick: the tick as it came over the wire.
+        quaternion_wxyz: (4,) orientation from the IMU.
+        gyro: (3,) angular velocity in base [rad/s].
+        accelerometer: (3,) specific force in base [m/s2]; reads +g on z at rest.
+        q, dq, tau: (12,) joint positions [rad], velocities [rad/s], estimated torques [Nm].
+        foot_force: (4,) raw foot sensors [N, uncalibrated: offset and scale differ per foot].
+        temperature: (12,) motor temperatures [deg C].
+        voltage: battery voltage [V].
+        remote: 40 raw bytes of the wireless remote.
+    """
+
+    stamp_ns: int
+    tick: int
+    quaternion_wxyz: Array
+    gyro: Array
+    accelerometer: Array
+    q: Array
+    dq: Array
+    tau: Array
+    foot_force: Array
+    temperature: Array
+    voltage: float
+    remote: bytes = bytes(40)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Estimate:
+    """State of the floating base and the feet, on the stamp of the LowState it was computed from.
+
+    Attributes:
+        position: (3,) base in odom [m].
+        quaternion_wxyz: (4,) base to odom.
+        velocity: (3,) of the base, expressed in odom [m/s].
+        angular_velocity: (3,) expressed in base [rad/s], gyro bias removed.
+        position_covariance, velocity_covariance: (3, 3), in odom.
+        q, dq: (12,) the joints behind it.
+        contact: (4,) feet that carry load.
+        ground_normal: (3,) unit normal, in odom, of the plane fitted through the latest footholds.
+        ground_height: height of that plane under the base [m, odom].
+        diverged: the filter no longer explains its measurements; nothing here may be trusted.
+    """
+
+    stamp_ns: int
+    position: Array
+    quaternion_wxyz: Array
+    velocity: Array
+    angular_velocity: Array
+    position_covariance: Array
+    velocity_covariance: Array
+    q: Array
+    dq: Array
+    contact: Flags
+    ground_normal: Array
+    ground_height: float
+    diverged: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VelocityCommand:
+    """Wanted planar velocity of the base in its own yaw frame: vx, vy [m/s], wz [rad/s]."""
+
+    vx: float = 0.0
+    vy: float = 0.0
+    wz: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GaitParameters:
+    """What a gait policy chooses (paper 1, section V): stepping and lateral placement.
+
+    Attributes:
+        frequency: strides per second of every leg [Hz].
+        swing_ratio: share of the stride a foot spends in the air, in (0, 1).
+        phase_offsets: of FL, RR, RL relative to FR, in strides [0, 1).
+        foot_y: (FR, FL, RR, RL) lateral foot positions in base [m].
+    """
+
+    frequency: float
+    swing_ratio: float
+    phase_offsets: tuple[float, float, float]
+    foot_y: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JointTargets:
+    """What a joint policy chooses: (12,) positions [rad] and the gains that its file carries."""
+
+    q: Array
+    kp: Array
+    kd: Array
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Proposal:
+    """A learner's wish; exactly the field named by `kind` is set."""
+
+    stamp_ns: int
+    policy: str
+    kind: Literal["gait", "joint"]
+    gait: GaitParameters | None = None
+    joints: JointTargets | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """The supervisor's decision: what the robot does on this tick, who decides it, and why.
+
+    Attributes:
+        mode, mode_since_ns: current mode and the stamp at which it was entered.
+        active: who drives in WALK.
+        gait: selected gait, always set: the MPC stays warm under a joint policy too.
+        joints: joint targets when a joint policy drives.
+        command: velocity that the gait must follow.
+        margins: distance to the nearest bound of each trigger-set component, negative inside the trigger set.
+        reasons: names of the hazards that hold now.
+    """
+
+    stamp_ns: int
+    mode: Mode
+    mode_since_ns: int
+    active: Literal["learner", "recovery"]
+    gait: GaitParameters
+    command: VelocityCommand
+    joints: JointTargets | None = None
+    margins: tuple[tuple[str, float], ...] = ()
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StancePlan:
+    """What the legs do until the next plan, in base.
+
+    Attributes:
+        stance: (4,) feet that push.
+        force: (4, 3) of the ground on the foot [N]; zero for swing feet.
+        foot_position, foot_velocity: (4, 3) target of the foot centre [m, m/s] at `stamp_ns`.
+        solved: the force comes from a solve within tolerance; False holds the last good one.
+    """
+
+    stamp_ns: int
+    stance: Flags
+    force: Array
+    foot_position: Array
+    foot_velocity: Array
+    solved: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LowCommand:
+    """What the motors are told: tau_motor = tau + kp (q - q_motor) + kd (dq - dq_motor), each (12,).
+
+    Attributes:
+        stamp_ns: stamp of the LowState it answers.
+        reason: why the gate replaced the wanted command by damping; empty when it passed.
+    """
+
+    stamp_ns: int
+    q: Array
+    dq: Array
+    tau: Array
+    kp: Array
+    kd: Array
+    reason: str = ""
