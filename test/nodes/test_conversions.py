@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_values import (
+    random_estimate,
+    random_low_state,
+    random_plan,
+    random_proposal,
+    random_verdict,
+)
 from rclpy.serialization import deserialize_message, serialize_message
-from random_values import random_estimate, random_low_state, random_plan, random_proposal, random_verdict
 
 from safe_locomotion.nodes import conversions as c
 from safe_locomotion.rotations import matrix_from_quaternion
