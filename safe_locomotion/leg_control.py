@@ -84,6 +84,7 @@ class LegController:
         self._kinematics = Kinematics(robot)
         self._weight = LegWeight(robot)
         self._zeros = np.zeros(N_JOINTS)
+        self._stance_kd = np.full(N_JOINTS, gains.stance_kd)
         self._ramp_kp = np.full(N_JOINTS, gains.ramp_kp)
         self._ramp_kd = np.full(N_JOINTS, gains.ramp_kd)
         self._driver: tuple[Mode, str, bool] | None = None
@@ -145,22 +146,35 @@ class LegController:
     def _legs(self, state: LowState, plan: StancePlan) -> LowCommand:
         gains = self._gains
         _, jacobians = self._kinematics.feet_and_jacobians(state.q)
-        tau = self._weight.torque(state.q, matrix_from_quaternion(state.quaternion_wxyz))
-        tau -= np.matmul(plan.force[:, None, :], jacobians).reshape(-1)
+        rotation = matrix_from_quaternion(state.quaternion_wxyz)
+        tau = self._weight.torque(state.q, rotation) + self._stance_torque(state.q, rotation[2], jacobians, plan.force)
+        dq_target = _joint_velocity(jacobians, plan.foot_velocity, self._robot.dq_max)
+        q_held = np.minimum(np.maximum(state.q, self._robot.q_min), self._robot.q_max)
         if plan.stance.all():
-            return _command(state, state.q, self._zeros, tau, self._zeros, np.full(N_JOINTS, gains.stance_kd))
+            return _command(state, q_held, dq_target, tau, self._zeros, self._stance_kd)
         swing = np.repeat(~plan.stance, 3)
         age = (state.stamp_ns - plan.stamp_ns) / NANOSECONDS
         q_target = self._kinematics.inverse(plan.foot_position + age * plan.foot_velocity)
-        dq_target = _joint_velocity(jacobians, plan.foot_velocity, self._robot.dq_max)
         return _command(
             state,
-            np.where(swing, q_target, state.q),
-            np.where(swing, dq_target, 0.0),
+            np.where(swing, q_target, q_held),
+            dq_target,
             tau,
             np.where(swing, gains.swing_kp, 0.0),
             np.where(swing, gains.swing_kd, gains.stance_kd),
         )
+
+    def _stance_torque(self, q: Array, up: Array, jacobians: Array, force: Array) -> Array:
+        """tau = -J_c' f (12,), J_c the Jacobian of the contact, one foot radius below the foot centre along the vertical `up` (in base)."""
+        tau = -np.matmul(force[:, None, :], jacobians)[:, 0]
+        ux, uy, uz = self._robot.foot_radius * up
+        fx, fy, fz = force.T
+        hip = q[::3]
+        about_y = np.cos(hip) * (uz * fx - ux * fz) + np.sin(hip) * (ux * fy - uy * fx)
+        tau[:, 0] += uy * fz - uz * fy
+        tau[:, 1] += about_y
+        tau[:, 2] += about_y
+        return tau.reshape(-1)
 
     def _begin_crossfade(self, state: LowState, command: LowCommand) -> None:
         if self._last is None:
