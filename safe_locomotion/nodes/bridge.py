@@ -4,6 +4,7 @@ A lifecycle node. Unconfigured: nothing is open. Inactive: states are read and p
 LowState is answered, by damping when anything is wrong. Leaving active, by transition, signal or error, damps first.
 """
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from time import monotonic, perf_counter
@@ -234,8 +235,6 @@ class BridgeLoop:
         end = monotonic() + self._wait_s
         while not self._answered(stamp_ns, plan_due) and (left := end - monotonic()) > 0.0:
             self._inbox.wait(left)
-        else:
-            self._inbox.wait(0.0)
 
     def _answered(self, stamp_ns: int, plan_due: bool) -> bool:
         verdict, plan = self._verdict, self._plan
@@ -255,3 +254,7 @@ class BridgeLoop:
 def main(args: list[str] | None = None) -> int:
     """Run the bridge node until it is told to stop."""
     return run(BridgeLoop, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

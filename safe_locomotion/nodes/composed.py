@@ -1,9 +1,11 @@
 """All five nodes in one process: the control path is `Pipeline.step` on one thread, topics are for watching.
 
-Same node names, parameters, services and topics as the graph of five processes. On every LowState the main thread reads, steps and
-writes; it publishes nothing. The executor thread publishes the newest values of every stage `monitor_rate_hz` times per second.
+Same node names, parameters, services and topics as the graph of five processes. On every LowState the main thread reads, steps
+and writes; it publishes nothing. The executor thread publishes the newest values of every stage, `monitor_rate_hz` times per
+second.
 """
 
+import sys
 from collections.abc import Sequence
 from copy import copy
 
@@ -94,3 +96,7 @@ class ComposedLoop:
 def main(args: list[str] | None = None) -> int:
     """Run the whole stack in one process until it is told to stop."""
     return run(ComposedLoop, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

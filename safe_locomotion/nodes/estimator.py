@@ -1,5 +1,6 @@
 """Estimator node: `joint_states` and `imu/data` in, `state_estimate` and `odom` out."""
 
+import sys
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -87,3 +88,7 @@ class EstimatorLoop:
 def main(args: list[str] | None = None) -> int:
     """Run the estimator node until it is told to stop."""
     return run(EstimatorLoop, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

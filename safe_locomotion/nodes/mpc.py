@@ -1,5 +1,6 @@
 """MPC node: `state_estimate` and `safety/verdict` of one stamp in, `mpc/plan` out."""
 
+import sys
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -88,3 +89,7 @@ class MpcLoop:
 def main(args: list[str] | None = None) -> int:
     """Run the MPC node until it is told to stop."""
     return run(MpcLoop, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

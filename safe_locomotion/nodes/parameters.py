@@ -1,7 +1,7 @@
 """ROS parameters of a node: which robot, the node's own settings, and overrides of its section of the configuration file.
 
-The configuration file is read by `config.load_config`, not by ROS, so a missing file or an unknown key stops the start-up instead of
-warning, and an integer given for a floating-point number is a number.
+The configuration file is read by `config.load_config`, not by ROS, so a missing file or an unknown key stops the start-up instead
+of warning, and an integer given for a floating-point number is a number.
 """
 
 from array import array

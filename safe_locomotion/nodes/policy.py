@@ -1,5 +1,6 @@
 """Policy node: `state_estimate` and `cmd_vel` in, `policy/proposal` out."""
 
+import sys
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -88,3 +89,7 @@ class PolicyLoop:
 def main(args: list[str] | None = None) -> int:
     """Run the policy node until it is told to stop."""
     return run(PolicyLoop, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,5 +1,6 @@
 """Supervisor node: `state_estimate`, `policy/proposal` and `cmd_vel` in, `safety/verdict` out, services for the operator."""
 
+import sys
 from dataclasses import dataclass
 from time import monotonic, perf_counter
 
@@ -128,3 +129,7 @@ class SupervisorLoop:
 def main(args: list[str] | None = None) -> int:
     """Run the supervisor node until it is told to stop."""
     return run(SupervisorLoop, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
