@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import rclpy
 from rclpy.signals import SignalHandlerOptions
-from ros_world import Tester, children, isolate
+from ros_world import RosTester, children, isolate
 from std_srvs.srv import Trigger
 
 from safe_locomotion.backends import backend
@@ -25,7 +25,15 @@ from safe_locomotion.types import Mode, VelocityCommand
 STAND_AT, WALK_AT, END = 25, 1150, 2000
 COMMANDS_AT = range(WALK_AT, END, 200)
 COMMAND = VelocityCommand(vx=0.4, vy=0.1, wz=0.3)
-TOPICS = {"joint_states": 1, "imu/data": 1, "state_estimate": 3, "safety/verdict": 2, "policy/proposal": 1, "mpc/plan": 1, "cmd_vel": 2}
+TOPICS = {
+    "joint_states": 1,
+    "imu/data": 1,
+    "state_estimate": 3,
+    "safety/verdict": 2,
+    "policy/proposal": 1,
+    "mpc/plan": 1,
+    "cmd_vel": 2,
+}
 
 
 def operate(k, stamp_ns, request, set_velocity):
@@ -110,12 +118,14 @@ def test_five_processes_give_the_commands_of_the_pipeline(recorded, monkeypatch)
     isolate()
     states, expected, _ = recorded
     monkeypatch.setitem(backend.BACKENDS, "replay", (__name__, "Replay"))
-    others = [p.command() for p in stack(StackOptions(graph="nodes", lock_step=True)) if p.name not in ("sim_robot", "bridge_node")]
+    others = [
+        p.command() for p in stack(StackOptions(graph="nodes", lock_step=True)) if p.name not in ("sim_robot", "bridge_node")
+    ]
     with children(*others) as running:
         rclpy.init(
             args=["--ros-args", "-p", "sdk:=replay", "-p", "lock_step:=true"], signal_handler_options=SignalHandlerOptions.NO
         )
-        Replay.states, Replay.tester, Replay.commands = states, Tester(), []
+        Replay.states, Replay.tester, Replay.commands = states, RosTester(), []
         loop = BridgeLoop()
         try:
             loop.start()
