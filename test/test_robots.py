@@ -1,8 +1,8 @@
 """The A1's URDF against the vendor-derived model in pybullet_data, its MJCF against the URDF, and RobotModel against both."""
 
-import xml.etree.ElementTree as ElementTree
 from dataclasses import FrozenInstanceError
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest

@@ -110,7 +110,7 @@ class SimulatedRobot:
         self._waiting: deque[tuple[int, Impedance]] = deque()
         self._active: Impedance | None = None
         self._newest: Impedance | None = None
-        self._ms = 0
+        self._ms = self._since_heat = 0
         self._last_command_ms = -COMMAND_TIMEOUT_MS
         self._pushes: list[_Push] = []
         self._measured = np.zeros(N_MEASURED)
@@ -179,9 +179,19 @@ class SimulatedRobot:
         self._physics()
         self._measure()
         self._errors.advance()
-        if self._ms % _HEAT_STEPS == 0:
+        self._since_heat += STEPS_PER_STATE
+        if self._since_heat == _HEAT_STEPS:
+            self._since_heat = 0
             self._meter.settle(_HEAT_STEPS)
         return self._watch()
+
+    def rest(self) -> None:
+        """Let the clock run for one period while the body and its sensor readings stay as they are.
+
+        For a robot that lies still until its first command: what happens then does not depend on how long it waited.
+        """
+        self._ms += STEPS_PER_STATE
+        self._errors.rest()
 
     def low_state(self) -> LowState:
         """What the robot reports now; calling it again without a step gives the same values."""
