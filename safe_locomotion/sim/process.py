@@ -131,10 +131,11 @@ class RobotProcess:
         self._unanswered = LOST_AFTER
         self._ticks = 0
         self._put_back_at: float | None = None
-        self._started = clock()
         self._recorder = None if options.truth_file is None else TruthRecorder(options.truth_file)
         for _ in range(SETTLING_STATES):
             self.robot.step(None)
+        self._started = clock()
+        self._pacer.restart()
 
     def run(self, stop: Callable[[], bool]) -> dict[str, Any]:
         """Tick until `stop()` or until the duration is over; the summary of the run."""
@@ -238,11 +239,11 @@ class RobotProcess:
 
     def summary(self) -> dict[str, Any]:
         """What happened, for the report; times in seconds."""
-        wall, robot_time = self._clock() - self._started, self.robot.time_s
+        wall, robot_time = self._clock() - self._started, self._ticks * PERIOD
         return {
             "robot_time_s": robot_time,
             "wall_s": wall,
-            "real_time_factor": robot_time / wall if wall > 0.0 else float("nan"),
+            "real_time_factor": robot_time / wall if wall > 0.0 else None,
             "stood_at_s": self.stood_at,
             "falls": self.robot.falls,
             "fall_times_s": self.fall_times,
