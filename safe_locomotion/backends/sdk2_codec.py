@@ -16,12 +16,11 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from safe_locomotion.backends.backend import POS_STOP, VEL_STOP
 from safe_locomotion.rotations import rpy_from_quaternion
 from safe_locomotion.types import N_JOINTS, Array, LowCommand, LowState
 
 N_SLOTS: Final = 20
-POS_STOP: Final = 2.146e9  # PosStopF: no position set-point
-VEL_STOP: Final = 16000.0  # VelStopF: no velocity set-point
 MODE_FOC: Final = 0x01
 HEAD: Final = (0xFE, 0xEF)
 LEVEL_LOW: Final = 0xFF

@@ -4,28 +4,19 @@ import time
 from dataclasses import replace
 from typing import Final
 
-import numpy as np
 from unitree_sdk2py.idl.unitree_go.msg.dds_ import LowCmd_, LowState_
 
-from safe_locomotion.backends.backend import Counters
+from safe_locomotion.backends.backend import Counters, damping_command
 from safe_locomotion.backends.dds import LOOPBACK, SIMULATION_DOMAIN, RawReader, RawWriter, join_domain
-from safe_locomotion.backends.sdk2_codec import POS_STOP, LowCommandCodec, LowStateCodec
+from safe_locomotion.backends.sdk2_codec import LowCommandCodec, LowStateCodec
 from safe_locomotion.backends.tick_clock import TickClock, TickStep
-from safe_locomotion.types import N_JOINTS, LowCommand, LowState
+from safe_locomotion.types import LowCommand, LowState
 
 STATE_TOPIC: Final = "rt/lowstate"
 COMMAND_TOPIC: Final = "rt/lowcmd"
 STOP_REPEATS: Final = 10
 STOP_PERIOD_S: Final = 0.002  # the rate of the wire
 _FOREIGN_CHECK_EVERY: Final = 25  # reads, 50 ms
-
-
-def damping_command(stop_kd: float, reason: str = "stop") -> LowCommand:
-    """No stiffness, no torque, joint damping `stop_kd` [Nm s/rad]; the velocity set-point is 0 because VelStopF switches kd off."""
-    zero = np.zeros(N_JOINTS)
-    return LowCommand(
-        stamp_ns=0, q=np.full(N_JOINTS, POS_STOP), dq=zero, tau=zero, kp=zero, kd=np.full(N_JOINTS, stop_kd), reason=reason
-    )
 
 
 class UnitreeSdk2:

@@ -10,14 +10,8 @@ from unitree_sdk2py.idl.default import unitree_go_msg_dds__LowCmd_, unitree_go_m
 from unitree_sdk2py.idl.unitree_go.msg.dds_ import LowCmd_, LowState_
 from unitree_sdk2py.utils.crc import CRC
 
-from safe_locomotion.backends.sdk2_codec import (
-    MODE_FOC,
-    POS_STOP,
-    VEL_STOP,
-    LowCommandCodec,
-    LowStateCodec,
-    crc32_words,
-)
+from safe_locomotion.backends.backend import POS_STOP, VEL_STOP
+from safe_locomotion.backends.sdk2_codec import MODE_FOC, LowCommandCodec, LowStateCodec, crc32_words
 from safe_locomotion.types import LowCommand, LowState
 
 SEEDS = range(200)
