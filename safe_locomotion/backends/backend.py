@@ -82,6 +82,8 @@ class Backend(Protocol):
 
 POS_STOP: Final = 2.146e9  # PosStopF of the vendor's SDKs: no position set-point
 VEL_STOP: Final = 16000.0  # VelStopF: no velocity set-point
+STOP_REPEATS: Final = 10
+STOP_PERIOD_S: Final = 0.002  # the rate of the wire
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 BACKENDS: Final = {

@@ -6,7 +6,7 @@ from typing import Final
 
 from unitree_sdk2py.idl.unitree_go.msg.dds_ import LowCmd_, LowState_
 
-from safe_locomotion.backends.backend import Counters, damping_command
+from safe_locomotion.backends.backend import STOP_PERIOD_S, STOP_REPEATS, Counters, damping_command
 from safe_locomotion.backends.dds import LOOPBACK, SIMULATION_DOMAIN, RawReader, RawWriter, join_domain
 from safe_locomotion.backends.sdk2_codec import LowCommandCodec, LowStateCodec
 from safe_locomotion.backends.tick_clock import TickClock, TickStep
@@ -14,8 +14,6 @@ from safe_locomotion.types import LowCommand, LowState
 
 STATE_TOPIC: Final = "rt/lowstate"
 COMMAND_TOPIC: Final = "rt/lowcmd"
-STOP_REPEATS: Final = 10
-STOP_PERIOD_S: Final = 0.002  # the rate of the wire
 _FOREIGN_CHECK_EVERY: Final = 25  # reads, 50 ms
 
 
