@@ -8,6 +8,7 @@ from unitree_sdk2py.idl.unitree_go.msg.dds_ import LowCmd_, LowState_
 
 from safe_locomotion.backends.backend import STOP_PERIOD_S, STOP_REPEATS, Counters, damping_command
 from safe_locomotion.backends.dds import LOOPBACK, SIMULATION_DOMAIN, RawReader, RawWriter, join_domain
+from safe_locomotion.backends.motion_switcher import release_motion_service
 from safe_locomotion.backends.sdk2_codec import LowCommandCodec, LowStateCodec
 from safe_locomotion.backends.tick_clock import TickClock, TickStep
 from safe_locomotion.types import LowCommand, LowState
@@ -27,9 +28,10 @@ class UnitreeSdk2:
         echo_tick: write the tick of the answered state into the spare word of each command, for a simulator in lock-step.
             None: only on the loopback interface, so that a robot gets the word as the vendor sends it, 0.
         check_crc: ignore states whose checksum is wrong.
+        release_motion: first lay a real robot down and release its own motion service, which commands the same motors.
 
     Raises:
-        BackendError: unknown or busy interface or domain.
+        BackendError: unknown or busy interface or domain, or a motion service that stays.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class UnitreeSdk2:
         interface: str = LOOPBACK,
         echo_tick: bool | None = None,
         check_crc: bool = True,
+        release_motion: bool = False,
     ) -> None:
         self._states, self._commands = LowStateCodec(), LowCommandCodec()
         self._counters, self._clock = Counters(), TickClock()
@@ -49,6 +52,8 @@ class UnitreeSdk2:
         if self._damping is None:
             raise ValueError(f"stop_kd must be finite, not {stop_kd}")
         self._stops, self._commanding, self._closed = 0, False, False
+        if release_motion:
+            release_motion_service(domain, interface)
         participant = join_domain(domain, interface)
         self._reader = RawReader(participant, STATE_TOPIC, LowState_)
         self._foreign = RawReader(participant, COMMAND_TOPIC, LowCmd_, ignore_own=True)
