@@ -1,0 +1,156 @@
+"""Linear centroidal model: the robot as one rigid body pushed by its feet.
+
+    d/dt rpy = w        d/dt w = I^-1 sum_i r_i x f_i
+    d/dt p   = v        d/dt v = sum_i f_i / m + g
+
+State x = (rpy, p, w, v), 12 numbers; input u = (f_FR, f_FL, f_RR, f_RL), force of the ground on each foot; r_i = foot minus
+centre of mass. Roll and pitch are taken as small, the gyroscopic term is dropped and r_i is given, not computed from the state:
+that makes the model linear (Di Carlo et al., Dynamic Locomotion in the MIT Cheetah 3 Through Convex Model-Predictive Control,
+IROS 2018, equations 13-17; Safe RL for Legged Locomotion, section IV).
+
+All vectors are in the *ground frame* of `ground_frame`: z along the ground normal, x along the heading. On level ground it is the
+yaw-aligned frame, where the yaw of the state is zero. On a slope gravity gets components along x and y, and friction stays
+a cone about z.
+"""
+
+from dataclasses import dataclass, field
+from math import cos, sin
+
+import numpy as np
+
+from safe_locomotion.rotations import rpy_from_matrix
+from safe_locomotion.types import N_LEGS, Array, Flags
+
+NX, NU = 12, 3 * N_LEGS
+RPY, POSITION, RATES, VELOCITY = slice(0, 3), slice(3, 6), slice(6, 9), slice(9, 12)
+
+STANDARD_GRAVITY = 9.81  # m/s2, MuJoCo's default; the spread on Earth (9.78-9.83) is below every other model error
+LEVEL_GRAVITY = np.array([0.0, 0.0, -STANDARD_GRAVITY])
+UPRIGHT = np.array([0.0, 0.0, 1.0])
+
+_NEXT, _LAST = np.array([1, 2, 0]), np.array([2, 0, 1])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CentroidalModel:
+    """One rigid body.
+
+    Attributes:
+        mass: [kg].
+        inertia: (3, 3) about the centre of mass, base axes, at the standing pose [kg m2].
+        inverse_inertia: (3, 3), derived.
+    """
+
+    mass: float
+    inertia: Array
+    inverse_inertia: Array = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "inverse_inertia", np.linalg.inv(self.inertia))
+
+    def accelerations(self, feet: Array, forces: Array) -> tuple[Array, Array]:
+        """Angular [rad/s2] and linear [m/s2] acceleration without gravity, each (..., 3), of forces (..., 4, 3) at feet (..., 4, 3)."""
+        moments = feet[..., _NEXT] * forces[..., _LAST] - feet[..., _LAST] * forces[..., _NEXT]
+        return moments.sum(axis=-2) @ self.inverse_inertia.T, forces.sum(axis=-2) / self.mass
+
+    def continuous(self, feet: Array, stance: Flags, gravity: Array = LEVEL_GRAVITY) -> tuple[Array, Array, Array]:
+        """A (12, 12), B (..., 12, 12), c (12,) of dx/dt = A x + B u + c; columns of B are zero for swing feet.
+
+        Args:
+            feet: (..., 4, 3) relative to the centre of mass [m].
+            stance: (..., 4) feet that push.
+            gravity: (3,) in the ground frame [m/s2].
+        """
+        a = np.zeros((NX, NX))
+        a[RPY, RATES] = a[POSITION, VELOCITY] = np.eye(3)
+        b = np.zeros((*feet.shape[:-2], NX, NU))
+        for leg in range(N_LEGS):
+            on = stance[..., leg, None, None]
+            columns = slice(3 * leg, 3 * leg + 3)
+            b[..., RATES, columns] = np.where(on, self.inverse_inertia @ _skew(feet[..., leg, :]), 0.0)
+            b[..., VELOCITY, columns] = np.where(on, np.eye(3) / self.mass, 0.0)
+        c = np.zeros(NX)
+        c[VELOCITY] = gravity
+        return a, b, c
+
+    def discrete(self, feet: Array, stance: Flags, dt: float, gravity: Array = LEVEL_GRAVITY) -> tuple[Array, Array, Array]:
+        """A_d, B_d, c_d of x+ = A_d x + B_d u + c_d for a force held over dt [s]: exact, because A A = 0.
+
+        A_d = 1 + A dt, B_d = (dt + A dt^2 / 2) B, c_d = (dt + A dt^2 / 2) c.
+        """
+        a, b, c = self.continuous(feet, stance, gravity)
+        hold = dt * np.eye(NX) + dt * dt / 2.0 * a
+        return np.eye(NX) + dt * a, hold @ b, hold @ c
+
+    def step(self, x: Array, forces: Array, feet: Array, dt: float, gravity: Array = LEVEL_GRAVITY) -> Array:
+        """State (..., 12) after dt [s] of constant forces (..., 4, 3) at feet (..., 4, 3); a swing foot carries force zero."""
+        return self.rollout(x, forces[..., None, :, :], feet[..., None, :, :], dt, gravity)[..., 0, :]
+
+    def rollout(self, x0: Array, forces: Array, feet: Array, dt: float, gravity: Array = LEVEL_GRAVITY) -> Array:
+        """Predicted states (..., W, 12) of W steps, for any number of hypotheses at once.
+
+        With A nilpotent the recursion is two cumulative sums: v_k = v_0 + dt sum a, p_k = p_0 + sum dt (v_(k-1) + v_k) / 2, and
+        the same for angles and rates.
+
+        Args:
+            x0: (..., 12) first state.
+            forces: (..., W, 4, 3) held over each step [N], zero for swing feet; may be broadcast against x0.
+            feet: (..., W, 4, 3) relative to the predicted centre of mass at each step [m].
+            dt: length of a step [s].
+            gravity: (3,) in the ground frame [m/s2].
+        """
+        angular, linear = self.accelerations(feet, forces)
+        rates = np.concatenate([angular, linear + gravity], axis=-1)
+        rates = np.cumsum(rates, axis=-2) * dt + x0[..., None, 6:]
+        x = np.empty((*rates.shape[:-1], NX))
+        x[..., 6:] = rates
+        # trapezoid: every rate counts whole up to the last step, the first and last count half
+        rates = np.cumsum(rates, axis=-2) - 0.5 * rates + 0.5 * x0[..., None, 6:]
+        x[..., :6] = x0[..., None, :6] + dt * rates
+        return x
+
+
+def ground_frame(yaw: float, normal: Array = UPRIGHT) -> Array:
+    """Rotation (3, 3) from the ground frame to odom: z is the unit ground normal (3,) in odom, x the heading laid on the ground.
+
+    At yaw psi on level ground this is `rotations.yaw_matrix(psi)`.
+    """
+    nx, ny, nz = (float(c) for c in normal)
+    c, s = cos(yaw), sin(yaw)
+    along = c * nx + s * ny
+    x, y, z = c - along * nx, s - along * ny, -along * nz
+    length = (x * x + y * y + z * z) ** 0.5
+    x, y, z = x / length, y / length, z / length
+    return np.array([[x, ny * z - nz * y, nx], [y, nz * x - nx * z, ny], [z, nx * y - ny * x, nz]])
+
+
+def centroidal_state(
+    *, rotation: Array, position: Array, rates: Array, velocity: Array, com: Array, frame: Array, origin: Array
+) -> Array:
+    """State (12,) of the centre of mass in the ground frame.
+
+    Args:
+        rotation: (3, 3) base to odom.
+        position, velocity: (3,) of the base in odom.
+        rates: (3,) angular velocity in base.
+        com: (3,) centre of mass in base.
+        frame: (3, 3) of `ground_frame`.
+        origin: (3,) point of odom that position zero stands for.
+    """
+    (cx, cy, cz), (wx, wy, wz) = com, rates
+    lever = np.array([wy * cz - wz * cy, wz * cx - wx * cz, wx * cy - wy * cx])
+    turn = frame.T @ rotation
+    x = np.empty(NX)
+    x[RPY] = rpy_from_matrix(turn)
+    x[POSITION] = frame.T @ (position - origin) + turn @ com
+    x[RATES] = turn @ rates
+    x[VELOCITY] = frame.T @ velocity + turn @ lever
+    return x
+
+
+def _skew(v: Array) -> Array:
+    """Cross product matrices (..., 3, 3) of vectors (..., 3)."""
+    out = np.zeros((*v.shape, 3))
+    for i in range(3):
+        out[..., i, _NEXT[i]], out[..., i, _LAST[i]] = -v[..., _LAST[i]], v[..., _NEXT[i]]
+    return out
