@@ -75,14 +75,18 @@ def _require_known(domain: int, interface: str) -> None:
     if interface not in names:
         raise BackendError(str(UnknownNameError("network interface", interface, names)))
     if not 0 <= domain <= MAX_DOMAIN:
-        raise BackendError(f"DDS domain {domain} is not in 0..{MAX_DOMAIN}; a robot is on 0, the simulator on {SIMULATION_DOMAIN}")
+        raise BackendError(
+            f"DDS domain {domain} is not in 0..{MAX_DOMAIN}; a robot is on 0, the simulator on {SIMULATION_DOMAIN}"
+        )
 
 
 def _configure(domain: int, interface: str) -> None:
     """Create the domain of this process once; a process has one configuration per domain."""
     if domain in _joined:
         if _joined[domain][0] != interface:
-            raise BackendError(f"DDS domain {domain} is already open on {_joined[domain][0]!r} in this process, not {interface!r}")
+            raise BackendError(
+                f"DDS domain {domain} is already open on {_joined[domain][0]!r} in this process, not {interface!r}"
+            )
         return
     discovery = _LOOPBACK_DISCOVERY if interface == LOOPBACK else ""
     _joined[domain] = interface, Domain(domain, _CONFIG.format(interface=interface, discovery=discovery))

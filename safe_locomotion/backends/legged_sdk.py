@@ -4,6 +4,7 @@ The vendor's library compresses the packets itself, so this adapter moves values
 leaves the bytes alone. Constants: unitree_legged_sdk v3.3.1 (A1) and v3.8.0 (Go1), `comm.h`, `udp.h` and the low-level examples.
 """
 
+import atexit
 import importlib
 import itertools
 import socket
@@ -89,6 +90,7 @@ class LeggedSdk:
         self._damping = damping_command(stop_kd)
         self._counters, self._clock = Counters(), TickClock(tick_ns=variant.tick_ns)
         self._stops, self._commanding, self._closed = 0, False, False
+        atexit.register(self.close)  # an exception nobody caught must not leave the robot on its last command
 
     @property
     def counters(self) -> Counters:
@@ -190,6 +192,7 @@ class LeggedSdk:
         if self._closed:
             return
         self._closed = True
+        atexit.unregister(self.close)
         self.stop()
         if self._commanding:
             self._switch_off()

@@ -20,15 +20,15 @@ _TIMEOUT_S: Final = 2.0
 class Switcher(Protocol):
     """The part of the SDK's MotionSwitcherClient used here; each call answers (error code, data)."""
 
-    def CheckMode(self) -> tuple[int, dict[str, Any] | None]: ...  # noqa: N802
+    def CheckMode(self) -> tuple[int, dict[str, Any] | None]: ...
 
-    def ReleaseMode(self) -> tuple[int, Any]: ...  # noqa: N802
+    def ReleaseMode(self) -> tuple[int, Any]: ...
 
 
 class Sport(Protocol):
     """The part of the SDK's SportClient used here."""
 
-    def StandDown(self) -> int: ...  # noqa: N802
+    def StandDown(self) -> int: ...
 
 
 def release_motion_service(domain: int, interface: str) -> int:

@@ -24,8 +24,12 @@ N_SLOTS: Final = 20
 MODE_FOC: Final = 0x01
 HEAD: Final = (0xFE, 0xEF)
 LEVEL_LOW: Final = 0xFF
+REMOTE_BYTES: Final = 40
+_REMOTE_AT: Final = 1100  # wireless_remote in the body of LowState_
 CDR_HEADER: Final = b"\x00\x01\x00\x00"  # XCDR1, little endian
 LITTLE_ENDIAN_KINDS: Final = (0x01, 0x07)  # XCDR1 and XCDR2 of a final type
+
+_MAX_SQUARE_SUM: Final = float(np.finfo(np.float32).max) ** 2  # below it, each addend's root fits in single precision
 
 Rejection = Literal["size", "crc", "head", "level", "mode", "slots", "nonfinite"]
 
@@ -39,7 +43,14 @@ def _dtype(itemsize: int, **fields: tuple[Any, int]) -> np.dtype[Any]:
 # A motor record starts at `q`, where all slots are aligned alike. The mode byte of a slot lies in front of its record, that is in
 # the last word of the record before; slot 0 has its own field, `first_mode`. In record 19 that word already is the battery's.
 MOTOR_COMMAND: Final = _dtype(
-    36, q=("<f4", 0), dq=("<f4", 4), tau=("<f4", 8), kp=("<f4", 12), kd=("<f4", 16), reserve=(("<u4", 3), 20), next_mode=("u1", 32)
+    36,
+    q=("<f4", 0),
+    dq=("<f4", 4),
+    tau=("<f4", 8),
+    kp=("<f4", 12),
+    kd=("<f4", 16),
+    reserve=(("<u4", 3), 20),
+    next_mode=("u1", 32),
 )
 MOTOR_STATE: Final = _dtype(
     48, q=("<f4", 0), dq=("<f4", 4), ddq=("<f4", 8), tau=("<f4", 12), raw=(("<f4", 3), 16), temperature=("u1", 28),
@@ -54,14 +65,14 @@ _FRAME: Final[dict[str, tuple[Any, int]]] = {
     "bandwidth": ("<u2", 20),
 }
 LOW_COMMAND: Final = _dtype(
-    808, **_FRAME, first_mode=("u1", 22), motor=((MOTOR_COMMAND, N_SLOTS), 24), bms=(("u1", 4), 740), remote=(("u1", 40), 744),
+    808, **_FRAME, first_mode=("u1", 22), motor=((MOTOR_COMMAND, N_SLOTS), 24), bms=(("u1", 4), 740), remote=(("u1", REMOTE_BYTES), 744),
     led=(("u1", 12), 784), fan=(("u1", 2), 796), gpio=("u1", 798), reserve=("<u4", 800), crc=("<u4", 804),
 )  # fmt: skip
 LOW_STATE: Final = _dtype(
     1176, **_FRAME, quaternion=(("<f4", 4), 24), gyro=(("<f4", 3), 40), accelerometer=(("<f4", 3), 52), rpy=(("<f4", 3), 64),
     imu_temperature=("u1", 76), first_mode=("u1", 77), motor=((MOTOR_STATE, N_SLOTS), 80), bms_version_status_soc=(("u1", 4), 1036),
     bms_current=("<i4", 1040), bms_cycle=("<u2", 1044), bms_ntc=(("u1", 4), 1046), bms_cell_voltage=(("<u2", 15), 1050),
-    foot_force=(("<i2", 4), 1080), foot_force_estimate=(("<i2", 4), 1088), tick=("<u4", 1096), remote=(("u1", 40), 1100),
+    foot_force=(("<i2", 4), 1080), foot_force_estimate=(("<i2", 4), 1088), tick=("<u4", 1096), remote=(("u1", REMOTE_BYTES), _REMOTE_AT),
     bit_flag=("u1", 1140), adc_reel=("<f4", 1144), temperature_ntc=(("u1", 2), 1148), voltage=("<f4", 1152), current=("<f4", 1156),
     fan_frequency=(("<u2", 4), 1160), reserve=("<u4", 1168), crc=("<u4", 1172),
 )  # fmt: skip
@@ -106,7 +117,7 @@ class _Checksum:
     def __call__(self, body: NDArray[np.uint32]) -> int:
         split, words = self._split, self._words
         np.bitwise_and(body[: split + 1], self._mask[: split + 1], out=words[: split + 1])
-        words[split + 1] = (int(body[split]) >> self._shift) & 0xFF
+        words[split + 1] = (body.item(split) >> self._shift) & 0xFF
         np.bitwise_and(body[split + 1 : -1], self._mask[split + 1 :], out=words[split + 2 :])
         return crc32_words(words)
 
@@ -133,8 +144,16 @@ class _Message:
         self._bytes[4:] = raw[4:]
         return True
 
+    def get_bytes(self, at: int, size: int) -> bytes:
+        """`size` bytes of the body from offset `at`."""
+        return bytes(self._bytes[len(CDR_HEADER) + at : len(CDR_HEADER) + at + size])
+
+    def set_bytes(self, at: int, data: bytes) -> None:
+        """Overwrite the body from offset `at`; the size of the message stays."""
+        self._bytes[len(CDR_HEADER) + at : len(CDR_HEADER) + at + len(data)] = data
+
     def crc_fits(self) -> bool:
-        return self._checksum(self.words) == int(self.words[-1])
+        return bool(self._checksum(self.words) == self.words.item(-1))
 
     def sealed(self) -> bytes:
         """The message with its checksum set."""
@@ -157,7 +176,9 @@ class LowCommandCodec:
         self._set_points = self._set_point_view(self._out)
         self._received = self._set_point_view(self._in)
         self._received_modes = self._in.field("motor")["next_mode"][: N_SLOTS - 1]
-        self._used_columns = tuple(self._set_points[:N_JOINTS, column] for column in range(5))
+        self._used = self._set_points[:N_JOINTS].T
+        self._flat = np.empty(5 * N_JOINTS)
+        self._flat_rows = self._flat.reshape(5, N_JOINTS)
 
     @staticmethod
     def _set_point_view(message: _Message) -> NDArray[np.float32]:
@@ -177,11 +198,11 @@ class LowCommandCodec:
 
         `tick` goes into the word `reserve`: a simulated robot reads there which state the command answers; 0 on hardware.
         """
-        q, dq, tau, kp, kd = self._used_columns
-        with np.errstate(over="ignore"):
-            q[:], dq[:], tau[:], kp[:], kd[:] = command.q, command.dq, command.tau, command.kp, command.kd
-        if not np.isfinite(self._set_points).all():
+        flat = self._flat
+        np.concatenate((command.q, command.dq, command.tau, command.kp, command.kd), out=flat)
+        if not flat.dot(flat) <= _MAX_SQUARE_SUM:  # NaN fails too
             return None
+        self._used[...] = self._flat_rows
         self._out.words[-2] = tick
         return self._out.sealed()
 
@@ -226,6 +247,15 @@ class LowStateCodec:
         self._foot_force = self._in.field("foot_force")
         self._voltage = self._in.field("voltage")
         self._tick = self._in.field("tick")
+        self._view_output()
+
+    def _view_output(self) -> None:
+        motor = self._out.field("motor")[:N_JOINTS]
+        self._imu_out = self._out.words[6:19].view("<f4")
+        self._joints_out = motor["q"], motor["dq"], motor["tau"]
+        self._temperature_out = motor["temperature"]
+        self._foot_force_out = self._out.field("foot_force")
+        self._tick_out, self._voltage_out = self._out.field("tick"), self._out.field("voltage")
 
     def load(self, raw: bytes, check_crc: bool = True) -> Literal["size", "crc"] | int:
         """Take over a received message: its tick, or why it must be ignored."""
@@ -251,23 +281,22 @@ class LowStateCodec:
             foot_force=self._foot_force.astype(np.float64),
             temperature=self._temperature.astype(np.float64),
             voltage=float(self._voltage[0]),
-            remote=bytes(self._in._bytes[1104:1144]),
+            remote=self._in.get_bytes(_REMOTE_AT, REMOTE_BYTES),
         )
 
     def encode(self, state: LowState) -> bytes:
         """The state as CDR with its CRC, as a robot sends it; `stamp_ns` is not on the wire."""
-        field = self._out.field
-        motor = field("motor")
-        field("quaternion")[:], field("gyro")[:] = state.quaternion_wxyz, state.gyro
-        field("accelerometer")[:], field("rpy")[:] = state.accelerometer, rpy_from_quaternion(state.quaternion_wxyz)
-        motor["q"][:N_JOINTS], motor["dq"][:N_JOINTS], motor["tau"][:N_JOINTS] = state.q, state.dq, state.tau
-        motor["temperature"][:N_JOINTS] = _saturated(state.temperature, 0, 127)
-        field("foot_force")[:] = _saturated(state.foot_force, -32768, 32767)
-        field("tick")[0], field("voltage")[0] = state.tick, state.voltage
-        field("remote")[:] = np.frombuffer(state.remote, np.uint8)
+        rpy = rpy_from_quaternion(state.quaternion_wxyz)
+        np.concatenate((state.quaternion_wxyz, state.gyro, state.accelerometer, rpy), out=self._imu_out, casting="same_kind")
+        q, dq, tau = self._joints_out
+        q[:], dq[:], tau[:] = state.q, state.dq, state.tau
+        self._temperature_out[:] = _saturated(state.temperature, 0, 127)
+        self._foot_force_out[:] = _saturated(state.foot_force, -32768, 32767)
+        self._tick_out[0], self._voltage_out[0] = state.tick, state.voltage
+        self._out.set_bytes(_REMOTE_AT, state.remote)
         return self._out.sealed()
 
 
 def _saturated(values: Array, low: int, high: int) -> NDArray[np.int64]:
-    """Rounded integers within [low, high]; NaN reads 0."""
-    return np.rint(np.nan_to_num(values, nan=0.0, posinf=high, neginf=low).clip(low, high)).astype(np.int64)
+    """Rounded integers within [low, high]; NaN reads `low`."""
+    return np.rint(np.fmin(np.fmax(values, low), high)).astype(np.int64)

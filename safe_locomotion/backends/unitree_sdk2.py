@@ -1,5 +1,6 @@
 """Robots that speak Unitree SDK2 (Go2, and the package's simulated robots) over DDS."""
 
+import atexit
 import time
 from dataclasses import replace
 from typing import Final
@@ -60,6 +61,7 @@ class UnitreeSdk2:
         self._writer = RawWriter(participant, COMMAND_TOPIC, LowCmd_)
         self._participant = participant
         self._reads = 0
+        atexit.register(self.close)  # an exception nobody caught must not leave the robot on its last command
 
     @property
     def counters(self) -> Counters:
@@ -142,5 +144,6 @@ class UnitreeSdk2:
         if self._closed:
             return
         self._closed = True
+        atexit.unregister(self.close)
         self.stop()
         del self._reader, self._foreign, self._writer, self._participant

@@ -34,7 +34,9 @@ def robot() -> Iterator[socket.socket]:
 
 @pytest.fixture
 def vendor() -> Any:
-    return pytest.importorskip("unitree_legged_sdk.robot_interface", reason="the PyPI wheel of the vendor's module is for Python 3.11")
+    return pytest.importorskip(
+        "unitree_legged_sdk.robot_interface", reason="the PyPI wheel of the vendor's module is for Python 3.11"
+    )
 
 
 def linked(robot: socket.socket, name: str = "go1", **options: Any) -> LeggedSdk:
@@ -164,10 +166,10 @@ class RecordedUdp:
     def __init__(self, ticks: list[int]) -> None:
         self.ticks = ticks
 
-    def Recv(self) -> int:  # noqa: N802
+    def Recv(self) -> int:
         return -1
 
-    def GetRecv(self, state: Any) -> None:  # noqa: N802
+    def GetRecv(self, state: Any) -> None:
         state.tick = self.ticks.pop(0) if len(self.ticks) > 1 else self.ticks[0]
         for index, motor in enumerate(state.motorState):
             motor.q, motor.dq, motor.tauEst, motor.temperature = 0.25 * index, 0.5, 1.5, 40
@@ -175,7 +177,9 @@ class RecordedUdp:
         state.footForce = [10, 20, 30, 40]
 
 
-@pytest.mark.parametrize(("name", "ticks", "step_ns"), [("a1", [0, 2**32 - 1000, 1000], 2_000_000), ("go1", [0, 7, 9], 2_000_000)])
+@pytest.mark.parametrize(
+    ("name", "ticks", "step_ns"), [("a1", [0, 2**32 - 1000, 1000], 2_000_000), ("go1", [0, 7, 9], 2_000_000)]
+)
 def test_states_of_the_module_are_read(vendor: Any, robot: socket.socket, name: str, ticks: list[int], step_ns: int) -> None:
     """Values of the vendor's LowState object reach ours; ticks are microseconds on the A1, milliseconds on the Go1; 0 is no state."""
     backend = linked(robot, name)

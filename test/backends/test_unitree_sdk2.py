@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -104,7 +105,7 @@ def test_only_the_newest_state_is_read(ends: tuple[UnitreeSdk2, RobotWire]) -> N
 
 def test_spoiled_and_repeated_states_are_not_handed_out(ends: tuple[UnitreeSdk2, RobotWire], domain: int) -> None:
     """A wrong checksum and a repeated tick count and read as silence; a jump back counts and shows in the stamp."""
-    backend, robot = ends
+    backend, _ = ends
     writer = RawWriter(join_domain(domain, "lo"), STATE_TOPIC, LowState_)
     until(lambda: writer.matched_subscribers() == 1)
     raw = LowStateCodec().encode(resting_state(100))
@@ -291,6 +292,37 @@ for _ in range(50):
     publisher.Write(command)
     time.sleep(0.01)
 """
+
+
+CRASHING_CONTROLLER = """
+import sys
+from safe_locomotion.backends.unitree_sdk2 import UnitreeSdk2
+sys.path.append(sys.argv[2])
+from states import servo_command
+backend = UnitreeSdk2(stop_kd=3.0, domain=int(sys.argv[1]))
+while backend.read(1.0) is None:
+    pass
+backend.write(servo_command())
+raise RuntimeError("a controller that dies")
+"""
+
+
+def test_a_controller_that_dies_of_an_exception_leaves_damping(domain: int) -> None:
+    """Where nobody catches the exception and nobody closes the backend, the robot's last command still is damping."""
+    robot, commands = RobotWire(domain=domain), []
+    program = [sys.executable, "-c", CRASHING_CONTROLLER, str(domain), str(Path(__file__).parent)]
+    with subprocess.Popen(program, stderr=subprocess.PIPE, text=True) as controller:
+        for tick in range(1, 3000):
+            robot.publish(resting_state(tick))
+            command = robot.take_command(0.01)
+            commands += [command] if command is not None else []
+            if controller.poll() is not None:
+                break
+        errors = controller.communicate(timeout=20)[1]
+    commands += taken(robot)
+    robot.close()
+    assert "a controller that dies" in errors
+    assert len(commands) >= 2 and is_damping(commands[-1], STOP_KD)
 
 
 def test_a_program_of_the_vendors_sdk_drives_the_robot(domain: int) -> None:
