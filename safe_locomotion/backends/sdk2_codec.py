@@ -11,6 +11,7 @@ Field meanings and constants: `unitree_sdk2py/idl/unitree_go` and the vendor's l
 """
 
 import zlib
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from safe_locomotion.backends.backend import POS_STOP, VEL_STOP
 from safe_locomotion.rotations import rpy_from_quaternion
-from safe_locomotion.types import N_JOINTS, Array, LowCommand, LowState
+from safe_locomotion.types import N_JOINTS, NANOSECONDS, Array, LowCommand, LowState
 
 N_SLOTS: Final = 20
 MODE_FOC: Final = 0x01
@@ -77,6 +78,12 @@ LOW_STATE: Final = _dtype(
     fan_frequency=(("<u2", 4), 1160), reserve=("<u4", 1168), crc=("<u4", 1172),
 )  # fmt: skip
 
+# The head of SportModeState_; foot positions, foot speeds and path points behind it stay zero.
+SPORT_STATE: Final = _dtype(
+    512, second=("<i4", 0), nanosecond=("<u4", 4), quaternion=(("<f4", 4), 12), gyro=(("<f4", 3), 28), position=(("<f4", 3), 80),
+    body_height=("<f4", 92), velocity=(("<f4", 3), 96), yaw_speed=("<f4", 108), foot_force=(("<i2", 4), 128),
+)  # fmt: skip
+
 _BIT_REVERSED: Final = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
@@ -128,7 +135,7 @@ class _Message:
     def __init__(self, dtype: np.dtype[Any]) -> None:
         self.size = len(CDR_HEADER) + dtype.itemsize
         self._bytes = bytearray(CDR_HEADER + bytes(dtype.itemsize))
-        self._checksum = _Checksum(dtype)
+        self._checksum = _Checksum(dtype) if "crc" in (dtype.names or ()) else None
         self.words = np.frombuffer(self._bytes, "<u4", offset=len(CDR_HEADER))
         self.fields = np.frombuffer(self._bytes, dtype, offset=len(CDR_HEADER))
 
@@ -153,11 +160,13 @@ class _Message:
         self._bytes[len(CDR_HEADER) + at : len(CDR_HEADER) + at + len(data)] = data
 
     def crc_fits(self) -> bool:
-        return bool(self._checksum(self.words) == self.words.item(-1))
+        """Whether the checksum is that of the rest; True for a message without one."""
+        return self._checksum is None or bool(self._checksum(self.words) == self.words.item(-1))
 
     def sealed(self) -> bytes:
-        """The message with its checksum set."""
-        self.words[-1] = self._checksum(self.words)
+        """The message with its checksum set, where it has one."""
+        if self._checksum is not None:
+            self.words[-1] = self._checksum(self.words)
         return bytes(self._bytes)
 
     def set_modes(self, first: int, others: int, n_used: int) -> None:
@@ -295,6 +304,57 @@ class LowStateCodec:
         self._tick_out[0], self._voltage_out[0] = state.tick, state.voltage
         self._out.set_bytes(_REMOTE_AT, state.remote)
         return self._out.sealed()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Truth:
+    """What only a simulator knows.
+
+    Attributes:
+        stamp_ns: of the LowState published with it.
+        position: (3,) base in odom [m].
+        quaternion_wxyz: (4,) base to odom.
+        velocity: (3,) of the base, in odom [m/s].
+        angular_velocity: (3,) in base [rad/s].
+        foot_force: (4,) normal forces of the ground [N], whole numbers on the wire.
+    """
+
+    stamp_ns: int
+    position: Array
+    quaternion_wxyz: Array
+    velocity: Array
+    angular_velocity: Array
+    foot_force: Array
+
+
+class TruthCodec:
+    """Truth to and from `SportModeState_`, in single precision; not for several threads at once."""
+
+    def __init__(self) -> None:
+        self._out, self._in = _Message(SPORT_STATE), _Message(SPORT_STATE)
+
+    def encode(self, truth: Truth) -> bytes:
+        """The truth as CDR."""
+        out = self._out.fields
+        out["second"], out["nanosecond"] = divmod(truth.stamp_ns, NANOSECONDS)
+        out["quaternion"], out["gyro"] = truth.quaternion_wxyz, truth.angular_velocity
+        out["position"], out["velocity"] = truth.position, truth.velocity
+        out["body_height"], out["yaw_speed"] = truth.position[2], truth.angular_velocity[2]
+        out["foot_force"] = _saturated(truth.foot_force, -32768, 32767)
+        return self._out.sealed()
+
+    def decode(self, raw: bytes) -> Truth | None:
+        """The truth; None where the message is none."""
+        if not self._in.load(raw):
+            return None
+        fields = self._in.fields
+        columns = {name: fields[name][0].astype(np.float64) for name in ("position", "velocity", "foot_force")}
+        return Truth(
+            stamp_ns=int(fields["second"][0]) * NANOSECONDS + int(fields["nanosecond"][0]),
+            quaternion_wxyz=fields["quaternion"][0].astype(np.float64),
+            angular_velocity=fields["gyro"][0].astype(np.float64),
+            **columns,
+        )
 
 
 def _saturated(values: Array, low: int, high: int) -> NDArray[np.int64]:

@@ -15,11 +15,11 @@ import pytest
 from states import is_damping, resting_state, servo_command, spoiled
 
 pytest.importorskip("unitree_sdk2py")
-from unitree_sdk2py.idl.unitree_go.msg.dds_ import LowCmd_, LowState_, SportModeState_
+from unitree_sdk2py.idl.unitree_go.msg.dds_ import LowCmd_, LowState_
 from unitree_sdk2py.utils.crc import CRC
 
-from safe_locomotion.backends.dds import RawReader, RawWriter, join_domain
-from safe_locomotion.backends.robot_wire import TRUTH_TOPIC, RobotWire
+from safe_locomotion.backends.dds import RawWriter, join_domain
+from safe_locomotion.backends.robot_wire import RobotWire, TruthReader
 from safe_locomotion.backends.sdk2_codec import LowCommandCodec, LowStateCodec
 from safe_locomotion.backends.unitree_sdk2 import COMMAND_TOPIC, STATE_TOPIC, UnitreeSdk2
 from safe_locomotion.errors import BackendError
@@ -242,22 +242,32 @@ def test_bad_commands_are_counted_by_reason(ends: tuple[UnitreeSdk2, RobotWire],
 
 
 def test_truth_has_its_own_topic(ends: tuple[UnitreeSdk2, RobotWire], domain: int) -> None:
-    """Ground truth is readable as the SDK's SportModeState_ and never as a state."""
+    """Ground truth reaches its reader whole and is never taken for a state."""
     backend, robot = ends
-    reader = RawReader(join_domain(domain, "lo"), TRUTH_TOPIC, SportModeState_)
-    until(lambda: reader.matched_publishers() == 1)
-    robot.publish_truth(
-        stamp_ns=1_500_000_000,
-        position=np.array([1.0, 2.0, 0.25]),
-        quaternion_wxyz=np.array([1.0, 0.0, 0.0, 0.0]),
-        velocity=np.array([0.5, 0.0, 0.0]),
-        angular_velocity=np.array([0.0, 0.0, 0.125]),
-    )
-    assert reader.wait(5.0)
-    message = SportModeState_.deserialize(reader.take()[0])
-    assert (message.stamp.sec, message.stamp.nanosec) == (1, 500_000_000)
-    assert list(message.position) == [1.0, 2.0, 0.25] and message.body_height == 0.25 and message.yaw_speed == 0.125
+    reader = TruthReader(domain=domain)
+    until(lambda: reader.publishers() == 1)
+    position, velocity, rates = np.array([1.0, 2.0, 0.25]), np.array([0.5, -0.5, 0.0]), np.array([0.0, 1.0, 0.125])
+    quaternion, force = np.array([0.5, 0.5, 0.5, -0.5]), np.array([1.0, 2.0, 3.0, 4.0])
+    for stamp_ns in (1_500_000_000, 1_502_000_000):
+        robot.publish_truth(
+            stamp_ns=stamp_ns,
+            position=position,
+            quaternion_wxyz=quaternion,
+            velocity=velocity,
+            angular_velocity=rates,
+            foot_force=force,
+        )
+    truths = []
+    until(lambda: len(truths.__iadd__(reader.take(1.0))) == 2)
+    assert [truth.stamp_ns for truth in truths] == [1_500_000_000, 1_502_000_000]
+    for field, value in zip(
+        ("position", "quaternion_wxyz", "velocity", "angular_velocity", "foot_force"),
+        (position, quaternion, velocity, rates, force),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(getattr(truths[0], field), value)
     assert backend.read(0.05) is None
+    reader.close()
 
 
 def test_wrong_interfaces_and_domains_name_the_choices(domain: int) -> None:
