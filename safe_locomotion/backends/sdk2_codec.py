@@ -185,6 +185,9 @@ class LowCommandCodec:
         self._set_points = self._set_point_view(self._out)
         self._received = self._set_point_view(self._in)
         self._received_modes = self._in.field("motor")["next_mode"][: N_SLOTS - 1]
+        self._received_first_mode = self._in.field("first_mode")
+        self._received_used = self._received[:N_JOINTS].T
+        self._received_unused = self._received[N_JOINTS:, 2:]  # torque and gains
         self._used = self._set_points[:N_JOINTS].T
         self._flat = np.empty(5 * N_JOINTS)
         self._flat_rows = self._flat.reshape(5, N_JOINTS)
@@ -224,21 +227,21 @@ class LowCommandCodec:
         fault = self._fault()
         if fault is not None:
             return fault
-        used = self._received[:N_JOINTS].T.astype(np.float64)
-        command = LowCommand(stamp_ns=0, q=used[0], dq=used[1], tau=used[2], kp=used[3], kd=used[4])
+        q, dq, tau, kp, kd = self._received_used.astype(np.float64)
+        command = LowCommand(stamp_ns=0, q=q, dq=dq, tau=tau, kp=kp, kd=kd)
         return command, int(self._in.words[-2])
 
     def _fault(self) -> Rejection | None:
-        message = self._in
-        if tuple(message.field("head").tolist()) != HEAD:
+        start = self._in.words.item(0)
+        if start & 0xFFFF != HEAD[0] | HEAD[1] << 8:
             return "head"
-        if message.field("level")[0] != LEVEL_LOW:
+        if start >> 16 & 0xFF != LEVEL_LOW:
             return "level"
-        if message.field("first_mode")[0] != MODE_FOC or (self._received_modes != MODE_FOC).any():
+        if self._received_first_mode[0] != MODE_FOC or (self._received_modes != MODE_FOC).any():
             return "mode"
         if not np.isfinite(self._received).all():
             return "nonfinite"
-        return "slots" if self._received[N_JOINTS:, 2:].any() else None
+        return "slots" if self._received_unused.any() else None
 
 
 class LowStateCodec:

@@ -220,8 +220,8 @@ def test_bad_commands_are_named(reason: str, spoil) -> None:
     assert LowCommandCodec().decode(message.serialize()) == reason
 
 
-def test_every_flipped_bit_breaks_the_checksum() -> None:
-    """No single bit of a field can flip unnoticed: padding aside, decode answers crc for each byte."""
+def test_a_flipped_bit_in_any_byte_breaks_the_checksum() -> None:
+    """A bit of a field cannot flip unnoticed, in whichever byte; what flips in padding does not matter."""
     codec = LowCommandCodec()
     raw = codec.encode(random_command(np.random.default_rng(0)))
     assert raw is not None
