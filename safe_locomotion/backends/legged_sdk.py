@@ -26,6 +26,8 @@ MODE_DAMPING: Final = 0x00
 _V331_LENGTHS: Final = (610, 771)  # compressed LowCmd and LowState of v3.3.1, which asks its caller for them
 _POLL_S: Final = 0.0002  # the module's receive does not wait; a tenth of the period of the wire
 _MAX_DRAIN: Final = 64  # datagrams, 0.13 s of states
+_NOTHING_ARRIVED: Final = -1  # answers of Recv, as seen with the module of v3.8
+_WRONG_CHECKSUM: Final = -3
 _MODULES: Final = ("robot_interface", "unitree_legged_sdk.robot_interface")
 
 
@@ -94,7 +96,7 @@ class LeggedSdk:
 
     @property
     def counters(self) -> Counters:
-        """A copy of the counters as they stand; the vendor's library hides drops and checksum errors."""
+        """A copy of the counters as they stand; others who command the robot are not visible on this link."""
         return replace(self._counters)
 
     def read(self, timeout_s: float) -> LowState | None:
@@ -110,8 +112,14 @@ class LeggedSdk:
             time.sleep(_POLL_S)
 
     def _drain(self) -> None:
-        """Take what arrived; the library keeps the last datagram. Bounded, so that a flood cannot hold the loop up."""
-        arrived = sum(1 for _ in itertools.takewhile(lambda _: self._udp.Recv() > 0, range(_MAX_DRAIN)))
+        """Take what arrived; the library keeps the last good datagram. Bounded, so that a flood cannot hold the loop up."""
+        arrived = 0
+        for _ in range(_MAX_DRAIN):
+            code = self._udp.Recv()
+            if code == _NOTHING_ARRIVED:
+                break
+            self._counters.crc_errors += code == _WRONG_CHECKSUM
+            arrived += code >= 0
         self._counters.dropped += max(0, arrived - 1)
 
     def _advance(self, tick: int) -> bool:

@@ -109,13 +109,14 @@ def test_a_backend_that_only_read_stays_silent(vendor: Any, robot: socket.socket
 
 
 def test_noise_on_the_port_is_not_a_state(vendor: Any, robot: socket.socket) -> None:
-    """Datagrams that are no LowState are ignored."""
+    """Datagrams that are no LowState are ignored, and the ones with a wrong checksum counted."""
     backend = linked(robot)
     backend.write(servo_command())
     _, address = robot.recvfrom(4096)
     for size in (0, 1, 614, 771, 1500):
         robot.sendto(b"\x5a" * size, address)
     assert backend.read(0.05) is None
+    assert backend.counters.crc_errors >= 1 and backend.counters.received == 0
     backend.close()
 
 
