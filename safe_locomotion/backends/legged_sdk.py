@@ -26,7 +26,7 @@ MODE_DAMPING: Final = 0x00
 _V331_LENGTHS: Final = (610, 771)  # compressed LowCmd and LowState of v3.3.1, which asks its caller for them
 _POLL_S: Final = 0.0002  # the module's receive does not wait; a tenth of the period of the wire
 _MAX_DRAIN: Final = 64  # datagrams, 0.13 s of states
-_NOTHING_ARRIVED: Final = -1  # answers of Recv, as seen with the module of v3.8
+_NOTHING_ARRIVED: Final = -1  # answers of Recv, as seen with the module of v3.8; -1 also for what has no frame head
 _WRONG_CHECKSUM: Final = -3
 _MODULES: Final = ("robot_interface", "unitree_legged_sdk.robot_interface")
 
