@@ -1,0 +1,159 @@
+"""Configuration: one ROS 2 parameter file per robot, read strictly into the dataclasses of the stages.
+
+A key that no stage knows, a missing key and a value of the wrong type are errors that name the place and the valid keys.
+"""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from safe_locomotion.errors import ConfigurationError, UnknownNameError
+from safe_locomotion.estimator import EstimatorParameters
+from safe_locomotion.leg_control import LegGains
+from safe_locomotion.limits import GateLimits
+from safe_locomotion.locomotion import LocomotionParameters
+from safe_locomotion.mpc import MpcParameters
+from safe_locomotion.operator_input import CommandLimits
+from safe_locomotion.policy import GaitSettings
+from safe_locomotion.share import find_share
+from safe_locomotion.supervisor import SupervisorParameters
+from safe_locomotion.swing import SwingParameters
+
+
+@dataclass(frozen=True, kw_only=True)
+class BridgeConfig:
+    """Section `bridge_node`."""
+
+    gains: LegGains
+    limits: GateLimits
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyConfig:
+    """Section `policy_node`; `period_ns` is robot time between proposals."""
+
+    period_ns: int
+    gait: GaitSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupervisorConfig:
+    """Section `supervisor_node`."""
+
+    thresholds: SupervisorParameters
+    recovery: GaitSettings
+    command: CommandLimits
+
+
+@dataclass(frozen=True, kw_only=True)
+class MpcConfig:
+    """Section `mpc_node`; `period_ns` is robot time between plans."""
+
+    period_ns: int
+    locomotion: LocomotionParameters
+    swing: SwingParameters
+    solver: MpcParameters
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackConfig:
+    """Parameters of every node of one robot."""
+
+    bridge: BridgeConfig
+    estimator: EstimatorParameters
+    policy: PolicyConfig
+    supervisor: SupervisorConfig
+    mpc: MpcConfig
+
+
+def load_config(robot_or_file: str | Path, overrides: Mapping[str, Any] | None = None) -> StackConfig:
+    """Read `config/<robot>.yaml`, or a file by path.
+
+    Args:
+        robot_or_file: robot name or path of a parameter file.
+        overrides: dotted keys to values, e.g. {"mpc.locomotion.body_height": 0.25}.
+
+    Raises:
+        ConfigurationError: unreadable, incomplete, unknown key or wrong type; says where and what is valid.
+    """
+    path = _config_path(robot_or_file)
+    try:
+        document = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error}") from error
+    sections = {f.name: _section(path, document, f.name) for f in fields(StackConfig)}
+    for key, value in (overrides or {}).items():
+        _override(sections, key, value)
+    return build(StackConfig, sections, str(path))
+
+
+def build(cls: type[Any], values: Mapping[str, Any], where: str) -> Any:
+    """An instance of the dataclass `cls` from nested mappings, strictly.
+
+    Raises:
+        ConfigurationError: see `load_config`.
+    """
+    _check_keys(cls, values, where)
+    try:
+        return TypeAdapter(cls).validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ConfigurationError(f"{where}: {place}: {first['msg']} (found {first['input']!r})") from error
+
+
+def _check_keys(cls: type[Any], values: Any, where: str) -> None:
+    if not isinstance(values, Mapping):
+        raise ConfigurationError(f"{where}: expected keys and values, found {values!r}")
+    known = {f.name: f for f in fields(cls)}
+    for key in values:
+        if key not in known:
+            raise UnknownNameError(f"key in {where}", key, known)
+    missing = sorted(set(known) - set(values) - _with_default(cls))
+    if missing:
+        raise ConfigurationError(f"{where}: missing {', '.join(missing)}")
+    types = get_type_hints(cls)
+    for key, value in values.items():
+        if isinstance(value, float) and not isfinite(value):
+            raise ConfigurationError(f"{where}: {key}: must be finite (found {value})")
+        if is_dataclass(types[key]):
+            _check_keys(types[key], value, f"{where}: {key}")
+
+
+def _with_default(cls: type[Any]) -> set[str]:
+    return {f.name for f in fields(cls) if f.default is not MISSING or f.default_factory is not MISSING}
+
+
+def _config_path(robot_or_file: str | Path) -> Path:
+    path = Path(robot_or_file)
+    if path.suffix in (".yaml", ".yml"):
+        return path
+    folder = find_share("config")
+    found = folder / f"{robot_or_file}.yaml"
+    if not found.exists():
+        raise UnknownNameError("robot", str(robot_or_file), sorted(p.stem for p in folder.glob("*.yaml")))
+    return found
+
+
+def _section(path: Path, document: Any, name: str) -> Any:
+    try:
+        return document[f"{name}_node"]["ros__parameters"]
+    except (KeyError, TypeError):
+        raise ConfigurationError(f"{path}: missing {name}_node: ros__parameters") from None
+
+
+def _override(sections: dict[str, Any], key: str, value: Any) -> None:
+    *parents, last = key.split(".")
+    place: Any = sections
+    for parent in parents:
+        if not isinstance(place, dict) or parent not in place:
+            raise UnknownNameError("key", key, place if isinstance(place, dict) else ())
+        place = place[parent]
+    if last not in place:
+        raise UnknownNameError("key", key, place)
+    place[last] = value

@@ -1,0 +1,110 @@
+"""Gait schedule: which foot carries the robot when, from frequency, swing ratio and phase offsets (paper 1, section V).
+
+A leg's phase runs from 0 to 1 once a stride: stance on [0, 1 - swing_ratio), swing on [1 - swing_ratio, 1).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from safe_locomotion.errors import UnknownNameError
+from safe_locomotion.types import N_LEGS, NANOSECONDS, Array, Flags, GaitParameters
+
+#: Phase of FL, RR, RL relative to FR [strides]; standard quadruped gaits.
+PHASE_OFFSETS: dict[str, tuple[float, float, float]] = {
+    "trot": (0.5, 0.5, 0.0),
+    "pace": (0.5, 0.0, 0.5),
+    "bound": (0.0, 0.5, 0.5),
+    "pronk": (0.0, 0.0, 0.0),
+    "walk": (0.5, 0.25, 0.75),
+}
+
+
+def phase_offsets(gait: str) -> tuple[float, float, float]:
+    """Phase offsets of a gait by name.
+
+    Raises:
+        UnknownNameError: the gait is not in `PHASE_OFFSETS`.
+    """
+    try:
+        return PHASE_OFFSETS[gait]
+    except KeyError:
+        raise UnknownNameError("gait", gait, sorted(PHASE_OFFSETS)) from None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GaitPhase:
+    """Where the legs are in their stride on one tick.
+
+    Attributes:
+        stance: (4,) feet scheduled to push.
+        swing_progress: (4,) 0 at lift-off, 1 at touchdown; 0 in stance.
+        time_to_touchdown: (4,) seconds left of the swing; 0 in stance.
+        stance_duration, swing_duration: of a whole stance and swing [s].
+    """
+
+    stance: Flags
+    swing_progress: Array
+    time_to_touchdown: Array
+    stance_duration: float
+    swing_duration: float
+
+
+class GaitClock:
+    """Integrates the phase of the stride; gait parameters may change on every tick without a jump of the phase."""
+
+    def __init__(self) -> None:
+        self._stride = 0.0
+        self._stamp_ns: int | None = None
+        self._stepping = False
+        self._phases: Array = np.zeros(N_LEGS)
+        self._held = np.ones(N_LEGS, dtype=np.bool_)
+
+    @property
+    def stepping(self) -> bool:
+        """Whether any foot swings or is going to."""
+        return self._stepping or not bool(self._held.all())
+
+    def update(self, stamp_ns: int, gait: GaitParameters, *, step: bool) -> GaitPhase:
+        """Advance to `stamp_ns`.
+
+        Args:
+            stamp_ns: robot time of this tick.
+            gait: parameters in force now.
+            step: False lets feet in the air finish their swing and starts none; True after False starts a new stride.
+        """
+        elapsed = 0.0 if self._stamp_ns is None else (stamp_ns - self._stamp_ns) / NANOSECONDS
+        self._stamp_ns = stamp_ns
+        if step and not self.stepping:
+            self._stride = 0.0
+        else:
+            self._stride = (self._stride + gait.frequency * elapsed) % 1.0
+        self._stepping = step
+        phases = self._stride + np.array((0.0, *gait.phase_offsets))
+        phases -= np.floor(phases)
+        self._phases = phases
+        stance = phases < 1.0 - gait.swing_ratio
+        # Not stepping: a foot once down stays down.
+        self._held = stance if step else stance | self._held
+        stance = self._held.copy()
+        swing = ~stance
+        progress = np.where(swing, (phases - (1.0 - gait.swing_ratio)) / gait.swing_ratio, 0.0)
+        swing_duration = gait.swing_ratio / gait.frequency
+        return GaitPhase(
+            stance=stance,
+            swing_progress=progress,
+            time_to_touchdown=np.where(swing, (1.0 - progress) * swing_duration, 0.0),
+            stance_duration=(1.0 - gait.swing_ratio) / gait.frequency,
+            swing_duration=swing_duration,
+        )
+
+    def schedule(self, gait: GaitParameters, times: Array) -> Flags:
+        """Stance flags (len(times), 4) at `times` [s] after the last update, were the gait parameters to stay."""
+        phases = self._phases + gait.frequency * times[:, None]
+        phases -= np.floor(phases)
+        stance = phases < 1.0 - gait.swing_ratio
+        if self._stepping:
+            return stance
+        # No new lift-off: a foot is down from its touchdown on.
+        time_left = np.where(self._held, 0.0, (1.0 - self._phases) / gait.frequency)
+        return times[:, None] >= time_left

@@ -1,0 +1,170 @@
+"""Mode machine: PASSIVE -> STAND_UP -> STAND <-> WALK, STAND -> SIT -> PASSIVE; FALLEN and FAULT from anywhere.
+
+The operator sets a goal (stand, walk, sit); the machine walks the edges towards it, each when its settle condition holds. Hazards
+are rows of a table with a severity; only the highest severity counts, so one more hazard never gives a more permissive mode.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Literal
+
+from safe_locomotion.errors import UnknownNameError
+from safe_locomotion.types import NANOSECONDS, Mode
+
+Goal = Literal["passive", "stand", "walk", "sit"]
+
+
+class Severity(IntEnum):
+    """How far a hazard takes the robot down; ordered."""
+
+    NONE = 0
+    STOP = 1  #: walk no further: stand
+    SIT = 2  #: sit down and go passive
+    FALLEN = 3  #: damping until `reset` or a new request
+    FAULT = 4  #: damping, latched until `reset`
+
+
+#: Every hazard the supervisor can raise.
+HAZARDS: dict[str, Severity] = {
+    "command_not_finite": Severity.STOP,
+    "battery_low": Severity.SIT,
+    "motor_hot": Severity.SIT,
+    "fallen": Severity.FALLEN,
+    "estimate_diverged": Severity.FAULT,
+    "stand_up_timeout": Severity.FAULT,
+    "state_jump": Severity.FAULT,
+    "robot_mismatch": Severity.FAULT,
+    "estop": Severity.FAULT,
+}
+
+DAMPED = frozenset({Mode.PASSIVE, Mode.FALLEN, Mode.FAULT})
+
+
+def severity(hazards: Iterable[str]) -> Severity:
+    """Highest severity among named hazards.
+
+    Raises:
+        UnknownNameError: a hazard is not in the table.
+    """
+    worst = Severity.NONE
+    for hazard in hazards:
+        if hazard not in HAZARDS:
+            raise UnknownNameError("hazard", hazard, HAZARDS)
+        worst = max(worst, HAZARDS[hazard])
+    return worst
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Conditions:
+    """What the edges wait for, judged by the supervisor on this tick.
+
+    Attributes:
+        standing: joints near the standing pose and still.
+        sitting: joints near the sitting pose and still.
+        slow: the body moves slowly enough to stop stepping.
+        still: the body rests on four feet.
+    """
+
+    standing: bool
+    sitting: bool
+    slow: bool
+    still: bool
+
+
+class ModeMachine:
+    """Current mode, when it was entered, and the operator's goal."""
+
+    def __init__(self, *, settle_time: float, stand_up_timeout: float) -> None:
+        """Start passive.
+
+        Args:
+            settle_time: a settle condition must hold this long [s].
+            stand_up_timeout: longest time in STAND_UP or SIT [s].
+        """
+        self._settle_ns = round(settle_time * NANOSECONDS)
+        self._timeout_ns = round(stand_up_timeout * NANOSECONDS)
+        self.mode = Mode.PASSIVE
+        self.since_ns = 0
+        self.goal: Goal = "passive"
+        self._settled_since_ns: int | None = None
+
+    def request(self, name: str) -> str | None:
+        """Take an operator's request; returns why it is refused, or None.
+
+        Raises:
+            UnknownNameError: not a request.
+        """
+        if name == "reset":
+            if self.mode in (Mode.FAULT, Mode.FALLEN):
+                self.mode, self.goal = Mode.PASSIVE, "passive"
+                return None
+            return f"nothing to reset: the mode is {self.mode.name}"
+        if name not in ("stand", "walk", "sit"):
+            raise UnknownNameError("request", name, ("stand", "walk", "sit", "estop", "reset"))
+        if self.mode in (Mode.FAULT, Mode.FALLEN):
+            return f"the mode is {self.mode.name}: call reset first"
+        if name == "sit" and self.mode is Mode.PASSIVE:
+            return "already down: the mode is PASSIVE"
+        self.goal = "stand" if name == "stand" else "walk" if name == "walk" else "sit"
+        return None
+
+    def update(self, stamp_ns: int, worst: Severity, conditions: Conditions) -> Mode:
+        """Mode on this tick, given the highest severity among the hazards that hold now."""
+        if self.since_ns == 0:
+            self.since_ns = stamp_ns
+        target = self._target(stamp_ns, worst, conditions)
+        if target is not self.mode:
+            self.mode, self.since_ns, self._settled_since_ns = target, stamp_ns, None
+        if self.mode is Mode.PASSIVE and self.goal == "sit":
+            self.goal = "passive"
+        return self.mode
+
+    def _target(self, stamp_ns: int, worst: Severity, conditions: Conditions) -> Mode:
+        if worst is Severity.FAULT or self.mode is Mode.FAULT:
+            return Mode.FAULT
+        if self.mode is Mode.FALLEN:
+            return Mode.FALLEN
+        if worst is Severity.FALLEN:
+            return Mode.PASSIVE if self.mode is Mode.PASSIVE else Mode.FALLEN
+        goal = self._limited_goal(worst)
+        if self.mode is Mode.PASSIVE:
+            return Mode.STAND_UP if goal in ("stand", "walk") else Mode.PASSIVE
+        if self.mode is Mode.STAND_UP:
+            if self._overdue(stamp_ns):
+                return Mode.FAULT
+            if goal == "sit":
+                return Mode.SIT
+            return Mode.STAND if self._settled(stamp_ns, conditions.standing) else Mode.STAND_UP
+        if self.mode is Mode.STAND:
+            if goal == "walk":
+                return Mode.WALK if self._settled(stamp_ns, conditions.still) else Mode.STAND
+            if goal == "sit":
+                return Mode.SIT if self._settled(stamp_ns, conditions.still) else Mode.STAND
+            return Mode.STAND
+        if self.mode is Mode.WALK:
+            return Mode.WALK if goal == "walk" or not conditions.slow else Mode.STAND
+        if goal in ("stand", "walk"):
+            return Mode.STAND_UP
+        down = self._settled(stamp_ns, conditions.sitting) or self._overdue(stamp_ns)
+        return Mode.PASSIVE if down else Mode.SIT
+
+    def _limited_goal(self, worst: Severity) -> Goal:
+        if worst is Severity.SIT and self.mode is not Mode.PASSIVE:
+            self.goal = "sit"
+        elif worst is Severity.SIT:
+            self.goal = "passive"
+        elif worst is Severity.STOP and self.goal == "walk":
+            return "stand"
+        return self.goal
+
+    def _settled(self, stamp_ns: int, condition: bool) -> bool:
+        if not condition:
+            self._settled_since_ns = None
+            return False
+        if self._settled_since_ns is None:
+            self._settled_since_ns = stamp_ns
+        return stamp_ns - self._settled_since_ns >= self._settle_ns
+
+    def _overdue(self, stamp_ns: int) -> bool:
+        return stamp_ns - self.since_ns > self._timeout_ns

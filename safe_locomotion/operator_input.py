@@ -1,0 +1,109 @@
+"""What a person asks of the robot: a velocity that dies after a timeout, and requests (stand, walk, sit, estop, reset).
+
+`Script` is a person who follows a plan: the command line's demonstrations and tests run the real stages with it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.types import NANOSECONDS, Mode, VelocityCommand
+
+REQUESTS = ("stand", "walk", "sit", "estop", "reset")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CommandLimits:
+    """Largest velocity a person may ask for, and for how long one message holds.
+
+    Attributes:
+        vx, vy: [m/s]; wz: [rad/s]. Larger commands are clipped.
+        timeout: a command older than this is zero [s].
+    """
+
+    vx: float
+    vy: float
+    wz: float
+    timeout: float
+
+
+class VelocityInput:
+    """The newest velocity command, clipped, refused when not finite, zero after the timeout."""
+
+    def __init__(self, limits: CommandLimits) -> None:
+        self._limits = limits
+        self._timeout_ns = round(limits.timeout * NANOSECONDS)
+        self._command = VelocityCommand()
+        self._stamp_ns: int | None = None
+        self.not_finite = False
+
+    def set(self, stamp_ns: int, vx: float, vy: float, wz: float) -> None:
+        """Take a command that arrived when the robot's clock read `stamp_ns`; one that is not finite counts as zero."""
+        self.not_finite = not (isfinite(vx) and isfinite(vy) and isfinite(wz))
+        limits = self._limits
+        self._stamp_ns = stamp_ns
+        self._command = (
+            VelocityCommand()
+            if self.not_finite
+            else VelocityCommand(vx=_clip(vx, limits.vx), vy=_clip(vy, limits.vy), wz=_clip(wz, limits.wz))
+        )
+
+    def get(self, stamp_ns: int) -> VelocityCommand:
+        """The command in force at `stamp_ns`."""
+        if self._stamp_ns is None or not 0 <= stamp_ns - self._stamp_ns <= self._timeout_ns:
+            return VelocityCommand()
+        return self._command
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """One line of a script: from `time` [s after the robot first stands] on, this goal and velocity hold."""
+
+    time: float
+    request: str
+    command: VelocityCommand = VelocityCommand()
+
+
+class Script:
+    """Plays steps by the robot's clock: stands up first, requests again after a fall.
+
+    Raises:
+        ConfigurationError: the steps are not ordered in time or name an unknown request.
+    """
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        for step in steps:
+            if step.request not in REQUESTS:
+                raise ConfigurationError(f"script: unknown request {step.request!r}; choose one of: {', '.join(REQUESTS)}")
+        if any(later.time < earlier.time for earlier, later in zip(steps, steps[1:], strict=False)):
+            raise ConfigurationError("script: the steps are not in the order of their times")
+        self._steps = tuple(steps)
+        self.stood_ns: int | None = None
+        self._asked: tuple[Mode, str] | None = None
+
+    def update(self, stamp_ns: int, mode: Mode) -> tuple[str | None, VelocityCommand]:
+        """Request to make now, if any, and velocity in force."""
+        if self.stood_ns is None:
+            if mode not in (Mode.STAND, Mode.WALK):
+                return self._once(mode, "stand"), VelocityCommand()
+            self.stood_ns = stamp_ns
+        elapsed = (stamp_ns - self.stood_ns) / NANOSECONDS
+        current = next((step for step in reversed(self._steps) if step.time <= elapsed), None)
+        if current is None:
+            return None, VelocityCommand()
+        if mode in (Mode.FALLEN, Mode.FAULT):
+            return self._once(mode, "reset") if mode is Mode.FALLEN else None, VelocityCommand()
+        if mode is Mode.PASSIVE and current.request == "sit":
+            return None, current.command
+        return self._once(mode, current.request), current.command
+
+    def _once(self, mode: Mode, request: str) -> str | None:
+        if self._asked == (mode, request):
+            return None
+        self._asked = (mode, request)
+        return request
+
+
+def _clip(value: float, limit: float) -> float:
+    return min(limit, max(-limit, value))

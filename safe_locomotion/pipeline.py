@@ -1,0 +1,66 @@
+"""The whole control cycle as function calls: simulation, replay and the composed runtime run it; the nodes are the same calls with
+topics in between."""
+
+from dataclasses import dataclass
+
+from safe_locomotion.config import StackConfig
+from safe_locomotion.estimator import StateEstimator
+from safe_locomotion.leg_control import CommandStage
+from safe_locomotion.locomotion import LocomotionController
+from safe_locomotion.policy import PolicyStage
+from safe_locomotion.robots import RobotModel
+from safe_locomotion.supervisor import Supervisor
+from safe_locomotion.types import Estimate, LowCommand, LowState, Proposal, StancePlan, VelocityCommand, Verdict
+
+
+class Divider:
+    """Says which stamps are due at a lower rate: the first in each period. Every process agrees without counting messages."""
+
+    def __init__(self, period_ns: int) -> None:
+        self._period_ns = period_ns
+        self._bucket: int | None = None
+
+    def due(self, stamp_ns: int) -> bool:
+        """Whether `stamp_ns` is the first seen in its period."""
+        bucket = stamp_ns // self._period_ns
+        due, self._bucket = bucket != self._bucket, bucket
+        return due
+
+
+@dataclass(slots=True)
+class Cycle:
+    """What the stages said last; read by monitors and recorders, never written by them."""
+
+    state: LowState | None = None
+    estimate: Estimate | None = None
+    proposal: Proposal | None = None
+    verdict: Verdict | None = None
+    plan: StancePlan | None = None
+    command: LowCommand | None = None
+
+
+class Pipeline:
+    """Estimator, policy, supervisor, MPC and leg controller of one robot, ticking on LowState."""
+
+    def __init__(self, robot: RobotModel, config: StackConfig) -> None:
+        self.estimator = StateEstimator(robot, config.estimator)
+        self.policy = PolicyStage(robot, config.policy.gait)
+        self.supervisor = Supervisor(robot, config.supervisor.thresholds, config.supervisor.recovery)
+        self.locomotion = LocomotionController(robot, config.mpc.locomotion, config.mpc.swing, config.mpc.solver)
+        self.command = CommandStage(robot, config.bridge.gains, config.bridge.limits)
+        self._policy_due = Divider(config.policy.period_ns)
+        self._mpc_due = Divider(config.mpc.period_ns)
+        self.cycle = Cycle()
+
+    def step(self, state: LowState, command: VelocityCommand) -> LowCommand:
+        """Motor command for one LowState, with `command` the velocity in force."""
+        c = self.cycle
+        c.state = state
+        c.estimate = self.estimator.update(state)
+        if self._policy_due.due(state.stamp_ns):
+            c.proposal = self.policy.update(c.estimate, command)
+        c.verdict = self.supervisor.update(c.estimate, c.proposal, command)
+        if self._mpc_due.due(state.stamp_ns):
+            c.plan = self.locomotion.update(c.estimate, c.verdict)
+        c.command = self.command.update(state, c.verdict, c.plan)
+        return c.command

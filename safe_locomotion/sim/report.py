@@ -1,0 +1,113 @@
+"""What a simulated run achieved: truth against command and against the estimate, as the JSON report of `safe-locomotion sim`."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from safe_locomotion.types import Array
+
+SETTLE_TIME = 2.0  #: [s] at the start that the velocity error leaves out
+STANDARD_GRAVITY = 9.81  #: [m/s2]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunLog:
+    """One row per LowState from the moment the robot first stood; planar velocities in the body's own yaw frame.
+
+    Attributes:
+        time: (n,) robot time since the robot first stood [s].
+        command: (n, 3) vx, vy, wz in force [m/s, m/s, rad/s]; NaN where the robot was not asked to walk.
+        velocity: (n, 3) true vx, vy and yaw rate.
+        position: (n, 2) true, in the world [m].
+        yaw: (n,) true [rad].
+        roll_pitch: (n, 2) true [rad].
+        estimated_velocity: (n, 3) as `velocity`.
+        estimated_position, estimated_yaw: as `position` and `yaw`, in odom.
+        power: (n,) sum over the motors of |tau dq| [W].
+        recovery: (n,) whether the recovery policy drove while walking.
+    """
+
+    time: Array
+    command: Array
+    velocity: Array
+    position: Array
+    yaw: Array
+    roll_pitch: Array
+    estimated_velocity: Array
+    estimated_position: Array
+    estimated_yaw: Array
+    power: Array
+    recovery: NDArray[np.bool_]
+
+
+def velocity_rmse(log: RunLog, cycle: float) -> float:
+    """RMS distance [m/s] of the true planar velocity, averaged over one gait cycle [s], from the command, after `SETTLE_TIME`."""
+    smooth = cycle_mean(log.velocity[:, :2], log.time, cycle)
+    late = (log.time >= SETTLE_TIME) & np.isfinite(log.command).all(axis=1)
+    return rms(np.linalg.norm(smooth[late] - log.command[late, :2], axis=1))
+
+
+def cycle_mean(values: Array, time: Array, cycle: float) -> Array:
+    """Centred moving average (n, k) over one gait cycle; shorter at the two ends."""
+    if len(time) < 2:
+        return values
+    half = max(1, round(cycle / float(np.median(np.diff(time))) / 2))
+    total = np.vstack((np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)))
+    index = np.arange(len(values))
+    low, high = np.maximum(index - half, 0), np.minimum(index + half, len(values))
+    return (total[high] - total[low]) / (high - low)[:, None]
+
+
+def drift(log: RunLog) -> float:
+    """Planar error of the final displacement [m], odom turned so that the first headings agree."""
+    turn = float(log.yaw[0] - log.estimated_yaw[0])
+    c, s = np.cos(turn), np.sin(turn)
+    dx, dy = log.estimated_position[-1] - log.estimated_position[0]
+    estimated = np.array((c * dx - s * dy, s * dx + c * dy))
+    return float(np.linalg.norm(estimated - (log.position[-1] - log.position[0])))
+
+
+def distance(log: RunLog) -> float:
+    """Length of the true planar path [m]."""
+    return float(np.linalg.norm(np.diff(log.position, axis=0), axis=1).sum())
+
+
+def energy(log: RunLog) -> float:
+    """Mechanical energy sum |tau dq| dt [J]."""
+    return float(np.trapezoid(log.power, log.time)) if hasattr(np, "trapezoid") else float(np.trapz(log.power, log.time))
+
+
+def motion_figures(log: RunLog, *, cycle: float, mass: float) -> dict[str, Any]:
+    """The part of the report that comes from motion; keys as in the user contract."""
+    travelled, used = distance(log), energy(log)
+    late = log.time >= SETTLE_TIME
+    roll, pitch = log.roll_pitch[late].T if late.any() else np.zeros((2, 1))
+    mean = log.velocity[late].mean(axis=0) if late.any() else np.full(3, np.nan)
+    return {
+        "distance_m": travelled,
+        "velocity_rmse_mps": velocity_rmse(log, cycle),
+        "mean_velocity": {"vx_mps": float(mean[0]), "vy_mps": float(mean[1]), "wz_radps": float(mean[2])},
+        "roll_rms_deg": float(np.rad2deg(rms(roll))),
+        "pitch_rms_deg": float(np.rad2deg(rms(pitch))),
+        "estimator_velocity_rmse_mps": rms(np.linalg.norm(log.estimated_velocity[:, :2] - log.velocity[:, :2], axis=1)),
+        "estimator_drift_m": drift(log),
+        "recovery_share": float(log.recovery.mean()),
+        "recovery_uses": int(np.count_nonzero(np.diff(log.recovery.astype(int), prepend=0) == 1)),
+        "energy_j": used,
+        "cost_of_transport": used / (mass * STANDARD_GRAVITY * travelled) if travelled > 0.0 else float("nan"),
+    }
+
+
+def rms(values: Array) -> float:
+    """Root mean square; NaN of nothing."""
+    return float(np.sqrt(np.mean(np.square(values)))) if np.size(values) else float("nan")
+
+
+def percentiles(values_ms: Array) -> dict[str, float]:
+    """p50, p99 and max of times [ms]."""
+    if not np.size(values_ms):
+        return {"p50": float("nan"), "p99": float("nan"), "max": float("nan")}
+    p50, p99 = np.percentile(values_ms, (50, 99))
+    return {"p50": float(p50), "p99": float(p99), "max": float(np.max(values_ms))}
