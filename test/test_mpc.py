@@ -24,7 +24,9 @@ TROT_PROBLEMS = record(TROT, PARAMETERS, 250)
 
 def standing(**changes: object) -> MpcProblem:
     """Upright on four feet, with changes."""
-    problem = MpcProblem(x0=UPRIGHT_STATE, reference=np.tile(UPRIGHT_STATE, (N, 1)), feet=FEET, stance=np.ones((N, 4), dtype=bool))
+    problem = MpcProblem(
+        x0=UPRIGHT_STATE, reference=np.tile(UPRIGHT_STATE, (N, 1)), feet=FEET, stance=np.ones((N, 4), dtype=bool)
+    )
     return replace(problem, **changes)
 
 

@@ -14,7 +14,7 @@ from safe_locomotion.centroidal import CentroidalModel
 from safe_locomotion.mpc import ConvexMpc, MpcParameters, MpcProblem
 from safe_locomotion.types import Array
 
-REPLAYS = 4
+REPLAYS, LEAD_IN = 4, 10
 Build = Callable[[CentroidalModel, MpcParameters], alternatives.SolveForces]
 
 
@@ -70,9 +70,9 @@ def run(
 
 
 def _replay(solve: alternatives.SolveForces, problems: list[MpcProblem]) -> tuple[Array, Array]:
-    """Milliseconds (n,) and forces (n, 4, 3) of one pass; two ticks ahead of it are not counted."""
-    for problem in problems[:2]:
-        solve(problem)
+    """Milliseconds (n,) and forces (n, 4, 3) of one pass; LEAD_IN ticks on its first problem are not counted."""
+    for _ in range(LEAD_IN):
+        solve(problems[0])
     spent, forces = np.empty(len(problems)), np.empty((len(problems), 4, 3))
     for i, problem in enumerate(problems):
         start = perf_counter_ns()

@@ -140,7 +140,9 @@ class CondensedQp:
         hold = np.vstack([0.5 * p.dt**2 * np.eye(6), p.dt * np.eye(6)])
         powers = [np.linalg.matrix_power(a, k) for k in range(n + 1)]
         self._free = np.vstack(powers[1:])
-        self._from_acceleration = np.block([[powers[k - j] @ hold if j <= k else np.zeros((NX, 6)) for j in range(n)] for k in range(n)])
+        self._from_acceleration = np.block(
+            [[powers[k - j] @ hold if j <= k else np.zeros((NX, 6)) for j in range(n)] for k in range(n)]
+        )
         weighted = np.tile(p.weights, n)[:, None] * self._from_acceleration
         self._gradient = weighted.T
         self._hessian = (weighted.T @ self._from_acceleration).reshape(n, 6, n, 6)
