@@ -36,7 +36,8 @@ class MpcParameters:
         horizon: number of steps N.
         dt: length of a step [s].
         weights: (12,) of rpy, position, angular velocity, velocity.
-        force_weight: of each force component [1/N2].
+        force_weight: of each force component [1/N2]. At 1e-5 the fixed iterations leave 10 times the error, at 4e-5 the robot stands
+            3 mm low.
         mu: friction of the pyramid.
         fz_min, fz_max: normal force of a stance foot [N].
         iterations: of OSQP per batch.
@@ -48,11 +49,11 @@ class MpcParameters:
     horizon: int = 10
     dt: float = 0.04
     weights: tuple[float, ...] = (5.0, 5.0, 2.0, 5.0, 5.0, 50.0, 0.05, 0.05, 0.2, 1.0, 1.0, 0.2)
-    force_weight: float = 1e-5
+    force_weight: float = 2e-5
     mu: float = 0.6
     fz_min: float = 0.0
     fz_max: float = 150.0
-    iterations: int = 20
+    iterations: int = 16
     extra_batches: int = 3
     primal_tolerance: float = 0.005
     dual_tolerance: float = 0.02

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from safe_locomotion.bench import mpc_alternatives as alternatives
-from safe_locomotion.bench.mpc_problems import A1_LIKE, STAND, TROT, Scenario, record
+from safe_locomotion.bench.mpc_problems import A1_LIKE, PUSHED, STAND, TROT, Scenario, record
 from safe_locomotion.centroidal import CentroidalModel
 from safe_locomotion.mpc import ConvexMpc, MpcParameters, MpcProblem
 from safe_locomotion.types import Array
@@ -104,4 +104,11 @@ def _accuracy(forces: Array, exact: Array, parameters: MpcParameters) -> dict[st
 
 
 if __name__ == "__main__":
-    json.dump({"trot": run(), "stand": run(scenario=STAND, count=300)}, sys.stdout, indent=1)
+    slippery = MpcParameters(mu=0.25)
+    cases = {
+        "trot": run(),
+        "trot_pushed": run(scenario=PUSHED, only=("mpc",)),
+        "trot_mu_0.25": run(parameters=slippery, only=("mpc",)),
+        "stand": run(scenario=STAND, count=300),
+    }
+    json.dump(cases, sys.stdout, indent=1)

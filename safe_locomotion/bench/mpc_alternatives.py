@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import osqp
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
 from safe_locomotion.centroidal import NU, NX, CentroidalModel
 from safe_locomotion.mpc import FORCE_UNIT, MpcParameters, MpcProblem, MpcQp, QuadraticProgram, clip_to_cone
@@ -148,7 +149,7 @@ class CondensedQp:
         self._hessian = (weighted.T @ self._from_acceleration).reshape(n, 6, n, 6)
         self._face = np.array([[1, 0, -p.mu], [-1, 0, -p.mu], [0, 1, -p.mu], [0, -1, -p.mu], [0, 0, 1]])
 
-    def program(self, problem: MpcProblem) -> tuple[Array, Array, Array, Array, Array, Array]:
+    def program(self, problem: MpcProblem) -> tuple[Array, Array, Array, Array, Array, NDArray[np.intp]]:
         """H, h, C, lower, upper of min 1/2 u H u + h u, lower <= C u <= upper, and the indices of u among all (N * 12) forces."""
         p, n = self.parameters, self.parameters.horizon
         _, b, c = self.model.continuous(problem.feet, problem.stance, problem.gravity)
@@ -159,11 +160,11 @@ class CondensedQp:
         free = self._free @ problem.x0 + self._from_acceleration @ np.tile(c[6:], n)
         h = (self._gradient @ (free - problem.reference.ravel())).reshape(n, 1, 6) @ b
         feet = len(on) // 3
-        C = np.kron(np.eye(feet), self._face)
+        C: Array = np.kron(np.eye(feet), self._face)
         low, high = np.tile([-1e30, -1e30, -1e30, -1e30, p.fz_min], feet), np.tile([0.0, 0.0, 0.0, 0.0, p.fz_max], feet)
         return np.ascontiguousarray(H), h.ravel()[on], C, low, high, on
 
-    def first_forces(self, u: Array, on: Array, problem: MpcProblem) -> Array:
+    def first_forces(self, u: Array, on: NDArray[np.intp], problem: MpcProblem) -> Array:
         """(4, 3) forces of the first step."""
         forces = np.zeros(self.parameters.horizon * NU)
         forces[on] = u

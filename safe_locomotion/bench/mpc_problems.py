@@ -39,12 +39,13 @@ class Scenario:
     frequency: float = 2.5
     duty: float = 0.55
     push_every: float = 0.8
-    push_impulse: float = 20.0
+    push_impulse: float = 10.0
     speed: float = 0.8
     seed: int = 0
 
 
 TROT = Scenario()
+PUSHED = Scenario(push_impulse=20.0, seed=2)
 STAND = Scenario(duty=1.0, push_impulse=6.0, speed=0.0, seed=1)
 
 
@@ -56,7 +57,7 @@ def record(scenario: Scenario, parameters: MpcParameters, count: int, model: Cen
 def _closed_loop(scenario: Scenario, parameters: MpcParameters, model: CentroidalModel) -> Iterator[MpcProblem]:
     random = np.random.default_rng(scenario.seed)
     body, controller = RigidBody(model), ConvexMpc(model, parameters)
-    steps = np.arange(parameters.horizon)
+    steps = np.arange(parameters.horizon, dtype=np.float64)
     command, push, until = NOWHERE, NOWHERE, 0.0
     feet, was_stance = HIPS.copy(), np.zeros(N_LEGS, dtype=bool)
     for tick in range(10**9):
@@ -83,7 +84,7 @@ def _closed_loop(scenario: Scenario, parameters: MpcParameters, model: Centroida
 
 def stance_at(times: Array, scenario: Scenario) -> Flags:
     """(len(times), 4) feet of a trot that are on the ground."""
-    return (times[:, None] * scenario.frequency + TROT_OFFSETS) % 1.0 < scenario.duty
+    return np.less((times[:, None] * scenario.frequency + TROT_OFFSETS) % 1.0, scenario.duty)
 
 
 def _problem(body: "RigidBody", frame: Array, command: Array, feet: Array, stance: Flags, p: MpcParameters) -> MpcProblem:
