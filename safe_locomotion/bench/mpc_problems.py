@@ -84,7 +84,8 @@ def _closed_loop(scenario: Scenario, parameters: MpcParameters, model: Centroida
 
 def stance_at(times: Array, scenario: Scenario) -> Flags:
     """(len(times), 4) feet of a trot that are on the ground."""
-    return np.less((times[:, None] * scenario.frequency + TROT_OFFSETS) % 1.0, scenario.duty)
+    on_ground: Flags = (times[:, None] * scenario.frequency + TROT_OFFSETS) % 1.0 < scenario.duty
+    return on_ground
 
 
 def _problem(body: "RigidBody", frame: Array, command: Array, feet: Array, stance: Flags, p: MpcParameters) -> MpcProblem:
