@@ -34,8 +34,8 @@ EXTRAS = {
         "types-PyYAML>=6.0",
         "import-linter>=2.0",
         "rosbags>=0.10",
-        "pybullet>=3.2.6",
-        # The vendor's UDP module has one wheel on PyPI.
+        # Wheels end with Python 3.11: of pybullet, whose robot models ours are compared with, and of the vendor's UDP module.
+        "pybullet>=3.2.6; python_version < '3.12' and platform_machine == 'x86_64'",
         "unitree-legged-sdk==3.8.20231105; python_version == '3.11' and platform_machine == 'x86_64'",
     ],
 }

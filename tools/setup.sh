@@ -96,8 +96,8 @@ pip() {
 
 rm -f "$folder"/.state-*
 # empy, which ROS needs, has no wheel; anything else without one would want a compiler, and is refused.
-pip install --quiet --no-deps --only-binary=:all: --no-binary=empy $(printf -- '--requirement %s ' $locks)
+pip install -qq --no-deps --only-binary=:all: --no-binary=empy $(printf -- '--requirement %s ' $locks)
 if [ "$folder" = .venv ]; then
-    pip install --quiet --no-deps --no-build-isolation --editable .
+    pip install -qq --no-deps --no-build-isolation --editable .
 fi
 echo "$state" >"$folder/.state-$1"
