@@ -4,12 +4,13 @@ A key that no stage knows, a missing key and a value of the wrong type are error
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any, get_type_hints
 
 import yaml
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from safe_locomotion.errors import ConfigurationError, UnknownNameError
 from safe_locomotion.estimator import EstimatorParameters
@@ -99,7 +100,7 @@ def build(cls: type[Any], values: Mapping[str, Any], where: str) -> Any:
     """
     _check_keys(cls, values, where)
     try:
-        return TypeAdapter(cls, config=ConfigDict(arbitrary_types_allowed=True)).validate_python(values)
+        return TypeAdapter(cls).validate_python(values)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
@@ -118,13 +119,13 @@ def _check_keys(cls: type[Any], values: Any, where: str) -> None:
         raise ConfigurationError(f"{where}: missing {', '.join(missing)}")
     types = get_type_hints(cls)
     for key, value in values.items():
+        if isinstance(value, float) and not isfinite(value):
+            raise ConfigurationError(f"{where}: {key}: must be finite (found {value})")
         if is_dataclass(types[key]):
             _check_keys(types[key], value, f"{where}: {key}")
 
 
 def _with_default(cls: type[Any]) -> set[str]:
-    from dataclasses import MISSING
-
     return {f.name for f in fields(cls) if f.default is not MISSING or f.default_factory is not MISSING}
 
 

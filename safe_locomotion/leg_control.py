@@ -23,6 +23,7 @@ class LegGains:
     """Gains and ramps of the leg controller.
 
     Attributes:
+        swing_margin: distance that swing targets keep from the ends of the joint ranges [rad].
         swing_kp, swing_kd: joint PD of swing legs [Nm/rad, Nm s/rad].
         stance_kd: joint damping of stance legs [Nm s/rad].
         ramp_kp, ramp_kd: joint PD while standing up and sitting down.
@@ -31,6 +32,7 @@ class LegGains:
         crossfade_time: over which the torque difference at a hand-over decays [s].
     """
 
+    swing_margin: float
     swing_kp: float
     swing_kd: float
     stance_kd: float
@@ -84,6 +86,9 @@ class LegController:
         self._kinematics = Kinematics(robot)
         self._weight = LegWeight(robot)
         self._zeros = np.zeros(N_JOINTS)
+        self._swing_min = robot.q_min + gains.swing_margin
+        self._swing_max = robot.q_max - gains.swing_margin
+        self._stance_kd = np.full(N_JOINTS, gains.stance_kd)
         self._ramp_kp = np.full(N_JOINTS, gains.ramp_kp)
         self._ramp_kd = np.full(N_JOINTS, gains.ramp_kd)
         self._driver: tuple[Mode, str, bool] | None = None
@@ -145,22 +150,37 @@ class LegController:
     def _legs(self, state: LowState, plan: StancePlan) -> LowCommand:
         gains = self._gains
         _, jacobians = self._kinematics.feet_and_jacobians(state.q)
-        tau = self._weight.torque(state.q, matrix_from_quaternion(state.quaternion_wxyz))
-        tau -= np.matmul(plan.force[:, None, :], jacobians).reshape(-1)
+        rotation = matrix_from_quaternion(state.quaternion_wxyz)
+        tau = self._weight.torque(state.q, rotation) + self._stance_torque(state.q, rotation[2], jacobians, plan.force)
+        dq_target = _joint_velocity(jacobians, plan.foot_velocity, self._robot.dq_max)
+        q_held = np.minimum(np.maximum(state.q, self._robot.q_min), self._robot.q_max)
         if plan.stance.all():
-            return _command(state, state.q, self._zeros, tau, self._zeros, np.full(N_JOINTS, gains.stance_kd))
+            return _command(state, q_held, dq_target, tau, self._zeros, self._stance_kd)
         swing = np.repeat(~plan.stance, 3)
         age = (state.stamp_ns - plan.stamp_ns) / NANOSECONDS
-        q_target = self._kinematics.inverse(plan.foot_position + age * plan.foot_velocity)
-        dq_target = _joint_velocity(jacobians, plan.foot_velocity, self._robot.dq_max)
+        wanted = self._kinematics.inverse(plan.foot_position + age * plan.foot_velocity)
+        q_target = np.minimum(np.maximum(wanted, self._swing_min), self._swing_max)
+        dq_target = np.where(swing & (q_target != wanted), 0.0, dq_target)
         return _command(
             state,
-            np.where(swing, q_target, state.q),
-            np.where(swing, dq_target, 0.0),
+            np.where(swing, q_target, q_held),
+            dq_target,
             tau,
             np.where(swing, gains.swing_kp, 0.0),
             np.where(swing, gains.swing_kd, gains.stance_kd),
         )
+
+    def _stance_torque(self, q: Array, up: Array, jacobians: Array, force: Array) -> Array:
+        """tau = -J_c' f (12,), J_c the Jacobian of the contact, one foot radius below the foot centre along the vertical `up` (in base)."""
+        tau = -np.matmul(force[:, None, :], jacobians)[:, 0]
+        ux, uy, uz = self._robot.foot_radius * up
+        fx, fy, fz = force.T
+        hip = q[::3]
+        about_y = np.cos(hip) * (uz * fx - ux * fz) + np.sin(hip) * (ux * fy - uy * fx)
+        tau[:, 0] += uy * fz - uz * fy
+        tau[:, 1] += about_y
+        tau[:, 2] += about_y
+        return tau.reshape(-1)
 
     def _begin_crossfade(self, state: LowState, command: LowCommand) -> None:
         if self._last is None:

@@ -200,15 +200,16 @@ class LocomotionController:
         return footholds
 
     def _swing_targets(self, phase: GaitPhase, stance: Flags, body: _Body, footholds: Array) -> tuple[Array, Array]:
-        """Position and velocity (4, 3) of the feet in base."""
+        """Position and velocity (4, 3) of the feet in base; a stance foot moves as fast as the body leaves it behind."""
         position = (body.feet - body.position) @ body.rotation
-        velocity = np.zeros((N_LEGS, 3))
+        rate = body.rotation.T @ body.rate
+        velocity = -(body.velocity @ body.rotation) - _turning(rate, position)
         for leg in np.flatnonzero(~stance):
             end = footholds[leg] - (0.0, 0.0, self._swing.depth)
             point, speed = cycloid(self._lift_off[leg], end, self._swing.height, float(phase.swing_progress[leg]), phase.swing_duration)
             offset = point - body.position
             position[leg] = offset @ body.rotation
-            velocity[leg] = (speed - body.velocity) @ body.rotation - _cross(body.rotation.T @ body.rate, position[leg])
+            velocity[leg] = (speed - body.velocity) @ body.rotation - _turning(rate, position[leg])
         return position, velocity
 
     def _solve(self, stance: Flags, estimate: Estimate, gait: GaitParameters, body: _Body, footholds: Array) -> tuple[Array, bool]:
@@ -241,14 +242,19 @@ class LocomotionController:
         x[:, 5] = reference.height + self._robot.com[2]
         x[:, 8] = wz
         x[:, 9], x[:, 10] = c * vx - s * vy, s * vx + c * vy
-        x[:, 3:5] = ahead + np.cumsum(x[:, 9:11], axis=0) * t[0]
+        steps = x[:, 9:11] * t[0]
+        travel = np.cumsum(steps, axis=0)
+        x[:, 3:5] = ahead + travel
         schedule = self._clock.schedule(gait, self._middles)
         schedule[0] = stance
-        path = np.zeros((len(t), 1, 3))
-        path[:, 0, :2] = x[:, 3:5] - ahead
-        feet = (footholds - body.com) @ frame - path
+        # The lever of each step is taken in its middle; the ground pushes one foot radius below the foot centre.
+        feet = np.tile((footholds - body.com) @ frame - (0.0, 0.0, self._robot.foot_radius), (len(t), 1, 1))
+        feet[:, :, :2] -= (travel - 0.5 * steps)[:, None]
         return MpcProblem(x0=x0, reference=x, feet=feet, stance=schedule, gravity=LEVEL_GRAVITY @ frame)
 
 
-def _cross(a: Array, b: Array) -> Array:
-    return np.array((a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]))
+def _turning(rate: Array, points: Array) -> Array:
+    """rate x point for points (..., 3)."""
+    wx, wy, wz = rate
+    x, y, z = points[..., 0], points[..., 1], points[..., 2]
+    return np.stack((wy * z - wz * y, wz * x - wx * z, wx * y - wy * x), axis=-1)

@@ -83,7 +83,7 @@ def motion_figures(log: RunLog, *, cycle: float, mass: float) -> dict[str, Any]:
     """The part of the report that comes from motion; keys as in the user contract."""
     travelled, used = distance(log), energy(log)
     late = log.time >= SETTLE_TIME
-    roll, pitch = (log.roll_pitch[late] - log.roll_pitch[late].mean(axis=0)).T if late.any() else np.zeros((2, 1))
+    roll, pitch = log.roll_pitch[late].T if late.any() else np.zeros((2, 1))
     mean = log.velocity[late].mean(axis=0) if late.any() else np.full(3, np.nan)
     return {
         "distance_m": travelled,

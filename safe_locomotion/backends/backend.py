@@ -1,0 +1,115 @@
+"""The seam to a robot: four methods, and the counters of what passed through them."""
+
+import inspect
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Final, Protocol
+
+import numpy as np
+
+from safe_locomotion.errors import BackendError, UnknownNameError
+from safe_locomotion.types import N_JOINTS, LowCommand, LowState
+
+
+@dataclass(kw_only=True, slots=True)
+class Counters:
+    """What passed a backend since it was opened.
+
+    Attributes:
+        received: states handed out.
+        dropped: states that arrived but were overtaken by a newer one before they were read.
+        malformed, crc_errors: messages ignored for their size or their checksum.
+        repeated_ticks: messages ignored because they repeat the tick of the state before.
+        tick_jumps: states handed out whose tick is behind the last, or further ahead than the clock's limit.
+        foreign_publishers: other publishers of low commands that exist now.
+        foreign_commands: low commands by others seen on the wire.
+        written: commands handed to the transport.
+        write_failures: commands that the transport refused.
+        nonfinite_commands: commands with a number that is not finite, replaced by damping.
+        refused_commands: commands whose write was overtaken by `stop`.
+    """
+
+    received: int = 0
+    dropped: int = 0
+    malformed: int = 0
+    crc_errors: int = 0
+    repeated_ticks: int = 0
+    tick_jumps: int = 0
+    foreign_publishers: int = 0
+    foreign_commands: int = 0
+    written: int = 0
+    write_failures: int = 0
+    nonfinite_commands: int = 0
+    refused_commands: int = 0
+
+
+def damping_command(stop_kd: float, reason: str = "stop") -> LowCommand:
+    """No stiffness, no torque, joint damping `stop_kd` [Nm s/rad]; the velocity set-point is 0: VelStopF would switch kd off."""
+    zero = np.zeros(N_JOINTS)
+    return LowCommand(
+        stamp_ns=0, q=np.full(N_JOINTS, POS_STOP), dq=zero, tau=zero, kp=zero, kd=np.full(N_JOINTS, stop_kd), reason=reason
+    )
+
+
+def is_finite(command: LowCommand) -> bool:
+    """Whether every number of the command is finite in single precision, as it goes over the wire."""
+    numbers = np.concatenate((command.q, command.dq, command.tau, command.kp, command.kd))
+    return bool((np.abs(numbers) <= _FLOAT32_MAX).all())
+
+
+class Backend(Protocol):
+    """A robot, real, simulated or recorded.
+
+    `read` and `write` belong to one thread, the control loop's; `stop` may come from any thread and from a signal handler.
+    """
+
+    @property
+    def counters(self) -> Counters:
+        """A copy of the counters as they stand."""
+
+    def read(self, timeout_s: float) -> LowState | None:
+        """The newest state not read before, None after `timeout_s`; other Python threads run while it waits."""
+
+    def write(self, command: LowCommand) -> None:
+        """Send a command and return at once, whether or not somebody listens; never a number that is not finite."""
+
+    def stop(self) -> None:
+        """Send damping, several times over, where a command was ever sent; a backend that only read stays silent."""
+
+    def close(self) -> None:
+        """Stop, then give back what the backend holds; a second call does nothing."""
+
+
+POS_STOP: Final = 2.146e9  # PosStopF of the vendor's SDKs: no position set-point
+VEL_STOP: Final = 16000.0  # VelStopF: no velocity set-point
+STOP_REPEATS: Final = 10
+STOP_PERIOD_S: Final = 0.002  # the rate of the wire
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+BACKENDS: Final = {
+    "unitree_sdk2": ("safe_locomotion.backends.unitree_sdk2", "UnitreeSdk2"),
+    "legged_sdk": ("safe_locomotion.backends.legged_sdk", "LeggedSdk"),
+    "mock": ("safe_locomotion.backends.mock", "Mock"),
+}
+
+
+def open_backend(name: str, **options: Any) -> Backend:
+    """Open the backend `name` with its constructor's options.
+
+    Raises:
+        UnknownNameError: no such backend, or an option it does not have.
+        BackendError: the SDK is not installed, or the link cannot be opened.
+    """
+    if name not in BACKENDS:
+        raise UnknownNameError("sdk", name, BACKENDS)
+    module_name, class_name = BACKENDS[name]
+    try:
+        constructor = getattr(import_module(module_name), class_name)
+    except ImportError as error:
+        raise BackendError(f"sdk {name!r} needs a package that cannot be imported: {error}") from error
+    accepted = [key for key in inspect.signature(constructor).parameters]
+    for key in options:
+        if key not in accepted:
+            raise UnknownNameError(f"option of sdk {name!r}", key, accepted)
+    backend: Backend = constructor(**options)
+    return backend

@@ -1,0 +1,61 @@
+"""Robot time from the wire's tick: a 32-bit counter without a date, unwrapped and anchored once to Unix time."""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+TICK_MODULUS = 1 << 32
+MILLISECOND_TICK_NS = 1_000_000  # Go1, Go2: unitree_sdk2 and legged_sdk 3.8 count milliseconds
+MICROSECOND_TICK_NS = 1_000  # A1: legged_sdk 3.3.1 counts microseconds
+
+
+def tick_difference(later: int, earlier: int) -> int:
+    """Signed number of ticks from `earlier` to `later`, right across a wrap, within +-2^31 ticks."""
+    forward = (later - earlier) % TICK_MODULUS
+    return forward if forward < TICK_MODULUS // 2 else forward - TICK_MODULUS
+
+
+class TickStep(Enum):
+    """How a tick follows the one before it."""
+
+    FIRST = auto()
+    NEXT = auto()
+    REPEAT = auto()
+    GAP = auto()
+    BACKWARD = auto()
+
+
+@dataclass(slots=True)
+class TickClock:
+    """Unwraps the tick of one robot.
+
+    The stamp follows the tick faithfully: where the tick jumps back (a robot that rebooted, a replay that looped) so does the
+    stamp, because a consumer that integrates over time must see it.
+
+    Attributes:
+        tick_ns: length of one tick [ns].
+        max_gap_ns: a step longer than this is a gap: states were lost or the robot paused.
+        tick, stamp_ns: the last update.
+    """
+
+    tick_ns: int = MILLISECOND_TICK_NS
+    max_gap_ns: int = 100_000_000
+    tick: int = 0
+    stamp_ns: int = 0
+    _started: bool = False
+
+    def update(self, tick: int, now_unix_ns: int) -> TickStep:
+        """Advance to `tick`; `now_unix_ns` only anchors the first one, later differences come from the tick alone."""
+        if not self._started:
+            self.tick, self.stamp_ns, self._started = tick, now_unix_ns - now_unix_ns % self.tick_ns, True
+            return TickStep.FIRST
+        step_ns = tick_difference(tick, self.tick) * self.tick_ns
+        self.tick, self.stamp_ns = tick, self.stamp_ns + step_ns
+        if step_ns == 0:
+            return TickStep.REPEAT
+        if step_ns < 0:
+            return TickStep.BACKWARD
+        return TickStep.NEXT if step_ns <= self.max_gap_ns else TickStep.GAP
+
+    def tick_of(self, stamp_ns: int) -> int:
+        """The tick that carries this stamp; the inverse of `update` within +-2^31 ticks of the last one."""
+        return (self.tick + (stamp_ns - self.stamp_ns) // self.tick_ns) % TICK_MODULUS

@@ -1,0 +1,113 @@
+"""Which feet carry load, from foot sensors whose zero and scale nobody knows.
+
+A foot sensor reads raw = zero + gain * load + noise; zero and gain differ per foot, drift, and the reading clips. The joint torques give the
+load too, without zero or gain to learn but disturbed by the inertia of the leg. So the torques calibrate the sensor (a two-state
+Kalman filter per foot: zero, gain), and the two readings of the load are fused by their variances: a dead sensor learns gain 0 and drops
+out by itself.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from safe_locomotion.types import N_LEGS, Array, Flags
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ContactParameters:
+    """How the load of a foot is read and when it counts as contact.
+
+    Attributes:
+        threshold: load above which a foot is in contact, as a share of a quarter of the robot's weight (15 N on an A1).
+        hysteresis: share of the threshold below which contact ends.
+        zero_deviation: first guess of the sensor's zero is 0 with this standard deviation [N].
+        gain_deviation: first guess of its gain is 1 with this standard deviation.
+        zero_drift, gain_drift: random walk of both [N/sqrt(s)], [1/sqrt(s)].
+        sensor_noise: of a raw reading [N].
+        torque_noise: of the load computed from joint torques, mostly leg inertia in swing [N].
+        clip: loads outside [-clip, clip] quarter weights do not calibrate: that is where real sensors saturate.
+    """
+
+    threshold: float = 0.48
+    hysteresis: float = 0.7
+    zero_deviation: float = 40.0
+    gain_deviation: float = 0.5
+    zero_drift: float = 0.5
+    gain_drift: float = 0.01
+    sensor_noise: float = 4.0
+    torque_noise: float = 12.0
+    clip: float = 3.0
+
+
+def load_from_torques(q: Array, tau: Array, jacobians: Array) -> Array:
+    """Force of the ground on each foot along its leg plane's z axis [N], (4,), from J^T f = -tau at rest.
+
+    Only thigh and calf torques enter (the plane of the leg): a 2 x 2 system with determinant thigh * calf * sin(calf angle), never
+    singular inside the joint ranges. The weight of the leg is left to the noise.
+    """
+    torque = tau.reshape(N_LEGS, 3)
+    hip = q[::3]
+    s, c = np.sin(hip), np.cos(hip)
+    z_thigh, z_calf = jacobians[:, 0, 1], jacobians[:, 0, 2]
+    x_thigh = jacobians[:, 1, 1] * s - jacobians[:, 2, 1] * c
+    x_calf = jacobians[:, 1, 2] * s - jacobians[:, 2, 2] * c
+    determinant = z_calf * x_thigh - z_thigh * x_calf
+    load = (z_calf * -torque[:, 1] + z_thigh * torque[:, 2]) / np.where(abs(determinant) > 1e-4, -determinant, np.inf)
+    return np.asarray(load)
+
+
+class ContactDetector:
+    """Contact of each foot with hysteresis, on the fused and calibrated load."""
+
+    def __init__(self, parameters: ContactParameters, *, weight: float) -> None:
+        """Args: weight: of the whole robot [N]."""
+        self.parameters = parameters
+        self._on = parameters.threshold * weight / N_LEGS
+        self._off = parameters.hysteresis * self._on
+        self._clip = parameters.clip * weight / N_LEGS
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the calibration and every contact."""
+        self.zero = np.zeros(N_LEGS)
+        self.gain = np.ones(N_LEGS)
+        self._zz = np.full(N_LEGS, self.parameters.zero_deviation**2)
+        self._zg = np.zeros(N_LEGS)
+        self._gg = np.full(N_LEGS, self.parameters.gain_deviation**2)
+        self.load: Array = np.zeros(N_LEGS)
+        self.contact: Flags = np.zeros(N_LEGS, dtype=np.bool_)
+
+    def update(self, foot_force: Array, torque_load: Array, dt: float) -> Flags:
+        """Contact (4,) after one more reading of the raw sensors and of the torques' load, both (4,) [N]."""
+        self._calibrate(foot_force, torque_load, dt)
+        self.load = self._fuse(foot_force, torque_load)
+        self.contact = self.load > np.where(self.contact, self._off, self._on)
+        return self.contact
+
+    def _calibrate(self, raw: Array, load: Array, dt: float) -> None:
+        """One Kalman step of (zero, gain) per foot: raw = zero + gain * load."""
+        p = self.parameters
+        zz = self._zz + p.zero_drift**2 * dt
+        gg = self._gg + p.gain_drift**2 * dt
+        load = np.clip(load, -self._clip, self._clip)
+        h_z, h_g = zz + self._zg * load, self._zg + gg * load
+        noise = p.sensor_noise**2 + (self.gain * p.torque_noise) ** 2
+        # successive readings share the gait's inertia torques: one in ten counts as independent
+        s = h_z + h_g * load + 10.0 * noise
+        error = raw - self.zero - self.gain * load
+        error /= np.maximum(1.0, abs(error) / (3.0 * np.sqrt(s)))
+        k_z, k_g = h_z / s, h_g / s
+        self.zero = self.zero + k_z * error
+        self.gain = np.maximum(0.0, self.gain + k_g * error)
+        self._zz = zz - k_z * h_z
+        self._zg = self._zg - k_z * h_g
+        self._gg = gg - k_g * h_g
+
+    def _fuse(self, raw: Array, load: Array) -> Array:
+        """Mean of both readings of the load, weighted by the inverse of their variances."""
+        p = self.parameters
+        gain = np.maximum(self.gain, 0.02)
+        sensed = (raw - self.zero) / gain
+        variance = (p.sensor_noise**2 + self._zz + 2 * sensed * self._zg + sensed * sensed * self._gg) / (gain * gain)
+        share = p.torque_noise**2 / (p.torque_noise**2 + np.maximum(variance, 1e-6))
+        return np.asarray(load + share * (sensed - load))

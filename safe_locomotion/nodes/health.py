@@ -1,0 +1,126 @@
+"""What a node says about itself on `/diagnostics`: its streams (alive, valid, on time), its loop times, its reasons.
+
+Counters are plain attributes written by the control thread and read by the executor's timer: each is one object, so the reader
+sees an old or a new value, never half of one.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from time import monotonic
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.node import Node
+
+OK, WARN, ERROR, STALE = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR, DiagnosticStatus.STALE
+
+
+class Stream:
+    """One incoming stream: alive (something came lately), valid (it could be read), on time (no stamp is missing)."""
+
+    def __init__(self, name: str, *, timeout_s: float, period_ns: int = 0, clock: Callable[[], float] = monotonic) -> None:
+        """Start silent.
+
+        Args:
+            timeout_s: wall-clock silence after which the stream is not alive [s].
+            period_ns: expected step between stamps, 0 when there is none [ns].
+        """
+        self.name, self._timeout_s, self._period_ns, self._clock = name, timeout_s, period_ns, clock
+        self.received = self.rejected = self.missed = 0
+        self.last_stamp_ns = 0
+        self.last_heard_s = float("-inf")
+        self.fault = ""
+
+    def hear(self, stamp_ns: int) -> None:
+        """Count a good message."""
+        if self._period_ns and self.received and stamp_ns > self.last_stamp_ns:
+            self.missed += (stamp_ns - self.last_stamp_ns) // self._period_ns - 1
+        self.received += 1
+        self.last_stamp_ns, self.last_heard_s, self.fault = stamp_ns, self._clock(), ""
+
+    def reject(self, reason: str) -> None:
+        """Count a message that was dropped."""
+        self.rejected += 1
+        self.fault = reason
+
+    @property
+    def alive(self) -> bool:
+        """Something good came within the timeout."""
+        return self._clock() - self.last_heard_s <= self._timeout_s
+
+    def status(self) -> DiagnosticStatus:
+        """Row of the diagnostics message."""
+        if self.fault:
+            level, text = ERROR, self.fault
+        elif not self.alive:
+            level, text = STALE, "nothing received yet" if not self.received else f"silent for more than {self._timeout_s} s"
+        else:
+            level, text = (WARN, "stamps missing") if self.missed else (OK, "on time")
+        values = {"alive": self.alive, "valid": not self.fault, "received": self.received, "rejected": self.rejected, "missed": self.missed}
+        return status(self.name, level, text, values)
+
+
+class LoopTimes:
+    """Durations of the last ticks."""
+
+    def __init__(self, name: str, size: int = 1024) -> None:
+        self.name = name
+        self._seconds = np.zeros(size)
+        self.count = 0
+
+    def add(self, seconds: float) -> None:
+        """Record one tick [s]."""
+        self._seconds[self.count % len(self._seconds)] = seconds
+        self.count += 1
+
+    def status(self) -> DiagnosticStatus:
+        """Row of the diagnostics message: percentiles over the last ticks [ms]."""
+        if not self.count:
+            return status(self.name, OK, "no tick yet", {"count": 0})
+        recent = self._seconds[: min(self.count, len(self._seconds))] * 1e3
+        p50, p99, most = np.percentile(recent, (50, 99, 100))
+        values = {"p50_ms": f"{p50:.3f}", "p99_ms": f"{p99:.3f}", "max_ms": f"{most:.3f}", "count": self.count}
+        return status(self.name, OK, f"{p50:.3f} ms", values)
+
+
+class Reasons:
+    """How often each reason was given, and the one that holds now."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.counts: Counter[str] = Counter()
+        self.now: tuple[str, ...] = ()
+
+    def update(self, reasons: tuple[str, ...]) -> None:
+        """Take the reasons of this tick; a reason is counted when it begins to hold."""
+        if reasons != self.now:
+            self.counts.update(set(reasons) - set(self.now))
+            self.now = reasons
+
+    def status(self) -> DiagnosticStatus:
+        """Row of the diagnostics message."""
+        return status(self.name, ERROR if self.now else OK, ", ".join(self.now) or "none", dict(self.counts))
+
+
+def status(name: str, level: bytes, message: str, values: dict[str, object]) -> DiagnosticStatus:
+    """A diagnostics row."""
+    pairs = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
+    return DiagnosticStatus(name=name, level=level, message=message, values=pairs)
+
+
+class Health:
+    """Publishes rows of one node on `/diagnostics` from the executor thread."""
+
+    def __init__(self, node: Node, rows: Iterable[Callable[[], DiagnosticStatus]], rate_hz: float = 2.0) -> None:
+        self._node, self._rows = node, list(rows)
+        self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._timer = node.create_timer(1.0 / rate_hz, self.publish)
+
+    def publish(self) -> None:
+        """Send all rows now."""
+        message = DiagnosticArray(status=[row() for row in self._rows])
+        message.header.stamp = self._node.get_clock().now().to_msg()
+        for row in message.status:
+            row.name = f"{self._node.get_name()}: {row.name}"
+            row.hardware_id = self._node.get_name()
+        self._publisher.publish(message)

@@ -1,0 +1,109 @@
+"""What every node process shares: signals, the executor thread, the exit status.
+
+The control loop runs on the main thread, so that a signal ends it between two ticks and its `close` can still command damping.
+Services, parameters, `cmd_vel` and diagnostics run in rclpy's executor on a second thread.
+"""
+
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from threading import Event, Thread
+from typing import Any, Protocol
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+from safe_locomotion.errors import ConfigurationError, SafeLocomotionError
+
+STOPPED, FAILED, BAD_CONFIGURATION = 0, 1, 2
+GIL_SWITCH_INTERVAL_S = 0.0005  # the default of 5 ms would let a diagnostics message delay a control tick by more than two ticks
+
+
+class ControlLoop(Protocol):
+    """What `run` drives."""
+
+    @property
+    def nodes(self) -> Sequence[Node]:
+        """Nodes whose services and timers the executor serves."""
+        ...
+
+    def start(self) -> None:
+        """Called once, when the executor is running."""
+        ...
+
+    def step(self) -> None:
+        """One tick; returns within a fraction of a second when nothing arrives."""
+        ...
+
+    def close(self) -> None:
+        """Leave the robot in damping and free what is open."""
+        ...
+
+
+@contextmanager
+def _executor_thread(nodes: Sequence[Node], stop: Event) -> Iterator[list[BaseException]]:
+    executor = SingleThreadedExecutor()
+    failures: list[BaseException] = []
+    for node in nodes:
+        executor.add_node(node)
+
+    def spin() -> None:
+        try:
+            executor.spin()
+        except ExternalShutdownException:
+            pass
+        except BaseException as error:  # noqa: BLE001 - reported by the main thread
+            failures.append(error)
+        finally:
+            stop.set()
+
+    thread = Thread(target=spin, name="executor", daemon=True)
+    thread.start()
+    try:
+        yield failures
+    finally:
+        executor.shutdown(timeout_sec=1.0)
+        thread.join(2.0)
+        for node in nodes:
+            node.destroy_node()
+
+
+def _drive(build: Callable[[], ControlLoop], stop: Event) -> None:
+    loop = build()
+    with _executor_thread(loop.nodes, stop) as failures:
+        try:
+            loop.start()
+            while not stop.is_set():
+                loop.step()
+        finally:
+            loop.close()
+    if failures:
+        raise failures[0]
+
+
+def run(build: Callable[[], ControlLoop], args: list[str] | None = None) -> int:
+    """Run a node until SIGINT, SIGTERM or SIGHUP; the process's exit status.
+
+    0: stopped on request. 1: something failed while running. 2: the configuration was refused. Errors of this package are one
+    line on stderr; anything else is a bug and keeps its traceback.
+    """
+    stop = Event()
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+
+    def on_signal(*_: Any) -> None:
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, on_signal)
+    sys.setswitchinterval(GIL_SWITCH_INTERVAL_S)
+    try:
+        _drive(build, stop)
+    except SafeLocomotionError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return BAD_CONFIGURATION if isinstance(error, ConfigurationError) else FAILED
+    finally:
+        rclpy.try_shutdown()
+    return STOPPED

@@ -1,0 +1,140 @@
+"""Joint motors: impedance law on the drive, torque-speed limit, friction, heat and battery."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from safe_locomotion.robots import RobotModel
+from safe_locomotion.types import N_JOINTS, Array, LowCommand
+
+AMBIENT = 25.0
+"""Air temperature [deg C]."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MotorParameters:
+    """Constants of the drive.
+
+    Attributes:
+        full_torque_speed: up to this speed the drive gives its peak torque [rad/s]; above, the torque in the direction of
+            motion falls linearly to zero at the robot's `dq_max`. 14 of 21 rad/s: the corner of the A1 motor's published curve.
+        coulomb: dry friction of the gearbox [Nm]; 0.6 % of the peak torque, as the single-stage planetary gears of such
+            back-drivable joints have. Equal to the URDF's joint friction (tested).
+        coulomb_speed: speed over which dry friction changes sign [rad/s]: tanh(dq / coulomb_speed) keeps 1 ms steps stable.
+        heating: steady temperature rise per torque squared [K/Nm2]; 12 Nm held for long bring a motor to about 80 deg C.
+        thermal_time: first-order time constant of motor and housing [s].
+        cell_voltage_full, cell_voltage_empty: battery at rest [V]: six lithium cells at 4.1 and 3.5 V.
+        battery_energy: of a full charge [J]: 90 Wh, the A1's pack.
+        battery_resistance: internal [Ohm].
+        idle_power: computers and drives [W].
+    """
+
+    full_torque_speed: float = 14.0
+    coulomb: float = 0.2
+    coulomb_speed: float = 0.05
+    heating: float = 0.38
+    thermal_time: float = 180.0
+    cell_voltage_full: float = 24.6
+    cell_voltage_empty: float = 21.0
+    battery_energy: float = 324e3
+    battery_resistance: float = 0.05
+    idle_power: float = 30.0
+
+
+class Impedance(NamedTuple):
+    """A command as the drives evaluate it: tau = bias - kp q - kd dq, with bias = tau_ff + kp q* + kd dq*."""
+
+    bias: Array
+    kp: Array
+    kd: Array
+    q: Array
+
+    @classmethod
+    def from_command(cls, command: LowCommand) -> "Impedance":
+        """Terms that stay constant while the command holds."""
+        return cls(command.tau + command.kp * command.q + command.kd * command.dq, command.kp, command.kd, command.q)
+
+
+class Motors:
+    """Torques of the twelve motors; `tau` is overwritten by every call."""
+
+    def __init__(self, robot: RobotModel, parameters: MotorParameters) -> None:
+        self.tau = np.zeros(N_JOINTS)
+        self.friction = np.zeros(N_JOINTS)
+        self._coulomb = -parameters.coulomb
+        self._per_speed = 1.0 / parameters.coulomb_speed
+        self._slope = robot.tau_max / (robot.dq_max - parameters.full_torque_speed)
+        knee = self._slope * robot.dq_max
+        self._line = np.stack((knee, -knee))
+        self._ceiling = np.stack((robot.tau_max, np.zeros(N_JOINTS)))
+        self._floor = np.stack((np.zeros(N_JOINTS), -robot.tau_max))
+        self._bounds = np.empty((2, N_JOINTS))
+        self._work = np.empty(N_JOINTS)
+
+    def update(self, command: Impedance | None, q: Array, dq: Array) -> None:
+        """Evaluate motor torque and gearbox friction at joint state q, dq; without a command the motors are limp."""
+        np.multiply(dq, self._per_speed, out=self.friction)
+        np.tanh(self.friction, out=self.friction)
+        self.friction *= self._coulomb
+        if command is None:
+            self.tau.fill(0.0)
+            return
+        np.multiply(command.kp, q, out=self._work)
+        np.subtract(command.bias, self._work, out=self.tau)
+        np.multiply(command.kd, dq, out=self._work)
+        self.tau -= self._work
+        self._limit(dq)
+
+    def _limit(self, dq: Array) -> None:
+        """Clip `tau` between two lines of the torque-speed plane; braking torque is never reduced."""
+        np.multiply(self._slope, dq, out=self._work)
+        bounds = self._bounds
+        np.subtract(self._line, self._work, out=bounds)
+        np.minimum(bounds, self._ceiling, out=bounds)
+        np.maximum(bounds, self._floor, out=bounds)
+        np.minimum(self.tau, bounds[0], out=self.tau)
+        np.maximum(self.tau, bounds[1], out=self.tau)
+
+
+class PowerMeter:
+    """Energy, motor temperatures and battery voltage, integrated from torque and speed."""
+
+    def __init__(self, parameters: MotorParameters) -> None:
+        self.temperature = np.full(N_JOINTS, AMBIENT + 5.0)
+        self.voltage = parameters.cell_voltage_full
+        self.power = np.zeros(N_JOINTS)
+        self._parameters = parameters
+        self._positive = np.zeros(N_JOINTS)
+        self._torque_squared = np.zeros(N_JOINTS)
+        self._work = np.empty(N_JOINTS)
+        self._drawn = 0.0
+        self._energy_before = 0.0
+
+    def add(self, tau: Array, dq: Array, dt: float) -> None:
+        """Account for one physics step."""
+        np.multiply(tau, dq, out=self.power)
+        np.maximum(self.power, 0.0, out=self._work)
+        self._work *= dt
+        self._positive += self._work
+        np.multiply(tau, tau, out=self._work)
+        self._torque_squared += self._work
+
+    @property
+    def energy(self) -> float:
+        """Positive mechanical work of all joints so far [J]: what is braked away does not come back to the battery."""
+        return float(self._positive.sum())
+
+    def settle(self, steps: int, period: float) -> None:
+        """Advance temperatures and battery by `period` [s], over which `steps` physics steps were added."""
+        p = self._parameters
+        heated = AMBIENT + p.heating * self._torque_squared / steps
+        self.temperature += (heated - self.temperature) * (period / p.thermal_time)
+        self._torque_squared.fill(0.0)
+        energy = self.energy
+        power = (energy - self._energy_before) / period + p.idle_power
+        self._energy_before = energy
+        self._drawn += power * period
+        charge = max(0.0, 1.0 - self._drawn / p.battery_energy)
+        open_circuit = p.cell_voltage_empty + (p.cell_voltage_full - p.cell_voltage_empty) * charge
+        self.voltage = open_circuit - p.battery_resistance * power / open_circuit

@@ -1,0 +1,128 @@
+"""Errors of the robot's sensors: white noise, biases that differ per unit, and biases that wander."""
+
+from dataclasses import dataclass
+from math import exp, sqrt
+from typing import Final
+
+import numpy as np
+
+from safe_locomotion.types import N_JOINTS, N_LEGS, Array
+
+PERIOD: Final = 0.002
+"""Time between two LowStates [s]."""
+
+GYRO = slice(0, 3)
+ACCELEROMETER = slice(3, 6)
+POSITION = slice(6, 18)
+VELOCITY = slice(18, 30)
+TORQUE = slice(30, 42)
+FOOT = slice(42, 46)
+N_MEASURED: Final = 46
+TILT = slice(46, 48)
+YAW = 48
+N_CHANNELS: Final = 49
+
+_BLOCK = 50
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SensorNoise:
+    """One standard deviation of every error; `*_bias` is drawn once per run, `*_walk` grows with the square root of time.
+
+    Attributes:
+        gyro, gyro_bias, gyro_walk: [rad/s, rad/s, rad/s/sqrt(s)]. White noise 0.01 covers a consumer MEMS gyro
+            (0.007 deg/s/sqrt(Hz) over 250 Hz is 0.002) and the vibration of a walking robot; a bias of 0.3 deg/s is what remains
+            after the power-up calibration of such a part.
+        accelerometer, accelerometer_bias: [m/s2]. MEMS: 0.2 mg/sqrt(Hz) over 250 Hz is 0.03, tripled for vibration; 5 mg of bias.
+        tilt, tilt_time: roll and pitch error of the IMU's own attitude filter [rad], and its correlation time [s]: 0.3 deg that
+            wander within seconds, as a filter shows whose accelerometer feels the steps.
+        yaw_walk: heading drift [rad/sqrt(s)]: there is no compass; 1 deg after a minute.
+        position: encoder noise [rad]: 15-bit on the rotor is below 1e-4, backlash of the gear adds the rest.
+        position_bias: zero of each joint [rad]: 0.1 deg after calibration against the end stop.
+        velocity: differentiated encoder after the drive's own filter [rad/s].
+        torque: error of the torque estimated from the current [Nm].
+        foot, foot_bias, foot_walk: [N, N, N/sqrt(s)]. The air-pressure feet of A1 and Go1 read tens of newtons in the air,
+            differently on each foot, and drift.
+        foot_scale: relative error of each foot's gain.
+    """
+
+    gyro: float = 0.01
+    gyro_bias: float = 0.005
+    gyro_walk: float = 1e-4
+    accelerometer: float = 0.1
+    accelerometer_bias: float = 0.05
+    tilt: float = 0.005
+    tilt_time: float = 3.0
+    yaw_walk: float = 0.002
+    position: float = 5e-4
+    position_bias: float = 0.002
+    velocity: float = 0.05
+    torque: float = 0.2
+    foot: float = 2.0
+    foot_bias: float = 15.0
+    foot_walk: float = 0.1
+    foot_scale: float = 0.15
+
+
+class SensorErrors:
+    """Additive errors of all channels, one row per LowState, drawn in blocks from one generator.
+
+    `row` holds the errors of the present LowState: [gyro, accelerometer, q, dq, tau, feet, tilt about world x and y, yaw].
+    """
+
+    def __init__(self, noise: SensorNoise, rng: np.random.Generator) -> None:
+        self._rng = rng
+        self._white = _channels(noise.gyro, noise.accelerometer, noise.position, noise.velocity, noise.torque, noise.foot)
+        start = _channels(noise.gyro_bias, noise.accelerometer_bias, noise.position_bias, 0.0, 0.0, noise.foot_bias, noise.tilt)
+        step = _BLOCK * PERIOD
+        keep = exp(-step / noise.tilt_time)
+        self._walk = sqrt(step) * _channels(noise.gyro_walk, foot=noise.foot_walk, yaw=noise.yaw_walk)
+        self._walk[TILT] = noise.tilt * sqrt(1.0 - keep * keep)
+        self._keep = np.ones(N_CHANNELS)
+        self._keep[TILT] = keep
+        self.foot_scale = 1.0 + noise.foot_scale * rng.uniform(-1.0, 1.0, N_LEGS)
+        self._slow = start * rng.standard_normal(N_CHANNELS)
+        self._ramp = (np.arange(_BLOCK) / _BLOCK)[:, None]
+        self._index = _BLOCK - 1
+        self.row = self._slow
+        self.advance()
+
+    def advance(self) -> None:
+        """Go on to the errors of the next LowState."""
+        self._index += 1
+        if self._index == _BLOCK:
+            self._draw()
+        self.row = self._rows[self._index]
+
+    def _draw(self) -> None:
+        """White noise on top of slow errors that move linearly from one knot to the next."""
+        draws = self._rng.standard_normal((_BLOCK + 1, N_CHANNELS))
+        following = self._keep * self._slow + self._walk * draws[0]
+        self._rows = draws[1:] * self._white + self._slow + self._ramp * (following - self._slow)
+        self._slow = following
+        self._index = 0
+
+
+class NoErrors:
+    """Ideal sensors."""
+
+    foot_scale = np.ones(N_LEGS)
+    row = np.zeros(N_CHANNELS)
+
+    def advance(self) -> None:
+        """Nothing changes."""
+
+
+def _channels(
+    gyro: float = 0.0,
+    accelerometer: float = 0.0,
+    position: float = 0.0,
+    velocity: float = 0.0,
+    torque: float = 0.0,
+    foot: float = 0.0,
+    tilt: float = 0.0,
+    yaw: float = 0.0,
+) -> Array:
+    """One value per kind of sensor, spread over its channels (49,)."""
+    counts = (3, 3, N_JOINTS, N_JOINTS, N_JOINTS, N_LEGS, 2, 1)
+    return np.repeat([gyro, accelerometer, position, velocity, torque, foot, tilt, yaw], counts)

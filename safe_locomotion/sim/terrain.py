@@ -1,0 +1,212 @@
+"""Ground of the simulator: a flat start, then terrain along +x; each terrain adds its geoms and knows its own height."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import cos, floor, radians, sin, tan
+
+import mujoco
+import numpy as np
+
+from safe_locomotion.errors import UnknownNameError
+from safe_locomotion.types import Array
+
+LEAD_IN = 1.0
+"""Flat ground from the start to where the terrain begins [m]."""
+LENGTH = 16.0
+"""Terrain along x [m]: 30 s at 0.4 m/s need 12, the rest is reserve for a controller that runs fast."""
+HALF_WIDTH = 4.0
+"""Half the width of the terrain [m]: a robot that drifts sideways must not walk off it."""
+DEPTH = 0.5
+"""Thickness of ramps and of the ground under a height field [m]: a thick solid cannot be tunnelled through."""
+RUNS_PER_FLIGHT = 10
+TREAD = 0.30
+"""Depth of a step [m]: the going of a public stair (0.26-0.32 in building codes)."""
+LANDING = 1.2
+"""Flat stretch between flights [m]: three body lengths."""
+CELL = 0.15
+"""Grid of the rough ground [m]: about three foot diameters, so that front and rear feet of a stride meet different heights."""
+
+FLOOR_RGBA = (0.62, 0.65, 0.68, 1.0)
+STEP_RGBA = (0.52, 0.56, 0.60, 1.0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TerrainOptions:
+    """What to build.
+
+    Attributes:
+        name: one of `TERRAINS`.
+        slope: inclination of the ramp [rad].
+        roughness: height of the highest bump [m].
+        step: height of a stair [m].
+        friction: sliding friction between feet and ground.
+        seed: of the bumps.
+    """
+
+    name: str = "flat"
+    slope: float = radians(15.0)
+    roughness: float = 0.05
+    step: float = 0.06
+    friction: float = 0.8
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Terrain:
+    """A built terrain: `height(x, y)` is the ground's height [m] in the world."""
+
+    name: str
+    height: Callable[[float, float], float]
+    extent: Array = field(default_factory=lambda: np.array([LEAD_IN + LENGTH, HALF_WIDTH]))
+
+
+def build_terrain(spec: mujoco.MjSpec, options: TerrainOptions) -> Terrain:
+    """Add the ground to `spec`.
+
+    Raises:
+        UnknownNameError: `options.name` is no terrain.
+    """
+    if options.name not in TERRAINS:
+        raise UnknownNameError("terrain", options.name, TERRAINS)
+    _add_floor(spec, options)
+    return Terrain(options.name, TERRAINS[options.name](spec, options))
+
+
+def _flat(spec: mujoco.MjSpec, options: TerrainOptions) -> Callable[[float, float], float]:
+    return lambda x, y: 0.0
+
+
+def _slope(spec: mujoco.MjSpec, options: TerrainOptions) -> Callable[[float, float], float]:
+    """A ramp up whose length along the surface is LENGTH, then a plateau."""
+    angle = options.slope
+    run, rise = LENGTH * cos(angle), LENGTH * sin(angle)
+    half = np.array([LENGTH / 2, HALF_WIDTH, DEPTH / 2])
+    middle = np.array([LEAD_IN + run / 2 + sin(angle) * DEPTH / 2, 0.0, rise / 2 - cos(angle) * DEPTH / 2])
+    _add_box(spec, options, middle, half, quaternion=np.array([cos(angle / 2), 0.0, -sin(angle / 2), 0.0]))
+    _add_box(spec, options, np.array([LEAD_IN + run + 2.0, 0.0, rise / 2]), np.array([2.0, HALF_WIDTH, rise / 2]))
+
+    def height(x: float, y: float) -> float:
+        return min(max(x - LEAD_IN, 0.0), run) * tan(angle)
+
+    return height
+
+
+def _stairs(spec: mujoco.MjSpec, options: TerrainOptions) -> Callable[[float, float], float]:
+    """Flights of RUNS_PER_FLIGHT steps up, a landing, the same number down, a landing, and so on."""
+    levels = _stair_levels(options.step)
+    for left, right, level in levels:
+        if level > 0.0:
+            half = np.array([(right - left) / 2, HALF_WIDTH, level / 2])
+            _add_box(spec, options, np.array([(left + right) / 2, 0.0, level / 2]), half)
+
+    def height(x: float, y: float) -> float:
+        return next((level for left, right, level in levels if left <= x < right), 0.0)
+
+    return height
+
+
+def _stair_levels(step: float) -> list[tuple[float, float, float]]:
+    """Start, end and height of every level stretch."""
+    levels: list[tuple[float, float, float]] = []
+    x, level, direction = LEAD_IN, 0, 1
+    while x < LEAD_IN + LENGTH:
+        for _ in range(RUNS_PER_FLIGHT):
+            level += direction
+            last = level in (0, RUNS_PER_FLIGHT)
+            width = LANDING if last else TREAD
+            levels.append((x, x + width, level * step))
+            x += width
+        direction = -direction
+    return levels
+
+
+def _rough(spec: mujoco.MjSpec, options: TerrainOptions) -> Callable[[float, float], float]:
+    """A height field of independent uniform heights in [0, roughness] on a square grid, flat at its near edge."""
+    columns, rows = round(LENGTH / CELL) + 1, round(2 * HALF_WIDTH / CELL) + 1
+    grid = np.random.default_rng([options.seed, 1]).random((rows, columns))
+    grid[:, 0] = 0.0
+    half_x, half_y = (columns - 1) * CELL / 2, (rows - 1) * CELL / 2
+    grid.flat[-1], grid.flat[-2] = 0.0, 1.0  # MuJoCo rescales the data to fill [0, 1]
+    spec.add_hfield(name="rough", size=[half_x, half_y, options.roughness, DEPTH], nrow=rows, ncol=columns, userdata=grid.ravel())
+    spec.worldbody.add_geom(
+        type=mujoco.mjtGeom.mjGEOM_HFIELD,
+        hfieldname="rough",
+        pos=[LEAD_IN + half_x, 0.0, 0.0],
+        **_ground(options, STEP_RGBA),
+    )
+
+    def height(x: float, y: float) -> float:
+        u, v = (x - LEAD_IN) / CELL, (y + half_y) / CELL
+        if not (0.0 <= u < columns - 1 and 0.0 <= v < rows - 1):
+            return 0.0
+        return options.roughness * _triangle(grid, u, v)
+
+    return height
+
+
+def _triangle(grid: Array, u: float, v: float) -> float:
+    """Height on the two triangles of a grid cell, split along the diagonal from (column, row) to (column + 1, row + 1)."""
+    c, r = floor(u), floor(v)
+    s, t = u - c, v - r
+    low, high = float(grid[r, c]), float(grid[r + 1, c + 1])
+    if s >= t:
+        side = float(grid[r, c + 1])
+        return low + s * (side - low) + t * (high - side)
+    side = float(grid[r + 1, c])
+    return low + t * (side - low) + s * (high - side)
+
+
+def _add_floor(spec: mujoco.MjSpec, options: TerrainOptions) -> None:
+    spec.add_texture(
+        name="floor",
+        type=mujoco.mjtTexture.mjTEXTURE_2D,
+        builtin=mujoco.mjtBuiltin.mjBUILTIN_CHECKER,
+        mark=mujoco.mjtMark.mjMARK_EDGE,
+        rgb1=[0.72, 0.75, 0.78],
+        rgb2=[0.66, 0.69, 0.73],
+        markrgb=[0.80, 0.82, 0.84],
+        width=512,
+        height=512,
+    )
+    material = spec.add_material(name="floor", texrepeat=[2, 2], texuniform=True, reflectance=0.05)
+    material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "floor"
+    spec.worldbody.add_light(
+        pos=[-1.0, -2.0, 4.0], dir=[0.3, 0.5, -1.0], type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, castshadow=True
+    )
+    spec.worldbody.add_geom(
+        name="floor",
+        type=mujoco.mjtGeom.mjGEOM_PLANE,
+        size=[0.0, 0.0, 0.05],
+        material="floor",
+        **_ground(options, FLOOR_RGBA),
+    )
+
+
+def _add_box(spec: mujoco.MjSpec, options: TerrainOptions, centre: Array, half: Array, quaternion: Array | None = None) -> None:
+    spec.worldbody.add_geom(
+        type=mujoco.mjtGeom.mjGEOM_BOX,
+        pos=centre,
+        size=half,
+        quat=np.array([1.0, 0.0, 0.0, 0.0]) if quaternion is None else quaternion,
+        **_ground(options, STEP_RGBA),
+    )
+
+
+def _ground(options: TerrainOptions, rgba: tuple[float, float, float, float]) -> dict[str, object]:
+    """Contact and colour of every ground geom; priority 1 makes its friction the one that counts."""
+    return {
+        "contype": 0,
+        "conaffinity": 1,
+        "condim": 3,
+        "priority": 1,
+        "friction": [options.friction, 0.005, 0.0001],
+        "rgba": list(rgba),
+    }
+
+
+TERRAINS: dict[str, Callable[[mujoco.MjSpec, TerrainOptions], Callable[[float, float], float]]] = {
+    "flat": _flat,
+    "slope": _slope,
+    "stairs": _stairs,
+    "rough": _rough,
+}

@@ -1,0 +1,85 @@
+"""A growing table of numbers on disk: what a stage did on each tick, for reports and plots.
+
+File: one JSON line {"columns": [...]}, then rows of little-endian float64. Rows are buffered and appended in blocks, so memory stays
+flat over hours and a killed process loses at most one block.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.types import Array
+
+BLOCK = 500  #: rows held in memory; one second at 500 Hz
+
+
+class StageLog:
+    """Appends rows to a file.
+
+    Raises:
+        ConfigurationError: the file cannot be created.
+    """
+
+    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("wb")
+        except OSError as error:
+            raise ConfigurationError(f"{path}: the log cannot be written: {error.strerror}") from error
+        self._file.write(json.dumps({"columns": list(columns)}).encode() + b"\n")
+        self._rows = np.zeros((BLOCK, len(columns)))
+        self._n = 0
+
+    def append(self, *values: object) -> None:
+        """One row: numbers and arrays, flattened in order."""
+        row = self._rows[self._n]
+        at = 0
+        for value in values:
+            if isinstance(value, np.ndarray):
+                row[at : at + value.size] = value.ravel()
+                at += value.size
+            else:
+                row[at] = value
+                at += 1
+        if at != len(row):
+            raise ValueError(f"a row has {len(row)} values, {at} given")
+        self._n += 1
+        if self._n == BLOCK:
+            self._flush()
+
+    def close(self) -> None:
+        """Write what is left and close the file; a second call does nothing."""
+        if not self._file.closed:
+            self._flush()
+            self._file.close()
+
+    def _flush(self) -> None:
+        self._file.write(self._rows[: self._n].astype("<f8", copy=False).tobytes())
+        self._n = 0
+
+
+def read_stage_log(path: Path) -> dict[str, Array]:
+    """Columns of a log by name, each (n,); columns named x[0], x[1], ... come back as one (n, k) array under x.
+
+    Raises:
+        ConfigurationError: not a log.
+    """
+    try:
+        with path.open("rb") as file:
+            columns = json.loads(file.readline())["columns"]
+            data = np.frombuffer(file.read(), dtype="<f8")
+    except (OSError, ValueError, KeyError) as error:
+        raise ConfigurationError(f"{path}: not a stage log: {error}") from error
+    rows = data[: len(data) // len(columns) * len(columns)].reshape(-1, len(columns))
+    groups: dict[str, list[int]] = {}
+    for index, column in enumerate(columns):
+        groups.setdefault(column.split("[")[0], []).append(index)
+    return {name: rows[:, at[0]] if columns[at[0]] == name else rows[:, at] for name, at in groups.items()}
+
+
+def vector(name: str, size: int) -> tuple[str, ...]:
+    """Column names of a vector: x[0], x[1], ..."""
+    return tuple(f"{name}[{i}]" for i in range(size))
