@@ -13,13 +13,12 @@ import numpy as np
 
 from safe_locomotion.attitude import AttitudeObserver, AttitudeParameters
 from safe_locomotion.base_filter import F_, V_, XY, Z, BaseFilter, FilterParameters
-from safe_locomotion.contacts import ContactDetector, ContactParameters, load_from_torques
+from safe_locomotion.contacts import GRAVITY, ContactDetector, ContactParameters, TorqueLoad
 from safe_locomotion.kinematics import Kinematics
 from safe_locomotion.robots import RobotModel
 from safe_locomotion.terrain_plane import TerrainPlane
 from safe_locomotion.types import N_LEGS, NANOSECONDS, Array, Estimate, LowState
 
-GRAVITY = 9.81  # [m/s2]
 _UP = np.array([0.0, 0.0, 1.0])
 
 
@@ -68,6 +67,7 @@ class StateEstimator:
     def __init__(self, robot: RobotModel, parameters: EstimatorParameters) -> None:
         self.parameters = parameters
         self._kinematics = Kinematics(robot)
+        self._torque_load = TorqueLoad(robot)
         self._radius = robot.foot_radius
         self._quarter = robot.mass * GRAVITY / N_LEGS
         self.attitude = AttitudeObserver(parameters.attitude)
@@ -108,19 +108,18 @@ class StateEstimator:
         return self._publish(state)
 
     def _start(self, state: LowState) -> Estimate:
-        """Stand the robot on the level ground of its lowest foot, at the origin."""
+        """At rest at the origin, its feet on ground of mean height 0."""
         self.attitude.reset(state.quaternion_wxyz)
         feet = self._legs(state, 1e-3)[0]
-        position = np.array([0.0, 0.0, self._radius - float(feet[:, 2].min())])
+        position = np.array([0.0, 0.0, self._radius - float(feet[:, 2].mean())])
         self.filter.reset(position, feet + position)
         self.terrain.reset(self.filter.x[F_:] - self._radius * _UP)
-        self.terrain.footholds[:, 2] = 0.0
         return self._publish(state)
 
     def _legs(self, state: LowState, dt: float) -> tuple[Array, Array, Array]:
         """Feet relative to the base, base velocity as each foot would give it if it stood, and rolling velocity: (4, 3) each, in odom."""
         feet, jacobians = self._kinematics.feet_and_jacobians(state.q)
-        self.detector.update(state.foot_force, load_from_torques(state.q, state.tau, jacobians), dt)
+        self.detector.update(state.foot_force, self._torque_load(state.q, state.tau, jacobians), dt)
         rotation, rate = self.attitude.rotation, self.attitude.angular_velocity
         relative = (jacobians @ state.dq.reshape(N_LEGS, 3, 1))[:, :, 0] + _cross(rate, feet)
         calf_rate = _calf_rate(state.q, state.dq) + rate
