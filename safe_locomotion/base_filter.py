@@ -35,10 +35,10 @@ class FilterParameters:
     """
 
     position: float = 0.002
-    velocity: tuple[float, float] = (0.05, 0.05)
-    acceleration_error: float = 0.1
+    velocity: tuple[float, float] = (0.03, 0.03)
+    acceleration_error: float = 0.05
     acceleration_error_initial: float = 0.3
-    foot: tuple[float, float] = (0.02, 0.05)
+    foot: tuple[float, float] = (0.02, 0.1)
     swing_foot: float = 3.0
     foot_position: float = 0.003
 

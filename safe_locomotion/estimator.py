@@ -46,7 +46,7 @@ class EstimatorParameters:
     filter: FilterParameters = field(default_factory=FilterParameters)
     attitude: AttitudeParameters = field(default_factory=AttitudeParameters)
     contact: ContactParameters = field(default_factory=ContactParameters)
-    leg_velocity: tuple[float, float] = (0.1, 0.1)
+    leg_velocity: tuple[float, float] = (0.1, 1.0)
     settling: float = 0.02
     full_load: float = 1.0
     slip: float = 0.3
