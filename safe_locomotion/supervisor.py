@@ -84,7 +84,7 @@ class Supervisor:
         mode = self._modes.update(estimate.stamp_ns, severity(hazards), self._conditions(estimate))
         drives = mode is Mode.WALK and self._modes.goal == "walk"
         applied = command if drives else VelocityCommand()
-        gait, active = self._gait(proposal, applied)
+        gait, active = self._gait(proposal, applied, estimate)
         return Verdict(
             stamp_ns=estimate.stamp_ns,
             mode=mode,
@@ -96,11 +96,11 @@ class Supervisor:
             reasons=tuple(sorted(hazards)),
         )
 
-    def _gait(self, proposal: Proposal | None, command: VelocityCommand) -> tuple[GaitParameters, bool]:
+    def _gait(self, proposal: Proposal | None, command: VelocityCommand, estimate: Estimate) -> tuple[GaitParameters, bool]:
         """Selected gait and whether the learner drives."""
         if proposal is None:
-            return self._recovery.gait(command), False
-        return proposal.gait or self._recovery.gait(command), True
+            return self._recovery.gait(command, estimate), False
+        return proposal.gait or self._recovery.gait(command, estimate), True
 
     def _hazards(self, estimate: Estimate) -> frozenset[str]:
         hazards = set(self._external)
