@@ -115,7 +115,7 @@ class Supervisor:
             hazards.add("stand_up_timeout")
         if self._estop:
             hazards.add("estop")
-        if estimate.diverged:
+        if estimate.diverged or not _finite(estimate):
             hazards.add("estimate_diverged")
         elif not self._upright(estimate):
             hazards.add("fallen")
@@ -139,3 +139,9 @@ class Supervisor:
             slow=speed <= p.slow_speed,
             still=speed <= p.still_speed and quiet,
         )
+
+
+def _finite(estimate: Estimate) -> bool:
+    e = estimate
+    squares = (np.dot(v, v) for v in (e.position, e.quaternion_wxyz, e.velocity, e.angular_velocity, e.q, e.dq, e.ground_normal))
+    return isfinite(sum(squares) + e.ground_height)
