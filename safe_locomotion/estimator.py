@@ -104,7 +104,7 @@ class StateEstimator:
         self.filter.predict(0.5 * (acceleration + self._acceleration), 0.5 * (rolling + self._rolling), trust, dt)
         self._acceleration, self._rolling = acceleration, rolling
         self._correct(feet, leg_velocity, trust, dt)
-        self._touch_ground(dt)
+        self._touch_ground(trust, dt)
         return self._publish(state)
 
     def _start(self, state: LowState) -> Estimate:
@@ -146,7 +146,7 @@ class StateEstimator:
         gain = min(1.0, dt / p.innovation_time_constant)
         self._innovation += gain * (float(nis.max()) - self._innovation)
 
-    def _touch_ground(self, dt: float) -> None:
+    def _touch_ground(self, trust: Array, dt: float) -> None:
         """Follow the ground plane; each foot that has just settled ties the height to the level it walked on so far."""
         p, contact = self.parameters, self.detector.contact
         points = self.filter.x[F_:] - self._radius * self.terrain.normal
@@ -158,7 +158,7 @@ class StateEstimator:
                 self._level += 0.02 * error
             else:
                 self._level += error
-        self.terrain.update(points, contact, dt)
+        self.terrain.update(points, trust >= 0.5, dt)
 
     def _publish(self, state: LowState) -> Estimate:
         filter_ = self.filter

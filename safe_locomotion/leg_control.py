@@ -23,6 +23,7 @@ class LegGains:
     """Gains and ramps of the leg controller.
 
     Attributes:
+        swing_margin: distance that swing targets keep from the ends of the joint ranges [rad].
         swing_kp, swing_kd: joint PD of swing legs [Nm/rad, Nm s/rad].
         stance_kd: joint damping of stance legs [Nm s/rad].
         ramp_kp, ramp_kd: joint PD while standing up and sitting down.
@@ -31,6 +32,7 @@ class LegGains:
         crossfade_time: over which the torque difference at a hand-over decays [s].
     """
 
+    swing_margin: float
     swing_kp: float
     swing_kd: float
     stance_kd: float
@@ -84,6 +86,8 @@ class LegController:
         self._kinematics = Kinematics(robot)
         self._weight = LegWeight(robot)
         self._zeros = np.zeros(N_JOINTS)
+        self._swing_min = robot.q_min + gains.swing_margin
+        self._swing_max = robot.q_max - gains.swing_margin
         self._stance_kd = np.full(N_JOINTS, gains.stance_kd)
         self._ramp_kp = np.full(N_JOINTS, gains.ramp_kp)
         self._ramp_kd = np.full(N_JOINTS, gains.ramp_kd)
@@ -154,7 +158,9 @@ class LegController:
             return _command(state, q_held, dq_target, tau, self._zeros, self._stance_kd)
         swing = np.repeat(~plan.stance, 3)
         age = (state.stamp_ns - plan.stamp_ns) / NANOSECONDS
-        q_target = self._kinematics.inverse(plan.foot_position + age * plan.foot_velocity)
+        wanted = self._kinematics.inverse(plan.foot_position + age * plan.foot_velocity)
+        q_target = np.minimum(np.maximum(wanted, self._swing_min), self._swing_max)
+        dq_target = np.where(swing & (q_target != wanted), 0.0, dq_target)
         return _command(
             state,
             np.where(swing, q_target, q_held),

@@ -95,7 +95,7 @@ class CommandGate:
             return "joint_velocity"
         if not (state.temperature <= limits.temperature_max).all():
             return "temperature"
-        if not limits.voltage_min <= state.voltage:
+        if state.voltage is not None and not limits.voltage_min <= state.voltage:
             return "battery"
         return ""
 

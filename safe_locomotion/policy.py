@@ -4,6 +4,7 @@ Without a learned policy the stage proposes a fixed gait; the MPC follows the ve
 """
 
 from dataclasses import dataclass
+from math import hypot
 
 from safe_locomotion.gait import phase_offsets
 from safe_locomotion.robots import RobotModel
@@ -19,6 +20,9 @@ class GaitSettings:
         frequency, swing_ratio: at low speed [Hz, -].
         fast_frequency, fast_swing_ratio: from `fast_speed` on [Hz, -].
         fast_speed: commanded planar speed [m/s].
+        hurry_error: planar velocity error from which the robot steps faster [m/s].
+        hurry_gain: relative increase of the frequency per m/s beyond it.
+        hurry_limit: largest factor on the frequency.
     """
 
     name: str
@@ -27,27 +31,45 @@ class GaitSettings:
     fast_frequency: float
     fast_swing_ratio: float
     fast_speed: float
+    hurry_error: float
+    hurry_gain: float
+    hurry_limit: float
 
 
 class NominalGait:
-    """The tuned controller's choice of gait parameters; also the recovery policy."""
+    """The tuned controller's choice of gait parameters; also the recovery policy.
+
+    A robot that is pushed steps faster: the sooner a foot lands, the less far the body has fallen away from the capture point.
+    """
 
     def __init__(self, robot: RobotModel, settings: GaitSettings) -> None:
-        offsets = phase_offsets(settings.name)
-        hip_y = robot.hip_position[:, 1] + robot.hip_offset
-        foot_y = (float(hip_y[0]), float(hip_y[1]), float(hip_y[2]), float(hip_y[3]))
-        self._slow = GaitParameters(
-            frequency=settings.frequency, swing_ratio=settings.swing_ratio, phase_offsets=offsets, foot_y=foot_y
-        )
-        self._fast = GaitParameters(
-            frequency=settings.fast_frequency, swing_ratio=settings.fast_swing_ratio, phase_offsets=offsets, foot_y=foot_y
-        )
-        self._fast_speed_squared = settings.fast_speed**2
+        self._s = settings
+        self._offsets = phase_offsets(settings.name)
+        hip_y = (robot.hip_position[:, 1] + robot.hip_offset).tolist()
+        self._foot_y = (hip_y[0], hip_y[1], hip_y[2], hip_y[3])
 
-    def gait(self, command: VelocityCommand) -> GaitParameters:
-        """Gait parameters for a velocity command."""
-        fast = command.vx**2 + command.vy**2 >= self._fast_speed_squared
-        return self._fast if fast else self._slow
+    def gait(self, command: VelocityCommand, estimate: Estimate) -> GaitParameters:
+        """Gait parameters for a velocity command in the present state."""
+        s = self._s
+        fast = command.vx**2 + command.vy**2 >= s.fast_speed**2
+        frequency, swing_ratio = (s.fast_frequency, s.fast_swing_ratio) if fast else (s.frequency, s.swing_ratio)
+        hurry = 1.0 + s.hurry_gain * max(0.0, _velocity_error(command, estimate) - s.hurry_error)
+        return GaitParameters(
+            frequency=frequency * min(s.hurry_limit, hurry),
+            swing_ratio=swing_ratio,
+            phase_offsets=self._offsets,
+            foot_y=self._foot_y,
+        )
+
+
+def _velocity_error(command: VelocityCommand, estimate: Estimate) -> float:
+    """How far the planar velocity is from the command [m/s]; 0 when the estimate is not to be trusted."""
+    if estimate.diverged:
+        return 0.0
+    w, x, y, z = estimate.quaternion_wxyz.tolist()
+    c, s = 1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y + w * z)
+    vx, vy, _ = estimate.velocity.tolist()
+    return hypot(c * vx + s * vy - command.vx, c * vy - s * vx - command.vy)
 
 
 class PolicyStage:
@@ -59,4 +81,4 @@ class PolicyStage:
 
     def update(self, estimate: Estimate, command: VelocityCommand) -> Proposal:
         """The learner's proposal on this stamp."""
-        return Proposal(stamp_ns=estimate.stamp_ns, policy=self._name, kind="gait", gait=self._nominal.gait(command))
+        return Proposal(stamp_ns=estimate.stamp_ns, policy=self._name, kind="gait", gait=self._nominal.gait(command, estimate))

@@ -89,7 +89,7 @@ class Supervisor:
         self._reasons = hazards | latched if mode in LATCHED else hazards
         drives = mode is Mode.WALK and self._modes.wanted == "walk"
         applied = command if drives else VelocityCommand()
-        gait, active = self._gait(proposal, applied)
+        gait, active = self._gait(proposal, applied, estimate)
         return Verdict(
             stamp_ns=estimate.stamp_ns,
             mode=mode,
@@ -101,11 +101,11 @@ class Supervisor:
             reasons=tuple(sorted(self._reasons)),
         )
 
-    def _gait(self, proposal: Proposal | None, command: VelocityCommand) -> tuple[GaitParameters, bool]:
+    def _gait(self, proposal: Proposal | None, command: VelocityCommand, estimate: Estimate) -> tuple[GaitParameters, bool]:
         """Selected gait and whether the learner drives."""
         if proposal is None:
-            return self._recovery.gait(command), False
-        return proposal.gait or self._recovery.gait(command), True
+            return self._recovery.gait(command, estimate), False
+        return proposal.gait or self._recovery.gait(command, estimate), True
 
     def _hazards(self, estimate: Estimate, command: VelocityCommand) -> frozenset[str]:
         hazards = set(self._external)
