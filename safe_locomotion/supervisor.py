@@ -143,5 +143,5 @@ class Supervisor:
 
 def _finite(estimate: Estimate) -> bool:
     e = estimate
-    squares = (np.dot(v, v) for v in (e.position, e.quaternion_wxyz, e.velocity, e.angular_velocity, e.q, e.dq, e.ground_normal))
-    return isfinite(sum(squares) + e.ground_height)
+    numbers = np.concatenate((e.position, e.quaternion_wxyz, e.velocity, e.angular_velocity, e.q, e.dq, e.ground_normal))
+    return isfinite(float(numbers.sum()) + e.ground_height)
