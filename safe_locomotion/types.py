@@ -53,7 +53,7 @@ class LowState:
         q, dq, tau: (12,) joint positions [rad], velocities [rad/s], estimated torques [Nm].
         foot_force: (4,) raw foot sensors [N, uncalibrated: offset and scale differ per foot].
         temperature: (12,) motor temperatures [deg C].
-        voltage: battery voltage [V].
+        voltage: battery voltage [V]; None from a robot that does not report one (A1 over legged_sdk).
         remote: 40 raw bytes of the wireless remote.
     """
 
@@ -67,7 +67,7 @@ class LowState:
     tau: Array
     foot_force: Array
     temperature: Array
-    voltage: float
+    voltage: float | None
     remote: bytes = bytes(40)
 
 

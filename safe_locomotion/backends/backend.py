@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Final, Protocol
 
+import numpy as np
+
 from safe_locomotion.errors import BackendError, UnknownNameError
-from safe_locomotion.types import LowCommand, LowState
+from safe_locomotion.types import N_JOINTS, LowCommand, LowState
 
 
 @dataclass(kw_only=True, slots=True)
@@ -41,6 +43,20 @@ class Counters:
     refused_commands: int = 0
 
 
+def damping_command(stop_kd: float, reason: str = "stop") -> LowCommand:
+    """No stiffness, no torque, joint damping `stop_kd` [Nm s/rad]; the velocity set-point is 0: VelStopF would switch kd off."""
+    zero = np.zeros(N_JOINTS)
+    return LowCommand(
+        stamp_ns=0, q=np.full(N_JOINTS, POS_STOP), dq=zero, tau=zero, kp=zero, kd=np.full(N_JOINTS, stop_kd), reason=reason
+    )
+
+
+def is_finite(command: LowCommand) -> bool:
+    """Whether every number of the command is finite in single precision, as it goes over the wire."""
+    numbers = np.concatenate((command.q, command.dq, command.tau, command.kp, command.kd))
+    return bool((np.abs(numbers) <= _FLOAT32_MAX).all())
+
+
 class Backend(Protocol):
     """A robot, real, simulated or recorded.
 
@@ -63,6 +79,12 @@ class Backend(Protocol):
     def close(self) -> None:
         """Stop, then give back what the backend holds; a second call does nothing."""
 
+
+POS_STOP: Final = 2.146e9  # PosStopF of the vendor's SDKs: no position set-point
+VEL_STOP: Final = 16000.0  # VelStopF: no velocity set-point
+STOP_REPEATS: Final = 10
+STOP_PERIOD_S: Final = 0.002  # the rate of the wire
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 BACKENDS: Final = {
     "unitree_sdk2": ("safe_locomotion.backends.unitree_sdk2", "UnitreeSdk2"),

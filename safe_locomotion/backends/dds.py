@@ -15,6 +15,7 @@ from cyclonedds.pub import DataWriter
 from cyclonedds.qos import Policy, Qos
 from cyclonedds.sub import DataReader
 from cyclonedds.topic import Topic
+from unitree_sdk2py.core.channel import ChannelFactoryInitialize
 
 from safe_locomotion.errors import BackendError, UnknownNameError
 
@@ -31,7 +32,7 @@ _CONFIG: Final = """<CycloneDDS><Domain Id="any">
 _LOOPBACK_DISCOVERY: Final = """<Discovery><ParticipantIndex>auto</ParticipantIndex><MaxAutoParticipantIndex>60</MaxAutoParticipantIndex>
   <Peers><Peer address="localhost"/></Peers></Discovery>"""
 
-_joined: dict[int, tuple[str, Domain]] = {}
+_joined: dict[int, tuple[str, Domain | None]] = {}  # None: the SDK's channels own the domain
 
 
 def join_domain(domain: int, interface: str) -> DomainParticipant:
@@ -40,11 +41,7 @@ def join_domain(domain: int, interface: str) -> DomainParticipant:
     Raises:
         BackendError: an unknown interface or domain, one this process already uses otherwise, or no free port.
     """
-    names = [name for _, name in socket.if_nameindex()]
-    if interface not in names:
-        raise BackendError(str(UnknownNameError("network interface", interface, names)))
-    if not 0 <= domain <= MAX_DOMAIN:
-        raise BackendError(f"DDS domain {domain} is not in 0..{MAX_DOMAIN}; a robot is on 0, the simulator on {SIMULATION_DOMAIN}")
+    _require_known(domain, interface)
     try:
         _configure(domain, interface)
         return DomainParticipant(domain)
@@ -55,11 +52,41 @@ def join_domain(domain: int, interface: str) -> DomainParticipant:
         ) from error
 
 
+def join_sdk_channels(domain: int, interface: str) -> None:
+    """Initialise the SDK's own channel factory, for its remote procedure calls; once per process and before `join_domain`.
+
+    Raises:
+        BackendError: as `join_domain`.
+    """
+    _require_known(domain, interface)
+    if _joined.get(domain) == (interface, None):
+        return
+    if _joined:
+        raise BackendError(f"the SDK's channels must come first in a process that already opened DDS domains {list(_joined)}")
+    try:
+        ChannelFactoryInitialize(domain, interface)
+    except Exception as error:  # the SDK raises bare Exception
+        raise BackendError(f"the SDK cannot open DDS domain {domain} on {interface}: {error}") from error
+    _joined[domain] = interface, None
+
+
+def _require_known(domain: int, interface: str) -> None:
+    names = [name for _, name in socket.if_nameindex()]
+    if interface not in names:
+        raise BackendError(str(UnknownNameError("network interface", interface, names)))
+    if not 0 <= domain <= MAX_DOMAIN:
+        raise BackendError(
+            f"DDS domain {domain} is not in 0..{MAX_DOMAIN}; a robot is on 0, the simulator on {SIMULATION_DOMAIN}"
+        )
+
+
 def _configure(domain: int, interface: str) -> None:
     """Create the domain of this process once; a process has one configuration per domain."""
     if domain in _joined:
         if _joined[domain][0] != interface:
-            raise BackendError(f"DDS domain {domain} is already open on {_joined[domain][0]!r} in this process, not {interface!r}")
+            raise BackendError(
+                f"DDS domain {domain} is already open on {_joined[domain][0]!r} in this process, not {interface!r}"
+            )
         return
     discovery = _LOOPBACK_DISCOVERY if interface == LOOPBACK else ""
     _joined[domain] = interface, Domain(domain, _CONFIG.format(interface=interface, discovery=discovery))

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from unitree_sdk2py.idl.default import unitree_go_msg_dds__SportModeState_
+import numpy as np
 from unitree_sdk2py.idl.unitree_go.msg.dds_ import LowCmd_, LowState_, SportModeState_
 
 from safe_locomotion.backends.dds import LOOPBACK, SIMULATION_DOMAIN, RawReader, RawWriter, join_domain
-from safe_locomotion.backends.sdk2_codec import LowCommandCodec, LowStateCodec
+from safe_locomotion.backends.sdk2_codec import LowCommandCodec, LowStateCodec, Truth, TruthCodec
 from safe_locomotion.backends.tick_clock import MILLISECOND_TICK_NS, tick_difference
 from safe_locomotion.backends.unitree_sdk2 import COMMAND_TOPIC, STATE_TOPIC
-from safe_locomotion.types import NANOSECONDS, Array, LowCommand, LowState
+from safe_locomotion.types import Array, LowCommand, LowState
 
 TRUTH_TOPIC: Final = "rt/sim/truth"
 
@@ -29,7 +29,7 @@ class RobotWire:
     """
 
     def __init__(self, *, domain: int = SIMULATION_DOMAIN, interface: str = LOOPBACK) -> None:
-        self._states, self._commands = LowStateCodec(), LowCommandCodec()
+        self._states, self._commands, self._truths = LowStateCodec(), LowCommandCodec(), TruthCodec()
         self.rejected: Counter[str] = Counter()
         self.overtaken = 0
         self._tick, self._stamp_ns = 0, 0
@@ -74,16 +74,16 @@ class RobotWire:
         angular_velocity: Array,
         foot_force: Sequence[float] = (0.0, 0.0, 0.0, 0.0),
     ) -> None:
-        """Ground truth for reports, on a topic no controller reads: base in odom [m, m/s], rates in base [rad/s], feet [N]."""
-        message = unitree_go_msg_dds__SportModeState_()
-        message.stamp.sec, message.stamp.nanosec = divmod(stamp_ns, NANOSECONDS)
-        message.position, message.velocity = position.tolist(), velocity.tolist()
-        message.body_height, message.yaw_speed = float(position[2]), float(angular_velocity[2])
-        message.imu_state.quaternion = quaternion_wxyz.tolist()
-        message.imu_state.gyroscope = angular_velocity.tolist()
-        message.foot_force = [int(force) for force in foot_force]
-        raw = message.serialize()
-        self._truth_writer.write(raw + bytes(-len(raw) % 4))
+        """Ground truth for reports, on a topic no controller reads; fields as in `Truth`."""
+        truth = Truth(
+            stamp_ns=stamp_ns,
+            position=position,
+            quaternion_wxyz=quaternion_wxyz,
+            velocity=velocity,
+            angular_velocity=angular_velocity,
+            foot_force=np.asarray(foot_force, dtype=np.float64),
+        )
+        self._truth_writer.write(self._truths.encode(truth))
 
     def controllers(self) -> int:
         """Number of publishers of low commands connected now."""
@@ -94,6 +94,34 @@ class RobotWire:
         return self._state_writer.matched_subscribers()
 
     def close(self) -> None:
-        """Leave the domain."""
+        """Leave the domain; a second call does nothing."""
         for name in ("_reader", "_state_writer", "_truth_writer", "_participant"):
+            self.__dict__.pop(name, None)
+
+
+class TruthReader:
+    """Listens to the ground truth of a simulated robot, for reports.
+
+    Raises:
+        BackendError: unknown or busy interface or domain.
+    """
+
+    def __init__(self, *, domain: int = SIMULATION_DOMAIN, interface: str = LOOPBACK) -> None:
+        self._participant = join_domain(domain, interface)
+        self._reader = RawReader(self._participant, TRUTH_TOPIC, SportModeState_)
+        self._codec = TruthCodec()
+
+    def take(self, timeout_s: float = 0.0) -> list[Truth]:
+        """What arrived since the last take, oldest first; at most the 64 newest. Empty after `timeout_s` without any."""
+        if not self._reader.wait(timeout_s):
+            return []
+        return [truth for raw in self._reader.take() if (truth := self._codec.decode(raw)) is not None]
+
+    def publishers(self) -> int:
+        """Number of simulated robots heard."""
+        return self._reader.matched_publishers()
+
+    def close(self) -> None:
+        """Leave the domain; a second call does nothing."""
+        for name in ("_reader", "_participant"):
             self.__dict__.pop(name, None)

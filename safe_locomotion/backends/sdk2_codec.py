@@ -11,22 +11,26 @@ Field meanings and constants: `unitree_sdk2py/idl/unitree_go` and the vendor's l
 """
 
 import zlib
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from safe_locomotion.backends.backend import POS_STOP, VEL_STOP
 from safe_locomotion.rotations import rpy_from_quaternion
-from safe_locomotion.types import N_JOINTS, Array, LowCommand, LowState
+from safe_locomotion.types import N_JOINTS, NANOSECONDS, Array, LowCommand, LowState
 
 N_SLOTS: Final = 20
-POS_STOP: Final = 2.146e9  # PosStopF: no position set-point
-VEL_STOP: Final = 16000.0  # VelStopF: no velocity set-point
 MODE_FOC: Final = 0x01
 HEAD: Final = (0xFE, 0xEF)
 LEVEL_LOW: Final = 0xFF
+REMOTE_BYTES: Final = 40
+_REMOTE_AT: Final = 1100  # wireless_remote in the body of LowState_
 CDR_HEADER: Final = b"\x00\x01\x00\x00"  # XCDR1, little endian
 LITTLE_ENDIAN_KINDS: Final = (0x01, 0x07)  # XCDR1 and XCDR2 of a final type
+
+_MAX_SQUARE_SUM: Final = float(np.finfo(np.float32).max) ** 2  # below it, each addend's root fits in single precision
 
 Rejection = Literal["size", "crc", "head", "level", "mode", "slots", "nonfinite"]
 
@@ -40,7 +44,14 @@ def _dtype(itemsize: int, **fields: tuple[Any, int]) -> np.dtype[Any]:
 # A motor record starts at `q`, where all slots are aligned alike. The mode byte of a slot lies in front of its record, that is in
 # the last word of the record before; slot 0 has its own field, `first_mode`. In record 19 that word already is the battery's.
 MOTOR_COMMAND: Final = _dtype(
-    36, q=("<f4", 0), dq=("<f4", 4), tau=("<f4", 8), kp=("<f4", 12), kd=("<f4", 16), reserve=(("<u4", 3), 20), next_mode=("u1", 32)
+    36,
+    q=("<f4", 0),
+    dq=("<f4", 4),
+    tau=("<f4", 8),
+    kp=("<f4", 12),
+    kd=("<f4", 16),
+    reserve=(("<u4", 3), 20),
+    next_mode=("u1", 32),
 )
 MOTOR_STATE: Final = _dtype(
     48, q=("<f4", 0), dq=("<f4", 4), ddq=("<f4", 8), tau=("<f4", 12), raw=(("<f4", 3), 16), temperature=("u1", 28),
@@ -55,16 +66,22 @@ _FRAME: Final[dict[str, tuple[Any, int]]] = {
     "bandwidth": ("<u2", 20),
 }
 LOW_COMMAND: Final = _dtype(
-    808, **_FRAME, first_mode=("u1", 22), motor=((MOTOR_COMMAND, N_SLOTS), 24), bms=(("u1", 4), 740), remote=(("u1", 40), 744),
+    808, **_FRAME, first_mode=("u1", 22), motor=((MOTOR_COMMAND, N_SLOTS), 24), bms=(("u1", 4), 740), remote=(("u1", REMOTE_BYTES), 744),
     led=(("u1", 12), 784), fan=(("u1", 2), 796), gpio=("u1", 798), reserve=("<u4", 800), crc=("<u4", 804),
 )  # fmt: skip
 LOW_STATE: Final = _dtype(
     1176, **_FRAME, quaternion=(("<f4", 4), 24), gyro=(("<f4", 3), 40), accelerometer=(("<f4", 3), 52), rpy=(("<f4", 3), 64),
     imu_temperature=("u1", 76), first_mode=("u1", 77), motor=((MOTOR_STATE, N_SLOTS), 80), bms_version_status_soc=(("u1", 4), 1036),
     bms_current=("<i4", 1040), bms_cycle=("<u2", 1044), bms_ntc=(("u1", 4), 1046), bms_cell_voltage=(("<u2", 15), 1050),
-    foot_force=(("<i2", 4), 1080), foot_force_estimate=(("<i2", 4), 1088), tick=("<u4", 1096), remote=(("u1", 40), 1100),
+    foot_force=(("<i2", 4), 1080), foot_force_estimate=(("<i2", 4), 1088), tick=("<u4", 1096), remote=(("u1", REMOTE_BYTES), _REMOTE_AT),
     bit_flag=("u1", 1140), adc_reel=("<f4", 1144), temperature_ntc=(("u1", 2), 1148), voltage=("<f4", 1152), current=("<f4", 1156),
     fan_frequency=(("<u2", 4), 1160), reserve=("<u4", 1168), crc=("<u4", 1172),
+)  # fmt: skip
+
+# The head of SportModeState_; foot positions, foot speeds and path points behind it stay zero.
+SPORT_STATE: Final = _dtype(
+    512, second=("<i4", 0), nanosecond=("<u4", 4), quaternion=(("<f4", 4), 12), gyro=(("<f4", 3), 28), position=(("<f4", 3), 80),
+    body_height=("<f4", 92), velocity=(("<f4", 3), 96), yaw_speed=("<f4", 108), foot_force=(("<i2", 4), 128),
 )  # fmt: skip
 
 _BIT_REVERSED: Final = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
@@ -107,7 +124,7 @@ class _Checksum:
     def __call__(self, body: NDArray[np.uint32]) -> int:
         split, words = self._split, self._words
         np.bitwise_and(body[: split + 1], self._mask[: split + 1], out=words[: split + 1])
-        words[split + 1] = (int(body[split]) >> self._shift) & 0xFF
+        words[split + 1] = (body.item(split) >> self._shift) & 0xFF
         np.bitwise_and(body[split + 1 : -1], self._mask[split + 1 :], out=words[split + 2 :])
         return crc32_words(words)
 
@@ -118,7 +135,7 @@ class _Message:
     def __init__(self, dtype: np.dtype[Any]) -> None:
         self.size = len(CDR_HEADER) + dtype.itemsize
         self._bytes = bytearray(CDR_HEADER + bytes(dtype.itemsize))
-        self._checksum = _Checksum(dtype)
+        self._checksum = _Checksum(dtype) if "crc" in (dtype.names or ()) else None
         self.words = np.frombuffer(self._bytes, "<u4", offset=len(CDR_HEADER))
         self.fields = np.frombuffer(self._bytes, dtype, offset=len(CDR_HEADER))
 
@@ -134,12 +151,22 @@ class _Message:
         self._bytes[4:] = raw[4:]
         return True
 
+    def get_bytes(self, at: int, size: int) -> bytes:
+        """`size` bytes of the body from offset `at`."""
+        return bytes(self._bytes[len(CDR_HEADER) + at : len(CDR_HEADER) + at + size])
+
+    def set_bytes(self, at: int, data: bytes) -> None:
+        """Overwrite the body from offset `at`; the size of the message stays."""
+        self._bytes[len(CDR_HEADER) + at : len(CDR_HEADER) + at + len(data)] = data
+
     def crc_fits(self) -> bool:
-        return self._checksum(self.words) == int(self.words[-1])
+        """Whether the checksum is that of the rest; True for a message without one."""
+        return self._checksum is None or bool(self._checksum(self.words) == self.words.item(-1))
 
     def sealed(self) -> bytes:
-        """The message with its checksum set."""
-        self.words[-1] = self._checksum(self.words)
+        """The message with its checksum set, where it has one."""
+        if self._checksum is not None:
+            self.words[-1] = self._checksum(self.words)
         return bytes(self._bytes)
 
     def set_modes(self, first: int, others: int, n_used: int) -> None:
@@ -158,7 +185,12 @@ class LowCommandCodec:
         self._set_points = self._set_point_view(self._out)
         self._received = self._set_point_view(self._in)
         self._received_modes = self._in.field("motor")["next_mode"][: N_SLOTS - 1]
-        self._used_columns = tuple(self._set_points[:N_JOINTS, column] for column in range(5))
+        self._received_first_mode = self._in.field("first_mode")
+        self._received_used = self._received[:N_JOINTS].T
+        self._received_unused = self._received[N_JOINTS:, 2:]  # torque and gains
+        self._used = self._set_points[:N_JOINTS].T
+        self._flat = np.empty(5 * N_JOINTS)
+        self._flat_rows = self._flat.reshape(5, N_JOINTS)
 
     @staticmethod
     def _set_point_view(message: _Message) -> NDArray[np.float32]:
@@ -178,11 +210,11 @@ class LowCommandCodec:
 
         `tick` goes into the word `reserve`: a simulated robot reads there which state the command answers; 0 on hardware.
         """
-        q, dq, tau, kp, kd = self._used_columns
-        with np.errstate(over="ignore"):
-            q[:], dq[:], tau[:], kp[:], kd[:] = command.q, command.dq, command.tau, command.kp, command.kd
-        if not np.isfinite(self._set_points).all():
+        flat = self._flat
+        np.concatenate((command.q, command.dq, command.tau, command.kp, command.kd), out=flat)
+        if not flat.dot(flat) <= _MAX_SQUARE_SUM:  # NaN fails too
             return None
+        self._used[...] = self._flat_rows
         self._out.words[-2] = tick
         return self._out.sealed()
 
@@ -195,21 +227,21 @@ class LowCommandCodec:
         fault = self._fault()
         if fault is not None:
             return fault
-        used = self._received[:N_JOINTS].T.astype(np.float64)
-        command = LowCommand(stamp_ns=0, q=used[0], dq=used[1], tau=used[2], kp=used[3], kd=used[4])
+        q, dq, tau, kp, kd = self._received_used.astype(np.float64)
+        command = LowCommand(stamp_ns=0, q=q, dq=dq, tau=tau, kp=kp, kd=kd)
         return command, int(self._in.words[-2])
 
     def _fault(self) -> Rejection | None:
-        message = self._in
-        if tuple(message.field("head").tolist()) != HEAD:
+        start = self._in.words.item(0)
+        if start & 0xFFFF != HEAD[0] | HEAD[1] << 8:
             return "head"
-        if message.field("level")[0] != LEVEL_LOW:
+        if start >> 16 & 0xFF != LEVEL_LOW:
             return "level"
-        if message.field("first_mode")[0] != MODE_FOC or (self._received_modes != MODE_FOC).any():
+        if self._received_first_mode[0] != MODE_FOC or (self._received_modes != MODE_FOC).any():
             return "mode"
         if not np.isfinite(self._received).all():
             return "nonfinite"
-        return "slots" if self._received[N_JOINTS:, 2:].any() else None
+        return "slots" if self._received_unused.any() else None
 
 
 class LowStateCodec:
@@ -227,6 +259,15 @@ class LowStateCodec:
         self._foot_force = self._in.field("foot_force")
         self._voltage = self._in.field("voltage")
         self._tick = self._in.field("tick")
+        self._view_output()
+
+    def _view_output(self) -> None:
+        motor = self._out.field("motor")[:N_JOINTS]
+        self._imu_out = self._out.words[6:19].view("<f4")
+        self._joints_out = motor["q"], motor["dq"], motor["tau"]
+        self._temperature_out = motor["temperature"]
+        self._foot_force_out = self._out.field("foot_force")
+        self._tick_out, self._voltage_out = self._out.field("tick"), self._out.field("voltage")
 
     def load(self, raw: bytes, check_crc: bool = True) -> Literal["size", "crc"] | int:
         """Take over a received message: its tick, or why it must be ignored."""
@@ -252,23 +293,73 @@ class LowStateCodec:
             foot_force=self._foot_force.astype(np.float64),
             temperature=self._temperature.astype(np.float64),
             voltage=float(self._voltage[0]),
-            remote=bytes(self._in._bytes[1104:1144]),
+            remote=self._in.get_bytes(_REMOTE_AT, REMOTE_BYTES),
         )
 
     def encode(self, state: LowState) -> bytes:
         """The state as CDR with its CRC, as a robot sends it; `stamp_ns` is not on the wire."""
-        field = self._out.field
-        motor = field("motor")
-        field("quaternion")[:], field("gyro")[:] = state.quaternion_wxyz, state.gyro
-        field("accelerometer")[:], field("rpy")[:] = state.accelerometer, rpy_from_quaternion(state.quaternion_wxyz)
-        motor["q"][:N_JOINTS], motor["dq"][:N_JOINTS], motor["tau"][:N_JOINTS] = state.q, state.dq, state.tau
-        motor["temperature"][:N_JOINTS] = _saturated(state.temperature, 0, 127)
-        field("foot_force")[:] = _saturated(state.foot_force, -32768, 32767)
-        field("tick")[0], field("voltage")[0] = state.tick, state.voltage
-        field("remote")[:] = np.frombuffer(state.remote, np.uint8)
+        rpy = rpy_from_quaternion(state.quaternion_wxyz)
+        np.concatenate((state.quaternion_wxyz, state.gyro, state.accelerometer, rpy), out=self._imu_out, casting="same_kind")
+        q, dq, tau = self._joints_out
+        q[:], dq[:], tau[:] = state.q, state.dq, state.tau
+        self._temperature_out[:] = _saturated(state.temperature, 0, 127)
+        self._foot_force_out[:] = _saturated(state.foot_force, -32768, 32767)
+        self._tick_out[0], self._voltage_out[0] = state.tick, state.voltage
+        self._out.set_bytes(_REMOTE_AT, state.remote)
         return self._out.sealed()
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Truth:
+    """What only a simulator knows.
+
+    Attributes:
+        stamp_ns: of the LowState published with it.
+        position: (3,) base in odom [m].
+        quaternion_wxyz: (4,) base to odom.
+        velocity: (3,) of the base, in odom [m/s].
+        angular_velocity: (3,) in base [rad/s].
+        foot_force: (4,) normal forces of the ground [N], whole numbers on the wire.
+    """
+
+    stamp_ns: int
+    position: Array
+    quaternion_wxyz: Array
+    velocity: Array
+    angular_velocity: Array
+    foot_force: Array
+
+
+class TruthCodec:
+    """Truth to and from `SportModeState_`, in single precision; not for several threads at once."""
+
+    def __init__(self) -> None:
+        self._out, self._in = _Message(SPORT_STATE), _Message(SPORT_STATE)
+
+    def encode(self, truth: Truth) -> bytes:
+        """The truth as CDR."""
+        out = self._out.fields
+        out["second"], out["nanosecond"] = divmod(truth.stamp_ns, NANOSECONDS)
+        out["quaternion"], out["gyro"] = truth.quaternion_wxyz, truth.angular_velocity
+        out["position"], out["velocity"] = truth.position, truth.velocity
+        out["body_height"], out["yaw_speed"] = truth.position[2], truth.angular_velocity[2]
+        out["foot_force"] = _saturated(truth.foot_force, -32768, 32767)
+        return self._out.sealed()
+
+    def decode(self, raw: bytes) -> Truth | None:
+        """The truth; None where the message is none."""
+        if not self._in.load(raw):
+            return None
+        fields = self._in.fields
+        columns = {name: fields[name][0].astype(np.float64) for name in ("position", "velocity", "foot_force")}
+        return Truth(
+            stamp_ns=int(fields["second"][0]) * NANOSECONDS + int(fields["nanosecond"][0]),
+            quaternion_wxyz=fields["quaternion"][0].astype(np.float64),
+            angular_velocity=fields["gyro"][0].astype(np.float64),
+            **columns,
+        )
+
+
 def _saturated(values: Array, low: int, high: int) -> NDArray[np.int64]:
-    """Rounded integers within [low, high]; NaN reads 0."""
-    return np.rint(np.nan_to_num(values, nan=0.0, posinf=high, neginf=low).clip(low, high)).astype(np.int64)
+    """Rounded integers within [low, high]; NaN reads `low`."""
+    return np.rint(np.fmin(np.fmax(values, low), high)).astype(np.int64)

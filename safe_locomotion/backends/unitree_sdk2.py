@@ -1,31 +1,22 @@
 """Robots that speak Unitree SDK2 (Go2, and the package's simulated robots) over DDS."""
 
+import atexit
 import time
 from dataclasses import replace
 from typing import Final
 
-import numpy as np
 from unitree_sdk2py.idl.unitree_go.msg.dds_ import LowCmd_, LowState_
 
-from safe_locomotion.backends.backend import Counters
+from safe_locomotion.backends.backend import STOP_PERIOD_S, STOP_REPEATS, Counters, damping_command
 from safe_locomotion.backends.dds import LOOPBACK, SIMULATION_DOMAIN, RawReader, RawWriter, join_domain
-from safe_locomotion.backends.sdk2_codec import POS_STOP, LowCommandCodec, LowStateCodec
+from safe_locomotion.backends.motion_switcher import release_motion_service
+from safe_locomotion.backends.sdk2_codec import LowCommandCodec, LowStateCodec
 from safe_locomotion.backends.tick_clock import TickClock, TickStep
-from safe_locomotion.types import N_JOINTS, LowCommand, LowState
+from safe_locomotion.types import LowCommand, LowState
 
 STATE_TOPIC: Final = "rt/lowstate"
 COMMAND_TOPIC: Final = "rt/lowcmd"
-STOP_REPEATS: Final = 10
-STOP_PERIOD_S: Final = 0.002  # the rate of the wire
 _FOREIGN_CHECK_EVERY: Final = 25  # reads, 50 ms
-
-
-def damping_command(stop_kd: float, reason: str = "stop") -> LowCommand:
-    """No stiffness, no torque, joint damping `stop_kd` [Nm s/rad]; the velocity set-point is 0 because VelStopF switches kd off."""
-    zero = np.zeros(N_JOINTS)
-    return LowCommand(
-        stamp_ns=0, q=np.full(N_JOINTS, POS_STOP), dq=zero, tau=zero, kp=zero, kd=np.full(N_JOINTS, stop_kd), reason=reason
-    )
 
 
 class UnitreeSdk2:
@@ -38,9 +29,10 @@ class UnitreeSdk2:
         echo_tick: write the tick of the answered state into the spare word of each command, for a simulator in lock-step.
             None: only on the loopback interface, so that a robot gets the word as the vendor sends it, 0.
         check_crc: ignore states whose checksum is wrong.
+        release_motion: first lay a real robot down and release its own motion service, which commands the same motors.
 
     Raises:
-        BackendError: unknown or busy interface or domain.
+        BackendError: unknown or busy interface or domain, or a motion service that stays.
     """
 
     def __init__(
@@ -51,6 +43,7 @@ class UnitreeSdk2:
         interface: str = LOOPBACK,
         echo_tick: bool | None = None,
         check_crc: bool = True,
+        release_motion: bool = False,
     ) -> None:
         self._states, self._commands = LowStateCodec(), LowCommandCodec()
         self._counters, self._clock = Counters(), TickClock()
@@ -60,12 +53,15 @@ class UnitreeSdk2:
         if self._damping is None:
             raise ValueError(f"stop_kd must be finite, not {stop_kd}")
         self._stops, self._commanding, self._closed = 0, False, False
+        if release_motion:
+            release_motion_service(domain, interface)
         participant = join_domain(domain, interface)
         self._reader = RawReader(participant, STATE_TOPIC, LowState_)
         self._foreign = RawReader(participant, COMMAND_TOPIC, LowCmd_, ignore_own=True)
         self._writer = RawWriter(participant, COMMAND_TOPIC, LowCmd_)
         self._participant = participant
         self._reads = 0
+        atexit.register(self.close)  # an exception nobody caught must not leave the robot on its last command
 
     @property
     def counters(self) -> Counters:
@@ -148,5 +144,6 @@ class UnitreeSdk2:
         if self._closed:
             return
         self._closed = True
+        atexit.unregister(self.close)
         self.stop()
         del self._reader, self._foreign, self._writer, self._participant

@@ -7,20 +7,14 @@ import pytest
 
 pytest.importorskip("unitree_sdk2py")
 from unitree_sdk2py.idl.default import unitree_go_msg_dds__LowCmd_, unitree_go_msg_dds__LowState_
-from unitree_sdk2py.idl.unitree_go.msg.dds_ import LowCmd_, LowState_
+from unitree_sdk2py.idl.unitree_go.msg.dds_ import LowCmd_, LowState_, SportModeState_
 from unitree_sdk2py.utils.crc import CRC
 
-from safe_locomotion.backends.sdk2_codec import (
-    MODE_FOC,
-    POS_STOP,
-    VEL_STOP,
-    LowCommandCodec,
-    LowStateCodec,
-    crc32_words,
-)
+from safe_locomotion.backends.backend import POS_STOP, VEL_STOP
+from safe_locomotion.backends.sdk2_codec import MODE_FOC, LowCommandCodec, LowStateCodec, Truth, TruthCodec, crc32_words
 from safe_locomotion.types import LowCommand, LowState
 
-SEEDS = range(200)
+N_MESSAGES = 200
 
 
 def random_command(rng: np.random.Generator) -> LowCommand:
@@ -87,70 +81,90 @@ def test_checksum_of_the_check_string() -> None:
     assert crc32_words(words.astype(np.uint32)) == CRC()._crc_py([int(w) for w in words])
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_command_bytes_are_the_serialisers(seed: int) -> None:
+def test_command_bytes_are_the_serialisers() -> None:
     """encode gives the very bytes of the SDK's serialiser for the same message with the SDK's CRC."""
-    rng = np.random.default_rng(seed)
-    command, tick = random_command(rng), int(rng.integers(2**32))
-    message = unitree_go_msg_dds__LowCmd_()
-    message.head, message.level_flag, message.reserve = [0xFE, 0xEF], 0xFF, tick
-    for slot, motor in enumerate(message.motor_cmd):
-        motor.mode, motor.q, motor.dq = MODE_FOC, POS_STOP, VEL_STOP
-        if slot < 12:
-            motor.q, motor.dq, motor.tau = float(command.q[slot]), float(command.dq[slot]), float(command.tau[slot])
-            motor.kp, motor.kd = float(command.kp[slot]), float(command.kd[slot])
-    message.crc = CRC().Crc(message)
-    assert LowCommandCodec().encode(command, tick) == message.serialize()
+    for seed in range(N_MESSAGES):
+        rng = np.random.default_rng(seed)
+        command, tick = random_command(rng), int(rng.integers(2**32))
+        message = unitree_go_msg_dds__LowCmd_()
+        message.head, message.level_flag, message.reserve = [0xFE, 0xEF], 0xFF, tick
+        for slot, motor in enumerate(message.motor_cmd):
+            motor.mode, motor.q, motor.dq = MODE_FOC, POS_STOP, VEL_STOP
+            if slot < 12:
+                motor.q, motor.dq, motor.tau = float(command.q[slot]), float(command.dq[slot]), float(command.tau[slot])
+                motor.kp, motor.kd = float(command.kp[slot]), float(command.kd[slot])
+        message.crc = CRC().Crc(message)
+        assert LowCommandCodec().encode(command, tick) == message.serialize()
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_state_is_read_as_the_sdk_reads_it(seed: int) -> None:
+def test_state_is_read_as_the_sdk_reads_it() -> None:
     """Whatever an SDK LowState_ with all fields random holds, load accepts its CRC and state gives the same numbers."""
-    message = unitree_go_msg_dds__LowState_()
-    fill_randomly(message, np.random.default_rng(seed))
-    message.crc = CRC().Crc(message)
-    codec = LowStateCodec()
-    assert codec.load(message.serialize()) == message.tick
-    state = codec.state(stamp_ns=5)
-    motors = message.motor_state[:12]
-    assert state.stamp_ns == 5 and state.tick == message.tick and state.remote == bytes(message.wireless_remote)
-    np.testing.assert_array_equal(state.quaternion_wxyz, message.imu_state.quaternion)
-    np.testing.assert_array_equal(state.gyro, message.imu_state.gyroscope)
-    np.testing.assert_array_equal(state.accelerometer, message.imu_state.accelerometer)
-    np.testing.assert_array_equal(state.q, [m.q for m in motors])
-    np.testing.assert_array_equal(state.dq, [m.dq for m in motors])
-    np.testing.assert_array_equal(state.tau, [m.tau_est for m in motors])
-    np.testing.assert_array_equal(state.temperature, [m.temperature for m in motors])
-    np.testing.assert_array_equal(state.foot_force, message.foot_force)
-    assert state.voltage == message.power_v
+    for seed in range(N_MESSAGES):
+        message = unitree_go_msg_dds__LowState_()
+        fill_randomly(message, np.random.default_rng(seed))
+        message.crc = CRC().Crc(message)
+        codec = LowStateCodec()
+        assert codec.load(message.serialize()) == message.tick
+        state = codec.state(stamp_ns=5)
+        motors = message.motor_state[:12]
+        assert state.stamp_ns == 5 and state.tick == message.tick and state.remote == bytes(message.wireless_remote)
+        np.testing.assert_array_equal(state.quaternion_wxyz, message.imu_state.quaternion)
+        np.testing.assert_array_equal(state.gyro, message.imu_state.gyroscope)
+        np.testing.assert_array_equal(state.accelerometer, message.imu_state.accelerometer)
+        np.testing.assert_array_equal(state.q, [m.q for m in motors])
+        np.testing.assert_array_equal(state.dq, [m.dq for m in motors])
+        np.testing.assert_array_equal(state.tau, [m.tau_est for m in motors])
+        np.testing.assert_array_equal(state.temperature, [m.temperature for m in motors])
+        np.testing.assert_array_equal(state.foot_force, message.foot_force)
+        assert state.voltage == message.power_v
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_command_of_the_sdk_is_read(seed: int) -> None:
+def test_command_of_the_sdk_is_read() -> None:
     """A LowCmd_ with all fields random but the conventions kept passes decode; its CRC covers every field."""
-    message = unitree_go_msg_dds__LowCmd_()
-    fill_randomly(message, np.random.default_rng(seed))
-    message.head, message.level_flag = [0xFE, 0xEF], 0xFF
-    for motor in message.motor_cmd:
-        motor.mode = MODE_FOC
-    for motor in message.motor_cmd[12:]:
-        motor.tau = motor.kp = motor.kd = 0.0
-    message.crc = CRC().Crc(message)
-    result = LowCommandCodec().decode(message.serialize())
-    assert not isinstance(result, str), result
-    command, tick = result
-    assert tick == message.reserve
-    np.testing.assert_array_equal(command.q, [m.q for m in message.motor_cmd[:12]])
-    np.testing.assert_array_equal(command.kd, [m.kd for m in message.motor_cmd[:12]])
+    for seed in range(N_MESSAGES):
+        message = unitree_go_msg_dds__LowCmd_()
+        fill_randomly(message, np.random.default_rng(seed))
+        message.head, message.level_flag = [0xFE, 0xEF], 0xFF
+        for motor in message.motor_cmd:
+            motor.mode = MODE_FOC
+        for motor in message.motor_cmd[12:]:
+            motor.tau = motor.kp = motor.kd = 0.0
+        message.crc = CRC().Crc(message)
+        result = LowCommandCodec().decode(message.serialize())
+        assert not isinstance(result, str), result
+        command, tick = result
+        assert tick == message.reserve
+        np.testing.assert_array_equal(command.q, [m.q for m in message.motor_cmd[:12]])
+        np.testing.assert_array_equal(command.kd, [m.kd for m in message.motor_cmd[:12]])
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_state_bytes_survive_the_sdk(seed: int) -> None:
+def test_state_bytes_survive_the_sdk() -> None:
     """The SDK reads an encoded state, computes the same CRC, serialises it to the same bytes."""
-    raw = LowStateCodec().encode(random_state(np.random.default_rng(seed)))
-    message = LowState_.deserialize(raw)
-    assert message.crc == CRC().Crc(message)
+    for seed in range(N_MESSAGES):
+        raw = LowStateCodec().encode(random_state(np.random.default_rng(seed)))
+        message = LowState_.deserialize(raw)
+        assert message.crc == CRC().Crc(message)
+        assert message.serialize() == raw
+
+
+def test_truth_is_what_the_sdk_reads() -> None:
+    """The SDK reads an encoded truth as the SportModeState_ it stands for and serialises it to the same bytes."""
+    truth = Truth(
+        stamp_ns=1_500_000_007,
+        position=np.array([1.0, 2.0, 0.25]),
+        quaternion_wxyz=np.array([0.5, 0.5, -0.5, 0.5]),
+        velocity=np.array([0.5, 0.25, 0.0]),
+        angular_velocity=np.array([1.0, 2.0, 0.125]),
+        foot_force=np.array([1.0, 2.0, 3.0, 4.0]),
+    )
+    raw = TruthCodec().encode(truth)
+    message = SportModeState_.deserialize(raw)
     assert message.serialize() == raw
+    assert (message.stamp.sec, message.stamp.nanosec) == (1, 500_000_007)
+    assert (list(message.position), list(message.velocity)) == ([1.0, 2.0, 0.25], [0.5, 0.25, 0.0])
+    assert (message.body_height, message.yaw_speed, list(message.foot_force)) == (0.25, 0.125, [1, 2, 3, 4])
+    assert list(message.imu_state.quaternion) == [0.5, 0.5, -0.5, 0.5] and list(message.imu_state.gyroscope) == [1.0, 2.0, 0.125]
+    assert TruthCodec().decode(raw[:-4]) is None
 
 
 def test_state_round_trip() -> None:
@@ -206,8 +220,8 @@ def test_bad_commands_are_named(reason: str, spoil) -> None:
     assert LowCommandCodec().decode(message.serialize()) == reason
 
 
-def test_every_flipped_bit_breaks_the_checksum() -> None:
-    """No single bit of a field can flip unnoticed: padding aside, decode answers crc for each byte."""
+def test_a_flipped_bit_in_any_byte_breaks_the_checksum() -> None:
+    """A bit of a field cannot flip unnoticed, in whichever byte; what flips in padding does not matter."""
     codec = LowCommandCodec()
     raw = codec.encode(random_command(np.random.default_rng(0)))
     assert raw is not None

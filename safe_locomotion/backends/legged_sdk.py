@@ -1,0 +1,249 @@
+"""Robots that speak the vendor's older SDK (A1, Go1) over UDP, through its Python module `robot_interface`.
+
+The vendor's library compresses the packets itself, so this adapter moves values between our types and the module's objects and
+leaves the bytes alone. Constants: unitree_legged_sdk v3.3.1 (A1) and v3.8.0 (Go1), `comm.h`, `udp.h` and the low-level examples.
+"""
+
+import atexit
+import importlib
+import itertools
+import socket
+import time
+from dataclasses import dataclass, replace
+from types import ModuleType
+from typing import Any, Final
+
+import numpy as np
+
+from safe_locomotion.backends.backend import POS_STOP, STOP_PERIOD_S, STOP_REPEATS, VEL_STOP, Counters, damping_command, is_finite
+from safe_locomotion.backends.tick_clock import MICROSECOND_TICK_NS, MILLISECOND_TICK_NS, TickClock, TickStep
+from safe_locomotion.errors import BackendError, UnknownNameError
+from safe_locomotion.types import N_JOINTS, LowCommand, LowState
+
+LOW_LEVEL: Final = 0xFF
+MODE_SERVO: Final = 0x0A
+MODE_DAMPING: Final = 0x00
+_V331_LENGTHS: Final = (610, 771)  # compressed LowCmd and LowState of v3.3.1, which asks its caller for them
+_POLL_S: Final = 0.0002  # the module's receive does not wait; a tenth of the period of the wire
+_MAX_DRAIN: Final = 64  # datagrams, 0.13 s of states
+_NOTHING_ARRIVED: Final = -1  # answers of Recv, as seen with the module of v3.8; -1 also for what has no frame head
+_WRONG_CHECKSUM: Final = -3
+_MODULES: Final = ("robot_interface", "unitree_legged_sdk.robot_interface")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Variant:
+    legged_type: str
+    tick_ns: int
+    origin: str
+
+
+VARIANTS: Final = {
+    "a1": _Variant(
+        legged_type="A1",
+        tick_ns=MICROSECOND_TICK_NS,
+        origin="build its Python binding against unitree_legged_sdk v3.3.1 and put the folder of robot_interface*.so on PYTHONPATH",
+    ),
+    "go1": _Variant(
+        legged_type="Go1",
+        tick_ns=MILLISECOND_TICK_NS,
+        origin="pip install unitree-legged-sdk==3.8.20231105 (Python 3.11), or build the binding of unitree_legged_sdk v3.8.0",
+    ),
+}
+
+
+class LeggedSdk:
+    """Backend over the vendor's UDP link.
+
+    Args:
+        robot: `a1` or `go1`; they count ticks differently.
+        stop_kd: joint damping of `stop` [Nm s/rad].
+        local_port, robot_address, robot_port: the link; the defaults are the vendor's for the motor controller.
+        power_level: 1..10 arms the vendor's own limits of power and joint position on each command; None leaves them out.
+
+    Raises:
+        UnknownNameError: another robot.
+        BackendError: the module is missing, or the port is taken.
+    """
+
+    def __init__(
+        self,
+        *,
+        robot: str,
+        stop_kd: float,
+        local_port: int = 8080,
+        robot_address: str = "192.168.123.10",
+        robot_port: int = 8007,
+        power_level: int | None = None,
+    ) -> None:
+        if robot not in VARIANTS:
+            raise UnknownNameError("robot for sdk 'legged_sdk'", robot, VARIANTS)
+        if power_level is not None and not 1 <= power_level <= 10:
+            raise BackendError(f"power_level must be within 1..10, not {power_level}")
+        variant = VARIANTS[robot]
+        self._sdk = _vendor_module(variant)
+        _require_free_port(local_port)
+        self._udp = _open_udp(self._sdk, local_port, robot_address, robot_port)
+        self._command, self._state = self._sdk.LowCmd(), self._sdk.LowState()
+        self._udp.InitCmdData(self._command)
+        self._command.levelFlag = LOW_LEVEL
+        self._safety = self._sdk.Safety(getattr(self._sdk.LeggedType, variant.legged_type))
+        self._power_level = power_level
+        self._damping = damping_command(stop_kd)
+        self._counters, self._clock = Counters(), TickClock(tick_ns=variant.tick_ns)
+        self._stops, self._commanding, self._closed = 0, False, False
+        atexit.register(self.close)  # an exception nobody caught must not leave the robot on its last command
+
+    @property
+    def counters(self) -> Counters:
+        """A copy of the counters as they stand; others who command the robot are not visible on this link."""
+        return replace(self._counters)
+
+    def read(self, timeout_s: float) -> LowState | None:
+        """The newest state not read before; None after `timeout_s` without one."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            self._drain()
+            self._udp.GetRecv(self._state)
+            if self._advance(self._state.tick):
+                return self._current()
+            if time.monotonic() >= deadline:
+                return None
+            time.sleep(_POLL_S)
+
+    def _drain(self) -> None:
+        """Take what arrived; the library keeps the last good datagram. Bounded, so that a flood cannot hold the loop up."""
+        arrived = 0
+        for _ in range(_MAX_DRAIN):
+            code = self._udp.Recv()
+            if code == _NOTHING_ARRIVED:
+                break
+            self._counters.crc_errors += code == _WRONG_CHECKSUM
+            arrived += code >= 0
+        self._counters.dropped += max(0, arrived - 1)
+
+    def _advance(self, tick: int) -> bool:
+        """Whether the state of the library is one not handed out yet; tick 0 is its state before the first datagram."""
+        if tick == 0 or (self._counters.received and tick == self._clock.tick):
+            return False
+        step = self._clock.update(tick, time.time_ns())
+        self._counters.tick_jumps += step in (TickStep.BACKWARD, TickStep.GAP)
+        self._counters.received += 1
+        return True
+
+    def _current(self) -> LowState:
+        state = self._state
+        motors = np.array([(m.q, m.dq, m.tauEst, m.temperature) for m in itertools.islice(state.motorState, N_JOINTS)]).T
+        return LowState(
+            stamp_ns=self._clock.stamp_ns,
+            tick=self._clock.tick,
+            quaternion_wxyz=np.array(state.imu.quaternion, dtype=np.float64),
+            gyro=np.array(state.imu.gyroscope, dtype=np.float64),
+            accelerometer=np.array(state.imu.accelerometer, dtype=np.float64),
+            q=motors[0],
+            dq=motors[1],
+            tau=motors[2],
+            foot_force=np.array(state.footForce, dtype=np.float64),
+            temperature=motors[3],
+            voltage=_battery_voltage(state),
+            remote=bytes(state.wirelessRemote),
+        )
+
+    def write(self, command: LowCommand) -> None:
+        """Send a command; damping in its place where a number is not finite or the vendor's power limit trips."""
+        stops = self._stops
+        if not is_finite(command):
+            self._counters.nonfinite_commands += 1
+            command = self._damping
+        self._fill(command)
+        if self._power_level is not None:
+            self._apply_vendor_limits(self._power_level)
+        if stops != self._stops:
+            self._counters.refused_commands += 1
+            return
+        self._commanding = True
+        self._send()
+        if stops != self._stops:  # stop ran between the test and the send: the last word must be damping
+            self._fill(self._damping)
+            self._send()
+
+    def _fill(self, command: LowCommand) -> None:
+        columns = (command.q.tolist(), command.dq.tolist(), command.tau.tolist(), command.kp.tolist(), command.kd.tolist())
+        motors = self._command.motorCmd
+        for motor, q, dq, tau, kp, kd in zip(motors, *columns, strict=False):
+            motor.mode = MODE_SERVO
+            motor.q, motor.dq, motor.tau, motor.Kp, motor.Kd = q, dq, tau, kp, kd
+
+    def _apply_vendor_limits(self, power_level: int) -> None:
+        self._safety.PositionLimit(self._command)
+        if self._safety.PowerProtect(self._command, self._state, power_level) < 0:
+            self._fill(self._damping)
+
+    def _send(self) -> None:
+        if self._udp.SetSend(self._command) >= 0 and self._udp.Send() > 0:
+            self._counters.written += 1
+        else:
+            self._counters.write_failures += 1
+
+    def stop(self) -> None:
+        """Damping ten times in 20 ms, where a command was ever sent."""
+        self._stops += 1
+        if not self._commanding:
+            return
+        for _ in range(STOP_REPEATS):
+            self._fill(self._damping)
+            self._send()
+            time.sleep(STOP_PERIOD_S)
+
+    def close(self) -> None:
+        """Stop, switch the motors' servos to the robot's own damping mode, close the link."""
+        if self._closed:
+            return
+        self._closed = True
+        atexit.unregister(self.close)
+        self.stop()
+        if self._commanding:
+            self._switch_off()
+        del self._udp
+
+    def _switch_off(self) -> None:
+        for motor in itertools.islice(self._command.motorCmd, N_JOINTS):
+            motor.mode = MODE_DAMPING
+            motor.q, motor.dq, motor.tau, motor.Kp, motor.Kd = POS_STOP, VEL_STOP, 0.0, 0.0, 0.0
+        self._send()
+
+
+def _vendor_module(variant: _Variant) -> ModuleType:
+    failures = []
+    for name in _MODULES:
+        try:
+            return importlib.import_module(name)
+        except ImportError as error:
+            failures.append(f"{name}: {error}")
+    raise BackendError(f"the vendor's module robot_interface cannot be imported ({'; '.join(failures)}); {variant.origin}")
+
+
+def _require_free_port(port: int) -> None:
+    """The vendor's library only prints a line when its port is taken, and then receives nothing."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("0.0.0.0", port))
+        except (OSError, OverflowError) as error:
+            raise BackendError(
+                f"UDP port {port} cannot be bound ({error}): stop the other program that controls the robot, or choose another"
+                " local_port of 1024..65535"
+            ) from error
+
+
+def _open_udp(sdk: ModuleType, local_port: int, address: str, port: int) -> Any:
+    """v3.5 and later take the level first, v3.3.1 takes the packet lengths last."""
+    try:
+        return sdk.UDP(LOW_LEVEL, local_port, address, port)
+    except TypeError:
+        return sdk.UDP(local_port, address, port, *_V331_LENGTHS)
+
+
+def _battery_voltage(state: Any) -> float:
+    """Sum of the cells [V]; NaN on an A1, whose low-level state has no battery."""
+    cells_mv = getattr(getattr(state, "bms", None), "cell_vol", None)
+    return sum(cells_mv) / 1000.0 if cells_mv and any(cells_mv) else float("nan")

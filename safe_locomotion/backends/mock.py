@@ -1,0 +1,95 @@
+"""A robot that replays recorded states and keeps what it is told."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from os import PathLike
+
+from safe_locomotion.backends.backend import Counters, damping_command, is_finite
+from safe_locomotion.backends.log import load_states
+from safe_locomotion.errors import BackendError
+from safe_locomotion.types import NANOSECONDS, LowCommand, LowState
+
+
+class Mock:
+    """Backend over a list or a log of LowStates.
+
+    Args:
+        stop_kd: joint damping of `stop` [Nm s/rad].
+        states: the recording, or
+        path: the `.npz` that holds it (`log.save_states`).
+        realtime: hand each state out when it is due, counted from the first read; otherwise as fast as it is read.
+
+    Attributes:
+        commands: every command written, damping of `stop` included.
+
+    Raises:
+        BackendError: not exactly one of `states` and `path`, or an empty recording.
+    """
+
+    def __init__(
+        self,
+        *,
+        stop_kd: float,
+        states: Sequence[LowState] | None = None,
+        path: str | PathLike[str] | None = None,
+        realtime: bool = False,
+    ) -> None:
+        if (states is None) == (path is None):
+            raise BackendError("the mock backend replays either `states` or the log at `path`: give one of them")
+        recording = load_states(path) if path is not None else states
+        if not recording:
+            raise BackendError("the mock backend has no state to replay")
+        self._states, self._realtime = recording, realtime
+        self._damping = damping_command(stop_kd)
+        self._counters, self._next, self._start_s = Counters(), 0, 0.0
+        self._closed = False
+        self.commands: list[LowCommand] = []
+
+    @property
+    def counters(self) -> Counters:
+        """A copy of the counters as they stand."""
+        return replace(self._counters)
+
+    def read(self, timeout_s: float) -> LowState | None:
+        """The next state of the recording, or in real time the newest that is due; None after `timeout_s`, always so at its end."""
+        if self._next == 0:
+            self._start_s = time.monotonic()
+        wait_s = self._due_in_s(self._next)
+        if wait_s > timeout_s:
+            time.sleep(max(0.0, timeout_s))
+            return None
+        time.sleep(max(0.0, wait_s))
+        while self._realtime and self._due_in_s(self._next + 1) <= 0.0:
+            self._next += 1
+            self._counters.dropped += 1
+        self._next += 1
+        self._counters.received += 1
+        return self._states[self._next - 1]
+
+    def _due_in_s(self, index: int) -> float:
+        if index >= len(self._states):
+            return float("inf")
+        if not self._realtime:
+            return 0.0
+        age_s = (self._states[index].stamp_ns - self._states[0].stamp_ns) / NANOSECONDS
+        return self._start_s + age_s - time.monotonic()
+
+    def write(self, command: LowCommand) -> None:
+        """Keep a command; damping in its place where a number is not finite."""
+        if not is_finite(command):
+            self._counters.nonfinite_commands += 1
+            command = replace(self._damping, stamp_ns=command.stamp_ns, reason="nonfinite")
+        self.commands.append(command)
+        self._counters.written += 1
+
+    def stop(self) -> None:
+        """Damping, where a command was ever written."""
+        if self.commands:
+            self.commands.append(self._damping)
+
+    def close(self) -> None:
+        """Stop; a second call does nothing."""
+        if not self._closed:
+            self._closed = True
+            self.stop()

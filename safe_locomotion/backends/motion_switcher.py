@@ -1,0 +1,74 @@
+"""Taking a robot out of the vendor's own motion service, which otherwise commands the same motors.
+
+Services and answers: unitree_sdk2py `comm/motion_switcher` (1001 check, 1003 release) and `go2/sport` (1005 stand down).
+"""
+
+import time
+from typing import Any, Final, Protocol
+
+from unitree_sdk2py.comm.motion_switcher.motion_switcher_client import MotionSwitcherClient
+from unitree_sdk2py.go2.sport.sport_client import SportClient
+
+from safe_locomotion.backends.dds import join_sdk_channels
+from safe_locomotion.errors import BackendError
+
+ATTEMPTS: Final = 5
+SETTLE_S: Final = 1.5  # a Go2 takes about that long to lie down; the vendor's example releases at once and lets it drop
+_TIMEOUT_S: Final = 2.0
+
+
+class Switcher(Protocol):
+    """The part of the SDK's MotionSwitcherClient used here; each call answers (error code, data)."""
+
+    def CheckMode(self) -> tuple[int, dict[str, Any] | None]: ...
+
+    def ReleaseMode(self) -> tuple[int, Any]: ...
+
+
+class Sport(Protocol):
+    """The part of the SDK's SportClient used here."""
+
+    def StandDown(self) -> int: ...
+
+
+def release_motion_service(domain: int, interface: str) -> int:
+    """Lay the robot down and release its motion service; returns the number of releases it took, 0 where none was active.
+
+    Raises:
+        BackendError: the service does not answer, or is still active after `ATTEMPTS` releases.
+    """
+    join_sdk_channels(domain, interface)
+    switcher, sport = MotionSwitcherClient(), SportClient()
+    for client in (switcher, sport):
+        client.SetTimeout(_TIMEOUT_S)
+        client.Init()
+    return release(switcher, sport, attempts=ATTEMPTS, settle_s=SETTLE_S)
+
+
+def release(switcher: Switcher, sport: Sport, *, attempts: int, settle_s: float) -> int:
+    """StandDown and ReleaseMode until CheckMode names no active mode, at most `attempts` times."""
+    for releases in range(attempts + 1):
+        mode = _active_mode(switcher, attempts)
+        if not mode:
+            return releases
+        if releases < attempts:
+            sport.StandDown()
+            time.sleep(settle_s)
+            switcher.ReleaseMode()
+    raise BackendError(
+        f"the robot's motion service {mode!r} is still active after {attempts} releases: switch it off in the Unitree app or with"
+        " the remote (L2+A, L2+B on a Go2), or disable the service, then try again"
+    )
+
+
+def _active_mode(switcher: Switcher, attempts: int) -> str:
+    """Name of the active mode, empty for none; CheckMode answers (code, None) where it fails."""
+    code = 0
+    for _ in range(attempts):
+        code, data = switcher.CheckMode()
+        if code == 0 and data is not None and "name" in data:
+            return str(data["name"])
+    raise BackendError(
+        f"the robot's motion switcher does not answer (error {code}, {attempts} tries): check the cable, the interface and that the"
+        " robot has finished booting; without its answer another program may command the same motors"
+    )
