@@ -21,11 +21,13 @@ class Recorded:
 
 
 def actions(name):
+    """A stand-in class of that name."""
     return type(name, (Recorded,), {})
 
 
 class LaunchConfiguration(Recorded):
     def perform(self, context):
+        """The argument's value."""
         return context.values[self.args[0]]
 
 

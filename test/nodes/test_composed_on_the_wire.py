@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from ros_world import children, isolate, ros_tester
+from ros_world import children, ros_tester
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
@@ -20,14 +20,15 @@ NODES = {"bridge_node", "estimator_node", "policy_node", "supervisor_node", "mpc
 
 
 def composed(sdk_domain, **options):
+    """Command line of the composed process."""
     options = StackOptions(graph="composed", lock_step=True, sdk_options={"domain": sdk_domain}, **options)
     return stack(options)[1].command()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stands_walks_and_is_left_in_damping(tmp_path, number):
+def test_stands_walks_and_is_left_in_damping(tmp_path, number, ros_domain, wire_domain):
     """Services and cmd_vel move the robot; a signal damps it, repeatedly, before the process ends with status 0."""
-    sdk_domain, file = 100 + isolate(), tmp_path / "robot.json"
+    sdk_domain, file = wire_domain, tmp_path / "robot.json"
     with (
         ros_tester() as t,
         children([sys.executable, ROBOT, str(sdk_domain), "60", str(file)], composed(sdk_domain)) as (robot, stack_),
@@ -60,12 +61,12 @@ def test_stands_walks_and_is_left_in_damping(tmp_path, number):
     assert result["rejected"] == {}
 
 
-def test_inactive_is_read_only(tmp_path):
+def test_inactive_is_read_only(tmp_path, ros_domain, wire_domain):
     """An inactive bridge publishes states, refuses to stand and writes nothing to the wire; activation changes that."""
     from lifecycle_msgs.msg import Transition
     from lifecycle_msgs.srv import ChangeState
 
-    sdk_domain, file = 100 + isolate(), tmp_path / "robot.json"
+    sdk_domain, file = wire_domain, tmp_path / "robot.json"
     with (
         ros_tester() as t,
         children(

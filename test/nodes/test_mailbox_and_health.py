@@ -7,6 +7,7 @@ from safe_locomotion.nodes.mailbox import Mailbox, NoAnswerError
 
 
 def asked_from_another_thread(mailbox, call, timeout_s=5.0):
+    """Thread that asks, and the list its answer will be in."""
     answers = []
 
     def ask():
@@ -56,6 +57,7 @@ class Clock:
     now = 0.0
 
     def __call__(self):
+        """Time [s]."""
         return self.now
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import rclpy
 from rclpy.signals import SignalHandlerOptions
-from ros_world import RosTester, children, isolate
+from ros_world import RosTester, children
 from std_srvs.srv import Trigger
 
 from safe_locomotion.backends import backend
@@ -73,6 +73,7 @@ class Replay:
         self.velocity = Replay.tester.node.create_publisher(conversions.TwistStamped, "cmd_vel", 1)
 
     def read(self, timeout_s):
+        """Next state."""
         if self.k >= len(Replay.states):
             return None
         if self.k == 0:
@@ -83,25 +84,31 @@ class Replay:
         return state
 
     def await_graph(self):
+        """Wait until every stage hears every other."""
         node = Replay.tester.node
         assert Replay.tester.spin_until(lambda: all(node.count_subscribers(topic) >= n for topic, n in TOPICS.items()))
         time.sleep(1.0)
 
     def request(self, name):
+        """Ask the supervisor."""
         answer = Replay.tester.call(Trigger, name)
         return None if answer.success else answer.message
 
     def set_velocity(self, stamp_ns, vx, vy, wz):
+        """Publish cmd_vel and give it time to arrive."""
         self.velocity.publish(conversions.twist_message(VelocityCommand(vx=vx, vy=vy, wz=wz), stamp_ns))
         time.sleep(0.2)
 
     def write(self, command):
+        """Keep the command."""
         Replay.commands.append(command)
 
     def stop(self):
+        """Damping."""
         pass
 
     def close(self):
+        """Free the robot."""
         pass
 
 
@@ -113,9 +120,8 @@ def test_the_recording_is_worth_comparing(recorded):
     assert modes.count(Mode.WALK) > 300
 
 
-def test_five_processes_give_the_commands_of_the_pipeline(recorded, monkeypatch):
+def test_five_processes_give_the_commands_of_the_pipeline(recorded, monkeypatch, ros_domain):
     """Bridge here, the other four as processes of their own, lock-step over real DDS: the same commands on the same states."""
-    isolate()
     states, expected, _ = recorded
     monkeypatch.setitem(backend.BACKENDS, "replay", (__name__, "Replay"))
     others = [

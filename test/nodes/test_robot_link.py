@@ -19,15 +19,19 @@ class Robot:
         self.states, self.log = states, []
 
     def read(self, timeout_s):
+        """Next state."""
         return STATE if self.states is None else self.states.pop(0) if self.states else None
 
     def write(self, command):
+        """Keep the command."""
         self.log.append("damp" if command.reason == "stopping" else "move")
 
     def stop(self):
+        """Damping."""
         self.log.append("stop")
 
     def close(self):
+        """Free the robot."""
         self.log.append("close")
 
 
@@ -38,11 +42,13 @@ class Clock:
         self.now = 0.0
 
     def __call__(self):
+        """Time [s]."""
         self.now += 0.1
         return self.now
 
 
 def link(robot, respond=lambda state: MOVE):
+    """A link with these answers."""
     return RobotLink(
         lambda: robot,
         respond,
@@ -54,6 +60,7 @@ def link(robot, respond=lambda state: MOVE):
 
 
 def opened(robot, active, **options):
+    """The same, open or active."""
     made = link(robot, **options)
     made.open()
     if active:

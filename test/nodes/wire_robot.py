@@ -15,6 +15,7 @@ from safe_locomotion.sim.robot import SimulatedRobot
 
 
 def main() -> None:
+    """Run the robot until the time is over or SIGTERM comes."""
     domain, seconds, file = int(sys.argv[1]), float(sys.argv[2]), sys.argv[3]
     real_time = "--real-time" in sys.argv
     stop = Event()
