@@ -78,9 +78,7 @@ def parse_script(text: str) -> tuple[Step, ...]:
 
 def format_script(steps: Sequence[Step]) -> str:
     """The text that `parse_script` reads back as `steps`."""
-    return ",".join(
-        f"{s.request}@{s.time!r}:{s.command.vx!r}:{s.command.vy!r}:{s.command.wz!r}" for s in steps
-    )
+    return ",".join(f"{s.request}@{s.time!r}:{s.command.vx!r}:{s.command.vy!r}:{s.command.wz!r}" for s in steps)
 
 
 def _step(part: str) -> Step:
@@ -90,7 +88,9 @@ def _step(part: str) -> Step:
     except ValueError:
         velocity, time = [0.0], float("nan")
     if len(velocity) not in (0, 3) or not time >= 0.0 or not all(isfinite(v) for v in (time, *velocity)):
-        raise ConfigurationError(f"script: {part!r} is not of the form request@t or request@t:vx:vy:wz, for instance walk@1:0.5:0:0")
+        raise ConfigurationError(
+            f"script: {part!r} is not of the form request@t or request@t:vx:vy:wz, for instance walk@1:0.5:0:0"
+        )
     vx, vy, wz = velocity or (0.0, 0.0, 0.0)
     return Step(time=time, request=request, command=VelocityCommand(vx=vx, vy=vy, wz=wz))
 

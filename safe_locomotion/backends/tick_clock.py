@@ -5,6 +5,9 @@ from enum import Enum, auto
 
 TICK_MODULUS = 1 << 32
 MILLISECOND_TICK_NS = 1_000_000  # Go1, Go2: unitree_sdk2 and legged_sdk 3.8 count milliseconds
+ANCHOR_STEP_NS = 40_000_000
+"""The first stamp is a multiple of this, as are all periods of the stages: which ticks are due at a lower rate then depends on the robot's
+ticks alone, and a run can be repeated exactly."""
 MICROSECOND_TICK_NS = 1_000  # A1: legged_sdk 3.3.1 counts microseconds
 
 
@@ -46,7 +49,7 @@ class TickClock:
     def update(self, tick: int, now_unix_ns: int) -> TickStep:
         """Advance to `tick`; `now_unix_ns` only anchors the first one, later differences come from the tick alone."""
         if not self._started:
-            self.tick, self.stamp_ns, self._started = tick, now_unix_ns - now_unix_ns % self.tick_ns, True
+            self.tick, self.stamp_ns, self._started = tick, now_unix_ns - now_unix_ns % ANCHOR_STEP_NS, True
             return TickStep.FIRST
         step_ns = tick_difference(tick, self.tick) * self.tick_ns
         self.tick, self.stamp_ns = tick, self.stamp_ns + step_ns

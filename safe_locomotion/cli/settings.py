@@ -1,6 +1,5 @@
 """What `safe-locomotion sim` was asked for, turned into a stack: every value is checked before anything starts."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
@@ -14,6 +13,7 @@ from safe_locomotion.errors import ConfigurationError, UnknownNameError
 from safe_locomotion.gait import phase_offsets
 from safe_locomotion.operator_input import Step, format_script, parse_script
 from safe_locomotion.share import find_share
+from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.pushes import Push, format_pushes, lateral_pushes, parse_pushes
 from safe_locomotion.stack import NODE_NAMES, Graph, Process, StackOptions, Value, stack
 from safe_locomotion.types import VelocityCommand
@@ -21,6 +21,7 @@ from safe_locomotion.types import VelocityCommand
 SUPERVISORS = ("off",)  # no criterion decides between learner and recovery yet
 POLICIES = ("nominal",)
 FIRST_PUSH = 3.0  # s after standing up, when the robot has reached its speed
+DEMONSTRATED_PUSH = Push(time=7.0, impulse=(0.0, 15.0, 0.0))
 NEW_COMMAND_EACH = (2.0, 4.0)  # s
 RANDOM_VELOCITY = ((-0.4, 0.8), (-0.3, 0.3), (-1.0, 1.0))  # m/s, m/s, rad/s: well inside what the tuned controller follows
 PAUSE_SHARE = 0.15  # of the random commands
@@ -68,6 +69,18 @@ class SimSettings:
             raise ConfigurationError(f"--horizon needs a supervisor that predicts; available: {', '.join(SUPERVISORS)}")
         if self.script and self.random_commands:
             raise ConfigurationError("--script and --random-commands exclude each other")
+        if self.save_states is not None and self.duration is None:
+            raise ConfigurationError("--save-states needs --duration")
+        if self.duration is not None and not 0.0 < self.duration <= 1e6:
+            raise ConfigurationError(f"--duration {self.duration:g} lies outside (0, 1e6] s")
+        SimulationOptions(
+            robot=self.robot,
+            seed=self.seed,
+            terrain=self.terrain,
+            friction=self.friction,
+            payload=self.payload,
+            motor_delay_ms=self.motor_delay_ms,
+        )
         for name in ("vx", "vy", "wz"):
             if not -inf < getattr(self, name) < inf:
                 raise ConfigurationError(f"--{name} must be finite")
@@ -80,7 +93,11 @@ class SimSettings:
         if not self.script:
             return (Step(time=0.0, request="walk", command=walk),)
         return tuple(
-            Step(time=s.time, request=s.request, command=walk if s.request == "walk" and s.command == VelocityCommand() else s.command)
+            Step(
+                time=s.time,
+                request=s.request,
+                command=walk if s.request == "walk" and s.command == VelocityCommand() else s.command,
+            )
             for s in parse_script(self.script)
         )
 
@@ -93,6 +110,8 @@ class SimSettings:
             count = int(((self.duration or 0.0) - FIRST_PUSH - 1.0) / self.pushes_every) + 1
             rng = np.random.default_rng(self.seed)
             regular = lateral_pushes(self.push_impulse, count, start=FIRST_PUSH, interval=self.pushes_every, rng=rng)
+        if self.duration is None and not self.push:
+            regular = [DEMONSTRATED_PUSH]
         return tuple(sorted((*parse_pushes(self.push), *regular), key=lambda push: push.time))
 
     def robot_arguments(self, folder: Path) -> tuple[str, ...]:
@@ -107,10 +126,11 @@ class SimSettings:
             *duration,
         )
 
-    def processes(self, folder: Path, domain: int, scripted: bool) -> tuple[Process, ...]:
-        """The stack, with every stage logging into `folder`."""
-        overrides: dict[str, dict[str, Value]] = {f"{name}_node": {"log_dir": str(folder)} for name in NODE_NAMES}
-        if scripted:
+    def processes(self, folder: Path, domain: int) -> tuple[Process, ...]:
+        """The stack, with every stage logging into `folder`; without a duration nobody asks for a report of it."""
+        overrides: dict[str, dict[str, Value]] = {f"{name}_node": {} for name in NODE_NAMES}
+        if self.duration is not None:
+            overrides = {node: {"log_dir": str(folder)} for node in overrides}
             overrides["supervisor_node"]["script"] = format_script(self.steps())
         if self.save_states is not None:
             overrides["bridge_node"]["log_states"] = True
@@ -142,7 +162,9 @@ def random_steps(duration: float, rng: np.random.Generator) -> tuple[Step, ...]:
     while time < max(duration, 1e-9):
         velocity = [float(rng.uniform(low, high)) for low, high in RANDOM_VELOCITY]
         vx, vy, wz = velocity if rng.random() >= PAUSE_SHARE else (0.0, 0.0, 0.0)
-        steps.append(Step(time=round(time, 3), request="walk", command=VelocityCommand(vx=round(vx, 3), vy=round(vy, 3), wz=round(wz, 3))))
+        steps.append(
+            Step(time=round(time, 3), request="walk", command=VelocityCommand(vx=round(vx, 3), vy=round(vy, 3), wz=round(wz, 3)))
+        )
         time += float(rng.uniform(*NEW_COMMAND_EACH))
     return tuple(steps)
 
@@ -171,13 +193,10 @@ def write_config(robot: str, changes: dict[str, Any], folder: Path) -> str:
 def _assignment(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or "." not in key:
-        raise ConfigurationError(f"--set {text!r} is not of the form node.key=value, for instance mpc.locomotion.body_height=0.25")
+        raise ConfigurationError(
+            f"--set {text!r} is not of the form node.key=value, for instance mpc.locomotion.body_height=0.25"
+        )
     try:
         return key.strip(), yaml.safe_load(value)
     except yaml.YAMLError:
         raise ConfigurationError(f"--set {text!r}: the value is not a number, word or list") from None
-
-
-def tail_options(arguments: Sequence[str]) -> str:
-    """The command line as text, for the report."""
-    return " ".join(arguments)

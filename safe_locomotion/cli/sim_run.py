@@ -4,9 +4,8 @@ import json
 import os
 import shutil
 import signal
-import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,6 @@ from typing import Any
 
 from rich.console import Console
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from safe_locomotion.cli.domains import claim_domain
@@ -26,7 +24,7 @@ from safe_locomotion.errors import ConfigurationError, SafeLocomotionError
 from safe_locomotion.processes import RunningStack
 from safe_locomotion.robots import load_robot
 from safe_locomotion.sim.report import motion_figures, timing_figures, without_nan
-from safe_locomotion.sim.run_logs import RunRecord, read_run
+from safe_locomotion.sim.run_logs import read_run
 
 ROBOT = "sim_robot"
 LOOK_EACH = 0.2  # s
@@ -91,21 +89,45 @@ def undisturbed() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def run_headless(settings: SimSettings, folder: Path, console: Console) -> Outcome:
-    """Run the scripted stack until the robot process ends after its duration, or a person interrupts.
+def run(settings: SimSettings, folder: Path, console: Console) -> Outcome:
+    """Run the stack until the robot process ends after its duration, or a person interrupts.
+
+    With a duration the script in the supervisor is the operator; without one the person at this terminal is.
 
     Raises:
         RunFailedError: a process ended by itself; names it and what it said last.
     """
     with claim_domain() as domain, claim_domain() as ros_domain:
-        processes = settings.processes(folder, domain, scripted=True)
-        stack = RunningStack(processes, ros_environment(ros_domain), folder)
+        stack = RunningStack(settings.processes(folder, domain), ros_environment(ros_domain), folder)
         with interrupts_raise(), stack:
             try:
-                return _watch(stack, folder, console)
+                if settings.duration is not None:
+                    return _watch(stack, folder, console, _wait)
+                return _watch_with_person(stack, folder, console, settings, ros_domain)
             finally:
                 with undisturbed():
                     stack.stop()
+
+
+def _wait() -> str:
+    sleep(LOOK_EACH)
+    return ""
+
+
+def _watch_with_person(stack: RunningStack, folder: Path, console: Console, settings: SimSettings, ros_domain: int) -> Outcome:
+    from safe_locomotion.cli.demonstration import Watcher, demonstration
+    from safe_locomotion.cli.keyboard import Keyboard
+    from safe_locomotion.nodes.remote_operator import RemoteOperator
+
+    console.print(f"topics and services: export {' '.join(f'{k}={v}' for k, v in ros_environment(ros_domain).items())}")
+    os.environ.update(ros_environment(ros_domain))
+    remote = RemoteOperator(ros_domain)
+    try:
+        with Keyboard() as keyboard:
+            watcher = Watcher(remote, keyboard, demonstration(settings.vx, settings.vy, settings.wz))
+            return _watch(stack, folder, console, watcher.act)
+    finally:
+        remote.close()
 
 
 def ros_environment(domain: int) -> dict[str, str]:
@@ -113,7 +135,8 @@ def ros_environment(domain: int) -> dict[str, str]:
     return {"ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
 
 
-def _watch(stack: RunningStack, folder: Path, console: Console) -> Outcome:
+def _watch(stack: RunningStack, folder: Path, console: Console, act: Callable[[], str]) -> Outcome:
+    """Show progress until the robot process ends; `act` takes a moment and says what else to show."""
     watch, started, latest = Watch(folder), None, None
     memory = MemoryWatch(process.pid for name, process in stack.running.items() if name != ROBOT)
     interrupted = False
@@ -124,8 +147,7 @@ def _watch(stack: RunningStack, folder: Path, console: Console) -> Outcome:
                 latest = watch.look() or latest
                 started = started or (monotonic() if latest else None)
                 memory.sample(latest.robot_time if latest else 0.0)
-                live.update(_line(latest), refresh=True)
-                sleep(LOOK_EACH)
+                live.update(_line(latest, act()), refresh=True)
         except KeyboardInterrupt:
             interrupted = True
     if not interrupted and ended[ROBOT] != 0:
@@ -133,8 +155,8 @@ def _watch(stack: RunningStack, folder: Path, console: Console) -> Outcome:
     return Outcome(wall_s=monotonic() - (started or monotonic()), memory_mb=memory.figures(), interrupted=interrupted)
 
 
-def _line(progress: Progress | None) -> Text:
-    return Text("starting" if progress is None else str(progress))
+def _line(progress: Progress | None, more: str) -> Text:
+    return Text("starting" if progress is None else f"{progress}  {more}")
 
 
 def _require_running(ended: dict[str, int], folder: Path) -> None:
@@ -164,12 +186,15 @@ def build_report(settings: SimSettings, folder: Path, outcome: Outcome) -> dict[
         "duration_s": duration,
         "wall_s": summary["wall_s"],
         "real_time_factor": summary["real_time_factor"],
+        "stood_at_s": summary["stood_at_s"],
         "falls": summary["falls"],
         "fall_times_s": [time - summary["stood_at_s"] for time in summary["fall_times_s"]],
         **motion_figures(log, cycle=record.cycle, mass=mass),
         "gate_trips": record.gate_trips,
         **timing_figures(record.stages, duration),
         "reward": None,
+        "round_trip_ms": summary["round_trip_ms"],
+        "ended_damped": summary["ended_damped"],
         "memory_mb": outcome.memory_mb,
         "interrupted": outcome.interrupted,
         "commands_rejected": summary["commands_rejected"],
@@ -178,6 +203,19 @@ def build_report(settings: SimSettings, folder: Path, outcome: Outcome) -> dict[
     }
     clean: dict[str, Any] = without_nan(report)
     return clean
+
+
+def write_report(path: Path, figures: dict[str, Any]) -> None:
+    """Write the report as JSON.
+
+    Raises:
+        ConfigurationError: the file cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(figures, indent=2, allow_nan=False) + "\n")
+    except OSError as error:
+        raise ConfigurationError(f"--report {path}: {error.strerror}") from error
 
 
 def _options(settings: SimSettings) -> dict[str, Any]:

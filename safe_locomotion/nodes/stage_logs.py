@@ -13,7 +13,16 @@ from safe_locomotion.types import Estimate, LowCommand, LowState, Proposal, Stan
 
 Stage = TypeVar("Stage")
 
-LOW_STATE = {"quaternion_wxyz": 4, "gyro": 3, "accelerometer": 3, "q": 12, "dq": 12, "tau": 12, "foot_force": 4, "temperature": 12}
+LOW_STATE = {
+    "quaternion_wxyz": 4,
+    "gyro": 3,
+    "accelerometer": 3,
+    "q": 12,
+    "dq": 12,
+    "tau": 12,
+    "foot_force": 4,
+    "temperature": 12,
+}
 
 
 class LoggedStage:

@@ -12,10 +12,13 @@ from pathlib import Path
 from time import perf_counter, sleep
 from typing import Any, Protocol
 
+import numpy as np
+
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.pushes import Push, impulse_in_world
 from safe_locomotion.sim.recorder import TruthRecorder
+from safe_locomotion.sim.report import percentiles, without_nan
 from safe_locomotion.sim.robot import SimulatedRobot
 from safe_locomotion.sim.sensors import PERIOD
 from safe_locomotion.types import Array, LowCommand, LowState
@@ -27,6 +30,8 @@ CATCH_UP = 5 * PERIOD
 REST_PACE = 0.01
 """Wall time between states of a resting robot [s]: longer than a healthy controller's latency, so that its first answer finds no
 further states under way, whose number would differ from run to run."""
+FIRST_ANSWER = 0.5
+"""Wall time for the first answer where somebody listens [s]: a controller whose first tick is slow still sees one resting state."""
 LOST_AFTER = 5
 """Consecutive unanswered states after which a lock-step controller counts as gone."""
 SETTLING_STATES = 250
@@ -47,6 +52,10 @@ class Wire(Protocol):
 
     def take_command(self, timeout_s: float) -> LowCommand | None:
         """Newest command; its `stamp_ns` is that of the state it answers, or 0."""
+        ...
+
+    def listeners(self) -> int:
+        """Readers of states connected now."""
         ...
 
     def publish_truth(
@@ -134,7 +143,9 @@ class RobotProcess:
         self._recorder = None if options.truth_file is None else TruthRecorder(options.truth_file)
         for _ in range(SETTLING_STATES):
             self.robot.step(None)
-        self._started = clock()
+        self._started, self._ticks_before = clock(), 0
+        self._round_trips: list[float] = []
+        self._last_command: LowCommand | None = None
         self._pacer.restart()
 
     def run(self, stop: Callable[[], bool]) -> dict[str, Any]:
@@ -153,26 +164,41 @@ class RobotProcess:
         duration, now = self._options.duration, self.robot.time_s
         if duration is None:
             return False
-        return now >= STAND_UP_LIMIT if self.stood_at is None else now - self.stood_at >= duration
+        return now >= STAND_UP_LIMIT if self.stood_at is None else self._since_stood(self.stood_at) >= duration
+
+    def _since_stood(self, stood_at: float) -> float:
+        """Whole milliseconds, whatever the clock's own reading [s]: how long the robot rested must not move a push by a tick."""
+        return round(self.robot.time_s - stood_at, 3)
 
     def tick(self) -> None:
         """Publish the present state, wait for the command that drives the next period, step."""
         state = self.robot.low_state()
+        published = self._clock()
         self._wire.publish(state)
         if self._ticks % TRUTH_EVERY == 0:
             self._publish_truth(state.stamp_ns)
         command = self._next_command(state.stamp_ns)
-        self.commands += command is not None
+        if command is not None:
+            self._count(command, 1e3 * (self._clock() - published))
         self._ticks += 1
         if self._options.lockstep and self.commands == 0:
             self.robot.rest()
         else:
             self._advance(command)
 
+    def _count(self, command: LowCommand, waited_ms: float) -> None:
+        """A command came; in lock-step the first one starts the clock of the run."""
+        if self.commands == 0 and self._options.lockstep:
+            self._started, self._ticks_before = self._clock(), self._ticks
+        self.commands += 1
+        self._last_command = command
+        if self._options.lockstep and self.stood_at is not None:
+            self._round_trips.append(waited_ms)
+
     def _next_command(self, stamp_ns: int) -> LowCommand | None:
         """In lock-step the answer to the state; otherwise, or while nobody answers, the newest command at the next tick."""
         if self._options.lockstep and self.commands == 0:
-            answer, _ = self._answer(stamp_ns, REST_PACE)
+            answer, _ = self._answer(stamp_ns, FIRST_ANSWER if self._wire.listeners() else REST_PACE)
             self._unanswered = 0
             return answer
         if self._options.lockstep and self._unanswered < LOST_AFTER:
@@ -223,7 +249,7 @@ class RobotProcess:
             self.robot.put_on_feet()
         if self.stood_at is None:
             return
-        while self._pushes and self._pushes[0].time <= now - self.stood_at:
+        while self._pushes and self._pushes[0].time <= self._since_stood(self.stood_at):
             self.robot.push(impulse_in_world(self._pushes.pop(0), self.robot.truth().quaternion_wxyz))
 
     def _publish_truth(self, stamp_ns: int) -> None:
@@ -239,7 +265,7 @@ class RobotProcess:
 
     def summary(self) -> dict[str, Any]:
         """What happened, for the report; times in seconds."""
-        wall, robot_time = self._clock() - self._started, self._ticks * PERIOD
+        wall, robot_time = self._clock() - self._started, (self._ticks - self._ticks_before) * PERIOD
         return {
             "robot_time_s": robot_time,
             "wall_s": wall,
@@ -254,6 +280,10 @@ class RobotProcess:
             "commands_overtaken": self._wire.overtaken,
             "commands_refused": self.robot.refused_commands,
             "unanswered_states": self.timeouts,
+            "round_trip_ms": without_nan(percentiles(np.array(self._round_trips))),
+            "ended_damped": self._last_command is not None
+            and not self._last_command.kp.any()
+            and bool((self._last_command.kd > 0.0).all()),
             "lockstep": self._options.lockstep,
             "simulation": asdict(self._options.simulation),
         }

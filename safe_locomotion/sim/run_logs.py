@@ -70,7 +70,7 @@ def _to_robot_time(stages: dict[str, dict[str, Array]], stood: float) -> None:
         raise ConfigurationError("the bridge answered no LowState")
     anchor_ns = bridge["stamp_ns"][0] - _TICK_NS * bridge["tick"][0]
     for columns in stages.values():
-        columns["time"] = (columns["stamp_ns"] - anchor_ns) / NANOSECONDS - stood
+        columns["time"] = np.round((columns["stamp_ns"] - anchor_ns) / NANOSECONDS - stood, 3)
 
 
 def _since(columns: dict[str, Array], time: float) -> dict[str, Array]:
@@ -87,8 +87,9 @@ def _gate_trips(reason: Array, names: list[str]) -> dict[str, int]:
 
 def _merge(truth: dict[str, Array], stages: dict[str, dict[str, Array]], stood: float) -> RunLog:
     """Rows of the truth since the robot stood, each with the newest estimate and verdict of that time."""
-    truth = {name: values[truth["time"] >= stood - 1e-6] for name, values in truth.items()}
-    time = truth["time"] - stood
+    since = np.round(truth["time"] - stood, 3)  # whole ticks, so that equal runs give equal figures
+    truth = {name: values[since >= 0.0] for name, values in truth.items()}
+    time = since[since >= 0.0]
     estimate, verdict = _newest(stages["estimator"], time), _newest(stages["supervisor"], time)
     roll, pitch, yaw = _rpy(truth["quaternion_wxyz"])
     estimated_yaw = _rpy(estimate["quaternion_wxyz"])[2]

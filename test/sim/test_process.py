@@ -67,6 +67,9 @@ class FakeWire:
         if not self.silent and len(self.states) > self.starts_after:
             self._answers.append((self.now + self.latency, self._controller(state)))
 
+    def listeners(self) -> int:
+        return 0
+
     def take_command(self, timeout_s: float) -> LowCommand | None:
         if self._answers and self._answers[0][0] <= self.now + timeout_s:
             due, command = self._answers.popleft()

@@ -1,0 +1,64 @@
+"""An operator in a process of its own: velocities over `cmd_vel`, requests over the services, the mode from the verdict."""
+
+from typing import Any
+
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import JointState
+from std_srvs.srv import Trigger
+
+from safe_locomotion.nodes import conversions
+from safe_locomotion.nodes.inbox import LATCHED
+from safe_locomotion.operator_input import REQUESTS
+from safe_locomotion.types import Mode, VelocityCommand
+
+
+class RemoteOperator:
+    """Speaks to a running stack on the ROS domain of this process's environment.
+
+    Attributes:
+        mode, stamp_ns: of the newest verdict; None before the first.
+        refusal: why the last request was refused, empty when it was not.
+    """
+
+    def __init__(self, domain: int) -> None:
+        self._context = rclpy.Context()
+        rclpy.init(context=self._context, domain_id=domain, signal_handler_options=SignalHandlerOptions.NO)
+        self._node = rclpy.create_node("operator", context=self._context)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self._node)
+        self._velocity = self._node.create_publisher(conversions.TwistStamped, "cmd_vel", 1)
+        self._clients = {name: self._node.create_client(Trigger, name) for name in REQUESTS}
+        self._node.create_subscription(JointState, "safety/verdict", self._hear, LATCHED)
+        self.mode: Mode | None = None
+        self.stamp_ns: int | None = None
+        self.refusal = ""
+
+    def _hear(self, message: JointState) -> None:
+        verdict = conversions.verdict_from(message)
+        self.mode, self.stamp_ns = verdict.mode, verdict.stamp_ns
+
+    def spin(self, seconds: float) -> None:
+        """Take what arrives within `seconds`."""
+        end = self._node.get_clock().now().nanoseconds + round(seconds * 1e9)
+        while (left := end - self._node.get_clock().now().nanoseconds) > 0:
+            self._executor.spin_once(timeout_sec=left * 1e-9)
+
+    def drive(self, command: VelocityCommand) -> None:
+        """Ask for a velocity; it dies unless it is repeated."""
+        self._velocity.publish(conversions.twist_message(command, self._node.get_clock().now().nanoseconds))
+
+    def request(self, name: str) -> None:
+        """Ask for a mode; the answer arrives while spinning."""
+        self._clients[name].call_async(Trigger.Request()).add_done_callback(self._answered)
+
+    def _answered(self, future: Any) -> None:
+        response = future.result()
+        self.refusal = "" if response is None or response.success else response.message
+
+    def close(self) -> None:
+        """Leave the domain."""
+        self._executor.shutdown(timeout_sec=1.0)
+        self._node.destroy_node()
+        rclpy.shutdown(context=self._context)
