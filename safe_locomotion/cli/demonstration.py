@@ -1,9 +1,9 @@
 """A person watches: a short demonstration over the real topics and services, then the keyboard."""
 
-from safe_locomotion.cli.keyboard import HELP, KeyDrive, Keyboard
+from safe_locomotion.cli.keyboard import HELP, Keyboard, KeyDrive
 from safe_locomotion.nodes.remote_operator import RemoteOperator
 from safe_locomotion.operator_input import Script, Step
-from safe_locomotion.types import NANOSECONDS, VelocityCommand
+from safe_locomotion.types import NANOSECONDS, Mode, VelocityCommand
 
 PERIOD = 0.05  # s of wall time between two velocity commands; they die after 0.5 s
 END = 16.0  # s after standing up
@@ -42,15 +42,21 @@ class Watcher:
 
     def _listen(self, stamp_ns: int) -> None:
         """Any key ends the demonstration."""
-        stood, pressed = self._script.stood_ns, [self._keys.press(key) for key in self._keyboard.keys()]
+        keys, stood = self._keyboard.keys(), self._script.stood_ns
+        if "r" in keys and self._remote.mode is Mode.FAULT:
+            self._remote.request("reset")
+        pressed = [self._keys.press(key) for key in keys]
         over = stood is not None and (stamp_ns - stood) / NANOSECONDS >= END
         if any(pressed) or (self._demonstrating and over):
             self._demonstrating = False
             self._script = self._keys.script(stood)
 
     def _say(self, command: VelocityCommand) -> str:
+        mode = "" if self._remote.mode is None else self._remote.mode.name.lower()
+        if self._remote.reasons:
+            mode += f" ({', '.join(self._remote.reasons)})"
         if self._demonstrating:
-            return "demonstration"
+            return f"{mode}  demonstration"
         wanted = f"{command.vx:+.1f} {command.vy:+.1f} m/s {command.wz:+.1f} rad/s"
         told = HELP if self._keyboard.present else "Ctrl-C ends"
-        return f"{wanted}  {self._remote.refusal or told}"
+        return f"{mode}  {wanted}  {self._remote.refusal or told}"

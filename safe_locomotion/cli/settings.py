@@ -124,6 +124,7 @@ class SimSettings:
             *("--truth", str(folder / "truth.npz"), "--summary", str(folder / "robot.json"), "--answer-timeout", "2"),
             *((f"--push={pushes}",) if pushes else ()),
             *duration,
+            *(("--paced",) if self.duration is None else ()),
         )
 
     def processes(self, folder: Path, domain: int) -> tuple[Process, ...]:

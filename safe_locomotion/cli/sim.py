@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from safe_locomotion.cli.settings import SimSettings
-from safe_locomotion.cli.states import write_states
 from safe_locomotion.cli.sim_run import COMPLETED, FELL, INTERRUPTED, build_report, record_folder, run, write_report
+from safe_locomotion.cli.states import write_states
 from safe_locomotion.gait import PHASE_OFFSETS
 from safe_locomotion.robots import robot_names
 from safe_locomotion.stack import GRAPHS
@@ -48,7 +48,7 @@ HEADLESS_DURATION = 10.0
 @click.option(
     "--lock-step/--wall-clock",
     default=None,
-    help="Robot waits for its controller, or runs in real time. [default: lock-step with --headless]",
+    help="Robot waits for its controller (equal seeds give equal runs), or runs in real time. [default: wall-clock with --duration alone]",
 )
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of sensor noise, terrain, pushes, random commands."
@@ -95,7 +95,7 @@ def sim(
     settings = SimSettings(
         vx=(0.4 if watched else 0.0) if vx is None else vx,
         duration=None if watched else HEADLESS_DURATION if duration is None else duration,
-        lock_step=headless if lock_step is None else lock_step,
+        lock_step=(headless or watched) if lock_step is None else lock_step,
         **options,
     )
     settings.check()

@@ -77,6 +77,11 @@ class ScriptedOperator:
         self._script = Script(steps) if steps else None
         self._velocity, self._supervisor = velocity, supervisor
 
+    @property
+    def plays(self) -> bool:
+        """There is a script."""
+        return self._script is not None
+
     def update(self, stamp_ns: int) -> None:
         """Make the request that is due at `stamp_ns` and set the velocity."""
         if self._script is None:

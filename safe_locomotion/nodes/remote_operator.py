@@ -3,6 +3,7 @@
 from typing import Any
 
 import rclpy
+from geometry_msgs.msg import TwistStamped
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import JointState
@@ -18,7 +19,7 @@ class RemoteOperator:
     """Speaks to a running stack on the ROS domain of this process's environment.
 
     Attributes:
-        mode, stamp_ns: of the newest verdict; None before the first.
+        mode, stamp_ns, reasons: of the newest verdict; None before the first.
         refusal: why the last request was refused, empty when it was not.
     """
 
@@ -28,16 +29,17 @@ class RemoteOperator:
         self._node = rclpy.create_node("operator", context=self._context)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
-        self._velocity = self._node.create_publisher(conversions.TwistStamped, "cmd_vel", 1)
+        self._velocity = self._node.create_publisher(TwistStamped, "cmd_vel", 1)
         self._clients = {name: self._node.create_client(Trigger, name) for name in REQUESTS}
         self._node.create_subscription(JointState, "safety/verdict", self._hear, LATCHED)
         self.mode: Mode | None = None
         self.stamp_ns: int | None = None
+        self.reasons: tuple[str, ...] = ()
         self.refusal = ""
 
     def _hear(self, message: JointState) -> None:
         verdict = conversions.verdict_from(message)
-        self.mode, self.stamp_ns = verdict.mode, verdict.stamp_ns
+        self.mode, self.stamp_ns, self.reasons = verdict.mode, verdict.stamp_ns, verdict.reasons
 
     def spin(self, seconds: float) -> None:
         """Take what arrives within `seconds`."""

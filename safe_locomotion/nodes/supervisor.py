@@ -4,6 +4,7 @@ import sys
 from dataclasses import dataclass
 from time import monotonic, perf_counter
 
+from geometry_msgs.msg import TwistStamped
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
@@ -20,6 +21,7 @@ from safe_locomotion.pipeline import Divider
 from safe_locomotion.supervisor import Supervisor
 from safe_locomotion.types import Estimate, Proposal, Verdict
 
+SPEAK_NS = 40_000_000  # robot time between velocities of a script on cmd_vel
 PROPOSAL_PERIODS = 3  # a proposal older than this many policy periods is the word of a policy that is gone
 
 
@@ -70,8 +72,10 @@ class SupervisorLoop:
             Supervisor(parameters.robot, config.supervisor.thresholds, config.supervisor.recovery)
         )
         self._operator = ScriptedOperator(settings.script, self._node.velocity, self._supervisor)
+        # The policy node hears what a script commands; without one, cmd_vel belongs to the operator.
+        self._cmd_vel = self._node.create_publisher(TwistStamped, "cmd_vel", 1) if self._operator.plays else None
         self._mailbox = Mailbox()
-        self._due = Divider(config.policy.period_ns)
+        self._due, self._spoken = Divider(config.policy.period_ns), Divider(SPEAK_NS)
         self._oldest_ns = PROPOSAL_PERIODS * config.policy.period_ns
         self._wait_s = LOCK_STEP_WAIT_S if settings.lock_step else settings.proposal_wait_ms * 1e-3
         self._estimate: Estimate | None = None
@@ -109,6 +113,8 @@ class SupervisorLoop:
         start = perf_counter()
         self._operator.update(estimate.stamp_ns)
         command = self._node.velocity.current(estimate.stamp_ns)
+        if self._cmd_vel is not None and self._spoken.due(estimate.stamp_ns):
+            self._cmd_vel.publish(conversions.twist_message(command, estimate.stamp_ns))
         self._supervisor.report(self._node.velocity.hazards)
         verdict = self._supervisor.update(estimate, self._fresh_proposal(estimate.stamp_ns), command)
         self._node.publish(verdict)

@@ -30,7 +30,7 @@ CATCH_UP = 5 * PERIOD
 REST_PACE = 0.01
 """Wall time between states of a resting robot [s]: longer than a healthy controller's latency, so that its first answer finds no
 further states under way, whose number would differ from run to run."""
-FIRST_ANSWER = 0.5
+FIRST_ANSWER = 1.0
 """Wall time for the first answer where somebody listens [s]: a controller whose first tick is slow still sees one resting state."""
 LOST_AFTER = 5
 """Consecutive unanswered states after which a lock-step controller counts as gone."""
@@ -72,6 +72,7 @@ class ProcessOptions:
     Attributes:
         simulation: the robot and its world.
         lockstep: wait for the answer to each state.
+        paced: in lock-step no faster than real time, for a person who watches; slower on a machine that cannot.
         answer_timeout: longest wait for an answer in lock-step, wall time [s].
         duration: robot time after the robot first stood, at which the run ends [s]; None runs until stopped.
         pushes: on the trunk, in the order of their times.
@@ -81,6 +82,7 @@ class ProcessOptions:
 
     simulation: SimulationOptions = field(default_factory=SimulationOptions)
     lockstep: bool = False
+    paced: bool = False
     answer_timeout: float = 0.5
     duration: float | None = None
     pushes: tuple[Push, ...] = ()
@@ -198,9 +200,8 @@ class RobotProcess:
     def _next_command(self, stamp_ns: int) -> LowCommand | None:
         """In lock-step the answer to the state; otherwise, or while nobody answers, the newest command at the next tick."""
         if self._options.lockstep and self.commands == 0:
-            answer, _ = self._answer(stamp_ns, FIRST_ANSWER if self._wire.listeners() else REST_PACE)
             self._unanswered = 0
-            return answer
+            return self._first_answer(stamp_ns)
         if self._options.lockstep and self._unanswered < LOST_AFTER:
             return self._waited_for(stamp_ns)
         self._pacer.tick()
@@ -209,11 +210,20 @@ class RobotProcess:
             self._unanswered = 0
         return command
 
+    def _first_answer(self, stamp_ns: int) -> LowCommand | None:
+        """The answer to a resting robot's state; whoever listens by the end of the usual pace is given more time."""
+        answer, _ = self._answer(stamp_ns, REST_PACE)
+        if answer is None and self._wire.listeners():
+            answer, _ = self._answer(stamp_ns, FIRST_ANSWER)
+        return answer
+
     def _waited_for(self, stamp_ns: int) -> LowCommand | None:
         """The answer to the state; after the timeout, which is counted, the newest answer to an older one, or None."""
         answer, older = self._answer(stamp_ns, self._options.answer_timeout)
         if answer is not None:
             self._unanswered = 0
+            if self._options.paced:
+                self._pacer.tick()
             return answer
         self.timeouts += 1
         self._unanswered += 1

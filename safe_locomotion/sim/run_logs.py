@@ -1,4 +1,4 @@
-"""What the robot process and the stages of one run left in a folder, merged by the robot's tick: truth beside what the runtime knew."""
+"""What the robot process and the stages of one run left in a folder: truth beside what the runtime knew, merged by robot time."""
 
 import json
 from dataclasses import dataclass
