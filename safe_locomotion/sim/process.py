@@ -31,7 +31,7 @@ REST_PACE = 0.01
 """Wall time between states of a resting robot [s]: longer than a healthy controller's latency, so that its first answer finds no
 further states under way, whose number would differ from run to run."""
 FIRST_ANSWER = 1.0
-"""Wall time for the first answer where somebody listens [s]: a controller whose first tick is slow still sees one resting state."""
+"""Wall time for the first answer where somebody listens [s]: a controller with a slow first tick still sees one resting state."""
 LOST_AFTER = 5
 """Consecutive unanswered states after which a lock-step controller counts as gone."""
 SETTLING_STATES = 250

@@ -1,4 +1,4 @@
-"""Pushes on the trunk, written "J@t[,J@t...]": lateral impulses in N s, positive to the left, at seconds after the robot stood."""
+"""Pushes on the trunk, written "J@t[,J@t...]": lateral impulses in N s, positive to the left, at seconds after standing up."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
