@@ -1,12 +1,13 @@
 """Which feet carry load, from foot sensors whose zero and scale nobody knows.
 
 A foot sensor reads raw = zero + gain * load + noise; zero and gain differ per foot, drift, and the reading clips. The joint torques give the
-load too, without zero or gain to learn but disturbed by the inertia of the leg. So the torques calibrate the sensor (a two-state
-Kalman filter per foot: zero, gain), and the two readings of the load are fused by their variances: a dead sensor learns gain 0 and drops
-out by itself.
+load too, with nothing to learn, but disturbed by the inertia of the moving leg. So the torques calibrate the sensor: a line load = offset + slope * raw per foot, by
+Kalman filter (the load is regressed on the raw reading, because the regressor must be the reading with little noise). Both loads are fused by
+their variances; what the line cannot explain counts as variance, so a dead sensor drops out by itself.
 """
 
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 
@@ -23,9 +24,11 @@ class ContactParameters:
     Attributes:
         threshold: load above which a foot is in contact, as a share of a quarter of the robot's weight (15 N on an A1).
         hysteresis: share of the threshold below which contact ends.
-        zero_deviation: first guess of the sensor's zero is 0 with this standard deviation [N].
-        gain_deviation: first guess of its gain is 1 with this standard deviation.
-        zero_drift, gain_drift: random walk of both [N/sqrt(s)], [1/sqrt(s)].
+        offset_deviation: first guess of a sensor is load = raw, its offset with this standard deviation [N].
+        slope_deviation: and its slope with this one.
+        offset_drift, slope_drift: random walk of both [N/sqrt(s)], [1/sqrt(s)].
+        misfit_time_constant: over which the variance is measured that the calibration cannot explain [s].
+        correlation: successive errors of the torque's load share the gait's inertia; one in so many counts as new.
         sensor_noise: of a raw reading [N].
         torque_noise: of the load computed from the torques of a leg at rest [N], and what each m/s of its foot adds: the leg's inertia [N s/m].
         clip: loads outside [-clip, clip] quarter weights do not calibrate: that is where real sensors saturate.
@@ -33,10 +36,12 @@ class ContactParameters:
 
     threshold: float = 0.48
     hysteresis: float = 0.7
-    zero_deviation: float = 40.0
-    gain_deviation: float = 0.5
-    zero_drift: float = 0.5
-    gain_drift: float = 0.01
+    offset_deviation: float = 40.0
+    slope_deviation: float = 0.5
+    offset_drift: float = 1.0
+    slope_drift: float = 0.01
+    misfit_time_constant: float = 2.0
+    correlation: float = 10.0
     sensor_noise: float = 4.0
     torque_noise: tuple[float, float] = (8.0, 20.0)
     clip: float = 3.0
@@ -83,15 +88,22 @@ class ContactDetector:
 
     def reset(self) -> None:
         """Forget the calibration and every contact."""
-        self.zero = np.zeros(N_LEGS)
-        self.gain = np.ones(N_LEGS)
-        self._zz = np.full(N_LEGS, self.parameters.zero_deviation**2)
-        self._zg = np.zeros(N_LEGS)
-        self._gg = np.full(N_LEGS, self.parameters.gain_deviation**2)
-        self.load: Array = np.zeros(N_LEGS)
+        p = self.parameters
+        self._feet = [_Line(0.0, 1.0, p.offset_deviation**2, 0.0, p.slope_deviation**2, 0.0) for _ in range(N_LEGS)]
+        self.load: list[float] = [0.0] * N_LEGS
         self.contact: Flags = np.zeros(N_LEGS, dtype=np.bool_)
 
-    def update(self, foot_force: Array, torque_load: Array, foot_speed: Array, dt: float) -> Flags:
+    @property
+    def zero(self) -> Array:
+        """(4,) raw reading of each foot without load [N]."""
+        return np.array([-line.offset / max(line.slope, 1e-6) for line in self._feet])
+
+    @property
+    def gain(self) -> Array:
+        """(4,) raw reading per load."""
+        return np.array([1.0 / max(line.slope, 1e-6) for line in self._feet])
+
+    def update(self, foot_force: Array, torque_load: list[float], foot_speed: list[float], dt: float) -> Flags:
         """Contact (4,) after one more reading.
 
         Args:
@@ -101,36 +113,48 @@ class ContactDetector:
             dt: time since the last reading [s].
         """
         rest, per_speed = self.parameters.torque_noise
-        torque_variance = (rest + per_speed * foot_speed) ** 2
-        self._calibrate(foot_force, torque_load, torque_variance, dt)
-        self.load = self._fuse(foot_force, torque_load, torque_variance)
-        self.contact = self.load > np.where(self.contact, self._off, self._on)
+        load, contact = self.load, self.contact.tolist()
+        for i, raw in enumerate(foot_force.tolist()):
+            variance = (rest + per_speed * foot_speed[i]) ** 2
+            load[i] = self._read(self._feet[i], raw, torque_load[i], variance, dt)
+            contact[i] = load[i] > (self._off if contact[i] else self._on)
+        self.contact = np.array(contact)
         return self.contact
 
-    def _calibrate(self, raw: Array, load: Array, variance: Array, dt: float) -> None:
-        """One Kalman step of (zero, gain) per foot: raw = zero + gain * load."""
+    def _read(self, line: "_Line", raw: float, torque_load: float, torque_variance: float, dt: float) -> float:
+        """Calibrate one sensor with the load that the torques give, then return the mean of both loads by their variances."""
         p = self.parameters
-        zz = self._zz + p.zero_drift**2 * dt
-        gg = self._gg + p.gain_drift**2 * dt
-        load = np.clip(load, -self._clip, self._clip)
-        h_z, h_g = zz + self._zg * load, self._zg + gg * load
-        noise = p.sensor_noise**2 + self.gain * self.gain * variance
-        # successive readings share the gait's inertia torques: one in ten counts as independent
-        s = h_z + h_g * load + 10.0 * noise
-        error = raw - self.zero - self.gain * load
-        error /= np.maximum(1.0, abs(error) / (3.0 * np.sqrt(s)))
-        k_z, k_g = h_z / s, h_g / s
-        self.zero = self.zero + k_z * error
-        self.gain = np.maximum(0.0, self.gain + k_g * error)
-        self._zz = zz - k_z * h_z
-        self._zg = self._zg - k_z * h_g
-        self._gg = gg - k_g * h_g
+        clipped = min(self._clip, max(-self._clip, torque_load))
+        line.oo += p.offset_drift**2 * dt
+        line.ss += p.slope_drift**2 * dt
+        h_o, h_s = line.oo + line.os * raw, line.os + line.ss * raw
+        predicted = h_o + h_s * raw
+        error = clipped - line.offset - line.slope * raw
+        line.misfit += min(1.0, dt / p.misfit_time_constant) * (error * error - torque_variance - line.misfit)
+        variance = predicted + (p.sensor_noise * line.slope) ** 2 + max(0.0, line.misfit)
+        sensed = line.offset + line.slope * raw
+        line.learn(error, h_o, h_s, predicted + p.correlation * torque_variance)
+        return torque_load + torque_variance / (torque_variance + variance) * (sensed - torque_load)
 
-    def _fuse(self, raw: Array, load: Array, torque_variance: Array) -> Array:
-        """Mean of both readings of the load, weighted by the inverse of their variances."""
-        p = self.parameters
-        gain = np.maximum(self.gain, 0.02)
-        sensed = (raw - self.zero) / gain
-        variance = (p.sensor_noise**2 + self._zz + 2 * sensed * self._zg + sensed * sensed * self._gg) / (gain * gain)
-        share = torque_variance / (torque_variance + np.maximum(variance, 1e-6))
-        return np.asarray(load + share * (sensed - load))
+
+@dataclass(slots=True)
+class _Line:
+    """load = offset + slope * raw of one foot, with the covariance of both and the variance that a line cannot explain."""
+
+    offset: float
+    slope: float
+    oo: float
+    os: float
+    ss: float
+    misfit: float
+
+    def learn(self, error: float, h_o: float, h_s: float, s: float) -> None:
+        """Kalman correction with innovation variance s; an innovation beyond 3 sigma counts as 3 sigma."""
+        bound = 3.0 * sqrt(s)
+        error = min(bound, max(-bound, error))
+        k_o, k_s = h_o / s, h_s / s
+        self.offset += k_o * error
+        self.slope = max(0.0, self.slope + k_s * error)
+        self.oo -= k_o * h_o
+        self.os -= k_o * h_s
+        self.ss -= k_s * h_s

@@ -122,7 +122,7 @@ class StateEstimator:
         rotation, rate = self.attitude.rotation, self.attitude.angular_velocity
         swinging = (jacobians @ state.dq.reshape(N_LEGS, 3, 1))[:, :, 0]
         speed = np.sqrt((swinging * swinging).sum(1))
-        self.detector.update(state.foot_force, self._torque_load(state.q, state.tau, jacobians), speed, dt)
+        self.detector.update(state.foot_force, self._torque_load(state.q, state.tau, jacobians).tolist(), speed.tolist(), dt)
         relative = swinging + _cross(rate, feet)
         calf_rate = _calf_rate(state.q, state.dq) + rate
         rolling = self._radius * _cross(calf_rate, rotation.T @ self.terrain.normal)
@@ -133,7 +133,7 @@ class StateEstimator:
         """How far each foot is believed to stand, (4,) in [0, 1]: its load, ramped in after touchdown, less when it slides."""
         p, contact = self.parameters, self.detector.contact
         self._stance_time = np.where(contact, self._stance_time + dt, 0.0)
-        loaded = np.minimum(1.0, np.maximum(0.0, self.detector.load / (p.full_load * self._quarter)))
+        loaded = np.minimum(1.0, np.maximum(0.0, np.array(self.detector.load) / (p.full_load * self._quarter)))
         slide = leg_velocity - self.filter.x[V_]
         sliding = (slide * slide).sum(1) / p.slip**2
         return np.asarray(loaded * np.minimum(1.0, self._stance_time / p.settling) / (1.0 + sliding))
