@@ -3,7 +3,7 @@
 A foot sensor reads raw = zero + gain * load + noise; zero and gain differ per foot, drift, and the reading clips. The joint torques give the
 load too, with nothing to learn, but disturbed by the inertia of the moving leg. So the torques calibrate the sensor: a line load = offset + slope * raw per foot, by
 Kalman filter (the load is regressed on the raw reading, because the regressor must be the reading with little noise). Both loads are fused by
-their variances; what the line cannot explain counts as variance, so a dead sensor drops out by itself.
+their variances; a sensor that does not move with the load loses its weight, so a dead one drops out by itself.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,9 @@ class ContactParameters:
         offset_deviation: first guess of a sensor is load = raw, its offset with this standard deviation [N].
         slope_deviation: and its slope with this one.
         offset_drift, slope_drift: random walk of both [N/sqrt(s)], [1/sqrt(s)].
-        misfit_time_constant: over which the variance is measured that the calibration cannot explain [s].
+        liveliness_time_constant: over which the variances of sensor and load are compared [s].
+        live_share: a sensor that shows less than this share of the load's variance loses weight, down to nothing when it is stuck.
+        live_load: standard deviation of the load below which nothing can be said about that [N].
         correlation: successive errors of the torque's load share the gait's inertia; one in so many counts as new.
         sensor_noise: of a raw reading [N].
         torque_noise: of the load computed from the torques of a leg at rest [N], and what each m/s of its foot adds: the leg's inertia [N s/m].
@@ -40,7 +42,9 @@ class ContactParameters:
     slope_deviation: float = 0.5
     offset_drift: float = 1.0
     slope_drift: float = 0.01
-    misfit_time_constant: float = 2.0
+    liveliness_time_constant: float = 2.0
+    live_share: float = 0.2
+    live_load: float = 15.0
     correlation: float = 10.0
     sensor_noise: float = 4.0
     torque_noise: tuple[float, float] = (8.0, 20.0)
@@ -89,7 +93,7 @@ class ContactDetector:
     def reset(self) -> None:
         """Forget the calibration and every contact."""
         p = self.parameters
-        self._feet = [_Line(0.0, 1.0, p.offset_deviation**2, 0.0, p.slope_deviation**2, 0.0) for _ in range(N_LEGS)]
+        self._feet = [_Line(0.0, 1.0, p.offset_deviation**2, 0.0, p.slope_deviation**2) for _ in range(N_LEGS)]
         self.load: list[float] = [0.0] * N_LEGS
         self.contact: Flags = np.zeros(N_LEGS, dtype=np.bool_)
 
@@ -130,8 +134,8 @@ class ContactDetector:
         h_o, h_s = line.oo + line.os * raw, line.os + line.ss * raw
         predicted = h_o + h_s * raw
         error = clipped - line.offset - line.slope * raw
-        line.misfit += min(1.0, dt / p.misfit_time_constant) * (error * error - torque_variance - line.misfit)
-        variance = predicted + (p.sensor_noise * line.slope) ** 2 + max(0.0, line.misfit)
+        line.watch(raw, clipped, min(1.0, dt / p.liveliness_time_constant))
+        variance = predicted + (p.sensor_noise * line.slope) ** 2 + line.deadness(p.live_share, p.live_load)
         sensed = line.offset + line.slope * raw
         line.learn(error, h_o, h_s, predicted + p.correlation * torque_variance)
         return torque_load + torque_variance / (torque_variance + variance) * (sensed - torque_load)
@@ -139,14 +143,35 @@ class ContactDetector:
 
 @dataclass(slots=True)
 class _Line:
-    """load = offset + slope * raw of one foot, with the covariance of both and the variance that a line cannot explain."""
+    """load = offset + slope * raw of one foot, with the covariance of both and the running moments of raw and load."""
 
     offset: float
     slope: float
     oo: float
     os: float
     ss: float
-    misfit: float
+    raw_mean: float | None = None
+    raw_variance: float = 0.0
+    load_mean: float = 0.0
+    load_variance: float = 0.0
+
+    def watch(self, raw: float, load: float, gain: float) -> None:
+        """Follow mean and variance of both readings."""
+        if self.raw_mean is None:
+            self.raw_mean, self.load_mean = raw, load
+        d_raw, d_load = raw - self.raw_mean, load - self.load_mean
+        self.raw_mean += gain * d_raw
+        self.load_mean += gain * d_load
+        self.raw_variance += gain * (d_raw * d_raw - self.raw_variance)
+        self.load_variance += gain * (d_load * d_load - self.load_variance)
+
+    def deadness(self, live_share: float, live_load: float) -> float:
+        """Variance [N2] of a sensor that moves less than its load does; 0 for a live one, without bound for a stuck one."""
+        wanted = live_share * self.load_variance
+        shown = self.slope * self.slope * self.raw_variance
+        if shown >= wanted or self.load_variance <= live_load * live_load:
+            return 0.0
+        return self.load_variance * (wanted / max(shown, 1e-9) - 1.0)
 
     def learn(self, error: float, h_o: float, h_s: float, s: float) -> None:
         """Kalman correction with innovation variance s; an innovation beyond 3 sigma counts as 3 sigma."""
