@@ -1,7 +1,8 @@
 """Orientation and angular velocity: the IMU's quaternion, its gyro, and the gyro's bias.
 
 The IMU's own filter is believed for the orientation over seconds, the gyro over milliseconds: the observer integrates the gyro, is pulled towards
-the quaternion, and what the pull has to supply all the time about the horizontal axes is gyro bias. At rest the bias is the mean reading.
+the quaternion, and what the pull has to supply all the time is gyro bias (about the vertical: relative to the IMU's own heading, which is the
+heading of odom). At rest the bias is the mean reading.
 """
 
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ class AttitudeParameters:
 
     Attributes:
         pull: towards the IMU's quaternion [1/s].
-        bias_pull: of the horizontal gyro bias while moving [1/s2].
+        bias_pull: of the gyro bias while moving [1/s2].
         rest_joint_speed: low-pass filtered joint speeds below this are rest [rad/s].
         rest_rate: low-pass filtered gyro below this can be bias, above it is motion [rad/s].
         rest_delay: how long rest must last before the bias follows the gyro [s].
@@ -27,7 +28,7 @@ class AttitudeParameters:
     """
 
     pull: float = 10.0
-    bias_pull: float = 0.5
+    bias_pull: float = 5.0
     rest_joint_speed: float = 0.05
     rest_rate: float = 0.2
     rest_delay: float = 0.3
@@ -67,10 +68,7 @@ class AttitudeObserver:
         self.angular_velocity = rate
         self._integrate(rate + self.parameters.pull * error, dt)
         if not self.at_rest:
-            # about the vertical the IMU's own filter drifts with this very bias: nothing to learn there
-            up = self.rotation[2]
-            horizontal = error - up * float(up @ error)
-            self.bias = self.bias - self.parameters.bias_pull * dt * horizontal
+            self.bias = self.bias - self.parameters.bias_pull * dt * error
 
     def _watch_rest(self, gyro: Array, dq: Array, dt: float) -> None:
         if self._slow_dq is None:

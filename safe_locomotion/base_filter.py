@@ -29,16 +29,16 @@ class FilterParameters:
         velocity: of the accelerometer [m/s/sqrt(s)].
         acceleration_error: drift of the acceleration error, mostly tilt error times g [m/s2/sqrt(s)].
         acceleration_error_initial: its standard deviation at the start [m/s2].
-        foot: of a foot that stands [m/sqrt(s)].
+        foot: of a foot that stands [m/sqrt(s)]; vertically, ground and foot give way under the load.
         swing_foot: of a foot in the air [m/sqrt(s)]; large enough to say nothing about the base at touchdown.
         foot_position: reading of a foot's position [m].
     """
 
     position: float = 0.002
-    velocity: tuple[float, float] = (0.05, 0.05)
-    acceleration_error: float = 0.1
+    velocity: tuple[float, float] = (0.03, 0.03)
+    acceleration_error: float = 0.05
     acceleration_error_initial: float = 0.3
-    foot: float = 0.005
+    foot: tuple[float, float] = (0.02, 0.1)
     swing_foot: float = 3.0
     foot_position: float = 0.003
 
@@ -89,8 +89,9 @@ class BaseFilter:
         q[:, P_] = p.position**2 * dt
         q[XY, V_], q[Z, V_] = p.velocity[0] ** 2 * dt, p.velocity[1] ** 2 * dt
         q[:, B_] = p.acceleration_error**2 * dt
-        away = 1.0 - trust
-        q[:, F_:] = (p.foot + (p.swing_foot - p.foot) * away * away) ** 2 * dt
+        away = (1.0 - trust) ** 2
+        q[XY, F_:] = (p.foot[0] + p.swing_foot * away) ** 2 * dt
+        q[Z, F_:] = (p.foot[1] + p.swing_foot * away) ** 2 * dt
         self.covariance = f @ self.covariance @ f.T
         self.covariance[:, self._diagonal, self._diagonal] += q
 

@@ -13,13 +13,12 @@ import numpy as np
 
 from safe_locomotion.attitude import AttitudeObserver, AttitudeParameters
 from safe_locomotion.base_filter import F_, V_, XY, Z, BaseFilter, FilterParameters
-from safe_locomotion.contacts import ContactDetector, ContactParameters, load_from_torques
+from safe_locomotion.contacts import GRAVITY, ContactDetector, ContactParameters, TorqueLoad
 from safe_locomotion.kinematics import Kinematics
 from safe_locomotion.robots import RobotModel
 from safe_locomotion.terrain_plane import TerrainPlane
 from safe_locomotion.types import N_LEGS, NANOSECONDS, Array, Estimate, LowState
 
-GRAVITY = 9.81  # [m/s2]
 _UP = np.array([0.0, 0.0, 1.0])
 
 
@@ -47,7 +46,7 @@ class EstimatorParameters:
     filter: FilterParameters = field(default_factory=FilterParameters)
     attitude: AttitudeParameters = field(default_factory=AttitudeParameters)
     contact: ContactParameters = field(default_factory=ContactParameters)
-    leg_velocity: tuple[float, float] = (0.1, 0.1)
+    leg_velocity: tuple[float, float] = (0.1, 1.0)
     settling: float = 0.02
     full_load: float = 1.0
     slip: float = 0.3
@@ -68,6 +67,7 @@ class StateEstimator:
     def __init__(self, robot: RobotModel, parameters: EstimatorParameters) -> None:
         self.parameters = parameters
         self._kinematics = Kinematics(robot)
+        self._torque_load = TorqueLoad(robot)
         self._radius = robot.foot_radius
         self._quarter = robot.mass * GRAVITY / N_LEGS
         self.attitude = AttitudeObserver(parameters.attitude)
@@ -98,7 +98,7 @@ class StateEstimator:
         dt = min(dt, self.parameters.max_step)
         self.attitude.update(state.quaternion_wxyz, state.gyro, state.dq, dt)
         feet, leg_velocity, rolling = self._legs(state, dt)
-        trust = self._trust(dt)
+        trust = self._trust(leg_velocity, dt)
         rotation = self.attitude.rotation
         acceleration = rotation @ state.accelerometer - GRAVITY * _UP
         self.filter.predict(0.5 * (acceleration + self._acceleration), 0.5 * (rolling + self._rolling), trust, dt)
@@ -108,39 +108,40 @@ class StateEstimator:
         return self._publish(state)
 
     def _start(self, state: LowState) -> Estimate:
-        """Stand the robot on the level ground of its lowest foot, at the origin."""
+        """At rest at the origin, its feet on ground of mean height 0."""
         self.attitude.reset(state.quaternion_wxyz)
         feet = self._legs(state, 1e-3)[0]
-        position = np.array([0.0, 0.0, self._radius - float(feet[:, 2].min())])
+        position = np.array([0.0, 0.0, self._radius - float(feet[:, 2].mean())])
         self.filter.reset(position, feet + position)
         self.terrain.reset(self.filter.x[F_:] - self._radius * _UP)
-        self.terrain.footholds[:, 2] = 0.0
         return self._publish(state)
 
     def _legs(self, state: LowState, dt: float) -> tuple[Array, Array, Array]:
         """Feet relative to the base, base velocity as each foot would give it if it stood, and rolling velocity: (4, 3) each, in odom."""
         feet, jacobians = self._kinematics.feet_and_jacobians(state.q)
-        self.detector.update(state.foot_force, load_from_torques(state.q, state.tau, jacobians), dt)
         rotation, rate = self.attitude.rotation, self.attitude.angular_velocity
-        relative = (jacobians @ state.dq.reshape(N_LEGS, 3, 1))[:, :, 0] + _cross(rate, feet)
+        swinging = (jacobians @ state.dq.reshape(N_LEGS, 3, 1))[:, :, 0]
+        speed = np.sqrt((swinging * swinging).sum(1))
+        self.detector.update(state.foot_force, self._torque_load(state.q, state.tau, jacobians), speed, dt)
+        relative = swinging + _cross(rate, feet)
         calf_rate = _calf_rate(state.q, state.dq) + rate
         rolling = self._radius * _cross(calf_rate, rotation.T @ self.terrain.normal)
         both = np.concatenate((feet, relative, rolling)) @ rotation.T
         return both[:4], both[8:] - both[4:8], both[8:]
 
-    def _trust(self, dt: float) -> Array:
-        """How far each foot is believed to stand, (4,) in [0, 1]: its load, ramped in after touchdown."""
+    def _trust(self, leg_velocity: Array, dt: float) -> Array:
+        """How far each foot is believed to stand, (4,) in [0, 1]: its load, ramped in after touchdown, less when it slides."""
         p, contact = self.parameters, self.detector.contact
         self._stance_time = np.where(contact, self._stance_time + dt, 0.0)
         loaded = np.minimum(1.0, np.maximum(0.0, self.detector.load / (p.full_load * self._quarter)))
-        return np.asarray(loaded * np.minimum(1.0, self._stance_time / p.settling))
+        slide = leg_velocity - self.filter.x[V_]
+        sliding = (slide * slide).sum(1) / p.slip**2
+        return np.asarray(loaded * np.minimum(1.0, self._stance_time / p.settling) / (1.0 + sliding))
 
     def _correct(self, feet: Array, leg_velocity: Array, trust: Array, dt: float) -> None:
         p = self.parameters
-        error = leg_velocity - self.filter.x[V_]
-        weight = trust / (1.0 + (error * error).sum(1) / p.slip**2)
-        total = float(weight.sum())
-        velocity = (weight @ leg_velocity) / total if total > 1e-3 else self.filter.velocity
+        total = float(trust.sum())
+        velocity = (trust @ leg_velocity) / total if total > 1e-3 else self.filter.velocity
         total = max(total, 1e-6)
         nis = self.filter.correct(feet, velocity, (p.leg_velocity[0] ** 2 / total, p.leg_velocity[1] ** 2 / total))
         gain = min(1.0, dt / p.innovation_time_constant)
@@ -148,9 +149,9 @@ class StateEstimator:
 
     def _touch_ground(self, trust: Array, dt: float) -> None:
         """Follow the ground plane; each foot that has just settled ties the height to the level it walked on so far."""
-        p, contact = self.parameters, self.detector.contact
+        p = self.parameters
         points = self.filter.x[F_:] - self._radius * self.terrain.normal
-        settled = contact & (self._stance_time >= p.settling) & (self._stance_time < p.settling + dt)
+        settled = (trust >= 0.3) & (self._stance_time >= p.settling) & (self._stance_time < p.settling + dt)
         for foot in settled.nonzero()[0].tolist():
             error = float(points[foot, 2]) - self._level
             if abs(error) <= p.anchor_gate:

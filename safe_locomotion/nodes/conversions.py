@@ -5,7 +5,7 @@ pair their inputs by equal stamps. Stamps inside arrays are two floats, seconds 
 
 | topic | type | layout |
 |---|---|---|
-| `joint_states` | JointState | 12 joints in SDK order (position, velocity, effort), then `FR_foot` ... with effort = raw foot force |
+| `joint_states` | JointState | 12 joints in SDK order (position, velocity, effort), then `FR_foot` ... with effort = raw force |
 | `imu/data` | Imu | REP-145: orientation of base, rates and specific force in base |
 | `state_estimate` | Float64MultiArray | the whole `Estimate`; `layout.dim[0].label` is `ESTIMATE_LAYOUT`, `name:width` in order |
 | `odom` | Odometry | REP-105 view of the same: pose of base in odom, twist expressed in base |
@@ -209,16 +209,23 @@ def estimate_message(estimate: Estimate) -> Float64MultiArray:
     )
 
 
-def estimate_from(message: Float64MultiArray) -> Estimate:
-    """The estimate behind `state_estimate`."""
+def estimate_stamp_of(message: Float64MultiArray) -> int:
+    """Stamp of a `state_estimate` whose layout is ours."""
     dimensions = message.layout.dim
     if len(dimensions) != 1 or dimensions[0].label != ESTIMATE_LAYOUT or len(message.data) != ESTIMATE_SIZE:
         raise MalformedMessageError(f"state_estimate must have the layout {ESTIMATE_LAYOUT}")
+    seconds, nanoseconds = message.data[0], message.data[1]
+    if not (0.0 <= seconds < 2**31 and 0.0 <= nanoseconds < NANOSECONDS):
+        raise MalformedMessageError(f"state_estimate has no valid stamp: {seconds} s {nanoseconds} ns")
+    return int(seconds) * NANOSECONDS + int(nanoseconds)
+
+
+def estimate_from(message: Float64MultiArray) -> Estimate:
+    """The estimate behind `state_estimate`."""
+    stamp_ns = estimate_stamp_of(message)
     data = np.frombuffer(message.data)
-    if not 0.0 <= data[0] < 2**31 or not 0.0 <= data[1] < NANOSECONDS:
-        raise MalformedMessageError(f"state_estimate has no valid stamp: {data[0]} s {data[1]} ns")
     return Estimate(
-        stamp_ns=int(data[0]) * NANOSECONDS + int(data[1]),
+        stamp_ns=stamp_ns,
         position=data[2:5],
         quaternion_wxyz=data[5:9],
         velocity=data[9:12],
