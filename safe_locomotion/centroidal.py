@@ -63,12 +63,11 @@ class CentroidalModel:
         """
         a = np.zeros((NX, NX))
         a[RPY, RATES] = a[POSITION, VELOCITY] = np.eye(3)
-        b = np.zeros((*feet.shape[:-2], NX, NU))
-        for leg in range(N_LEGS):
-            on = stance[..., leg, None, None]
-            columns = slice(3 * leg, 3 * leg + 3)
-            b[..., RATES, columns] = np.where(on, self.inverse_inertia @ _skew(feet[..., leg, :]), 0.0)
-            b[..., VELOCITY, columns] = np.where(on, np.eye(3) / self.mass, 0.0)
+        on = stance[..., None, None]
+        b = np.zeros((*feet.shape[:-2], NX, N_LEGS, 3))
+        b[..., RATES, :, :] = np.swapaxes(self.inverse_inertia @ (_skew(feet) * on), -3, -2)
+        b[..., VELOCITY, :, :] = np.swapaxes(on * (np.eye(3) / self.mass), -3, -2)
+        b = b.reshape(*feet.shape[:-2], NX, NU)
         c = np.zeros(NX)
         c[VELOCITY] = gravity
         return a, b, c

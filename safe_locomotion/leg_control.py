@@ -108,7 +108,7 @@ class LegController:
         joints = verdict is not None and verdict.joints is not None
         needs_plan = verdict is not None and not joints and verdict.mode in (Mode.STAND, Mode.WALK)
         if verdict is None or verdict.mode in DAMPED or (needs_plan and plan is None):
-            self._driver, self._last = None, None
+            self.interrupt()
             return damping_command(state.stamp_ns, state, self._gains.damping)
         driver = (verdict.mode, verdict.active, joints)
         changed = driver != self._driver
@@ -120,6 +120,10 @@ class LegController:
             self._driver = driver
         self._last = self._limited(state, self._faded(state.stamp_ns, command))
         return self._last
+
+    def interrupt(self) -> None:
+        """The last command was not sent: ramps start over from where the joints are, and no torque is left to fade from."""
+        self._driver, self._last = None, None
 
     def _wanted(self, state: LowState, verdict: Verdict, plan: StancePlan | None) -> LowCommand:
         elapsed = (state.stamp_ns - self._driver_since_ns) / NANOSECONDS
@@ -190,6 +194,7 @@ class LegController:
 
     def _faded(self, stamp_ns: int, command: LowCommand) -> LowCommand:
         left = 1.0 - (stamp_ns - self._driver_since_ns) / (self._gains.crossfade_time * NANOSECONDS)
+        left = min(1.0, left)  # a stamp that jumps back must not amplify
         if left <= 0.0 or not self._torque_offset.any():
             return command
         return _with_torque(command, command.tau + left * self._torque_offset)
@@ -213,9 +218,14 @@ class CommandStage:
     def update(self, state: LowState, verdict: Verdict | None, plan: StancePlan | None) -> LowCommand:
         """Gated motor command for this LowState; see `LegController.update`."""
         fault = self.gate.state_fault(state)
-        if fault:
-            return self.gate.damping(state, fault)
-        return self.gate.filter(state, verdict, plan, self._legs.update(state, verdict, plan))
+        command = (
+            self.gate.damping(state, fault)
+            if fault
+            else self.gate.filter(state, verdict, plan, self._legs.update(state, verdict, plan))
+        )
+        if command.reason:
+            self._legs.interrupt()
+        return command
 
 
 def _ramp(start: Array, end: Array, progress: float) -> Array:

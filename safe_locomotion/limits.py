@@ -4,12 +4,15 @@ Every comparison is written `lo <= x <= hi`, so that NaN fails it.
 """
 
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 
 from safe_locomotion.modes import DAMPED
 from safe_locomotion.robots import RobotModel
 from safe_locomotion.types import N_JOINTS, NANOSECONDS, Array, LowCommand, LowState, StancePlan, Verdict
+
+UNIT_TOLERANCE = 0.02  #: on the squared length of the IMU's quaternion; an IMU that is still booting sends zeros
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,7 +22,7 @@ class GateLimits:
     Attributes:
         max_age: of verdict and plan against the LowState [s].
         position_margin: how far a measured joint may lie outside its range [rad].
-        dq_max: measured joint speed [rad/s].
+        dq_max: joint speed, measured and commanded [rad/s].
         torque_margin: factor on the robot's peak torque that a command may ask for.
         kp_max, kd_max: motor gains [Nm/rad, Nm s/rad].
         temperature_max: of a motor [deg C].
@@ -77,7 +80,7 @@ class CommandGate:
         if verdict is None or not self._fresh(state, verdict.stamp_ns):
             return "verdict_stale"
         if verdict.mode in DAMPED:
-            return ""
+            return "" if self._damps(command) else "command_not_damping"
         if plan is None or not self._fresh(state, plan.stamp_ns):
             return "plan_stale"
         return self._command_fault(state, command)
@@ -85,10 +88,14 @@ class CommandGate:
     def state_fault(self, state: LowState) -> str:
         """Name of the first bound that the LowState itself violates, or an empty string."""
         limits = self._limits
-        if not (np.isfinite(state.quaternion_wxyz).all() and np.isfinite(state.gyro).all() and np.isfinite(state.accelerometer).all()):
+        if not _finite(state.quaternion_wxyz, state.gyro, state.accelerometer):
             return "imu_not_finite"
-        if not (np.isfinite(state.q).all() and np.isfinite(state.dq).all()):
+        if not abs(float(np.dot(state.quaternion_wxyz, state.quaternion_wxyz)) - 1.0) <= UNIT_TOLERANCE:
+            return "imu_quaternion"
+        if not _finite(state.q, state.dq, state.tau):
             return "joints_not_finite"
+        if not _finite(state.foot_force):
+            return "feet_not_finite"
         if not ((self._q_min <= state.q) & (state.q <= self._q_max)).all():
             return "joint_position"
         if not (np.abs(state.dq) <= limits.dq_max).all():
@@ -103,6 +110,8 @@ class CommandGate:
         limits = self._limits
         if not ((self._q_min <= command.q) & (command.q <= self._q_max)).all():
             return "command_position"
+        if not (np.abs(command.dq) <= limits.dq_max).all():
+            return "command_velocity"
         if not ((command.kp >= 0.0) & (command.kp <= limits.kp_max)).all():
             return "command_kp"
         if not ((command.kd >= 0.0) & (command.kd <= limits.kd_max)).all():
@@ -111,5 +120,13 @@ class CommandGate:
             return "command_torque"
         return ""
 
+    def _damps(self, command: LowCommand) -> bool:
+        pushes = command.kp.any() or command.tau.any() or command.dq.any()
+        return not pushes and bool(((command.kd >= 0.0) & (command.kd <= self._limits.kd_max)).all())
+
     def _fresh(self, state: LowState, stamp_ns: int) -> bool:
         return 0 <= state.stamp_ns - stamp_ns <= self._max_age_ns
+
+
+def _finite(*arrays: Array) -> bool:
+    return isfinite(float(np.concatenate(arrays).sum()))

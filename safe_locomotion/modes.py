@@ -73,7 +73,13 @@ class Conditions:
 
 
 class ModeMachine:
-    """Current mode, when it was entered, and the operator's goal."""
+    """Current mode, when it was entered, the operator's goal, and what hazards leave of it.
+
+    Attributes:
+        mode, since_ns: current mode and the stamp at which it was entered; 0 before the first update and after a reset.
+        goal: what the operator asked for.
+        wanted: `goal` as far as the hazards of the last update allow it.
+    """
 
     def __init__(self, *, settle_time: float, stand_up_timeout: float) -> None:
         """Start passive.
@@ -87,6 +93,8 @@ class ModeMachine:
         self.mode = Mode.PASSIVE
         self.since_ns = 0
         self.goal: Goal = "passive"
+        self.wanted: Goal = "passive"
+        self._worst = Severity.NONE
         self._settled_since_ns: int | None = None
 
     def request(self, name: str) -> str | None:
@@ -97,7 +105,7 @@ class ModeMachine:
         """
         if name == "reset":
             if self.mode in (Mode.FAULT, Mode.FALLEN):
-                self.mode, self.goal = Mode.PASSIVE, "passive"
+                self.mode, self.since_ns, self.goal = Mode.PASSIVE, 0, "passive"
                 return None
             return f"nothing to reset: the mode is {self.mode.name}"
         if name not in ("stand", "walk", "sit"):
@@ -106,13 +114,21 @@ class ModeMachine:
             return f"the mode is {self.mode.name}: call reset first"
         if name == "sit" and self.mode is Mode.PASSIVE:
             return "already down: the mode is PASSIVE"
+        if name != "sit" and self._worst >= Severity.SIT:
+            return f"a hazard of severity {self._worst.name} holds"
         self.goal = "stand" if name == "stand" else "walk" if name == "walk" else "sit"
         return None
+
+    def stand_up_overdue(self, stamp_ns: int) -> bool:
+        """Whether standing up has taken longer than its timeout: the hazard `stand_up_timeout`."""
+        return self.mode is Mode.STAND_UP and self._overdue(stamp_ns)
 
     def update(self, stamp_ns: int, worst: Severity, conditions: Conditions) -> Mode:
         """Mode on this tick, given the highest severity among the hazards that hold now."""
         if self.since_ns == 0:
             self.since_ns = stamp_ns
+        self._worst = worst
+        self.wanted = self._limited_goal(worst)
         target = self._target(stamp_ns, worst, conditions)
         if target is not self.mode:
             self.mode, self.since_ns, self._settled_since_ns = target, stamp_ns, None
@@ -121,45 +137,40 @@ class ModeMachine:
         return self.mode
 
     def _target(self, stamp_ns: int, worst: Severity, conditions: Conditions) -> Mode:
+        settled = self._settled(stamp_ns, conditions)
         if worst is Severity.FAULT or self.mode is Mode.FAULT:
             return Mode.FAULT
         if self.mode is Mode.FALLEN:
             return Mode.FALLEN
         if worst is Severity.FALLEN:
             return Mode.PASSIVE if self.mode is Mode.PASSIVE else Mode.FALLEN
-        goal = self._limited_goal(worst)
         if self.mode is Mode.PASSIVE:
-            return Mode.STAND_UP if goal in ("stand", "walk") else Mode.PASSIVE
+            return Mode.STAND_UP if self.wanted in ("stand", "walk") else Mode.PASSIVE
         if self.mode is Mode.STAND_UP:
-            if self._overdue(stamp_ns):
-                return Mode.FAULT
-            if goal == "sit":
+            if self.wanted == "sit":
                 return Mode.SIT
-            return Mode.STAND if self._settled(stamp_ns, conditions.standing) else Mode.STAND_UP
+            return Mode.STAND if settled else Mode.STAND_UP
         if self.mode is Mode.STAND:
-            if goal == "walk":
-                return Mode.WALK if self._settled(stamp_ns, conditions.still) else Mode.STAND
-            if goal == "sit":
-                return Mode.SIT if self._settled(stamp_ns, conditions.still) else Mode.STAND
-            return Mode.STAND
+            onwards = {"walk": Mode.WALK, "sit": Mode.SIT}.get(self.wanted, Mode.STAND)
+            return onwards if settled else Mode.STAND
         if self.mode is Mode.WALK:
-            return Mode.WALK if goal == "walk" or not conditions.slow else Mode.STAND
-        if goal in ("stand", "walk"):
+            return Mode.WALK if self.wanted == "walk" or not conditions.slow else Mode.STAND
+        if self.wanted in ("stand", "walk"):
             return Mode.STAND_UP
-        down = self._settled(stamp_ns, conditions.sitting) or self._overdue(stamp_ns)
-        return Mode.PASSIVE if down else Mode.SIT
+        return Mode.PASSIVE if settled or self._overdue(stamp_ns) else Mode.SIT
 
     def _limited_goal(self, worst: Severity) -> Goal:
-        if worst is Severity.SIT and self.mode is not Mode.PASSIVE:
+        if worst >= Severity.SIT:
+            # Neither to rise again nor, lying there already, to rise by itself once the hazard is gone.
             self.goal = "sit"
-        elif worst is Severity.SIT:
-            self.goal = "passive"
         elif worst is Severity.STOP and self.goal == "walk":
             return "stand"
         return self.goal
 
-    def _settled(self, stamp_ns: int, condition: bool) -> bool:
-        if not condition:
+    def _settled(self, stamp_ns: int, conditions: Conditions) -> bool:
+        """Whether the condition of this mode's edge has held for the settle time; judged on every tick, whatever the goal."""
+        awaited = {Mode.STAND_UP: conditions.standing, Mode.STAND: conditions.still, Mode.SIT: conditions.sitting}
+        if not awaited.get(self.mode):
             self._settled_since_ns = None
             return False
         if self._settled_since_ns is None:

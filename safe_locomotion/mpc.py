@@ -14,18 +14,18 @@ good is read from the residuals.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import osqp
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
 from safe_locomotion.centroidal import LEVEL_GRAVITY, NU, NX, CentroidalModel
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.types import N_LEGS, Array, Flags
 
-FORCE_UNIT = 50.0  # N; brings forces to the size of the states, the main knob on accuracy at a fixed number of iterations
-N_CONE = 5  # rows per foot: four faces of the pyramid and the bounds of f_z
+FORCE_UNIT = 50.0  # N; OSQP weighs all rows alike, so the unit of the cone rows decides how far a fixed number of iterations gets
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,7 +36,8 @@ class MpcParameters:
         horizon: number of steps N.
         dt: length of a step [s].
         weights: (12,) of rpy, position, angular velocity, velocity.
-        force_weight: of each force component [1/N2].
+        force_weight: of each force component [1/N2]. At 1e-5 the fixed iterations leave 10 times the error, at 4e-5 the robot stands
+            3 mm low.
         mu: friction of the pyramid.
         fz_min, fz_max: normal force of a stance foot [N].
         iterations: of OSQP per batch.
@@ -48,11 +49,11 @@ class MpcParameters:
     horizon: int = 10
     dt: float = 0.04
     weights: tuple[float, ...] = (5.0, 5.0, 2.0, 5.0, 5.0, 50.0, 0.05, 0.05, 0.2, 1.0, 1.0, 0.2)
-    force_weight: float = 1e-5
+    force_weight: float = 2e-5
     mu: float = 0.6
     fz_min: float = 0.0
     fz_max: float = 150.0
-    iterations: int = 20
+    iterations: int = 16
     extra_batches: int = 3
     primal_tolerance: float = 0.005
     dual_tolerance: float = 0.02
@@ -94,20 +95,28 @@ class MpcAnswer:
 
     Attributes:
         forces: (4, 3) to apply now, inside the cone, exactly zero for swing feet [N].
-        states: (N, 12) predicted.
-        plan: (N, 4, 3) planned forces, as solved (not clipped) [N].
+        solution: (N * 24,) states and forces of the QP, see `states` and `plan`; NaN when there is none.
         primal_residual, dual_residual: infinity norms, in the units of the QP (forces in FORCE_UNIT).
         iterations: spent on this tick.
-        ok: finite and within tolerance; otherwise `forces` must not be trusted, and are zero if not finite.
+        ok: finite and within tolerance. Otherwise hold the last good forces: these are a rough solution, or zero.
     """
 
     forces: Array
-    states: Array
-    plan: Array
+    solution: Array
     primal_residual: float
     dual_residual: float
     iterations: int
     ok: bool
+
+    @property
+    def states(self) -> Array:
+        """(N, 12) predicted states at the end of each step."""
+        return self.solution[: len(self.solution) // 2].reshape(-1, NX)
+
+    @property
+    def plan(self) -> Array:
+        """(N, 4, 3) planned forces of each step as solved, not clipped; what a swing foot holds there is without meaning [N]."""
+        return FORCE_UNIT * self.solution[len(self.solution) // 2 :].reshape(-1, N_LEGS, 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +126,7 @@ class QuadraticProgram:
     P: sp.csc_matrix
     q: Array
     A: sp.csc_matrix
-    l: Array  # noqa: E741
+    l: Array
     u: Array
 
 
@@ -125,155 +134,107 @@ class MpcQp:
     """Matrices of the MPC: pattern and constants once, then `fill` for each problem.
 
     Attributes:
-        qp: the program of the last problem; its arrays are written in place.
-        changing: (N * 4 * 9,) positions in `qp.A.data` of the values that depend on the problem.
-        values: (N * 4 * 9,) these values.
+        P, A: the constant matrices; A holds placeholders where the problem enters.
+        changing: (N * 4 * 9,) positions in `A.data` of the values that depend on the problem.
+        values: (N * 4 * 9,) these values for the last problem.
+        q, l, u: vectors for the last problem, written in place.
     """
 
     def __init__(self, model: CentroidalModel, parameters: MpcParameters) -> None:
-        n, dt = parameters.horizon, parameters.dt
-        self.parameters, self._n_states = parameters, n * NX
-        self._inertia_rows = model.inertia / np.diag(model.inertia)[:, None]
-        self._lever = _lever_map(model, dt)
+        n, dt, half = parameters.horizon, parameters.dt, parameters.horizon * NX
+        coupling = _inertia_rows(model)
+        self.parameters = parameters
+        self.P, self.A = _cost(parameters), _constraints(parameters, coupling)
+        self.changing = _changing_positions(self.A, n)
+        # what a problem writes lies side by side, so that one pass tells whether all of it is finite
+        self._written = np.zeros(len(self.changing) + 3 * half)
+        self.values, self.q, self._offsets = np.split(self._written, [len(self.changing), len(self.changing) + 2 * half])
+        low, high = _bounds(parameters)
+        self.l, self.u = np.concatenate([np.zeros(half), low]), np.concatenate([np.zeros(half), high])
+        self._l_states, self._u_states = self.l[:half], self.u[:half]
         self._foot_terms = np.zeros((n * N_LEGS, 4))
-        self.values = np.zeros((n * N_LEGS, self._lever.shape[1]))
-        self.qp = self._constant_part()
-        self.changing = self._positions()
-        self._minus_q = -np.array(parameters.weights)
-
-    def fill(self, problem: MpcProblem) -> None:
-        """Write q, l, u and the changing values of A for a problem; A.data itself is left to `materialise` and the solver."""
-        n, dt, qp = self.parameters.horizon, self.parameters.dt, self.qp
-        x0, stance = problem.x0, problem.stance
         terms = self._foot_terms.reshape(n, N_LEGS, 4)
-        np.multiply(problem.feet, stance[:, :, None], out=terms[:, :, :3])
-        terms[:, :, 3] = stance
-        np.matmul(self._foot_terms, self._lever, out=self.values)
-        np.multiply(problem.reference, self._minus_q, out=qp.q[: self._n_states].reshape(n, NX))
-        rows = qp.l[: self._n_states].reshape(n, NX)
-        rows[:, 9:] = dt * problem.gravity
-        rows[0, :6] = x0[:6] + 0.5 * dt * x0[6:]
-        rows[0, 6:9] = self._inertia_rows @ x0[6:9]
-        rows[0, 9:] += x0[9:]
-        qp.u[: self._n_states] = qp.l[: self._n_states]
+        self._levers, self._stances = terms[:, :, :3], terms[:, :, 3]
+        self._value_rows, self._lever_map = self.values.reshape(n * N_LEGS, -1), _lever_map(model, dt)
+        self._q_states, self._minus_weights = self.q[:half].reshape(n, NX), -np.array(parameters.weights)
+        self._first, self._gravity_rows = self._offsets[:NX], self._offsets.reshape(n, NX)[:, 9:]
+        self._from_x0 = _first_row_map(coupling, dt)
+
+    def fill(self, problem: MpcProblem) -> bool:
+        """Write q, l, u and the changing values of A; False if a number of the problem was not finite."""
+        with np.errstate(all="ignore"):  # infinities are reported by the return value
+            np.multiply(problem.feet, problem.stance[:, :, None], out=self._levers)
+            self._stances[:] = problem.stance
+            np.matmul(self._foot_terms, self._lever_map, out=self._value_rows)
+            np.multiply(problem.reference, self._minus_weights, out=self._q_states)
+            self._gravity_rows[:] = self.parameters.dt * problem.gravity
+            self._first[:9] = 0.0
+            self._first += self._from_x0 @ problem.x0
+            self._l_states[:] = self._offsets
+            self._u_states[:] = self._offsets
+            return bool(self._written @ self._written < np.inf)
 
     def materialise(self, problem: MpcProblem) -> QuadraticProgram:
-        """The whole program of a problem, A included, as its own copy (for a set-up from scratch and for other solvers)."""
+        """The whole program of a problem as its own copy, for a set-up from scratch and for other solvers."""
         self.fill(problem)
-        A = self.qp.A.copy()
-        A.data[self.changing] = self.values.ravel()
-        return QuadraticProgram(self.qp.P, self.qp.q.copy(), A, self.qp.l.copy(), self.qp.u.copy())
-
-    def _constant_part(self) -> QuadraticProgram:
-        p, n = self.parameters, self.parameters.horizon
-        eye, shift = sp.identity(n), sp.eye(n, k=-1)
-        now, before = np.eye(NX), -np.eye(NX)
-        now[:6, 6:] = before[:6, 6:] = -0.5 * p.dt * np.eye(6)
-        now[6:9, 6:9] = self._inertia_rows
-        before[6:9, 6:9] = -self._inertia_rows
-        dynamics = sp.kron(eye, _sparse(now)) + sp.kron(shift, _sparse(before))
-        forces = sp.kron(sp.identity(n * N_LEGS), np.ones((1, 1)))
-        pattern = np.zeros((NX, 3))
-        pattern[6:, :] = np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
-        inputs = sp.kron(sp.identity(n), np.tile(pattern, N_LEGS))
-        cone = sp.kron(forces, np.array([[1, 0, -p.mu], [1, 0, p.mu], [0, 1, -p.mu], [0, 1, p.mu], [0, 0, 1]]))
-        A = sp.bmat([[dynamics, inputs], [None, cone]], format="csc")
-        A.eliminate_zeros()
-        A.sort_indices()
-        cost = np.concatenate([np.tile(p.weights, n), np.full(n * NU, p.force_weight * FORCE_UNIT**2)])
-        low = np.array([-np.inf, 0.0, -np.inf, 0.0, p.fz_min / FORCE_UNIT])
-        high = np.array([0.0, np.inf, 0.0, np.inf, p.fz_max / FORCE_UNIT])
-        bounds = [np.concatenate([np.zeros(n * NX), np.tile(b, n * N_LEGS)]) for b in (low, high)]
-        return QuadraticProgram(sp.diags(cost, format="csc"), np.zeros(2 * n * NX), A, *bounds)
-
-    def _positions(self) -> "np.ndarray[Any, np.dtype[np.int32]]":
-        """Where the values of `_lever_map`, in its order, sit in A.data."""
-        A, found = self.qp.A, []
-        for foot in range(self.parameters.horizon * N_LEGS):
-            first_row = foot // N_LEGS * NX
-            for row, axis in _LEVER_ENTRIES:
-                column = self._n_states + 3 * foot + axis
-                start, stop = A.indptr[column], A.indptr[column + 1]
-                found.append(start + int(np.searchsorted(A.indices[start:stop], first_row + row)))
-        return np.array(found, dtype=np.int32)
-
-
-class Solver(Protocol):
-    """The part of OSQP's extension object that a tick uses."""
-
-    info: Any
-    solution: Any
-
-    def update_data_vec(self, q: Array, l: Array, u: Array) -> int: ...  # noqa: E741
-    def update_data_mat(self, P_x: None, P_i: None, A_x: Array, A_i: Any) -> int: ...
-    def warm_start(self, x: Array, y: Array) -> int: ...
-    def solve(self) -> int: ...
+        A = self.A.copy()
+        A.data[self.changing] = self.values
+        return QuadraticProgram(self.P, self.q.copy(), A, self.l.copy(), self.u.copy())
 
 
 class ConvexMpc:
     """Solves one `MpcProblem` per tick, warm started from the tick before; never raises on bad numbers."""
 
     def __init__(self, model: CentroidalModel, parameters: MpcParameters) -> None:
-        self.parameters = parameters
+        self.model, self.parameters = model, parameters
         self.matrices = MpcQp(model, parameters)
-        qp = self.matrices.qp
-        self._zero_x, self._zero_y = np.zeros(qp.A.shape[1]), np.zeros(qp.A.shape[0])
-        self._solver = _osqp(qp, parameters)
-        self._suspect = False
+        rows, columns = self.matrices.A.shape
+        self._zero_x, self._zero_y = np.zeros(columns), np.zeros(rows)
+        self._solver = _osqp(self.matrices, parameters)
+        self._forget = False
 
     def solve(self, problem: MpcProblem) -> MpcAnswer:
         """Forces for now and the plan behind them. Bad input or a bad solve gives `ok=False`, and the next tick starts cold."""
-        p, solver, qp = self.parameters, self._solver, self.matrices.qp
-        self.matrices.fill(problem)
-        # a NaN or infinity anywhere in the problem survives these sums; OSQP would call it solved, now and ever after
-        if not np.isfinite(qp.q.sum() + qp.l[: len(qp.q) // 2].sum() + self.matrices.values.sum()):
-            return self._failure(problem, 0)
-        if self._suspect:
+        p, solver, matrices = self.parameters, self._solver, self.matrices
+        if not matrices.fill(problem):
+            return self._failure(0)
+        if self._forget:
             solver.warm_start(self._zero_x, self._zero_y)
-            self._suspect = False
-        solver.update_data_vec(q=qp.q, l=qp.l, u=qp.u)
-        solver.update_data_mat(P_x=None, P_i=None, A_x=self.matrices.values.ravel(), A_i=self.matrices.changing)
-        for batch in range(1 + p.extra_batches):
+            self._forget = False
+        solver.update_data_vec(q=matrices.q, l=matrices.l, u=matrices.u)
+        solver.update_data_mat(P_x=None, P_i=None, A_x=matrices.values, A_i=matrices.changing)
+        for batch in range(1, 2 + p.extra_batches):
             solver.solve()
-            primal, dual = solver.info.prim_res, solver.info.dual_res
-            within = primal <= p.primal_tolerance and dual <= p.dual_tolerance
-            if within or not primal + dual < np.inf:
+            info = solver.info
+            primal, dual = info.prim_res, info.dual_res
+            ok = primal <= p.primal_tolerance and dual <= p.dual_tolerance
+            if ok:
                 break
-        return self._answer(problem, primal, dual, (batch + 1) * p.iterations, within)
+        solution = solver.solution.x.copy()
+        # OSQP calls NaN solved, with residual zero, now and on every later tick: the numbers themselves must be looked at
+        if not np.isfinite(solution).all():
+            return self._failure(batch * p.iterations)
+        first = solution[len(solution) // 2 :][: 3 * N_LEGS]
+        forces = clip_to_cone(FORCE_UNIT * first, problem.stance[0], p)
+        return MpcAnswer(
+            forces=forces, solution=solution, primal_residual=primal, dual_residual=dual, iterations=batch * p.iterations, ok=ok
+        )
 
     def warm_up(self, problem: MpcProblem, ticks: int = 5) -> None:
-        """Solve a problem a few times and forget it: the first tick of a process pays for page faults and lazy imports."""
+        """Solve a problem a few times and forget it: the first ticks of a process pay for page faults and cold caches."""
         for _ in range(ticks):
             self.solve(problem)
         self.reset()
 
     def reset(self) -> None:
         """Forget the previous answer; the next tick starts from zeros."""
-        self._suspect = True
+        self._forget = True
 
-    def _answer(self, problem: MpcProblem, primal: float, dual: float, iterations: int, within: bool) -> MpcAnswer:
-        n = self.parameters.horizon
-        z = np.array(self._solver.solution.x)
-        if not np.isfinite(z.sum()):
-            return self._failure(problem, iterations)
-        plan = (FORCE_UNIT * z[n * NX :]).reshape(n, N_LEGS, 3)
-        return MpcAnswer(
-            forces=clip_to_cone(plan[0], problem.stance[0], self.parameters),
-            states=z[: n * NX].reshape(n, NX),
-            plan=plan,
-            primal_residual=primal,
-            dual_residual=dual,
-            iterations=iterations,
-            ok=within,
-        )
-
-    def _failure(self, problem: MpcProblem, iterations: int) -> MpcAnswer:
-        self._suspect = True
-        n = self.parameters.horizon
+    def _failure(self, iterations: int) -> MpcAnswer:
+        self.reset()
         return MpcAnswer(
             forces=np.zeros((N_LEGS, 3)),
-            states=np.full((n, NX), np.nan),
-            plan=np.zeros((n, N_LEGS, 3)),
+            solution=np.full(len(self._zero_x), np.nan),
             primal_residual=np.inf,
             dual_residual=np.inf,
             iterations=iterations,
@@ -282,14 +243,16 @@ class ConvexMpc:
 
 
 def clip_to_cone(forces: Array, stance: Flags, parameters: MpcParameters) -> Array:
-    """Forces (4, 3) moved into the pyramid: f_z into its bounds, then f_x and f_y to mu f_z; zero for swing feet (stance (4,))."""
-    out = np.empty((N_LEGS, 3))
-    p = parameters
-    for leg, ((fx, fy, fz), on) in enumerate(zip(forces.tolist(), stance.tolist(), strict=True)):
-        fz = min(max(fz, p.fz_min), p.fz_max) if on else 0.0
-        limit = p.mu * fz
-        out[leg] = min(max(fx, -limit), limit), min(max(fy, -limit), limit), fz
-    return out
+    """Forces (12,) moved into the pyramid, as (4, 3): f_z into its bounds, then f_x, f_y to mu f_z; zero for swing feet."""
+    mu, low, high = parameters.mu, parameters.fz_min, parameters.fz_max
+    flat: list[float] = forces.tolist()
+    out: list[float] = []
+    for leg, on in enumerate(stance.tolist()):
+        fx, fy, fz = flat[3 * leg : 3 * leg + 3]
+        fz = min(max(fz, low), high) if on else 0.0
+        limit = mu * fz
+        out += (min(max(fx, -limit), limit), min(max(fy, -limit), limit), fz)
+    return np.array(out).reshape(N_LEGS, 3)
 
 
 # (row of the stage, force axis) of the nine values of a foot: I^-1 [r]x without its diagonal, then the mass terms
@@ -307,12 +270,69 @@ def _lever_map(model: CentroidalModel, dt: float) -> Array:
     return out
 
 
-def _sparse(dense: Array) -> sp.csc_matrix:
-    return sp.csc_matrix(dense)
+def _inertia_rows(model: CentroidalModel) -> Array:
+    """Inertia (3, 3) with each row over its diagonal: the rows I w+ = I w + dt sum r x f keep six numbers per foot that way.
+
+    Products of inertia below 1 % of the diagonal are dropped, for they would add nonzeros to every factorisation.
+    """
+    rows = model.inertia / np.diag(model.inertia)[:, None]
+    return np.where(np.abs(rows) < 0.01, 0.0, rows)
 
 
-def _osqp(qp: QuadraticProgram, parameters: MpcParameters) -> Any:
-    """OSQP's extension object: `osqp.OSQP.update` and `.solve` add a copy of l and u and two namespaces to every tick."""
+def _first_row_map(coupling: Array, dt: float) -> Array:
+    """(12, 12) from x0 to the right-hand side of the first stage."""
+    out = np.eye(NX)
+    out[:6, 6:] = 0.5 * dt * np.eye(6)
+    out[6:9, 6:9] = coupling
+    return out
+
+
+def _cost(p: MpcParameters) -> sp.csc_matrix:
+    states, forces = np.tile(p.weights, p.horizon), np.full(p.horizon * NU, p.force_weight * FORCE_UNIT**2)
+    return sp.diags(np.concatenate([states, forces]), format="csc")
+
+
+def _bounds(p: MpcParameters) -> tuple[Array, Array]:
+    """Lower and upper bounds of the cone rows of all feet, infinite as OSQP writes it."""
+    infinity = osqp.OSQP(algebra="builtin").constant("OSQP_INFTY")
+    low = [-infinity, 0.0, -infinity, 0.0, p.fz_min / FORCE_UNIT]
+    high = [0.0, infinity, 0.0, infinity, p.fz_max / FORCE_UNIT]
+    return np.tile(low, p.horizon * N_LEGS), np.tile(high, p.horizon * N_LEGS)
+
+
+def _constraints(p: MpcParameters, coupling: Array) -> sp.csc_matrix:
+    """A: 12 rows of dynamics per stage, then five rows of cone per foot and stage; ones where `_lever_map` will write."""
+    n = p.horizon
+    after = np.eye(NX)
+    after[6:9, 6:9] = coupling
+    before = -after
+    after[:6, 6:] = before[:6, 6:] = -0.5 * p.dt * np.eye(6)
+    dynamics = sp.kron(sp.eye(n), after) + sp.kron(sp.eye(n, k=-1), before)
+    foot = np.zeros((NX, 3))
+    foot[tuple(zip(*_LEVER_ENTRIES, strict=True))] = 1.0
+    inputs = sp.kron(sp.eye(n), np.tile(foot, N_LEGS))
+    faces = np.array([[1.0, 0.0, -p.mu], [1.0, 0.0, p.mu], [0.0, 1.0, -p.mu], [0.0, 1.0, p.mu]])
+    cone = sp.kron(sp.eye(n * N_LEGS), np.vstack([faces, [0.0, 0.0, 1.0]]))
+    A = sp.csc_matrix(sp.bmat([[dynamics, inputs], [None, cone]]))
+    A.eliminate_zeros()
+    A.sort_indices()
+    return A
+
+
+def _changing_positions(A: sp.csc_matrix, horizon: int) -> NDArray[np.int32]:
+    """Where the values of `_lever_map`, foot by foot, sit in A.data."""
+    found = []
+    for foot in range(horizon * N_LEGS):
+        stage = foot // N_LEGS
+        for row, axis in _LEVER_ENTRIES:
+            column = horizon * NX + 3 * foot + axis
+            start, stop = A.indptr[column], A.indptr[column + 1]
+            found.append(start + np.searchsorted(A.indices[start:stop], stage * NX + row))
+    return np.array(found, dtype=np.int32)
+
+
+def _osqp(matrices: MpcQp | QuadraticProgram, parameters: MpcParameters) -> Any:
+    """OSQP's extension object, driven directly: `osqp.OSQP.update` and `.solve` add copies and two namespaces to every tick."""
     ext = osqp.OSQP(algebra="builtin").ext
     settings = ext.OSQPSettings()
     ext.osqp_set_default_settings(settings)
@@ -323,8 +343,5 @@ def _osqp(qp: QuadraticProgram, parameters: MpcParameters) -> Any:
     }  # fmt: skip
     for name, value in wanted.items():
         setattr(settings, name, value)
-    rows, columns = qp.A.shape
-    bound = ext.OSQP_INFTY
-    np.clip(qp.l, -bound, bound, out=qp.l)
-    np.clip(qp.u, -bound, bound, out=qp.u)
-    return ext.OSQPSolver(ext.CSC(qp.P), qp.q, ext.CSC(qp.A), qp.l, qp.u, rows, columns, settings)
+    P, A = ext.CSC(matrices.P), ext.CSC(matrices.A)
+    return ext.OSQPSolver(P, matrices.q, A, matrices.l, matrices.u, matrices.A.shape[0], matrices.A.shape[1], settings)

@@ -65,8 +65,11 @@ class Step:
     command: VelocityCommand = VelocityCommand()
 
 
+RETRY_NS = NANOSECONDS  #: a robot that is down is asked again after this time
+
+
 class Script:
-    """Plays steps by the robot's clock: stands up first, requests again after a fall.
+    """Plays steps by the robot's clock: stands up first, requests again after a fall and while a request is refused.
 
     Raises:
         ConfigurationError: the steps are not ordered in time or name an unknown request.
@@ -81,27 +84,35 @@ class Script:
         self._steps = tuple(steps)
         self.stood_ns: int | None = None
         self._asked: tuple[Mode, str] | None = None
+        self._asked_ns = 0
 
     def update(self, stamp_ns: int, mode: Mode) -> tuple[str | None, VelocityCommand]:
         """Request to make now, if any, and velocity in force."""
-        if self.stood_ns is None:
-            if mode not in (Mode.STAND, Mode.WALK):
-                return self._once(mode, "stand"), VelocityCommand()
+        if self.stood_ns is None and mode in (Mode.STAND, Mode.WALK):
             self.stood_ns = stamp_ns
-        elapsed = (stamp_ns - self.stood_ns) / NANOSECONDS
-        current = next((step for step in reversed(self._steps) if step.time <= elapsed), None)
-        if current is None:
-            return None, VelocityCommand()
-        if mode in (Mode.FALLEN, Mode.FAULT):
-            return self._once(mode, "reset") if mode is Mode.FALLEN else None, VelocityCommand()
-        if mode is Mode.PASSIVE and current.request == "sit":
-            return None, current.command
-        return self._once(mode, current.request), current.command
+        step = self._current(stamp_ns)
+        if mode is Mode.FALLEN and step.request != "estop":
+            return self._once(stamp_ns, mode, "reset"), VelocityCommand()
+        if mode is Mode.FAULT:
+            return self._once(stamp_ns, mode, "reset") if step.request == "reset" else None, VelocityCommand()
+        if mode is Mode.PASSIVE and step.request in ("sit", "reset"):
+            return None, step.command
+        return self._once(stamp_ns, mode, step.request), step.command
 
-    def _once(self, mode: Mode, request: str) -> str | None:
-        if self._asked == (mode, request):
+    def _current(self, stamp_ns: int) -> Step:
+        """The step in force; standing still before the first."""
+        before = Step(time=0.0, request="stand")
+        if self.stood_ns is None:
+            return before
+        elapsed = (stamp_ns - self.stood_ns) / NANOSECONDS
+        return next((step for step in reversed(self._steps) if step.time <= elapsed), before)
+
+    def _once(self, stamp_ns: int, mode: Mode, request: str) -> str | None:
+        """`request` when it is new in this mode, or when the robot still lies there."""
+        lying = mode in (Mode.PASSIVE, Mode.FALLEN) and stamp_ns - self._asked_ns >= RETRY_NS
+        if self._asked == (mode, request) and not lying:
             return None
-        self._asked = (mode, request)
+        self._asked, self._asked_ns = (mode, request), stamp_ns
         return request
 
 

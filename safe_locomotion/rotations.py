@@ -1,6 +1,6 @@
 """Rotations: quaternions w, x, y, z, active, base to world; roll-pitch-yaw is Rz(yaw) Ry(pitch) Rx(roll)."""
 
-from math import asin, atan2, cos, sin, sqrt
+from math import asin, atan2, cos, inf, nan, sin, sqrt
 
 import numpy as np
 
@@ -14,10 +14,10 @@ def skew(v: Array) -> Array:
 
 
 def matrix_from_quaternion(wxyz: Array) -> Array:
-    """Rotation matrix (3, 3) of a quaternion; a non-unit quaternion is normalised."""
+    """Rotation matrix (3, 3) of a quaternion; a non-unit quaternion is normalised, zero and infinite ones give NaN."""
     w, x, y, z = (float(c) for c in wxyz)
     n = w * w + x * x + y * y + z * z
-    s = 2.0 / n if n > 0.0 else float("nan")
+    s = 2.0 / n if 0.0 < n < inf else nan
     return np.array(
         [
             [1.0 - s * (y * y + z * z), s * (x * y - w * z), s * (x * z + w * y)],

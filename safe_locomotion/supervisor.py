@@ -1,16 +1,18 @@
 """Safety supervisor: hazards -> mode, learner or recovery -> verdict, on every tick of the estimate."""
 
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 
-from safe_locomotion.modes import Conditions, ModeMachine, severity
+from safe_locomotion.gait import executable
+from safe_locomotion.modes import DAMPED, Conditions, ModeMachine, severity
 from safe_locomotion.policy import GaitSettings, NominalGait
 from safe_locomotion.robots import RobotModel
 from safe_locomotion.rotations import matrix_from_quaternion
 from safe_locomotion.types import Estimate, GaitParameters, Mode, Proposal, VelocityCommand, Verdict
 
-UPRIGHT_MODES = frozenset({Mode.STAND_UP, Mode.STAND, Mode.WALK})
+LATCHED = frozenset({Mode.FALLEN, Mode.FAULT})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,6 +50,7 @@ class Supervisor:
         self._cos_fall = float(np.cos(parameters.fall_tilt))
         self._estop = False
         self._external: frozenset[str] = frozenset()
+        self._reasons: frozenset[str] = frozenset()
 
     @property
     def mode(self) -> Mode:
@@ -63,9 +66,10 @@ class Supervisor:
         if name == "estop":
             self._estop = True
             return None
-        if name == "reset":
+        refusal = self._modes.request(name)
+        if name == "reset" and refusal is None:
             self._estop = False
-        return self._modes.request(name)
+        return f"{refusal} ({', '.join(sorted(self._reasons))})" if refusal and self._reasons else refusal
 
     def report(self, hazards: frozenset[str]) -> None:
         """Hazards seen elsewhere (bridge, operator input) that hold until the next report."""
@@ -73,16 +77,18 @@ class Supervisor:
         self._external = hazards
 
     def update(self, estimate: Estimate, proposal: Proposal | None, command: VelocityCommand) -> Verdict:
-        """Verdict for this estimate.
+        """Verdict for this estimate; the latched modes keep naming what led to them.
 
         Args:
             estimate: of this tick.
             proposal: newest of the learner, None when there is none.
             command: velocity in force.
         """
-        hazards = self._hazards(estimate)
+        hazards = self._hazards(estimate, command)
+        latched = self._reasons if self.mode in LATCHED else frozenset()
         mode = self._modes.update(estimate.stamp_ns, severity(hazards), self._conditions(estimate))
-        drives = mode is Mode.WALK and self._modes.goal == "walk"
+        self._reasons = hazards | latched if mode in LATCHED else hazards
+        drives = mode is Mode.WALK and self._modes.wanted == "walk"
         applied = command if drives else VelocityCommand()
         gait, active = self._gait(proposal, applied, estimate)
         return Verdict(
@@ -93,23 +99,29 @@ class Supervisor:
             gait=gait,
             joints=proposal.joints if active and proposal is not None and mode is Mode.WALK else None,
             command=applied,
-            reasons=tuple(sorted(hazards)),
+            reasons=tuple(sorted(self._reasons)),
         )
 
     def _gait(self, proposal: Proposal | None, command: VelocityCommand, estimate: Estimate) -> tuple[GaitParameters, bool]:
         """Selected gait and whether the learner drives."""
-        if proposal is None:
+        if proposal is None or (proposal.gait is not None and not executable(proposal.gait)):
             return self._recovery.gait(command, estimate), False
         return proposal.gait or self._recovery.gait(command, estimate), True
 
-    def _hazards(self, estimate: Estimate) -> frozenset[str]:
+    def _hazards(self, estimate: Estimate, command: VelocityCommand) -> frozenset[str]:
         hazards = set(self._external)
+        if not (isfinite(command.vx) and isfinite(command.vy) and isfinite(command.wz)):
+            hazards.add("command_not_finite")
+        if self._modes.stand_up_overdue(estimate.stamp_ns):
+            hazards.add("stand_up_timeout")
         if self._estop:
             hazards.add("estop")
-        if estimate.diverged:
+        if not _finite(estimate):
             hazards.add("estimate_diverged")
         elif not self._upright(estimate):
             hazards.add("fallen")
+        elif estimate.diverged and self.mode not in DAMPED:  # lying down nothing hangs on it, and leg odometry means little
+            hazards.add("estimate_diverged")
         return frozenset(hazards)
 
     def _upright(self, estimate: Estimate) -> bool:
@@ -130,3 +142,9 @@ class Supervisor:
             slow=speed <= p.slow_speed,
             still=speed <= p.still_speed and quiet,
         )
+
+
+def _finite(estimate: Estimate) -> bool:
+    e = estimate
+    numbers = np.concatenate((e.position, e.quaternion_wxyz, e.velocity, e.angular_velocity, e.q, e.dq, e.ground_normal))
+    return isfinite(float(numbers.sum()) + e.ground_height)

@@ -5,7 +5,7 @@ pair their inputs by equal stamps. Stamps inside arrays are two floats, seconds 
 
 | topic | type | layout |
 |---|---|---|
-| `joint_states` | JointState | 12 joints in SDK order (position, velocity, effort), then `FR_foot` ... with effort = raw foot force |
+| `joint_states` | JointState | 12 joints in SDK order (position, velocity, effort), then `FR_foot` ... with effort = raw force |
 | `imu/data` | Imu | REP-145: orientation of base, rates and specific force in base |
 | `state_estimate` | Float64MultiArray | the whole `Estimate`; `layout.dim[0].label` is `ESTIMATE_LAYOUT`, `name:width` in order |
 | `odom` | Odometry | REP-105 view of the same: pose of base in odom, twist expressed in base |
@@ -25,7 +25,7 @@ Decoders raise `MalformedMessageError` on anything they did not write; the recei
 
 from array import array
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -86,7 +86,7 @@ _GAIT_ROWS = [
 _JOINT_ROWS = [f"joint/{joint}" for joint in JOINTS]
 _COMMAND_ROWS = ["command/vx", "command/vy", "command/wz"]
 _VERDICT_ROWS = ["mode", "mode_since/s", "mode_since/ns", "active", *_COMMAND_ROWS, *_GAIT_ROWS]
-_ACTIVE = ("learner", "recovery")
+_ACTIVE: tuple[Literal["learner"], Literal["recovery"]] = ("learner", "recovery")
 
 ORIENTATION_VARIANCE = 1e-4  # [rad2] roll and pitch of the robot's own IMU filter, about half a degree; our choice for `odom`
 RATE_VARIANCE = 4e-4  # [rad2/s2] gyroscope noise of 0.02 rad/s, the value the estimator assumes
@@ -161,7 +161,7 @@ def battery_from(state: LowState) -> BatteryState:
     nan = float("nan")
     return BatteryState(
         header=_header(state.stamp_ns),
-        voltage=float(state.voltage),
+        voltage=nan if state.voltage is None else state.voltage,
         **dict.fromkeys(("temperature", "current", "charge", "capacity", "design_capacity", "percentage"), nan),
         present=True,
     )
@@ -170,7 +170,7 @@ def battery_from(state: LowState) -> BatteryState:
 def low_state_from(joints: JointState, imu: Imu) -> LowState:
     """The LowState behind a pair of sensor messages of one stamp.
 
-    Tick, temperatures, voltage and remote do not travel on these topics; they come back as 0, NaN, NaN and zero bytes.
+    Tick, temperatures, voltage and remote do not travel on these topics; they come back as 0, NaN, None and zero bytes.
     """
     stamp_ns = stamp_of(joints)
     if stamp_of(imu) != stamp_ns:
@@ -190,7 +190,7 @@ def low_state_from(joints: JointState, imu: Imu) -> LowState:
         tau=effort[:N_JOINTS],
         foot_force=effort[N_JOINTS:],
         temperature=np.full(N_JOINTS, np.nan),
-        voltage=float("nan"),
+        voltage=None,
     )
 
 
@@ -209,16 +209,23 @@ def estimate_message(estimate: Estimate) -> Float64MultiArray:
     )
 
 
-def estimate_from(message: Float64MultiArray) -> Estimate:
-    """The estimate behind `state_estimate`."""
+def estimate_stamp_of(message: Float64MultiArray) -> int:
+    """Stamp of a `state_estimate` whose layout is ours."""
     dimensions = message.layout.dim
     if len(dimensions) != 1 or dimensions[0].label != ESTIMATE_LAYOUT or len(message.data) != ESTIMATE_SIZE:
         raise MalformedMessageError(f"state_estimate must have the layout {ESTIMATE_LAYOUT}")
+    seconds, nanoseconds = message.data[0], message.data[1]
+    if not (0.0 <= seconds < 2**31 and 0.0 <= nanoseconds < NANOSECONDS):
+        raise MalformedMessageError(f"state_estimate has no valid stamp: {seconds} s {nanoseconds} ns")
+    return int(seconds) * NANOSECONDS + int(nanoseconds)
+
+
+def estimate_from(message: Float64MultiArray) -> Estimate:
+    """The estimate behind `state_estimate`."""
+    stamp_ns = estimate_stamp_of(message)
     data = np.frombuffer(message.data)
-    if not 0.0 <= data[0] < 2**31 or not 0.0 <= data[1] < NANOSECONDS:
-        raise MalformedMessageError(f"state_estimate has no valid stamp: {data[0]} s {data[1]} ns")
     return Estimate(
-        stamp_ns=int(data[0]) * NANOSECONDS + int(data[1]),
+        stamp_ns=stamp_ns,
         position=data[2:5],
         quaternion_wxyz=data[5:9],
         velocity=data[9:12],
@@ -234,7 +241,7 @@ def estimate_from(message: Float64MultiArray) -> Estimate:
     )
 
 
-def _covariance_6x6(linear: Array, angular_variance: float) -> "array[float]":
+def _covariance_6x6(linear: Array, angular_variance: float) -> Array:
     block = np.zeros((6, 6))
     block[:3, :3] = linear
     block[3, 3] = block[4, 4] = block[5, 5] = angular_variance
@@ -342,7 +349,7 @@ def proposal_from(message: JointState) -> Proposal | None:
         raise MalformedMessageError(
             f"policy/proposal must have policy/<name>, then gait or joint rows; got {', '.join(message.name)}"
         )
-    kind = "joint" if gait is None else "gait"
+    kind: Literal["gait", "joint"] = "joint" if gait is None else "gait"
     return Proposal(stamp_ns=stamp_of(message), policy=names[0].removeprefix("policy/"), kind=kind, gait=gait, joints=joints)
 
 

@@ -5,7 +5,7 @@ sees an old or a new value, never half of one.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
 
 import numpy as np
@@ -18,14 +18,24 @@ OK, WARN, ERROR, STALE = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticS
 class Stream:
     """One incoming stream: alive (something came lately), valid (it could be read), on time (no stamp is missing)."""
 
-    def __init__(self, name: str, *, timeout_s: float, period_ns: int = 0, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        timeout_s: float,
+        period_ns: int = 0,
+        required: bool = True,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         """Start silent.
 
         Args:
             timeout_s: wall-clock silence after which the stream is not alive [s].
             period_ns: expected step between stamps, 0 when there is none [ns].
+            required: silence is a fault.
         """
         self.name, self._timeout_s, self._period_ns, self._clock = name, timeout_s, period_ns, clock
+        self._required = required
         self.received = self.rejected = self.missed = 0
         self.last_stamp_ns = 0
         self.last_heard_s = float("-inf")
@@ -48,15 +58,29 @@ class Stream:
         """Something good came within the timeout."""
         return self._clock() - self.last_heard_s <= self._timeout_s
 
+    @property
+    def expected(self) -> bool:
+        """Worth waiting for: it was never heard yet, or it is alive."""
+        return not self.received or self.alive
+
     def status(self) -> DiagnosticStatus:
         """Row of the diagnostics message."""
         if self.fault:
             level, text = ERROR, self.fault
         elif not self.alive:
-            level, text = STALE, "nothing received yet" if not self.received else f"silent for more than {self._timeout_s} s"
+            level, text = (
+                STALE if self._required else OK,
+                "nothing received yet" if not self.received else f"silent for more than {self._timeout_s} s",
+            )
         else:
             level, text = (WARN, "stamps missing") if self.missed else (OK, "on time")
-        values = {"alive": self.alive, "valid": not self.fault, "received": self.received, "rejected": self.rejected, "missed": self.missed}
+        values = {
+            "alive": self.alive,
+            "valid": not self.fault,
+            "received": self.received,
+            "rejected": self.rejected,
+            "missed": self.missed,
+        }
         return status(self.name, level, text, values)
 
 
@@ -102,7 +126,7 @@ class Reasons:
         return status(self.name, ERROR if self.now else OK, ", ".join(self.now) or "none", dict(self.counts))
 
 
-def status(name: str, level: bytes, message: str, values: dict[str, object]) -> DiagnosticStatus:
+def status(name: str, level: bytes, message: str, values: Mapping[str, object]) -> DiagnosticStatus:
     """A diagnostics row."""
     pairs = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
     return DiagnosticStatus(name=name, level=level, message=message, values=pairs)

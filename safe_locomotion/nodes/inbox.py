@@ -54,7 +54,7 @@ class Inbox:
         """Take `topic` from now on.
 
         Args:
-            handler: called with every message; a `MalformedMessageError` it raises is counted in `stream` and the message dropped.
+            handler: called with every message; a `MalformedMessageError` it raises is counted in `stream`.
         """
         subscription = self._node.create_subscription(message_type, topic, handler, qos, callback_group=self._group)
         self._takers.append((subscription, handler, stream))

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from queue import Empty, SimpleQueue
+from threading import get_ident
 from typing import Any, TypeVar
 
 from safe_locomotion.errors import SafeLocomotionError
@@ -19,6 +20,8 @@ class Mailbox:
     """Calls made on one thread and executed on another, between two ticks."""
 
     def __init__(self) -> None:
+        """Owned by the thread that creates it."""
+        self._owner = get_ident()
         self._calls: SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = SimpleQueue()
 
     def ask(self, call: Callable[[], T], timeout_s: float) -> T:
@@ -27,6 +30,8 @@ class Mailbox:
         Raises:
             NoAnswerError: not executed within `timeout_s`; it will not be executed later.
         """
+        if get_ident() == self._owner:
+            return call()
         future: Future[T] = Future()
         self._calls.put((call, future))
         try:
@@ -47,5 +52,5 @@ class Mailbox:
                 continue
             try:
                 future.set_result(call())
-            except Exception as error:  # noqa: BLE001 - the asking thread gets it
+            except Exception as error:
                 future.set_exception(error)

@@ -18,6 +18,8 @@ from rclpy.signals import SignalHandlerOptions
 
 from safe_locomotion.errors import ConfigurationError, SafeLocomotionError
 
+IDLE_S = 0.02  # longest wait of a control loop for its next message, so that signals and requests are seen
+LOCK_STEP_WAIT_S = 2.0  # longest wait for another stage where the robot waits for us
 STOPPED, FAILED, BAD_CONFIGURATION = 0, 1, 2
 GIL_SWITCH_INTERVAL_S = 0.0005  # the default of 5 ms would let a diagnostics message delay a control tick by more than two ticks
 
@@ -55,7 +57,7 @@ def _executor_thread(nodes: Sequence[Node], stop: Event) -> Iterator[list[BaseEx
             executor.spin()
         except ExternalShutdownException:
             pass
-        except BaseException as error:  # noqa: BLE001 - reported by the main thread
+        except BaseException as error:
             failures.append(error)
         finally:
             stop.set()

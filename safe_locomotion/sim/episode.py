@@ -10,24 +10,12 @@ import numpy as np
 from safe_locomotion.operator_input import Script, Step, VelocityInput
 from safe_locomotion.pipeline import Cycle, Pipeline
 from safe_locomotion.rotations import rpy_from_quaternion
+from safe_locomotion.sim.pushes import Push, impulse_in_world
 from safe_locomotion.sim.report import RunLog
 from safe_locomotion.sim.robot import SimulatedRobot, Truth
 from safe_locomotion.types import Array, Mode
 
 PERIOD = 0.002  #: [s] between LowStates
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Push:
-    """A push on the trunk.
-
-    Attributes:
-        time: [s] after the robot first stood.
-        impulse: (3,) in the robot's heading frame at that time [N s].
-    """
-
-    time: float
-    impulse: tuple[float, float, float]
 
 
 @dataclass(kw_only=True, slots=True)
@@ -78,7 +66,7 @@ def run_episode(
             elapsed = robot.time_s - stood
             rows.append(_row(elapsed, truth, pipeline.cycle))
             while waiting and waiting[0].time <= elapsed:
-                robot.push(_in_world(waiting.pop(0).impulse, truth))
+                robot.push(impulse_in_world(waiting.pop(0), truth.quaternion_wxyz))
         if robot.step(command):
             episode.fall_times.append(robot.time_s - (stood or 0.0))
             robot.put_on_feet()
@@ -96,12 +84,6 @@ def lateral_pushes(impulse: float, count: int, *, start: float, interval: float,
         Push(time=start + k * interval + float(rng.uniform(0.0, 0.5)), impulse=(0.0, impulse * (1 if k % 2 else -1), 0.0))
         for k in range(count)
     ]
-
-
-def _in_world(impulse: tuple[float, float, float], truth: Truth) -> Array:
-    yaw = rpy_from_quaternion(truth.quaternion_wxyz)[2]
-    x, y, z = impulse
-    return np.array((cos(yaw) * x - sin(yaw) * y, sin(yaw) * x + cos(yaw) * y, z))
 
 
 def _planar(yaw: float, velocity: Array) -> tuple[float, float]:

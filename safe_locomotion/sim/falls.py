@@ -1,6 +1,7 @@
 """When a robot counts as fallen, told apart from one that lies down on purpose."""
 
 from collections.abc import Callable
+from math import isfinite
 
 FAILURE_HEIGHT = 0.1
 """Base above the ground below which the robot has failed [m] (paper 1, the same for all its robots)."""
@@ -59,7 +60,8 @@ class FallDetector:
         down = touching or not height >= FAILURE_HEIGHT
         if not toppled and not down:
             return False
-        on_purpose = cos_tilt >= COS_LEVEL and velocity_z >= -LOWERING_SPEED and joint_error() <= HELD_ERROR
+        gentle = isfinite(height) and cos_tilt >= COS_LEVEL and velocity_z >= -LOWERING_SPEED
+        on_purpose = gentle and joint_error() <= HELD_ERROR
         self.disarm()
         self.falls += not on_purpose
         return not on_purpose

@@ -64,6 +64,7 @@ class Motors:
         self.friction = np.zeros(N_JOINTS)
         self._coulomb = -parameters.coulomb
         self._per_speed = 1.0 / parameters.coulomb_speed
+        self._flat = parameters.full_torque_speed**2
         self._slope = robot.tau_max / (robot.dq_max - parameters.full_torque_speed)
         knee = self._slope * robot.dq_max
         self._line = np.stack((knee, -knee))
@@ -88,6 +89,10 @@ class Motors:
 
     def _limit(self, dq: Array) -> None:
         """Clip `tau` between two lines of the torque-speed plane; braking torque is never reduced."""
+        if dq.dot(dq) <= self._flat:  # then no joint is past the knee, and the bounds are the peak torques
+            np.minimum(self.tau, self._ceiling[0], out=self.tau)
+            np.maximum(self.tau, self._floor[1], out=self.tau)
+            return
         np.multiply(self._slope, dq, out=self._work)
         bounds = self._bounds
         np.subtract(self._line, self._work, out=bounds)
@@ -100,7 +105,8 @@ class Motors:
 class PowerMeter:
     """Energy, motor temperatures and battery voltage, integrated from torque and speed."""
 
-    def __init__(self, parameters: MotorParameters) -> None:
+    def __init__(self, parameters: MotorParameters, dt: float) -> None:
+        self._dt = dt
         self.temperature = np.full(N_JOINTS, AMBIENT + 5.0)
         self.voltage = parameters.cell_voltage_full
         self.power = np.zeros(N_JOINTS)
@@ -111,11 +117,10 @@ class PowerMeter:
         self._drawn = 0.0
         self._energy_before = 0.0
 
-    def add(self, tau: Array, dq: Array, dt: float) -> None:
+    def add(self, tau: Array, dq: Array) -> None:
         """Account for one physics step."""
         np.multiply(tau, dq, out=self.power)
         np.maximum(self.power, 0.0, out=self._work)
-        self._work *= dt
         self._positive += self._work
         np.multiply(tau, tau, out=self._work)
         self._torque_squared += self._work
@@ -123,11 +128,12 @@ class PowerMeter:
     @property
     def energy(self) -> float:
         """Positive mechanical work of all joints so far [J]: what is braked away does not come back to the battery."""
-        return float(self._positive.sum())
+        return float(self._positive.sum()) * self._dt
 
-    def settle(self, steps: int, period: float) -> None:
-        """Advance temperatures and battery by `period` [s], over which `steps` physics steps were added."""
+    def settle(self, steps: int) -> None:
+        """Advance temperatures and battery over the last `steps` physics steps."""
         p = self._parameters
+        period = steps * self._dt
         heated = AMBIENT + p.heating * self._torque_squared / steps
         self.temperature += (heated - self.temperature) * (period / p.thermal_time)
         self._torque_squared.fill(0.0)

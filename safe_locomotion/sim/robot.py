@@ -25,7 +25,7 @@ from safe_locomotion.sim.sensors import (
     SensorErrors,
 )
 from safe_locomotion.sim.terrain import TerrainOptions, build_terrain
-from safe_locomotion.types import N_LEGS, Array, Flags, LowCommand, LowState
+from safe_locomotion.types import Array, Flags, LowCommand, LowState
 
 PHYSICS_STEP = 0.001
 STEPS_PER_STATE = 2
@@ -34,7 +34,7 @@ COMMAND_TIMEOUT_MS = 20
 PUSH_DURATION = 0.1
 FOOT_RANGE = 500.0
 """The foot sensors clip here [N]."""
-_HEAT_PERIOD = 25
+_HEAT_STEPS = 50
 _MILLISECOND_NS = 1_000_000
 _TOUCH_FEET = slice(6, 10)
 _TOUCH_TRUNK = 10
@@ -100,7 +100,7 @@ class SimulatedRobot:
         self._build()
         parameters = motor or MotorParameters()
         self._motors = Motors(self.robot, parameters)
-        self._meter = PowerMeter(parameters)
+        self._meter = PowerMeter(parameters, PHYSICS_STEP)
         noise = options.noise
         self._errors = NoErrors() if noise is None else SensorErrors(noise, np.random.default_rng(options.seed))
         self._foot_gain = 0.5 * self._errors.foot_scale
@@ -110,7 +110,7 @@ class SimulatedRobot:
         self._waiting: deque[tuple[int, Impedance]] = deque()
         self._active: Impedance | None = None
         self._newest: Impedance | None = None
-        self._ms = 0
+        self._ms = self._since_heat = 0
         self._last_command_ms = -COMMAND_TIMEOUT_MS
         self._pushes: list[_Push] = []
         self._measured = np.zeros(N_MEASURED)
@@ -179,9 +179,19 @@ class SimulatedRobot:
         self._physics()
         self._measure()
         self._errors.advance()
-        if self._ms % (STEPS_PER_STATE * _HEAT_PERIOD) == 0:
-            self._meter.settle(STEPS_PER_STATE * _HEAT_PERIOD, _HEAT_PERIOD * PERIOD)
+        self._since_heat += STEPS_PER_STATE
+        if self._since_heat == _HEAT_STEPS:
+            self._since_heat = 0
+            self._meter.settle(_HEAT_STEPS)
         return self._watch()
+
+    def rest(self) -> None:
+        """Let the clock run for one period while the body and its sensor readings stay as they are.
+
+        For a robot that lies still until its first command: what happens then does not depend on how long it waited.
+        """
+        self._ms += STEPS_PER_STATE
+        self._errors.rest()
 
     def low_state(self) -> LowState:
         """What the robot reports now; calling it again without a step gives the same values."""
@@ -305,7 +315,7 @@ class SimulatedRobot:
         mujoco.mj_step2(self.model, data)
         mujoco.mj_step1(self.model, data)
         self._ms += 1
-        self._meter.add(motors.tau, self._dq, PHYSICS_STEP)
+        self._meter.add(motors.tau, self._dq)
 
     def _apply_pushes(self) -> None:
         """Sum the running pushes into the wrench on the trunk; the step after the last one clears it."""

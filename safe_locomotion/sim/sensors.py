@@ -94,6 +94,10 @@ class SensorErrors:
             self._draw()
         self.row = self._rows[self._index]
 
+    def rest(self) -> None:
+        """Show the biases without white noise and draw nothing: the errors that follow do not depend on how long this lasts."""
+        self.row = self._slow
+
     def _draw(self) -> None:
         """White noise on top of slow errors that move linearly from one knot to the next."""
         draws = self._rng.standard_normal((_BLOCK + 1, N_CHANNELS))
@@ -110,6 +114,9 @@ class NoErrors:
     row = np.zeros(N_CHANNELS)
 
     def advance(self) -> None:
+        """Nothing changes."""
+
+    def rest(self) -> None:
         """Nothing changes."""
 
 

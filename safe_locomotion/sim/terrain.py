@@ -26,8 +26,8 @@ LANDING = 1.2
 CELL = 0.15
 """Grid of the rough ground [m]: about three foot diameters, so that front and rear feet of a stride meet different heights."""
 
-FLOOR_RGBA = (0.62, 0.65, 0.68, 1.0)
-STEP_RGBA = (0.52, 0.56, 0.60, 1.0)
+FLOOR_RGBA = (0.90, 0.91, 0.92, 1.0)
+STEP_RGBA = (0.66, 0.69, 0.72, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -157,6 +157,16 @@ def _triangle(grid: Array, u: float, v: float) -> float:
 
 
 def _add_floor(spec: mujoco.MjSpec, options: TerrainOptions) -> None:
+    """The plane under everything, with light and sky for pictures."""
+    spec.add_texture(
+        name="sky",
+        type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
+        builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
+        rgb1=[0.95, 0.96, 0.98],
+        rgb2=[0.62, 0.72, 0.84],
+        width=64,
+        height=384,
+    )
     spec.add_texture(
         name="floor",
         type=mujoco.mjtTexture.mjTEXTURE_2D,
@@ -168,10 +178,10 @@ def _add_floor(spec: mujoco.MjSpec, options: TerrainOptions) -> None:
         width=512,
         height=512,
     )
-    material = spec.add_material(name="floor", texrepeat=[2, 2], texuniform=True, reflectance=0.05)
+    material = spec.add_material(name="floor", texrepeat=[2, 2], texuniform=True)
     material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "floor"
     spec.worldbody.add_light(
-        pos=[-1.0, -2.0, 4.0], dir=[0.3, 0.5, -1.0], type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, castshadow=True
+        pos=[-0.2, -0.4, 2.0], dir=[0.1, 0.2, -1.0], type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, castshadow=True
     )
     spec.worldbody.add_geom(
         name="floor",

@@ -1,0 +1,48 @@
+# Everything runs in .venv, made from requirements/*.lock. PYTHON=/path/to/python chooses another interpreter.
+
+export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
+ifndef ROS_DISTRO
+unexport PYTHONPATH
+endif
+
+# Plugins that ROS puts on the path of every Python belong to other versions of pytest.
+PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 .venv/bin/python -m pytest -p pytest_timeout -p pytest_cov -p _hypothesis_pytestplugin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-test sim test lint format coverage lock clean
+
+help: ## Show this list.
+	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 18
+
+setup: ## Make .venv with all that the program needs; nothing to do the second time.
+	@tools/setup.sh run
+
+setup-test:
+	@tools/setup.sh test
+	@tools/setup.sh colcon
+
+sim: setup ## Walk a simulated A1. More options: make sim ARGS="--robot a1 --terrain stairs"
+	@exec .venv/bin/safe-locomotion sim $(ARGS)
+
+test: lint ## Check the code and run all tests. Some of them: make test ARGS="-k gait"
+	@$(PYTEST) $(ARGS)
+
+lint: setup-test ## Check style, types and which module may import which.
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	@# Python 3.10 ends at a numpy whose types are looser, so types are checked from 3.11 on.
+	if .venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then .venv/bin/mypy; fi
+	.venv/bin/lint-imports --no-logo
+
+format: setup-test ## Rewrite the code the way `make lint` wants it.
+	.venv/bin/ruff check --fix
+	.venv/bin/ruff format
+
+coverage: setup-test ## Run all tests and show the lines and branches that none of them reaches.
+	@$(PYTEST) --cov --cov-report=term-missing:skip-covered $(ARGS)
+
+lock: ## Resolve newer versions of all packages and write them to requirements/*.lock.
+	@tools/lock.sh
+
+clean: ## Remove the environments and everything built.
+	rm -rf .venv .venv-colcon build install log *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

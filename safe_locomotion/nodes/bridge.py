@@ -1,0 +1,260 @@
+"""Bridge node: the robot's LowState to `joint_states` and `imu/data`; `safety/verdict` and `mpc/plan` to its LowCommand.
+
+A lifecycle node. Unconfigured: nothing is open. Inactive: states are read and published, nothing is ever written. Active: every
+LowState is answered, by damping when anything is wrong. Leaving active, by transition, signal or error, damps first.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from time import monotonic, perf_counter
+from typing import Any, Literal
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.node import Node
+from sensor_msgs.msg import BatteryState, Imu, JointState, MultiDOFJointState
+
+from safe_locomotion.backends.backend import Backend, open_backend
+from safe_locomotion.errors import BackendError, SafeLocomotionError
+from safe_locomotion.leg_control import CommandStage
+from safe_locomotion.modes import DAMPED
+from safe_locomotion.nodes import conversions
+from safe_locomotion.nodes.health import ERROR, OK, STALE, Health, LoopTimes, Reasons, Stream, status
+from safe_locomotion.nodes.inbox import LATCHED, NEWEST, Inbox
+from safe_locomotion.nodes.mailbox import Mailbox
+from safe_locomotion.nodes.parameters import DECLARE_FROM_OVERRIDES, NodeParameters, read_parameters
+from safe_locomotion.nodes.robot_link import RobotLink
+from safe_locomotion.nodes.runtime import LOCK_STEP_WAIT_S, run
+from safe_locomotion.pipeline import Divider
+from safe_locomotion.types import LowCommand, LowState, Mode, StancePlan, Verdict
+
+TRANSITION_S = 10.0  # longest a transition may wait for the control thread; opening an SDK takes seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class BridgeSettings:
+    """How the bridge runs.
+
+    Attributes:
+        sdk: a key of `backends.backend.BACKENDS`; its options are the parameters `sdk_options.NAME`.
+        autostart: lifecycle state to reach by itself.
+        lock_step: the robot waits for our command, so wait for verdict and plan of each tick.
+        plan_wait_ms: longest wait for them where it does not [ms of wall clock]; then the newest ones act, if young enough.
+        silence_ms: without a LowState for this long, damping [ms of wall clock].
+        damping_s: damping is repeated this long before an active bridge goes quiet [s].
+        monitor_rate_hz: topics per second of wall clock where the control path does not need them (composed graph).
+    """
+
+    sdk: str = "unitree_sdk2"
+    autostart: Literal["unconfigured", "inactive", "active"] = "active"
+    lock_step: bool = False
+    plan_wait_ms: float = 2.0
+    silence_ms: float = 10.0
+    damping_s: float = 0.5
+    monitor_rate_hz: float = 50.0
+
+
+class BridgeNode(LifecycleNode):
+    """Name, parameters, topics and lifecycle of the bridge; the link itself belongs to the control thread."""
+
+    link: RobotLink
+    mode: Callable[[], Mode | None]
+
+    def __init__(self) -> None:
+        super().__init__("bridge_node", **DECLARE_FROM_OVERRIDES)
+        self.parameters: NodeParameters[BridgeSettings] = read_parameters(self, BridgeSettings)
+        self.mailbox = Mailbox()
+        self.times = LoopTimes("state to command")
+        self.gate = Reasons("gate")
+        self.states = Stream("lowstate", timeout_s=0.1)
+        self.failure: SafeLocomotionError | None = None
+        self.newest: LowState | None = None
+        self._joints = self.create_publisher(JointState, "joint_states", NEWEST)
+        self._imu = self.create_publisher(Imu, "imu/data", NEWEST)
+        self._battery = self.create_publisher(BatteryState, "battery_state", NEWEST)
+        self.create_timer(1.0, self._publish_battery)
+
+    def attach(self, respond: Callable[[LowState], LowCommand], stage: CommandStage, mode: Callable[[], Mode | None]) -> None:
+        """Say who answers LowStates, which stage damps, and which mode is in force."""
+        settings, self.mode = self.parameters.settings, mode
+        silence_s = LOCK_STEP_WAIT_S if settings.lock_step else settings.silence_ms * 1e-3
+        self.link = RobotLink(
+            self._open_backend,
+            self._timed(respond),
+            lambda state: stage.gate.damping(state, "bridge_stopping"),
+            silence_s=silence_s,
+            damping_s=settings.damping_s,
+        )
+
+    def _timed(self, respond: Callable[[LowState], LowCommand]) -> Callable[[LowState], LowCommand]:
+        def timed(state: LowState) -> LowCommand:
+            start = perf_counter()
+            self.newest = state
+            self.states.hear(state.stamp_ns)
+            command = respond(state)
+            self.gate.update((command.reason,) if command.reason else ())
+            self.times.add(perf_counter() - start)
+            return command
+
+        return timed
+
+    def _open_backend(self) -> Backend:
+        parameters = self.parameters
+        damping = parameters.config.bridge.limits.damping
+        return open_backend(parameters.settings.sdk, stop_kd=damping, **parameters.options)
+
+    def publish(self, state: LowState) -> None:
+        """Send one LowState; the IMU last, who pairs both acts on it."""
+        self._joints.publish(conversions.joint_state_from(state))
+        self._imu.publish(conversions.imu_from(state))
+
+    def _publish_battery(self) -> None:
+        if self.newest is not None:
+            self._battery.publish(conversions.battery_from(self.newest))
+
+    # Transitions run on the executor thread, or on the control thread at start-up; the work is done on the control thread.
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Open the robot, read-only."""
+        return self._transition(self.link.open)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Answer LowStates; refused while the supervisor would move the robot at once."""
+        return self._transition(self._activate)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Damp, then write nothing."""
+        return self._transition(self.link.deactivate)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Close the robot."""
+        return self._transition(self.link.close)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Damp and close the robot."""
+        return self._transition(self.link.close)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Damp and close the robot; back to unconfigured."""
+        return self._transition(self.link.close)
+
+    def _activate(self) -> None:
+        mode = self.mode()
+        if mode is not None and mode not in DAMPED:
+            raise BackendError(
+                f"not activated: the mode is {mode.name}, the robot would move at once; call estop and reset first"
+            )
+        self.link.activate()
+
+    def _transition(self, work: Callable[[], None]) -> TransitionCallbackReturn:
+        self.failure = None
+        try:
+            self.mailbox.ask(work, TRANSITION_S)
+        except SafeLocomotionError as error:
+            self.failure = error
+            self.get_logger().error(str(error))
+            return TransitionCallbackReturn.FAILURE
+        return TransitionCallbackReturn.SUCCESS
+
+    def start(self) -> None:
+        """Go to the lifecycle state named by `autostart`.
+
+        Raises:
+            SafeLocomotionError: a transition was refused.
+        """
+        transitions = {
+            "unconfigured": (),
+            "inactive": (self.trigger_configure,),
+            "active": (self.trigger_configure, self.trigger_activate),
+        }
+        for trigger in transitions[self.parameters.settings.autostart]:
+            trigger()
+            if self.failure is not None:
+                raise self.failure
+
+    def rows(self) -> Sequence[Callable[[], DiagnosticStatus]]:
+        """Rows of `/diagnostics`."""
+        return (self.states.status, self.gate.status, self.times.status, self._link_status)
+
+    def _link_status(self) -> DiagnosticStatus:
+        backend, newest = self.link.backend, self.newest
+        values: dict[str, Any] = {"active": self.link.active, "silences": self.link.silences}
+        if newest is not None:
+            values |= {"voltage": newest.voltage, "hottest_motor": f"{np.max(newest.temperature):.0f}"}
+        if backend is None:
+            return status("robot link", STALE, "closed", values)
+        counters = asdict(backend.counters)
+        foreign = counters.get("foreign_publishers", 0)
+        text = f"{foreign} other publisher(s) of low commands" if foreign else "active" if self.link.active else "read-only"
+        return status("robot link", ERROR if foreign else OK, text, values | counters)
+
+
+class BridgeLoop:
+    """The bridge as a process of its own."""
+
+    def __init__(self) -> None:
+        self._node = BridgeNode()
+        parameters, settings = self._node.parameters, self._node.parameters.settings
+        config = parameters.config
+        self._command = CommandStage(parameters.robot, config.bridge.gains, config.bridge.limits)
+        self._plan_due = Divider(config.mpc.period_ns)
+        self._wait_s = LOCK_STEP_WAIT_S if settings.lock_step else settings.plan_wait_ms * 1e-3
+        self._verdict: Verdict | None = None
+        self._plan: StancePlan | None = None
+        self._verdicts = Stream("safety/verdict", timeout_s=0.1)
+        self._plans = Stream("mpc/plan", timeout_s=0.1)
+        self._inbox = Inbox(self._node)
+        self._inbox.subscribe(JointState, "safety/verdict", LATCHED, self._on_verdict, self._verdicts)
+        self._inbox.subscribe(MultiDOFJointState, "mpc/plan", NEWEST, self._on_plan, self._plans)
+        self._node.attach(self._respond, self._command, lambda: self._verdict.mode if self._verdict is not None else None)
+        Health(self._node, [*self._node.rows(), self._verdicts.status, self._plans.status])
+        self.nodes: Sequence[Node] = (self._node,)
+
+    def start(self) -> None:
+        """Reach the configured lifecycle state."""
+        self._node.start()
+
+    def step(self) -> None:
+        """Serve transitions, then answer one LowState."""
+        self._node.mailbox.serve()
+        self._node.link.step()
+
+    def close(self) -> None:
+        """Leave the robot in damping."""
+        self._node.link.close()
+
+    def _respond(self, state: LowState) -> LowCommand:
+        self._node.publish(state)
+        self._await_answers(state.stamp_ns, self._plan_due.due(state.stamp_ns))
+        return self._command.update(state, self._verdict, self._plan)
+
+    def _await_answers(self, stamp_ns: int, plan_due: bool) -> None:
+        """Wait for verdict and plan of this tick; without them the newest ones act and the gate judges their age."""
+        end = monotonic() + self._wait_s
+        while not self._answered(stamp_ns, plan_due) and (left := end - monotonic()) > 0.0:
+            self._inbox.wait(left)
+
+    def _answered(self, stamp_ns: int, plan_due: bool) -> bool:
+        verdict, plan = self._verdict, self._plan
+        if verdict is None or verdict.stamp_ns < stamp_ns:
+            return False
+        return not plan_due or (plan is not None and plan.stamp_ns >= stamp_ns)
+
+    def _on_verdict(self, message: JointState) -> None:
+        self._verdict = conversions.verdict_from(message)
+        self._verdicts.hear(self._verdict.stamp_ns)
+
+    def _on_plan(self, message: MultiDOFJointState) -> None:
+        self._plan = conversions.plan_from(message)
+        self._plans.hear(self._plan.stamp_ns)
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the bridge node until it is told to stop."""
+    return run(BridgeLoop, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,102 @@
+"""All five nodes in one process: the control path is `Pipeline.step` on one thread, topics are for watching.
+
+Same node names, parameters, services and topics as the graph of five processes. On every LowState the main thread reads, steps
+and writes; it publishes nothing. The executor thread publishes the newest values of every stage, `monitor_rate_hz` times per
+second.
+"""
+
+import sys
+from collections.abc import Sequence
+from copy import copy
+
+from rclpy.node import Node
+
+from safe_locomotion.config import StackConfig
+from safe_locomotion.nodes.bridge import BridgeNode
+from safe_locomotion.nodes.estimator import EstimatorNode
+from safe_locomotion.nodes.health import Health
+from safe_locomotion.nodes.mpc import MpcNode
+from safe_locomotion.nodes.operator import RequestServices
+from safe_locomotion.nodes.policy import PolicyNode
+from safe_locomotion.nodes.runtime import run
+from safe_locomotion.nodes.supervisor import SupervisorNode
+from safe_locomotion.pipeline import Cycle, Pipeline
+from safe_locomotion.types import LowCommand, LowState
+
+
+class ComposedLoop:
+    """The whole stack as one process."""
+
+    def __init__(self) -> None:
+        self._bridge, self._estimator, self._policy = BridgeNode(), EstimatorNode(), PolicyNode()
+        self._supervisor, self._mpc = SupervisorNode(), MpcNode()
+        self.nodes: Sequence[Node] = (self._bridge, self._estimator, self._policy, self._supervisor, self._mpc)
+        self._pipeline = Pipeline(self._bridge.parameters.robot, self._config())
+        self._seen: Cycle | None = None
+        supervisor = self._pipeline.supervisor
+        self._bridge.attach(self._respond, self._pipeline.command, lambda: supervisor.mode)
+        RequestServices(self._supervisor, self._bridge.mailbox, supervisor.request, self._not_ready)
+        self._bridge.create_timer(1.0 / self._bridge.parameters.settings.monitor_rate_hz, self._publish)
+        Health(self._bridge, self._bridge.rows())
+        Health(self._supervisor, [self._supervisor.velocity.stream.status, self._supervisor.reasons.status])
+
+    def _config(self) -> StackConfig:
+        """Each node's own section, with its own overrides."""
+        return StackConfig(
+            bridge=self._bridge.parameters.config.bridge,
+            estimator=self._estimator.parameters.config.estimator,
+            policy=self._policy.parameters.config.policy,
+            supervisor=self._supervisor.parameters.config.supervisor,
+            mpc=self._mpc.parameters.config.mpc,
+        )
+
+    def start(self) -> None:
+        """Reach the configured lifecycle state."""
+        self._bridge.start()
+
+    def step(self) -> None:
+        """Serve requests and transitions, then answer one LowState."""
+        self._bridge.mailbox.serve()
+        self._bridge.link.step()
+
+    def close(self) -> None:
+        """Leave the robot in damping."""
+        self._bridge.link.close()
+
+    def _respond(self, state: LowState) -> LowCommand:
+        velocity = self._supervisor.velocity
+        command = velocity.current(state.stamp_ns)
+        self._pipeline.supervisor.report(velocity.hazards)
+        answer = self._pipeline.step(state, command)
+        self._seen = copy(self._pipeline.cycle)
+        return answer
+
+    def _not_ready(self) -> str | None:
+        if not self._bridge.states.alive:
+            return "no LowState arrives: is the robot on, the bridge configured?"
+        return None if self._bridge.link.active else "the bridge is not active: ros2 lifecycle set /bridge_node activate"
+
+    def _publish(self) -> None:
+        """Publish the newest values of every stage; runs on the executor thread."""
+        cycle, self._seen = self._seen, None
+        if cycle is None or cycle.state is None:
+            return
+        self._bridge.publish(cycle.state)
+        if cycle.estimate is not None:
+            self._estimator.publish(cycle.estimate)
+        if cycle.proposal is not None:
+            self._policy.publish(cycle.proposal.stamp_ns, cycle.proposal)
+        if cycle.verdict is not None:
+            self._supervisor.publish(cycle.verdict)
+            self._supervisor.reasons.update(cycle.verdict.reasons)
+        if cycle.plan is not None:
+            self._mpc.publish(cycle.plan)
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the whole stack in one process until it is told to stop."""
+    return run(ComposedLoop, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

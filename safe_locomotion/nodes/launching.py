@@ -1,0 +1,45 @@
+"""The stack description as a `ros2 launch` description; needs `launch` and `launch_ros` of a ROS 2 distribution."""
+
+from typing import Any
+
+from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction, Shutdown
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+from launch import LaunchDescription
+from safe_locomotion.stack import PACKAGE, Process, World, launch_arguments, options_from_launch, stack
+
+
+def launch_description(world: World, robot: str) -> LaunchDescription:
+    """Launch description of one world and robot, with the arguments of `stack.launch_arguments`."""
+    arguments = launch_arguments(world, robot)
+
+    def start(context: Any) -> list[Any]:
+        values = {argument.name: LaunchConfiguration(argument.name).perform(context) for argument in arguments}
+        return [_action(process) for process in stack(options_from_launch(world, robot, values))]
+
+    declared = [
+        DeclareLaunchArgument(
+            a.name, default_value=a.default, description=a.description, **({"choices": a.choices} if a.choices else {})
+        )
+        for a in arguments
+    ]
+    return LaunchDescription([*declared, OpaqueFunction(function=start)])
+
+
+def _action(process: Process) -> Any:
+    """A process; when it ends by itself the whole stack ends.
+
+    The parameters go as arguments, addressed to their nodes and with their types, because one process may hold five nodes.
+    """
+    if not process.parameters:
+        return ExecuteProcess(cmd=process.command(), name=process.name, output="screen", on_exit=_end)
+    words = [*process.arguments, *process.ros_arguments()]
+    return Node(package=PACKAGE, executable=process.executable, arguments=words, output="screen", on_exit=_end)
+
+
+def _end(event: Any, context: Any) -> Any:
+    """Shut down, unless that is what ended the process: a second Shutdown would make Ctrl-C exit with 1."""
+    if context.is_shutdown:
+        return None
+    return Shutdown(reason=f"{event.process_name} ended with status {event.returncode}")

@@ -1,0 +1,93 @@
+"""The operator's side of the supervisor: `cmd_vel` and the services stand, walk, sit, estop, reset."""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from geometry_msgs.msg import Twist, TwistStamped
+from rclpy.node import Node
+from std_srvs.srv import Trigger
+
+from safe_locomotion.errors import SafeLocomotionError, UnknownNameError
+from safe_locomotion.nodes.conversions import velocity_command_from
+from safe_locomotion.nodes.health import Stream
+from safe_locomotion.nodes.mailbox import Mailbox
+from safe_locomotion.operator_input import REQUESTS, CommandLimits, VelocityInput
+from safe_locomotion.types import VelocityCommand
+
+CMD_VEL_TYPES = {"TwistStamped": TwistStamped, "Twist": Twist}
+WITHOUT_ROBOT = ("estop", "reset")
+ANSWER_S = 1.0
+
+
+class VelocityTopic:
+    """`cmd_vel`, received by the executor, read by the control thread.
+
+    A command's age is counted in robot time from the tick that first saw it, so a slow simulator does not shorten it.
+    """
+
+    def __init__(self, node: Node, limits: CommandLimits, type_name: str) -> None:
+        """Subscribe.
+
+        Raises:
+            UnknownNameError: `type_name` is not in `CMD_VEL_TYPES`; a ROS topic has one type, so the user must say which.
+        """
+        if type_name not in CMD_VEL_TYPES:
+            raise UnknownNameError("cmd_vel_type", type_name, CMD_VEL_TYPES)
+        self._input = VelocityInput(limits)
+        self._arrived: deque[VelocityCommand] = deque(maxlen=1)
+        self.stream = Stream("cmd_vel", timeout_s=limits.timeout, required=False)
+        node.create_subscription(CMD_VEL_TYPES[type_name], "cmd_vel", self._receive, 1)
+
+    def _receive(self, message: Any) -> None:
+        command = velocity_command_from(message)
+        self.stream.hear(0)
+        if not abs(command.vx) + abs(command.vy) + abs(command.wz) < float("inf"):
+            self.stream.reject(f"not finite: vx {command.vx}, vy {command.vy}, wz {command.wz}")
+        self._arrived.append(command)
+
+    def current(self, stamp_ns: int) -> VelocityCommand:
+        """The command in force at `stamp_ns`; zero before the first, after the timeout, and for one that was not finite."""
+        if self._arrived:
+            command = self._arrived.popleft()
+            self._input.set(stamp_ns, command.vx, command.vy, command.wz)
+        return self._input.get(stamp_ns)
+
+    @property
+    def hazards(self) -> frozenset[str]:
+        """What the supervisor must know about the newest command."""
+        return frozenset({"command_not_finite"} if self._input.not_finite else ())
+
+
+class RequestServices:
+    """The five Trigger services; each is answered by the control thread, with the reason when it refuses."""
+
+    def __init__(
+        self, node: Node, mailbox: Mailbox, request: Callable[[str], str | None], not_ready: Callable[[], str | None]
+    ) -> None:
+        """Offer the services.
+
+        Args:
+            request: the supervisor's `request`, run on the control thread.
+            not_ready: why the robot cannot follow a request now, or None; estop and reset are always taken.
+        """
+        self._mailbox, self._request, self._not_ready = mailbox, request, not_ready
+        for name in REQUESTS:
+            node.create_service(Trigger, name, self._handler(name))
+
+    def _handler(self, name: str) -> Callable[[Any, Any], Any]:
+        def handle(_: Any, response: Any) -> Any:
+            refusal = self._ask(name)
+            response.success, response.message = refusal is None, refusal or name
+            return response
+
+        return handle
+
+    def _ask(self, name: str) -> str | None:
+        reason = None if name in WITHOUT_ROBOT else self._not_ready()
+        if reason is not None:
+            return reason
+        try:
+            return self._mailbox.ask(lambda: self._request(name), ANSWER_S)
+        except SafeLocomotionError as error:
+            return str(error)

@@ -1,0 +1,99 @@
+"""ROS parameters of a node: which robot, the node's own settings, and overrides of its section of the configuration file.
+
+The configuration file is read by `config.load_config`, not by ROS, so a missing file or an unknown key stops the start-up instead
+of warning, and an integer given for a floating-point number is a number.
+"""
+
+from array import array
+from collections.abc import Mapping, Set
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
+from rclpy.node import Node
+
+from safe_locomotion.config import StackConfig, build, load_config
+from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.robots import RobotModel, load_robot
+
+DECLARE_FROM_OVERRIDES = {"automatically_declare_parameters_from_overrides": True}
+_OF_ROS = ("use_sim_time", "start_type_description_service")
+_OPTIONS = "sdk_options."
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeParameters(Generic[S]):
+    """What a node was started with.
+
+    Attributes:
+        robot: model named by the parameter `robot`.
+        config: the whole configuration file, `config_file`, by default the robot's own, with this node's overrides.
+        settings: how this process runs; none of them is a limit of the robot.
+        options: `sdk_options.NAME`, passed on to the backend.
+    """
+
+    robot: RobotModel
+    config: StackConfig
+    settings: S
+    options: Mapping[str, Any]
+
+
+def read_parameters(node: Node, settings: type[S], changeable: Set[str] = frozenset()) -> NodeParameters[S]:
+    """Parameters of `node`, declared for inspection, and refused when changed later unless in `changeable`.
+
+    Raises:
+        ConfigurationError: unknown robot, file or parameter, or a value out of type; names the valid ones.
+    """
+    given = {name: _plain(p.value) for name, p in node.get_parameters_by_prefix("").items() if _is_ours(name)}
+    section = node.get_name().removesuffix("_node")
+    robot_name, config_file = str(given.pop("robot", "a1")), str(given.pop("config_file", ""))
+    options = {name.removeprefix(_OPTIONS): given.pop(name) for name in list(given) if name.startswith(_OPTIONS)}
+    own = {f.name: given.pop(f.name) for f in fields(settings) if f.name in given}  # type: ignore[arg-type]
+    robot = load_robot(robot_name)
+    if config_file and not Path(config_file).is_file():
+        raise ConfigurationError(f"config_file {config_file!r} does not exist; leave it empty for the robot's own file")
+    config = load_config(config_file or robot_name, {f"{section}.{name}": value for name, value in given.items()})
+    read = NodeParameters(
+        robot=robot, config=config, settings=build(settings, own, f"parameters of {node.get_name()}"), options=options
+    )
+    _declare(node, {"robot": robot_name, "config_file": config_file, **asdict(read.settings), **_flat(getattr(config, section))})
+    node.add_on_set_parameters_callback(lambda changes: _refuse_unless(changes, changeable))
+    return read
+
+
+def _is_ours(name: str) -> bool:
+    return name not in _OF_ROS and not name.startswith("qos_overrides.")
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, array | tuple) else value
+
+
+def _flat(section: Any, prefix: str = "") -> dict[str, Any]:
+    """Dotted names of a section's values."""
+    values: dict[str, Any] = {}
+    for f in fields(section):
+        value = getattr(section, f.name)
+        if hasattr(value, "__dataclass_fields__"):
+            values |= _flat(value, f"{prefix}{f.name}.")
+        else:
+            values[prefix + f.name] = value
+    return values
+
+
+def _declare(node: Node, values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        shown = [float(v) for v in value] if isinstance(value, tuple | list) or hasattr(value, "tolist") else value
+        if not node.has_parameter(name) and isinstance(shown, bool | int | float | str | list):
+            node.declare_parameter(name, shown, ParameterDescriptor(dynamic_typing=True))
+
+
+def _refuse_unless(changes: list[Any], changeable: Set[str]) -> SetParametersResult:
+    fixed = [change.name for change in changes if change.name not in changeable]
+    if not fixed:
+        return SetParametersResult(successful=True)
+    allowed = f"; only {', '.join(sorted(changeable))} may change while it runs" if changeable else ""
+    return SetParametersResult(successful=False, reason=f"{', '.join(fixed)}: read at start-up, restart the node{allowed}")

@@ -1,0 +1,135 @@
+"""Supervisor node: `state_estimate`, `policy/proposal` and `cmd_vel` in, `safety/verdict` out, services for the operator."""
+
+import sys
+from dataclasses import dataclass
+from time import monotonic, perf_counter
+
+from rclpy.node import Node
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray
+
+from safe_locomotion.nodes import conversions
+from safe_locomotion.nodes.health import Health, LoopTimes, Reasons, Stream
+from safe_locomotion.nodes.inbox import LATCHED, NEWEST, Inbox
+from safe_locomotion.nodes.mailbox import Mailbox
+from safe_locomotion.nodes.operator import RequestServices, VelocityTopic
+from safe_locomotion.nodes.parameters import DECLARE_FROM_OVERRIDES, NodeParameters, read_parameters
+from safe_locomotion.nodes.runtime import IDLE_S, LOCK_STEP_WAIT_S, run
+from safe_locomotion.pipeline import Divider
+from safe_locomotion.supervisor import Supervisor
+from safe_locomotion.types import Estimate, Proposal, Verdict
+
+PROPOSAL_PERIODS = 3  # a proposal older than this many policy periods is the word of a policy that is gone
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupervisorSettings:
+    """How the supervisor node runs.
+
+    Attributes:
+        cmd_vel_type: TwistStamped or Twist.
+        lock_step: the robot waits for us, so wait for the proposal of each due tick.
+        proposal_wait_ms: longest wait for it where the robot does not wait [ms of wall clock].
+    """
+
+    cmd_vel_type: str = "TwistStamped"
+    lock_step: bool = False
+    proposal_wait_ms: float = 1.0
+
+
+class SupervisorNode(Node):
+    """Name, parameters and topics of the supervisor; its services belong to whoever owns the `Supervisor`."""
+
+    def __init__(self) -> None:
+        super().__init__("supervisor_node", **DECLARE_FROM_OVERRIDES)
+        self.parameters: NodeParameters[SupervisorSettings] = read_parameters(self, SupervisorSettings)
+        self.velocity = VelocityTopic(self, self.parameters.config.supervisor.command, self.parameters.settings.cmd_vel_type)
+        self.times = LoopTimes("supervisor tick")
+        self.reasons = Reasons("hazards")
+        self._verdict = self.create_publisher(JointState, "safety/verdict", LATCHED)
+
+    def publish(self, verdict: Verdict) -> None:
+        """Send one verdict."""
+        self._verdict.publish(conversions.verdict_message(verdict))
+
+
+class SupervisorLoop:
+    """The supervisor as a process of its own."""
+
+    def __init__(self) -> None:
+        self._node = SupervisorNode()
+        parameters, settings = self._node.parameters, self._node.parameters.settings
+        config = parameters.config
+        self._supervisor = Supervisor(parameters.robot, config.supervisor.thresholds, config.supervisor.recovery)
+        self._mailbox = Mailbox()
+        self._due = Divider(config.policy.period_ns)
+        self._oldest_ns = PROPOSAL_PERIODS * config.policy.period_ns
+        self._wait_s = LOCK_STEP_WAIT_S if settings.lock_step else settings.proposal_wait_ms * 1e-3
+        self._estimate: Estimate | None = None
+        self._proposal: Proposal | None = None
+        self._proposal_stamp_ns = 0
+        self._estimates = Stream("state_estimate", timeout_s=0.1)
+        self._proposals = Stream("policy/proposal", timeout_s=0.5 + self._wait_s)
+        self._inbox = Inbox(self._node)
+        self._inbox.subscribe(Float64MultiArray, "state_estimate", NEWEST, self._on_estimate, self._estimates)
+        self._inbox.subscribe(JointState, "policy/proposal", NEWEST, self._on_proposal, self._proposals)
+        RequestServices(self._node, self._mailbox, self._supervisor.request, self._not_ready)
+        streams = (self._estimates, self._proposals, self._node.velocity.stream)
+        Health(self._node, [*(s.status for s in streams), self._node.reasons.status, self._node.times.status])
+        self.nodes = (self._node,)
+
+    def start(self) -> None:
+        """Nothing to do."""
+
+    def step(self) -> None:
+        """Serve the operator, take what arrived, and give a verdict on a new estimate."""
+        self._mailbox.serve()
+        if self._estimate is None:
+            self._inbox.wait(IDLE_S)
+        estimate, self._estimate = self._estimate, None
+        if estimate is not None:
+            self._judge(estimate)
+
+    def close(self) -> None:
+        """Nothing to free: a verdict that is not renewed ages out in the bridge."""
+
+    def _judge(self, estimate: Estimate) -> None:
+        if self._due.due(estimate.stamp_ns):
+            self._await_proposal(estimate.stamp_ns)
+        start = perf_counter()
+        command = self._node.velocity.current(estimate.stamp_ns)
+        self._supervisor.report(self._node.velocity.hazards)
+        verdict = self._supervisor.update(estimate, self._fresh_proposal(estimate.stamp_ns), command)
+        self._node.publish(verdict)
+        self._node.reasons.update(verdict.reasons)
+        self._node.times.add(perf_counter() - start)
+
+    def _await_proposal(self, stamp_ns: int) -> None:
+        """Give the policy time to answer this tick, while it is alive."""
+        end = monotonic() + self._wait_s
+        while self._proposal_stamp_ns < stamp_ns and (left := end - monotonic()) > 0.0 and self._proposals.expected:
+            self._inbox.wait(left)
+
+    def _fresh_proposal(self, stamp_ns: int) -> Proposal | None:
+        return self._proposal if stamp_ns - self._proposal_stamp_ns <= self._oldest_ns else None
+
+    def _not_ready(self) -> str | None:
+        return None if self._estimates.alive else "no state estimate arrives: is the robot on, the bridge configured?"
+
+    def _on_estimate(self, message: Float64MultiArray) -> None:
+        self._estimate = conversions.estimate_from(message)
+        self._estimates.hear(self._estimate.stamp_ns)
+
+    def _on_proposal(self, message: JointState) -> None:
+        self._proposal = conversions.proposal_from(message)
+        self._proposal_stamp_ns = conversions.stamp_of(message)
+        self._proposals.hear(self._proposal_stamp_ns)
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the supervisor node until it is told to stop."""
+    return run(SupervisorLoop, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

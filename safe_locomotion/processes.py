@@ -1,0 +1,60 @@
+"""Starts the processes of a stack and stops them again, the bridge first: it leaves the robot in damping."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+
+from safe_locomotion.stack import Process
+
+BRIDGES = ("bridge_node", "composed_node")
+PATIENCE = ((signal.SIGINT, 5.0), (signal.SIGTERM, 2.0), (signal.SIGKILL, 1.0))  # what is sent, and how long it may take [s]
+
+
+class RunningStack:
+    """Context manager around the processes of one stack; leaving it stops what still runs."""
+
+    def __init__(self, processes: Sequence[Process], environment: Mapping[str, str] | None = None) -> None:
+        """Describe; nothing starts yet.
+
+        Args:
+            environment: added to this process's own, e.g. ROS_DOMAIN_ID.
+        """
+        self._processes = tuple(processes)
+        self._environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **(environment or {})}
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def __enter__(self) -> "RunningStack":
+        for process in self._processes:
+            # A session of its own: Ctrl-C reaches only us, and we end the bridge before the rest.
+            self.running[process.name] = subprocess.Popen(process.command(), env=self._environment, start_new_session=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def ended(self) -> dict[str, int]:
+        """Exit status of every process that has ended by itself."""
+        return {name: status for name, process in self.running.items() if (status := process.poll()) is not None}
+
+    def stop(self) -> dict[str, int]:
+        """Stop the bridge, then the others; the exit status of each."""
+        _stop([process for name, process in self.running.items() if name in BRIDGES])
+        _stop([process for name, process in self.running.items() if name not in BRIDGES])
+        return {name: process.returncode for name, process in self.running.items()}
+
+
+def _stop(group: Sequence["subprocess.Popen[bytes]"]) -> None:
+    """Ask politely, then insist."""
+    for number, patience_s in PATIENCE:
+        alive = [process for process in group if process.poll() is None]
+        for process in alive:
+            process.send_signal(number)
+        end = time.monotonic() + patience_s
+        for process in alive:
+            try:
+                process.wait(max(0.0, end - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                continue

@@ -1,0 +1,116 @@
+"""`python -m safe_locomotion.sim`: one simulated robot on the Unitree SDK2 wire until SIGINT, SIGTERM or the end of its run."""
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from math import radians
+from pathlib import Path
+
+from safe_locomotion.backends.dds import LOOPBACK, SIMULATION_DOMAIN
+from safe_locomotion.backends.robot_wire import RobotWire
+from safe_locomotion.errors import SafeLocomotionError
+from safe_locomotion.sim.options import SimulationOptions
+from safe_locomotion.sim.process import ProcessOptions, RobotProcess
+from safe_locomotion.sim.pushes import parse_pushes
+from safe_locomotion.sim.sensors import SensorNoise
+
+LOG = logging.getLogger("robot")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Command-line options; defaults are those of the option dataclasses."""
+    p = argparse.ArgumentParser(prog="python -m safe_locomotion.sim", description=__doc__)
+    world, run = SimulationOptions(), ProcessOptions()
+    p.add_argument("--robot", default=world.robot)
+    p.add_argument("--seed", type=int, default=world.seed)
+    p.add_argument("--terrain", default=world.terrain, help="flat, slope, stairs or rough")
+    p.add_argument("--slope-deg", type=float, default=15.0)
+    p.add_argument("--roughness", type=float, default=world.roughness, help="[m]")
+    p.add_argument("--step", type=float, default=world.step, help="height of a stair [m]")
+    p.add_argument("--friction", type=float, default=world.friction)
+    p.add_argument("--payload", type=float, default=world.payload, help="[kg]")
+    p.add_argument("--motor-delay-ms", type=float, default=world.motor_delay_ms)
+    p.add_argument("--ideal-sensors", action="store_true")
+    p.add_argument("--domain", type=int, default=SIMULATION_DOMAIN)
+    p.add_argument("--interface", default=LOOPBACK)
+    p.add_argument("--lockstep", action="store_true", help="wait for the answer to each state")
+    p.add_argument("--answer-timeout", type=float, default=run.answer_timeout, help="of lock-step [s]")
+    p.add_argument("--duration", type=float, help="robot time after standing up [s]")
+    p.add_argument("--push", default="", metavar="J@t[,J@t...]", help="lateral impulses [N s] at times after standing up [s]")
+    p.add_argument("--truth", type=Path, help="ground truth of every state (.npz)")
+    p.add_argument("--summary", type=Path, help="what happened (.json)")
+    p.add_argument("--with-parent", action="store_true", help="end when the process that started this one ends")
+    return p
+
+
+def options_from(args: argparse.Namespace) -> ProcessOptions:
+    """Checked options of a parsed command line."""
+    simulation = SimulationOptions(
+        robot=args.robot,
+        seed=args.seed,
+        terrain=args.terrain,
+        slope=radians(args.slope_deg),
+        roughness=args.roughness,
+        step=args.step,
+        friction=args.friction,
+        payload=args.payload,
+        motor_delay_ms=args.motor_delay_ms,
+        noise=None if args.ideal_sensors else SensorNoise(),
+    )
+    return ProcessOptions(
+        simulation=simulation,
+        lockstep=args.lockstep,
+        answer_timeout=args.answer_timeout,
+        duration=args.duration,
+        pushes=parse_pushes(args.push),
+        truth_file=args.truth,
+    )
+
+
+class StopRequest:
+    """True once a signal asked for the end, or the parent is gone."""
+
+    def __init__(self, with_parent: bool) -> None:
+        self._asked = False
+        self._parent = os.getppid() if with_parent else None
+        signal.signal(signal.SIGINT, self._ask)
+        signal.signal(signal.SIGTERM, self._ask)
+
+    def _ask(self, *_: object) -> None:
+        self._asked = True
+
+    def __call__(self) -> bool:
+        return self._asked or (self._parent is not None and os.getppid() != self._parent)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run; 0 at the end, 2 for options or a wire that cannot be used."""
+    logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    args = parser().parse_args(arguments)
+    stop = StopRequest(args.with_parent)
+    try:
+        process = RobotProcess(options_from(args), wire := RobotWire(domain=args.domain, interface=args.interface))
+    except SafeLocomotionError as error:
+        LOG.error("%s", error)
+        return 2
+    LOG.info("%s on DDS domain %d, %s", args.robot, args.domain, "lock-step" if args.lockstep else "wall-clock")
+    try:
+        summary = process.run(stop)
+    finally:
+        wire.close()
+    if args.summary is not None:
+        args.summary.parent.mkdir(parents=True, exist_ok=True)
+        args.summary.write_text(json.dumps(summary, indent=2) + "\n")
+    LOG.info(
+        "%.1f s of robot time, real-time factor %.2f, %d falls",
+        *(summary[k] for k in ("robot_time_s", "real_time_factor", "falls")),
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

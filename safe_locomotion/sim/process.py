@@ -1,0 +1,259 @@
+"""The robot process: a `SimulatedRobot` behind a wire, in wall-clock time or in lock-step with its controller.
+
+Wall-clock: the state of time t is published at wall time t, and the newest command that has arrived one period later drives
+that period. Lock-step: the command that answers the state drives the period, however long it takes. A controller that answers
+within a period thus sees the same robot in both; a loaded machine changes nothing in lock-step. To that end the robot rests in
+lock-step until the first answer: states go out one each 10 ms, and only their tick changes.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from time import perf_counter, sleep
+from typing import Any, Protocol
+
+from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.sim.options import SimulationOptions
+from safe_locomotion.sim.pushes import Push, impulse_in_world
+from safe_locomotion.sim.recorder import TruthRecorder
+from safe_locomotion.sim.robot import SimulatedRobot
+from safe_locomotion.sim.sensors import PERIOD
+from safe_locomotion.types import Array, LowCommand, LowState
+
+TRUTH_EVERY = 10
+"""States per ground-truth message: 50 Hz."""
+CATCH_UP = 5 * PERIOD
+"""A lag up to this is caught up by shorter periods; beyond it robot time falls behind the wall, and the report says so [s]."""
+REST_PACE = 0.01
+"""Wall time between states of a resting robot [s]: longer than a healthy controller's latency, so that its first answer finds no
+further states under way, whose number would differ from run to run."""
+LOST_AFTER = 5
+"""Consecutive unanswered states after which a lock-step controller counts as gone."""
+SETTLING_STATES = 250
+"""States at the start during which the limp robot comes to rest on its belly; not published."""
+STAND_UP_LIMIT = 60.0
+"""A run with a duration ends when the robot has not stood up within this robot time [s]."""
+
+
+class Wire(Protocol):
+    """What the process needs of a transport; `backends.robot_wire.RobotWire` is the real one."""
+
+    rejected: Any
+    overtaken: int
+
+    def publish(self, state: LowState) -> None:
+        """Send one state."""
+        ...
+
+    def take_command(self, timeout_s: float) -> LowCommand | None:
+        """Newest command; its `stamp_ns` is that of the state it answers, or 0."""
+        ...
+
+    def publish_truth(
+        self, *, stamp_ns: int, position: Array, quaternion_wxyz: Array, velocity: Array, angular_velocity: Array, foot_force: Any
+    ) -> None:
+        """Send ground truth."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProcessOptions:
+    """How the robot process runs.
+
+    Attributes:
+        simulation: the robot and its world.
+        lockstep: wait for the answer to each state.
+        answer_timeout: longest wait for an answer in lock-step, wall time [s].
+        duration: robot time after the robot first stood, at which the run ends [s]; None runs until stopped.
+        pushes: on the trunk, in the order of their times.
+        back_on_feet_after: robot time a fallen robot lies before it is put back on its feet [s].
+        truth_file: where the ground truth of every state goes (.npz); None records nothing.
+    """
+
+    simulation: SimulationOptions = field(default_factory=SimulationOptions)
+    lockstep: bool = False
+    answer_timeout: float = 0.5
+    duration: float | None = None
+    pushes: tuple[Push, ...] = ()
+    back_on_feet_after: float = 1.0
+    truth_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse values without a meaning, NaN included."""
+        if not 0.0 < self.answer_timeout <= 60.0:
+            raise ConfigurationError(f"answer_timeout = {self.answer_timeout} lies outside (0, 60] s")
+        if self.duration is not None and not 0.0 < self.duration <= 1e6:
+            raise ConfigurationError(f"duration = {self.duration} lies outside (0, 1e6] s")
+        if not 0.0 <= self.back_on_feet_after <= 60.0:
+            raise ConfigurationError(f"back_on_feet_after = {self.back_on_feet_after} lies outside [0, 60] s")
+
+
+class Pacer:
+    """Ticks of wall time; lag beyond `CATCH_UP` is dropped, not made up for."""
+
+    def __init__(self, clock: Callable[[], float], wait: Callable[[float], None]) -> None:
+        self._clock, self._wait = clock, wait
+        self._due = clock()
+
+    def tick(self) -> None:
+        """Wait until one period after the last tick."""
+        self._due += PERIOD
+        left = self._due - self._clock()
+        if left > 0.0:
+            self._wait(left)
+        elif left < -CATCH_UP:
+            self._due += -left
+
+    def restart(self) -> None:
+        """Count periods from now."""
+        self._due = self._clock()
+
+
+class RobotProcess:
+    """Steps the robot and serves its wire; `run` until told to stop."""
+
+    def __init__(
+        self,
+        options: ProcessOptions,
+        wire: Wire,
+        *,
+        clock: Callable[[], float] = perf_counter,
+        wait: Callable[[float], None] = sleep,
+    ) -> None:
+        self.robot = SimulatedRobot(options.simulation)
+        self.timeouts = 0
+        self.commands = 0
+        self.stood_at: float | None = None
+        self.fall_times: list[float] = []
+        self._options, self._wire, self._clock = options, wire, clock
+        self._pacer = Pacer(clock, wait)
+        self._pushes = list(options.pushes)
+        self._unanswered = LOST_AFTER
+        self._ticks = 0
+        self._put_back_at: float | None = None
+        self._recorder = None if options.truth_file is None else TruthRecorder(options.truth_file)
+        for _ in range(SETTLING_STATES):
+            self.robot.step(None)
+        self._started = clock()
+        self._pacer.restart()
+
+    def run(self, stop: Callable[[], bool]) -> dict[str, Any]:
+        """Tick until `stop()` or until the duration is over; the summary of the run."""
+        try:
+            while not (stop() or self.finished):
+                self.tick()
+        finally:
+            if self._recorder is not None:
+                self._recorder.close()
+        return self.summary()
+
+    @property
+    def finished(self) -> bool:
+        """The duration is over, or the robot did not stand up in time."""
+        duration, now = self._options.duration, self.robot.time_s
+        if duration is None:
+            return False
+        return now >= STAND_UP_LIMIT if self.stood_at is None else now - self.stood_at >= duration
+
+    def tick(self) -> None:
+        """Publish the present state, wait for the command that drives the next period, step."""
+        state = self.robot.low_state()
+        self._wire.publish(state)
+        if self._ticks % TRUTH_EVERY == 0:
+            self._publish_truth(state.stamp_ns)
+        command = self._next_command(state.stamp_ns)
+        self.commands += command is not None
+        self._ticks += 1
+        if self._options.lockstep and self.commands == 0:
+            self.robot.rest()
+        else:
+            self._advance(command)
+
+    def _next_command(self, stamp_ns: int) -> LowCommand | None:
+        """In lock-step the answer to the state; otherwise, or while nobody answers, the newest command at the next tick."""
+        if self._options.lockstep and self.commands == 0:
+            answer, _ = self._answer(stamp_ns, REST_PACE)
+            self._unanswered = 0
+            return answer
+        if self._options.lockstep and self._unanswered < LOST_AFTER:
+            return self._waited_for(stamp_ns)
+        self._pacer.tick()
+        command = self._wire.take_command(0.0)
+        if command is not None:
+            self._unanswered = 0
+        return command
+
+    def _waited_for(self, stamp_ns: int) -> LowCommand | None:
+        """The answer to the state; after the timeout, which is counted, the newest answer to an older one, or None."""
+        answer, older = self._answer(stamp_ns, self._options.answer_timeout)
+        if answer is not None:
+            self._unanswered = 0
+            return answer
+        self.timeouts += 1
+        self._unanswered += 1
+        self._pacer.restart()
+        return older
+
+    def _answer(self, stamp_ns: int, timeout: float) -> tuple[LowCommand | None, LowCommand | None]:
+        """The command that answers the state, if it comes in time, and else the newest that answers an older one."""
+        deadline, older = self._clock() + timeout, None
+        while (left := deadline - self._clock()) > 0.0:
+            command = self._wire.take_command(left)
+            if command is not None and command.stamp_ns in (0, stamp_ns):
+                return command, None
+            older = command or older
+        return None, older
+
+    def _advance(self, command: LowCommand | None) -> None:
+        """One period of physics with everything that happens around it."""
+        self._disturb()
+        if self.robot.step(command):
+            self.fall_times.append(self.robot.time_s)
+            self._put_back_at = self.robot.time_s + self._options.back_on_feet_after
+        if self.stood_at is None and self.robot.has_stood:
+            self.stood_at = self.robot.time_s
+        if self._recorder is not None:
+            self._recorder.add(self.robot.truth())
+
+    def _disturb(self) -> None:
+        """Apply the pushes that are due, and put a fallen robot back on its feet."""
+        now = self.robot.time_s
+        if self._put_back_at is not None and now >= self._put_back_at:
+            self._put_back_at = None
+            self.robot.put_on_feet()
+        if self.stood_at is None:
+            return
+        while self._pushes and self._pushes[0].time <= now - self.stood_at:
+            self.robot.push(impulse_in_world(self._pushes.pop(0), self.robot.truth().quaternion_wxyz))
+
+    def _publish_truth(self, stamp_ns: int) -> None:
+        truth = self.robot.truth()
+        self._wire.publish_truth(
+            stamp_ns=stamp_ns,
+            position=truth.position,
+            quaternion_wxyz=truth.quaternion_wxyz,
+            velocity=truth.velocity,
+            angular_velocity=truth.angular_velocity,
+            foot_force=truth.foot_force.tolist(),
+        )
+
+    def summary(self) -> dict[str, Any]:
+        """What happened, for the report; times in seconds."""
+        wall, robot_time = self._clock() - self._started, self._ticks * PERIOD
+        return {
+            "robot_time_s": robot_time,
+            "wall_s": wall,
+            "real_time_factor": robot_time / wall if wall > 0.0 else None,
+            "stood_at_s": self.stood_at,
+            "falls": self.robot.falls,
+            "fall_times_s": self.fall_times,
+            "energy_j": self.robot.truth().energy,
+            "states": self._ticks,
+            "commands": self.commands,
+            "commands_rejected": dict(self._wire.rejected),
+            "commands_overtaken": self._wire.overtaken,
+            "commands_refused": self.robot.refused_commands,
+            "unanswered_states": self.timeouts,
+            "lockstep": self._options.lockstep,
+            "simulation": asdict(self._options.simulation),
+        }

@@ -1,0 +1,88 @@
+"""Installs safe_locomotion: with pip into a virtual environment, or with colcon into a ROS 2 workspace."""
+
+from itertools import groupby
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+NAME = "safe_locomotion"
+ROOT = Path(__file__).resolve().parent
+SHARE = Path("share") / NAME
+
+NODES = ("bridge", "estimator", "policy", "supervisor", "mpc")
+
+EXTRAS = {
+    "sim": ["mujoco>=3.1", "matplotlib>=3.7"],
+    "robot": ["unitree-sdk2py-dimos>=1.0.3", "cyclonedds>=11.0"],
+    # ROS 2 where no distribution is installed: PyPI carries it for x86-64 Linux only.
+    "ros": [
+        f"{package}; sys_platform == 'linux' and platform_machine == 'x86_64'"
+        for package in (
+            "ros-kilted-rclpy>=9.1",
+            "ros-kilted-common-interfaces>=5.5",
+            "ros-kilted-rmw-fastrtps-cpp>=9.3",
+        )
+    ],
+    "bench": ["daqp>=0.7", "proxsuite>=0.6.5"],
+    "test": [
+        "pytest>=8.0",
+        "pytest-cov>=5.0",
+        "pytest-timeout>=2.3",
+        "hypothesis>=6.100",
+        "ruff>=0.6",
+        "mypy>=1.11",
+        "types-PyYAML>=6.0",
+        "import-linter>=2.0",
+        "rosbags>=0.10",
+        # Wheels end with Python 3.11: of pybullet, whose robot models ours are compared with, and of the vendor's UDP module.
+        "pybullet>=3.2.6; python_version < '3.12' and platform_machine == 'x86_64'",
+        "unitree-legged-sdk==3.8.20231105; python_version == '3.11' and platform_machine == 'x86_64'",
+    ],
+}
+
+
+def shared_files() -> list[tuple[str, list[str]]]:
+    """Lists what ROS tools and the program read at run time, as (target folder, files), both relative as setuptools wants."""
+    patterns = ("launch/*.launch.py", "config/**/*", "models/**/*")
+    found = sorted(path.relative_to(ROOT) for pattern in patterns for path in ROOT.glob(pattern) if path.is_file())
+    folders = groupby(found, key=lambda path: path.parent)
+    return [
+        ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
+        (str(SHARE), ["package.xml"]),
+        *((str(SHARE / folder), [str(path) for path in files]) for folder, files in folders),
+    ]
+
+
+setup(
+    name=NAME,
+    version="0.1.0",
+    description="Keeps a Unitree quadruped on its feet while a learned locomotion policy runs or is still learning.",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=find_packages(include=[NAME, f"{NAME}.*"]),
+    package_data={NAME: ["py.typed"]},
+    data_files=shared_files(),
+    zip_safe=False,
+    install_requires=[
+        "setuptools",
+        "numpy>=1.26",
+        "scipy>=1.11",
+        "osqp>=1.0",
+        "onnxruntime>=1.17",
+        "pyyaml>=6.0",
+        "pydantic>=2.5",
+        "click>=8.1",
+        "rich>=13.0",
+    ],
+    extras_require=EXTRAS,
+    entry_points={
+        "console_scripts": [
+            "safe-locomotion = safe_locomotion.cli.main:main",
+            *(f"{node}_node = safe_locomotion.nodes.{node}:main" for node in NODES),
+            "composed_node = safe_locomotion.nodes.composed:main",
+            "sim_robot = safe_locomotion.sim.__main__:main",
+        ]
+    },
+)

@@ -1,0 +1,148 @@
+"""The five processes with topics in between give the commands of `Pipeline.step`, bit for bit."""
+
+import time
+
+import numpy as np
+import pytest
+import rclpy
+from rclpy.signals import SignalHandlerOptions
+from ros_world import RosTester, children
+from std_srvs.srv import Trigger
+
+from safe_locomotion.backends import backend
+from safe_locomotion.backends.backend import Counters
+from safe_locomotion.config import load_config
+from safe_locomotion.nodes import conversions
+from safe_locomotion.nodes.bridge import BridgeLoop
+from safe_locomotion.operator_input import VelocityInput
+from safe_locomotion.pipeline import Pipeline
+from safe_locomotion.robots import load_robot
+from safe_locomotion.sim.options import SimulationOptions
+from safe_locomotion.sim.robot import SimulatedRobot
+from safe_locomotion.stack import StackOptions, stack
+from safe_locomotion.types import Mode, VelocityCommand
+
+STAND_AT, WALK_AT, END = 25, 1150, 2000
+COMMANDS_AT = range(WALK_AT, END, 200)
+COMMAND = VelocityCommand(vx=0.4, vy=0.1, wz=0.3)
+TOPICS = {
+    "joint_states": 1,
+    "imu/data": 1,
+    "state_estimate": 3,
+    "safety/verdict": 2,
+    "policy/proposal": 1,
+    "mpc/plan": 1,
+    "cmd_vel": 2,
+}
+
+
+def operate(k, stamp_ns, request, set_velocity):
+    """What the operator does before state k."""
+    if k == STAND_AT:
+        assert request("stand") is None
+    if k == WALK_AT:
+        assert request("walk") is None
+    if k in COMMANDS_AT:
+        set_velocity(stamp_ns, COMMAND.vx, COMMAND.vy, COMMAND.wz)
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    """LowStates of a robot that stands up and walks, and the pipeline's command for each."""
+    config, model = load_config("a1"), load_robot("a1")
+    robot, pipeline = SimulatedRobot(SimulationOptions(seed=3)), Pipeline(model, config)
+    velocity = VelocityInput(config.supervisor.command)
+    states, commands, modes = [], [], []
+    for k in range(END):
+        state = robot.low_state()
+        operate(k, state.stamp_ns, pipeline.supervisor.request, velocity.set)
+        states.append(state)
+        commands.append(pipeline.step(state, velocity.get(state.stamp_ns)))
+        modes.append(pipeline.supervisor.mode)
+        robot.step(commands[-1])
+    return states, commands, modes
+
+
+class Replay:
+    """A backend that plays recorded states, acts as the operator in between, and keeps the commands."""
+
+    states, tester, commands = [], None, []
+
+    def __init__(self, *, stop_kd):
+        self.counters, self.k = Counters(), 0
+        self.velocity = Replay.tester.node.create_publisher(conversions.TwistStamped, "cmd_vel", 1)
+
+    def read(self, timeout_s):
+        """Next state."""
+        if self.k >= len(Replay.states):
+            return None
+        if self.k == 0:
+            self.await_graph()
+        state = Replay.states[self.k]
+        operate(self.k, state.stamp_ns, self.request, self.set_velocity)
+        self.k += 1
+        return state
+
+    def await_graph(self):
+        """Wait until every stage hears every other."""
+        node = Replay.tester.node
+        assert Replay.tester.spin_until(lambda: all(node.count_subscribers(topic) >= n for topic, n in TOPICS.items()))
+        time.sleep(1.0)
+
+    def request(self, name):
+        """Ask the supervisor."""
+        answer = Replay.tester.call(Trigger, name)
+        return None if answer.success else answer.message
+
+    def set_velocity(self, stamp_ns, vx, vy, wz):
+        """Publish cmd_vel and give it time to arrive."""
+        self.velocity.publish(conversions.twist_message(VelocityCommand(vx=vx, vy=vy, wz=wz), stamp_ns))
+        time.sleep(0.2)
+
+    def write(self, command):
+        """Keep the command."""
+        Replay.commands.append(command)
+
+    def stop(self):
+        """Damping."""
+        pass
+
+    def close(self):
+        """Free the robot."""
+        pass
+
+
+def test_the_recording_is_worth_comparing(recorded):
+    """The recorded robot lies, stands up, stands and walks, and the gate lets it."""
+    _, commands, modes = recorded
+    assert {Mode.PASSIVE, Mode.STAND_UP, Mode.STAND, Mode.WALK} == set(modes)
+    assert not any(command.reason for command in commands)
+    assert modes.count(Mode.WALK) > 300
+
+
+def test_five_processes_give_the_commands_of_the_pipeline(recorded, monkeypatch, ros_domain):
+    """Bridge here, the other four as processes of their own, lock-step over real DDS: the same commands on the same states."""
+    states, expected, _ = recorded
+    monkeypatch.setitem(backend.BACKENDS, "replay", (__name__, "Replay"))
+    others = [
+        p.command() for p in stack(StackOptions(graph="nodes", lock_step=True)) if p.name not in ("sim_robot", "bridge_node")
+    ]
+    with children(*others) as running:
+        rclpy.init(
+            args=["--ros-args", "-p", "sdk:=replay", "-p", "lock_step:=true"], signal_handler_options=SignalHandlerOptions.NO
+        )
+        Replay.states, Replay.tester, Replay.commands = states, RosTester(), []
+        loop = BridgeLoop()
+        try:
+            loop.start()
+            while len(Replay.commands) < len(states) and all(process.poll() is None for process in running):
+                loop.step()
+        finally:
+            loop.nodes[0].destroy_node()
+            Replay.tester.close()
+            rclpy.shutdown()
+    assert [c.stamp_ns for c in Replay.commands] == [c.stamp_ns for c in expected]
+    assert [c.reason for c in Replay.commands] == [c.reason for c in expected]
+    for name in ("q", "dq", "tau", "kp", "kd"):
+        found, wanted = (np.array([getattr(c, name) for c in commands]) for commands in (Replay.commands, expected))
+        assert found.tobytes() == wanted.tobytes(), f"{name} differs first at tick {np.flatnonzero((found != wanted).any(1))[:1]}"

@@ -1,0 +1,57 @@
+"""A simulated robot on the real wire, for tests: publishes LowStates, keeps what it was commanded.
+
+Run as `python wire_robot.py DOMAIN SECONDS FILE [--real-time]`; writes FILE as JSON when it ends. SIGUSR1 sets a mark.
+"""
+
+import json
+import signal
+import sys
+import time
+from threading import Event
+
+from safe_locomotion.backends.robot_wire import RobotWire
+from safe_locomotion.sim.options import SimulationOptions
+from safe_locomotion.sim.robot import SimulatedRobot
+
+
+def main() -> None:
+    """Run the robot until the time is over or SIGTERM comes."""
+    domain, seconds, file = int(sys.argv[1]), float(sys.argv[2]), sys.argv[3]
+    real_time = "--real-time" in sys.argv
+    stop = Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    marks, commands = [], []
+    signal.signal(signal.SIGUSR1, lambda *_: marks.append({"commands": len(commands)}))
+    robot, wire = SimulatedRobot(SimulationOptions(seed=1)), RobotWire(domain=domain)
+    heights, answered, start = [], 0, time.monotonic()
+    while not stop.is_set() and time.monotonic() - start < seconds:
+        state = robot.low_state()
+        wire.publish(state)
+        command = wire.take_command(0.002 if real_time or not wire.controllers() else 0.3)
+        if command is not None:
+            answered += command.stamp_ns == state.stamp_ns
+            commands.append([robot.time_s, float(command.kp.max()), float(command.kd.max()), float(abs(command.tau).max())])
+        robot.step(command)
+        heights.append(robot.truth().height)
+        if real_time:
+            time.sleep(max(0.0, start + robot.time_s - time.monotonic()))
+    truth = robot.truth()
+    result = {
+        "height": truth.height,
+        "x": float(truth.position[0]),
+        "max_height": max(heights),
+        "falls": robot.falls,
+        "states": len(heights),
+        "time_s": robot.time_s,
+        "answered": answered,
+        "marks": marks,
+        "commands": commands,
+        "rejected": dict(wire.rejected),
+    }
+    with open(file, "w") as f:
+        json.dump(result, f)
+    wire.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,376 @@
+"""The mode machine against a table written by hand, its settle times to the tick, and its monotonicity in the hazards."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from safe_locomotion.errors import UnknownNameError
+from safe_locomotion.modes import DAMPED, HAZARDS, Conditions, Goal, ModeMachine, Severity, severity
+from safe_locomotion.types import Mode
+
+TICK_NS = 2_000_000
+START_NS = 1_700_000_000_000_000_000
+YES = Conditions(standing=True, sitting=True, slow=True, still=True)
+NO = Conditions(standing=False, sitting=False, slow=False, still=False)
+NONE, STOP, SIT, FALLEN, FAULT = Severity
+GOALS: tuple[Goal, ...] = ("passive", "stand", "walk", "sit")
+
+#: Next mode by (mode, goal), then by severity NONE, STOP, SIT, FALLEN, FAULT, when every condition holds and is settled.
+SETTLED = {
+    ("PASSIVE", "passive"): "PASSIVE PASSIVE PASSIVE PASSIVE FAULT",
+    ("PASSIVE", "stand"): "STAND_UP STAND_UP PASSIVE PASSIVE FAULT",
+    ("PASSIVE", "walk"): "STAND_UP STAND_UP PASSIVE PASSIVE FAULT",
+    ("STAND_UP", "stand"): "STAND STAND SIT FALLEN FAULT",
+    ("STAND_UP", "walk"): "STAND STAND SIT FALLEN FAULT",
+    ("STAND_UP", "sit"): "SIT SIT SIT FALLEN FAULT",
+    ("STAND", "stand"): "STAND STAND SIT FALLEN FAULT",
+    ("STAND", "walk"): "WALK STAND SIT FALLEN FAULT",
+    ("STAND", "sit"): "SIT SIT SIT FALLEN FAULT",
+    ("WALK", "walk"): "WALK STAND STAND FALLEN FAULT",
+    ("WALK", "stand"): "STAND STAND STAND FALLEN FAULT",
+    ("WALK", "sit"): "STAND STAND STAND FALLEN FAULT",
+    ("SIT", "sit"): "PASSIVE PASSIVE PASSIVE FALLEN FAULT",
+    ("SIT", "stand"): "STAND_UP STAND_UP PASSIVE FALLEN FAULT",
+    ("SIT", "walk"): "STAND_UP STAND_UP PASSIVE FALLEN FAULT",
+    ("FALLEN", "walk"): "FALLEN FALLEN FALLEN FALLEN FAULT",
+    ("FALLEN", "passive"): "FALLEN FALLEN FALLEN FALLEN FAULT",
+    ("FAULT", "walk"): "FAULT FAULT FAULT FAULT FAULT",
+    ("FAULT", "passive"): "FAULT FAULT FAULT FAULT FAULT",
+}
+#: The same when no condition holds; rows that do not wait for a condition are those above.
+WAITING = SETTLED | {
+    ("STAND_UP", "stand"): "STAND_UP STAND_UP SIT FALLEN FAULT",
+    ("STAND_UP", "walk"): "STAND_UP STAND_UP SIT FALLEN FAULT",
+    ("STAND", "stand"): "STAND STAND STAND FALLEN FAULT",
+    ("STAND", "walk"): "STAND STAND STAND FALLEN FAULT",
+    ("STAND", "sit"): "STAND STAND STAND FALLEN FAULT",
+    ("WALK", "walk"): "WALK WALK WALK FALLEN FAULT",
+    ("WALK", "stand"): "WALK WALK WALK FALLEN FAULT",
+    ("WALK", "sit"): "WALK WALK WALK FALLEN FAULT",
+    ("SIT", "sit"): "SIT SIT SIT FALLEN FAULT",
+    ("SIT", "stand"): "STAND_UP STAND_UP SIT FALLEN FAULT",
+    ("SIT", "walk"): "STAND_UP STAND_UP SIT FALLEN FAULT",
+}
+
+
+def machine_in(mode: Mode, goal: Goal, *, settle_time: float = 0.0, timeout: float = 6.0) -> ModeMachine:
+    """A machine that entered `mode` at START_NS."""
+    machine = ModeMachine(settle_time=settle_time, stand_up_timeout=timeout)
+    machine.mode, machine.goal, machine.since_ns = mode, goal, START_NS
+    return machine
+
+
+def cases(table: dict[tuple[str, str], str]) -> list[tuple[str, str, Severity, str]]:
+    return [
+        (mode, goal, worst, expected)
+        for (mode, goal), row in table.items()
+        for worst, expected in zip(Severity, row.split(), strict=True)
+    ]
+
+
+@pytest.mark.parametrize(("mode", "goal", "worst", "expected"), cases(SETTLED))
+def test_every_mode_and_goal_under_every_severity_when_settled(mode: str, goal: Goal, worst: Severity, expected: str) -> None:
+    """The next mode is the one of the table."""
+    assert machine_in(Mode[mode], goal).update(START_NS + TICK_NS, worst, YES) is Mode[expected]
+
+
+@pytest.mark.parametrize(("mode", "goal", "worst", "expected"), cases(WAITING))
+def test_every_mode_and_goal_under_every_severity_when_nothing_is_settled(
+    mode: str, goal: Goal, worst: Severity, expected: str
+) -> None:
+    """The next mode is the one of the table; only edges that take the robot down need no condition."""
+    assert machine_in(Mode[mode], goal).update(START_NS + TICK_NS, worst, NO) is Mode[expected]
+
+
+@pytest.mark.parametrize(
+    ("mode", "condition", "goal", "expected"),
+    [
+        (Mode.STAND_UP, "standing", "stand", Mode.STAND),
+        (Mode.STAND, "still", "walk", Mode.WALK),
+        (Mode.STAND, "still", "sit", Mode.SIT),
+        (Mode.WALK, "slow", "stand", Mode.STAND),
+        (Mode.SIT, "sitting", "sit", Mode.PASSIVE),
+    ],
+)
+def test_an_edge_waits_for_its_own_condition_and_no_other(mode: Mode, condition: str, goal: Goal, expected: Mode) -> None:
+    """With its condition alone the edge is taken, with all others but it, not."""
+    flags = {"standing": False, "sitting": False, "slow": False, "still": False}
+    alone = Conditions(**(flags | {condition: True}))
+    others = Conditions(**({name: True for name in flags} | {condition: False}))
+    assert machine_in(mode, goal).update(START_NS + TICK_NS, NONE, alone) is expected
+    assert machine_in(mode, goal).update(START_NS + TICK_NS, NONE, others) is mode
+
+
+@pytest.mark.parametrize(("mode", "expected"), [(Mode.STAND_UP, Mode.STAND), (Mode.SIT, Mode.PASSIVE)])
+def test_settle_time_to_the_tick(mode: Mode, expected: Mode) -> None:
+    """A condition that holds from a tick on opens the edge exactly settle_time later, and an interruption starts over."""
+    machine = machine_in(mode, "sit" if mode is Mode.SIT else "stand", settle_time=0.3)
+    for k in range(150):
+        assert machine.update(START_NS + k * TICK_NS, NONE, YES) is mode
+    machine.update(START_NS + 150 * TICK_NS - 1, NONE, NO)
+    first = START_NS + 151 * TICK_NS
+    assert machine.update(first, NONE, YES) is mode
+    assert machine.update(first + 299_999_999, NONE, YES) is mode
+    assert machine.update(first + 300_000_000, NONE, YES) is expected
+    assert machine.since_ns == first + 300_000_000
+
+
+def test_a_change_of_mode_starts_the_settle_time_over() -> None:
+    """STAND waits its own settle time before WALK although the robot was still throughout standing up."""
+    machine = ModeMachine(settle_time=0.3, stand_up_timeout=6.0)
+    machine.request("walk")
+    entered = {}
+    for k in range(1000):
+        mode = machine.update(START_NS + k * TICK_NS, NONE, YES)
+        entered.setdefault(mode, k)
+    # Each wait is one tick to see the condition in the new mode and 150 ticks of 2 ms for 0.3 s.
+    assert entered == {Mode.STAND_UP: 0, Mode.STAND: 151, Mode.WALK: 302}
+
+
+def test_the_settle_time_counts_while_the_goal_is_to_stand() -> None:
+    """Unrest between two requests to walk is not forgotten, rest before the request counts."""
+    machine = machine_in(Mode.STAND, "walk", settle_time=0.3)
+    machine.update(START_NS, NONE, YES)
+    machine.request("stand")
+    machine.update(START_NS + 200_000_000, NONE, NO)
+    machine.request("walk")
+    assert machine.update(START_NS + 400_000_000, NONE, YES) is Mode.STAND
+    assert machine.update(START_NS + 699_999_999, NONE, YES) is Mode.STAND
+    machine.request("stand")
+    assert machine.update(START_NS + 800_000_000, NONE, YES) is Mode.STAND
+    machine.request("walk")
+    assert machine.update(START_NS + 800_000_001, NONE, YES) is Mode.WALK
+
+
+def test_stand_up_is_overdue_after_its_timeout_only() -> None:
+    """The hazard appears one nanosecond past the timeout, in STAND_UP and in no other mode."""
+    machine = machine_in(Mode.STAND_UP, "stand", timeout=6.0)
+    assert not machine.stand_up_overdue(START_NS + 6_000_000_000)
+    assert machine.stand_up_overdue(START_NS + 6_000_000_001)
+    for mode in set(Mode) - {Mode.STAND_UP}:
+        assert not machine_in(mode, "stand").stand_up_overdue(START_NS + 7_000_000_000)
+
+
+def test_sitting_down_ends_at_the_timeout() -> None:
+    """A robot that cannot reach the sitting pose is let go one nanosecond past the timeout."""
+    machine = machine_in(Mode.SIT, "sit", timeout=6.0)
+    assert machine.update(START_NS + 6_000_000_000, NONE, NO) is Mode.SIT
+    assert machine.update(START_NS + 6_000_000_001, NONE, NO) is Mode.PASSIVE
+    assert machine.goal == "passive"
+
+
+#: Outcome of each request by mode: the goal it sets, or a refusal.
+REQUESTED = {
+    "PASSIVE": {"stand": "stand", "walk": "walk", "sit": None, "reset": None},
+    "STAND_UP": {"stand": "stand", "walk": "walk", "sit": "sit", "reset": None},
+    "STAND": {"stand": "stand", "walk": "walk", "sit": "sit", "reset": None},
+    "WALK": {"stand": "stand", "walk": "walk", "sit": "sit", "reset": None},
+    "SIT": {"stand": "stand", "walk": "walk", "sit": "sit", "reset": None},
+    "FALLEN": {"stand": None, "walk": None, "sit": None, "reset": "passive"},
+    "FAULT": {"stand": None, "walk": None, "sit": None, "reset": "passive"},
+}
+
+
+@pytest.mark.parametrize("mode", list(REQUESTED))
+@pytest.mark.parametrize("name", ["stand", "walk", "sit", "reset"])
+def test_every_request_in_every_mode(mode: str, name: str) -> None:
+    """A request sets its goal or is refused with a reason that names the mode and changes nothing."""
+    machine = machine_in(Mode[mode], "passive")
+    refusal, expected = machine.request(name), REQUESTED[mode][name]
+    if expected is None:
+        assert refusal is not None and mode in refusal
+        assert (machine.mode, machine.goal, machine.since_ns) == (Mode[mode], "passive", START_NS)
+    else:
+        assert (refusal, machine.goal) == (None, expected)
+        assert machine.mode is (Mode.PASSIVE if name == "reset" else Mode[mode])
+
+
+@pytest.mark.parametrize(
+    ("mode", "name", "text"),
+    [
+        (Mode.STAND, "reset", "nothing to reset: the mode is STAND"),
+        (Mode.FAULT, "stand", "the mode is FAULT: call reset first"),
+        (Mode.PASSIVE, "sit", "already down: the mode is PASSIVE"),
+    ],
+)
+def test_refusals_say_what_to_do(mode: Mode, name: str, text: str) -> None:
+    """The text is what a service's caller reads."""
+    assert machine_in(mode, "passive").request(name) == text
+
+
+@pytest.mark.parametrize("worst", Severity)
+def test_rising_is_refused_while_a_hazard_takes_the_robot_down(worst: Severity) -> None:
+    """From SIT on a request that would be ignored is refused by name instead; sitting down is always possible."""
+    machine = machine_in(Mode.STAND, "stand")
+    machine.update(START_NS, worst, NO)
+    machine.mode = Mode.STAND
+    for name in ("stand", "walk"):
+        refusal = machine.request(name)
+        assert refusal == (f"a hazard of severity {worst.name} holds" if worst >= Severity.SIT else None)
+    assert machine.request("sit") is None
+
+
+@pytest.mark.parametrize("worst", [SIT, FALLEN])
+def test_a_robot_that_lies_there_does_not_rise_when_the_hazard_is_gone(worst: Severity) -> None:
+    """A goal from before the hazard is dropped."""
+    machine = machine_in(Mode.PASSIVE, "stand")
+    assert machine.update(START_NS, worst, YES) is Mode.PASSIVE
+    assert machine.update(START_NS + TICK_NS, NONE, YES) is Mode.PASSIVE
+    assert machine.goal == "passive"
+
+
+def test_a_hazard_that_sits_the_robot_down_is_not_forgotten_half_way() -> None:
+    """Once SIT took the goal, the robot goes down although the hazard is gone."""
+    machine = machine_in(Mode.STAND, "walk")
+    machine.update(START_NS, SIT, NO)
+    modes = [machine.update(START_NS + k * TICK_NS, NONE, YES) for k in range(1, 5)]
+    assert modes == [Mode.SIT, Mode.PASSIVE, Mode.PASSIVE, Mode.PASSIVE]
+
+
+def test_stop_holds_the_goal_back_only_while_it_lasts() -> None:
+    """STOP turns walking into standing, and the wish to walk comes back with its end."""
+    machine = machine_in(Mode.WALK, "walk")
+    assert machine.update(START_NS, STOP, NO) is Mode.WALK
+    assert (machine.goal, machine.wanted) == ("walk", "stand")
+    assert machine.update(START_NS + 1, STOP, YES) is Mode.STAND
+    assert machine.update(START_NS + 2, NONE, YES) is Mode.WALK
+    assert machine.wanted == "walk"
+
+
+def test_fault_stays_until_reset_and_comes_back_while_its_cause_holds() -> None:
+    """Only `reset` leaves FAULT, into PASSIVE with no goal; mode and time are those of the re-entry."""
+    machine = machine_in(Mode.WALK, "walk")
+    assert machine.update(START_NS + 1, FAULT, YES) is Mode.FAULT
+    for k in range(2, 5):
+        assert machine.update(START_NS + k, NONE, YES) is Mode.FAULT
+    assert machine.since_ns == START_NS + 1
+    assert machine.request("reset") is None
+    assert machine.update(START_NS + 10, FAULT, YES) is Mode.FAULT
+    assert machine.request("reset") is None
+    assert machine.update(START_NS + 20, NONE, YES) is Mode.PASSIVE
+    assert (machine.goal, machine.since_ns) == ("passive", START_NS + 20)
+
+
+def test_first_update_starts_passive_and_sets_the_time() -> None:
+    """A fresh machine is passive since its first stamp, without a goal."""
+    machine = ModeMachine(settle_time=0.3, stand_up_timeout=6.0)
+    assert (machine.mode, machine.goal, machine.wanted, machine.since_ns) == (Mode.PASSIVE, "passive", "passive", 0)
+    assert machine.update(START_NS, NONE, YES) is Mode.PASSIVE
+    assert machine.update(START_NS + TICK_NS, NONE, YES) is Mode.PASSIVE
+    assert machine.since_ns == START_NS
+
+
+def test_unknown_request_names_the_choices() -> None:
+    """An error, not a refusal: the caller is wrong in every mode."""
+    with pytest.raises(UnknownNameError, match=r"^unknown request 'dance'; choose one of: stand, walk, sit, estop, reset$"):
+        machine_in(Mode.STAND, "stand").request("dance")
+
+
+@pytest.mark.parametrize(
+    ("hazard", "expected"),
+    [
+        ("command_not_finite", STOP),
+        ("battery_low", SIT),
+        ("motor_hot", SIT),
+        ("fallen", FALLEN),
+        ("estimate_diverged", FAULT),
+        ("stand_up_timeout", FAULT),
+        ("state_jump", FAULT),
+        ("robot_mismatch", FAULT),
+        ("estop", FAULT),
+    ],
+)
+def test_severity_of_each_hazard(hazard: str, expected: Severity) -> None:
+    """The table of hazards, by hand."""
+    assert severity([hazard]) is expected
+
+
+def test_hazard_table_is_complete_and_severities_are_ordered() -> None:
+    """No hazard without a row above, none of severity NONE, worst wins, nothing gives NONE."""
+    assert len(HAZARDS) == 9 and Severity.NONE not in HAZARDS.values()
+    assert list(Severity) == sorted(Severity) == [0, 1, 2, 3, 4]
+    assert severity([]) is NONE
+    assert severity(["command_not_finite", "estop", "battery_low"]) is FAULT
+    assert severity(["battery_low", "command_not_finite"]) is SIT
+
+
+def test_unknown_hazard_names_the_choices() -> None:
+    """A hazard without a severity cannot pass as harmless."""
+    with pytest.raises(UnknownNameError, match=r"^unknown hazard 'meteor'; choose one of: command_not_finite, battery_low,"):
+        severity(["estop", "meteor"])
+
+
+def test_damped_modes() -> None:
+    """Damping in the modes in which nobody drives, and in no other."""
+    assert DAMPED == {Mode.PASSIVE, Mode.FALLEN, Mode.FAULT}
+
+
+#: How much a mode lets the robot do.
+PERMISSIVENESS = {
+    Mode.FAULT: 0,
+    Mode.FALLEN: 1,
+    Mode.PASSIVE: 2,
+    Mode.SIT: 3,
+    Mode.STAND_UP: 4,
+    Mode.STAND: 5,
+    Mode.WALK: 6,
+}
+HAZARD_SETS = st.frozensets(st.sampled_from(sorted(HAZARDS)))
+CONDITIONS = st.builds(Conditions, standing=st.booleans(), sitting=st.booleans(), slow=st.booleans(), still=st.booleans())
+EVENTS = st.one_of(
+    st.sampled_from(["stand", "walk", "sit", "reset"]), st.tuples(st.integers(1, 8 * 10**9), HAZARD_SETS, CONDITIONS)
+)
+
+
+@given(hazards=HAZARD_SETS, more=HAZARD_SETS)
+def test_more_hazards_are_never_less_severe(hazards: frozenset[str], more: frozenset[str]) -> None:
+    """Severity is monotone in the set of hazards."""
+    assert severity(hazards | more) >= severity(hazards)
+
+
+def play(machine: ModeMachine, events: list[object]) -> int:
+    """Run requests and ticks; returns the last stamp."""
+    stamp = START_NS
+    for event in events:
+        if isinstance(event, str):
+            machine.request(event)
+        else:
+            elapsed, hazards, conditions = event
+            stamp += elapsed
+            machine.update(stamp, severity(hazards), conditions)
+    return stamp
+
+
+@given(past=st.lists(EVENTS, max_size=12), hazards=HAZARD_SETS, more=HAZARD_SETS, conditions=CONDITIONS)
+def test_one_more_hazard_never_gives_a_more_permissive_mode(
+    past: list[object], hazards: frozenset[str], more: frozenset[str], conditions: Conditions
+) -> None:
+    """After the same past, adding hazards to a tick gives the same mode or a more restricted one, then and on a later quiet tick."""
+    fewer, greater = (ModeMachine(settle_time=0.3, stand_up_timeout=6.0) for _ in range(2))
+    stamp = play(fewer, past) + TICK_NS
+    play(greater, past)
+    for later, (a, b) in enumerate(((hazards, hazards | more), (frozenset(), frozenset()))):
+        less = fewer.update(stamp + later, severity(a), conditions)
+        most = greater.update(stamp + later, severity(b), conditions)
+        assert PERMISSIVENESS[most] <= PERMISSIVENESS[less]
+        assert set(Mode) - {Mode.SELF_RIGHT} >= {most, less}
+
+
+@given(past=st.lists(EVENTS, max_size=30))
+def test_fault_and_fallen_are_left_by_reset_alone(past: list[object]) -> None:
+    """Whatever happens, a latched mode only ever turns into itself or FAULT, unless someone resets."""
+    machine = ModeMachine(settle_time=0.3, stand_up_timeout=6.0)
+    before, stamp = Mode.PASSIVE, START_NS
+    for event in past:
+        if isinstance(event, str):
+            machine.request(event)
+            after = machine.mode
+            assert after is before or event == "reset"
+        else:
+            stamp += event[0]
+            after = machine.update(stamp, severity(event[1]), event[2])
+            if before is Mode.FAULT:
+                assert after is Mode.FAULT
+            if before is Mode.FALLEN:
+                assert after in (Mode.FALLEN, Mode.FAULT)
+        before = after

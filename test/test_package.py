@@ -1,0 +1,135 @@
+"""What a user gets from `colcon build`, held against what `setup.py` and the checkout promise."""
+
+import ast
+import importlib
+import os
+import subprocess
+import sys
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = "safe_locomotion"
+ENVIRONMENT = ROOT / ".venv-colcon"
+
+
+def declared_scripts() -> list[EntryPoint]:
+    """The executables of this checkout, from the metadata that installing it wrote."""
+    return [script for script in entry_points(group="console_scripts") if script.value.startswith(f"{PACKAGE}.")]
+
+
+def shared_files() -> list[Path]:
+    """Every file of the checkout that nodes, launch files or RViz read at run time."""
+    found = (path for folder in ("launch", "config", "models") for path in (ROOT / folder).rglob("*"))
+    return [path.relative_to(ROOT) for path in found if path.is_file() and path.suffix != ".pyc"]
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The `install/safe_locomotion` folder of a ROS workspace that was built with colcon, without ROS."""
+    subprocess.run([ROOT / "tools" / "setup.sh", "colcon"], check=True, stdin=subprocess.DEVNULL)
+    base = tmp_path_factory.mktemp("workspace")
+    built = subprocess.run(
+        [
+            *(ENVIRONMENT / "bin" / "colcon", "--log-base", base / "log", "build", "--event-handlers", "console_direct+"),
+            *("--paths", ROOT, "--build-base", base / "build", "--install-base", base / "install"),
+        ],
+        cwd=base,
+        env={**os.environ, "PATH": f"{ENVIRONMENT / 'bin'}:{os.environ['PATH']}"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert built.returncode == 0, built.stdout + built.stderr
+    return base / "install" / PACKAGE
+
+
+@pytest.mark.colcon
+def test_colcon_installs_every_executable_where_ros2_run_looks(workspace: Path) -> None:
+    """Every console script of `setup.py` is an executable in lib/safe_locomotion that runs the active interpreter."""
+    names = {script.name for script in declared_scripts()}
+    installed = {path.name for path in (workspace / "lib" / PACKAGE).iterdir()}
+    assert names >= {"safe-locomotion", "bridge_node", "sim_robot"}
+    assert installed == names
+    for path in (workspace / "lib" / PACKAGE).iterdir():
+        assert os.access(path, os.X_OK), path
+        assert path.read_text().splitlines()[0] == "#!/usr/bin/env python3"
+
+
+@pytest.mark.colcon
+def test_an_installed_executable_finds_its_package(workspace: Path, tmp_path: Path) -> None:
+    """Run from elsewhere with the workspace on its path, `safe-locomotion` loads the installed copy, not the checkout."""
+    (site,) = workspace.glob("lib/python*/site-packages")
+    code = f"import {PACKAGE}; print({PACKAGE}.__file__)"
+    command = [sys.executable, "-c", code]
+    found = subprocess.run(
+        command, cwd=tmp_path, env={"PYTHONPATH": str(site)}, check=True, capture_output=True, text=True
+    ).stdout.strip()
+    assert Path(found) == site / PACKAGE / "__init__.py"
+
+
+@pytest.mark.colcon
+def test_colcon_installs_every_shared_file(workspace: Path) -> None:
+    """Launch files, configuration and models lie under share/safe_locomotion as in the checkout, with the same content."""
+    files = [Path("package.xml"), *shared_files()]
+    assert any(path.parts[0] == "config" for path in files)
+    for path in files:
+        installed = workspace / "share" / PACKAGE / path
+        assert installed.is_file(), f"{path} is not installed"
+        assert installed.read_bytes() == (ROOT / path).read_bytes()
+
+
+@pytest.mark.colcon
+def test_the_ament_index_knows_the_package(workspace: Path) -> None:
+    """The marker by which `ros2 pkg` and launch find the package is there."""
+    assert (workspace / "share/ament_index/resource_index/packages" / PACKAGE).is_file()
+
+
+@pytest.mark.colcon
+def test_every_module_is_installed_and_no_test_is(workspace: Path) -> None:
+    """The installed Python files are exactly those of the checkout's package."""
+    (site,) = workspace.glob("lib/python*/site-packages")
+    installed = {path.relative_to(site) for path in site.glob(f"{PACKAGE}/**/*.py")}
+    assert installed == {path.relative_to(ROOT) for path in ROOT.glob(f"{PACKAGE}/**/*.py")}
+    assert {path.name for path in site.iterdir() if path.is_dir() and path.suffix != ".egg-info"} == {PACKAGE}
+
+
+@pytest.mark.parametrize("script", declared_scripts(), ids=lambda script: script.name)
+def test_every_executable_names_a_function_that_exists(script: EntryPoint) -> None:
+    """The module of each console script imports, and what it names can be called."""
+    assert callable(getattr(importlib.import_module(script.module), script.attr))
+
+
+def test_setup_and_manifest_agree() -> None:
+    """Name, version, licence and description are the same in `setup.py`, which pip reads, and `package.xml`, which ROS reads."""
+    manifest = ElementTree.parse(ROOT / "package.xml").getroot()
+    (call,) = (node for node in ast.walk(ast.parse((ROOT / "setup.py").read_text())) if is_setup_call(node))
+    values = {word.arg: word.value.value for word in call.keywords if isinstance(word.value, ast.Constant)}
+    assert manifest.findtext("name") == PACKAGE
+    for tag in ("version", "license", "description"):
+        assert manifest.findtext(tag) == values[tag]
+
+
+def is_setup_call(node: ast.AST) -> bool:
+    """Tells the call of `setup(...)` from every other node of a syntax tree."""
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "setup"
+
+
+def test_what_the_build_reads_is_in_the_repository() -> None:
+    """The licence is Apache's whole text, and the marker file carries the package's name."""
+    text = (ROOT / "LICENSE").read_text()
+    assert "Apache License" in text
+    assert "END OF TERMS AND CONDITIONS" in text
+    assert (ROOT / "resource" / PACKAGE).is_file()
+
+
+def test_every_test_states_its_claim() -> None:
+    """Each test function has a docstring."""
+    for path in sorted((ROOT / "test").rglob("test_*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                assert ast.get_docstring(node), f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
