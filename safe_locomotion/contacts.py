@@ -11,10 +11,7 @@ from math import sqrt
 
 import numpy as np
 
-from safe_locomotion.robots import RobotModel
 from safe_locomotion.types import N_LEGS, Array, Flags
-
-GRAVITY = 9.81  # [m/s2]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,34 +46,6 @@ class ContactParameters:
     sensor_noise: float = 4.0
     torque_noise: tuple[float, float] = (8.0, 20.0)
     clip: float = 3.0
-
-
-class TorqueLoad:
-    """Force of the ground on each foot from the joint torques, along the leg plane's own z axis (the base's z turned by the hip).
-
-    Thigh and calf torque less the leg's own weight, tau = tau_weight - J^T f, give two equations for the two forces in the leg's plane; their determinant is
-    thigh * calf * sin(calf angle), never zero inside the joint ranges. Hip torque, tilt and inertia of the leg are left to the noise.
-    """
-
-    def __init__(self, robot: RobotModel) -> None:
-        _, thigh, calf = robot.leg_link_mass
-        thigh_share = float(-robot.leg_link_com[:, 1, 2].mean()) / robot.thigh_length
-        calf_share = float(-robot.leg_link_com[:, 2, 2].mean()) / robot.calf_length
-        self._knee = GRAVITY * (calf + thigh * thigh_share)
-        self._calf = GRAVITY * calf * calf_share
-
-    def __call__(self, q: Array, tau: Array, jacobians: Array) -> Array:
-        """(4,) loads [N] from joints (12,) and the Jacobians (4, 3, 3) of the foot centres."""
-        s, c = np.sin(q[::3]), np.cos(q[::3])
-        z_thigh, z_calf = jacobians[:, 0, 1], jacobians[:, 0, 2]
-        x_thigh = jacobians[:, 1, 1] * s - jacobians[:, 2, 1] * c
-        x_calf = jacobians[:, 1, 2] * s - jacobians[:, 2, 2] * c
-        knee = x_thigh - x_calf
-        calf_torque = tau[2::3] + self._calf * x_calf
-        thigh_torque = tau[1::3] + self._knee * knee + self._calf * x_calf
-        determinant = x_calf * z_thigh - x_thigh * z_calf
-        load = z_thigh * calf_torque - z_calf * thigh_torque
-        return np.asarray(load / np.where(abs(determinant) > 1e-4, determinant, np.inf))
 
 
 class ContactDetector:
@@ -117,7 +86,8 @@ class ContactDetector:
             dt: time since the last reading [s].
         """
         rest, per_speed = self.parameters.torque_noise
-        load, contact = self.load, self.contact.tolist()
+        load: list[float] = self.load
+        contact: list[bool] = self.contact.tolist()
         for i, raw in enumerate(foot_force.tolist()):
             variance = (rest + per_speed * foot_speed[i]) ** 2
             load[i] = self._read(self._feet[i], raw, torque_load[i], variance, dt)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from legged_motion import Motion, add_noise, robot, walk
-from safe_locomotion.contacts import ContactDetector, ContactParameters, TorqueLoad
-from safe_locomotion.kinematics import Kinematics
+from safe_locomotion.contacts import ContactDetector, ContactParameters
+from safe_locomotion.leg_odometry import LegOdometry, speed
 from safe_locomotion.types import Array
 
 WEIGHT = 12.5 * 9.81
@@ -99,30 +99,15 @@ def test_hysteresis_separates_touchdown_from_lift_off() -> None:
     assert [contact(on * share) for share in (0.9, 1.1, 0.9, 0.75, 0.65, 0.9)] == [False, True, True, True, False, False]
 
 
-def test_torque_load_inverts_statics() -> None:
-    """The load from tau = -J^T f equals the force along the leg plane's z axis, for any pose and any force."""
-    model = robot()
-    rng = np.random.default_rng(1)
-    load_of = TorqueLoad(model)
-    for _ in range(50):
-        q = rng.uniform(model.q_min, model.q_max)
-        force = rng.normal(0, 50, (4, 3))
-        _, jacobians = Kinematics(model).feet_and_jacobians(q)
-        tau = -(jacobians.transpose(0, 2, 1) @ force[:, :, None]).reshape(12)
-        expected = np.cos(q[::3]) * force[:, 2] - np.sin(q[::3]) * force[:, 1]
-        np.testing.assert_allclose(load_of(q, tau, jacobians), expected, atol=1e-8)
-
-
 def test_calibration_survives_noisy_walking() -> None:
     """On the kinematic trot with noisy sensors the detector's contacts are the true ones after 2 s, but for 2 %."""
     model = robot()
-    detector, load_of, kinematics = ContactDetector(ContactParameters(), weight=WEIGHT), TorqueLoad(model), Kinematics(model)
+    detector, odometry = ContactDetector(ContactParameters(), weight=WEIGHT), LegOdometry(model)
     rng = np.random.default_rng(0)
     wrong = []
     for state, truth in walk(Motion(duration=4.0), model):
         noisy = add_noise(state, rng, gyro_bias=np.zeros(3), zero=ZERO, gain=GAIN)
-        _, jacobians = kinematics.feet_and_jacobians(noisy.q)
-        speed = np.linalg.norm((jacobians @ noisy.dq.reshape(4, 3, 1))[:, :, 0], axis=1)
-        found = detector.update(noisy.foot_force, load_of(noisy.q, noisy.tau, jacobians).tolist(), speed.tolist(), 0.002)
+        legs = odometry.read(noisy.q, noisy.dq, noisy.tau)
+        found = detector.update(noisy.foot_force, [leg.load for leg in legs], [speed(leg.velocity) for leg in legs], 0.002)
         wrong.append((found != truth.contact).mean())
     assert np.mean(wrong[1000:]) < 0.02
