@@ -306,3 +306,22 @@ def test_a_joint_proposal_is_executed_in_walk_only_and_leaves_the_mpc_a_gait() -
         assert verdict.joints is (targets if verdict.mode is Mode.WALK else None)
         assert verdict.gait.frequency == RECOVERY.frequency
     assert verdict.mode is Mode.WALK
+
+
+@pytest.mark.parametrize("changes", [{"frequency": 0.0}, {"frequency": math.nan}, {"swing_ratio": 1.0}, {"swing_ratio": -math.inf}])
+def test_a_proposal_that_is_no_gait_is_not_driven(changes: dict[str, float]) -> None:
+    """The recovery policy drives instead, and the learner is taken again with its next good proposal."""
+    run = Run()
+    run.walking()
+    verdict = run.tick(proposal=gait_proposal(**changes))
+    assert (verdict.active, verdict.gait.frequency) == ("recovery", RECOVERY.frequency)
+    assert run.tick(proposal=gait_proposal()).active == "learner"
+
+
+def test_divergence_is_no_fault_of_a_robot_that_lies() -> None:
+    """In PASSIVE nothing hangs on the estimate; as soon as the robot is to stand, it does."""
+    run = Run()
+    assert {run.tick(diverged=True).mode for _ in range(10)} == {Mode.PASSIVE}
+    run.supervisor.request("stand")
+    run.tick(diverged=True)
+    assert run.tick(diverged=True).reasons == ("estimate_diverged",)
