@@ -266,3 +266,16 @@ def test_a_gait_that_is_not_finite_cannot_be_executed(value: float) -> None:
 def test_a_gait_needs_a_stride_and_both_phases(changes: dict[str, float], expected: bool) -> None:
     """Frequency above zero, swing ratio strictly between 0 and 1."""
     assert executable(replace(TROT, **changes)) is expected
+
+
+def test_a_stamp_that_jumps_back_holds_the_phase() -> None:
+    """Nothing moves on that tick, and the gait goes on from there."""
+    clock, parameters = GaitClock(), gait()
+    before = run(clock, parameters, range(130))[-1]
+    back = run(clock, parameters, range(-1000, -999))[-1]
+    np.testing.assert_array_equal(back.swing_progress, before.swing_progress)
+    after = run(clock, parameters, range(-999, -998))[-1]
+    moved = before.swing_progress > 0.0
+    assert moved.any()
+    rate = parameters.frequency * TICK / parameters.swing_ratio
+    np.testing.assert_allclose(after.swing_progress[moved] - before.swing_progress[moved], rate, atol=1e-9)
