@@ -1,4 +1,4 @@
-"""Configuration: the shipped file is read as it stands; anything unknown, missing, mistyped or not finite is an error that says where."""
+"""Configuration: the shipped file is read as it stands; what is unknown, missing, mistyped or infinite is an error."""
 
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
@@ -106,7 +106,7 @@ def test_every_misspelt_key_is_named_with_the_valid_ones(tmp_path: Path, leaf: t
 
 def test_an_unknown_node_is_named_with_the_valid_ones(tmp_path: Path) -> None:
     """A section nobody reads is a typo."""
-    with pytest.raises(UnknownNameError, match="unknown node in .* 'brigde_node'; choose one of: bridge_node, estimator_node,"):
+    with pytest.raises(UnknownNameError, match=r"unknown node in .* 'brigde_node'; choose one of: bridge_node, estimator_node,"):
         load(tmp_path, lambda content: content.update(brigde_node={}))
 
 

@@ -23,7 +23,9 @@ def controller() -> LocomotionController:
     return LocomotionController(A1, P, CONFIG.swing, CONFIG.solver)
 
 
-def plans(control: LocomotionController, mode: Mode, count: int, *, start: int = 0, command: Any = None, **state: Any) -> list[StancePlan]:
+def plans(
+    control: LocomotionController, mode: Mode, count: int, *, start: int = 0, command: Any = None, **state: Any
+) -> list[StancePlan]:
     """Plans for a robot that stays where the estimate says while time goes on, its feet loaded as the last plan has them."""
     answers: list[StancePlan] = []
     for k in range(start, start + count):

@@ -19,7 +19,9 @@ SETTINGS = replace(RECOVERY, hurry_gain=0.5, hurry_error=0.4, hurry_limit=1.6)
 def moving(vx: float, vy: float = 0.0, yaw: float = 0.0):
     """An estimate that moves at vx, vy in its own heading."""
     c, s = math.cos(yaw), math.sin(yaw)
-    return estimate(velocity=np.array((c * vx - s * vy, s * vx + c * vy, 0.0)), quaternion_wxyz=quaternion_from_rpy(0.0, 0.0, yaw))
+    return estimate(
+        velocity=np.array((c * vx - s * vy, s * vx + c * vy, 0.0)), quaternion_wxyz=quaternion_from_rpy(0.0, 0.0, yaw)
+    )
 
 
 def test_the_fast_variant_starts_at_its_planar_speed() -> None:
@@ -29,7 +31,9 @@ def test_the_fast_variant_starts_at_its_planar_speed() -> None:
         for factor, fast in ((1.0 - 1e-9, False), (1.0 + 1e-9, True), (2.0, True)):
             vx, vy = factor * speed * math.cos(direction), factor * speed * math.sin(direction)
             gait = nominal.gait(VelocityCommand(vx=vx, vy=vy), moving(vx, vy))
-            expected = (RECOVERY.fast_frequency, RECOVERY.fast_swing_ratio) if fast else (RECOVERY.frequency, RECOVERY.swing_ratio)
+            expected = (
+                (RECOVERY.fast_frequency, RECOVERY.fast_swing_ratio) if fast else (RECOVERY.frequency, RECOVERY.swing_ratio)
+            )
             assert (gait.frequency, gait.swing_ratio) == expected
     assert nominal.gait(VelocityCommand(wz=9.0), moving(0.0)).frequency == RECOVERY.frequency
 
