@@ -83,11 +83,11 @@ class GaitClock:
         """Advance to `stamp_ns`.
 
         Args:
-            stamp_ns: robot time of this tick.
+            stamp_ns: robot time of this tick; one that jumps back stops the phase for a tick.
             gait: parameters in force now.
             step: False lets feet in the air finish their swing and starts none; True after False starts a new stride.
         """
-        elapsed = 0.0 if self._stamp_ns is None else (stamp_ns - self._stamp_ns) / NANOSECONDS
+        elapsed = 0.0 if self._stamp_ns is None else max(0, stamp_ns - self._stamp_ns) / NANOSECONDS
         self._stamp_ns = stamp_ns
         advance = gait.frequency * elapsed
         if step and not self.stepping:

@@ -119,7 +119,7 @@ class LocomotionController:
             return self._idle(estimate.stamp_ns, body)
         if not self._running:
             self._restart(estimate, body)
-        elapsed = 0.0 if self._stamp_ns is None else (estimate.stamp_ns - self._stamp_ns) / NANOSECONDS
+        elapsed = 0.0 if self._stamp_ns is None else max(0, estimate.stamp_ns - self._stamp_ns) / NANOSECONDS
         self._stamp_ns = estimate.stamp_ns
         walking = verdict.mode is Mode.WALK
         if verdict.mode is Mode.STAND_UP:
@@ -173,9 +173,9 @@ class LocomotionController:
         self._landed = (self._landed | early) & ~phase.stance
         unloaded = phase.stance & ~estimate.contact & self._clock.stepping
         self._unloaded_time = np.where(unloaded, self._unloaded_time + elapsed, 0.0)
-        self._lost = self._unloaded_time > self._swing.lost_after
+        reached_out, self._lost = self._lost, self._unloaded_time > self._swing.lost_after
         stance = (phase.stance & ~self._lost) | self._landed
-        lifting = self._stance & ~stance
+        lifting = (self._stance & ~stance) | (reached_out & ~phase.stance)
         if lifting.any():
             self._lift_off[lifting] = body.feet[lifting]
         self._stance = stance

@@ -1,7 +1,7 @@
 """A growing table of numbers on disk: what a stage did on each tick, for reports and plots.
 
-File: one JSON line {"columns": [...]}, then rows of little-endian float64. Rows are buffered and appended in blocks, so memory stays
-flat over hours and a killed process loses at most one block.
+File: one JSON line {"columns": [...]}, then rows of little-endian float64. Rows are buffered and appended in blocks, so memory
+stays flat over hours and a killed process loses at most one block.
 """
 
 import json

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -31,9 +32,7 @@ def leg_phase(parameters: GaitParameters, leg: int, time: float) -> float:
     return math.fmod(parameters.frequency * time + offset, 1.0)
 
 
-GAITS = st.builds(
-    gait, st.sampled_from(sorted(PHASE_OFFSETS)), frequency=st.floats(1.0, 4.0), swing_ratio=st.floats(0.1, 0.9)
-)
+GAITS = st.builds(gait, st.sampled_from(sorted(PHASE_OFFSETS)), frequency=st.floats(1.0, 4.0), swing_ratio=st.floats(0.1, 0.9))
 
 
 @settings(max_examples=25, deadline=None)
@@ -83,10 +82,11 @@ def test_trot_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "pairs"), [("trot", ((0, 3), (1, 2))), ("pace", ((0, 2), (1, 3))), ("bound", ((0, 1), (2, 3))), ("pronk", ((0, 1, 2, 3),))]
+    ("name", "pairs"),
+    [("trot", ((0, 3), (1, 2))), ("pace", ((0, 2), (1, 3))), ("bound", ((0, 1), (2, 3))), ("pronk", ((0, 1, 2, 3),))],
 )
 def test_legs_of_a_pair_move_together_and_pairs_in_turn(name: str, pairs: tuple[tuple[int, ...], ...]) -> None:
-    """Diagonal, lateral, front and hind, all: legs of a pair are equal on every tick; with swing ratio below 0.5 pairs take turns."""
+    """Diagonal, lateral, front and hind, all: legs of a pair are equal on every tick, and two pairs take turns."""
     phases = run(GaitClock(), gait(name, swing_ratio=0.45), range(500))
     stance = np.array([phase.stance for phase in phases])
     for pair in pairs:
@@ -116,9 +116,9 @@ def test_a_stride_begins_without_a_foot_in_mid_air(name: str, swing_ratio: float
 
 
 def assert_continuous_swings(progress: np.ndarray, rate: float, *, first_row_may_lift: bool = False) -> None:
-    """Progress of each leg is 0, then rises from at most LATEST_LIFT_OFF by `rate` a tick, to its last value within a tick of 1."""
+    """Progress of each leg is 0, then rises from at most LATEST_LIFT_OFF by `rate` a tick, until it is within a tick of 1."""
     assert (progress[0] <= (LATEST_LIFT_OFF if first_row_may_lift else 0.0)).all()
-    for before, now in zip(progress, progress[1:], strict=False):
+    for before, now in pairwise(progress):
         for a, b in zip(before, now, strict=True):
             if b > 0.0 and a > 0.0 and b > a:
                 assert b == pytest.approx(a + rate, abs=1e-6)
@@ -222,7 +222,7 @@ def test_a_foot_does_not_jump_into_mid_air_when_offsets_change() -> None:
         progress = np.array([phase.swing_progress for phase in after])
         rate = pace.frequency * TICK / pace.swing_ratio
         assert (progress[0][down] <= LATEST_LIFT_OFF).all()
-        for before, now in zip(progress, progress[1:], strict=False):
+        for before, now in pairwise(progress):
             lifted = (before == 0.0) & (now > 0.0)
             assert (now[lifted] <= max(rate, LATEST_LIFT_OFF)).all()
 
@@ -266,3 +266,16 @@ def test_a_gait_that_is_not_finite_cannot_be_executed(value: float) -> None:
 def test_a_gait_needs_a_stride_and_both_phases(changes: dict[str, float], expected: bool) -> None:
     """Frequency above zero, swing ratio strictly between 0 and 1."""
     assert executable(replace(TROT, **changes)) is expected
+
+
+def test_a_stamp_that_jumps_back_holds_the_phase() -> None:
+    """Nothing moves on that tick, and the gait goes on from there."""
+    clock, parameters = GaitClock(), gait()
+    before = run(clock, parameters, range(130))[-1]
+    back = run(clock, parameters, range(-1000, -999))[-1]
+    np.testing.assert_array_equal(back.swing_progress, before.swing_progress)
+    after = run(clock, parameters, range(-999, -998))[-1]
+    moved = before.swing_progress > 0.0
+    assert moved.any()
+    rate = parameters.frequency * TICK / parameters.swing_ratio
+    np.testing.assert_allclose(after.swing_progress[moved] - before.swing_progress[moved], rate, atol=1e-9)

@@ -21,7 +21,8 @@ from safe_locomotion.types import LEGS, Array, JointTargets, LowState, Mode, Sta
 MODEL = mujoco.MjModel.from_xml_path(str(robot_file("a1", ".xml")))
 RNG = np.random.default_rng(7)
 POSES = [
-    (RNG.uniform(A1.q_min, A1.q_max), quaternion_from_rpy(*(float(angle) for angle in RNG.uniform(-1.2, 1.2, 3)))) for _ in range(20)
+    (RNG.uniform(A1.q_min, A1.q_max), quaternion_from_rpy(*(float(angle) for angle in RNG.uniform(-1.2, 1.2, 3))))
+    for _ in range(20)
 ] + [(A1.q_stand, np.array((1.0, 0.0, 0.0, 0.0)))]
 
 
@@ -94,7 +95,7 @@ def swing_plan(*legs: int, **changes: Any) -> StancePlan:
     """These legs swing with their feet 2 cm above where they stand."""
     stance = np.ones(4, dtype=np.bool_)
     stance[list(legs)] = False
-    feet = Kinematics(A1).feet(A1.q_stand) + (0.0, 0.0, 0.02)
+    feet = Kinematics(A1).feet(A1.q_stand) + np.array((0.0, 0.0, 0.02))
     force = np.where(stance[:, None], (0.0, 0.0, 60.0), 0.0)
     return stance_plan(**({"stance": stance, "foot_position": feet, "force": force} | changes))
 
@@ -221,7 +222,12 @@ def test_a_stamp_that_jumps_back_does_not_amplify_the_fade() -> None:
 def test_damped_modes_and_missing_inputs_damp(mode: Mode) -> None:
     """No verdict, a damped mode, or no plan where one is needed: no stiffness, no torque."""
     controller = LegController(A1, GAINS)
-    for decided, plan in ((verdict(mode=mode), stance_plan()), (None, stance_plan()), (verdict(), None), (verdict(mode=Mode.STAND), None)):
+    for decided, plan in (
+        (verdict(mode=mode), stance_plan()),
+        (None, stance_plan()),
+        (verdict(), None),
+        (verdict(mode=Mode.STAND), None),
+    ):
         command = controller.update(low_state(), decided, plan)
         assert not (command.kp.any() or command.tau.any() or command.dq.any())
         np.testing.assert_array_equal(command.kd, GAINS.damping)
@@ -234,7 +240,8 @@ def test_standing_up_goes_from_where_the_joints_are_to_the_standing_pose() -> No
         controller = LegController(A1, GAINS)
         count = round(duration * 500)
         targets = [
-            controller.update(low_state(stamp_ns=stamp, q=entry), verdict(mode=Mode.STAND_UP), None).q for stamp in ticks(0, count + 1)
+            controller.update(low_state(stamp_ns=stamp, q=entry), verdict(mode=Mode.STAND_UP), None).q
+            for stamp in ticks(0, count + 1)
         ]
         np.testing.assert_allclose(targets[0], entry, atol=1e-12)
         np.testing.assert_allclose(targets[-1], A1.q_stand, atol=1e-12)

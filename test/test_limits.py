@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from core_values import A1, LIMITS, START_NS, low_command, low_state, replaced, stance_plan, verdict
 
+from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.limits import CommandGate, commanded_torque, damping_command
 from safe_locomotion.types import Array, LowCommand, LowState, Mode, StancePlan, Verdict
 
@@ -122,7 +123,9 @@ def test_opposite_infinities_do_not_cancel() -> None:
         assert refusal(low_state(q=replaced(replaced(A1.q_stand, 0, math.inf), 1, -math.inf))) == "joints_not_finite"
 
 
-@pytest.mark.parametrize(("scale", "allowed"), [(1.0, True), (1.009, True), (0.991, True), (1.011, False), (0.989, False), (0.0, False)])
+@pytest.mark.parametrize(
+    ("scale", "allowed"), [(1.0, True), (1.009, True), (0.991, True), (1.011, False), (0.989, False), (0.0, False)]
+)
 def test_the_imu_quaternion_must_be_a_unit(scale: float, allowed: bool) -> None:
     """An IMU that is still starting sends zeros; 1 % of length is tolerated."""
     wxyz = scale * np.array((0.5, -0.5, 0.5, -0.5))
@@ -271,12 +274,25 @@ def changed(**changes: Any) -> CommandGate:
     "name", ["max_age", "position_margin", "dq_max", "torque_margin", "kp_max", "kd_max", "temperature_max", "voltage_min"]
 )
 def test_a_limit_that_is_not_a_number_refuses_everything(name: str) -> None:
-    """A broken configuration cannot open the gate; a NaN age cannot even be loaded."""
-    if name == "max_age":
-        with pytest.raises(ValueError, match="NaN"):
-            changed(max_age=math.nan)
+    """A broken configuration cannot open the gate; a NaN age and a NaN bound on damping cannot even be loaded."""
+    if name in ("max_age", "kd_max"):
+        with pytest.raises((ValueError, ConfigurationError), match=r"NaN|kd_max"):
+            changed(**{name: math.nan})
         return
     assert changed(**{name: math.nan}).refusal(low_state(), verdict(), stance_plan(), low_command()) != ""
+
+
+@pytest.mark.parametrize(
+    ("damping", "allowed"), [(0.0, False), (1e-9, True), (LIMITS.kd_max, True), (LIMITS.kd_max + 1e-9, False)]
+)
+def test_the_gates_own_answer_passes_the_gate(damping: float, allowed: bool) -> None:
+    """Damping is positive and within kd_max, or the configuration is refused with the number found."""
+    if not allowed:
+        with pytest.raises(ConfigurationError, match=r"^limits: damping: must be positive and at most kd_max \(found "):
+            changed(damping=damping)
+        return
+    gate = changed(damping=damping)
+    assert gate.refusal(low_state(), verdict(mode=Mode.PASSIVE), None, gate.damping(low_state(), "why")) == ""
 
 
 def test_the_gate_leaves_its_inputs_alone() -> None:

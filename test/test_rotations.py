@@ -90,7 +90,9 @@ def test_quarter_turns_by_hand(rpy: tuple[float, float, float], vector: tuple[in
 def test_rpy_is_rz_ry_rx_and_comes_back(roll: float, pitch: float, yaw: float) -> None:
     """The quaternion is that of the product of three axis rotations, and both inverses return the angles."""
     q = quaternion_from_rpy(roll, pitch, yaw)
-    parts = [quaternion_from_rotation_vector(angle * axis) for angle, axis in zip((yaw, pitch, roll), np.eye(3)[::-1], strict=True)]
+    parts = [
+        quaternion_from_rotation_vector(angle * axis) for angle, axis in zip((yaw, pitch, roll), np.eye(3)[::-1], strict=True)
+    ]
     np.testing.assert_allclose(q, multiply(multiply(parts[0], parts[1]), parts[2]), atol=1e-12)
     np.testing.assert_allclose(rpy_from_quaternion(q), (roll, pitch, yaw), atol=1e-7)
     np.testing.assert_allclose(rpy_from_matrix(matrix_from_quaternion(q)), (roll, pitch, yaw), atol=1e-7)

@@ -86,7 +86,8 @@ def test_closing_twice_writes_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [(), (1.0,), (1.0, np.zeros(3)), (1.0, np.zeros(3), 1.0, 1.0), (1.0, np.zeros(4), 1.0), (1.0, np.zeros(9)), (1.0,) * 6]
+    "values",
+    [(), (1.0,), (1.0, np.zeros(3)), (1.0, np.zeros(3), 1.0, 1.0), (1.0, np.zeros(4), 1.0), (1.0, np.zeros(9)), (1.0,) * 6],
 )
 def test_a_row_of_the_wrong_length_is_an_error_that_leaves_the_log_usable(tmp_path: Path, values: tuple[object, ...]) -> None:
     """Too few or too many, numbers or arrays: nothing of it is written."""
@@ -114,7 +115,8 @@ def test_memory_stays_flat(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"\n", b"not json\n", b"[1, 2]\n", b"3\n", b'{"rows": 3}\n', b'{"columns": 3}\n', b'{"columns": []}\n', b"\xff\xfe\n"]
+    "content",
+    [b"", b"\n", b"not json\n", b"[1, 2]\n", b"3\n", b'{"rows": 3}\n', b'{"columns": 3}\n', b'{"columns": []}\n', b"\xff\xfe\n"],
 )
 def test_another_file_is_an_error_that_names_it(tmp_path: Path, content: bytes) -> None:
     """Never a traceback from the parser."""

@@ -32,7 +32,9 @@ def test_raibert_of_four_hips_at_once() -> None:
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_raibert_is_clipped_per_axis(sign: float) -> None:
     """Each axis on its own, to the reach; NaN stays NaN and is not turned into a step."""
-    np.testing.assert_allclose(raibert_step(sign * np.array((9.0, 0.1)), np.zeros(2), 0.2, 0.0, 0.2), sign * np.array((0.2, 0.01)))
+    np.testing.assert_allclose(
+        raibert_step(sign * np.array((9.0, 0.1)), np.zeros(2), 0.2, 0.0, 0.2), sign * np.array((0.2, 0.01))
+    )
     assert np.isnan(raibert_step(np.full(2, math.nan), np.zeros(2), 0.2, 0.0, 0.2)).all()
 
 

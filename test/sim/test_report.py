@@ -7,7 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from safe_locomotion.sim.report import RunLog, cycle_mean, distance, drift, energy, motion_figures, percentiles, rms, velocity_rmse
+from safe_locomotion.sim.report import (
+    RunLog,
+    cycle_mean,
+    distance,
+    drift,
+    energy,
+    motion_figures,
+    percentiles,
+    rms,
+    velocity_rmse,
+)
 
 DT = 0.002
 
@@ -54,7 +64,7 @@ def test_a_perfect_run() -> None:
 def test_velocity_error_is_planar_and_against_the_command() -> None:
     """0.03 too fast and 0.04 sideways are 0.05 m/s; a wrong yaw rate does not count."""
     log = run_log()
-    velocity = log.velocity + (0.03, -0.04, 1.0)
+    velocity = log.velocity + np.array((0.03, -0.04, 1.0))
     assert velocity_rmse(replace(log, velocity=velocity), 0.4) == pytest.approx(0.05)
 
 
@@ -129,7 +139,7 @@ def test_attitude_and_estimator_errors_by_hand() -> None:
     roll = np.deg2rad(2.0) * np.where(np.arange(len(log.time)) % 2, 1.0, -1.0)
     roll_pitch = np.stack((roll, np.full(len(log.time), np.deg2rad(3.0))), axis=1)
     roll_pitch[log.time < 2.0] = 1.0
-    estimated = log.velocity + (0.06, 0.08, 5.0)
+    estimated = log.velocity + np.array((0.06, 0.08, 5.0))
     figures = motion_figures(replace(log, roll_pitch=roll_pitch, estimated_velocity=estimated), cycle=0.4, mass=12.0)
     assert figures["roll_rms_deg"] == pytest.approx(2.0)
     assert figures["pitch_rms_deg"] == pytest.approx(3.0)
