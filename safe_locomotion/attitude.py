@@ -10,8 +10,8 @@ from math import sqrt
 
 import numpy as np
 
-from safe_locomotion.rotations import matrix_from_quaternion, multiply
-from safe_locomotion.types import Array
+from safe_locomotion.rotations import matrix_from_quaternion
+from safe_locomotion.types import N_JOINTS, Array
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,18 +43,20 @@ class AttitudeObserver:
     def __init__(self, parameters: AttitudeParameters) -> None:
         self.parameters = parameters
         self.bias = np.zeros(3)
+        self._rest_limits = np.array(N_JOINTS * [parameters.rest_joint_speed] + 3 * [parameters.rest_rate])
         self.reset(np.array([1.0, 0.0, 0.0, 0.0]))
 
     def reset(self, quaternion_wxyz: Array) -> None:
         """Start again at an orientation; the gyro bias is a property of the sensor and stays."""
         self.quaternion: Array = quaternion_wxyz / sqrt(float(quaternion_wxyz @ quaternion_wxyz))
+        w, x, y, z = self.quaternion.tolist()
+        self._q: tuple[float, float, float, float] = (w, x, y, z)
         self.rotation: Array = matrix_from_quaternion(self.quaternion)
         self.angular_velocity: Array = np.zeros(3)
         self.at_rest = False
         self._rest_time = 0.0
         self._rest_mean_time = 0.0
-        self._slow_dq: Array | None = None
-        self._slow_gyro: Array = np.zeros(3)
+        self._slow: Array | None = None
 
     def update(self, quaternion_wxyz: Array, gyro: Array, dq: Array, dt: float) -> None:
         """Advance by one reading; dq (12,) joint speeds, dt since the last reading [s]."""
@@ -71,26 +73,38 @@ class AttitudeObserver:
             self.bias = self.bias - self.parameters.bias_pull * dt * error
 
     def _watch_rest(self, gyro: Array, dq: Array, dt: float) -> None:
-        if self._slow_dq is None:
-            self._slow_dq, self._slow_gyro = dq.copy(), gyro.copy()
-        gain = min(1.0, dt / self._FILTER)
-        self._slow_dq += gain * (dq - self._slow_dq)
-        self._slow_gyro += gain * (gyro - self._slow_gyro)
+        """Rest is when joints and gyro, low-pass filtered, have been slow for a while."""
         p = self.parameters
-        still = bool(abs(self._slow_dq).max() <= p.rest_joint_speed and abs(self._slow_gyro).max() <= p.rest_rate)
+        now = np.concatenate((dq, gyro))
+        slow = self._slow = now if self._slow is None else self._slow + min(1.0, dt / self._FILTER) * (now - self._slow)
+        still = bool((abs(slow) <= self._rest_limits).all())
         self._rest_time = self._rest_time + dt if still else 0.0
         self._rest_mean_time = self._rest_mean_time if still else 0.0
         self.at_rest = self._rest_time >= p.rest_delay
 
     def _error(self, measured: Array) -> Array:
-        """Rotation vector in base, to first order, from the observer's orientation to the measured one."""
-        w, x, y, z = self.quaternion.tolist()
-        d = multiply(np.array([w, -x, -y, -z]), measured)
-        return np.asarray((2.0 if d[0] >= 0.0 else -2.0) * d[1:])
+        """Rotation vector in base, to first order, from the observer's orientation to the measured one: 2 vec(conj(q) m)."""
+        w, x, y, z = self._q
+        mw, mx, my, mz = measured.tolist()
+        s = 2.0 if w * mw + x * mx + y * my + z * mz >= 0.0 else -2.0
+        s /= sqrt(mw * mw + mx * mx + my * my + mz * mz)
+        return np.array(
+            (
+                s * (w * mx - x * mw - y * mz + z * my),
+                s * (w * my + x * mz - y * mw - z * mx),
+                s * (w * mz - x * my + y * mx - z * mw),
+            )
+        )
 
     def _integrate(self, rate: Array, dt: float) -> None:
-        x, y, z = (0.5 * dt * rate).tolist()
-        n = x * x + y * y + z * z
-        turned = multiply(self.quaternion, np.array([1.0 - 0.5 * n, x * (1 - n / 6), y * (1 - n / 6), z * (1 - n / 6)]))
-        self.quaternion = turned / sqrt(float(turned @ turned))
+        """q <- q exp(rate dt / 2), to third order, normalised."""
+        w, x, y, z = self._q
+        a, b, c = rate.tolist()
+        n = 0.25 * dt * dt * (a * a + b * b + c * c)
+        s, d = 0.5 * dt * (1.0 - n / 6.0), 1.0 - 0.5 * n
+        a, b, c = s * a, s * b, s * c
+        w, x, y, z = w * d - x * a - y * b - z * c, w * a + x * d + y * c - z * b, w * b - x * c + y * d + z * a, w * c + x * b - y * a + z * d
+        s = 1.0 / sqrt(w * w + x * x + y * y + z * z)
+        self._q = (s * w, s * x, s * y, s * z)
+        self.quaternion = np.array(self._q)
         self.rotation = matrix_from_quaternion(self.quaternion)

@@ -54,11 +54,11 @@ class BaseFilter:
         self._h[:N_LEGS, P_] = -1.0
         self._h[N_LEGS, V_] = 1.0
         self._ht = self._h.T.copy()
-        self._q = np.zeros((2, N))
-        self._r = np.zeros((2, N_Y))
-        self._r[:, :N_LEGS] = parameters.foot_position**2
         self._y = np.empty((N_Y, 3))
-        self._diagonal, self._diagonal_y = np.arange(N), np.arange(N_Y)
+        self._r = np.zeros((2, N_Y, N_Y))
+        self._r_diagonal = _diagonals(self._r)
+        self._r_diagonal[:] = parameters.foot_position**2
+        self._input = np.zeros((N, 3))
         self.reset(np.zeros(3), np.zeros((N_LEGS, 3)))
 
     def reset(self, position: Array, feet: Array) -> None:
@@ -69,55 +69,50 @@ class BaseFilter:
         start = np.array([1e-6, 0.1**2, p.acceleration_error_initial**2] + N_LEGS * [p.foot_position**2])
         self.covariance = np.array((np.diag(start), np.diag(start)))
 
-    def predict(self, acceleration: Array, foot_velocity: Array, trust: Array, dt: float) -> None:
+    def predict(self, acceleration: Array, foot_velocity: Array, trust: list[float], dt: float) -> None:
         """Advance by dt [s].
 
         Args:
             acceleration: (3,) of the base in odom, gravity removed [m/s2].
             foot_velocity: (4, 3) of the foot centres that stand, from rolling [m/s].
-            trust: (4,) in [0, 1], 0 for a foot in the air.
+            trust: of each foot, in [0, 1], 0 for a foot in the air.
             dt: [s].
         """
-        p, x = self.parameters, self.x
-        a = acceleration - x[B_]
-        x[P_] += dt * x[V_] + (0.5 * dt * dt) * a
-        x[V_] += dt * a
-        x[F_:] += dt * foot_velocity
-        f = self._f
+        f, u = self._f, self._input
         f[P_, V_], f[P_, B_], f[V_, B_] = dt, -0.5 * dt * dt, -dt
-        q = self._q
-        q[:, P_] = p.position**2 * dt
-        q[XY, V_], q[Z, V_] = p.velocity[0] ** 2 * dt, p.velocity[1] ** 2 * dt
-        q[:, B_] = p.acceleration_error**2 * dt
-        away = (1.0 - trust) ** 2
-        q[XY, F_:] = (p.foot[0] + p.swing_foot * away) ** 2 * dt
-        q[Z, F_:] = (p.foot[1] + p.swing_foot * away) ** 2 * dt
+        u[P_], u[V_], u[F_:] = (0.5 * dt) * acceleration, acceleration, foot_velocity
+        self.x = f @ self.x + dt * u
         self.covariance = f @ self.covariance @ f.T
-        self.covariance[:, self._diagonal, self._diagonal] += q
+        diagonal = _diagonals(self.covariance)
+        diagonal += self._process_noise(trust, dt)
 
-    def correct(self, feet: Array, velocity: Array, velocity_variance: tuple[float, float]) -> Array:
+    def _process_noise(self, trust: list[float], dt: float) -> Array:
+        """Diagonals (2, 7) of the noise that dt adds, for the horizontal axes and the vertical one."""
+        p = self.parameters
+        away = [p.swing_foot * (1.0 - t) * (1.0 - t) for t in trust]
+        base = p.position**2 * dt
+        drift = p.acceleration_error**2 * dt
+        return np.array([(base, v * v * dt, drift, *[(f + a) ** 2 * dt for a in away]) for v, f in zip(p.velocity, p.foot, strict=True)])
+
+    def correct(self, feet: Array, velocity: Array, velocity_variance: tuple[float, float]) -> float:
         """Fuse feet (4, 3) relative to the base, in odom, and the velocity (3,) the standing legs give.
 
         Returns:
-            Normalised innovation squared of the velocity, per axis (3,); 1 on average when the model holds.
+            Normalised innovation squared of the velocity, of the worst axis; about 1 when the model holds.
         """
-        y, r, x = self._y, self._r, self.x
+        y = self._y
         y[:N_LEGS], y[N_LEGS] = feet, velocity
-        y -= self._h @ x
-        r[:, N_LEGS] = velocity_variance
+        y -= self._h @ self.x
+        self._r_diagonal[:, N_LEGS] = velocity_variance
         hp = self._h @ self.covariance
-        s = hp @ self._ht
-        s[:, self._diagonal_y, self._diagonal_y] += r
-        gain_t = np.linalg.solve(s, hp)
-        x[:, :2] += gain_t[XY].T @ y[:, :2]
-        x[:, 2] += gain_t[Z].T @ y[:, 2]
-        covariance = self.covariance - gain_t.transpose(0, 2, 1) @ hp
+        s = hp @ self._ht + self._r
+        gain = np.linalg.solve(s, hp).transpose(0, 2, 1)
+        self.x[:, :2] += gain[XY] @ y[:, :2]
+        self.x[:, 2] += gain[Z] @ y[:, 2]
+        covariance = self.covariance - gain @ hp
         self.covariance = 0.5 * (covariance + covariance.transpose(0, 2, 1))
-        error = y[N_LEGS]
-        nis: Array = error * error
-        nis[:2] /= s[XY, N_LEGS, N_LEGS]
-        nis[2] /= s[Z, N_LEGS, N_LEGS]
-        return nis
+        ex, ey, ez = y[N_LEGS].tolist()
+        return max(max(ex * ex, ey * ey) / float(s[XY, N_LEGS, N_LEGS]), ez * ez / float(s[Z, N_LEGS, N_LEGS]))
 
     def anchor(self, foot: int, height: float, deviation: float) -> None:
         """Fuse the height [m] of one standing foot centre, known to `deviation` [m]."""
@@ -136,3 +131,9 @@ class BaseFilter:
     def velocity(self) -> Array:
         """(3,) of the base in odom [m/s]."""
         return self.x[V_].copy()
+
+
+def _diagonals(matrices: Array) -> Array:
+    """Writable view (k, n) of the diagonals of contiguous matrices (k, n, n)."""
+    k, n, _ = matrices.shape
+    return matrices.reshape(k, n * n)[:, :: n + 1]

@@ -3,6 +3,7 @@
 A key that no stage knows, a missing key and a value of the wrong type are errors that name the place and the valid keys.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from math import isfinite
@@ -40,6 +41,10 @@ class PolicyConfig:
     period_ns: int
     gait: GaitSettings
 
+    def __post_init__(self) -> None:
+        """Refuse a period that is none."""
+        _check_period("policy_node", self.period_ns)
+
 
 @dataclass(frozen=True, kw_only=True)
 class SupervisorConfig:
@@ -58,6 +63,10 @@ class MpcConfig:
     locomotion: LocomotionParameters
     swing: SwingParameters
     solver: MpcParameters
+
+    def __post_init__(self) -> None:
+        """Refuse a period that is none."""
+        _check_period("mpc_node", self.period_ns)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +93,9 @@ def load_config(robot_or_file: str | Path, overrides: Mapping[str, Any] | None =
     path = _config_path(robot_or_file)
     try:
         document = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigurationError(f"{path}: cannot be read: {error}") from error
+    _check_nodes(path, document)
     sections = {f.name: _section(path, document, f.name) for f in fields(StackConfig)}
     for key, value in (overrides or {}).items():
         _override(sections, key, value)
@@ -100,7 +110,8 @@ def build(cls: type[Any], values: Mapping[str, Any], where: str) -> Any:
     """
     _check_keys(cls, values, where)
     try:
-        return TypeAdapter(cls).validate_python(values)
+        # Strictly from JSON: a list is a tuple and 3 is a float there, but neither "3" nor true is.
+        return TypeAdapter(cls).validate_json(json.dumps(values, default=str), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
@@ -119,10 +130,16 @@ def _check_keys(cls: type[Any], values: Any, where: str) -> None:
         raise ConfigurationError(f"{where}: missing {', '.join(missing)}")
     types = get_type_hints(cls)
     for key, value in values.items():
-        if isinstance(value, float) and not isfinite(value):
-            raise ConfigurationError(f"{where}: {key}: must be finite (found {value})")
+        for number in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(number, float) and not isfinite(number):
+                raise ConfigurationError(f"{where}: {key}: must be finite (found {number})")
         if is_dataclass(types[key]):
             _check_keys(types[key], value, f"{where}: {key}")
+
+
+def _check_period(node: str, period_ns: int) -> None:
+    if not period_ns > 0:
+        raise ConfigurationError(f"{node}: period_ns: must be positive (found {period_ns})")
 
 
 def _with_default(cls: type[Any]) -> set[str]:
@@ -140,6 +157,16 @@ def _config_path(robot_or_file: str | Path) -> Path:
     return found
 
 
+def _check_nodes(path: Path, document: Any) -> None:
+    nodes = [f"{f.name}_node" for f in fields(StackConfig)]
+    for node, content in document.items() if isinstance(document, dict) else ():
+        if node not in nodes:
+            raise UnknownNameError(f"node in {path}", node, nodes)
+        for key in content if isinstance(content, dict) else ():
+            if key != "ros__parameters":
+                raise UnknownNameError(f"key in {path}: {node}", key, ("ros__parameters",))
+
+
 def _section(path: Path, document: Any, name: str) -> Any:
     try:
         return document[f"{name}_node"]["ros__parameters"]
@@ -148,12 +175,11 @@ def _section(path: Path, document: Any, name: str) -> Any:
 
 
 def _override(sections: dict[str, Any], key: str, value: Any) -> None:
+    """Set one value; `build` then judges whether its key and type are right."""
     *parents, last = key.split(".")
     place: Any = sections
     for parent in parents:
-        if not isinstance(place, dict) or parent not in place:
-            raise UnknownNameError("key", key, place if isinstance(place, dict) else ())
-        place = place[parent]
-    if last not in place:
-        raise UnknownNameError("key", key, place)
+        place = place.setdefault(parent, {})
+        if not isinstance(place, dict):
+            raise ConfigurationError(f"override {key}: {parent} is a value and has no keys")
     place[last] = value

@@ -1,19 +1,17 @@
 """Which feet carry load, from foot sensors whose zero and scale nobody knows.
 
 A foot sensor reads raw = zero + gain * load + noise; zero and gain differ per foot, drift, and the reading clips. The joint torques give the
-load too, without zero or gain to learn but disturbed by the inertia of the leg. So the torques calibrate the sensor (a two-state
-Kalman filter per foot: zero, gain), and the two readings of the load are fused by their variances: a dead sensor learns gain 0 and drops
-out by itself.
+load too, with nothing to learn, but disturbed by the inertia of the moving leg. So the torques calibrate the sensor: a line load = offset + slope * raw per foot, by
+Kalman filter (the load is regressed on the raw reading, because the regressor must be the reading with little noise). Both loads are fused by
+their variances; a sensor that does not move with the load loses its weight, so a dead one drops out by itself.
 """
 
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 
-from safe_locomotion.robots import RobotModel
 from safe_locomotion.types import N_LEGS, Array, Flags
-
-GRAVITY = 9.81  # [m/s2]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,9 +21,13 @@ class ContactParameters:
     Attributes:
         threshold: load above which a foot is in contact, as a share of a quarter of the robot's weight (15 N on an A1).
         hysteresis: share of the threshold below which contact ends.
-        zero_deviation: first guess of the sensor's zero is 0 with this standard deviation [N].
-        gain_deviation: first guess of its gain is 1 with this standard deviation.
-        zero_drift, gain_drift: random walk of both [N/sqrt(s)], [1/sqrt(s)].
+        offset_deviation: first guess of a sensor is load = raw, its offset with this standard deviation [N].
+        slope_deviation: and its slope with this one.
+        offset_drift, slope_drift: random walk of both [N/sqrt(s)], [1/sqrt(s)].
+        liveliness_time_constant: over which the variances of sensor and load are compared [s].
+        live_share: a sensor that shows less than this share of the load's variance loses weight, down to nothing when it is stuck.
+        live_load: standard deviation of the load below which nothing can be said about that [N].
+        correlation: successive errors of the torque's load share the gait's inertia; one in so many counts as new.
         sensor_noise: of a raw reading [N].
         torque_noise: of the load computed from the torques of a leg at rest [N], and what each m/s of its foot adds: the leg's inertia [N s/m].
         clip: loads outside [-clip, clip] quarter weights do not calibrate: that is where real sensors saturate.
@@ -33,41 +35,17 @@ class ContactParameters:
 
     threshold: float = 0.48
     hysteresis: float = 0.7
-    zero_deviation: float = 40.0
-    gain_deviation: float = 0.5
-    zero_drift: float = 0.5
-    gain_drift: float = 0.01
+    offset_deviation: float = 40.0
+    slope_deviation: float = 0.5
+    offset_drift: float = 1.0
+    slope_drift: float = 0.01
+    liveliness_time_constant: float = 2.0
+    live_share: float = 0.2
+    live_load: float = 15.0
+    correlation: float = 10.0
     sensor_noise: float = 4.0
     torque_noise: tuple[float, float] = (8.0, 20.0)
     clip: float = 3.0
-
-
-class TorqueLoad:
-    """Force of the ground on each foot from the joint torques, along the leg plane's own z axis (the base's z turned by the hip).
-
-    Thigh and calf torque less the leg's own weight, tau = tau_weight - J^T f, give two equations for the two forces in the leg's plane; their determinant is
-    thigh * calf * sin(calf angle), never zero inside the joint ranges. Hip torque, tilt and inertia of the leg are left to the noise.
-    """
-
-    def __init__(self, robot: RobotModel) -> None:
-        _, thigh, calf = robot.leg_link_mass
-        thigh_share = float(-robot.leg_link_com[:, 1, 2].mean()) / robot.thigh_length
-        calf_share = float(-robot.leg_link_com[:, 2, 2].mean()) / robot.calf_length
-        self._knee = GRAVITY * (calf + thigh * thigh_share)
-        self._calf = GRAVITY * calf * calf_share
-
-    def __call__(self, q: Array, tau: Array, jacobians: Array) -> Array:
-        """(4,) loads [N] from joints (12,) and the Jacobians (4, 3, 3) of the foot centres."""
-        s, c = np.sin(q[::3]), np.cos(q[::3])
-        z_thigh, z_calf = jacobians[:, 0, 1], jacobians[:, 0, 2]
-        x_thigh = jacobians[:, 1, 1] * s - jacobians[:, 2, 1] * c
-        x_calf = jacobians[:, 1, 2] * s - jacobians[:, 2, 2] * c
-        knee = x_thigh - x_calf
-        calf_torque = tau[2::3] + self._calf * x_calf
-        thigh_torque = tau[1::3] + self._knee * knee + self._calf * x_calf
-        determinant = x_calf * z_thigh - x_thigh * z_calf
-        load = z_thigh * calf_torque - z_calf * thigh_torque
-        return np.asarray(load / np.where(abs(determinant) > 1e-4, determinant, np.inf))
 
 
 class ContactDetector:
@@ -83,15 +61,22 @@ class ContactDetector:
 
     def reset(self) -> None:
         """Forget the calibration and every contact."""
-        self.zero = np.zeros(N_LEGS)
-        self.gain = np.ones(N_LEGS)
-        self._zz = np.full(N_LEGS, self.parameters.zero_deviation**2)
-        self._zg = np.zeros(N_LEGS)
-        self._gg = np.full(N_LEGS, self.parameters.gain_deviation**2)
-        self.load: Array = np.zeros(N_LEGS)
+        p = self.parameters
+        self._feet = [_Line(0.0, 1.0, p.offset_deviation**2, 0.0, p.slope_deviation**2) for _ in range(N_LEGS)]
+        self.load: list[float] = [0.0] * N_LEGS
         self.contact: Flags = np.zeros(N_LEGS, dtype=np.bool_)
 
-    def update(self, foot_force: Array, torque_load: Array, foot_speed: Array, dt: float) -> Flags:
+    @property
+    def zero(self) -> Array:
+        """(4,) raw reading of each foot without load [N]."""
+        return np.array([-line.offset / max(line.slope, 1e-6) for line in self._feet])
+
+    @property
+    def gain(self) -> Array:
+        """(4,) raw reading per load."""
+        return np.array([1.0 / max(line.slope, 1e-6) for line in self._feet])
+
+    def update(self, foot_force: Array, torque_load: list[float], foot_speed: list[float], dt: float) -> Flags:
         """Contact (4,) after one more reading.
 
         Args:
@@ -101,36 +86,70 @@ class ContactDetector:
             dt: time since the last reading [s].
         """
         rest, per_speed = self.parameters.torque_noise
-        torque_variance = (rest + per_speed * foot_speed) ** 2
-        self._calibrate(foot_force, torque_load, torque_variance, dt)
-        self.load = self._fuse(foot_force, torque_load, torque_variance)
-        self.contact = self.load > np.where(self.contact, self._off, self._on)
+        load: list[float] = self.load
+        contact: list[bool] = self.contact.tolist()
+        for i, raw in enumerate(foot_force.tolist()):
+            variance = (rest + per_speed * foot_speed[i]) ** 2
+            load[i] = self._read(self._feet[i], raw, torque_load[i], variance, dt)
+            contact[i] = load[i] > (self._off if contact[i] else self._on)
+        self.contact = np.array(contact)
         return self.contact
 
-    def _calibrate(self, raw: Array, load: Array, variance: Array, dt: float) -> None:
-        """One Kalman step of (zero, gain) per foot: raw = zero + gain * load."""
+    def _read(self, line: "_Line", raw: float, torque_load: float, torque_variance: float, dt: float) -> float:
+        """Calibrate one sensor with the load that the torques give, then return the mean of both loads by their variances."""
         p = self.parameters
-        zz = self._zz + p.zero_drift**2 * dt
-        gg = self._gg + p.gain_drift**2 * dt
-        load = np.clip(load, -self._clip, self._clip)
-        h_z, h_g = zz + self._zg * load, self._zg + gg * load
-        noise = p.sensor_noise**2 + self.gain * self.gain * variance
-        # successive readings share the gait's inertia torques: one in ten counts as independent
-        s = h_z + h_g * load + 10.0 * noise
-        error = raw - self.zero - self.gain * load
-        error /= np.maximum(1.0, abs(error) / (3.0 * np.sqrt(s)))
-        k_z, k_g = h_z / s, h_g / s
-        self.zero = self.zero + k_z * error
-        self.gain = np.maximum(0.0, self.gain + k_g * error)
-        self._zz = zz - k_z * h_z
-        self._zg = self._zg - k_z * h_g
-        self._gg = gg - k_g * h_g
+        clipped = min(self._clip, max(-self._clip, torque_load))
+        line.oo += p.offset_drift**2 * dt
+        line.ss += p.slope_drift**2 * dt
+        h_o, h_s = line.oo + line.os * raw, line.os + line.ss * raw
+        predicted = h_o + h_s * raw
+        error = clipped - line.offset - line.slope * raw
+        line.watch(raw, clipped, min(1.0, dt / p.liveliness_time_constant))
+        variance = predicted + (p.sensor_noise * line.slope) ** 2 + line.deadness(p.live_share, p.live_load)
+        sensed = line.offset + line.slope * raw
+        line.learn(error, h_o, h_s, predicted + p.correlation * torque_variance)
+        return torque_load + torque_variance / (torque_variance + variance) * (sensed - torque_load)
 
-    def _fuse(self, raw: Array, load: Array, torque_variance: Array) -> Array:
-        """Mean of both readings of the load, weighted by the inverse of their variances."""
-        p = self.parameters
-        gain = np.maximum(self.gain, 0.02)
-        sensed = (raw - self.zero) / gain
-        variance = (p.sensor_noise**2 + self._zz + 2 * sensed * self._zg + sensed * sensed * self._gg) / (gain * gain)
-        share = torque_variance / (torque_variance + np.maximum(variance, 1e-6))
-        return np.asarray(load + share * (sensed - load))
+
+@dataclass(slots=True)
+class _Line:
+    """load = offset + slope * raw of one foot, with the covariance of both and the running moments of raw and load."""
+
+    offset: float
+    slope: float
+    oo: float
+    os: float
+    ss: float
+    raw_mean: float | None = None
+    raw_variance: float = 0.0
+    load_mean: float = 0.0
+    load_variance: float = 0.0
+
+    def watch(self, raw: float, load: float, gain: float) -> None:
+        """Follow mean and variance of both readings."""
+        if self.raw_mean is None:
+            self.raw_mean, self.load_mean = raw, load
+        d_raw, d_load = raw - self.raw_mean, load - self.load_mean
+        self.raw_mean += gain * d_raw
+        self.load_mean += gain * d_load
+        self.raw_variance += gain * (d_raw * d_raw - self.raw_variance)
+        self.load_variance += gain * (d_load * d_load - self.load_variance)
+
+    def deadness(self, live_share: float, live_load: float) -> float:
+        """Variance [N2] of a sensor that moves less than its load does; 0 for a live one, without bound for a stuck one."""
+        wanted = live_share * self.load_variance
+        shown = self.slope * self.slope * self.raw_variance
+        if shown >= wanted or self.load_variance <= live_load * live_load:
+            return 0.0
+        return self.load_variance * (wanted / max(shown, 1e-9) - 1.0)
+
+    def learn(self, error: float, h_o: float, h_s: float, s: float) -> None:
+        """Kalman correction with innovation variance s; an innovation beyond 3 sigma counts as 3 sigma."""
+        bound = 3.0 * sqrt(s)
+        error = min(bound, max(-bound, error))
+        k_o, k_s = h_o / s, h_s / s
+        self.offset += k_o * error
+        self.slope = max(0.0, self.slope + k_s * error)
+        self.oo -= k_o * h_o
+        self.os -= k_o * h_s
+        self.ss -= k_s * h_s

@@ -12,9 +12,9 @@ from math import isfinite
 import numpy as np
 
 from safe_locomotion.attitude import AttitudeObserver, AttitudeParameters
-from safe_locomotion.base_filter import F_, V_, XY, Z, BaseFilter, FilterParameters
-from safe_locomotion.contacts import GRAVITY, ContactDetector, ContactParameters, TorqueLoad
-from safe_locomotion.kinematics import Kinematics
+from safe_locomotion.base_filter import F_, P_, V_, BaseFilter, FilterParameters
+from safe_locomotion.contacts import ContactDetector, ContactParameters
+from safe_locomotion.leg_odometry import GRAVITY, LegOdometry, speed
 from safe_locomotion.robots import RobotModel
 from safe_locomotion.terrain_plane import TerrainPlane
 from safe_locomotion.types import N_LEGS, NANOSECONDS, Array, Estimate, LowState
@@ -68,9 +68,8 @@ class StateEstimator:
 
     def __init__(self, robot: RobotModel, parameters: EstimatorParameters) -> None:
         self.parameters = parameters
-        self._kinematics = Kinematics(robot)
-        self._torque_load = TorqueLoad(robot)
-        self._radius = robot.foot_radius
+        self._odometry = LegOdometry(robot)
+        self._radius = float(robot.foot_radius)
         self._quarter = robot.mass * GRAVITY / N_LEGS
         self.attitude = AttitudeObserver(parameters.attitude)
         self.detector = ContactDetector(parameters.contact, weight=robot.mass * GRAVITY)
@@ -82,7 +81,7 @@ class StateEstimator:
         """Forget position, velocity and contacts; the next state is the new origin. Gyro bias and foot calibration stay."""
         self._last: Estimate | None = None
         self._unusable = 0
-        self._stance_time = np.zeros(N_LEGS)
+        self._stance_time = [0.0] * N_LEGS
         self._level = 0.0
         self._innovation = 1.0
         self._rolling, self._acceleration = np.zeros((N_LEGS, 3)), np.zeros(3)
@@ -131,83 +130,81 @@ class StateEstimator:
 
     def _legs(self, state: LowState, dt: float) -> tuple[Array, Array, Array]:
         """Feet relative to the base, base velocity as each foot would give it if it stood, and rolling velocity: (4, 3) each, in odom."""
-        feet, jacobians = self._kinematics.feet_and_jacobians(state.q)
-        rotation, rate = self.attitude.rotation, self.attitude.angular_velocity
-        swinging = (jacobians @ state.dq.reshape(N_LEGS, 3, 1))[:, :, 0]
-        speed = np.sqrt((swinging * swinging).sum(1))
-        self.detector.update(state.foot_force, self._torque_load(state.q, state.tau, jacobians), speed, dt)
-        relative = swinging + _cross(rate, feet)
-        calf_rate = _calf_rate(state.q, state.dq) + rate
-        rolling = self._radius * _cross(calf_rate, rotation.T @ self.terrain.normal)
-        both = np.concatenate((feet, relative, rolling)) @ rotation.T
-        return both[:4], both[8:] - both[4:8], both[8:]
+        legs = self._odometry.read(state.q, state.dq, state.tau)
+        self.detector.update(state.foot_force, [leg.load for leg in legs], [speed(leg.velocity) for leg in legs], dt)
+        rotation = self.attitude.rotation
+        wx, wy, wz = self.attitude.angular_velocity.tolist()
+        nx, ny, nz = (np.array(self.terrain.normal) @ rotation).tolist()
+        standing = [self._odometry.standing(leg, (wx, wy, wz), (nx, ny, nz)) for leg in legs]
+        rows = [leg.foot for leg in legs] + [base for base, _ in standing] + [rolling for _, rolling in standing]
+        in_odom = np.array(rows) @ rotation.T
+        return in_odom[:4], in_odom[4:8], in_odom[8:]
 
-    def _trust(self, leg_velocity: Array, dt: float) -> Array:
-        """How far each foot is believed to stand, (4,) in [0, 1]: its load, ramped in after touchdown, less when it slides."""
-        p, contact = self.parameters, self.detector.contact
-        self._stance_time = np.where(contact, self._stance_time + dt, 0.0)
-        loaded = np.minimum(1.0, np.maximum(0.0, self.detector.load / (p.full_load * self._quarter)))
-        slide = leg_velocity - self.filter.x[V_]
-        sliding = (slide * slide).sum(1) / p.slip**2
-        return np.asarray(loaded * np.minimum(1.0, self._stance_time / p.settling) / (1.0 + sliding))
+    def _trust(self, leg_velocity: Array, dt: float) -> list[float]:
+        """How far each foot is believed to stand, in [0, 1]: its load, ramped in after touchdown, less when it slides."""
+        p, contact, trust = self.parameters, self.detector.contact.tolist(), []
+        full, slip2 = p.full_load * self._quarter, p.slip**2
+        for i, (x, y, z) in enumerate((leg_velocity - self.filter.x[V_]).tolist()):
+            self._stance_time[i] = self._stance_time[i] + dt if contact[i] else 0.0
+            loaded = min(1.0, max(0.0, self.detector.load[i] / full))
+            trust.append(loaded * min(1.0, self._stance_time[i] / p.settling) / (1.0 + (x * x + y * y + z * z) / slip2))
+        return trust
 
-    def _correct(self, feet: Array, leg_velocity: Array, trust: Array, dt: float) -> None:
+    def _correct(self, feet: Array, leg_velocity: Array, trust: list[float], dt: float) -> None:
         p = self.parameters
-        total = float(trust.sum())
-        velocity = (trust @ leg_velocity) / total if total > 1e-3 else self.filter.velocity
+        total = sum(trust)
+        velocity = (np.array(trust) @ leg_velocity) / total if total > 1e-3 else self.filter.x[V_]
         total = max(total, 1e-6)
-        nis = self.filter.correct(feet, velocity, (p.leg_velocity[0] ** 2 / total, p.leg_velocity[1] ** 2 / total))
-        gain = min(1.0, dt / p.innovation_time_constant)
-        self._innovation += gain * (float(nis.max()) - self._innovation)
+        innovation = self.filter.correct(feet, velocity, (p.leg_velocity[0] ** 2 / total, p.leg_velocity[1] ** 2 / total))
+        self._innovation += min(1.0, dt / p.innovation_time_constant) * (innovation - self._innovation)
 
-    def _touch_ground(self, trust: Array, dt: float) -> None:
+    def _touch_ground(self, trust: list[float], dt: float) -> None:
         """Follow the ground plane; each foot that has just settled ties the height to the level it walked on so far."""
         p = self.parameters
-        points = self.filter.x[F_:] - self._radius * self.terrain.normal
-        settled = (trust >= 0.3) & (self._stance_time >= p.settling) & (self._stance_time < p.settling + dt)
-        for foot in settled.nonzero()[0].tolist():
-            error = float(points[foot, 2]) - self._level
-            if abs(error) <= p.anchor_gate:
-                self.filter.anchor(foot, float(self.filter.x[F_ + foot, 2]) - error, p.anchor)
-                self._level += 0.02 * error
-            else:
-                self._level += error
-        self.terrain.update(points, trust >= 0.5, dt)
+        nx, ny, nz = (self._radius * c for c in self.terrain.normal)
+        points = [[x - nx, y - ny, z - nz] for x, y, z in self.filter.x[F_:].tolist()]
+        for foot, time in enumerate(self._stance_time):
+            if p.settling <= time < p.settling + dt and trust[foot] >= 0.3:
+                self._anchor(foot, points[foot][2] - self._level)
+        self.terrain.update(points, [t >= 0.5 for t in trust], dt)
+
+    def _anchor(self, foot: int, error: float) -> None:
+        p = self.parameters
+        if abs(error) <= p.anchor_gate:
+            self.filter.anchor(foot, float(self.filter.x[F_ + foot, 2]) - error, p.anchor)
+            self._level += 0.02 * error
+        else:
+            self._level += error
 
     def _publish(self, state: LowState) -> Estimate:
         filter_ = self.filter
         position, velocity = filter_.position, filter_.velocity
-        if not isfinite(float(filter_.x.sum() + filter_.covariance.sum())):
-            last = self._last
+        if not isfinite(float(filter_.x.sum())):
             self.reset()
-            self._last = last
-            if last is not None:
-                filter_.reset(last.position, last.position + self._kinematics.feet(last.q) @ self.attitude.rotation.T)
             return self._hold(state)
-        c = filter_.covariance
+        (px, vx), (pz, vz) = ((float(c[P_, P_]), float(c[V_, V_])) for c in filter_.covariance)
         self._last = Estimate(
             stamp_ns=state.stamp_ns,
             position=position,
             quaternion_wxyz=self.attitude.quaternion,
             velocity=velocity,
             angular_velocity=self.attitude.angular_velocity,
-            position_covariance=np.diag((c[XY, 0, 0], c[XY, 0, 0], c[Z, 0, 0])),
-            velocity_covariance=np.diag((c[XY, V_, V_], c[XY, V_, V_], c[Z, V_, V_])),
+            position_covariance=np.array(((px, 0.0, 0.0), (0.0, px, 0.0), (0.0, 0.0, pz))),
+            velocity_covariance=np.array(((vx, 0.0, 0.0), (0.0, vx, 0.0), (0.0, 0.0, vz))),
             q=state.q,
             dq=state.dq,
             contact=self.detector.contact,
-            ground_normal=self.terrain.normal,
+            ground_normal=np.array(self.terrain.normal),
             ground_height=self.terrain.height_at(float(position[0]), float(position[1])),
-            diverged=self._has_diverged(velocity),
+            diverged=self._has_diverged(velocity, max(vx, vz)),
         )
         return self._last
 
-    def _has_diverged(self, velocity: Array) -> bool:
-        p, c = self.parameters, self.filter.covariance
+    def _has_diverged(self, velocity: Array, variance: float) -> bool:
+        p = self.parameters
         sane = (
             float(velocity @ velocity) <= p.max_speed**2
-            and 0.0 <= c[XY, V_, V_] <= p.max_velocity_deviation**2
-            and 0.0 <= c[Z, V_, V_] <= p.max_velocity_deviation**2
+            and 0.0 <= variance <= p.max_velocity_deviation**2
             and self._innovation <= p.max_innovation
         )
         return not sane
@@ -227,7 +224,7 @@ class StateEstimator:
             q=last.q if last else state.q,
             dq=last.dq if last else state.dq,
             contact=self.detector.contact,
-            ground_normal=self.terrain.normal,
+            ground_normal=np.array(self.terrain.normal),
             ground_height=last.ground_height if last else 0.0,
             diverged=True,
         )
@@ -240,20 +237,3 @@ def _is_finite(state: LowState) -> bool:
     )
     norm = float(state.quaternion_wxyz @ state.quaternion_wxyz)
     return isfinite(float(total)) and 0.25 <= norm <= 4.0
-
-
-def _cross(a: Array, b: Array) -> Array:
-    """a x b along the last axis; a and b (3,) or (n, 3), at least one of them (n, 3)."""
-    ax, ay, az = a.T
-    bx, by, bz = b.T
-    return np.array((ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx)).T
-
-
-def _calf_rate(q: Array, dq: Array) -> Array:
-    """Angular velocity of each calf relative to the base, in base (4, 3)."""
-    pitch = dq[1::3] + dq[2::3]
-    rate = np.empty((N_LEGS, 3))
-    rate[:, 0] = dq[::3]
-    rate[:, 1] = pitch * np.cos(q[::3])
-    rate[:, 2] = pitch * np.sin(q[::3])
-    return rate

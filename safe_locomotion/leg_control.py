@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.kinematics import Kinematics
 from safe_locomotion.limits import CommandGate, GateLimits, commanded_torque, damping_command
 from safe_locomotion.modes import DAMPED
@@ -43,6 +44,12 @@ class LegGains:
     sit_time: float
     damping: float
     crossfade_time: float
+
+    def __post_init__(self) -> None:
+        """Refuse ramps without a duration."""
+        for name in ("fold_time", "stand_time", "sit_time", "crossfade_time"):
+            if not getattr(self, name) > 0.0:
+                raise ConfigurationError(f"gains: {name}: must be positive (found {getattr(self, name)})")
 
 
 class LegWeight:

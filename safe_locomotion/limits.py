@@ -8,6 +8,7 @@ from math import isfinite
 
 import numpy as np
 
+from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.modes import DAMPED
 from safe_locomotion.robots import RobotModel
 from safe_locomotion.types import N_JOINTS, NANOSECONDS, Array, LowCommand, LowState, StancePlan, Verdict
@@ -39,6 +40,11 @@ class GateLimits:
     temperature_max: float
     voltage_min: float
     damping: float
+
+    def __post_init__(self) -> None:
+        """Refuse a gate whose own answer would not pass it or would not damp."""
+        if not 0.0 < self.damping <= self.kd_max:
+            raise ConfigurationError(f"limits: damping: must be positive and at most kd_max (found {self.damping})")
 
 
 def damping_command(stamp_ns: int, state: LowState | None, kd: float, reason: str = "") -> LowCommand:

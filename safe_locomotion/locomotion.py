@@ -28,6 +28,8 @@ class LocomotionParameters:
         acceleration: limit on the change of the velocity command [m/s2]; yaw: `yaw_acceleration` [rad/s2].
         position_slack: how far the integrated position reference may run ahead of the body [m]; acts as integral action.
         yaw_slack: the same for yaw [rad].
+        velocity_slack: how far the velocity reference may lie from the body's velocity [m/s]; beyond it stepping catches the body, not the MPC,
+            which would jump to find the friction for it.
         height_rate: limit on the change of the height reference [m/s].
     """
 
@@ -36,6 +38,7 @@ class LocomotionParameters:
     yaw_acceleration: float
     position_slack: float
     yaw_slack: float
+    velocity_slack: float
     height_rate: float
 
 
@@ -116,7 +119,7 @@ class LocomotionController:
             return self._idle(estimate.stamp_ns, body)
         if not self._running:
             self._restart(estimate, body)
-        elapsed = 0.0 if self._stamp_ns is None else (estimate.stamp_ns - self._stamp_ns) / NANOSECONDS
+        elapsed = 0.0 if self._stamp_ns is None else max(0, estimate.stamp_ns - self._stamp_ns) / NANOSECONDS
         self._stamp_ns = estimate.stamp_ns
         walking = verdict.mode is Mode.WALK
         if verdict.mode is Mode.STAND_UP:
@@ -170,9 +173,9 @@ class LocomotionController:
         self._landed = (self._landed | early) & ~phase.stance
         unloaded = phase.stance & ~estimate.contact & self._clock.stepping
         self._unloaded_time = np.where(unloaded, self._unloaded_time + elapsed, 0.0)
-        self._lost = self._unloaded_time > self._swing.lost_after
+        reached_out, self._lost = self._lost, self._unloaded_time > self._swing.lost_after
         stance = (phase.stance & ~self._lost) | self._landed
-        lifting = self._stance & ~stance
+        lifting = (self._stance & ~stance) | (reached_out & ~phase.stance)
         if lifting.any():
             self._lift_off[lifting] = body.feet[lifting]
         self._stance = stance
@@ -256,6 +259,7 @@ class LocomotionController:
         yaw_error, x0[2] = reference.yaw - body.rpy[2], 0.0
         ahead = (reference.position - body.position[:2]) @ frame[:2, :2]
         vx, vy, wz = reference.velocity
+        vx, vy = (_within(v, now, self._parameters.velocity_slack) for v, now in ((vx, x0[9]), (vy, x0[10])))
         x = np.zeros((len(t), NX))
         c, s = np.cos(wz * t), np.sin(wz * t)
         x[:, 2] = yaw_error + wz * t
@@ -271,6 +275,10 @@ class LocomotionController:
         feet = np.tile((footholds - body.com) @ frame - (0.0, 0.0, self._robot.foot_radius), (len(t), 1, 1))
         feet[:, :, :2] -= (travel - 0.5 * steps)[:, None]
         return MpcProblem(x0=x0, reference=x, feet=feet, stance=schedule, gravity=LEVEL_GRAVITY @ frame)
+
+
+def _within(value: float, centre: float, slack: float) -> float:
+    return min(centre + slack, max(centre - slack, value))
 
 
 def _turning(rate: Array, points: Array) -> Array:

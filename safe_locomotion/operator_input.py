@@ -4,7 +4,8 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 from math import isfinite
 
 from safe_locomotion.errors import ConfigurationError
@@ -62,7 +63,7 @@ class Step:
 
     time: float
     request: str
-    command: VelocityCommand = VelocityCommand()
+    command: VelocityCommand = field(default_factory=VelocityCommand)
 
 
 def parse_script(text: str) -> tuple[Step, ...]:
@@ -109,7 +110,7 @@ class Script:
         for step in steps:
             if step.request not in REQUESTS:
                 raise ConfigurationError(f"script: unknown request {step.request!r}; choose one of: {', '.join(REQUESTS)}")
-        if any(later.time < earlier.time for earlier, later in zip(steps, steps[1:], strict=False)):
+        if any(later.time < earlier.time for earlier, later in pairwise(steps)):
             raise ConfigurationError("script: the steps are not in the order of their times")
         self._steps = tuple(steps)
         self.stood_ns: int | None = None

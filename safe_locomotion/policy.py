@@ -6,6 +6,7 @@ Without a learned policy the stage proposes a fixed gait; the MPC follows the ve
 from dataclasses import dataclass
 from math import hypot
 
+from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.gait import phase_offsets
 from safe_locomotion.robots import RobotModel
 from safe_locomotion.types import Estimate, GaitParameters, Proposal, VelocityCommand
@@ -34,6 +35,16 @@ class GaitSettings:
     hurry_error: float
     hurry_gain: float
     hurry_limit: float
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that describe no gait."""
+        phase_offsets(self.name)
+        for name in ("frequency", "fast_frequency", "hurry_limit"):
+            if not getattr(self, name) > 0.0:
+                raise ConfigurationError(f"gait: {name}: must be positive (found {getattr(self, name)})")
+        for name in ("swing_ratio", "fast_swing_ratio"):
+            if not 0.0 < getattr(self, name) < 1.0:
+                raise ConfigurationError(f"gait: {name}: must lie between 0 and 1 (found {getattr(self, name)})")
 
 
 class NominalGait:

@@ -8,7 +8,7 @@ from safe_locomotion.types import Array
 
 
 def skew(v: Array) -> Array:
-    """Matrix of the cross product: skew(v) @ u == cross(v, u)."""
+    """Matrix of the cross product with v."""
     x, y, z = v
     return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
 

@@ -5,6 +5,7 @@ from math import isfinite
 
 import numpy as np
 
+from safe_locomotion.gait import executable
 from safe_locomotion.modes import DAMPED, Conditions, ModeMachine, severity
 from safe_locomotion.policy import GaitSettings, NominalGait
 from safe_locomotion.robots import RobotModel
@@ -103,7 +104,7 @@ class Supervisor:
 
     def _gait(self, proposal: Proposal | None, command: VelocityCommand, estimate: Estimate) -> tuple[GaitParameters, bool]:
         """Selected gait and whether the learner drives."""
-        if proposal is None:
+        if proposal is None or (proposal.gait is not None and not executable(proposal.gait)):
             return self._recovery.gait(command, estimate), False
         return proposal.gait or self._recovery.gait(command, estimate), True
 

@@ -1,10 +1,10 @@
 """The ground as the legs felt it: a plane through the latest footholds."""
 
-from math import exp, sqrt
+from math import sqrt
 
 import numpy as np
 
-from safe_locomotion.types import N_LEGS, Array, Flags
+from safe_locomotion.types import N_LEGS, Array
 
 
 class TerrainPlane:
@@ -18,35 +18,42 @@ class TerrainPlane:
 
     def reset(self, footholds: Array) -> None:
         """Level ground through the mean of `footholds` (4, 3)."""
-        self.footholds: Array = footholds.copy()
+        self._footholds: list[list[float]] = footholds.tolist()
         self._slope_x = self._slope_y = 0.0
-        self.normal: Array = np.array([0.0, 0.0, 1.0])
+        self.normal: tuple[float, float, float] = (0.0, 0.0, 1.0)
+        self._centre()
 
-    def update(self, points: Array, contact: Flags, dt: float) -> None:
-        """Take the contact points (4, 3) in odom of the feet in contact, then move the slope towards the plane through all four."""
-        self.footholds[contact] = points[contact]
+    def update(self, points: list[list[float]], standing: list[bool], dt: float) -> None:
+        """Take the contact points (4 x 3, in odom) of standing feet, then move the slope towards the plane through all four."""
+        for i, stands in enumerate(standing):
+            if stands:
+                self._footholds[i] = points[i]
+        self._centre()
         fit = self._fit()
         if fit is None:
             return
-        gain = 1.0 - exp(-dt / self._time_constant)
+        gain = min(1.0, dt / self._time_constant)
         self._slope_x += gain * (fit[0] - self._slope_x)
         self._slope_y += gain * (fit[1] - self._slope_y)
         scale = 1.0 / sqrt(1.0 + self._slope_x**2 + self._slope_y**2)
-        self.normal = np.array([-self._slope_x * scale, -self._slope_y * scale, scale])
+        self.normal = (-self._slope_x * scale, -self._slope_y * scale, scale)
 
     def height_at(self, x: float, y: float) -> float:
         """Height of the plane [m] at (x, y)."""
-        cx, cy, cz = (0.25 * self.footholds.sum(0)).tolist()
-        return float(cz + self._slope_x * (x - cx) + self._slope_y * (y - cy))
+        return self._cz + self._slope_x * (x - self._cx) + self._slope_y * (y - self._cy)
+
+    def _centre(self) -> None:
+        self._cx, self._cy, self._cz = (0.25 * sum(axis) for axis in zip(*self._footholds, strict=True))
 
     def _fit(self) -> tuple[float, float] | None:
         """Least-squares slopes; None while the footholds are too close to a line."""
-        d = self.footholds - 0.25 * self.footholds.sum(0)
-        (xx, xy, xz), (_, yy, yz), _ = (d.T @ d).tolist()
+        xx = xy = xz = yy = yz = 0.0
+        for px, py, pz in self._footholds:
+            x, y, z = px - self._cx, py - self._cy, pz - self._cz
+            xx, xy, xz, yy, yz = xx + x * x, xy + x * y, xz + x * z, yy + y * y, yz + y * z
         determinant = xx * yy - xy * xy
-        if not determinant > 1e-5:  # two rows of feet 0.05 m apart, 0.05 m from the centre each
+        if not determinant > 1e-5:  # two rows of feet 0.1 m apart and 0.03 m long
             return None
-        a = (yy * xz - xy * yz) / determinant
-        b = (xx * yz - xy * xz) / determinant
+        a, b = (yy * xz - xy * yz) / determinant, (xx * yz - xy * xz) / determinant
         limit = self._max_slope / max(self._max_slope, sqrt(a * a + b * b))
         return a * limit, b * limit

@@ -67,26 +67,19 @@ class Motion:
     yaw: float = 0.0
     yaw_rate: float = 0.0
     slope: float = 0.0
-    rolling: bool = True
     dt: float = 0.002
 
-    def base(self, t: float) -> tuple[Array, Array, Array, Array, Array]:
-        """Position, velocity, acceleration of the base and its roll-pitch-yaw and their rates, in the unturned world."""
+    def pose(self, t: float) -> tuple[Array, Array]:
+        """Position and quaternion of the base; twice differentiable, at rest until `stand`."""
         s = max(0.0, t - self.stand)
-        ramp, dramp, ddramp = s**2 / (s + 0.5), (s * s + s) / (s + 0.5) ** 2, 0.5 / (s + 0.5) ** 3 if s > 0 else 0.0
+        ramp = s**3 / (s + 0.3) ** 2
         w = 2 * np.pi * self.frequency
         blend = 1 - np.exp(-((s / 0.3) ** 3))
-        wave = self.sway * blend * np.sin(2 * w * s)
-        v = np.array([*self.velocity, self.velocity[0] * self.slope])
-        position = v * ramp + np.array([0.0, 0.0, 0.27 + wave])
-        del dramp, ddramp
-        rpy = np.array([self.tilt * blend * np.sin(w * s), self.tilt * blend * np.cos(w * s), self.yaw_rate * ramp])
-        return position, rpy, np.array([s]), v, np.array([blend])
-
-    def pose(self, t: float) -> tuple[Array, Array]:
-        position, rpy, *_ = self.base(t)
+        vx, vy = self.velocity
+        position = np.array([vx * ramp, vy * ramp, vx * self.slope * ramp + 0.27 + self.sway * blend * np.sin(2 * w * s)])
+        roll, pitch = self.tilt * blend * np.sin(w * s), self.tilt * blend * np.cos(w * s)
         turn = quaternion_from_rpy(0.0, 0.0, self.yaw)
-        return _rotate(turn, position), multiply(turn, quaternion_from_rpy(*rpy))
+        return _matrix(turn) @ position, multiply(turn, quaternion_from_rpy(roll, pitch, self.yaw_rate * ramp))
 
     def standing(self, t: float) -> Flags:
         s = t - self.stand
@@ -104,10 +97,6 @@ def _matrix(q: Array) -> Array:
     w, v = q[0], q[1:]
     k = skew(v)
     return np.eye(3) + 2 * w * k + 2 * k @ k
-
-
-def _rotate(q: Array, v: Array) -> Array:
-    return _matrix(q) @ v
 
 
 def _derivatives(motion: Motion, t: float) -> tuple[Array, Array, Array, Array, Array]:
@@ -134,37 +123,34 @@ class _Legs:
         self.q = self.kinematics.inverse((world - p) @ r)
 
     def rates(self, t: float, q: Array, standing: Flags) -> Array:
-        _, v, _, r, omega = _derivatives(self.motion, t)
+        """Joint velocities: (J - roll) dq = roll omega - drift for a ball that rolls, J dq = flight for a foot in the air."""
+        p, v, _, r, omega = _derivatives(self.motion, t)
         feet, jacobians = self.kinematics.feet_and_jacobians(q)
-        dq = np.empty(12)
-        n = r.T @ self.normal
-        left = np.maximum(self.motion.swing_left(t), 0.01)
-        for i in range(N_LEGS):
-            a = q[3 * i]
-            axes = np.array([[1, 0, 0], [0, np.cos(a), np.sin(a)], [0, np.cos(a), np.sin(a)]], dtype=float).T
-            drift = r.T @ v + np.cross(omega, feet[i])
-            if standing[i]:
-                roll = self.radius * -skew(n) if self.motion.rolling else np.zeros((3, 3))
-                dq[3 * i : 3 * i + 3] = np.linalg.solve(jacobians[i] - roll @ axes, roll @ omega - drift)
-            else:
-                dq[3 * i : 3 * i + 3] = np.linalg.solve(jacobians[i], self._fly(i, t, feet[i], left[i]))
-        return dq
+        drift = r.T @ v + feet @ skew(omega).T
+        roll = self.radius * -skew(r.T @ self.normal)
+        axes = np.zeros((N_LEGS, 3, 3))
+        axes[:, 0, 0] = 1.0
+        axes[:, 1, 1] = axes[:, 1, 2] = np.cos(q[::3])
+        axes[:, 2, 1] = axes[:, 2, 2] = np.sin(q[::3])
+        stand = standing[:, None]
+        matrices = np.where(stand[:, :, None], jacobians - roll @ axes, jacobians)
+        wanted = np.where(stand, roll @ omega - drift, self._fly(t, p, v, r, feet))
+        return np.linalg.solve(matrices, wanted[:, :, None]).reshape(12)
 
-    def _fly(self, i: int, t: float, foot: Array, left: float) -> Array:
-        """Velocity, relative to the base and in base, that brings the foot onto the ground ahead of its hip when the swing ends."""
-        p, v, _, r, _ = _derivatives(self.motion, t)
-        stance = (1 - self.motion.swing_ratio) / self.motion.frequency
-        target = p + r @ self.stance_feet[i] + 0.5 * stance * v
-        swing = self.motion.swing_ratio / self.motion.frequency
-        lift = 0.06 * max(0.0, left / swing - 0.15)
-        target = target - self.normal * (target @ self.normal - self.radius - lift)
-        return (r.T @ (target - p) - foot) * min(60.0, 1.5 / left)
+    def _fly(self, t: float, p: Array, v: Array, r: Array, feet: Array) -> Array:
+        """Velocity (4, 3), relative to the base and in base, that brings each foot onto the ground ahead of its hip when its swing ends."""
+        motion = self.motion
+        left = np.maximum(motion.swing_left(t), 0.01)[:, None]
+        ahead = 0.5 * (1 - motion.swing_ratio) / motion.frequency
+        target = p + self.stance_feet @ r.T + ahead * v
+        lift = 0.06 * np.maximum(0.0, left * motion.frequency / motion.swing_ratio - 0.15)
+        target -= self.normal * ((target @ self.normal)[:, None] - self.radius - lift)
+        return ((target - p) @ r - feet) * np.minimum(60.0, 1.5 / left)
 
 
 def walk(motion: Motion, model: RobotModel) -> Iterator[tuple[LowState, Truth]]:
     """LowStates each `motion.dt`, without noise, with the truth they came from."""
-    legs, substeps = _Legs(motion, model), 4
-    h = motion.dt / substeps
+    legs = _Legs(motion, model)
     q = legs.q
     weight = model.mass * 9.81
     for k in range(round(motion.duration / motion.dt)):
@@ -175,6 +161,7 @@ def walk(motion: Motion, model: RobotModel) -> Iterator[tuple[LowState, Truth]]:
         force = np.zeros((N_LEGS, 3))
         force[standing] = r.T @ np.array([0.0, 0.0, weight / standing.sum()])
         tau = -(jacobians.transpose(0, 2, 1) @ force[:, :, None]).reshape(12)
+        dq = legs.rates(t, q, standing)
         yield (
             LowState(
                 stamp_ns=10**18 + round(t * 1e9),
@@ -183,7 +170,7 @@ def walk(motion: Motion, model: RobotModel) -> Iterator[tuple[LowState, Truth]]:
                 gyro=omega,
                 accelerometer=r.T @ (a - GRAVITY),
                 q=q.copy(),
-                dq=legs.rates(t, q, standing),
+                dq=dq,
                 tau=tau,
                 foot_force=force @ r[2],
                 temperature=np.full(12, 30.0),
@@ -191,10 +178,8 @@ def walk(motion: Motion, model: RobotModel) -> Iterator[tuple[LowState, Truth]]:
             ),
             Truth(position=p, velocity=v, quaternion_wxyz=motion.pose(t)[1], angular_velocity=omega, contact=standing),
         )
-        for i in range(substeps):
-            mid = t + (i + 0.5) * h
-            half = q + 0.5 * h * legs.rates(t + i * h, q, standing)
-            q = q + h * legs.rates(mid, half, standing)
+        half = q + 0.5 * motion.dt * dq
+        q = q + motion.dt * legs.rates(t + 0.5 * motion.dt, half, standing)
 
 
 def add_noise(state: LowState, rng: np.random.Generator, *, gyro_bias: Array, zero: Array, gain: Array) -> LowState:

@@ -302,7 +302,7 @@ def test_unknown_hazard_names_the_choices() -> None:
 
 def test_damped_modes() -> None:
     """Damping in the modes in which nobody drives, and in no other."""
-    assert DAMPED == {Mode.PASSIVE, Mode.FALLEN, Mode.FAULT}
+    assert {Mode.PASSIVE, Mode.FALLEN, Mode.FAULT} == DAMPED
 
 
 #: How much a mode lets the robot do.
@@ -345,7 +345,7 @@ def play(machine: ModeMachine, events: list[object]) -> int:
 def test_one_more_hazard_never_gives_a_more_permissive_mode(
     past: list[object], hazards: frozenset[str], more: frozenset[str], conditions: Conditions
 ) -> None:
-    """After the same past, adding hazards to a tick gives the same mode or a more restricted one, then and on a later quiet tick."""
+    """After the same past, more hazards on a tick give the same mode or a more restricted one, then and on a quiet tick later."""
     fewer, greater = (ModeMachine(settle_time=0.3, stand_up_timeout=6.0) for _ in range(2))
     stamp = play(fewer, past) + TICK_NS
     play(greater, past)

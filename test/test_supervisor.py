@@ -95,7 +95,9 @@ def test_a_velocity_that_is_not_finite_never_reaches_the_verdict(axis: str, valu
 
 
 def tilted(angle: float, direction: float) -> np.ndarray:
-    return np.array((math.cos(angle / 2), math.sin(angle / 2) * math.cos(direction), math.sin(angle / 2) * math.sin(direction), 0))
+    return np.array(
+        (math.cos(angle / 2), math.sin(angle / 2) * math.cos(direction), math.sin(angle / 2) * math.sin(direction), 0)
+    )
 
 
 @pytest.mark.parametrize("direction", np.linspace(0.0, 2 * np.pi, 8, endpoint=False))
@@ -146,7 +148,15 @@ NOT_FINITE = [math.nan, math.inf, -math.inf]
 @pytest.mark.parametrize("value", NOT_FINITE)
 @pytest.mark.parametrize(
     ("field", "size"),
-    [("position", 3), ("quaternion_wxyz", 4), ("velocity", 3), ("angular_velocity", 3), ("q", 12), ("dq", 12), ("ground_normal", 3)],
+    [
+        ("position", 3),
+        ("quaternion_wxyz", 4),
+        ("velocity", 3),
+        ("angular_velocity", 3),
+        ("q", 12),
+        ("dq", 12),
+        ("ground_normal", 3),
+    ],
 )
 def test_an_estimate_that_is_not_finite_has_diverged(field: str, size: int, value: float) -> None:
     """Any number that the controllers use and that is not finite is the same fault, in every component."""
@@ -306,3 +316,24 @@ def test_a_joint_proposal_is_executed_in_walk_only_and_leaves_the_mpc_a_gait() -
         assert verdict.joints is (targets if verdict.mode is Mode.WALK else None)
         assert verdict.gait.frequency == RECOVERY.frequency
     assert verdict.mode is Mode.WALK
+
+
+@pytest.mark.parametrize(
+    "changes", [{"frequency": 0.0}, {"frequency": math.nan}, {"swing_ratio": 1.0}, {"swing_ratio": -math.inf}]
+)
+def test_a_proposal_that_is_no_gait_is_not_driven(changes: dict[str, float]) -> None:
+    """The recovery policy drives instead, and the learner is taken again with its next good proposal."""
+    run = Run()
+    run.walking()
+    verdict = run.tick(proposal=gait_proposal(**changes))
+    assert (verdict.active, verdict.gait.frequency) == ("recovery", RECOVERY.frequency)
+    assert run.tick(proposal=gait_proposal()).active == "learner"
+
+
+def test_divergence_is_no_fault_of_a_robot_that_lies() -> None:
+    """In PASSIVE nothing hangs on the estimate; as soon as the robot is to stand, it does."""
+    run = Run()
+    assert {run.tick(diverged=True).mode for _ in range(10)} == {Mode.PASSIVE}
+    run.supervisor.request("stand")
+    run.tick(diverged=True)
+    assert run.tick(diverged=True).reasons == ("estimate_diverged",)

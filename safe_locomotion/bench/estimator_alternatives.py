@@ -1,0 +1,64 @@
+"""The estimator most controllers start with, to compare with the Kalman filter: IMU orientation, leg odometry, fixed gains."""
+
+import numpy as np
+
+from safe_locomotion.kinematics import Kinematics
+from safe_locomotion.robots import RobotModel
+from safe_locomotion.rotations import matrix_from_quaternion, skew
+from safe_locomotion.types import N_LEGS, NANOSECONDS, Array, Estimate, LowState
+
+GRAVITY = np.array([0.0, 0.0, -9.81])  # [m/s2]
+
+
+class ComplementaryEstimator:
+    """Velocity: integrated acceleration pulled towards the mean of the standing legs; position: integrated velocity.
+
+    The contact threshold is one constant for all feet, the gyro is taken as it is, feet are points: the usual simplifications.
+    """
+
+    def __init__(self, robot: RobotModel, *, contact_threshold: float = 15.0, velocity_pull: float = 20.0) -> None:
+        """Args: contact_threshold: on the raw foot sensor [N]; velocity_pull: crossover of acceleration and legs [1/s]."""
+        self._kinematics = Kinematics(robot)
+        self._threshold = contact_threshold
+        self._pull = velocity_pull
+        self._height_pull = velocity_pull
+        self._radius = robot.foot_radius
+        self._position = np.array([0.0, 0.0, robot.nominal_height])
+        self._velocity = np.zeros(3)
+        self._stamp_ns: int | None = None
+
+    def update(self, state: LowState) -> Estimate:
+        """Estimate at the stamp of `state`; the covariances are not known and read NaN."""
+        dt = 0.0 if self._stamp_ns is None else (state.stamp_ns - self._stamp_ns) / NANOSECONDS
+        self._stamp_ns = state.stamp_ns
+        rotation = matrix_from_quaternion(state.quaternion_wxyz)
+        feet, jacobians = self._kinematics.feet_and_jacobians(state.q)
+        contact = state.foot_force > self._threshold
+        self._velocity = self._velocity + dt * (rotation @ state.accelerometer + GRAVITY)
+        if contact.any():
+            swinging = (jacobians @ state.dq.reshape(N_LEGS, 3, 1))[:, :, 0] + feet @ skew(state.gyro).T
+            legs = -(swinging[contact] @ rotation.T).mean(0)
+            self._velocity = self._velocity + min(1.0, self._pull * dt) * (legs - self._velocity)
+        self._position = self._position + dt * self._velocity
+        if contact.any():
+            height = self._radius - float((feet[contact] @ rotation[2]).mean())
+            self._position[2] += min(1.0, self._height_pull * dt) * (height - self._position[2])
+        return self._estimate(state, contact)
+
+    def _estimate(self, state: LowState, contact: Array) -> Estimate:
+        unknown = np.full((3, 3), np.nan)
+        return Estimate(
+            stamp_ns=state.stamp_ns,
+            position=self._position.copy(),
+            quaternion_wxyz=state.quaternion_wxyz,
+            velocity=self._velocity,
+            angular_velocity=state.gyro,
+            position_covariance=unknown,
+            velocity_covariance=unknown,
+            q=state.q,
+            dq=state.dq,
+            contact=contact,
+            ground_normal=np.array([0.0, 0.0, 1.0]),
+            ground_height=0.0,
+            diverged=False,
+        )
