@@ -48,7 +48,8 @@ HEADLESS_DURATION = 10.0
 @click.option(
     "--lock-step/--wall-clock",
     default=None,
-    help="Robot waits for its controller (equal seeds give equal runs), or runs in real time. [default: wall-clock with --duration alone]",
+    help="The robot waits for its controller (equal seeds give equal runs) or keeps real time. [default: --lock-step; --wall-clock"
+    " with --duration but no --headless]",
 )
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of sensor noise, terrain, pushes, random commands."
