@@ -48,7 +48,7 @@ HEADLESS_DURATION = 10.0
 @click.option(
     "--lock-step/--wall-clock",
     default=None,
-    help="The robot waits for its controller (equal seeds give equal runs) or keeps real time. [default: --lock-step; --wall-clock"
+    help="The robot waits for its controller (equal seeds give equal runs) or keeps real time. [default: lock-step; wall-clock"
     " with --duration but no --headless]",
 )
 @click.option(
