@@ -130,7 +130,7 @@ class StateEstimator:
         return self._publish(state)
 
     def _legs(self, state: LowState, dt: float) -> tuple[list[Vector], list[Vector], list[Vector]]:
-        """Of each leg, in odom: foot relative to the base, velocity of the base if that foot stood, rolling velocity of the foot."""
+        """Of each leg, in odom: foot relative to the base, base velocity if that foot stood, rolling velocity of the foot."""
         legs = self._odometry.read(state.q, state.dq, state.tau)
         self.detector.update(state.foot_force, [leg.load for leg in legs], [speed(leg.velocity) for leg in legs], dt)
         rotation, rate = self.attitude.rotation, self.attitude.angular_velocity
