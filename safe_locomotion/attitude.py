@@ -1,8 +1,8 @@
 """Orientation and angular velocity: the IMU's quaternion, its gyro, and the gyro's bias.
 
-The IMU's own filter is believed for the orientation over seconds, the gyro over milliseconds: the observer integrates the gyro, is pulled towards
-the quaternion, and what the pull has to supply all the time is gyro bias (about the vertical: relative to the IMU's own heading, which is the
-heading of odom). At rest the bias is the mean reading.
+The IMU's own filter is believed for the orientation over seconds, the gyro over milliseconds: the observer integrates the
+gyro, is pulled towards the quaternion, and what the pull has to supply all the time is gyro bias (about the vertical:
+relative to the IMU's own heading, which is the heading of odom). At rest the bias is the mean reading.
 """
 
 from dataclasses import dataclass
@@ -10,8 +10,9 @@ from math import sqrt
 
 import numpy as np
 
-from safe_locomotion.rotations import matrix_from_quaternion
 from safe_locomotion.types import N_JOINTS, Array
+
+Vector = tuple[float, float, float]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,69 +43,80 @@ class AttitudeObserver:
 
     def __init__(self, parameters: AttitudeParameters) -> None:
         self.parameters = parameters
-        self.bias = np.zeros(3)
-        self._rest_limits = np.array(N_JOINTS * [parameters.rest_joint_speed] + 3 * [parameters.rest_rate])
+        self.bias: Vector = (0.0, 0.0, 0.0)
+        self._limits = N_JOINTS * [parameters.rest_joint_speed] + 3 * [parameters.rest_rate]
         self.reset(np.array([1.0, 0.0, 0.0, 0.0]))
 
     def reset(self, quaternion_wxyz: Array) -> None:
         """Start again at an orientation; the gyro bias is a property of the sensor and stays."""
-        self.quaternion: Array = quaternion_wxyz / sqrt(float(quaternion_wxyz @ quaternion_wxyz))
-        w, x, y, z = self.quaternion.tolist()
-        self._q: tuple[float, float, float, float] = (w, x, y, z)
-        self.rotation: Array = matrix_from_quaternion(self.quaternion)
-        self.angular_velocity: Array = np.zeros(3)
+        self._set(*quaternion_wxyz.tolist())
+        self.angular_velocity: Vector = (0.0, 0.0, 0.0)
         self.at_rest = False
         self._rest_time = 0.0
         self._rest_mean_time = 0.0
-        self._slow: Array | None = None
+        self._slow: list[float] | None = None
 
     def update(self, quaternion_wxyz: Array, gyro: Array, dq: Array, dt: float) -> None:
         """Advance by one reading; dq (12,) joint speeds, dt since the last reading [s]."""
-        self._watch_rest(gyro, dq, dt)
+        p, reading = self.parameters, gyro.tolist()
+        self._watch_rest(dq.tolist() + reading, dt)
         if self.at_rest:
             self._rest_mean_time += dt
-            window = min(self._rest_mean_time, self.parameters.rest_time_constant)
-            self.bias = self.bias + min(1.0, dt / window) * (gyro - self.bias)
-        error = self._error(quaternion_wxyz)
-        rate = gyro - self.bias
-        self.angular_velocity = rate
-        self._integrate(rate + self.parameters.pull * error, dt)
+            self._shift_bias(min(1.0, dt / min(self._rest_mean_time, p.rest_time_constant)), reading)
+        ex, ey, ez = self._error(*quaternion_wxyz.tolist())
+        bx, by, bz = self.bias
+        x, y, z = self.angular_velocity = (reading[0] - bx, reading[1] - by, reading[2] - bz)
+        self._integrate(x + p.pull * ex, y + p.pull * ey, z + p.pull * ez, dt)
         if not self.at_rest:
-            self.bias = self.bias - self.parameters.bias_pull * dt * error
+            k = p.bias_pull * dt
+            self.bias = (bx - k * ex, by - k * ey, bz - k * ez)
 
-    def _watch_rest(self, gyro: Array, dq: Array, dt: float) -> None:
+    def _shift_bias(self, gain: float, gyro: list[float]) -> None:
+        x, y, z = self.bias
+        self.bias = (x + gain * (gyro[0] - x), y + gain * (gyro[1] - y), z + gain * (gyro[2] - z))
+
+    def _watch_rest(self, speeds: list[float], dt: float) -> None:
         """Rest is when joints and gyro, low-pass filtered, have been slow for a while."""
-        p = self.parameters
-        now = np.concatenate((dq, gyro))
-        slow = self._slow = now if self._slow is None else self._slow + min(1.0, dt / self._FILTER) * (now - self._slow)
-        still = bool((abs(slow) <= self._rest_limits).all())
+        gain = min(1.0, dt / self._FILTER)
+        slow = speeds if self._slow is None else [a + gain * (b - a) for a, b in zip(self._slow, speeds, strict=True)]
+        self._slow = slow
+        still = all(-limit <= a <= limit for a, limit in zip(slow, self._limits, strict=True))
         self._rest_time = self._rest_time + dt if still else 0.0
         self._rest_mean_time = self._rest_mean_time if still else 0.0
-        self.at_rest = self._rest_time >= p.rest_delay
+        self.at_rest = self._rest_time >= self.parameters.rest_delay
 
-    def _error(self, measured: Array) -> Array:
-        """Rotation vector in base, to first order, from the observer's orientation to the measured one: 2 vec(conj(q) m)."""
+    def _error(self, mw: float, mx: float, my: float, mz: float) -> Vector:
+        """Rotation vector in base, to first order, from the observer's orientation q to the measured m: 2 vec(conj(q) m)."""
         w, x, y, z = self._q
-        mw, mx, my, mz = measured.tolist()
-        s = 2.0 if w * mw + x * mx + y * my + z * mz >= 0.0 else -2.0
-        s /= sqrt(mw * mw + mx * mx + my * my + mz * mz)
-        return np.array(
-            (
-                s * (w * mx - x * mw - y * mz + z * my),
-                s * (w * my + x * mz - y * mw - z * mx),
-                s * (w * mz - x * my + y * mx - z * mw),
-            )
+        s = (2.0 if w * mw + x * mx + y * my + z * mz >= 0.0 else -2.0) / sqrt(mw * mw + mx * mx + my * my + mz * mz)
+        return (
+            s * (w * mx - x * mw - y * mz + z * my),
+            s * (w * my + x * mz - y * mw - z * mx),
+            s * (w * mz - x * my + y * mx - z * mw),
         )
 
-    def _integrate(self, rate: Array, dt: float) -> None:
-        """q <- q exp(rate dt / 2), to third order, normalised."""
+    def _integrate(self, a: float, b: float, c: float, dt: float) -> None:
+        """q <- q exp((a, b, c) dt / 2), to third order."""
         w, x, y, z = self._q
-        a, b, c = rate.tolist()
         n = 0.25 * dt * dt * (a * a + b * b + c * c)
         s, d = 0.5 * dt * (1.0 - n / 6.0), 1.0 - 0.5 * n
         a, b, c = s * a, s * b, s * c
-        w, x, y, z = w * d - x * a - y * b - z * c, w * a + x * d + y * c - z * b, w * b - x * c + y * d + z * a, w * c + x * b - y * a + z * d
+        self._set(
+            w * d - x * a - y * b - z * c,
+            w * a + x * d + y * c - z * b,
+            w * b - x * c + y * d + z * a,
+            w * c + x * b - y * a + z * d,
+        )
+
+    def _set(self, w: float, x: float, y: float, z: float) -> None:
+        """Normalise and publish the orientation."""
         s = 1.0 / sqrt(w * w + x * x + y * y + z * z)
-        self._q = (s * w, s * x, s * y, s * z)
-        self.quaternion = np.array(self._q)
-        self.rotation = matrix_from_quaternion(self.quaternion)
+        w, x, y, z = self._q = (s * w, s * x, s * y, s * z)
+        self.quaternion: Array = np.array(self._q)
+        self.rotation: Array = np.array(
+            (
+                (1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y - w * z), 2.0 * (x * z + w * y)),
+                (2.0 * (x * y + w * z), 1.0 - 2.0 * (x * x + z * z), 2.0 * (y * z - w * x)),
+                (2.0 * (x * z - w * y), 2.0 * (y * z + w * x), 1.0 - 2.0 * (x * x + y * y)),
+            )
+        )

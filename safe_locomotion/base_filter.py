@@ -1,8 +1,9 @@
-"""Linear Kalman filter of the base and the feet, one small filter per axis.
+"""Linear Kalman filter of the base and the feet.
 
-State of an axis: base position p, velocity v, acceleration error b, four foot centres f_i. With isotropic noise the three axes of odom do not
-couple, so x and y share one 7 x 7 covariance and z, which has its own noise, has a second: the 21-state filter of the literature (Bloesch et al. 2012,
-in the linear form with a given orientation), exactly, at a fraction of its cost.
+State of an axis: base position p, velocity v, acceleration error b, four foot centres f_i. With isotropic noise the three
+axes of odom do not couple, so x and y share one 7 x 7 covariance and z, which has its own noise, has a second: the 21-state
+filter of the literature (Bloesch et al. 2012, in the linear form with a given orientation), exactly, at a fraction of its
+cost. The two stand as diagonal blocks of one matrix, because at this size the number of array calls is the cost.
 
     p' = v        v' = a - b        b' = 0        f_i' = u_i (the foot rolls)
     y_i = f_i - p (leg kinematics)        y = v (legs on the ground)
@@ -11,12 +12,14 @@ in the linear form with a given orientation), exactly, at a fraction of its cost
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg.lapack import dposv
 
 from safe_locomotion.types import N_LEGS, Array
 
+Vector = tuple[float, float, float]
+
 N = 3 + N_LEGS
 P_, V_, B_, F_ = 0, 1, 2, 3
-XY, Z = 0, 1
 N_Y = N_LEGS + 1
 
 
@@ -44,96 +47,114 @@ class FilterParameters:
 
 
 class BaseFilter:
-    """State `x` (7, 3), a column per axis of odom, and covariances `covariance` (2, 7, 7) of the horizontal axes and of the vertical one."""
+    """State `x` (14, 2): columns x and y of odom in the upper half, z in the lower; `covariance` (14, 14) of both halves."""
 
     def __init__(self, parameters: FilterParameters) -> None:
         self.parameters = parameters
-        self._f = np.eye(N)
-        self._h = np.zeros((N_Y, N))
-        self._h[:N_LEGS, F_:] = np.eye(N_LEGS)
-        self._h[:N_LEGS, P_] = -1.0
-        self._h[N_LEGS, V_] = 1.0
+        self._f, self._h = np.eye(2 * N), np.zeros((2 * N_Y, 2 * N))
+        for row, state in ((0, 0), (N_Y, N)):
+            self._h[row : row + N_LEGS, state + F_ : state + N] = np.eye(N_LEGS)
+            self._h[row : row + N_LEGS, state + P_] = -1.0
+            self._h[row + N_LEGS, state + V_] = 1.0
         self._ht = self._h.T.copy()
-        self._y = np.empty((N_Y, 3))
-        self._r = np.zeros((2, N_Y, N_Y))
-        self._r_diagonal = _diagonals(self._r)
-        self._r_diagonal[:] = parameters.foot_position**2
-        self._input = np.zeros((N, 3))
-        self.reset(np.zeros(3), np.zeros((N_LEGS, 3)))
+        self._r = np.eye(2 * N_Y) * parameters.foot_position**2
+        self._dt = 0.0
+        self.reset((0.0, 0.0, 0.0), [(0.0, 0.0, 0.0)] * N_LEGS)
 
-    def reset(self, position: Array, feet: Array) -> None:
-        """At rest at `position` (3,), with foot centres `feet` (4, 3) in odom."""
+    def reset(self, position: Vector, feet: list[Vector]) -> None:
+        """At rest at `position`, with foot centres `feet` in odom."""
         p = self.parameters
-        self.x = np.zeros((N, 3))
-        self.x[P_], self.x[F_:] = position, feet
-        start = np.array([1e-6, 0.1**2, p.acceleration_error_initial**2] + N_LEGS * [p.foot_position**2])
-        self.covariance = np.array((np.diag(start), np.diag(start)))
+        zero = (0.0, 0.0, 0.0)
+        self.x = _stacked([position, zero, zero, *feet])
+        self.covariance = np.diag(2 * ([1e-6, 0.1**2, p.acceleration_error_initial**2] + N_LEGS * [p.foot_position**2]))
+        self._take()
 
-    def predict(self, acceleration: Array, foot_velocity: Array, trust: list[float], dt: float) -> None:
+    def predict(self, acceleration: Vector, foot_velocity: list[Vector], trust: list[float], dt: float) -> None:
         """Advance by dt [s].
 
         Args:
-            acceleration: (3,) of the base in odom, gravity removed [m/s2].
-            foot_velocity: (4, 3) of the foot centres that stand, from rolling [m/s].
+            acceleration: of the base in odom, gravity removed [m/s2].
+            foot_velocity: of the foot centres that stand, from rolling [m/s].
             trust: of each foot, in [0, 1], 0 for a foot in the air.
             dt: [s].
         """
-        f, u = self._f, self._input
-        f[P_, V_], f[P_, B_], f[V_, B_] = dt, -0.5 * dt * dt, -dt
-        u[P_], u[V_], u[F_:] = (0.5 * dt) * acceleration, acceleration, foot_velocity
-        self.x = f @ self.x + dt * u
+        if dt != self._dt:
+            self._set_step(dt)
+        f, (ax, ay, az) = self._f, acceleration
+        half = 0.5 * dt
+        self.x = f @ self.x + dt * _stacked([(half * ax, half * ay, half * az), acceleration, (0.0, 0.0, 0.0), *foot_velocity])
         self.covariance = f @ self.covariance @ f.T
-        diagonal = _diagonals(self.covariance)
+        diagonal = _diagonal(self.covariance)
         diagonal += self._process_noise(trust, dt)
 
+    def _set_step(self, dt: float) -> None:
+        self._dt = dt
+        for i in (0, N):
+            self._f[i + P_, i + V_], self._f[i + P_, i + B_], self._f[i + V_, i + B_] = dt, -0.5 * dt * dt, -dt
+
     def _process_noise(self, trust: list[float], dt: float) -> Array:
-        """Diagonals (2, 7) of the noise that dt adds, for the horizontal axes and the vertical one."""
+        """Diagonal (14,) of the noise that dt adds."""
         p = self.parameters
         away = [p.swing_foot * (1.0 - t) * (1.0 - t) for t in trust]
-        base = p.position**2 * dt
-        drift = p.acceleration_error**2 * dt
-        return np.array([(base, v * v * dt, drift, *[(f + a) ** 2 * dt for a in away]) for v, f in zip(p.velocity, p.foot, strict=True)])
+        base, drift = p.position**2 * dt, p.acceleration_error**2 * dt
+        (v, vz), (f, fz) = p.velocity, p.foot
+        xy = [base, v * v * dt, drift, *[(f + a) * (f + a) * dt for a in away]]
+        return np.array([*xy, base, vz * vz * dt, drift, *[(fz + a) * (fz + a) * dt for a in away]])
 
-    def correct(self, feet: Array, velocity: Array, velocity_variance: tuple[float, float]) -> float:
-        """Fuse feet (4, 3) relative to the base, in odom, and the velocity (3,) the standing legs give.
+    def correct(self, feet: list[Vector], velocity: Vector, velocity_variance: tuple[float, float]) -> float:
+        """Fuse the feet relative to the base, in odom, and the velocity that the standing legs give.
+
+        Args:
+            feet: four positions [m].
+            velocity: [m/s].
+            velocity_variance: on the horizontal axes and on the vertical one [m2/s2].
 
         Returns:
             Normalised innovation squared of the velocity, of the worst axis; about 1 when the model holds.
         """
-        y = self._y
-        y[:N_LEGS], y[N_LEGS] = feet, velocity
-        y -= self._h @ self.x
-        self._r_diagonal[:, N_LEGS] = velocity_variance
+        innovation = _stacked([*feet, velocity]) - self._h @ self.x
+        r = self._r
+        r[N_LEGS, N_LEGS], r[N_Y + N_LEGS, N_Y + N_LEGS] = velocity_variance
         hp = self._h @ self.covariance
-        s = hp @ self._ht + self._r
-        gain = np.linalg.solve(s, hp).transpose(0, 2, 1)
-        self.x[:, :2] += gain[XY] @ y[:, :2]
-        self.x[:, 2] += gain[Z] @ y[:, 2]
+        s = hp @ self._ht + r
+        gain = dposv(s, hp)[1].T
+        self.x += gain @ innovation
         covariance = self.covariance - gain @ hp
-        self.covariance = 0.5 * (covariance + covariance.transpose(0, 2, 1))
-        ex, ey, ez = y[N_LEGS].tolist()
-        return max(max(ex * ex, ey * ey) / float(s[XY, N_LEGS, N_LEGS]), ez * ez / float(s[Z, N_LEGS, N_LEGS]))
+        self.covariance = 0.5 * (covariance + covariance.T)
+        self._take()
+        x, y, z = (float(e) for e in (*innovation[N_LEGS], innovation[N_Y + N_LEGS, 0]))
+        return max(max(x * x, y * y) / float(s[N_LEGS, N_LEGS]), z * z / float(s[N_Y + N_LEGS, N_Y + N_LEGS]))
 
     def anchor(self, foot: int, height: float, deviation: float) -> None:
         """Fuse the height [m] of one standing foot centre, known to `deviation` [m]."""
-        p = self.covariance[Z]
-        column = p[:, F_ + foot]
-        s = float(column[F_ + foot]) + deviation * deviation
-        self.x[:, 2] += column * ((height - float(self.x[F_ + foot, 2])) / s)
-        self.covariance[Z] = p - np.multiply.outer(column, column) / s
+        i = N + F_ + foot
+        column = self.covariance[:, i].copy()
+        s = float(column[i]) + deviation * deviation
+        self.x[N:, 0] += column[N:] * ((height - float(self.x[i, 0])) / s)
+        self.covariance -= np.multiply.outer(column, column) / s
+        self._take()
+
+    def _take(self) -> None:
+        """Read the state out as plain numbers."""
+        rows = self.x.tolist()
+        px, py = rows[P_]
+        vx, vy = rows[V_]
+        self.position: Vector = (px, py, rows[N + P_][0])
+        self.velocity: Vector = (vx, vy, rows[N + V_][0])
+        self.feet: list[Vector] = [(rows[i][0], rows[i][1], rows[N + i][0]) for i in range(F_, N)]
 
     @property
-    def position(self) -> Array:
-        """(3,) base in odom [m]."""
-        return self.x[P_].copy()
-
-    @property
-    def velocity(self) -> Array:
-        """(3,) of the base in odom [m/s]."""
-        return self.x[V_].copy()
+    def variances(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """(xy, z) of the position [m2] and of the velocity [m2/s2]."""
+        diagonal = _diagonal(self.covariance).tolist()
+        return (diagonal[P_], diagonal[N + P_]), (diagonal[V_], diagonal[N + V_])
 
 
-def _diagonals(matrices: Array) -> Array:
-    """Writable view (k, n) of the diagonals of contiguous matrices (k, n, n)."""
-    k, n, _ = matrices.shape
-    return matrices.reshape(k, n * n)[:, :: n + 1]
+def _stacked(rows: list[Vector]) -> Array:
+    """Rows of x, y, z as the two stacked halves of the state."""
+    return np.array([(x, y) for x, y, _ in rows] + [(z, 0.0) for _, _, z in rows])
+
+
+def _diagonal(matrix: Array) -> Array:
+    """Writable view of the diagonal of a contiguous square matrix."""
+    return matrix.reshape(-1)[:: len(matrix) + 1]

@@ -1,9 +1,10 @@
 """Which feet carry load, from foot sensors whose zero and scale nobody knows.
 
-A foot sensor reads raw = zero + gain * load + noise; zero and gain differ per foot, drift, and the reading clips. The joint torques give the
-load too, with nothing to learn, but disturbed by the inertia of the moving leg. So the torques calibrate the sensor: a line load = offset + slope * raw per foot, by
-Kalman filter (the load is regressed on the raw reading, because the regressor must be the reading with little noise). Both loads are fused by
-their variances; a sensor that does not move with the load loses its weight, so a dead one drops out by itself.
+A foot sensor reads raw = zero + gain * load + noise; zero and gain differ per foot, drift, and the reading clips. The joint
+torques give the load too, with nothing to learn, but disturbed by the inertia of the moving leg. So the torques calibrate the
+sensor: a line load = offset + slope * raw per foot, by Kalman filter (the load is regressed on the raw reading, because the
+regressor must be the reading with little noise). Both loads are fused by their variances; a sensor that does not move with
+the load loses its weight, so a dead one drops out by itself.
 """
 
 from dataclasses import dataclass
@@ -25,11 +26,14 @@ class ContactParameters:
         slope_deviation: and its slope with this one.
         offset_drift, slope_drift: random walk of both [N/sqrt(s)], [1/sqrt(s)].
         liveliness_time_constant: over which the variances of sensor and load are compared [s].
-        live_share: a sensor that shows less than this share of the load's variance loses weight, down to nothing when it is stuck.
+        live_share: a sensor that shows less than this share of the load's variance loses weight, down to nothing when it is
+            stuck.
         live_load: standard deviation of the load below which nothing can be said about that [N].
-        correlation: successive errors of the torque's load share the gait's inertia; one in so many counts as new.
+        correlation: successive errors of the torque's load share the gait's inertia; one in so many of those used (every
+            fourth) counts as new.
         sensor_noise: of a raw reading [N].
-        torque_noise: of the load computed from the torques of a leg at rest [N], and what each m/s of its foot adds: the leg's inertia [N s/m].
+        torque_noise: of the load computed from the torques of a leg at rest [N], and what each m/s of its foot adds: the
+            leg's inertia [N s/m].
         clip: loads outside [-clip, clip] quarter weights do not calibrate: that is where real sensors saturate.
     """
 
@@ -42,7 +46,7 @@ class ContactParameters:
     liveliness_time_constant: float = 2.0
     live_share: float = 0.2
     live_load: float = 15.0
-    correlation: float = 10.0
+    correlation: float = 2.5
     sensor_noise: float = 4.0
     torque_noise: tuple[float, float] = (8.0, 20.0)
     clip: float = 3.0
@@ -63,6 +67,7 @@ class ContactDetector:
         """Forget the calibration and every contact."""
         p = self.parameters
         self._feet = [_Line(0.0, 1.0, p.offset_deviation**2, 0.0, p.slope_deviation**2) for _ in range(N_LEGS)]
+        self._turn = 0  # one foot a tick learns: successive readings say the same anyway
         self.load: list[float] = [0.0] * N_LEGS
         self.contact: Flags = np.zeros(N_LEGS, dtype=np.bool_)
 
@@ -90,24 +95,29 @@ class ContactDetector:
         contact: list[bool] = self.contact.tolist()
         for i, raw in enumerate(foot_force.tolist()):
             variance = (rest + per_speed * foot_speed[i]) ** 2
-            load[i] = self._read(self._feet[i], raw, torque_load[i], variance, dt)
+            if i == self._turn:
+                self._calibrate(self._feet[i], raw, torque_load[i], variance, N_LEGS * dt)
+            load[i] = self._read(self._feet[i], raw, torque_load[i], variance)
             contact[i] = load[i] > (self._off if contact[i] else self._on)
+        self._turn = (self._turn + 1) % N_LEGS
         self.contact = np.array(contact)
         return self.contact
 
-    def _read(self, line: "_Line", raw: float, torque_load: float, torque_variance: float, dt: float) -> float:
-        """Calibrate one sensor with the load that the torques give, then return the mean of both loads by their variances."""
+    def _calibrate(self, line: "_Line", raw: float, torque_load: float, torque_variance: float, dt: float) -> None:
+        """Learn one sensor's line from the load that the torques give."""
         p = self.parameters
-        clipped = min(self._clip, max(-self._clip, torque_load))
+        load = min(self._clip, max(-self._clip, torque_load))
         line.oo += p.offset_drift**2 * dt
         line.ss += p.slope_drift**2 * dt
-        h_o, h_s = line.oo + line.os * raw, line.os + line.ss * raw
-        predicted = h_o + h_s * raw
-        error = clipped - line.offset - line.slope * raw
-        line.watch(raw, clipped, min(1.0, dt / p.liveliness_time_constant))
-        variance = predicted + (p.sensor_noise * line.slope) ** 2 + line.deadness(p.live_share, p.live_load)
+        line.watch(raw, load, min(1.0, dt / p.liveliness_time_constant))
+        line.learn(raw, load, p.correlation * torque_variance)
+        line.excess = line.deadness(p.live_share, p.live_load)
+
+    def _read(self, line: "_Line", raw: float, torque_load: float, torque_variance: float) -> float:
+        """Mean of both loads by their variances."""
+        noise = self.parameters.sensor_noise * line.slope
+        variance = line.oo + raw * (2.0 * line.os + raw * line.ss) + noise * noise + line.excess
         sensed = line.offset + line.slope * raw
-        line.learn(error, h_o, h_s, predicted + p.correlation * torque_variance)
         return torque_load + torque_variance / (torque_variance + variance) * (sensed - torque_load)
 
 
@@ -124,6 +134,7 @@ class _Line:
     raw_variance: float = 0.0
     load_mean: float = 0.0
     load_variance: float = 0.0
+    excess: float = 0.0
 
     def watch(self, raw: float, load: float, gain: float) -> None:
         """Follow mean and variance of both readings."""
@@ -143,10 +154,12 @@ class _Line:
             return 0.0
         return self.load_variance * (wanted / max(shown, 1e-9) - 1.0)
 
-    def learn(self, error: float, h_o: float, h_s: float, s: float) -> None:
-        """Kalman correction with innovation variance s; an innovation beyond 3 sigma counts as 3 sigma."""
+    def learn(self, raw: float, load: float, variance: float) -> None:
+        """Kalman correction with load = offset + slope * raw + noise; an innovation beyond 3 sigma counts as 3 sigma."""
+        h_o, h_s = self.oo + self.os * raw, self.os + self.ss * raw
+        s = h_o + h_s * raw + variance
         bound = 3.0 * sqrt(s)
-        error = min(bound, max(-bound, error))
+        error = min(bound, max(-bound, load - self.offset - self.slope * raw))
         k_o, k_s = h_o / s, h_s / s
         self.offset += k_o * error
         self.slope = max(0.0, self.slope + k_s * error)

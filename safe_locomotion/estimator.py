@@ -1,25 +1,25 @@
 """Base state from IMU, leg kinematics and contact.
 
-What makes leg odometry drift, and what is done about it here. The foot is a ball that rolls: its centre moves with the calf's angular velocity times
-the radius, as an input of the foot states. A foot that touches down or lifts off still slides: it is believed in proportion to its load, after a short
-settling time, and less when its speed disagrees with the prediction. The gyro bias acts through the lever of the leg: it is learnt at rest and
-while moving. A tilt error leaks gravity into the acceleration: each axis carries an acceleration error.
+What makes leg odometry drift, and what is done about it here. The foot is a ball that rolls: its centre moves with the calf's
+angular velocity times the radius, as an input of the foot states. A foot that touches down or lifts off still slides: it is
+believed in proportion to its load, after a short settling time, and less when its speed disagrees with the prediction. The
+gyro bias acts through the lever of the leg: it is learnt at rest and while moving. A tilt error leaks gravity into the
+acceleration: each axis carries an acceleration error.
 """
 
 from dataclasses import dataclass, field
 from math import isfinite
+from operator import mul
 
 import numpy as np
 
 from safe_locomotion.attitude import AttitudeObserver, AttitudeParameters
-from safe_locomotion.base_filter import F_, P_, V_, BaseFilter, FilterParameters
+from safe_locomotion.base_filter import BaseFilter, FilterParameters
 from safe_locomotion.contacts import ContactDetector, ContactParameters
-from safe_locomotion.leg_odometry import GRAVITY, LegOdometry, speed
+from safe_locomotion.leg_odometry import GRAVITY, LegOdometry, Vector, speed
 from safe_locomotion.robots import RobotModel
 from safe_locomotion.terrain_plane import TerrainPlane
-from safe_locomotion.types import N_LEGS, NANOSECONDS, Array, Estimate, LowState
-
-_UP = np.array([0.0, 0.0, 1.0])
+from safe_locomotion.types import N_LEGS, NANOSECONDS, Estimate, LowState
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,7 +84,8 @@ class StateEstimator:
         self._stance_time = [0.0] * N_LEGS
         self._level = 0.0
         self._innovation = 1.0
-        self._rolling, self._acceleration = np.zeros((N_LEGS, 3)), np.zeros(3)
+        self._acceleration: Vector = (0.0, 0.0, 0.0)
+        self._rolling: list[Vector] = [self._acceleration] * N_LEGS
 
     def update(self, state: LowState) -> Estimate:
         """Estimate at the stamp of `state`; a state that is not finite changes nothing and is flagged.
@@ -111,9 +112,9 @@ class StateEstimator:
         self.attitude.update(state.quaternion_wxyz, state.gyro, state.dq, dt)
         feet, leg_velocity, rolling = self._legs(state, dt)
         trust = self._trust(leg_velocity, dt)
-        rotation = self.attitude.rotation
-        acceleration = rotation @ state.accelerometer - GRAVITY * _UP
-        self.filter.predict(0.5 * (acceleration + self._acceleration), 0.5 * (rolling + self._rolling), trust, dt)
+        x, y, z = (self.attitude.rotation @ state.accelerometer).tolist()
+        acceleration = (x, y, z - GRAVITY)
+        self.filter.predict(_middle(acceleration, self._acceleration), list(map(_middle, rolling, self._rolling)), trust, dt)
         self._acceleration, self._rolling = acceleration, rolling
         self._correct(feet, leg_velocity, trust, dt)
         self._touch_ground(trust, dt)
@@ -123,87 +124,94 @@ class StateEstimator:
         """At rest at the origin, its feet on ground of mean height 0."""
         self.attitude.reset(state.quaternion_wxyz)
         feet = self._legs(state, 1e-3)[0]
-        position = np.array([0.0, 0.0, self._radius - float(feet[:, 2].mean())])
-        self.filter.reset(position, feet + position)
-        self.terrain.reset(self.filter.x[F_:] - self._radius * _UP)
+        height = self._radius - sum(z for _, _, z in feet) / N_LEGS
+        self.filter.reset((0.0, 0.0, height), [(x, y, z + height) for x, y, z in feet])
+        self.terrain.reset([(x, y, z + height - self._radius) for x, y, z in feet])
         return self._publish(state)
 
-    def _legs(self, state: LowState, dt: float) -> tuple[Array, Array, Array]:
-        """Feet relative to the base, base velocity as each foot would give it if it stood, and rolling velocity: (4, 3) each, in odom."""
+    def _legs(self, state: LowState, dt: float) -> tuple[list[Vector], list[Vector], list[Vector]]:
+        """Of each leg, in odom: foot relative to the base, base velocity if that foot stood, rolling velocity of the foot."""
         legs = self._odometry.read(state.q, state.dq, state.tau)
         self.detector.update(state.foot_force, [leg.load for leg in legs], [speed(leg.velocity) for leg in legs], dt)
-        rotation = self.attitude.rotation
-        wx, wy, wz = self.attitude.angular_velocity.tolist()
+        rotation, rate = self.attitude.rotation, self.attitude.angular_velocity
         nx, ny, nz = (np.array(self.terrain.normal) @ rotation).tolist()
-        standing = [self._odometry.standing(leg, (wx, wy, wz), (nx, ny, nz)) for leg in legs]
+        standing = [self._odometry.standing(leg, rate, (nx, ny, nz)) for leg in legs]
         rows = [leg.foot for leg in legs] + [base for base, _ in standing] + [rolling for _, rolling in standing]
-        in_odom = np.array(rows) @ rotation.T
+        in_odom: list[Vector] = (np.array(rows) @ rotation.T).tolist()
         return in_odom[:4], in_odom[4:8], in_odom[8:]
 
-    def _trust(self, leg_velocity: Array, dt: float) -> list[float]:
+    def _trust(self, leg_velocity: list[Vector], dt: float) -> list[float]:
         """How far each foot is believed to stand, in [0, 1]: its load, ramped in after touchdown, less when it slides."""
         p, contact, trust = self.parameters, self.detector.contact.tolist(), []
         full, slip2 = p.full_load * self._quarter, p.slip**2
-        for i, (x, y, z) in enumerate((leg_velocity - self.filter.x[V_]).tolist()):
+        vx, vy, vz = self.filter.velocity
+        for i, (x, y, z) in enumerate(leg_velocity):
             self._stance_time[i] = self._stance_time[i] + dt if contact[i] else 0.0
+            slide2 = (x - vx) ** 2 + (y - vy) ** 2 + (z - vz) ** 2
             loaded = min(1.0, max(0.0, self.detector.load[i] / full))
-            trust.append(loaded * min(1.0, self._stance_time[i] / p.settling) / (1.0 + (x * x + y * y + z * z) / slip2))
+            trust.append(loaded * min(1.0, self._stance_time[i] / p.settling) / (1.0 + slide2 / slip2))
         return trust
 
-    def _correct(self, feet: Array, leg_velocity: Array, trust: list[float], dt: float) -> None:
-        p = self.parameters
-        total = sum(trust)
-        velocity = (np.array(trust) @ leg_velocity) / total if total > 1e-3 else self.filter.x[V_]
+    def _correct(self, feet: list[Vector], leg_velocity: list[Vector], trust: list[float], dt: float) -> None:
+        """Fuse the feet, and the mean of the legs' velocities weighted by trust: the same as fusing them one by one."""
+        p, total = self.parameters, sum(trust)
+        velocity = self.filter.velocity
+        if total > 1e-3:
+            x, y, z = (sum(map(mul, trust, axis)) / total for axis in zip(*leg_velocity, strict=True))
+            velocity = (x, y, z)
         total = max(total, 1e-6)
-        innovation = self.filter.correct(feet, velocity, (p.leg_velocity[0] ** 2 / total, p.leg_velocity[1] ** 2 / total))
+        xy, vertical = p.leg_velocity
+        innovation = self.filter.correct(feet, velocity, (xy * xy / total, vertical * vertical / total))
         self._innovation += min(1.0, dt / p.innovation_time_constant) * (innovation - self._innovation)
 
     def _touch_ground(self, trust: list[float], dt: float) -> None:
         """Follow the ground plane; each foot that has just settled ties the height to the level it walked on so far."""
         p = self.parameters
-        nx, ny, nz = (self._radius * c for c in self.terrain.normal)
-        points = [[x - nx, y - ny, z - nz] for x, y, z in self.filter.x[F_:].tolist()]
         for foot, time in enumerate(self._stance_time):
             if p.settling <= time < p.settling + dt and trust[foot] >= 0.3:
-                self._anchor(foot, points[foot][2] - self._level)
-        self.terrain.update(points, [t >= 0.5 for t in trust], dt)
+                self._anchor(foot)
+        self.terrain.update([self._contact_point(i) for i in range(N_LEGS)], [t >= 0.5 for t in trust], dt)
 
-    def _anchor(self, foot: int, error: float) -> None:
+    def _contact_point(self, foot: int) -> Vector:
+        (x, y, z), (nx, ny, nz), r = self.filter.feet[foot], self.terrain.normal, self._radius
+        return x - r * nx, y - r * ny, z - r * nz
+
+    def _anchor(self, foot: int) -> None:
         p = self.parameters
+        error = self._contact_point(foot)[2] - self._level
         if abs(error) <= p.anchor_gate:
-            self.filter.anchor(foot, float(self.filter.x[F_ + foot, 2]) - error, p.anchor)
+            self.filter.anchor(foot, self.filter.feet[foot][2] - error, p.anchor)
             self._level += 0.02 * error
         else:
             self._level += error
 
     def _publish(self, state: LowState) -> Estimate:
-        filter_ = self.filter
-        position, velocity = filter_.position, filter_.velocity
-        if not isfinite(float(filter_.x.sum())):
+        position, velocity = self.filter.position, self.filter.velocity
+        if not isfinite(sum(position) + sum(velocity)):
             self.reset()
             return self._hold(state)
-        (px, vx), (pz, vz) = ((float(c[P_, P_]), float(c[V_, V_])) for c in filter_.covariance)
+        (px, pz), (vx, vz) = self.filter.variances
         self._last = Estimate(
             stamp_ns=state.stamp_ns,
-            position=position,
+            position=np.array(position),
             quaternion_wxyz=self.attitude.quaternion,
-            velocity=velocity,
-            angular_velocity=self.attitude.angular_velocity,
+            velocity=np.array(velocity),
+            angular_velocity=np.array(self.attitude.angular_velocity),
             position_covariance=np.array(((px, 0.0, 0.0), (0.0, px, 0.0), (0.0, 0.0, pz))),
             velocity_covariance=np.array(((vx, 0.0, 0.0), (0.0, vx, 0.0), (0.0, 0.0, vz))),
             q=state.q,
             dq=state.dq,
             contact=self.detector.contact,
             ground_normal=np.array(self.terrain.normal),
-            ground_height=self.terrain.height_at(float(position[0]), float(position[1])),
+            ground_height=self.terrain.height_at(position[0], position[1]),
             diverged=self._has_diverged(velocity, max(vx, vz)),
         )
         return self._last
 
-    def _has_diverged(self, velocity: Array, variance: float) -> bool:
+    def _has_diverged(self, velocity: Vector, variance: float) -> bool:
         p = self.parameters
         sane = (
-            float(velocity @ velocity) <= p.max_speed**2
+            speed(velocity) <= p.max_speed
             and 0.0 <= variance <= p.max_velocity_deviation**2
             and self._innovation <= p.max_innovation
         )
@@ -218,7 +226,7 @@ class StateEstimator:
             position=last.position if last else zero,
             quaternion_wxyz=self.attitude.quaternion,
             velocity=last.velocity if last else zero,
-            angular_velocity=self.attitude.angular_velocity,
+            angular_velocity=np.array(self.attitude.angular_velocity),
             position_covariance=last.position_covariance if last else np.diag(nan),
             velocity_covariance=last.velocity_covariance if last else np.diag(nan),
             q=last.q if last else state.q,
@@ -232,8 +240,12 @@ class StateEstimator:
 
 def _is_finite(state: LowState) -> bool:
     """All sensors finite and the quaternion not degenerate."""
-    total = (
-        state.q.sum() + state.dq.sum() + state.tau.sum() + state.gyro.sum() + state.accelerometer.sum() + state.foot_force.sum()
+    readings = (state.q, state.dq, state.tau, state.gyro, state.accelerometer, state.foot_force)
+    return (
+        isfinite(sum(float(r.dot(r)) for r in readings))
+        and 0.25 <= float(state.quaternion_wxyz.dot(state.quaternion_wxyz)) <= 4.0
     )
-    norm = float(state.quaternion_wxyz @ state.quaternion_wxyz)
-    return isfinite(float(total)) and 0.25 <= norm <= 4.0
+
+
+def _middle(a: Vector, b: Vector) -> Vector:
+    return 0.5 * (a[0] + b[0]), 0.5 * (a[1] + b[1]), 0.5 * (a[2] + b[2])

@@ -1,11 +1,11 @@
 """What the joints of four legs say in one pass: foot positions, foot velocities, rolling of the feet, load by torque.
 
-Everything is in base. The equations are those of `kinematics`, written out in scalars: twelve joints are too few for array arithmetic
-to pay at 500 Hz.
+Everything is in base. The equations are those of `kinematics`, written out in scalars: twelve joints are too few for array
+arithmetic to pay at 500 Hz.
 """
 
-from dataclasses import dataclass
 from math import cos, sin, sqrt
+from typing import NamedTuple
 
 from safe_locomotion.robots import RobotModel
 from safe_locomotion.types import N_LEGS, Array
@@ -14,8 +14,7 @@ GRAVITY = 9.81  # [m/s2]
 Vector = tuple[float, float, float]
 
 
-@dataclass(frozen=True, slots=True)
-class Leg:
+class Leg(NamedTuple):
     """One leg, in base.
 
     Attributes:
@@ -34,8 +33,9 @@ class Leg:
 class LegOdometry:
     """Reads legs and turns them into what the base would do if each foot stood.
 
-    The load: tau = tau_weight - J^T f of thigh and calf gives two equations for the two forces in the leg's plane; their determinant is
-    thigh * calf * sin(calf angle), never zero inside the joint ranges. Hip torque, tilt and inertia of the leg are left to the noise.
+    The load: tau = tau_weight - J^T f of thigh and calf gives two equations for the two forces in the leg's plane; their
+    determinant is thigh * calf * sin(calf angle), never zero inside the joint ranges. Hip torque, tilt and inertia of the leg
+    are left to the noise.
     """
 
     def __init__(self, robot: RobotModel) -> None:
@@ -52,7 +52,8 @@ class LegOdometry:
         """The four legs at joints, speeds and torques (12,) each."""
         angles, rates, torques = q.tolist(), dq.tolist(), tau.tolist()
         return [
-            self._leg(i, *angles[3 * i : 3 * i + 3], *rates[3 * i : 3 * i + 3], *torques[3 * i + 1 : 3 * i + 3]) for i in range(N_LEGS)
+            self._leg(i, *angles[3 * i : 3 * i + 3], *rates[3 * i : 3 * i + 3], *torques[3 * i + 1 : 3 * i + 3])
+            for i in range(N_LEGS)
         ]
 
     def _leg(
@@ -76,7 +77,7 @@ class LegOdometry:
         )
 
     def standing(self, leg: Leg, rate: Vector, normal: Vector) -> tuple[Vector, Vector]:
-        """Velocity of the base if this foot stood, and velocity of the foot centre then, for it rolls: v_foot = omega_calf x (radius n).
+        """Velocity of the base if this foot stood, and of the foot centre then, which rolls: v_foot = omega_calf x (radius n).
 
         Args:
             leg: as read.

@@ -2,9 +2,9 @@
 
 from math import sqrt
 
-import numpy as np
+from safe_locomotion.types import N_LEGS
 
-from safe_locomotion.types import N_LEGS, Array
+Vector = tuple[float, float, float]
 
 
 class TerrainPlane:
@@ -14,17 +14,17 @@ class TerrainPlane:
         """Args: time_constant: of the slope [s]; max_slope: tangent of the steepest believed inclination."""
         self._time_constant = time_constant
         self._max_slope = max_slope
-        self.reset(np.zeros((N_LEGS, 3)))
+        self.reset([(0.0, 0.0, 0.0)] * N_LEGS)
 
-    def reset(self, footholds: Array) -> None:
-        """Level ground through the mean of `footholds` (4, 3)."""
-        self._footholds: list[list[float]] = footholds.tolist()
-        self._slope_x = self._slope_y = 0.0
-        self.normal: tuple[float, float, float] = (0.0, 0.0, 1.0)
+    def reset(self, footholds: list[Vector]) -> None:
+        """Level ground through the mean of the four `footholds`, in odom."""
+        self._footholds = list(footholds)
+        self._slope_x, self._slope_y = 0.0, 0.0
+        self.normal: Vector = (0.0, 0.0, 1.0)
         self._centre()
 
-    def update(self, points: list[list[float]], standing: list[bool], dt: float) -> None:
-        """Take the contact points (4 x 3, in odom) of standing feet, then move the slope towards the plane through all four."""
+    def update(self, points: list[Vector], standing: list[bool], dt: float) -> None:
+        """Take the contact points, in odom, of standing feet, then move the slope towards the plane through all four."""
         for i, stands in enumerate(standing):
             if stands:
                 self._footholds[i] = points[i]
@@ -43,7 +43,10 @@ class TerrainPlane:
         return self._cz + self._slope_x * (x - self._cx) + self._slope_y * (y - self._cy)
 
     def _centre(self) -> None:
-        self._cx, self._cy, self._cz = (0.25 * sum(axis) for axis in zip(*self._footholds, strict=True))
+        xs, ys, zs = zip(*self._footholds, strict=True)
+        self._cx: float = 0.25 * sum(xs)
+        self._cy: float = 0.25 * sum(ys)
+        self._cz: float = 0.25 * sum(zs)
 
     def _fit(self) -> tuple[float, float] | None:
         """Least-squares slopes; None while the footholds are too close to a line."""

@@ -1,7 +1,8 @@
 """A quadruped moved kinematically: an exact source of LowStates and of the truth behind them.
 
-The base follows an analytic path; standing feet are balls that roll on the ground without slip, swinging feet fly to their next foothold.
-Joint velocities solve these constraints exactly, joint positions are their integral, and the IMU readings are computed from the path.
+The base follows an analytic path; standing feet are balls that roll on the ground without slip, swinging feet fly to their
+next foothold. Joint velocities solve these constraints exactly, joint positions are their integral, and the IMU readings are
+computed from the path.
 """
 
 from collections.abc import Iterator
@@ -138,7 +139,7 @@ class _Legs:
         return np.linalg.solve(matrices, wanted[:, :, None]).reshape(12)
 
     def _fly(self, t: float, p: Array, v: Array, r: Array, feet: Array) -> Array:
-        """Velocity (4, 3), relative to the base and in base, that brings each foot onto the ground ahead of its hip when its swing ends."""
+        """Velocity (4, 3) relative to the base, in base, that lands each foot ahead of its hip when its swing ends."""
         motion = self.motion
         left = np.maximum(motion.swing_left(t), 0.01)[:, None]
         ahead = 0.5 * (1 - motion.swing_ratio) / motion.frequency

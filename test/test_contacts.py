@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-
 from legged_motion import Motion, add_noise, robot, walk
+
 from safe_locomotion.contacts import ContactDetector, ContactParameters
 from safe_locomotion.leg_odometry import LegOdometry, speed
 from safe_locomotion.types import Array

@@ -5,8 +5,8 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
-
 from legged_motion import Motion, Truth, add_noise, robot, walk
+
 from safe_locomotion.bench.estimator_alternatives import ComplementaryEstimator
 from safe_locomotion.estimator import EstimatorParameters, StateEstimator
 from safe_locomotion.rotations import matrix_from_quaternion
@@ -107,9 +107,10 @@ def test_covariance_stays_positive_definite_and_honest() -> None:
     estimator = StateEstimator(MODEL, EstimatorParameters())
     for state, truth in states(MOTIONS[0], True):
         estimate = estimator.update(state)
-        for p in estimator.filter.covariance:
-            assert np.array_equal(p, p.T)
-            assert np.linalg.eigvalsh(p)[0] > 0.0
+        p = estimator.filter.covariance
+        assert np.array_equal(p, p.T)
+        assert np.linalg.eigvalsh(p)[0] > 0.0
+        assert not p[:7, 7:].any()
         error = estimate.velocity - truth.velocity
         assert (abs(error[:2]) < 4.0 * np.sqrt(np.diag(estimate.velocity_covariance)[:2]) + 0.02).all()
 
@@ -125,7 +126,7 @@ def test_slope_is_found() -> None:
 @pytest.mark.parametrize("field", ["q", "dq", "tau", "gyro", "accelerometer", "foot_force", "quaternion_wxyz"])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_broken_reading_is_flagged_and_forgotten(field: str, value: float) -> None:
-    """NaN or infinity in any sensor flags that tick only; the estimates around it stay finite and the next ones are good again."""
+    """NaN or infinity in any sensor flags that tick only; the estimate stays finite and the next ones are good."""
     estimator = StateEstimator(MODEL, EstimatorParameters())
     for k, (state, truth) in enumerate(states(Motion(duration=1.0), True)):
         if k in (0, 400):
@@ -185,11 +186,11 @@ def test_reset_starts_again_at_the_origin() -> None:
     """After a reset the next state is the origin again, at the height of its feet, with the gyro bias kept."""
     estimator = StateEstimator(MODEL, EstimatorParameters())
     run(Motion(duration=1.2, stand=1.2), noisy=True, estimator=estimator)
-    bias = estimator.attitude.bias.copy()
+    bias = estimator.attitude.bias
     estimator.reset()
     estimate = estimator.update(states(MOTIONS[0], False)[0][0])
     np.testing.assert_allclose(estimate.position, [0.0, 0.0, 0.27], atol=1e-3)
-    np.testing.assert_array_equal(estimator.attitude.bias, bias)
+    assert estimator.attitude.bias == bias
 
 
 def test_height_is_above_the_ground_on_which_the_robot_stands() -> None:

@@ -1,8 +1,8 @@
 """The scalar leg equations against the array kinematics and against statics."""
 
 import numpy as np
-
 from legged_motion import robot
+
 from safe_locomotion.kinematics import Kinematics
 from safe_locomotion.leg_odometry import LegOdometry
 
@@ -33,7 +33,7 @@ def test_torque_load_inverts_statics() -> None:
 
 
 def test_a_standing_foot_rolls() -> None:
-    """The contact point of a standing foot, one radius below its centre, is at rest: v + omega x r + J dq + omega_calf x (-radius n) = 0."""
+    """The contact point of a standing foot, one radius below its centre, is at rest for any joint speeds and any turning base."""
     rng = np.random.default_rng(2)
     odometry = LegOdometry(MODEL)
     for _ in range(20):

@@ -5,7 +5,7 @@ import numpy as np
 from safe_locomotion.kinematics import Kinematics
 from safe_locomotion.robots import RobotModel
 from safe_locomotion.rotations import matrix_from_quaternion, skew
-from safe_locomotion.types import N_LEGS, NANOSECONDS, Array, Estimate, LowState
+from safe_locomotion.types import N_LEGS, NANOSECONDS, Estimate, Flags, LowState
 
 GRAVITY = np.array([0.0, 0.0, -9.81])  # [m/s2]
 
@@ -45,7 +45,7 @@ class ComplementaryEstimator:
             self._position[2] += min(1.0, self._height_pull * dt) * (height - self._position[2])
         return self._estimate(state, contact)
 
-    def _estimate(self, state: LowState, contact: Array) -> Estimate:
+    def _estimate(self, state: LowState, contact: Flags) -> Estimate:
         unknown = np.full((3, 3), np.nan)
         return Estimate(
             stamp_ns=state.stamp_ns,
