@@ -166,12 +166,13 @@ class LocomotionController:
     def _contacts(self, phase: GaitPhase, estimate: Estimate, body: _Body, elapsed: float) -> Flags:
         """Scheduled stance plus feet that met the ground early, less feet that lost it; remembers where feet lift off.
 
-        A foot that should carry but feels no ground for a while is taken out of the MPC and reaches for the foothold under its hip: the body
-        has been thrown off it, or the ground is lower than expected.
+        A foot that should carry but feels no ground for a while, away from the ground plane, is taken out of the MPC and reaches for the
+        foothold under its hip: the body has been thrown off it, or the ground is lower than expected. A foot that slides stays.
         """
         early = ~phase.stance & (phase.swing_progress >= self._swing.early_contact) & estimate.contact
         self._landed = (self._landed | early) & ~phase.stance
-        unloaded = phase.stance & ~estimate.contact & self._clock.stepping
+        height = body.feet[:, 2] - self._robot.foot_radius - self._plane_height(estimate, body.feet[:, :2])
+        unloaded = phase.stance & ~estimate.contact & (np.abs(height) > self._swing.lost_distance) & self._clock.stepping
         self._unloaded_time = np.where(unloaded, self._unloaded_time + elapsed, 0.0)
         reached_out, self._lost = self._lost, self._unloaded_time > self._swing.lost_after
         stance = (phase.stance & ~self._lost) | self._landed

@@ -19,6 +19,7 @@ class SwingParameters:
         reach: largest horizontal step from under the hip [m].
         early_contact: share of the swing after which a measured contact ends it.
         lost_after: a stance foot that feels no ground for this long reaches for it [s].
+        lost_distance: only if it is further than this from the ground plane [m].
         search_time: in which it moves to its new foothold [s].
         search_speed, search_depth: how fast and how far it then searches downwards [m/s, m].
     """
@@ -29,6 +30,7 @@ class SwingParameters:
     reach: float = 0.20
     early_contact: float = 0.6
     lost_after: float = 0.03
+    lost_distance: float = 0.01
     search_time: float = 0.06
     search_speed: float = 0.5
     search_depth: float = 0.06
