@@ -82,7 +82,7 @@ setup(
             "safe-locomotion = safe_locomotion.cli.main:main",
             *(f"{node}_node = safe_locomotion.nodes.{node}:main" for node in NODES),
             "composed_node = safe_locomotion.nodes.composed:main",
-            "sim_robot = safe_locomotion.sim.process:main",
+            "sim_robot = safe_locomotion.sim.__main__:main",
         ]
     },
 )

@@ -4,4 +4,5 @@ from safe_locomotion.nodes.launching import launch_description
 
 
 def generate_launch_description():
+    """The description that `ros2 launch` runs."""
     return launch_description("sim", "a1")

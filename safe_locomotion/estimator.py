@@ -40,6 +40,7 @@ class EstimatorParameters:
         max_velocity_deviation: the filter's own uncertainty beyond which it says so [m/s].
         max_innovation: low-pass filtered normalised innovation of the velocity beyond which the filter has diverged.
         innovation_time_constant: of that filter [s].
+        restart_after: diverged states in a row after which the filter starts anew.
         max_step: longer gaps between states count as this [s].
     """
 
@@ -58,6 +59,7 @@ class EstimatorParameters:
     max_velocity_deviation: float = 1.0
     max_innovation: float = 12.0
     innovation_time_constant: float = 0.1
+    restart_after: int = 250
     max_step: float = 0.02
 
 
@@ -79,13 +81,24 @@ class StateEstimator:
     def reset(self) -> None:
         """Forget position, velocity and contacts; the next state is the new origin. Gyro bias and foot calibration stay."""
         self._last: Estimate | None = None
+        self._unusable = 0
         self._stance_time = np.zeros(N_LEGS)
         self._level = 0.0
         self._innovation = 1.0
         self._rolling, self._acceleration = np.zeros((N_LEGS, 3)), np.zeros(3)
 
     def update(self, state: LowState) -> Estimate:
-        """Estimate at the stamp of `state`; a state that is not finite changes nothing and is flagged."""
+        """Estimate at the stamp of `state`; a state that is not finite changes nothing and is flagged.
+
+        A filter that has diverged for `restart_after` starts anew: the next state is the new origin.
+        """
+        estimate = self._advance(state)
+        self._unusable = self._unusable + 1 if estimate.diverged else 0
+        if self._unusable >= self.parameters.restart_after:
+            self.reset()
+        return estimate
+
+    def _advance(self, state: LowState) -> Estimate:
         if not _is_finite(state):
             return self._hold(state)
         if self._last is None:

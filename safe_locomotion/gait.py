@@ -4,6 +4,7 @@ A leg's phase runs from 0 to 1 once a stride: stance on [0, 1 - swing_ratio), sw
 """
 
 from dataclasses import dataclass
+from math import inf, isfinite
 
 import numpy as np
 
@@ -19,6 +20,9 @@ PHASE_OFFSETS: dict[str, tuple[float, float, float]] = {
     "walk": (0.5, 0.25, 0.75),
 }
 
+#: Share of a swing within which a foot may still lift off; later it stays down, because its target would jump ahead of it.
+LATEST_LIFT_OFF = 0.1
+
 
 def phase_offsets(gait: str) -> tuple[float, float, float]:
     """Phase offsets of a gait by name.
@@ -30,6 +34,12 @@ def phase_offsets(gait: str) -> tuple[float, float, float]:
         return PHASE_OFFSETS[gait]
     except KeyError:
         raise UnknownNameError("gait", gait, sorted(PHASE_OFFSETS)) from None
+
+
+def executable(gait: GaitParameters) -> bool:
+    """Whether the parameters describe a gait at all: finite, a positive frequency and a swing ratio in (0, 1)."""
+    finite = all(isfinite(value) for value in (*gait.phase_offsets, *gait.foot_y))
+    return finite and 0.0 < gait.frequency < inf and 0.0 < gait.swing_ratio < 1.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,7 +61,11 @@ class GaitPhase:
 
 
 class GaitClock:
-    """Integrates the phase of the stride; gait parameters may change on every tick without a jump of the phase."""
+    """Integrates the phase of the stride; gait parameters may change on every tick without a jump of that phase.
+
+    A leg whose own phase starts or lands in the middle of a swing (a stride begins, offsets change) keeps its foot on the ground
+    until its next lift-off.
+    """
 
     def __init__(self) -> None:
         self._stride = 0.0
@@ -75,23 +89,24 @@ class GaitClock:
         """
         elapsed = 0.0 if self._stamp_ns is None else (stamp_ns - self._stamp_ns) / NANOSECONDS
         self._stamp_ns = stamp_ns
+        advance = gait.frequency * elapsed
         if step and not self.stepping:
-            self._stride = 0.0
-        else:
-            self._stride = (self._stride + gait.frequency * elapsed) % 1.0
+            self._stride = advance = 0.0
+        self._stride = (self._stride + advance) % 1.0
         self._stepping = step
         phases = self._stride + np.array((0.0, *gait.phase_offsets))
         phases -= np.floor(phases)
         self._phases = phases
-        stance = phases < 1.0 - gait.swing_ratio
+        progress = (phases - (1.0 - gait.swing_ratio)) / gait.swing_ratio
         # Not stepping: a foot once down stays down.
-        self._held = stance if step else stance | self._held
-        stance = self._held.copy()
-        swing = ~stance
-        progress = np.where(swing, (phases - (1.0 - gait.swing_ratio)) / gait.swing_ratio, 0.0)
+        latest = max(LATEST_LIFT_OFF, advance / gait.swing_ratio)
+        stays = self._held & (progress > latest) if step else self._held
+        self._held = (progress < 0.0) | stays
+        swing = ~self._held
+        progress = np.where(swing, progress, 0.0)
         swing_duration = gait.swing_ratio / gait.frequency
         return GaitPhase(
-            stance=stance,
+            stance=self._held,
             swing_progress=progress,
             time_to_touchdown=np.where(swing, (1.0 - progress) * swing_duration, 0.0),
             stance_duration=(1.0 - gait.swing_ratio) / gait.frequency,
@@ -101,10 +116,10 @@ class GaitClock:
     def schedule(self, gait: GaitParameters, times: Array) -> Flags:
         """Stance flags (len(times), 4) at `times` [s] after the last update, were the gait parameters to stay."""
         phases = self._phases + gait.frequency * times[:, None]
+        touched_down = phases >= 1.0
+        if not self._stepping:
+            # No new lift-off: a foot is down from its touchdown on.
+            return self._held | touched_down
         phases -= np.floor(phases)
-        stance = phases < 1.0 - gait.swing_ratio
-        if self._stepping:
-            return stance
-        # No new lift-off: a foot is down from its touchdown on.
-        time_left = np.where(self._held, 0.0, (1.0 - self._phases) / gait.frequency)
-        return times[:, None] >= time_left
+        missed_swing = self._held & (self._phases >= 1.0 - gait.swing_ratio)
+        return (phases < 1.0 - gait.swing_ratio) | (missed_swing & ~touched_down)

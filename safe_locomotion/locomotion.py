@@ -28,6 +28,8 @@ class LocomotionParameters:
         acceleration: limit on the change of the velocity command [m/s2]; yaw: `yaw_acceleration` [rad/s2].
         position_slack: how far the integrated position reference may run ahead of the body [m]; acts as integral action.
         yaw_slack: the same for yaw [rad].
+        velocity_slack: how far the velocity reference may lie from the body's velocity [m/s]; beyond it stepping catches the body, not the MPC,
+            which would jump to find the friction for it.
         height_rate: limit on the change of the height reference [m/s].
     """
 
@@ -36,6 +38,7 @@ class LocomotionParameters:
     yaw_acceleration: float
     position_slack: float
     yaw_slack: float
+    velocity_slack: float
     height_rate: float
 
 
@@ -102,6 +105,8 @@ class LocomotionController:
         self._stamp_ns: int | None = None
         self._stance = np.ones(N_LEGS, dtype=np.bool_)
         self._landed = np.zeros(N_LEGS, dtype=np.bool_)
+        self._lost = np.zeros(N_LEGS, dtype=np.bool_)
+        self._unloaded_time = np.zeros(N_LEGS)
         self._lift_off = np.zeros((N_LEGS, 3))
         self._force = np.zeros((N_LEGS, 3))
         self._running = False
@@ -121,7 +126,7 @@ class LocomotionController:
             self._reference.reset(body.position, body.rpy[2], body.position[2] - estimate.ground_height)
         self._reference.update(elapsed, verdict.command if walking else VelocityCommand(), body.position, body.rpy[2])
         phase = self._clock.update(estimate.stamp_ns, verdict.gait, step=walking)
-        stance = self._contacts(phase, estimate, body)
+        stance = self._contacts(phase, estimate, body, elapsed)
         footholds = self._footholds(phase, stance, estimate, verdict.gait, body)
         force, solved = self._solve(stance, estimate, verdict.gait, body, footholds)
         position, velocity = self._swing_targets(phase, stance, body, footholds)
@@ -143,6 +148,8 @@ class LocomotionController:
         self._clock = GaitClock()
         self._stance[:] = True
         self._landed[:] = False
+        self._lost[:] = False
+        self._unloaded_time[:] = 0.0
         self._lift_off = body.feet.copy()
         self._reference.reset(body.position, body.rpy[2], body.position[2] - estimate.ground_height)
 
@@ -156,11 +163,18 @@ class LocomotionController:
             solved=False,
         )
 
-    def _contacts(self, phase: GaitPhase, estimate: Estimate, body: _Body) -> Flags:
-        """Scheduled stance plus feet that met the ground early; remembers where feet lift off."""
+    def _contacts(self, phase: GaitPhase, estimate: Estimate, body: _Body, elapsed: float) -> Flags:
+        """Scheduled stance plus feet that met the ground early, less feet that lost it; remembers where feet lift off.
+
+        A foot that should carry but feels no ground for a while is taken out of the MPC and reaches for the foothold under its hip: the body
+        has been thrown off it, or the ground is lower than expected.
+        """
         early = ~phase.stance & (phase.swing_progress >= self._swing.early_contact) & estimate.contact
         self._landed = (self._landed | early) & ~phase.stance
-        stance = phase.stance | self._landed
+        unloaded = phase.stance & ~estimate.contact & self._clock.stepping
+        self._unloaded_time = np.where(unloaded, self._unloaded_time + elapsed, 0.0)
+        self._lost = self._unloaded_time > self._swing.lost_after
+        stance = (phase.stance & ~self._lost) | self._landed
         lifting = self._stance & ~stance
         if lifting.any():
             self._lift_off[lifting] = body.feet[lifting]
@@ -205,16 +219,25 @@ class LocomotionController:
         rate = body.rotation.T @ body.rate
         velocity = -(body.velocity @ body.rotation) - _turning(rate, position)
         for leg in np.flatnonzero(~stance):
-            end = footholds[leg] - (0.0, 0.0, self._swing.depth)
-            point, speed = cycloid(self._lift_off[leg], end, self._swing.height, float(phase.swing_progress[leg]), phase.swing_duration)
+            point, speed = self._swing_point(leg, phase, footholds[leg])
             offset = point - body.position
             position[leg] = offset @ body.rotation
             velocity[leg] = (speed - body.velocity) @ body.rotation - _turning(rate, position[leg])
         return position, velocity
 
+    def _swing_point(self, leg: int, phase: GaitPhase, foothold: Array) -> tuple[Array, Array]:
+        """Point and velocity (3,) in odom of a foot in the air."""
+        p = self._swing
+        if self._lost[leg]:
+            searched = self._unloaded_time[leg] - p.lost_after
+            end = foothold - (0.0, 0.0, p.depth + min(p.search_depth, p.search_speed * searched))
+            return cycloid(self._lift_off[leg], end, 0.0, searched / p.search_time, p.search_time)
+        end = foothold - (0.0, 0.0, p.depth)
+        return cycloid(self._lift_off[leg], end, p.height, float(phase.swing_progress[leg]), phase.swing_duration)
+
     def _solve(self, stance: Flags, estimate: Estimate, gait: GaitParameters, body: _Body, footholds: Array) -> tuple[Array, bool]:
         answer = self._mpc.solve(self._problem(stance, estimate, gait, body, footholds))
-        if answer.ok:
+        if np.isfinite(answer.primal_residual):  # a rough answer is inside the cone and knows the present; the last good one does not
             self._force = answer.forces @ body.frame.T @ body.rotation
         force = np.where(stance[:, None], self._force, 0.0)
         return force, answer.ok
@@ -236,6 +259,7 @@ class LocomotionController:
         yaw_error, x0[2] = reference.yaw - body.rpy[2], 0.0
         ahead = (reference.position - body.position[:2]) @ frame[:2, :2]
         vx, vy, wz = reference.velocity
+        vx, vy = (_within(v, now, self._parameters.velocity_slack) for v, now in ((vx, x0[9]), (vy, x0[10])))
         x = np.zeros((len(t), NX))
         c, s = np.cos(wz * t), np.sin(wz * t)
         x[:, 2] = yaw_error + wz * t
@@ -251,6 +275,10 @@ class LocomotionController:
         feet = np.tile((footholds - body.com) @ frame - (0.0, 0.0, self._robot.foot_radius), (len(t), 1, 1))
         feet[:, :, :2] -= (travel - 0.5 * steps)[:, None]
         return MpcProblem(x0=x0, reference=x, feet=feet, stance=schedule, gravity=LEVEL_GRAVITY @ frame)
+
+
+def _within(value: float, centre: float, slack: float) -> float:
+    return min(centre + slack, max(centre - slack, value))
 
 
 def _turning(rate: Array, points: Array) -> Array:

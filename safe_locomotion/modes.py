@@ -161,8 +161,8 @@ class ModeMachine:
 
     def _limited_goal(self, worst: Severity) -> Goal:
         if worst >= Severity.SIT:
-            # A robot that lies there must not rise by itself once the hazard is gone.
-            self.goal = "passive" if self.mode is Mode.PASSIVE else "sit"
+            # Neither to rise again nor, lying there already, to rise by itself once the hazard is gone.
+            self.goal = "sit"
         elif worst is Severity.STOP and self.goal == "walk":
             return "stand"
         return self.goal
@@ -170,7 +170,7 @@ class ModeMachine:
     def _settled(self, stamp_ns: int, conditions: Conditions) -> bool:
         """Whether the condition of this mode's edge has held for the settle time; judged on every tick, whatever the goal."""
         awaited = {Mode.STAND_UP: conditions.standing, Mode.STAND: conditions.still, Mode.SIT: conditions.sitting}
-        if not awaited.get(self.mode, False):
+        if not awaited.get(self.mode):
             self._settled_since_ns = None
             return False
         if self._settled_since_ns is None:

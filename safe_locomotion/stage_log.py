@@ -7,8 +7,10 @@ flat over hours and a killed process loses at most one block.
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.types import Array
@@ -33,9 +35,16 @@ class StageLog:
         self._rows = np.zeros((BLOCK, len(columns)))
         self._n = 0
 
-    def append(self, *values: object) -> None:
-        """One row: numbers and arrays, flattened in order."""
+    def append(self, *values: float | NDArray[Any]) -> None:
+        """One row: numbers and arrays, flattened in order.
+
+        Raises:
+            ValueError: not as many values as columns.
+        """
         row = self._rows[self._n]
+        given = sum(value.size if isinstance(value, np.ndarray) else 1 for value in values)
+        if given != len(row):
+            raise ValueError(f"a row has {len(row)} values, {given} given")
         at = 0
         for value in values:
             if isinstance(value, np.ndarray):
@@ -44,8 +53,6 @@ class StageLog:
             else:
                 row[at] = value
                 at += 1
-        if at != len(row):
-            raise ValueError(f"a row has {len(row)} values, {at} given")
         self._n += 1
         if self._n == BLOCK:
             self._flush()
@@ -58,22 +65,28 @@ class StageLog:
 
     def _flush(self) -> None:
         self._file.write(self._rows[: self._n].astype("<f8", copy=False).tobytes())
+        self._file.flush()
         self._n = 0
 
 
 def read_stage_log(path: Path) -> dict[str, Array]:
     """Columns of a log by name, each (n,); columns named x[0], x[1], ... come back as one (n, k) array under x.
 
+    A last row that is incomplete, because its writer was killed, is left out.
+
     Raises:
         ConfigurationError: not a log.
     """
     try:
         with path.open("rb") as file:
-            columns = json.loads(file.readline())["columns"]
-            data = np.frombuffer(file.read(), dtype="<f8")
-    except (OSError, ValueError, KeyError) as error:
+            columns = [str(column) for column in json.loads(file.readline())["columns"]]
+            data = file.read()
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(f"{path}: not a stage log: {error}") from error
-    rows = data[: len(data) // len(columns) * len(columns)].reshape(-1, len(columns))
+    if not columns:
+        raise ConfigurationError(f"{path}: not a stage log: it has no columns")
+    whole = len(data) // (8 * len(columns)) * len(columns)
+    rows = np.frombuffer(data, dtype="<f8", count=whole).reshape(-1, len(columns))
     groups: dict[str, list[int]] = {}
     for index, column in enumerate(columns):
         groups.setdefault(column.split("[")[0], []).append(index)

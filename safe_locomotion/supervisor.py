@@ -5,7 +5,8 @@ from math import isfinite
 
 import numpy as np
 
-from safe_locomotion.modes import Conditions, ModeMachine, severity
+from safe_locomotion.gait import executable
+from safe_locomotion.modes import DAMPED, Conditions, ModeMachine, severity
 from safe_locomotion.policy import GaitSettings, NominalGait
 from safe_locomotion.robots import RobotModel
 from safe_locomotion.rotations import matrix_from_quaternion
@@ -103,7 +104,7 @@ class Supervisor:
 
     def _gait(self, proposal: Proposal | None, command: VelocityCommand, estimate: Estimate) -> tuple[GaitParameters, bool]:
         """Selected gait and whether the learner drives."""
-        if proposal is None:
+        if proposal is None or (proposal.gait is not None and not executable(proposal.gait)):
             return self._recovery.gait(command, estimate), False
         return proposal.gait or self._recovery.gait(command, estimate), True
 
@@ -115,10 +116,12 @@ class Supervisor:
             hazards.add("stand_up_timeout")
         if self._estop:
             hazards.add("estop")
-        if estimate.diverged or not _finite(estimate):
+        if not _finite(estimate):
             hazards.add("estimate_diverged")
         elif not self._upright(estimate):
             hazards.add("fallen")
+        elif estimate.diverged and self.mode not in DAMPED:  # lying down nothing hangs on it, and leg odometry means little
+            hazards.add("estimate_diverged")
         return frozenset(hazards)
 
     def _upright(self, estimate: Estimate) -> bool:

@@ -18,6 +18,9 @@ class SwingParameters:
         velocity_gain: Raibert gain on v - v_wanted [s].
         reach: largest horizontal step from under the hip [m].
         early_contact: share of the swing after which a measured contact ends it.
+        lost_after: a stance foot that feels no ground for this long reaches for it [s].
+        search_time: in which it moves to its new foothold [s].
+        search_speed, search_depth: how fast and how far it then searches downwards [m/s, m].
     """
 
     height: float = 0.07
@@ -25,6 +28,10 @@ class SwingParameters:
     velocity_gain: float = 0.05
     reach: float = 0.20
     early_contact: float = 0.6
+    lost_after: float = 0.03
+    search_time: float = 0.06
+    search_speed: float = 0.5
+    search_depth: float = 0.06
 
 
 def raibert_step(velocity: Array, wanted: Array, stance_duration: float, gain: float, reach: float) -> Array:

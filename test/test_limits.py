@@ -11,17 +11,20 @@ from core_values import A1, LIMITS, START_NS, low_command, low_state, replaced, 
 from safe_locomotion.limits import CommandGate, commanded_torque, damping_command
 from safe_locomotion.types import Array, LowCommand, LowState, Mode, StancePlan, Verdict
 
-GATE = CommandGate(A1, LIMITS)
 NOT_FINITE = [math.nan, math.inf, -math.inf]
 MAX_AGE_NS = round(LIMITS.max_age * 1e9)
 DAMPED = (Mode.PASSIVE, Mode.FALLEN, Mode.FAULT)
 DRIVEN = tuple(sorted(set(Mode) - set(DAMPED)))
 
 
+def gate() -> CommandGate:
+    return CommandGate(A1, LIMITS)
+
+
 def refusal(
     state: LowState | None = None, command: LowCommand | None = None, *, mode: Mode = Mode.WALK, plan: StancePlan | None = None
 ) -> str:
-    return GATE.refusal(
+    return gate().refusal(
         low_state() if state is None else state,
         verdict(mode=mode),
         stance_plan() if plan is None else plan,
@@ -55,7 +58,7 @@ def around(bound: float, side: int) -> tuple[tuple[float, bool], ...]:
 def test_an_ordinary_command_passes_unchanged(mode: Mode) -> None:
     """The very same object comes out."""
     command = low_command()
-    assert GATE.filter(low_state(), verdict(mode=mode), stance_plan(), command) is command
+    assert gate().filter(low_state(), verdict(mode=mode), stance_plan(), command) is command
 
 
 def test_limits_are_inclusive_and_nothing_beyond_passes() -> None:
@@ -70,16 +73,16 @@ def test_limits_are_inclusive_and_nothing_beyond_passes() -> None:
         ):
             for value, allowed in around(float(bound), side):
                 state = low_state(**{field: replaced(getattr(low_state(), field), joint, value)})
-                fault = GATE.state_fault(state)
+                fault = gate().state_fault(state)
                 not_finite = not math.isfinite(value) and field != "temperature"
                 assert fault == ("" if allowed else "joints_not_finite" if not_finite else reason)
     for value, allowed in around(LIMITS.voltage_min, -1):
-        assert GATE.state_fault(low_state(voltage=value)) == ("" if allowed else "battery")
+        assert gate().state_fault(low_state(voltage=value)) == ("" if allowed else "battery")
 
 
 def test_an_unreported_battery_voltage_is_no_fault() -> None:
     """Some links do not carry it."""
-    assert GATE.state_fault(low_state(voltage=None)) == ""
+    assert gate().state_fault(low_state(voltage=None)) == ""
 
 
 @pytest.mark.parametrize("value", NOT_FINITE)
@@ -104,7 +107,7 @@ def test_a_state_that_is_not_finite_is_refused_in_every_field(field: str, reason
         if field == "temperature" and value == -math.inf:
             continue  # cold is no reason to stop
         for mode in Mode:
-            assert_damping(GATE.filter(state, verdict(mode=mode), stance_plan(), low_command()), reason)
+            assert_damping(gate().filter(state, verdict(mode=mode), stance_plan(), low_command()), reason)
 
 
 @pytest.mark.parametrize("value", [math.nan, -math.inf])
@@ -136,28 +139,28 @@ def test_verdict_and_plan_are_fresh_up_to_max_age(mode: Mode, stale: str) -> Non
             decided = verdict(mode=mode, stamp_ns=START_NS - age_ns)
         else:
             plan = stance_plan(stamp_ns=START_NS - age_ns)
-        assert GATE.refusal(low_state(), decided, plan, low_command()) == ("" if allowed else f"{stale}_stale")
+        assert gate().refusal(low_state(), decided, plan, low_command()) == ("" if allowed else f"{stale}_stale")
 
 
 def test_no_verdict_and_no_plan_are_stale() -> None:
     """Nothing moves before the first decision; the damped modes need no plan."""
     damping = damping_command(START_NS, low_state(), 3.0)
-    assert GATE.refusal(low_state(), None, stance_plan(), low_command()) == "verdict_stale"
-    assert GATE.refusal(low_state(), verdict(), None, low_command()) == "plan_stale"
+    assert gate().refusal(low_state(), None, stance_plan(), low_command()) == "verdict_stale"
+    assert gate().refusal(low_state(), verdict(), None, low_command()) == "plan_stale"
     for mode in DAMPED:
-        assert GATE.refusal(low_state(), verdict(mode=mode), None, damping) == ""
+        assert gate().refusal(low_state(), verdict(mode=mode), None, damping) == ""
 
 
 @pytest.mark.parametrize("mode", DAMPED)
 def test_in_a_damped_mode_only_damping_passes(mode: Mode) -> None:
     """Whatever the leg controller says, stiffness, torque or speed in any joint are refused, as are bad damping gains."""
     damping = damping_command(START_NS, low_state(), 3.0)
-    assert GATE.filter(low_state(), verdict(mode=mode), None, damping) is damping
+    assert gate().filter(low_state(), verdict(mode=mode), None, damping) is damping
     for field in ("kp", "tau", "dq"):
         for joint in range(12):
             for value in (1e-3, math.nan, math.inf):
                 pushing = replace(damping, **{field: replaced(np.zeros(12), joint, value)})
-                assert_damping(GATE.filter(low_state(), verdict(mode=mode), stance_plan(), pushing), "command_not_damping")
+                assert_damping(gate().filter(low_state(), verdict(mode=mode), stance_plan(), pushing), "command_not_damping")
     for value, allowed in (*around(LIMITS.kd_max, 1), *around(0.0, -1)):
         command = replace(damping, kd=replaced(damping.kd, 5, value))
         assert refusal(command=command, mode=mode) == ("" if allowed else "command_not_damping")
@@ -214,7 +217,7 @@ def test_a_command_that_is_not_finite_is_refused_in_every_field(field: str, valu
             for gain in (0.0, 20.0):
                 command = low_command(kp=np.full(12, gain), kd=np.full(12, min(gain, LIMITS.kd_max)))
                 command = replace(command, **{field: replaced(getattr(command, field), joint, value)})
-                filtered = GATE.filter(low_state(), verdict(mode=mode), stance_plan(), command)
+                filtered = gate().filter(low_state(), verdict(mode=mode), stance_plan(), command)
                 assert filtered.reason.startswith("command_")
                 assert_damping(filtered, filtered.reason)
 
@@ -244,18 +247,20 @@ def test_damping_answers_its_state() -> None:
     command = damping_command(state.stamp_ns, state, 2.5)
     assert (command.stamp_ns, command.reason) == (START_NS + 5, "")
     np.testing.assert_array_equal(command.q, state.q)
-    assert_damping(GATE.damping(state, "because"), "because")
-    assert GATE.damping(state, "because").stamp_ns == state.stamp_ns
+    assert_damping(gate().damping(state, "because"), "because")
+    refused = gate().damping(state, "because")
+    assert refused.stamp_ns == state.stamp_ns
+    np.testing.assert_array_equal(refused.q, state.q)
 
 
 def test_the_first_reason_is_the_one_closest_to_the_robot() -> None:
     """State before verdict, verdict before plan, plan before command."""
     bad_state, bad_command = low_state(voltage=1.0), low_command(kp=np.full(12, 1e9))
     old_verdict, old_plan = verdict(stamp_ns=0), stance_plan(stamp_ns=0)
-    assert GATE.refusal(bad_state, old_verdict, old_plan, bad_command) == "battery"
-    assert GATE.refusal(low_state(), old_verdict, old_plan, bad_command) == "verdict_stale"
-    assert GATE.refusal(low_state(), verdict(), old_plan, bad_command) == "plan_stale"
-    assert GATE.refusal(low_state(), verdict(), stance_plan(), bad_command) == "command_kp"
+    assert gate().refusal(bad_state, old_verdict, old_plan, bad_command) == "battery"
+    assert gate().refusal(low_state(), old_verdict, old_plan, bad_command) == "verdict_stale"
+    assert gate().refusal(low_state(), verdict(), old_plan, bad_command) == "plan_stale"
+    assert gate().refusal(low_state(), verdict(), stance_plan(), bad_command) == "command_kp"
 
 
 def changed(**changes: Any) -> CommandGate:
@@ -271,8 +276,7 @@ def test_a_limit_that_is_not_a_number_refuses_everything(name: str) -> None:
         with pytest.raises(ValueError, match="NaN"):
             changed(max_age=math.nan)
         return
-    gate = changed(**{name: math.nan})
-    assert gate.refusal(low_state(), verdict(), stance_plan(), low_command()) != ""
+    assert changed(**{name: math.nan}).refusal(low_state(), verdict(), stance_plan(), low_command()) != ""
 
 
 def test_the_gate_leaves_its_inputs_alone() -> None:
@@ -283,4 +287,4 @@ def test_the_gate_leaves_its_inputs_alone() -> None:
         array.setflags(write=False)
     for mode in Mode:
         decided: Verdict = verdict(mode=mode)
-        GATE.filter(state, decided, stance_plan(), command)
+        gate().filter(state, decided, stance_plan(), command)

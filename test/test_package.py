@@ -125,3 +125,11 @@ def test_what_the_build_reads_is_in_the_repository() -> None:
     assert "Apache License" in text
     assert "END OF TERMS AND CONDITIONS" in text
     assert (ROOT / "resource" / PACKAGE).is_file()
+
+
+def test_every_test_states_its_claim() -> None:
+    """Each test function has a docstring."""
+    for path in sorted((ROOT / "test").rglob("test_*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                assert ast.get_docstring(node), f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"

@@ -182,7 +182,7 @@ class BridgeNode(LifecycleNode):
         backend, newest = self.link.backend, self.newest
         values: dict[str, Any] = {"active": self.link.active, "silences": self.link.silences}
         if newest is not None:
-            values |= {"voltage": f"{newest.voltage:.1f}", "hottest_motor": f"{np.max(newest.temperature):.0f}"}
+            values |= {"voltage": newest.voltage, "hottest_motor": f"{np.max(newest.temperature):.0f}"}
         if backend is None:
             return status("robot link", STALE, "closed", values)
         counters = asdict(backend.counters)

@@ -25,7 +25,7 @@ Decoders raise `MalformedMessageError` on anything they did not write; the recei
 
 from array import array
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -86,7 +86,7 @@ _GAIT_ROWS = [
 _JOINT_ROWS = [f"joint/{joint}" for joint in JOINTS]
 _COMMAND_ROWS = ["command/vx", "command/vy", "command/wz"]
 _VERDICT_ROWS = ["mode", "mode_since/s", "mode_since/ns", "active", *_COMMAND_ROWS, *_GAIT_ROWS]
-_ACTIVE = ("learner", "recovery")
+_ACTIVE: tuple[Literal["learner"], Literal["recovery"]] = ("learner", "recovery")
 
 ORIENTATION_VARIANCE = 1e-4  # [rad2] roll and pitch of the robot's own IMU filter, about half a degree; our choice for `odom`
 RATE_VARIANCE = 4e-4  # [rad2/s2] gyroscope noise of 0.02 rad/s, the value the estimator assumes
@@ -161,7 +161,7 @@ def battery_from(state: LowState) -> BatteryState:
     nan = float("nan")
     return BatteryState(
         header=_header(state.stamp_ns),
-        voltage=float(state.voltage),
+        voltage=nan if state.voltage is None else state.voltage,
         **dict.fromkeys(("temperature", "current", "charge", "capacity", "design_capacity", "percentage"), nan),
         present=True,
     )
@@ -170,7 +170,7 @@ def battery_from(state: LowState) -> BatteryState:
 def low_state_from(joints: JointState, imu: Imu) -> LowState:
     """The LowState behind a pair of sensor messages of one stamp.
 
-    Tick, temperatures, voltage and remote do not travel on these topics; they come back as 0, NaN, NaN and zero bytes.
+    Tick, temperatures, voltage and remote do not travel on these topics; they come back as 0, NaN, None and zero bytes.
     """
     stamp_ns = stamp_of(joints)
     if stamp_of(imu) != stamp_ns:
@@ -190,7 +190,7 @@ def low_state_from(joints: JointState, imu: Imu) -> LowState:
         tau=effort[:N_JOINTS],
         foot_force=effort[N_JOINTS:],
         temperature=np.full(N_JOINTS, np.nan),
-        voltage=float("nan"),
+        voltage=None,
     )
 
 
@@ -241,7 +241,7 @@ def estimate_from(message: Float64MultiArray) -> Estimate:
     )
 
 
-def _covariance_6x6(linear: Array, angular_variance: float) -> "array[float]":
+def _covariance_6x6(linear: Array, angular_variance: float) -> Array:
     block = np.zeros((6, 6))
     block[:3, :3] = linear
     block[3, 3] = block[4, 4] = block[5, 5] = angular_variance
@@ -349,7 +349,7 @@ def proposal_from(message: JointState) -> Proposal | None:
         raise MalformedMessageError(
             f"policy/proposal must have policy/<name>, then gait or joint rows; got {', '.join(message.name)}"
         )
-    kind = "joint" if gait is None else "gait"
+    kind: Literal["gait", "joint"] = "joint" if gait is None else "gait"
     return Proposal(stamp_ns=stamp_of(message), policy=names[0].removeprefix("policy/"), kind=kind, gait=gait, joints=joints)
 
 

@@ -5,7 +5,7 @@ sees an old or a new value, never half of one.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
 
 import numpy as np
@@ -126,7 +126,7 @@ class Reasons:
         return status(self.name, ERROR if self.now else OK, ", ".join(self.now) or "none", dict(self.counts))
 
 
-def status(name: str, level: bytes, message: str, values: dict[str, object]) -> DiagnosticStatus:
+def status(name: str, level: bytes, message: str, values: Mapping[str, object]) -> DiagnosticStatus:
     """A diagnostics row."""
     pairs = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
     return DiagnosticStatus(name=name, level=level, message=message, values=pairs)

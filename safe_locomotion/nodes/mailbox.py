@@ -52,5 +52,5 @@ class Mailbox:
                 continue
             try:
                 future.set_result(call())
-            except Exception as error:  # noqa: BLE001 - the asking thread gets it
+            except Exception as error:
                 future.set_exception(error)

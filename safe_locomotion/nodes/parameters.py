@@ -59,7 +59,7 @@ def read_parameters(node: Node, settings: type[S], changeable: Set[str] = frozen
     read = NodeParameters(
         robot=robot, config=config, settings=build(settings, own, f"parameters of {node.get_name()}"), options=options
     )
-    _declare(node, {"robot": robot_name, "config_file": config_file, **asdict(read.settings), **_flat(getattr(config, section))})  # type: ignore[call-overload]
+    _declare(node, {"robot": robot_name, "config_file": config_file, **asdict(read.settings), **_flat(getattr(config, section))})
     node.add_on_set_parameters_callback(lambda changes: _refuse_unless(changes, changeable))
     return read
 

@@ -57,7 +57,7 @@ def _executor_thread(nodes: Sequence[Node], stop: Event) -> Iterator[list[BaseEx
             executor.spin()
         except ExternalShutdownException:
             pass
-        except BaseException as error:  # noqa: BLE001 - reported by the main thread
+        except BaseException as error:
             failures.append(error)
         finally:
             stop.set()

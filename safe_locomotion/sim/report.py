@@ -57,11 +57,14 @@ def cycle_mean(values: Array, time: Array, cycle: float) -> Array:
     total = np.vstack((np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)))
     index = np.arange(len(values))
     low, high = np.maximum(index - half, 0), np.minimum(index + half, len(values))
-    return (total[high] - total[low]) / (high - low)[:, None]
+    mean: Array = (total[high] - total[low]) / (high - low)[:, None]
+    return mean
 
 
 def drift(log: RunLog) -> float:
-    """Planar error of the final displacement [m], odom turned so that the first headings agree."""
+    """Planar error of the final displacement [m], odom turned so that the first headings agree; NaN of an empty log."""
+    if not len(log.time):
+        return float("nan")
     turn = float(log.yaw[0] - log.estimated_yaw[0])
     c, s = np.cos(turn), np.sin(turn)
     dx, dy = log.estimated_position[-1] - log.estimated_position[0]
@@ -75,8 +78,8 @@ def distance(log: RunLog) -> float:
 
 
 def energy(log: RunLog) -> float:
-    """Mechanical energy sum |tau dq| dt [J]."""
-    return float(np.trapezoid(log.power, log.time)) if hasattr(np, "trapezoid") else float(np.trapz(log.power, log.time))
+    """Mechanical energy sum |tau dq| dt [J], by the trapezoidal rule (`np.trapezoid` is new in numpy 2)."""
+    return float(0.5 * np.sum((log.power[1:] + log.power[:-1]) * np.diff(log.time)))
 
 
 def motion_figures(log: RunLog, *, cycle: float, mass: float) -> dict[str, Any]:
@@ -93,7 +96,7 @@ def motion_figures(log: RunLog, *, cycle: float, mass: float) -> dict[str, Any]:
         "pitch_rms_deg": float(np.rad2deg(rms(pitch))),
         "estimator_velocity_rmse_mps": rms(np.linalg.norm(log.estimated_velocity[:, :2] - log.velocity[:, :2], axis=1)),
         "estimator_drift_m": drift(log),
-        "recovery_share": float(log.recovery.mean()),
+        "recovery_share": float(log.recovery.mean()) if len(log.recovery) else float("nan"),
         "recovery_uses": int(np.count_nonzero(np.diff(log.recovery.astype(int), prepend=0) == 1)),
         "energy_j": used,
         "cost_of_transport": used / (mass * STANDARD_GRAVITY * travelled) if travelled > 0.0 else float("nan"),

@@ -16,19 +16,23 @@ from safe_locomotion.types import (
 
 
 def stamp(rng):
+    """A time of this decade [ns]."""
     return 1_700_000_000_000_000_000 + int(rng.integers(0, 10**15))
 
 
 def unit(v):
+    """Vector of length one."""
     return v / np.sqrt(v @ v)
 
 
 def covariance(rng):
+    """Symmetric positive definite (3, 3)."""
     a = rng.normal(size=(3, 3))
     return a @ a.T
 
 
 def random_low_state(seed):
+    """LowState of random numbers."""
     rng = np.random.default_rng(seed)
     return LowState(
         stamp_ns=stamp(rng),
@@ -46,6 +50,7 @@ def random_low_state(seed):
 
 
 def random_estimate(seed):
+    """Estimate of random numbers."""
     rng = np.random.default_rng(seed)
     return Estimate(
         stamp_ns=stamp(rng),
@@ -65,6 +70,7 @@ def random_estimate(seed):
 
 
 def random_gait(rng):
+    """Gait parameters in plausible ranges."""
     return GaitParameters(
         frequency=float(rng.uniform(1, 4)),
         swing_ratio=float(rng.random()),
@@ -74,16 +80,19 @@ def random_gait(rng):
 
 
 def random_joints(rng):
+    """Joint targets of random numbers."""
     return JointTargets(q=rng.normal(size=12), kp=rng.uniform(0, 100, 12), kd=rng.uniform(0, 5, 12))
 
 
 def random_proposal(seed, kind):
+    """Proposal of either kind."""
     rng = np.random.default_rng(seed)
     part = {"gait": random_gait(rng)} if kind == "gait" else {"joints": random_joints(rng)}
     return Proposal(stamp_ns=stamp(rng), policy=f"trot/{seed}", kind=kind, **part)
 
 
 def random_verdict(seed, with_joints):
+    """Verdict with or without joint targets."""
     rng = np.random.default_rng(seed)
     return Verdict(
         stamp_ns=stamp(rng),
@@ -99,6 +108,7 @@ def random_verdict(seed, with_joints):
 
 
 def random_plan(seed):
+    """Stance plan of random numbers."""
     rng = np.random.default_rng(seed)
     return StancePlan(
         stamp_ns=stamp(rng),

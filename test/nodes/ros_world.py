@@ -1,4 +1,4 @@
-"""Helpers for tests with real nodes: an own ROS domain per test process, a node of the test's own, child processes that end."""
+"""Helpers for tests with real nodes: a node of the test's own, child processes that end."""
 
 import os
 import subprocess
@@ -12,15 +12,7 @@ from rclpy.executors import SingleThreadedExecutor
 PATIENCE_S = 40.0
 
 
-def isolate():
-    """Environment of this process: a ROS domain that no other test uses at the same time, discovery on this machine only."""
-    os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
-    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-    return int(os.environ["ROS_DOMAIN_ID"])
-
-
-class Tester:
-    __test__ = False
+class RosTester:
     """A node of the test's own, in a context of its own."""
 
     def __init__(self, name="tester"):
@@ -31,20 +23,24 @@ class Tester:
         self.executor.add_node(self.node)
 
     def spin_until(self, condition, timeout_s=PATIENCE_S):
+        """Serve callbacks until `condition`; whether it came true in time."""
         end = time.monotonic() + timeout_s
         while not condition() and time.monotonic() < end:
             self.executor.spin_once(timeout_sec=0.02)
         return condition()
 
     def spin(self, seconds):
+        """Serve callbacks for a while."""
         self.spin_until(lambda: False, seconds)
 
     def collect(self, message_type, topic, qos):
+        """List that grows with every message of a topic."""
         received = []
         self.node.create_subscription(message_type, topic, received.append, qos)
         return received
 
     def call(self, service_type, name, request=None):
+        """Answer of a service."""
         client = self.node.create_client(service_type, name)
         assert self.spin_until(client.service_is_ready), f"no service {name}"
         future = client.call_async(request or service_type.Request())
@@ -53,14 +49,16 @@ class Tester:
         return future.result()
 
     def close(self):
+        """Leave the graph."""
         self.executor.shutdown()
         self.node.destroy_node()
         rclpy.shutdown(context=self.context)
 
 
 @contextmanager
-def tester():
-    t = Tester()
+def ros_tester():
+    """A `RosTester` that is closed at the end."""
+    t = RosTester()
     try:
         yield t
     finally:

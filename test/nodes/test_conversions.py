@@ -21,10 +21,12 @@ from safe_locomotion.types import NANOSECONDS, Mode, VelocityCommand
 
 
 def over_the_wire(message):
+    """The message after serialisation."""
     return deserialize_message(serialize_message(message), type(message))
 
 
 def assert_same_bits(a, b, skip=()):
+    """Equal types, shapes and bits, field by field."""
     assert type(a) is type(b)
     for field in fields(a):
         if field.name in skip:
@@ -120,6 +122,13 @@ def test_odometry_twist_is_in_base(seed):
     assert odometry.header.frame_id == "odom" and odometry.child_frame_id == "base"
 
 
+def test_a_battery_that_reports_nothing_is_nan():
+    """battery_state says NaN where the robot does not tell, as the message's definition wants."""
+    state = random_low_state(0)
+    assert c.battery_from(state).voltage == state.voltage
+    assert np.isnan(c.battery_from(replace(state, voltage=None)).voltage)
+
+
 def test_covariances_of_odometry_are_filled():
     """No diagonal entry of odom's covariances is left at zero, which would claim perfect knowledge."""
     odometry = c.odometry_from(random_estimate(3))
@@ -135,6 +144,7 @@ def test_twist_and_twist_stamped_are_the_same_command():
 
 
 def renamed(message, index, name):
+    """The message with one row renamed."""
     names = list(message.name)
     names[index] = name
     message.name = names
@@ -142,11 +152,13 @@ def renamed(message, index, name):
 
 
 def valued(message, index, value):
+    """The message with one value changed."""
     message.position[index] = value
     return message
 
 
 def emptied(message, field):
+    """The message with one field empty."""
     setattr(message, field, [])
     return message
 

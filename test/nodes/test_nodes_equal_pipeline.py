@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import rclpy
 from rclpy.signals import SignalHandlerOptions
-from ros_world import Tester, children, isolate
+from ros_world import RosTester, children
 from std_srvs.srv import Trigger
 
 from safe_locomotion.backends import backend
@@ -25,7 +25,15 @@ from safe_locomotion.types import Mode, VelocityCommand
 STAND_AT, WALK_AT, END = 25, 1150, 2000
 COMMANDS_AT = range(WALK_AT, END, 200)
 COMMAND = VelocityCommand(vx=0.4, vy=0.1, wz=0.3)
-TOPICS = {"joint_states": 1, "imu/data": 1, "state_estimate": 3, "safety/verdict": 2, "policy/proposal": 1, "mpc/plan": 1, "cmd_vel": 2}
+TOPICS = {
+    "joint_states": 1,
+    "imu/data": 1,
+    "state_estimate": 3,
+    "safety/verdict": 2,
+    "policy/proposal": 1,
+    "mpc/plan": 1,
+    "cmd_vel": 2,
+}
 
 
 def operate(k, stamp_ns, request, set_velocity):
@@ -65,6 +73,7 @@ class Replay:
         self.velocity = Replay.tester.node.create_publisher(conversions.TwistStamped, "cmd_vel", 1)
 
     def read(self, timeout_s):
+        """Next state."""
         if self.k >= len(Replay.states):
             return None
         if self.k == 0:
@@ -75,25 +84,31 @@ class Replay:
         return state
 
     def await_graph(self):
+        """Wait until every stage hears every other."""
         node = Replay.tester.node
         assert Replay.tester.spin_until(lambda: all(node.count_subscribers(topic) >= n for topic, n in TOPICS.items()))
         time.sleep(1.0)
 
     def request(self, name):
+        """Ask the supervisor."""
         answer = Replay.tester.call(Trigger, name)
         return None if answer.success else answer.message
 
     def set_velocity(self, stamp_ns, vx, vy, wz):
+        """Publish cmd_vel and give it time to arrive."""
         self.velocity.publish(conversions.twist_message(VelocityCommand(vx=vx, vy=vy, wz=wz), stamp_ns))
         time.sleep(0.2)
 
     def write(self, command):
+        """Keep the command."""
         Replay.commands.append(command)
 
     def stop(self):
+        """Damping."""
         pass
 
     def close(self):
+        """Free the robot."""
         pass
 
 
@@ -105,17 +120,18 @@ def test_the_recording_is_worth_comparing(recorded):
     assert modes.count(Mode.WALK) > 300
 
 
-def test_five_processes_give_the_commands_of_the_pipeline(recorded, monkeypatch):
+def test_five_processes_give_the_commands_of_the_pipeline(recorded, monkeypatch, ros_domain):
     """Bridge here, the other four as processes of their own, lock-step over real DDS: the same commands on the same states."""
-    isolate()
     states, expected, _ = recorded
     monkeypatch.setitem(backend.BACKENDS, "replay", (__name__, "Replay"))
-    others = [p.command() for p in stack(StackOptions(graph="nodes", lock_step=True)) if p.name not in ("sim_robot", "bridge_node")]
+    others = [
+        p.command() for p in stack(StackOptions(graph="nodes", lock_step=True)) if p.name not in ("sim_robot", "bridge_node")
+    ]
     with children(*others) as running:
         rclpy.init(
             args=["--ros-args", "-p", "sdk:=replay", "-p", "lock_step:=true"], signal_handler_options=SignalHandlerOptions.NO
         )
-        Replay.states, Replay.tester, Replay.commands = states, Tester(), []
+        Replay.states, Replay.tester, Replay.commands = states, RosTester(), []
         loop = BridgeLoop()
         try:
             loop.start()

@@ -1,6 +1,6 @@
 """A simulated robot on the real wire, for tests: publishes LowStates, keeps what it was commanded.
 
-Run as `python wire_robot.py DOMAIN SECONDS FILE [--real-time]`; writes FILE as JSON when it ends.
+Run as `python wire_robot.py DOMAIN SECONDS FILE [--real-time]`; writes FILE as JSON when it ends. SIGUSR1 sets a mark.
 """
 
 import json
@@ -15,12 +15,15 @@ from safe_locomotion.sim.robot import SimulatedRobot
 
 
 def main() -> None:
+    """Run the robot until the time is over or SIGTERM comes."""
     domain, seconds, file = int(sys.argv[1]), float(sys.argv[2]), sys.argv[3]
     real_time = "--real-time" in sys.argv
     stop = Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    marks, commands = [], []
+    signal.signal(signal.SIGUSR1, lambda *_: marks.append({"commands": len(commands)}))
     robot, wire = SimulatedRobot(SimulationOptions(seed=1)), RobotWire(domain=domain)
-    heights, commands, answered, start = [], [], 0, time.monotonic()
+    heights, answered, start = [], 0, time.monotonic()
     while not stop.is_set() and time.monotonic() - start < seconds:
         state = robot.low_state()
         wire.publish(state)
@@ -41,6 +44,7 @@ def main() -> None:
         "states": len(heights),
         "time_s": robot.time_s,
         "answered": answered,
+        "marks": marks,
         "commands": commands,
         "rejected": dict(wire.rejected),
     }

@@ -1,0 +1,105 @@
+"""The launch files, executed against small stand-ins for `launch` and `launch_ros`, which exist only in ROS distributions."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+from safe_locomotion.stack import launch_arguments, options_from_launch, stack
+
+LAUNCH = Path(__file__).parents[2] / "launch"
+FILES = {"sim_a1": ("sim", "a1"), "real_a1": ("real", "a1")}
+
+
+class Recorded:
+    """Keeps how it was called."""
+
+    def __init__(self, *args, **kwargs):
+        self.args, self.kwargs = args, kwargs
+
+
+def actions(name):
+    """A stand-in class of that name."""
+    return type(name, (Recorded,), {})
+
+
+class LaunchConfiguration(Recorded):
+    def perform(self, context):
+        """The argument's value."""
+        return context.values[self.args[0]]
+
+
+@pytest.fixture
+def ros_launch(monkeypatch):
+    """Stand-ins with the names that our launch code imports."""
+    modules = {
+        name: ModuleType(name)
+        for name in ("launch", "launch.actions", "launch.substitutions", "launch_ros", "launch_ros.actions")
+    }
+    modules["launch"].LaunchDescription = actions("LaunchDescription")
+    for name in ("DeclareLaunchArgument", "ExecuteProcess", "OpaqueFunction", "Shutdown"):
+        setattr(modules["launch.actions"], name, actions(name))
+    modules["launch.substitutions"].LaunchConfiguration = LaunchConfiguration
+    modules["launch_ros.actions"].Node = actions("Node")
+    for name, module in modules.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.delitem(sys.modules, "safe_locomotion.nodes.launching", raising=False)
+    yield
+    sys.modules.pop("safe_locomotion.nodes.launching", None)
+
+
+def described(name):
+    """Entities of a launch file."""
+    spec = importlib.util.spec_from_file_location(name, LAUNCH / f"{name}.launch.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.generate_launch_description().args[0]
+
+
+def started(name, **values):
+    """Processes that the launch file starts with these arguments."""
+    entities = described(name)
+    defaults = {e.args[0]: e.kwargs["default_value"] for e in entities if type(e).__name__ == "DeclareLaunchArgument"}
+    return entities[-1].kwargs["function"](SimpleNamespace(values=defaults | values))
+
+
+def test_every_launch_file_is_tested():
+    """No launch file is left out here."""
+    assert {path.name.removesuffix(".launch.py") for path in LAUNCH.glob("*.launch.py")} == set(FILES)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_arguments_are_those_of_the_stack(ros_launch, name):
+    """Each argument of the description is declared with its default and choices."""
+    declared = {e.args[0]: e.kwargs for e in described(name) if type(e).__name__ == "DeclareLaunchArgument"}
+    for argument in launch_arguments(*FILES[name]):
+        kwargs = declared.pop(argument.name)
+        assert kwargs["default_value"] == argument.default and kwargs["description"]
+        assert tuple(kwargs.get("choices", ())) == argument.choices
+    assert not declared
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("graph", ["nodes", "composed"])
+def test_processes_are_those_of_the_stack(ros_launch, name, graph):
+    """The launch file starts exactly the described processes with the described words."""
+    world, robot = FILES[name]
+    expected = stack(options_from_launch(world, robot, {"graph": graph}))
+    found = started(name, graph=graph)
+    assert len(found) == len(expected)
+    for action, process in zip(found, expected, strict=True):
+        if process.parameters:
+            assert action.kwargs["package"] == "safe_locomotion" and action.kwargs["executable"] == process.executable
+            assert action.kwargs["arguments"] == [*process.arguments, *process.ros_arguments()]
+        else:
+            assert action.kwargs["cmd"] == process.command()
+
+
+def test_a_process_that_ends_ends_the_stack_once(ros_launch):
+    """The first process to end shuts the launch down; during a shutdown no second one is asked for."""
+    on_exit = started("real_a1")[0].kwargs["on_exit"]
+    event = SimpleNamespace(process_name="composed_node", returncode=1)
+    assert type(on_exit(event, SimpleNamespace(is_shutdown=False))).__name__ == "Shutdown"
+    assert on_exit(event, SimpleNamespace(is_shutdown=True)) is None

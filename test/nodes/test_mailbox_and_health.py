@@ -1,0 +1,100 @@
+"""Calls between threads arrive once or not at all; health rows say what was counted."""
+
+from threading import Thread, get_ident
+
+from safe_locomotion.nodes.health import ERROR, OK, STALE, WARN, LoopTimes, Reasons, Stream
+from safe_locomotion.nodes.mailbox import Mailbox, NoAnswerError
+
+
+def asked_from_another_thread(mailbox, call, timeout_s=5.0):
+    """Thread that asks, and the list its answer will be in."""
+    answers = []
+
+    def ask():
+        try:
+            answers.append(mailbox.ask(call, timeout_s))
+        except Exception as error:
+            answers.append(error)
+
+    thread = Thread(target=ask)
+    thread.start()
+    return thread, answers
+
+
+def test_a_call_runs_on_the_owner():
+    """The call runs on the thread that serves and its result goes back."""
+    mailbox = Mailbox()
+    thread, answers = asked_from_another_thread(mailbox, get_ident)
+    while thread.is_alive():
+        mailbox.serve()
+    assert answers == [get_ident()]
+
+
+def test_the_owner_asks_itself():
+    """The control thread's own call does not wait for itself."""
+    assert Mailbox().ask(lambda: 3, 0.0) == 3
+
+
+def test_errors_go_back_to_the_asker():
+    """What the call raises, the asker gets, and the control thread goes on."""
+    mailbox = Mailbox()
+    thread, answers = asked_from_another_thread(mailbox, lambda: 1 / 0)
+    while thread.is_alive():
+        mailbox.serve()
+    assert isinstance(answers[0], ZeroDivisionError)
+
+
+def test_an_unanswered_call_is_never_executed_later():
+    """After the asker gave up, serving does nothing: no stand-up minutes after the request."""
+    mailbox, done = Mailbox(), []
+    thread, answers = asked_from_another_thread(mailbox, lambda: done.append(1), timeout_s=0.01)
+    thread.join()
+    mailbox.serve()
+    assert isinstance(answers[0], NoAnswerError) and done == []
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        """Time [s]."""
+        return self.now
+
+
+def test_stream_alive_valid_on_time():
+    """Each of the three can fail alone, and the row says which."""
+    clock = Clock()
+    stream = Stream("s", timeout_s=1.0, period_ns=2, clock=clock)
+    assert stream.status().level == STALE and stream.expected
+    stream.hear(10)
+    stream.hear(12)
+    assert stream.status().level == OK and stream.missed == 0
+    stream.hear(18)
+    assert stream.status().level == WARN and stream.missed == 2
+    stream.reject("bad layout")
+    assert stream.status().level == ERROR and stream.status().message == "bad layout"
+    stream.hear(20)
+    clock.now = 1.5
+    assert stream.status().level == STALE and not stream.alive and not stream.expected
+
+
+def test_silence_of_an_optional_stream_is_no_fault():
+    """Nobody has to publish cmd_vel."""
+    assert Stream("cmd_vel", timeout_s=1.0, required=False).status().level == OK
+
+
+def test_reasons_count_beginnings():
+    """A reason that holds for many ticks is one event."""
+    reasons = Reasons("gate")
+    for now in [("a",), ("a",), ("a", "b"), (), ("a",)]:
+        reasons.update(now)
+    assert reasons.counts == {"a": 2, "b": 1} and reasons.status().level == ERROR
+
+
+def test_loop_times_are_percentiles_of_the_last_ticks():
+    """Old ticks leave the window."""
+    times = LoopTimes("tick", size=4)
+    for seconds in (9.0, 0.001, 0.001, 0.001, 0.002):
+        times.add(seconds)
+    values = {pair.key: pair.value for pair in times.status().values}
+    assert values["p50_ms"] == "1.000" and values["max_ms"] == "2.000" and values["count"] == "5"

@@ -1,0 +1,126 @@
+"""The stack description: every process, parameter and value is one that the code behind it knows."""
+
+import importlib
+from dataclasses import fields
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from safe_locomotion import stack as s
+from safe_locomotion.backends.backend import BACKENDS
+from safe_locomotion.errors import ConfigurationError, SafeLocomotionError
+
+EVERY = [
+    s.StackOptions(world=world, graph=graph, sdk=sdk, lock_step=lock, sdk_options={"interface": "lo"})
+    for world in ("sim", "real")
+    for graph in s.GRAPHS
+    for sdk in (s.SDKS if world == "real" else ("unitree_sdk2",))
+    for lock in (False, True)
+]
+
+
+def settings_of(name):
+    """Names of the settings a node declares."""
+    module = importlib.import_module(f"safe_locomotion.nodes.{name}")
+    return {f.name for f in fields(getattr(module, f"{name.capitalize()}Settings"))} | {"robot", "config_file"}
+
+
+@pytest.mark.parametrize("options", EVERY)
+def test_modules_have_a_main(options):
+    """Each node's module exists and has a `main`, and the executable's name is that of the installed script."""
+    for process in s.stack(options):
+        if process.parameters:
+            assert callable(importlib.import_module(process.module).main)
+            assert process.executable == f"{process.module.rsplit('.', 1)[1]}_node"
+
+
+@pytest.mark.parametrize("options", EVERY)
+def test_parameters_are_known_to_their_nodes(options):
+    """No parameter is passed to a node that would refuse it."""
+    for process in s.stack(options):
+        for node, parameters in process.parameters.items():
+            own = {name for name in parameters if not name.startswith("sdk_options.")}
+            assert own <= settings_of(node.removesuffix("_node")), node
+
+
+@pytest.mark.parametrize("options", EVERY)
+def test_both_graphs_give_every_node_the_same_parameters(options):
+    """nodes and composed differ in processes, not in parameters."""
+
+    def merged(graph):
+        given = {f.name: getattr(options, f.name) for f in fields(options)} | {"graph": graph}
+        return {node: dict(p) for process in s.stack(s.StackOptions(**given)) for node, p in process.parameters.items()}
+
+    assert merged("nodes") == merged("composed") and set(merged("nodes")) == {f"{name}_node" for name in s.NODE_NAMES}
+
+
+def test_only_the_simulated_stack_has_a_simulated_robot():
+    """On hardware nothing pretends to be the robot; in simulation robot and bridge agree on domain and interface."""
+    assert all(p.name != "sim_robot" for p in s.stack(s.StackOptions(world="real", sdk="legged_sdk")))
+    robot, composed = s.stack(s.StackOptions(sdk_options={"domain": 7}))
+    assert robot.name == "sim_robot" and composed.parameters["bridge_node"]["sdk_options.domain"] == 7
+    assert robot.arguments[robot.arguments.index("--domain") + 1] == "7"
+    assert (
+        robot.arguments[robot.arguments.index("--interface") + 1] == composed.parameters["bridge_node"]["sdk_options.interface"]
+    )
+
+
+def test_backends_are_the_ones_that_exist():
+    """The choices of sdk are the keys of the backends."""
+    assert set(s.SDKS) == set(BACKENDS)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (s.StackOptions(graph="star"), ("star", "nodes", "composed")),
+        (s.StackOptions(sdk="spot"), ("spot", "legged_sdk")),
+        (s.StackOptions(overrides={"planner_node": {}}), ("planner_node", "mpc_node")),
+        (s.StackOptions(world="real", sdk="unitree_sdk2"), ("interface",)),
+    ],
+)
+def test_what_does_not_exist_is_refused(options, words):
+    """The error names what was found and the choices."""
+    with pytest.raises(ConfigurationError) as caught:
+        s.stack(options)
+    assert all(word in str(caught.value) for word in words)
+
+
+@pytest.mark.parametrize(
+    "value", ["off", "1", "true", "null", "it's", "", "a: b", "1e3", True, False, 0, 3, 2.0, 1e-05, 1e20, -0.5]
+)
+def test_yaml_keeps_the_type(value):
+    """A value comes back from YAML with its type: `off` stays text and 2.0 a float."""
+    found = yaml.safe_load(s.yaml_scalar(value))
+    if isinstance(value, float) and isinstance(found, str):  # YAML 1.1 wants a dot in a float; ROS's parser does not
+        found = float(found)
+    assert found == value and type(found) is type(value)
+
+
+@given(st.text(alphabet=st.characters(codec="ascii", exclude_categories=["Cc"])))
+def test_any_text_survives_yaml(text):
+    """Strings are quoted so that YAML leaves them alone."""
+    assert yaml.safe_load(s.yaml_scalar(text)) == text
+
+
+@pytest.mark.parametrize("world", ["sim", "real"])
+def test_launch_defaults_are_valid_and_bad_values_are_not(world):
+    """The defaults give a stack; an unknown argument and a value outside the choices are refused with the choices."""
+    arguments = s.launch_arguments(world, "a1")
+    defaults = {a.name: a.default for a in arguments}
+    assert all(not a.choices or a.default in a.choices for a in arguments)
+    assert s.stack(s.options_from_launch(world, "a1", defaults))
+    with pytest.raises(SafeLocomotionError, match="grpah"):
+        s.options_from_launch(world, "a1", {"grpah": "nodes"})
+    with pytest.raises(SafeLocomotionError, match="composed"):
+        s.options_from_launch(world, "a1", {"graph": "star"})
+
+
+def test_hardware_speaks_legged_sdk_to_an_a1_by_default():
+    """An A1 speaks UDP; anything that speaks SDK2 is one argument away."""
+    assert s.options_from_launch("real", "a1", {}).sdk == "legged_sdk"
+    options = s.options_from_launch("real", "a1", {"sdk": "unitree_sdk2", "interface": "eth0"})
+    bridge = s.stack(options)[0].parameters["bridge_node"]
+    assert bridge["sdk_options.interface"] == "eth0" and bridge["sdk_options.domain"] == s.ROBOT_DOMAIN
