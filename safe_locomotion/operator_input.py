@@ -65,6 +65,36 @@ class Step:
     command: VelocityCommand = VelocityCommand()
 
 
+def parse_script(text: str) -> tuple[Step, ...]:
+    """Steps of "request@t[:vx:vy:wz],...", for instance "stand@0,walk@1:0.5:0:0,sit@10"; empty text gives none.
+
+    Raises:
+        ConfigurationError: a part of another form, an unknown request, or times that are not in order.
+    """
+    steps = tuple(_step(part) for part in text.split(",")) if text.strip() else ()
+    Script(steps)
+    return steps
+
+
+def format_script(steps: Sequence[Step]) -> str:
+    """The text that `parse_script` reads back as `steps`."""
+    return ",".join(
+        f"{s.request}@{s.time!r}:{s.command.vx!r}:{s.command.vy!r}:{s.command.wz!r}" for s in steps
+    )
+
+
+def _step(part: str) -> Step:
+    request, _, rest = part.strip().partition("@")
+    try:
+        time, *velocity = (float(number) for number in rest.split(":"))
+    except ValueError:
+        velocity, time = [0.0], float("nan")
+    if len(velocity) not in (0, 3) or not time >= 0.0 or not all(isfinite(v) for v in (time, *velocity)):
+        raise ConfigurationError(f"script: {part!r} is not of the form request@t or request@t:vx:vy:wz, for instance walk@1:0.5:0:0")
+    vx, vy, wz = velocity or (0.0, 0.0, 0.0)
+    return Step(time=time, request=request, command=VelocityCommand(vx=vx, vy=vy, wz=wz))
+
+
 RETRY_NS = NANOSECONDS  #: a robot that is down is asked again after this time
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from safe_locomotion.stack import Process
 
@@ -16,21 +17,32 @@ PATIENCE = ((signal.SIGINT, 5.0), (signal.SIGTERM, 2.0), (signal.SIGKILL, 1.0)) 
 class RunningStack:
     """Context manager around the processes of one stack; leaving it stops what still runs."""
 
-    def __init__(self, processes: Sequence[Process], environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, processes: Sequence[Process], environment: Mapping[str, str] | None = None, output: Path | None = None
+    ) -> None:
         """Describe; nothing starts yet.
 
         Args:
             environment: added to this process's own, e.g. ROS_DOMAIN_ID.
+            output: folder for what each process says, `<name>.log`; None leaves it on our own streams.
         """
-        self._processes = tuple(processes)
+        self._processes, self._output = tuple(processes), output
         self._environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **(environment or {})}
         self.running: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> "RunningStack":
         for process in self._processes:
             # A session of its own: Ctrl-C reaches only us, and we end the bridge before the rest.
-            self.running[process.name] = subprocess.Popen(process.command(), env=self._environment, start_new_session=True)
+            self.running[process.name] = self._start(process)
         return self
+
+    def _start(self, process: Process) -> "subprocess.Popen[bytes]":
+        if self._output is None:
+            return subprocess.Popen(process.command(), env=self._environment, start_new_session=True)
+        with (self._output / f"{process.name}.log").open("wb") as said:
+            return subprocess.Popen(
+                process.command(), env=self._environment, start_new_session=True, stdout=said, stderr=subprocess.STDOUT
+            )
 
     def __exit__(self, *_: object) -> None:
         self.stop()

@@ -157,7 +157,7 @@ def _simulated_robot(options: StackOptions) -> Process:
     usual = ["--robot", options.robot, "--domain", str(sdk_options["domain"]), "--interface", str(sdk_options["interface"])]
     lock_step = ["--lock-step"] if options.lock_step else []
     arguments = (*usual, *lock_step, *options.robot_arguments)
-    return Process(name="sim_robot", executable="sim_robot", module=f"{PACKAGE}.sim.process", arguments=arguments)
+    return Process(name="sim_robot", executable="sim_robot", module=f"{PACKAGE}.sim", arguments=arguments)
 
 
 def yaml_scalar(value: Value) -> str:

@@ -27,6 +27,7 @@ from safe_locomotion.nodes.mailbox import Mailbox
 from safe_locomotion.nodes.parameters import DECLARE_FROM_OVERRIDES, NodeParameters, read_parameters
 from safe_locomotion.nodes.robot_link import RobotLink
 from safe_locomotion.nodes.runtime import LOCK_STEP_WAIT_S, run
+from safe_locomotion.nodes.stage_logs import StageLogs
 from safe_locomotion.pipeline import Divider
 from safe_locomotion.types import LowCommand, LowState, Mode, StancePlan, Verdict
 
@@ -45,6 +46,8 @@ class BridgeSettings:
         silence_ms: without a LowState for this long, damping [ms of wall clock].
         damping_s: damping is repeated this long before an active bridge goes quiet [s].
         monitor_rate_hz: topics per second of wall clock where the control path does not need them (composed graph).
+        log_dir: folder for the log of its ticks, empty for none.
+        log_states: also log the LowStates themselves there.
     """
 
     sdk: str = "unitree_sdk2"
@@ -54,6 +57,8 @@ class BridgeSettings:
     silence_ms: float = 10.0
     damping_s: float = 0.5
     monitor_rate_hz: float = 50.0
+    log_dir: str = ""
+    log_states: bool = False
 
 
 class BridgeNode(LifecycleNode):
@@ -65,6 +70,7 @@ class BridgeNode(LifecycleNode):
     def __init__(self) -> None:
         super().__init__("bridge_node", **DECLARE_FROM_OVERRIDES)
         self.parameters: NodeParameters[BridgeSettings] = read_parameters(self, BridgeSettings)
+        self.logs = StageLogs(self.parameters.settings.log_dir)
         self.mailbox = Mailbox()
         self.times = LoopTimes("state to command")
         self.gate = Reasons("gate")
@@ -86,10 +92,15 @@ class BridgeNode(LifecycleNode):
             lambda state: stage.gate.damping(state, "bridge_stopping"),
             silence_s=silence_s,
             damping_s=settings.damping_s,
+            sent=self.logs.bridge(),
         )
 
     def _timed(self, respond: Callable[[LowState], LowCommand]) -> Callable[[LowState], LowCommand]:
+        keep = self.logs.states() if self.parameters.settings.log_states else None
+
         def timed(state: LowState) -> LowCommand:
+            if keep is not None:
+                keep(state)
             start = perf_counter()
             self.newest = state
             self.states.hear(state.stamp_ns)
@@ -198,7 +209,7 @@ class BridgeLoop:
         self._node = BridgeNode()
         parameters, settings = self._node.parameters, self._node.parameters.settings
         config = parameters.config
-        self._command = CommandStage(parameters.robot, config.bridge.gains, config.bridge.limits)
+        self._command = self._node.logs.command(CommandStage(parameters.robot, config.bridge.gains, config.bridge.limits))
         self._plan_due = Divider(config.mpc.period_ns)
         self._wait_s = LOCK_STEP_WAIT_S if settings.lock_step else settings.plan_wait_ms * 1e-3
         self._verdict: Verdict | None = None
@@ -222,8 +233,11 @@ class BridgeLoop:
         self._node.link.step()
 
     def close(self) -> None:
-        """Leave the robot in damping."""
-        self._node.link.close()
+        """Leave the robot in damping, then complete the log."""
+        try:
+            self._node.link.close()
+        finally:
+            self._node.logs.close()
 
     def _respond(self, state: LowState) -> LowCommand:
         self._node.publish(state)

@@ -16,9 +16,10 @@ from safe_locomotion.nodes.bridge import BridgeNode
 from safe_locomotion.nodes.estimator import EstimatorNode
 from safe_locomotion.nodes.health import Health
 from safe_locomotion.nodes.mpc import MpcNode
-from safe_locomotion.nodes.operator import RequestServices
+from safe_locomotion.nodes.operator import RequestServices, ScriptedOperator
 from safe_locomotion.nodes.policy import PolicyNode
 from safe_locomotion.nodes.runtime import run
+from safe_locomotion.nodes.stage_logs import StageLogs
 from safe_locomotion.nodes.supervisor import SupervisorNode
 from safe_locomotion.pipeline import Cycle, Pipeline
 from safe_locomotion.types import LowCommand, LowState
@@ -32,8 +33,10 @@ class ComposedLoop:
         self._supervisor, self._mpc = SupervisorNode(), MpcNode()
         self.nodes: Sequence[Node] = (self._bridge, self._estimator, self._policy, self._supervisor, self._mpc)
         self._pipeline = Pipeline(self._bridge.parameters.robot, self._config())
+        self._log_stages()
         self._seen: Cycle | None = None
         supervisor = self._pipeline.supervisor
+        self._operator = ScriptedOperator(self._supervisor.parameters.settings.script, self._supervisor.velocity, supervisor)
         self._bridge.attach(self._respond, self._pipeline.command, lambda: supervisor.mode)
         RequestServices(self._supervisor, self._bridge.mailbox, supervisor.request, self._not_ready)
         self._bridge.create_timer(1.0 / self._bridge.parameters.settings.monitor_rate_hz, self._publish)
@@ -50,6 +53,18 @@ class ComposedLoop:
             mpc=self._mpc.parameters.config.mpc,
         )
 
+    def _log_stages(self) -> None:
+        """Each stage logs where its own node says."""
+        pipeline, bridge = self._pipeline, self._bridge.logs
+        estimator, policy, supervisor, mpc = self._logs = tuple(
+            StageLogs(node.parameters.settings.log_dir) for node in (self._estimator, self._policy, self._supervisor, self._mpc)
+        )
+        pipeline.estimator = estimator.estimator(pipeline.estimator)
+        pipeline.policy = policy.policy(pipeline.policy)
+        pipeline.supervisor = supervisor.supervisor(pipeline.supervisor)
+        pipeline.locomotion = mpc.mpc(pipeline.locomotion)
+        pipeline.command = bridge.command(pipeline.command)
+
     def start(self) -> None:
         """Reach the configured lifecycle state."""
         self._bridge.start()
@@ -60,11 +75,16 @@ class ComposedLoop:
         self._bridge.link.step()
 
     def close(self) -> None:
-        """Leave the robot in damping."""
-        self._bridge.link.close()
+        """Leave the robot in damping, then complete the logs."""
+        try:
+            self._bridge.link.close()
+        finally:
+            for logs in (*self._logs, self._bridge.logs):
+                logs.close()
 
     def _respond(self, state: LowState) -> LowCommand:
         velocity = self._supervisor.velocity
+        self._operator.update(state.stamp_ns)
         command = velocity.current(state.stamp_ns)
         self._pipeline.supervisor.report(velocity.hazards)
         answer = self._pipeline.step(state, command)

@@ -15,12 +15,15 @@ from safe_locomotion.nodes.health import Health, LoopTimes, Stream
 from safe_locomotion.nodes.inbox import NEWEST, Inbox
 from safe_locomotion.nodes.parameters import DECLARE_FROM_OVERRIDES, NodeParameters, read_parameters
 from safe_locomotion.nodes.runtime import IDLE_S, run
+from safe_locomotion.nodes.stage_logs import StageLogs
 from safe_locomotion.types import Estimate
 
 
 @dataclass(frozen=True, kw_only=True)
 class EstimatorSettings:
-    """The estimator node has no settings of its own."""
+    """How the estimator node runs; `log_dir` is a folder for the log of its ticks, empty for none."""
+
+    log_dir: str = ""
 
 
 class EstimatorNode(Node):
@@ -45,7 +48,8 @@ class EstimatorLoop:
     def __init__(self) -> None:
         self._node = EstimatorNode()
         parameters = self._node.parameters
-        self._estimator = StateEstimator(parameters.robot, parameters.config.estimator)
+        self._logs = StageLogs(parameters.settings.log_dir)
+        self._estimator = self._logs.estimator(StateEstimator(parameters.robot, parameters.config.estimator))
         self._joints: JointState | None = None
         self._imu: Imu | None = None
         self._streams = tuple(Stream(name, timeout_s=0.1) for name in ("joint_states", "imu/data"))
@@ -63,7 +67,8 @@ class EstimatorLoop:
         self._inbox.wait(IDLE_S)
 
     def close(self) -> None:
-        """Nothing to free."""
+        """Complete the log."""
+        self._logs.close()
 
     def _on_joints(self, message: JointState) -> None:
         self._joints = message

@@ -14,13 +14,16 @@ from safe_locomotion.nodes.health import Health, LoopTimes, Stream
 from safe_locomotion.nodes.inbox import LATCHED, NEWEST, Inbox
 from safe_locomotion.nodes.parameters import DECLARE_FROM_OVERRIDES, NodeParameters, read_parameters
 from safe_locomotion.nodes.runtime import IDLE_S, run
+from safe_locomotion.nodes.stage_logs import StageLogs
 from safe_locomotion.pipeline import Divider
 from safe_locomotion.types import StancePlan
 
 
 @dataclass(frozen=True, kw_only=True)
 class MpcSettings:
-    """The MPC node has no settings of its own."""
+    """How the MPC node runs; `log_dir` is a folder for the log of its ticks, empty for none."""
+
+    log_dir: str = ""
 
 
 class MpcNode(Node):
@@ -43,7 +46,8 @@ class MpcLoop:
     def __init__(self) -> None:
         self._node = MpcNode()
         robot, mpc = self._node.parameters.robot, self._node.parameters.config.mpc
-        self._controller = LocomotionController(robot, mpc.locomotion, mpc.swing, mpc.solver)
+        self._logs = StageLogs(self._node.parameters.settings.log_dir)
+        self._controller = self._logs.mpc(LocomotionController(robot, mpc.locomotion, mpc.swing, mpc.solver))
         self._due = Divider(mpc.period_ns)
         self._estimate: Float64MultiArray | None = None
         self._estimate_stamp_ns = self._verdict_stamp_ns = 0
@@ -63,7 +67,8 @@ class MpcLoop:
         self._inbox.wait(IDLE_S)
 
     def close(self) -> None:
-        """Nothing to free."""
+        """Complete the log."""
+        self._logs.close()
 
     def _plan_pair(self) -> None:
         if self._estimate is None or self._verdict is None or self._estimate_stamp_ns != self._verdict_stamp_ns:

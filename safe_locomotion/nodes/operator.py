@@ -12,7 +12,8 @@ from safe_locomotion.errors import SafeLocomotionError, UnknownNameError
 from safe_locomotion.nodes.conversions import velocity_command_from
 from safe_locomotion.nodes.health import Stream
 from safe_locomotion.nodes.mailbox import Mailbox
-from safe_locomotion.operator_input import REQUESTS, CommandLimits, VelocityInput
+from safe_locomotion.operator_input import REQUESTS, CommandLimits, Script, VelocityInput, parse_script
+from safe_locomotion.supervisor import Supervisor
 from safe_locomotion.types import VelocityCommand
 
 CMD_VEL_TYPES = {"TwistStamped": TwistStamped, "Twist": Twist}
@@ -46,6 +47,11 @@ class VelocityTopic:
             self.stream.reject(f"not finite: vx {command.vx}, vy {command.vy}, wz {command.wz}")
         self._arrived.append(command)
 
+    def play(self, stamp_ns: int, command: VelocityCommand) -> None:
+        """Take a script's command, which holds until the next; messages that arrived are dropped."""
+        self._arrived.clear()
+        self._input.set(stamp_ns, command.vx, command.vy, command.wz)
+
     def current(self, stamp_ns: int) -> VelocityCommand:
         """The command in force at `stamp_ns`; zero before the first, after the timeout, and for one that was not finite."""
         if self._arrived:
@@ -57,6 +63,28 @@ class VelocityTopic:
     def hazards(self) -> frozenset[str]:
         """What the supervisor must know about the newest command."""
         return frozenset({"command_not_finite"} if self._input.not_finite else ())
+
+
+class ScriptedOperator:
+    """Plays a script on the control thread, by the robot's clock; an empty one does nothing.
+
+    Raises:
+        ConfigurationError: the script cannot be read.
+    """
+
+    def __init__(self, text: str, velocity: VelocityTopic, supervisor: Supervisor) -> None:
+        steps = parse_script(text)
+        self._script = Script(steps) if steps else None
+        self._velocity, self._supervisor = velocity, supervisor
+
+    def update(self, stamp_ns: int) -> None:
+        """Make the request that is due at `stamp_ns` and set the velocity."""
+        if self._script is None:
+            return
+        request, command = self._script.update(stamp_ns, self._supervisor.mode)
+        if request is not None:
+            self._supervisor.request(request)
+        self._velocity.play(stamp_ns, command)
 
 
 class RequestServices:

@@ -15,6 +15,7 @@ from safe_locomotion.nodes.inbox import NEWEST, Inbox
 from safe_locomotion.nodes.operator import VelocityTopic
 from safe_locomotion.nodes.parameters import DECLARE_FROM_OVERRIDES, NodeParameters, read_parameters
 from safe_locomotion.nodes.runtime import IDLE_S, run
+from safe_locomotion.nodes.stage_logs import StageLogs
 from safe_locomotion.pipeline import Divider
 from safe_locomotion.policy import PolicyStage
 from safe_locomotion.types import Proposal
@@ -29,10 +30,12 @@ class PolicySettings:
     Attributes:
         policy: who proposes; `nominal` is the gait of the configuration file.
         cmd_vel_type: TwistStamped or Twist.
+        log_dir: folder for the log of its ticks, empty for none.
     """
 
     policy: str = NOMINAL
     cmd_vel_type: str = "TwistStamped"
+    log_dir: str = ""
 
 
 class PolicyNode(Node):
@@ -57,7 +60,8 @@ class PolicyLoop:
     def __init__(self) -> None:
         self._node = PolicyNode()
         parameters = self._node.parameters
-        self._policy = PolicyStage(parameters.robot, parameters.config.policy.gait)
+        self._logs = StageLogs(parameters.settings.log_dir)
+        self._policy = self._logs.policy(PolicyStage(parameters.robot, parameters.config.policy.gait))
         self._due = Divider(parameters.config.policy.period_ns)
         self._velocity = VelocityTopic(self._node, parameters.config.supervisor.command, parameters.settings.cmd_vel_type)
         self._stream = Stream("state_estimate", timeout_s=0.1)
@@ -74,7 +78,8 @@ class PolicyLoop:
         self._inbox.wait(IDLE_S)
 
     def close(self) -> None:
-        """Nothing to free."""
+        """Complete the log."""
+        self._logs.close()
 
     def _on_estimate(self, message: Float64MultiArray) -> None:
         start = perf_counter()

@@ -4,7 +4,7 @@ All calls happen on the control thread. There is no ROS in here.
 """
 
 from collections.abc import Callable
-from time import monotonic, sleep
+from time import monotonic, perf_counter, sleep
 
 from safe_locomotion.backends.backend import Backend
 from safe_locomotion.types import LowCommand, LowState
@@ -24,6 +24,7 @@ class RobotLink:
         silence_s: float,
         damping_s: float,
         clock: Callable[[], float] = monotonic,
+        sent: Callable[[LowState, LowCommand, float], None] | None = None,
     ) -> None:
         """Start closed.
 
@@ -33,9 +34,10 @@ class RobotLink:
             damp: damping for a LowState.
             silence_s: after this long without a LowState an active link commands damping [s].
             damping_s: how long damping is repeated before an active link goes quiet [s].
+            sent: told of each answer when the transport has it, and of the time since its LowState was there [s].
         """
         self._open_backend, self._respond, self._damp = open_backend, respond, damp
-        self._silence_s, self._damping_s, self._clock = silence_s, damping_s, clock
+        self._silence_s, self._damping_s, self._clock, self._sent = silence_s, damping_s, clock, sent
         self.backend: Backend | None = None
         self.active = False
         self.silences = 0
@@ -59,9 +61,13 @@ class RobotLink:
         if state is None:
             self._be_silent(backend)
             return
+        start = perf_counter()
         command = self._respond(state)
-        if self.active:
-            backend.write(command)
+        if not self.active:
+            return
+        backend.write(command)
+        if self._sent is not None:
+            self._sent(state, command, perf_counter() - start)
 
     def _be_silent(self, backend: Backend) -> None:
         self.silences += 1

@@ -12,9 +12,10 @@ from safe_locomotion.nodes import conversions
 from safe_locomotion.nodes.health import Health, LoopTimes, Reasons, Stream
 from safe_locomotion.nodes.inbox import LATCHED, NEWEST, Inbox
 from safe_locomotion.nodes.mailbox import Mailbox
-from safe_locomotion.nodes.operator import RequestServices, VelocityTopic
+from safe_locomotion.nodes.operator import RequestServices, ScriptedOperator, VelocityTopic
 from safe_locomotion.nodes.parameters import DECLARE_FROM_OVERRIDES, NodeParameters, read_parameters
 from safe_locomotion.nodes.runtime import IDLE_S, LOCK_STEP_WAIT_S, run
+from safe_locomotion.nodes.stage_logs import StageLogs
 from safe_locomotion.pipeline import Divider
 from safe_locomotion.supervisor import Supervisor
 from safe_locomotion.types import Estimate, Proposal, Verdict
@@ -30,11 +31,15 @@ class SupervisorSettings:
         cmd_vel_type: TwistStamped or Twist.
         lock_step: the robot waits for us, so wait for the proposal of each due tick.
         proposal_wait_ms: longest wait for it where the robot does not wait [ms of wall clock].
+        script: an operator who follows a plan (`operator_input.parse_script`); empty listens to cmd_vel.
+        log_dir: folder for the log of its ticks, empty for none.
     """
 
     cmd_vel_type: str = "TwistStamped"
     lock_step: bool = False
     proposal_wait_ms: float = 1.0
+    script: str = ""
+    log_dir: str = ""
 
 
 class SupervisorNode(Node):
@@ -60,7 +65,11 @@ class SupervisorLoop:
         self._node = SupervisorNode()
         parameters, settings = self._node.parameters, self._node.parameters.settings
         config = parameters.config
-        self._supervisor = Supervisor(parameters.robot, config.supervisor.thresholds, config.supervisor.recovery)
+        self._logs = StageLogs(settings.log_dir)
+        self._supervisor = self._logs.supervisor(
+            Supervisor(parameters.robot, config.supervisor.thresholds, config.supervisor.recovery)
+        )
+        self._operator = ScriptedOperator(settings.script, self._node.velocity, self._supervisor)
         self._mailbox = Mailbox()
         self._due = Divider(config.policy.period_ns)
         self._oldest_ns = PROPOSAL_PERIODS * config.policy.period_ns
@@ -91,12 +100,14 @@ class SupervisorLoop:
             self._judge(estimate)
 
     def close(self) -> None:
-        """Nothing to free: a verdict that is not renewed ages out in the bridge."""
+        """Complete the log; a verdict that is not renewed ages out in the bridge."""
+        self._logs.close()
 
     def _judge(self, estimate: Estimate) -> None:
         if self._due.due(estimate.stamp_ns):
             self._await_proposal(estimate.stamp_ns)
         start = perf_counter()
+        self._operator.update(estimate.stamp_ns)
         command = self._node.velocity.current(estimate.stamp_ns)
         self._supervisor.report(self._node.velocity.hazards)
         verdict = self._supervisor.update(estimate, self._fresh_proposal(estimate.stamp_ns), command)

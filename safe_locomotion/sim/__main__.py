@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--ideal-sensors", action="store_true")
     p.add_argument("--domain", type=int, default=SIMULATION_DOMAIN)
     p.add_argument("--interface", default=LOOPBACK)
-    p.add_argument("--lockstep", action="store_true", help="wait for the answer to each state")
+    p.add_argument("--lock-step", "--lockstep", dest="lockstep", action="store_true", help="wait for the answer to each state")
     p.add_argument("--answer-timeout", type=float, default=run.answer_timeout, help="of lock-step [s]")
     p.add_argument("--duration", type=float, help="robot time after standing up [s]")
     p.add_argument("--push", default="", metavar="J@t[,J@t...]", help="lateral impulses [N s] at times after standing up [s]")

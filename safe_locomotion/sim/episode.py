@@ -78,14 +78,6 @@ def run_episode(
     return episode
 
 
-def lateral_pushes(impulse: float, count: int, *, start: float, interval: float, rng: np.random.Generator) -> list[Push]:
-    """`count` pushes to alternating sides, one each `interval` seconds, at a random phase within 0.5 s."""
-    return [
-        Push(time=start + k * interval + float(rng.uniform(0.0, 0.5)), impulse=(0.0, impulse * (1 if k % 2 else -1), 0.0))
-        for k in range(count)
-    ]
-
-
 def _planar(yaw: float, velocity: Array) -> tuple[float, float]:
     x, y = float(velocity[0]), float(velocity[1])
     return cos(yaw) * x + sin(yaw) * y, -sin(yaw) * x + cos(yaw) * y

@@ -1,5 +1,6 @@
 """Pushes on the trunk, written "J@t[,J@t...]": lateral impulses in N s, positive to the robot's left, at seconds after it stood."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import cos, isfinite, sin
 
@@ -31,6 +32,19 @@ def parse_pushes(text: str) -> tuple[Push, ...]:
     """
     pushes = [_parse(part) for part in text.split(",")] if text.strip() else []
     return tuple(sorted(pushes, key=lambda push: push.time))
+
+
+def format_pushes(pushes: Sequence[Push]) -> str:
+    """The text that `parse_pushes` reads back; only the lateral component can be written."""
+    return ",".join(f"{push.impulse[1]!r}@{push.time!r}" for push in pushes)
+
+
+def lateral_pushes(impulse: float, count: int, *, start: float, interval: float, rng: np.random.Generator) -> list[Push]:
+    """`count` pushes to alternating sides, one each `interval` seconds, at a random phase within 0.5 s."""
+    return [
+        Push(time=start + k * interval + float(rng.uniform(0.0, 0.5)), impulse=(0.0, impulse * (1 if k % 2 else -1), 0.0))
+        for k in range(count)
+    ]
 
 
 def _parse(part: str) -> Push:

@@ -1,12 +1,14 @@
 """Ground truth on disk: one row per LowState, spooled while running so that memory stays flat, one .npz at the end."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from safe_locomotion.sim.robot import Truth
 from safe_locomotion.types import Array
+
+if TYPE_CHECKING:  # a reader of its files needs no simulator
+    from safe_locomotion.sim.robot import Truth
 
 COLUMNS = {
     "time": 1,
@@ -37,7 +39,7 @@ class TruthRecorder:
         self._rows = np.empty((_CHUNK, _WIDTH))
         self._n = 0
 
-    def add(self, truth: Truth) -> None:
+    def add(self, truth: "Truth") -> None:
         """Append one row."""
         row = self._rows[self._n]
         row[0] = truth.time_s

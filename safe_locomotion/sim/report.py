@@ -1,6 +1,8 @@
 """What a simulated run achieved: truth against command and against the estimate, as the JSON report of `safe-locomotion sim`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -114,3 +116,36 @@ def percentiles(values_ms: Array) -> dict[str, float]:
         return {"p50": float("nan"), "p99": float("nan"), "max": float("nan")}
     p50, p99 = np.percentile(values_ms, (50, 99))
     return {"p50": float(p50), "p99": float(p99), "max": float(np.max(values_ms))}
+
+
+def timing_figures(stages: Mapping[str, Mapping[str, Array]], robot_time: float) -> dict[str, Any]:
+    """Rates and latencies of the report.
+
+    Args:
+        stages: by stage, its log since the robot first stood; `ms` is its own time per tick, the bridge's is state to command:
+            from the decoded LowState to the command in the transport's hands.
+        robot_time: length of the log [s].
+    """
+    rates = {"lowcmd": "bridge", "odom": "estimator", "mpc": "mpc", "policy": "policy"}
+    latencies = {
+        "state_to_command": "bridge",
+        "estimator": "estimator",
+        "policy": "policy",
+        "supervisor": "supervisor",
+        "mpc": "mpc",
+        "leg_control_and_gate": "command",
+    }
+    return {
+        "rates_hz": {name: len(stages[stage]["ms"]) / robot_time for name, stage in rates.items()},
+        "latency_ms": {**{name: percentiles(stages[stage]["ms"]) for name, stage in latencies.items()}, "rollout": None},
+        "mpc_unsolved": int(np.count_nonzero(stages["mpc"]["solved"] == 0.0)),
+    }
+
+
+def without_nan(value: Any) -> Any:
+    """The same report with None for numbers that JSON does not know."""
+    if isinstance(value, Mapping):
+        return {key: without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(item) for item in value]
+    return None if isinstance(value, float) and not isfinite(value) else value

@@ -1,0 +1,57 @@
+"""DDS domains for one run: two runs on one machine must not hear each other."""
+
+import fcntl
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from safe_locomotion.errors import ConfigurationError
+
+# 0 and 1 are the robot's and the vendor's simulator's; the ports of those past 101 are handed out by Linux to other programs.
+FIRST, LAST = 2, 101
+PORT_BASE, PORTS_PER_DOMAIN, FIRST_UNICAST_PORT = 7400, 250, 10  # DDSI-RTPS 2.3, section 9.6.1
+LOCAL_ADDRESS = "127.0.0.1"
+
+
+@contextmanager
+def claim_domain(wanted: int | None = None) -> Iterator[int]:
+    """Yields a DDS domain that is this process's own until the block ends, `wanted` or any free one.
+
+    Raises:
+        ConfigurationError: it is taken, out of range, or none is free.
+    """
+    if wanted is not None and not FIRST <= wanted <= LAST:
+        raise ConfigurationError(f"DDS domain {wanted} is not in {FIRST}..{LAST}; 0 and 1 belong to robots and their simulators")
+    folder = Path(tempfile.gettempdir()) / f"safe_locomotion_domains_{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    first = FIRST + os.getpid() % (LAST - FIRST + 1)
+    candidates = (*range(first, LAST + 1), *range(FIRST, first)) if wanted is None else (wanted,)
+    for domain in candidates:
+        with (folder / str(domain)).open("w") as lock:
+            if _locked(lock.fileno()) and _ports_free(domain):
+                yield domain
+                return
+    if wanted is not None:
+        raise ConfigurationError(f"DDS domain {wanted} is in use by another program; leave the choice open or take another one")
+    raise ConfigurationError(f"all DDS domains {FIRST}..{LAST} are in use, see the locks in {folder}")
+
+
+def _locked(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _ports_free(domain: int) -> bool:
+    """Whether the first participant of the domain would find its port."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((LOCAL_ADDRESS, PORT_BASE + PORTS_PER_DOMAIN * domain + FIRST_UNICAST_PORT))
+        except OSError:
+            return False
+    return True

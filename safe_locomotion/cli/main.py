@@ -1,0 +1,69 @@
+"""`safe-locomotion`: the command line; every error is one line on stderr."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from safe_locomotion import __version__
+from safe_locomotion.errors import SafeLocomotionError
+
+COMMANDS = {
+    "sim": ("safe_locomotion.cli.sim:sim", "Walk a simulated robot with the whole stack."),
+    "bench": ("safe_locomotion.cli.bench:bench", "Time every stage, beside the alternatives."),
+    "doctor": ("safe_locomotion.cli.doctor:doctor", "Check this machine and the link to the robot."),
+}
+FAILED, BAD_USAGE, INTERRUPTED = 1, 2, 130
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module when it is run; its one-line help is known without."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of `COMMANDS`."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, imported now."""
+        if cmd_name not in COMMANDS:
+            raise click.UsageError(f"unknown command {cmd_name!r}; choose one of: {', '.join(COMMANDS)}", ctx)
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="safe-locomotion")
+def cli() -> None:
+    """Keep a Unitree quadruped on its feet while a learned policy walks it."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; its exit status, 2 for bad usage and for what this package refuses."""
+    try:
+        status = cli.main(args=arguments, prog_name="safe-locomotion", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return BAD_USAGE
+    except click.ClickException as error:
+        return _fail(error.format_message(), error.exit_code)
+    except SafeLocomotionError as error:
+        return _fail(str(error), BAD_USAGE)
+    except (KeyboardInterrupt, click.Abort):
+        return INTERRUPTED
+    return status if isinstance(status, int) else 0
+
+
+def _fail(message: str, status: int) -> int:
+    click.echo(f"error: {' '.join(message.split())}", err=True)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
