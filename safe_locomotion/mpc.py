@@ -197,9 +197,11 @@ class ConvexMpc:
 
     def solve(self, problem: MpcProblem) -> MpcAnswer:
         """Forces for now and the plan behind them. Bad input or a bad solve gives `ok=False`, and the next tick starts cold."""
+        return self.solve_filled(problem) if self.matrices.fill(problem) else self._failure(0)
+
+    def solve_filled(self, problem: MpcProblem) -> MpcAnswer:
+        """`solve` for the problem that `matrices` was just filled with."""
         p, solver, matrices = self.parameters, self._solver, self.matrices
-        if not matrices.fill(problem):
-            return self._failure(0)
         if self._forget:
             solver.warm_start(self._zero_x, self._zero_y)
             self._forget = False
