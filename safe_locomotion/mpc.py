@@ -26,7 +26,8 @@ from safe_locomotion.centroidal import LEVEL_GRAVITY, NU, NX, CentroidalModel
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.types import N_LEGS, Array, Flags
 
-_NEVER_REFUSED = 1e3  # OSQP's own tolerance: past it, it searches for proofs of infeasibility, 5 us a tick; `solve` judges the residuals
+# OSQP's own tolerance: past it, it searches for proofs of infeasibility, 5 us a tick; here the residuals are judged in `solve`.
+_NEVER_REFUSED = 1e3
 FORCE_UNIT = 50.0  # N; OSQP weighs all rows alike, so the unit of the cone rows decides how far a fixed number of iterations gets
 
 

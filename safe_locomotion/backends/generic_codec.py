@@ -1,5 +1,4 @@
-"""The SDK's own way to read and write the low-level messages, Python object by Python object: what the fixed-layout codec is held
-against, in tests and in the bench."""
+"""The SDK's own way to read and write low-level messages, object by object: what the fixed-layout codec is measured against."""
 
 from typing import Any
 
@@ -31,7 +30,9 @@ class GenericCodec:
     def write(self, command: LowCommand) -> bytes:
         """The command serialised, checksum included."""
         message = self._command
-        values = zip(command.q.tolist(), command.dq.tolist(), command.tau.tolist(), command.kp.tolist(), command.kd.tolist(), strict=True)
+        values = zip(
+            command.q.tolist(), command.dq.tolist(), command.tau.tolist(), command.kp.tolist(), command.kd.tolist(), strict=True
+        )
         for motor, (q, dq, tau, kp, kd) in zip(message.motor_cmd[:N_JOINTS], values, strict=True):
             motor.q, motor.dq, motor.tau, motor.kp, motor.kd = q, dq, tau, kp, kd
         message.crc = self._crc.Crc(message)

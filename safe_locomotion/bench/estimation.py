@@ -15,13 +15,15 @@ def accuracy(recording: Recording, update: Update) -> dict[str, float]:
     """Errors of a fresh estimator over the walk, unfiltered.
 
     Returns:
-        velocity_rmse_mps: planar velocity, each in its own yaw frame. drift_m, distance_m: planar error of the displacement, headings
-        aligned at the start, and length of the true path.
+        velocity_rmse_mps: planar velocity, each in its own yaw frame. drift_m: planar error of the displacement, headings aligned
+        at the start. distance_m: length of the true path.
     """
     estimates = [update(tick.state) for tick in recording.ticks]
-    walk = np.flatnonzero(recording.walking)
+    walk = np.flatnonzero(recording.walking).tolist()
     said, true = [estimates[i] for i in walk], [recording.ticks[i].truth for i in walk]
-    error = np.array([_planar(e.quaternion_wxyz, e.velocity) - _planar(t.quaternion_wxyz, t.velocity) for e, t in zip(said, true, strict=True)])
+    error = np.array(
+        [_planar(e.quaternion_wxyz, e.velocity) - _planar(t.quaternion_wxyz, t.velocity) for e, t in zip(said, true, strict=True)]
+    )
     path = np.array([t.position[:2] for t in true])
     went = _planar(said[0].quaternion_wxyz, said[-1].position - said[0].position)
     really = _planar(true[0].quaternion_wxyz, true[-1].position - true[0].position)

@@ -32,6 +32,7 @@ class Split:
     solve: Callable[[MpcProblem, Any], Array]
 
     def __call__(self, problem: MpcProblem) -> Array:
+        """Forces (4, 3) of a problem."""
         return self.solve(problem, self.build(problem))
 
 
@@ -139,6 +140,7 @@ class TextbookQp:
         self._low, self._high = np.array([-np.inf, 0.0, -np.inf, 0.0]), np.array([0.0, np.inf, 0.0, np.inf])
 
     def program(self, problem: MpcProblem) -> QuadraticProgram:
+        """Matrices and bounds of a problem; A is written in place."""
         p, n = self.parameters, self.parameters.horizon
         _, b, c = self.model.discrete(problem.feet, problem.stance, p.dt, problem.gravity)
         self.A.data[self._to] = -b[self._from]

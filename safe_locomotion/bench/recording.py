@@ -113,6 +113,10 @@ def record(*, robot: str = "a1", seconds: float, seed: int = 0) -> Recording:
     if not walking.any() or not seen:
         raise SafeLocomotionError(f"the simulated {robot} did not walk within {seconds:g} s: nothing to measure on")
     return Recording(
-        robot=simulated.robot, config=config, ticks=pipeline.ticks, walking=walking,
-        problems=[problem for problem, _ in seen], answers=[answer for _, answer in seen],
-    )  # fmt: skip
+        robot=simulated.robot,
+        config=config,
+        ticks=pipeline.ticks,
+        walking=walking,
+        problems=[problem for problem, _ in seen],
+        answers=[answer for _, answer in seen],
+    )

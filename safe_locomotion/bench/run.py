@@ -52,7 +52,9 @@ FULL = Effort(walk_s=6.0, wire_s=8.0, replays=REPLAYS)
 QUICK = Effort(walk_s=1.5, wire_s=2.0, replays=2)
 
 
-def run(*, effort: Effort = FULL, only: Sequence[str] = (), robot: str = "a1", tell: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
+def run(
+    *, effort: Effort = FULL, only: Sequence[str] = (), robot: str = "a1", tell: Callable[[str], None] = lambda _: None
+) -> dict[str, Any]:
     """The report of `safe-locomotion bench`.
 
     Args:
@@ -73,28 +75,30 @@ def run(*, effort: Effort = FULL, only: Sequence[str] = (), robot: str = "a1", t
     report: dict[str, Any] = {"machine": describe(), "stages": {}, "accuracy": {}}
     report["missing"] = {name: reason for name, reason in LATER.items() if name in wanted}
     if set(wanted) & {*mpc_bench.SOLVERS, *CORE, *COMPARED}:
-        tell("walking the simulated robot")
+        tell("Walking the simulated robot.")
         recording = record(robot=robot, seconds=effort.walk_s)
         for part in (_stages, _mpc, _accuracy):
             tell(part.__doc__ or "")
             _merge(report, part(recording, wanted, effort))
     for name in GRAPHS:
         if name in wanted:
-            tell(f"walking over the wire, graph {GRAPHS[name]}")
+            tell(f"Walking over the wire, graph {GRAPHS[name]}.")
             _merge(report, _graph(name, robot, effort))
-    report["budgets"] = {name: _judge(report["stages"][name], budget) for name, budget in BUDGETS.items() if name in report["stages"]}
+    report["budgets"] = {
+        name: _judge(report["stages"][name], budget) for name, budget in BUDGETS.items() if name in report["stages"]
+    }
     return report
 
 
 def _stages(recording: Recording, wanted: Sequence[str], effort: Effort) -> dict[str, Any]:
-    """timing the stages"""
+    """Timing the stages."""
     stages, missing = comparison_stages(recording)
     stages = [stage for stage in (*core_stages(recording), *stages) if stage.name in wanted]
     return {"stages": measure(stages, effort.replays), "missing": {name: why for name, why in missing.items() if name in wanted}}
 
 
 def _mpc(recording: Recording, wanted: Sequence[str], effort: Effort) -> dict[str, Any]:
-    """timing the MPC beside other solvers"""
+    """Timing the MPC beside other solvers."""
     names = tuple(name for name in mpc_bench.SOLVERS if name in wanted)
     if not names:
         return {}
@@ -104,7 +108,7 @@ def _mpc(recording: Recording, wanted: Sequence[str], effort: Effort) -> dict[st
 
 
 def _accuracy(recording: Recording, wanted: Sequence[str], _: Effort) -> dict[str, Any]:
-    """comparing the estimators with the truth"""
+    """Comparing the estimators with the truth."""
     found = {}
     if "estimator" in wanted:
         found["estimator"] = accuracy(recording, StateEstimator(recording.robot, recording.config.estimator).update)

@@ -89,19 +89,26 @@ def _rollouts(recording: Recording) -> list[Stage]:
     dt = recording.config.mpc.solver.dt
     planned = [_held(problem, answer, dt) for problem, answer in zip(recording.problems, recording.answers, strict=True)]
     spread = 0.01 * np.random.default_rng(0).normal(size=(HYPOTHESES, 12))
-    many = [(x0 + spread, np.tile(f, (HYPOTHESES, 1, 1, 1)), np.tile(feet, (HYPOTHESES, 1, 1, 1))) for x0, f, feet in planned[:100]]
+    many = [
+        (x0 + spread, np.tile(f, (HYPOTHESES, 1, 1, 1)), np.tile(feet, (HYPOTHESES, 1, 1, 1))) for x0, f, feet in planned[:100]
+    ]
 
     def rollout(item: tuple[Array, Array, Array]) -> Array:
         return model.rollout(*item, ROLLOUT_DT)
 
-    one = f"centroidal model over {ROLLOUT_STEPS} steps of {ROLLOUT_DT} s under the planned forces, without the solve that planned them"
+    one = (
+        f"centroidal model over {ROLLOUT_STEPS} steps of {ROLLOUT_DT} s under planned forces, without the solve that planned them"
+    )
     return [
         Stage(name="rollout_open", what=one, make=lambda: rollout, items=planned, counted=[True] * len(planned)),
         Stage(
-            name="rollout_open_64", what=f"the same from {HYPOTHESES} states, each with its own forces and feet",
-            make=lambda: rollout, items=many, counted=[True] * len(many),
+            name="rollout_open_64",
+            what=f"the same from {HYPOTHESES} states, each with its own forces and feet",
+            make=lambda: rollout,
+            items=many,
+            counted=[True] * len(many),
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _held(problem: MpcProblem, answer: MpcAnswer, dt: float) -> tuple[Array, Array, Array]:
@@ -150,7 +157,9 @@ def _codecs(r: Recording) -> list[Stage]:
 
     return [
         _codec_stage("codec_read", "bytes of LowState_ to LowState, checksum tested", reader, _state_bytes(r)),
-        _codec_stage("codec_write", "LowCommand to bytes of LowCmd_ with checksum", lambda: LowCommandCodec().encode, _commands(r)),
+        _codec_stage(
+            "codec_write", "LowCommand to bytes of LowCmd_ with checksum", lambda: LowCommandCodec().encode, _commands(r)
+        ),
     ]
 
 
@@ -159,8 +168,12 @@ def _sdk_codecs(r: Recording) -> list[Stage]:
 
     few = 500  # it is slow
     return [
-        _codec_stage("codec_read_sdk", "the SDK's own serialiser and checksum", lambda: GenericCodec().read, _state_bytes(r)[:few]),
-        _codec_stage("codec_write_sdk", "the SDK's own serialiser and checksum", lambda: GenericCodec().write, _commands(r)[:few]),
+        _codec_stage(
+            "codec_read_sdk", "the SDK's own serialiser and checksum", lambda: GenericCodec().read, _state_bytes(r)[:few]
+        ),
+        _codec_stage(
+            "codec_write_sdk", "the SDK's own serialiser and checksum", lambda: GenericCodec().write, _commands(r)[:few]
+        ),
     ]
 
 

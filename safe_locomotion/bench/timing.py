@@ -36,7 +36,7 @@ class Stage:
 
 @contextmanager
 def collector_off() -> Iterator[None]:
-    """No garbage collection inside; the control loop of the robot switches it off too or pays for it, but not for this program's."""
+    """No garbage collection inside: it would charge a stage for the recording that this program holds."""
     was_on = gc.isenabled()
     gc.collect()
     gc.disable()
@@ -68,7 +68,7 @@ def _replay(stage: Stage) -> Array:
 
 
 def figures(times: Array) -> dict[str, Any]:
-    """p50, p99, max over all of times (replays, n) [ms], and over the best replay of each tick: what the machine's other work left out."""
+    """Of times (replays, n) [ms]: p50, p99, max of all; quiet: of the best replay of each tick, without other programs."""
     quiet = times.min(axis=0)
     return {
         "p50_ms": float(np.median(times)),

@@ -48,16 +48,24 @@ def show(report: dict[str, Any], console: Console) -> None:
 
 
 def _times(report: dict[str, Any]) -> Table:
-    table = Table(box=None, title="milliseconds per tick; quiet: best replay of each; solve: without writing the matrices", title_justify="left")
+    table = Table(
+        box=None,
+        title="milliseconds per tick; quiet: best replay of each; solve: without writing the matrices",
+        title_justify="left",
+    )
     table.add_column("stage", no_wrap=True)
     for heading in ("p50", "p99", "max", "n", "quiet p50", "solve p50", "budget p50 / p99", "met"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name, stage in report["stages"].items():
         budget = report["budgets"].get(name)
         table.add_row(
-            name, *(_ms(stage.get(key)) for key in ("p50_ms", "p99_ms", "max_ms")), str(stage["n"]),
-            _ms(stage.get("quiet_p50_ms")), _ms(stage.get("solve_p50_ms")), *_budget_cells(budget),
-        )  # fmt: skip
+            name,
+            *(_ms(stage.get(key)) for key in ("p50_ms", "p99_ms", "max_ms")),
+            str(stage["n"]),
+            _ms(stage.get("quiet_p50_ms")),
+            _ms(stage.get("solve_p50_ms")),
+            *_budget_cells(budget),
+        )
     return table
 
 

@@ -1,4 +1,4 @@
-"""Checks of the robot's wire: DDS on this machine carries a state there and a command back, and nobody else commands the motors."""
+"""Checks of the robot's wire: DDS carries a state there and a command back, and nobody else commands the motors."""
 
 from collections.abc import Callable
 from time import monotonic, perf_counter
@@ -58,10 +58,18 @@ def check_round_trip(domain: int, trip: RoundTrip = round_trip_ms) -> Finding:
         return Finding(check="dds_loopback", level="problem", text=str(error), mend="sudo ip link set lo up")
     if spent is None:
         return Finding(
-            check="dds_loopback", level="problem", text=f"nothing crossed the loopback interface in {PATIENCE_S:g} s",
+            check="dds_loopback",
+            level="problem",
+            text=f"nothing crossed the loopback interface in {PATIENCE_S:g} s",
             mend="sudo ip link set lo up; a firewall must let UDP through on lo",
-        )  # fmt: skip
-    return judge("dds_loopback", met=spent <= SLOW_MS, text=f"state and answer in {spent:.2f} ms", otherwise="warning", mend="end what loads the CPU")
+        )
+    return judge(
+        "dds_loopback",
+        met=spent <= SLOW_MS,
+        text=f"state and answer in {spent:.2f} ms",
+        otherwise="warning",
+        mend="end what loads the CPU",
+    )
 
 
 def check_publishers(interface: str | None, publishers: Publishers | None = None) -> Finding:
@@ -76,9 +84,11 @@ def check_publishers(interface: str | None, publishers: Publishers | None = None
         return Finding(check="command_publishers", level="problem", text=str(error), mend="ip -br link")
     others = any(found.values())
     return judge(
-        "command_publishers", met=not others, text=", ".join(f"{count} on rt/lowcmd, {place}" for place, count in found.items()),
+        "command_publishers",
+        met=not others,
+        text=", ".join(f"{count} on rt/lowcmd, {place}" for place, count in found.items()),
         mend="end the other program: two that command the same motors fight; on a robot release its motion service first",
-    )  # fmt: skip
+    )
 
 
 def _publishers() -> Publishers:
@@ -90,9 +100,18 @@ def _publishers() -> Publishers:
 def _resting(tick: int) -> LowState:
     zero = np.zeros(N_JOINTS)
     return LowState(
-        stamp_ns=tick * 1_000_000, tick=tick, quaternion_wxyz=np.array((1.0, 0.0, 0.0, 0.0)), gyro=np.zeros(3), accelerometer=np.array((0.0, 0.0, 9.81)),
-        q=zero, dq=zero, tau=zero, foot_force=np.zeros(4), temperature=zero, voltage=25.0,
-    )  # fmt: skip
+        stamp_ns=tick * 1_000_000,
+        tick=tick,
+        quaternion_wxyz=np.array((1.0, 0.0, 0.0, 0.0)),
+        gyro=np.zeros(3),
+        accelerometer=np.array((0.0, 0.0, 9.81)),
+        q=zero,
+        dq=zero,
+        tau=zero,
+        foot_force=np.zeros(4),
+        temperature=zero,
+        voltage=25.0,
+    )
 
 
 def _damping(stamp_ns: int) -> LowCommand:
