@@ -50,7 +50,7 @@ class CentroidalModel:
         object.__setattr__(self, "inverse_inertia", np.linalg.inv(self.inertia))
 
     def accelerations(self, feet: Array, forces: Array) -> tuple[Array, Array]:
-        """Angular [rad/s2] and linear [m/s2] acceleration, gravity left out, (..., 3) each, of forces at feet, both (..., 4, 3)."""
+        """Angular [rad/s2] and linear [m/s2] acceleration without gravity, (..., 3) each, of forces at feet, both (..., 4, 3)."""
         feet, forces = _same_shape(feet, forces)
         rows = self._accelerations(feet, forces).T.reshape(*feet.shape[:-2], 6)
         return rows[..., :3], rows[..., 3:]

@@ -46,7 +46,8 @@ def run(
     """Replay problems, in order, to every solver.
 
     Every solver sees the sequence `replays` times. p50, p99 and max are over all ticks; quiet figures over the best replay
-    of each tick, which leaves out what other processes of a shared machine did. Solvers take turns, so all share the same disturbances.
+    of each tick, which leaves out what other processes of a shared machine did. Solvers take turns, so all share the same
+    disturbances.
 
     Args:
         problems: consecutive ticks; recorded from `scenario` when not given.
@@ -54,8 +55,8 @@ def run(
 
     Returns:
         `stages.<name>`: p50_ms, p99_ms, max_ms, n, quiet_p50_ms, quiet_p99_ms of the whole tick, build_p50_ms of writing the
-        matrices, and solve_p50_ms, solve_p99_ms of the solver with its own update; `accuracy.<name>`: u0_rms_n, u0_max_n, cone_violation_n,
-        against the same QP solved to 1e-9; `missing`: {name: reason}.
+        matrices, and solve_p50_ms, solve_p99_ms of the solver with its own update; `accuracy.<name>`: u0_rms_n, u0_max_n,
+        cone_violation_n, against the same QP solved to 1e-9; `missing`: {name: reason}.
     """
     parameters = parameters or MpcParameters()
     problems = problems or record(scenario, parameters, count, model)
@@ -79,7 +80,7 @@ def run(
 
 
 def _replay(solver: alternatives.Split, problems: list[MpcProblem]) -> tuple[Array, Array]:
-    """Milliseconds (n, 2) of build and solve, and forces (n, 4, 3) of one pass, LEAD_IN ticks on its first problem not counted."""
+    """Milliseconds (n, 2) of build and solve, and forces (n, 4, 3) of one pass, its LEAD_IN ticks not counted."""
     for _ in range(LEAD_IN):
         solver(problems[0])
     spent, forces = np.empty((len(problems), 2)), np.empty((len(problems), 4, 3))
