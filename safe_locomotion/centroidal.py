@@ -14,6 +14,7 @@ a cone about z.
 """
 
 from dataclasses import dataclass, field
+from functools import cache
 from math import cos, sin
 
 import numpy as np
@@ -28,7 +29,7 @@ STANDARD_GRAVITY = 9.81  # m/s2, MuJoCo's default; the spread on Earth (9.78-9.8
 LEVEL_GRAVITY = np.array([0.0, 0.0, -STANDARD_GRAVITY])
 UPRIGHT = np.array([0.0, 0.0, 1.0])
 
-_NEXT, _LAST = np.array([1, 2, 0]), np.array([2, 0, 1])
+_NEXT, _LAST = (1, 2, 0), (2, 0, 1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,9 +50,24 @@ class CentroidalModel:
         object.__setattr__(self, "inverse_inertia", np.linalg.inv(self.inertia))
 
     def accelerations(self, feet: Array, forces: Array) -> tuple[Array, Array]:
-        """Angular [rad/s2] and linear [m/s2] acceleration without gravity, each (..., 3), of forces (..., 4, 3) at feet (..., 4, 3)."""
-        moments = feet[..., _NEXT] * forces[..., _LAST] - feet[..., _LAST] * forces[..., _NEXT]
-        return moments.sum(axis=-2) @ self.inverse_inertia.T, forces.sum(axis=-2) / self.mass
+        """Angular [rad/s2] and linear [m/s2] acceleration without gravity, (..., 3) each, of forces at feet, both (..., 4, 3)."""
+        feet, forces = _same_shape(feet, forces)
+        rows = self._accelerations(feet, forces).T.reshape(*feet.shape[:-2], 6)
+        return rows[..., :3], rows[..., 3:]
+
+    def _accelerations(self, feet: Array, forces: Array) -> Array:
+        """(6, n) angular, then linear, for n cases: components first, so that every operation runs over long rows."""
+        x, y, z = feet.reshape(-1, N_LEGS, 3).transpose(2, 1, 0).copy()
+        f = forces.reshape(-1, N_LEGS, 3).transpose(2, 1, 0).copy()
+        fx, fy, fz = f
+        moments = np.empty_like(f)
+        np.subtract(y * fz, z * fy, out=moments[0])
+        np.subtract(z * fx, x * fz, out=moments[1])
+        np.subtract(x * fy, y * fx, out=moments[2])
+        out = np.empty((6, f.shape[-1]))
+        np.matmul(self.inverse_inertia, np.add.reduce(moments, 1), out=out[:3])
+        np.divide(np.add.reduce(f, 1), self.mass, out=out[3:])
+        return out
 
     def continuous(self, feet: Array, stance: Flags, gravity: Array = LEVEL_GRAVITY) -> tuple[Array, Array, Array]:
         """A (12, 12), B (..., 12, 12), c (12,) of dx/dt = A x + B u + c; columns of B are zero for swing feet.
@@ -88,8 +104,8 @@ class CentroidalModel:
     def rollout(self, x0: Array, forces: Array, feet: Array, dt: float, gravity: Array = LEVEL_GRAVITY) -> Array:
         """Predicted states (..., W, 12) of W steps, for any number of hypotheses at once.
 
-        With A nilpotent the recursion is two cumulative sums: v_k = v_0 + dt sum a, p_k = p_0 + sum dt (v_(k-1) + v_k) / 2, and
-        the same for angles and rates.
+        With A nilpotent the recursion is a product with two constant triangles: v_k = v_0 + dt sum_j a_j and
+        p_k = p_0 + k dt v_0 + dt^2 sum_j (k - j + 1/2) a_j over j = 1..k, and the same for angles and rates.
 
         Args:
             x0: (..., 12) first state.
@@ -98,15 +114,38 @@ class CentroidalModel:
             dt: length of a step [s].
             gravity: (3,) in the ground frame [m/s2].
         """
-        angular, linear = self.accelerations(feet, forces)
-        rates = np.concatenate([angular, linear + gravity], axis=-1)
-        rates = np.cumsum(rates, axis=-2) * dt + x0[..., None, 6:]
-        x = np.empty((*rates.shape[:-1], NX))
-        x[..., 6:] = rates
-        # trapezoid: every rate counts whole up to the last step, the first and last count half
-        rates = np.cumsum(rates, axis=-2) - 0.5 * rates + 0.5 * x0[..., None, 6:]
-        x[..., :6] = x0[..., None, :6] + dt * rates
+        feet, forces = _same_shape(feet, forces)
+        rates = self._accelerations(feet, forces)
+        rates[3:] += gravity[:, None]
+        *batch, steps = feet.shape[:-2]
+        changes = (rates.reshape(-1, steps) @ _triangles(steps, dt)).reshape(6, -1, 2 * steps).transpose(1, 2, 0)
+        changes = changes.reshape(*batch, 2 * steps, 6)
+        start, velocity = x0[..., None, :6], x0[..., None, 6:]
+        x = np.empty((*np.broadcast_shapes(tuple(batch), x0.shape[:-1]), steps, NX))
+        np.add(changes[..., steps:, :], start + _times(steps, dt) * velocity, out=x[..., :6])
+        np.add(changes[..., :steps, :], velocity, out=x[..., 6:])
         return x
+
+
+def _same_shape(a: Array, b: Array) -> tuple[Array, Array]:
+    """Both arrays, broadcast where their shapes differ."""
+    if a.shape == b.shape:
+        return a, b
+    shape = np.broadcast_shapes(a.shape, b.shape)
+    return np.broadcast_to(a, shape), np.broadcast_to(b, shape)
+
+
+@cache
+def _times(steps: int, dt: float) -> Array:
+    """(W, 1) end of each step [s]."""
+    return dt * np.arange(1.0, steps + 1.0)[:, None]
+
+
+@cache
+def _triangles(steps: int, dt: float) -> Array:
+    """(W, 2 W) from accelerations of each step to the change of velocity, then of position, at the end of each step."""
+    since = np.arange(steps)[None, :] - np.arange(steps)[:, None]  # whole steps between the end of step j and that of step k
+    return np.hstack([dt * (since >= 0), dt * dt * np.where(since >= 0, since + 0.5, 0.0)])
 
 
 def ground_frame(yaw: float, normal: Array = UPRIGHT) -> Array:

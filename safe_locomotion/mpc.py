@@ -14,6 +14,7 @@ good is read from the residuals.
 """
 
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ from safe_locomotion.centroidal import LEVEL_GRAVITY, NU, NX, CentroidalModel
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.types import N_LEGS, Array, Flags
 
+# OSQP's own tolerance: past it, it searches for proofs of infeasibility, 5 us a tick; here the residuals are judged in `solve`.
+_NEVER_REFUSED = 1e3
 FORCE_UNIT = 50.0  # N; OSQP weighs all rows alike, so the unit of the cone rows decides how far a fixed number of iterations gets
 
 
@@ -53,11 +56,11 @@ class MpcParameters:
     mu: float = 0.6
     fz_min: float = 0.0
     fz_max: float = 150.0
-    iterations: int = 16
+    iterations: int = 12
     extra_batches: int = 3
-    primal_tolerance: float = 0.005
-    dual_tolerance: float = 0.02
-    rho: float = 0.1
+    primal_tolerance: float = 0.01
+    dual_tolerance: float = 0.1
+    rho: float = 0.08
     sigma: float = 1e-6
     alpha: float = 1.6
 
@@ -195,9 +198,11 @@ class ConvexMpc:
 
     def solve(self, problem: MpcProblem) -> MpcAnswer:
         """Forces for now and the plan behind them. Bad input or a bad solve gives `ok=False`, and the next tick starts cold."""
+        return self.solve_filled(problem) if self.matrices.fill(problem) else self._failure(0)
+
+    def solve_filled(self, problem: MpcProblem) -> MpcAnswer:
+        """`solve` for the problem that `matrices` was just filled with."""
         p, solver, matrices = self.parameters, self._solver, self.matrices
-        if not matrices.fill(problem):
-            return self._failure(0)
         if self._forget:
             solver.warm_start(self._zero_x, self._zero_y)
             self._forget = False
@@ -212,7 +217,7 @@ class ConvexMpc:
                 break
         solution = solver.solution.x.copy()
         # OSQP calls NaN solved, with residual zero, now and on every later tick: the numbers themselves must be looked at
-        if not np.isfinite(solution).all():
+        if not isfinite(solution.dot(solution)):
             return self._failure(batch * p.iterations)
         first = solution[len(solution) // 2 :][: 3 * N_LEGS]
         forces = clip_to_cone(FORCE_UNIT * first, problem.stance[0], p)
@@ -248,11 +253,14 @@ def clip_to_cone(forces: Array, stance: Flags, parameters: MpcParameters) -> Arr
     flat: list[float] = forces.tolist()
     out: list[float] = []
     for leg, on in enumerate(stance.tolist()):
-        fx, fy, fz = flat[3 * leg : 3 * leg + 3]
-        fz = min(max(fz, low), high) if on else 0.0
+        fz = _clipped(flat[3 * leg + 2], low, high) if on else 0.0
         limit = mu * fz
-        out += (min(max(fx, -limit), limit), min(max(fy, -limit), limit), fz)
+        out += (_clipped(flat[3 * leg], -limit, limit), _clipped(flat[3 * leg + 1], -limit, limit), fz)
     return np.array(out).reshape(N_LEGS, 3)
+
+
+def _clipped(value: float, low: float, high: float) -> float:
+    return low if value < low else high if value > high else value
 
 
 # (row of the stage, force axis) of the nine values of a foot: I^-1 [r]x without its diagonal, then the mass terms
@@ -339,7 +347,7 @@ def _osqp(matrices: MpcQp | QuadraticProgram, parameters: MpcParameters) -> Any:
     wanted = {
         "scaling": 0, "rho": parameters.rho, "sigma": parameters.sigma, "alpha": parameters.alpha, "adaptive_rho": 0,
         "check_termination": 0, "max_iter": parameters.iterations, "check_dualgap": 0, "polishing": 0, "warm_starting": 1,
-        "verbose": 0,
+        "verbose": 0, "eps_abs": _NEVER_REFUSED,
     }  # fmt: skip
     for name, value in wanted.items():
         setattr(settings, name, value)

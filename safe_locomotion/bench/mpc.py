@@ -10,18 +10,25 @@ import numpy as np
 
 from safe_locomotion.bench import mpc_alternatives as alternatives
 from safe_locomotion.bench.mpc_problems import A1_LIKE, PUSHED, STAND, TROT, Scenario, record
+from safe_locomotion.bench.timing import REPLAYS, collector_off, figures
 from safe_locomotion.centroidal import CentroidalModel
 from safe_locomotion.mpc import ConvexMpc, MpcParameters, MpcProblem
 from safe_locomotion.types import Array
 
-REPLAYS, LEAD_IN = 4, 10
-Build = Callable[[CentroidalModel, MpcParameters], alternatives.SolveForces]
+LEAD_IN = 10
+WHAT = {
+    "mpc": "MpcProblem to forces, as the robot runs it",
+    "mpc_textbook_osqp": "the sparse QP in newtons on OSQP's defaults, warm started",
+    "mpc_daqp": "the QP in the stance forces, condensed in numpy, on daqp",
+    "mpc_proxqp": "the QP in the stance forces, condensed in numpy, on proxqp dense, warm started",
+}
+Build = Callable[[CentroidalModel, MpcParameters], alternatives.Split]
 
 
-def ours(model: CentroidalModel, parameters: MpcParameters) -> alternatives.SolveForces:
+def ours(model: CentroidalModel, parameters: MpcParameters) -> alternatives.Split:
     """`ConvexMpc` as the robot runs it."""
     mpc = ConvexMpc(model, parameters)
-    return lambda problem: mpc.solve(problem).forces
+    return alternatives.Split(mpc.matrices.fill, lambda problem, _: mpc.solve_filled(problem).forces)
 
 
 SOLVERS: dict[str, Build] = {
@@ -34,62 +41,65 @@ SOLVERS: dict[str, Build] = {
 
 def run(
     problems: list[MpcProblem] | None = None, *, parameters: MpcParameters | None = None, model: CentroidalModel = A1_LIKE,
-    count: int = 1000, scenario: Scenario = TROT, only: tuple[str, ...] = tuple(SOLVERS),
+    count: int = 1000, scenario: Scenario = TROT, only: tuple[str, ...] = tuple(SOLVERS), replays: int = REPLAYS,
 ) -> dict[str, Any]:  # fmt: skip
     """Replay problems, in order, to every solver.
 
-    Every solver sees the sequence REPLAYS times. p50, p99 and max are over all ticks; quiet figures over the best replay of each
-    tick, which leaves out what other processes of a shared machine did. Solvers take turns, so all share the same disturbances.
+    Every solver sees the sequence `replays` times. p50, p99 and max are over all ticks; quiet figures over the best replay
+    of each tick, which leaves out what other processes of a shared machine did. Solvers take turns, so all share the same
+    disturbances.
 
     Args:
         problems: consecutive ticks; recorded from `scenario` when not given.
         only: names of SOLVERS to run; one whose package is not installed is left out and named under `missing`.
 
     Returns:
-        `stages.<name>`: p50_ms, p99_ms, max_ms, n, quiet_p50_ms, quiet_p99_ms, and `accuracy.<name>`: u0_rms_n, u0_max_n,
-        cone_violation_n, against the same QP solved to 1e-9.
+        `stages.<name>`: p50_ms, p99_ms, max_ms, n, quiet_p50_ms, quiet_p99_ms of the whole tick, build_p50_ms of writing the
+        matrices, and solve_p50_ms, solve_p99_ms of the solver with its own update; `accuracy.<name>`: u0_rms_n, u0_max_n,
+        cone_violation_n, against the same QP solved to 1e-9; `missing`: {name: reason}.
     """
     parameters = parameters or MpcParameters()
     problems = problems or record(scenario, parameters, count, model)
     reference = alternatives.exact_osqp(model, parameters)
     exact = np.array([reference(problem) for problem in problems])
-    report: dict[str, Any] = {"stages": {}, "accuracy": {}, "missing": []}
+    report: dict[str, Any] = {"stages": {}, "accuracy": {}, "missing": {}}
     solvers = {}
     for name in only:
         try:
             solvers[name] = SOLVERS[name](model, parameters)
-        except ImportError:
-            report["missing"].append(name)
-    spent = {name: np.zeros((REPLAYS, len(problems))) for name in solvers}
-    for replay in range(REPLAYS):
-        for name, solve in solvers.items():
-            spent[name][replay], forces = _replay(solve, problems)
-            report["accuracy"][name] = _accuracy(forces, exact, parameters)
-    report["stages"] = {name: _figures(times) for name, times in spent.items()}
+        except ImportError as error:
+            report["missing"][name] = f"needs {error.name}, which is not installed"
+    spent = {name: np.zeros((replays, len(problems), 2)) for name in solvers}
+    with collector_off():
+        for replay in range(replays):
+            for name, solver in solvers.items():
+                spent[name][replay], forces = _replay(solver, problems)
+                report["accuracy"][name] = _accuracy(forces, exact, parameters)
+    report["stages"] = {name: {**_split_figures(times), "what": WHAT[name]} for name, times in spent.items()}
     return report
 
 
-def _replay(solve: alternatives.SolveForces, problems: list[MpcProblem]) -> tuple[Array, Array]:
-    """Milliseconds (n,) and forces (n, 4, 3) of one pass; LEAD_IN ticks on its first problem are not counted."""
+def _replay(solver: alternatives.Split, problems: list[MpcProblem]) -> tuple[Array, Array]:
+    """Milliseconds (n, 2) of build and solve, and forces (n, 4, 3) of one pass, its LEAD_IN ticks not counted."""
     for _ in range(LEAD_IN):
-        solve(problems[0])
-    spent, forces = np.empty(len(problems)), np.empty((len(problems), 4, 3))
+        solver(problems[0])
+    spent, forces = np.empty((len(problems), 2)), np.empty((len(problems), 4, 3))
     for i, problem in enumerate(problems):
         start = perf_counter_ns()
-        forces[i] = solve(problem)
-        spent[i] = (perf_counter_ns() - start) * 1e-6
-    return spent, forces
+        built = solver.build(problem)
+        between = perf_counter_ns()
+        forces[i] = solver.solve(problem, built)
+        spent[i] = between - start, perf_counter_ns() - between
+    return spent * 1e-6, forces
 
 
-def _figures(times: Array) -> dict[str, float]:
-    quiet = times.min(axis=0)
+def _split_figures(times: Array) -> dict[str, Any]:
+    build, solve = times[..., 0], times[..., 1]
     return {
-        "p50_ms": float(np.median(times)),
-        "p99_ms": float(np.percentile(times, 99)),
-        "max_ms": float(times.max()),
-        "n": times.size,
-        "quiet_p50_ms": float(np.median(quiet)),
-        "quiet_p99_ms": float(np.percentile(quiet, 99)),
+        **figures(build + solve),
+        "build_p50_ms": float(np.median(build)),
+        "solve_p50_ms": float(np.median(solve)),
+        "solve_p99_ms": float(np.percentile(solve, 99)),
     }
 
 

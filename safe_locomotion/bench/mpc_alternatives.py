@@ -4,6 +4,8 @@ daqp and proxsuite are extras: they are imported when their solver is built, and
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import osqp
@@ -17,14 +19,30 @@ from safe_locomotion.types import N_LEGS, Array
 SolveForces = Callable[[MpcProblem], Array]
 
 
-def textbook_osqp(model: CentroidalModel, parameters: MpcParameters) -> SolveForces:
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A solver in two parts, timed apart: how fast matrices are written is ours, how fast they are solved is the solver's.
+
+    Attributes:
+        build: problem -> whatever `solve` needs.
+        solve: problem and that -> forces (4, 3): data handed over, solved, first forces taken out.
+    """
+
+    build: Callable[[MpcProblem], Any]
+    solve: Callable[[MpcProblem, Any], Array]
+
+    def __call__(self, problem: MpcProblem) -> Array:
+        """Forces (4, 3) of a problem."""
+        return self.solve(problem, self.build(problem))
+
+
+def textbook_osqp(model: CentroidalModel, parameters: MpcParameters) -> Split:
     """The sparse QP as it is usually written, x+ = A x + B u in newtons, on OSQP's defaults, warm started, matrices updated."""
     qp = TextbookQp(model, parameters)
     solver: osqp.OSQP | None = None
 
-    def solve(problem: MpcProblem) -> Array:
+    def solve(problem: MpcProblem, program: QuadraticProgram) -> Array:
         nonlocal solver
-        program = qp.program(problem)
         if solver is None:
             solver = osqp.OSQP(algebra="builtin")
             solver.setup(program.P, program.q, program.A, program.l, program.u, verbose=False)
@@ -33,7 +51,7 @@ def textbook_osqp(model: CentroidalModel, parameters: MpcParameters) -> SolveFor
         z = solver.solve(raise_error=False).x
         return clip_to_cone(z[qp.half : qp.half + NU], problem.stance[0], parameters)
 
-    return solve
+    return Split(qp.program, solve)
 
 
 def exact_osqp(model: CentroidalModel, parameters: MpcParameters) -> SolveForces:
@@ -56,29 +74,29 @@ def exact_osqp(model: CentroidalModel, parameters: MpcParameters) -> SolveForces
     return solve
 
 
-def condensed_daqp(model: CentroidalModel, parameters: MpcParameters) -> SolveForces:
+def condensed_daqp(model: CentroidalModel, parameters: MpcParameters) -> Split:
     """Stance forces only, condensed in numpy, on the dual active set solver daqp."""
     import daqp
 
     condensed = CondensedQp(model, parameters)
 
-    def solve(problem: MpcProblem) -> Array:
-        H, h, C, low, high, on = condensed.program(problem)
+    def solve(problem: MpcProblem, program: DenseProgram) -> Array:
+        H, h, C, low, high, on = program
         u, _, _, _ = daqp.solve(H, h, C, high, low, np.zeros(len(low), dtype=np.int32))
         return condensed.first_forces(u, on, problem)
 
-    return solve
+    return Split(condensed.program, solve)
 
 
-def condensed_proxqp(model: CentroidalModel, parameters: MpcParameters) -> SolveForces:
+def condensed_proxqp(model: CentroidalModel, parameters: MpcParameters) -> Split:
     """Stance forces only, condensed in numpy, on proxqp dense; one solver per number of stance feet, warm started."""
     import proxsuite
 
     condensed = CondensedQp(model, parameters)
     solvers: dict[int, proxsuite.proxqp.dense.QP] = {}
 
-    def solve(problem: MpcProblem) -> Array:
-        H, h, C, low, high, on = condensed.program(problem)
+    def solve(problem: MpcProblem, program: DenseProgram) -> Array:
+        H, h, C, low, high, on = program
         solver = solvers.get(len(h))
         if solver is None:
             solver = solvers[len(h)] = proxsuite.proxqp.dense.QP(len(h), 0, len(low))
@@ -89,7 +107,10 @@ def condensed_proxqp(model: CentroidalModel, parameters: MpcParameters) -> Solve
         solver.solve()
         return condensed.first_forces(solver.results.x, on, problem)
 
-    return solve
+    return Split(condensed.program, solve)
+
+
+DenseProgram = tuple[Array, Array, Array, Array, Array, NDArray[np.intp]]
 
 
 class TextbookQp:
@@ -119,6 +140,7 @@ class TextbookQp:
         self._low, self._high = np.array([-np.inf, 0.0, -np.inf, 0.0]), np.array([0.0, np.inf, 0.0, np.inf])
 
     def program(self, problem: MpcProblem) -> QuadraticProgram:
+        """Matrices and bounds of a problem; A is written in place."""
         p, n = self.parameters, self.parameters.horizon
         _, b, c = self.model.discrete(problem.feet, problem.stance, p.dt, problem.gravity)
         self.A.data[self._to] = -b[self._from]
@@ -149,7 +171,7 @@ class CondensedQp:
         self._hessian = (weighted.T @ self._from_acceleration).reshape(n, 6, n, 6)
         self._face = np.array([[1, 0, -p.mu], [-1, 0, -p.mu], [0, 1, -p.mu], [0, -1, -p.mu], [0, 0, 1]])
 
-    def program(self, problem: MpcProblem) -> tuple[Array, Array, Array, Array, Array, NDArray[np.intp]]:
+    def program(self, problem: MpcProblem) -> DenseProgram:
         """H, h, C, lower, upper of min 1/2 u H u + h u, lower <= C u <= upper, and the indices of u among all (N * 12) forces."""
         p, n = self.parameters, self.parameters.horizon
         _, b, c = self.model.continuous(problem.feet, problem.stance, problem.gravity)

@@ -1,0 +1,139 @@
+"""The whole bench: record a walk, time every stage on it, compare, and say what was met."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import Any
+
+from safe_locomotion.bench import mpc as mpc_bench
+from safe_locomotion.bench.estimation import accuracy
+from safe_locomotion.bench.machine import describe
+from safe_locomotion.bench.recording import Recording, record
+from safe_locomotion.bench.stages import LATER, comparison_stages, core_stages
+from safe_locomotion.bench.timing import REPLAYS, measure
+from safe_locomotion.bench.wire import GRAPHS, measure_graph
+from safe_locomotion.centroidal import CentroidalModel
+from safe_locomotion.errors import UnknownNameError
+from safe_locomotion.estimator import StateEstimator
+
+COMPARED = ("estimator_complementary", "codec_read", "codec_write", "codec_read_sdk", "codec_write_sdk")
+CORE = ("estimator", "supervisor", "locomotion", "leg_control", "pipeline", "rollout_open", "rollout_open_64")
+NAMES = (*mpc_bench.SOLVERS, *CORE, *COMPARED, *LATER, *GRAPHS)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Budget:
+    """Largest p50 and p99 of a stage [ms] on a machine of two shared x86-64 cores."""
+
+    p50_ms: float
+    p99_ms: float = inf
+
+
+BUDGETS = {
+    "mpc": Budget(p50_ms=0.20, p99_ms=0.40),
+    "estimator": Budget(p50_ms=0.15),
+    "codec_read": Budget(p50_ms=0.05),
+    "codec_write": Budget(p50_ms=0.05),
+    "state_to_command_composed": Budget(p50_ms=0.8, p99_ms=2.0),
+    "state_to_command_nodes": Budget(p50_ms=4.0),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Effort:
+    """How much is measured: seconds of recorded walk, of each run over the wire, and passes over the recording."""
+
+    walk_s: float
+    wire_s: float
+    replays: int
+
+
+FULL = Effort(walk_s=6.0, wire_s=8.0, replays=REPLAYS)
+QUICK = Effort(walk_s=1.5, wire_s=2.0, replays=2)
+
+
+def run(
+    *, effort: Effort = FULL, only: Sequence[str] = (), robot: str = "a1", tell: Callable[[str], None] = lambda _: None
+) -> dict[str, Any]:
+    """The report of `safe-locomotion bench`.
+
+    Args:
+        only: stages to measure; none means all.
+        tell: called with a word on what is being done.
+
+    Returns:
+        `machine`; `stages.<name>`: see `timing.figures`; `accuracy.<name>`; `budgets.<name>`: limits and whether they are met;
+        `missing`: {name: reason} of stages that were asked for and could not be measured.
+
+    Raises:
+        UnknownNameError: `only` names a stage that does not exist.
+    """
+    for name in only:
+        if name not in NAMES:
+            raise UnknownNameError("stage", name, NAMES)
+    wanted = tuple(only) or NAMES
+    report: dict[str, Any] = {"machine": describe(), "stages": {}, "accuracy": {}}
+    report["missing"] = {name: reason for name, reason in LATER.items() if name in wanted}
+    if set(wanted) & {*mpc_bench.SOLVERS, *CORE, *COMPARED}:
+        tell("Walking the simulated robot.")
+        recording = record(robot=robot, seconds=effort.walk_s)
+        for part in (_stages, _mpc, _accuracy):
+            tell(part.__doc__ or "")
+            _merge(report, part(recording, wanted, effort))
+    for name in GRAPHS:
+        if name in wanted:
+            tell(f"Walking over the wire, graph {GRAPHS[name]}.")
+            _merge(report, _graph(name, robot, effort))
+    report["budgets"] = {
+        name: _judge(report["stages"][name], budget) for name, budget in BUDGETS.items() if name in report["stages"]
+    }
+    return report
+
+
+def _stages(recording: Recording, wanted: Sequence[str], effort: Effort) -> dict[str, Any]:
+    """Timing the stages."""
+    stages, missing = comparison_stages(recording)
+    stages = [stage for stage in (*core_stages(recording), *stages) if stage.name in wanted]
+    return {"stages": measure(stages, effort.replays), "missing": {name: why for name, why in missing.items() if name in wanted}}
+
+
+def _mpc(recording: Recording, wanted: Sequence[str], effort: Effort) -> dict[str, Any]:
+    """Timing the MPC beside other solvers."""
+    names = tuple(name for name in mpc_bench.SOLVERS if name in wanted)
+    if not names:
+        return {}
+    model = CentroidalModel(mass=recording.robot.mass, inertia=recording.robot.inertia)
+    problems, parameters = recording.problems, recording.config.mpc.solver
+    return mpc_bench.run(problems, parameters=parameters, model=model, only=names, replays=effort.replays)
+
+
+def _accuracy(recording: Recording, wanted: Sequence[str], _: Effort) -> dict[str, Any]:
+    """Comparing the estimators with the truth."""
+    found = {}
+    if "estimator" in wanted:
+        found["estimator"] = accuracy(recording, StateEstimator(recording.robot, recording.config.estimator).update)
+    if "estimator_complementary" in wanted:
+        try:
+            from safe_locomotion.bench.estimator_alternatives import ComplementaryEstimator
+        except ImportError:
+            return {"accuracy": found}
+        found["estimator_complementary"] = accuracy(recording, ComplementaryEstimator(recording.robot).update)
+    return {"accuracy": found}
+
+
+def _graph(name: str, robot: str, effort: Effort) -> dict[str, Any]:
+    try:
+        return {"stages": {name: measure_graph(GRAPHS[name], robot=robot, seconds=effort.wire_s)}}
+    except RuntimeError as error:
+        return {"missing": {name: str(error)}}
+
+
+def _judge(stage: Mapping[str, Any], budget: Budget) -> dict[str, Any]:
+    """Limits and verdict; a limit that does not exist is null."""
+    limits = {"p50_ms": budget.p50_ms, "p99_ms": None if budget.p99_ms == inf else budget.p99_ms}
+    return {**limits, "met": bool(stage["p50_ms"] <= budget.p50_ms and stage["p99_ms"] <= budget.p99_ms)}
+
+
+def _merge(report: dict[str, Any], part: Mapping[str, Any]) -> None:
+    for key, values in part.items():
+        report[key] |= values

@@ -1,0 +1,192 @@
+"""The stages of the control cycle and what stands beside them, each ready to be timed on a recorded walk."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from safe_locomotion.bench.recording import Recording, Tick
+from safe_locomotion.bench.timing import Call, Stage
+from safe_locomotion.centroidal import CentroidalModel
+from safe_locomotion.estimator import StateEstimator
+from safe_locomotion.leg_control import CommandStage
+from safe_locomotion.locomotion import LocomotionController
+from safe_locomotion.mpc import MpcAnswer, MpcProblem
+from safe_locomotion.pipeline import Pipeline
+from safe_locomotion.supervisor import Supervisor
+from safe_locomotion.types import Array
+
+ROLLOUT_DT, ROLLOUT_STEPS, HYPOTHESES = 0.016, 20, 64  # paper 1, section VI: steps of 0.016 s
+LATER = {
+    "trigger": "the trigger set is not part of this version",
+    "rollout_closed": "the learner's closed-loop rollout is not part of this version",
+    "policy_mlp": "learned policies are not part of this version",
+    "policy_lstm": "learned policies are not part of this version",
+}
+
+
+def core_stages(recording: Recording) -> list[Stage]:
+    """Stages of the pure core, on every tick of the recording, walking ticks counted."""
+    r, ticks, walking = recording, recording.ticks, recording.walking.tolist()
+    from_tick: list[tuple[str, str, Callable[[], Call]]] = [
+        ("estimator", "LowState to estimate", lambda: _estimator(r)),
+        ("supervisor", "estimate to verdict", lambda: _supervisor(r)),
+        ("locomotion", "estimate and verdict to stance plan: gait, footholds, reference and MPC", lambda: _locomotion(r)),
+        ("leg_control", "LowState, verdict and plan to gated motor command", lambda: _leg_control(r)),
+        ("pipeline", "LowState to motor command, all stages; the MPC is due on every second", lambda: _pipeline(r)),
+    ]
+    stages = [Stage(name=name, what=what, make=make, items=ticks, counted=walking) for name, what, make in from_tick]
+    return stages + _rollouts(recording)
+
+
+def _estimator(r: Recording) -> Call:
+    estimator = StateEstimator(r.robot, r.config.estimator)
+    return lambda tick: estimator.update(tick.state)
+
+
+def _supervisor(r: Recording) -> Call:
+    supervisor = Supervisor(r.robot, r.config.supervisor.thresholds, r.config.supervisor.recovery)
+
+    def update(tick: Tick) -> None:
+        for name in tick.requests:
+            supervisor.request(name)
+        assert tick.cycle.estimate is not None
+        supervisor.update(tick.cycle.estimate, tick.cycle.proposal, tick.command)
+
+    return update
+
+
+def _locomotion(r: Recording) -> Call:
+    c = r.config.mpc
+    locomotion = LocomotionController(r.robot, c.locomotion, c.swing, c.solver)
+
+    def update(tick: Tick) -> None:
+        assert tick.cycle.estimate is not None and tick.cycle.verdict is not None
+        locomotion.update(tick.cycle.estimate, tick.cycle.verdict)
+
+    return update
+
+
+def _leg_control(r: Recording) -> Call:
+    stage = CommandStage(r.robot, r.config.bridge.gains, r.config.bridge.limits)
+    return lambda tick: stage.update(tick.state, tick.cycle.verdict, tick.cycle.plan)
+
+
+def _pipeline(r: Recording) -> Call:
+    pipeline = Pipeline(r.robot, r.config)
+
+    def step(tick: Tick) -> None:
+        for name in tick.requests:
+            pipeline.supervisor.request(name)
+        pipeline.step(tick.state, tick.command)
+
+    return step
+
+
+def _rollouts(recording: Recording) -> list[Stage]:
+    """The linear centroidal model under the forces that the MPC plans, one state and 64 at once."""
+    model = CentroidalModel(mass=recording.robot.mass, inertia=recording.robot.inertia)
+    dt = recording.config.mpc.solver.dt
+    planned = [_held(problem, answer, dt) for problem, answer in zip(recording.problems, recording.answers, strict=True)]
+    spread = 0.01 * np.random.default_rng(0).normal(size=(HYPOTHESES, 12))
+    many = [
+        (x0 + spread, np.tile(f, (HYPOTHESES, 1, 1, 1)), np.tile(feet, (HYPOTHESES, 1, 1, 1))) for x0, f, feet in planned[:100]
+    ]
+
+    def rollout(item: tuple[Array, Array, Array]) -> Array:
+        return model.rollout(*item, ROLLOUT_DT)
+
+    one = (
+        f"centroidal model over {ROLLOUT_STEPS} steps of {ROLLOUT_DT} s under planned forces, without the solve that planned them"
+    )
+    return [
+        Stage(name="rollout_open", what=one, make=lambda: rollout, items=planned, counted=[True] * len(planned)),
+        Stage(
+            name="rollout_open_64",
+            what=f"the same from {HYPOTHESES} states, each with its own forces and feet",
+            make=lambda: rollout,
+            items=many,
+            counted=[True] * len(many),
+        ),
+    ]
+
+
+def _held(problem: MpcProblem, answer: MpcAnswer, dt: float) -> tuple[Array, Array, Array]:
+    """First state, forces and feet (W, 4, 3) of the plan, each step of the MPC held."""
+    at = np.minimum((np.arange(ROLLOUT_STEPS) * ROLLOUT_DT / dt).astype(int), len(problem.stance) - 1)
+    return problem.x0, (answer.plan * problem.stance[:, :, None])[at], problem.feet[at]
+
+
+def comparison_stages(recording: Recording) -> tuple[list[Stage], dict[str, str]]:
+    """The complementary estimator and both codecs; a stage whose package is not installed is named with the reason."""
+    stages, missing = [], dict[str, str]()
+    for build, names in (
+        (_complementary, ("estimator_complementary",)),
+        (_codecs, ("codec_read", "codec_write")),
+        (_sdk_codecs, ("codec_read_sdk", "codec_write_sdk")),
+    ):
+        try:
+            stages += build(recording)
+        except ImportError as error:
+            missing |= {name: f"needs {error.name}, which is not installed" for name in names}
+    return stages, missing
+
+
+def _complementary(r: Recording) -> list[Stage]:
+    from safe_locomotion.bench.estimator_alternatives import ComplementaryEstimator
+
+    def make() -> Call:
+        estimator = ComplementaryEstimator(r.robot)
+        return lambda tick: estimator.update(tick.state)
+
+    what = "IMU orientation, leg odometry, fixed gains and one contact threshold, to compare with `estimator`"
+    return [Stage(name="estimator_complementary", what=what, make=make, items=r.ticks, counted=r.walking.tolist())]
+
+
+def _codecs(r: Recording) -> list[Stage]:
+    from safe_locomotion.backends.sdk2_codec import LowCommandCodec, LowStateCodec
+
+    def reader() -> Call:
+        codec = LowStateCodec()
+
+        def read(raw: bytes) -> None:
+            codec.load(raw)
+            codec.state(0)
+
+        return read
+
+    return [
+        _codec_stage("codec_read", "bytes of LowState_ to LowState, checksum tested", reader, _state_bytes(r)),
+        _codec_stage(
+            "codec_write", "LowCommand to bytes of LowCmd_ with checksum", lambda: LowCommandCodec().encode, _commands(r)
+        ),
+    ]
+
+
+def _sdk_codecs(r: Recording) -> list[Stage]:
+    from safe_locomotion.backends.generic_codec import GenericCodec
+
+    few = 500  # it is slow
+    return [
+        _codec_stage(
+            "codec_read_sdk", "the SDK's own serialiser and checksum", lambda: GenericCodec().read, _state_bytes(r)[:few]
+        ),
+        _codec_stage(
+            "codec_write_sdk", "the SDK's own serialiser and checksum", lambda: GenericCodec().write, _commands(r)[:few]
+        ),
+    ]
+
+
+def _codec_stage(name: str, what: str, make: Callable[[], Call], items: list[Any]) -> Stage:
+    return Stage(name=name, what=what, make=make, items=items, counted=[True] * len(items))
+
+
+def _state_bytes(r: Recording) -> list[bytes]:
+    from safe_locomotion.backends.sdk2_codec import LowStateCodec
+
+    codec = LowStateCodec()
+    return [codec.encode(tick.state) for tick, walks in zip(r.ticks, r.walking, strict=True) if walks]
+
+
+def _commands(r: Recording) -> list[Any]:
+    return [tick.cycle.command for tick, walks in zip(r.ticks, r.walking, strict=True) if walks]

@@ -1,0 +1,169 @@
+"""Checks of the computer: network, shared memory, clock, CPU and what this user may ask of the scheduler."""
+
+import os
+import resource
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from shutil import which
+
+from safe_locomotion.cli.findings import Finding, judge
+
+ROBOT_NETWORK = ip_network("192.168.123.0/24")  # of every Unitree robot
+ROBOT_ADDRESS = "192.168.123.10"  # the A1's motor controller; any address of the network gives the same route
+SHARED_MEMORY = Path("/dev/shm")
+FAST_DDS = ("fastrtps_*", "fastdds_*", "sem.fastrtps_*", "sem.fastdds_*")  # the first up to version 2, as in Humble
+GOVERNORS = Path("/sys/devices/system/cpu")
+WANTED_PRIORITY = 50
+LIMITS_FILE = "/etc/security/limits.d/safe_locomotion.conf"
+LOCKABLE = 512 * 2**20  # bytes; the composed runtime is resident with about 300 MB
+OLDEST_CLOCK = 1_700_000_000  # s; a board without a battery starts in 1970, and TLS, bags and logs need the date
+CLOCK_DRIFT = 0.005  # s over the measured interval
+CLOCK_INTERVAL = 0.2  # s
+
+
+def addresses() -> dict[str, str]:
+    """IPv4 address by network interface; empty text for one without."""
+    found = {name: "" for _, name in socket.if_nameindex()}
+    if which("ip"):
+        listed = subprocess.run(["ip", "-4", "-o", "addr", "show"], capture_output=True, text=True, timeout=5, check=False).stdout
+        for words in (line.split() for line in listed.splitlines()):
+            found[words[1]] = words[3].partition("/")[0]
+    route = _source_address(ROBOT_ADDRESS)
+    if ip_address(route) in ROBOT_NETWORK and route not in found.values():
+        found["(unnamed)"] = route
+    return found
+
+
+def _source_address(target: str) -> str:
+    """Own address with which `target` would be reached; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((target, 9))
+        except OSError:
+            return "0.0.0.0"
+        return str(probe.getsockname()[0])
+
+
+def check_interfaces(found: Mapping[str, str], wanted: str | None) -> Finding:
+    """A cable leads to the robot: the wanted interface, or any, has an address of the robot's network."""
+    text = ", ".join(f"{name} {address or 'no address'}" for name, address in found.items())
+    if wanted is not None and wanted not in found:
+        return Finding(
+            check="interfaces", level="problem", text=f"no interface {wanted!r}; there are: {text}", mend="ip -br addr"
+        )
+    candidates = found if wanted is None else {wanted: found[wanted]}
+    met = any(address and ip_address(address) in ROBOT_NETWORK for address in candidates.values())
+    return judge(
+        "interfaces",
+        met=met,
+        text=text,
+        otherwise="warning" if wanted is None else "problem",
+        mend=f"only needed for a real robot: sudo ip addr add 192.168.123.162/24 dev {wanted or '<interface>'}",
+    )
+
+
+def stale_files(folder: Path = SHARED_MEMORY, in_use: Callable[[], Iterable[str]] | None = None) -> list[Path]:
+    """Files of Fast DDS of this user that no living process has mapped or opened."""
+    names = [path for pattern in FAST_DDS for path in folder.glob(pattern)]
+    candidates = [path for path in names if path.is_file() and path.stat().st_uid == os.getuid()]
+    if not candidates:
+        return []
+    used = set((in_use or _mapped_names)())
+    return sorted(path for path in candidates if path.name not in used and _stem(path.name) not in {_stem(name) for name in used})
+
+
+def _stem(name: str) -> str:
+    """The segment a file belongs to: its lock and mutex carry the same name with an ending."""
+    return name.removeprefix("sem.").removesuffix("_mutex").removesuffix("_el")
+
+
+def _mapped_names() -> set[str]:
+    """Names under /dev/shm that a living process of this machine has mapped or holds open."""
+    paths: set[str] = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # ended meanwhile, or another user's
+            paths |= {row.split(maxsplit=5)[-1] for row in (process / "maps").read_text(errors="replace").splitlines()}
+        with suppress(OSError):
+            for link in list((process / "fd").iterdir()):
+                with suppress(OSError):  # closed meanwhile
+                    paths.add(os.readlink(link))
+    return {Path(path.removesuffix(" (deleted)")).name for path in paths if path.startswith(f"{SHARED_MEMORY}/")}
+
+
+def check_shared_memory(stale: list[Path]) -> Finding:
+    """No left-overs of killed ROS processes: later nodes lose messages to them."""
+    text = f"{len(stale)} stale Fast DDS files" if stale else "no stale Fast DDS files"
+    return judge("shared_memory", met=not stale, text=text, otherwise="warning", mend="rm " + " ".join(map(str, stale)))
+
+
+def check_governor(folder: Path = GOVERNORS) -> Finding:
+    """The CPU does not clock down between two ticks."""
+    found = sorted({path.read_text().strip() for path in folder.glob("cpu[0-9]*/cpufreq/scaling_governor")})
+    return judge(
+        "cpu_governor",
+        met=not found or found == ["performance"],
+        text=", ".join(found) or "not adjustable on this machine",
+        otherwise="warning",
+        mend="echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor",
+    )
+
+
+def check_priority(limits: tuple[int, int] | None = None, user: int | None = None) -> Finding:
+    """This user may ask for real-time scheduling."""
+    hard = (resource.getrlimit(resource.RLIMIT_RTPRIO) if limits is None else limits)[1]
+    root = (os.geteuid() if user is None else user) == 0
+    return judge(
+        "realtime_priority",
+        met=root or hard == resource.RLIM_INFINITY or hard >= WANTED_PRIORITY,
+        otherwise="warning",
+        text="root" if root else f"limit {_limit(hard)}",
+        mend=f"echo '{_user()} - rtprio {WANTED_PRIORITY}' | sudo tee -a {LIMITS_FILE}, then log in again",
+    )
+
+
+def check_memory_lock(limits: tuple[int, int] | None = None, user: int | None = None) -> Finding:
+    """This user may keep the runtime's pages in memory."""
+    hard = (resource.getrlimit(resource.RLIMIT_MEMLOCK) if limits is None else limits)[1]
+    root = (os.geteuid() if user is None else user) == 0
+    return judge(
+        "memory_lock",
+        met=root or hard == resource.RLIM_INFINITY or hard >= LOCKABLE,
+        otherwise="warning",
+        text="root" if root else f"limit {_limit(hard)} bytes",
+        mend=f"echo '{_user()} - memlock unlimited' | sudo tee -a {LIMITS_FILE}, then log in again",
+    )
+
+
+def _limit(value: int) -> str:
+    return "unlimited" if value == resource.RLIM_INFINITY else str(value)
+
+
+def _user() -> str:
+    return os.environ.get("USER", "<user>")
+
+
+def check_clock(
+    wall: Callable[[], float] = time.time,
+    monotonic: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Finding:
+    """The wall clock has a date, and runs as fast as the monotonic one."""
+    start_wall, start = wall(), monotonic()
+    sleep(CLOCK_INTERVAL)
+    drift = (wall() - start_wall) - (monotonic() - start)
+    if not start_wall >= OLDEST_CLOCK:
+        return Finding(
+            check="clock", level="problem", text=f"the clock reads {start_wall:.0f} s of Unix time", mend="sudo date -s '<now>'"
+        )
+    return judge(
+        "clock",
+        met=-CLOCK_DRIFT <= drift <= CLOCK_DRIFT,
+        text=f"wall against monotonic {1e3 * drift:+.2f} ms in {CLOCK_INTERVAL:g} s",
+        otherwise="warning",
+        mend="something sets the clock: timedatectl timesync-status",
+    )

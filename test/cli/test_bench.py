@@ -1,0 +1,94 @@
+"""The bench command on a short walk: contract of its JSON, refusals, honesty about what is missing."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from safe_locomotion.bench.run import BUDGETS, NAMES, Budget, _judge
+from safe_locomotion.bench.stages import LATER
+from safe_locomotion.cli.bench import bench
+from safe_locomotion.cli.main import main
+
+CONTRACT = {
+    "mpc",
+    "mpc_textbook_osqp",
+    "mpc_daqp",
+    "mpc_proxqp",
+    "estimator",
+    "codec_read",
+    "codec_write",
+    "leg_control",
+    "trigger",
+    "rollout_open",
+    "rollout_closed",
+    "policy_mlp",
+    "policy_lstm",
+    "state_to_command_composed",
+    "state_to_command_nodes",
+}
+IN_PROCESS = "mpc,mpc_daqp,estimator,codec_read,codec_write,leg_control,supervisor,pipeline,rollout_open,trigger"
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    """Figures of one quick run without the wire."""
+    file = tmp_path_factory.mktemp("bench") / "bench.json"
+    result = CliRunner().invoke(bench, ["--quick", "--only", IN_PROCESS, "--json", str(file)], standalone_mode=False)
+    assert result.exception is None, result.exception
+    assert result.return_value == 0
+    assert "cores, load" in result.output
+    return json.loads(file.read_text())
+
+
+def test_every_name_of_the_contract_is_known() -> None:
+    """Each stage promised to users is measured or says why it is not."""
+    assert set(NAMES) >= CONTRACT
+
+
+def test_stages_carry_the_promised_figures(report: dict) -> None:
+    """p50, p99, max and n of every stage asked for, in order of size, and what was timed; what cannot be measured is missing."""
+    asked = set(IN_PROCESS.split(","))
+    assert set(report["stages"]) | set(report["missing"]) == asked
+    assert not set(report["stages"]) & set(LATER)
+    for stage in report["stages"].values():
+        assert 0.0 < stage["quiet_p50_ms"] <= stage["p50_ms"] <= stage["p99_ms"] <= stage["max_ms"]
+        assert stage["n"] >= 100 and stage["what"]
+
+
+def test_build_and_solve_are_told_apart(report: dict) -> None:
+    """Of each MPC the time of the solver alone is stated, below that of the tick."""
+    for name in ("mpc", "mpc_daqp"):
+        stage = report["stages"].get(name)
+        if stage is not None:
+            assert 0.0 < stage["solve_p50_ms"] < stage["p50_ms"]
+
+
+def test_accuracy_on_walking_data(report: dict) -> None:
+    """Forces of the walk's problems are inside the cone and near the exact ones; the estimate follows the truth."""
+    assert report["accuracy"]["mpc"]["cone_violation_n"] <= 1e-9
+    assert report["accuracy"]["mpc"]["u0_rms_n"] <= 0.3
+    assert report["accuracy"]["estimator"]["velocity_rmse_mps"] <= 0.05
+
+
+def test_the_verdict_is_that_of_the_figures(report: dict) -> None:
+    """A budget is met when p50 and p99 are within it."""
+    for name, verdict in report["budgets"].items():
+        stage, budget = report["stages"][name], BUDGETS[name]
+        assert verdict["met"] == (stage["p50_ms"] <= budget.p50_ms and stage["p99_ms"] <= budget.p99_ms)
+
+
+@pytest.mark.parametrize(("p50", "p99", "met"), [(1.0, 2.0, True), (1.01, 2.0, False), (1.0, 2.01, False), (np.nan, 1.0, False)])
+def test_budget_edges(p50: float, p99: float, met: bool) -> None:
+    """The limit itself is within the budget; NaN is not."""
+    assert _judge({"p50_ms": p50, "p99_ms": p99}, Budget(p50_ms=1.0, p99_ms=2.0))["met"] is met
+
+
+def test_unknown_stage_names_the_choices(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Bad usage is one line with the valid names and exit status 2, before anything is measured."""
+    assert main(["bench", "--only", "mpcc", "--json", str(tmp_path / "x.json")]) == 2
+    said = capsys.readouterr().err
+    assert "mpcc" in said and "state_to_command_nodes" in said
+    assert not (tmp_path / "x.json").exists()
