@@ -1,0 +1,132 @@
+"""Measure the figures of a release: every scenario through `safe-locomotion sim --headless --report`, a table at the end.
+
+    .venv/bin/python tools/figures.py [--seeds 0-4] [--workers 2] [--only trot,speeds] [--json FILE]
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Report = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """One row: how to run it, which figures to print, and what they must reach."""
+
+    name: str
+    arguments: str
+    pushes: int = 0
+    wanted: str = "no fall"
+    holds: Callable[[Report], bool] = lambda report: report["falls"] == 0
+
+
+def _near(key: str, value: float) -> Callable[[Report], bool]:
+    return lambda r: r["falls"] == 0 and abs(r["mean_velocity"][key] - value) <= 0.1 * value
+
+
+def _trot(r: Report) -> bool:
+    return bool(
+        r["falls"] == 0
+        and r["velocity_rmse_mps"] <= 0.03
+        and r["roll_rms_deg"] <= 2.0
+        and r["pitch_rms_deg"] <= 3.0
+        and r["estimator_velocity_rmse_mps"] <= 0.04
+        and r["estimator_drift_m"] <= 0.04 * r["distance_m"]
+    )
+
+
+PUSHES = "--vx 0.3 --pushes-every 3 --duration 93"
+SCENARIOS = (
+    Scenario(name="trot", arguments="--vx 0.5 --duration 30", wanted="RMSE <= 0.03, drift <= 4 %", holds=_trot),
+    Scenario(name="vx", arguments="--vx 1.2 --duration 20", wanted="within 10 %", holds=_near("vx_mps", 1.2)),
+    Scenario(name="vy", arguments="--vy 0.6 --duration 20", wanted="within 10 %", holds=_near("vy_mps", 0.6)),
+    Scenario(name="wz", arguments="--wz 2.0 --duration 20", wanted="within 10 %", holds=_near("wz_radps", 2.0)),
+    Scenario(
+        name="modes",
+        arguments="--script stand@0,walk@1:0.4:0:0,sit@6,stand@10 --duration 16",
+        wanted="no fall, no trip",
+        holds=lambda r: r["falls"] == 0 and not r["gate_trips"],
+    ),
+    Scenario(name="push-25", arguments=f"{PUSHES} --push-impulse 25", pushes=30),
+    Scenario(name="push-40", arguments=f"{PUSHES} --push-impulse 40", pushes=30, wanted=">= 75 %", holds=lambda r: r["falls"] <= 7),
+    Scenario(
+        name="push-20-slippery",
+        arguments=f"{PUSHES} --push-impulse 20 --friction 0.4",
+        pushes=30,
+        wanted=">= 95 %",
+        holds=lambda r: r["falls"] <= 1,
+    ),
+    Scenario(name="slope", arguments="--terrain slope --vx 0.4 --duration 30"),
+    Scenario(name="rough", arguments="--terrain rough --vx 0.4 --duration 30"),
+    Scenario(name="stairs", arguments="--terrain stairs --vx 0.4 --duration 30"),
+    Scenario(name="payload", arguments="--payload 2.5 --vx 0.5 --duration 20"),
+    Scenario(name="delay", arguments="--motor-delay-ms 8 --vx 0.5 --duration 20"),
+    Scenario(
+        name="endurance",
+        arguments="--random-commands --duration 600",
+        wanted="no fall, no trip, < 5 MB",
+        holds=lambda r: r["falls"] == 0 and not r["gate_trips"] and r["memory_mb"]["growth"] < 5.0,
+    ),
+)
+
+
+def measure(scenario: Scenario, seed: int) -> Report:
+    """The report of one run; its exit status 2 ends the program."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "report.json"
+        words = [sys.executable, "-m", "safe_locomotion.cli.main", "sim", "--headless", *scenario.arguments.split()]
+        run = subprocess.run([*words, "--seed", str(seed), "--report", str(file)], capture_output=True, text=True, check=False)
+        if not file.exists():
+            sys.exit(f"{scenario.name}, seed {seed}: exit status {run.returncode}: {run.stderr[-2000:]}")
+        report: Report = json.loads(file.read_text())
+    return report | {"scenario": scenario.name, "seed": seed, "holds": scenario.holds(report)}
+
+
+def row(scenario: Scenario, seed: int, r: Report) -> str:
+    """One line of the table."""
+    v = r["mean_velocity"]
+    survived = f"{scenario.pushes - r['falls']}/{scenario.pushes}" if scenario.pushes else f"{r['falls']} falls"
+    drift = 100.0 * r["estimator_drift_m"] / max(r["distance_m"], 1e-9)
+    return (
+        f"| {scenario.name} | {seed} | {survived} | {v['vx_mps']:.3f} {v['vy_mps']:.3f} {v['wz_radps']:.3f} | {r['velocity_rmse_mps']:.4f} "
+        f"| {r['roll_rms_deg']:.2f} / {r['pitch_rms_deg']:.2f} | {r['estimator_velocity_rmse_mps']:.4f} | {drift:.2f} "
+        f"| {sum(r['gate_trips'].values())} | {r['real_time_factor']:.2f} | {scenario.wanted}: {'yes' if r['holds'] else '**no**'} |"
+    )
+
+
+def main() -> int:
+    """Run the scenarios; exit status 1 when one missed its figure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", default="0-4", help="first and last seed")
+    parser.add_argument("--workers", type=int, default=2, help="runs at once")
+    parser.add_argument("--only", default=",".join(s.name for s in SCENARIOS if s.name != "endurance"), help="scenarios, by name")
+    parser.add_argument("--json", type=Path, help="all reports")
+    options = parser.parse_args()
+    first, _, last = options.seeds.partition("-")
+    names = options.only.split(",")
+    unknown = sorted(set(names) - {s.name for s in SCENARIOS})
+    if unknown:
+        parser.error(f"unknown scenario {', '.join(unknown)}; choose from {', '.join(s.name for s in SCENARIOS)}")
+    jobs = [(s, seed) for s in SCENARIOS if s.name in names for seed in range(int(first), int(last or first) + 1)]
+    print("| scenario | seed | outcome | mean vx vy wz | RMSE [m/s] | roll / pitch RMS [deg] | estimator RMSE [m/s] | drift [%] | trips | real time | wanted |")
+    print("|---|---|---|---|---|---|---|---|---|---|---|", flush=True)
+    reports = []
+    with ThreadPoolExecutor(options.workers) as pool:
+        for (scenario, seed), report in zip(jobs, pool.map(lambda job: measure(*job), jobs), strict=True):
+            reports.append(report)
+            print(row(scenario, seed, report), flush=True)
+            if options.json:
+                options.json.write_text(json.dumps(reports, indent=1))
+    return int(not all(report["holds"] for report in reports))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
