@@ -184,7 +184,7 @@ def write_config(robot: str, changes: dict[str, Any], folder: Path) -> str:
         section, *parents, last = key.split(".")
         place = document[f"{section}_node"]["ros__parameters"]
         for parent in parents:
-            place = place[parent]
+            place = place.setdefault(parent, {})
         place[last] = value
     path = folder / f"{robot}.yaml"
     path.write_text(yaml.safe_dump(document, sort_keys=False))

@@ -168,7 +168,7 @@ def test_interrupt_damps_and_leaves_nothing_behind(tmp_path, number):
         (["sim", "--set", "mpc.locomotion.colour=1"], ["colour", "body_height"]),
         (["sim", "--set", "mpc.locomotion.body_height=high"], ["body_height", "high"]),
         (["sim", "--set", "mpc.locomotion.body_height"], ["node.key=value"]),
-        (["sim", "--set", "arm.length=1"], ["arm.length", "mpc"]),
+        (["sim", "--set", "arm.length=1"], ["arm", "mpc"]),
         (["sim", "--push", "7"], ["J@t", "7"]),
         (["sim", "--push", "nan@1"], ["nan@1"]),
         (["sim", "--script", "dance@0"], ["dance", "stand", "sit"]),
