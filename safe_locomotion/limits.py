@@ -1,7 +1,7 @@
 """The last gate before the motors: one readable conjunction; anything else is damping, with the reason.
 
-Every comparison is written `lo <= x <= hi`, so that NaN fails it. The numbers of a state and of a command are compared as one row each,
-which costs a sixth of one comparison per bound; the bound that failed is looked up only when one did.
+Every comparison is written `lo <= x <= hi`, so that NaN fails it. The numbers of a state and of a command are compared as one
+row each, which costs a fraction of one comparison per bound; the bound that failed is looked up only when one did.
 """
 
 from collections.abc import Sequence
@@ -87,7 +87,7 @@ class _Row:
     """Numbers that are compared with their bounds all at once.
 
     Args:
-        parts: of each stretch of the row: lower and upper bound (n,), name of the reason when a number lies outside, and when it is none.
+        parts: of each stretch of the row: lower and upper bound (n,), the reason when a number lies outside, and when it is none.
     """
 
     def __init__(self, parts: Sequence[tuple[Array, Array, str, str]]) -> None:
@@ -153,7 +153,7 @@ class CommandGate:
         return _Row([(lower, upper, name, name) for lower, upper, name in parts])
 
     def report(self, hazards: frozenset[str]) -> None:
-        """What is wrong with the robot or the link to it; what is a fault refuses every command that moves, until the next report."""
+        """What is wrong with the robot or the link to it: a fault refuses every command that moves, until the next report."""
         self._hazard = next((name for name in sorted(hazards) if HAZARDS[name] is Severity.FAULT), "")
 
     def damping(self, state: LowState, reason: str) -> LowCommand:
@@ -181,7 +181,7 @@ class CommandGate:
         return self._command_fault(state, command)
 
     def state_fault(self, state: LowState) -> str:
-        """Name of the first bound that the LowState itself violates, or an empty string; asked again for one state, it remembers."""
+        """Name of the first bound that the LowState itself violates, or an empty string; each state is judged once."""
         if state is not self._checked:
             self._checked, self._checked_fault = state, self._judge(state)
         return self._checked_fault
@@ -219,7 +219,7 @@ def _joint_range(robot: RobotModel, limits: GateLimits) -> tuple[Array, Array]:
 class RobotWatch:
     """What is wrong with the robot or the link to it, on every LowState: the hazards that only the bridge can see.
 
-    A jump of the stamp and commands by others are events: they are reported for `HELD` states, so that every listener hears of them.
+    A jump of the stamp and commands by others are events: they are reported for `HELD` states, so that every listener hears them.
     """
 
     HELD = 50  #: 0.1 s of states

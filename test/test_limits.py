@@ -143,12 +143,13 @@ def test_verdict_and_plan_are_fresh_up_to_max_age(mode: Mode, stale: str) -> Non
         if stale == "verdict":
             decided = verdict(mode=mode, stamp_ns=START_NS - age_ns)
         else:
-            plan, allowed = stance_plan(stamp_ns=START_NS - age_ns), allowed or mode in (Mode.STAND_UP, Mode.SIT)
-        assert gate().refusal(low_state(), decided, plan, low_command()) == ("" if allowed else f"{stale}_stale")
+            plan = stance_plan(stamp_ns=START_NS - age_ns)
+        passes = allowed or (stale == "plan" and mode in (Mode.STAND_UP, Mode.SIT))
+        assert gate().refusal(low_state(), decided, plan, low_command()) == ("" if passes else f"{stale}_stale")
 
 
 def test_no_verdict_and_no_plan_are_stale() -> None:
-    """Nothing moves before the first decision; the damped modes and the ramps need no plan, so a dead MPC drops nobody who sits down."""
+    """Nothing moves before the first decision; the damped modes and the ramps need no plan: a dead MPC drops nobody who sits."""
     damping = damping_command(START_NS, low_state(), 3.0)
     assert gate().refusal(low_state(), None, stance_plan(), low_command()) == "verdict_stale"
     assert gate().refusal(low_state(), verdict(), None, low_command()) == "plan_stale"
