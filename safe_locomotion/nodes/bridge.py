@@ -78,7 +78,7 @@ class BridgeNode(LifecycleNode):
         self.mailbox = Mailbox()
         self.times = LoopTimes("state to command")
         self.gate = Reasons("gate")
-        self.hazards = NO_HAZARDS
+        self.hazards, self._seen = NO_HAZARDS, Reasons("hazards")
         self._watch = RobotWatch(self.parameters.robot, self.parameters.config.bridge.limits)
         self._looked, self._foreign_commands = 0, 0
         self.states = Stream("lowstate", timeout_s=0.1)
@@ -128,6 +128,7 @@ class BridgeNode(LifecycleNode):
             self.states.hear(state.stamp_ns)
             self.hazards = self._observe(state)
             stage.gate.report(self.hazards)
+            self._seen.update(tuple(self.hazards))
             command = respond(state)
             self.gate.update((command.reason,) if command.reason else ())
             self.times.add(perf_counter() - start)
@@ -235,7 +236,7 @@ class BridgeNode(LifecycleNode):
 
     def rows(self) -> Sequence[Callable[[], DiagnosticStatus]]:
         """Rows of `/diagnostics`."""
-        return (self.states.status, self.gate.status, self.times.status, self._link_status)
+        return (self.states.status, self.gate.status, self._seen.status, self.times.status, self._link_status)
 
     def _link_status(self) -> DiagnosticStatus:
         backend, newest = self.link.backend, self.newest

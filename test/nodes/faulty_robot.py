@@ -1,7 +1,7 @@
 """A simulated robot on the real wire whose sensors can be made to fail, for tests.
 
-Run as `python faulty_robot.py DOMAIN real-time|lock-step`. Each line on stdin names a fault; it is injected on the next state, and
-what the robot was told from then on comes back as one line of JSON. An empty stdin ends it.
+Run as `python faulty_robot.py DOMAIN real-time|lock-step`. Each line on stdin names a fault; it is injected on the next state,
+and what the robot was told from then on comes back as one line of JSON. The end of stdin ends it.
 """
 
 import json
@@ -32,9 +32,7 @@ class FaultyRobot:
 
     def __init__(self, domain, lock_step):
         self.robot, self.wire, self.lock_step = SimulatedRobot(SimulationOptions(seed=1)), RobotWire(domain=domain), lock_step
-        self.offset_ms, self.start = 0, time.monotonic() - self.robot_time
-
-    robot_time = 0.0
+        self.offset_ms, self.start = 0, time.monotonic()
 
     def state(self):
         """The sensors, on a clock that may have jumped."""
@@ -55,7 +53,10 @@ class FaultyRobot:
         return state, sent, command, received
 
     def inject(self, fault):
-        """What was answered to the fault: of each command its delay, the number of states it lags the first bad one, its damping."""
+        """Each answer to the fault: its delay, how many states after the first bad one it belongs to, whether it damps."""
+        if fault == "feet":
+            self.robot.put_on_feet()
+            return []
         if fault in JUMPS_MS:
             self.offset_ms += JUMPS_MS[fault]
         if fault in ("silence", "long silence", "repeat"):
