@@ -133,7 +133,7 @@ def comparison_stages(recording: Recording) -> tuple[list[Stage], dict[str, str]
 
 
 def swing_reading(recording: Recording) -> Array:
-    """(4,) what each foot sensor reads in the air [N], taken from the walk itself, to the advantage of an estimator that cannot learn it."""
+    """(4,) what each foot sensor reads in the air [N], from the walk itself: an advantage for an estimator that cannot learn it."""
     forces = np.array([tick.state.foot_force for tick, walks in zip(recording.ticks, recording.walking, strict=True) if walks])
     return np.asarray(np.percentile(forces, 15.0, axis=0))
 
