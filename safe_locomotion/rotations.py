@@ -1,6 +1,6 @@
 """Rotations: quaternions w, x, y, z, active, base to world; roll-pitch-yaw is Rz(yaw) Ry(pitch) Rx(roll)."""
 
-from math import asin, atan2, cos, inf, nan, sin, sqrt
+from math import asin, atan2, cos, inf, isfinite, nan, sin, sqrt
 
 import numpy as np
 
@@ -15,7 +15,7 @@ def skew(v: Array) -> Array:
 
 def matrix_from_quaternion(wxyz: Array) -> Array:
     """Rotation matrix (3, 3) of a quaternion; a non-unit quaternion is normalised, zero and infinite ones give NaN."""
-    w, x, y, z = (float(c) for c in wxyz)
+    w, x, y, z = wxyz.tolist()
     n = w * w + x * x + y * y + z * z
     s = 2.0 / n if 0.0 < n < inf else nan
     return np.array(
@@ -25,6 +25,14 @@ def matrix_from_quaternion(wxyz: Array) -> Array:
             [s * (x * z - w * y), s * (y * z + w * x), 1.0 - s * (x * x + y * y)],
         ]
     )
+
+
+def vertical_in_base(wxyz: Array) -> tuple[float, float, float]:
+    """Third row of `matrix_from_quaternion`: world's z axis in base."""
+    w, x, y, z = wxyz.tolist()
+    n = w * w + x * x + y * y + z * z
+    s = 2.0 / n if 0.0 < n < inf else nan
+    return s * (x * z - w * y), s * (y * z + w * x), 1.0 - s * (x * x + y * y)
 
 
 def quaternion_from_rpy(roll: float, pitch: float, yaw: float) -> Array:
@@ -44,8 +52,9 @@ def quaternion_from_rpy(roll: float, pitch: float, yaw: float) -> Array:
 
 def rpy_from_matrix(rotation: Array) -> tuple[float, float, float]:
     """Roll, pitch, yaw of a rotation matrix; pitch in [-pi/2, pi/2]."""
-    pitch = asin(min(1.0, max(-1.0, -float(rotation[2, 0])))) if np.isfinite(rotation[2, 0]) else float("nan")
-    return atan2(rotation[2, 1], rotation[2, 2]), pitch, atan2(rotation[1, 0], rotation[0, 0])
+    (xx, _, _), (yx, _, _), (zx, zy, zz) = rotation.tolist()
+    pitch = asin(min(1.0, max(-1.0, -zx))) if isfinite(zx) else nan
+    return atan2(zy, zz), pitch, atan2(yx, xx)
 
 
 def rpy_from_quaternion(wxyz: Array) -> tuple[float, float, float]:
@@ -61,8 +70,8 @@ def yaw_matrix(yaw: float) -> Array:
 
 def multiply(a: Array, b: Array) -> Array:
     """Hamilton product a * b of quaternions w, x, y, z: first b, then a."""
-    aw, ax, ay, az = (float(c) for c in a)
-    bw, bx, by, bz = (float(c) for c in b)
+    aw, ax, ay, az = a.tolist()
+    bw, bx, by, bz = b.tolist()
     return np.array(
         [
             aw * bw - ax * bx - ay * by - az * bz,
@@ -75,7 +84,7 @@ def multiply(a: Array, b: Array) -> Array:
 
 def quaternion_from_rotation_vector(vector: Array) -> Array:
     """Exponential map: quaternion of the rotation by |vector| [rad] about its direction."""
-    x, y, z = (float(c) for c in vector)
+    x, y, z = vector.tolist()
     angle = sqrt(x * x + y * y + z * z)
     if angle < 1e-9:
         return np.array([1.0, x / 2, y / 2, z / 2])
