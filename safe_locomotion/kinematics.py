@@ -12,9 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from safe_locomotion.robots import RobotModel
+from safe_locomotion.rotations import Vector
 from safe_locomotion.types import N_JOINTS, N_LEGS, Array
-
-Vector = tuple[float, float, float]
 
 DAMPING = 1e-6  #: of the inverse Jacobian [m2]: 1 mm, far below every singular value but that of a stretched knee
 

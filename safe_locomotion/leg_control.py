@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.kinematics import Kinematics, LegPose, Vector, clamp
+from safe_locomotion.kinematics import Kinematics, LegPose, clamp
 from safe_locomotion.limits import CommandGate, GateLimits, commanded_torque, damping_command
 from safe_locomotion.modes import DAMPED
 from safe_locomotion.robots import RobotModel
-from safe_locomotion.rotations import vertical_in_base
+from safe_locomotion.rotations import Vector, rows_from_quaternion
 from safe_locomotion.types import N_JOINTS, N_LEGS, NANOSECONDS, Array, LowCommand, LowState, Mode, StancePlan, Verdict
 
 GRAVITY = 9.81  #: [m/s2]
@@ -161,7 +161,7 @@ class LegController:
         return _command(state, q, self._zeros, self._zeros, self._ramp_kp, self._ramp_kd)
 
     def _legs(self, state: LowState, plan: StancePlan) -> LowCommand:
-        up = vertical_in_base(state.quaternion_wxyz)
+        up = rows_from_quaternion(state.quaternion_wxyz)[2]
         age = (state.stamp_ns - plan.stamp_ns) / NANOSECONDS
         poses, angles = self._kinematics.poses(state.q), state.q.tolist()
         stance, force = plan.stance.tolist(), plan.force.tolist()
