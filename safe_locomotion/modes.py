@@ -35,10 +35,12 @@ HAZARDS: dict[str, Severity] = {
     "stand_up_timeout": Severity.FAULT,
     "state_jump": Severity.FAULT,
     "robot_mismatch": Severity.FAULT,
+    "foreign_publisher": Severity.FAULT,
     "estop": Severity.FAULT,
 }
 
 DAMPED = frozenset({Mode.PASSIVE, Mode.FALLEN, Mode.FAULT})
+RAMPED = frozenset({Mode.STAND_UP, Mode.SIT})  #: joint ramps that need no stance plan
 
 
 def severity(hazards: Iterable[str]) -> Severity:
@@ -57,19 +59,19 @@ def severity(hazards: Iterable[str]) -> Severity:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Conditions:
-    """What the edges wait for, judged by the supervisor on this tick.
+    """What the edges wait for, judged by the supervisor on this tick; only what the present mode waits for needs to be judged.
 
     Attributes:
-        standing: joints near the standing pose and still.
-        sitting: joints near the sitting pose and still.
-        slow: the body moves slowly enough to stop stepping.
-        still: the body rests on four feet.
+        standing: joints near the standing pose and still; awaited in STAND_UP.
+        sitting: joints near the sitting pose and still; awaited in SIT.
+        slow: the body moves slowly enough to stop stepping; awaited in WALK.
+        still: the body rests on four feet; awaited in STAND.
     """
 
-    standing: bool
-    sitting: bool
-    slow: bool
-    still: bool
+    standing: bool = False
+    sitting: bool = False
+    slow: bool = False
+    still: bool = False
 
 
 class ModeMachine:
@@ -81,21 +83,24 @@ class ModeMachine:
         wanted: `goal` as far as the hazards of the last update allow it.
     """
 
-    def __init__(self, *, settle_time: float, stand_up_timeout: float) -> None:
+    def __init__(self, *, settle_time: float, stand_up_timeout: float, stop_timeout: float) -> None:
         """Start passive.
 
         Args:
             settle_time: a settle condition must hold this long [s].
             stand_up_timeout: longest time in STAND_UP or SIT [s].
+            stop_timeout: longest wait on the way down for a robot that does not get slow in WALK or still in STAND [s].
         """
         self._settle_ns = round(settle_time * NANOSECONDS)
         self._timeout_ns = round(stand_up_timeout * NANOSECONDS)
+        self._stop_ns = round(stop_timeout * NANOSECONDS)
         self.mode = Mode.PASSIVE
         self.since_ns = 0
         self.goal: Goal = "passive"
         self.wanted: Goal = "passive"
         self._worst = Severity.NONE
         self._settled_since_ns: int | None = None
+        self._leaving_since_ns: int | None = None
 
     def request(self, name: str) -> str | None:
         """Take an operator's request; returns why it is refused, or None.
@@ -131,13 +136,14 @@ class ModeMachine:
         self.wanted = self._limited_goal(worst)
         target = self._target(stamp_ns, worst, conditions)
         if target is not self.mode:
-            self.mode, self.since_ns, self._settled_since_ns = target, stamp_ns, None
+            self.mode, self.since_ns = target, stamp_ns
+            self._settled_since_ns = self._leaving_since_ns = None
         if self.mode is Mode.PASSIVE and self.goal == "sit":
             self.goal = "passive"
         return self.mode
 
     def _target(self, stamp_ns: int, worst: Severity, conditions: Conditions) -> Mode:
-        settled = self._settled(stamp_ns, conditions)
+        settled, waited = self._settled(stamp_ns, conditions), self._waited(stamp_ns)
         if worst is Severity.FAULT or self.mode is Mode.FAULT:
             return Mode.FAULT
         if self.mode is Mode.FALLEN:
@@ -152,9 +158,9 @@ class ModeMachine:
             return Mode.STAND if settled else Mode.STAND_UP
         if self.mode is Mode.STAND:
             onwards = {"walk": Mode.WALK, "sit": Mode.SIT}.get(self.wanted, Mode.STAND)
-            return onwards if settled else Mode.STAND
+            return onwards if settled or waited else Mode.STAND
         if self.mode is Mode.WALK:
-            return Mode.WALK if self.wanted == "walk" or not conditions.slow else Mode.STAND
+            return Mode.STAND if self.wanted != "walk" and (conditions.slow or waited) else Mode.WALK
         if self.wanted in ("stand", "walk"):
             return Mode.STAND_UP
         return Mode.PASSIVE if settled or self._overdue(stamp_ns) else Mode.SIT
@@ -176,6 +182,15 @@ class ModeMachine:
         if self._settled_since_ns is None:
             self._settled_since_ns = stamp_ns
         return stamp_ns - self._settled_since_ns >= self._settle_ns
+
+    def _waited(self, stamp_ns: int) -> bool:
+        """Whether a robot on its way down has been waited for long enough: better stop or sit unsettled than never."""
+        if not ((self.mode is Mode.WALK and self.wanted != "walk") or (self.mode is Mode.STAND and self.wanted == "sit")):
+            self._leaving_since_ns = None
+            return False
+        if self._leaving_since_ns is None:
+            self._leaving_since_ns = stamp_ns
+        return stamp_ns - self._leaving_since_ns > self._stop_ns
 
     def _overdue(self, stamp_ns: int) -> bool:
         return stamp_ns - self.since_ns > self._timeout_ns

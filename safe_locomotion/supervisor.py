@@ -1,7 +1,7 @@
 """Safety supervisor: hazards -> mode, learner or recovery -> verdict, on every tick of the estimate."""
 
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, sqrt
 
 import numpy as np
 
@@ -9,8 +9,7 @@ from safe_locomotion.gait import executable
 from safe_locomotion.modes import DAMPED, Conditions, ModeMachine, severity
 from safe_locomotion.policy import GaitSettings, NominalGait
 from safe_locomotion.robots import RobotModel
-from safe_locomotion.rotations import matrix_from_quaternion
-from safe_locomotion.types import Estimate, GaitParameters, Mode, Proposal, VelocityCommand, Verdict
+from safe_locomotion.types import N_JOINTS, NANOSECONDS, Array, Estimate, Mode, Proposal, VelocityCommand, Verdict
 
 LATCHED = frozenset({Mode.FALLEN, Mode.FAULT})
 
@@ -28,6 +27,8 @@ class SupervisorParameters:
         still_joint_speed: largest joint speed of a settled robot [rad/s].
         slow_speed: body speed below which stepping may stop [m/s].
         still_speed: body speed of a robot at rest [m/s].
+        stop_timeout: longest wait for a robot that shall stop stepping or sit down but does not come to rest [s].
+        proposal_timeout: a learner's proposal older than this is the word of a policy that is gone [s].
     """
 
     fall_tilt: float
@@ -38,6 +39,8 @@ class SupervisorParameters:
     still_joint_speed: float
     slow_speed: float
     still_speed: float
+    stop_timeout: float
+    proposal_timeout: float
 
 
 class Supervisor:
@@ -46,7 +49,12 @@ class Supervisor:
     def __init__(self, robot: RobotModel, parameters: SupervisorParameters, recovery: GaitSettings) -> None:
         self._robot, self._p = robot, parameters
         self._recovery = NominalGait(robot, recovery)
-        self._modes = ModeMachine(settle_time=parameters.settle_time, stand_up_timeout=parameters.stand_up_timeout)
+        self._modes = ModeMachine(
+            settle_time=parameters.settle_time,
+            stand_up_timeout=parameters.stand_up_timeout,
+            stop_timeout=parameters.stop_timeout,
+        )
+        self._proposal_timeout_ns = round(parameters.proposal_timeout * NANOSECONDS)
         self._cos_fall = float(np.cos(parameters.fall_tilt))
         self._estop = False
         self._external: frozenset[str] = frozenset()
@@ -73,15 +81,16 @@ class Supervisor:
 
     def report(self, hazards: frozenset[str]) -> None:
         """Hazards seen elsewhere (bridge, operator input) that hold until the next report."""
-        severity(hazards)
-        self._external = hazards
+        if hazards != self._external:
+            severity(hazards)
+            self._external = hazards
 
     def update(self, estimate: Estimate, proposal: Proposal | None, command: VelocityCommand) -> Verdict:
         """Verdict for this estimate; the latched modes keep naming what led to them.
 
         Args:
             estimate: of this tick.
-            proposal: newest of the learner, None when there is none.
+            proposal: newest of the learner, None when there is none; one past `proposal_timeout` counts as none.
             command: velocity in force.
         """
         hazards = self._hazards(estimate, command)
@@ -90,26 +99,29 @@ class Supervisor:
         self._reasons = hazards | latched if mode in LATCHED else hazards
         drives = mode is Mode.WALK and self._modes.wanted == "walk"
         applied = command if drives else VelocityCommand()
-        gait, active = self._gait(proposal, applied, estimate)
+        taken = self._usable(proposal, estimate.stamp_ns)
+        gait = taken.gait if taken is not None else None
         return Verdict(
             stamp_ns=estimate.stamp_ns,
             mode=mode,
             mode_since_ns=self._modes.since_ns,
-            active="learner" if active else "recovery",
-            gait=gait,
-            joints=proposal.joints if active and proposal is not None and mode is Mode.WALK else None,
+            active="recovery" if taken is None else "learner",
+            gait=self._recovery.gait(applied, estimate) if gait is None else gait,
+            joints=taken.joints if taken is not None and mode is Mode.WALK else None,
             command=applied,
             reasons=tuple(sorted(self._reasons)),
         )
 
-    def _gait(self, proposal: Proposal | None, command: VelocityCommand, estimate: Estimate) -> tuple[GaitParameters, bool]:
-        """Selected gait and whether the learner drives."""
-        if proposal is None or (proposal.gait is not None and not executable(proposal.gait)):
-            return self._recovery.gait(command, estimate), False
-        return proposal.gait or self._recovery.gait(command, estimate), True
+    def _usable(self, proposal: Proposal | None, stamp_ns: int) -> Proposal | None:
+        """The proposal, if it is young enough and describes something that can be executed."""
+        if proposal is None or not 0 <= stamp_ns - proposal.stamp_ns <= self._proposal_timeout_ns:
+            return None
+        return proposal if proposal.gait is None or executable(proposal.gait) else None
 
     def _hazards(self, estimate: Estimate, command: VelocityCommand) -> frozenset[str]:
         hazards = set(self._external)
+        if self.mode in DAMPED:
+            hazards.discard("state_jump")  # nothing hangs on time there, and a robot may be switched off and on
         if not (isfinite(command.vx) and isfinite(command.vy) and isfinite(command.wz)):
             hazards.add("command_not_finite")
         if self._modes.stand_up_overdue(estimate.stamp_ns):
@@ -125,26 +137,41 @@ class Supervisor:
         return frozenset(hazards)
 
     def _upright(self, estimate: Estimate) -> bool:
-        up = float(matrix_from_quaternion(estimate.quaternion_wxyz)[2, 2])
-        if not self._cos_fall <= up:
+        w, x, y, z = estimate.quaternion_wxyz.tolist()
+        n = w * w + x * x + y * y + z * z
+        if not (
+            n > 0.0 and self._cos_fall <= 1.0 - 2.0 * (x * x + y * y) / n
+        ):  # cosine between the body's z axis and the vertical
             return False
-        if self._modes.mode not in (Mode.STAND, Mode.WALK):
+        if self.mode not in (Mode.STAND, Mode.WALK):
             return True
         return self._p.fall_height <= float(estimate.position[2]) - estimate.ground_height
 
     def _conditions(self, estimate: Estimate) -> Conditions:
-        p = self._p
-        speed = float(np.sqrt(estimate.velocity @ estimate.velocity))
-        quiet = bool((np.abs(estimate.dq) <= p.still_joint_speed).all())
-        return Conditions(
-            standing=quiet and bool((np.abs(estimate.q - self._robot.q_stand) <= p.pose_tolerance).all()),
-            sitting=quiet and bool((np.abs(estimate.q - self._robot.q_sit) <= p.pose_tolerance).all()),
-            slow=speed <= p.slow_speed,
-            still=speed <= p.still_speed and quiet,
-        )
+        """What the present mode waits for."""
+        p, mode = self._p, self.mode
+        if mode is Mode.WALK:
+            return Conditions(slow=_length(estimate.velocity) <= p.slow_speed)
+        if mode is Mode.STAND:
+            return Conditions(still=_length(estimate.velocity) <= p.still_speed and self._quiet(estimate))
+        if mode is Mode.STAND_UP:
+            return Conditions(standing=self._near(estimate, self._robot.q_stand) and self._quiet(estimate))
+        if mode is Mode.SIT:
+            return Conditions(sitting=self._near(estimate, self._robot.q_sit) and self._quiet(estimate))
+        return Conditions()
+
+    def _near(self, estimate: Estimate, pose: Array) -> bool:
+        return bool(np.count_nonzero(np.abs(estimate.q - pose) <= self._p.pose_tolerance) == N_JOINTS)
+
+    def _quiet(self, estimate: Estimate) -> bool:
+        return bool(np.count_nonzero(np.abs(estimate.dq) <= self._p.still_joint_speed) == N_JOINTS)
+
+
+def _length(v: Array) -> float:
+    return sqrt(float(v.dot(v)))
 
 
 def _finite(estimate: Estimate) -> bool:
     e = estimate
     numbers = np.concatenate((e.position, e.quaternion_wxyz, e.velocity, e.angular_velocity, e.q, e.dq, e.ground_normal))
-    return isfinite(float(numbers.sum()) + e.ground_height)
+    return isfinite(float(numbers.dot(numbers)) + e.ground_height)

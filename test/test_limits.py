@@ -1,15 +1,17 @@
 """The gate: every limit swept past both ends, every field with NaN and infinities, every age to the nanosecond."""
 
 import math
+import re
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from core_values import A1, LIMITS, START_NS, low_command, low_state, replaced, stance_plan, verdict
+from core_values import A1, LIMITS, START_NS, TICK_NS, low_command, low_state, replaced, stance_plan, verdict
 
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.limits import CommandGate, commanded_torque, damping_command
+from safe_locomotion.limits import CommandGate, RobotWatch, commanded_torque, damping_command
+from safe_locomotion.modes import HAZARDS
 from safe_locomotion.types import Array, LowCommand, LowState, Mode, StancePlan, Verdict
 
 NOT_FINITE = [math.nan, math.inf, -math.inf]
@@ -135,23 +137,27 @@ def test_the_imu_quaternion_must_be_a_unit(scale: float, allowed: bool) -> None:
 @pytest.mark.parametrize("mode", DRIVEN)
 @pytest.mark.parametrize("stale", ["verdict", "plan"])
 def test_verdict_and_plan_are_fresh_up_to_max_age(mode: Mode, stale: str) -> None:
-    """Current and max_age old pass; one nanosecond older, or from the future, does not."""
+    """Current and max_age old pass; one nanosecond older, or from the future, does not; the ramps need no plan at all."""
     for age_ns, allowed in ((0, True), (MAX_AGE_NS, True), (MAX_AGE_NS + 1, False), (-1, False), (10 * MAX_AGE_NS, False)):
         decided, plan = verdict(mode=mode), stance_plan()
         if stale == "verdict":
             decided = verdict(mode=mode, stamp_ns=START_NS - age_ns)
         else:
             plan = stance_plan(stamp_ns=START_NS - age_ns)
-        assert gate().refusal(low_state(), decided, plan, low_command()) == ("" if allowed else f"{stale}_stale")
+        passes = allowed or (stale == "plan" and mode in (Mode.STAND_UP, Mode.SIT))
+        assert gate().refusal(low_state(), decided, plan, low_command()) == ("" if passes else f"{stale}_stale")
 
 
 def test_no_verdict_and_no_plan_are_stale() -> None:
-    """Nothing moves before the first decision; the damped modes need no plan."""
+    """Nothing moves before the first decision; the damped modes and the ramps need no plan: a dead MPC drops nobody who sits."""
     damping = damping_command(START_NS, low_state(), 3.0)
     assert gate().refusal(low_state(), None, stance_plan(), low_command()) == "verdict_stale"
     assert gate().refusal(low_state(), verdict(), None, low_command()) == "plan_stale"
     for mode in DAMPED:
         assert gate().refusal(low_state(), verdict(mode=mode), None, damping) == ""
+    for mode in DRIVEN:
+        expected = "" if mode in (Mode.STAND_UP, Mode.SIT) else "plan_stale"
+        assert gate().refusal(low_state(), verdict(mode=mode), None, low_command()) == expected
 
 
 @pytest.mark.parametrize("mode", DAMPED)
@@ -196,7 +202,8 @@ def test_torque_bound_of_each_joint(joint: int, sign: int) -> None:
     still = low_command(kp=np.zeros(12), kd=np.zeros(12))
     for value, allowed in around(sign * bound, sign):
         command = replace(still, tau=replaced(np.zeros(12), joint, value))
-        assert refusal(command=command) == ("" if allowed else "command_torque")
+        beyond = "command_torque" if abs(value) < 1.1 * abs(bound) else "command_feedforward"
+        assert refusal(command=command) == ("" if allowed else beyond)
     for share, allowed in ((0.999, True), (1.001, False)):
         push = sign * bound * share / 3.0
         command = replace(
@@ -210,9 +217,54 @@ def test_torque_bound_of_each_joint(joint: int, sign: int) -> None:
         assert refusal(state, command) == ("" if allowed else "command_torque")
 
 
+@pytest.mark.parametrize("joint", range(12))
+@pytest.mark.parametrize("sign", [1, -1])
+def test_feedforward_bound_of_each_joint(joint: int, sign: int) -> None:
+    """Torque that stiffness takes away at this moment counts all the same: a moment later it need not."""
+    bound = sign * float(A1.tau_max[joint] * LIMITS.feedforward_margin)
+    kp = replaced(np.zeros(12), joint, 100.0)
+    state = low_state(q=replaced(A1.q_stand, joint, A1.q_stand[joint] + bound / 100.0))
+    wide = replace(A1, q_min=A1.q_min - 10.0, q_max=A1.q_max + 10.0)
+    for value, allowed in around(bound, sign):
+        command = low_command(tau=replaced(np.zeros(12), joint, value), kp=kp, kd=np.zeros(12))
+        reason = CommandGate(wide, LIMITS).refusal(state, verdict(), stance_plan(), command)
+        assert reason == ("" if allowed else "command_feedforward")
+
+
+FAULTS = ("estimate_diverged", "stand_up_timeout", "state_jump", "robot_mismatch", "foreign_publisher", "estop")
+
+
+@pytest.mark.parametrize("hazard", sorted(HAZARDS))
+def test_a_reported_fault_refuses_what_moves_until_the_next_report(hazard: str) -> None:
+    """By its name, before the age of anything counts; lesser hazards are the supervisor's to judge; damping still passes."""
+    one, damping = gate(), damping_command(START_NS, low_state(), 3.0)
+    one.report(frozenset({hazard, "battery_low"}))
+    expected = hazard if hazard in FAULTS else ""
+    assert one.refusal(low_state(), verdict(), stance_plan(), low_command()) == expected
+    assert one.refusal(low_state(), None, None, low_command()) == (expected or "verdict_stale")
+    for mode in DAMPED:
+        assert one.refusal(low_state(), verdict(mode=mode), None, damping) == ""
+    one.report(frozenset())
+    assert one.refusal(low_state(), verdict(), stance_plan(), low_command()) == ""
+
+
+def test_the_gate_judges_each_state_by_itself() -> None:
+    """A good state after a bad one, and a bad one after a good one, are not mistaken for each other."""
+    one = gate()
+    good, bad = low_state(), low_state(voltage=1.0)
+    for state, fault in (
+        (good, ""),
+        (bad, "battery"),
+        (bad, "battery"),
+        (good, ""),
+        (good, ""),
+        (low_state(voltage=1.0), "battery"),
+    ):
+        assert one.state_fault(state) == fault
+
+
 @pytest.mark.parametrize("value", NOT_FINITE)
 @pytest.mark.parametrize("field", ["q", "dq", "tau", "kp", "kd"])
-@pytest.mark.filterwarnings("ignore:invalid value")
 def test_a_command_that_is_not_finite_is_refused_in_every_field(field: str, value: float) -> None:
     """Also where its gain is zero, in every joint and every mode that drives."""
     for joint in range(12):
@@ -271,12 +323,16 @@ def changed(**changes: Any) -> CommandGate:
 
 
 @pytest.mark.parametrize(
-    "name", ["max_age", "position_margin", "dq_max", "torque_margin", "kp_max", "kd_max", "temperature_max", "voltage_min"]
+    "name",
+    [
+        *("max_age", "position_margin", "dq_max", "torque_margin", "feedforward_margin", "kp_max", "kd_max"),
+        *("temperature_max", "temperature_warning", "voltage_min", "voltage_warning", "max_gap"),
+    ],
 )
 def test_a_limit_that_is_not_a_number_refuses_everything(name: str) -> None:
     """A broken configuration cannot open the gate; a NaN age and a NaN bound on damping cannot even be loaded."""
-    if name in ("max_age", "kd_max"):
-        with pytest.raises((ValueError, ConfigurationError), match=r"NaN|kd_max"):
+    if name in ("max_age", "kd_max", "temperature_max", "temperature_warning", "voltage_min", "voltage_warning", "max_gap"):
+        with pytest.raises((ValueError, ConfigurationError), match=rf"NaN|{name}"):
             changed(**{name: math.nan})
         return
     assert changed(**{name: math.nan}).refusal(low_state(), verdict(), stance_plan(), low_command()) != ""
@@ -293,6 +349,137 @@ def test_the_gates_own_answer_passes_the_gate(damping: float, allowed: bool) -> 
         return
     gate = changed(damping=damping)
     assert gate.refusal(low_state(), verdict(mode=Mode.PASSIVE), None, gate.damping(low_state(), "why")) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "bound", "beyond"),
+    [
+        ("temperature_warning", LIMITS.temperature_max, LIMITS.temperature_max + 1e-9),
+        ("voltage_warning", LIMITS.voltage_min, LIMITS.voltage_min - 1e-9),
+        ("max_gap", 1e-9, 0.0),
+    ],
+)
+def test_a_warning_comes_no_later_than_the_gate(name: str, bound: float, beyond: float) -> None:
+    """Else the robot would be dropped before it is asked to sit down; the refusal names the key and the number."""
+    changed(**{name: bound})
+    with pytest.raises(ConfigurationError, match=rf"^limits: {name}: must be .* \(found {re.escape(str(beyond))}\)$"):
+        changed(**{name: beyond})
+
+
+class Watched:
+    """A watch fed with states one tick apart."""
+
+    def __init__(self) -> None:
+        self.watch, self.stamp_ns, self.foreign = RobotWatch(A1, LIMITS), START_NS, 0
+
+    def tick(self, step_ns: int = TICK_NS, **changes: Any) -> frozenset[str]:
+        self.stamp_ns += step_ns
+        return self.watch.update(low_state(stamp_ns=self.stamp_ns, **changes), self.foreign)
+
+    def ticks_until(self, hazard: str, **changes: Any) -> int:
+        """How many ticks it takes; fails after 5 s of robot time."""
+        return next(k for k in range(2500) if self.tick(**changes) == {hazard})
+
+
+def test_an_ordinary_robot_is_no_hazard() -> None:
+    """Nor one that does not report its battery."""
+    watched = Watched()
+    assert {watched.tick(voltage=voltage) for voltage in (24.0, None) for _ in range(600)} == {frozenset()}
+
+
+@pytest.mark.parametrize("joint", range(12))
+def test_joints_outside_their_range_for_some_ticks_are_another_robot(joint: int) -> None:
+    """At both ends, a hair beyond the margin; a shorter excursion is forgiven, and the end of it takes the hazard back."""
+    ticks = round(LIMITS.mismatch_time * 1e9) // TICK_NS
+    for bound, side in ((A1.q_min[joint] - LIMITS.position_margin, -1), (A1.q_max[joint] + LIMITS.position_margin, 1)):
+        watched, inside = Watched(), {"q": replaced(A1.q_stand, joint, bound)}
+        outside = {"q": replaced(A1.q_stand, joint, math.nextafter(bound, side * math.inf))}
+        assert not any(watched.tick(**inside) for _ in range(100))
+        assert not any(watched.tick(**outside) for _ in range(ticks))
+        assert not watched.tick()
+        assert watched.ticks_until("robot_mismatch", **outside) == ticks
+        assert watched.tick(**outside) == {"robot_mismatch"}
+        assert not watched.tick()
+
+
+@pytest.mark.parametrize(
+    ("hazard", "field", "good", "bad"),
+    [
+        ("motor_hot", "temperature", LIMITS.temperature_warning, math.nextafter(LIMITS.temperature_warning, math.inf)),
+        ("motor_hot", "temperature", LIMITS.temperature_warning, math.nan),
+        ("battery_low", "voltage", LIMITS.voltage_warning, math.nextafter(LIMITS.voltage_warning, 0.0)),
+        ("battery_low", "voltage", LIMITS.voltage_warning, math.nan),
+    ],
+)
+def test_warnings_need_their_time(hazard: str, field: str, good: float, bad: float) -> None:
+    """At the threshold nothing; beyond it, of any motor, after warning_time without interruption."""
+    ticks = round(LIMITS.warning_time * 1e9) // TICK_NS
+    for motor in range(12 if field == "temperature" else 1):
+
+        def value(x: float, motor: int = motor) -> Any:
+            return replaced(np.full(12, 35.0), motor, x) if field == "temperature" else x
+
+        watched = Watched()
+        assert not any(watched.tick(**{field: value(good)}) for _ in range(3 * ticks if motor == 0 else 3))
+        assert not any(watched.tick(**{field: value(bad)}) for _ in range(ticks))
+        assert not watched.tick()
+        assert watched.ticks_until(hazard, **{field: value(bad)}) == ticks
+
+
+def test_several_hazards_hold_at_once() -> None:
+    """One does not hide another, and each has its own time."""
+    watched = Watched()
+    for _ in range(100):
+        watched.tick(temperature=np.full(12, 85.0))
+    found = [watched.tick(temperature=np.full(12, 85.0), voltage=20.5, q=A1.q_max + 1.0) for _ in range(600)]
+    assert found[5] == {"robot_mismatch"}
+    assert found[400] == {"robot_mismatch", "motor_hot"}
+    assert found[500] == {"robot_mismatch", "motor_hot", "battery_low"}
+
+
+MAX_GAP_NS = round(LIMITS.max_gap * 1e9)
+
+
+@pytest.mark.parametrize(
+    ("step_ns", "jump"),
+    [(1, False), (MAX_GAP_NS, False), (MAX_GAP_NS + 1, True), (0, True), (-1, True), (-(10**12), True), (10**12, True)],
+)
+def test_a_stamp_that_jumps_is_reported_for_a_while(step_ns: int, jump: bool) -> None:
+    """Back, on the spot, or further ahead than max_gap; for exactly `HELD` states, so that nobody misses it."""
+    watched = Watched()
+    assert not watched.tick()
+    expected = frozenset({"state_jump"} if jump else ())
+    assert watched.tick(step_ns) == expected
+    assert [watched.tick() for _ in range(RobotWatch.HELD + 3)] == [expected] * (RobotWatch.HELD - 1) + [frozenset()] * 4
+
+
+def test_a_jump_starts_the_times_over() -> None:
+    """What was measured before a jump says nothing about the time after it."""
+    watched, hot = Watched(), {"temperature": np.full(12, 85.0)}
+    for _ in range(400):
+        watched.tick(**hot)
+    assert watched.tick(10**12, **hot) == {"state_jump"}
+    assert watched.ticks_until("motor_hot", **hot) == 499
+
+
+def test_commands_by_others_are_reported_while_they_come_and_a_while_after() -> None:
+    """The count that was there at the start counts, too; the same count again is no news."""
+    watched = Watched()
+    watched.foreign = 3
+    assert watched.tick() == {"foreign_publisher"}
+    assert sum(watched.tick() == {"foreign_publisher"} for _ in range(100)) == RobotWatch.HELD - 1
+    watched.foreign = 4
+    assert watched.tick() == {"foreign_publisher"}
+
+
+def test_a_mismatch_in_words_names_joint_value_and_range() -> None:
+    """What a person needs to see which robot it is; nothing to say about the right one."""
+    watch = RobotWatch(A1, LIMITS)
+    assert watch.mismatch(low_state()) == ""
+    q = replaced(replaced(A1.q_stand, 2, -3.0), 9, math.nan)
+    assert watch.mismatch(low_state(q=q)) == (
+        "FR_calf at -3.00 rad, outside -2.70..-0.92, RL_hip at nan rad, outside -0.80..0.80"
+    )
 
 
 def test_the_gate_leaves_its_inputs_alone() -> None:

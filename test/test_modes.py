@@ -53,9 +53,9 @@ WAITING = SETTLED | {
 }
 
 
-def machine_in(mode: Mode, goal: Goal, *, settle_time: float = 0.0, timeout: float = 6.0) -> ModeMachine:
+def machine_in(mode: Mode, goal: Goal, *, settle_time: float = 0.0, timeout: float = 6.0, stop: float = 4.0) -> ModeMachine:
     """A machine that entered `mode` at START_NS."""
-    machine = ModeMachine(settle_time=settle_time, stand_up_timeout=timeout)
+    machine = ModeMachine(settle_time=settle_time, stand_up_timeout=timeout, stop_timeout=stop)
     machine.mode, machine.goal, machine.since_ns = mode, goal, START_NS
     return machine
 
@@ -117,7 +117,7 @@ def test_settle_time_to_the_tick(mode: Mode, expected: Mode) -> None:
 
 def test_a_change_of_mode_starts_the_settle_time_over() -> None:
     """STAND waits its own settle time before WALK although the robot was still throughout standing up."""
-    machine = ModeMachine(settle_time=0.3, stand_up_timeout=6.0)
+    machine = ModeMachine(settle_time=0.3, stand_up_timeout=6.0, stop_timeout=4.0)
     machine.request("walk")
     entered = {}
     for k in range(1000):
@@ -157,6 +157,37 @@ def test_sitting_down_ends_at_the_timeout() -> None:
     assert machine.update(START_NS + 6_000_000_000, NONE, NO) is Mode.SIT
     assert machine.update(START_NS + 6_000_000_001, NONE, NO) is Mode.PASSIVE
     assert machine.goal == "passive"
+
+
+@pytest.mark.parametrize(("goal", "worst"), [("stand", NONE), ("sit", NONE), ("walk", STOP), ("walk", SIT)])
+def test_a_robot_that_never_gets_slow_stops_stepping_at_the_timeout(goal: Goal, worst: Severity) -> None:
+    """Counted from the tick on which walking was no longer wanted, to the nanosecond."""
+    machine = machine_in(Mode.WALK, "walk", stop=4.0)
+    machine.update(START_NS + 10**10, NONE, NO)
+    machine.goal = goal
+    assert machine.update(START_NS + 2 * 10**10, worst, NO) is Mode.WALK
+    assert machine.update(START_NS + 2 * 10**10 + 4 * 10**9, worst, NO) is Mode.WALK
+    assert machine.update(START_NS + 2 * 10**10 + 4 * 10**9 + 1, worst, NO) is Mode.STAND
+
+
+def test_a_robot_that_never_gets_still_sits_down_at_the_timeout() -> None:
+    """From STAND too, with a wait of its own after the one in WALK; walking and standing on never time out."""
+    machine = machine_in(Mode.WALK, "sit", stop=4.0)
+    stamps = [START_NS, START_NS + 4 * 10**9 + 1, START_NS + 5 * 10**9, START_NS + 9 * 10**9]
+    assert [machine.update(stamp, NONE, NO) for stamp in stamps] == [Mode.WALK, Mode.STAND, Mode.STAND, Mode.STAND]
+    assert machine.update(START_NS + 9 * 10**9 + 1, NONE, NO) is Mode.SIT
+    for mode, goal in ((Mode.WALK, "walk"), (Mode.STAND, "stand"), (Mode.STAND, "walk")):
+        machine = machine_in(mode, goal, stop=4.0)
+        assert [machine.update(START_NS + k * 10**10, NONE, NO) for k in range(3)] == [mode] * 3
+
+
+def test_a_wish_that_comes_back_starts_the_wait_over() -> None:
+    """The wait is for one uninterrupted wish to stop."""
+    machine = machine_in(Mode.WALK, "walk", stop=4.0)
+    for start in (START_NS, START_NS + 5 * 10**9):
+        assert machine.update(start, STOP, NO) is Mode.WALK
+        assert machine.update(start + 3 * 10**9, STOP, NO) is Mode.WALK
+        assert machine.update(start + 4 * 10**9, NONE, NO) is Mode.WALK
 
 
 #: Outcome of each request by mode: the goal it sets, or a refusal.
@@ -253,7 +284,7 @@ def test_fault_stays_until_reset_and_comes_back_while_its_cause_holds() -> None:
 
 def test_first_update_starts_passive_and_sets_the_time() -> None:
     """A fresh machine is passive since its first stamp, without a goal."""
-    machine = ModeMachine(settle_time=0.3, stand_up_timeout=6.0)
+    machine = ModeMachine(settle_time=0.3, stand_up_timeout=6.0, stop_timeout=4.0)
     assert (machine.mode, machine.goal, machine.wanted, machine.since_ns) == (Mode.PASSIVE, "passive", "passive", 0)
     assert machine.update(START_NS, NONE, YES) is Mode.PASSIVE
     assert machine.update(START_NS + TICK_NS, NONE, YES) is Mode.PASSIVE
@@ -277,6 +308,7 @@ def test_unknown_request_names_the_choices() -> None:
         ("stand_up_timeout", FAULT),
         ("state_jump", FAULT),
         ("robot_mismatch", FAULT),
+        ("foreign_publisher", FAULT),
         ("estop", FAULT),
     ],
 )
@@ -287,7 +319,7 @@ def test_severity_of_each_hazard(hazard: str, expected: Severity) -> None:
 
 def test_hazard_table_is_complete_and_severities_are_ordered() -> None:
     """No hazard without a row above, none of severity NONE, worst wins, nothing gives NONE."""
-    assert len(HAZARDS) == 9 and Severity.NONE not in HAZARDS.values()
+    assert len(HAZARDS) == 10 and Severity.NONE not in HAZARDS.values()
     assert list(Severity) == sorted(Severity) == [0, 1, 2, 3, 4]
     assert severity([]) is NONE
     assert severity(["command_not_finite", "estop", "battery_low"]) is FAULT
@@ -346,7 +378,7 @@ def test_one_more_hazard_never_gives_a_more_permissive_mode(
     past: list[object], hazards: frozenset[str], more: frozenset[str], conditions: Conditions
 ) -> None:
     """After the same past, more hazards on a tick give the same mode or a more restricted one, then and on a quiet tick later."""
-    fewer, greater = (ModeMachine(settle_time=0.3, stand_up_timeout=6.0) for _ in range(2))
+    fewer, greater = (ModeMachine(settle_time=0.3, stand_up_timeout=6.0, stop_timeout=4.0) for _ in range(2))
     stamp = play(fewer, past) + TICK_NS
     play(greater, past)
     for later, (a, b) in enumerate(((hazards, hazards | more), (frozenset(), frozenset()))):
@@ -359,7 +391,7 @@ def test_one_more_hazard_never_gives_a_more_permissive_mode(
 @given(past=st.lists(EVENTS, max_size=30))
 def test_fault_and_fallen_are_left_by_reset_alone(past: list[object]) -> None:
     """Whatever happens, a latched mode only ever turns into itself or FAULT, unless someone resets."""
-    machine = ModeMachine(settle_time=0.3, stand_up_timeout=6.0)
+    machine = ModeMachine(settle_time=0.3, stand_up_timeout=6.0, stop_timeout=4.0)
     before, stamp = Mode.PASSIVE, START_NS
     for event in past:
         if isinstance(event, str):

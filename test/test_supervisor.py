@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from core_values import A1, RECOVERY, START_NS, THRESHOLDS, TICK_NS, TROT, estimate, replaced
+from core_values import A1, START_NS, THRESHOLDS, TICK_NS, TROT, estimate, replaced
+from core_values import RECOVERY as CONFIGURED
 
 from safe_locomotion.errors import UnknownNameError
 from safe_locomotion.rotations import quaternion_from_rpy
@@ -14,6 +15,7 @@ from safe_locomotion.supervisor import Supervisor
 from safe_locomotion.types import JointTargets, Mode, Proposal, VelocityCommand, Verdict
 
 FORWARD = VelocityCommand(vx=0.5)
+RECOVERY = replace(CONFIGURED, hurry_gain=0.0)  #: a robot that is held still does not step faster
 
 
 class Run:
@@ -24,8 +26,10 @@ class Run:
         self.stamp_ns = START_NS
 
     def tick(self, *, proposal: Proposal | None = None, command: VelocityCommand = FORWARD, **changes: Any) -> Verdict:
+        """One tick; a proposal is made on it, unless it is told how old it is."""
         self.stamp_ns += TICK_NS
-        return self.supervisor.update(estimate(stamp_ns=self.stamp_ns, **changes), proposal, command)
+        made = proposal if proposal is None or proposal.stamp_ns else replace(proposal, stamp_ns=self.stamp_ns)
+        return self.supervisor.update(estimate(stamp_ns=self.stamp_ns, **changes), made, command)
 
     def until(self, mode: Mode, **changes: Any) -> Verdict:
         """Ticks until `mode`; fails after 10 s of robot time."""
@@ -41,7 +45,7 @@ class Run:
 
 
 def gait_proposal(**changes: Any) -> Proposal:
-    return Proposal(stamp_ns=START_NS, policy="learner", kind="gait", gait=replace(TROT, **changes))
+    return Proposal(stamp_ns=0, policy="learner", kind="gait", gait=replace(TROT, **changes))
 
 
 def test_from_passive_to_walking_and_down_again() -> None:
@@ -308,7 +312,7 @@ def test_a_gait_proposal_is_taken_as_it_is() -> None:
 def test_a_joint_proposal_is_executed_in_walk_only_and_leaves_the_mpc_a_gait() -> None:
     """Joint targets appear in WALK; the gait stays the recovery policy's."""
     targets = JointTargets(q=A1.q_stand, kp=np.full(12, 20.0), kd=np.full(12, 0.5))
-    proposal = Proposal(stamp_ns=START_NS, policy="alarm", kind="joint", joints=targets)
+    proposal = Proposal(stamp_ns=0, policy="alarm", kind="joint", joints=targets)
     run = Run()
     run.supervisor.request("walk")
     for _ in range(400):
@@ -328,6 +332,63 @@ def test_a_proposal_that_is_no_gait_is_not_driven(changes: dict[str, float]) -> 
     verdict = run.tick(proposal=gait_proposal(**changes))
     assert (verdict.active, verdict.gait.frequency) == ("recovery", RECOVERY.frequency)
     assert run.tick(proposal=gait_proposal()).active == "learner"
+
+
+def test_a_proposal_drives_up_to_its_timeout_and_none_from_the_future() -> None:
+    """To the nanosecond, for both kinds of learner; the recovery policy takes over, and hands back to a fresh proposal."""
+    timeout_ns = round(THRESHOLDS.proposal_timeout * 1e9)
+    joints = JointTargets(q=A1.q_stand, kp=np.full(12, 20.0), kd=np.full(12, 0.5))
+    for learner in (gait_proposal(), Proposal(stamp_ns=0, policy="alarm", kind="joint", joints=joints)):
+        run = Run()
+        run.walking()
+        for age_ns, active in (
+            (0, "learner"),
+            (timeout_ns, "learner"),
+            (timeout_ns + 1, "recovery"),
+            (-1, "recovery"),
+            (0, "learner"),
+        ):
+            verdict = run.tick(proposal=replace(learner, stamp_ns=run.stamp_ns + TICK_NS - age_ns))
+            assert (verdict.active, verdict.joints) == (active, learner.joints if active == "learner" else None)
+
+
+def test_a_jump_in_time_is_no_fault_of_a_robot_that_lies_there() -> None:
+    """It may be switched off and on; a robot that stands is let down, latched."""
+    run = Run()
+    run.tick()
+    run.supervisor.report(frozenset({"state_jump"}))
+    assert [run.tick().mode for _ in range(3)] == [Mode.PASSIVE] * 3
+    run.supervisor.report(frozenset())
+    run.supervisor.request("stand")
+    run.until(Mode.STAND)
+    run.supervisor.report(frozenset({"state_jump"}))
+    assert run.tick().mode is Mode.FAULT
+    run.supervisor.report(frozenset())
+    assert run.tick().reasons == ("state_jump",)
+
+
+@pytest.mark.parametrize("hazard", ["foreign_publisher", "robot_mismatch"])
+def test_what_the_bridge_sees_is_a_fault_in_every_mode(hazard: str) -> None:
+    """Also of a robot that lies there: it must not stand up."""
+    for mode in (Mode.PASSIVE, Mode.STAND_UP, Mode.STAND, Mode.WALK):
+        run = Run()
+        run.tick()
+        if mode is not Mode.PASSIVE:
+            run.supervisor.request("walk")
+            run.until(mode)
+        run.supervisor.report(frozenset({hazard}))
+        verdict = run.tick()
+        assert (verdict.mode, verdict.reasons) == (Mode.FAULT, (hazard,))
+
+
+def test_a_robot_that_never_comes_to_rest_sits_down_all_the_same() -> None:
+    """A speed that stays up, as under a wrong estimate, holds neither WALK nor STAND for ever."""
+    run = Run()
+    run.walking()
+    run.supervisor.request("sit")
+    drifting = {"velocity": np.array((0.3, 0.0, 0.0))}
+    run.until(Mode.STAND, **drifting)
+    run.until(Mode.SIT, **drifting)
 
 
 def test_divergence_is_no_fault_of_a_robot_that_lies() -> None:
