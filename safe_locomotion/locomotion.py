@@ -28,8 +28,8 @@ class LocomotionParameters:
         acceleration: limit on the change of the velocity command [m/s2]; yaw: `yaw_acceleration` [rad/s2].
         position_slack: how far the integrated position reference may run ahead of the body [m]; acts as integral action.
         yaw_slack: the same for yaw [rad].
-        velocity_slack: how far the velocity reference may lie from the body's velocity [m/s]; beyond it stepping catches the body, not the MPC,
-            which would jump to find the friction for it.
+        velocity_slack: how far the velocity reference may lie from the body's velocity [m/s]; beyond it stepping catches the body,
+            not the MPC, which would jump to find the friction for it.
         height_rate: limit on the change of the height reference [m/s].
     """
 
@@ -319,7 +319,7 @@ class LocomotionController:
         travel = np.add.accumulate(steps)
         x = np.zeros((len(times), NX))
         x[:, 2] = reference.yaw - body.rpy[2] + wz * times
-        x[:, 3:5] = travel + (ax * ahead_x + ay * ahead_y, bx * ahead_x + by * ahead_y)
+        x[:, 3:5] = travel + np.array((ax * ahead_x + ay * ahead_y, bx * ahead_x + by * ahead_y))
         x[:, 5] = reference.height + self._com[2]
         x[:, 8] = wz
         x[:, 9:11] = velocity

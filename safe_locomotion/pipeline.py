@@ -1,5 +1,7 @@
-"""The whole control cycle as function calls: simulation, replay and the composed runtime run it; the nodes are the same calls with
-topics in between."""
+"""The whole control cycle as function calls.
+
+Simulation, replay and the composed runtime run it; the nodes are the same calls with topics in between.
+"""
 
 from dataclasses import dataclass
 

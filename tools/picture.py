@@ -24,7 +24,9 @@ def walk(terrain: str, seconds: float, *, push: float = 0.0, after: float = 0.0)
     robot = SimulatedRobot(SimulationOptions(terrain=terrain, visuals=True))
     pipeline = Pipeline(robot.robot, load_config("a1"))
     pipeline.supervisor.request("walk")
-    camera = Camera(robot, width=640, height=440, azimuth_deg=105.0 if terrain == "stairs" else 125.0, elevation_deg=-9.0, distance=1.1)
+    camera = Camera(
+        robot, width=640, height=440, azimuth_deg=105.0 if terrain == "stairs" else 125.0, elevation_deg=-9.0, distance=1.1
+    )
     push_at = round((STAND_UP + seconds - after) / 0.002)
     for tick in range(round((STAND_UP + seconds) / 0.002)):
         if push and tick == push_at:
