@@ -261,6 +261,11 @@ class RobotWatch:
         )
         return frozenset(name for name in lasting if name) | self._events()
 
+    @property
+    def commanded_by_others(self) -> bool:
+        """Low commands by others were seen a moment ago."""
+        return "foreign_publisher" in self._held
+
     def mismatch(self, state: LowState) -> str:
         """Which joints this robot cannot have where the state says, in words; empty when there are none."""
         lower, upper = _joint_range(self._robot, self._limits)

@@ -3,16 +3,29 @@
 Simulation, replay and the composed runtime run it; the nodes are the same calls with topics in between.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from safe_locomotion.config import StackConfig
 from safe_locomotion.estimator import StateEstimator
-from safe_locomotion.leg_control import CommandStage
+from safe_locomotion.leg_control import GRAVITY, CommandStage
 from safe_locomotion.locomotion import LocomotionController
 from safe_locomotion.policy import PolicyStage
 from safe_locomotion.robots import RobotModel
 from safe_locomotion.supervisor import Supervisor
-from safe_locomotion.types import Estimate, LowCommand, LowState, Proposal, StancePlan, VelocityCommand, Verdict
+from safe_locomotion.types import (
+    N_JOINTS,
+    N_LEGS,
+    Estimate,
+    LowCommand,
+    LowState,
+    Mode,
+    Proposal,
+    StancePlan,
+    VelocityCommand,
+    Verdict,
+)
 
 
 class Divider:
@@ -41,6 +54,11 @@ class Cycle:
     command: LowCommand | None = None
 
 
+WARM_UP_TICKS = 12  #: in each mode
+WARM_UP_STEP_NS = 20_000_000  #: both pairs of a trot take their turn
+WARM_UP_MODES = (Mode.PASSIVE, Mode.STAND_UP, Mode.STAND, Mode.WALK, Mode.SIT)
+
+
 class Pipeline:
     """Estimator, policy, supervisor, MPC and leg controller of one robot, ticking on LowState."""
 
@@ -50,6 +68,7 @@ class Pipeline:
         self.supervisor = Supervisor(robot, config.supervisor.thresholds, config.supervisor.recovery)
         self.locomotion = LocomotionController(robot, config.mpc.locomotion, config.mpc.swing, config.mpc.solver)
         self.command = CommandStage(robot, config.bridge.gains, config.bridge.limits)
+        self._robot, self._config = robot, config
         self._policy_due = Divider(config.policy.period_ns)
         self._mpc_due = Divider(config.mpc.period_ns)
         self.cycle = Cycle()
@@ -66,3 +85,34 @@ class Pipeline:
             c.plan = self.locomotion.update(c.estimate, c.verdict)
         c.command = self.command.update(state, c.verdict, c.plan)
         return c.command
+
+    def warm_up(self) -> None:
+        """Run stages like these through every mode on a robot that stands: the first real tick finds code and caches warm.
+
+        They are stages of their own, dropped afterwards: nothing of it is left in this pipeline.
+        """
+        twin = Pipeline(self._robot, self._config)
+        for k in range(WARM_UP_TICKS * len(WARM_UP_MODES)):
+            state = standing_state(self._robot, (k + 1) * WARM_UP_STEP_NS)
+            estimate = twin.estimator.update(state)
+            judged = twin.supervisor.update(estimate, twin.policy.update(estimate, VelocityCommand()), VelocityCommand())
+            verdict = replace(judged, mode=WARM_UP_MODES[k // WARM_UP_TICKS])
+            twin.command.update(state, verdict, twin.locomotion.update(estimate, verdict))
+
+
+def standing_state(robot: RobotModel, stamp_ns: int) -> LowState:
+    """What a robot at rest in its standing pose reports; of battery and motors nothing remarkable."""
+    zeros = np.zeros(N_JOINTS)
+    return LowState(
+        stamp_ns=stamp_ns,
+        tick=0,
+        quaternion_wxyz=np.array((1.0, 0.0, 0.0, 0.0)),
+        gyro=np.zeros(3),
+        accelerometer=np.array((0.0, 0.0, GRAVITY)),
+        q=robot.q_stand,
+        dq=zeros,
+        tau=zeros,
+        foot_force=np.full(N_LEGS, robot.mass * GRAVITY / N_LEGS),
+        temperature=zeros,
+        voltage=None,
+    )

@@ -243,7 +243,7 @@ def _open_udp(sdk: ModuleType, local_port: int, address: str, port: int) -> Any:
         return sdk.UDP(local_port, address, port, *_V331_LENGTHS)
 
 
-def _battery_voltage(state: Any) -> float:
-    """Sum of the cells [V]; NaN on an A1, whose low-level state has no battery."""
+def _battery_voltage(state: Any) -> float | None:
+    """Sum of the cells [V]; None on an A1, whose low-level state has no battery."""
     cells_mv = getattr(getattr(state, "bms", None), "cell_vol", None)
-    return sum(cells_mv) / 1000.0 if cells_mv and any(cells_mv) else float("nan")
+    return sum(cells_mv) / 1000.0 if cells_mv and any(cells_mv) else None

@@ -17,8 +17,9 @@ from rclpy.node import Node
 from sensor_msgs.msg import BatteryState, Imu, JointState, MultiDOFJointState
 
 from safe_locomotion.backends.backend import Backend, open_backend
-from safe_locomotion.errors import BackendError, SafeLocomotionError
+from safe_locomotion.errors import BackendError, RobotMismatchError, SafeLocomotionError
 from safe_locomotion.leg_control import CommandStage
+from safe_locomotion.limits import NO_HAZARDS, RobotWatch
 from safe_locomotion.modes import DAMPED
 from safe_locomotion.nodes import conversions
 from safe_locomotion.nodes.health import ERROR, OK, STALE, Health, LoopTimes, Reasons, Stream, status
@@ -29,8 +30,11 @@ from safe_locomotion.nodes.robot_link import RobotLink
 from safe_locomotion.nodes.runtime import LOCK_STEP_WAIT_S, run
 from safe_locomotion.nodes.stage_logs import StageLogs
 from safe_locomotion.pipeline import Divider
+from safe_locomotion.robots import robot_names
 from safe_locomotion.types import LowCommand, LowState, Mode, StancePlan, Verdict
 
+LOOK_S = 0.1  # longest look at the robot before activation; a simulated robot may start later than the bridge
+FOREIGN_EACH = 5  # states between two looks at the commands of others
 TRANSITION_S = 10.0  # longest a transition may wait for the control thread; opening an SDK takes seconds
 
 
@@ -74,11 +78,15 @@ class BridgeNode(LifecycleNode):
         self.mailbox = Mailbox()
         self.times = LoopTimes("state to command")
         self.gate = Reasons("gate")
+        self.hazards = NO_HAZARDS
+        self._watch = RobotWatch(self.parameters.robot, self.parameters.config.bridge.limits)
+        self._looked, self._foreign_commands = 0, 0
         self.states = Stream("lowstate", timeout_s=0.1)
         self.failure: SafeLocomotionError | None = None
         self.newest: LowState | None = None
         self._joints = self.create_publisher(JointState, "joint_states", NEWEST)
         self._imu = self.create_publisher(Imu, "imu/data", NEWEST)
+        self._hazards, self._told = self.create_publisher(JointState, "safety/hazards", LATCHED), NO_HAZARDS
         self._battery = self.create_publisher(BatteryState, "battery_state", NEWEST)
         self.create_timer(1.0, self._publish_battery)
 
@@ -88,14 +96,28 @@ class BridgeNode(LifecycleNode):
         silence_s = LOCK_STEP_WAIT_S if settings.lock_step else settings.silence_ms * 1e-3
         self.link = RobotLink(
             self._open_backend,
-            self._timed(respond),
+            self._timed(respond, stage),
             lambda state: stage.gate.damping(state, "bridge_stopping"),
             silence_s=silence_s,
             damping_s=settings.damping_s,
             sent=self.logs.bridge(),
+            silent=self._be_silent,
         )
 
-    def _timed(self, respond: Callable[[LowState], LowCommand]) -> Callable[[LowState], LowCommand]:
+    def _be_silent(self) -> None:
+        if self.states.received:
+            self.gate.update(("lowstate_silent",))
+
+    def _observe(self, state: LowState) -> frozenset[str]:
+        """What is wrong with the robot or the link; nobody is told while the bridge only reads, activation asks then."""
+        self._looked += 1
+        backend = self.link.backend
+        if backend is not None and self._looked % FOREIGN_EACH == 0:
+            self._foreign_commands = backend.counters.foreign_commands
+        hazards = self._watch.update(state, self._foreign_commands)
+        return hazards if self.link.active else NO_HAZARDS
+
+    def _timed(self, respond: Callable[[LowState], LowCommand], stage: CommandStage) -> Callable[[LowState], LowCommand]:
         keep = self.logs.states() if self.parameters.settings.log_states else None
 
         def timed(state: LowState) -> LowCommand:
@@ -104,6 +126,8 @@ class BridgeNode(LifecycleNode):
             start = perf_counter()
             self.newest = state
             self.states.hear(state.stamp_ns)
+            self.hazards = self._observe(state)
+            stage.gate.report(self.hazards)
             command = respond(state)
             self.gate.update((command.reason,) if command.reason else ())
             self.times.add(perf_counter() - start)
@@ -121,6 +145,12 @@ class BridgeNode(LifecycleNode):
         self._joints.publish(conversions.joint_state_from(state))
         self._imu.publish(conversions.imu_from(state))
 
+    def publish_hazards(self, stamp_ns: int) -> None:
+        """Tell the supervisor, when something changed."""
+        if self.hazards != self._told:
+            self._told = self.hazards
+            self._hazards.publish(conversions.hazards_message(stamp_ns, self.hazards))
+
     def _publish_battery(self) -> None:
         if self.newest is not None:
             self._battery.publish(conversions.battery_from(self.newest))
@@ -132,7 +162,7 @@ class BridgeNode(LifecycleNode):
         return self._transition(self.link.open)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Answer LowStates; refused while the supervisor would move the robot at once."""
+        """Answer LowStates; refused while the supervisor would move the robot at once, or to a robot that is not ours."""
         return self._transition(self._activate)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -157,7 +187,25 @@ class BridgeNode(LifecycleNode):
             raise BackendError(
                 f"not activated: the mode is {mode.name}, the robot would move at once; call estop and reset first"
             )
+        self._require_our_robot()
         self.link.activate()
+
+    def _require_our_robot(self) -> None:
+        """Look before the first command: is it this robot, and does nobody else command it?
+
+        Raises:
+            RobotMismatchError: joints where this robot's cannot be.
+            BackendError: another program commands the robot.
+        """
+        state = self.link.look(LOOK_S)
+        outside = "" if state is None else self._watch.mismatch(state)
+        if outside:
+            raise RobotMismatchError(
+                f"not activated: this is no {self.parameters.robot.name}, or its joints need calibration: {outside};"
+                f" choose the robot by the parameter robot, one of: {', '.join(robot_names())}"
+            )
+        if self._watch.commanded_by_others:
+            raise BackendError("not activated: another program sends low commands to this robot; stop it first")
 
     def _transition(self, work: Callable[[], None]) -> TransitionCallbackReturn:
         self.failure = None
@@ -224,7 +272,8 @@ class BridgeLoop:
         self.nodes: Sequence[Node] = (self._node,)
 
     def start(self) -> None:
-        """Reach the configured lifecycle state."""
+        """Warm the stages up, then reach the configured lifecycle state."""
+        self._node.parameters.pipeline().warm_up()
         self._node.start()
 
     def step(self) -> None:
@@ -240,6 +289,7 @@ class BridgeLoop:
             self._node.logs.close()
 
     def _respond(self, state: LowState) -> LowCommand:
+        self._node.publish_hazards(state.stamp_ns)
         self._node.publish(state)
         self._await_answers(state.stamp_ns, self._plan_due.due(state.stamp_ns))
         return self._command.update(state, self._verdict, self._plan)

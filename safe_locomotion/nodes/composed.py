@@ -1,8 +1,8 @@
 """All five nodes in one process: the control path is `Pipeline.step` on one thread, topics are for watching.
 
 Same node names, parameters, services and topics as the graph of five processes. On every LowState the main thread reads, steps
-and writes; it publishes nothing. The executor thread publishes the newest values of every stage, `monitor_rate_hz` times per
-second.
+and writes; all it publishes is a change of `safety/hazards`. The executor thread publishes the newest values of every stage,
+`monitor_rate_hz` times per second.
 """
 
 import sys
@@ -66,7 +66,8 @@ class ComposedLoop:
         pipeline.command = bridge.command(pipeline.command)
 
     def start(self) -> None:
-        """Reach the configured lifecycle state."""
+        """Warm the stages up, then reach the configured lifecycle state."""
+        self._pipeline.warm_up()
         self._bridge.start()
 
     def step(self) -> None:
@@ -86,7 +87,8 @@ class ComposedLoop:
         velocity = self._supervisor.velocity
         self._operator.update(state.stamp_ns)
         command = velocity.current(state.stamp_ns)
-        self._pipeline.supervisor.report(velocity.hazards)
+        self._bridge.publish_hazards(state.stamp_ns)
+        self._pipeline.supervisor.report(velocity.hazards | self._bridge.hazards)
         answer = self._pipeline.step(state, command)
         self._seen = copy(self._pipeline.cycle)
         return answer

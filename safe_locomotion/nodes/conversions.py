@@ -11,6 +11,7 @@ pair their inputs by equal stamps. Stamps inside arrays are two floats, seconds 
 | `odom` | Odometry | REP-105 view of the same: pose of base in odom, twist expressed in base |
 | `policy/proposal` | JointState | rows of `name = position`; no row at all: the learner has nothing to propose on this tick |
 | `safety/verdict` | JointState | rows of `name = position`, see below |
+| `safety/hazards` | JointState | names = hazards that the bridge sees (`modes.HAZARDS`); sent on a change |
 | `mpc/plan` | MultiDOFJointState | per foot: transform = target position, twist = target velocity, wrench = force; frame base |
 
 Rows of a proposal: `policy/<name>` first, then `gait/...` or `joint/...`. Rows of a verdict: `mode` (number of `types.Mode`),
@@ -35,6 +36,7 @@ from sensor_msgs.msg import BatteryState, Imu, JointState, MultiDOFJointState
 from std_msgs.msg import Float64MultiArray, Header, MultiArrayDimension, MultiArrayLayout
 
 from safe_locomotion.errors import SafeLocomotionError
+from safe_locomotion.modes import HAZARDS
 from safe_locomotion.rotations import matrix_from_quaternion
 from safe_locomotion.types import (
     JOINTS,
@@ -393,6 +395,19 @@ def verdict_from(message: JointState) -> Verdict:
         margins=margins,
         reasons=reasons,
     )
+
+
+def hazards_message(stamp_ns: int, hazards: frozenset[str]) -> JointState:
+    """What the bridge sees is wrong, for `safety/hazards`."""
+    return JointState(header=_header(stamp_ns), name=sorted(hazards))
+
+
+def hazards_from(message: JointState) -> frozenset[str]:
+    """The hazards behind `safety/hazards`."""
+    unknown = sorted(set(message.name) - set(HAZARDS))
+    if unknown:
+        raise MalformedMessageError(f"safety/hazards: unknown {', '.join(unknown)}; known: {', '.join(HAZARDS)}")
+    return frozenset(message.name)
 
 
 # --- plan ------------------------------------------------------------------------------------------------------------------

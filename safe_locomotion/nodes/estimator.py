@@ -60,7 +60,8 @@ class EstimatorLoop:
         self.nodes = (self._node,)
 
     def start(self) -> None:
-        """Nothing to do."""
+        """Warm the stages up."""
+        self._node.parameters.pipeline().warm_up()
 
     def step(self) -> None:
         """Take what arrived; a pair of equal stamps gives an estimate."""

@@ -15,6 +15,7 @@ from rclpy.node import Node
 
 from safe_locomotion.config import StackConfig, build, load_config
 from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.pipeline import Pipeline
 from safe_locomotion.robots import RobotModel, load_robot
 
 DECLARE_FROM_OVERRIDES = {"automatically_declare_parameters_from_overrides": True}
@@ -39,6 +40,10 @@ class NodeParameters(Generic[S]):
     config: StackConfig
     settings: S
     options: Mapping[str, Any]
+
+    def pipeline(self) -> Pipeline:
+        """All stages of this robot under this configuration."""
+        return Pipeline(self.robot, self.config)
 
 
 def read_parameters(node: Node, settings: type[S], changeable: Set[str] = frozenset()) -> NodeParameters[S]:

@@ -71,7 +71,8 @@ class PolicyLoop:
         self.nodes = (self._node,)
 
     def start(self) -> None:
-        """Nothing to do."""
+        """Warm the stages up."""
+        self._node.parameters.pipeline().warm_up()
 
     def step(self) -> None:
         """Take what arrived; each due estimate gives a proposal."""

@@ -25,6 +25,7 @@ class RobotLink:
         damping_s: float,
         clock: Callable[[], float] = monotonic,
         sent: Callable[[LowState, LowCommand, float], None] | None = None,
+        silent: Callable[[], None] | None = None,
     ) -> None:
         """Start closed.
 
@@ -35,9 +36,11 @@ class RobotLink:
             silence_s: after this long without a LowState an active link commands damping [s].
             damping_s: how long damping is repeated before an active link goes quiet [s].
             sent: told of each answer when the transport has it, and of the time since its LowState was there [s].
+            silent: told of each wait for a LowState that was in vain.
         """
         self._open_backend, self._respond, self._damp = open_backend, respond, damp
-        self._silence_s, self._damping_s, self._clock, self._sent = silence_s, damping_s, clock, sent
+        self._silence_s, self._damping_s, self._clock, self._sent, self._silent = silence_s, damping_s, clock, sent, silent
+        self._ahead: LowState | None = None
         self.backend: Backend | None = None
         self.active = False
         self.silences = 0
@@ -46,6 +49,12 @@ class RobotLink:
         """Open the backend, read-only."""
         if self.backend is None:
             self.backend = self._open_backend()
+
+    def look(self, timeout_s: float) -> LowState | None:
+        """The LowState that the next `step` will answer, read ahead; None where none came in time."""
+        if self.backend is not None and self._ahead is None:
+            self._ahead = self.backend.read(timeout_s)
+        return self._ahead
 
     def activate(self) -> None:
         """Answer LowStates from now on."""
@@ -57,7 +66,7 @@ class RobotLink:
         if backend is None:
             sleep(CLOSED_PAUSE_S)
             return
-        state = backend.read(self._silence_s)
+        state, self._ahead = self._ahead or backend.read(self._silence_s), None
         if state is None:
             self._be_silent(backend)
             return
@@ -73,6 +82,8 @@ class RobotLink:
         self.silences += 1
         if self.active:
             backend.stop()
+        if self._silent is not None:
+            self._silent()
 
     def deactivate(self) -> None:
         """Damp for a while, then write nothing any more."""
@@ -94,6 +105,6 @@ class RobotLink:
         try:
             self.deactivate()
         finally:
-            backend, self.backend = self.backend, None
+            backend, self.backend, self._ahead = self.backend, None, None
             if backend is not None:
                 backend.close()

@@ -16,11 +16,11 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-from safe_locomotion.errors import ConfigurationError, SafeLocomotionError
+from safe_locomotion.errors import SafeLocomotionError
 
 IDLE_S = 0.02  # longest wait of a control loop for its next message, so that signals and requests are seen
 LOCK_STEP_WAIT_S = 2.0  # longest wait for another stage where the robot waits for us
-STOPPED, FAILED, BAD_CONFIGURATION = 0, 1, 2
+STOPPED, FAILED, REFUSED = 0, 1, 2
 GIL_SWITCH_INTERVAL_S = 0.0005  # the default of 5 ms would let a diagnostics message delay a control tick by more than two ticks
 
 
@@ -73,11 +73,25 @@ def _executor_thread(nodes: Sequence[Node], stop: Event) -> Iterator[list[BaseEx
             node.destroy_node()
 
 
+class _StartRefusedError(SafeLocomotionError):
+    """What a person has to change before it starts."""
+
+
+@contextmanager
+def _starting() -> Iterator[None]:
+    try:
+        yield
+    except SafeLocomotionError as error:
+        raise _StartRefusedError(str(error)) from error
+
+
 def _drive(build: Callable[[], ControlLoop], stop: Event) -> None:
-    loop = build()
+    with _starting():
+        loop = build()
     with _executor_thread(loop.nodes, stop) as failures:
         try:
-            loop.start()
+            with _starting():
+                loop.start()
             while not stop.is_set():
                 loop.step()
         finally:
@@ -89,7 +103,8 @@ def _drive(build: Callable[[], ControlLoop], stop: Event) -> None:
 def run(build: Callable[[], ControlLoop], args: list[str] | None = None) -> int:
     """Run a node until SIGINT, SIGTERM or SIGHUP; the process's exit status.
 
-    0: stopped on request. 1: something failed while running. 2: the configuration was refused. Errors of this package are one
+    0: stopped on request. 1: something failed while running. 2: it could not start: a configuration that is refused, an SDK, port
+    or domain that cannot be had, another robot. Errors of this package are one
     line on stderr; anything else is a bug and keeps its traceback.
     """
     stop = Event()
@@ -105,7 +120,7 @@ def run(build: Callable[[], ControlLoop], args: list[str] | None = None) -> int:
         _drive(build, stop)
     except SafeLocomotionError as error:
         sys.stderr.write(f"error: {error}\n")
-        return BAD_CONFIGURATION if isinstance(error, ConfigurationError) else FAILED
+        return REFUSED if isinstance(error, _StartRefusedError) else FAILED
     finally:
         rclpy.try_shutdown()
     return STOPPED

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass
+from math import inf
 from time import monotonic, perf_counter
 
 from geometry_msgs.msg import TwistStamped
@@ -22,7 +23,6 @@ from safe_locomotion.supervisor import Supervisor
 from safe_locomotion.types import Estimate, Proposal, Verdict
 
 SPEAK_NS = 40_000_000  # robot time between velocities of a script on cmd_vel
-PROPOSAL_PERIODS = 3  # a proposal older than this many policy periods is the word of a policy that is gone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,23 +76,26 @@ class SupervisorLoop:
         self._cmd_vel = self._node.create_publisher(TwistStamped, "cmd_vel", 1) if self._operator.plays else None
         self._mailbox = Mailbox()
         self._due, self._spoken = Divider(config.policy.period_ns), Divider(SPEAK_NS)
-        self._oldest_ns = PROPOSAL_PERIODS * config.policy.period_ns
         self._wait_s = LOCK_STEP_WAIT_S if settings.lock_step else settings.proposal_wait_ms * 1e-3
         self._estimate: Estimate | None = None
         self._proposal: Proposal | None = None
         self._proposal_stamp_ns = 0
+        self._hazards: frozenset[str] = frozenset()
         self._estimates = Stream("state_estimate", timeout_s=0.1)
         self._proposals = Stream("policy/proposal", timeout_s=0.5 + self._wait_s)
         self._inbox = Inbox(self._node)
         self._inbox.subscribe(Float64MultiArray, "state_estimate", NEWEST, self._on_estimate, self._estimates)
         self._inbox.subscribe(JointState, "policy/proposal", NEWEST, self._on_proposal, self._proposals)
+        self._hazard_reports = Stream("safety/hazards", timeout_s=inf, required=False)
+        self._inbox.subscribe(JointState, "safety/hazards", LATCHED, self._on_hazards, self._hazard_reports)
         RequestServices(self._node, self._mailbox, self._supervisor.request, self._not_ready)
-        streams = (self._estimates, self._proposals, self._node.velocity.stream)
+        streams = (self._estimates, self._proposals, self._hazard_reports, self._node.velocity.stream)
         Health(self._node, [*(s.status for s in streams), self._node.reasons.status, self._node.times.status])
         self.nodes = (self._node,)
 
     def start(self) -> None:
-        """Nothing to do."""
+        """Warm the stages up."""
+        self._node.parameters.pipeline().warm_up()
 
     def step(self) -> None:
         """Serve the operator, take what arrived, and give a verdict on a new estimate."""
@@ -115,8 +118,8 @@ class SupervisorLoop:
         command = self._node.velocity.current(estimate.stamp_ns)
         if self._cmd_vel is not None and self._spoken.due(estimate.stamp_ns):
             self._cmd_vel.publish(conversions.twist_message(command, estimate.stamp_ns))
-        self._supervisor.report(self._node.velocity.hazards)
-        verdict = self._supervisor.update(estimate, self._fresh_proposal(estimate.stamp_ns), command)
+        self._supervisor.report(self._node.velocity.hazards | self._hazards)
+        verdict = self._supervisor.update(estimate, self._proposal, command)
         self._node.publish(verdict)
         self._node.reasons.update(verdict.reasons)
         self._node.times.add(perf_counter() - start)
@@ -127,15 +130,16 @@ class SupervisorLoop:
         while self._proposal_stamp_ns < stamp_ns and (left := end - monotonic()) > 0.0 and self._proposals.expected:
             self._inbox.wait(left)
 
-    def _fresh_proposal(self, stamp_ns: int) -> Proposal | None:
-        return self._proposal if stamp_ns - self._proposal_stamp_ns <= self._oldest_ns else None
-
     def _not_ready(self) -> str | None:
         return None if self._estimates.alive else "no state estimate arrives: is the robot on, the bridge configured?"
 
     def _on_estimate(self, message: Float64MultiArray) -> None:
         self._estimate = conversions.estimate_from(message)
         self._estimates.hear(self._estimate.stamp_ns)
+
+    def _on_hazards(self, message: JointState) -> None:
+        self._hazards = conversions.hazards_from(message)
+        self._hazard_reports.hear(conversions.stamp_of(message))
 
     def _on_proposal(self, message: JointState) -> None:
         self._proposal = conversions.proposal_from(message)

@@ -1,0 +1,117 @@
+"""A simulated robot on the real wire whose sensors can be made to fail, for tests.
+
+Run as `python faulty_robot.py DOMAIN real-time|lock-step`. Each line on stdin names a fault; it is injected on the next state, and
+what the robot was told from then on comes back as one line of JSON. An empty stdin ends it.
+"""
+
+import json
+import sys
+import time
+from dataclasses import replace
+from queue import Empty, SimpleQueue
+from threading import Thread
+
+import numpy as np
+
+from safe_locomotion.backends.robot_wire import RobotWire
+from safe_locomotion.sim.options import SimulationOptions
+from safe_locomotion.sim.robot import SimulatedRobot
+
+STATES = 60  # that a fault lasts
+SHORT_S, LONG_S = 0.06, 0.3  # below and above the gap that counts as a jump
+FAULTS = {
+    "nan": lambda s: replace(s, q=np.where(np.arange(12) == 4, np.nan, s.q)),
+    "joints": lambda s: replace(s, q=s.q + np.where(np.arange(12) == 2, -1.5, 0.0)),
+    "good": lambda s: s,
+}
+JUMPS_MS = {"back": -5000, "gap": 5000}
+
+
+class FaultyRobot:
+    """Steps the robot, answers the wire, injects faults."""
+
+    def __init__(self, domain, lock_step):
+        self.robot, self.wire, self.lock_step = SimulatedRobot(SimulationOptions(seed=1)), RobotWire(domain=domain), lock_step
+        self.offset_ms, self.start = 0, time.monotonic() - self.robot_time
+
+    robot_time = 0.0
+
+    def state(self):
+        """The sensors, on a clock that may have jumped."""
+        state = self.robot.low_state()
+        return replace(state, tick=state.tick + self.offset_ms, stamp_ns=state.stamp_ns + self.offset_ms * 1_000_000)
+
+    def tick(self, fault="good"):
+        """One state and its answer."""
+        state = FAULTS[fault](self.state())
+        sent = time.monotonic()
+        self.wire.publish(state)
+        command = self.wire.take_command(0.002 if not self.lock_step or not self.wire.controllers() else 0.5)
+        received = time.monotonic()
+        self.robot.step(command)
+        if not self.lock_step:
+            self.start = max(self.start, time.monotonic() - self.robot.time_s - 0.02)
+            time.sleep(max(0.0, self.start + self.robot.time_s - time.monotonic()))
+        return state, sent, command, received
+
+    def inject(self, fault):
+        """What was answered to the fault: of each command its delay, the number of states it lags the first bad one, its damping."""
+        if fault in JUMPS_MS:
+            self.offset_ms += JUMPS_MS[fault]
+        if fault in ("silence", "long silence", "repeat"):
+            return self.be_silent(LONG_S if fault == "long silence" else SHORT_S, repeat=fault == "repeat")
+        first, answers = None, []
+        for _ in range(STATES):
+            state, sent, command, received = self.tick(fault if fault in FAULTS else "good")
+            first = first or (state.stamp_ns, sent)
+            if command is not None:
+                answers.append(
+                    {
+                        "ms": 1e3 * (received - first[1]),
+                        "states": (command.stamp_ns - first[0]) // 2_000_000,
+                        "damps": not (command.kp.any() or command.tau.any()) and bool((command.kd > 0.0).all()),
+                    }
+                )
+        return answers
+
+    def be_silent(self, seconds, repeat):
+        """No new state for a while; delays count from the last good one."""
+        state, sent, *_ = self.tick()
+        answers = []
+        while time.monotonic() < sent + seconds:
+            if repeat:
+                self.wire.publish(state)
+            command = self.wire.take_command(0.002)
+            if command is not None:
+                damps = not (command.kp.any() or command.tau.any())
+                answers.append({"ms": 1e3 * (time.monotonic() - sent), "states": 0, "damps": damps})
+        for _ in range(round(seconds / 0.002)):
+            self.robot.step(command)
+        return answers
+
+
+def main():
+    """Run until stdin ends."""
+    robot, wanted = FaultyRobot(int(sys.argv[1]), sys.argv[2] == "lock-step"), SimpleQueue()
+
+    def listen():
+        for line in sys.stdin:
+            wanted.put(line.strip())
+        wanted.put("end")
+
+    Thread(target=listen, daemon=True).start()
+    while True:
+        try:
+            fault = wanted.get_nowait()
+        except Empty:
+            robot.tick()
+            continue
+        if fault == "end":
+            break
+        sys.stdout.write(json.dumps(robot.inject(fault)) + "\n")
+        sys.stdout.flush()
+    robot.wire.close()
+
+
+if __name__ == "__main__":
+    main()
