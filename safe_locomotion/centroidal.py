@@ -19,7 +19,7 @@ from math import cos, sin
 
 import numpy as np
 
-from safe_locomotion.rotations import rpy_from_matrix
+from safe_locomotion.rotations import cross, rotate, rotate_back, rpy_from_rows
 from safe_locomotion.types import N_LEGS, Array, Flags
 
 NX, NU = 12, 3 * N_LEGS
@@ -153,7 +153,7 @@ def ground_frame(yaw: float, normal: Array = UPRIGHT) -> Array:
 
     At yaw psi on level ground this is `rotations.yaw_matrix(psi)`.
     """
-    nx, ny, nz = (float(c) for c in normal)
+    nx, ny, nz = normal.tolist()
     c, s = cos(yaw), sin(yaw)
     along = c * nx + s * ny
     x, y, z = c - along * nx, s - along * ny, -along * nz
@@ -175,15 +175,14 @@ def centroidal_state(
         frame: (3, 3) of `ground_frame`.
         origin: (3,) point of odom that position zero stands for.
     """
-    (cx, cy, cz), (wx, wy, wz) = com, rates
-    lever = np.array([wy * cz - wz * cy, wz * cx - wx * cz, wx * cy - wy * cx])
-    turn = frame.T @ rotation
-    x = np.empty(NX)
-    x[RPY] = rpy_from_matrix(turn)
-    x[POSITION] = frame.T @ (position - origin) + turn @ com
-    x[RATES] = turn @ rates
-    x[VELOCITY] = frame.T @ velocity + turn @ lever
-    return x
+    axes, offset, spin = frame.tolist(), com.tolist(), rates.tolist()
+    turn = (frame.T @ rotation).tolist()
+    px, py, pz = rotate_back(axes, (position - origin).tolist())
+    cx, cy, cz = rotate(turn, offset)
+    vx, vy, vz = rotate_back(axes, velocity.tolist())
+    lx, ly, lz = rotate(turn, cross(spin, offset))
+    angles, turning = rpy_from_rows(turn), rotate(turn, spin)
+    return np.array((*angles, px + cx, py + cy, pz + cz, *turning, vx + lx, vy + ly, vz + lz))
 
 
 def _skew(v: Array) -> Array:

@@ -1,7 +1,7 @@
 """Leg controller: turns the verdict and the stance plan into motor commands on every LowState.
 
-Stance feet push with tau = -J(q)' f plus the leg's own weight; swing feet follow their target through joint PD; ramps, joint policies
-and damping are joint PD. A change of who drives is cross-faded, so that the commanded torque has no step.
+Stance feet push with tau = -J(q)' f plus the leg's own weight; swing feet follow their target through joint PD; ramps, joint
+policies and damping are joint PD. A change of who drives is cross-faded, so that the commanded torque has no step.
 """
 
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.kinematics import Kinematics
+from safe_locomotion.kinematics import Kinematics, LegPose, clamp
 from safe_locomotion.limits import CommandGate, GateLimits, commanded_torque, damping_command
 from safe_locomotion.modes import DAMPED
 from safe_locomotion.robots import RobotModel
-from safe_locomotion.rotations import matrix_from_quaternion
+from safe_locomotion.rotations import Vector, rows_from_quaternion
 from safe_locomotion.types import N_JOINTS, N_LEGS, NANOSECONDS, Array, LowCommand, LowState, Mode, StancePlan, Verdict
 
 GRAVITY = 9.81  #: [m/s2]
@@ -53,36 +53,36 @@ class LegGains:
 
 
 class LegWeight:
-    """Joint torques that hold up the legs' own links."""
+    """Joint torques that hold up one leg's own links."""
 
-    def __init__(self, robot: RobotModel) -> None:
-        self._mass = robot.leg_link_mass
-        self._com = robot.leg_link_com
-        self._d = robot.hip_offset
-        self._l = robot.thigh_length
+    def __init__(self, robot: RobotModel, leg: int) -> None:
+        m_hip, m_thigh, m_calf = robot.leg_link_mass.tolist()
+        hip, thigh, calf = robot.leg_link_com[leg].tolist()
+        d, below_knee = float(robot.hip_offset[leg]), m_calf * float(robot.thigh_length)
+        self._all_y = m_hip * hip[1] + m_thigh * (d + thigh[1]) + m_calf * (d + calf[1])
+        self._hip_z = m_hip * hip[2]
+        self._thigh_x, self._thigh_z = m_thigh * thigh[0], m_thigh * thigh[2] - below_knee
+        self._calf_x, self._calf_z = m_calf * calf[0], m_calf * calf[2]
 
-    def torque(self, q: Array, rotation_base_to_odom: Array) -> Array:
-        """(12,) torque that balances gravity on the links [Nm]: tau_j = -a_j . (sum m (c - o_j) x g), a_j and o_j the joint's axis and origin."""
-        angles = q.reshape(N_LEGS, 3)
-        a, b = angles[:, 0], angles[:, 1]
-        ca, sa, cb, sb = np.cos(a), np.sin(a), np.cos(b), np.sin(b)
-        bc = b + angles[:, 2]
-        cbc, sbc = np.cos(bc), np.sin(bc)
-        m_hip, m_thigh, m_calf = self._mass
-        hip, thigh, calf = self._com[:, 0], self._com[:, 1], self._com[:, 2]
+    def torque(self, pose: LegPose, up: Vector) -> Vector:
+        """Torque [Nm] that balances gravity on the links: tau_j = -a_j . (sum m (c - o_j) x g), joint j at o_j about a_j.
+
+        Args:
+            pose: of the leg.
+            up: vertical, unit vector in base.
+        """
+        sa, ca, sb, cb, sbc, cbc, *_ = pose
+        gx, gy, gz = -GRAVITY * up[0], -GRAVITY * up[1], -GRAVITY * up[2]
         # Everything below is in the leg's frame: base turned by the hip angle, origin in the hip joint.
-        gx, gy, gz = -GRAVITY * rotation_base_to_odom[2]
         gy_leg, gz_leg = ca * gy + sa * gz, ca * gz - sa * gy
-        calf_x, calf_z = m_calf * (cbc * calf[:, 0] + sbc * calf[:, 2]), m_calf * (cbc * calf[:, 2] - sbc * calf[:, 0])
-        below_x = calf_x - m_calf * self._l * sb + m_thigh * (cb * thigh[:, 0] + sb * thigh[:, 2])
-        below_z = calf_z - m_calf * self._l * cb + m_thigh * (cb * thigh[:, 2] - sb * thigh[:, 0])
-        all_y = m_hip * hip[:, 1] + m_thigh * (self._d + thigh[:, 1]) + m_calf * (self._d + calf[:, 1])
-        all_z = m_hip * hip[:, 2] + below_z
-        tau = np.empty((N_LEGS, 3))
-        tau[:, 0] = all_z * gy_leg - all_y * gz_leg
-        tau[:, 1] = below_x * gz_leg - below_z * gx
-        tau[:, 2] = calf_x * gz_leg - calf_z * gx
-        return tau.reshape(-1)
+        calf_x, calf_z = cbc * self._calf_x + sbc * self._calf_z, cbc * self._calf_z - sbc * self._calf_x
+        below_x = calf_x + cb * self._thigh_x + sb * self._thigh_z
+        below_z = calf_z + cb * self._thigh_z - sb * self._thigh_x
+        return (
+            (self._hip_z + below_z) * gy_leg - self._all_y * gz_leg,
+            below_x * gz_leg - below_z * gx,
+            calf_x * gz_leg - calf_z * gx,
+        )
 
 
 class LegController:
@@ -91,11 +91,13 @@ class LegController:
     def __init__(self, robot: RobotModel, gains: LegGains) -> None:
         self._robot, self._gains = robot, gains
         self._kinematics = Kinematics(robot)
-        self._weight = LegWeight(robot)
+        self._weights = [LegWeight(robot, leg) for leg in range(N_LEGS)]
+        self._radius = float(robot.foot_radius)
         self._zeros = np.zeros(N_JOINTS)
-        self._swing_min = robot.q_min + gains.swing_margin
-        self._swing_max = robot.q_max - gains.swing_margin
-        self._stance_kd = np.full(N_JOINTS, gains.stance_kd)
+        self._q_min, self._q_max = _by_leg(robot.q_min), _by_leg(robot.q_max)
+        self._swing_min, self._swing_max = _by_leg(robot.q_min + gains.swing_margin), _by_leg(robot.q_max - gains.swing_margin)
+        self._dq_min, self._dq_max = _by_leg(-robot.dq_max), _by_leg(robot.dq_max)
+        self._gains_of: dict[tuple[bool, ...], tuple[Array, Array]] = {}
         self._ramp_kp = np.full(N_JOINTS, gains.ramp_kp)
         self._ramp_kd = np.full(N_JOINTS, gains.ramp_kd)
         self._driver: tuple[Mode, str, bool] | None = None
@@ -159,39 +161,53 @@ class LegController:
         return _command(state, q, self._zeros, self._zeros, self._ramp_kp, self._ramp_kd)
 
     def _legs(self, state: LowState, plan: StancePlan) -> LowCommand:
-        gains = self._gains
-        _, jacobians = self._kinematics.feet_and_jacobians(state.q)
-        rotation = matrix_from_quaternion(state.quaternion_wxyz)
-        tau = self._weight.torque(state.q, rotation) + self._stance_torque(state.q, rotation[2], jacobians, plan.force)
-        dq_target = _joint_velocity(jacobians, plan.foot_velocity, self._robot.dq_max)
-        q_held = np.minimum(np.maximum(state.q, self._robot.q_min), self._robot.q_max)
-        if plan.stance.all():
-            return _command(state, q_held, dq_target, tau, self._zeros, self._stance_kd)
-        swing = np.repeat(~plan.stance, 3)
+        up = rows_from_quaternion(state.quaternion_wxyz)[2]
         age = (state.stamp_ns - plan.stamp_ns) / NANOSECONDS
-        wanted = self._kinematics.inverse(plan.foot_position + age * plan.foot_velocity)
-        q_target = np.minimum(np.maximum(wanted, self._swing_min), self._swing_max)
-        dq_target = np.where(swing & (q_target != wanted), 0.0, dq_target)
-        return _command(
-            state,
-            np.where(swing, q_target, q_held),
-            dq_target,
-            tau,
-            np.where(swing, gains.swing_kp, 0.0),
-            np.where(swing, gains.swing_kd, gains.stance_kd),
-        )
+        poses, angles = self._kinematics.poses(state.q), state.q.tolist()
+        stance, force = plan.stance.tolist(), plan.force.tolist()
+        feet, velocity = plan.foot_position.tolist(), plan.foot_velocity.tolist()
+        tau: list[float] = []
+        q: list[float] = []
+        dq: list[float] = []
+        for leg in range(N_LEGS):
+            tau += self._torque(leg, poses[leg], up, force[leg])
+            moving = self._kinematics.legs[leg].joint_velocity(poses[leg], *velocity[leg])
+            dq += map(clamp, moving, self._dq_min[leg], self._dq_max[leg])
+            if stance[leg]:
+                q += map(clamp, angles[3 * leg : 3 * leg + 3], self._q_min[leg], self._q_max[leg])
+            else:
+                q += self._swing(leg, feet[leg], velocity[leg], age, dq)
+        kp, kd = self._foot_gains(tuple(stance))
+        q_out, dq_out, tau_out = np.array((q, dq, tau))
+        return _command(state, q_out, dq_out, tau_out, kp, kd)
 
-    def _stance_torque(self, q: Array, up: Array, jacobians: Array, force: Array) -> Array:
-        """tau = -J_c' f (12,), J_c the Jacobian of the contact, one foot radius below the foot centre along the vertical `up` (in base)."""
-        tau = -np.matmul(force[:, None, :], jacobians)[:, 0]
-        ux, uy, uz = self._robot.foot_radius * up
-        fx, fy, fz = force.T
-        hip = q[::3]
-        about_y = np.cos(hip) * (uz * fx - ux * fz) + np.sin(hip) * (ux * fy - uy * fx)
-        tau[:, 0] += uy * fz - uz * fy
-        tau[:, 1] += about_y
-        tau[:, 2] += about_y
-        return tau.reshape(-1)
+    def _torque(self, leg: int, pose: LegPose, up: Vector, force: list[float]) -> Vector:
+        """Weight of the leg less J_c' f; J_c: of the contact, one foot radius below the foot centre along the vertical `up`."""
+        fx, fy, fz = force
+        a, b, c = self._weights[leg].torque(pose, up)
+        if fx == fy == fz == 0.0:
+            return a, b, c
+        r, (ux, uy, uz) = self._radius, up
+        ja, jb, jc = self._kinematics.legs[leg].torque(pose, fx, fy, fz)
+        about_y = r * (pose.ca * (uz * fx - ux * fz) + pose.sa * (ux * fy - uy * fx))
+        return a - ja + r * (uy * fz - uz * fy), b - jb + about_y, c - jc + about_y
+
+    def _swing(self, leg: int, foot: list[float], velocity: list[float], age: float, dq: list[float]) -> list[float]:
+        """Joint positions of a swing foot; a joint held at the end of its range gets speed zero in the last three of `dq`."""
+        (x, y, z), (vx, vy, vz) = foot, velocity
+        wanted = self._kinematics.legs[leg].inverse(x + age * vx, y + age * vy, z + age * vz)
+        held = list(map(clamp, wanted, self._swing_min[leg], self._swing_max[leg]))
+        for joint in range(3):
+            if held[joint] != wanted[joint]:
+                dq[joint - 3] = 0.0
+        return held
+
+    def _foot_gains(self, stance: tuple[bool, ...]) -> tuple[Array, Array]:
+        """kp, kd (12,) of stance and swing joints; one pair per set of stance feet, kept."""
+        if stance not in self._gains_of:
+            gains, swing = self._gains, ~np.repeat(stance, 3)
+            self._gains_of[stance] = np.where(swing, gains.swing_kp, 0.0), np.where(swing, gains.swing_kd, gains.stance_kd)
+        return self._gains_of[stance]
 
     def _begin_crossfade(self, state: LowState, command: LowCommand) -> None:
         if self._last is None:
@@ -210,9 +226,9 @@ class LegController:
         """Feed-forward reduced so that the motors are never asked for more than their peak torque."""
         total = commanded_torque(state, command)
         tau_max = self._robot.tau_max
-        clipped = np.minimum(np.maximum(total, -tau_max), tau_max)
-        excess = total - clipped
-        return _with_torque(command, command.tau - excess) if excess.any() else command
+        if (np.abs(total) <= tau_max).all():
+            return command
+        return _with_torque(command, command.tau - (total - np.minimum(np.maximum(total, -tau_max), tau_max)))
 
 
 class CommandStage:
@@ -240,12 +256,10 @@ def _ramp(start: Array, end: Array, progress: float) -> Array:
     return start + (s * s * (3.0 - 2.0 * s)) * (end - start)
 
 
-def _joint_velocity(jacobians: Array, foot_velocity: Array, limit: Array) -> Array:
-    """dq (12,) with J dq = v, damped near a stretched knee and limited to the motors' speed."""
-    transposed = np.swapaxes(jacobians, 1, 2)
-    damped = jacobians @ transposed + 1e-6 * np.eye(3)
-    dq = (transposed @ np.linalg.solve(damped, foot_velocity[:, :, None])).reshape(-1)
-    return np.minimum(np.maximum(dq, -limit), limit)
+def _by_leg(joints: Array) -> list[list[float]]:
+    """(12,) as plain numbers, leg by leg."""
+    legs: list[list[float]] = joints.reshape(N_LEGS, 3).tolist()
+    return legs
 
 
 def _command(state: LowState, q: Array, dq: Array, tau: Array, kp: Array, kd: Array) -> LowCommand:

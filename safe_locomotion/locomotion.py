@@ -5,18 +5,18 @@ the ground plane at the foot of the normal through the centre of mass.
 """
 
 from dataclasses import dataclass
-from math import cos, sin
+from math import cos, isfinite, pi, sin
 
 import numpy as np
 
 from safe_locomotion.centroidal import LEVEL_GRAVITY, NX, CentroidalModel, centroidal_state, ground_frame
 from safe_locomotion.gait import GaitClock, GaitPhase
-from safe_locomotion.kinematics import Kinematics
+from safe_locomotion.kinematics import Kinematics, clamp
 from safe_locomotion.mpc import ConvexMpc, MpcParameters, MpcProblem
 from safe_locomotion.robots import RobotModel
-from safe_locomotion.rotations import matrix_from_quaternion, rpy_from_matrix
+from safe_locomotion.rotations import Rows, Vector, cross, rotate, rotate_back, rows_from_quaternion, rpy_from_rows
 from safe_locomotion.swing import SwingParameters, cycloid, raibert_step
-from safe_locomotion.types import N_LEGS, NANOSECONDS, Array, Estimate, Flags, GaitParameters, Mode, StancePlan, VelocityCommand, Verdict
+from safe_locomotion.types import N_LEGS, NANOSECONDS, Array, Estimate, GaitParameters, Mode, StancePlan, VelocityCommand, Verdict
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,8 +28,8 @@ class LocomotionParameters:
         acceleration: limit on the change of the velocity command [m/s2]; yaw: `yaw_acceleration` [rad/s2].
         position_slack: how far the integrated position reference may run ahead of the body [m]; acts as integral action.
         yaw_slack: the same for yaw [rad].
-        velocity_slack: how far the velocity reference may lie from the body's velocity [m/s]; beyond it stepping catches the body, not the MPC,
-            which would jump to find the friction for it.
+        velocity_slack: how far the velocity reference may lie from the body's velocity [m/s]; beyond it stepping catches the body,
+            not the MPC, which would jump to find the friction for it.
         height_rate: limit on the change of the height reference [m/s].
     """
 
@@ -44,16 +44,32 @@ class LocomotionParameters:
 
 @dataclass(slots=True)
 class _Body:
-    """The estimate of one tick, in the shapes this file needs."""
+    """The estimate of one tick, in the shapes this file needs: vectors in odom as plain numbers, unless they say otherwise.
 
-    position: Array
-    rotation: Array
-    rpy: tuple[float, float, float]
+    Attributes:
+        rows: rotation from base to odom.
+        feet_in_base, feet: foot centres.
+        frame: (3, 3) of `ground_frame`.
+        normal, ground_height: of the ground plane.
+    """
+
+    position: Vector
+    rows: Rows
+    rpy: Vector
+    velocity: Vector
+    rate_in_base: Vector
+    rate: Vector
+    com: Vector
+    feet_in_base: list[Vector]
+    feet: list[Vector]
     frame: Array
-    velocity: Array
-    rate: Array
-    com: Array
-    feet: Array
+    normal: Vector
+    ground_height: float
+
+    def plane_height(self, x: float, y: float) -> float:
+        """Height in odom of the ground plane at a point."""
+        (px, py, _), (nx, ny, nz) = self.position, self.normal
+        return self.ground_height - (nx * (x - px) + ny * (y - py)) / max(nz, 0.5)
 
 
 class Reference:
@@ -61,34 +77,34 @@ class Reference:
 
     def __init__(self, parameters: LocomotionParameters) -> None:
         self._p = parameters
-        self.velocity = np.zeros(3)
-        self.position = np.zeros(2)
+        self.velocity: Vector = (0.0, 0.0, 0.0)
+        self.position: tuple[float, float] = (0.0, 0.0)
         self.yaw = 0.0
         self.height = 0.0
 
-    def reset(self, position: Array, yaw: float, height: float) -> None:
+    def reset(self, position: Vector, yaw: float, height: float) -> None:
         """Start from where the body is, at rest."""
-        self.velocity = np.zeros(3)
-        self.position, self.yaw, self.height = position[:2].copy(), yaw, height
+        self.velocity = (0.0, 0.0, 0.0)
+        self.position, self.yaw, self.height = (position[0], position[1]), yaw, height
 
-    def update(self, elapsed: float, command: VelocityCommand, body_position: Array, body_yaw: float) -> None:
+    def update(self, elapsed: float, command: VelocityCommand, body_position: Vector, body_yaw: float) -> None:
         """Advance by `elapsed` seconds, staying within the slack around the body."""
         p = self._p
-        limit = elapsed * np.array((p.acceleration, p.acceleration, p.yaw_acceleration))
-        wanted = np.array((command.vx, command.vy, command.wz))
-        self.velocity = self.velocity + np.minimum(np.maximum(wanted - self.velocity, -limit), limit)
+        limit, yaw_limit = elapsed * p.acceleration, elapsed * p.yaw_acceleration
         vx, vy, wz = self.velocity
-        lead = (self.yaw + wz * elapsed - body_yaw + np.pi) % (2 * np.pi) - np.pi
-        self.yaw = body_yaw + min(p.yaw_slack, max(-p.yaw_slack, lead))
+        vx, vy = _within(command.vx, vx, limit), _within(command.vy, vy, limit)
+        wz = _within(command.wz, wz, yaw_limit)
+        self.velocity = (vx, vy, wz)
+        lead = (self.yaw + wz * elapsed - body_yaw + pi) % (2 * pi) - pi
+        self.yaw = body_yaw + clamp(lead, -p.yaw_slack, p.yaw_slack)
         c, s = cos(body_yaw), sin(body_yaw)
-        ahead = self.position - body_position[:2]
-        along = c * ahead[0] + s * ahead[1] + vx * elapsed
-        across = -s * ahead[0] + c * ahead[1] + vy * elapsed
-        slack = p.position_slack
-        along, across = min(slack, max(-slack, along)), min(slack, max(-slack, across))
-        self.position = body_position[:2] + (c * along - s * across, s * along + c * across)
+        x, y, slack = body_position[0], body_position[1], p.position_slack
+        ahead_x, ahead_y = self.position[0] - x, self.position[1] - y
+        along = clamp(c * ahead_x + s * ahead_y + vx * elapsed, -slack, slack)
+        across = clamp(c * ahead_y - s * ahead_x + vy * elapsed, -slack, slack)
+        self.position = (x + c * along - s * across, y + s * along + c * across)
         step = p.height_rate * elapsed
-        self.height += min(step, max(-step, p.body_height - self.height))
+        self.height += clamp(p.body_height - self.height, -step, step)
 
 
 class LocomotionController:
@@ -98,16 +114,19 @@ class LocomotionController:
         self._robot, self._parameters, self._swing = robot, parameters, swing
         self._kinematics = Kinematics(robot)
         self._mpc = ConvexMpc(CentroidalModel(mass=robot.mass, inertia=robot.inertia), mpc)
-        self._times = mpc.dt * np.arange(1, mpc.horizon + 1)
-        self._middles = self._times - 0.5 * mpc.dt
+        self._times: Array = mpc.dt * np.arange(1.0, mpc.horizon + 1.0)
+        self._middles: Array = self._times - 0.5 * mpc.dt
         self._clock = GaitClock()
         self._reference = Reference(parameters)
         self._stamp_ns: int | None = None
-        self._stance = np.ones(N_LEGS, dtype=np.bool_)
-        self._landed = np.zeros(N_LEGS, dtype=np.bool_)
-        self._lost = np.zeros(N_LEGS, dtype=np.bool_)
-        self._unloaded_time = np.zeros(N_LEGS)
-        self._lift_off = np.zeros((N_LEGS, 3))
+        self._hip_x: list[float] = robot.hip_position[:, 0].tolist()
+        self._com: Vector = tuple(robot.com.tolist())
+        self._radius = float(robot.foot_radius)
+        self._stance = [True] * N_LEGS
+        self._landed = [False] * N_LEGS
+        self._lost = [False] * N_LEGS
+        self._unloaded_time = [0.0] * N_LEGS
+        self._lift_off: list[Vector] = [(0.0, 0.0, 0.0)] * N_LEGS
         self._force = np.zeros((N_LEGS, 3))
         self._running = False
 
@@ -127,29 +146,47 @@ class LocomotionController:
         self._reference.update(elapsed, verdict.command if walking else VelocityCommand(), body.position, body.rpy[2])
         phase = self._clock.update(estimate.stamp_ns, verdict.gait, step=walking)
         stance = self._contacts(phase, estimate, body, elapsed)
-        footholds = self._footholds(phase, stance, estimate, verdict.gait, body)
+        footholds = self._footholds(phase, stance, verdict.gait, body)
         force, solved = self._solve(stance, estimate, verdict.gait, body, footholds)
         position, velocity = self._swing_targets(phase, stance, body, footholds)
         return StancePlan(
-            stamp_ns=estimate.stamp_ns, stance=stance, force=force, foot_position=position, foot_velocity=velocity, solved=solved
+            stamp_ns=estimate.stamp_ns,
+            stance=np.array(stance),
+            force=force,
+            foot_position=position,
+            foot_velocity=velocity,
+            solved=solved,
         )
 
     def _body(self, estimate: Estimate) -> _Body:
-        rotation = matrix_from_quaternion(estimate.quaternion_wxyz)
-        rpy = rpy_from_matrix(rotation)
-        rate = rotation @ estimate.angular_velocity
-        feet = estimate.position + self._kinematics.feet(estimate.q) @ rotation.T
-        com = estimate.position + rotation @ self._robot.com
-        return _Body(estimate.position, rotation, rpy, ground_frame(rpy[2], estimate.ground_normal), estimate.velocity, rate, com, feet)
+        rows = rows_from_quaternion(estimate.quaternion_wxyz)
+        rpy = rpy_from_rows(rows)
+        position, rate, normal = estimate.position.tolist(), estimate.angular_velocity.tolist(), estimate.ground_normal.tolist()
+        legs = self._kinematics.legs
+        feet = [leg.foot(pose) for leg, pose in zip(legs, self._kinematics.poses(estimate.q), strict=True)]
+        return _Body(
+            position=position,
+            rows=rows,
+            rpy=rpy,
+            velocity=estimate.velocity.tolist(),
+            rate_in_base=rate,
+            rate=rotate(rows, rate),
+            com=_sum(position, rotate(rows, self._com)),
+            feet_in_base=feet,
+            feet=[_sum(position, rotate(rows, foot)) for foot in feet],
+            frame=ground_frame(rpy[2], estimate.ground_normal),
+            normal=normal,
+            ground_height=estimate.ground_height,
+        )
 
     def _restart(self, estimate: Estimate, body: _Body) -> None:
         self._running = True
         self._stamp_ns = None
         self._clock = GaitClock()
-        self._stance[:] = True
-        self._landed[:] = False
-        self._lost[:] = False
-        self._unloaded_time[:] = 0.0
+        self._stance = [True] * N_LEGS
+        self._landed = [False] * N_LEGS
+        self._lost = [False] * N_LEGS
+        self._unloaded_time = [0.0] * N_LEGS
         self._lift_off = body.feet.copy()
         self._reference.reset(body.position, body.rpy[2], body.position[2] - estimate.ground_height)
 
@@ -158,132 +195,144 @@ class LocomotionController:
             stamp_ns=stamp_ns,
             stance=np.ones(N_LEGS, dtype=np.bool_),
             force=np.zeros((N_LEGS, 3)),
-            foot_position=(body.feet - body.position) @ body.rotation,
+            foot_position=np.array(body.feet_in_base),
             foot_velocity=np.zeros((N_LEGS, 3)),
             solved=False,
         )
 
-    def _contacts(self, phase: GaitPhase, estimate: Estimate, body: _Body, elapsed: float) -> Flags:
+    def _contacts(self, phase: GaitPhase, estimate: Estimate, body: _Body, elapsed: float) -> list[bool]:
         """Scheduled stance plus feet that met the ground early, less feet that lost it; remembers where feet lift off.
 
         A foot that should carry but feels no ground for a while, away from the ground plane, is taken out of the MPC and reaches for the
         foothold under its hip: the body has been thrown off it, or the ground is lower than expected. A foot that slides stays.
         """
-        early = ~phase.stance & (phase.swing_progress >= self._swing.early_contact) & estimate.contact
-        self._landed = (self._landed | early) & ~phase.stance
-        height = body.feet[:, 2] - self._robot.foot_radius - self._plane_height(estimate, body.feet[:, :2])
-        unloaded = phase.stance & ~estimate.contact & (np.abs(height) > self._swing.lost_distance) & self._clock.stepping
-        self._unloaded_time = np.where(unloaded, self._unloaded_time + elapsed, 0.0)
-        reached_out, self._lost = self._lost, self._unloaded_time > self._swing.lost_after
-        stance = (phase.stance & ~self._lost) | self._landed
-        lifting = (self._stance & ~stance) | (reached_out & ~phase.stance)
-        if lifting.any():
-            self._lift_off[lifting] = body.feet[lifting]
-        self._stance = stance
-        return stance
+        p, stepping = self._swing, self._clock.stepping
+        scheduled, progress, contact = phase.stance.tolist(), phase.swing_progress.tolist(), estimate.contact.tolist()
+        for leg, on in enumerate(scheduled):
+            x, y, z = body.feet[leg]
+            early = progress[leg] >= p.early_contact and contact[leg]
+            self._landed[leg] = not on and (self._landed[leg] or early)
+            away = abs(z - self._radius - body.plane_height(x, y)) > p.lost_distance
+            unloaded = on and not contact[leg] and away and stepping
+            self._unloaded_time[leg] = self._unloaded_time[leg] + elapsed if unloaded else 0.0
+            reached_out, lost = self._lost[leg], self._unloaded_time[leg] > p.lost_after
+            pushes = (on and not lost) or self._landed[leg]
+            if (self._stance[leg] and not pushes) or (reached_out and not on):
+                self._lift_off[leg] = (x, y, z)
+            self._lost[leg], self._stance[leg] = lost, pushes
+        return self._stance.copy()
 
-    def _plane_height(self, estimate: Estimate, xy: Array) -> Array:
-        """Height in odom of the ground plane at points (..., 2)."""
-        n = estimate.ground_normal
-        offset = xy - estimate.position[:2]
-        return estimate.ground_height - (offset @ n[:2]) / max(float(n[2]), 0.5)
+    def _footholds(self, phase: GaitPhase, stance: list[bool], gait: GaitParameters, body: _Body) -> list[Vector]:
+        """Foot centres in odom at the next touchdown; stance feet where they are."""
+        left = phase.time_to_touchdown.tolist()
+        return [
+            foot
+            if stance[leg]
+            else self._foothold((self._hip_x[leg], gait.foot_y[leg], 0.0), left[leg], phase.stance_duration, body)
+            for leg, foot in enumerate(body.feet)
+        ]
 
-    def _footholds(self, phase: GaitPhase, stance: Flags, estimate: Estimate, gait: GaitParameters, body: _Body) -> Array:
-        """Foot centres (4, 3) in odom at the next touchdown; stance feet where they are."""
-        if stance.all():
-            return body.feet
-        vx, vy, wz = self._reference.velocity
-        yaw_at_touchdown = body.rpy[2] + body.rate[2] * phase.time_to_touchdown
-        nominal = np.empty((N_LEGS, 3))
-        nominal[:, 0] = self._robot.hip_position[:, 0]
-        nominal[:, 1] = gait.foot_y
-        nominal[:, 2] = 0.0
-        under = nominal @ body.rotation.T
-        c, s = np.cos(yaw_at_touchdown - body.rpy[2]), np.sin(yaw_at_touchdown - body.rpy[2])
-        arm = np.stack((c * under[:, 0] - s * under[:, 1], s * under[:, 0] + c * under[:, 1]), axis=1)
-        turned = np.stack((-arm[:, 1], arm[:, 0]), axis=1)
-        velocity = body.velocity[:2] + body.rate[2] * turned
-        heading_c, heading_s = cos(body.rpy[2]), sin(body.rpy[2])
-        wanted = (heading_c * vx - heading_s * vy, heading_s * vx + heading_c * vy) + wz * turned
-        step = raibert_step(velocity, wanted, phase.stance_duration, self._swing.velocity_gain, self._swing.reach)
-        footholds = body.feet.copy()
-        target = body.position[:2] + arm + body.velocity[:2] * phase.time_to_touchdown[:, None] + step
-        height = self._plane_height(estimate, target) + self._robot.foot_radius
-        swing = ~stance
-        footholds[swing, :2] = target[swing]
-        footholds[swing, 2] = height[swing]
-        return footholds
+    def _foothold(self, nominal: Vector, left: float, stance_duration: float, body: _Body) -> Vector:
+        """Raibert's foothold, in odom, of a foot that wants to be at `nominal` in base, `left` seconds before it touches down."""
+        p, (wanted_x, wanted_y, wz) = self._swing, self._reference.velocity
+        (px, py, _), (vx, vy, _), rate = body.position, body.velocity, body.rate[2]
+        c, s = cos(rate * left), sin(rate * left)
+        x, y, _ = rotate(body.rows, nominal)
+        x, y = c * x - s * y, s * x + c * y
+        c, s = cos(body.rpy[2]), sin(body.rpy[2])
+        wanted_x, wanted_y = c * wanted_x - s * wanted_y - wz * y, s * wanted_x + c * wanted_y + wz * x
+        step_x = raibert_step(vx - rate * y, wanted_x, stance_duration, p.velocity_gain, p.reach)
+        step_y = raibert_step(vy + rate * x, wanted_y, stance_duration, p.velocity_gain, p.reach)
+        x, y = px + x + vx * left + step_x, py + y + vy * left + step_y
+        return x, y, body.plane_height(x, y) + self._radius
 
-    def _swing_targets(self, phase: GaitPhase, stance: Flags, body: _Body, footholds: Array) -> tuple[Array, Array]:
+    def _swing_targets(self, phase: GaitPhase, stance: list[bool], body: _Body, footholds: list[Vector]) -> tuple[Array, Array]:
         """Position and velocity (4, 3) of the feet in base; a stance foot moves as fast as the body leaves it behind."""
-        position = (body.feet - body.position) @ body.rotation
-        rate = body.rotation.T @ body.rate
-        velocity = -(body.velocity @ body.rotation) - _turning(rate, position)
-        for leg in np.flatnonzero(~stance):
-            point, speed = self._swing_point(leg, phase, footholds[leg])
-            offset = point - body.position
-            position[leg] = offset @ body.rotation
-            velocity[leg] = (speed - body.velocity) @ body.rotation - _turning(rate, position[leg])
-        return position, velocity
+        positions, velocities = [], []
+        for leg, foot in enumerate(body.feet_in_base):
+            position, speed = foot, (0.0, 0.0, 0.0)
+            if not stance[leg]:
+                point, speed = self._swing_point(leg, phase, footholds[leg])
+                position = rotate_back(body.rows, _difference(point, body.position))
+            relative = rotate_back(body.rows, _difference(speed, body.velocity))
+            positions.append(position)
+            velocities.append(_difference(relative, cross(body.rate_in_base, position)))
+        return np.array(positions), np.array(velocities)
 
-    def _swing_point(self, leg: int, phase: GaitPhase, foothold: Array) -> tuple[Array, Array]:
-        """Point and velocity (3,) in odom of a foot in the air."""
-        p = self._swing
+    def _swing_point(self, leg: int, phase: GaitPhase, foothold: Vector) -> tuple[Vector, Vector]:
+        """Point and velocity in odom of a foot in the air."""
+        p, (x, y, z) = self._swing, foothold
         if self._lost[leg]:
             searched = self._unloaded_time[leg] - p.lost_after
-            end = foothold - (0.0, 0.0, p.depth + min(p.search_depth, p.search_speed * searched))
+            end = (x, y, z - p.depth - min(p.search_depth, p.search_speed * searched))
             return cycloid(self._lift_off[leg], end, 0.0, searched / p.search_time, p.search_time)
-        end = foothold - (0.0, 0.0, p.depth)
-        return cycloid(self._lift_off[leg], end, p.height, float(phase.swing_progress[leg]), phase.swing_duration)
+        progress = float(phase.swing_progress[leg])
+        return cycloid(self._lift_off[leg], (x, y, z - p.depth), p.height, progress, phase.swing_duration)
 
-    def _solve(self, stance: Flags, estimate: Estimate, gait: GaitParameters, body: _Body, footholds: Array) -> tuple[Array, bool]:
+    def _solve(
+        self, stance: list[bool], estimate: Estimate, gait: GaitParameters, body: _Body, footholds: list[Vector]
+    ) -> tuple[Array, bool]:
         answer = self._mpc.solve(self._problem(stance, estimate, gait, body, footholds))
-        if np.isfinite(answer.primal_residual):  # a rough answer is inside the cone and knows the present; the last good one does not
-            self._force = answer.forces @ body.frame.T @ body.rotation
-        force = np.where(stance[:, None], self._force, 0.0)
+        if isfinite(
+            answer.primal_residual
+        ):  # a rough answer is inside the cone and knows the present; the last good one does not
+            self._force = answer.forces @ (body.frame.T @ body.rows)
+        force = self._force.copy()
+        for leg, pushes in enumerate(stance):
+            if not pushes:
+                force[leg] = 0.0
         return force, answer.ok
 
-    def _problem(self, stance: Flags, estimate: Estimate, gait: GaitParameters, body: _Body, footholds: Array) -> MpcProblem:
-        reference, frame, t = self._reference, body.frame, self._times
-        normal = frame[:, 2]
-        ground = np.array((*body.com[:2], self._plane_height(estimate, body.com[:2])))
-        origin = body.com - normal * (normal @ (body.com - ground))
+    def _problem(
+        self, stance: list[bool], estimate: Estimate, gait: GaitParameters, body: _Body, footholds: list[Vector]
+    ) -> MpcProblem:
+        frame, (nx, ny, nz), (cx, cy, cz) = body.frame, body.normal, body.com
+        gap = nz * (cz - body.plane_height(cx, cy))
         x0 = centroidal_state(
-            rotation=body.rotation,
-            position=body.position,
+            rotation=np.array(body.rows),
+            position=estimate.position,
             rates=estimate.angular_velocity,
-            velocity=body.velocity,
+            velocity=estimate.velocity,
             com=self._robot.com,
             frame=frame,
-            origin=origin,
+            origin=np.array((cx - gap * nx, cy - gap * ny, cz - gap * nz)),
         )
-        yaw_error, x0[2] = reference.yaw - body.rpy[2], 0.0
-        ahead = (reference.position - body.position[:2]) @ frame[:2, :2]
-        vx, vy, wz = reference.velocity
-        vx, vy = (_within(v, now, self._parameters.velocity_slack) for v, now in ((vx, x0[9]), (vy, x0[10])))
-        x = np.zeros((len(t), NX))
-        c, s = np.cos(wz * t), np.sin(wz * t)
-        x[:, 2] = yaw_error + wz * t
-        x[:, 5] = reference.height + self._robot.com[2]
-        x[:, 8] = wz
-        x[:, 9], x[:, 10] = c * vx - s * vy, s * vx + c * vy
-        steps = x[:, 9:11] * t[0]
-        travel = np.cumsum(steps, axis=0)
-        x[:, 3:5] = ahead + travel
+        x0[2] = 0.0
+        reference, travel = self._reference_states(body, float(x0[9]), float(x0[10]))
         schedule = self._clock.schedule(gait, self._middles)
         schedule[0] = stance
-        # The lever of each step is taken in its middle; the ground pushes one foot radius below the foot centre.
-        feet = np.tile((footholds - body.com) @ frame - (0.0, 0.0, self._robot.foot_radius), (len(t), 1, 1))
-        feet[:, :, :2] -= (travel - 0.5 * steps)[:, None]
-        return MpcProblem(x0=x0, reference=x, feet=feet, stance=schedule, gravity=LEVEL_GRAVITY @ frame)
+        # The ground pushes one foot radius below the foot centre.
+        feet = np.empty((len(schedule), N_LEGS, 3))
+        feet[:] = (np.array(footholds) - body.com) @ frame - (0.0, 0.0, self._radius)
+        feet[:, :, :2] -= travel[:, None]
+        return MpcProblem(x0=x0, reference=reference, feet=feet, stance=schedule, gravity=LEVEL_GRAVITY @ frame)
+
+    def _reference_states(self, body: _Body, vx: float, vy: float) -> tuple[Array, Array]:
+        """Reference (N, 12) of a body that moves with vx, vy now, and how far it has gone in the middle of each step (N, 2)."""
+        reference, times, slack = self._reference, self._times, self._parameters.velocity_slack
+        (ax, bx, _), (ay, by, _), _ = body.frame.tolist()
+        ahead_x, ahead_y = reference.position[0] - body.position[0], reference.position[1] - body.position[1]
+        wanted_x, wanted_y, wz = reference.velocity
+        start = complex(_within(wanted_x, vx, slack), _within(wanted_y, vy, slack))
+        velocity = (start * np.exp(1j * wz * times)).view(np.float64).reshape(-1, 2)  # turns with the heading
+        steps = velocity * times[0]
+        travel = np.add.accumulate(steps)
+        x = np.zeros((len(times), NX))
+        x[:, 2] = reference.yaw - body.rpy[2] + wz * times
+        x[:, 3:5] = travel + np.array((ax * ahead_x + ay * ahead_y, bx * ahead_x + by * ahead_y))
+        x[:, 5] = reference.height + self._com[2]
+        x[:, 8] = wz
+        x[:, 9:11] = velocity
+        return x, travel - 0.5 * steps
 
 
 def _within(value: float, centre: float, slack: float) -> float:
-    return min(centre + slack, max(centre - slack, value))
+    return clamp(value, centre - slack, centre + slack)
 
 
-def _turning(rate: Array, points: Array) -> Array:
-    """rate x point for points (..., 3)."""
-    wx, wy, wz = rate
-    x, y, z = points[..., 0], points[..., 1], points[..., 2]
-    return np.stack((wy * z - wz * y, wz * x - wx * z, wx * y - wy * x), axis=-1)
+def _sum(a: Vector, b: Vector) -> Vector:
+    return a[0] + b[0], a[1] + b[1], a[2] + b[2]
+
+
+def _difference(a: Vector, b: Vector) -> Vector:
+    return a[0] - b[0], a[1] - b[1], a[2] - b[2]

@@ -208,7 +208,7 @@ class ConvexMpc:
             self._forget = False
         solver.update_data_vec(q=matrices.q, l=matrices.l, u=matrices.u)
         solver.update_data_mat(P_x=None, P_i=None, A_x=matrices.values, A_i=matrices.changing)
-        for batch in range(1, 2 + p.extra_batches):
+        for batch in range(1, 2 + p.extra_batches):  # noqa: B007 - used after the loop
             solver.solve()
             info = solver.info
             primal, dual = info.prim_res, info.dual_res

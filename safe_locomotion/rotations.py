@@ -1,10 +1,13 @@
 """Rotations: quaternions w, x, y, z, active, base to world; roll-pitch-yaw is Rz(yaw) Ry(pitch) Rx(roll)."""
 
-from math import asin, atan2, cos, inf, nan, sin, sqrt
+from math import asin, atan2, cos, inf, isfinite, nan, sin, sqrt
 
 import numpy as np
 
 from safe_locomotion.types import Array
+
+Vector = tuple[float, float, float]
+Rows = tuple[Vector, Vector, Vector]  #: of a matrix, in plain numbers
 
 
 def skew(v: Array) -> Array:
@@ -13,18 +16,41 @@ def skew(v: Array) -> Array:
     return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
 
 
-def matrix_from_quaternion(wxyz: Array) -> Array:
-    """Rotation matrix (3, 3) of a quaternion; a non-unit quaternion is normalised, zero and infinite ones give NaN."""
-    w, x, y, z = (float(c) for c in wxyz)
+def rows_from_quaternion(wxyz: Array) -> Rows:
+    """`matrix_from_quaternion` in plain numbers."""
+    w, x, y, z = wxyz.tolist()
     n = w * w + x * x + y * y + z * z
     s = 2.0 / n if 0.0 < n < inf else nan
-    return np.array(
-        [
-            [1.0 - s * (y * y + z * z), s * (x * y - w * z), s * (x * z + w * y)],
-            [s * (x * y + w * z), 1.0 - s * (x * x + z * z), s * (y * z - w * x)],
-            [s * (x * z - w * y), s * (y * z + w * x), 1.0 - s * (x * x + y * y)],
-        ]
+    return (
+        (1.0 - s * (y * y + z * z), s * (x * y - w * z), s * (x * z + w * y)),
+        (s * (x * y + w * z), 1.0 - s * (x * x + z * z), s * (y * z - w * x)),
+        (s * (x * z - w * y), s * (y * z + w * x), 1.0 - s * (x * x + y * y)),
     )
+
+
+def matrix_from_quaternion(wxyz: Array) -> Array:
+    """Rotation matrix (3, 3) of a quaternion; a non-unit quaternion is normalised, zero and infinite ones give NaN."""
+    return np.array(rows_from_quaternion(wxyz))
+
+
+def rotate(rows: Rows, v: Vector) -> Vector:
+    """R v."""
+    (a, b, c), (d, e, f), (g, h, i) = rows
+    x, y, z = v
+    return a * x + b * y + c * z, d * x + e * y + f * z, g * x + h * y + i * z
+
+
+def rotate_back(rows: Rows, v: Vector) -> Vector:
+    """R' v."""
+    (a, b, c), (d, e, f), (g, h, i) = rows
+    x, y, z = v
+    return a * x + d * y + g * z, b * x + e * y + h * z, c * x + f * y + i * z
+
+
+def cross(a: Vector, b: Vector) -> Vector:
+    """a x b."""
+    (ax, ay, az), (bx, by, bz) = a, b
+    return ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
 
 
 def quaternion_from_rpy(roll: float, pitch: float, yaw: float) -> Array:
@@ -42,15 +68,21 @@ def quaternion_from_rpy(roll: float, pitch: float, yaw: float) -> Array:
     )
 
 
-def rpy_from_matrix(rotation: Array) -> tuple[float, float, float]:
+def rpy_from_rows(rows: Rows) -> Vector:
     """Roll, pitch, yaw of a rotation matrix; pitch in [-pi/2, pi/2]."""
-    pitch = asin(min(1.0, max(-1.0, -float(rotation[2, 0])))) if np.isfinite(rotation[2, 0]) else float("nan")
-    return atan2(rotation[2, 1], rotation[2, 2]), pitch, atan2(rotation[1, 0], rotation[0, 0])
+    (xx, _, _), (yx, _, _), (zx, zy, zz) = rows
+    pitch = asin(min(1.0, max(-1.0, -zx))) if isfinite(zx) else nan
+    return atan2(zy, zz), pitch, atan2(yx, xx)
 
 
-def rpy_from_quaternion(wxyz: Array) -> tuple[float, float, float]:
+def rpy_from_matrix(rotation: Array) -> Vector:
+    """`rpy_from_rows` of an array (3, 3)."""
+    return rpy_from_rows(rotation.tolist())
+
+
+def rpy_from_quaternion(wxyz: Array) -> Vector:
     """Roll, pitch, yaw of a quaternion."""
-    return rpy_from_matrix(matrix_from_quaternion(wxyz))
+    return rpy_from_rows(rows_from_quaternion(wxyz))
 
 
 def yaw_matrix(yaw: float) -> Array:
@@ -61,8 +93,8 @@ def yaw_matrix(yaw: float) -> Array:
 
 def multiply(a: Array, b: Array) -> Array:
     """Hamilton product a * b of quaternions w, x, y, z: first b, then a."""
-    aw, ax, ay, az = (float(c) for c in a)
-    bw, bx, by, bz = (float(c) for c in b)
+    aw, ax, ay, az = a.tolist()
+    bw, bx, by, bz = b.tolist()
     return np.array(
         [
             aw * bw - ax * bx - ay * by - az * bz,
@@ -75,7 +107,7 @@ def multiply(a: Array, b: Array) -> Array:
 
 def quaternion_from_rotation_vector(vector: Array) -> Array:
     """Exponential map: quaternion of the rotation by |vector| [rad] about its direction."""
-    x, y, z = (float(c) for c in vector)
+    x, y, z = vector.tolist()
     angle = sqrt(x * x + y * y + z * z)
     if angle < 1e-9:
         return np.array([1.0, x / 2, y / 2, z / 2])

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from math import cos, pi, sin
 
-import numpy as np
-
-from safe_locomotion.types import Array
+from safe_locomotion.kinematics import clamp
+from safe_locomotion.rotations import Vector
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,35 +35,40 @@ class SwingParameters:
     search_depth: float = 0.06
 
 
-def raibert_step(velocity: Array, wanted: Array, stance_duration: float, gain: float, reach: float) -> Array:
-    """Horizontal step (..., 2) from under the hip: v T_stance / 2 + gain (v - v_wanted), clipped to `reach` per axis.
+def raibert_step(velocity: float, wanted: float, stance_duration: float, gain: float, reach: float) -> float:
+    """Step [m] from under the hip along one horizontal axis: v T_stance / 2 + gain (v - v_wanted), clipped to `reach`.
 
     Args:
-        velocity, wanted: (..., 2) actual and wanted velocity of the hip [m/s].
+        velocity, wanted: actual and wanted velocity of the hip [m/s].
         stance_duration: [s].
         gain: [s].
         reach: [m].
 
     Source: Raibert, Legged Robots That Balance, 1986.
     """
-    step = velocity * (0.5 * stance_duration) + gain * (velocity - wanted)
-    return np.minimum(np.maximum(step, -reach), reach)
+    return clamp(velocity * (0.5 * stance_duration) + gain * (velocity - wanted), -reach, reach)
 
 
-def cycloid(start: Array, end: Array, height: float, progress: float, duration: float) -> tuple[Array, Array]:
-    """Point and velocity of the swing foot, each (3,), in the frame of `start` and `end`.
+def cycloid(start: Vector, end: Vector, height: float, progress: float, duration: float) -> tuple[Vector, Vector]:
+    """Point and velocity of the swing foot, in the frame of `start` and `end`.
 
     Horizontally a cycloid (zero speed at both ends); vertically a cycloid up to `height` above the higher end on the first half
     and down on the second.
     """
     s = min(1.0, max(0.0, progress))
-    blend = s - sin(2 * pi * s) / (2 * pi)
-    rate = (1.0 - cos(2 * pi * s)) / duration
-    position = start + blend * (end - start)
-    velocity = rate * (end - start)
-    apex = max(start[2], end[2]) + height
-    half = min(1.0, 2 * s if s < 0.5 else 2 * s - 1.0)
-    low, high = (start[2], apex) if s < 0.5 else (apex, end[2])
-    position[2] = low + (high - low) * (half - sin(2 * pi * half) / (2 * pi))
-    velocity[2] = (high - low) * (1.0 - cos(2 * pi * half)) * 2.0 / duration
-    return position, velocity
+    (x, y, z), (x_end, y_end, z_end) = start, end
+    blend, rate = _cycloid(s)
+    apex = max(z, z_end) + height
+    low, high, half = (z, apex, 2.0 * s) if s < 0.5 else (apex, z_end, 2.0 * s - 1.0)
+    rise, rise_rate = _cycloid(half)
+    rate, rise_rate = rate / duration, 2.0 * rise_rate / duration
+    return (
+        (x + blend * (x_end - x), y + blend * (y_end - y), low + rise * (high - low)),
+        (rate * (x_end - x), rate * (y_end - y), rise_rate * (high - low)),
+    )
+
+
+def _cycloid(s: float) -> tuple[float, float]:
+    """Way gone and its derivative at s in [0, 1]."""
+    turn = 2.0 * pi * s
+    return s - sin(turn) / (2.0 * pi), 1.0 - cos(turn)

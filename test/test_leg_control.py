@@ -15,7 +15,7 @@ from safe_locomotion.kinematics import Kinematics
 from safe_locomotion.leg_control import CommandStage, LegController, LegWeight
 from safe_locomotion.limits import commanded_torque
 from safe_locomotion.robots import robot_file
-from safe_locomotion.rotations import matrix_from_quaternion, quaternion_from_rpy
+from safe_locomotion.rotations import matrix_from_quaternion, quaternion_from_rpy, rows_from_quaternion
 from safe_locomotion.types import LEGS, Array, JointTargets, LowState, Mode, StancePlan, Verdict
 
 MODEL = mujoco.MjModel.from_xml_path(str(robot_file("a1", ".xml")))
@@ -37,7 +37,8 @@ def posed(q: Array, wxyz: Array) -> mujoco.MjData:
 @pytest.mark.parametrize(("q", "wxyz"), POSES)
 def test_leg_weight_is_mujocos_gravity(q: Array, wxyz: Array) -> None:
     """At rest inverse dynamics is gravity alone: the torque equals qfrc_bias of the joints, at any pose and attitude."""
-    torque = LegWeight(A1).torque(q, matrix_from_quaternion(wxyz))
+    poses = Kinematics(A1).poses(q)
+    torque = np.concatenate([LegWeight(A1, leg).torque(poses[leg], rows_from_quaternion(wxyz)[2]) for leg in range(4)])
     np.testing.assert_allclose(torque, posed(q, wxyz).qfrc_bias[6:], atol=1e-9)
 
 

@@ -94,7 +94,7 @@ def test_reset_starts_at_rest_and_keeps_no_reference_to_its_argument() -> None:
     reference.reset(body, 0.5, 0.3)
     body[:] = 9.0
     np.testing.assert_array_equal(reference.position, (1.0, 2.0))
-    assert (reference.yaw, reference.height) == (0.5, 0.3) and not reference.velocity.any()
+    assert (reference.yaw, reference.height) == (0.5, 0.3) and not any(reference.velocity)
 
 
 def test_a_standing_robot_is_carried() -> None:

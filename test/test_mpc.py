@@ -64,7 +64,7 @@ def test_forces_push_back_to_the_reference(mpc: ConvexMpc) -> None:
 
 def test_mirror_image(mpc: ConvexMpc) -> None:
     """Mirroring the problem left to right mirrors the forces."""
-    x0 = UPRIGHT_STATE + [0.03, -0.02, 0.01, 0.0, 0.01, 0.0, 0.1, -0.2, 0.1, 0.2, 0.1, -0.1]
+    x0 = UPRIGHT_STATE + np.array((0.03, -0.02, 0.01, 0.0, 0.01, 0.0, 0.1, -0.2, 0.1, 0.2, 0.1, -0.1))
     stance = np.tile([True, True, False, True], (N, 1))
     forces = settled(mpc, standing(x0=x0, stance=stance))
     mirrored = settled(mpc, standing(x0=x0 * MIRROR_STATE, stance=stance[:, MIRROR_LEGS]))
@@ -147,7 +147,7 @@ def test_forces_are_in_the_cone_for_any_state(x0: np.ndarray, contacts: int) -> 
     stance = np.tile([bool(contacts >> leg & 1) for leg in range(4)], (N, 1))
     forces = ANY_STATE.solve(standing(x0=x0, stance=stance)).forces
     assert (np.abs(forces[:, :2]) <= PARAMETERS.mu * forces[:, 2:]).all()
-    assert ((0.0 <= forces[:, 2]) & (forces[:, 2] <= PARAMETERS.fz_max)).all()
+    assert ((forces[:, 2] >= 0.0) & (forces[:, 2] <= PARAMETERS.fz_max)).all()
 
 
 ANY_STATE = ConvexMpc(A1_LIKE, PARAMETERS)

@@ -1,6 +1,6 @@
 """Measure the figures of a release: every scenario through `safe-locomotion sim --headless --report`, a table at the end.
 
-    .venv/bin/python tools/figures.py [--seeds 0-4] [--workers 2] [--only trot,speeds] [--json FILE]
+.venv/bin/python tools/figures.py [--seeds 0-4] [--workers 2] [--only trot,push-25] [--json FILE]
 """
 
 import argparse
@@ -26,6 +26,21 @@ class Scenario:
     pushes: int = 0
     wanted: str = "no fall"
     holds: Callable[[Report], bool] = lambda report: report["falls"] == 0
+
+
+HEADINGS = (
+    "scenario",
+    "seed",
+    "outcome",
+    "mean vx vy wz",
+    "RMSE [m/s]",
+    "roll / pitch RMS [deg]",
+    "estimator RMSE [m/s]",
+    "drift [%]",
+    "trips",
+    "real time",
+    "wanted",
+)
 
 
 def _near(key: str, value: float) -> Callable[[Report], bool]:
@@ -56,7 +71,9 @@ SCENARIOS = (
         holds=lambda r: r["falls"] == 0 and not r["gate_trips"],
     ),
     Scenario(name="push-25", arguments=f"{PUSHES} --push-impulse 25", pushes=30),
-    Scenario(name="push-40", arguments=f"{PUSHES} --push-impulse 40", pushes=30, wanted=">= 75 %", holds=lambda r: r["falls"] <= 7),
+    Scenario(
+        name="push-40", arguments=f"{PUSHES} --push-impulse 40", pushes=30, wanted=">= 75 %", holds=lambda r: r["falls"] <= 7
+    ),
     Scenario(
         name="push-20-slippery",
         arguments=f"{PUSHES} --push-impulse 20 --friction 0.4",
@@ -116,8 +133,8 @@ def main() -> int:
     if unknown:
         parser.error(f"unknown scenario {', '.join(unknown)}; choose from {', '.join(s.name for s in SCENARIOS)}")
     jobs = [(s, seed) for s in SCENARIOS if s.name in names for seed in range(int(first), int(last or first) + 1)]
-    print("| scenario | seed | outcome | mean vx vy wz | RMSE [m/s] | roll / pitch RMS [deg] | estimator RMSE [m/s] | drift [%] | trips | real time | wanted |")
-    print("|---|---|---|---|---|---|---|---|---|---|---|", flush=True)
+    print("|".join(("", *HEADINGS, "")))
+    print("|---" * len(HEADINGS) + "|", flush=True)
     reports = []
     with ThreadPoolExecutor(options.workers) as pool:
         for (scenario, seed), report in zip(jobs, pool.map(lambda job: measure(*job), jobs), strict=True):

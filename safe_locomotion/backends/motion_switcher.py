@@ -20,15 +20,21 @@ _TIMEOUT_S: Final = 2.0
 class Switcher(Protocol):
     """The part of the SDK's MotionSwitcherClient used here; each call answers (error code, data)."""
 
-    def CheckMode(self) -> tuple[int, dict[str, Any] | None]: ...
+    def CheckMode(self) -> tuple[int, dict[str, Any] | None]:
+        """Name of the active motion service."""
+        ...
 
-    def ReleaseMode(self) -> tuple[int, Any]: ...
+    def ReleaseMode(self) -> tuple[int, Any]:
+        """Release it."""
+        ...
 
 
 class Sport(Protocol):
     """The part of the SDK's SportClient used here."""
 
-    def StandDown(self) -> int: ...
+    def StandDown(self) -> int:
+        """Lay the robot down."""
+        ...
 
 
 def release_motion_service(domain: int, interface: str) -> int:

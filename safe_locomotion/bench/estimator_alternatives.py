@@ -5,7 +5,7 @@ import numpy as np
 from safe_locomotion.kinematics import Kinematics
 from safe_locomotion.robots import RobotModel
 from safe_locomotion.rotations import matrix_from_quaternion, skew
-from safe_locomotion.types import N_LEGS, NANOSECONDS, Estimate, Flags, LowState
+from safe_locomotion.types import N_LEGS, NANOSECONDS, Array, Estimate, Flags, LowState
 
 GRAVITY = np.array([0.0, 0.0, -9.81])  # [m/s2]
 
@@ -13,13 +13,23 @@ GRAVITY = np.array([0.0, 0.0, -9.81])  # [m/s2]
 class ComplementaryEstimator:
     """Velocity: integrated acceleration pulled towards the mean of the standing legs; position: integrated velocity.
 
-    The contact threshold is one constant for all feet, the gyro is taken as it is, feet are points: the usual simplifications.
+    The contact threshold is one constant for all feet, the gyro is taken as it is, feet are points: the usual simplifications. The zero of
+    each foot sensor may be given, as if somebody had calibrated them beforehand.
     """
 
-    def __init__(self, robot: RobotModel, *, contact_threshold: float = 15.0, velocity_pull: float = 20.0) -> None:
-        """Args: contact_threshold: on the raw foot sensor [N]; velocity_pull: crossover of acceleration and legs [1/s]."""
+    def __init__(
+        self, robot: RobotModel, *, contact_threshold: float = 15.0, velocity_pull: float = 20.0, foot_zero: Array | None = None
+    ) -> None:
+        """Start at the standing height.
+
+        Args:
+            robot: its kinematics.
+            contact_threshold: on the foot sensors [N].
+            velocity_pull: crossover between acceleration and legs [1/s].
+            foot_zero: (4,) reading of each foot in the air [N]; zero when not given.
+        """
         self._kinematics = Kinematics(robot)
-        self._threshold = contact_threshold
+        self._threshold = contact_threshold + (np.zeros(N_LEGS) if foot_zero is None else foot_zero)
         self._pull = velocity_pull
         self._height_pull = velocity_pull
         self._radius = robot.foot_radius

@@ -9,7 +9,7 @@ from safe_locomotion.bench import mpc as mpc_bench
 from safe_locomotion.bench.estimation import accuracy
 from safe_locomotion.bench.machine import describe
 from safe_locomotion.bench.recording import Recording, record
-from safe_locomotion.bench.stages import LATER, comparison_stages, core_stages
+from safe_locomotion.bench.stages import LATER, comparison_stages, core_stages, swing_reading
 from safe_locomotion.bench.timing import REPLAYS, measure
 from safe_locomotion.bench.wire import GRAPHS, measure_graph
 from safe_locomotion.centroidal import CentroidalModel
@@ -117,7 +117,9 @@ def _accuracy(recording: Recording, wanted: Sequence[str], _: Effort) -> dict[st
             from safe_locomotion.bench.estimator_alternatives import ComplementaryEstimator
         except ImportError:
             return {"accuracy": found}
-        found["estimator_complementary"] = accuracy(recording, ComplementaryEstimator(recording.robot).update)
+        found["estimator_complementary"] = accuracy(
+            recording, ComplementaryEstimator(recording.robot, foot_zero=swing_reading(recording)).update
+        )
     return {"accuracy": found}
 
 

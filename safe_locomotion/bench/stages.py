@@ -132,11 +132,19 @@ def comparison_stages(recording: Recording) -> tuple[list[Stage], dict[str, str]
     return stages, missing
 
 
+def swing_reading(recording: Recording) -> Array:
+    """(4,) what each foot sensor reads in the air [N], from the walk itself: an advantage for an estimator that cannot learn it."""
+    forces = np.array([tick.state.foot_force for tick, walks in zip(recording.ticks, recording.walking, strict=True) if walks])
+    return np.asarray(np.percentile(forces, 15.0, axis=0))
+
+
 def _complementary(r: Recording) -> list[Stage]:
     from safe_locomotion.bench.estimator_alternatives import ComplementaryEstimator
 
+    zero = swing_reading(r)
+
     def make() -> Call:
-        estimator = ComplementaryEstimator(r.robot)
+        estimator = ComplementaryEstimator(r.robot, foot_zero=zero)
         return lambda tick: estimator.update(tick.state)
 
     what = "IMU orientation, leg odometry, fixed gains and one contact threshold, to compare with `estimator`"

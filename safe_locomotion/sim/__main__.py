@@ -86,6 +86,7 @@ class StopRequest:
         self._asked = True
 
     def __call__(self) -> bool:
+        """Whether the process should end."""
         return self._asked or (self._parent is not None and os.getppid() != self._parent)
 
 

@@ -45,6 +45,7 @@ class Camera:
         """Image (height, width, 3) with the trunk, shifted by `offset` (3,) [m], in its middle."""
         self._view.lookat[:] = self._robot.data.qpos[:3] + (np.array([0.0, 0.0, -0.07]) if offset is None else offset)
         self._renderer.update_scene(self._robot.data, self._view, self._scene)
+        self._renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = 0  # too coarse on wide terrain
         image: NDArray[np.uint8] = self._renderer.render()
         return image
 

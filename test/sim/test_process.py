@@ -134,8 +134,7 @@ def test_lockstep_rests_until_the_first_command() -> None:
 
 
 def test_lockstep_goes_on_without_a_controller() -> None:
-    """When the controller dies, each of five states waits for the timeout, then the robot free-runs and goes limp; it is
-    counted, and a controller that comes back is waited for again."""
+    """A dead controller is waited for five times, counted, then the robot free-runs limp until a controller comes back."""
     wire = FakeWire(Controller())
     process = process_on(wire, lockstep=True, answer_timeout=0.25)
     while not process.robot.has_stood:

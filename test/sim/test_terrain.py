@@ -7,7 +7,7 @@ import pytest
 
 mujoco = pytest.importorskip("mujoco")
 
-from safe_locomotion.sim.terrain import LEAD_IN, LENGTH, TERRAINS, TREAD, TerrainOptions, build_terrain
+from safe_locomotion.sim.terrain import LEAD_IN, LENGTH, TERRAINS, TREAD, TerrainOptions, build_terrain  # noqa: E402
 
 
 def ground(model, data, x: float, y: float) -> float:
