@@ -299,7 +299,7 @@ def test_friction_decides_whether_feet_slip() -> None:
 def test_battery_and_motors_warm_up() -> None:
     """Standing draws on the battery and warms the calf motors, which work hardest, above the hips."""
     robot = stood_up()
-    before = robot.low_state()
+    before = SimulatedRobot(robot.options).low_state()
     for _ in range(5000):
         robot.step(command(robot.robot.q_stand))
     after = robot.low_state()
