@@ -437,6 +437,16 @@ def test_several_hazards_hold_at_once() -> None:
     assert found[500] == {"robot_mismatch", "motor_hot", "battery_low"}
 
 
+def test_a_lasting_hazard_keeps_neither_bounds_nor_times_of_others() -> None:
+    """While the battery is low, a motor at its threshold is not hot, and short excursions of a joint do not add up."""
+    watched, edge = Watched(), np.full(12, LIMITS.temperature_warning)
+    outside = replaced(A1.q_stand, 0, A1.q_max[0] + 1.0)
+    for _ in range(600):
+        watched.tick(voltage=20.5)
+    found = [watched.tick(voltage=20.5, temperature=edge, q=outside if k % 4 else A1.q_stand) for k in range(600)]
+    assert set(found) == {frozenset({"battery_low"})}
+
+
 MAX_GAP_NS = round(LIMITS.max_gap * 1e9)
 
 
@@ -476,6 +486,8 @@ def test_a_mismatch_in_words_names_joint_value_and_range() -> None:
     """What a person needs to see which robot it is; nothing to say about the right one."""
     watch = RobotWatch(A1, LIMITS)
     assert watch.mismatch(low_state()) == ""
+    for end in (A1.q_min - LIMITS.position_margin, A1.q_max + LIMITS.position_margin):
+        assert watch.mismatch(low_state(q=end)) == ""
     q = replaced(replaced(A1.q_stand, 2, -3.0), 9, math.nan)
     assert watch.mismatch(low_state(q=q)) == (
         "FR_calf at -3.00 rad, outside -2.70..-0.92, RL_hip at nan rad, outside -0.80..0.80"
