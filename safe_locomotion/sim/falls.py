@@ -24,20 +24,21 @@ class FallDetector:
     Armed once the robot stands. Then one event is a fall: the trunk tilts past 60 degrees; or it touches the ground, or comes
     closer than the failure height, unless the robot lies down on purpose, that is: slowly, level, and with all joints held
     near their commanded positions (kp > 0). Collapsing limp, under damping or in torque control therefore counts; a commanded
-    sit does not. Either event disarms until the robot stands again.
+    sit does not. Either event disarms until the robot stands again; until then only toppling over counts, once.
     """
 
     def __init__(self, nominal_height: float, period: float) -> None:
         self.falls = 0
         self.has_stood = False
         self.armed = False
+        self._fallen = False
         self._standing_height = STANDING_SHARE * nominal_height
         self._needed = round(STANDING_TIME / period)
         self._standing = 0
 
     def disarm(self) -> None:
-        """Forget that the robot stands: it has been put somewhere."""
-        self.armed = False
+        """Forget that the robot stands or lies fallen: it has been put somewhere."""
+        self.armed = self._fallen = False
         self._standing = 0
 
     def update(self, height: float, cos_tilt: float, velocity_z: float, touching: bool, joint_error: Callable[[], float]) -> bool:
@@ -54,15 +55,19 @@ class FallDetector:
             True on the tick on which a fall begins.
         """
         self._count_standing(height, cos_tilt)
-        if not self.armed:
-            return False
         toppled = not cos_tilt >= COS_TOPPLED
+        if not self.armed:
+            begins = toppled and self.has_stood and not self._fallen
+            self._fallen |= begins
+            self.falls += begins
+            return begins
         down = touching or not height >= FAILURE_HEIGHT
         if not toppled and not down:
             return False
         gentle = isfinite(height) and cos_tilt >= COS_LEVEL and velocity_z >= -LOWERING_SPEED
         on_purpose = gentle and joint_error() <= HELD_ERROR
         self.disarm()
+        self._fallen = not on_purpose
         self.falls += not on_purpose
         return not on_purpose
 
@@ -71,3 +76,4 @@ class FallDetector:
         self._standing = self._standing + 1 if upright else 0
         if self._standing >= self._needed:
             self.armed = self.has_stood = True
+            self._fallen = False

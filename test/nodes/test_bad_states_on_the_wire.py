@@ -167,8 +167,13 @@ def test_a_velocity_that_is_not_finite_stops_and_is_named(world):
     assert world.t.spin_until(lambda: velocity.get_subscription_count() >= 1)
     world.t.spin(0.5)
     for vx, reasons in ((float("nan"), ("command_not_finite",)), (0.0, ())):
-        velocity.publish(conversions.twist_message(conversions.VelocityCommand(vx=vx), 0))
-        assert world.t.spin_until(lambda reasons=reasons: world.verdict.reasons == reasons), world.verdict
+        message = conversions.twist_message(conversions.VelocityCommand(vx=vx), 0)
+
+        def heard(message=message, reasons=reasons):
+            velocity.publish(message)
+            return world.verdict.reasons == reasons
+
+        assert world.t.spin_until(heard), world.verdict
         assert world.verdict.mode is Mode.STAND and world.verdict.command == conversions.VelocityCommand()
         shown = ", ".join(reasons) or "none"
         assert world.t.spin_until(lambda shown=shown: world.rows["supervisor_node: hazards"][0] == shown)

@@ -41,7 +41,7 @@ def test_stands_walks_and_is_left_in_damping(tmp_path, number, ros_domain, wire_
             return conversions.verdict_from(verdicts[-1]).mode if verdicts else None
 
         assert t.spin_until(lambda: mode() is Mode.PASSIVE and joints)
-        assert set(t.node.get_node_names()) >= NODES
+        assert t.spin_until(lambda: set(t.node.get_node_names()) >= NODES)
         assert t.call(Trigger, "stand").success
         assert t.spin_until(lambda: mode() is Mode.STAND)
         assert t.call(Trigger, "walk").success

@@ -76,3 +76,15 @@ def test_can_fall_again_after_standing_again() -> None:
     for _ in range(125):
         detector.update(**STANDING)
     assert detector.update(**fall) and detector.falls == 2
+
+
+def test_toppling_while_rising_counts_once() -> None:
+    """A robot put back on its feet that topples before it stands has fallen again, once however long it lies there."""
+    detector = armed()
+    assert detector.update(**{**STANDING, "cos_tilt": 0.0})
+    assert not detector.update(**{**STANDING, "cos_tilt": 0.0})
+    detector.disarm()
+    assert not detector.update(**{**STANDING, "height": 0.15})
+    assert detector.update(**{**LYING, "cos_tilt": -1.0})
+    assert not detector.update(**{**LYING, "cos_tilt": -1.0})
+    assert detector.falls == 2
