@@ -188,6 +188,7 @@ def build_report(settings: SimSettings, folder: Path, outcome: Outcome) -> dict[
         "real_time_factor": summary["real_time_factor"],
         "stood_at_s": summary["stood_at_s"],
         "falls": summary["falls"],
+        "pushes": summary["pushes"],
         "fall_times_s": [time - summary["stood_at_s"] for time in summary["fall_times_s"]],
         **motion_figures(log, cycle=record.cycle, mass=mass),
         "gate_trips": record.gate_trips,

@@ -34,6 +34,8 @@ FIRST_ANSWER = 1.0
 """Wall time for the first answer where somebody listens [s]: a controller with a slow first tick still sees one resting state."""
 LOST_AFTER = 5
 """Consecutive unanswered states after which a lock-step controller counts as gone."""
+STEADY_TIME = 2.0
+"""Pushes wait until a robot that fell has stood this long [s]: by then it walks again."""
 SETTLING_STATES = 250
 """States at the start during which the limp robot comes to rest on its belly; not published."""
 STAND_UP_LIMIT = 60.0
@@ -141,6 +143,8 @@ class RobotProcess:
         self._pushes = list(options.pushes)
         self._unanswered = LOST_AFTER
         self._ticks = 0
+        self.pushed = 0
+        self._push_delay = self._steady_from = 0.0
         self._put_back_at: float | None = None
         self._recorder = None if options.truth_file is None else TruthRecorder(options.truth_file)
         for _ in range(SETTLING_STATES):
@@ -252,14 +256,20 @@ class RobotProcess:
             self._recorder.add(self.robot.truth())
 
     def _disturb(self) -> None:
-        """Apply the pushes that are due, and put a fallen robot back on its feet."""
+        """Put a fallen robot back on its feet and apply the pushes that are due; all wait while a fallen robot gets up."""
         now = self.robot.time_s
         if self._put_back_at is not None and now >= self._put_back_at:
             self._put_back_at = None
             self.robot.put_on_feet()
+        if not self.robot.stands:
+            self._steady_from = now + STEADY_TIME
         if self.stood_at is None:
             return
-        while self._pushes and self._pushes[0].time <= self._since_stood(self.stood_at):
+        if self.fall_times and now < self._steady_from:
+            self._push_delay += PERIOD
+            return
+        while self._pushes and self._pushes[0].time + self._push_delay <= self._since_stood(self.stood_at):
+            self.pushed += 1
             self.robot.push(impulse_in_world(self._pushes.pop(0), self.robot.truth().quaternion_wxyz))
 
     def _publish_truth(self, stamp_ns: int) -> None:
@@ -283,6 +293,7 @@ class RobotProcess:
             "stood_at_s": self.stood_at,
             "falls": self.robot.falls,
             "fall_times_s": self.fall_times,
+            "pushes": self.pushed,
             "energy_j": self.robot.truth().energy,
             "states": self._ticks,
             "commands": self.commands,

@@ -157,6 +157,11 @@ class SimulatedRobot:
         return self._falls.falls
 
     @property
+    def stands(self) -> bool:
+        """The robot has been standing for a quarter of a second and has not gone down since."""
+        return self._falls.armed
+
+    @property
     def has_stood(self) -> bool:
         """The robot has stood up at least once."""
         return self._falls.has_stood

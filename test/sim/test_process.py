@@ -344,3 +344,13 @@ def test_simulation_options_reach_the_robot() -> None:
     summary = process.summary()
     assert summary["simulation"]["seed"] == 7 and summary["simulation"]["friction"] == 0.4
     assert json.loads(json.dumps(summary, allow_nan=False))["real_time_factor"] == pytest.approx(1.0)
+
+
+def test_pushes_wait_for_a_fallen_robot() -> None:
+    """The push that fells the robot counts; the next one waits until the robot has stood for two seconds again."""
+    process = process_on(FakeWire(Controller()), lockstep=True, pushes=parse_pushes("200@0.5,1@1"), duration=30.0)
+    while process.pushed < 2:
+        process.tick()
+        assert process.robot.time_s < 40.0
+    assert process.fall_times and process.robot.stands
+    assert process.robot.time_s - process.fall_times[-1] >= 2.0
