@@ -1,7 +1,7 @@
 """An untrained learner: a random walk of the gait parameters, as wild as exploration gets. For evaluating supervisors.
 
-On every policy step frequency, swing ratio and phase offsets move by independent normal steps; the first two stay within bounds, the offsets
-wrap. The feet's lateral positions stay.
+On every policy step frequency, swing ratio and phase offsets move by independent normal steps; the first two stay within bounds,
+the offsets wrap. The feet's lateral positions stay.
 """
 
 from dataclasses import dataclass

@@ -48,11 +48,15 @@ def gait(
     environment = GaitEnvOptions(
         task=task,
         duration=episode,
-        command_period=0.5 * episode,
+        command_period=episode,
         push_share=push_share,
         simulation=SimulationOptions(robot=robot, seed=seed),
     )
-    options = EvolutionOptions(environment=environment, pairs=pairs, seed=seed)
+    command = (
+        f"safe-locomotion train gait --robot {robot} --task {task} --seed {seed}"
+        f" --pairs {pairs} --episode {episode:g} --push-share {push_share:g}"
+    )
+    options = EvolutionOptions(environment=environment, pairs=pairs, seed=seed, command=command)
     console, out = Console(), out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     with (out / "progress.jsonl").open("a", encoding="utf-8") as log:
@@ -62,14 +66,31 @@ def gait(
             log.flush()
             console.print(_line(figures), highlight=False, soft_wrap=True)
 
-        search = evolve(options, minutes=minutes, workers=workers, folder=out, tell=tell, generations=generations)
+        search = evolve(options, minutes=minutes, processes=workers, folder=out, tell=tell, generations=generations)
     console.print(f"{search.generation} generations, best validated fitness {search.best_fitness:.4f}: {out}")
+    return 0
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--name", required=True, help="Of the policy.")
+@click.option("--last", is_flag=True, help="The last weights instead of the best validated ones.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File. [default: models/policies/NAME.onnx]")
+def export(*, folder: Path, name: str, last: bool, out: Path | None) -> int:
+    """Write the gait policy of a search in FOLDER as a file that the robot runs: network, contract and recorded pairs."""
+    from safe_locomotion.training.export import export_gait
+
+    target = out or Path("models/policies") / f"{name}.onnx"
+    contract = export_gait(folder, name, target, best=not last)
+    Console().print(f"{target}: {contract.origin.command}", soft_wrap=True)
     return 0
 
 
 def _line(figures: dict[str, float]) -> str:
     """A generation in one line; where the unperturbed policy was judged, its figures stand behind the bar."""
-    line = "{generation:4.0f}  fitness {fitness:7.4f}  power {power:5.1f} W  falls {falls:2.0f}  {seconds:5.1f} s".format(**figures)
+    line = "{generation:4.0f}  fitness {fitness:7.4f}  power {power:5.1f} W  falls {falls:2.0f}  {seconds:5.1f} s".format(
+        **figures
+    )
     if "validation_fitness" not in figures:
         return line
     keys = ("fitness", "power", "cost_of_transport", "velocity_error", "falls")

@@ -42,7 +42,18 @@ _TOUCH_FEET = slice(6, 10)
 _TOUCH_TRUNK = 10
 _STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 # What a robot is besides its physics; `_active`, `_newest` and `_waiting` share objects that nobody writes to.
-_REMEMBERED = ("_errors", "_meter", "_falls", "_waiting", "_active", "_newest", "_ms", "_since_heat", "_last_command_ms", "_pushes")
+_REMEMBERED = (
+    "_errors",
+    "_meter",
+    "_falls",
+    "_waiting",
+    "_active",
+    "_newest",
+    "_ms",
+    "_since_heat",
+    "_last_command_ms",
+    "_pushes",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

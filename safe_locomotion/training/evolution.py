@@ -9,27 +9,21 @@ differs is the policy alone.
 and the number of workers changes nothing.
 """
 
-import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
 import numpy as np
 
 from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.training.episodes import Score, mean_score, walk
 from safe_locomotion.training.gait_env import GaitEnv, GaitEnvOptions
-from safe_locomotion.training.imitation import imitation
 from safe_locomotion.training.gait_tasks import gait_task
+from safe_locomotion.training.imitation import imitation
 from safe_locomotion.training.mlp import Mlp, MlpShape, Normaliser
-from safe_locomotion.types import Array, VelocityCommand
-
-FALL_PENALTY = 1.0
-THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+from safe_locomotion.training.workers import Map, workers
+from safe_locomotion.types import Array
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +42,7 @@ class EvolutionOptions:
         validation: episodes on which the unperturbed policy is judged.
         validate_each: generations between two judgements.
         seed: of everything.
+        command: that starts this search, for the policy's contract.
     """
 
     environment: GaitEnvOptions = field(default_factory=GaitEnvOptions)
@@ -61,121 +56,34 @@ class EvolutionOptions:
     validation: int = 16
     validate_each: int = 5
     seed: int = 0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Score:
-    """What episodes came to; means over episodes but for the sums `falls` and `episodes`.
-
-    Attributes:
-        fitness: mean reward per step of a whole episode, less `FALL_PENALTY` where it ended in a fall.
-        reward: mean reward per step walked.
-        power: [W].
-        cost_of_transport: energy over weight times distance.
-        velocity_error: RMS [m/s].
-        recovery: share of steps under the recovery policy.
-    """
-
-    fitness: float
-    reward: float
-    power: float
-    cost_of_transport: float
-    velocity_error: float
-    recovery: float
-    falls: int
-    episodes: int
-
-
-def walk(env: GaitEnv, act: Callable[[Any], Array], seed: int) -> Score:
-    """One episode."""
-    observation, _ = env.reset(seed=seed)
-    total = env.total_steps
-    rewards = power = distance = error = recovery = 0.0
-    steps, done, fell = 0, False, False
-    while not done:
-        observation, reward, fell, late, info = env.step(act(observation))
-        steps, done = steps + 1, fell or late
-        rewards += reward
-        power += info["power"]
-        distance += info["distance"]
-        error += info["velocity_error"] ** 2
-        recovery += info["active"] == "recovery"
-    energy = power * env.step_time
-    return Score(
-        fitness=rewards / total - FALL_PENALTY * fell,
-        reward=rewards / steps,
-        power=power / steps,
-        cost_of_transport=energy / (env.weight * max(distance, 1e-3)),
-        velocity_error=float(np.sqrt(error / steps)),
-        recovery=recovery / steps,
-        falls=int(fell),
-        episodes=1,
-    )
-
-
-def mean_score(scores: Sequence[Score]) -> Score:
-    """Means, and sums of falls and episodes."""
-    means = {
-        name: float(np.mean([getattr(s, name) for s in scores]))
-        for name in ("fitness", "reward", "power", "cost_of_transport", "velocity_error", "recovery")
-    }
-    return Score(**means, falls=sum(s.falls for s in scores), episodes=sum(s.episodes for s in scores))
+    command: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """Weights and the seeds of the episodes that they walk, of the task's commands or of one fixed velocity."""
+    """Weights and the seeds of the episodes that they walk."""
 
     weights: Array
     seeds: tuple[int, ...]
-    command: VelocityCommand | None = None
 
 
-class Worker:
-    """One process's environments."""
+@dataclass(frozen=True, kw_only=True)
+class Walkers:
+    """Makes, in a worker, the function from a job to the mean over its episodes."""
 
-    def __init__(self, options: GaitEnvOptions, shape: MlpShape, normaliser: Normaliser) -> None:
-        self._env = GaitEnv(options)
-        self._shape, self._normaliser = shape, normaliser
+    options: GaitEnvOptions
+    shape: MlpShape
+    normaliser: Normaliser
 
-    def score(self, job: Job) -> Score:
-        """Mean over the episodes of a job."""
-        mlp = Mlp(self._shape, self._normaliser, job.weights)
-        self._env.command = job.command
-        return mean_score([walk(self._env, mlp.act, seed) for seed in job.seeds])
+    def __call__(self) -> Callable[[Job], Score]:
+        """The function."""
+        env = GaitEnv(self.options)
 
+        def score(job: Job) -> Score:
+            mlp = Mlp(self.shape, self.normaliser, job.weights)
+            return mean_score([walk(env, lambda seen: env.step(mlp.act(seen)), seed) for seed in job.seeds])
 
-_worker: Worker | None = None
-
-
-def _start_worker(options: GaitEnvOptions, shape: MlpShape, normaliser: Normaliser) -> None:
-    global _worker  # noqa: PLW0603 - a process pool has no other place for what its processes keep
-    _worker = Worker(options, shape, normaliser)
-
-
-def _score(job: Job) -> Score:
-    assert _worker is not None
-    return _worker.score(job)
-
-
-@contextmanager
-def _pool(options: GaitEnvOptions, shape: MlpShape, normaliser: Normaliser, workers: int) -> Iterator[Callable[..., Iterator[Score]]]:
-    """A map over jobs: on `workers` processes of one thread each, or in this one."""
-    if workers == 1:
-        alone = Worker(options, shape, normaliser)
-        yield lambda jobs: map(alone.score, jobs)
-        return
-    before = {name: os.environ.get(name) for name in THREADS}
-    os.environ.update(dict.fromkeys(THREADS, "1"))
-    try:
-        executor: Executor = ProcessPoolExecutor(
-            workers, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(options, shape, normaliser)
-        )
-        with executor:
-            yield lambda jobs: executor.map(_score, jobs)
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)
+        return score
 
 
 @dataclass(kw_only=True)
@@ -185,7 +93,7 @@ class Search:
     Attributes:
         mlp: the policy.
         generation: the next one.
-        best: weights of the best validation so far, and that score.
+        best, best_fitness, best_generation: weights of the best validation so far, and when it was.
         history: of the generations.
     """
 
@@ -193,6 +101,7 @@ class Search:
     generation: int = 0
     best: Array | None = None
     best_fitness: float = -np.inf
+    best_generation: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
 
 
@@ -208,7 +117,7 @@ def evolve(
     options: EvolutionOptions,
     *,
     minutes: float,
-    workers: int,
+    processes: int,
     folder: Path,
     tell: Callable[[dict[str, float]], None] = lambda _: None,
     generations: int | None = None,
@@ -218,7 +127,7 @@ def evolve(
     Args:
         options: of the search; those of an earlier part must be the same.
         minutes: of wall-clock time, looked at after each generation.
-        workers: processes.
+        processes: of workers.
         folder: for `checkpoint.npz`, written after each generation.
         tell: takes the figures of each generation.
         generations: to stop after.
@@ -226,7 +135,8 @@ def evolve(
     search = _resume(folder, options) or _begin(options)
     scales = layer_scales(search.mlp.shape, options.scales)
     deadline = monotonic() + 60.0 * minutes
-    with _pool(options.environment, search.mlp.shape, search.mlp.normaliser, workers) as scored:
+    walkers = Walkers(options=options.environment, shape=search.mlp.shape, normaliser=search.mlp.normaliser)
+    with workers(walkers, processes) as scored:
         while monotonic() < deadline and (generations is None or search.generation < generations):
             started = monotonic()
             figures = _generation(search, options, scales, scored)
@@ -243,9 +153,7 @@ def _begin(options: EvolutionOptions) -> Search:
     return Search(mlp=mlp)
 
 
-def _generation(
-    search: Search, options: EvolutionOptions, scales: Array, scored: Callable[..., Iterator[Score]]
-) -> dict[str, float]:
+def _generation(search: Search, options: EvolutionOptions, scales: Array, scored: Map[Job, Score]) -> dict[str, float]:
     """One step of the search, in place; its figures."""
     rng = np.random.default_rng((options.seed, search.generation))
     weights, n, size = search.mlp.weights, options.pairs, search.mlp.shape.size
@@ -262,7 +170,7 @@ def _generation(
         centre = mean_score(scores[: len(trials)])
         figures |= {f"validation_{name}": value for name, value in asdict(centre).items()}
         if centre.fitness > search.best_fitness:
-            search.best, search.best_fitness = weights.copy(), centre.fitness
+            search.best, search.best_fitness, search.best_generation = weights.copy(), centre.fitness, search.generation
     population = scores[len(trials) :]
     figures |= asdict(mean_score(population))
     step = ascent([s.fitness for s in population], noise)
@@ -298,18 +206,63 @@ def save(search: Search, options: EvolutionOptions, folder: Path) -> None:
         weights=search.mlp.weights,
         best=search.mlp.weights if search.best is None else search.best,
         best_fitness=search.best_fitness,
+        best_generation=search.best_generation,
         generation=search.generation,
         mean=search.mlp.normaliser.mean,
         deviation=search.mlp.normaliser.deviation,
         options=repr(options),
         seed=options.seed,
+        command=options.command,
         task=options.environment.task,
         robot=options.environment.simulation.robot,
         hidden=options.hidden,
+        action=search.mlp.shape.action,
         history_keys=np.array(keys),
         history=np.array([[row.get(key, np.nan) for key in keys] for row in search.history]),
     )
     new.replace(folder / CHECKPOINT)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """What `save` wrote: the networks now and at their best, where they come from, and the rest of the search."""
+
+    last: Mlp
+    best: Mlp
+    task: str
+    robot: str
+    seed: int
+    command: str
+    options: str
+    search: Search
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """The checkpoint in a file."""
+    with np.load(path) as data:
+        normaliser = Normaliser(mean=data["mean"], deviation=data["deviation"])
+        shape = MlpShape(
+            observation=len(normaliser.mean), hidden=(int(data["hidden"][0]), int(data["hidden"][1])), action=int(data["action"])
+        )
+        last, best = (Mlp(shape, normaliser, data[name]) for name in ("weights", "best"))
+        keys = [str(key) for key in data["history_keys"]]
+        return Checkpoint(
+            last=last,
+            best=best,
+            task=str(data["task"]),
+            robot=str(data["robot"]),
+            seed=int(data["seed"]),
+            command=str(data["command"]),
+            options=str(data["options"]),
+            search=Search(
+                mlp=last,
+                generation=int(data["generation"]),
+                best=best.weights,
+                best_fitness=float(data["best_fitness"]),
+                best_generation=int(data["best_generation"]),
+                history=[{k: float(v) for k, v in zip(keys, row, strict=True) if np.isfinite(v)} for row in data["history"]],
+            ),
+        )
 
 
 def _resume(folder: Path, options: EvolutionOptions) -> Search | None:
@@ -321,24 +274,7 @@ def _resume(folder: Path, options: EvolutionOptions) -> Search | None:
     path = folder / CHECKPOINT
     if not path.exists():
         return None
-    with np.load(path) as data:
-        if str(data["options"]) != repr(options):
-            raise ConfigurationError(f"{path} belongs to a search with other options; continue with those or use another folder")
-        keys = [str(key) for key in data["history_keys"]]
-        history = [{k: float(v) for k, v in zip(keys, row, strict=True) if np.isfinite(v)} for row in data["history"]]
-        return Search(
-            mlp=load_mlp(path),
-            generation=int(data["generation"]),
-            best=data["best"],
-            best_fitness=float(data["best_fitness"]),
-            history=history,
-        )
-
-
-def load_mlp(path: Path, *, best: bool = False) -> Mlp:
-    """The network of a checkpoint: the present one, or the best validated."""
-    with np.load(path) as data:
-        normaliser = Normaliser(mean=data["mean"], deviation=data["deviation"])
-        inputs, outputs = len(normaliser.mean), 9
-        shape = MlpShape(observation=inputs, hidden=(int(data["hidden"][0]), int(data["hidden"][1])), action=outputs)
-        return Mlp(shape, normaliser, data["best"] if best else data["weights"])
+    found = read_checkpoint(path)
+    if found.options != repr(options):
+        raise ConfigurationError(f"{path} belongs to a search with other options; continue with those or use another folder")
+    return found.search

@@ -56,6 +56,4 @@ def _term(name: str, scale: object, nominal: object, bounds: object) -> GaitTerm
     steps, values, limits = (np.asarray(x, dtype=np.float64) for x in (scale, nominal, bounds))
     lower, upper = limits.T
     numbers = [tuple(array.tolist()) for array in (steps, values, lower, upper)]
-    return GaitTerm(
-        name=name, width=len(steps), scale=numbers[0], nominal=numbers[1], lower=numbers[2], upper=numbers[3]
-    )
+    return GaitTerm(name=name, width=len(steps), scale=numbers[0], nominal=numbers[1], lower=numbers[2], upper=numbers[3])

@@ -92,7 +92,7 @@ class LearnerStage(PolicyStage):
 
 @dataclass(frozen=True, slots=True)
 class _Start:
-    """A robot that stands, and the stages that brought it there."""
+    """A robot that is about to walk, and the stages that brought it there."""
 
     robot: Snapshot
     pipeline: Pipeline
@@ -146,7 +146,7 @@ class GaitEnv:
         self._rng = np.random.default_rng(options.simulation.seed)
 
     def reset(self, *, seed: int | None = None, options: Mapping[str, Any] | None = None) -> tuple[Float32, dict[str, Any]]:
-        """Begin an episode: the robot stands and is told to walk.
+        """Begin an episode: the robot stands and begins to walk.
 
         Args:
             seed: of everything that is drawn for the episode; equal seeds and actions give equal episodes. None draws one.
@@ -161,7 +161,6 @@ class GaitEnv:
         self.robot.restore(start.robot, seed=seed)
         self.pipeline = deepcopy(start.pipeline)
         self.pipeline.policy = self._stage = LearnerStage(self.robot.robot, self._config.policy.gait)
-        self.pipeline.supervisor.request("walk")
         self._interpreter.reset()
         self._previous: list[float] = [0.0] * self.action_size
         state = self.robot.low_state()
@@ -220,6 +219,11 @@ class GaitEnv:
         return self.pipeline.cycle.estimate
 
     @property
+    def steps(self) -> int:
+        """Policy steps of this episode so far."""
+        return self._episode.steps
+
+    @property
     def velocity_command(self) -> VelocityCommand:
         """In force now."""
         return self._command()
@@ -260,7 +264,10 @@ class GaitEnv:
         steps = (limits.acceleration * dt, limits.acceleration * dt, limits.yaw_acceleration * dt)
         names = ("vx", "vy", "wz")
         e.ramp = VelocityCommand(
-            **{n: clamp(getattr(command, n), getattr(e.ramp, n) - d, getattr(e.ramp, n) + d) for n, d in zip(names, steps, strict=True)}
+            **{
+                n: clamp(getattr(command, n), getattr(e.ramp, n) - d, getattr(e.ramp, n) + d)
+                for n, d in zip(names, steps, strict=True)
+            }
         )
         e.wanted = VelocityCommand(
             **{n: getattr(e.wanted, n) + share * (getattr(e.ramp, n) - getattr(e.wanted, n)) for n in names}
@@ -298,14 +305,14 @@ class GaitEnv:
 
 
 def _stand_up(robot: SimulatedRobot, pipeline: Pipeline) -> _Start:
-    """Bring a robot to its feet, up to a tick on which the policy is due.
+    """Bring a robot to its feet and let it begin to step on the spot, up to a tick on which the policy is due.
 
     Raises:
         SafeLocomotionError: it does not stand.
     """
-    pipeline.supervisor.request("stand")
+    pipeline.supervisor.request("walk")
     state = robot.low_state()
-    while pipeline.supervisor.mode is not Mode.STAND or state.stamp_ns % STEP_NS:
+    while pipeline.supervisor.mode is not Mode.WALK or state.stamp_ns % STEP_NS:
         robot.step(pipeline.step(state, VelocityCommand()))
         state = robot.low_state()
         if robot.time_s > STAND_UP_LIMIT:

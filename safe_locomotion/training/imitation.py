@@ -43,7 +43,7 @@ def imitation(
 def _examples(
     contract: PolicyContract, robot: RobotModel, task: GaitTask, tuned: GaitSettings, rng: np.random.Generator
 ) -> tuple[Array, Array]:
-    """Observations (n, O) of a robot that walks and is pushed, with gaits of every kind, and outputs (n, A) that return to the tuned one."""
+    """Observations (n, O) of a robot that walks and is pushed, with any gait, and outputs (n, A) that return to the tuned one."""
     assert contract.gait is not None
     name = next((name for name, offsets in PHASE_OFFSETS.items() if offsets == task.offsets), tuned.name)
     settings = replace(tuned, name=name, frequency=task.frequency, swing_ratio=task.swing_ratio)
@@ -51,7 +51,9 @@ def _examples(
     terms = {term.name: term for term in contract.gait.terms}
     observations, wanted = [], []
     for _ in range(SAMPLES):
-        command = VelocityCommand(**{axis: float(rng.uniform(*limits)) for axis, limits in zip(("vx", "vy", "wz"), COMMANDS, strict=True)})
+        command = VelocityCommand(
+            **{axis: float(rng.uniform(*limits)) for axis, limits in zip(("vx", "vy", "wz"), COMMANDS, strict=True)}
+        )
         estimate, gait = _estimate(robot, command, rng), _gait(terms, rng)
         observations.append(observer.write(estimate, command, [0.0] * contract.action_width, gait)[0].copy())
         target = nominal.gait(command, estimate)
@@ -67,13 +69,14 @@ def _examples(
 
 def _estimate(robot: RobotModel, command: VelocityCommand, rng: np.random.Generator) -> Estimate:
     """Heading 0, so that odom and heading frame agree."""
+    roll, pitch = (TILT * rng.standard_normal(2)).tolist()
     noise = rng.standard_normal(3) * VELOCITY_ERROR * rng.uniform(0.0, 3.0)
     height = robot.nominal_height + HEIGHT * float(rng.standard_normal())
     zeros = np.zeros(N_JOINTS)
     return Estimate(
         stamp_ns=0,
         position=np.array((0.0, 0.0, height)),
-        quaternion_wxyz=quaternion_from_rpy(*(TILT * rng.standard_normal(2)).tolist(), 0.0),
+        quaternion_wxyz=quaternion_from_rpy(roll, pitch, 0.0),
         velocity=np.array((command.vx, command.vy, 0.0)) + noise,
         angular_velocity=np.array((0.0, 0.0, command.wz)) + RATE * rng.standard_normal(3),
         position_covariance=np.eye(3),

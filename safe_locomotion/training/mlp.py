@@ -1,8 +1,10 @@
 """A two-layer tanh network (paper 1, section VI) in numpy: small enough that training moves all its weights at once."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from safe_locomotion.types import Array
 
@@ -19,7 +21,7 @@ class MlpShape:
     def layers(self) -> list[tuple[int, int]]:
         """(inputs, outputs) of each layer."""
         sizes = (self.observation, *self.hidden, self.action)
-        return list(zip(sizes[:-1], sizes[1:], strict=True))
+        return list(pairwise(sizes))
 
     @property
     def size(self) -> int:
@@ -52,7 +54,7 @@ class Mlp:
         self.shape, self.normaliser, self.weights = shape, normaliser, weights
         self._layers = shape.split(weights)
 
-    def act(self, observation: Array) -> Array:
+    def act(self, observation: NDArray[np.floating]) -> Array:
         """Action (..., A) in (-1, 1) for observations (..., O)."""
         x = (observation - self.normaliser.mean) / self.normaliser.deviation
         for matrix, bias in self._layers:
