@@ -55,6 +55,7 @@ class LowState:
         temperature: (12,) motor temperatures [deg C].
         voltage: battery voltage [V]; None from a robot that does not report one (A1 over legged_sdk).
         remote: 40 raw bytes of the wireless remote.
+        motors_on: all motors report by their mode byte that their drives follow commands; None where the link does not say.
     """
 
     stamp_ns: int
@@ -69,6 +70,7 @@ class LowState:
     temperature: Array
     voltage: float | None
     remote: bytes = bytes(40)
+    motors_on: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
