@@ -18,6 +18,7 @@ from safe_locomotion.types import (
     N_JOINTS,
     N_LEGS,
     Estimate,
+    Feedback,
     LowCommand,
     LowState,
     Mode,
@@ -34,6 +35,11 @@ class Divider:
     def __init__(self, period_ns: int) -> None:
         self._period_ns = period_ns
         self._bucket: int | None = None
+
+    def pace(self, period_ns: int, stamp_ns: int) -> None:
+        """Take another period (0: keep the present one), counted as if `stamp_ns` had been due under it."""
+        if period_ns not in (0, self._period_ns):
+            self._period_ns, self._bucket = period_ns, stamp_ns // period_ns
 
     def due(self, stamp_ns: int) -> bool:
         """Whether `stamp_ns` is the first seen in its period."""
@@ -64,7 +70,7 @@ class Pipeline:
 
     def __init__(self, robot: RobotModel, config: StackConfig) -> None:
         self.estimator = StateEstimator(robot, config.estimator)
-        self.policy = PolicyStage(robot, config.policy.gait)
+        self.policy = PolicyStage(robot, config.policy.gait, period_ns=config.policy.period_ns)
         self.supervisor = Supervisor(robot, config.supervisor.thresholds, config.supervisor.recovery)
         self.locomotion = LocomotionController(robot, config.mpc.locomotion, config.mpc.swing, config.mpc.solver)
         self.command = CommandStage(robot, config.bridge.gains, config.bridge.limits)
@@ -73,13 +79,21 @@ class Pipeline:
         self._mpc_due = Divider(config.mpc.period_ns)
         self.cycle = Cycle()
 
+    def _feedback(self) -> Feedback | None:
+        verdict, command = self.cycle.verdict, self.cycle.command
+        if verdict is None or command is None:
+            return None
+        return Feedback(mode=verdict.mode, policy=verdict.policy, gate=command.reason)
+
     def step(self, state: LowState, command: VelocityCommand) -> LowCommand:
         """Motor command for one LowState, with `command` the velocity in force."""
         c = self.cycle
         c.state = state
         c.estimate = self.estimator.update(state)
         if self._policy_due.due(state.stamp_ns):
-            c.proposal = self.policy.update(c.estimate, command)
+            c.proposal = self.policy.update(c.estimate, command, self._feedback())
+            if c.proposal is not None:
+                self._policy_due.pace(c.proposal.period_ns, state.stamp_ns)
         c.verdict = self.supervisor.update(c.estimate, c.proposal, command)
         if self._mpc_due.due(state.stamp_ns):
             c.plan = self.locomotion.update(c.estimate, c.verdict)
