@@ -6,10 +6,11 @@ from math import isfinite, nan, sqrt
 import numpy as np
 
 from safe_locomotion.gait import executable
+from safe_locomotion.intervention import Decision, Intervention, InterventionStatistics
 from safe_locomotion.modes import DAMPED, LYING, Conditions, ModeMachine, Severity, severity
 from safe_locomotion.policy import GaitSettings, NominalGait
 from safe_locomotion.robots import RobotModel
-from safe_locomotion.types import N_JOINTS, NANOSECONDS, Array, Estimate, Mode, Proposal, VelocityCommand, Verdict
+from safe_locomotion.types import N_JOINTS, NANOSECONDS, Array, Estimate, GaitParameters, Mode, Proposal, VelocityCommand, Verdict
 
 LATCHED = frozenset({Mode.FALLEN, Mode.FAULT})
 
@@ -52,8 +53,10 @@ class SupervisorParameters:
 class Supervisor:
     """Decides, on every estimate, the mode and who drives."""
 
-    def __init__(self, robot: RobotModel, parameters: SupervisorParameters, recovery: GaitSettings) -> None:
-        self._robot, self._p = robot, parameters
+    def __init__(
+        self, robot: RobotModel, parameters: SupervisorParameters, recovery: GaitSettings, intervention: Intervention
+    ) -> None:
+        self._robot, self._p, self._intervention = robot, parameters, intervention
         self._recovery = NominalGait(robot, recovery)
         self._modes = ModeMachine(
             settle_time=parameters.settle_time,
@@ -65,9 +68,15 @@ class Supervisor:
         self._proposal_timeout_ns = round(parameters.proposal_timeout * NANOSECONDS)
         self._cos_fall = float(np.cos(parameters.fall_tilt))
         self._cos_righted = float(np.cos(parameters.righted_tilt))
+        self._walks = False
         self._estop = False
         self._external: frozenset[str] = frozenset()
         self._reasons: frozenset[str] = frozenset()
+
+    @property
+    def statistics(self) -> InterventionStatistics:
+        """What the recovery policy was needed for since the start."""
+        return self._intervention.statistics
 
     @property
     def mode(self) -> Mode:
@@ -108,23 +117,42 @@ class Supervisor:
         mode = self._modes.update(estimate.stamp_ns, worst, self._conditions(estimate))
         self._reasons = hazards | latched if mode in LATCHED else hazards
         drives = mode is Mode.WALK and self._modes.wanted == "walk"
-        applied = command if drives else VelocityCommand()
+        wanted = command if drives else VelocityCommand()
         taken = self._usable(proposal, estimate.stamp_ns) if worst is Severity.NONE else None
-        gait = taken.gait if taken is not None else None
+        cautious = self._intervention.recovery_command(wanted)
+        recovery = self._recovery.gait(cautious, estimate)
+        decision = self._decision(estimate, taken, recovery, wanted)
+        learner = None if decision.recovers else taken
         return Verdict(
             stamp_ns=estimate.stamp_ns,
             mode=mode,
             mode_since_ns=self._modes.since_ns,
-            active="recovery" if taken is None else "learner",
-            gait=self._recovery.gait(applied, estimate) if gait is None else gait,
-            joints=taken.joints if taken is not None and mode is Mode.WALK else None,
-            command=applied,
+            active="recovery" if learner is None else "learner",
+            gait=recovery if learner is None or learner.gait is None else learner.gait,
+            joints=learner.joints if learner is not None and mode is Mode.WALK else None,
+            command=cautious if learner is None else wanted,
+            margins=decision.margins,
+            predicted=decision.predicted,
             reasons=tuple(sorted(self._reasons)),
         )
+
+    def _decision(
+        self, estimate: Estimate, proposal: Proposal | None, recovery: GaitParameters, wanted: VelocityCommand
+    ) -> Decision:
+        """Of the intervention while walking; in other modes nobody steps, and whoever has something to say is named."""
+        if self.mode is not Mode.WALK:
+            self._walks = False
+            return Decision(recovers=proposal is None)
+        if not self._walks:
+            self._walks = True
+            self._intervention.reset()
+        return self._intervention.update(estimate, proposal, recovery, wanted)
 
     def _usable(self, proposal: Proposal | None, stamp_ns: int) -> Proposal | None:
         """The proposal, if it is young enough and describes something that can be executed."""
         if proposal is None or not 0 <= stamp_ns - proposal.stamp_ns <= self._proposal_timeout_ns:
+            return None
+        if proposal.fault:
             return None
         return proposal if proposal.gait is None or executable(proposal.gait) else None
 
