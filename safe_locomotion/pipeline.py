@@ -91,9 +91,20 @@ class Pipeline:
 
     def step(self, state: LowState, command: VelocityCommand) -> LowCommand:
         """Motor command for one LowState, with `command` the velocity in force."""
+        self.sense(state)
+        return self.act(command)
+
+    def sense(self, state: LowState) -> Estimate:
+        """First half of `step`: the estimate, on which a learner outside this pipeline decides before `act`."""
         c = self.cycle
-        c.state = state
-        c.estimate = self.estimator.update(state)
+        c.state, c.estimate = state, self.estimator.update(state)
+        return c.estimate
+
+    def act(self, command: VelocityCommand) -> LowCommand:
+        """Second half of `step`: what the stages make of the state last sensed."""
+        c = self.cycle
+        state = c.state
+        assert state is not None and c.estimate is not None
         if self._policy_due.due(state.stamp_ns):
             c.proposal = self.policy.update(c.estimate, command, self._feedback())
             if c.proposal is not None:
