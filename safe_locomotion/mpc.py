@@ -263,6 +263,13 @@ def clip_to_cone(forces: Array, stance: Flags, parameters: MpcParameters) -> Arr
     return np.array(out).reshape(N_LEGS, 3)
 
 
+def plan_in_cone(plan: Array, stance: Flags, parameters: MpcParameters) -> Array:
+    """`clip_to_cone` of a whole plan (N, 4, 3) with its stance flags (N, 4)."""
+    fz = np.minimum(np.maximum(plan[:, :, 2], parameters.fz_min), parameters.fz_max) * stance
+    limit = (parameters.mu * fz)[:, :, None]
+    return np.concatenate((np.minimum(np.maximum(plan[:, :, :2], -limit), limit), fz[:, :, None]), axis=2)
+
+
 def _clipped(value: float, low: float, high: float) -> float:
     return low if value < low else high if value > high else value
 

@@ -11,9 +11,10 @@ import numpy as np
 
 from safe_locomotion.kinematics import Kinematics
 from safe_locomotion.robots import load_robot, robot_file
+from safe_locomotion.rotations import quaternion_from_rpy
 from safe_locomotion.sim.falls import FallDetector
 from safe_locomotion.sim.motors import Impedance, MotorParameters, Motors, PowerMeter
-from safe_locomotion.sim.options import SimulationOptions
+from safe_locomotion.sim.options import STARTS, SimulationOptions
 from safe_locomotion.sim.sensors import (
     ACCELEROMETER,
     FOOT,
@@ -36,6 +37,8 @@ COMMAND_TIMEOUT_MS = 20
 PUSH_DURATION = 0.1
 FOOT_RANGE = 500.0
 """The foot sensors clip here [N]."""
+DROP_FROM, DROP_STEP = 0.6, 0.005
+"""Where a robot that is laid down is held first, and the steps in which it is lowered [m]."""
 _HEAT_STEPS = 50
 _MILLISECOND_NS = 1_000_000
 _TOUCH_FEET = slice(6, 10)
@@ -111,7 +114,7 @@ class _Push:
 
 
 class SimulatedRobot:
-    """One robot on its terrain, lying prone at the origin at the start.
+    """One robot on its terrain, at the origin at the start, lying there as its options say.
 
     Attributes:
         robot: its model.
@@ -142,7 +145,10 @@ class SimulatedRobot:
         self._last_command_ms = -COMMAND_TIMEOUT_MS
         self._pushes: list[_Push] = []
         self._measured = np.zeros(N_MEASURED)
-        self.lie_down()
+        if options.start == "belly":
+            self.lie_down()
+        else:
+            self.lay(np.array((STARTS[options.start], 0.0, 0.0)), self.robot.q_sit)
 
     def _build(self) -> None:
         """Compile robot, payload and terrain, and keep views of the simulator's arrays."""
@@ -331,13 +337,27 @@ class SimulatedRobot:
         half_height = float(self.model.geom("trunk").size[2])
         self._place(self.terrain.height(x, y) + half_height, self.robot.q_sit)
 
-    def _place(self, z: float, q: Array) -> None:
-        """Put the trunk level at height `z` with joints `q` and everything at rest."""
+    def lay(self, rpy: Array, q: Array) -> None:
+        """Hold the robot, at rest, where it is, in an orientation, so low that it just touches the ground; then let go.
+
+        Args:
+            rpy: (3,) roll, pitch, yaw of the trunk [rad].
+            q: (12,) joints [rad].
+        """
+        x, y = (float(v) for v in self.data.qpos[0:2])
+        z, quaternion = self.terrain.height(x, y) + DROP_FROM, quaternion_from_rpy(*rpy.tolist())
+        self._place(z, q, quaternion)
+        while self.data.ncon == 0:
+            z -= DROP_STEP
+            self._place(z, q, quaternion)
+
+    def _place(self, z: float, q: Array, quaternion: Array | None = None) -> None:
+        """Put the trunk, level unless said otherwise, at height `z` with joints `q` and everything at rest."""
         data = self.data
         c, s = self._heading()
         yaw = np.arctan2(s, c)
         data.qpos[2] = z
-        data.qpos[3:7] = (cos(yaw / 2), 0.0, 0.0, sin(yaw / 2))
+        data.qpos[3:7] = (cos(yaw / 2), 0.0, 0.0, sin(yaw / 2)) if quaternion is None else quaternion
         self._q[:] = q
         data.qvel[:] = 0.0
         data.qacc_warmstart[:] = 0.0
