@@ -157,3 +157,46 @@ def lstm_pair(width_in: int, width_out: int, *, seed: int = 0) -> onnx.ModelProt
     memories = lstm_tensors()
     inputs = {"observation": (1, width_in)} | {pair.input: pair.shape for pair in memories}
     return b.model(inputs, {"action": (1, width_out)} | {pair.output: pair.shape for pair in memories})
+
+
+def affine(matrix: NDArray[np.floating], offset: NDArray[np.floating], *then: str) -> onnx.ModelProto:
+    """action = f(observation W' + b), f named operators one after the other."""
+    b = Builder(np.random.default_rng(0))
+    b.weights |= {"w": np.asarray(matrix, dtype=np.float32), "b": np.asarray(offset, dtype=np.float32)}
+    names = [f"x{k}" for k in range(len(then))] + ["action"]
+    b.nodes.append(helper.make_node("Gemm", ["observation", "w", "b"], [names[0]], transB=1))
+    for op, x, y in zip(then, names, names[1:], strict=False):
+        b.apply(op, x, y)
+    rows, columns = np.shape(matrix)
+    return b.model({"observation": (1, columns)}, {"action": (1, rows)})
+
+
+class NumpyLstmPair:
+    """`lstm_pair` by hand: gates in ONNX's order i, o, f, c."""
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self.w = {t.name: numpy_helper.to_array(t).astype(np.float64) for t in model.graph.initializer}
+        self.memory = {name: np.zeros(HIDDEN) for name in ("h0", "c0", "h1", "c1")}
+
+    def lstm(self, name: str, x: NDArray[np.float64], h: str, c: str) -> NDArray[np.float64]:
+        w, r, b = (self.w[f"{name}.{part}"][0] for part in "wrb")
+        i, o, f, g = np.split(w @ x + r @ self.memory[h] + b[: 4 * HIDDEN] + b[4 * HIDDEN :], 4)
+        i, o, f = (1.0 / (1.0 + np.exp(-z)) for z in (i, o, f))
+        self.memory[c] = f * self.memory[c] + i * np.tanh(g)
+        self.memory[h] = o * np.tanh(self.memory[c])
+        return self.memory[h]
+
+    def linear(self, name: str, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        return self.w[f"{name}.weight"] @ x + self.w[f"{name}.bias"]
+
+    def step(self, observation: NDArray[np.floating]) -> NDArray[np.float64]:
+        def elu(x: NDArray[np.float64]) -> NDArray[np.float64]:
+            return np.where(x > 0.0, x, np.expm1(np.minimum(x, 0.0)))
+
+        seen = np.asarray(observation, dtype=np.float64)
+        x = self.lstm("e_h", seen, "h0", "c0")
+        latent = self.linear("latent", elu(self.linear("e1", elu(self.linear("e0", x)))))
+        x = self.lstm("a_h", np.concatenate((seen, latent)), "h1", "c1")
+        for k in range(3):
+            x = elu(self.linear(f"p{k}", x))
+        return self.linear("action", x)
