@@ -7,6 +7,7 @@ trainings share, in Isaac's order of the legs.
 
 from dataclasses import dataclass
 from math import inf
+from pathlib import Path
 
 import onnx
 
@@ -88,6 +89,18 @@ class _Layout:
     kd: Numbers
     default_pose: Numbers
     clip: float | None
+
+
+def load_foreign(path: Path) -> onnx.ModelProto:
+    """A model as others write it; weights in a file beside it come along.
+
+    Raises:
+        PolicyRefusedError: it is none.
+    """
+    try:
+        return onnx.load(str(path))
+    except Exception as error:  # of protobuf, of the checker and of the file system
+        raise refuse("source", "an ONNX model", f"{path} ({error})") from error
 
 
 def metadata(model: onnx.ModelProto) -> dict[str, str]:
