@@ -15,8 +15,9 @@ import numpy as np
 import onnx
 import onnxruntime
 from core_values import A1, LIMITS, estimate
-from policy_models import affine, gait_contract, joint_contract, mlp
+from policy_models import affine, gait_contract, joint_contract
 
+from safe_locomotion.bench.policy_networks import mlp
 from safe_locomotion.errors import PolicyRefusedError
 from safe_locomotion.policy_contract import PolicyContract, RecurrentTensor, observation_term
 from safe_locomotion.policy_file import _SEAL, CONTRACT_KEY, check_fit, pack, seal, unpack

@@ -14,8 +14,9 @@ import onnxruntime
 import pytest
 from core_values import A1, LIMITS
 from onnx import TensorProto, helper, numpy_helper
-from policy_models import affine, gait_contract, joint_contract, lstm_pair, lstm_tensors, mlp
+from policy_models import affine, gait_contract, joint_contract
 
+from safe_locomotion.bench.policy_networks import lstm_memories, lstm_pair, mlp
 from safe_locomotion.errors import PolicyRefusedError
 from safe_locomotion.policy_contract import PolicyContract, observation_term
 from safe_locomotion.policy_file import (
@@ -53,7 +54,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     for name, model, contract in (
         ("joint", mlp(45, 12, hidden=16), joint_contract()),
         ("gait", mlp(19, 9, hidden=16), gait_contract()),
-        ("lstm", lstm_pair(45, 12), joint_contract(recurrent=lstm_tensors())),
+        ("lstm", lstm_pair(45, 12), joint_contract(recurrent=lstm_memories())),
     ):
         written = write_policy(model, contract, tmp_path / f"{name}.onnx")
         read, data = read_policy(tmp_path / f"{name}.onnx")

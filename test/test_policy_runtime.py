@@ -7,16 +7,9 @@ import numpy as np
 import onnx
 import pytest
 from core_values import A1, START_NS, estimate
-from policy_models import (
-    NumpyLstmPair,
-    affine,
-    gait_contract,
-    joint_contract,
-    lstm_pair,
-    lstm_tensors,
-    mlp,
-)
+from policy_models import NumpyLstmPair, affine, gait_contract, joint_contract
 
+from safe_locomotion.bench.policy_networks import lstm_memories, lstm_pair, mlp
 from safe_locomotion.errors import PolicyRefusedError
 from safe_locomotion.policy_contract import PolicyContract, observation_term
 from safe_locomotion.policy_file import pack
@@ -47,7 +40,7 @@ def by_height(policy: np.ndarray, *then: str, contract: PolicyContract | None = 
 
 def test_memories_are_fed_back_as_by_hand() -> None:
     """100 steps of the LSTM pair equal a loop written in numpy, and again after a reset."""
-    model, contract = lstm_pair(45, 12, seed=4), joint_contract(recurrent=lstm_tensors())
+    model, contract = lstm_pair(45, 12, seed=4), joint_contract(recurrent=lstm_memories())
     network = Network(contract, model.SerializeToString())
     observations = np.random.default_rng(2).normal(size=(100, 45)).astype(np.float32)
     for _ in range(2):
@@ -61,7 +54,7 @@ def test_memories_are_fed_back_as_by_hand() -> None:
 
 def test_memory_matters_and_reset_forgets() -> None:
     """The same estimate gives another answer the second time, and the first one again after a reset."""
-    policy = runtime(lstm_pair(45, 12), joint_contract(recurrent=lstm_tensors()))
+    policy = runtime(lstm_pair(45, 12), joint_contract(recurrent=lstm_memories()))
     targets = []
     for _ in range(2):
         policy.reset()
@@ -72,7 +65,7 @@ def test_memory_matters_and_reset_forgets() -> None:
 
 def test_a_fresh_policy_is_as_good_as_reset() -> None:
     """Parity check and warm-up leave nothing in the memories."""
-    policy = runtime(lstm_pair(45, 12), joint_contract(recurrent=lstm_tensors()))
+    policy = runtime(lstm_pair(45, 12), joint_contract(recurrent=lstm_memories()))
     first = policy.act(estimate(), COMMAND).joints.q
     policy.reset()
     np.testing.assert_array_equal(policy.act(estimate(), COMMAND).joints.q, first)
@@ -175,7 +168,7 @@ def test_an_estimate_that_is_no_number_gives_no_proposal(value: float) -> None:
 
 def test_an_estimate_that_is_no_number_does_not_touch_the_memory() -> None:
     """The answers before and after are those of a policy that never saw it."""
-    policy, other = (runtime(lstm_pair(45, 12), joint_contract(recurrent=lstm_tensors())) for _ in range(2))
+    policy, other = (runtime(lstm_pair(45, 12), joint_contract(recurrent=lstm_memories())) for _ in range(2))
     bad = estimate(angular_velocity=np.full(3, np.nan))
     for _ in range(3):
         assert policy.act(bad, COMMAND) is None

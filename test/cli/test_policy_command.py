@@ -7,8 +7,9 @@ import onnx
 import pytest
 from core_values import A1, LIMITS, estimate
 from onnx import TensorProto, helper
-from policy_models import HIDDEN, Builder, gait_contract, joint_contract, lstm_pair, lstm_tensors, mlp
+from policy_models import gait_contract, joint_contract
 
+from safe_locomotion.bench.policy_networks import HIDDEN, GraphBuilder, lstm_memories, lstm_pair, mlp
 from safe_locomotion.cli.main import main
 from safe_locomotion.policy_file import load_policy, read_policy, write_policy
 from safe_locomotion.rotations import quaternion_from_rpy
@@ -77,7 +78,7 @@ def test_list_says_what_flies_and_why_the_others_do_not(tmp_path: Path, capsys: 
 
 def test_info_shows_the_contract(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Terms with scales, every joint with its gains, memories, bounds of a gait."""
-    write_policy(lstm_pair(45, 12), joint_contract(recurrent=lstm_tensors()), tmp_path / "j.onnx")
+    write_policy(lstm_pair(45, 12), joint_contract(recurrent=lstm_memories()), tmp_path / "j.onnx")
     write_policy(mlp(19, 9, hidden=8), gait_contract(), tmp_path / "g.onnx")
     assert run("info", tmp_path / "j.onnx") == 0
     said = capsys.readouterr().out
@@ -180,7 +181,7 @@ def test_legged_gym_policy_acts_as_in_its_training(width: int, tmp_path: Path) -
 
 def test_recurrent_export_with_weights_beside_it(tmp_path: Path) -> None:
     """rsl_rl's obs, h_in, c_in to actions, h_out, c_out; torch puts the weights into a file of their own, ours holds them."""
-    b = Builder(np.random.default_rng(0))
+    b = GraphBuilder(np.random.default_rng(0))
     b.linear(b.lstm("obs", "e", 45, ("h_in", "h_out"), ("c_in", "c_out")), "actions", HIDDEN, 12, scale=0.05)
     memory = {"h": (1, 1, HIDDEN), "c": (1, 1, HIDDEN)}
     model = b.model(
