@@ -99,12 +99,14 @@ def _plain(model: bytes, contract: PolicyContract) -> Call:
     names = [contract.action_output, *(pair.output for pair in contract.recurrent)]
 
     def step(row: Float32) -> Any:
+        nonlocal memories
         action, *written = session.run(names, {contract.observation_input: row, **memories})
-        memories.update(zip(memories, written, strict=True))
+        memories = dict(zip(memories, written, strict=True))
         return action
 
     for _ in range(WARM_UP_STEPS):
         step(np.zeros((1, contract.observation_width), dtype=np.float32))
+    memories = {name: np.zeros_like(memory) for name, memory in memories.items()}
     return step
 
 
