@@ -15,9 +15,10 @@ pair their inputs by equal stamps. Stamps inside arrays are two floats, seconds 
 | `mpc/plan` | MultiDOFJointState | per foot: transform = target position, twist = target velocity, wrench = force; frame base |
 
 Rows of a proposal: `policy/<name>` first, then `gait/...` or `joint/...`. Rows of a verdict: `mode` (number of `types.Mode`),
-`mode_since/s`, `mode_since/ns`, `active` (0 learner, 1 recovery), `command/vx|vy|wz`, `gait/...`, then `joint/...` when a joint
-policy drives, `margin/<component>` and one `reason/<hazard>` per hazard that holds. `gait/...` is `frequency`, `swing_ratio`,
-`offset_FL|RR|RL`, `foot_y_FR|FL|RR|RL`; `joint/<joint>` has position = target, velocity = kp, effort = kd.
+`mode_since/s`, `mode_since/ns`, `active` (0 learner, 1 recovery), `command/vx|vy|wz`, `gait/...`, then `margin/<component>`, one
+`reason/<hazard>` per hazard that holds, `predicted/<k>/roll|pitch|yaw|x|y|z` for each step k of a rollout where there was one
+(position = angle or place, velocity = its rate), and `joint/...` when a joint policy drives. `gait/...` is `frequency`,
+`swing_ratio`, `offset_FL|RR|RL`, `foot_y_FR|FL|RR|RL`; `joint/<joint>` has position = target, velocity = kp, effort = kd.
 
 In a plan the flags are in the joint names: `FR/stance` or `FR/swing`, with `/held` after it while the force is the last good one.
 
@@ -37,6 +38,7 @@ from std_msgs.msg import Float64MultiArray, Header, MultiArrayDimension, MultiAr
 
 from safe_locomotion.errors import SafeLocomotionError
 from safe_locomotion.modes import HAZARDS
+from safe_locomotion.reachability import LONGEST_HORIZON
 from safe_locomotion.rotations import matrix_from_quaternion
 from safe_locomotion.types import (
     JOINTS,
@@ -88,6 +90,8 @@ _GAIT_ROWS = [
 _JOINT_ROWS = [f"joint/{joint}" for joint in JOINTS]
 _COMMAND_ROWS = ["command/vx", "command/vy", "command/wz"]
 _VERDICT_ROWS = ["mode", "mode_since/s", "mode_since/ns", "active", *_COMMAND_ROWS, *_GAIT_ROWS]
+_PREDICTED = [f"predicted/{k}/{name}" for k in range(LONGEST_HORIZON + 1) for name in ("roll", "pitch", "yaw", "x", "y", "z")]
+_PER_STATE = 6  # rows
 _ACTIVE: tuple[Literal["learner"], Literal["recovery"]] = ("learner", "recovery")
 
 ORIENTATION_VARIANCE = 1e-4  # [rad2] roll and pitch of the robot's own IMU filter, about half a degree; our choice for `odom`
@@ -298,23 +302,36 @@ def _gait_from(values: Sequence[float]) -> GaitParameters:
     )
 
 
-def _rows(stamp_ns: int, names: list[str], values: list[float], joints: JointTargets | None) -> JointState:
-    """Rows of scalars; when there are joint targets their rows stand last and velocity and effort are as long as position."""
-    if joints is None:
+def _rows(
+    stamp_ns: int, names: list[str], values: list[float], joints: JointTargets | None, predicted: Array | None = None
+) -> JointState:
+    """Rows of scalars, then predicted states, then joint targets; velocity and effort are empty where scalars stand alone."""
+    if joints is None and predicted is None:
         return JointState(header=_header(stamp_ns), name=names, position=array("d", values))
-    scalars = np.array(values, dtype=float)
     empty = np.zeros(len(values))
+    position, velocity, effort = [np.array(values, dtype=float)], [empty], [empty]
+    if predicted is not None:
+        rows = _PER_STATE * len(predicted)
+        names = names + _PREDICTED[:rows]
+        position.append(predicted[:, :_PER_STATE].ravel())
+        velocity.append(predicted[:, _PER_STATE:].ravel())
+        effort.append(np.zeros(rows))
+    if joints is not None:
+        names = names + _JOINT_ROWS
+        position.append(joints.q)
+        velocity.append(joints.kp)
+        effort.append(joints.kd)
     return JointState(
         header=_header(stamp_ns),
-        name=names + _JOINT_ROWS,
-        position=_floats(scalars, joints.q),
-        velocity=_floats(empty, joints.kp),
-        effort=_floats(empty, joints.kd),
+        name=names,
+        position=_floats(*position),
+        velocity=_floats(*velocity),
+        effort=_floats(*effort),
     )
 
 
 def _split_rows(message: JointState) -> tuple[list[str], list[float], JointTargets | None]:
-    """Undo `_rows`."""
+    """Scalars and joint targets of `_rows`."""
     names, n = message.name, len(message.name)
     if len(message.position) != n:
         raise MalformedMessageError(f"{n} names but {len(message.position)} positions")
@@ -324,6 +341,17 @@ def _split_rows(message: JointState) -> tuple[list[str], list[float], JointTarge
         raise MalformedMessageError(f"joint targets need {n} velocities (kp) and efforts (kd)")
     q, kp, kd = (np.frombuffer(part)[-N_JOINTS:] for part in (message.position, message.velocity, message.effort))
     return names[:-N_JOINTS], message.position.tolist()[:-N_JOINTS], JointTargets(q=q, kp=kp, kd=kd)
+
+
+def _predicted_from(message: JointState, names: list[str], first: int) -> Array | None:
+    """Predicted states whose rows begin at `first` and go on to the end of `names`; None for no rows."""
+    n = len(names) - first
+    if not n:
+        return None
+    if n % _PER_STATE or names[first:] != _PREDICTED[:n] or len(message.velocity) != len(message.name):
+        raise MalformedMessageError("safety/verdict: predicted states have rows predicted/<k>/roll|pitch|yaw|x|y|z, k from 0 on")
+    position, velocity = (np.frombuffer(part)[first : len(names)] for part in (message.position, message.velocity))
+    return np.hstack((position.reshape(-1, _PER_STATE), velocity.reshape(-1, _PER_STATE)))
 
 
 def proposal_message(stamp_ns: int, proposal: Proposal | None) -> JointState:
@@ -363,7 +391,7 @@ def verdict_message(verdict: Verdict) -> JointState:
     names = _VERDICT_ROWS + [f"margin/{name}" for name, _ in v.margins] + [f"reason/{name}" for name in v.reasons]
     scalars = [float(v.mode), float(since[0]), float(since[1]), float(_ACTIVE.index(v.active)), *command, *_gait_values(v.gait)]
     values = scalars + [margin for _, margin in v.margins] + [1.0] * len(v.reasons)
-    return _rows(v.stamp_ns, names, values, v.joints)
+    return _rows(v.stamp_ns, names, values, v.joints, v.predicted)
 
 
 def verdict_from(message: JointState) -> Verdict:
@@ -373,7 +401,8 @@ def verdict_from(message: JointState) -> Verdict:
     if names[:n] != _VERDICT_ROWS:
         raise MalformedMessageError(f"safety/verdict must start with the rows {', '.join(_VERDICT_ROWS)}")
     mode, since_s, since_ns, active, vx, vy, wz = values[:7]
-    extra = list(zip(names[n:], values[n:], strict=True))
+    first = next((i for i in range(n, len(names)) if names[i].startswith("predicted/")), len(names))
+    extra = list(zip(names[n:first], values[n:first], strict=True))
     margins = tuple((name.removeprefix("margin/"), value) for name, value in extra if name.startswith("margin/"))
     reasons = tuple(name.removeprefix("reason/") for name, _ in extra if name.startswith("reason/"))
     if len(margins) + len(reasons) != len(extra) or active not in (0.0, 1.0):
@@ -393,6 +422,7 @@ def verdict_from(message: JointState) -> Verdict:
         command=VelocityCommand(vx=vx, vy=vy, wz=wz),
         joints=joints,
         margins=margins,
+        predicted=_predicted_from(message, names, first),
         reasons=reasons,
     )
 
