@@ -196,6 +196,10 @@ class ConvexMpc:
         self._solver = _osqp(self.matrices, parameters)
         self._forget = False
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "ConvexMpc":
+        """A solver for the same problems that starts cold: OSQP's memory cannot be copied."""
+        return ConvexMpc(self.model, self.parameters)
+
     def solve(self, problem: MpcProblem) -> MpcAnswer:
         """Forces for now and the plan behind them. Bad input or a bad solve gives `ok=False`, and the next tick starts cold."""
         return self.solve_filled(problem) if self.matrices.fill(problem) else self._failure(0)

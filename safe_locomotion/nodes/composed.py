@@ -19,7 +19,6 @@ from safe_locomotion.nodes.mpc import MpcNode
 from safe_locomotion.nodes.operator import RequestServices, ScriptedOperator
 from safe_locomotion.nodes.policy import PolicyNode
 from safe_locomotion.nodes.runtime import run
-from safe_locomotion.nodes.stage_logs import StageLogs
 from safe_locomotion.nodes.supervisor import SupervisorNode
 from safe_locomotion.pipeline import Cycle, Pipeline
 from safe_locomotion.types import LowCommand, LowState
@@ -55,15 +54,12 @@ class ComposedLoop:
 
     def _log_stages(self) -> None:
         """Each stage logs where its own node says."""
-        pipeline, bridge = self._pipeline, self._bridge.logs
-        estimator, policy, supervisor, mpc = self._logs = tuple(
-            StageLogs(node.parameters.settings.log_dir) for node in (self._estimator, self._policy, self._supervisor, self._mpc)
-        )
-        pipeline.estimator = estimator.estimator(pipeline.estimator)
-        pipeline.policy = policy.policy(pipeline.policy)
-        pipeline.supervisor = supervisor.supervisor(pipeline.supervisor)
-        pipeline.locomotion = mpc.mpc(pipeline.locomotion)
-        pipeline.command = bridge.command(pipeline.command)
+        pipeline = self._pipeline
+        pipeline.estimator = self._estimator.logs.estimator(pipeline.estimator)
+        pipeline.policy = self._policy.logs.policy(pipeline.policy)
+        pipeline.supervisor = self._supervisor.logs.supervisor(pipeline.supervisor)
+        pipeline.locomotion = self._mpc.logs.mpc(pipeline.locomotion)
+        pipeline.command = self._bridge.logs.command(pipeline.command)
 
     def start(self) -> None:
         """Warm the stages up, then reach the configured lifecycle state."""
@@ -80,8 +76,8 @@ class ComposedLoop:
         try:
             self._bridge.link.close()
         finally:
-            for logs in (*self._logs, self._bridge.logs):
-                logs.close()
+            for node in self.nodes:
+                node.logs.close()
 
     def _respond(self, state: LowState) -> LowCommand:
         velocity = self._supervisor.velocity

@@ -21,7 +21,7 @@ from std_srvs.srv import Trigger
 from safe_locomotion.backends.unitree_sdk2 import UnitreeSdk2
 from safe_locomotion.cli.domains import claim_domain
 from safe_locomotion.limits import damping_command
-from safe_locomotion.nodes import conversions
+from safe_locomotion.nodes import conversions, decisions
 from safe_locomotion.nodes.inbox import LATCHED
 from safe_locomotion.stack import StackOptions, stack
 from safe_locomotion.types import Mode
@@ -53,7 +53,7 @@ class World:
     @property
     def verdict(self):
         """The newest."""
-        return conversions.verdict_from(self.verdicts[-1])
+        return decisions.verdict_from(self.verdicts[-1])
 
     def stand(self):
         """On its feet, whatever was before; the estimator is given the time it takes to start over."""

@@ -9,7 +9,7 @@ from ros_world import children, ros_tester
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
-from safe_locomotion.nodes import conversions
+from safe_locomotion.nodes import decisions
 from safe_locomotion.nodes.inbox import LATCHED
 from safe_locomotion.processes import RunningStack
 from safe_locomotion.stack import StackOptions, stack
@@ -33,7 +33,7 @@ def test_a_supervisor_that_is_gone_does_not_leave_stand_in_force(tmp_path, ros_d
         )
         assert t.spin_until(lambda: verdicts)
         assert t.spin_until(lambda: t.call(Trigger, "stand").success)
-        assert t.spin_until(lambda: conversions.verdict_from(verdicts[-1]).mode is Mode.STAND)
+        assert t.spin_until(lambda: decisions.verdict_from(verdicts[-1]).mode is Mode.STAND)
         assert running.ended() == {}
         running.running["supervisor_node"].terminate()
         assert running.running["supervisor_node"].wait(10) == 0
