@@ -110,7 +110,7 @@ class GaitRollout:
         self._ends: Array = self._parameters.dt * np.arange(1.0, horizon + 1.0)
         self._middles: Array = self._ends - 0.5 * self._parameters.dt
         self._at = np.arange(steps) // STEPS_PER_SOLVER_STEP
-        self._step_middles: Array = STEP * (np.arange(steps) + 0.5)
+        self._step_middles: Array = STEP * (np.arange(steps, dtype=np.float64) + 0.5)
         self._clock = GaitClock()
 
     def reset(self) -> None:

@@ -6,6 +6,7 @@ from math import isfinite, nan, sqrt
 import numpy as np
 
 from safe_locomotion.gait import executable
+from safe_locomotion.gait_blend import GaitBlend
 from safe_locomotion.intervention import Decision, Intervention, InterventionStatistics
 from safe_locomotion.modes import DAMPED, LYING, Conditions, ModeMachine, Severity, severity
 from safe_locomotion.policy import GaitSettings, NominalGait
@@ -68,6 +69,7 @@ class Supervisor:
         self._proposal_timeout_ns = round(parameters.proposal_timeout * NANOSECONDS)
         self._cos_fall = float(np.cos(parameters.fall_tilt))
         self._cos_righted = float(np.cos(parameters.righted_tilt))
+        self._blend = GaitBlend()
         self._walks = False
         self._estop = False
         self._external: frozenset[str] = frozenset()
@@ -123,12 +125,14 @@ class Supervisor:
         recovery = self._recovery.gait(cautious, estimate)
         decision = self._decision(estimate, taken, recovery, wanted)
         learner = None if decision.recovers else taken
+        gait = recovery if learner is None or learner.gait is None else learner.gait
+        driver = "recovery" if gait is recovery else "learner"
         return Verdict(
             stamp_ns=estimate.stamp_ns,
             mode=mode,
             mode_since_ns=self._modes.since_ns,
             active="recovery" if learner is None else "learner",
-            gait=recovery if learner is None or learner.gait is None else learner.gait,
+            gait=self._blend.update(estimate.stamp_ns, driver, gait) if self._walks else gait,
             joints=learner.joints if learner is not None and mode is Mode.WALK else None,
             command=cautious if learner is None else wanted,
             margins=decision.margins,
@@ -146,6 +150,7 @@ class Supervisor:
         if not self._walks:
             self._walks = True
             self._intervention.reset()
+            self._blend.reset()
         return self._intervention.update(estimate, proposal, recovery, wanted)
 
     def _usable(self, proposal: Proposal | None, stamp_ns: int) -> Proposal | None:

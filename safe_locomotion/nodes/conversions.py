@@ -17,9 +17,10 @@ pair their inputs by equal stamps. Stamps inside arrays are two floats, seconds 
 | `mpc/plan` | MultiDOFJointState | per foot: transform = target position, twist = target velocity, wrench = force; frame base |
 
 Rows of a proposal: `policy/<name>` first, then `gait/...` or `joint/...`. Rows of a verdict: `mode` (number of `types.Mode`),
-`mode_since/s`, `mode_since/ns`, `active` (0 learner, 1 recovery), `command/vx|vy|wz`, `gait/...`, then `joint/...` when a joint
-policy drives, `margin/<component>` and one `reason/<hazard>` per hazard that holds. `gait/...` is `frequency`, `swing_ratio`,
-`offset_FL|RR|RL`, `foot_y_FR|FL|RR|RL`; `joint/<joint>` has position = target, velocity = kp, effort = kd.
+`mode_since/s`, `mode_since/ns`, `active` (0 learner, 1 recovery), `command/vx|vy|wz`, `gait/...`, then `margin/<component>`, one
+`reason/<hazard>` per hazard that holds, `predicted/<k>/roll|pitch|yaw|x|y|z` for each step k of a rollout where there was one
+(position = angle or place, velocity = its rate), and `joint/...` when a joint policy drives. `gait/...` is `frequency`,
+`swing_ratio`, `offset_FL|RR|RL`, `foot_y_FR|FL|RR|RL`; `joint/<joint>` has position = target, velocity = kp, effort = kd.
 
 In a plan the flags are in the joint names: `FR/stance` or `FR/swing`, with `/held` after it while the force is the last good one.
 
