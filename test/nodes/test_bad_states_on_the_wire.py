@@ -18,8 +18,8 @@ from ros_world import children, ros_tester
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
+from safe_locomotion.backends.domains import claim_domain
 from safe_locomotion.backends.unitree_sdk2 import UnitreeSdk2
-from safe_locomotion.cli.domains import claim_domain
 from safe_locomotion.limits import damping_command
 from safe_locomotion.nodes import conversions, decisions
 from safe_locomotion.nodes.inbox import LATCHED
