@@ -14,6 +14,7 @@ from safe_locomotion.limits import CommandGate, GateLimits, commanded_torque, da
 from safe_locomotion.modes import DAMPED
 from safe_locomotion.robots import RobotModel
 from safe_locomotion.rotations import Vector, rows_from_quaternion
+from safe_locomotion.self_right import SelfRighting
 from safe_locomotion.types import N_JOINTS, N_LEGS, NANOSECONDS, Array, LowCommand, LowState, Mode, StancePlan, Verdict
 
 GRAVITY = 9.81  #: [m/s2]
@@ -91,6 +92,7 @@ class LegController:
     def __init__(self, robot: RobotModel, gains: LegGains) -> None:
         self._robot, self._gains = robot, gains
         self._kinematics = Kinematics(robot)
+        self._self_right = SelfRighting(robot)
         self._weights = [LegWeight(robot, leg) for leg in range(N_LEGS)]
         self._radius = float(robot.foot_radius)
         self._zeros = np.zeros(N_JOINTS)
@@ -99,6 +101,7 @@ class LegController:
         self._dq_min, self._dq_max = _by_leg(-robot.dq_max), _by_leg(robot.dq_max)
         self._gains_of: dict[tuple[bool, ...], tuple[Array, Array]] = {}
         self._ramp_kp = np.full(N_JOINTS, gains.ramp_kp)
+        self._pull = robot.tau_max / gains.ramp_kp
         self._ramp_kd = np.full(N_JOINTS, gains.ramp_kd)
         self._driver: tuple[Mode, str, bool] | None = None
         self._driver_since_ns = 0
@@ -119,10 +122,12 @@ class LegController:
         if verdict is None or verdict.mode in DAMPED or (needs_plan and plan is None):
             self.interrupt()
             return damping_command(state.stamp_ns, state, self._gains.damping)
-        driver = (verdict.mode, verdict.active, joints)
+        # Who drives matters in WALK alone: a learner that comes and goes must not start the ramps over.
+        driver = (verdict.mode, verdict.active if verdict.mode is Mode.WALK else "", joints)
         changed = driver != self._driver
         if changed:
             self._q_entry, self._driver_since_ns = state.q, state.stamp_ns
+            self._self_right.begin(state)
         command = self._wanted(state, verdict, plan)
         if changed:
             self._begin_crossfade(state, command)
@@ -140,6 +145,8 @@ class LegController:
             return self._pd(state, self._stand_up_pose(elapsed))
         if verdict.mode is Mode.SIT:
             return self._pd(state, _ramp(self._q_entry, self._robot.q_sit, elapsed / self._gains.sit_time))
+        if verdict.mode is Mode.SELF_RIGHT:
+            return self._pd(state, self._within_reach(state, self._self_right.target(state)))
         if verdict.joints is not None:
             targets = verdict.joints
             q = np.clip(targets.q, self._robot.q_min, self._robot.q_max)
@@ -156,6 +163,10 @@ class LegController:
         if elapsed < gains.fold_time:
             return _ramp(self._q_entry, robot.q_sit, elapsed / gains.fold_time)
         return _ramp(robot.q_sit, robot.q_stand, (elapsed - gains.fold_time) / gains.stand_time)
+
+    def _within_reach(self, state: LowState, q: Array) -> Array:
+        """Targets no further from the joints than peak torque pulls: a leg that is held back stores no larger pull."""
+        return np.minimum(np.maximum(q, state.q - self._pull), state.q + self._pull)
 
     def _pd(self, state: LowState, q: Array) -> LowCommand:
         return _command(state, q, self._zeros, self._zeros, self._ramp_kp, self._ramp_kd)

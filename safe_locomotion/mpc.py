@@ -196,6 +196,10 @@ class ConvexMpc:
         self._solver = _osqp(self.matrices, parameters)
         self._forget = False
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "ConvexMpc":
+        """A solver for the same problems that starts cold: OSQP's memory cannot be copied."""
+        return ConvexMpc(self.model, self.parameters)
+
     def solve(self, problem: MpcProblem) -> MpcAnswer:
         """Forces for now and the plan behind them. Bad input or a bad solve gives `ok=False`, and the next tick starts cold."""
         return self.solve_filled(problem) if self.matrices.fill(problem) else self._failure(0)
@@ -257,6 +261,13 @@ def clip_to_cone(forces: Array, stance: Flags, parameters: MpcParameters) -> Arr
         limit = mu * fz
         out += (_clipped(flat[3 * leg], -limit, limit), _clipped(flat[3 * leg + 1], -limit, limit), fz)
     return np.array(out).reshape(N_LEGS, 3)
+
+
+def plan_in_cone(plan: Array, stance: Flags, parameters: MpcParameters) -> Array:
+    """`clip_to_cone` of a whole plan (N, 4, 3) with its stance flags (N, 4)."""
+    fz = np.minimum(np.maximum(plan[:, :, 2], parameters.fz_min), parameters.fz_max) * stance
+    limit = (parameters.mu * fz)[:, :, None]
+    return np.concatenate((np.minimum(np.maximum(plan[:, :, :2], -limit), limit), fz[:, :, None]), axis=2)
 
 
 def _clipped(value: float, low: float, high: float) -> float:

@@ -23,7 +23,7 @@ FORMAT = 1
 STATE_RATE_HZ = 500  #: of LowState, on which everything ticks
 PARITY_PAIRS = 64
 TOLERANCE_MAX = 1e-3  #: of the parity check; float32 networks of this size agree within 1e-5 between machines
-FREQUENCY_MAX = 10.0  #: [Hz]; a stride of 0.1 s, shorter than two horizons of the swing
+FREQUENCY_MAX = 10.0  #: of strides [Hz]; a swing of 0.05 s, faster than any leg here follows
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 Kind = Literal["gait", "joint"]

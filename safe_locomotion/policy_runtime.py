@@ -18,6 +18,7 @@ from safe_locomotion.types import Array, Estimate, GaitParameters, JointTargets,
 
 WARM_UP_STEPS = 32
 NOT_FINITE = "policy_not_finite"  #: hazard: observation or output is not a number
+FAILED = "policy_failed"  #: hazard: ONNX Runtime stopped with an error
 OUT_OF_RANGE = "policy_out_of_range"  #: hazard: an output beyond the contract's limit, or a target the joint cannot be asked for
 
 
@@ -200,7 +201,8 @@ class PolicyRuntime:
 
     Attributes:
         contract: of the policy.
-        hazard: why the last `act` gave no proposal: "", `NOT_FINITE` or `OUT_OF_RANGE`.
+        hazard: why the last `act` gave no proposal: "", `NOT_FINITE`, `OUT_OF_RANGE` or `FAILED`. A memory that took in what is not
+            finite stays so until `reset`.
     """
 
     def __init__(self, contract: PolicyContract, model: bytes, robot: RobotModel) -> None:
@@ -240,7 +242,11 @@ class PolicyRuntime:
         if not float(observation.dot(observation)) < np.inf:
             self.hazard = NOT_FINITE
             return None
-        action = self._network.step()[0].astype(np.float64)
+        try:
+            action = self._network.step()[0].astype(np.float64)
+        except Exception:  # see `open_session`
+            self.hazard = FAILED
+            return None
         largest = float(np.abs(action).max())
         if not largest <= self._limit:
             self.hazard = OUT_OF_RANGE if isfinite(largest) else NOT_FINITE

@@ -127,7 +127,8 @@ class LeggedSdk(CommandingBackend):
 
     def _current(self) -> LowState:
         state = self._state
-        motors = np.array([(m.q, m.dq, m.tauEst, m.temperature) for m in itertools.islice(state.motorState, N_JOINTS)]).T
+        rows = [(m.q, m.dq, m.tauEst, m.temperature, m.mode) for m in itertools.islice(state.motorState, N_JOINTS)]
+        motors = np.array(rows).T
         return LowState(
             stamp_ns=self._clock.stamp_ns,
             tick=self._clock.tick,
@@ -141,6 +142,7 @@ class LeggedSdk(CommandingBackend):
             temperature=motors[3],
             voltage=_battery_voltage(state),
             remote=bytes(state.wirelessRemote),
+            motors_on=all(row[4] == MODE_SERVO for row in rows),
         )
 
     def _packed(self, command: LowCommand) -> Any | None:

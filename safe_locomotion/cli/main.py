@@ -12,6 +12,8 @@ from safe_locomotion.errors import SafeLocomotionError
 COMMANDS = {
     "sim": ("safe_locomotion.cli.sim:sim", "Walk a simulated robot with the whole stack."),
     "bench": ("safe_locomotion.cli.bench:bench", "Time every stage, beside the alternatives."),
+    "train": ("safe_locomotion.cli.train:train", "Train a policy on the simulated robot."),
+    "export": ("safe_locomotion.cli.train:export", "Write a trained policy as a file for the robot."),
     "doctor": ("safe_locomotion.cli.doctor:doctor", "Check this machine and the link to the robot."),
 }
 FAILED, BAD_USAGE, INTERRUPTED = 1, 2, 130

@@ -5,6 +5,7 @@ LowState is answered, by damping when anything is wrong. Leaving active, by tran
 """
 
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from time import monotonic, perf_counter
@@ -75,7 +76,7 @@ class BridgeNode(LifecycleNode):
         self.logs = StageLogs(self.parameters.settings.log_dir)
         self.mailbox = Mailbox()
         self.times = LoopTimes("state to command")
-        self.gate = Reasons("gate")
+        self.gate, self._clamped = Reasons("gate"), Counter[str]()
         self.hazards, self._seen = NO_HAZARDS, Reasons("hazards")
         self._watch = RobotWatch(self.parameters.robot, self.parameters.config.bridge.limits)
         self._looked, self._foreign_commands = 0, 0
@@ -90,7 +91,7 @@ class BridgeNode(LifecycleNode):
 
     def attach(self, respond: Callable[[LowState], LowCommand], stage: CommandStage, mode: Callable[[], Mode | None]) -> None:
         """Say who answers LowStates, which stage damps, and which mode is in force."""
-        settings, self.mode = self.parameters.settings, mode
+        settings, self.mode, self._clamped = self.parameters.settings, mode, stage.gate.rate.clamped
         silence_s = LOCK_STEP_WAIT_S if settings.lock_step else settings.silence_ms * 1e-3
         self.link = RobotLink(
             self._open_backend,
@@ -112,7 +113,7 @@ class BridgeNode(LifecycleNode):
         backend = self.link.backend
         if backend is not None and self._looked % FOREIGN_EACH == 0:
             self._foreign_commands = backend.counters.foreign_commands
-        hazards = self._watch.update(state, self._foreign_commands)
+        hazards = self._watch.update(state, self._foreign_commands, self.link.active)
         return hazards if self.link.active else NO_HAZARDS
 
     def _timed(self, respond: Callable[[LowState], LowCommand], stage: CommandStage) -> Callable[[LowState], LowCommand]:
@@ -234,7 +235,11 @@ class BridgeNode(LifecycleNode):
 
     def rows(self) -> Rows:
         """Rows of `/diagnostics`."""
-        return (self.states.status, self.gate.status, self._seen.status, self.times.status, self._link_status)
+        return (self.states.status, self.gate.status, self._clamp_status, self._seen.status, self.times.status, self._link_status)
+
+    def _clamp_status(self) -> DiagnosticStatus:
+        counts = dict(self._clamped)
+        return status("gate clamps", OK, f"{sum(counts.values())} command(s) changed too suddenly", counts)
 
     def _link_status(self) -> DiagnosticStatus:
         backend, newest = self.link.backend, self.newest
