@@ -12,6 +12,7 @@ from safe_locomotion.errors import SafeLocomotionError
 COMMANDS = {
     "sim": ("safe_locomotion.cli.sim:sim", "Walk a simulated robot with the whole stack."),
     "bench": ("safe_locomotion.cli.bench:bench", "Time every stage, beside the alternatives."),
+    "model-error": ("safe_locomotion.cli.model_error:model_error", "Estimate how wrong the supervisor's model is."),
     "doctor": ("safe_locomotion.cli.doctor:doctor", "Check this machine and the link to the robot."),
 }
 FAILED, BAD_USAGE, INTERRUPTED = 1, 2, 130
