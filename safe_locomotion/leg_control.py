@@ -18,6 +18,7 @@ from safe_locomotion.self_right import SelfRighting
 from safe_locomotion.types import N_JOINTS, N_LEGS, NANOSECONDS, Array, LowCommand, LowState, Mode, StancePlan, Verdict
 
 GRAVITY = 9.81  #: [m/s2]
+STORED = 1.8  #: feed-forward that may stand against stiffness and damping, in peak torques; the gate allows a little more
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -231,17 +232,19 @@ class LegController:
     def _limited(self, state: LowState, command: LowCommand) -> LowCommand:
         """Feed-forward reduced so that the motors are never asked for more than their peak torque.
 
-        A target further away than peak torque pulls is brought nearer first: of a leg that is held back the feed-forward would have
-        to stand against ever more stiffness, which the gate refuses.
+        What of it would exceed `STORED` peak torques goes into the target, which comes nearer: for a leg that is held back it would
+        have to stand against ever more stiffness, which the gate refuses.
         """
         total = commanded_torque(state, command)
         tau_max = self._robot.tau_max
         if (np.abs(total) <= tau_max).all():
             return command
-        reach = np.divide(tau_max, command.kp, out=np.full(N_JOINTS, np.inf), where=command.kp > 0.0)
-        near = replace(command, q=np.minimum(np.maximum(command.q, state.q - reach), state.q + reach))
-        wanted = np.minimum(np.maximum(total, -tau_max), tau_max)
-        return _with_torque(near, command.tau - (commanded_torque(state, near) - wanted))
+        tau = command.tau - (total - np.minimum(np.maximum(total, -tau_max), tau_max))
+        excess = np.where(command.kp > 0.0, tau - np.clip(tau, -STORED * tau_max, STORED * tau_max), 0.0)
+        if not excess.any():
+            return _with_torque(command, tau)
+        q = command.q + np.divide(excess, command.kp, out=np.zeros(N_JOINTS), where=command.kp > 0.0)
+        return replace(command, q=q, tau=tau - excess)
 
 
 class CommandStage:

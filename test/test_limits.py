@@ -345,9 +345,7 @@ def test_a_command_that_is_clamped_for_too_long_is_refused() -> None:
 
     def sent(elapsed_ns: int) -> LowCommand:
         stamp_ns = START_NS + elapsed_ns
-        return one.filter(
-            low_state(stamp_ns=stamp_ns), verdict(stamp_ns=stamp_ns), stance_plan(stamp_ns=stamp_ns), pushing(30.0)
-        )
+        return one.filter(low_state(stamp_ns=stamp_ns), verdict(stamp_ns=stamp_ns), stance_plan(stamp_ns=stamp_ns), pushing(30.0))
 
     for elapsed_ns in (0, 5_000_000, 10_000_000):
         assert sent(elapsed_ns).reason == ""

@@ -32,9 +32,7 @@ PLAIN_WIDTH = 120  # columns where the output is no terminal
 @click.option("--alpha", type=click.FloatRange(min=0.0, min_open=True), default=LINEAR_ALPHA, show_default=True, help="Exponent.")
 @click.option("--smoothness", type=click.FloatRange(min=0.0), help="G. [default: largest singular value of the robot's B]")
 @click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the figures here.")
-def model_error(
-    *, folder: Path, robot: str, horizon: int, alpha: float, smoothness: float | None, json_file: Path | None
-) -> int:
+def model_error(*, folder: Path, robot: str, horizon: int, alpha: float, smoothness: float | None, json_file: Path | None) -> int:
     """Estimate A - A_hat and B - B_hat from the logs in FOLDER, and print the bound of theorem 5.1 beside the measured cost.
 
     FOLDER is what `safe-locomotion sim --record FOLDER`, or a stack whose nodes have the parameter log_dir, left of a walk on level
