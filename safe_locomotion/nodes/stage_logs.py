@@ -72,10 +72,10 @@ class StageLogs:
         if self._folder is None:
             return stage
         columns = *vector("position", 3), *vector("quaternion_wxyz", 4), *vector("velocity", 3), *vector("angular_velocity", 3)
-        log = self._log("estimator", *columns, *vector("contact", 4), "ms")
+        log = self._log("estimator", *columns, *vector("contact", 4), *vector("q", 12), "ms")
 
         def add(e: Estimate, ms: float) -> None:
-            log.append(e.stamp_ns, e.position, e.quaternion_wxyz, e.velocity, e.angular_velocity, e.contact, ms)
+            log.append(e.stamp_ns, e.position, e.quaternion_wxyz, e.velocity, e.angular_velocity, e.contact, e.q, ms)
 
         return cast(Stage, LoggedStage(stage, self._later(add)))
 
