@@ -31,7 +31,9 @@ class ComposedLoop:
         self._bridge, self._estimator, self._policy = BridgeNode(), EstimatorNode(), PolicyNode()
         self._supervisor, self._mpc = SupervisorNode(), MpcNode()
         self.nodes: Sequence[Node] = (self._bridge, self._estimator, self._policy, self._supervisor, self._mpc)
+        self.slow_nodes: Sequence[Node] = (self._policy,)
         self._pipeline = Pipeline(self._bridge.parameters.robot, self._config())
+        self._policy.attach(self._pipeline.policy)
         self._log_stages()
         self._seen: Cycle | None = None
         supervisor = self._pipeline.supervisor
@@ -40,6 +42,7 @@ class ComposedLoop:
         RequestServices(self._supervisor, self._bridge.mailbox, supervisor.request, self._not_ready)
         self._bridge.create_timer(1.0 / self._bridge.parameters.settings.monitor_rate_hz, self._publish)
         Health(self._bridge, self._bridge.rows())
+        Health(self._policy, self._policy.rows())
         Health(self._supervisor, [self._supervisor.velocity.stream.status, self._supervisor.reasons.status])
 
     def _config(self) -> StackConfig:
@@ -87,6 +90,8 @@ class ComposedLoop:
         self._pipeline.supervisor.report(velocity.hazards | self._bridge.hazards)
         answer = self._pipeline.step(state, command)
         self._seen = copy(self._pipeline.cycle)
+        if self._seen.verdict is not None:
+            self._supervisor.publish_feedback(self._seen.verdict)
         return answer
 
     def _not_ready(self) -> str | None:

@@ -9,9 +9,9 @@ import numpy as np
 
 from safe_locomotion.kinematics import Kinematics
 from safe_locomotion.robots import load_robot, robot_file
+from safe_locomotion.rotations import quaternion_from_rpy
 from safe_locomotion.sim.falls import FallDetector
 from safe_locomotion.sim.motors import Impedance, MotorParameters, Motors, PowerMeter
-from safe_locomotion.rotations import quaternion_from_rpy
 from safe_locomotion.sim.options import STARTS, SimulationOptions
 from safe_locomotion.sim.sensors import (
     ACCELEROMETER,
