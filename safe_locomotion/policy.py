@@ -113,8 +113,8 @@ class PolicyStage:
     """Asks the policy in force; a new one takes over between two proposals and is on trial until it has driven for a while.
 
     It runs whether it drives or not, so its memory is warm when it is let back. It starts anew when it takes over and when the robot
-    begins to walk. A policy on trial (not the one it all began with) that fails, loses control after it had it, or lets the robot fall is replaced by the last one
-    that passed.
+    begins to walk. A policy on trial, which the one it all began with is not, goes when it fails, loses control after it had it, or lets
+    the robot fall; the last one that passed comes back.
 
     Attributes:
         name: of the policy in force.

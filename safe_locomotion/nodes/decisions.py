@@ -122,7 +122,7 @@ def proposal_from(message: JointState) -> Proposal | None:
 
 def _fault_from(names: list[str]) -> tuple[Literal["gait", "joint"], str]:
     """Kind and fault in the row `fault/<kind>/<reason>`; an empty fault when that is not the only row."""
-    word, kind, fault = (names[0].split("/", 2) + ["", ""])[:3] if len(names) == 1 else ("", "", "")
+    word, kind, fault = [*names[0].split("/", 2), "", ""][:3] if len(names) == 1 else ("", "", "")
     return ("joint" if kind == "joint" else "gait"), (fault if word == "fault" and kind in ("gait", "joint") else "")
 
 
