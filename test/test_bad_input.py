@@ -37,7 +37,6 @@ def composed(*settings: str) -> list[str]:
 
 
 FIRST_PORT, PORTS_PER_DOMAIN = 7410, 250  # DDSI-RTPS 2.3, section 9.6.1
-SIM = ["safe_locomotion.cli.main", "sim", "--headless"]
 
 
 @pytest.mark.parametrize(
@@ -52,10 +51,19 @@ SIM = ["safe_locomotion.cli.main", "sim", "--headless"]
         (["--policy", "moonwalk"], ["moonwalk", "nominal"]),
     ],
 )
-def test_sim_names_the_choices(options: list[str], words: list[str]) -> None:
-    """Robot, gait, terrain, key, value, velocity and policy that do not exist."""
-    said = refused([*SIM, *options])
-    assert all(word in said for word in words), said
+def test_sim_names_the_choices(options: list[str], words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Robot, gait, terrain, key, value, velocity and policy that do not exist: one line, status 2, before anything starts."""
+    from safe_locomotion.cli.main import main
+
+    assert main(["sim", "--headless", *options]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and said.count("\n") == 1 and all(word in said for word in words), said
+
+
+def test_a_refused_sim_ends_its_process() -> None:
+    """The same through a real process: status 2, no traceback."""
+    said = refused(["safe_locomotion.cli.main", "sim", "--headless", "--terrain", "lava"])
+    assert all(word in said for word in ("lava", "flat", "slope", "stairs", "rough"))
 
 
 @pytest.mark.parametrize(

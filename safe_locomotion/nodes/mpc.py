@@ -12,7 +12,7 @@ from safe_locomotion.nodes.inbox import LATCHED, NEWEST
 from safe_locomotion.nodes.runtime import run
 from safe_locomotion.nodes.stage_loop import StageLoop, StageNode, StageSettings
 from safe_locomotion.pipeline import Divider
-from safe_locomotion.types import StancePlan
+from safe_locomotion.types import Estimate, StancePlan
 
 
 class MpcNode(StageNode[StageSettings]):
@@ -35,7 +35,7 @@ class MpcLoop(StageLoop[MpcNode]):
         robot, mpc = self._node.parameters.robot, self._node.parameters.config.mpc
         self._controller = self._node.logs.mpc(LocomotionController(robot, mpc.locomotion, mpc.swing, mpc.solver))
         self._due = Divider(mpc.period_ns)
-        self._estimate: Float64MultiArray | None = None
+        self._estimate: Estimate | None = None
         self._estimate_stamp_ns = self._verdict_stamp_ns = 0
         self._verdict: JointState | None = None
         self._estimates = self._listen(Float64MultiArray, "state_estimate", self._on_estimate)
@@ -47,7 +47,7 @@ class MpcLoop(StageLoop[MpcNode]):
         if self._estimate is None or self._verdict is None or self._estimate_stamp_ns != self._verdict_stamp_ns:
             return
         start = perf_counter()
-        estimate, verdict = conversions.estimate_from(self._estimate), decisions.verdict_from(self._verdict)
+        estimate, verdict = self._estimate, decisions.verdict_from(self._verdict)
         self._estimate = self._verdict = None
         self._node.publish(self._controller.update(estimate, verdict))
         self._node.times.add(perf_counter() - start)
@@ -55,7 +55,7 @@ class MpcLoop(StageLoop[MpcNode]):
     def _on_estimate(self, message: Float64MultiArray) -> None:
         self._estimate_stamp_ns = conversions.estimate_stamp_of(message)
         self._estimates.hear(self._estimate_stamp_ns)
-        self._estimate = message if self._due.due(self._estimate_stamp_ns) else None
+        self._estimate = conversions.estimate_from(message) if self._due.due(self._estimate_stamp_ns) else None
         self._plan_pair()
 
     def _on_verdict(self, message: JointState) -> None:

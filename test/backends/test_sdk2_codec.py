@@ -14,7 +14,7 @@ from safe_locomotion.backends.backend import POS_STOP, VEL_STOP
 from safe_locomotion.backends.sdk2_codec import MODE_FOC, LowCommandCodec, LowStateCodec, Truth, TruthCodec, crc32_words
 from safe_locomotion.types import LowCommand, LowState
 
-N_MESSAGES = 200
+N_MESSAGES = 60
 
 
 def random_command(rng: np.random.Generator) -> LowCommand:

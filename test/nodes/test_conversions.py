@@ -194,3 +194,12 @@ def test_malformed_messages_are_refused(case):
     """What we did not write is refused by one exception, whatever is wrong with it."""
     with pytest.raises(c.MalformedMessageError):
         MALFORMED[case]()
+
+
+def test_a_filled_again_message_holds_the_new_plan_alone():
+    """The message that the MPC node uses again and again is, for each plan, the one made anew; also after a held plan."""
+    message = d.PlanMessage()
+    for seed, solved in ((1, True), (2, False), (3, True)):
+        plan = replace(random_plan(seed), solved=solved)
+        assert message.fill(plan) == d.plan_message(plan)
+        assert_same_bits(plan, d.plan_from(over_the_wire(message.fill(plan))))

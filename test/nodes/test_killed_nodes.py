@@ -14,7 +14,7 @@ from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
 from safe_locomotion.backends.robot_wire import RobotWire
-from safe_locomotion.nodes import conversions
+from safe_locomotion.nodes import decisions
 from safe_locomotion.nodes.inbox import LATCHED
 from safe_locomotion.processes import RunningStack
 from safe_locomotion.sim.options import SimulationOptions
@@ -39,7 +39,7 @@ class World:
     @property
     def verdict(self):
         """The newest, None before the first."""
-        return conversions.verdict_from(self.verdicts[-1]) if self.verdicts else None
+        return decisions.verdict_from(self.verdicts[-1]) if self.verdicts else None
 
     def step(self):
         """One state and its answer."""
