@@ -9,7 +9,7 @@ endif
 PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 .venv/bin/python -m pytest -p pytest_timeout -p pytest_cov -p _hypothesis_pytestplugin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test sim test lint format coverage lock clean
+.PHONY: help setup setup-test sim test lint format coverage mutation lock clean
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 18
@@ -41,8 +41,11 @@ format: setup-test ## Rewrite the code the way `make lint` wants it.
 coverage: setup-test ## Run all tests and show the lines and branches that none of them reaches.
 	@$(PYTEST) --cov --cov-report=term-missing:skip-covered $(ARGS)
 
+mutation: setup-test ## Change safety code spot by spot: which changes does no test notice? make mutation MODULES="modes limits"
+	@tools/mutation.sh $(MODULES)
+
 lock: ## Resolve newer versions of all packages and write them to requirements/*.lock.
 	@tools/lock.sh
 
 clean: ## Remove the environments and everything built.
-	rm -rf .venv .venv-colcon build install log *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-colcon .venv-mutation build install log *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

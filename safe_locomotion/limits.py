@@ -263,7 +263,7 @@ class RobotWatch:
         self._since_ns: dict[str, int] = {}
         self._held: dict[str, int] = {}
 
-    def update(self, state: LowState, foreign_commands: int, commanded: bool = True) -> frozenset[str]:
+    def update(self, state: LowState, foreign_commands: int, commanded: bool) -> frozenset[str]:
         """Hazards that hold now.
 
         Args:

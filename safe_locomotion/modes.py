@@ -140,7 +140,7 @@ class ModeMachine:
         self.goal: Goal = "passive"
         self.wanted: Goal = "passive"
         self._worst = Severity.NONE
-        self._upright = False
+        self._upright = True  # as far as anybody knows; the first update says
         self._rises_by_itself = False
         self._settled_since_ns: int | None = None
         self._leaving_since_ns: int | None = None
@@ -164,7 +164,7 @@ class ModeMachine:
             return "the mode is FALLEN: call stand or reset first"
         if name == "sit" and self.mode is Mode.PASSIVE:
             return "already down: the mode is PASSIVE"
-        if name == "walk" and self.mode is Mode.PASSIVE and self.since_ns and not self._upright:
+        if name == "walk" and self.mode is Mode.PASSIVE and not self._upright:
             return "the mode is PASSIVE and the robot does not lie on its belly: call stand first"
         if name != "sit" and self._worst >= Severity.SIT:
             return f"a hazard of severity {self._worst.name} holds"
@@ -224,7 +224,7 @@ class ModeMachine:
         """FALLEN, until somebody asks to stand or the robot, where it may, has come to rest."""
         if self._rises_by_itself and at_rest and worst < Severity.SIT:
             self.goal = self.wanted = "stand"
-        return Mode.SELF_RIGHT if self.goal == "stand" and worst < Severity.SIT else Mode.FALLEN
+        return Mode.SELF_RIGHT if self.goal == "stand" else Mode.FALLEN  # what is SIT or worse has dropped the goal
 
     def _limited_goal(self, worst: Severity) -> Goal:
         if worst >= Severity.SIT:

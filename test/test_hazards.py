@@ -1,8 +1,12 @@
 """Hazards: their severities, all of them in all modes, and that one more never makes a verdict more permissive."""
 
 import re
+from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pytest
+from core_values import A1, RECOVERY, THRESHOLDS, TROT, estimate
 from hypothesis import given
 from hypothesis import strategies as st
 from mode_values import FALLEN, FAULT, NONE, RECOVER, SIT, START_NS, STOP, TICK_NS, machine
@@ -10,7 +14,8 @@ from mode_values import FALLEN, FAULT, NONE, RECOVER, SIT, START_NS, STOP, TICK_
 from safe_locomotion import modes
 from safe_locomotion.errors import UnknownNameError
 from safe_locomotion.modes import DAMPED, HAZARDS, LYING, Conditions, ModeMachine, Severity, severity
-from safe_locomotion.types import Mode
+from safe_locomotion.supervisor import Supervisor
+from safe_locomotion.types import Mode, Proposal, VelocityCommand, Verdict
 
 
 @pytest.mark.parametrize(
@@ -149,3 +154,123 @@ def test_fault_is_left_by_reset_and_fallen_by_reset_and_stand_alone(past: list[o
         if before is Mode.FALLEN:
             assert after in (Mode.FALLEN, Mode.FAULT) or (asked and after is Mode.SELF_RIGHT)
         asked = asked and after is before is Mode.FALLEN
+
+
+class Watched:
+    """A supervisor that is led into a mode, with a learner that proposes on every tick."""
+
+    def __init__(self, mode: Mode) -> None:
+        self.supervisor, self.stamp_ns = Supervisor(A1, replace(THRESHOLDS, settle_time=0.0), RECOVERY), START_NS
+        self.upside_down = {"quaternion_wxyz": np.array((0.0, 1.0, 0.0, 0.0))}
+        self.tick()
+        getattr(self, f"_{mode.name.lower()}")()
+        assert self.supervisor.mode is mode
+
+    def tick(self, **changes: Any) -> Verdict:
+        self.stamp_ns += TICK_NS
+        learner = Proposal(stamp_ns=self.stamp_ns, policy="learner", kind="gait", gait=TROT)
+        return self.supervisor.update(estimate(stamp_ns=self.stamp_ns, **changes), learner, VelocityCommand())
+
+    def request(self, name: str, **changes: Any) -> None:
+        assert self.supervisor.request(name) is None
+        self.tick(**changes)
+
+    def _passive(self) -> None:
+        pass
+
+    def _stand_up(self) -> None:
+        self.request("walk", q=A1.q_sit)
+
+    def _stand(self) -> None:
+        self.request("stand")
+        self.tick()
+
+    def _walk(self) -> None:
+        self.request("walk")
+        self.tick()
+        self.tick()
+
+    def _sit(self) -> None:
+        self._stand()
+        self.request("sit")
+
+    def _fallen(self) -> None:
+        self._stand()
+        self.tick(**self.upside_down)
+        self.tick(**self.upside_down)
+
+    def _self_right(self) -> None:
+        self._fallen()
+        self.request("stand", **self.upside_down)
+
+    def _fault(self) -> None:
+        self.request("stand")
+        self.supervisor.request("estop")
+        self.tick()
+
+
+#: Mode after one tick with a hazard of each severity, in a robot that lies or stands as it does in that mode.
+AFTER = {
+    "PASSIVE": "PASSIVE PASSIVE PASSIVE PASSIVE FAULT",
+    "STAND_UP": "STAND_UP STAND_UP SIT FALLEN FAULT",
+    "STAND": "STAND STAND SIT FALLEN FAULT",
+    "WALK": "WALK STAND STAND FALLEN FAULT",
+    "SIT": "SIT SIT SIT FALLEN FAULT",
+    "FALLEN": "FALLEN FALLEN FALLEN FALLEN FAULT",
+    "SELF_RIGHT": "SELF_RIGHT SELF_RIGHT FALLEN FALLEN FAULT",
+    "FAULT": "FAULT FAULT FAULT FAULT FAULT",
+}
+#: Where a hazard means nothing: who lies there is not fallen once more, and robots may be switched off and on.
+NOTHING_NEW = {("fallen", mode) for mode in LYING} | {("state_jump", mode) for mode in DAMPED}
+
+
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("hazard", HAZARDS)
+def test_every_hazard_in_every_mode(mode: Mode, hazard: str) -> None:
+    """The mode that follows is that of the table, the learner drives under no hazard that counts, and the verdict names it."""
+    watched = Watched(mode)
+    watched.supervisor.report(frozenset({hazard}))
+    posture = watched.upside_down if mode in (Mode.FALLEN, Mode.SELF_RIGHT) else {"q": A1.q_sit} if mode is Mode.STAND_UP else {}
+    verdict = watched.tick(**posture)
+    counts = (hazard, mode) not in NOTHING_NEW
+    column = max(HAZARDS[hazard] - RECOVER, 0) if counts else 0
+    assert verdict.mode is Mode[AFTER[mode.name].split()[column]]
+    if counts:
+        assert hazard in verdict.reasons and verdict.active == "recovery"
+    elif mode not in (Mode.FAULT,):
+        assert verdict.active == "learner"
+
+
+def test_recover_takes_the_learner_and_leaves_the_mode_and_the_command() -> None:
+    """The robot walks on with its velocity under the recovery policy, and the learner is back with the end of the hazard."""
+    watched, forward = Watched(Mode.WALK), VelocityCommand(vx=0.5)
+
+    def tick() -> Verdict:
+        watched.stamp_ns += TICK_NS
+        learner = Proposal(stamp_ns=watched.stamp_ns, policy="learner", kind="gait", gait=TROT)
+        return watched.supervisor.update(estimate(stamp_ns=watched.stamp_ns), learner, forward)
+
+    assert (tick().active, tick().mode) == ("learner", Mode.WALK)
+    watched.supervisor.report(frozenset({"policy_fault"}))
+    verdict = tick()
+    assert (verdict.mode, verdict.active, verdict.command) == (Mode.WALK, "recovery", forward)
+    watched.supervisor.report(frozenset())
+    assert tick().active == "learner"
+
+
+def rank(verdict: Verdict) -> tuple[int, bool]:
+    return PERMISSIVENESS[verdict.mode], verdict.active == "learner"
+
+
+@given(mode=st.sampled_from(Mode), few=HAZARD_SETS, more=HAZARD_SETS)
+def test_one_more_hazard_never_gives_a_more_permissive_verdict(mode: Mode, few: frozenset[str], more: frozenset[str]) -> None:
+    """Neither its mode nor who drives, on the tick itself and on those that follow without any hazard."""
+    verdicts = []
+    for hazards in (few, few | more):
+        watched = Watched(mode)
+        watched.supervisor.report(hazards)
+        path = [watched.tick()]
+        watched.supervisor.report(frozenset())
+        verdicts.append(path + [watched.tick() for _ in range(2)])
+    for less, most in zip(*verdicts, strict=True):
+        assert rank(most)[0] <= rank(less)[0] and (rank(most)[1] <= rank(less)[1] or most.mode is not less.mode)

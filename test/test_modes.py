@@ -4,7 +4,7 @@ import pytest
 from mode_values import FAULT, NO, NONE, SIT, START_NS, STOP, TICK_NS, YES, machine, machine_in
 
 from safe_locomotion.errors import UnknownNameError
-from safe_locomotion.modes import Conditions, Goal, Severity
+from safe_locomotion.modes import Conditions, Goal, ModeMachine, Severity
 from safe_locomotion.types import Mode
 
 #: Next mode by (mode, goal), then by severity NONE (or RECOVER), STOP, SIT, FALLEN, FAULT, when every condition holds and is settled.
@@ -290,3 +290,61 @@ def test_unknown_request_names_the_choices() -> None:
     """An error, not a refusal: the caller is wrong in every mode."""
     with pytest.raises(UnknownNameError, match=r"^unknown request 'dance'; choose one of: stand, walk, sit, estop, reset$"):
         machine_in(Mode.STAND, "stand").request("dance")
+
+
+def test_turning_over_is_overdue_after_its_timeout_only() -> None:
+    """The hazard appears one nanosecond past the timeout, in SELF_RIGHT and in no other mode."""
+    one = machine_in(Mode.SELF_RIGHT, "stand")
+    assert not one.self_right_overdue(START_NS + 13_000_000_000)
+    assert one.self_right_overdue(START_NS + 13_000_000_001)
+    for mode in set(Mode) - {Mode.SELF_RIGHT}:
+        assert not machine_in(mode, "stand").self_right_overdue(START_NS + 14_000_000_000)
+
+
+STILL, MOVING = Conditions(still=True), Conditions()
+
+
+@pytest.mark.parametrize("unasked", [False, True])
+def test_a_robot_that_may_gets_up_by_itself_once_it_lies_still(unasked: bool) -> None:
+    """After the settle time at rest, not before, and then it stands and does not walk; one that may not waits for ever."""
+    one = fallen(unasked)
+    assert [one.update(START_NS + k * 10**8, NONE, MOVING) for k in range(3, 9)] == [Mode.FALLEN] * 6
+    assert [one.update(START_NS + k * 10**8, NONE, STILL) for k in (9, 11)] == [Mode.FALLEN] * 2
+    after = one.update(START_NS + 12 * 10**8, NONE, STILL)
+    assert after is (Mode.SELF_RIGHT if unasked else Mode.FALLEN)
+    assert (one.goal, one.wanted) == (("stand", "stand") if unasked else ("sit", "sit"))
+
+
+def fallen(unasked: bool) -> ModeMachine:
+    """A machine that walked and fell at START_NS + 0.1 s."""
+    one = machine(settle_time=0.3, unasked=unasked)
+    one.mode, one.goal, one.since_ns = Mode.WALK, "walk", START_NS
+    assert one.update(START_NS + 10**8, Severity.FALLEN, MOVING) is Mode.FALLEN
+    return one
+
+
+@pytest.mark.parametrize("worst", [SIT, Severity.FALLEN])
+def test_a_hazard_that_forbids_rising_keeps_a_robot_down_that_may_get_up_by_itself(worst: Severity) -> None:
+    """While it lasts; afterwards the robot gets up."""
+    one = fallen(unasked=True)
+    assert {one.update(START_NS + k * 10**9, worst, STILL) for k in range(1, 9)} == {Mode.FALLEN}
+    assert one.update(START_NS + 9 * 10**9, STOP, STILL) is Mode.SELF_RIGHT
+
+
+def test_an_attempt_that_failed_is_not_repeated_unasked() -> None:
+    """From SELF_RIGHT it falls back to FALLEN and stays there until it is asked; a reset does not bring it up either."""
+    one = fallen(unasked=True)
+    one.update(START_NS + 10**9, NONE, STILL)
+    assert one.update(START_NS + 2 * 10**9, NONE, STILL) is Mode.SELF_RIGHT
+    assert one.update(START_NS + 3 * 10**9, Severity.FALLEN, STILL) is Mode.FALLEN
+    assert {one.update(START_NS + k * 10**9, NONE, STILL) for k in range(4, 9)} == {Mode.FALLEN}
+    assert one.request("stand") is None
+    assert one.update(START_NS + 9 * 10**9, NONE, STILL) is Mode.SELF_RIGHT
+
+
+def test_a_request_to_walk_right_after_a_reset_still_knows_how_the_robot_lies() -> None:
+    """The reset forgets the mode, not the posture; a machine that has not heard of any takes the request."""
+    one = machine_in(Mode.FALLEN, "passive")
+    assert one.request("reset") is None
+    assert "call stand first" in str(one.request("walk"))
+    assert machine().request("walk") is None

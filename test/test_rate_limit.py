@@ -45,9 +45,9 @@ def test_a_step_up_to_its_bound_passes_as_it_is_and_one_beyond_is_clamped_to_it(
     np.testing.assert_allclose(clamped.tau, at.tau, atol=1e-12)
     assert one.limited(low_state(), beyond)[0] is not beyond and one.clamped == {"torque_step": 2}
 
-    soft = low_command(kp=np.full(12, 1.0), kd=np.zeros(12))
+    soft = low_command(q=np.zeros(12), kp=np.full(12, 1.0), kd=np.zeros(12))
     one, bound = limit(soft), side * float(POSITION[joint])
-    inside = replace(soft, q=replaced(soft.q, joint, soft.q[joint] + 0.999 * bound))
+    inside = replace(soft, q=replaced(soft.q, joint, bound))
     assert one.limited(low_state(), inside)[0] is inside
     clamped = one.limited(low_state(), replace(soft, q=replaced(soft.q, joint, soft.q[joint] + 2.0 * bound)))[0]
     np.testing.assert_allclose(clamped.q - soft.q, replaced(np.zeros(12), joint, bound), atol=1e-12)

@@ -46,6 +46,7 @@ class SimSettings:
     friction: float
     payload: float
     motor_delay_ms: float
+    start: str
     terrain: str
     graph: Graph
     lock_step: bool
@@ -80,6 +81,7 @@ class SimSettings:
             friction=self.friction,
             payload=self.payload,
             motor_delay_ms=self.motor_delay_ms,
+            start=self.start,
         )
         for name in ("vx", "vy", "wz"):
             if not -inf < getattr(self, name) < inf:
@@ -121,6 +123,7 @@ class SimSettings:
         return (
             *("--seed", str(self.seed), "--terrain", self.terrain, "--friction", repr(self.friction)),
             *("--payload", repr(self.payload), "--motor-delay-ms", repr(self.motor_delay_ms), "--with-parent"),
+            *("--start", self.start),
             *("--truth", str(folder / "truth.npz"), "--summary", str(folder / "robot.json"), "--answer-timeout", "2"),
             *((f"--push={pushes}",) if pushes else ()),
             *duration,

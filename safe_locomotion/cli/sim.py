@@ -13,6 +13,7 @@ from safe_locomotion.cli.states import write_states
 from safe_locomotion.gait import PHASE_OFFSETS
 from safe_locomotion.reachability import CRITERIA
 from safe_locomotion.robots import robot_names
+from safe_locomotion.sim.options import STARTS
 from safe_locomotion.stack import GRAPHS
 
 TERRAINS = ("flat", "slope", "stairs", "rough")
@@ -43,6 +44,9 @@ HEADLESS_DURATION = 10.0
 @click.option("--push-impulse", type=float, default=25.0, show_default=True, help="Impulse of those pushes [N s].")
 @click.option("--friction", type=float, default=0.8, show_default=True, help="Between feet and ground [-].")
 @click.option("--payload", type=float, default=0.0, show_default=True, help="Mass on the back [kg].")
+@click.option(
+    "--start", type=click.Choice(tuple(STARTS)), default="belly", show_default=True, help="How the robot lies at first."
+)
 @click.option("--motor-delay-ms", type=float, default=0.0, show_default=True, help="From command to torque [ms].")
 @click.option(
     "--terrain", type=click.Choice(TERRAINS), default="flat", show_default=True, help="Slope 15 deg, stairs 6 cm, rough 5 cm."

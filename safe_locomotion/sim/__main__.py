@@ -33,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--step", type=float, default=world.step, help="height of a stair [m]")
     p.add_argument("--friction", type=float, default=world.friction)
     p.add_argument("--payload", type=float, default=world.payload, help="[kg]")
+    p.add_argument("--start", default=world.start, help="belly, back, left or right")
     p.add_argument("--motor-delay-ms", type=float, default=world.motor_delay_ms)
     p.add_argument("--ideal-sensors", action="store_true")
     p.add_argument("--domain", type=int, default=SIMULATION_DOMAIN)
@@ -60,6 +61,7 @@ def options_from(args: argparse.Namespace) -> ProcessOptions:
         friction=args.friction,
         payload=args.payload,
         motor_delay_ms=args.motor_delay_ms,
+        start=args.start,
         noise=None if args.ideal_sensors else SensorNoise(),
     )
     return ProcessOptions(
