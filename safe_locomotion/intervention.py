@@ -70,6 +70,7 @@ class Intervention:
         period_ns: int,
     ) -> None:
         self._set, self._state, self._forecaster, self._period_ns = trigger_set, state, forecaster, period_ns
+        self._intervenes = parameters.criterion != "off"
         self._speed = parameters.recovery_speed
         self._rule = SwitchingRule(parameters)
         self.statistics = InterventionStatistics()
@@ -102,7 +103,7 @@ class Intervention:
             self._decision = self._decide(Moment(estimate, proposal, recovery, command))
             return self._decision
         last = self._decision
-        return Decision(last.recovers or proposal is None, last.margins)
+        return Decision(proposal is None or (self._intervenes and last.recovers), last.margins)
 
     def recovery_command(self, wanted: VelocityCommand) -> VelocityCommand:
         """Velocity that the recovery policy follows when `wanted` is in force."""

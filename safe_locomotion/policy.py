@@ -122,7 +122,9 @@ class PolicyStage:
         rollbacks: policies that failed their trial.
     """
 
-    def __init__(self, robot: RobotModel, settings: GaitSettings, *, period_ns: int = NOMINAL_PERIOD_NS, trial: float = TRIAL) -> None:
+    def __init__(
+        self, robot: RobotModel, settings: GaitSettings, *, period_ns: int = NOMINAL_PERIOD_NS, trial: float = TRIAL
+    ) -> None:
         """Start with the nominal gait.
 
         Args:

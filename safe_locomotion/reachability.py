@@ -23,6 +23,7 @@ from safe_locomotion.types import NANOSECONDS
 
 Criterion = Literal["off", "naive", "reachability", "planning", "dwell"]
 CRITERIA: tuple[Criterion, ...] = ("off", "naive", "reachability", "planning", "dwell")
+PREDICTING = ("reachability", "planning")  #: those that look ahead
 LONGEST_HORIZON = 50  #: steps, 0.8 s: two strides
 STEP = 0.016  #: [s] of a predicted step (paper 1, section VI)
 STEP_NS = round(STEP * NANOSECONDS)

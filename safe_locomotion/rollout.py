@@ -110,7 +110,7 @@ class GaitRollout:
         self._ends: Array = self._parameters.dt * np.arange(1.0, horizon + 1.0)
         self._middles: Array = self._ends - 0.5 * self._parameters.dt
         self._at = np.arange(steps) // STEPS_PER_SOLVER_STEP
-        self._step_middles: Array = STEP * (np.arange(steps) + 0.5)
+        self._step_middles: Array = STEP * (np.arange(steps, dtype=np.float64) + 0.5)
         self._clock = GaitClock()
 
     def reset(self) -> None:
@@ -214,9 +214,10 @@ class GaitRollout:
     def _feet(self, spots: Array, scene: Scene, x: Array, phase: GaitPhase, gait: GaitParameters) -> Array:
         """Feet (4, 3) relative to the centre of mass in state x; `spots` (4, 2), where feet stand, follows those that do not."""
         swing, velocity = self._swing, x[9:11]
-        lands = ~phase.stance | scene.aloft
+        stance = np.array(phase.stance)
+        lands = ~stance | scene.aloft
         if lands.any():
-            left = (phase.time_to_touchdown + FALL_TIME * (scene.aloft & phase.stance))[:, None]
+            left = (np.array(phase.time_to_touchdown) + FALL_TIME * (scene.aloft & stance))[:, None]
             step = 0.5 * phase.stance_duration * velocity + swing.velocity_gain * (velocity - scene.wanted)
             footholds = x[3:5] + velocity * left + np.minimum(np.maximum(step, -swing.reach), swing.reach)
             footholds[:, 0] += self._hip_x

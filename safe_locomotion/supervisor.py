@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from math import isfinite, nan, sqrt
+from typing import Literal
 
 import numpy as np
 
 from safe_locomotion.gait import executable
+from safe_locomotion.gait_blend import GaitBlend
 from safe_locomotion.intervention import Decision, Intervention, InterventionStatistics
 from safe_locomotion.modes import DAMPED, LYING, Conditions, ModeMachine, Severity, severity
 from safe_locomotion.policy import GaitSettings, NominalGait
@@ -29,7 +31,7 @@ class SupervisorParameters:
         slow_speed: body speed below which stepping may stop [m/s].
         still_speed: body speed of a robot at rest [m/s].
         self_right_timeout: longest time in SELF_RIGHT [s]; a turn to its belly takes `self_right.ATTEMPT_TIME`.
-        self_right_unasked: a robot that fell gets up without being asked, once.
+        self_right: whether a robot that fell waits for the request to stand, or gets up by itself, once a fall.
         righted_tilt: of the trunk of a robot that lies on its belly, at most [rad].
         stop_timeout: longest wait for a robot that shall stop stepping or sit down but does not come to rest [s].
         proposal_timeout: a learner's proposal older than this is the word of a policy that is gone [s].
@@ -40,7 +42,7 @@ class SupervisorParameters:
     settle_time: float
     stand_up_timeout: float
     self_right_timeout: float
-    self_right_unasked: bool
+    self_right: Literal["on_request", "automatic"]
     righted_tilt: float
     pose_tolerance: float
     still_joint_speed: float
@@ -63,11 +65,12 @@ class Supervisor:
             stand_up_timeout=parameters.stand_up_timeout,
             stop_timeout=parameters.stop_timeout,
             self_right_timeout=parameters.self_right_timeout,
-            self_right_unasked=parameters.self_right_unasked,
+            self_right_unasked=parameters.self_right == "automatic",
         )
         self._proposal_timeout_ns = round(parameters.proposal_timeout * NANOSECONDS)
         self._cos_fall = float(np.cos(parameters.fall_tilt))
         self._cos_righted = float(np.cos(parameters.righted_tilt))
+        self._blend = GaitBlend()
         self._walks = False
         self._estop = False
         self._external: frozenset[str] = frozenset()
@@ -123,12 +126,14 @@ class Supervisor:
         recovery = self._recovery.gait(cautious, estimate)
         decision = self._decision(estimate, taken, recovery, wanted)
         learner = None if decision.recovers else taken
+        gait = recovery if learner is None or learner.gait is None else learner.gait
+        driver = "recovery" if gait is recovery else "learner"
         return Verdict(
             stamp_ns=estimate.stamp_ns,
             mode=mode,
             mode_since_ns=self._modes.since_ns,
             active="recovery" if learner is None else "learner",
-            gait=recovery if learner is None or learner.gait is None else learner.gait,
+            gait=self._blend.update(estimate.stamp_ns, driver, gait) if self._walks else gait,
             joints=learner.joints if learner is not None and mode is Mode.WALK else None,
             command=cautious if learner is None else wanted,
             margins=decision.margins,
@@ -146,6 +151,7 @@ class Supervisor:
         if not self._walks:
             self._walks = True
             self._intervention.reset()
+            self._blend.reset()
         return self._intervention.update(estimate, proposal, recovery, wanted)
 
     def _usable(self, proposal: Proposal | None, stamp_ns: int) -> Proposal | None:

@@ -119,7 +119,7 @@ class TriggerSet:
 
     def safe(self, values: Array) -> Flags:
         """(...) of components (..., 5): whether each is a safe state."""
-        inside: Flags = ((self.low <= values) & (values <= self.high)).all(axis=-1)
+        inside: Flags = np.logical_and.reduce((self.low <= values) & (values <= self.high), axis=-1)
         return inside
 
     def failed(self, height: float) -> bool:

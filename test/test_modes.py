@@ -54,11 +54,7 @@ WAITING = SETTLED | {
 
 
 def cases(table: dict[tuple[str, str], str]) -> list[tuple[str, str, Severity, str]]:
-    return [
-        (mode, goal, worst, row.split()[max(worst - 1, 0)])
-        for (mode, goal), row in table.items()
-        for worst in Severity
-    ]
+    return [(mode, goal, worst, row.split()[max(worst - 1, 0)]) for (mode, goal), row in table.items() for worst in Severity]
 
 
 @pytest.mark.parametrize(("mode", "goal", "worst", "expected"), cases(SETTLED))
@@ -95,7 +91,9 @@ def test_an_edge_waits_for_its_own_condition_and_no_other(mode: Mode, condition:
     assert machine_in(mode, goal).update(START_NS + TICK_NS, NONE, others) is mode
 
 
-@pytest.mark.parametrize(("mode", "expected"), [(Mode.STAND_UP, Mode.STAND), (Mode.SIT, Mode.PASSIVE), (Mode.SELF_RIGHT, Mode.STAND_UP)])
+@pytest.mark.parametrize(
+    ("mode", "expected"), [(Mode.STAND_UP, Mode.STAND), (Mode.SIT, Mode.PASSIVE), (Mode.SELF_RIGHT, Mode.STAND_UP)]
+)
 def test_settle_time_to_the_tick(mode: Mode, expected: Mode) -> None:
     """A condition that holds from a tick on opens the edge exactly settle_time later, and an interruption starts over."""
     machine = machine_in(mode, "sit" if mode is Mode.SIT else "stand", settle_time=0.3)

@@ -12,14 +12,14 @@ from safe_locomotion.bench.policies import POLICIES, policy_stages
 from safe_locomotion.bench.recording import Recording, record
 from safe_locomotion.bench.stages import LATER, comparison_stages, core_stages, swing_reading
 from safe_locomotion.bench.timing import REPLAYS, measure
-from safe_locomotion.bench.wire import GRAPHS, measure_graph
+from safe_locomotion.bench.wire import ECHO, ROUND_TRIPS, STATES_TO_COMMANDS, measure_echo, measure_graph
 from safe_locomotion.centroidal import CentroidalModel
-from safe_locomotion.errors import UnknownNameError
+from safe_locomotion.errors import SafeLocomotionError, UnknownNameError
 from safe_locomotion.estimator import StateEstimator
 
 COMPARED = ("estimator_complementary", "codec_read", "codec_write", "codec_read_sdk", "codec_write_sdk")
 CORE = ("estimator", "supervisor", "locomotion", "leg_control", "pipeline", "rollout_open", "rollout_open_64")
-NAMES = (*mpc_bench.SOLVERS, *CORE, *POLICIES, *COMPARED, *LATER, *GRAPHS)
+NAMES = (*mpc_bench.SOLVERS, *CORE, *POLICIES, *COMPARED, *LATER, ECHO, *STATES_TO_COMMANDS.values(), *ROUND_TRIPS.values())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,10 +84,14 @@ def run(
         for part in (_stages, _mpc, _accuracy):
             tell(part.__doc__ or "")
             _merge(report, part(recording, wanted, effort))
-    for name in GRAPHS:
-        if name in wanted:
-            tell(f"Walking over the wire, graph {GRAPHS[name]}.")
-            _merge(report, _graph(name, robot, effort))
+    if ECHO in wanted:
+        tell("Sending states to and fro.")
+        _merge(report, _over_wire([ECHO], measure_echo, robot))
+    for graph in STATES_TO_COMMANDS:
+        names = [name for name in (STATES_TO_COMMANDS[graph], ROUND_TRIPS[graph]) if name in wanted]
+        if names:
+            tell(f"Walking over the wire, graph {graph}.")
+            _merge(report, _over_wire(names, measure_graph, graph, robot, effort.wire_s))
     report["budgets"] = {
         name: _judge(report["stages"][name], budget) for name, budget in BUDGETS.items() if name in report["stages"]
     }
@@ -128,11 +132,11 @@ def _accuracy(recording: Recording, wanted: Sequence[str], _: Effort) -> dict[st
     return {"accuracy": found}
 
 
-def _graph(name: str, robot: str, effort: Effort) -> dict[str, Any]:
+def _over_wire(names: Sequence[str], measure: Callable[..., dict[str, dict[str, Any]]], *arguments: Any) -> dict[str, Any]:
     try:
-        return {"stages": {name: measure_graph(GRAPHS[name], robot=robot, seconds=effort.wire_s)}}
-    except RuntimeError as error:
-        return {"missing": {name: str(error)}}
+        return {"stages": {name: figures for name, figures in measure(*arguments).items() if name in names}}
+    except (RuntimeError, SafeLocomotionError) as error:
+        return {"missing": dict.fromkeys(names, str(error))}
 
 
 def _judge(stage: Mapping[str, Any], budget: Budget) -> dict[str, Any]:
