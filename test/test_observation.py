@@ -1,6 +1,7 @@
 """Observation terms: hand-computed values, frames, joint order and scales."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,12 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from policy_models import gait_contract, joint_contract
 
+from safe_locomotion.backends.log import load_states
+from safe_locomotion.estimator import EstimatorParameters, StateEstimator
 from safe_locomotion.observation import TERMS, Observer
 from safe_locomotion.policy_contract import TERM_WIDTHS, ObservationTerm, observation_term
 from safe_locomotion.rotations import matrix_from_quaternion, quaternion_from_rpy, rpy_from_quaternion, yaw_matrix
 from safe_locomotion.types import JOINTS, Estimate, GaitParameters, VelocityCommand
 
 ISAAC = [3, 4, 5, 0, 1, 2, 9, 10, 11, 6, 7, 8]
+WALK = Path(__file__).parent / "data" / "a1_walk.npz"
 COMMAND = VelocityCommand(vx=0.5, vy=-0.2, wz=0.7)
 angles = st.floats(-1.4, 1.4)
 
@@ -113,3 +117,51 @@ def test_the_vector_is_made_once() -> None:
     first = observer.write(estimate(), COMMAND, [0.0] * 12)
     assert first is observer.vector
     assert observer.write(estimate(), VelocityCommand(), [0.0] * 12) is first
+
+
+def recorded_walk() -> list[Estimate]:
+    """Estimates on every fifth LowState of the recorded walk: 100 Hz."""
+    estimator = StateEstimator(A1, EstimatorParameters())
+    return [estimator.update(state) for state in load_states(WALK)][::5]
+
+
+def in_batch(estimates: list[Estimate], commands: np.ndarray, actions: np.ndarray) -> np.ndarray:
+    """The observation as a vectorised training writes it: (n, 48) float32 of n robots at once, in Isaac's joint order."""
+    w, x, y, z = np.array([e.quaternion_wxyz for e in estimates]).T
+    to_odom = np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+        ]
+    ).transpose(2, 0, 1)
+    velocity = np.einsum("nji,nj->ni", to_odom, np.array([e.velocity for e in estimates]))
+    gravity = np.einsum("nji,j->ni", to_odom, np.array((0.0, 0.0, -1.0)))
+    rates = np.array([e.angular_velocity for e in estimates])
+    q = np.array([e.q for e in estimates])[:, ISAAC] - A1.q_stand[ISAAC]
+    dq = np.array([e.dq for e in estimates])[:, ISAAC]
+    columns = (2.0 * velocity, 0.25 * rates, gravity, commands * (2.0, 2.0, 0.25), q, 0.05 * dq, actions)
+    return np.concatenate(columns, axis=1).astype(np.float32)
+
+
+def test_observation_on_board_equals_observation_in_training_on_a_recorded_walk() -> None:
+    """One robot, tick by tick, against all ticks at once as a batch, from standing up to walking."""
+    estimates, rng = recorded_walk(), np.random.default_rng(0)
+    commands, actions = rng.normal(size=(len(estimates), 3)), rng.normal(size=(len(estimates), 12))
+    terms = (
+        observation_term("base_velocity", 2.0),
+        observation_term("base_angular_velocity", 0.25),
+        observation_term("projected_gravity"),
+        observation_term("velocity_command", (2.0, 2.0, 0.25)),
+        observation_term("joint_position"),
+        observation_term("joint_velocity", 0.05),
+        observation_term("previous_action", width=12),
+    )
+    order, pose = tuple(JOINTS[i] for i in ISAAC), tuple(A1.q_stand[ISAAC].tolist())
+    observer = Observer(joint_contract(observation=terms, joint_order=order, default_pose=pose))
+    on_board = [
+        observer.write(e, VelocityCommand(vx=vx, vy=vy, wz=wz), action.tolist())[0].copy()
+        for e, (vx, vy, wz), action in zip(estimates, commands, actions, strict=True)
+    ]
+    assert len(on_board) == 300
+    np.testing.assert_allclose(on_board, in_batch(estimates, commands, actions), atol=1e-6, rtol=1e-6)

@@ -301,6 +301,13 @@ def test_contracts_that_do_not_suit_the_robot_are_refused(contract: PolicyContra
     check_fit(joint(kd=8.0), A1, LIMITS)
 
 
+def test_loading_compares_with_the_robot(tmp_path: Path) -> None:
+    """A file that is fine in itself, with gains that this robot's gate would refuse on every cycle."""
+    write_policy(small(), joint(kp=120.1), tmp_path / "stiff.onnx")
+    with pytest.raises(PolicyRefusedError, match=r"kp: expected at most 120, found 120\.1"):
+        load_policy("stiff", A1, LIMITS, [tmp_path])
+
+
 def test_feet_that_no_leg_reaches_are_refused() -> None:
     """Half a metre beside the base is too far for legs of 0.4 m."""
     contract = gait_contract()
