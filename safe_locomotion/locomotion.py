@@ -334,7 +334,9 @@ class LocomotionController:
         place = complex(ax * ahead_x + ay * ahead_y, bx * ahead_x + by * ahead_y)
         velocity = complex(_within(wanted_x, vx, slack), _within(wanted_y, vy, slack))
         turn = complex(cos(wz * dt), sin(wz * dt))
-        path, travel, gone = [], [], 0j
+        path: list[complex] = []
+        travel: list[complex] = []
+        gone = 0j
         for _ in range(len(self._times)):
             velocity *= turn  # with the heading
             gone += velocity * dt
