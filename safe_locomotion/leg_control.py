@@ -226,7 +226,7 @@ class LegController:
         """Feed-forward reduced so that the motors are never asked for more than their peak torque."""
         total = commanded_torque(state, command)
         tau_max = self._robot.tau_max
-        if (np.abs(total) <= tau_max).all():
+        if np.count_nonzero(np.abs(total) <= tau_max) == N_JOINTS:
             return command
         return _with_torque(command, command.tau - (total - np.minimum(np.maximum(total, -tau_max), tau_max)))
 
