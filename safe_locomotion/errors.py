@@ -29,3 +29,7 @@ class RobotMismatchError(SafeLocomotionError):
 
 class BackendError(SafeLocomotionError):
     """The link to the robot could not be opened or refused a request."""
+
+
+class PolicyRefusedError(SafeLocomotionError):
+    """A policy file that must not fly; one line says what was expected and what was found."""

@@ -3,6 +3,7 @@
 A leg's phase runs from 0 to 1 once a stride: stance on [0, 1 - swing_ratio), swing on [1 - swing_ratio, 1).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
 
@@ -22,6 +23,9 @@ PHASE_OFFSETS: dict[str, tuple[float, float, float]] = {
 
 #: Share of a swing within which a foot may still lift off; later it stays down, because its target would jump ahead of it.
 LATEST_LIFT_OFF = 0.1
+
+#: Share of its swing past which a foot found in the air is not counted: what is left must be enough to bring it to its foothold.
+LATEST_CATCH = 0.75
 
 
 def phase_offsets(gait: str) -> tuple[float, float, float]:
@@ -94,9 +98,12 @@ class GaitClock:
             self._stride = advance = 0.0
         self._stride = (self._stride + advance) % 1.0
         self._stepping = step
-        swing_ratio, lift_off = gait.swing_ratio, 1.0 - gait.swing_ratio
         # Not stepping: a foot once down stays down.
-        latest = max(LATEST_LIFT_OFF, advance / swing_ratio) if step else -inf
+        return self._phase(gait, max(LATEST_LIFT_OFF, advance / gait.swing_ratio) if step else -inf)
+
+    def _phase(self, gait: GaitParameters, latest: float) -> GaitPhase:
+        """Phase of the legs at the present stride; a foot that is down stays so past the share `latest` of its swing."""
+        swing_ratio, lift_off = gait.swing_ratio, 1.0 - gait.swing_ratio
         swing_duration = swing_ratio / gait.frequency
         progress, left = [0.0] * N_LEGS, [0.0] * N_LEGS
         for leg, offset in enumerate((0.0, *gait.phase_offsets)):
@@ -112,6 +119,33 @@ class GaitClock:
             stance_duration=lift_off / gait.frequency,
             swing_duration=swing_duration,
         )
+
+    def follow(self, stamp_ns: int, gait: GaitParameters, air_time: Sequence[float], ground_time: Sequence[float]) -> GaitPhase:
+        """Set the phase to what the feet do while something else moves the legs, so that `update` can take over at any tick.
+
+        A foot in the air is as far in its swing as it has been off the ground; with all feet down the one that landed last is at its
+        touchdown. Where the feet do not fit the gait, the phase that fits most of them counts. No foot that is down is in a swing.
+
+        Args:
+            stamp_ns: robot time of this tick.
+            gait: parameters in force now.
+            air_time: (4,) for which each foot has been in the air, 0 on the ground [s].
+            ground_time: (4,) for which it has been on the ground, 0 in the air [s].
+        """
+        ratio, offsets = gait.swing_ratio, (0.0, *gait.phase_offsets)
+        duration, lift_off = ratio / gait.frequency, 1.0 - ratio
+        flying = [leg for leg in range(N_LEGS) if air_time[leg] > 0.0]
+        landed = min(range(N_LEGS), key=lambda leg: ground_time[leg])
+        strides = [lift_off + ratio * min(air_time[leg] / duration, LATEST_CATCH) - offsets[leg] for leg in flying]
+        strides = strides or [-offsets[landed]]
+
+        def fits(stride: float) -> int:
+            return sum(((stride + offsets[leg]) % 1.0 >= lift_off) == (air_time[leg] > 0.0) for leg in range(N_LEGS))
+
+        self._stamp_ns, self._stepping = stamp_ns, True
+        self._stride = max(strides, key=fits) % 1.0
+        self._held = [time == 0.0 for time in air_time]
+        return self._phase(gait, -inf)
 
     def schedule(self, gait: GaitParameters, times: Array) -> Flags:
         """Stance flags (len(times), 4) at `times` [s] after the last update, were the gait parameters to stay."""

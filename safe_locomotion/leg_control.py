@@ -4,7 +4,7 @@ Stance feet push with tau = -J(q)' f plus the leg's own weight; swing feet follo
 policies and damping are joint PD. A change of who drives is cross-faded, so that the commanded torque has no step.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,9 +14,11 @@ from safe_locomotion.limits import CommandGate, GateLimits, commanded_torque, da
 from safe_locomotion.modes import DAMPED
 from safe_locomotion.robots import RobotModel
 from safe_locomotion.rotations import Vector, rows_from_quaternion
+from safe_locomotion.self_right import SelfRighting
 from safe_locomotion.types import N_JOINTS, N_LEGS, NANOSECONDS, Array, LowCommand, LowState, Mode, StancePlan, Verdict
 
 GRAVITY = 9.81  #: [m/s2]
+STORED = 1.8  #: feed-forward that may stand against stiffness and damping, in peak torques; the gate allows a little more
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,6 +93,7 @@ class LegController:
     def __init__(self, robot: RobotModel, gains: LegGains) -> None:
         self._robot, self._gains = robot, gains
         self._kinematics = Kinematics(robot)
+        self._self_right = SelfRighting(robot)
         self._weights = [LegWeight(robot, leg) for leg in range(N_LEGS)]
         self._radius = float(robot.foot_radius)
         self._zeros = np.zeros(N_JOINTS)
@@ -119,10 +122,12 @@ class LegController:
         if verdict is None or verdict.mode in DAMPED or (needs_plan and plan is None):
             self.interrupt()
             return damping_command(state.stamp_ns, state, self._gains.damping)
-        driver = (verdict.mode, verdict.active, joints)
+        # Who drives matters in WALK alone: a learner that comes and goes must not start the ramps over.
+        driver = (verdict.mode, verdict.active if verdict.mode is Mode.WALK else "", joints)
         changed = driver != self._driver
         if changed:
             self._q_entry, self._driver_since_ns = state.q, state.stamp_ns
+            self._self_right.begin(state)
         command = self._wanted(state, verdict, plan)
         if changed:
             self._begin_crossfade(state, command)
@@ -140,6 +145,8 @@ class LegController:
             return self._pd(state, self._stand_up_pose(elapsed))
         if verdict.mode is Mode.SIT:
             return self._pd(state, _ramp(self._q_entry, self._robot.q_sit, elapsed / self._gains.sit_time))
+        if verdict.mode is Mode.SELF_RIGHT:
+            return self._pd(state, self._self_right.target(state))
         if verdict.joints is not None:
             targets = verdict.joints
             q = np.clip(targets.q, self._robot.q_min, self._robot.q_max)
@@ -223,12 +230,21 @@ class LegController:
         return _with_torque(command, command.tau + left * self._torque_offset)
 
     def _limited(self, state: LowState, command: LowCommand) -> LowCommand:
-        """Feed-forward reduced so that the motors are never asked for more than their peak torque."""
+        """Feed-forward reduced so that the motors are never asked for more than their peak torque.
+
+        What of it would exceed `STORED` peak torques goes into the target, which comes nearer: for a leg that is held back it would
+        have to stand against ever more stiffness, which the gate refuses.
+        """
         total = commanded_torque(state, command)
         tau_max = self._robot.tau_max
         if np.count_nonzero(np.abs(total) <= tau_max) == N_JOINTS:
             return command
-        return _with_torque(command, command.tau - (total - np.minimum(np.maximum(total, -tau_max), tau_max)))
+        tau = command.tau - (total - np.minimum(np.maximum(total, -tau_max), tau_max))
+        excess = np.where(command.kp > 0.0, tau - np.clip(tau, -STORED * tau_max, STORED * tau_max), 0.0)
+        if not excess.any():
+            return _with_torque(command, tau)
+        q = command.q + np.divide(excess, command.kp, out=np.zeros(N_JOINTS), where=command.kp > 0.0)
+        return replace(command, q=q, tau=tau - excess)
 
 
 class CommandStage:

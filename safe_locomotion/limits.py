@@ -12,6 +12,7 @@ import numpy as np
 
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.modes import DAMPED, HAZARDS, RAMPED, Severity
+from safe_locomotion.rate_limit import RateLimit
 from safe_locomotion.robots import RobotModel
 from safe_locomotion.types import JOINTS, N_JOINTS, N_LEGS, NANOSECONDS, Array, LowCommand, LowState, StancePlan, Verdict
 
@@ -30,6 +31,9 @@ class GateLimits:
         dq_max: joint speed, measured and commanded [rad/s].
         torque_margin: factor on the robot's peak torque that a command may ask for.
         feedforward_margin: the same for its feed-forward alone, whatever stiffness and damping take away from it at this moment.
+        torque_step: largest change of the torque commanded to a joint, per hip, thigh and calf, from one command to the next [Nm].
+        position_step: the same for its position target, where it has stiffness [rad].
+        step_time: for which commands may be clamped to these steps without interruption before they are refused [s].
         kp_max, kd_max: motor gains [Nm/rad, Nm s/rad].
         temperature_max: of a motor [deg C].
         temperature_warning: of a motor, from which the robot sits down [deg C].
@@ -37,6 +41,7 @@ class GateLimits:
         voltage_warning: of the battery, below which the robot sits down [V].
         warning_time: for which a warning threshold must be passed [s].
         mismatch_time: for which joints must be outside their range for the robot to count as another one [s].
+        motor_off_time: for which a motor may report that its drive is off while it is commanded [s].
         max_gap: longest step between two stamps [s].
         damping: kd of the command that replaces a refused one [Nm s/rad].
     """
@@ -46,6 +51,9 @@ class GateLimits:
     dq_max: float
     torque_margin: float
     feedforward_margin: float
+    torque_step: tuple[float, float, float]
+    position_step: tuple[float, float, float]
+    step_time: float
     kp_max: float
     kd_max: float
     temperature_max: float
@@ -54,6 +62,7 @@ class GateLimits:
     voltage_warning: float
     warning_time: float
     mismatch_time: float
+    motor_off_time: float
     max_gap: float
     damping: float
 
@@ -67,6 +76,9 @@ class GateLimits:
             )
         if not self.voltage_min <= self.voltage_warning:
             raise ConfigurationError(f"limits: voltage_warning: must be at least voltage_min (found {self.voltage_warning})")
+        for name in ("torque_step", "position_step"):
+            if not all(step > 0.0 for step in getattr(self, name)):
+                raise ConfigurationError(f"limits: {name}: must be positive (found {getattr(self, name)})")
         if not self.max_gap > 0.0:
             raise ConfigurationError(f"limits: max_gap: must be positive (found {self.max_gap})")
 
@@ -114,7 +126,11 @@ def _within(bound: float | Array, size: int = N_JOINTS) -> tuple[Array, Array]:
 
 
 class CommandGate:
-    """Lets a command through or replaces it by damping."""
+    """Lets a command through, clamped where it changes too suddenly, or replaces it by damping.
+
+    Attributes:
+        rate: the bound on sudden changes, with its counts.
+    """
 
     def __init__(self, robot: RobotModel, limits: GateLimits) -> None:
         self._limits = limits
@@ -122,6 +138,11 @@ class CommandGate:
         self._state = self._state_row(robot, limits)
         self._command = self._command_row(robot, limits)
         self._torque = _Row([(*_within(robot.tau_max * limits.torque_margin), "command_torque", "command_torque")])
+        self.rate = RateLimit(
+            torque_step=np.tile(np.array(limits.torque_step, dtype=np.float64), N_LEGS),
+            position_step=np.tile(np.array(limits.position_step, dtype=np.float64), N_LEGS),
+            patience_ns=round(limits.step_time * NANOSECONDS),
+        )
         self._hazard = ""
         self._checked: LowState | None = None
         self._checked_fault = ""
@@ -161,9 +182,16 @@ class CommandGate:
         return damping_command(state.stamp_ns, state, self._limits.damping, reason)
 
     def filter(self, state: LowState, verdict: Verdict | None, plan: StancePlan | None, command: LowCommand) -> LowCommand:
-        """`command` when nothing speaks against it, damping with the reason otherwise."""
+        """`command` when nothing speaks against it, clamped to the largest steps; damping with the reason otherwise."""
         reason = self.refusal(state, verdict, plan, command)
-        return self.damping(state, reason) if reason else command
+        if not reason and verdict is not None and verdict.mode not in DAMPED:
+            wanted = command
+            command, lasting = self.rate.limited(state, wanted)
+            if command is not wanted:
+                reason = "command_step" if lasting else self._command_fault(state, command)
+        sent = self.damping(state, reason) if reason else command
+        self.rate.sent(sent)
+        return sent
 
     def refusal(self, state: LowState, verdict: Verdict | None, plan: StancePlan | None, command: LowCommand) -> str:
         """Name of the first bound that does not hold, or an empty string."""
@@ -235,12 +263,13 @@ class RobotWatch:
         self._since_ns: dict[str, int] = {}
         self._held: dict[str, int] = {}
 
-    def update(self, state: LowState, foreign_commands: int) -> frozenset[str]:
+    def update(self, state: LowState, foreign_commands: int, commanded: bool = True) -> frozenset[str]:
         """Hazards that hold now.
 
         Args:
             state: newest reading.
             foreign_commands: low commands by others, counted since the link was opened.
+            commanded: the motors are told what to do, so their drives should be on.
         """
         stamp_ns, limits = state.stamp_ns, self._limits
         if self._stamp_ns is not None and not 0 < stamp_ns - self._stamp_ns <= self._max_gap_ns:
@@ -250,12 +279,14 @@ class RobotWatch:
             self._held["foreign_publisher"] = self.HELD
         self._stamp_ns, self._foreign_commands = stamp_ns, foreign_commands
         low = state.voltage is not None and not limits.voltage_warning <= state.voltage
-        if not (low or self._held or self._usual.fault(np.concatenate((state.q, state.temperature)))):
+        off = commanded and state.motors_on is False
+        if not (low or off or self._held or self._usual.fault(np.concatenate((state.q, state.temperature)))):
             self._since_ns.clear()
             return NO_HAZARDS
         hot = np.count_nonzero(state.temperature <= limits.temperature_warning) != N_JOINTS
         lasting = (
             self._lasts("robot_mismatch", self._joints.fault(state.q) == "outside", stamp_ns, limits.mismatch_time),
+            self._lasts("motor_off", off, stamp_ns, limits.motor_off_time),
             self._lasts("motor_hot", hot, stamp_ns, limits.warning_time),
             self._lasts("battery_low", low, stamp_ns, limits.warning_time),
         )

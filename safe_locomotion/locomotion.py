@@ -10,6 +10,7 @@ from math import cos, isfinite, pi, sin
 import numpy as np
 
 from safe_locomotion.centroidal import NX, STANDARD_GRAVITY, CentroidalModel, centroidal_values, ground_rows
+from safe_locomotion.friction import SlipParameters, SlipWatch
 from safe_locomotion.gait import GaitClock, GaitPhase
 from safe_locomotion.kinematics import Kinematics, clamp
 from safe_locomotion.mpc import ConvexMpc, MpcParameters, MpcProblem
@@ -27,6 +28,7 @@ from safe_locomotion.rotations import (
 from safe_locomotion.swing import SwingParameters, cycloid, raibert_step
 from safe_locomotion.types import N_LEGS, NANOSECONDS, Array, Estimate, GaitParameters, Mode, StancePlan, VelocityCommand, Verdict
 
+MOMENT = 1e-6  #: [s] in the air of a foot that has just left the ground
 _GRAVITY: Vector = (0.0, 0.0, -STANDARD_GRAVITY)
 
 
@@ -42,6 +44,7 @@ class LocomotionParameters:
         velocity_slack: how far the velocity reference may lie from the body's velocity [m/s]; beyond it stepping catches the body,
             not the MPC, which would jump to find the friction for it.
         height_rate: limit on the change of the height reference [m/s].
+        slip: how sliding feet lower the friction that the MPC counts on.
     """
 
     body_height: float
@@ -51,6 +54,7 @@ class LocomotionParameters:
     yaw_slack: float
     velocity_slack: float
     height_rate: float
+    slip: SlipParameters
 
 
 @dataclass(slots=True)
@@ -81,6 +85,20 @@ class _Body:
         """Height in odom of the ground plane at a point."""
         (px, py, _), (nx, ny, nz) = self.position, self.normal
         return self.ground_height - (nx * (x - px) + ny * (y - py)) / max(nz, 0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class _Catch:
+    """A foot that was in the air at `progress` of its swing, `away` [m] from the curve: it joins the curve by touchdown."""
+
+    away: Vector
+    progress: float
+
+    def joined(self, point: Vector, velocity: Vector, progress: float, duration: float) -> tuple[Vector, Vector]:
+        rest = 1.0 - self.progress
+        left, rate = clamp((1.0 - progress) / rest, 0.0, 1.0), -1.0 / (rest * duration)
+        (x, y, z), (vx, vy, vz), (ax, ay, az) = point, velocity, self.away
+        return (x + left * ax, y + left * ay, z + left * az), (vx + rate * ax, vy + rate * ay, vz + rate * az)
 
 
 class Reference:
@@ -117,6 +135,14 @@ class Reference:
         step = p.height_rate * elapsed
         self.height += clamp(p.body_height - self.height, -step, step)
 
+    def follow(self, position: Vector, yaw: float, height: float, velocity: Vector) -> None:
+        """Be where the body is, moving as wanted as far as that lies within the slack of its velocity (in odom)."""
+        c, s, slack = cos(yaw), sin(yaw), self._p.velocity_slack
+        vx, vy, wz = self.velocity
+        along, across = c * velocity[0] + s * velocity[1], c * velocity[1] - s * velocity[0]
+        self.velocity = (_within(vx, along, slack), _within(vy, across, slack), wz)
+        self.position, self.yaw, self.height = (position[0], position[1]), yaw, height
+
 
 class LocomotionController:
     """One `update` per MPC tick; keeps the gait phase, lift-off points, reference and the solver's memory."""
@@ -128,6 +154,7 @@ class LocomotionController:
         self._horizon, self._dt = mpc.horizon, mpc.dt
         self._middles: Array = mpc.dt * np.arange(0.5, mpc.horizon)
         self._clock = GaitClock()
+        self._slip = SlipWatch(parameters.slip, mpc.mu)
         self._reference = Reference(parameters)
         self._stamp_ns: int | None = None
         self._hip_x: list[float] = robot.hip_position[:, 0].tolist()
@@ -140,9 +167,17 @@ class LocomotionController:
         self._lift_off: list[Vector] = [(0.0, 0.0, 0.0)] * N_LEGS
         self._force = np.zeros((N_LEGS, 3))
         self._running = False
+        self._following = False
+        self._air_time = [0.0] * N_LEGS
+        self._ground_time = [0.0] * N_LEGS
+        self._caught: list[_Catch | None] = [None] * N_LEGS
 
     def update(self, estimate: Estimate, verdict: Verdict) -> StancePlan:
-        """Plan for this tick; in modes that do not stand the plan carries no force."""
+        """Plan for this tick; in modes that do not stand the plan carries no force.
+
+        While a joint policy drives, the plan is what the MPC would do with the feet that really carry the robot. Nobody executes it: it
+        keeps solver, gait phase and reference such that the MPC can take over at any tick.
+        """
         body = self._body(estimate)
         if verdict.mode not in (Mode.STAND_UP, Mode.STAND, Mode.WALK) or estimate.diverged:
             self._running = False
@@ -155,10 +190,15 @@ class LocomotionController:
         if verdict.mode is Mode.STAND_UP:
             self._reference.reset(body.position, body.rpy[2], body.position[2] - estimate.ground_height)
         self._reference.update(elapsed, verdict.command if walking else VelocityCommand(), body.position, body.rpy[2])
-        phase = self._clock.update(estimate.stamp_ns, verdict.gait, step=walking)
-        stance = self._contacts(phase, estimate, body, elapsed)
+        following = verdict.joints is not None
+        phase, stance = (self._follow if following else self._step)(estimate, verdict, body, elapsed)
+        loaded = [pushes and felt for pushes, felt in zip(stance, estimate.contact.tolist(), strict=True)]
+        self._mpc.assume_friction(self._slip.update(elapsed, body.feet, loaded))
         footholds = self._footholds(phase, stance, verdict.gait, body)
         force, solved = self._solve(stance, estimate, verdict.gait, body, footholds)
+        if self._following and not following:
+            self._catch(phase, stance, body, footholds)
+        self._following = following
         position, velocity = self._swing_targets(phase, stance, body, footholds)
         return StancePlan(
             stamp_ns=estimate.stamp_ns,
@@ -192,6 +232,7 @@ class LocomotionController:
 
     def _restart(self, estimate: Estimate, body: _Body) -> None:
         self._running = True
+        self._slip.reset()
         self._stamp_ns = None
         self._clock = GaitClock()
         self._stance = [True] * N_LEGS
@@ -199,6 +240,8 @@ class LocomotionController:
         self._lost = [False] * N_LEGS
         self._unloaded_time = [0.0] * N_LEGS
         self._lift_off = body.feet.copy()
+        self._caught = [None] * N_LEGS
+        self._following = False
         self._reference.reset(body.position, body.rpy[2], body.position[2] - estimate.ground_height)
 
     def _idle(self, stamp_ns: int, body: _Body) -> StancePlan:
@@ -210,6 +253,38 @@ class LocomotionController:
             foot_velocity=np.zeros((N_LEGS, 3)),
             solved=False,
         )
+
+    def _step(self, estimate: Estimate, verdict: Verdict, body: _Body, elapsed: float) -> tuple[GaitPhase, list[bool]]:
+        phase = self._clock.update(estimate.stamp_ns, verdict.gait, step=verdict.mode is Mode.WALK)
+        return phase, self._contacts(phase, estimate, body, elapsed)
+
+    def _follow(self, estimate: Estimate, verdict: Verdict, body: _Body, elapsed: float) -> tuple[GaitPhase, list[bool]]:
+        """Gait phase and stance as the feet are, reference as the body is; a foot in the air that the gait wants down counts as lost."""
+        contact, p = estimate.contact.tolist(), self._swing
+        height = body.position[2] - estimate.ground_height
+        self._reference.follow(body.position, body.rpy[2], height, body.velocity)
+        for leg, down in enumerate(contact):
+            if down:
+                self._lift_off[leg] = body.feet[leg]
+            self._air_time[leg] = 0.0 if down else self._air_time[leg] + max(elapsed, MOMENT)
+            self._ground_time[leg] = self._ground_time[leg] + elapsed if down else 0.0
+        phase = self._clock.follow(estimate.stamp_ns, verdict.gait, self._air_time, self._ground_time)
+        for leg, stands in enumerate(phase.stance):
+            lost = stands and not contact[leg]
+            self._unloaded_time[leg] = p.lost_after if lost else 0.0
+            if lost:
+                self._lift_off[leg] = body.feet[leg]
+        self._landed, self._lost = [False] * N_LEGS, [False] * N_LEGS
+        self._stance = contact
+        return phase, contact.copy()
+
+    def _catch(self, phase: GaitPhase, stance: list[bool], body: _Body, footholds: list[Vector]) -> None:
+        """Remember how far each foot in the air is from the curve that it is to follow from now on."""
+        for leg, foot in enumerate(body.feet):
+            self._caught[leg] = None
+            if not stance[leg] and not self._lost[leg]:
+                point, _ = self._swing_point(leg, phase, footholds[leg])
+                self._caught[leg] = _Catch(_difference(foot, point), float(phase.swing_progress[leg]))
 
     def _contacts(self, phase: GaitPhase, estimate: Estimate, body: _Body, elapsed: float) -> list[bool]:
         """Scheduled stance plus feet that met the ground early, less feet that lost it; remembers where feet lift off.
@@ -229,7 +304,7 @@ class LocomotionController:
             reached_out, lost = self._lost[leg], self._unloaded_time[leg] > p.lost_after
             pushes = (on and not lost) or self._landed[leg]
             if (self._stance[leg] and not pushes) or (reached_out and not on):
-                self._lift_off[leg] = (x, y, z)
+                self._lift_off[leg], self._caught[leg] = (x, y, z), None
             self._lost[leg], self._stance[leg] = lost, pushes
         return self._stance.copy()
 
@@ -277,8 +352,9 @@ class LocomotionController:
             searched = self._unloaded_time[leg] - p.lost_after
             end = (x, y, z - p.depth - min(p.search_depth, p.search_speed * searched))
             return cycloid(self._lift_off[leg], end, 0.0, searched / p.search_time, p.search_time)
-        progress = phase.swing_progress[leg]
-        return cycloid(self._lift_off[leg], (x, y, z - p.depth), p.height, progress, phase.swing_duration)
+        progress, caught = phase.swing_progress[leg], self._caught[leg]
+        point, velocity = cycloid(self._lift_off[leg], (x, y, z - p.depth), p.height, progress, phase.swing_duration)
+        return (point, velocity) if caught is None else caught.joined(point, velocity, progress, phase.swing_duration)
 
     def _solve(
         self, stance: list[bool], estimate: Estimate, gait: GaitParameters, body: _Body, footholds: list[Vector]

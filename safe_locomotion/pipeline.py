@@ -9,15 +9,20 @@ import numpy as np
 
 from safe_locomotion.config import StackConfig
 from safe_locomotion.estimator import StateEstimator
+from safe_locomotion.forecast import Forecaster
+from safe_locomotion.intervention import Intervention
 from safe_locomotion.leg_control import GRAVITY, CommandStage
 from safe_locomotion.locomotion import LocomotionController
-from safe_locomotion.policy import PolicyStage
+from safe_locomotion.policy import Learner, PolicyStage
 from safe_locomotion.robots import RobotModel
+from safe_locomotion.rollout import GaitRollout
 from safe_locomotion.supervisor import Supervisor
+from safe_locomotion.trigger_set import TriggerSet, TriggerState
 from safe_locomotion.types import (
     N_JOINTS,
     N_LEGS,
     Estimate,
+    Feedback,
     LowCommand,
     LowState,
     Mode,
@@ -34,6 +39,11 @@ class Divider:
     def __init__(self, period_ns: int) -> None:
         self._period_ns = period_ns
         self._bucket: int | None = None
+
+    def pace(self, period_ns: int, stamp_ns: int) -> None:
+        """Take another period (0: keep the present one), counted as if `stamp_ns` had been due under it."""
+        if period_ns not in (0, self._period_ns):
+            self._period_ns, self._bucket = period_ns, stamp_ns // period_ns
 
     def due(self, stamp_ns: int) -> bool:
         """Whether `stamp_ns` is the first seen in its period."""
@@ -62,10 +72,13 @@ WARM_UP_MODES = (Mode.PASSIVE, Mode.STAND_UP, Mode.STAND, Mode.WALK, Mode.SIT)
 class Pipeline:
     """Estimator, policy, supervisor, MPC and leg controller of one robot, ticking on LowState."""
 
-    def __init__(self, robot: RobotModel, config: StackConfig) -> None:
+    def __init__(self, robot: RobotModel, config: StackConfig, learner: Learner | None = None) -> None:
+        """Stages of a robot that has not moved yet; without a learner the nominal gait is proposed."""
         self.estimator = StateEstimator(robot, config.estimator)
-        self.policy = PolicyStage(robot, config.policy.gait)
-        self.supervisor = Supervisor(robot, config.supervisor.thresholds, config.supervisor.recovery)
+        self.policy = PolicyStage(robot, config.policy.gait, period_ns=config.policy.period_ns)
+        if learner is not None:
+            self.policy.take(learner)
+        self.supervisor = make_supervisor(robot, config)
         self.locomotion = LocomotionController(robot, config.mpc.locomotion, config.mpc.swing, config.mpc.solver)
         self.command = CommandStage(robot, config.bridge.gains, config.bridge.limits)
         self._robot, self._config = robot, config
@@ -73,13 +86,32 @@ class Pipeline:
         self._mpc_due = Divider(config.mpc.period_ns)
         self.cycle = Cycle()
 
+    def _feedback(self) -> Feedback | None:
+        verdict, command = self.cycle.verdict, self.cycle.command
+        if verdict is None or command is None:
+            return None
+        return Feedback(mode=verdict.mode, policy=verdict.policy, gate=command.reason)
+
     def step(self, state: LowState, command: VelocityCommand) -> LowCommand:
         """Motor command for one LowState, with `command` the velocity in force."""
+        self.sense(state)
+        return self.act(command)
+
+    def sense(self, state: LowState) -> Estimate:
+        """First half of `step`: the estimate, on which a learner outside this pipeline decides before `act`."""
         c = self.cycle
-        c.state = state
-        c.estimate = self.estimator.update(state)
+        c.state, c.estimate = state, self.estimator.update(state)
+        return c.estimate
+
+    def act(self, command: VelocityCommand) -> LowCommand:
+        """Second half of `step`: what the stages make of the state last sensed."""
+        c = self.cycle
+        state = c.state
+        assert state is not None and c.estimate is not None
         if self._policy_due.due(state.stamp_ns):
-            c.proposal = self.policy.update(c.estimate, command)
+            c.proposal = self.policy.update(c.estimate, command, self._feedback())
+            if c.proposal is not None:
+                self._policy_due.pace(c.proposal.period_ns, state.stamp_ns)
         c.verdict = self.supervisor.update(c.estimate, c.proposal, command)
         if self._mpc_due.due(state.stamp_ns):
             c.plan = self.locomotion.update(c.estimate, c.verdict)
@@ -98,6 +130,17 @@ class Pipeline:
             judged = twin.supervisor.update(estimate, twin.policy.update(estimate, VelocityCommand()), VelocityCommand())
             verdict = replace(judged, mode=WARM_UP_MODES[k // WARM_UP_TICKS])
             twin.command.update(state, verdict, twin.locomotion.update(estimate, verdict))
+
+
+def make_supervisor(robot: RobotModel, config: StackConfig) -> Supervisor:
+    """The supervisor with all that it decides by."""
+    s, mpc = config.supervisor, config.mpc
+    state, trigger_set = TriggerState(s.trigger_set), TriggerSet(s.trigger_set.bounds, s.thresholds.fall_height)
+    steps = max(1, s.intervention.horizon)
+    rollout = GaitRollout(robot, reference=mpc.locomotion, swing=mpc.swing, mpc=mpc.solver, steps=steps)
+    forecaster = Forecaster(s.intervention, trigger_set, state, rollout)
+    intervention = Intervention(s.intervention, trigger_set, state, forecaster, config.policy.period_ns)
+    return Supervisor(robot, s.thresholds, s.recovery, intervention)
 
 
 def standing_state(robot: RobotModel, stamp_ns: int) -> LowState:

@@ -1,15 +1,18 @@
 """Safety supervisor: hazards -> mode, learner or recovery -> verdict, on every tick of the estimate."""
 
 from dataclasses import dataclass
-from math import isfinite, sqrt
+from math import isfinite, nan, sqrt
+from typing import Literal
 
 import numpy as np
 
-from safe_locomotion.gait import executable
-from safe_locomotion.modes import DAMPED, Conditions, ModeMachine, severity
+from safe_locomotion.gait_blend import GaitBlend
+from safe_locomotion.handover import Handover, followable
+from safe_locomotion.intervention import Decision, Intervention, InterventionStatistics
+from safe_locomotion.modes import DAMPED, LYING, Conditions, ModeMachine, Severity, severity
 from safe_locomotion.policy import GaitSettings, NominalGait
 from safe_locomotion.robots import RobotModel
-from safe_locomotion.types import N_JOINTS, NANOSECONDS, Array, Estimate, Mode, Proposal, VelocityCommand, Verdict
+from safe_locomotion.types import N_JOINTS, NANOSECONDS, Array, Estimate, GaitParameters, Mode, Proposal, VelocityCommand, Verdict
 
 LATCHED = frozenset({Mode.FALLEN, Mode.FAULT})
 
@@ -27,7 +30,11 @@ class SupervisorParameters:
         still_joint_speed: largest joint speed of a settled robot [rad/s].
         slow_speed: body speed below which stepping may stop [m/s].
         still_speed: body speed of a robot at rest [m/s].
+        self_right_timeout: longest time in SELF_RIGHT [s]; a turn to its belly takes `self_right.ATTEMPT_TIME`.
+        self_right: whether a robot that fell waits for the request to stand, or gets up by itself, once a fall.
+        righted_tilt: of the trunk of a robot that lies on its belly, at most [rad].
         stop_timeout: longest wait for a robot that shall stop stepping or sit down but does not come to rest [s].
+        bridge_time: for which recovery drives before and after a joint policy [s].
         proposal_timeout: a learner's proposal older than this is the word of a policy that is gone [s].
     """
 
@@ -35,30 +42,47 @@ class SupervisorParameters:
     fall_height: float
     settle_time: float
     stand_up_timeout: float
+    self_right_timeout: float
+    self_right: Literal["on_request", "automatic"]
+    righted_tilt: float
     pose_tolerance: float
     still_joint_speed: float
     slow_speed: float
     still_speed: float
     stop_timeout: float
     proposal_timeout: float
+    bridge_time: float
 
 
 class Supervisor:
     """Decides, on every estimate, the mode and who drives."""
 
-    def __init__(self, robot: RobotModel, parameters: SupervisorParameters, recovery: GaitSettings) -> None:
-        self._robot, self._p = robot, parameters
+    def __init__(
+        self, robot: RobotModel, parameters: SupervisorParameters, recovery: GaitSettings, intervention: Intervention
+    ) -> None:
+        self._robot, self._p, self._intervention = robot, parameters, intervention
         self._recovery = NominalGait(robot, recovery)
         self._modes = ModeMachine(
             settle_time=parameters.settle_time,
             stand_up_timeout=parameters.stand_up_timeout,
             stop_timeout=parameters.stop_timeout,
+            self_right_timeout=parameters.self_right_timeout,
+            self_right_unasked=parameters.self_right == "automatic",
         )
         self._proposal_timeout_ns = round(parameters.proposal_timeout * NANOSECONDS)
         self._cos_fall = float(np.cos(parameters.fall_tilt))
+        self._cos_righted = float(np.cos(parameters.righted_tilt))
+        self._blend = GaitBlend()
+        self._handover = Handover(parameters.bridge_time)
+        self._walks = False
         self._estop = False
         self._external: frozenset[str] = frozenset()
         self._reasons: frozenset[str] = frozenset()
+
+    @property
+    def statistics(self) -> InterventionStatistics:
+        """What the recovery policy was needed for since the start."""
+        return self._intervention.statistics
 
     @property
     def mode(self) -> Mode:
@@ -94,29 +118,51 @@ class Supervisor:
             command: velocity in force.
         """
         hazards = self._hazards(estimate, command)
+        if proposal is not None and self._young(proposal, estimate.stamp_ns) and not followable(proposal):
+            hazards |= {"policy_fault"}
         latched = self._reasons if self.mode in LATCHED else frozenset()
-        mode = self._modes.update(estimate.stamp_ns, severity(hazards), self._conditions(estimate))
+        worst = severity(hazards, self.mode)
+        mode = self._modes.update(estimate.stamp_ns, worst, self._conditions(estimate))
         self._reasons = hazards | latched if mode in LATCHED else hazards
         drives = mode is Mode.WALK and self._modes.wanted == "walk"
-        applied = command if drives else VelocityCommand()
-        taken = self._usable(proposal, estimate.stamp_ns)
-        gait = taken.gait if taken is not None else None
+        wanted = command if drives else VelocityCommand()
+        usable = proposal if worst is Severity.NONE and self._young(proposal, estimate.stamp_ns) else None
+        taken = self._handover.update(estimate.stamp_ns, usable, walking=mode is Mode.WALK)
+        cautious = self._intervention.recovery_command(wanted)
+        recovery = self._recovery.gait(cautious, estimate)
+        decision = self._decision(estimate, taken, recovery, wanted)
+        learner = None if decision.recovers else taken
+        gait = recovery if learner is None or learner.gait is None else learner.gait
+        driver = "recovery" if gait is recovery else "learner"
         return Verdict(
             stamp_ns=estimate.stamp_ns,
             mode=mode,
             mode_since_ns=self._modes.since_ns,
-            active="recovery" if taken is None else "learner",
-            gait=self._recovery.gait(applied, estimate) if gait is None else gait,
-            joints=taken.joints if taken is not None and mode is Mode.WALK else None,
-            command=applied,
+            active="recovery" if learner is None else "learner",
+            gait=self._blend.update(estimate.stamp_ns, driver, gait) if self._walks else gait,
+            joints=learner.joints if learner is not None and mode is Mode.WALK else None,
+            command=cautious if learner is None else wanted,
+            margins=decision.margins,
+            predicted=decision.predicted,
             reasons=tuple(sorted(self._reasons)),
+            policy="" if learner is None else learner.policy,
         )
 
-    def _usable(self, proposal: Proposal | None, stamp_ns: int) -> Proposal | None:
-        """The proposal, if it is young enough and describes something that can be executed."""
-        if proposal is None or not 0 <= stamp_ns - proposal.stamp_ns <= self._proposal_timeout_ns:
-            return None
-        return proposal if proposal.gait is None or executable(proposal.gait) else None
+    def _decision(
+        self, estimate: Estimate, proposal: Proposal | None, recovery: GaitParameters, wanted: VelocityCommand
+    ) -> Decision:
+        """Of the intervention while walking; in other modes nobody steps, and whoever has something to say is named."""
+        if self.mode is not Mode.WALK:
+            self._walks = False
+            return Decision(recovers=proposal is None)
+        if not self._walks:
+            self._walks = True
+            self._intervention.reset()
+            self._blend.reset()
+        return self._intervention.update(estimate, proposal, recovery, wanted)
+
+    def _young(self, proposal: Proposal | None, stamp_ns: int) -> bool:
+        return proposal is not None and 0 <= stamp_ns - proposal.stamp_ns <= self._proposal_timeout_ns
 
     def _hazards(self, estimate: Estimate, command: VelocityCommand) -> frozenset[str]:
         hazards = set(self._external)
@@ -126,22 +172,20 @@ class Supervisor:
             hazards.add("command_not_finite")
         if self._modes.stand_up_overdue(estimate.stamp_ns):
             hazards.add("stand_up_timeout")
+        if self._modes.self_right_overdue(estimate.stamp_ns):
+            hazards.add("self_right_timeout")
         if self._estop:
             hazards.add("estop")
         if not _finite(estimate):
             hazards.add("estimate_diverged")
         elif not self._upright(estimate):
             hazards.add("fallen")
-        elif estimate.diverged and self.mode not in DAMPED:  # lying down nothing hangs on it, and leg odometry means little
+        elif estimate.diverged and self.mode not in LYING:  # lying down nothing hangs on it, and leg odometry means little
             hazards.add("estimate_diverged")
         return frozenset(hazards)
 
     def _upright(self, estimate: Estimate) -> bool:
-        w, x, y, z = estimate.quaternion_wxyz.tolist()
-        n = w * w + x * x + y * y + z * z
-        if not (
-            n > 0.0 and self._cos_fall <= 1.0 - 2.0 * (x * x + y * y) / n
-        ):  # cosine between the body's z axis and the vertical
+        if not self._cos_fall <= _cos_tilt(estimate):
             return False
         if self.mode not in (Mode.STAND, Mode.WALK):
             return True
@@ -158,13 +202,27 @@ class Supervisor:
             return Conditions(standing=self._near(estimate, self._robot.q_stand) and self._quiet(estimate))
         if mode is Mode.SIT:
             return Conditions(sitting=self._near(estimate, self._robot.q_sit) and self._quiet(estimate))
-        return Conditions()
+        if mode is Mode.SELF_RIGHT:
+            return Conditions(upright=self._righted(estimate))
+        return Conditions(upright=self._cos_righted <= _cos_tilt(estimate), still=self._quiet(estimate))
+
+    def _righted(self, estimate: Estimate) -> bool:
+        """On its belly, legs folded, at rest, and known to be so."""
+        on_belly = self._cos_righted <= _cos_tilt(estimate) and not estimate.diverged
+        return on_belly and self._near(estimate, self._robot.q_sit) and self._quiet(estimate)
 
     def _near(self, estimate: Estimate, pose: Array) -> bool:
         return bool(np.count_nonzero(np.abs(estimate.q - pose) <= self._p.pose_tolerance) == N_JOINTS)
 
     def _quiet(self, estimate: Estimate) -> bool:
         return bool(np.count_nonzero(np.abs(estimate.dq) <= self._p.still_joint_speed) == N_JOINTS)
+
+
+def _cos_tilt(estimate: Estimate) -> float:
+    """Cosine between the body's z axis and the vertical; NaN for a quaternion of length zero."""
+    w, x, y, z = estimate.quaternion_wxyz.tolist()
+    n = w * w + x * x + y * y + z * z
+    return 1.0 - 2.0 * (x * x + y * y) / n if n > 0.0 else nan
 
 
 def _length(v: Array) -> float:

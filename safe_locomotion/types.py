@@ -55,6 +55,7 @@ class LowState:
         temperature: (12,) motor temperatures [deg C].
         voltage: battery voltage [V]; None from a robot that does not report one (A1 over legged_sdk).
         remote: 40 raw bytes of the wireless remote.
+        motors_on: all motors report by their mode byte that their drives follow commands; None where the link does not say.
     """
 
     stamp_ns: int
@@ -69,6 +70,7 @@ class LowState:
     temperature: Array
     voltage: float | None
     remote: bytes = bytes(40)
+    motors_on: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -140,13 +142,21 @@ class JointTargets:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Proposal:
-    """A learner's wish; exactly the field named by `kind` is set."""
+    """A learner's wish; exactly the field named by `kind` is set, or none and `fault` says why.
+
+    Attributes:
+        policy: name of the learner.
+        fault: what is wrong with the learner's output, "" when nothing is.
+        period_ns: robot time to its next proposal; 0 leaves it as it was.
+    """
 
     stamp_ns: int
     policy: str
     kind: Literal["gait", "joint"]
     gait: GaitParameters | None = None
     joints: JointTargets | None = None
+    fault: str = ""
+    period_ns: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -160,7 +170,10 @@ class Verdict:
         joints: joint targets when a joint policy drives.
         command: velocity that the gait must follow.
         margins: distance to the nearest bound of each trigger-set component, negative inside the trigger set.
+        predicted: (W + 1, 12) states that the learner's rollout predicts, the first now, on the ticks on which there was one: roll,
+            pitch, yaw, position of the centre of mass, angular velocity, velocity, in odom, 0.016 s apart.
         reasons: names of the hazards that hold now.
+        policy: name of the learner while it drives.
     """
 
     stamp_ns: int
@@ -171,7 +184,24 @@ class Verdict:
     command: VelocityCommand
     joints: JointTargets | None = None
     margins: tuple[tuple[str, float], ...] = ()
+    predicted: Array | None = None
     reasons: tuple[str, ...] = ()
+    policy: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Feedback:
+    """What became of a learner's proposals: the way back from the supervisor to the policy.
+
+    Attributes:
+        mode: in force.
+        policy: name of the learner that drives, "" while it does not.
+        gate: why the last gate refuses commands, "" when it passes them.
+    """
+
+    mode: Mode
+    policy: str = ""
+    gate: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,22 +7,24 @@ from typing import Any
 import numpy as np
 import pytest
 from core_values import A1, START_NS, THRESHOLDS, TICK_NS, TROT, estimate, replaced
-from core_values import RECOVERY as CONFIGURED
 
+from safe_locomotion.config import load_config
 from safe_locomotion.errors import UnknownNameError
+from safe_locomotion.pipeline import make_supervisor
 from safe_locomotion.rotations import quaternion_from_rpy
-from safe_locomotion.supervisor import Supervisor
 from safe_locomotion.types import JointTargets, Mode, Proposal, VelocityCommand, Verdict
 
 FORWARD = VelocityCommand(vx=0.5)
-RECOVERY = replace(CONFIGURED, hurry_gain=0.0)  #: a robot that is held still does not step faster
+#: Nobody intervenes (test_intervention is about that), and a robot that is held still does not step faster.
+CONFIG = load_config("a1", {"supervisor.intervention.criterion": "off", "supervisor.recovery.hurry_gain": 0.0})
+RECOVERY = CONFIG.supervisor.recovery
 
 
 class Run:
     """A supervisor fed on consecutive ticks."""
 
     def __init__(self) -> None:
-        self.supervisor = Supervisor(A1, THRESHOLDS, RECOVERY)
+        self.supervisor = make_supervisor(A1, CONFIG)
         self.stamp_ns = START_NS
 
     def tick(self, *, proposal: Proposal | None = None, command: VelocityCommand = FORWARD, **changes: Any) -> Verdict:

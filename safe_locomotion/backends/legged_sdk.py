@@ -4,18 +4,18 @@ The vendor's library compresses the packets itself, so this adapter moves values
 leaves the bytes alone. Constants: unitree_legged_sdk v3.3.1 (A1) and v3.8.0 (Go1), `comm.h`, `udp.h` and the low-level examples.
 """
 
-import atexit
 import importlib
 import itertools
 import socket
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Final
 
 import numpy as np
 
-from safe_locomotion.backends.backend import POS_STOP, STOP_PERIOD_S, STOP_REPEATS, VEL_STOP, Counters, damping_command, is_finite
+from safe_locomotion.backends.backend import POS_STOP, VEL_STOP, damping_command, is_finite
+from safe_locomotion.backends.commanding import CommandingBackend
 from safe_locomotion.backends.tick_clock import MICROSECOND_TICK_NS, MILLISECOND_TICK_NS, TickClock, TickStep
 from safe_locomotion.errors import BackendError, UnknownNameError
 from safe_locomotion.types import N_JOINTS, LowCommand, LowState
@@ -52,8 +52,8 @@ VARIANTS: Final = {
 }
 
 
-class LeggedSdk:
-    """Backend over the vendor's UDP link.
+class LeggedSdk(CommandingBackend):
+    """Backend over the vendor's UDP link; others who command the robot are not visible on it.
 
     Args:
         robot: `a1` or `go1`; they count ticks differently.
@@ -90,14 +90,8 @@ class LeggedSdk:
         self._safety = self._sdk.Safety(getattr(self._sdk.LeggedType, variant.legged_type))
         self._power_level = power_level
         self._damping = damping_command(stop_kd)
-        self._counters, self._clock = Counters(), TickClock(tick_ns=variant.tick_ns)
-        self._stops, self._commanding, self._closed = 0, False, False
-        atexit.register(self.close)  # an exception nobody caught must not leave the robot on its last command
-
-    @property
-    def counters(self) -> Counters:
-        """A copy of the counters as they stand; others who command the robot are not visible on this link."""
-        return replace(self._counters)
+        self._clock = TickClock(tick_ns=variant.tick_ns)
+        super().__init__()
 
     def read(self, timeout_s: float) -> LowState | None:
         """The newest state not read before; None after `timeout_s` without one."""
@@ -133,7 +127,8 @@ class LeggedSdk:
 
     def _current(self) -> LowState:
         state = self._state
-        motors = np.array([(m.q, m.dq, m.tauEst, m.temperature) for m in itertools.islice(state.motorState, N_JOINTS)]).T
+        rows = [(m.q, m.dq, m.tauEst, m.temperature, m.mode) for m in itertools.islice(state.motorState, N_JOINTS)]
+        motors = np.array(rows).T
         return LowState(
             stamp_ns=self._clock.stamp_ns,
             tick=self._clock.tick,
@@ -147,25 +142,21 @@ class LeggedSdk:
             temperature=motors[3],
             voltage=_battery_voltage(state),
             remote=bytes(state.wirelessRemote),
+            motors_on=all(row[4] == MODE_SERVO for row in rows),
         )
 
-    def write(self, command: LowCommand) -> None:
-        """Send a command; damping in its place where a number is not finite or the vendor's power limit trips."""
-        stops = self._stops
+    def _packed(self, command: LowCommand) -> Any | None:
+        """The module's command object, filled; damping where the vendor's power limit trips."""
         if not is_finite(command):
-            self._counters.nonfinite_commands += 1
-            command = self._damping
+            return None
         self._fill(command)
         if self._power_level is not None:
             self._apply_vendor_limits(self._power_level)
-        if stops != self._stops:
-            self._counters.refused_commands += 1
-            return
-        self._commanding = True
-        self._send()
-        if stops != self._stops:  # stop ran between the test and the send: the last word must be damping
-            self._fill(self._damping)
-            self._send()
+        return self._command
+
+    def _packed_damping(self) -> Any:
+        self._fill(self._damping)
+        return self._command
 
     def _fill(self, command: LowCommand) -> None:
         columns = (command.q.tolist(), command.dq.tolist(), command.tau.tolist(), command.kp.tolist(), command.kd.tolist())
@@ -179,29 +170,11 @@ class LeggedSdk:
         if self._safety.PowerProtect(self._command, self._state, power_level) < 0:
             self._fill(self._damping)
 
-    def _send(self) -> None:
-        if self._udp.SetSend(self._command) >= 0 and self._udp.Send() > 0:
-            self._counters.written += 1
-        else:
-            self._counters.write_failures += 1
+    def _transmit(self, packet: Any) -> bool:
+        return bool(self._udp.SetSend(packet) >= 0 and self._udp.Send() > 0)
 
-    def stop(self) -> None:
-        """Damping ten times in 20 ms, where a command was ever sent."""
-        self._stops += 1
-        if not self._commanding:
-            return
-        for _ in range(STOP_REPEATS):
-            self._fill(self._damping)
-            self._send()
-            time.sleep(STOP_PERIOD_S)
-
-    def close(self) -> None:
-        """Stop, switch the motors' servos to the robot's own damping mode, close the link."""
-        if self._closed:
-            return
-        self._closed = True
-        atexit.unregister(self.close)
-        self.stop()
+    def _leave(self) -> None:
+        """Switch the motors' servos to the robot's own damping mode, close the link."""
         if self._commanding:
             self._switch_off()
         del self._udp
@@ -210,7 +183,7 @@ class LeggedSdk:
         for motor in itertools.islice(self._command.motorCmd, N_JOINTS):
             motor.mode = MODE_DAMPING
             motor.q, motor.dq, motor.tau, motor.Kp, motor.Kd = POS_STOP, VEL_STOP, 0.0, 0.0, 0.0
-        self._send()
+        self._send(self._command)
 
 
 def _vendor_module(variant: _Variant) -> ModuleType:

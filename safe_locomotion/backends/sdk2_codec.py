@@ -252,12 +252,14 @@ class LowStateCodec:
         self._out.field("head")[:] = HEAD
         self._out.field("level")[0] = LEVEL_LOW
         self._out.set_modes(MODE_FOC, 0, N_JOINTS)
+        self._drives_on = True
         words = self._in.words
         self._imu = words[6:16].view("<f4")
         self._joints = words[20 : 20 + 12 * N_JOINTS].view("<f4").reshape(N_JOINTS, 12)[:, :4].T
         self._temperature = self._in.field("motor")["temperature"][:N_JOINTS]
         self._foot_force = self._in.field("foot_force")
         self._voltage = self._in.field("voltage")
+        self._first_mode, self._modes = self._in.field("first_mode"), self._in.field("motor")["next_mode"][: N_JOINTS - 1]
         self._tick = self._in.field("tick")
         self._view_output()
 
@@ -294,6 +296,7 @@ class LowStateCodec:
             temperature=self._temperature.astype(np.float64),
             voltage=float(self._voltage[0]),
             remote=self._in.get_bytes(_REMOTE_AT, REMOTE_BYTES),
+            motors_on=self._first_mode.item(0) == MODE_FOC and bool(np.count_nonzero(self._modes == MODE_FOC) == N_JOINTS - 1),
         )
 
     def encode(self, state: LowState) -> bytes:
@@ -305,6 +308,9 @@ class LowStateCodec:
         self._temperature_out[:] = _saturated(state.temperature, 0, 127)
         self._foot_force_out[:] = _saturated(state.foot_force, -32768, 32767)
         self._tick_out[0], self._voltage_out[0] = state.tick, state.voltage
+        if (state.motors_on is not False) is not self._drives_on:
+            self._drives_on = not self._drives_on
+            self._out.set_modes(MODE_FOC if self._drives_on else 0, 0, N_JOINTS)
         self._out.set_bytes(_REMOTE_AT, state.remote)
         return self._out.sealed()
 

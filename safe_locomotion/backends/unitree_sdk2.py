@@ -1,13 +1,12 @@
 """Robots that speak Unitree SDK2 (Go2, and the package's simulated robots) over DDS."""
 
-import atexit
 import time
-from dataclasses import replace
 from typing import Final
 
 from unitree_sdk2py.idl.unitree_go.msg.dds_ import LowCmd_, LowState_
 
-from safe_locomotion.backends.backend import STOP_PERIOD_S, STOP_REPEATS, Counters, damping_command
+from safe_locomotion.backends.backend import damping_command
+from safe_locomotion.backends.commanding import CommandingBackend
 from safe_locomotion.backends.dds import LOOPBACK, SIMULATION_DOMAIN, RawReader, RawWriter, join_domain
 from safe_locomotion.backends.motion_switcher import release_motion_service
 from safe_locomotion.backends.sdk2_codec import LowCommandCodec, LowStateCodec
@@ -19,7 +18,7 @@ COMMAND_TOPIC: Final = "rt/lowcmd"
 _FOREIGN_CHECK_EVERY: Final = 25  # reads, 50 ms
 
 
-class UnitreeSdk2:
+class UnitreeSdk2(CommandingBackend):
     """Backend over `rt/lowstate` and `rt/lowcmd`.
 
     Args:
@@ -46,13 +45,13 @@ class UnitreeSdk2:
         release_motion: bool = False,
     ) -> None:
         self._states, self._commands = LowStateCodec(), LowCommandCodec()
-        self._counters, self._clock = Counters(), TickClock()
+        self._clock = TickClock()
         self._echo_tick = interface == LOOPBACK if echo_tick is None else echo_tick
         self._check_crc = check_crc
-        self._damping = self._commands.encode(damping_command(stop_kd))
-        if self._damping is None:
+        damping = self._commands.encode(damping_command(stop_kd))
+        if damping is None:
             raise ValueError(f"stop_kd must be finite, not {stop_kd}")
-        self._stops, self._commanding, self._closed = 0, False, False
+        self._damping = damping
         if release_motion:
             release_motion_service(domain, interface)
         participant = join_domain(domain, interface)
@@ -61,12 +60,7 @@ class UnitreeSdk2:
         self._writer = RawWriter(participant, COMMAND_TOPIC, LowCmd_)
         self._participant = participant
         self._reads = 0
-        atexit.register(self.close)  # an exception nobody caught must not leave the robot on its last command
-
-    @property
-    def counters(self) -> Counters:
-        """A copy of the counters as they stand."""
-        return replace(self._counters)
+        super().__init__()
 
     def read(self, timeout_s: float) -> LowState | None:
         """The newest state not read before; None after `timeout_s` without one."""
@@ -109,41 +103,14 @@ class UnitreeSdk2:
         self._counters.foreign_commands += len(self._foreign.take())
         self._counters.foreign_publishers = self._foreign.matched_publishers()
 
-    def write(self, command: LowCommand) -> None:
-        """Send a command; damping in its place where a number is not finite or `stop` came while it was on its way."""
-        stops = self._stops
-        raw = self._commands.encode(command, self._clock.tick_of(command.stamp_ns) if self._echo_tick else 0)
-        if raw is None:
-            self._counters.nonfinite_commands += 1
-            raw = self._damping
-        if stops != self._stops:
-            self._counters.refused_commands += 1
-            return
-        self._commanding = True
-        self._send(raw)
-        if stops != self._stops:  # stop ran between the test and the send: the last word must be damping
-            self._send(self._damping)
+    def _packed(self, command: LowCommand) -> bytes | None:
+        return self._commands.encode(command, self._clock.tick_of(command.stamp_ns) if self._echo_tick else 0)
 
-    def _send(self, raw: bytes | None) -> None:
-        if raw is not None and self._writer.write(raw):
-            self._counters.written += 1
-        else:
-            self._counters.write_failures += 1
+    def _packed_damping(self) -> bytes:
+        return self._damping
 
-    def stop(self) -> None:
-        """Damping ten times in 20 ms, where a command was ever sent."""
-        self._stops += 1
-        if not self._commanding:
-            return
-        for _ in range(STOP_REPEATS):
-            self._send(self._damping)
-            time.sleep(STOP_PERIOD_S)
+    def _transmit(self, packet: bytes) -> bool:
+        return self._writer.write(packet)
 
-    def close(self) -> None:
-        """Stop, then leave the domain."""
-        if self._closed:
-            return
-        self._closed = True
-        atexit.unregister(self.close)
-        self.stop()
+    def _leave(self) -> None:
         del self._reader, self._foreign, self._writer, self._participant

@@ -12,13 +12,13 @@ from safe_locomotion.config import load_config
 from safe_locomotion.errors import ConfigurationError, UnknownNameError
 from safe_locomotion.gait import phase_offsets
 from safe_locomotion.operator_input import Step, format_script, parse_script
+from safe_locomotion.reachability import CRITERIA, PREDICTING
 from safe_locomotion.share import find_share
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.pushes import Push, format_pushes, lateral_pushes, parse_pushes
 from safe_locomotion.stack import NODE_NAMES, Graph, Process, StackOptions, Value, stack
 from safe_locomotion.types import VelocityCommand
 
-SUPERVISORS = ("off",)  # no criterion decides between learner and recovery yet
 POLICIES = ("nominal",)
 FIRST_PUSH = 3.0  # s after standing up, when the robot has reached its speed
 DEMONSTRATED_PUSH = Push(time=7.0, impulse=(0.0, 15.0, 0.0))
@@ -34,7 +34,7 @@ class SimSettings:
     robot: str
     gait: str | None
     policy: str
-    supervisor: str
+    supervisor: str | None
     horizon: int | None
     duration: float | None
     vx: float
@@ -61,12 +61,12 @@ class SimSettings:
         Raises:
             ConfigurationError: with the choices.
         """
-        if self.supervisor not in SUPERVISORS:
-            raise UnknownNameError("supervisor", self.supervisor, SUPERVISORS)
+        if self.supervisor is not None and self.supervisor not in CRITERIA:
+            raise UnknownNameError("supervisor", self.supervisor, CRITERIA)
         if self.policy not in POLICIES:
             raise UnknownNameError("policy", self.policy, POLICIES)
-        if self.horizon is not None:
-            raise ConfigurationError(f"--horizon needs a supervisor that predicts; available: {', '.join(SUPERVISORS)}")
+        if self.horizon is not None and self.supervisor not in (None, *PREDICTING):
+            raise ConfigurationError(f"--horizon needs a supervisor that predicts: {', '.join(PREDICTING)}")
         if self.script and self.random_commands:
             raise ConfigurationError("--script and --random-commands exclude each other")
         if self.save_states is not None and self.duration is None:
@@ -154,6 +154,10 @@ class SimSettings:
         if self.gait is not None:
             phase_offsets(self.gait)
             changed |= {"policy.gait.name": self.gait, "supervisor.recovery.name": self.gait}
+        if self.supervisor is not None:
+            changed["supervisor.intervention.criterion"] = self.supervisor
+        if self.horizon is not None:
+            changed["supervisor.intervention.horizon"] = self.horizon
         return changed
 
 

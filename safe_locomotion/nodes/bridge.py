@@ -5,7 +5,8 @@ LowState is answered, by damping when anything is wrong. Leaving active, by tran
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from time import monotonic, perf_counter
 from typing import Any, Literal
@@ -13,7 +14,6 @@ from typing import Any, Literal
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.node import Node
 from sensor_msgs.msg import BatteryState, Imu, JointState, MultiDOFJointState
 
 from safe_locomotion.backends.backend import Backend, open_backend
@@ -21,14 +21,15 @@ from safe_locomotion.errors import BackendError, RobotMismatchError, SafeLocomot
 from safe_locomotion.leg_control import CommandStage
 from safe_locomotion.limits import NO_HAZARDS, RobotWatch
 from safe_locomotion.modes import DAMPED
-from safe_locomotion.nodes import conversions
-from safe_locomotion.nodes.health import ERROR, OK, STALE, Health, LoopTimes, Reasons, Stream, status
-from safe_locomotion.nodes.inbox import LATCHED, NEWEST, Inbox
+from safe_locomotion.nodes import conversions, decisions
+from safe_locomotion.nodes.health import ERROR, OK, STALE, LoopTimes, Reasons, Stream, status
+from safe_locomotion.nodes.inbox import LATCHED, NEWEST
 from safe_locomotion.nodes.mailbox import Mailbox
 from safe_locomotion.nodes.parameters import DECLARE_FROM_OVERRIDES, NodeParameters, read_parameters
 from safe_locomotion.nodes.robot_link import RobotLink
 from safe_locomotion.nodes.runtime import LOCK_STEP_WAIT_S, run
 from safe_locomotion.nodes.stage_logs import StageLogs
+from safe_locomotion.nodes.stage_loop import Rows, StageLoop, StageSettings
 from safe_locomotion.pipeline import Divider
 from safe_locomotion.robots import robot_names
 from safe_locomotion.types import LowCommand, LowState, Mode, StancePlan, Verdict
@@ -39,7 +40,7 @@ TRANSITION_S = 10.0  # longest a transition may wait for the control thread; ope
 
 
 @dataclass(frozen=True, kw_only=True)
-class BridgeSettings:
+class BridgeSettings(StageSettings):
     """How the bridge runs.
 
     Attributes:
@@ -49,9 +50,8 @@ class BridgeSettings:
         plan_wait_ms: longest wait for them where it does not [ms of wall clock]; then the newest ones act, if young enough.
         silence_ms: without a LowState for this long, damping [ms of wall clock].
         damping_s: damping is repeated this long before an active bridge goes quiet [s].
-        monitor_rate_hz: topics per second of wall clock where the control path does not need them (composed graph).
-        log_dir: folder for the log of its ticks, empty for none.
-        log_states: also log the LowStates themselves there.
+        monitor_rate_hz: of topics where the control path does not need them (composed graph), per second of robot time.
+        log_states: also log the LowStates themselves in `log_dir`.
     """
 
     sdk: str = "unitree_sdk2"
@@ -61,7 +61,6 @@ class BridgeSettings:
     silence_ms: float = 10.0
     damping_s: float = 0.5
     monitor_rate_hz: float = 50.0
-    log_dir: str = ""
     log_states: bool = False
 
 
@@ -77,7 +76,7 @@ class BridgeNode(LifecycleNode):
         self.logs = StageLogs(self.parameters.settings.log_dir)
         self.mailbox = Mailbox()
         self.times = LoopTimes("state to command")
-        self.gate = Reasons("gate")
+        self.gate, self._clamped = Reasons("gate"), Counter[str]()
         self.hazards, self._seen = NO_HAZARDS, Reasons("hazards")
         self._watch = RobotWatch(self.parameters.robot, self.parameters.config.bridge.limits)
         self._looked, self._foreign_commands = 0, 0
@@ -92,7 +91,7 @@ class BridgeNode(LifecycleNode):
 
     def attach(self, respond: Callable[[LowState], LowCommand], stage: CommandStage, mode: Callable[[], Mode | None]) -> None:
         """Say who answers LowStates, which stage damps, and which mode is in force."""
-        settings, self.mode = self.parameters.settings, mode
+        settings, self.mode, self._clamped = self.parameters.settings, mode, stage.gate.rate.clamped
         silence_s = LOCK_STEP_WAIT_S if settings.lock_step else settings.silence_ms * 1e-3
         self.link = RobotLink(
             self._open_backend,
@@ -114,7 +113,7 @@ class BridgeNode(LifecycleNode):
         backend = self.link.backend
         if backend is not None and self._looked % FOREIGN_EACH == 0:
             self._foreign_commands = backend.counters.foreign_commands
-        hazards = self._watch.update(state, self._foreign_commands)
+        hazards = self._watch.update(state, self._foreign_commands, self.link.active)
         return hazards if self.link.active else NO_HAZARDS
 
     def _timed(self, respond: Callable[[LowState], LowCommand], stage: CommandStage) -> Callable[[LowState], LowCommand]:
@@ -150,7 +149,7 @@ class BridgeNode(LifecycleNode):
         """Tell the supervisor, when something changed."""
         if self.hazards != self._told:
             self._told = self.hazards
-            self._hazards.publish(conversions.hazards_message(stamp_ns, self.hazards))
+            self._hazards.publish(decisions.hazards_message(stamp_ns, self.hazards))
 
     def _publish_battery(self) -> None:
         if self.newest is not None:
@@ -234,9 +233,13 @@ class BridgeNode(LifecycleNode):
             if self.failure is not None:
                 raise self.failure
 
-    def rows(self) -> Sequence[Callable[[], DiagnosticStatus]]:
+    def rows(self) -> Rows:
         """Rows of `/diagnostics`."""
-        return (self.states.status, self.gate.status, self._seen.status, self.times.status, self._link_status)
+        return (self.states.status, self.gate.status, self._clamp_status, self._seen.status, self.times.status, self._link_status)
+
+    def _clamp_status(self) -> DiagnosticStatus:
+        counts = dict(self._clamped)
+        return status("gate clamps", OK, f"{sum(counts.values())} command(s) changed too suddenly", counts)
 
     def _link_status(self) -> DiagnosticStatus:
         backend, newest = self.link.backend, self.newest
@@ -251,11 +254,11 @@ class BridgeNode(LifecycleNode):
         return status("robot link", ERROR if foreign else OK, text, values | counters)
 
 
-class BridgeLoop:
+class BridgeLoop(StageLoop[BridgeNode]):
     """The bridge as a process of its own."""
 
     def __init__(self) -> None:
-        self._node = BridgeNode()
+        super().__init__(BridgeNode())
         parameters, settings = self._node.parameters, self._node.parameters.settings
         config = parameters.config
         self._command = self._node.logs.command(CommandStage(parameters.robot, config.bridge.gains, config.bridge.limits))
@@ -263,18 +266,14 @@ class BridgeLoop:
         self._wait_s = LOCK_STEP_WAIT_S if settings.lock_step else settings.plan_wait_ms * 1e-3
         self._verdict: Verdict | None = None
         self._plan: StancePlan | None = None
-        self._verdicts = Stream("safety/verdict", timeout_s=0.1)
-        self._plans = Stream("mpc/plan", timeout_s=0.1)
-        self._inbox = Inbox(self._node)
-        self._inbox.subscribe(JointState, "safety/verdict", LATCHED, self._on_verdict, self._verdicts)
-        self._inbox.subscribe(MultiDOFJointState, "mpc/plan", NEWEST, self._on_plan, self._plans)
+        self._verdicts = self._listen(JointState, "safety/verdict", self._on_verdict, LATCHED)
+        self._plans = self._listen(MultiDOFJointState, "mpc/plan", self._on_plan)
         self._node.attach(self._respond, self._command, lambda: self._verdict.mode if self._verdict is not None else None)
-        Health(self._node, [*self._node.rows(), self._verdicts.status, self._plans.status])
-        self.nodes: Sequence[Node] = (self._node,)
+        self._tell_health()
 
     def start(self) -> None:
         """Warm the stages up, then reach the configured lifecycle state."""
-        self._node.parameters.pipeline().warm_up()
+        super().start()
         self._node.start()
 
     def step(self) -> None:
@@ -287,7 +286,7 @@ class BridgeLoop:
         try:
             self._node.link.close()
         finally:
-            self._node.logs.close()
+            super().close()
 
     def _respond(self, state: LowState) -> LowCommand:
         self._node.publish_hazards(state.stamp_ns)
@@ -308,11 +307,11 @@ class BridgeLoop:
         return not plan_due or (plan is not None and plan.stamp_ns >= stamp_ns)
 
     def _on_verdict(self, message: JointState) -> None:
-        self._verdict = conversions.verdict_from(message)
+        self._verdict = decisions.verdict_from(message)
         self._verdicts.hear(self._verdict.stamp_ns)
 
     def _on_plan(self, message: MultiDOFJointState) -> None:
-        self._plan = conversions.plan_from(message)
+        self._plan = decisions.plan_from(message)
         self._plans.hear(self._plan.stamp_ns)
 
 

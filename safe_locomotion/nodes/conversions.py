@@ -1,4 +1,6 @@
-"""Dataclasses to ROS messages and back, every number bit for bit.
+"""Dataclasses to ROS messages and back, every number bit for bit: sensors, estimate and velocity command.
+
+What the stages decide (proposal, verdict, hazards, plan) is converted in `decisions`; the layouts of all topics are here.
 
 `header.stamp` is the stamp of the LowState the value was computed from, so latency can be read from any two topics and stages
 pair their inputs by equal stamps. Stamps inside arrays are two floats, seconds and nanoseconds: one float64 cannot hold both.
@@ -10,14 +12,18 @@ pair their inputs by equal stamps. Stamps inside arrays are two floats, seconds 
 | `state_estimate` | Float64MultiArray | the whole `Estimate`; `layout.dim[0].label` is `ESTIMATE_LAYOUT`, `name:width` in order |
 | `odom` | Odometry | REP-105 view of the same: pose of base in odom, twist expressed in base |
 | `policy/proposal` | JointState | rows of `name = position`; no row at all: the learner has nothing to propose on this tick |
+| `safety/feedback` | JointState | names `mode/<mode>` and `policy/<name of the learner that drives, or nothing>`; sent on a change |
 | `safety/verdict` | JointState | rows of `name = position`, see below |
 | `safety/hazards` | JointState | names = hazards that the bridge sees (`modes.HAZARDS`); sent on a change |
 | `mpc/plan` | MultiDOFJointState | per foot: transform = target position, twist = target velocity, wrench = force; frame base |
 
-Rows of a proposal: `policy/<name>` first, then `gait/...` or `joint/...`. Rows of a verdict: `mode` (number of `types.Mode`),
-`mode_since/s`, `mode_since/ns`, `active` (0 learner, 1 recovery), `command/vx|vy|wz`, `gait/...`, then `joint/...` when a joint
-policy drives, `margin/<component>` and one `reason/<hazard>` per hazard that holds. `gait/...` is `frequency`, `swing_ratio`,
-`offset_FL|RR|RL`, `foot_y_FR|FL|RR|RL`; `joint/<joint>` has position = target, velocity = kp, effort = kd.
+Rows of a proposal: `policy/<name>` = nanoseconds of robot time to its next proposal, then `gait/...`, `joint/...`, or
+`fault/<kind>/<reason>` when the learner's output cannot be used. Rows of a verdict: `mode` (number of `types.Mode`),
+`mode_since/s`, `mode_since/ns`, `active` (0 learner, 1 recovery), `command/vx|vy|wz`, `gait/...`, then `margin/<component>`, one
+`reason/<hazard>` per hazard that holds, `policy/<name>` of the learner that drives, `predicted/<k>/roll|pitch|yaw|x|y|z` for each
+step k of a rollout where there was one (position = angle or place, velocity = its rate), and `joint/...` when a joint policy
+drives. `gait/...` is `frequency`, `swing_ratio`, `offset_FL|RR|RL`, `foot_y_FR|FL|RR|RL`; `joint/<joint>` has position = target,
+velocity = kp, effort = kd.
 
 In a plan the flags are in the joint names: `FR/stance` or `FR/swing`, with `/held` after it while the force is the last good one.
 
@@ -25,36 +31,18 @@ Decoders raise `MalformedMessageError` on anything they did not write; the recei
 """
 
 from array import array
-from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
-from geometry_msgs.msg import Quaternion, Transform, Twist, TwistStamped, Vector3, Wrench
+from geometry_msgs.msg import Quaternion, Twist, TwistStamped, Vector3
 from nav_msgs.msg import Odometry
-from sensor_msgs.msg import BatteryState, Imu, JointState, MultiDOFJointState
+from sensor_msgs.msg import BatteryState, Imu, JointState
 from std_msgs.msg import Float64MultiArray, Header, MultiArrayDimension, MultiArrayLayout
 
 from safe_locomotion.errors import SafeLocomotionError
-from safe_locomotion.modes import HAZARDS
 from safe_locomotion.rotations import matrix_from_quaternion
-from safe_locomotion.types import (
-    JOINTS,
-    LEGS,
-    N_JOINTS,
-    N_LEGS,
-    NANOSECONDS,
-    Array,
-    Estimate,
-    GaitParameters,
-    JointTargets,
-    LowState,
-    Mode,
-    Proposal,
-    StancePlan,
-    VelocityCommand,
-    Verdict,
-)
+from safe_locomotion.types import JOINTS, LEGS, N_JOINTS, N_LEGS, NANOSECONDS, Array, Estimate, LowState, VelocityCommand
 
 BASE_FRAME, ODOM_FRAME = "base", "odom"
 SENSOR_NAMES = [*JOINTS, *(f"{leg}_foot" for leg in LEGS)]
@@ -79,17 +67,6 @@ ESTIMATE_SIZE = sum(width for _, width in _ESTIMATE_FIELDS)
 ESTIMATE_LAYOUT = " ".join(f"{name}:{width}" for name, width in _ESTIMATE_FIELDS)
 _LAYOUT = MultiArrayLayout(dim=[MultiArrayDimension(label=ESTIMATE_LAYOUT, size=ESTIMATE_SIZE, stride=ESTIMATE_SIZE)])
 
-_GAIT_ROWS = [
-    "gait/frequency",
-    "gait/swing_ratio",
-    *(f"gait/offset_{leg}" for leg in LEGS[1:]),
-    *(f"gait/foot_y_{leg}" for leg in LEGS),
-]
-_JOINT_ROWS = [f"joint/{joint}" for joint in JOINTS]
-_COMMAND_ROWS = ["command/vx", "command/vy", "command/wz"]
-_VERDICT_ROWS = ["mode", "mode_since/s", "mode_since/ns", "active", *_COMMAND_ROWS, *_GAIT_ROWS]
-_ACTIVE: tuple[Literal["learner"], Literal["recovery"]] = ("learner", "recovery")
-
 ORIENTATION_VARIANCE = 1e-4  # [rad2] roll and pitch of the robot's own IMU filter, about half a degree; our choice for `odom`
 RATE_VARIANCE = 4e-4  # [rad2/s2] gyroscope noise of 0.02 rad/s, the value the estimator assumes
 
@@ -110,17 +87,19 @@ def stamp_of(message: Any) -> int:
     return int(stamp.sec) * NANOSECONDS + int(stamp.nanosec)
 
 
-def _header(stamp_ns: int, frame: str = "") -> Header:
+def header(stamp_ns: int, frame: str = "") -> Header:
+    """A header with a stamp of robot time."""
     return Header(stamp=time_message(stamp_ns), frame_id=frame)
 
 
-def _floats(*parts: Array) -> "array[float]":
+def floats(*parts: Array) -> "array[float]":
     """Concatenate float64 arrays into the buffer type that rclpy copies whole."""
     return array("d", b"".join(part.tobytes() for part in parts))
 
 
-def _vector(v: Sequence[float] | Array) -> Vector3:
-    return Vector3(x=float(v[0]), y=float(v[1]), z=float(v[2]))
+def _vector(v: Array) -> Vector3:
+    x, y, z = v.tolist()
+    return Vector3(x=x, y=y, z=z)
 
 
 def _quaternion(wxyz: Array) -> Quaternion:
@@ -128,7 +107,8 @@ def _quaternion(wxyz: Array) -> Quaternion:
     return Quaternion(x=x, y=y, z=z, w=w)
 
 
-def _xyz(v: Any) -> list[float]:
+def xyz(v: Any) -> list[float]:
+    """Three numbers from a `geometry_msgs` vector or point."""
     return [v.x, v.y, v.z]
 
 
@@ -140,18 +120,18 @@ _NO_FEET = np.zeros(N_LEGS)
 def joint_state_from(state: LowState) -> JointState:
     """Joints and feet of a LowState, for `joint_states`."""
     return JointState(
-        header=_header(state.stamp_ns),
+        header=header(state.stamp_ns),
         name=SENSOR_NAMES,
-        position=_floats(state.q, _NO_FEET),
-        velocity=_floats(state.dq, _NO_FEET),
-        effort=_floats(state.tau, state.foot_force),
+        position=floats(state.q, _NO_FEET),
+        velocity=floats(state.dq, _NO_FEET),
+        effort=floats(state.tau, state.foot_force),
     )
 
 
 def imu_from(state: LowState) -> Imu:
     """IMU part of a LowState, for `imu/data`."""
     return Imu(
-        header=_header(state.stamp_ns, BASE_FRAME),
+        header=header(state.stamp_ns, BASE_FRAME),
         orientation=_quaternion(state.quaternion_wxyz),
         angular_velocity=_vector(state.gyro),
         linear_acceleration=_vector(state.accelerometer),
@@ -162,7 +142,7 @@ def battery_from(state: LowState) -> BatteryState:
     """Battery voltage of a LowState, for `battery_state`; what the robot does not tell is NaN."""
     nan = float("nan")
     return BatteryState(
-        header=_header(state.stamp_ns),
+        header=header(state.stamp_ns),
         voltage=nan if state.voltage is None else state.voltage,
         **dict.fromkeys(("temperature", "current", "charge", "capacity", "design_capacity", "percentage"), nan),
         present=True,
@@ -185,8 +165,8 @@ def low_state_from(joints: JointState, imu: Imu) -> LowState:
         stamp_ns=stamp_ns,
         tick=0,
         quaternion_wxyz=np.array([orientation.w, orientation.x, orientation.y, orientation.z]),
-        gyro=np.array(_xyz(imu.angular_velocity)),
-        accelerometer=np.array(_xyz(imu.linear_acceleration)),
+        gyro=np.array(xyz(imu.angular_velocity)),
+        accelerometer=np.array(xyz(imu.linear_acceleration)),
         q=np.frombuffer(joints.position)[:N_JOINTS],
         dq=np.frombuffer(joints.velocity)[:N_JOINTS],
         tau=effort[:N_JOINTS],
@@ -207,7 +187,7 @@ def estimate_message(estimate: Estimate) -> Float64MultiArray:
     covariances = (e.position_covariance, e.velocity_covariance)
     return Float64MultiArray(
         layout=_LAYOUT,
-        data=_floats(stamp, e.position, e.quaternion_wxyz, e.velocity, e.angular_velocity, *covariances, e.q, e.dq, tail),
+        data=floats(stamp, e.position, e.quaternion_wxyz, e.velocity, e.angular_velocity, *covariances, e.q, e.dq, tail),
     )
 
 
@@ -253,7 +233,7 @@ def _covariance_6x6(linear: Array, angular_variance: float) -> Array:
 def odometry_from(estimate: Estimate) -> Odometry:
     """REP-105 odometry: pose of base in odom; twist, and its covariance R^T P R, expressed in base."""
     base_from_odom = matrix_from_quaternion(estimate.quaternion_wxyz).T
-    odometry = Odometry(header=_header(estimate.stamp_ns, ODOM_FRAME), child_frame_id=BASE_FRAME)
+    odometry = Odometry(header=header(estimate.stamp_ns, ODOM_FRAME), child_frame_id=BASE_FRAME)
     position = estimate.position.tolist()
     odometry.pose.pose.position.x, odometry.pose.pose.position.y, odometry.pose.pose.position.z = position
     odometry.pose.pose.orientation = _quaternion(estimate.quaternion_wxyz)
@@ -276,177 +256,6 @@ def velocity_command_from(message: Twist | TwistStamped) -> VelocityCommand:
 
 def twist_message(command: VelocityCommand, stamp_ns: int) -> TwistStamped:
     """A `cmd_vel` message."""
-    message = TwistStamped(header=_header(stamp_ns, BASE_FRAME))
+    message = TwistStamped(header=header(stamp_ns, BASE_FRAME))
     message.twist.linear.x, message.twist.linear.y, message.twist.angular.z = command.vx, command.vy, command.wz
     return message
-
-
-# --- proposal and verdict: named rows --------------------------------------------------------------------------------------
-
-
-def _gait_values(gait: GaitParameters) -> list[float]:
-    return [gait.frequency, gait.swing_ratio, *gait.phase_offsets, *gait.foot_y]
-
-
-def _gait_from(values: Sequence[float]) -> GaitParameters:
-    frequency, swing_ratio, fl, rr, rl, *foot_y = values
-    return GaitParameters(
-        frequency=frequency,
-        swing_ratio=swing_ratio,
-        phase_offsets=(fl, rr, rl),
-        foot_y=(foot_y[0], foot_y[1], foot_y[2], foot_y[3]),
-    )
-
-
-def _rows(stamp_ns: int, names: list[str], values: list[float], joints: JointTargets | None) -> JointState:
-    """Rows of scalars; when there are joint targets their rows stand last and velocity and effort are as long as position."""
-    if joints is None:
-        return JointState(header=_header(stamp_ns), name=names, position=array("d", values))
-    scalars = np.array(values, dtype=float)
-    empty = np.zeros(len(values))
-    return JointState(
-        header=_header(stamp_ns),
-        name=names + _JOINT_ROWS,
-        position=_floats(scalars, joints.q),
-        velocity=_floats(empty, joints.kp),
-        effort=_floats(empty, joints.kd),
-    )
-
-
-def _split_rows(message: JointState) -> tuple[list[str], list[float], JointTargets | None]:
-    """Undo `_rows`."""
-    names, n = message.name, len(message.name)
-    if len(message.position) != n:
-        raise MalformedMessageError(f"{n} names but {len(message.position)} positions")
-    if names[-N_JOINTS:] != _JOINT_ROWS:
-        return names, message.position.tolist(), None
-    if not len(message.velocity) == len(message.effort) == n:
-        raise MalformedMessageError(f"joint targets need {n} velocities (kp) and efforts (kd)")
-    q, kp, kd = (np.frombuffer(part)[-N_JOINTS:] for part in (message.position, message.velocity, message.effort))
-    return names[:-N_JOINTS], message.position.tolist()[:-N_JOINTS], JointTargets(q=q, kp=kp, kd=kd)
-
-
-def proposal_message(stamp_ns: int, proposal: Proposal | None) -> JointState:
-    """A learner's proposal for `policy/proposal`; None says that there is nothing to wait for on this tick."""
-    if proposal is None:
-        return JointState(header=_header(stamp_ns))
-    names, values = [f"policy/{proposal.policy}"], [0.0]
-    if proposal.gait is not None:
-        names, values = names + _GAIT_ROWS, values + _gait_values(proposal.gait)
-    return _rows(stamp_ns, names, values, proposal.joints)
-
-
-def proposal_from(message: JointState) -> Proposal | None:
-    """The proposal behind `policy/proposal`; None when the learner has nothing to propose."""
-    if not message.name:
-        return None
-    names, values, joints = _split_rows(message)
-    gait = _gait_from(values[1:]) if names[1:] == _GAIT_ROWS else None
-    if (
-        not names
-        or not names[0].startswith("policy/")
-        or len(names) != (1 if gait is None else 10)
-        or (gait is None) == (joints is None)
-    ):
-        raise MalformedMessageError(
-            f"policy/proposal must have policy/<name>, then gait or joint rows; got {', '.join(message.name)}"
-        )
-    kind: Literal["gait", "joint"] = "joint" if gait is None else "gait"
-    return Proposal(stamp_ns=stamp_of(message), policy=names[0].removeprefix("policy/"), kind=kind, gait=gait, joints=joints)
-
-
-def verdict_message(verdict: Verdict) -> JointState:
-    """A verdict for `safety/verdict`."""
-    v = verdict
-    since = divmod(v.mode_since_ns, NANOSECONDS)
-    command = (v.command.vx, v.command.vy, v.command.wz)
-    names = _VERDICT_ROWS + [f"margin/{name}" for name, _ in v.margins] + [f"reason/{name}" for name in v.reasons]
-    scalars = [float(v.mode), float(since[0]), float(since[1]), float(_ACTIVE.index(v.active)), *command, *_gait_values(v.gait)]
-    values = scalars + [margin for _, margin in v.margins] + [1.0] * len(v.reasons)
-    return _rows(v.stamp_ns, names, values, v.joints)
-
-
-def verdict_from(message: JointState) -> Verdict:
-    """The verdict behind `safety/verdict`."""
-    names, values, joints = _split_rows(message)
-    n = len(_VERDICT_ROWS)
-    if names[:n] != _VERDICT_ROWS:
-        raise MalformedMessageError(f"safety/verdict must start with the rows {', '.join(_VERDICT_ROWS)}")
-    mode, since_s, since_ns, active, vx, vy, wz = values[:7]
-    extra = list(zip(names[n:], values[n:], strict=True))
-    margins = tuple((name.removeprefix("margin/"), value) for name, value in extra if name.startswith("margin/"))
-    reasons = tuple(name.removeprefix("reason/") for name, _ in extra if name.startswith("reason/"))
-    if len(margins) + len(reasons) != len(extra) or active not in (0.0, 1.0):
-        raise MalformedMessageError(
-            "safety/verdict: after the fixed rows come margin/<component> and reason/<hazard>; active is 0 or 1"
-        )
-    try:
-        mode_number, since = Mode(int(mode)), int(since_s) * NANOSECONDS + int(since_ns)
-    except (ValueError, OverflowError) as error:
-        raise MalformedMessageError(f"safety/verdict: mode {mode}, mode_since {since_s} s {since_ns} ns") from error
-    return Verdict(
-        stamp_ns=stamp_of(message),
-        mode=mode_number,
-        mode_since_ns=since,
-        active=_ACTIVE[int(active)],
-        gait=_gait_from(values[7:n]),
-        command=VelocityCommand(vx=vx, vy=vy, wz=wz),
-        joints=joints,
-        margins=margins,
-        reasons=reasons,
-    )
-
-
-def hazards_message(stamp_ns: int, hazards: frozenset[str]) -> JointState:
-    """What the bridge sees is wrong, for `safety/hazards`."""
-    return JointState(header=_header(stamp_ns), name=sorted(hazards))
-
-
-def hazards_from(message: JointState) -> frozenset[str]:
-    """The hazards behind `safety/hazards`."""
-    unknown = sorted(set(message.name) - set(HAZARDS))
-    if unknown:
-        raise MalformedMessageError(f"safety/hazards: unknown {', '.join(unknown)}; known: {', '.join(HAZARDS)}")
-    return frozenset(message.name)
-
-
-# --- plan ------------------------------------------------------------------------------------------------------------------
-
-_NAMES_OF_PLAN = {
-    (leg, stance, solved): f"{leg}/{'stance' if stance else 'swing'}{'' if solved else '/held'}"
-    for leg in LEGS
-    for stance in (False, True)
-    for solved in (False, True)
-}
-_FLAGS_OF_PLAN = {name: flags for flags, name in _NAMES_OF_PLAN.items()}
-
-
-def plan_message(plan: StancePlan) -> MultiDOFJointState:
-    """A stance plan for `mpc/plan`."""
-    stance = plan.stance.tolist()
-    return MultiDOFJointState(
-        header=_header(plan.stamp_ns, BASE_FRAME),
-        joint_names=[_NAMES_OF_PLAN[leg, flag, plan.solved] for leg, flag in zip(LEGS, stance, strict=True)],
-        transforms=[Transform(translation=_vector(p)) for p in plan.foot_position.tolist()],
-        twist=[Twist(linear=_vector(v)) for v in plan.foot_velocity.tolist()],
-        wrench=[Wrench(force=_vector(f)) for f in plan.force.tolist()],
-    )
-
-
-def plan_from(message: MultiDOFJointState) -> StancePlan:
-    """The stance plan behind `mpc/plan`."""
-    flags = [_FLAGS_OF_PLAN.get(name) for name in message.joint_names]
-    legs = tuple(flag[0] for flag in flags if flag is not None)
-    solved = {flag[2] for flag in flags if flag is not None}
-    if legs != LEGS or len(solved) != 1 or not len(message.transforms) == len(message.twist) == len(message.wrench) == N_LEGS:
-        raise MalformedMessageError(
-            f"mpc/plan needs one row per foot, e.g. FR/stance, FL/swing; got {', '.join(message.joint_names)}"
-        )
-    return StancePlan(
-        stamp_ns=stamp_of(message),
-        stance=np.array([flag[1] for flag in flags if flag is not None]),
-        force=np.array([_xyz(w.force) for w in message.wrench]),
-        foot_position=np.array([_xyz(t.translation) for t in message.transforms]),
-        foot_velocity=np.array([_xyz(t.linear) for t in message.twist]),
-        solved=solved.pop(),
-    )

@@ -1,38 +1,25 @@
 """Estimator node: `joint_states` and `imu/data` in, `state_estimate` and `odom` out."""
 
 import sys
-from dataclasses import dataclass
 from time import perf_counter
 
 from nav_msgs.msg import Odometry
-from rclpy.node import Node
 from sensor_msgs.msg import Imu, JointState
 from std_msgs.msg import Float64MultiArray
 
 from safe_locomotion.estimator import StateEstimator
 from safe_locomotion.nodes import conversions
-from safe_locomotion.nodes.health import Health, LoopTimes, Stream
-from safe_locomotion.nodes.inbox import NEWEST, Inbox
-from safe_locomotion.nodes.parameters import DECLARE_FROM_OVERRIDES, NodeParameters, read_parameters
-from safe_locomotion.nodes.runtime import IDLE_S, run
-from safe_locomotion.nodes.stage_logs import StageLogs
+from safe_locomotion.nodes.inbox import NEWEST
+from safe_locomotion.nodes.runtime import run
+from safe_locomotion.nodes.stage_loop import StageLoop, StageNode, StageSettings
 from safe_locomotion.types import Estimate
 
 
-@dataclass(frozen=True, kw_only=True)
-class EstimatorSettings:
-    """How the estimator node runs; `log_dir` is a folder for the log of its ticks, empty for none."""
-
-    log_dir: str = ""
-
-
-class EstimatorNode(Node):
+class EstimatorNode(StageNode[StageSettings]):
     """Name, parameters and topics of the estimator."""
 
     def __init__(self) -> None:
-        super().__init__("estimator_node", **DECLARE_FROM_OVERRIDES)
-        self.parameters: NodeParameters[EstimatorSettings] = read_parameters(self, EstimatorSettings)
-        self.times = LoopTimes("estimator tick")
+        super().__init__("estimator", StageSettings)
         self._estimate = self.create_publisher(Float64MultiArray, "state_estimate", NEWEST)
         self._odometry = self.create_publisher(Odometry, "odom", NEWEST)
 
@@ -42,34 +29,18 @@ class EstimatorNode(Node):
         self._odometry.publish(conversions.odometry_from(estimate))
 
 
-class EstimatorLoop:
+class EstimatorLoop(StageLoop[EstimatorNode]):
     """The estimator as a process of its own."""
 
     def __init__(self) -> None:
-        self._node = EstimatorNode()
+        super().__init__(EstimatorNode())
         parameters = self._node.parameters
-        self._logs = StageLogs(parameters.settings.log_dir)
-        self._estimator = self._logs.estimator(StateEstimator(parameters.robot, parameters.config.estimator))
+        self._estimator = self._node.logs.estimator(StateEstimator(parameters.robot, parameters.config.estimator))
         self._joints: JointState | None = None
         self._imu: Imu | None = None
-        self._streams = tuple(Stream(name, timeout_s=0.1) for name in ("joint_states", "imu/data"))
-        self._inbox = Inbox(self._node)
-        self._inbox.subscribe(JointState, "joint_states", NEWEST, self._on_joints, self._streams[0])
-        self._inbox.subscribe(Imu, "imu/data", NEWEST, self._on_imu, self._streams[1])
-        Health(self._node, [*(s.status for s in self._streams), self._node.times.status])
-        self.nodes = (self._node,)
-
-    def start(self) -> None:
-        """Warm the stages up."""
-        self._node.parameters.pipeline().warm_up()
-
-    def step(self) -> None:
-        """Take what arrived; a pair of equal stamps gives an estimate."""
-        self._inbox.wait(IDLE_S)
-
-    def close(self) -> None:
-        """Complete the log."""
-        self._logs.close()
+        self._listen(JointState, "joint_states", self._on_joints)
+        self._listen(Imu, "imu/data", self._on_imu)
+        self._tell_health()
 
     def _on_joints(self, message: JointState) -> None:
         self._joints = message
@@ -80,6 +51,7 @@ class EstimatorLoop:
         self._estimate_pair()
 
     def _estimate_pair(self) -> None:
+        """A pair of equal stamps gives an estimate."""
         joints, imu = self._joints, self._imu
         if joints is None or imu is None or joints.header.stamp != imu.header.stamp:
             return

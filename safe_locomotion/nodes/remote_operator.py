@@ -9,7 +9,7 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
-from safe_locomotion.nodes import conversions
+from safe_locomotion.nodes import conversions, decisions
 from safe_locomotion.nodes.inbox import LATCHED
 from safe_locomotion.operator_input import REQUESTS
 from safe_locomotion.types import Mode, VelocityCommand
@@ -38,7 +38,7 @@ class RemoteOperator:
         self.refusal = ""
 
     def _hear(self, message: JointState) -> None:
-        verdict = conversions.verdict_from(message)
+        verdict = decisions.verdict_from(message)
         self.mode, self.stamp_ns, self.reasons = verdict.mode, verdict.stamp_ns, verdict.reasons
 
     def spin(self, seconds: float) -> None:

@@ -6,27 +6,24 @@ from math import inf
 from time import monotonic, perf_counter
 
 from geometry_msgs.msg import TwistStamped
-from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
-from safe_locomotion.nodes import conversions
-from safe_locomotion.nodes.health import Health, LoopTimes, Reasons, Stream
-from safe_locomotion.nodes.inbox import LATCHED, NEWEST, Inbox
+from safe_locomotion.nodes import conversions, decisions
+from safe_locomotion.nodes.health import Reasons
+from safe_locomotion.nodes.inbox import LATCHED
 from safe_locomotion.nodes.mailbox import Mailbox
 from safe_locomotion.nodes.operator import RequestServices, ScriptedOperator, VelocityTopic
-from safe_locomotion.nodes.parameters import DECLARE_FROM_OVERRIDES, NodeParameters, read_parameters
 from safe_locomotion.nodes.runtime import IDLE_S, LOCK_STEP_WAIT_S, run
-from safe_locomotion.nodes.stage_logs import StageLogs
-from safe_locomotion.pipeline import Divider
-from safe_locomotion.supervisor import Supervisor
-from safe_locomotion.types import Estimate, Proposal, Verdict
+from safe_locomotion.nodes.stage_loop import Rows, StageLoop, StageNode, StageSettings
+from safe_locomotion.pipeline import Divider, make_supervisor
+from safe_locomotion.types import Estimate, Feedback, Mode, Proposal, Verdict
 
 SPEAK_NS = 40_000_000  # robot time between velocities of a script on cmd_vel
 
 
 @dataclass(frozen=True, kw_only=True)
-class SupervisorSettings:
+class SupervisorSettings(StageSettings):
     """How the supervisor node runs.
 
     Attributes:
@@ -34,43 +31,48 @@ class SupervisorSettings:
         lock_step: the robot waits for us, so wait for the proposal of each due tick.
         proposal_wait_ms: longest wait for it where the robot does not wait [ms of wall clock].
         script: an operator who follows a plan (`operator_input.parse_script`); empty listens to cmd_vel.
-        log_dir: folder for the log of its ticks, empty for none.
     """
 
     cmd_vel_type: str = "TwistStamped"
     lock_step: bool = False
     proposal_wait_ms: float = 1.0
     script: str = ""
-    log_dir: str = ""
 
 
-class SupervisorNode(Node):
+class SupervisorNode(StageNode[SupervisorSettings]):
     """Name, parameters and topics of the supervisor; its services belong to whoever owns the `Supervisor`."""
 
     def __init__(self) -> None:
-        super().__init__("supervisor_node", **DECLARE_FROM_OVERRIDES)
-        self.parameters: NodeParameters[SupervisorSettings] = read_parameters(self, SupervisorSettings)
+        super().__init__("supervisor", SupervisorSettings)
         self.velocity = VelocityTopic(self, self.parameters.config.supervisor.command, self.parameters.settings.cmd_vel_type)
-        self.times = LoopTimes("supervisor tick")
         self.reasons = Reasons("hazards")
         self._verdict = self.create_publisher(JointState, "safety/verdict", LATCHED)
+        self._feedback, self._told = self.create_publisher(JointState, "safety/feedback", LATCHED), Feedback(mode=Mode.PASSIVE)
+
+    def rows(self) -> Rows:
+        """Rows of `/diagnostics`."""
+        return (self.reasons.status, *super().rows())
 
     def publish(self, verdict: Verdict) -> None:
         """Send one verdict."""
-        self._verdict.publish(conversions.verdict_message(verdict))
+        self._verdict.publish(decisions.verdict_message(verdict))
+
+    def publish_feedback(self, verdict: Verdict) -> None:
+        """Tell the policy, when something changed: another topic at 500 Hz would cost it a tenth of a core or more."""
+        feedback = Feedback(mode=verdict.mode, policy=verdict.policy)
+        if feedback != self._told:
+            self._told = feedback
+            self._feedback.publish(decisions.feedback_message(verdict.stamp_ns, feedback))
 
 
-class SupervisorLoop:
+class SupervisorLoop(StageLoop[SupervisorNode]):
     """The supervisor as a process of its own."""
 
     def __init__(self) -> None:
-        self._node = SupervisorNode()
+        super().__init__(SupervisorNode())
         parameters, settings = self._node.parameters, self._node.parameters.settings
         config = parameters.config
-        self._logs = StageLogs(settings.log_dir)
-        self._supervisor = self._logs.supervisor(
-            Supervisor(parameters.robot, config.supervisor.thresholds, config.supervisor.recovery)
-        )
+        self._supervisor = self._node.logs.supervisor(make_supervisor(parameters.robot, config))
         self._operator = ScriptedOperator(settings.script, self._node.velocity, self._supervisor)
         # The policy node hears what a script commands; without one, cmd_vel belongs to the operator.
         self._cmd_vel = self._node.create_publisher(TwistStamped, "cmd_vel", 1) if self._operator.plays else None
@@ -81,21 +83,13 @@ class SupervisorLoop:
         self._proposal: Proposal | None = None
         self._proposal_stamp_ns = 0
         self._hazards: frozenset[str] = frozenset()
-        self._estimates = Stream("state_estimate", timeout_s=0.1)
-        self._proposals = Stream("policy/proposal", timeout_s=0.5 + self._wait_s)
-        self._inbox = Inbox(self._node)
-        self._inbox.subscribe(Float64MultiArray, "state_estimate", NEWEST, self._on_estimate, self._estimates)
-        self._inbox.subscribe(JointState, "policy/proposal", NEWEST, self._on_proposal, self._proposals)
-        self._hazard_reports = Stream("safety/hazards", timeout_s=inf, required=False)
-        self._inbox.subscribe(JointState, "safety/hazards", LATCHED, self._on_hazards, self._hazard_reports)
+        self._estimates = self._listen(Float64MultiArray, "state_estimate", self._on_estimate)
+        self._proposals = self._listen(JointState, "policy/proposal", self._on_proposal, timeout_s=0.5 + self._wait_s)
+        self._hazard_reports = self._listen(
+            JointState, "safety/hazards", self._on_hazards, LATCHED, timeout_s=inf, required=False
+        )
         RequestServices(self._node, self._mailbox, self._supervisor.request, self._not_ready)
-        streams = (self._estimates, self._proposals, self._hazard_reports, self._node.velocity.stream)
-        Health(self._node, [*(s.status for s in streams), self._node.reasons.status, self._node.times.status])
-        self.nodes = (self._node,)
-
-    def start(self) -> None:
-        """Warm the stages up."""
-        self._node.parameters.pipeline().warm_up()
+        self._tell_health(self._node.velocity.stream.status)
 
     def step(self) -> None:
         """Serve the operator, take what arrived, and give a verdict on a new estimate."""
@@ -105,10 +99,6 @@ class SupervisorLoop:
         estimate, self._estimate = self._estimate, None
         if estimate is not None:
             self._judge(estimate)
-
-    def close(self) -> None:
-        """Complete the log; a verdict that is not renewed ages out in the bridge."""
-        self._logs.close()
 
     def _judge(self, estimate: Estimate) -> None:
         if self._due.due(estimate.stamp_ns):
@@ -120,6 +110,7 @@ class SupervisorLoop:
             self._cmd_vel.publish(conversions.twist_message(command, estimate.stamp_ns))
         self._supervisor.report(self._node.velocity.hazards | self._hazards)
         verdict = self._supervisor.update(estimate, self._proposal, command)
+        self._node.publish_feedback(verdict)
         self._node.publish(verdict)
         self._node.reasons.update(verdict.reasons)
         self._node.times.add(perf_counter() - start)
@@ -138,13 +129,15 @@ class SupervisorLoop:
         self._estimates.hear(self._estimate.stamp_ns)
 
     def _on_hazards(self, message: JointState) -> None:
-        self._hazards = conversions.hazards_from(message)
+        self._hazards = decisions.hazards_from(message)
         self._hazard_reports.hear(conversions.stamp_of(message))
 
     def _on_proposal(self, message: JointState) -> None:
-        self._proposal = conversions.proposal_from(message)
+        self._proposal = decisions.proposal_from(message)
         self._proposal_stamp_ns = conversions.stamp_of(message)
         self._proposals.hear(self._proposal_stamp_ns)
+        if self._proposal is not None:
+            self._due.pace(self._proposal.period_ns, self._proposal_stamp_ns)
 
 
 def main(args: list[str] | None = None) -> int:

@@ -1,10 +1,13 @@
 """What can be chosen about a simulated robot, checked once."""
 
 from dataclasses import dataclass, field
-from math import isfinite, radians
+from math import isfinite, pi, radians
 
-from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.errors import ConfigurationError, UnknownNameError
 from safe_locomotion.sim.sensors import SensorNoise
+
+STARTS = {"belly": 0.0, "back": pi, "left": -0.5 * pi, "right": 0.5 * pi}
+"""How a robot may lie at the start, as its roll angle [rad]: on its left side its left legs are below."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,6 +25,7 @@ class SimulationOptions:
         payload: mass fixed to the trunk [kg].
         payload_offset: its place in base [m]; the default is the middle of the back.
         motor_delay_ms: from the arrival of a command to its first effect on the torque, rounded to whole milliseconds.
+        start: how the robot lies at the start, a key of `STARTS`.
         noise: sensor errors; None gives ideal sensors.
         visuals: keep the shapes that are only there to be looked at (needed for pictures, costs 15 % of the physics time).
     """
@@ -36,6 +40,7 @@ class SimulationOptions:
     payload: float = 0.0
     payload_offset: tuple[float, float, float] = (0.0, 0.0, 0.08)
     motor_delay_ms: float = 0.0
+    start: str = "belly"
     noise: SensorNoise | None = field(default_factory=SensorNoise)
     visuals: bool = False
 
@@ -53,6 +58,8 @@ class SimulationOptions:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise ConfigurationError(f"simulation option {name} = {value} lies outside [{low:.4g}, {high:.4g}]")
+        if self.start not in STARTS:
+            raise UnknownNameError("start", self.start, STARTS)
         if self.seed < 0:
             raise ConfigurationError(f"simulation option seed = {self.seed} must not be negative")
         if not all(isfinite(x) for x in self.payload_offset):

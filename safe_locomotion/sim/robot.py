@@ -1,17 +1,20 @@
 """A simulated robot as seen from its motors and sensors; physics by MuJoCo at 1 kHz, one LowState each 2 ms."""
 
 from collections import deque
+from copy import deepcopy
 from dataclasses import dataclass
 from math import cos, inf, isfinite, sin, sqrt
+from typing import Any
 
 import mujoco
 import numpy as np
 
 from safe_locomotion.kinematics import Kinematics
 from safe_locomotion.robots import load_robot, robot_file
+from safe_locomotion.rotations import quaternion_from_rpy
 from safe_locomotion.sim.falls import FallDetector
 from safe_locomotion.sim.motors import Impedance, MotorParameters, Motors, PowerMeter
-from safe_locomotion.sim.options import SimulationOptions
+from safe_locomotion.sim.options import STARTS, SimulationOptions
 from safe_locomotion.sim.sensors import (
     ACCELEROMETER,
     FOOT,
@@ -34,10 +37,27 @@ COMMAND_TIMEOUT_MS = 20
 PUSH_DURATION = 0.1
 FOOT_RANGE = 500.0
 """The foot sensors clip here [N]."""
+DROP_FROM, DROP_STEP = 0.6, 0.005
+"""Where a robot that is laid down is held first, and the steps in which it is lowered [m]."""
 _HEAT_STEPS = 50
 _MILLISECOND_NS = 1_000_000
 _TOUCH_FEET = slice(6, 10)
 _TOUCH_TRUNK = 10
+_STATE = mujoco.mjtState.mjSTATE_INTEGRATION
+# What a robot is besides its physics; `_active`, `_newest` and `_waiting` share objects that nobody writes to.
+_REMEMBERED = (
+    "_foot_gain",
+    "_errors",
+    "_meter",
+    "_falls",
+    "_waiting",
+    "_active",
+    "_newest",
+    "_ms",
+    "_since_heat",
+    "_last_command_ms",
+    "_pushes",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +95,17 @@ class Truth:
     falls: int
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Snapshot:
+    """A moment of a simulated robot, to go back to; `physics` holds every number that MuJoCo integrates from."""
+
+    physics: Array
+    sensors: Array
+    measured: Array
+    tau: Array
+    remembered: dict[str, Any]
+
+
 @dataclass(slots=True)
 class _Push:
     force: Array
@@ -83,7 +114,7 @@ class _Push:
 
 
 class SimulatedRobot:
-    """One robot on its terrain, lying prone at the origin at the start.
+    """One robot on its terrain, at the origin at the start, lying there as its options say.
 
     Attributes:
         robot: its model.
@@ -114,7 +145,10 @@ class SimulatedRobot:
         self._last_command_ms = -COMMAND_TIMEOUT_MS
         self._pushes: list[_Push] = []
         self._measured = np.zeros(N_MEASURED)
-        self.lie_down()
+        if options.start == "belly":
+            self.lie_down()
+        else:
+            self.lay(np.array((STARTS[options.start], 0.0, 0.0)), self.robot.q_sit)
 
     def _build(self) -> None:
         """Compile robot, payload and terrain, and keep views of the simulator's arrays."""
@@ -150,6 +184,11 @@ class SimulatedRobot:
     def time_s(self) -> float:
         """Robot time [s]."""
         return self._ms * PHYSICS_STEP
+
+    @property
+    def joint_power(self) -> Array:
+        """(12,) mechanical power of the motors now [W]; overwritten by the next step."""
+        return self._meter.power
 
     @property
     def falls(self) -> int:
@@ -252,6 +291,35 @@ class SimulatedRobot:
         force = np.asarray(impulse, dtype=np.float64) / (steps * PHYSICS_STEP)
         self._pushes.append(_Push(force, np.zeros(3) if offset is None else np.asarray(offset, dtype=np.float64), steps))
 
+    def snapshot(self) -> Snapshot:
+        """This moment, between two steps."""
+        physics = np.empty(mujoco.mj_stateSize(self.model, _STATE))
+        mujoco.mj_getState(self.model, self.data, physics, _STATE)
+        return Snapshot(
+            physics=physics,
+            sensors=self.data.sensordata.copy(),
+            measured=self._measured.copy(),
+            tau=self._motors.tau.copy(),
+            remembered=deepcopy({name: getattr(self, name) for name in _REMEMBERED}),
+        )
+
+    def restore(self, snapshot: Snapshot, *, seed: int | None = None) -> None:
+        """Go back to a moment of this robot, or of one with equal options.
+
+        Args:
+            snapshot: the moment.
+            seed: of what the sensors add from then on; None repeats what they added after the snapshot. Biases stay those of the robot.
+        """
+        mujoco.mj_setState(self.model, self.data, snapshot.physics, _STATE)
+        mujoco.mj_step1(self.model, self.data)
+        self.data.sensordata[:] = snapshot.sensors
+        self._measured[:] = snapshot.measured
+        self._motors.tau[:] = snapshot.tau
+        for name, value in deepcopy(snapshot.remembered).items():
+            setattr(self, name, value)
+        if seed is not None:
+            self._errors.reseed(np.random.default_rng(seed))
+
     def put_on_feet(self) -> None:
         """Stand the robot, level and at rest, where it is, with its heading, each foot on the ground under its hip."""
         x, y = (float(v) for v in self.data.qpos[0:2])
@@ -269,13 +337,27 @@ class SimulatedRobot:
         half_height = float(self.model.geom("trunk").size[2])
         self._place(self.terrain.height(x, y) + half_height, self.robot.q_sit)
 
-    def _place(self, z: float, q: Array) -> None:
-        """Put the trunk level at height `z` with joints `q` and everything at rest."""
+    def lay(self, rpy: Array, q: Array) -> None:
+        """Hold the robot, at rest, where it is, in an orientation, so low that it just touches the ground; then let go.
+
+        Args:
+            rpy: (3,) roll, pitch, yaw of the trunk [rad].
+            q: (12,) joints [rad].
+        """
+        x, y = (float(v) for v in self.data.qpos[0:2])
+        z, quaternion = self.terrain.height(x, y) + DROP_FROM, quaternion_from_rpy(*rpy.tolist())
+        self._place(z, q, quaternion)
+        while self.data.ncon == 0:
+            z -= DROP_STEP
+            self._place(z, q, quaternion)
+
+    def _place(self, z: float, q: Array, quaternion: Array | None = None) -> None:
+        """Put the trunk, level unless said otherwise, at height `z` with joints `q` and everything at rest."""
         data = self.data
         c, s = self._heading()
         yaw = np.arctan2(s, c)
         data.qpos[2] = z
-        data.qpos[3:7] = (cos(yaw / 2), 0.0, 0.0, sin(yaw / 2))
+        data.qpos[3:7] = (cos(yaw / 2), 0.0, 0.0, sin(yaw / 2)) if quaternion is None else quaternion
         self._q[:] = q
         data.qvel[:] = 0.0
         data.qacc_warmstart[:] = 0.0

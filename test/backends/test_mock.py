@@ -45,8 +45,7 @@ def test_states_come_in_order_then_none() -> None:
 def test_realtime_replay_skips_what_is_overdue() -> None:
     """In real time the newest due state is handed out and the overtaken ones are counted."""
     backend = Mock(stop_kd=2.0, states=[resting_state(tick) for tick in (1, 2, 3, 10_000)], realtime=True)
-    backend.read(0.0)
-    last = None
+    last = backend.read(0.0)
     while (state := backend.read(0.02)) is not None:
         last = state
     assert last is not None and last.tick == 3

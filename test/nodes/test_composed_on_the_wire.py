@@ -10,7 +10,7 @@ from ros_world import children, ros_tester
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
-from safe_locomotion.nodes import conversions
+from safe_locomotion.nodes import conversions, decisions
 from safe_locomotion.nodes.inbox import LATCHED, NEWEST
 from safe_locomotion.stack import StackOptions, stack
 from safe_locomotion.types import Mode
@@ -38,7 +38,7 @@ def test_stands_walks_and_is_left_in_damping(tmp_path, number, ros_domain, wire_
         velocity = t.node.create_publisher(conversions.TwistStamped, "cmd_vel", 1)
 
         def mode():
-            return conversions.verdict_from(verdicts[-1]).mode if verdicts else None
+            return decisions.verdict_from(verdicts[-1]).mode if verdicts else None
 
         assert t.spin_until(lambda: mode() is Mode.PASSIVE and joints)
         assert t.spin_until(lambda: set(t.node.get_node_names()) >= NODES)
@@ -46,10 +46,10 @@ def test_stands_walks_and_is_left_in_damping(tmp_path, number, ros_domain, wire_
         assert t.spin_until(lambda: mode() is Mode.STAND)
         assert t.call(Trigger, "walk").success
         assert t.spin_until(lambda: mode() is Mode.WALK)
-        for _ in range(15):
+        for _ in range(6):
             velocity.publish(conversions.twist_message(conversions.VelocityCommand(vx=0.3), 0))
             t.spin(0.1)
-        assert conversions.verdict_from(verdicts[-1]).command.vx == pytest.approx(0.3)
+        assert decisions.verdict_from(verdicts[-1]).command.vx == pytest.approx(0.3)
         stack_.send_signal(number)
         assert stack_.wait(10) == 0
         robot.terminate()

@@ -16,6 +16,7 @@ from random_values import (
 from rclpy.serialization import deserialize_message, serialize_message
 
 from safe_locomotion.nodes import conversions as c
+from safe_locomotion.nodes import decisions as d
 from safe_locomotion.rotations import matrix_from_quaternion
 from safe_locomotion.types import NANOSECONDS, Mode, VelocityCommand
 
@@ -65,13 +66,13 @@ def test_estimate_round_trip(seed):
 def test_proposal_round_trip(seed, kind):
     """policy/proposal gives back either kind of proposal."""
     proposal = random_proposal(seed, kind)
-    assert_same_bits(proposal, c.proposal_from(over_the_wire(c.proposal_message(proposal.stamp_ns, proposal))))
+    assert_same_bits(proposal, d.proposal_from(over_the_wire(d.proposal_message(proposal.stamp_ns, proposal))))
 
 
 def test_an_empty_proposal_is_none_and_keeps_its_stamp():
     """The learner can say that it has nothing to propose on a tick."""
-    message = over_the_wire(c.proposal_message(1_700_000_000_123_456_789, None))
-    assert c.proposal_from(message) is None and c.stamp_of(message) == 1_700_000_000_123_456_789
+    message = over_the_wire(d.proposal_message(1_700_000_000_123_456_789, None))
+    assert d.proposal_from(message) is None and c.stamp_of(message) == 1_700_000_000_123_456_789
 
 
 @seeds
@@ -79,21 +80,21 @@ def test_an_empty_proposal_is_none_and_keeps_its_stamp():
 def test_verdict_round_trip(seed, with_joints):
     """safety/verdict gives back mode, gait, command, joint targets, margins and reasons."""
     verdict = random_verdict(seed, with_joints)
-    assert_same_bits(verdict, c.verdict_from(over_the_wire(c.verdict_message(verdict))))
+    assert_same_bits(verdict, d.verdict_from(over_the_wire(d.verdict_message(verdict))))
 
 
 @seeds
 def test_plan_round_trip(seed):
     """mpc/plan gives back forces, targets and flags."""
     plan = random_plan(seed)
-    assert_same_bits(plan, c.plan_from(over_the_wire(c.plan_message(plan))))
+    assert_same_bits(plan, d.plan_from(over_the_wire(d.plan_message(plan))))
 
 
 @given(st.integers(min_value=0, max_value=(2**31 - 1) * NANOSECONDS))
 @settings(max_examples=200, deadline=None)
 def test_stamps_are_exact(stamp_ns):
     """Any stamp survives a header and the estimate's array to the nanosecond."""
-    assert c.stamp_of(over_the_wire(c.proposal_message(stamp_ns, None))) == stamp_ns
+    assert c.stamp_of(over_the_wire(d.proposal_message(stamp_ns, None))) == stamp_ns
     assert c.estimate_from(c.estimate_message(replace(random_estimate(0), stamp_ns=stamp_ns))).stamp_ns == stamp_ns
 
 
@@ -101,7 +102,7 @@ def test_stamps_are_exact(stamp_ns):
 def test_special_values_are_not_repaired(value):
     """NaN, infinities, negative zero and denormals arrive as they were sent: judging them is the receiver's business."""
     verdict = replace(random_verdict(0, False), command=VelocityCommand(vx=value))
-    assert_same_bits(verdict, c.verdict_from(over_the_wire(c.verdict_message(verdict))))
+    assert_same_bits(verdict, d.verdict_from(over_the_wire(d.verdict_message(verdict))))
     estimate = replace(random_estimate(0), position=np.full(3, value))
     assert_same_bits(estimate, c.estimate_from(over_the_wire(c.estimate_message(estimate))))
 
@@ -165,22 +166,22 @@ def emptied(message, field):
 
 VERDICT = random_verdict(1, True)
 MALFORMED = {
-    "verdict: renamed row": lambda: c.verdict_from(renamed(c.verdict_message(VERDICT), 0, "mood")),
-    "verdict: unknown extra row": lambda: c.verdict_from(renamed(c.verdict_message(VERDICT), 16, "margins/x")),
-    "verdict: unknown mode": lambda: c.verdict_from(valued(c.verdict_message(VERDICT), 0, float(max(Mode) + 1))),
-    "verdict: mode NaN": lambda: c.verdict_from(valued(c.verdict_message(VERDICT), 0, float("nan"))),
-    "verdict: mode since infinity": lambda: c.verdict_from(valued(c.verdict_message(VERDICT), 1, float("inf"))),
-    "verdict: active 0.5": lambda: c.verdict_from(valued(c.verdict_message(VERDICT), 3, 0.5)),
-    "verdict: no gains": lambda: c.verdict_from(emptied(c.verdict_message(VERDICT), "velocity")),
-    "verdict: no values": lambda: c.verdict_from(emptied(c.verdict_message(VERDICT), "position")),
-    "proposal: no policy": lambda: c.proposal_from(renamed(c.proposal_message(0, random_proposal(0, "gait")), 0, "p")),
-    "proposal: renamed joint": lambda: c.proposal_from(renamed(c.proposal_message(0, random_proposal(0, "joint")), 5, "p")),
-    "proposal: policy alone": lambda: c.proposal_from(c.JointState(name=["policy/a"], position=[0.0])),
+    "verdict: renamed row": lambda: d.verdict_from(renamed(d.verdict_message(VERDICT), 0, "mood")),
+    "verdict: unknown extra row": lambda: d.verdict_from(renamed(d.verdict_message(VERDICT), 16, "margins/x")),
+    "verdict: unknown mode": lambda: d.verdict_from(valued(d.verdict_message(VERDICT), 0, float(max(Mode) + 1))),
+    "verdict: mode NaN": lambda: d.verdict_from(valued(d.verdict_message(VERDICT), 0, float("nan"))),
+    "verdict: mode since infinity": lambda: d.verdict_from(valued(d.verdict_message(VERDICT), 1, float("inf"))),
+    "verdict: active 0.5": lambda: d.verdict_from(valued(d.verdict_message(VERDICT), 3, 0.5)),
+    "verdict: no gains": lambda: d.verdict_from(emptied(d.verdict_message(VERDICT), "velocity")),
+    "verdict: no values": lambda: d.verdict_from(emptied(d.verdict_message(VERDICT), "position")),
+    "proposal: no policy": lambda: d.proposal_from(renamed(d.proposal_message(0, random_proposal(0, "gait")), 0, "p")),
+    "proposal: renamed joint": lambda: d.proposal_from(renamed(d.proposal_message(0, random_proposal(0, "joint")), 5, "p")),
+    "proposal: policy alone": lambda: d.proposal_from(c.JointState(name=["policy/a"], position=[0.0])),
     "estimate: other layout": lambda: c.estimate_from(c.Float64MultiArray(data=[0.0] * c.ESTIMATE_SIZE)),
     "estimate: short": lambda: c.estimate_from(
         c.Float64MultiArray(layout=c.estimate_message(random_estimate(0)).layout, data=[0.0])
     ),
-    "plan: no feet": lambda: c.plan_from(c.MultiDOFJointState()),
+    "plan: no feet": lambda: d.plan_from(d.MultiDOFJointState()),
     "joints: no rows": lambda: c.low_state_from(c.JointState(), c.Imu()),
     "joints and imu of two stamps": lambda: c.low_state_from(
         c.joint_state_from(random_low_state(0)), c.imu_from(replace(random_low_state(0), stamp_ns=1))

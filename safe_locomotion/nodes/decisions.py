@@ -1,0 +1,284 @@
+"""What the stages decide, as ROS messages and back: proposal, verdict, hazards and plan; their layouts are in `conversions`."""
+
+from array import array
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from geometry_msgs.msg import Transform, Twist, Wrench
+from sensor_msgs.msg import JointState, MultiDOFJointState
+
+from safe_locomotion.modes import HAZARDS
+from safe_locomotion.nodes.conversions import BASE_FRAME, MalformedMessageError, floats, header, stamp_of, xyz
+from safe_locomotion.reachability import LONGEST_HORIZON
+from safe_locomotion.types import (
+    JOINTS,
+    LEGS,
+    N_JOINTS,
+    N_LEGS,
+    NANOSECONDS,
+    Array,
+    Feedback,
+    GaitParameters,
+    JointTargets,
+    Mode,
+    Proposal,
+    StancePlan,
+    VelocityCommand,
+    Verdict,
+)
+
+_GAIT_ROWS = [
+    "gait/frequency",
+    "gait/swing_ratio",
+    *(f"gait/offset_{leg}" for leg in LEGS[1:]),
+    *(f"gait/foot_y_{leg}" for leg in LEGS),
+]
+_JOINT_ROWS = [f"joint/{joint}" for joint in JOINTS]
+_COMMAND_ROWS = ["command/vx", "command/vy", "command/wz"]
+_VERDICT_ROWS = ["mode", "mode_since/s", "mode_since/ns", "active", *_COMMAND_ROWS, *_GAIT_ROWS]
+_PREDICTED = [f"predicted/{k}/{name}" for k in range(LONGEST_HORIZON + 1) for name in ("roll", "pitch", "yaw", "x", "y", "z")]
+_PER_STATE = 6  # rows
+_ACTIVE: tuple[Literal["learner"], Literal["recovery"]] = ("learner", "recovery")
+
+
+def _gait_values(gait: GaitParameters) -> list[float]:
+    return [gait.frequency, gait.swing_ratio, *gait.phase_offsets, *gait.foot_y]
+
+
+def _gait_from(values: Sequence[float]) -> GaitParameters:
+    frequency, swing_ratio, fl, rr, rl, *foot_y = values
+    return GaitParameters(
+        frequency=frequency,
+        swing_ratio=swing_ratio,
+        phase_offsets=(fl, rr, rl),
+        foot_y=(foot_y[0], foot_y[1], foot_y[2], foot_y[3]),
+    )
+
+
+def _rows(
+    stamp_ns: int, names: list[str], values: list[float], joints: JointTargets | None, predicted: Array | None = None
+) -> JointState:
+    """Rows of scalars, then predicted states, then joint targets; scalars alone have no velocity and effort."""
+    if joints is None and predicted is None:
+        return JointState(header=header(stamp_ns), name=names, position=array("d", values))
+    position, velocity, effort = [np.array(values, dtype=float)], [np.zeros(len(values))], [np.zeros(len(values))]
+    if predicted is not None:
+        rows = _PER_STATE * len(predicted)
+        names = names + _PREDICTED[:rows]
+        position.append(predicted[:, :_PER_STATE])
+        velocity.append(predicted[:, _PER_STATE:])
+        effort.append(np.zeros(rows))
+    if joints is not None:
+        names = names + _JOINT_ROWS
+        position.append(joints.q)
+        velocity.append(joints.kp)
+        effort.append(joints.kd)
+    return JointState(
+        header=header(stamp_ns),
+        name=names,
+        position=floats(*position),
+        velocity=floats(*velocity),
+        effort=floats(*effort),
+    )
+
+
+def _split_rows(message: JointState) -> tuple[list[str], list[float], JointTargets | None]:
+    """Undo `_rows`."""
+    names, n = message.name, len(message.name)
+    if len(message.position) != n:
+        raise MalformedMessageError(f"{n} names but {len(message.position)} positions")
+    if names[-N_JOINTS:] != _JOINT_ROWS:
+        return names, message.position.tolist(), None
+    if not len(message.velocity) == len(message.effort) == n:
+        raise MalformedMessageError(f"joint targets need {n} velocities (kp) and efforts (kd)")
+    q, kp, kd = (np.frombuffer(part)[-N_JOINTS:] for part in (message.position, message.velocity, message.effort))
+    return names[:-N_JOINTS], message.position.tolist()[:-N_JOINTS], JointTargets(q=q, kp=kp, kd=kd)
+
+
+def _predicted_from(message: JointState, names: list[str], first: int) -> Array | None:
+    """Predicted states whose rows begin at `first` and go on to the end of `names`; None for no rows."""
+    n = len(names) - first
+    if not n:
+        return None
+    if n % _PER_STATE or names[first:] != _PREDICTED[:n] or len(message.velocity) != len(message.name):
+        raise MalformedMessageError("safety/verdict: predicted states have rows predicted/<k>/roll|pitch|yaw|x|y|z, k from 0 on")
+    position, velocity = (np.frombuffer(part)[first : len(names)] for part in (message.position, message.velocity))
+    return np.hstack((position.reshape(-1, _PER_STATE), velocity.reshape(-1, _PER_STATE)))
+
+
+def proposal_message(stamp_ns: int, proposal: Proposal | None) -> JointState:
+    """A learner's proposal for `policy/proposal`; None says that there is nothing to wait for on this tick."""
+    if proposal is None:
+        return JointState(header=header(stamp_ns))
+    names, values = [f"policy/{proposal.policy}"], [float(proposal.period_ns)]
+    if proposal.fault:
+        names, values = [*names, f"fault/{proposal.kind}/{proposal.fault}"], [*values, 0.0]
+    if proposal.gait is not None:
+        names, values = names + _GAIT_ROWS, values + _gait_values(proposal.gait)
+    return _rows(stamp_ns, names, values, proposal.joints)
+
+
+def proposal_from(message: JointState) -> Proposal | None:
+    """The proposal behind `policy/proposal`; None when the learner has nothing to propose."""
+    if not message.name:
+        return None
+    names, values, joints = _split_rows(message)
+    gait = _gait_from(values[1:]) if names[1:] == _GAIT_ROWS else None
+    kind, fault = _fault_from(names[1:])
+    if (
+        not names
+        or not names[0].startswith("policy/")
+        or len(names) != (10 if gait is not None else 2 if fault else 1)
+        or [gait is not None, joints is not None, bool(fault)].count(True) != 1
+        or not 0.0 <= values[0] < NANOSECONDS
+    ):
+        raise MalformedMessageError(
+            f"policy/proposal must have policy/<name> = period, then gait, joint or fault rows; got {', '.join(message.name)}"
+        )
+    return Proposal(
+        stamp_ns=stamp_of(message),
+        policy=names[0].removeprefix("policy/"),
+        kind=kind if fault else "joint" if gait is None else "gait",
+        gait=gait,
+        joints=joints,
+        fault=fault,
+        period_ns=int(values[0]),
+    )
+
+
+def _fault_from(names: list[str]) -> tuple[Literal["gait", "joint"], str]:
+    """Kind and fault in the row `fault/<kind>/<reason>`; an empty fault when that is not the only row."""
+    word, kind, fault = [*names[0].split("/", 2), "", ""][:3] if len(names) == 1 else ("", "", "")
+    return ("joint" if kind == "joint" else "gait"), (fault if word == "fault" and kind in ("gait", "joint") else "")
+
+
+def verdict_message(verdict: Verdict) -> JointState:
+    """A verdict for `safety/verdict`."""
+    v = verdict
+    since = divmod(v.mode_since_ns, NANOSECONDS)
+    command = (v.command.vx, v.command.vy, v.command.wz)
+    names = _VERDICT_ROWS + [f"margin/{name}" for name, _ in v.margins] + [f"reason/{name}" for name in v.reasons]
+    names += [f"policy/{v.policy}"] if v.policy else []
+    scalars = [float(v.mode), float(since[0]), float(since[1]), float(_ACTIVE.index(v.active)), *command, *_gait_values(v.gait)]
+    values = scalars + [margin for _, margin in v.margins] + [1.0] * (len(v.reasons) + bool(v.policy))
+    return _rows(v.stamp_ns, names, values, v.joints, v.predicted)
+
+
+def verdict_from(message: JointState) -> Verdict:
+    """The verdict behind `safety/verdict`."""
+    names, values, joints = _split_rows(message)
+    n = len(_VERDICT_ROWS)
+    if names[:n] != _VERDICT_ROWS:
+        raise MalformedMessageError(f"safety/verdict must start with the rows {', '.join(_VERDICT_ROWS)}")
+    mode, since_s, since_ns, active, vx, vy, wz = values[:7]
+    first = next((i for i in range(n, len(names)) if names[i].startswith("predicted/")), len(names))
+    extra = list(zip(names[n:first], values[n:first], strict=True))
+    margins = tuple((name.removeprefix("margin/"), value) for name, value in extra if name.startswith("margin/"))
+    reasons = tuple(name.removeprefix("reason/") for name, _ in extra if name.startswith("reason/"))
+    policies = [name.removeprefix("policy/") for name, _ in extra if name.startswith("policy/")]
+    if len(margins) + len(reasons) + len(policies) != len(extra) or len(policies) > 1 or active not in (0.0, 1.0):
+        raise MalformedMessageError(
+            "safety/verdict: after the fixed rows come margin/<component>, reason/<hazard> and policy/<name>; active is 0 or 1"
+        )
+    try:
+        mode_number, since = Mode(int(mode)), int(since_s) * NANOSECONDS + int(since_ns)
+    except (ValueError, OverflowError) as error:
+        raise MalformedMessageError(f"safety/verdict: mode {mode}, mode_since {since_s} s {since_ns} ns") from error
+    return Verdict(
+        stamp_ns=stamp_of(message),
+        mode=mode_number,
+        mode_since_ns=since,
+        active=_ACTIVE[int(active)],
+        gait=_gait_from(values[7:n]),
+        command=VelocityCommand(vx=vx, vy=vy, wz=wz),
+        joints=joints,
+        margins=margins,
+        predicted=_predicted_from(message, names, first),
+        reasons=reasons,
+        policy="".join(policies),
+    )
+
+
+def feedback_message(stamp_ns: int, feedback: Feedback) -> JointState:
+    """What became of the proposals, for `safety/feedback`."""
+    names = [f"mode/{feedback.mode.name}", f"policy/{feedback.policy}"]
+    return JointState(header=header(stamp_ns), name=names)
+
+
+def feedback_from(message: JointState) -> Feedback:
+    """The feedback behind `safety/feedback`."""
+    rows = [name.split("/", 1) for name in message.name]
+    if [row[0] for row in rows] != ["mode", "policy"] or rows[0][-1] not in Mode.__members__:
+        raise MalformedMessageError(f"safety/feedback must have mode/<name>, policy/<name>; got {', '.join(message.name)}")
+    return Feedback(mode=Mode[rows[0][1]], policy=rows[1][1])
+
+
+def hazards_message(stamp_ns: int, hazards: frozenset[str]) -> JointState:
+    """What the bridge sees is wrong, for `safety/hazards`."""
+    return JointState(header=header(stamp_ns), name=sorted(hazards))
+
+
+def hazards_from(message: JointState) -> frozenset[str]:
+    """The hazards behind `safety/hazards`."""
+    unknown = sorted(set(message.name) - set(HAZARDS))
+    if unknown:
+        raise MalformedMessageError(f"safety/hazards: unknown {', '.join(unknown)}; known: {', '.join(HAZARDS)}")
+    return frozenset(message.name)
+
+
+# --- plan ------------------------------------------------------------------------------------------------------------------
+
+_NAMES_OF_PLAN = {
+    (leg, stance, solved): f"{leg}/{'stance' if stance else 'swing'}{'' if solved else '/held'}"
+    for leg in LEGS
+    for stance in (False, True)
+    for solved in (False, True)
+}
+_FLAGS_OF_PLAN = {name: flags for flags, name in _NAMES_OF_PLAN.items()}
+
+
+class PlanMessage:
+    """One `mpc/plan` message that is filled again for each plan: making its 25 parts anew takes four times as long."""
+
+    def __init__(self) -> None:
+        self._message = MultiDOFJointState(
+            transforms=[Transform() for _ in LEGS], twist=[Twist() for _ in LEGS], wrench=[Wrench() for _ in LEGS]
+        )
+        m = self._message
+        self._vectors = [part.translation for part in m.transforms], [t.linear for t in m.twist], [w.force for w in m.wrench]
+
+    def fill(self, plan: StancePlan) -> MultiDOFJointState:
+        """The message for a plan, valid until the next; a publisher copies it."""
+        message = self._message
+        message.header = header(plan.stamp_ns, BASE_FRAME)
+        stance = plan.stance.tolist()
+        message.joint_names = [_NAMES_OF_PLAN[leg, flag, plan.solved] for leg, flag in zip(LEGS, stance, strict=True)]
+        for vectors, values in zip(self._vectors, (plan.foot_position, plan.foot_velocity, plan.force), strict=True):
+            for vector, (x, y, z) in zip(vectors, values.tolist(), strict=True):
+                vector.x, vector.y, vector.z = x, y, z
+        return message
+
+
+def plan_message(plan: StancePlan) -> MultiDOFJointState:
+    """A stance plan for `mpc/plan`, as a message of its own."""
+    return PlanMessage().fill(plan)
+
+
+def plan_from(message: MultiDOFJointState) -> StancePlan:
+    """The stance plan behind `mpc/plan`."""
+    flags = [_FLAGS_OF_PLAN.get(name) for name in message.joint_names]
+    legs = tuple(flag[0] for flag in flags if flag is not None)
+    solved = {flag[2] for flag in flags if flag is not None}
+    if legs != LEGS or len(solved) != 1 or not len(message.transforms) == len(message.twist) == len(message.wrench) == N_LEGS:
+        raise MalformedMessageError(
+            f"mpc/plan needs one row per foot, e.g. FR/stance, FL/swing; got {', '.join(message.joint_names)}"
+        )
+    return StancePlan(
+        stamp_ns=stamp_of(message),
+        stance=np.array([flag[1] for flag in flags if flag is not None]),
+        force=np.array([xyz(w.force) for w in message.wrench]),
+        foot_position=np.array([xyz(t.translation) for t in message.transforms]),
+        foot_velocity=np.array([xyz(t.linear) for t in message.twist]),
+        solved=solved.pop(),
+    )

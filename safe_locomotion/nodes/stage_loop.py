@@ -1,0 +1,103 @@
+"""What the nodes of the stages have in common: parameters, logs, streams and rows of `/diagnostics`, and the life of their loop."""
+
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+
+from safe_locomotion.nodes.health import Health, LoopTimes, Stream
+from safe_locomotion.nodes.inbox import NEWEST, Inbox
+from safe_locomotion.nodes.parameters import DECLARE_FROM_OVERRIDES, NodeParameters, read_parameters
+from safe_locomotion.nodes.runtime import IDLE_S
+from safe_locomotion.nodes.stage_logs import StageLogs
+
+Rows = Sequence[Callable[[], DiagnosticStatus]]
+STREAM_TIMEOUT_S = 0.1  # 50 ticks
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageSettings:
+    """How a stage's node runs; `log_dir` is a folder for the log of its ticks, empty for none."""
+
+    log_dir: str = ""
+
+
+S = TypeVar("S", bound=StageSettings)
+
+
+class StageNode(Node, Generic[S]):
+    """Name, parameters, logs and tick times of one stage."""
+
+    def __init__(self, stage: str, settings: type[S], changeable: Set[str] = frozenset()) -> None:
+        super().__init__(f"{stage}_node", **DECLARE_FROM_OVERRIDES)
+        self.parameters: NodeParameters[S] = read_parameters(self, settings, changeable)
+        self.logs = StageLogs(self.parameters.settings.log_dir)
+        self.times = LoopTimes(f"{stage} tick")
+
+    def rows(self) -> Rows:
+        """Rows of `/diagnostics`."""
+        return (self.times.status,)
+
+
+class LoopNode(Protocol):
+    """What a loop needs of its node."""
+
+    parameters: Any
+    logs: StageLogs
+
+    def rows(self) -> Rows:
+        """Rows of `/diagnostics`."""
+        ...
+
+
+N = TypeVar("N", bound=LoopNode)
+
+
+class StageLoop(Generic[N]):
+    """One node as a process of its own: takes its streams on the thread that computes with them."""
+
+    def __init__(self, node: N) -> None:
+        self._node = node
+        self._inbox = Inbox(node)
+        self._streams: list[Stream] = []
+        self.nodes: Sequence[Node] = (node,)
+        self.slow_nodes: Sequence[Node] = ()
+
+    def _listen(
+        self,
+        message_type: type,
+        topic: str,
+        handler: Callable[[Any], None],
+        qos: QoSProfile = NEWEST,
+        *,
+        timeout_s: float = STREAM_TIMEOUT_S,
+        required: bool = True,
+    ) -> Stream:
+        """Take a topic from now on; the handler tells the stream what it heard."""
+        stream = Stream(topic, timeout_s=timeout_s, required=required)
+        self._inbox.subscribe(message_type, topic, qos, handler, stream)
+        self._streams.append(stream)
+        return stream
+
+    def _tell_health(self, *more: Callable[[], DiagnosticStatus]) -> None:
+        """Publish what is known about the streams and the node, and `more`, on `/diagnostics` from now on."""
+        Health(self._node, [*(stream.status for stream in self._streams), *more, *self._node.rows()])
+
+    def start(self) -> None:
+        """Warm the stages up."""
+        self._node.parameters.pipeline().warm_up()
+
+    def step(self) -> None:
+        """Take what arrived and act on it."""
+        self._inbox.wait(IDLE_S)
+
+    def tidy(self) -> None:
+        """Write the log of the tick that is done."""
+        self._node.logs.settle()
+
+    def close(self) -> None:
+        """Complete the log."""
+        self._node.logs.close()
