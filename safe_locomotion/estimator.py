@@ -244,11 +244,10 @@ class StateEstimator:
 
 def _is_finite(state: LowState) -> bool:
     """All sensors finite and the quaternion not degenerate."""
-    readings = (state.q, state.dq, state.tau, state.gyro, state.accelerometer, state.foot_force)
-    return (
-        isfinite(sum(float(r.dot(r)) for r in readings))
-        and 0.25 <= float(state.quaternion_wxyz.dot(state.quaternion_wxyz)) <= 4.0
-    )
+    s, norm2 = state, float(state.quaternion_wxyz.dot(state.quaternion_wxyz))
+    joints = float(s.q.dot(s.q)) + float(s.dq.dot(s.dq)) + float(s.tau.dot(s.tau))
+    others = float(s.gyro.dot(s.gyro)) + float(s.accelerometer.dot(s.accelerometer)) + float(s.foot_force.dot(s.foot_force))
+    return isfinite(joints + others) and 0.25 <= norm2 <= 4.0
 
 
 def _middle(a: Vector, b: Vector) -> Vector:

@@ -151,9 +151,8 @@ class LocomotionController:
         self._robot, self._parameters, self._swing = robot, parameters, swing
         self._kinematics = Kinematics(robot)
         self._mpc = ConvexMpc(CentroidalModel(mass=robot.mass, inertia=robot.inertia), mpc)
-        self._dt = mpc.dt
-        self._times: Array = mpc.dt * np.arange(1.0, mpc.horizon + 1.0)
-        self._middles: Array = self._times - 0.5 * mpc.dt
+        self._horizon, self._dt = mpc.horizon, mpc.dt
+        self._middles: Array = mpc.dt * np.arange(0.5, mpc.horizon)
         self._clock = GaitClock()
         self._slip = SlipWatch(parameters.slip, mpc.mu)
         self._reference = Reference(parameters)
@@ -407,25 +406,20 @@ class LocomotionController:
         (ax, bx, _), (ay, by, _), _ = body.frame
         ahead_x, ahead_y = reference.position[0] - body.position[0], reference.position[1] - body.position[1]
         wanted_x, wanted_y, wz = reference.velocity
-        place = complex(ax * ahead_x + ay * ahead_y, bx * ahead_x + by * ahead_y)
-        velocity = complex(_within(wanted_x, vx, slack), _within(wanted_y, vy, slack))
-        turn = complex(cos(wz * dt), sin(wz * dt))
-        path: list[complex] = []
-        travel: list[complex] = []
-        gone = 0j
-        for _ in range(len(self._times)):
-            velocity *= turn  # with the heading
-            gone += velocity * dt
-            path += (place + gone, velocity)
-            travel.append(gone - 0.5 * dt * velocity)
-        planar = np.array(path).view(np.float64).reshape(-1, 4)
-        x = np.zeros((len(travel), NX))
-        x[:, 2] = (reference.yaw - body.rpy[2]) + wz * self._times
-        x[:, 3:5] = planar[:, :2]
-        x[:, 5] = reference.height + self._com[2]
-        x[:, 8] = wz
-        x[:, 9:11] = planar[:, 2:]
-        return x, np.array(travel).view(np.float64).reshape(-1, 2)
+        x, y = ax * ahead_x + ay * ahead_y, bx * ahead_x + by * ahead_y
+        vx, vy = _within(wanted_x, vx, slack), _within(wanted_y, vy, slack)
+        yaw, height, turn = reference.yaw - body.rpy[2], reference.height + self._com[2], wz * dt
+        c, s = cos(turn), sin(turn)
+        rows: list[float] = []
+        travel: list[float] = []
+        gone_x = gone_y = 0.0
+        for _ in range(self._horizon):
+            vx, vy, yaw = c * vx - s * vy, s * vx + c * vy, yaw + turn  # the velocity turns with the heading
+            step_x, step_y = dt * vx, dt * vy
+            travel += (gone_x + 0.5 * step_x, gone_y + 0.5 * step_y)
+            gone_x, gone_y = gone_x + step_x, gone_y + step_y
+            rows += (0.0, 0.0, yaw, x + gone_x, y + gone_y, height, 0.0, 0.0, wz, vx, vy, 0.0)
+        return np.array(rows).reshape(-1, NX), np.array(travel).reshape(-1, 2)
 
 
 def _within(value: float, centre: float, slack: float) -> float:

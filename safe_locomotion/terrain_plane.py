@@ -43,16 +43,17 @@ class TerrainPlane:
         return self._cz + self._slope_x * (x - self._cx) + self._slope_y * (y - self._cy)
 
     def _centre(self) -> None:
-        xs, ys, zs = zip(*self._footholds, strict=True)
-        self._cx: float = 0.25 * sum(xs)
-        self._cy: float = 0.25 * sum(ys)
-        self._cz: float = 0.25 * sum(zs)
+        (ax, ay, az), (bx, by, bz), (cx, cy, cz), (dx, dy, dz) = self._footholds
+        self._cx: float = 0.25 * (ax + bx + cx + dx)
+        self._cy: float = 0.25 * (ay + by + cy + dy)
+        self._cz: float = 0.25 * (az + bz + cz + dz)
 
     def _fit(self) -> tuple[float, float] | None:
         """Least-squares slopes; None while the footholds are too close to a line."""
         xx = xy = xz = yy = yz = 0.0
+        cx, cy, cz = self._cx, self._cy, self._cz
         for px, py, pz in self._footholds:
-            x, y, z = px - self._cx, py - self._cy, pz - self._cz
+            x, y, z = px - cx, py - cy, pz - cz
             xx, xy, xz, yy, yz = xx + x * x, xy + x * y, xz + x * z, yy + y * y, yz + y * z
         determinant = xx * yy - xy * xy
         if not determinant > 1e-5:  # two rows of feet 0.1 m apart and 0.03 m long
