@@ -8,7 +8,7 @@ import numpy as np
 
 from safe_locomotion.centroidal import POSITION, RATES, RPY, VELOCITY
 from safe_locomotion.reachability import STEP, InterventionParameters
-from safe_locomotion.rollout import GaitRollout, Inputs, Scene
+from safe_locomotion.rollout import AskAgain, GaitRollout, Inputs, Scene
 from safe_locomotion.trigger_set import TriggerSet, TriggerState
 from safe_locomotion.types import Array, Estimate, Flags, GaitParameters, Proposal, VelocityCommand
 
@@ -31,11 +31,17 @@ class Moment:
 
 
 class Forecaster:
-    """Model, trigger set and measured state that forecasts are made with."""
+    """Model, trigger set and measured state that forecasts are made with.
+
+    Attributes:
+        ask_again: for the closed loop, what the learner would propose in a predicted state; None: what it proposes now, for it lives
+            in another process. The MPC below it is solved again in either case.
+    """
 
     def __init__(
         self, parameters: InterventionParameters, trigger_set: TriggerSet, state: TriggerState, rollout: GaitRollout
     ) -> None:
+        self.ask_again: AskAgain | None = None
         self.parameters, self.trigger_set, self.state, self.rollout = parameters, trigger_set, state, rollout
 
     def reset(self) -> None:
@@ -52,7 +58,7 @@ class Forecaster:
         if gait is None:
             return None
         if self.parameters.rollout == "closed_loop":
-            return self.rollout.closed_loop(scene, stamp_ns, gait, lambda _: gait, now.estimate)
+            return self.rollout.closed_loop(scene, stamp_ns, gait, self.ask_again, now.estimate)
         inputs = self.rollout.inputs(scene, stamp_ns, gait)
         if inputs is None:
             return None

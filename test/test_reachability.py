@@ -44,9 +44,7 @@ def played(trace: list[Step], p: InterventionParameters) -> list[bool]:
     return [rule.recovers(START_NS + t * TICK_NS, step.triggered, step) for t, step in enumerate(trace)]
 
 
-traces = st.lists(
-    st.builds(Step, st.booleans(), st.booleans(), st.one_of(st.none(), st.integers(1, 9))), min_size=1, max_size=60
-)
+traces = st.lists(st.builds(Step, st.booleans(), st.booleans(), st.one_of(st.none(), st.integers(1, 9))), min_size=1, max_size=60)
 
 
 def equation_1(trace: list[Step]) -> list[bool]:

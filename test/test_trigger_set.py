@@ -19,7 +19,7 @@ SHIPPED = load_config("a1").supervisor.trigger_set
 BOUNDS = SHIPPED.c1
 SET = TriggerSet(BOUNDS, 0.1)
 SAFE = (0.25, 0.0, 0.0, 0.0, 0.0)
-RAW = replace(SHIPPED, roll_rate="raw", attitude="vertical", height="odom")
+RAW = replace(SHIPPED, roll_rate="raw", attitude="vertical", height="odom", lookahead=0.0)
 TROT_HZ = 2.5
 
 
@@ -88,7 +88,12 @@ def test_failure_is_part_of_the_trigger_set() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"height_min": 0.3}, {"height_min": -0.1}, {"height_max": math.inf}, *({name: bad} for name in COMPONENTS[1:] for bad in (0.0, -1.0, math.inf, math.nan))],
+    [
+        {"height_min": 0.3},
+        {"height_min": -0.1},
+        {"height_max": math.inf},
+        *({name: bad} for name in COMPONENTS[1:] for bad in (0.0, -1.0, math.inf, math.nan)),
+    ],
 )
 def test_a_box_without_inside_is_refused(changes: dict[str, float]) -> None:
     """Before anything moves."""
@@ -147,7 +152,9 @@ def test_the_mean_starts_over_after_a_gap_and_after_nan() -> None:
     state = TriggerState(replace(RAW, roll_rate="half_cycle"))
 
     def at(ticks: int, rate: float) -> float:
-        return state.update(estimate(stamp_ns=START_NS + ticks * TICK_NS, angular_velocity=np.array((rate, 0.0, 0.0))), TROT_HZ)[4]
+        return state.update(estimate(stamp_ns=START_NS + ticks * TICK_NS, angular_velocity=np.array((rate, 0.0, 0.0))), TROT_HZ)[
+            4
+        ]
 
     for k in range(200):
         at(k, 1.0)
@@ -214,7 +221,9 @@ def test_a_designed_box_keeps_the_capture_point_within_reach() -> None:
         assert (bounds.height_min, bounds.height_max) == pytest.approx((height - slack, height + slack))
 
 
-@pytest.mark.parametrize("changes", [{"height": 0.0}, {"height": math.nan}, {"reach": -0.1}, {"reach": math.inf}, {"height_slack": 0.27}])
+@pytest.mark.parametrize(
+    "changes", [{"height": 0.0}, {"height": math.nan}, {"reach": -0.1}, {"reach": math.inf}, {"height_slack": 0.27}]
+)
 def test_a_design_without_sense_is_refused(changes: dict[str, float]) -> None:
     """A robot without height, or a foot that reaches nowhere."""
     with pytest.raises(ConfigurationError, match="no design"):
