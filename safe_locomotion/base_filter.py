@@ -21,6 +21,7 @@ from safe_locomotion.types import N_LEGS
 
 Vector = tuple[float, float, float]
 
+_SYMMETRIC_EVERY = 16  # corrections: by then rounding has parted the two halves of the covariance by 1e-15 of it
 _MEASURED = 2 * (N_LEGS + 1)
 _N = _MEASURED + 4
 # r_1..r_4 of x and y, their v; the same of z; p and b of x and y; p and b of z
@@ -63,7 +64,7 @@ class BaseFilter:
         # where `predict` writes: the diagonal of the noise, then the inputs
         self._changing = np.concatenate([np.arange(_N) * (_N + 1), _N * _N + np.arange(2 * _N)])
         self._r = np.eye(_MEASURED) * parameters.foot_position**2
-        self._dt = 0.0
+        self._dt, self._since_symmetric = 0.0, 0
         self.reset((0.0, 0.0, 0.0), [(0.0, 0.0, 0.0)] * N_LEGS)
 
     def reset(self, position: Vector, feet: list[Vector]) -> None:
@@ -156,8 +157,11 @@ class BaseFilter:
         # LAPACK wants columns: transposed views of rows, so that nothing is copied
         gain = dposv(s.T, right.T, overwrite_a=True, overwrite_b=True)[1].T
         joined -= gain.dot(joined[:_MEASURED])
-        covariance += covariance.T
-        covariance *= 0.5
+        self._since_symmetric += 1
+        if self._since_symmetric == _SYMMETRIC_EVERY:
+            self._since_symmetric = 0
+            covariance += covariance.T
+            covariance *= 0.5
         self._take()
         return max(max(x * x, y * y) / s_xy, z * z / s_z)
 

@@ -59,13 +59,13 @@ def find_policy(name_or_path: str, folders: Sequence[Path] | None = None) -> Pat
     allowed = policy_folders() if folders is None else tuple(folders)
     named = os.sep not in name_or_path and not name_or_path.endswith(SUFFIX)
     if named and name_or_path not in policy_names(allowed):
-        raise refuse("policy", f"one of: {', '.join(policy_names(allowed)) or 'none installed'}", repr(name_or_path[:80]))
+        raise refuse("policy", f"one of: {', '.join(policy_names(allowed)) or 'none installed'}", repr(name_or_path))
     try:
         paths = [folder / f"{name_or_path}{SUFFIX}" for folder in allowed] if named else [Path(name_or_path)]
         resolved = next(path for path in paths if path.is_file() or not named).resolve(strict=True)
         roots = [folder.resolve() for folder in allowed]
     except (OSError, RuntimeError, ValueError, StopIteration) as error:
-        raise refuse("policy", "a file that exists", f"{name_or_path[:200]!r} ({error})") from error
+        raise refuse("policy", "a file that exists", f"{name_or_path!r} ({error})") from error
     if not any(resolved.is_relative_to(root) for root in roots):
         raise refuse("policy", f"a file inside {', '.join(map(str, roots)) or 'no folder'}", str(resolved))
     return resolved

@@ -110,9 +110,8 @@ def check_parity(contract: PolicyContract, network: Network) -> float:
     """
     if contract.parity is None:
         raise refuse("parity", "recorded pairs", "none")
-    with np.errstate(over="ignore"):
-        observations = np.array(contract.parity.observations, dtype=np.float32)
-        answers = network.sequence(observations)
+    observations = np.array(contract.parity.observations, dtype=np.float32)
+    answers = network.sequence(observations)
     error = float(np.max(np.abs(answers - np.array(contract.parity.actions))))
     if not error <= contract.parity.tolerance:
         raise refuse("parity", f"recorded actions within {contract.parity.tolerance:g}", f"a difference of {error:.3g}")
@@ -239,7 +238,7 @@ class PolicyRuntime:
     def act(self, estimate: Estimate, command: VelocityCommand) -> Proposal | None:
         """The proposal on this estimate; None, and the reason in `hazard`, when there is none that may be used."""
         observation = self._observer.write(estimate, command, self._previous, self._interpreter.gait)[0]
-        if not float(observation.dot(observation)) < np.inf:
+        if not np.isfinite(observation).all():
             self.hazard = NOT_FINITE
             return None
         try:

@@ -226,7 +226,7 @@ class GaitRollout:
         time, gain, reach = phase.stance_duration, self._swing.velocity_gain, self._swing.reach
         x_ahead = px + raibert_step(vx, wx, time, gain, reach)
         y_ahead = py + raibert_step(vy, wy, time, gain, reach) - self._com_y
-        left, stance = phase.time_to_touchdown.tolist(), phase.stance.tolist()
+        left, stance = phase.time_to_touchdown, phase.stance
         feet = []
         for leg, foot_y in enumerate(gait.foot_y):
             z = scene.foot_z[leg] - pz

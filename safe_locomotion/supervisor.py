@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import isfinite, nan, sqrt
+from typing import Literal
 
 import numpy as np
 
@@ -30,7 +31,7 @@ class SupervisorParameters:
         slow_speed: body speed below which stepping may stop [m/s].
         still_speed: body speed of a robot at rest [m/s].
         self_right_timeout: longest time in SELF_RIGHT [s]; a turn to its belly takes `self_right.ATTEMPT_TIME`.
-        self_right_unasked: a robot that fell gets up without being asked, once.
+        self_right: whether a robot that fell waits for the request to stand, or gets up by itself, once a fall.
         righted_tilt: of the trunk of a robot that lies on its belly, at most [rad].
         stop_timeout: longest wait for a robot that shall stop stepping or sit down but does not come to rest [s].
         proposal_timeout: a learner's proposal older than this is the word of a policy that is gone [s].
@@ -41,7 +42,7 @@ class SupervisorParameters:
     settle_time: float
     stand_up_timeout: float
     self_right_timeout: float
-    self_right_unasked: bool
+    self_right: Literal["on_request", "automatic"]
     righted_tilt: float
     pose_tolerance: float
     still_joint_speed: float
@@ -64,7 +65,7 @@ class Supervisor:
             stand_up_timeout=parameters.stand_up_timeout,
             stop_timeout=parameters.stop_timeout,
             self_right_timeout=parameters.self_right_timeout,
-            self_right_unasked=parameters.self_right_unasked,
+            self_right_unasked=parameters.self_right == "automatic",
         )
         self._proposal_timeout_ns = round(parameters.proposal_timeout * NANOSECONDS)
         self._cos_fall = float(np.cos(parameters.fall_tilt))

@@ -19,8 +19,6 @@ ROLLOUT_DT, ROLLOUT_STEPS, HYPOTHESES = 0.016, 20, 64  # paper 1, section VI: st
 LATER = {
     "trigger": "the trigger set is not part of this version",
     "rollout_closed": "the learner's closed-loop rollout is not part of this version",
-    "policy_mlp": "learned policies are not part of this version",
-    "policy_lstm": "learned policies are not part of this version",
 }
 
 

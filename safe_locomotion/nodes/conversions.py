@@ -28,7 +28,6 @@ Decoders raise `MalformedMessageError` on anything they did not write; the recei
 """
 
 from array import array
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -95,9 +94,9 @@ def floats(*parts: Array) -> "array[float]":
     return array("d", b"".join(part.tobytes() for part in parts))
 
 
-def vector_message(v: Sequence[float] | Array) -> Vector3:
-    """Three numbers to `geometry_msgs/Vector3`."""
-    return Vector3(x=float(v[0]), y=float(v[1]), z=float(v[2]))
+def _vector(v: Array) -> Vector3:
+    x, y, z = v.tolist()
+    return Vector3(x=x, y=y, z=z)
 
 
 def _quaternion(wxyz: Array) -> Quaternion:
@@ -131,8 +130,8 @@ def imu_from(state: LowState) -> Imu:
     return Imu(
         header=header(state.stamp_ns, BASE_FRAME),
         orientation=_quaternion(state.quaternion_wxyz),
-        angular_velocity=vector_message(state.gyro),
-        linear_acceleration=vector_message(state.accelerometer),
+        angular_velocity=_vector(state.gyro),
+        linear_acceleration=_vector(state.accelerometer),
     )
 
 
@@ -236,8 +235,8 @@ def odometry_from(estimate: Estimate) -> Odometry:
     odometry.pose.pose.position.x, odometry.pose.pose.position.y, odometry.pose.pose.position.z = position
     odometry.pose.pose.orientation = _quaternion(estimate.quaternion_wxyz)
     odometry.pose.covariance = _covariance_6x6(estimate.position_covariance, ORIENTATION_VARIANCE)
-    odometry.twist.twist.linear = vector_message(base_from_odom @ estimate.velocity)
-    odometry.twist.twist.angular = vector_message(estimate.angular_velocity)
+    odometry.twist.twist.linear = _vector(base_from_odom @ estimate.velocity)
+    odometry.twist.twist.angular = _vector(estimate.angular_velocity)
     velocity_covariance = base_from_odom @ estimate.velocity_covariance @ base_from_odom.T
     odometry.twist.covariance = _covariance_6x6(velocity_covariance, RATE_VARIANCE)
     return odometry

@@ -46,6 +46,7 @@ _TOUCH_TRUNK = 10
 _STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 # What a robot is besides its physics; `_active`, `_newest` and `_waiting` share objects that nobody writes to.
 _REMEMBERED = (
+    "_foot_gain",
     "_errors",
     "_meter",
     "_falls",

@@ -18,7 +18,7 @@ from safe_locomotion.training.gait_env import GaitEnv, GaitEnvOptions
 from safe_locomotion.training.mlp import Mlp
 from safe_locomotion.types import Array
 
-OPSET = 17
+OPSET, IR_VERSION = 17, 8  # old enough for every ONNX Runtime that is supported
 RECORDED_EACH = 5  # policy steps between two recorded pairs: 64 of them cover 2.5 s of a walk with a push
 
 
@@ -66,7 +66,9 @@ def network(mlp: Mlp, contract: PolicyContract) -> onnx.ModelProto:
         [helper.make_tensor_value_info(contract.action_output, TensorProto.FLOAT, [1, shape.action])],
         constants,
     )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="safe_locomotion")
+    return helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="safe_locomotion"
+    )
 
 
 def _constant(name: str, values: Array) -> onnx.TensorProto:

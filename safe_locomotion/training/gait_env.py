@@ -1,7 +1,7 @@
 """The gait MDP of paper 1 on the real pipeline and the simulated robot, in one process and as fast as it goes.
 
 The observation is what the robot would see: the noisy estimate, through the one definition of `observation`. The reward is the task's,
-from the simulator's truth. The supervisor is in the loop with whatever criterion the configuration asks for; where it puts the recovery
+from the simulator's truth. The supervisor is in the loop with the criterion that is asked for; where it puts the recovery
 policy in charge, the learner's action is still the one that counts and the reward is 1 less (paper 1, algorithm 1).
 
 `reset` and `step` follow gymnasium's interface without needing the package.
@@ -64,6 +64,7 @@ class GaitEnvOptions:
         push_share: share of the episodes with pushes.
         push_impulse: range of a push in a random horizontal direction [N s].
         starts: robots that stood up once, with sensor biases of their own; an episode begins with one of them.
+        supervisor, horizon: criterion and look-ahead of the configuration's `intervention`.
         simulation: its seed is that of the first start.
         overrides: of the robot's configuration, see `config.load_config`.
     """
@@ -75,6 +76,8 @@ class GaitEnvOptions:
     push_share: float = 0.0
     push_impulse: tuple[float, float] = (10.0, 30.0)
     starts: int = 4
+    supervisor: str = "off"
+    horizon: int = 10
     simulation: SimulationOptions = field(default_factory=SimulationOptions)
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
@@ -87,7 +90,7 @@ class LearnerStage(PolicyStage):
     def update(self, estimate: Estimate, command: VelocityCommand, *_: object) -> Proposal:
         """The learner's wish on this stamp; the nominal gait before its first."""
         gait = self.gait or self._nominal.gait(command, estimate)
-        return Proposal(stamp_ns=estimate.stamp_ns, policy="learner", kind="gait", gait=gait)
+        return Proposal(stamp_ns=estimate.stamp_ns, policy="learner", kind="gait", gait=gait, period_ns=STEP_NS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +134,8 @@ class GaitEnv:
         self.options = options
         self._task = gait_task(options.task)
         self.robot = SimulatedRobot(options.simulation)
-        self._config = load_config(options.simulation.robot, options.overrides)
+        criterion = {"supervisor.intervention.criterion": options.supervisor, "supervisor.intervention.horizon": options.horizon}
+        self._config = load_config(options.simulation.robot, {**criterion, **options.overrides})
         self.contract: PolicyContract = gait_contract(self.robot.robot, self._task, name=options.task, origin=UNTRAINED)
         assert self.contract.gait is not None
         self.action_size, self.observation_size = self.contract.action_width, self.contract.observation_width

@@ -120,7 +120,7 @@ TASKS: dict[str, GaitTask] = {
         reward=efficient_gait,
         offsets=phase_offsets("trot"),
         free=_STEPPING + _FREE_FEET,
-        vx=(0.0, 1.0),
+        vx=(-0.4, 1.0),
         vy=(-0.3, 0.3),
         wz=(-0.8, 0.8),
     ),

@@ -119,21 +119,21 @@ def _fit(mlp: Mlp, observations: Array, wanted: Array, rng: np.random.Generator)
     mean, square = np.zeros_like(mlp.weights), np.zeros_like(mlp.weights)
     for k in range(1, ITERATIONS + 1):
         batch = rng.integers(len(observations), size=BATCH)
-        gradient = _gradient(mlp, observations[batch], wanted[batch])
-        mean += (1.0 - MOMENTUM) * (gradient - mean)
-        square += (1.0 - SQUARES) * (gradient * gradient - square)
+        slope = gradient(mlp, observations[batch], wanted[batch])
+        mean += (1.0 - MOMENTUM) * (slope - mean)
+        square += (1.0 - SQUARES) * (slope * slope - square)
         rate = LEARNING_RATE * (1.0 - k / (ITERATIONS + 1)) / (1.0 - MOMENTUM**k)
         mlp.weights -= rate * mean / (np.sqrt(square / (1.0 - SQUARES**k)) + 1e-8)
 
 
-def _gradient(mlp: Mlp, observations: Array, wanted: Array) -> Array:
+def gradient(mlp: Mlp, observations: Array, wanted: Array) -> Array:
     """Of the mean squared error with respect to the flat weights, by the chain rule."""
-    gradient = np.zeros_like(mlp.weights)
+    slope = np.zeros_like(mlp.weights)
     values, layers = mlp.activations(observations), mlp.shape.split(mlp.weights)
     error = 2.0 * (values[-1] - wanted) / wanted.size
-    for k, (into_matrix, into_bias) in reversed(list(enumerate(mlp.shape.split(gradient)))):
+    for k, (into_matrix, into_bias) in reversed(list(enumerate(mlp.shape.split(slope)))):
         error = error * (1.0 - values[k + 1] ** 2)
         into_matrix[:] = error.T @ values[k]
         into_bias[:] = error.sum(axis=0)
         error = error @ layers[k][0]
-    return gradient
+    return slope
