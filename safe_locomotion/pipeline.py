@@ -11,6 +11,7 @@ from safe_locomotion.config import StackConfig
 from safe_locomotion.estimator import StateEstimator
 from safe_locomotion.forecast import Forecaster
 from safe_locomotion.intervention import Intervention
+from safe_locomotion.joint_rollout import JointRollout
 from safe_locomotion.leg_control import GRAVITY, CommandStage
 from safe_locomotion.locomotion import LocomotionController
 from safe_locomotion.policy import PolicyStage
@@ -135,7 +136,7 @@ def make_supervisor(robot: RobotModel, config: StackConfig) -> Supervisor:
     state, trigger_set = TriggerState(s.trigger_set), TriggerSet(s.trigger_set.bounds, s.thresholds.fall_height)
     steps = max(1, s.intervention.horizon)
     rollout = GaitRollout(robot, reference=mpc.locomotion, swing=mpc.swing, mpc=mpc.solver, steps=steps)
-    forecaster = Forecaster(s.intervention, trigger_set, state, rollout)
+    forecaster = Forecaster(s.intervention, trigger_set, state, rollout, JointRollout(robot, rollout, mpc.solver.mu))
     intervention = Intervention(s.intervention, trigger_set, state, forecaster, config.policy.period_ns)
     return Supervisor(robot, s.thresholds, s.recovery, intervention)
 

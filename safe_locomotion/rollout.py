@@ -195,7 +195,7 @@ class GaitRollout:
             answer = self._mpc.solve(problem)
             if not isfinite(answer.primal_residual):
                 return None
-            x = self._stepped(x, answer.forces, feet, gravity)
+            x = self.stepped(x, answer.forces, feet, gravity)
             states.append(x)
         return np.array(states)
 
@@ -257,7 +257,7 @@ class GaitRollout:
             gravity=scene.gravity,
         )
 
-    def _stepped(self, x: Array, forces: Array, feet: Array, gravity: list[float]) -> Array:
+    def stepped(self, x: Array, forces: Array, feet: Array, gravity: list[float]) -> Array:
         """`CentroidalModel.step` of one state over 0.016 s, in plain numbers."""
         fx = fy = fz = mx = my = mz = 0.0
         for (x_, y_, z_), (a, b, c) in zip(feet.tolist(), forces.tolist(), strict=True):
