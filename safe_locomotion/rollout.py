@@ -76,7 +76,11 @@ class Scene:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Inputs:
-    """What pushes the robot over W steps: forces (W, 4, 3) [N] at feet (W, 4, 3) relative to the centre of mass [m]."""
+    """What pushes the robot over W steps: forces (W, 4, 3) [N] at feet (W, 4, 3) relative to the centre of mass [m].
+
+    The feet are those of the path that the MPC linearised along. On the path that its forces lead to in the model the body would sway
+    off, and fall three times as far from what a robot does, whose MPC sees the sway and answers it.
+    """
 
     forces: Array
     feet: Array
