@@ -44,7 +44,7 @@ def played(trace: list[Step], p: InterventionParameters) -> list[bool]:
     return [rule.recovers(START_NS + t * TICK_NS, step.triggered, step) for t, step in enumerate(trace)]
 
 
-traces = st.lists(st.builds(Step, st.booleans(), st.booleans(), st.one_of(st.none(), st.integers(1, 9))), min_size=1, max_size=60)
+traces = st.lists(st.builds(Step, st.booleans(), st.booleans(), st.one_of(st.none(), st.integers(1, 9))), min_size=1, max_size=30)
 
 
 def equation_1(trace: list[Step]) -> list[bool]:
@@ -83,7 +83,7 @@ def equation_2_with_definition_2(trace: list[Step]) -> list[bool]:
     return actions
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(traces)
 def test_naive_is_equation_1(trace: list[Step]) -> None:
     """But for the first tick before which nobody acted it is the trigger set alone, and nothing is predicted."""
@@ -91,7 +91,7 @@ def test_naive_is_equation_1(trace: list[Step]) -> None:
     assert sum(step.asked for step in trace) == 0
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(traces)
 def test_reachability_is_equation_2(trace: list[Step]) -> None:
     """On every trace, and the hand-back is tested only where it decides: recovery acted last, outside the trigger set."""
@@ -102,14 +102,14 @@ def test_reachability_is_equation_2(trace: list[Step]) -> None:
         assert step.asked == (1 if before and not step.triggered else 0)
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(traces)
 def test_planning_is_equation_2_with_definition_2(trace: list[Step]) -> None:
     """The plan is made once and then kept."""
     assert played(trace, parameters("planning")) == equation_2_with_definition_2(trace)
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(traces, st.integers(0, 20))
 def test_dwell_keeps_recovery_for_its_time_after_the_last_trigger(trace: list[Step], ticks: int) -> None:
     """To the tick, without a prediction."""
@@ -126,7 +126,7 @@ def test_off_never_intervenes(trace: list[Step]) -> None:
     assert not any(played(trace, parameters("off")))
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(traces, st.sampled_from(CRITERIA[1:]))
 def test_a_state_in_the_trigger_set_is_never_the_learners(trace: list[Step], criterion: Any) -> None:
     """Whatever the criterion says about the future; and one more trigger never gives the learner more."""

@@ -10,6 +10,7 @@ from core_values import A1, START_NS, TROT, estimate
 from safe_locomotion.bench.mpc_problems import RigidBody
 from safe_locomotion.config import load_config
 from safe_locomotion.forecast import Forecaster, Moment
+from safe_locomotion.joint_rollout import _transposed_solve
 from safe_locomotion.pipeline import make_supervisor
 from safe_locomotion.reachability import STEP
 from safe_locomotion.rollout import GaitRollout, Scene
@@ -193,6 +194,15 @@ def test_a_leg_in_the_air_stands_once_its_target_is_in_the_ground() -> None:
     _, caught = learner_states(forecaster(), joint_moment(A1.q_stand, 80.0, 3.0, now))
     _, left = learner_states(forecaster(), joint_moment(q, 80.0, 3.0, now))
     assert abs(caught[-1, 0]) + abs(caught[-1, 1]) < abs(left[-1, 0]) + abs(left[-1, 1])
+
+
+def test_a_singular_leg_pushes_with_no_force() -> None:
+    """No force is defined where the Jacobian has no inverse."""
+    row = (1.0, 0.0, 0.0)
+    assert _transposed_solve((row, row, row), (1.0, 2.0, 3.0)) == (0.0, 0.0, 0.0)
+    jacobian = np.random.default_rng(0).normal(size=(3, 3))
+    rows = tuple(tuple(r) for r in jacobian.tolist())
+    np.testing.assert_allclose(jacobian.T @ _transposed_solve(rows, (1.0, 2.0, 3.0)), (1.0, 2.0, 3.0))
 
 
 def test_joint_policies_are_asked_again_and_planned_for() -> None:

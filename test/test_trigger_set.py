@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from safe_locomotion.config import load_config
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.rotations import quaternion_from_rpy
+from safe_locomotion.rotations import multiply, quaternion_from_rotation_vector, quaternion_from_rpy
 from safe_locomotion.trigger_set import COMPONENTS, TriggerBounds, TriggerSet, TriggerState, designed_bounds
 
 SHIPPED = load_config("a1").supervisor.trigger_set
@@ -179,6 +179,31 @@ def states_rolling_at(rate: float, steps: int, dt: float) -> np.ndarray:
     states[:, 0] = rate * dt * np.arange(1, steps + 1)
     states[:, 6] = rate
     return states
+
+
+def test_a_look_ahead_carries_height_and_tilt_on_at_their_rates() -> None:
+    """A body that drops and rolls is seen where it will be; what the model predicts is carried on by the same time."""
+    state, rates = TriggerState(replace(RAW, lookahead=0.1)), np.array((1.0, -0.5, 0.0))
+    now = estimate(velocity=np.array((0.0, 0.2, -0.4)), angular_velocity=rates)
+    assert state.update(now, TROT_HZ) == pytest.approx((0.23, 0.1, -0.05, 0.2, 1.0))
+    turned = quaternion_from_rpy(0.2, 0.3, 0.0)
+    before, step = TriggerState(RAW), 1e-6
+    still = before.update(estimate(quaternion_wxyz=turned), TROT_HZ)
+    moved = before.update(estimate(quaternion_wxyz=multiply(turned, quaternion_from_rotation_vector(step * rates))), TROT_HZ)
+    ahead = state.update(estimate(quaternion_wxyz=turned, angular_velocity=rates), TROT_HZ)
+    for i in (1, 2):
+        assert (ahead[i] - still[i]) / 0.1 == pytest.approx((moved[i] - still[i]) / step, rel=1e-4)
+    x0, states = np.zeros(12), np.zeros((1, 12))
+    states[0, [11, 6, 7]] = -1.0, 0.5, 0.25
+    change = state.predicted(x0, states, 0.016)[0] - np.array(state.values)
+    np.testing.assert_allclose(change, (-0.1, 0.05, 0.025, 0.0, 0.5), atol=1e-12)
+
+
+@pytest.mark.parametrize("lookahead", [-0.01, 0.21, math.nan, math.inf])
+def test_a_look_too_far_ahead_is_refused(lookahead: float) -> None:
+    """Rates say little about later."""
+    with pytest.raises(ConfigurationError, match="lookahead"):
+        replace(SHIPPED, lookahead=lookahead)
 
 
 def test_predicted_components_go_on_from_the_measured_ones() -> None:
