@@ -14,7 +14,7 @@ from safe_locomotion.intervention import Intervention
 from safe_locomotion.joint_rollout import JointRollout
 from safe_locomotion.leg_control import GRAVITY, CommandStage
 from safe_locomotion.locomotion import LocomotionController
-from safe_locomotion.policy import PolicyStage
+from safe_locomotion.policy import Learner, PolicyStage
 from safe_locomotion.robots import RobotModel
 from safe_locomotion.rollout import GaitRollout
 from safe_locomotion.supervisor import Supervisor
@@ -73,9 +73,12 @@ WARM_UP_MODES = (Mode.PASSIVE, Mode.STAND_UP, Mode.STAND, Mode.WALK, Mode.SIT)
 class Pipeline:
     """Estimator, policy, supervisor, MPC and leg controller of one robot, ticking on LowState."""
 
-    def __init__(self, robot: RobotModel, config: StackConfig) -> None:
+    def __init__(self, robot: RobotModel, config: StackConfig, learner: Learner | None = None) -> None:
+        """Stages of a robot that has not moved yet; without a learner the nominal gait is proposed."""
         self.estimator = StateEstimator(robot, config.estimator)
         self.policy = PolicyStage(robot, config.policy.gait, period_ns=config.policy.period_ns)
+        if learner is not None:
+            self.policy.take(learner)
         self.supervisor = make_supervisor(robot, config)
         self.locomotion = LocomotionController(robot, config.mpc.locomotion, config.mpc.swing, config.mpc.solver)
         self.command = CommandStage(robot, config.bridge.gains, config.bridge.limits)

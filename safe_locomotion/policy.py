@@ -113,13 +113,14 @@ class PolicyStage:
     """Asks the policy in force; a new one takes over between two proposals and is on trial until it has driven for a while.
 
     It runs whether it drives or not, so its memory is warm when it is let back. It starts anew when it takes over and when the robot
-    begins to walk. A policy on trial that fails, loses control after it had it, or lets the robot fall is replaced by the last one
-    that passed.
+    begins to walk. A policy on trial, which the one it all began with is not, goes when it fails, loses control after it had it, or lets
+    the robot fall; the last one that passed comes back.
 
     Attributes:
         name: of the policy in force.
         news: what happened last to a policy, for people; "" at first.
         rollbacks: policies that failed their trial.
+        fault: of the last proposal.
     """
 
     def __init__(
@@ -140,9 +141,9 @@ class PolicyStage:
         self._good: Learner | None = None
         self._next: deque[Learner | None] = deque(maxlen=1)
         self._mode: Mode | None = None
-        self._on_trial = False
+        self._on_trial = self._asked = False
         self._driving_since_ns: int | None = None
-        self.name, self.news, self.rollbacks = NOMINAL, "", 0
+        self.name, self.news, self.rollbacks, self.fault = NOMINAL, "", 0, ""
 
     def take(self, learner: Learner | None) -> None:
         """Let a policy take over with the next proposal, None: the nominal gait. Any thread may call it."""
@@ -169,10 +170,11 @@ class PolicyStage:
         if proposal.fault and self._on_trial:
             self._roll_back(proposal.fault)
             proposal = self._ask(estimate, command)
+        self.fault = proposal.fault
         return proposal
 
     def _ask(self, estimate: Estimate, command: VelocityCommand) -> Proposal:
-        learner, stamp_ns = self._learner, estimate.stamp_ns
+        learner, stamp_ns, self._asked = self._learner, estimate.stamp_ns, True
         if learner is None:
             gait = self._nominal.gait(command, estimate)
             return Proposal(stamp_ns=stamp_ns, policy=self._gait_name, kind="gait", gait=gait, period_ns=self._nominal_period_ns)
@@ -190,9 +192,9 @@ class PolicyStage:
     def _swap(self, learner: Learner | None) -> None:
         before = self.name
         self._begin(learner)
-        self._on_trial = learner is not None
-        if learner is None:
-            self._good = None
+        self._on_trial = learner is not None and self._asked
+        if not self._on_trial:
+            self._good = learner
         self.news = f"{self.name} took over from {before}"
 
     def _begin(self, learner: Learner | None) -> None:

@@ -6,8 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from safe_locomotion.gait import executable
 from safe_locomotion.gait_blend import GaitBlend
+from safe_locomotion.handover import Handover, followable
 from safe_locomotion.intervention import Decision, Intervention, InterventionStatistics
 from safe_locomotion.modes import DAMPED, LYING, Conditions, ModeMachine, Severity, severity
 from safe_locomotion.policy import GaitSettings, NominalGait
@@ -34,6 +34,7 @@ class SupervisorParameters:
         self_right: whether a robot that fell waits for the request to stand, or gets up by itself, once a fall.
         righted_tilt: of the trunk of a robot that lies on its belly, at most [rad].
         stop_timeout: longest wait for a robot that shall stop stepping or sit down but does not come to rest [s].
+        bridge_time: for which recovery drives before and after a joint policy [s].
         proposal_timeout: a learner's proposal older than this is the word of a policy that is gone [s].
     """
 
@@ -50,6 +51,7 @@ class SupervisorParameters:
     still_speed: float
     stop_timeout: float
     proposal_timeout: float
+    bridge_time: float
 
 
 class Supervisor:
@@ -71,6 +73,7 @@ class Supervisor:
         self._cos_fall = float(np.cos(parameters.fall_tilt))
         self._cos_righted = float(np.cos(parameters.righted_tilt))
         self._blend = GaitBlend()
+        self._handover = Handover(parameters.bridge_time)
         self._walks = False
         self._estop = False
         self._external: frozenset[str] = frozenset()
@@ -115,13 +118,16 @@ class Supervisor:
             command: velocity in force.
         """
         hazards = self._hazards(estimate, command)
+        if proposal is not None and self._young(proposal, estimate.stamp_ns) and not followable(proposal):
+            hazards |= {"policy_fault"}
         latched = self._reasons if self.mode in LATCHED else frozenset()
         worst = severity(hazards, self.mode)
         mode = self._modes.update(estimate.stamp_ns, worst, self._conditions(estimate))
         self._reasons = hazards | latched if mode in LATCHED else hazards
         drives = mode is Mode.WALK and self._modes.wanted == "walk"
         wanted = command if drives else VelocityCommand()
-        taken = self._usable(proposal, estimate.stamp_ns) if worst is Severity.NONE else None
+        usable = proposal if worst is Severity.NONE and self._young(proposal, estimate.stamp_ns) else None
+        taken = self._handover.update(estimate.stamp_ns, usable, walking=mode is Mode.WALK)
         cautious = self._intervention.recovery_command(wanted)
         recovery = self._recovery.gait(cautious, estimate)
         decision = self._decision(estimate, taken, recovery, wanted)
@@ -139,6 +145,7 @@ class Supervisor:
             margins=decision.margins,
             predicted=decision.predicted,
             reasons=tuple(sorted(self._reasons)),
+            policy="" if learner is None else learner.policy,
         )
 
     def _decision(
@@ -154,13 +161,8 @@ class Supervisor:
             self._blend.reset()
         return self._intervention.update(estimate, proposal, recovery, wanted)
 
-    def _usable(self, proposal: Proposal | None, stamp_ns: int) -> Proposal | None:
-        """The proposal, if it is young enough and describes something that can be executed."""
-        if proposal is None or not 0 <= stamp_ns - proposal.stamp_ns <= self._proposal_timeout_ns:
-            return None
-        if proposal.fault:
-            return None
-        return proposal if proposal.gait is None or executable(proposal.gait) else None
+    def _young(self, proposal: Proposal | None, stamp_ns: int) -> bool:
+        return proposal is not None and 0 <= stamp_ns - proposal.stamp_ns <= self._proposal_timeout_ns
 
     def _hazards(self, estimate: Estimate, command: VelocityCommand) -> frozenset[str]:
         hazards = set(self._external)

@@ -32,7 +32,9 @@ class ComposedLoop:
         self._bridge, self._estimator, self._policy = BridgeNode(), EstimatorNode(), PolicyNode()
         self._supervisor, self._mpc = SupervisorNode(), MpcNode()
         self.nodes: Sequence[Node] = (self._bridge, self._estimator, self._policy, self._supervisor, self._mpc)
+        self.slow_nodes: Sequence[Node] = (self._policy,)
         self._pipeline = Pipeline(self._bridge.parameters.robot, self._config())
+        self._policy.attach(self._pipeline.policy)
         self._log_stages()
         self._monitor_due = Divider(round(NANOSECONDS / self._bridge.parameters.settings.monitor_rate_hz))
         self._to_publish: deque[Callable[[], None]] = deque()
@@ -41,6 +43,7 @@ class ComposedLoop:
         self._bridge.attach(self._respond, self._pipeline.command, lambda: supervisor.mode)
         RequestServices(self._supervisor, self._bridge.mailbox, supervisor.request, self._not_ready)
         Health(self._bridge, self._bridge.rows())
+        Health(self._policy, self._policy.rows())
         Health(self._supervisor, [self._supervisor.velocity.stream.status, self._supervisor.reasons.status])
 
     def _config(self) -> StackConfig:
@@ -96,6 +99,9 @@ class ComposedLoop:
         answer = self._pipeline.step(state, command)
         if self._monitor_due.due(state.stamp_ns) and not self._to_publish:
             self._watch()
+        verdict = self._pipeline.cycle.verdict
+        if verdict is not None:
+            self._supervisor.publish_feedback(verdict)
         return answer
 
     def _not_ready(self) -> str | None:

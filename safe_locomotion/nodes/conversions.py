@@ -12,15 +12,18 @@ pair their inputs by equal stamps. Stamps inside arrays are two floats, seconds 
 | `state_estimate` | Float64MultiArray | the whole `Estimate`; `layout.dim[0].label` is `ESTIMATE_LAYOUT`, `name:width` in order |
 | `odom` | Odometry | REP-105 view of the same: pose of base in odom, twist expressed in base |
 | `policy/proposal` | JointState | rows of `name = position`; no row at all: the learner has nothing to propose on this tick |
+| `safety/feedback` | JointState | names `mode/<mode>` and `policy/<name of the learner that drives, or nothing>`; sent on a change |
 | `safety/verdict` | JointState | rows of `name = position`, see below |
 | `safety/hazards` | JointState | names = hazards that the bridge sees (`modes.HAZARDS`); sent on a change |
 | `mpc/plan` | MultiDOFJointState | per foot: transform = target position, twist = target velocity, wrench = force; frame base |
 
-Rows of a proposal: `policy/<name>` first, then `gait/...` or `joint/...`. Rows of a verdict: `mode` (number of `types.Mode`),
+Rows of a proposal: `policy/<name>` = nanoseconds of robot time to its next proposal, then `gait/...`, `joint/...`, or
+`fault/<kind>/<reason>` when the learner's output cannot be used. Rows of a verdict: `mode` (number of `types.Mode`),
 `mode_since/s`, `mode_since/ns`, `active` (0 learner, 1 recovery), `command/vx|vy|wz`, `gait/...`, then `margin/<component>`, one
-`reason/<hazard>` per hazard that holds, `predicted/<k>/roll|pitch|yaw|x|y|z` for each step k of a rollout where there was one
-(position = angle or place, velocity = its rate), and `joint/...` when a joint policy drives. `gait/...` is `frequency`,
-`swing_ratio`, `offset_FL|RR|RL`, `foot_y_FR|FL|RR|RL`; `joint/<joint>` has position = target, velocity = kp, effort = kd.
+`reason/<hazard>` per hazard that holds, `policy/<name>` of the learner that drives, `predicted/<k>/roll|pitch|yaw|x|y|z` for each
+step k of a rollout where there was one (position = angle or place, velocity = its rate), and `joint/...` when a joint policy
+drives. `gait/...` is `frequency`, `swing_ratio`, `offset_FL|RR|RL`, `foot_y_FR|FL|RR|RL`; `joint/<joint>` has position = target,
+velocity = kp, effort = kd.
 
 In a plan the flags are in the joint names: `FR/stance` or `FR/swing`, with `/held` after it while the force is the last good one.
 

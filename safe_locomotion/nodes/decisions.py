@@ -18,6 +18,7 @@ from safe_locomotion.types import (
     N_LEGS,
     NANOSECONDS,
     Array,
+    Feedback,
     GaitParameters,
     JointTargets,
     Mode,
@@ -110,7 +111,9 @@ def proposal_message(stamp_ns: int, proposal: Proposal | None) -> JointState:
     """A learner's proposal for `policy/proposal`; None says that there is nothing to wait for on this tick."""
     if proposal is None:
         return JointState(header=header(stamp_ns))
-    names, values = [f"policy/{proposal.policy}"], [0.0]
+    names, values = [f"policy/{proposal.policy}"], [float(proposal.period_ns)]
+    if proposal.fault:
+        names, values = [*names, f"fault/{proposal.kind}/{proposal.fault}"], [*values, 0.0]
     if proposal.gait is not None:
         names, values = names + _GAIT_ROWS, values + _gait_values(proposal.gait)
     return _rows(stamp_ns, names, values, proposal.joints)
@@ -122,17 +125,32 @@ def proposal_from(message: JointState) -> Proposal | None:
         return None
     names, values, joints = _split_rows(message)
     gait = _gait_from(values[1:]) if names[1:] == _GAIT_ROWS else None
+    kind, fault = _fault_from(names[1:])
     if (
         not names
         or not names[0].startswith("policy/")
-        or len(names) != (1 if gait is None else 10)
-        or (gait is None) == (joints is None)
+        or len(names) != (10 if gait is not None else 2 if fault else 1)
+        or [gait is not None, joints is not None, bool(fault)].count(True) != 1
+        or not 0.0 <= values[0] < NANOSECONDS
     ):
         raise MalformedMessageError(
-            f"policy/proposal must have policy/<name>, then gait or joint rows; got {', '.join(message.name)}"
+            f"policy/proposal must have policy/<name> = period, then gait, joint or fault rows; got {', '.join(message.name)}"
         )
-    kind: Literal["gait", "joint"] = "joint" if gait is None else "gait"
-    return Proposal(stamp_ns=stamp_of(message), policy=names[0].removeprefix("policy/"), kind=kind, gait=gait, joints=joints)
+    return Proposal(
+        stamp_ns=stamp_of(message),
+        policy=names[0].removeprefix("policy/"),
+        kind=kind if fault else "joint" if gait is None else "gait",
+        gait=gait,
+        joints=joints,
+        fault=fault,
+        period_ns=int(values[0]),
+    )
+
+
+def _fault_from(names: list[str]) -> tuple[Literal["gait", "joint"], str]:
+    """Kind and fault in the row `fault/<kind>/<reason>`; an empty fault when that is not the only row."""
+    word, kind, fault = [*names[0].split("/", 2), "", ""][:3] if len(names) == 1 else ("", "", "")
+    return ("joint" if kind == "joint" else "gait"), (fault if word == "fault" and kind in ("gait", "joint") else "")
 
 
 def verdict_message(verdict: Verdict) -> JointState:
@@ -141,8 +159,9 @@ def verdict_message(verdict: Verdict) -> JointState:
     since = divmod(v.mode_since_ns, NANOSECONDS)
     command = (v.command.vx, v.command.vy, v.command.wz)
     names = _VERDICT_ROWS + [f"margin/{name}" for name, _ in v.margins] + [f"reason/{name}" for name in v.reasons]
+    names += [f"policy/{v.policy}"] if v.policy else []
     scalars = [float(v.mode), float(since[0]), float(since[1]), float(_ACTIVE.index(v.active)), *command, *_gait_values(v.gait)]
-    values = scalars + [margin for _, margin in v.margins] + [1.0] * len(v.reasons)
+    values = scalars + [margin for _, margin in v.margins] + [1.0] * (len(v.reasons) + bool(v.policy))
     return _rows(v.stamp_ns, names, values, v.joints, v.predicted)
 
 
@@ -157,9 +176,10 @@ def verdict_from(message: JointState) -> Verdict:
     extra = list(zip(names[n:first], values[n:first], strict=True))
     margins = tuple((name.removeprefix("margin/"), value) for name, value in extra if name.startswith("margin/"))
     reasons = tuple(name.removeprefix("reason/") for name, _ in extra if name.startswith("reason/"))
-    if len(margins) + len(reasons) != len(extra) or active not in (0.0, 1.0):
+    policies = [name.removeprefix("policy/") for name, _ in extra if name.startswith("policy/")]
+    if len(margins) + len(reasons) + len(policies) != len(extra) or len(policies) > 1 or active not in (0.0, 1.0):
         raise MalformedMessageError(
-            "safety/verdict: after the fixed rows come margin/<component> and reason/<hazard>; active is 0 or 1"
+            "safety/verdict: after the fixed rows come margin/<component>, reason/<hazard> and policy/<name>; active is 0 or 1"
         )
     try:
         mode_number, since = Mode(int(mode)), int(since_s) * NANOSECONDS + int(since_ns)
@@ -176,7 +196,22 @@ def verdict_from(message: JointState) -> Verdict:
         margins=margins,
         predicted=_predicted_from(message, names, first),
         reasons=reasons,
+        policy="".join(policies),
     )
+
+
+def feedback_message(stamp_ns: int, feedback: Feedback) -> JointState:
+    """What became of the proposals, for `safety/feedback`."""
+    names = [f"mode/{feedback.mode.name}", f"policy/{feedback.policy}"]
+    return JointState(header=header(stamp_ns), name=names)
+
+
+def feedback_from(message: JointState) -> Feedback:
+    """The feedback behind `safety/feedback`."""
+    rows = [name.split("/", 1) for name in message.name]
+    if [row[0] for row in rows] != ["mode", "policy"] or rows[0][-1] not in Mode.__members__:
+        raise MalformedMessageError(f"safety/feedback must have mode/<name>, policy/<name>; got {', '.join(message.name)}")
+    return Feedback(mode=Mode[rows[0][1]], policy=rows[1][1])
 
 
 def hazards_message(stamp_ns: int, hazards: frozenset[str]) -> JointState:

@@ -6,11 +6,13 @@ from typing import Any
 
 from geometry_msgs.msg import Twist, TwistStamped
 from rclpy.node import Node
+from rclpy.qos import QoSProfile
 from std_srvs.srv import Trigger
 
 from safe_locomotion.errors import SafeLocomotionError, UnknownNameError
 from safe_locomotion.nodes.conversions import velocity_command_from
 from safe_locomotion.nodes.health import Stream
+from safe_locomotion.nodes.inbox import Inbox
 from safe_locomotion.nodes.mailbox import Mailbox
 from safe_locomotion.operator_input import REQUESTS, CommandLimits, Script, VelocityInput, parse_script
 from safe_locomotion.supervisor import Supervisor
@@ -19,6 +21,7 @@ from safe_locomotion.types import VelocityCommand
 CMD_VEL_TYPES = {"TwistStamped": TwistStamped, "Twist": Twist}
 WITHOUT_ROBOT = ("estop", "reset")
 ANSWER_S = 1.0
+COMMANDS = QoSProfile(depth=1)
 
 
 class VelocityTopic:
@@ -27,8 +30,14 @@ class VelocityTopic:
     A command's age is counted in robot time from the tick that first saw it, so a slow simulator does not shorten it.
     """
 
-    def __init__(self, node: Node, limits: CommandLimits, type_name: str) -> None:
+    def __init__(self, node: Node, limits: CommandLimits, type_name: str, inbox: Inbox | None = None) -> None:
         """Subscribe.
+
+        Args:
+            node: that subscribes.
+            limits: of a command.
+            type_name: key of `CMD_VEL_TYPES`.
+            inbox: of a loop that takes the topic itself, because its executor may be busy for seconds.
 
         Raises:
             UnknownNameError: `type_name` is not in `CMD_VEL_TYPES`; a ROS topic has one type, so the user must say which.
@@ -38,7 +47,10 @@ class VelocityTopic:
         self._input = VelocityInput(limits)
         self._arrived: deque[VelocityCommand] = deque(maxlen=1)
         self.stream = Stream("cmd_vel", timeout_s=limits.timeout, required=False)
-        node.create_subscription(CMD_VEL_TYPES[type_name], "cmd_vel", self._receive, 1)
+        if inbox is None:
+            node.create_subscription(CMD_VEL_TYPES[type_name], "cmd_vel", self._receive, 1)
+        else:
+            inbox.subscribe(CMD_VEL_TYPES[type_name], "cmd_vel", COMMANDS, self._receive, self.stream)
 
     def _receive(self, message: Any) -> None:
         command = velocity_command_from(message)

@@ -1,23 +1,31 @@
-"""Policy node: `state_estimate` and `cmd_vel` in, `policy/proposal` out."""
+"""Policy node: `state_estimate`, `cmd_vel` and `safety/feedback` in, `policy/proposal` out; its parameter `policy` swaps in flight."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
 
+from diagnostic_msgs.msg import DiagnosticStatus
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
-from safe_locomotion.errors import UnknownNameError
+from safe_locomotion.errors import SafeLocomotionError
 from safe_locomotion.nodes import conversions, decisions
-from safe_locomotion.nodes.inbox import NEWEST
+from safe_locomotion.nodes.health import OK, WARN, status
+from safe_locomotion.nodes.inbox import LATCHED, NEWEST
 from safe_locomotion.nodes.operator import VelocityTopic
 from safe_locomotion.nodes.runtime import run
-from safe_locomotion.nodes.stage_loop import StageLoop, StageNode, StageSettings
+from safe_locomotion.nodes.stage_loop import Rows, StageLoop, StageNode, StageSettings
 from safe_locomotion.pipeline import Divider
-from safe_locomotion.policy import PolicyStage
-from safe_locomotion.types import Proposal
+from safe_locomotion.policy import NOMINAL, Learner, PolicyStage
+from safe_locomotion.policy_loader import PolicyLoader
+from safe_locomotion.share import find_share
+from safe_locomotion.types import Feedback, Proposal
 
-NOMINAL = "nominal"
+TELL_S = 0.1  # between two looks for news
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,26 +33,109 @@ class PolicySettings(StageSettings):
     """How the policy node runs.
 
     Attributes:
-        policy: who proposes; `nominal` is the gait of the configuration file.
+        policy: who proposes: `nominal`, the gait of the configuration file; the name of a policy; or the path of one.
+        policy_folder: folder in which policies may lie besides `models/policies`; empty for none.
         cmd_vel_type: TwistStamped or Twist.
     """
 
     policy: str = NOMINAL
+    policy_folder: str = ""
     cmd_vel_type: str = "TwistStamped"
 
 
 class PolicyNode(StageNode[PolicySettings]):
-    """Name, parameters and topics of the policy."""
+    """Name, parameters and topics of the policy.
+
+    A change of `policy` is answered when the policy has been loaded, checked and warmed up, or with the reason why it is refused. That
+    takes about a second on the thread that serves parameters; the control thread only ever finds a policy that is ready.
+    """
 
     def __init__(self) -> None:
-        super().__init__("policy", PolicySettings)
-        if self.parameters.settings.policy != NOMINAL:
-            raise UnknownNameError("policy", self.parameters.settings.policy, (NOMINAL,))
+        super().__init__("policy", PolicySettings, frozenset({"policy"}))
+        settings, limits = self.parameters.settings, self.parameters.config.bridge.limits
+        self._loader = PolicyLoader(self.parameters.robot, limits, _folders(settings.policy_folder))
+        self._ready: list[tuple[str, Learner | None]] = []
+        self._first = self._loader.load(settings.policy)
+        self._parameter_of = {_name(self._first): settings.policy, NOMINAL: NOMINAL}
+        self._stage: PolicyStage | None = None
+        self._told, self._rollbacks = "", 0
         self._proposal = self.create_publisher(JointState, "policy/proposal", NEWEST)
+
+    def attach(self, stage: PolicyStage) -> None:
+        """Say which stage acts on this node's parameters."""
+        self._stage = stage
+        if self._first is not None:
+            stage.take(self._first)
+        self.add_on_set_parameters_callback(self._load)
+        self.add_post_set_parameters_callback(self._hand_over)
+        self.create_timer(TELL_S, self._tell)
+
+    def rows(self) -> Rows:
+        """Rows of `/diagnostics`."""
+        return (self._policy_status, *super().rows())
 
     def publish(self, stamp_ns: int, proposal: Proposal | None) -> None:
         """Send the proposal of one tick."""
         self._proposal.publish(decisions.proposal_message(stamp_ns, proposal))
+
+    def _load(self, changes: Sequence[Parameter]) -> SetParametersResult:
+        """Get the policy ready; called before parameters change, on the thread that serves them."""
+        self._ready.clear()
+        wanted = [str(change.value) for change in changes if change.name == "policy"]
+        if not wanted or self._is_in_force(wanted[-1]):
+            return SetParametersResult(successful=True)
+        try:
+            self._ready.append((wanted[-1], self._loader.load(wanted[-1])))
+        except SafeLocomotionError as error:
+            self.get_logger().warning(f"policy {wanted[-1]!r} refused: {error}")
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+    def _is_in_force(self, parameter: str) -> bool:
+        """Whether the parameter only follows what the stage has done by itself: it went back to an earlier policy."""
+        stage = self._stage
+        return stage is not None and stage.rollbacks != self._rollbacks and self._parameter_of.get(stage.name) == parameter
+
+    def _hand_over(self, _: Sequence[Parameter]) -> None:
+        """Parameters have changed: the policy that is ready takes over with the next proposal."""
+        for parameter, learner in self._ready:
+            self._parameter_of[_name(learner)] = parameter
+            if self._stage is not None:
+                self._stage.take(learner)
+        self._ready.clear()
+
+    def _tell(self) -> None:
+        """Log what happened to policies, and let the parameter say which one is in force."""
+        stage = self._stage
+        if stage is None or stage.news == self._told:
+            return
+        self._told = stage.news
+        failed = stage.rollbacks != self._rollbacks
+        (self.get_logger().warning if failed else self.get_logger().info)(f"policy: {stage.news}")
+        if failed:
+            self.set_parameters([Parameter("policy", value=self._parameter_of.get(stage.name, stage.name))])
+            self._rollbacks = stage.rollbacks
+
+    def _policy_status(self) -> DiagnosticStatus:
+        stage = self._stage
+        if stage is None:
+            return status("policy", WARN, "none", {})
+        values = {"policy": stage.name, "fault": stage.fault, "rollbacks": stage.rollbacks, "news": stage.news}
+        return status("policy", WARN if stage.fault or stage.rollbacks else OK, stage.fault or stage.news or stage.name, values)
+
+
+def _name(learner: Learner | None) -> str:
+    return NOMINAL if learner is None else learner.contract.name
+
+
+def _folders(more: str) -> list[Path] | None:
+    """Folders in which policies may lie; None: those of the installation."""
+    if not more:
+        return None
+    try:
+        return [find_share("models/policies"), Path(more)]
+    except SafeLocomotionError:
+        return [Path(more)]
 
 
 class PolicyLoop(StageLoop[PolicyNode]):
@@ -53,9 +144,15 @@ class PolicyLoop(StageLoop[PolicyNode]):
     def __init__(self) -> None:
         super().__init__(PolicyNode())
         parameters = self._node.parameters
-        self._policy = self._node.logs.policy(PolicyStage(parameters.robot, parameters.config.policy.gait))
-        self._due = Divider(parameters.config.policy.period_ns)
-        self._velocity = VelocityTopic(self._node, parameters.config.supervisor.command, parameters.settings.cmd_vel_type)
+        policy = parameters.config.policy
+        stage = PolicyStage(parameters.robot, policy.gait, period_ns=policy.period_ns)
+        self._node.attach(stage)
+        self._policy = self._node.logs.policy(stage)
+        self._due = Divider(policy.period_ns)
+        self._feedback: Feedback | None = None
+        self._feedbacks = self._listen(JointState, "safety/feedback", self._on_feedback, LATCHED, required=False)
+        limits, cmd_vel_type = parameters.config.supervisor.command, parameters.settings.cmd_vel_type
+        self._velocity = VelocityTopic(self._node, limits, cmd_vel_type, self._inbox)
         self._stream = self._listen(Float64MultiArray, "state_estimate", self._on_estimate)
         self._tell_health(self._velocity.stream.status)
 
@@ -65,8 +162,14 @@ class PolicyLoop(StageLoop[PolicyNode]):
         self._stream.hear(estimate.stamp_ns)
         command = self._velocity.current(estimate.stamp_ns)
         if self._due.due(estimate.stamp_ns):
-            self._node.publish(estimate.stamp_ns, self._policy.update(estimate, command))
+            proposal = self._policy.update(estimate, command, self._feedback)
+            self._node.publish(estimate.stamp_ns, proposal)
+            self._due.pace(proposal.period_ns, estimate.stamp_ns)
             self._node.times.add(perf_counter() - start)
+
+    def _on_feedback(self, message: JointState) -> None:
+        self._feedback = decisions.feedback_from(message)
+        self._feedbacks.hear(conversions.stamp_of(message))
 
 
 def main(args: list[str] | None = None) -> int:

@@ -34,6 +34,11 @@ class ControlLoop(Protocol):
         """Nodes whose services and timers the executor serves."""
         ...
 
+    @property
+    def slow_nodes(self) -> Sequence[Node]:
+        """Those of them whose callbacks may take seconds: a thread of their own serves them, emergency stops do not wait there."""
+        ...
+
     def start(self) -> None:
         """Called once, when the executor is running."""
         ...
@@ -72,10 +77,8 @@ class _Garbage:
         gc.unfreeze()
 
 
-@contextmanager
-def _executor_thread(nodes: Sequence[Node], stop: Event) -> Iterator[list[BaseException]]:
+def _spinning(nodes: Sequence[Node], stop: Event, failures: list[BaseException]) -> tuple[SingleThreadedExecutor, Thread]:
     executor = SingleThreadedExecutor()
-    failures: list[BaseException] = []
     for node in nodes:
         executor.add_node(node)
 
@@ -91,12 +94,21 @@ def _executor_thread(nodes: Sequence[Node], stop: Event) -> Iterator[list[BaseEx
 
     thread = Thread(target=spin, name="executor", daemon=True)
     thread.start()
+    return executor, thread
+
+
+@contextmanager
+def _executor_threads(loop: ControlLoop, stop: Event) -> Iterator[list[BaseException]]:
+    failures: list[BaseException] = []
+    groups = [node for node in loop.nodes if node not in loop.slow_nodes], loop.slow_nodes
+    running = [_spinning(nodes, stop, failures) for nodes in groups if nodes]
     try:
         yield failures
     finally:
-        executor.shutdown(timeout_sec=1.0)
-        thread.join(2.0)
-        for node in nodes:
+        for executor, thread in running:
+            executor.shutdown(timeout_sec=1.0)
+            thread.join(2.0)
+        for node in loop.nodes:
             node.destroy_node()
 
 
@@ -126,7 +138,7 @@ def _run(loop: ControlLoop, stop: Event) -> None:
 def _drive(build: Callable[[], ControlLoop], stop: Event) -> None:
     with _starting():
         loop = build()
-    with _executor_thread(loop.nodes, stop) as failures:
+    with _executor_threads(loop, stop) as failures:
         try:
             with _starting():
                 loop.start()

@@ -1,6 +1,6 @@
 """What the nodes of the stages have in common: parameters, logs, streams and rows of `/diagnostics`, and the life of their loop."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -31,9 +31,9 @@ S = TypeVar("S", bound=StageSettings)
 class StageNode(Node, Generic[S]):
     """Name, parameters, logs and tick times of one stage."""
 
-    def __init__(self, stage: str, settings: type[S]) -> None:
+    def __init__(self, stage: str, settings: type[S], changeable: Set[str] = frozenset()) -> None:
         super().__init__(f"{stage}_node", **DECLARE_FROM_OVERRIDES)
-        self.parameters: NodeParameters[S] = read_parameters(self, settings)
+        self.parameters: NodeParameters[S] = read_parameters(self, settings, changeable)
         self.logs = StageLogs(self.parameters.settings.log_dir)
         self.times = LoopTimes(f"{stage} tick")
 
@@ -64,6 +64,7 @@ class StageLoop(Generic[N]):
         self._inbox = Inbox(node)
         self._streams: list[Stream] = []
         self.nodes: Sequence[Node] = (node,)
+        self.slow_nodes: Sequence[Node] = ()
 
     def _listen(
         self,

@@ -17,7 +17,7 @@ from safe_locomotion.nodes.operator import RequestServices, ScriptedOperator, Ve
 from safe_locomotion.nodes.runtime import IDLE_S, LOCK_STEP_WAIT_S, run
 from safe_locomotion.nodes.stage_loop import Rows, StageLoop, StageNode, StageSettings
 from safe_locomotion.pipeline import Divider, make_supervisor
-from safe_locomotion.types import Estimate, Proposal, Verdict
+from safe_locomotion.types import Estimate, Feedback, Mode, Proposal, Verdict
 
 SPEAK_NS = 40_000_000  # robot time between velocities of a script on cmd_vel
 
@@ -47,6 +47,7 @@ class SupervisorNode(StageNode[SupervisorSettings]):
         self.velocity = VelocityTopic(self, self.parameters.config.supervisor.command, self.parameters.settings.cmd_vel_type)
         self.reasons = Reasons("hazards")
         self._verdict = self.create_publisher(JointState, "safety/verdict", LATCHED)
+        self._feedback, self._told = self.create_publisher(JointState, "safety/feedback", LATCHED), Feedback(mode=Mode.PASSIVE)
 
     def rows(self) -> Rows:
         """Rows of `/diagnostics`."""
@@ -55,6 +56,13 @@ class SupervisorNode(StageNode[SupervisorSettings]):
     def publish(self, verdict: Verdict) -> None:
         """Send one verdict."""
         self._verdict.publish(decisions.verdict_message(verdict))
+
+    def publish_feedback(self, verdict: Verdict) -> None:
+        """Tell the policy, when something changed: another topic at 500 Hz would cost it a tenth of a core or more."""
+        feedback = Feedback(mode=verdict.mode, policy=verdict.policy)
+        if feedback != self._told:
+            self._told = feedback
+            self._feedback.publish(decisions.feedback_message(verdict.stamp_ns, feedback))
 
 
 class SupervisorLoop(StageLoop[SupervisorNode]):
@@ -102,6 +110,7 @@ class SupervisorLoop(StageLoop[SupervisorNode]):
             self._cmd_vel.publish(conversions.twist_message(command, estimate.stamp_ns))
         self._supervisor.report(self._node.velocity.hazards | self._hazards)
         verdict = self._supervisor.update(estimate, self._proposal, command)
+        self._node.publish_feedback(verdict)
         self._node.publish(verdict)
         self._node.reasons.update(verdict.reasons)
         self._node.times.add(perf_counter() - start)
@@ -127,6 +136,8 @@ class SupervisorLoop(StageLoop[SupervisorNode]):
         self._proposal = decisions.proposal_from(message)
         self._proposal_stamp_ns = conversions.stamp_of(message)
         self._proposals.hear(self._proposal_stamp_ns)
+        if self._proposal is not None:
+            self._due.pace(self._proposal.period_ns, self._proposal_stamp_ns)
 
 
 def main(args: list[str] | None = None) -> int:
