@@ -28,7 +28,10 @@ CONTRACT = {
     "state_to_command_composed",
     "state_to_command_nodes",
 }
-IN_PROCESS = "mpc,mpc_daqp,estimator,codec_read,codec_write,leg_control,supervisor,pipeline,rollout_open,rollout_closed,trigger,policy_mlp,policy_lstm"
+IN_PROCESS = (
+    "mpc,mpc_daqp,estimator,codec_read,codec_write,leg_control,supervisor,pipeline,rollout_open,rollout_closed,"
+    "trigger,policy_mlp,policy_lstm"
+)
 
 
 @pytest.fixture(scope="module")
