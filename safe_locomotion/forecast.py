@@ -1,5 +1,6 @@
 """Forecast: what the model says about the learner from one state on, as the criteria ask for it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from math import sqrt
@@ -7,10 +8,11 @@ from math import sqrt
 import numpy as np
 
 from safe_locomotion.centroidal import POSITION, RATES, RPY, VELOCITY
+from safe_locomotion.joint_rollout import JointRollout
 from safe_locomotion.reachability import STEP, InterventionParameters
 from safe_locomotion.rollout import GaitRollout, Inputs, Scene
 from safe_locomotion.trigger_set import TriggerSet, TriggerState
-from safe_locomotion.types import Array, Estimate, Flags, GaitParameters, Proposal, VelocityCommand
+from safe_locomotion.types import Array, Estimate, Flags, GaitParameters, JointTargets, Proposal, VelocityCommand
 
 HYPOTHESES = 64  #: states within the estimator's uncertainty, the estimate itself among them
 
@@ -29,14 +31,31 @@ class Moment:
         """Gait that the learner proposes, if it is one that proposes gaits."""
         return None if self.proposal is None else self.proposal.gait
 
+    @property
+    def learner_joints(self) -> JointTargets | None:
+        """Joint targets that the learner proposes, if it is one that proposes joint targets."""
+        return None if self.proposal is None else self.proposal.joints
+
 
 class Forecaster:
-    """Model, trigger set and measured state that forecasts are made with."""
+    """Model, trigger set and measured state that forecasts are made with.
+
+    Attributes:
+        ask_again: for the closed loop, what the learner would propose in a predicted state; None: what it proposes now, for it lives
+            in another process. The MPC below it is solved again in either case.
+    """
 
     def __init__(
-        self, parameters: InterventionParameters, trigger_set: TriggerSet, state: TriggerState, rollout: GaitRollout
+        self,
+        parameters: InterventionParameters,
+        trigger_set: TriggerSet,
+        state: TriggerState,
+        rollout: GaitRollout,
+        joints: JointRollout,
     ) -> None:
+        self.ask_again: Callable[[Estimate], Proposal | None] | None = None
         self.parameters, self.trigger_set, self.state, self.rollout = parameters, trigger_set, state, rollout
+        self.joints = joints
 
     def reset(self) -> None:
         """A new walk begins."""
@@ -49,10 +68,13 @@ class Forecaster:
     def learner(self, scene: Scene, now: Moment) -> Array | None:
         """States (..., W + 1, 12) under the learner, the estimate's in front of its hypotheses; None: there is no forecast."""
         gait, stamp_ns = now.learner_gait, now.estimate.stamp_ns
+        if now.learner_joints is not None:
+            return self._joints(scene, now, now.learner_joints, scene.x0, self.rollout.steps)
         if gait is None:
             return None
         if self.parameters.rollout == "closed_loop":
-            return self.rollout.closed_loop(scene, stamp_ns, gait, lambda _: gait, now.estimate)
+            ask = None if self.ask_again is None else self._ask_for_gait
+            return self.rollout.closed_loop(scene, stamp_ns, gait, ask, now.estimate)
         inputs = self.rollout.inputs(scene, stamp_ns, gait)
         if inputs is None:
             return None
@@ -63,17 +85,38 @@ class Forecaster:
 
     def recovery_first(self, scene: Scene, now: Moment) -> Array | None:
         """States (W - 1, W + 1, 12) when the first 1, 2, ... W - 1 steps are the recovery policy's and the rest the learner's."""
-        gait, stamp_ns = now.learner_gait, now.estimate.stamp_ns
-        if gait is None:
+        first = self.rollout.inputs(scene, now.estimate.stamp_ns, now.recovery)
+        if first is None:
             return None
-        first = self.rollout.inputs(scene, stamp_ns, now.recovery)
-        then = self.rollout.inputs(scene, stamp_ns, gait)
-        if first is None or then is None:
+        if now.learner_joints is not None:
+            return self._joints_after(scene, now, now.learner_joints, first)
+        gait = now.learner_gait
+        then = None if gait is None else self.rollout.inputs(scene, now.estimate.stamp_ns, gait)
+        if then is None:
             return None
         steps = self.rollout.steps
         recovers = (np.arange(steps) < np.arange(1, steps)[:, None])[:, :, None, None]
-        mixed = Inputs(forces=np.where(recovers, first.forces, then.forces), feet=np.where(recovers, first.feet, then.feet))
-        return self.rollout.states(scene, np.broadcast_to(scene.x0, (steps - 1, len(scene.x0))), mixed.forces, mixed.feet)
+        forces, feet = np.where(recovers, first.forces, then.forces), np.where(recovers, first.feet, then.feet)
+        return self.rollout.states(scene, np.broadcast_to(scene.x0, (steps - 1, len(scene.x0))), forces, feet)
+
+    def _joints_after(self, scene: Scene, now: Moment, targets: JointTargets, first: Inputs) -> Array:
+        """The same for a joint policy, whose forces depend on the states before them: one hypothesis after the other."""
+        steps = self.rollout.steps
+        recovered = self.rollout.states(scene, scene.x0, first.forces, first.feet)
+        after = [self._joints(scene, now, targets, recovered[i], steps - i) for i in range(1, steps)]
+        return np.array([np.concatenate((recovered[:i], rest)) for i, rest in enumerate(after, start=1)])
+
+    def _joints(self, scene: Scene, now: Moment, targets: JointTargets, x0: Array, steps: int) -> Array:
+        closed = self.parameters.rollout == "closed_loop" and self.ask_again is not None
+        return self.joints.states(scene, x0, steps, targets, self._ask_for_joints if closed else None, now.estimate)
+
+    def _ask_for_gait(self, estimate: Estimate) -> GaitParameters | None:
+        proposal = self.ask_again(estimate) if self.ask_again is not None else None
+        return None if proposal is None else proposal.gait
+
+    def _ask_for_joints(self, estimate: Estimate) -> JointTargets | None:
+        proposal = self.ask_again(estimate) if self.ask_again is not None else None
+        return None if proposal is None else proposal.joints
 
     def safe(self, scene: Scene, states: Array) -> Flags:
         """(..., W) whether each predicted state lies outside the trigger set."""

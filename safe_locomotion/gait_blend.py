@@ -11,8 +11,8 @@ from math import copysign
 
 from safe_locomotion.types import NANOSECONDS, GaitParameters
 
-OFFSET_RATE = 1.5  #: strides per second; below the slowest stride, so that no leg's phase runs backwards
-RATIO_RATE = 1.0  #: 1/s
+OFFSET_RATE = 2.0  #: strides per second; below the slowest stride, so that no leg's phase runs backwards
+RATIO_RATE = 4.0  #: 1/s
 RATIO_MARGIN = 0.05  #: of the swing ratio from 0 and 1
 
 

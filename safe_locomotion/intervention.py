@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 from safe_locomotion.forecast import Forecast, Forecaster, Moment
 from safe_locomotion.reachability import InterventionParameters, SwitchingRule
-from safe_locomotion.trigger_set import TriggerSet, TriggerState
 from safe_locomotion.types import NANOSECONDS, Array, Estimate, GaitParameters, Proposal, VelocityCommand
 
 LOOK_NS = 100_000_000  #: robot time between forecasts that are made for nobody but the one who watches
@@ -61,15 +60,9 @@ class Decision:
 class Intervention:
     """One `update` per tick of the estimate while the robot walks; decides on the first tick of each policy period."""
 
-    def __init__(
-        self,
-        parameters: InterventionParameters,
-        trigger_set: TriggerSet,
-        state: TriggerState,
-        forecaster: Forecaster,
-        period_ns: int,
-    ) -> None:
-        self._set, self._state, self._forecaster, self._period_ns = trigger_set, state, forecaster, period_ns
+    def __init__(self, parameters: InterventionParameters, forecaster: Forecaster, period_ns: int) -> None:
+        self._forecaster, self._period_ns = forecaster, period_ns
+        self._set, self._state = forecaster.trigger_set, forecaster.state
         self._intervenes = parameters.criterion != "off"
         self._speed = parameters.recovery_speed
         self._rule = SwitchingRule(parameters)

@@ -11,6 +11,7 @@ from safe_locomotion.config import StackConfig
 from safe_locomotion.estimator import StateEstimator
 from safe_locomotion.forecast import Forecaster
 from safe_locomotion.intervention import Intervention
+from safe_locomotion.joint_rollout import JointRollout
 from safe_locomotion.leg_control import GRAVITY, CommandStage
 from safe_locomotion.locomotion import LocomotionController
 from safe_locomotion.policy import Learner, PolicyStage
@@ -134,13 +135,18 @@ class Pipeline:
 
 def make_supervisor(robot: RobotModel, config: StackConfig) -> Supervisor:
     """The supervisor with all that it decides by."""
+    s = config.supervisor
+    intervention = Intervention(s.intervention, make_forecaster(robot, config), config.policy.period_ns)
+    return Supervisor(robot, s.thresholds, s.recovery, intervention)
+
+
+def make_forecaster(robot: RobotModel, config: StackConfig) -> Forecaster:
+    """Trigger set, measured state and rollouts for the controller of this configuration."""
     s, mpc = config.supervisor, config.mpc
     state, trigger_set = TriggerState(s.trigger_set), TriggerSet(s.trigger_set.bounds, s.thresholds.fall_height)
     steps = max(1, s.intervention.horizon)
     rollout = GaitRollout(robot, reference=mpc.locomotion, swing=mpc.swing, mpc=mpc.solver, steps=steps)
-    forecaster = Forecaster(s.intervention, trigger_set, state, rollout)
-    intervention = Intervention(s.intervention, trigger_set, state, forecaster, config.policy.period_ns)
-    return Supervisor(robot, s.thresholds, s.recovery, intervention)
+    return Forecaster(s.intervention, trigger_set, state, rollout, JointRollout(robot, rollout, mpc.solver.mu))
 
 
 def standing_state(robot: RobotModel, stamp_ns: int) -> LowState:

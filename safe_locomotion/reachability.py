@@ -22,6 +22,7 @@ from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.types import NANOSECONDS
 
 Criterion = Literal["off", "naive", "reachability", "planning", "dwell"]
+Rollout = Literal["open_loop", "closed_loop"]
 CRITERIA: tuple[Criterion, ...] = ("off", "naive", "reachability", "planning", "dwell")
 PREDICTING = ("reachability", "planning")  #: those that look ahead
 LONGEST_HORIZON = 50  #: steps, 0.8 s: two strides
@@ -46,7 +47,7 @@ class InterventionParameters:
     criterion: Criterion
     horizon: int
     dwell_time: float
-    rollout: Literal["open_loop", "closed_loop"]
+    rollout: Rollout
     uncertainty: float
     recovery_speed: float
 

@@ -29,14 +29,14 @@ from safe_locomotion.centroidal import (
     ground_frame,
 )
 from safe_locomotion.gait import GaitClock, GaitPhase
-from safe_locomotion.kinematics import Kinematics
+from safe_locomotion.kinematics import Kinematics, clamp
 from safe_locomotion.locomotion import LocomotionParameters
 from safe_locomotion.mpc import ConvexMpc, MpcParameters, MpcProblem, plan_in_cone
 from safe_locomotion.reachability import STEP, STEP_NS
 from safe_locomotion.robots import RobotModel
-from safe_locomotion.rotations import matrix_from_quaternion, multiply, quaternion_from_rpy, rpy_from_matrix
-from safe_locomotion.swing import SwingParameters
-from safe_locomotion.types import N_LEGS, Array, Estimate, Flags, GaitParameters, VelocityCommand
+from safe_locomotion.rotations import Rows, cross, matrix_from_quaternion, multiply, quaternion_from_rpy, rotate, rpy_from_matrix
+from safe_locomotion.swing import SwingParameters, raibert_step
+from safe_locomotion.types import Array, Estimate, GaitParameters, VelocityCommand
 
 STEPS_PER_SOLVER_STEP = 3  #: 0.048 s, close to the 0.04 s of the MPC that drives
 LEAST_SOLVER_STEPS = 5  #: over 0.24 s, half a stride: a shorter plan does not see the next stance
@@ -56,23 +56,31 @@ class Scene:
         frame: (3, 3) ground frame to odom.
         turn: the same as quaternion w, x, y, z.
         origin: (3,) of the ground frame in odom.
-        feet: (4, 3) contact points relative to the centre of mass [m].
+        gravity: (3,) in the ground frame [m/s2].
+        spots: (4, 2) where the contact points are on the ground [m].
+        foot_z: (4,) their height [m].
         aloft: (4,) feet that hang in the air.
-        wanted: (2,) planar velocity that the reference asks for [m/s].
+        wanted: planar velocity that the reference asks for [m/s].
     """
 
     x0: Array
     frame: Array
     turn: Array
     origin: Array
-    feet: Array
-    aloft: Flags
-    wanted: Array
+    gravity: Array
+    spots: list[tuple[float, float]]
+    foot_z: list[float]
+    aloft: list[bool]
+    wanted: tuple[float, float]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Inputs:
-    """What pushes the robot over W steps: forces (W, 4, 3) [N] at feet (W, 4, 3) relative to the centre of mass [m]."""
+    """What pushes the robot over W steps: forces (W, 4, 3) [N] at feet (W, 4, 3) relative to the centre of mass [m].
+
+    The feet are those of the path that the MPC linearised along. On the path that its forces lead to in the model the body would sway
+    off, and fall three times as far from what a robot does, whose MPC sees the sway and answers it.
+    """
 
     forces: Array
     feet: Array
@@ -102,11 +110,14 @@ class GaitRollout:
         self.steps, self.model = steps, CentroidalModel(mass=robot.mass, inertia=robot.inertia)
         self._parameters = replace(mpc, horizon=horizon, dt=STEPS_PER_SOLVER_STEP * STEP, extra_batches=0)
         self._mpc = ConvexMpc(self.model, self._parameters)
-        self._robot, self._swing, self._height = robot, swing, reference.body_height + float(robot.com[2])
+        self._robot, self._swing = robot, swing
         self._slack = reference.velocity_slack
         self._kinematics = Kinematics(robot)
-        self._hip_x: Array = robot.hip_position[:, 0] - robot.com[0]
+        self._hip_x: list[float] = (robot.hip_position[:, 0] - robot.com[0]).tolist()
         self._com_y = float(robot.com[1])
+        self._inverse_inertia: Rows = tuple(tuple(row) for row in self.model.inverse_inertia.tolist())  # type: ignore[assignment]
+        self._reference = np.zeros((horizon, NX))
+        self._reference[:, 5] = reference.body_height + float(robot.com[2])
         self._ends: Array = self._parameters.dt * np.arange(1.0, horizon + 1.0)
         self._middles: Array = self._ends - 0.5 * self._parameters.dt
         self._at = np.arange(steps) // STEPS_PER_SOLVER_STEP
@@ -142,23 +153,23 @@ class GaitRollout:
             origin=origin,
         )
         x0[2] = 0.0
-        feet = (self._kinematics.feet(estimate.q) - self._robot.com) @ to_ground.T
-        feet[:, 2] -= self._robot.foot_radius
-        aloft = feet[:, 2] + gap > ALOFT
-        wanted = np.array((command.vx, command.vy))
+        feet = (self._kinematics.feet(estimate.q) - self._robot.com) @ to_ground.T + x0[3:6]
+        foot_z = (feet[:, 2] - self._robot.foot_radius).tolist()
         return Scene(
             x0=x0,
             frame=frame,
             turn=quaternion_from_rpy(*rpy_from_matrix(frame)),
             origin=origin,
-            feet=feet,
-            aloft=aloft,
-            wanted=wanted,
+            gravity=LEVEL_GRAVITY @ frame,
+            spots=[(x, y) for x, y, _ in feet.tolist()],
+            foot_z=foot_z,
+            aloft=[z > ALOFT for z in foot_z],
+            wanted=(command.vx, command.vy),
         )
 
     def inputs(self, scene: Scene, stamp_ns: int, gait: GaitParameters) -> Inputs | None:
         """Forces and feet of one MPC solve under `gait` from here on; None when the solver fails."""
-        clock, spots = copy(self._clock), scene.x0[3:5] + scene.feet[:, :2]
+        clock, spots = copy(self._clock), scene.spots.copy()
         feet = self._feet(spots, scene, scene.x0, clock.update(stamp_ns, gait, step=True), gait)
         problem = self._problem(scene, scene.x0, feet, clock, gait, 0.0)
         answer = self._mpc.solve(problem)
@@ -167,7 +178,9 @@ class GaitRollout:
         plan = plan_in_cone(answer.plan, problem.stance, self._parameters)
         return Inputs(forces=plan[self._at], feet=_left_behind(feet, scene.x0, self._step_middles))
 
-    def closed_loop(self, scene: Scene, stamp_ns: int, gait: GaitParameters, ask: AskAgain, estimate: Estimate) -> Array | None:
+    def closed_loop(
+        self, scene: Scene, stamp_ns: int, gait: GaitParameters, ask: AskAgain | None, estimate: Estimate
+    ) -> Array | None:
         """Predicted states (W + 1, 12) when learner and MPC see each of them; None when the solver fails.
 
         Args:
@@ -175,10 +188,10 @@ class GaitRollout:
             gait: that the learner wants now.
             ask: what it would want in a later state; None keeps the last.
         """
-        clock, x, gravity = copy(self._clock), scene.x0, LEVEL_GRAVITY @ scene.frame
-        states, spots = [x], x[3:5] + scene.feet[:, :2]
+        clock, x, gravity = copy(self._clock), scene.x0, scene.gravity.tolist()
+        states, spots = [x], scene.spots.copy()
         for k in range(self.steps):
-            if k:
+            if k and ask is not None:
                 gait = ask(self.estimate_at(scene, x, estimate, k)) or gait
             phase = clock.update(stamp_ns + k * STEP_NS, gait, step=True)
             feet = self._feet(spots, scene, x, phase, gait)
@@ -186,13 +199,13 @@ class GaitRollout:
             answer = self._mpc.solve(problem)
             if not isfinite(answer.primal_residual):
                 return None
-            x = self.model.step(x, answer.forces, problem.feet[0], STEP, gravity)
+            x = self.stepped(x, answer.forces, feet, gravity)
             states.append(x)
         return np.array(states)
 
     def states(self, scene: Scene, x0: Array, forces: Array, feet: Array) -> Array:
         """Predicted states (..., W + 1, 12) of any number of hypotheses about x0 (..., 12), forces and feet (..., W, 4, 3)."""
-        ahead = self.model.rollout(x0, forces, feet, STEP, LEVEL_GRAVITY @ scene.frame)
+        ahead = self.model.rollout(x0, forces, feet, STEP, scene.gravity)
         first = np.broadcast_to(x0[..., None, :], (*ahead.shape[:-2], 1, NX))
         return np.concatenate((first, ahead), axis=-2)
 
@@ -200,55 +213,68 @@ class GaitRollout:
         """What the estimator would say in a predicted state; joints and contacts stay as they are."""
         roll, pitch, yaw = x[RPY].tolist()
         body = scene.frame @ matrix_from_quaternion(quaternion_from_rpy(roll, pitch, yaw))
-        rates = body.T @ (scene.frame @ x[RATES])
-        arm = body @ self._robot.com
+        spin, arm = scene.frame @ x[RATES], body @ self._robot.com
         return replace(
             estimate,
             stamp_ns=estimate.stamp_ns + steps * STEP_NS,
             position=scene.origin + scene.frame @ x[POSITION] - arm,
             quaternion_wxyz=multiply(scene.turn, quaternion_from_rpy(roll, pitch, yaw)),
-            velocity=scene.frame @ x[VELOCITY] - np.cross(body @ rates, arm),
-            angular_velocity=rates,
+            velocity=scene.frame @ x[VELOCITY] - np.array(cross(spin.tolist(), arm.tolist())),
+            angular_velocity=body.T @ spin,
         )
 
-    def _feet(self, spots: Array, scene: Scene, x: Array, phase: GaitPhase, gait: GaitParameters) -> Array:
-        """Feet (4, 3) relative to the centre of mass in state x; `spots` (4, 2), where feet stand, follows those that do not."""
-        swing, velocity = self._swing, x[9:11]
-        stance = np.array(phase.stance)
-        lands = ~stance | scene.aloft
-        if lands.any():
-            left = (np.array(phase.time_to_touchdown) + FALL_TIME * (scene.aloft & stance))[:, None]
-            step = 0.5 * phase.stance_duration * velocity + swing.velocity_gain * (velocity - scene.wanted)
-            footholds = x[3:5] + velocity * left + np.minimum(np.maximum(step, -swing.reach), swing.reach)
-            footholds[:, 0] += self._hip_x
-            footholds[:, 1] += np.array(gait.foot_y) - self._com_y
-            spots[lands] = footholds[lands]
-        feet = np.empty((N_LEGS, 3))
-        feet[:, :2] = spots - x[3:5]
-        feet[:, 2] = np.where(lands, -x[5], scene.feet[:, 2] + (scene.x0[5] - x[5]))
-        return feet
+    def _feet(self, spots: list[tuple[float, float]], scene: Scene, x: Array, phase: GaitPhase, gait: GaitParameters) -> Array:
+        """Feet (4, 3) relative to the centre of mass in state x; `spots`, where feet stand, follows those that do not."""
+        px, py, pz, vx, vy = float(x[3]), float(x[4]), float(x[5]), float(x[9]), float(x[10])
+        wx, wy = scene.wanted
+        time, gain, reach = phase.stance_duration, self._swing.velocity_gain, self._swing.reach
+        x_ahead = px + raibert_step(vx, wx, time, gain, reach)
+        y_ahead = py + raibert_step(vy, wy, time, gain, reach) - self._com_y
+        left, stance = phase.time_to_touchdown, phase.stance
+        feet = []
+        for leg, foot_y in enumerate(gait.foot_y):
+            z = scene.foot_z[leg] - pz
+            if scene.aloft[leg] or not stance[leg]:
+                until = left[leg] + (FALL_TIME if stance[leg] else 0.0)
+                spots[leg] = x_ahead + vx * until + self._hip_x[leg], y_ahead + vy * until + foot_y
+                z = -pz
+            feet.append((spots[leg][0] - px, spots[leg][1] - py, z))
+        return np.array(feet)
 
     def _problem(self, scene: Scene, x: Array, feet: Array, clock: GaitClock, gait: GaitParameters, since: float) -> MpcProblem:
         """The MPC's problem in state x, `since` [s] from now: hold height and attitude, move as wanted."""
         stance = clock.schedule(gait, self._middles)
-        stance &= ~(scene.aloft & (self._middles + since < FALL_TIME)[:, None])
-        reference = np.zeros((len(self._ends), NX))
-        reference[:, 5] = self._height
-        reference[:, 9:11] = np.clip(scene.wanted, x[9:11] - self._slack, x[9:11] + self._slack)
-        reference[:, 3:5] = x[3:5] + self._ends[:, None] * reference[:, 9:11]
-        x = x.copy()
+        if any(scene.aloft):
+            falls = self._middles + since < FALL_TIME
+            stance &= ~(falls[:, None] & np.array(scene.aloft))
+        slack, vx, vy = self._slack, float(x[9]), float(x[10])
+        wanted = (clamp(scene.wanted[0], vx - slack, vx + slack), clamp(scene.wanted[1], vy - slack, vy + slack))
+        reference = self._reference.copy()
+        reference[:, 9:11] = wanted
+        reference[:, 3:5] = x[3:5] + self._ends[:, None] * wanted
         reference[:, 2] = x[2]
         return MpcProblem(
             x0=x,
             reference=reference,
             feet=_left_behind(feet, x, self._middles),
             stance=stance,
-            gravity=LEVEL_GRAVITY @ scene.frame,
+            gravity=scene.gravity,
         )
+
+    def stepped(self, x: Array, forces: Array, feet: Array, gravity: list[float]) -> Array:
+        """`CentroidalModel.step` of one state over 0.016 s, in plain numbers."""
+        fx = fy = fz = mx = my = mz = 0.0
+        for (x_, y_, z_), (a, b, c) in zip(feet.tolist(), forces.tolist(), strict=True):
+            fx, fy, fz = fx + a, fy + b, fz + c
+            mx, my, mz = mx + y_ * c - z_ * b, my + z_ * a - x_ * c, mz + x_ * b - y_ * a
+        m = self.model.mass
+        turning = rotate(self._inverse_inertia, (mx, my, mz))
+        rate = np.array((*turning, fx / m + gravity[0], fy / m + gravity[1], fz / m + gravity[2]))
+        after = x[6:] + STEP * rate
+        return np.concatenate((x[:6] + 0.5 * STEP * (x[6:] + after), after))
 
 
 def _left_behind(feet: Array, x: Array, times: Array) -> Array:
     """Feet (n, 4, 3) relative to a centre of mass that goes on as it moves in state x, at `times` (n,) from then."""
-    moved = np.repeat(feet[None], len(times), axis=0)
-    moved[:, :, :2] -= times[:, None, None] * x[9:11]
-    return moved
+    behind: Array = feet - times[:, None, None] * np.array((x[9], x[10], 0.0))
+    return behind

@@ -10,7 +10,7 @@ and the roll rate with them, a slope tilts the body with the ground. So each can
 
 from bisect import bisect_right
 from dataclasses import dataclass
-from math import asin, atan, atan2, hypot, inf, isfinite, isnan, nan, sqrt
+from math import asin, atan, atan2, cos, hypot, inf, isfinite, isnan, nan, sin, sqrt, tan
 from typing import Literal
 
 import numpy as np
@@ -29,6 +29,10 @@ FORGET = 600  #: samples that are dropped at once when they are older: a second 
 #: Columns of a centroidal state behind the components.
 _COLUMNS = [POSITION.start + 2, RPY.start, RPY.start + 1, VELOCITY.start + 1, RATES.start]
 _ROLL, _ROLL_RATE = 1, 4
+#: Columns of the rates of height, roll and pitch, and the components that are carried on by them.
+_RATE_COLUMNS = [VELOCITY.start + 2, RATES.start, RATES.start + 1]
+_CARRIED = slice(0, 3)
+LONGEST_LOOKAHEAD = 0.2  # s
 SHARE_OF_CYCLE = {"raw": 0.0, "half_cycle": 0.5, "whole_cycle": 1.0}
 
 
@@ -70,6 +74,8 @@ class TriggerSetParameters:
         roll_rate: of the gyroscope, or its mean over half or a whole cycle of the gait in force.
         attitude: roll and pitch against the vertical, or against the plane under the feet.
         height: of the base in odom, or above the plane under the feet.
+        lookahead: how long height, roll and pitch are carried on at their present rates before they are tested [s]; 0 is the paper's.
+            A body that drops leaves the box late, and with nothing under it that could still catch it.
         c1, c2, c3: the boxes of the paper's ablation, from its own choice to the tightest.
     """
 
@@ -77,9 +83,17 @@ class TriggerSetParameters:
     roll_rate: Literal["raw", "half_cycle", "whole_cycle"]
     attitude: Literal["vertical", "ground"]
     height: Literal["odom", "feet"]
+    lookahead: float
     c1: TriggerBounds
     c2: TriggerBounds
     c3: TriggerBounds
+
+    def __post_init__(self) -> None:
+        """Refuse a look that goes back, or further ahead than rates tell."""
+        if not 0.0 <= self.lookahead <= LONGEST_LOOKAHEAD:
+            raise ConfigurationError(
+                f"trigger set: lookahead: must lie within 0 and {LONGEST_LOOKAHEAD} s (found {self.lookahead})"
+            )
 
     @property
     def bounds(self) -> TriggerBounds:
@@ -165,7 +179,7 @@ class TriggerState:
 
     def __init__(self, measures: TriggerSetParameters) -> None:
         self._against_ground, self._above_feet = measures.attitude == "ground", measures.height == "feet"
-        self._share = SHARE_OF_CYCLE[measures.roll_rate]
+        self._share, self._lookahead = SHARE_OF_CYCLE[measures.roll_rate], measures.lookahead
         self._window = 0.0
         self._times: list[float] = []  # since the first estimate [s]
         self._rolled: list[float] = []  # integral of the roll rate [rad]
@@ -176,16 +190,25 @@ class TriggerState:
         """Components now, while a gait of `frequency` [Hz] is in force."""
         rows, rate = rows_from_quaternion(estimate.quaternion_wxyz), float(estimate.angular_velocity[0])
         (xx, _, _), (yx, _, _), up = rows
-        vx, vy, _ = estimate.velocity.tolist()
-        height = float(estimate.position[2])
+        (vx, vy, vz), (_, pitch_rate, yaw_rate), ahead = (
+            estimate.velocity.tolist(),
+            estimate.angular_velocity.tolist(),
+            self._lookahead,
+        )
+        height = float(estimate.position[2]) + ahead * vz
         if self._above_feet:
             height -= estimate.ground_height
         if self._against_ground:
             nx, ny, nz = estimate.ground_normal.tolist()
             up = rotate_back(rows, (nx, ny, nz))
+        roll, pitch = _tilt(up)
+        if ahead:
+            s, c = sin(roll), cos(roll)
+            roll += ahead * (rate + tan(pitch) * (s * pitch_rate + c * yaw_rate))
+            pitch += ahead * (c * pitch_rate - s * yaw_rate)
         if self._share:
             rate = self._mean_rate(estimate.stamp_ns, rate, self._share / frequency)
-        self.values = (height, *_tilt(up), (xx * vy - yx * vx) / (hypot(xx, yx) or nan), rate)
+        self.values = (height, roll, pitch, (xx * vy - yx * vx) / (hypot(xx, yx) or nan), rate)
         return self.values
 
     def predicted(self, x0: Array, states: Array, dt: float) -> Array:
@@ -194,9 +217,11 @@ class TriggerState:
         What the model says will have changed is added to what was measured, so that both mean the same.
         """
         changes = states[..., _COLUMNS] - x0[_COLUMNS]
+        rolled = changes[..., _ROLL].copy()
+        changes[..., _CARRIED] += self._lookahead * (states[..., _RATE_COLUMNS] - x0[_RATE_COLUMNS])
         values: Array = changes + np.array(self.values)
         if self._share:
-            values[..., _ROLL_RATE] = self._predicted_rates(changes[..., _ROLL], dt)
+            values[..., _ROLL_RATE] = self._predicted_rates(rolled, dt)
         return values
 
     def _mean_rate(self, stamp_ns: int, rate: float, window: float) -> float:

@@ -6,20 +6,13 @@ from typing import Any
 import numpy as np
 
 from safe_locomotion.bench.recording import Recording, Tick
+from safe_locomotion.bench.safety import safety_stages
 from safe_locomotion.bench.timing import Call, Stage
-from safe_locomotion.centroidal import CentroidalModel
 from safe_locomotion.estimator import StateEstimator
 from safe_locomotion.leg_control import CommandStage
 from safe_locomotion.locomotion import LocomotionController
-from safe_locomotion.mpc import MpcAnswer, MpcProblem
 from safe_locomotion.pipeline import Pipeline, make_supervisor
 from safe_locomotion.types import Array
-
-ROLLOUT_DT, ROLLOUT_STEPS, HYPOTHESES = 0.016, 20, 64  # paper 1, section VI: steps of 0.016 s
-LATER = {
-    "trigger": "the trigger set is not part of this version",
-    "rollout_closed": "the learner's closed-loop rollout is not part of this version",
-}
 
 
 def core_stages(recording: Recording) -> list[Stage]:
@@ -33,7 +26,7 @@ def core_stages(recording: Recording) -> list[Stage]:
         ("pipeline", "LowState to motor command, all stages; the MPC is due on every second", lambda: _pipeline(r)),
     ]
     stages = [Stage(name=name, what=what, make=make, items=ticks, counted=walking) for name, what, make in from_tick]
-    return stages + _rollouts(recording)
+    return stages + safety_stages(recording)
 
 
 def _estimator(r: Recording) -> Call:
@@ -78,40 +71,6 @@ def _pipeline(r: Recording) -> Call:
         pipeline.step(tick.state, tick.command)
 
     return step
-
-
-def _rollouts(recording: Recording) -> list[Stage]:
-    """The linear centroidal model under the forces that the MPC plans, one state and 64 at once."""
-    model = CentroidalModel(mass=recording.robot.mass, inertia=recording.robot.inertia)
-    dt = recording.config.mpc.solver.dt
-    planned = [_held(problem, answer, dt) for problem, answer in zip(recording.problems, recording.answers, strict=True)]
-    spread = 0.01 * np.random.default_rng(0).normal(size=(HYPOTHESES, 12))
-    many = [
-        (x0 + spread, np.tile(f, (HYPOTHESES, 1, 1, 1)), np.tile(feet, (HYPOTHESES, 1, 1, 1))) for x0, f, feet in planned[:100]
-    ]
-
-    def rollout(item: tuple[Array, Array, Array]) -> Array:
-        return model.rollout(*item, ROLLOUT_DT)
-
-    one = (
-        f"centroidal model over {ROLLOUT_STEPS} steps of {ROLLOUT_DT} s under planned forces, without the solve that planned them"
-    )
-    return [
-        Stage(name="rollout_open", what=one, make=lambda: rollout, items=planned, counted=[True] * len(planned)),
-        Stage(
-            name="rollout_open_64",
-            what=f"the same from {HYPOTHESES} states, each with its own forces and feet",
-            make=lambda: rollout,
-            items=many,
-            counted=[True] * len(many),
-        ),
-    ]
-
-
-def _held(problem: MpcProblem, answer: MpcAnswer, dt: float) -> tuple[Array, Array, Array]:
-    """First state, forces and feet (W, 4, 3) of the plan, each step of the MPC held."""
-    at = np.minimum((np.arange(ROLLOUT_STEPS) * ROLLOUT_DT / dt).astype(int), len(problem.stance) - 1)
-    return problem.x0, (answer.plan * problem.stance[:, :, None])[at], problem.feet[at]
 
 
 def comparison_stages(recording: Recording) -> tuple[list[Stage], dict[str, str]]:

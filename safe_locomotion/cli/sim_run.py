@@ -23,7 +23,7 @@ from safe_locomotion.cli.settings import SimSettings
 from safe_locomotion.errors import ConfigurationError, SafeLocomotionError
 from safe_locomotion.processes import RunningStack
 from safe_locomotion.robots import load_robot
-from safe_locomotion.sim.report import motion_figures, timing_figures, without_nan
+from safe_locomotion.sim.report import intervention_figures, motion_figures, timing_figures, without_nan
 from safe_locomotion.sim.run_logs import read_run
 
 ROBOT = "sim_robot"
@@ -191,6 +191,7 @@ def build_report(settings: SimSettings, folder: Path, outcome: Outcome) -> dict[
         "pushes": summary["pushes"],
         "fall_times_s": [time - summary["stood_at_s"] for time in summary["fall_times_s"]],
         **motion_figures(log, cycle=record.cycle, mass=mass),
+        **intervention_figures(record.stages["supervisor"], log.recovery, log.time),
         "gate_trips": record.gate_trips,
         **timing_figures(record.stages, duration),
         "reward": None,

@@ -10,9 +10,11 @@ from time import perf_counter
 from typing import Any, TypeVar, cast
 
 from safe_locomotion.stage_log import StageLog, vector
+from safe_locomotion.trigger_set import N_COMPONENTS
 from safe_locomotion.types import Estimate, LowCommand, LowState, Proposal, StancePlan, Verdict
 
 Stage = TypeVar("Stage")
+NO_MARGINS = [float("nan")] * N_COMPONENTS  #: nothing is measured but in WALK
 
 LOW_STATE = {
     "quaternion_wxyz": 4,
@@ -94,11 +96,33 @@ class StageLogs:
         """Log each verdict."""
         if self._folder is None:
             return stage
-        log = self._log("supervisor", "mode", "learner", *vector("command", 3), "frequency", "n_reasons", "ms")
+        log = self._log(
+            "supervisor",
+            "mode",
+            "learner",
+            *vector("command", 3),
+            "frequency",
+            "n_reasons",
+            *vector("margin", N_COMPONENTS),
+            "predicted",
+            "ms",
+        )
 
         def add(v: Verdict, ms: float) -> None:
-            c = v.command
-            log.append(v.stamp_ns, v.mode, v.active == "learner", c.vx, c.vy, c.wz, v.gait.frequency, len(v.reasons), ms)
+            c, margins = v.command, [margin for _, margin in v.margins] or NO_MARGINS
+            log.append(
+                v.stamp_ns,
+                v.mode,
+                v.active == "learner",
+                c.vx,
+                c.vy,
+                c.wz,
+                v.gait.frequency,
+                len(v.reasons),
+                *margins,
+                v.predicted is not None,
+                ms,
+            )
 
         return cast(Stage, LoggedStage(stage, self._later(add)))
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from safe_locomotion.trigger_set import COMPONENTS
 from safe_locomotion.types import Array
 
 SETTLE_TIME = 2.0  #: [s] at the start that the velocity error leaves out
@@ -135,10 +136,30 @@ def timing_figures(stages: Mapping[str, Mapping[str, Array]], robot_time: float)
         "mpc": "mpc",
         "leg_control_and_gate": "command",
     }
+    supervisor = stages["supervisor"]
+    rollout = percentiles(supervisor["ms"][supervisor["predicted"] > 0.0])  # of the ticks with one, the whole supervisor
     return {
         "rates_hz": {name: len(stages[stage]["ms"]) / robot_time for name, stage in rates.items()},
-        "latency_ms": {**{name: percentiles(stages[stage]["ms"]) for name, stage in latencies.items()}, "rollout": None},
+        "latency_ms": {**{name: percentiles(stages[stage]["ms"]) for name, stage in latencies.items()}, "rollout": rollout},
         "mpc_unsolved": int(np.count_nonzero(stages["mpc"]["solved"] == 0.0)),
+    }
+
+
+def intervention_figures(supervisor: Mapping[str, Array], recovery: NDArray[np.bool_], time: Array) -> dict[str, Any]:
+    """How long the recovery policy drove, and through which components the robot entered the trigger set how often.
+
+    Args:
+        supervisor: its log since the robot first stood.
+        recovery: (n,) whether the recovery policy drove while walking.
+        time: (n,) of the same rows [s].
+    """
+    change = np.flatnonzero(np.diff(recovery.astype(int), prepend=0, append=0))
+    lengths = time[np.minimum(change[1::2], len(time) - 1)] - time[change[0::2]] if len(change) else np.zeros(0)
+    outside = supervisor["margin"] < 0.0
+    entered = np.count_nonzero(np.diff(outside.astype(int), axis=0, prepend=0) == 1, axis=0)
+    return {
+        "recovery_duration_s": percentiles(lengths),
+        "triggers": {name: int(count) for name, count in zip(COMPONENTS, entered, strict=True)},
     }
 
 

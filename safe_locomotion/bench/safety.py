@@ -1,0 +1,73 @@
+"""What the supervisor's safety decision costs: trigger test, and forecasts of the learner, on a recorded walk."""
+
+from dataclasses import replace
+from functools import partial
+
+from safe_locomotion.bench.recording import Recording, Tick
+from safe_locomotion.bench.timing import Call, Stage
+from safe_locomotion.forecast import Forecast, Forecaster, Moment
+from safe_locomotion.pipeline import make_forecaster
+from safe_locomotion.reachability import InterventionParameters, Rollout
+from safe_locomotion.trigger_set import TriggerSet, TriggerState
+
+POLICY_EVERY = 4  # ticks of 2 ms
+SAFETY = ("trigger", "rollout_open", "rollout_open_64", "rollout_closed")
+
+
+def safety_stages(r: Recording) -> list[Stage]:
+    """The paper's horizons: 20 steps of 0.016 s from one MPC solve, 10 with a solve at each of them."""
+    ticks = [tick for tick, walks in zip(r.ticks, r.walking.tolist(), strict=True) if walks][::POLICY_EVERY]
+    rows: list[tuple[str, str, Call]] = [
+        ("trigger", "estimate to components, trigger test and margins", _trigger(r)),
+        (
+            "rollout_open",
+            "20 steps of the learner: kinematics, MPC solve under its gait, rollout and test",
+            _forecast(r, 20, "open_loop", 0.0),
+        ),
+        ("rollout_open_64", "the same from 64 states within the estimator's uncertainty", _forecast(r, 20, "open_loop", 2.0)),
+        ("rollout_closed", "10 steps with a solve at each of them", _forecast(r, 10, "closed_loop", 0.0)),
+    ]
+    return [
+        Stage(name=name, what=what, make=partial(_same, call), items=ticks, counted=[True] * len(ticks))
+        for name, what, call in rows
+    ]
+
+
+def _same(call: Call) -> Call:
+    return call
+
+
+def _trigger(r: Recording) -> Call:
+    s = r.config.supervisor
+    state, trigger_set = TriggerState(s.trigger_set), TriggerSet(s.trigger_set.bounds, s.thresholds.fall_height)
+
+    def test(tick: Tick) -> None:
+        assert tick.cycle.estimate is not None and tick.cycle.verdict is not None
+        values = state.update(tick.cycle.estimate, tick.cycle.verdict.gait.frequency)
+        trigger_set.triggers(values)
+        trigger_set.margins(values)
+
+    return test
+
+
+def _forecast(r: Recording, horizon: int, rollout: Rollout, uncertainty: float) -> Call:
+    forecaster = _forecaster(
+        r, replace(r.config.supervisor.intervention, horizon=horizon, rollout=rollout, uncertainty=uncertainty)
+    )
+
+    def look(tick: Tick) -> None:
+        estimate, verdict = tick.cycle.estimate, tick.cycle.verdict
+        assert estimate is not None and verdict is not None
+        forecaster.follow(estimate.stamp_ns, verdict.gait)
+        Forecast(forecaster, Moment(estimate, tick.cycle.proposal, verdict.gait, verdict.command)).learner_stays_safe()
+
+    return look
+
+
+def _forecaster(r: Recording, parameters: InterventionParameters) -> Forecaster:
+    supervisor = replace(r.config.supervisor, intervention=parameters)
+    forecaster = make_forecaster(r.robot, replace(r.config, supervisor=supervisor))
+    first = next(tick.cycle.estimate for tick, walks in zip(r.ticks, r.walking, strict=True) if walks)
+    assert first is not None
+    forecaster.state.update(first, supervisor.recovery.frequency)
+    return forecaster
