@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from core_values import A1
-from onnx import helper
+from onnx import helper, numpy_helper
 from policy_models import GAIT_TERMS, ORIGIN, Builder, gait_contract, joint_contract, mlp
 
 from safe_locomotion.kinematics import Kinematics
@@ -99,8 +99,12 @@ def write_trot(path: Path, **changes) -> Path:
 
 
 def write_gait(path: Path, **changes) -> Path:
-    """A gait policy that hardly leaves the nominal gait."""
+    """A gait policy that stays at the nominal gait: what it changes adds up, so its last layer says nothing at all."""
     contract = gait_contract(**{"name": path.stem, **changes})
     width = sum(term.width for term in GAIT_TERMS)
-    write_policy(mlp(width, contract.action_width, hidden=32, scale=1e-3), contract, path)
+    model = mlp(width, contract.action_width, hidden=32, scale=0.0)
+    for tensor in model.graph.initializer:
+        if tensor.name == "action.bias":
+            tensor.CopyFrom(numpy_helper.from_array(np.zeros(contract.action_width, dtype=np.float32), tensor.name))
+    write_policy(model, contract, path)
     return path
