@@ -10,9 +10,8 @@ from math import sqrt
 
 import numpy as np
 
+from safe_locomotion.rotations import Rows, Vector
 from safe_locomotion.types import N_JOINTS, Array
-
-Vector = tuple[float, float, float]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,14 +36,13 @@ class AttitudeParameters:
 
 
 class AttitudeObserver:
-    """Fuses quaternion and gyro; `quaternion`, `rotation` (base to odom) and `angular_velocity` (in base) hold the result."""
+    """Fuses quaternion and gyro; `quaternion` and `rotation` (base to odom) and `angular_velocity` (in base) hold the result."""
 
     _FILTER = 0.1  # time constant of the signals that decide about rest [s]
 
     def __init__(self, parameters: AttitudeParameters) -> None:
         self.parameters = parameters
         self.bias: Vector = (0.0, 0.0, 0.0)
-        self._limits = N_JOINTS * [parameters.rest_joint_speed] + 3 * [parameters.rest_rate]
         self.reset(np.array([1.0, 0.0, 0.0, 0.0]))
 
     def reset(self, quaternion_wxyz: Array) -> None:
@@ -79,11 +77,11 @@ class AttitudeObserver:
         """Rest is when joints and gyro, low-pass filtered, have been slow for a while."""
         gain = min(1.0, dt / self._FILTER)
         slow = speeds if self._slow is None else [a + gain * (b - a) for a, b in zip(self._slow, speeds, strict=True)]
-        self._slow = slow
-        still = all(-limit <= a <= limit for a, limit in zip(slow, self._limits, strict=True))
+        self._slow, sizes, p = slow, list(map(abs, slow)), self.parameters
+        still = max(sizes[:N_JOINTS]) <= p.rest_joint_speed and max(sizes[N_JOINTS:]) <= p.rest_rate
         self._rest_time = self._rest_time + dt if still else 0.0
         self._rest_mean_time = self._rest_mean_time if still else 0.0
-        self.at_rest = self._rest_time >= self.parameters.rest_delay
+        self.at_rest = self._rest_time >= p.rest_delay
 
     def _error(self, mw: float, mx: float, my: float, mz: float) -> Vector:
         """Rotation vector in base, to first order, from the observer's orientation q to the measured m: 2 vec(conj(q) m)."""
@@ -112,11 +110,13 @@ class AttitudeObserver:
         """Normalise and publish the orientation."""
         s = 1.0 / sqrt(w * w + x * x + y * y + z * z)
         w, x, y, z = self._q = (s * w, s * x, s * y, s * z)
-        self.quaternion: Array = np.array(self._q)
-        self.rotation: Array = np.array(
-            (
-                (1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y - w * z), 2.0 * (x * z + w * y)),
-                (2.0 * (x * y + w * z), 1.0 - 2.0 * (x * x + z * z), 2.0 * (y * z - w * x)),
-                (2.0 * (x * z - w * y), 2.0 * (y * z + w * x), 1.0 - 2.0 * (x * x + y * y)),
-            )
+        self.rotation: Rows = (
+            (1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y - w * z), 2.0 * (x * z + w * y)),
+            (2.0 * (x * y + w * z), 1.0 - 2.0 * (x * x + z * z), 2.0 * (y * z - w * x)),
+            (2.0 * (x * z - w * y), 2.0 * (y * z + w * x), 1.0 - 2.0 * (x * x + y * y)),
         )
+
+    @property
+    def quaternion(self) -> Array:
+        """(4,) w, x, y, z, base to odom."""
+        return np.array(self._q)

@@ -1,12 +1,15 @@
 """Linear Kalman filter of the base and the feet.
 
-State of an axis: base position p, velocity v, acceleration error b, four foot centres f_i. With isotropic noise the three
-axes of odom do not couple, so x and y share one 7 x 7 covariance and z, which has its own noise, has a second: the 21-state
-filter of the literature (Bloesch et al. 2012, in the linear form with a given orientation), exactly, at a fraction of its
+State of an axis: feet relative to the base r_i = f_i - p, base velocity v, base position p, acceleration error b. With isotropic
+noise the three axes of odom do not couple, so x and y share one 7 x 7 covariance and z, which has its own noise, has a second: the
+21-state filter of the literature (Bloesch et al. 2012, in the linear form with a given orientation), exactly, at a fraction of its
 cost. The two stand as diagonal blocks of one matrix, because at this size the number of array calls is the cost.
 
-    p' = v        v' = a - b        b' = 0        f_i' = u_i (the foot rolls)
-    y_i = f_i - p (leg kinematics)        y = v (legs on the ground)
+    p' = v        v' = a - b        b' = 0        r_i' = u_i - v (the foot rolls with u_i)
+    y_i = r_i (leg kinematics)        y = v (legs on the ground)
+
+What is measured are states themselves, the first ten: no measurement matrix is multiplied. Covariance and state lie below each
+other in one array, because both go through the same products.
 """
 
 from dataclasses import dataclass
@@ -14,13 +17,16 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg.lapack import dposv
 
-from safe_locomotion.types import N_LEGS, Array
+from safe_locomotion.types import N_LEGS
 
 Vector = tuple[float, float, float]
 
-N = 3 + N_LEGS
-P_, V_, B_, F_ = 0, 1, 2, 3
-N_Y = N_LEGS + 1
+_SYMMETRIC_EVERY = 16  # corrections: by then rounding has parted the two halves of the covariance by 1e-15 of it
+_MEASURED = 2 * (N_LEGS + 1)
+_N = _MEASURED + 4
+# r_1..r_4 of x and y, their v; the same of z; p and b of x and y; p and b of z
+R_, V_, ZR_, ZV_, P_, B_, ZP_, ZB_ = 0, N_LEGS, N_LEGS + 1, 2 * N_LEGS + 1, _MEASURED, _MEASURED + 1, _MEASURED + 2, _MEASURED + 3
+_HALVES = ((R_, V_, P_, B_), (ZR_, ZV_, ZP_, ZB_))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,26 +53,33 @@ class FilterParameters:
 
 
 class BaseFilter:
-    """State `x` (14, 2): columns x and y of odom in the upper half, z in the lower; `covariance` (14, 14) of both halves."""
+    """`covariance` (14, 14) of the states in the order of `R_`, `V_`, ...; position, velocity and feet in odom as plain numbers."""
 
     def __init__(self, parameters: FilterParameters) -> None:
         self.parameters = parameters
-        self._f, self._h = np.eye(2 * N), np.zeros((2 * N_Y, 2 * N))
-        for row, state in ((0, 0), (N_Y, N)):
-            self._h[row : row + N_LEGS, state + F_ : state + N] = np.eye(N_LEGS)
-            self._h[row : row + N_LEGS, state + P_] = -1.0
-            self._h[row + N_LEGS, state + V_] = 1.0
-        self._ht = self._h.T.copy()
-        self._r = np.eye(2 * N_Y) * parameters.foot_position**2
-        self._dt = 0.0
+        self._joined = np.zeros((_N + 2, _N))  # covariance, then the states of x with those of z, and of y
+        self.covariance, self._states = self._joined[:_N], self._joined[_N:]
+        self._f, self._added = np.eye(_N + 2), np.zeros((_N + 2, _N))
+        self._ft = self._f[:_N, :_N].T.copy()
+        # where `predict` writes: the diagonal of the noise, then the inputs
+        self._changing = np.concatenate([np.arange(_N) * (_N + 1), _N * _N + np.arange(2 * _N)])
+        self._r = np.eye(_MEASURED) * parameters.foot_position**2
+        self._dt, self._since_symmetric = 0.0, 0
         self.reset((0.0, 0.0, 0.0), [(0.0, 0.0, 0.0)] * N_LEGS)
 
     def reset(self, position: Vector, feet: list[Vector]) -> None:
         """At rest at `position`, with foot centres `feet` in odom."""
-        p = self.parameters
-        zero = (0.0, 0.0, 0.0)
-        self.x = _stacked([position, zero, zero, *feet])
-        self.covariance = np.diag(2 * ([1e-6, 0.1**2, p.acceleration_error_initial**2] + N_LEGS * [p.foot_position**2]))
+        p, (x, y, z) = self.parameters, position
+        first, relative = np.zeros(_N), np.eye(_N)
+        for r, v, base, error in _HALVES:
+            first[r : r + N_LEGS], first[v], first[base] = p.foot_position**2, 0.1**2, 1e-6
+            first[error] = p.acceleration_error_initial**2
+            relative[r : r + N_LEGS, base] = -1.0
+        self.covariance[:] = (relative * first) @ relative.T
+        self._states[:] = 0.0
+        self._states[:, R_:V_] = [[foot[0] - x for foot in feet], [foot[1] - y for foot in feet]]
+        self._states[0, ZR_:ZV_] = [foot[2] - z for foot in feet]
+        self._states[:, P_], self._states[0, ZP_] = (x, y), z
         self._take()
 
     def predict(self, acceleration: Vector, foot_velocity: list[Vector], trust: list[float], dt: float) -> None:
@@ -80,26 +93,47 @@ class BaseFilter:
         """
         if dt != self._dt:
             self._set_step(dt)
-        f, (ax, ay, az) = self._f, acceleration
-        half = 0.5 * dt
-        self.x = f @ self.x + dt * _stacked([(half * ax, half * ay, half * az), acceleration, (0.0, 0.0, 0.0), *foot_velocity])
-        self.covariance = f @ self.covariance @ f.T
-        diagonal = _diagonal(self.covariance)
-        diagonal += self._process_noise(trust, dt)
+        ax, ay, az = acceleration
+        half = 0.5 * dt * dt
+        x, y, z = half * ax, half * ay, half * az
+        (ux, uy, uz), (vx, vy, vz), (wx, wy, wz), (sx, sy, sz) = foot_velocity
+        written = self._process_noise(trust, dt)
+        written += (dt * ux - x, dt * vx - x, dt * wx - x, dt * sx - x, dt * ax)
+        written += (dt * uz - z, dt * vz - z, dt * wz - z, dt * sz - z, dt * az)
+        written += (x, 0.0, z, 0.0)
+        written += (dt * uy - y, dt * vy - y, dt * wy - y, dt * sy - y, dt * ay)
+        written += (0.0, 0.0, 0.0, 0.0, 0.0, y, 0.0, 0.0, 0.0)
+        self._added.reshape(-1)[self._changing] = written
+        self._f.dot(self._joined.dot(self._ft), out=self._joined)
+        self._joined += self._added
 
     def _set_step(self, dt: float) -> None:
-        self._dt = dt
-        for i in (0, N):
-            self._f[i + P_, i + V_], self._f[i + P_, i + B_], self._f[i + V_, i + B_] = dt, -0.5 * dt * dt, -dt
+        """Transition over dt, and the noise of the base position, which all r_i of an axis share."""
+        self._dt, base = dt, self.parameters.position**2 * dt
+        f, q = self._f, self._added
+        for r, v, p, b in _HALVES:
+            feet = slice(r, r + N_LEGS)
+            f[feet, v], f[feet, b] = -dt, 0.5 * dt * dt
+            f[p, v], f[p, b], f[v, b] = dt, -0.5 * dt * dt, -dt
+            q[feet, feet], q[feet, p], q[p, feet] = base, -base, -base
+        self._ft = f[:_N, :_N].T.copy()
 
-    def _process_noise(self, trust: list[float], dt: float) -> Array:
+    def _process_noise(self, trust: list[float], dt: float) -> list[float]:
         """Diagonal (14,) of the noise that dt adds."""
         p = self.parameters
-        away = [p.swing_foot * (1.0 - t) * (1.0 - t) for t in trust]
         base, drift = p.position**2 * dt, p.acceleration_error**2 * dt
-        (v, vz), (f, fz) = p.velocity, p.foot
-        xy = [base, v * v * dt, drift, *[(f + a) * (f + a) * dt for a in away]]
-        return np.array([*xy, base, vz * vz * dt, drift, *[(fz + a) * (fz + a) * dt for a in away]])
+        (v, vz), (f, fz), swing = p.velocity, p.foot, p.swing_foot
+        away = [swing * (1.0 - t) * (1.0 - t) for t in trust]
+        return [
+            *[base + (f + a) * (f + a) * dt for a in away],
+            v * v * dt,
+            *[base + (fz + a) * (fz + a) * dt for a in away],
+            vz * vz * dt,
+            base,
+            drift,
+            base,
+            drift,
+        ]
 
     def correct(self, feet: list[Vector], velocity: Vector, velocity_variance: tuple[float, float]) -> float:
         """Fuse the feet relative to the base, in odom, and the velocity that the standing legs give.
@@ -112,49 +146,43 @@ class BaseFilter:
         Returns:
             Normalised innovation squared of the velocity, of the worst axis; about 1 when the model holds.
         """
-        innovation = _stacked([*feet, velocity]) - self._h @ self.x
-        r = self._r
-        r[N_LEGS, N_LEGS], r[N_Y + N_LEGS, N_Y + N_LEGS] = velocity_variance
-        hp = self._h @ self.covariance
-        s = hp @ self._ht + r
-        gain = dposv(s, hp)[1].T
-        self.x += gain @ innovation
-        covariance = self.covariance - gain @ hp
-        self.covariance = 0.5 * (covariance + covariance.T)
+        xs, ys, zs = zip(*feet, velocity, strict=True)
+        r, joined, covariance = self._r, self._joined, self.covariance
+        r[V_, V_], r[ZV_, ZV_] = velocity_variance
+        right = joined[:, :_MEASURED].copy()
+        right[_N:] -= np.array((*xs, *zs, *ys, 0.0, 0.0, 0.0, 0.0, 0.0)).reshape(2, _MEASURED)
+        s = right[:_MEASURED] + r
+        (x, z), (y, _) = right[_N:, V_ :: V_ + 1].tolist()
+        s_xy, s_z = s[V_, V_].item(), s[ZV_, ZV_].item()
+        # LAPACK wants columns: transposed views of rows, so that nothing is copied
+        gain = dposv(s.T, right.T, overwrite_a=True, overwrite_b=True)[1].T
+        joined -= gain.dot(joined[:_MEASURED])
+        self._since_symmetric += 1
+        if self._since_symmetric == _SYMMETRIC_EVERY:
+            self._since_symmetric = 0
+            covariance += covariance.T
+            covariance *= 0.5
         self._take()
-        x, y, z = (float(e) for e in (*innovation[N_LEGS], innovation[N_Y + N_LEGS, 0]))
-        return max(max(x * x, y * y) / float(s[N_LEGS, N_LEGS]), z * z / float(s[N_Y + N_LEGS, N_Y + N_LEGS]))
+        return max(max(x * x, y * y) / s_xy, z * z / s_z)
 
     def anchor(self, foot: int, height: float, deviation: float) -> None:
         """Fuse the height [m] of one standing foot centre, known to `deviation` [m]."""
-        i = N + F_ + foot
-        column = self.covariance[:, i].copy()
-        s = float(column[i]) + deviation * deviation
-        self.x[N:, 0] += column[N:] * ((height - float(self.x[i, 0])) / s)
+        r = ZR_ + foot
+        column = self.covariance[r] + self.covariance[ZP_]
+        s = (column[r] + column[ZP_]).item() + deviation * deviation
+        self._states[0] += column * ((height - self.feet[foot][2]) / s)
         self.covariance -= np.multiply.outer(column, column) / s
         self._take()
 
     def _take(self) -> None:
         """Read the state out as plain numbers."""
-        rows = self.x.tolist()
-        px, py = rows[P_]
-        vx, vy = rows[V_]
-        self.position: Vector = (px, py, rows[N + P_][0])
-        self.velocity: Vector = (vx, vy, rows[N + V_][0])
-        self.feet: list[Vector] = [(rows[i][0], rows[i][1], rows[N + i][0]) for i in range(F_, N)]
+        x, y = self._states.tolist()
+        px, py, pz = self.position = (x[P_], y[P_], x[ZP_])
+        self.velocity: Vector = (x[V_], y[V_], x[ZV_])
+        self.feet: list[Vector] = [(px + x[i], py + y[i], pz + x[ZR_ + i]) for i in range(N_LEGS)]
 
     @property
     def variances(self) -> tuple[tuple[float, float], tuple[float, float]]:
         """(xy, z) of the position [m2] and of the velocity [m2/s2]."""
-        diagonal = _diagonal(self.covariance).tolist()
-        return (diagonal[P_], diagonal[N + P_]), (diagonal[V_], diagonal[N + V_])
-
-
-def _stacked(rows: list[Vector]) -> Array:
-    """Rows of x, y, z as the two stacked halves of the state."""
-    return np.array([(x, y) for x, y, _ in rows] + [(z, 0.0) for _, _, z in rows])
-
-
-def _diagonal(matrix: Array) -> Array:
-    """Writable view of the diagonal of a contiguous square matrix."""
-    return matrix.reshape(-1)[:: len(matrix) + 1]
+        diagonal = self.covariance.diagonal().tolist()
+        return (diagonal[P_], diagonal[ZP_]), (diagonal[V_], diagonal[ZV_])

@@ -19,7 +19,7 @@ from math import cos, sin
 
 import numpy as np
 
-from safe_locomotion.rotations import cross, rotate, rotate_back, rpy_from_rows
+from safe_locomotion.rotations import Rows, Vector, cross, relative_rows, rotate, rotate_back, rpy_from_rows
 from safe_locomotion.types import N_LEGS, Array, Flags
 
 NX, NU = 12, 3 * N_LEGS
@@ -148,18 +148,37 @@ def _triangles(steps: int, dt: float) -> Array:
     return np.hstack([dt * (since >= 0), dt * dt * np.where(since >= 0, since + 0.5, 0.0)])
 
 
+def ground_rows(yaw: float, normal: Vector) -> Rows:
+    """`ground_frame` in plain numbers."""
+    nx, ny, nz = normal
+    c, s = cos(yaw), sin(yaw)
+    along = c * nx + s * ny
+    x, y, z = c - along * nx, s - along * ny, -along * nz
+    length = (x * x + y * y + z * z) ** 0.5
+    x, y, z = x / length, y / length, z / length
+    return (x, ny * z - nz * y, nx), (y, nz * x - nx * z, ny), (z, nx * y - ny * x, nz)
+
+
 def ground_frame(yaw: float, normal: Array = UPRIGHT) -> Array:
     """Rotation (3, 3) from the ground frame to odom: z is the unit ground normal (3,) in odom, x the heading laid on the ground.
 
     At yaw psi on level ground this is `rotations.yaw_matrix(psi)`.
     """
     nx, ny, nz = normal.tolist()
-    c, s = cos(yaw), sin(yaw)
-    along = c * nx + s * ny
-    x, y, z = c - along * nx, s - along * ny, -along * nz
-    length = (x * x + y * y + z * z) ** 0.5
-    x, y, z = x / length, y / length, z / length
-    return np.array([[x, ny * z - nz * y, nx], [y, nz * x - nx * z, ny], [z, nx * y - ny * x, nz]])
+    return np.array(ground_rows(yaw, (nx, ny, nz)))
+
+
+def centroidal_values(
+    *, rotation: Rows, position: Vector, rates: Vector, velocity: Vector, com: Vector, frame: Rows, origin: Vector
+) -> tuple[Vector, Vector, Vector, Vector]:
+    """`centroidal_state` in plain numbers: rpy, position, angular velocity, velocity."""
+    turn = relative_rows(frame, rotation)
+    (px, py, pz), (ox, oy, oz) = position, origin
+    px, py, pz = rotate_back(frame, (px - ox, py - oy, pz - oz))
+    cx, cy, cz = rotate(turn, com)
+    vx, vy, vz = rotate_back(frame, velocity)
+    lx, ly, lz = rotate(turn, cross(rates, com))
+    return rpy_from_rows(turn), (px + cx, py + cy, pz + cz), rotate(turn, rates), (vx + lx, vy + ly, vz + lz)
 
 
 def centroidal_state(
@@ -175,14 +194,11 @@ def centroidal_state(
         frame: (3, 3) of `ground_frame`.
         origin: (3,) point of odom that position zero stands for.
     """
-    axes, offset, spin = frame.tolist(), com.tolist(), rates.tolist()
-    turn = (frame.T @ rotation).tolist()
-    px, py, pz = rotate_back(axes, (position - origin).tolist())
-    cx, cy, cz = rotate(turn, offset)
-    vx, vy, vz = rotate_back(axes, velocity.tolist())
-    lx, ly, lz = rotate(turn, cross(spin, offset))
-    angles, turning = rpy_from_rows(turn), rotate(turn, spin)
-    return np.array((*angles, px + cx, py + cy, pz + cz, *turning, vx + lx, vy + ly, vz + lz))
+    values = centroidal_values(
+        rotation=rotation.tolist(), position=position.tolist(), rates=rates.tolist(), velocity=velocity.tolist(),
+        com=com.tolist(), frame=frame.tolist(), origin=origin.tolist(),
+    )  # fmt: skip
+    return np.array(values).reshape(-1)
 
 
 def _skew(v: Array) -> Array:

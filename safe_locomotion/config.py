@@ -21,9 +21,11 @@ from safe_locomotion.locomotion import LocomotionParameters
 from safe_locomotion.mpc import MpcParameters
 from safe_locomotion.operator_input import CommandLimits
 from safe_locomotion.policy import GaitSettings
+from safe_locomotion.reachability import InterventionParameters
 from safe_locomotion.share import find_share
 from safe_locomotion.supervisor import SupervisorParameters
 from safe_locomotion.swing import SwingParameters
+from safe_locomotion.trigger_set import TriggerSetParameters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +53,8 @@ class SupervisorConfig:
     """Section `supervisor_node`."""
 
     thresholds: SupervisorParameters
+    trigger_set: TriggerSetParameters
+    intervention: InterventionParameters
     recovery: GaitSettings
     command: CommandLimits
 

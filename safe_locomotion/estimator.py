@@ -16,8 +16,9 @@ import numpy as np
 from safe_locomotion.attitude import AttitudeObserver, AttitudeParameters
 from safe_locomotion.base_filter import BaseFilter, FilterParameters
 from safe_locomotion.contacts import ContactDetector, ContactParameters
-from safe_locomotion.leg_odometry import GRAVITY, LegOdometry, Vector, speed
+from safe_locomotion.leg_odometry import GRAVITY, LegOdometry, speed
 from safe_locomotion.robots import RobotModel
+from safe_locomotion.rotations import Vector, rotate, rotate_back
 from safe_locomotion.terrain_plane import TerrainPlane
 from safe_locomotion.types import N_LEGS, NANOSECONDS, Estimate, LowState
 
@@ -112,7 +113,8 @@ class StateEstimator:
         self.attitude.update(state.quaternion_wxyz, state.gyro, state.dq, dt)
         feet, leg_velocity, rolling = self._legs(state, dt)
         trust = self._trust(leg_velocity, dt)
-        x, y, z = (self.attitude.rotation @ state.accelerometer).tolist()
+        ax, ay, az = state.accelerometer.tolist()
+        x, y, z = rotate(self.attitude.rotation, (ax, ay, az))
         acceleration = (x, y, z - GRAVITY)
         self.filter.predict(_middle(acceleration, self._acceleration), list(map(_middle, rolling, self._rolling)), trust, dt)
         self._acceleration, self._rolling = acceleration, rolling
@@ -134,11 +136,13 @@ class StateEstimator:
         legs = self._odometry.read(state.q, state.dq, state.tau)
         self.detector.update(state.foot_force, [leg.load for leg in legs], [speed(leg.velocity) for leg in legs], dt)
         rotation, rate = self.attitude.rotation, self.attitude.angular_velocity
-        nx, ny, nz = (np.array(self.terrain.normal) @ rotation).tolist()
-        standing = [self._odometry.standing(leg, rate, (nx, ny, nz)) for leg in legs]
-        rows = [leg.foot for leg in legs] + [base for base, _ in standing] + [rolling for _, rolling in standing]
-        in_odom: list[Vector] = (np.array(rows) @ rotation.T).tolist()
-        return in_odom[:4], in_odom[4:8], in_odom[8:]
+        normal, feet, bases, rolling = rotate_back(rotation, self.terrain.normal), [], [], []
+        for leg in legs:
+            base, roll = self._odometry.standing(leg, rate, normal)
+            feet.append(rotate(rotation, leg.foot))
+            bases.append(rotate(rotation, base))
+            rolling.append(rotate(rotation, roll))
+        return feet, bases, rolling
 
     def _trust(self, leg_velocity: list[Vector], dt: float) -> list[float]:
         """How far each foot is believed to stand, in [0, 1]: its load, ramped in after touchdown, less when it slides."""
@@ -157,8 +161,8 @@ class StateEstimator:
         p, total = self.parameters, sum(trust)
         velocity = self.filter.velocity
         if total > 1e-3:
-            x, y, z = (sum(map(mul, trust, axis)) / total for axis in zip(*leg_velocity, strict=True))
-            velocity = (x, y, z)
+            xs, ys, zs = zip(*leg_velocity, strict=True)
+            velocity = (sum(map(mul, trust, xs)) / total, sum(map(mul, trust, ys)) / total, sum(map(mul, trust, zs)) / total)
         total = max(total, 1e-6)
         xy, vertical = p.leg_velocity
         innovation = self.filter.correct(feet, velocity, (xy * xy / total, vertical * vertical / total))
@@ -197,8 +201,8 @@ class StateEstimator:
             quaternion_wxyz=self.attitude.quaternion,
             velocity=np.array(velocity),
             angular_velocity=np.array(self.attitude.angular_velocity),
-            position_covariance=np.array(((px, 0.0, 0.0), (0.0, px, 0.0), (0.0, 0.0, pz))),
-            velocity_covariance=np.array(((vx, 0.0, 0.0), (0.0, vx, 0.0), (0.0, 0.0, vz))),
+            position_covariance=np.array((px, 0.0, 0.0, 0.0, px, 0.0, 0.0, 0.0, pz)).reshape(3, 3),
+            velocity_covariance=np.array((vx, 0.0, 0.0, 0.0, vx, 0.0, 0.0, 0.0, vz)).reshape(3, 3),
             q=state.q,
             dq=state.dq,
             contact=self.detector.contact,

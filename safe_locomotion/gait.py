@@ -57,9 +57,9 @@ class GaitPhase:
         stance_duration, swing_duration: of a whole stance and swing [s].
     """
 
-    stance: Flags
-    swing_progress: Array
-    time_to_touchdown: Array
+    stance: tuple[bool, ...]
+    swing_progress: tuple[float, ...]
+    time_to_touchdown: tuple[float, ...]
     stance_duration: float
     swing_duration: float
 
@@ -75,13 +75,13 @@ class GaitClock:
         self._stride = 0.0
         self._stamp_ns: int | None = None
         self._stepping = False
-        self._phases: Array = np.zeros(N_LEGS)
-        self._held = np.ones(N_LEGS, dtype=np.bool_)
+        self._phases = [0.0] * N_LEGS
+        self._held = [True] * N_LEGS
 
     @property
     def stepping(self) -> bool:
         """Whether any foot swings or is going to."""
-        return self._stepping or not bool(self._held.all())
+        return self._stepping or not all(self._held)
 
     def update(self, stamp_ns: int, gait: GaitParameters, *, step: bool) -> GaitPhase:
         """Advance to `stamp_ns`.
@@ -103,19 +103,20 @@ class GaitClock:
 
     def _phase(self, gait: GaitParameters, latest: float) -> GaitPhase:
         """Phase of the legs at the present stride; a foot that is down stays so past the share `latest` of its swing."""
-        phases = self._stride + np.array((0.0, *gait.phase_offsets))
-        phases -= np.floor(phases)
-        self._phases = phases
-        progress = (phases - (1.0 - gait.swing_ratio)) / gait.swing_ratio
-        self._held = (progress < 0.0) | (self._held & (progress > latest))
-        swing = ~self._held
-        progress = np.where(swing, progress, 0.0)
-        swing_duration = gait.swing_ratio / gait.frequency
+        swing_ratio, lift_off = gait.swing_ratio, 1.0 - gait.swing_ratio
+        swing_duration = swing_ratio / gait.frequency
+        progress, left = [0.0] * N_LEGS, [0.0] * N_LEGS
+        for leg, offset in enumerate((0.0, *gait.phase_offsets)):
+            phase = self._phases[leg] = (self._stride + offset) % 1.0
+            gone = (phase - lift_off) / swing_ratio
+            self._held[leg] = held = gone < 0.0 or (self._held[leg] and gone > latest)
+            if not held:
+                progress[leg], left[leg] = gone, (1.0 - gone) * swing_duration
         return GaitPhase(
-            stance=self._held,
-            swing_progress=progress,
-            time_to_touchdown=np.where(swing, (1.0 - progress) * swing_duration, 0.0),
-            stance_duration=(1.0 - gait.swing_ratio) / gait.frequency,
+            stance=tuple(self._held),
+            swing_progress=tuple(progress),
+            time_to_touchdown=tuple(left),
+            stance_duration=lift_off / gait.frequency,
             swing_duration=swing_duration,
         )
 
@@ -143,16 +144,18 @@ class GaitClock:
 
         self._stamp_ns, self._stepping = stamp_ns, True
         self._stride = max(strides, key=fits) % 1.0
-        self._held = np.array([time == 0.0 for time in air_time])
+        self._held = [time == 0.0 for time in air_time]
         return self._phase(gait, -inf)
 
     def schedule(self, gait: GaitParameters, times: Array) -> Flags:
         """Stance flags (len(times), 4) at `times` [s] after the last update, were the gait parameters to stay."""
-        phases = self._phases + gait.frequency * times[:, None]
-        touched_down = phases >= 1.0
+        phases = np.add.outer(gait.frequency * times, np.array(self._phases))
         if not self._stepping:
             # No new lift-off: a foot is down from its touchdown on.
-            return self._held | touched_down
-        phases -= np.floor(phases)
-        missed_swing = self._held & (self._phases >= 1.0 - gait.swing_ratio)
-        return (phases < 1.0 - gait.swing_ratio) | (missed_swing & ~touched_down)
+            return np.array(self._held) | (phases >= 1.0)
+        lift_off = 1.0 - gait.swing_ratio
+        stance: Flags = phases % 1.0 < lift_off
+        missed_swing = [held and phase >= lift_off for held, phase in zip(self._held, self._phases, strict=True)]
+        if any(missed_swing):
+            stance |= np.array(missed_swing) & (phases < 1.0)
+        return stance

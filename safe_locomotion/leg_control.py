@@ -4,7 +4,7 @@ Stance feet push with tau = -J(q)' f plus the leg's own weight; swing feet follo
 policies and damping are joint PD. A change of who drives is cross-faded, so that the commanded torque has no step.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from safe_locomotion.self_right import SelfRighting
 from safe_locomotion.types import N_JOINTS, N_LEGS, NANOSECONDS, Array, LowCommand, LowState, Mode, StancePlan, Verdict
 
 GRAVITY = 9.81  #: [m/s2]
+STORED = 1.8  #: feed-forward that may stand against stiffness and damping, in peak torques; the gate allows a little more
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,7 +104,6 @@ class LegController:
         self._dq_min, self._dq_max = _by_leg(-robot.dq_max), _by_leg(robot.dq_max)
         self._gains_of: dict[tuple[bool, ...], tuple[Array, Array]] = {}
         self._ramp_kp = np.full(N_JOINTS, gains.ramp_kp)
-        self._pull = robot.tau_max / gains.ramp_kp
         self._ramp_kd = np.full(N_JOINTS, gains.ramp_kd)
         self._driver: tuple[Mode, str, bool] | None = None
         self._driver_since_ns = 0
@@ -148,7 +148,7 @@ class LegController:
         if verdict.mode is Mode.SIT:
             return self._pd(state, _ramp(self._q_entry, self._robot.q_sit, elapsed / self._gains.sit_time))
         if verdict.mode is Mode.SELF_RIGHT:
-            return self._pd(state, self._within_reach(state, self._self_right.target(state)))
+            return self._pd(state, self._self_right.target(state))
         if verdict.joints is not None:
             targets = verdict.joints
             q = np.clip(targets.q, self._robot.q_min, self._robot.q_max)
@@ -165,10 +165,6 @@ class LegController:
         if elapsed < gains.fold_time:
             return _ramp(self._q_entry, robot.q_sit, elapsed / gains.fold_time)
         return _ramp(robot.q_sit, robot.q_stand, (elapsed - gains.fold_time) / gains.stand_time)
-
-    def _within_reach(self, state: LowState, q: Array) -> Array:
-        """Targets no further from the joints than peak torque pulls: a leg that is held back stores no larger pull."""
-        return np.minimum(np.maximum(q, state.q - self._pull), state.q + self._pull)
 
     def _pd(self, state: LowState, q: Array) -> LowCommand:
         return _command(state, q, self._zeros, self._zeros, self._ramp_kp, self._ramp_kd)
@@ -238,12 +234,21 @@ class LegController:
         return _with_torque(command, command.tau + left * self._torque_offset)
 
     def _limited(self, state: LowState, command: LowCommand) -> LowCommand:
-        """Feed-forward reduced so that the motors are never asked for more than their peak torque."""
+        """Feed-forward reduced so that the motors are never asked for more than their peak torque.
+
+        What of it would exceed `STORED` peak torques goes into the target, which comes nearer: for a leg that is held back it would
+        have to stand against ever more stiffness, which the gate refuses.
+        """
         total = commanded_torque(state, command)
         tau_max = self._robot.tau_max
         if (np.abs(total) <= tau_max).all():
             return command
-        return _with_torque(command, command.tau - (total - np.minimum(np.maximum(total, -tau_max), tau_max)))
+        tau = command.tau - (total - np.minimum(np.maximum(total, -tau_max), tau_max))
+        excess = np.where(command.kp > 0.0, tau - np.clip(tau, -STORED * tau_max, STORED * tau_max), 0.0)
+        if not excess.any():
+            return _with_torque(command, tau)
+        q = command.q + np.divide(excess, command.kp, out=np.zeros(N_JOINTS), where=command.kp > 0.0)
+        return replace(command, q=q, tau=tau - excess)
 
 
 class CommandStage:

@@ -9,16 +9,26 @@ from math import cos, isfinite, pi, sin
 
 import numpy as np
 
-from safe_locomotion.centroidal import LEVEL_GRAVITY, NX, CentroidalModel, centroidal_state, ground_frame
+from safe_locomotion.centroidal import NX, STANDARD_GRAVITY, CentroidalModel, centroidal_values, ground_rows
 from safe_locomotion.gait import GaitClock, GaitPhase
 from safe_locomotion.kinematics import Kinematics, clamp
 from safe_locomotion.mpc import ConvexMpc, MpcParameters, MpcProblem
 from safe_locomotion.robots import RobotModel
-from safe_locomotion.rotations import Rows, Vector, cross, rotate, rotate_back, rows_from_quaternion, rpy_from_rows
+from safe_locomotion.rotations import (
+    Rows,
+    Vector,
+    cross,
+    relative_rows,
+    rotate,
+    rotate_back,
+    rows_from_quaternion,
+    rpy_from_rows,
+)
 from safe_locomotion.swing import SwingParameters, cycloid, raibert_step
 from safe_locomotion.types import N_LEGS, NANOSECONDS, Array, Estimate, GaitParameters, Mode, StancePlan, VelocityCommand, Verdict
 
 MOMENT = 1e-6  #: [s] in the air of a foot that has just left the ground
+_GRAVITY: Vector = (0.0, 0.0, -STANDARD_GRAVITY)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,7 +61,7 @@ class _Body:
     Attributes:
         rows: rotation from base to odom.
         feet_in_base, feet: foot centres.
-        frame: (3, 3) of `ground_frame`.
+        frame: `ground_frame`.
         normal, ground_height: of the ground plane.
     """
 
@@ -64,7 +74,7 @@ class _Body:
     com: Vector
     feet_in_base: list[Vector]
     feet: list[Vector]
-    frame: Array
+    frame: Rows
     normal: Vector
     ground_height: float
 
@@ -138,6 +148,7 @@ class LocomotionController:
         self._robot, self._parameters, self._swing = robot, parameters, swing
         self._kinematics = Kinematics(robot)
         self._mpc = ConvexMpc(CentroidalModel(mass=robot.mass, inertia=robot.inertia), mpc)
+        self._dt = mpc.dt
         self._times: Array = mpc.dt * np.arange(1.0, mpc.horizon + 1.0)
         self._middles: Array = self._times - 0.5 * mpc.dt
         self._clock = GaitClock()
@@ -209,7 +220,7 @@ class LocomotionController:
             com=_sum(position, rotate(rows, self._com)),
             feet_in_base=feet,
             feet=[_sum(position, rotate(rows, foot)) for foot in feet],
-            frame=ground_frame(rpy[2], estimate.ground_normal),
+            frame=ground_rows(rpy[2], normal),
             normal=normal,
             ground_height=estimate.ground_height,
         )
@@ -252,8 +263,8 @@ class LocomotionController:
             self._air_time[leg] = 0.0 if down else self._air_time[leg] + max(elapsed, MOMENT)
             self._ground_time[leg] = self._ground_time[leg] + elapsed if down else 0.0
         phase = self._clock.follow(estimate.stamp_ns, verdict.gait, self._air_time, self._ground_time)
-        for leg, flies in enumerate((~phase.stance).tolist()):
-            lost = not flies and not contact[leg]
+        for leg, stands in enumerate(phase.stance):
+            lost = stands and not contact[leg]
             self._unloaded_time[leg] = p.lost_after if lost else 0.0
             if lost:
                 self._lift_off[leg] = body.feet[leg]
@@ -276,7 +287,7 @@ class LocomotionController:
         foothold under its hip: the body has been thrown off it, or the ground is lower than expected. A foot that slides stays.
         """
         p, stepping = self._swing, self._clock.stepping
-        scheduled, progress, contact = phase.stance.tolist(), phase.swing_progress.tolist(), estimate.contact.tolist()
+        scheduled, progress, contact = phase.stance, phase.swing_progress, estimate.contact.tolist()
         for leg, on in enumerate(scheduled):
             x, y, z = body.feet[leg]
             early = progress[leg] >= p.early_contact and contact[leg]
@@ -293,7 +304,7 @@ class LocomotionController:
 
     def _footholds(self, phase: GaitPhase, stance: list[bool], gait: GaitParameters, body: _Body) -> list[Vector]:
         """Foot centres in odom at the next touchdown; stance feet where they are."""
-        left = phase.time_to_touchdown.tolist()
+        left = phase.time_to_touchdown
         return [
             foot
             if stance[leg]
@@ -335,7 +346,7 @@ class LocomotionController:
             searched = self._unloaded_time[leg] - p.lost_after
             end = (x, y, z - p.depth - min(p.search_depth, p.search_speed * searched))
             return cycloid(self._lift_off[leg], end, 0.0, searched / p.search_time, p.search_time)
-        progress, caught = float(phase.swing_progress[leg]), self._caught[leg]
+        progress, caught = phase.swing_progress[leg], self._caught[leg]
         point, velocity = cycloid(self._lift_off[leg], (x, y, z - p.depth), p.height, progress, phase.swing_duration)
         return (point, velocity) if caught is None else caught.joined(point, velocity, progress, phase.swing_duration)
 
@@ -346,7 +357,7 @@ class LocomotionController:
         if isfinite(
             answer.primal_residual
         ):  # a rough answer is inside the cone and knows the present; the last good one does not
-            self._force = answer.forces @ (body.frame.T @ body.rows)
+            self._force = answer.forces.dot(np.array(relative_rows(body.frame, body.rows)))
         force = self._force.copy()
         for leg, pushes in enumerate(stance):
             if not pushes:
@@ -358,42 +369,56 @@ class LocomotionController:
     ) -> MpcProblem:
         frame, (nx, ny, nz), (cx, cy, cz) = body.frame, body.normal, body.com
         gap = nz * (cz - body.plane_height(cx, cy))
-        x0 = centroidal_state(
-            rotation=np.array(body.rows),
-            position=estimate.position,
-            rates=estimate.angular_velocity,
-            velocity=estimate.velocity,
-            com=self._robot.com,
+        (roll, pitch, _), place, rates, speed = centroidal_values(
+            rotation=body.rows,
+            position=body.position,
+            rates=body.rate_in_base,
+            velocity=body.velocity,
+            com=self._com,
             frame=frame,
-            origin=np.array((cx - gap * nx, cy - gap * ny, cz - gap * nz)),
+            origin=(cx - gap * nx, cy - gap * ny, cz - gap * nz),
         )
-        x0[2] = 0.0
-        reference, travel = self._reference_states(body, float(x0[9]), float(x0[10]))
+        reference, travel = self._reference_states(body, speed[0], speed[1])
         schedule = self._clock.schedule(gait, self._middles)
         schedule[0] = stance
-        # The ground pushes one foot radius below the foot centre.
+        levers = [rotate_back(frame, _difference(foot, body.com)) for foot in footholds]
         feet = np.empty((len(schedule), N_LEGS, 3))
-        feet[:] = (np.array(footholds) - body.com) @ frame - (0.0, 0.0, self._radius)
+        # The ground pushes one foot radius below the foot centre.
+        feet[:] = [(x, y, z - self._radius) for x, y, z in levers]
         feet[:, :, :2] -= travel[:, None]
-        return MpcProblem(x0=x0, reference=reference, feet=feet, stance=schedule, gravity=LEVEL_GRAVITY @ frame)
+        return MpcProblem(
+            x0=np.array((roll, pitch, 0.0, *place, *rates, *speed)),
+            reference=reference,
+            feet=feet,
+            stance=schedule,
+            gravity=np.array(rotate_back(frame, _GRAVITY)),
+        )
 
     def _reference_states(self, body: _Body, vx: float, vy: float) -> tuple[Array, Array]:
         """Reference (N, 12) of a body that moves with vx, vy now, and how far it has gone in the middle of each step (N, 2)."""
-        reference, times, slack = self._reference, self._times, self._parameters.velocity_slack
-        (ax, bx, _), (ay, by, _), _ = body.frame.tolist()
+        reference, slack, dt = self._reference, self._parameters.velocity_slack, self._dt
+        (ax, bx, _), (ay, by, _), _ = body.frame
         ahead_x, ahead_y = reference.position[0] - body.position[0], reference.position[1] - body.position[1]
         wanted_x, wanted_y, wz = reference.velocity
-        start = complex(_within(wanted_x, vx, slack), _within(wanted_y, vy, slack))
-        velocity = (start * np.exp(1j * wz * times)).view(np.float64).reshape(-1, 2)  # turns with the heading
-        steps = velocity * times[0]
-        travel = np.add.accumulate(steps)
-        x = np.zeros((len(times), NX))
-        x[:, 2] = reference.yaw - body.rpy[2] + wz * times
-        x[:, 3:5] = travel + np.array((ax * ahead_x + ay * ahead_y, bx * ahead_x + by * ahead_y))
+        place = complex(ax * ahead_x + ay * ahead_y, bx * ahead_x + by * ahead_y)
+        velocity = complex(_within(wanted_x, vx, slack), _within(wanted_y, vy, slack))
+        turn = complex(cos(wz * dt), sin(wz * dt))
+        path: list[complex] = []
+        travel: list[complex] = []
+        gone = 0j
+        for _ in range(len(self._times)):
+            velocity *= turn  # with the heading
+            gone += velocity * dt
+            path += (place + gone, velocity)
+            travel.append(gone - 0.5 * dt * velocity)
+        planar = np.array(path).view(np.float64).reshape(-1, 4)
+        x = np.zeros((len(travel), NX))
+        x[:, 2] = (reference.yaw - body.rpy[2]) + wz * self._times
+        x[:, 3:5] = planar[:, :2]
         x[:, 5] = reference.height + self._com[2]
         x[:, 8] = wz
-        x[:, 9:11] = velocity
-        return x, travel - 0.5 * steps
+        x[:, 9:11] = planar[:, 2:]
+        return x, np.array(travel).view(np.float64).reshape(-1, 2)
 
 
 def _within(value: float, centre: float, slack: float) -> float:

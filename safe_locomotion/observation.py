@@ -179,7 +179,8 @@ class Observer:
         numbers: list[float] = []
         for term in self._terms:
             numbers += term(sight)
-        self._row[:] = numbers
-        if self._scaled:
-            self._row *= self._scale
+        with np.errstate(over="ignore"):  # past the largest float32 a number is infinite, as any other fault of the estimate
+            self._row[:] = numbers
+            if self._scaled:
+                self._row *= self._scale
         return self.vector

@@ -9,11 +9,15 @@ import numpy as np
 
 from safe_locomotion.config import StackConfig
 from safe_locomotion.estimator import StateEstimator
+from safe_locomotion.forecast import Forecaster
+from safe_locomotion.intervention import Intervention
 from safe_locomotion.leg_control import GRAVITY, CommandStage
 from safe_locomotion.locomotion import LocomotionController
 from safe_locomotion.policy import Learner, PolicyStage
 from safe_locomotion.robots import RobotModel
+from safe_locomotion.rollout import GaitRollout
 from safe_locomotion.supervisor import Supervisor
+from safe_locomotion.trigger_set import TriggerSet, TriggerState
 from safe_locomotion.types import (
     N_JOINTS,
     N_LEGS,
@@ -74,7 +78,7 @@ class Pipeline:
         self.policy = PolicyStage(robot, config.policy.gait, period_ns=config.policy.period_ns)
         if learner is not None:
             self.policy.take(learner)
-        self.supervisor = Supervisor(robot, config.supervisor.thresholds, config.supervisor.recovery)
+        self.supervisor = make_supervisor(robot, config)
         self.locomotion = LocomotionController(robot, config.mpc.locomotion, config.mpc.swing, config.mpc.solver)
         self.command = CommandStage(robot, config.bridge.gains, config.bridge.limits)
         self._robot, self._config = robot, config
@@ -90,9 +94,20 @@ class Pipeline:
 
     def step(self, state: LowState, command: VelocityCommand) -> LowCommand:
         """Motor command for one LowState, with `command` the velocity in force."""
+        self.sense(state)
+        return self.act(command)
+
+    def sense(self, state: LowState) -> Estimate:
+        """First half of `step`: the estimate, on which a learner outside this pipeline decides before `act`."""
         c = self.cycle
-        c.state = state
-        c.estimate = self.estimator.update(state)
+        c.state, c.estimate = state, self.estimator.update(state)
+        return c.estimate
+
+    def act(self, command: VelocityCommand) -> LowCommand:
+        """Second half of `step`: what the stages make of the state last sensed."""
+        c = self.cycle
+        state = c.state
+        assert state is not None and c.estimate is not None
         if self._policy_due.due(state.stamp_ns):
             c.proposal = self.policy.update(c.estimate, command, self._feedback())
             if c.proposal is not None:
@@ -115,6 +130,17 @@ class Pipeline:
             judged = twin.supervisor.update(estimate, twin.policy.update(estimate, VelocityCommand()), VelocityCommand())
             verdict = replace(judged, mode=WARM_UP_MODES[k // WARM_UP_TICKS])
             twin.command.update(state, verdict, twin.locomotion.update(estimate, verdict))
+
+
+def make_supervisor(robot: RobotModel, config: StackConfig) -> Supervisor:
+    """The supervisor with all that it decides by."""
+    s, mpc = config.supervisor, config.mpc
+    state, trigger_set = TriggerState(s.trigger_set), TriggerSet(s.trigger_set.bounds, s.thresholds.fall_height)
+    steps = max(1, s.intervention.horizon)
+    rollout = GaitRollout(robot, reference=mpc.locomotion, swing=mpc.swing, mpc=mpc.solver, steps=steps)
+    forecaster = Forecaster(s.intervention, trigger_set, state, rollout)
+    intervention = Intervention(s.intervention, trigger_set, state, forecaster, config.policy.period_ns)
+    return Supervisor(robot, s.thresholds, s.recovery, intervention)
 
 
 def standing_state(robot: RobotModel, stamp_ns: int) -> LowState:

@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from math import isfinite
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -23,7 +22,8 @@ FORMAT = 1
 STATE_RATE_HZ = 500  #: of LowState, on which everything ticks
 PARITY_PAIRS = 64
 TOLERANCE_MAX = 1e-3  #: of the parity check; float32 networks of this size agree within 1e-5 between machines
-FREQUENCY_MAX = 10.0  #: [Hz]; a stride of 0.1 s, shorter than two horizons of the swing
+FREQUENCY_MAX = 10.0  #: of strides [Hz]; a swing of 0.05 s, faster than any leg here follows
+LARGEST, SMALLEST = 1e6, 1e-6  #: numbers beyond mean nothing here and leave no room for arithmetic in float32
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 Kind = Literal["gait", "joint"]
@@ -53,8 +53,13 @@ _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 def refuse(what: str, expected: object, found: object) -> PolicyRefusedError:
-    """The error that says, in one line, what was expected and what was found."""
-    return PolicyRefusedError(f"{what}: expected {expected}, found {found}")
+    """The error that says, in one line, what was expected and what was found; of what a file says only so much is repeated."""
+    return PolicyRefusedError(_line(f"{what[:80]}: expected {_short(expected)}, found {_short(found)}"))
+
+
+def _short(said: object) -> str:
+    text = str(said)
+    return text if len(text) <= 250 else f"{text[:250]}..."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -243,7 +248,7 @@ class PolicyContract:
         if self.format != FORMAT:
             raise refuse("format", FORMAT, self.format)
         if not NAME.fullmatch(self.name):
-            raise refuse("name", "letters, digits, '_', '.' and '-', at most 64", repr(self.name[:80]))
+            raise refuse("name", "letters, digits, '_', '.' and '-', at most 64", repr(self.name))
         if not (0 < self.rate_hz <= STATE_RATE_HZ and STATE_RATE_HZ % self.rate_hz == 0):
             raise refuse("rate_hz", f"a divisor of {STATE_RATE_HZ}", self.rate_hz)
         if sorted(self.joint_order) != sorted(JOINTS):
@@ -289,7 +294,7 @@ class PolicyContract:
             raise refuse("observation", "at least one term", "none")
         for term in self.observation:
             if term.name not in TERM_WIDTHS:
-                raise refuse("observation", f"terms out of {', '.join(TERM_WIDTHS)}", repr(term.name[:80]))
+                raise refuse("observation", f"terms out of {', '.join(TERM_WIDTHS)}", repr(term.name))
             width = TERM_WIDTHS[term.name] or self.action_width
             if term.width != width:
                 raise refuse(f"observation {term.name}: width", width, term.width)
@@ -363,13 +368,13 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _check_numbers(what: str, values: Sequence[float], size: int) -> None:
     if len(values) != size:
         raise refuse(what, f"{size} numbers", len(values))
-    if not all(isfinite(value) for value in values):
-        raise refuse(what, "finite numbers", values)
+    if not all(-LARGEST <= value <= LARGEST for value in values):
+        raise refuse(what, f"finite numbers within +-{LARGEST:g}", values)
 
 
 def _check_positive(what: str, values: Sequence[float]) -> None:
-    if not all(value > 0.0 and isfinite(value) for value in values):
-        raise refuse(what, "positive finite numbers", values)
+    if not all(SMALLEST <= value <= LARGEST for value in values):
+        raise refuse(what, f"positive numbers within {SMALLEST:g}..{LARGEST:g}", values)
 
 
 def _line(text: str) -> str:

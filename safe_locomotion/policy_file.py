@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from safe_locomotion.errors import ConfigurationError, PolicyRefusedError, UnknownNameError
+from safe_locomotion.errors import ConfigurationError, PolicyRefusedError
 from safe_locomotion.limits import GateLimits
 from safe_locomotion.policy_contract import PARITY_PAIRS, PolicyContract, contract_from_json, refuse, with_parity
 from safe_locomotion.policy_model import IR_MAX, check_model, check_tensors, decode, fix_batch, parse_model
@@ -54,18 +54,17 @@ def find_policy(name_or_path: str, folders: Sequence[Path] | None = None) -> Pat
         folders: the allowed ones, those of `policy_folders` when none are given.
 
     Raises:
-        UnknownNameError: no policy of that name.
-        PolicyRefusedError: the path leads elsewhere or nowhere.
+        PolicyRefusedError: no policy of that name, or the path leads elsewhere or nowhere.
     """
     allowed = policy_folders() if folders is None else tuple(folders)
-    path = Path(name_or_path)
-    if path.suffix != SUFFIX and os.sep not in name_or_path:
-        path = next((at for folder in allowed if (at := folder / f"{name_or_path}{SUFFIX}").exists()), path)
-        if path.suffix != SUFFIX:
-            raise UnknownNameError("policy", name_or_path, policy_names(allowed))
+    named = os.sep not in name_or_path and not name_or_path.endswith(SUFFIX)
+    if named and name_or_path not in policy_names(allowed):
+        raise refuse("policy", f"one of: {', '.join(policy_names(allowed)) or 'none installed'}", repr(name_or_path))
     try:
-        resolved, roots = path.resolve(strict=True), [folder.resolve() for folder in allowed]
-    except (OSError, RuntimeError, ValueError) as error:
+        paths = [folder / f"{name_or_path}{SUFFIX}" for folder in allowed] if named else [Path(name_or_path)]
+        resolved = next(path for path in paths if path.is_file() or not named).resolve(strict=True)
+        roots = [folder.resolve() for folder in allowed]
+    except (OSError, RuntimeError, ValueError, StopIteration) as error:
         raise refuse("policy", "a file that exists", f"{name_or_path!r} ({error})") from error
     if not any(resolved.is_relative_to(root) for root in roots):
         raise refuse("policy", f"a file inside {', '.join(map(str, roots)) or 'no folder'}", str(resolved))
@@ -104,8 +103,7 @@ def load_policy(name_or_path: str, robot: RobotModel, limits: GateLimits, folder
     """A policy that is ready to act on this robot: found, read, compared with the robot, its parity checked, warm.
 
     Raises:
-        UnknownNameError: no policy of that name.
-        PolicyRefusedError: it must not fly.
+        PolicyRefusedError: there is none, or it must not fly.
     """
     contract, model = read_policy(find_policy(name_or_path, folders))
     check_fit(contract, robot, limits)

@@ -6,6 +6,7 @@ random numbers, no functions, no operators of others and no data outside the fil
 
 from collections.abc import Iterator
 from math import prod
+from typing import Any
 
 import onnx
 from onnx import TensorProto, numpy_helper
@@ -37,8 +38,20 @@ def decode(data: bytes) -> onnx.ModelProto:
     try:
         model.ParseFromString(data)
     except Exception as error:  # DecodeError of protobuf, which has no types
-        raise refuse("file", "an ONNX model", f"bytes that are none ({error})") from error
+        raise refuse("file", "an ONNX model", f"bytes that are none ({_line(str(error))})") from error
+    _check_text(model)
     return model
+
+
+def _check_text(message: Any) -> None:
+    """Refuse text that is not UTF-8, which protobuf hands out as bytes."""
+    for field, value in message.ListFields():
+        if field.type == field.TYPE_STRING:
+            if any(isinstance(text, bytes) for text in ([value] if isinstance(value, str | bytes) else value)):
+                raise refuse(f"text of {field.name!r}", "UTF-8", "other bytes")
+        elif field.type == field.TYPE_MESSAGE:
+            for part in value if hasattr(value, "__len__") else (value,):
+                _check_text(part)
 
 
 def parse_model(data: bytes) -> onnx.ModelProto:
@@ -96,7 +109,7 @@ def shape_of(value: onnx.ValueInfoProto) -> tuple[int | str, ...]:
 def _check_values(what: str, found: list[onnx.ValueInfoProto], expected: dict[str, tuple[int, ...]]) -> None:
     names = [value.name for value in found]
     if sorted(names) != sorted(expected):
-        raise refuse(f"{what}s of the model", ", ".join(sorted(expected)), ", ".join(sorted(names))[:200] or "none")
+        raise refuse(f"{what}s of the model", ", ".join(sorted(expected)), ", ".join(sorted(names)) or "none")
     for value in found:
         shape = shape_of(value)
         if value.type.tensor_type.elem_type != TensorProto.FLOAT:
@@ -109,11 +122,11 @@ def _check_operator_sets(model: onnx.ModelProto) -> None:
     versions = [(entry.domain, entry.version) for entry in model.opset_import]
     domains = sorted({domain for domain, _ in versions} - {"", "ai.onnx"})
     if domains:
-        raise refuse("operator sets", "the standard one alone", ", ".join(domains)[:200])
+        raise refuse("operator sets", "the standard one alone", ", ".join(domains))
     if len(versions) != 1 or versions[0][1] not in OPSETS:
         raise refuse("operator set", f"one version in {OPSETS[0]}..{OPSETS[-1]}", [version for _, version in versions][:4])
     if model.functions:
-        raise refuse("functions", "none", ", ".join(function.name for function in model.functions)[:200])
+        raise refuse("functions", "none", ", ".join(function.name for function in model.functions))
 
 
 def _check_nodes(model: onnx.ModelProto) -> None:
@@ -123,7 +136,7 @@ def _check_nodes(model: onnx.ModelProto) -> None:
     foreign = sorted({node.domain for node in graph.node} - {"", "ai.onnx"})
     unknown = sorted({node.op_type for node in graph.node} - OPERATORS)
     if foreign or unknown:
-        raise refuse("operators", "standard ones of neural layers", ", ".join(foreign + unknown)[:200])
+        raise refuse("operators", "standard ones of neural layers", ", ".join(foreign + unknown))
     for node in graph.node:
         for attribute in node.attribute:
             if attribute.HasField("g") or attribute.graphs or attribute.HasField("sparse_tensor") or attribute.sparse_tensors:

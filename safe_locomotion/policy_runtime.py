@@ -18,6 +18,7 @@ from safe_locomotion.types import Array, Estimate, GaitParameters, JointTargets,
 
 WARM_UP_STEPS = 32
 NOT_FINITE = "policy_not_finite"  #: hazard: observation or output is not a number
+FAILED = "policy_failed"  #: hazard: ONNX Runtime stopped with an error
 OUT_OF_RANGE = "policy_out_of_range"  #: hazard: an output beyond the contract's limit, or a target the joint cannot be asked for
 
 
@@ -109,9 +110,8 @@ def check_parity(contract: PolicyContract, network: Network) -> float:
     """
     if contract.parity is None:
         raise refuse("parity", "recorded pairs", "none")
-    with np.errstate(over="ignore"):
-        observations = np.array(contract.parity.observations, dtype=np.float32)
-        answers = network.sequence(observations)
+    observations = np.array(contract.parity.observations, dtype=np.float32)
+    answers = network.sequence(observations)
     error = float(np.max(np.abs(answers - np.array(contract.parity.actions))))
     if not error <= contract.parity.tolerance:
         raise refuse("parity", f"recorded actions within {contract.parity.tolerance:g}", f"a difference of {error:.3g}")
@@ -200,7 +200,8 @@ class PolicyRuntime:
 
     Attributes:
         contract: of the policy.
-        hazard: why the last `act` gave no proposal: "", `NOT_FINITE` or `OUT_OF_RANGE`.
+        hazard: why the last `act` gave no proposal: "", `NOT_FINITE`, `OUT_OF_RANGE` or `FAILED`. A memory that took in what is not
+            finite stays so until `reset`.
     """
 
     def __init__(self, contract: PolicyContract, model: bytes, robot: RobotModel) -> None:
@@ -237,10 +238,14 @@ class PolicyRuntime:
     def act(self, estimate: Estimate, command: VelocityCommand) -> Proposal | None:
         """The proposal on this estimate; None, and the reason in `hazard`, when there is none that may be used."""
         observation = self._observer.write(estimate, command, self._previous, self._interpreter.gait)[0]
-        if not float(observation.dot(observation)) < np.inf:
+        if not np.isfinite(observation).all():
             self.hazard = NOT_FINITE
             return None
-        action = self._network.step()[0].astype(np.float64)
+        try:
+            action = self._network.step()[0].astype(np.float64)
+        except Exception:  # see `open_session`
+            self.hazard = FAILED
+            return None
         largest = float(np.abs(action).max())
         if not largest <= self._limit:
             self.hazard = OUT_OF_RANGE if isfinite(largest) else NOT_FINITE

@@ -45,33 +45,34 @@ class RateLimit:
         self._last = command
 
     def limited(self, state: LowState, command: LowCommand) -> tuple[LowCommand, bool]:
-        """The command with its steps clamped, the same object where none is too large; and whether patience has ended."""
-        last = self._last
+        """The command with its steps clamped, the same object where none is too large; and whether patience has ended.
+
+        The torque that comes out lies between that of the last command and the wanted one; what stiffness does not give of it, with
+        its target clamped or not, is feed-forward.
+        """
+        c, last, q, dq = command, self._last, state.q, state.dq
         if last is None:
             return command, False
-        moved = self._clamp_position(command, last)
-        moved = self._clamp_torque(state, moved, last)
-        if moved is command:
+        torque_now = last.tau + last.kp * (last.q - q) + last.kd * (last.dq - dq)
+        step = c.tau + c.kp * (c.q - q) + c.kd * (c.dq - dq) - torque_now
+        jump = c.q - last.q
+        gentle = np.count_nonzero(np.abs(step) <= self._torque_step) == self._size
+        near = self._near(jump, c)
+        if gentle and near:
             self._since_ns = None
             return command, False
+        self.clamped.update([TORQUE] * (not gentle) + [POSITION] * (not near))
+        target = np.where(c.kp > 0.0, last.q + np.clip(jump, -self._position_step, self._position_step), c.q)
+        torque = torque_now + np.clip(step, -self._torque_step, self._torque_step)
+        tau = torque - c.kp * (target - q) - c.kd * (c.dq - dq)
+        return replace(command, q=target, tau=tau), self._impatient(state.stamp_ns)
+
+    def _near(self, jump: Array, command: LowCommand) -> bool:
+        """Whether no joint with stiffness is sent too far at once."""
+        small = np.abs(jump) <= self._position_step
+        return np.count_nonzero(small) == self._size or not (command.kp[~small] > 0.0).any()
+
+    def _impatient(self, stamp_ns: int) -> bool:
         if self._since_ns is None:
-            self._since_ns = state.stamp_ns
-        return moved, not 0 <= state.stamp_ns - self._since_ns <= self._patience_ns
-
-    def _clamp_position(self, command: LowCommand, last: LowCommand) -> LowCommand:
-        step = command.q - last.q
-        small = np.abs(step) <= self._position_step
-        if np.count_nonzero(small) == self._size or not (command.kp[~small] > 0.0).any():
-            return command
-        self.clamped[POSITION] += 1
-        near = last.q + np.clip(step, -self._position_step, self._position_step)
-        return replace(command, q=np.where(command.kp > 0.0, near, command.q))
-
-    def _clamp_torque(self, state: LowState, command: LowCommand, last: LowCommand) -> LowCommand:
-        """tau + kp (q* - q) + kd (dq* - dq) of both at this q, dq; what is too much is taken from the feed-forward."""
-        c, q, dq = command, state.q, state.dq
-        step = c.tau - last.tau + c.kp * (c.q - q) - last.kp * (last.q - q) + c.kd * (c.dq - dq) - last.kd * (last.dq - dq)
-        if np.count_nonzero(np.abs(step) <= self._torque_step) == self._size:
-            return command
-        self.clamped[TORQUE] += 1
-        return replace(command, tau=c.tau + np.clip(step, -self._torque_step, self._torque_step) - step)
+            self._since_ns = stamp_ns
+        return not 0 <= stamp_ns - self._since_ns <= self._patience_ns

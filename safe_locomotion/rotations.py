@@ -47,6 +47,12 @@ def rotate_back(rows: Rows, v: Vector) -> Vector:
     return a * x + d * y + g * z, b * x + e * y + h * z, c * x + f * y + i * z
 
 
+def relative_rows(a: Rows, b: Rows) -> Rows:
+    """A' B: the frame of b seen from that of a."""
+    x, y, z = (rotate_back(a, column) for column in zip(*b, strict=True))
+    return (x[0], y[0], z[0]), (x[1], y[1], z[1]), (x[2], y[2], z[2])
+
+
 def cross(a: Vector, b: Vector) -> Vector:
     """a x b."""
     (ax, ay, az), (bx, by, bz) = a, b

@@ -6,7 +6,7 @@ often as it takes. One side's legs reach over the back and extend: they lift the
 Every target is a ramp that starts where the one before ended; whether the robot has arrived the supervisor judges.
 
 Poses and times were found by search in the simulator for the A1 and hold over friction 0.4-1.0 and 3 kg of payload
-(`test/sim/test_self_right.py`); they are angles of legs with two links of like length, so they carry over to its kin.
+(`test/sim/test_getting_up.py`); they are angles of legs with two links of like length, so they carry over to its kin.
 """
 
 from dataclasses import dataclass

@@ -2,14 +2,17 @@
 
 from dataclasses import dataclass
 from math import isfinite, nan, sqrt
+from typing import Literal
 
 import numpy as np
 
+from safe_locomotion.gait_blend import GaitBlend
 from safe_locomotion.handover import Handover, followable
+from safe_locomotion.intervention import Decision, Intervention, InterventionStatistics
 from safe_locomotion.modes import DAMPED, LYING, Conditions, ModeMachine, Severity, severity
 from safe_locomotion.policy import GaitSettings, NominalGait
 from safe_locomotion.robots import RobotModel
-from safe_locomotion.types import N_JOINTS, NANOSECONDS, Array, Estimate, Mode, Proposal, VelocityCommand, Verdict
+from safe_locomotion.types import N_JOINTS, NANOSECONDS, Array, Estimate, GaitParameters, Mode, Proposal, VelocityCommand, Verdict
 
 LATCHED = frozenset({Mode.FALLEN, Mode.FAULT})
 
@@ -28,7 +31,7 @@ class SupervisorParameters:
         slow_speed: body speed below which stepping may stop [m/s].
         still_speed: body speed of a robot at rest [m/s].
         self_right_timeout: longest time in SELF_RIGHT [s]; a turn to its belly takes `self_right.ATTEMPT_TIME`.
-        self_right_unasked: a robot that fell gets up without being asked, once.
+        self_right: whether a robot that fell waits for the request to stand, or gets up by itself, once a fall.
         righted_tilt: of the trunk of a robot that lies on its belly, at most [rad].
         stop_timeout: longest wait for a robot that shall stop stepping or sit down but does not come to rest [s].
         bridge_time: for which recovery drives before and after a joint policy [s].
@@ -40,7 +43,7 @@ class SupervisorParameters:
     settle_time: float
     stand_up_timeout: float
     self_right_timeout: float
-    self_right_unasked: bool
+    self_right: Literal["on_request", "automatic"]
     righted_tilt: float
     pose_tolerance: float
     still_joint_speed: float
@@ -54,23 +57,32 @@ class SupervisorParameters:
 class Supervisor:
     """Decides, on every estimate, the mode and who drives."""
 
-    def __init__(self, robot: RobotModel, parameters: SupervisorParameters, recovery: GaitSettings) -> None:
-        self._robot, self._p = robot, parameters
+    def __init__(
+        self, robot: RobotModel, parameters: SupervisorParameters, recovery: GaitSettings, intervention: Intervention
+    ) -> None:
+        self._robot, self._p, self._intervention = robot, parameters, intervention
         self._recovery = NominalGait(robot, recovery)
         self._modes = ModeMachine(
             settle_time=parameters.settle_time,
             stand_up_timeout=parameters.stand_up_timeout,
             stop_timeout=parameters.stop_timeout,
             self_right_timeout=parameters.self_right_timeout,
-            self_right_unasked=parameters.self_right_unasked,
+            self_right_unasked=parameters.self_right == "automatic",
         )
         self._proposal_timeout_ns = round(parameters.proposal_timeout * NANOSECONDS)
         self._cos_fall = float(np.cos(parameters.fall_tilt))
         self._cos_righted = float(np.cos(parameters.righted_tilt))
         self._handover = Handover(parameters.bridge_time)
+        self._blend = GaitBlend()
+        self._walks = False
         self._estop = False
         self._external: frozenset[str] = frozenset()
         self._reasons: frozenset[str] = frozenset()
+
+    @property
+    def statistics(self) -> InterventionStatistics:
+        """What the recovery policy was needed for since the start."""
+        return self._intervention.statistics
 
     @property
     def mode(self) -> Mode:
@@ -113,24 +125,45 @@ class Supervisor:
         mode = self._modes.update(estimate.stamp_ns, worst, self._conditions(estimate))
         self._reasons = hazards | latched if mode in LATCHED else hazards
         drives = mode is Mode.WALK and self._modes.wanted == "walk"
-        applied = command if drives else VelocityCommand()
+        wanted = command if drives else VelocityCommand()
         usable = proposal if worst is Severity.NONE and self._young(proposal, estimate.stamp_ns) else None
-        taken = self._handover.update(estimate.stamp_ns, usable, walking=mode is Mode.WALK)
-        gait = taken.gait if taken is not None else None
+        taken = self._handover.offer(estimate.stamp_ns, usable, walking=mode is Mode.WALK)
+        cautious = self._intervention.recovery_command(wanted)
+        recovery = self._recovery.gait(cautious, estimate)
+        decision = self._decision(estimate, taken, recovery, wanted)
+        learner = None if decision.recovers else taken
+        self._handover.note(estimate.stamp_ns, learner, walking=mode is Mode.WALK)
+        gait = recovery if learner is None or learner.gait is None else learner.gait
+        driver = "recovery" if gait is recovery else "learner"
         return Verdict(
             stamp_ns=estimate.stamp_ns,
             mode=mode,
             mode_since_ns=self._modes.since_ns,
-            active="recovery" if taken is None else "learner",
-            gait=self._recovery.gait(applied, estimate) if gait is None else gait,
-            joints=taken.joints if taken is not None and mode is Mode.WALK else None,
-            command=applied,
+            active="recovery" if learner is None else "learner",
+            gait=self._blend.update(estimate.stamp_ns, driver, gait) if self._walks else gait,
+            joints=learner.joints if learner is not None and mode is Mode.WALK else None,
+            command=cautious if learner is None else wanted,
+            margins=decision.margins,
+            predicted=decision.predicted,
             reasons=tuple(sorted(self._reasons)),
-            policy="" if taken is None else taken.policy,
+            policy="" if learner is None else learner.policy,
         )
 
     def _young(self, proposal: Proposal | None, stamp_ns: int) -> bool:
         return proposal is not None and 0 <= stamp_ns - proposal.stamp_ns <= self._proposal_timeout_ns
+
+    def _decision(
+        self, estimate: Estimate, proposal: Proposal | None, recovery: GaitParameters, wanted: VelocityCommand
+    ) -> Decision:
+        """Of the intervention while walking; in other modes nobody steps, and whoever has something to say is named."""
+        if self.mode is not Mode.WALK:
+            self._walks = False
+            return Decision(recovers=proposal is None)
+        if not self._walks:
+            self._walks = True
+            self._intervention.reset()
+            self._blend.reset()
+        return self._intervention.update(estimate, proposal, recovery, wanted)
 
     def _hazards(self, estimate: Estimate, command: VelocityCommand) -> frozenset[str]:
         hazards = set(self._external)

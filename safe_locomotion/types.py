@@ -170,6 +170,8 @@ class Verdict:
         joints: joint targets when a joint policy drives.
         command: velocity that the gait must follow.
         margins: distance to the nearest bound of each trigger-set component, negative inside the trigger set.
+        predicted: (W + 1, 12) states that the learner's rollout predicts, the first now, on the ticks on which there was one: roll,
+            pitch, yaw, position of the centre of mass, angular velocity, velocity, in odom, 0.016 s apart.
         reasons: names of the hazards that hold now.
         policy: name of the learner while it drives.
     """
@@ -182,6 +184,7 @@ class Verdict:
     command: VelocityCommand
     joints: JointTargets | None = None
     margins: tuple[tuple[str, float], ...] = ()
+    predicted: Array | None = None
     reasons: tuple[str, ...] = ()
     policy: str = ""
 

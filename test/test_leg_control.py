@@ -329,3 +329,27 @@ def test_a_refusal_in_the_middle_of_a_ramp_starts_the_ramp_over(mode: Mode) -> N
     assert command.reason == ""
     np.testing.assert_allclose(command.q, sagged, atol=1e-12)
     np.testing.assert_allclose(commanded_torque(state, command), 0.0, atol=1e-9)
+
+
+@pytest.mark.parametrize("joint", range(12))
+def test_a_leg_that_is_held_back_stores_no_more_than_the_gate_allows(joint: int) -> None:
+    """However far its target is, the command passes the gate at peak torque: the target comes nearer, the feed-forward stays small."""
+    far = low_state(q=replaced(A1.q_sit, joint, A1.q_min[joint] if A1.q_sit[joint] > 0.0 else A1.q_max[joint]))
+    controller, gate = LegController(A1, replace(GAINS, ramp_kp=110.0)), CommandStage(A1, GAINS, LIMITS).gate
+    for k in range(0, 1000, 10):
+        stamp_ns = START_NS + k * TICK_NS
+        state, decided = replace(far, stamp_ns=stamp_ns), verdict(mode=Mode.SIT, stamp_ns=stamp_ns)
+        command = controller.update(state, decided, None)
+        assert gate.refusal(state, decided, None, command) == ""
+        assert (np.abs(commanded_torque(state, command)) <= A1.tau_max + 1e-9).all()
+
+
+def test_a_learner_that_comes_and_goes_does_not_start_the_ramps_over() -> None:
+    """Who drives is asked in WALK alone: standing up goes on."""
+    steady, flapping = LegController(A1, GAINS), LegController(A1, GAINS)
+    for k in range(300):
+        state = low_state(stamp_ns=START_NS + k * TICK_NS, q=A1.q_sit)
+        expected = steady.update(state, verdict(mode=Mode.STAND_UP), None)
+        active = "learner" if k // 20 % 2 else "recovery"
+        command = flapping.update(state, verdict(mode=Mode.STAND_UP, active=active), None)
+        np.testing.assert_array_equal(command.q, expected.q)

@@ -7,16 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from core_values import A1, LIMITS, START_NS, TICK_NS, low_command, low_state, replaced, stance_plan, verdict
+from core_values import A1, LIMITS, START_NS, low_command, low_state, replaced, stance_plan, verdict
 
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.limits import CommandGate, RobotWatch, commanded_torque, damping_command
+from safe_locomotion.limits import CommandGate, commanded_torque, damping_command
 from safe_locomotion.modes import HAZARDS
 from safe_locomotion.types import Array, LowCommand, LowState, Mode, StancePlan, Verdict
 
 NOT_FINITE = [math.nan, math.inf, -math.inf]
 MAX_AGE_NS = round(LIMITS.max_age * 1e9)
 DAMPED = (Mode.PASSIVE, Mode.FALLEN, Mode.FAULT)
+RAMPED = (Mode.STAND_UP, Mode.SIT, Mode.SELF_RIGHT)
 DRIVEN = tuple(sorted(set(Mode) - set(DAMPED)))
 
 
@@ -144,7 +145,7 @@ def test_verdict_and_plan_are_fresh_up_to_max_age(mode: Mode, stale: str) -> Non
             decided = verdict(mode=mode, stamp_ns=START_NS - age_ns)
         else:
             plan = stance_plan(stamp_ns=START_NS - age_ns)
-        passes = allowed or (stale == "plan" and mode in (Mode.STAND_UP, Mode.SIT))
+        passes = allowed or (stale == "plan" and mode in RAMPED)
         assert gate().refusal(low_state(), decided, plan, low_command()) == ("" if passes else f"{stale}_stale")
 
 
@@ -156,7 +157,7 @@ def test_no_verdict_and_no_plan_are_stale() -> None:
     for mode in DAMPED:
         assert gate().refusal(low_state(), verdict(mode=mode), None, damping) == ""
     for mode in DRIVEN:
-        expected = "" if mode in (Mode.STAND_UP, Mode.SIT) else "plan_stale"
+        expected = "" if mode in RAMPED else "plan_stale"
         assert gate().refusal(low_state(), verdict(mode=mode), None, low_command()) == expected
 
 
@@ -231,7 +232,7 @@ def test_feedforward_bound_of_each_joint(joint: int, sign: int) -> None:
         assert reason == ("" if allowed else "command_feedforward")
 
 
-FAULTS = ("estimate_diverged", "stand_up_timeout", "state_jump", "robot_mismatch", "foreign_publisher", "estop")
+FAULTS = ("estimate_diverged", "stand_up_timeout", "state_jump", "robot_mismatch", "motor_off", "foreign_publisher", "estop")
 
 
 @pytest.mark.parametrize("hazard", sorted(HAZARDS))
@@ -318,6 +319,71 @@ def test_the_first_reason_is_the_one_closest_to_the_robot() -> None:
     assert gate().refusal(low_state(), verdict(), stance_plan(), bad_command) == "command_kp"
 
 
+STEPPED = replace(LIMITS, torque_step=(1.0, 2.0, 3.0), position_step=(0.1, 0.2, 0.3), step_time=0.01)
+PER_JOINT = np.tile((1.0, 2.0, 3.0), 4)
+
+
+def pushing(tau: float | Array, **changes: Any) -> LowCommand:
+    return low_command(tau=np.full(12, tau), kp=np.zeros(12), kd=np.zeros(12), **changes)
+
+
+def test_a_sudden_command_is_clamped_to_the_largest_step_of_each_joint() -> None:
+    """From damping at rest to 5 Nm: 1, 2 and 3 Nm on hip, thigh and calf, then twice that, until all are there; no reason given."""
+    one = CommandGate(A1, STEPPED)
+    one.filter(low_state(), verdict(mode=Mode.PASSIVE), None, one.damping(low_state(), ""))
+    for k in range(1, 8):
+        sent = one.filter(low_state(), verdict(), stance_plan(), pushing(5.0))
+        np.testing.assert_allclose(sent.tau, np.minimum(5.0, k * PER_JOINT), atol=1e-12)
+        assert sent.reason == ""
+    assert one.rate.clamped == {"torque_step": 4}
+
+
+def test_a_command_that_is_clamped_for_too_long_is_refused() -> None:
+    """Up to step_time without interruption, to the nanosecond; then damping by name, and from there the steps start over."""
+    one = CommandGate(A1, replace(STEPPED, torque_step=(0.1, 0.1, 0.1)))
+    one.filter(low_state(), verdict(mode=Mode.PASSIVE), None, one.damping(low_state(), ""))
+
+    def sent(elapsed_ns: int) -> LowCommand:
+        stamp_ns = START_NS + elapsed_ns
+        return one.filter(low_state(stamp_ns=stamp_ns), verdict(stamp_ns=stamp_ns), stance_plan(stamp_ns=stamp_ns), pushing(30.0))
+
+    for elapsed_ns in (0, 5_000_000, 10_000_000):
+        assert sent(elapsed_ns).reason == ""
+    assert_damping(sent(10_000_001), "command_step")
+
+
+def test_a_clamped_command_passes_the_other_bounds_or_is_refused() -> None:
+    """Clamping keeps the torque near the last one: where the robot moved on that may be past the bound on feed-forward."""
+    one = CommandGate(A1, replace(STEPPED, feedforward_margin=0.1))
+    stiff = np.full(12, 100.0)
+    held = low_command(kp=stiff, kd=np.zeros(12))
+    assert one.filter(low_state(), verdict(), stance_plan(), held).reason == ""
+    moved = low_state(q=A1.q_stand + 0.1)
+    limp = low_command(q=moved.q, kp=np.zeros(12), kd=np.zeros(12))
+    assert_damping(one.filter(moved, verdict(), stance_plan(), limp), "command_feedforward")
+
+
+@pytest.mark.parametrize("mode", DAMPED)
+def test_damping_is_never_clamped(mode: Mode) -> None:
+    """Letting go is allowed at once, from any torque."""
+    one = CommandGate(A1, STEPPED)
+    one.filter(low_state(), verdict(), stance_plan(), pushing(5.0))
+    damping = one.damping(low_state(), "")
+    assert one.filter(low_state(), verdict(mode=mode), None, damping) is damping
+    assert not one.rate.clamped
+
+
+@pytest.mark.parametrize("name", ["torque_step", "position_step"])
+@pytest.mark.parametrize("bad", [0.0, -1.0, math.nan])
+def test_a_step_must_be_positive(name: str, bad: float) -> None:
+    """A step of zero or NaN could never be met; of each kind of joint."""
+    for joint in range(3):
+        steps = [1.0, 1.0, 1.0]
+        steps[joint] = bad
+        with pytest.raises(ConfigurationError, match=rf"^limits: {name}: must be positive \(found "):
+            replace(LIMITS, **{name: tuple(steps)})
+
+
 def changed(**changes: Any) -> CommandGate:
     return CommandGate(A1, replace(LIMITS, **changes))
 
@@ -364,134 +430,6 @@ def test_a_warning_comes_no_later_than_the_gate(name: str, bound: float, beyond:
     changed(**{name: bound})
     with pytest.raises(ConfigurationError, match=rf"^limits: {name}: must be .* \(found {re.escape(str(beyond))}\)$"):
         changed(**{name: beyond})
-
-
-class Watched:
-    """A watch fed with states one tick apart."""
-
-    def __init__(self) -> None:
-        self.watch, self.stamp_ns, self.foreign = RobotWatch(A1, LIMITS), START_NS, 0
-
-    def tick(self, step_ns: int = TICK_NS, **changes: Any) -> frozenset[str]:
-        self.stamp_ns += step_ns
-        return self.watch.update(low_state(stamp_ns=self.stamp_ns, **changes), self.foreign)
-
-    def ticks_until(self, hazard: str, **changes: Any) -> int:
-        """How many ticks it takes; fails after 5 s of robot time."""
-        return next(k for k in range(2500) if self.tick(**changes) == {hazard})
-
-
-def test_an_ordinary_robot_is_no_hazard() -> None:
-    """Nor one that does not report its battery."""
-    watched = Watched()
-    assert {watched.tick(voltage=voltage) for voltage in (24.0, None) for _ in range(600)} == {frozenset()}
-
-
-@pytest.mark.parametrize("joint", range(12))
-def test_joints_outside_their_range_for_some_ticks_are_another_robot(joint: int) -> None:
-    """At both ends, a hair beyond the margin; a shorter excursion is forgiven, and the end of it takes the hazard back."""
-    ticks = round(LIMITS.mismatch_time * 1e9) // TICK_NS
-    for bound, side in ((A1.q_min[joint] - LIMITS.position_margin, -1), (A1.q_max[joint] + LIMITS.position_margin, 1)):
-        watched, inside = Watched(), {"q": replaced(A1.q_stand, joint, bound)}
-        outside = {"q": replaced(A1.q_stand, joint, math.nextafter(bound, side * math.inf))}
-        assert not any(watched.tick(**inside) for _ in range(100))
-        assert not any(watched.tick(**outside) for _ in range(ticks))
-        assert not watched.tick()
-        assert watched.ticks_until("robot_mismatch", **outside) == ticks
-        assert watched.tick(**outside) == {"robot_mismatch"}
-        assert not watched.tick()
-
-
-@pytest.mark.parametrize(
-    ("hazard", "field", "good", "bad"),
-    [
-        ("motor_hot", "temperature", LIMITS.temperature_warning, math.nextafter(LIMITS.temperature_warning, math.inf)),
-        ("motor_hot", "temperature", LIMITS.temperature_warning, math.nan),
-        ("battery_low", "voltage", LIMITS.voltage_warning, math.nextafter(LIMITS.voltage_warning, 0.0)),
-        ("battery_low", "voltage", LIMITS.voltage_warning, math.nan),
-    ],
-)
-def test_warnings_need_their_time(hazard: str, field: str, good: float, bad: float) -> None:
-    """At the threshold nothing; beyond it, of any motor, after warning_time without interruption."""
-    ticks = round(LIMITS.warning_time * 1e9) // TICK_NS
-    for motor in range(12 if field == "temperature" else 1):
-
-        def value(x: float, motor: int = motor) -> Any:
-            return replaced(np.full(12, 35.0), motor, x) if field == "temperature" else x
-
-        watched = Watched()
-        assert not any(watched.tick(**{field: value(good)}) for _ in range(3 * ticks if motor == 0 else 3))
-        assert not any(watched.tick(**{field: value(bad)}) for _ in range(ticks))
-        assert not watched.tick()
-        assert watched.ticks_until(hazard, **{field: value(bad)}) == ticks
-
-
-def test_several_hazards_hold_at_once() -> None:
-    """One does not hide another, and each has its own time."""
-    watched = Watched()
-    for _ in range(100):
-        watched.tick(temperature=np.full(12, 85.0))
-    found = [watched.tick(temperature=np.full(12, 85.0), voltage=20.5, q=A1.q_max + 1.0) for _ in range(600)]
-    assert found[5] == {"robot_mismatch"}
-    assert found[400] == {"robot_mismatch", "motor_hot"}
-    assert found[500] == {"robot_mismatch", "motor_hot", "battery_low"}
-
-
-def test_a_lasting_hazard_keeps_neither_bounds_nor_times_of_others() -> None:
-    """While the battery is low, a motor at its threshold is not hot, and short excursions of a joint do not add up."""
-    watched, edge = Watched(), np.full(12, LIMITS.temperature_warning)
-    outside = replaced(A1.q_stand, 0, A1.q_max[0] + 1.0)
-    for _ in range(600):
-        watched.tick(voltage=20.5)
-    found = [watched.tick(voltage=20.5, temperature=edge, q=outside if k % 4 else A1.q_stand) for k in range(600)]
-    assert set(found) == {frozenset({"battery_low"})}
-
-
-MAX_GAP_NS = round(LIMITS.max_gap * 1e9)
-
-
-@pytest.mark.parametrize(
-    ("step_ns", "jump"),
-    [(1, False), (MAX_GAP_NS, False), (MAX_GAP_NS + 1, True), (0, True), (-1, True), (-(10**12), True), (10**12, True)],
-)
-def test_a_stamp_that_jumps_is_reported_for_a_while(step_ns: int, jump: bool) -> None:
-    """Back, on the spot, or further ahead than max_gap; for exactly `HELD` states, so that nobody misses it."""
-    watched = Watched()
-    assert not watched.tick()
-    expected = frozenset({"state_jump"} if jump else ())
-    assert watched.tick(step_ns) == expected
-    assert [watched.tick() for _ in range(RobotWatch.HELD + 3)] == [expected] * (RobotWatch.HELD - 1) + [frozenset()] * 4
-
-
-def test_a_jump_starts_the_times_over() -> None:
-    """What was measured before a jump says nothing about the time after it."""
-    watched, hot = Watched(), {"temperature": np.full(12, 85.0)}
-    for _ in range(400):
-        watched.tick(**hot)
-    assert watched.tick(10**12, **hot) == {"state_jump"}
-    assert watched.ticks_until("motor_hot", **hot) == 499
-
-
-def test_commands_by_others_are_reported_while_they_come_and_a_while_after() -> None:
-    """The count that was there at the start counts, too; the same count again is no news."""
-    watched = Watched()
-    watched.foreign = 1
-    assert watched.tick() == {"foreign_publisher"}
-    assert sum(watched.tick() == {"foreign_publisher"} for _ in range(100)) == RobotWatch.HELD - 1
-    watched.foreign = 2
-    assert watched.tick() == {"foreign_publisher"}
-
-
-def test_a_mismatch_in_words_names_joint_value_and_range() -> None:
-    """What a person needs to see which robot it is; nothing to say about the right one."""
-    watch = RobotWatch(A1, LIMITS)
-    assert watch.mismatch(low_state()) == ""
-    for end in (A1.q_min - LIMITS.position_margin, A1.q_max + LIMITS.position_margin):
-        assert watch.mismatch(low_state(q=end)) == ""
-    q = replaced(replaced(A1.q_stand, 2, -3.0), 9, math.nan)
-    assert watch.mismatch(low_state(q=q)) == (
-        "FR_calf at -3.00 rad, outside -2.70..-0.92, RL_hip at nan rad, outside -0.80..0.80"
-    )
 
 
 def test_the_gate_leaves_its_inputs_alone() -> None:

@@ -23,8 +23,10 @@ EVERY = [
 
 def settings_of(name):
     """Names of the settings a node declares."""
+    from safe_locomotion.nodes.stage_loop import StageSettings
+
     module = importlib.import_module(f"safe_locomotion.nodes.{name}")
-    return {f.name for f in fields(getattr(module, f"{name.capitalize()}Settings"))} | {"robot", "config_file"}
+    return {f.name for f in fields(getattr(module, f"{name.capitalize()}Settings", StageSettings))} | {"robot", "config_file"}
 
 
 @pytest.mark.parametrize("options", EVERY)

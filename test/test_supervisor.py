@@ -7,22 +7,24 @@ from typing import Any
 import numpy as np
 import pytest
 from core_values import A1, START_NS, THRESHOLDS, TICK_NS, TROT, estimate, replaced
-from core_values import RECOVERY as CONFIGURED
 
+from safe_locomotion.config import load_config
 from safe_locomotion.errors import UnknownNameError
+from safe_locomotion.pipeline import make_supervisor
 from safe_locomotion.rotations import quaternion_from_rpy
-from safe_locomotion.supervisor import Supervisor
 from safe_locomotion.types import JointTargets, Mode, Proposal, VelocityCommand, Verdict
 
 FORWARD = VelocityCommand(vx=0.5)
-RECOVERY = replace(CONFIGURED, hurry_gain=0.0)  #: a robot that is held still does not step faster
+#: Nobody intervenes (test_intervention is about that), and a robot that is held still does not step faster.
+CONFIG = load_config("a1", {"supervisor.intervention.criterion": "off", "supervisor.recovery.hurry_gain": 0.0})
+RECOVERY = CONFIG.supervisor.recovery
 
 
 class Run:
     """A supervisor fed on consecutive ticks."""
 
     def __init__(self) -> None:
-        self.supervisor = Supervisor(A1, THRESHOLDS, RECOVERY)
+        self.supervisor = make_supervisor(A1, CONFIG)
         self.stamp_ns = START_NS
 
     def tick(self, *, proposal: Proposal | None = None, command: VelocityCommand = FORWARD, **changes: Any) -> Verdict:
@@ -310,16 +312,18 @@ def test_a_gait_proposal_is_taken_as_it_is() -> None:
 
 
 def test_a_joint_proposal_is_executed_in_walk_only_and_leaves_the_mpc_a_gait() -> None:
-    """Joint targets appear in WALK; the gait stays the recovery policy's."""
+    """Joint targets appear in WALK, after recovery has driven for a while; the gait stays the recovery policy's."""
     targets = JointTargets(q=A1.q_stand, kp=np.full(12, 20.0), kd=np.full(12, 0.5))
     proposal = Proposal(stamp_ns=0, policy="alarm", kind="joint", joints=targets)
     run = Run()
     run.supervisor.request("walk")
-    for _ in range(400):
+    for _ in range(600):
         verdict = run.tick(proposal=proposal)
-        assert verdict.joints is (targets if verdict.mode is Mode.WALK else None)
+        bridged = verdict.stamp_ns - verdict.mode_since_ns >= THRESHOLDS.bridge_time * 1e9
+        driving = verdict.mode is Mode.WALK and bridged
+        assert verdict.joints is (targets if driving else None)
         assert verdict.gait.frequency == RECOVERY.frequency
-    assert verdict.mode is Mode.WALK
+    assert driving and verdict.policy == "alarm"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import numpy as np
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.types import Array, LowState
 
-_NAMES = tuple(field.name for field in fields(LowState))
+_NAMES = tuple(field.name for field in fields(LowState) if field.name != "motors_on")  # not every link says it
 _REMOTE_BYTES = 40
 
 

@@ -12,16 +12,13 @@ from safe_locomotion.estimator import StateEstimator
 from safe_locomotion.leg_control import CommandStage
 from safe_locomotion.locomotion import LocomotionController
 from safe_locomotion.mpc import MpcAnswer, MpcProblem
-from safe_locomotion.pipeline import Pipeline
-from safe_locomotion.supervisor import Supervisor
+from safe_locomotion.pipeline import Pipeline, make_supervisor
 from safe_locomotion.types import Array
 
 ROLLOUT_DT, ROLLOUT_STEPS, HYPOTHESES = 0.016, 20, 64  # paper 1, section VI: steps of 0.016 s
 LATER = {
     "trigger": "the trigger set is not part of this version",
     "rollout_closed": "the learner's closed-loop rollout is not part of this version",
-    "policy_mlp": "learned policies are not part of this version",
-    "policy_lstm": "learned policies are not part of this version",
 }
 
 
@@ -45,7 +42,7 @@ def _estimator(r: Recording) -> Call:
 
 
 def _supervisor(r: Recording) -> Call:
-    supervisor = Supervisor(r.robot, r.config.supervisor.thresholds, r.config.supervisor.recovery)
+    supervisor = make_supervisor(r.robot, r.config)
 
     def update(tick: Tick) -> None:
         for name in tick.requests:

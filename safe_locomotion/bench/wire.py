@@ -1,18 +1,38 @@
-"""State to command over the real wire: the simulated robot in one process, the stack in one or five others, in lock-step."""
+"""State to command over the real wire: the simulated robot in one process, the stack in one or five others, in lock-step.
 
+Two clocks per graph. `state_to_command`: in the controller, from the decoded LowState to the LowCommand in the transport's hands.
+`round_trip`: in the robot, from the LowState it publishes to the LowCommand it has decoded, both ways over the wire and both
+wake-ups included. `wire_echo` is the round trip of a controller that computes nothing: what the wire itself takes.
+"""
+
+import itertools
 import json
+import os
 import subprocess
 import sys
 import tempfile
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-GRAPHS = {"state_to_command_composed": "composed", "state_to_command_nodes": "nodes"}
+import numpy as np
+
+from safe_locomotion.backends.domains import claim_domain
+from safe_locomotion.pipeline import standing_state
+from safe_locomotion.robots import load_robot
+from safe_locomotion.types import LowState
+
+STATES_TO_COMMANDS = {graph: f"state_to_command_{graph}" for graph in ("composed", "nodes")}
+ROUND_TRIPS = {graph: f"round_trip_{graph}" for graph in STATES_TO_COMMANDS}
 TIMEOUT_S = 180.0
+ECHO = "wire_echo"
+ECHO_ROUNDS, ECHO_LEAD = 2000, 100
+ECHO_PAUSE_S = 0.001  # between an answer and the next state, as long as a robot needs for its physics
 
 
-def measure_graph(graph: str, *, robot: str, seconds: float) -> dict[str, Any]:
-    """Latency of a walk of `seconds`: from reception of a LowState to its LowCommand handed to the wire.
+def measure_graph(graph: str, robot: str, seconds: float) -> dict[str, dict[str, Any]]:
+    """`state_to_command_<graph>` and `round_trip_<graph>` of a walk of `seconds`.
 
     Raises:
         RuntimeError: the run failed; says how.
@@ -29,11 +49,58 @@ def measure_graph(graph: str, *, robot: str, seconds: float) -> dict[str, Any]:
             said = run.stderr.strip().splitlines()
             raise RuntimeError(f"safe-locomotion sim ended with {run.returncode}: {said[-1] if said else 'it said nothing'}")
         figures = json.loads(report.read_text())
-    latency = figures["latency_ms"]["state_to_command"]
+    n = round(figures["rates_hz"]["lowcmd"] * figures["duration_s"])
     return {
-        "p50_ms": latency["p50"],
-        "p99_ms": latency["p99"],
-        "max_ms": latency["max"],
-        "n": round(figures["rates_hz"]["lowcmd"] * figures["duration_s"]),
-        "what": f"LowState received to LowCommand handed to the wire, graph {graph}, lock-step",
+        STATES_TO_COMMANDS[graph]: {
+            **_ms(figures["latency_ms"]["state_to_command"]),
+            "n": n,
+            "what": f"LowState decoded to LowCommand handed to the wire, graph {graph}, lock-step",
+        },
+        ROUND_TRIPS[graph]: {
+            **_ms(figures["round_trip_ms"]),
+            "n": n,
+            "what": f"LowState published by the robot to LowCommand decoded there, graph {graph}, lock-step",
+        },
     }
+
+
+def _ms(percentiles: dict[str, float]) -> dict[str, float]:
+    return {f"{name}_ms": value for name, value in percentiles.items()}
+
+
+def measure_echo(robot: str) -> dict[str, dict[str, Any]]:
+    """`wire_echo`: round trips to a controller that only answers.
+
+    Raises:
+        RuntimeError: it did not answer.
+    """
+    from safe_locomotion.backends.robot_wire import RobotWire
+
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    with claim_domain() as domain:
+        wire = RobotWire(domain=domain)
+        with subprocess.Popen([sys.executable, "-m", "safe_locomotion.bench.echo", str(domain)], env=environment) as echo:
+            try:
+                times = _round_trips(wire, standing_state(load_robot(robot), 0))
+            finally:
+                echo.terminate()
+                wire.close()
+    p50, p99, most = np.percentile(times, (50, 99, 100))
+    what = "LowState published to LowCommand decoded, through a controller that computes nothing: encode and decode twice, wake up twice"
+    return {ECHO: {"p50_ms": float(p50), "p99_ms": float(p99), "max_ms": float(most), "n": len(times), "what": what}}
+
+
+def _round_trips(wire: Any, state: LowState) -> list[float]:
+    """Milliseconds of each answered round; the first ones are not counted."""
+    times: list[float] = []
+    end = time.monotonic() + TIMEOUT_S / 6.0
+    ticks = itertools.count(2, 2)
+    while len(times) < ECHO_ROUNDS + ECHO_LEAD:
+        if time.monotonic() > end:
+            raise RuntimeError(f"{len(times)} of {ECHO_ROUNDS} states answered")
+        start = time.perf_counter()
+        wire.publish(replace(state, tick=next(ticks)))
+        if wire.take_command(0.1) is not None:
+            times.append(1e3 * (time.perf_counter() - start))
+        time.sleep(ECHO_PAUSE_S)
+    return times[ECHO_LEAD:]

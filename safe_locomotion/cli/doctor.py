@@ -10,10 +10,10 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from safe_locomotion.backends.domains import claim_domain
 from safe_locomotion.cli import checks_machine as machine
 from safe_locomotion.cli import checks_software as software
 from safe_locomotion.cli import checks_wire as wire
-from safe_locomotion.cli.domains import claim_domain
 from safe_locomotion.cli.findings import Finding
 from safe_locomotion.robots import robot_names
 

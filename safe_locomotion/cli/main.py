@@ -12,6 +12,10 @@ from safe_locomotion.errors import SafeLocomotionError
 COMMANDS = {
     "sim": ("safe_locomotion.cli.sim:sim", "Walk a simulated robot with the whole stack."),
     "bench": ("safe_locomotion.cli.bench:bench", "Time every stage, beside the alternatives."),
+    "policy": ("safe_locomotion.cli.policy:policy", "Look into, check and import policy files."),
+    "train": ("safe_locomotion.cli.train:train", "Train a policy on the simulated robot."),
+    "export": ("safe_locomotion.cli.train:export", "Write a trained policy as a file for the robot."),
+    "model-error": ("safe_locomotion.cli.model_error:model_error", "Estimate how wrong the supervisor's model is."),
     "doctor": ("safe_locomotion.cli.doctor:doctor", "Check this machine and the link to the robot."),
 }
 FAILED, BAD_USAGE, INTERRUPTED = 1, 2, 130

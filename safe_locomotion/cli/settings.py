@@ -1,5 +1,6 @@
 """What `safe-locomotion sim` was asked for, turned into a stack: every value is checked before anything starts."""
 
+import os
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
@@ -12,14 +13,14 @@ from safe_locomotion.config import load_config
 from safe_locomotion.errors import ConfigurationError, UnknownNameError
 from safe_locomotion.gait import phase_offsets
 from safe_locomotion.operator_input import Step, format_script, parse_script
+from safe_locomotion.policy import NOMINAL
+from safe_locomotion.reachability import CRITERIA, PREDICTING
 from safe_locomotion.share import find_share
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.pushes import Push, format_pushes, lateral_pushes, parse_pushes
 from safe_locomotion.stack import NODE_NAMES, Graph, Process, StackOptions, Value, stack
 from safe_locomotion.types import VelocityCommand
 
-SUPERVISORS = ("off",)  # no criterion decides between learner and recovery yet
-POLICIES = ("nominal",)
 FIRST_PUSH = 3.0  # s after standing up, when the robot has reached its speed
 DEMONSTRATED_PUSH = Push(time=7.0, impulse=(0.0, 15.0, 0.0))
 NEW_COMMAND_EACH = (2.0, 4.0)  # s
@@ -34,7 +35,7 @@ class SimSettings:
     robot: str
     gait: str | None
     policy: str
-    supervisor: str
+    supervisor: str | None
     horizon: int | None
     duration: float | None
     vx: float
@@ -61,12 +62,11 @@ class SimSettings:
         Raises:
             ConfigurationError: with the choices.
         """
-        if self.supervisor not in SUPERVISORS:
-            raise UnknownNameError("supervisor", self.supervisor, SUPERVISORS)
-        if self.policy not in POLICIES:
-            raise UnknownNameError("policy", self.policy, POLICIES)
-        if self.horizon is not None:
-            raise ConfigurationError(f"--horizon needs a supervisor that predicts; available: {', '.join(SUPERVISORS)}")
+        if self.supervisor is not None and self.supervisor not in CRITERIA:
+            raise UnknownNameError("supervisor", self.supervisor, CRITERIA)
+        self._check_policy()
+        if self.horizon is not None and self.supervisor not in (None, *PREDICTING):
+            raise ConfigurationError(f"--horizon needs a supervisor that predicts: {', '.join(PREDICTING)}")
         if self.script and self.random_commands:
             raise ConfigurationError("--script and --random-commands exclude each other")
         if self.save_states is not None and self.duration is None:
@@ -84,6 +84,21 @@ class SimSettings:
         for name in ("vx", "vy", "wz"):
             if not -inf < getattr(self, name) < inf:
                 raise ConfigurationError(f"--{name} must be finite")
+
+    @property
+    def policy_folder(self) -> str:
+        """Folder of a policy that was given by its path: who names a file on the command line allows its folder."""
+        return str(Path(self.policy).resolve().parent) if os.sep in self.policy or self.policy.endswith(".onnx") else ""
+
+    def _check_policy(self) -> None:
+        if self.policy == NOMINAL:
+            return
+        from safe_locomotion.policy_file import find_policy, policy_names
+
+        try:
+            find_policy(self.policy, [Path(self.policy_folder)] if self.policy_folder else None)
+        except UnknownNameError:
+            raise UnknownNameError("policy", self.policy, (NOMINAL, *policy_names())) from None
 
     def steps(self) -> tuple[Step, ...]:
         """What the operator does: the script, random commands, or one walk at the given velocity."""
@@ -133,6 +148,8 @@ class SimSettings:
         if self.duration is not None:
             overrides = {node: {"log_dir": str(folder)} for node in overrides}
             overrides["supervisor_node"]["script"] = format_script(self.steps())
+        if self.policy_folder:
+            overrides["policy_node"]["policy_folder"] = self.policy_folder
         if self.save_states is not None:
             overrides["bridge_node"]["log_states"] = True
         return stack(
@@ -141,7 +158,7 @@ class SimSettings:
                 graph=self.graph,
                 sdk_options={"domain": domain},
                 config_file=write_config(self.robot, self.changes(), folder),
-                policy=self.policy,
+                policy=str(Path(self.policy).resolve()) if self.policy_folder else self.policy,
                 lock_step=self.lock_step,
                 overrides=overrides,
                 robot_arguments=self.robot_arguments(folder),
@@ -154,6 +171,10 @@ class SimSettings:
         if self.gait is not None:
             phase_offsets(self.gait)
             changed |= {"policy.gait.name": self.gait, "supervisor.recovery.name": self.gait}
+        if self.supervisor is not None:
+            changed["supervisor.intervention.criterion"] = self.supervisor
+        if self.horizon is not None:
+            changed["supervisor.intervention.horizon"] = self.horizon
         return changed
 
 

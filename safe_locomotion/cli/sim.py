@@ -11,6 +11,7 @@ from safe_locomotion.cli.settings import SimSettings
 from safe_locomotion.cli.sim_run import COMPLETED, FELL, INTERRUPTED, build_report, record_folder, run, write_report
 from safe_locomotion.cli.states import write_states
 from safe_locomotion.gait import PHASE_OFFSETS
+from safe_locomotion.reachability import CRITERIA
 from safe_locomotion.robots import robot_names
 from safe_locomotion.stack import GRAPHS
 
@@ -24,7 +25,10 @@ HEADLESS_DURATION = 10.0
     "--gait", type=click.Choice(sorted(PHASE_OFFSETS)), help="Gait of the tuned controller. [default: the robot's file]"
 )
 @click.option("--policy", default="nominal", show_default=True, help="Who proposes the gait: a policy's name.")
-@click.option("--supervisor", default="off", show_default=True, help="Criterion that decides between policy and recovery.")
+@click.option(
+    "--supervisor",
+    help=f"Criterion that decides between policy and recovery: {', '.join(CRITERIA)}. [default: the robot's file]",
+)
 @click.option("--horizon", type=int, help="Steps of 0.016 s that the supervisor looks ahead.")
 @click.option("--duration", type=float, help="Robot time after the robot first stands [s]. [default: 10 with --headless]")
 @click.option("--vx", type=float, help="Forward velocity [m/s]. [default: 0 with --headless, else 0.4]")

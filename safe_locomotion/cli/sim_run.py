@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from safe_locomotion.cli.domains import claim_domain
+from safe_locomotion.backends.domains import claim_domain
 from safe_locomotion.cli.memory import MemoryWatch
 from safe_locomotion.cli.progress import Progress, Watch
 from safe_locomotion.cli.settings import SimSettings

@@ -50,7 +50,7 @@ class BridgeSettings(StageSettings):
         plan_wait_ms: longest wait for them where it does not [ms of wall clock]; then the newest ones act, if young enough.
         silence_ms: without a LowState for this long, damping [ms of wall clock].
         damping_s: damping is repeated this long before an active bridge goes quiet [s].
-        monitor_rate_hz: topics per second of wall clock where the control path does not need them (composed graph).
+        monitor_rate_hz: of topics where the control path does not need them (composed graph), per second of robot time.
         log_states: also log the LowStates themselves in `log_dir`.
     """
 

@@ -1,12 +1,13 @@
 """All five nodes in one process: the control path is `Pipeline.step` on one thread, topics are for watching.
 
 Same node names, parameters, services and topics as the graph of five processes. On every LowState the main thread reads, steps
-and writes; all it publishes is a change of `safety/hazards`. The executor thread publishes the newest values of every stage,
-`monitor_rate_hz` times per second.
+and writes; only when the command is out does it publish what the stages said, one stage per tick and a round `monitor_rate_hz`
+times per second of robot time. Another thread doing so would take the interpreter in the middle of a tick.
 """
 
 import sys
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from copy import copy
 
 from rclpy.node import Node
@@ -20,8 +21,8 @@ from safe_locomotion.nodes.operator import RequestServices, ScriptedOperator
 from safe_locomotion.nodes.policy import PolicyNode
 from safe_locomotion.nodes.runtime import run
 from safe_locomotion.nodes.supervisor import SupervisorNode
-from safe_locomotion.pipeline import Cycle, Pipeline
-from safe_locomotion.types import LowCommand, LowState
+from safe_locomotion.pipeline import Divider, Pipeline
+from safe_locomotion.types import NANOSECONDS, LowCommand, LowState
 
 
 class ComposedLoop:
@@ -35,12 +36,12 @@ class ComposedLoop:
         self._pipeline = Pipeline(self._bridge.parameters.robot, self._config())
         self._policy.attach(self._pipeline.policy)
         self._log_stages()
-        self._seen: Cycle | None = None
+        self._monitor_due = Divider(round(NANOSECONDS / self._bridge.parameters.settings.monitor_rate_hz))
+        self._to_publish: deque[Callable[[], None]] = deque()
         supervisor = self._pipeline.supervisor
         self._operator = ScriptedOperator(self._supervisor.parameters.settings.script, self._supervisor.velocity, supervisor)
         self._bridge.attach(self._respond, self._pipeline.command, lambda: supervisor.mode)
         RequestServices(self._supervisor, self._bridge.mailbox, supervisor.request, self._not_ready)
-        self._bridge.create_timer(1.0 / self._bridge.parameters.settings.monitor_rate_hz, self._publish)
         Health(self._bridge, self._bridge.rows())
         Health(self._policy, self._policy.rows())
         Health(self._supervisor, [self._supervisor.velocity.stream.status, self._supervisor.reasons.status])
@@ -74,6 +75,13 @@ class ComposedLoop:
         self._bridge.mailbox.serve()
         self._bridge.link.step()
 
+    def tidy(self) -> None:
+        """Tell those who watch, one stage per tick, and write the logs."""
+        if self._to_publish:
+            self._to_publish.popleft()()
+        for node in self.nodes:
+            node.logs.settle()
+
     def close(self) -> None:
         """Leave the robot in damping, then complete the logs."""
         try:
@@ -89,9 +97,11 @@ class ComposedLoop:
         self._bridge.publish_hazards(state.stamp_ns)
         self._pipeline.supervisor.report(velocity.hazards | self._bridge.hazards)
         answer = self._pipeline.step(state, command)
-        self._seen = copy(self._pipeline.cycle)
-        if self._seen.verdict is not None:
-            self._supervisor.publish_feedback(self._seen.verdict)
+        verdict = self._pipeline.cycle.verdict
+        if verdict is not None:
+            self._supervisor.publish_feedback(verdict)
+        if self._monitor_due.due(state.stamp_ns) and not self._to_publish:
+            self._watch()
         return answer
 
     def _not_ready(self) -> str | None:
@@ -99,21 +109,21 @@ class ComposedLoop:
             return "no LowState arrives: is the robot on, the bridge configured?"
         return None if self._bridge.link.active else "the bridge is not active: ros2 lifecycle set /bridge_node activate"
 
-    def _publish(self) -> None:
-        """Publish the newest values of every stage; runs on the executor thread."""
-        cycle, self._seen = self._seen, None
-        if cycle is None or cycle.state is None:
-            return
-        self._bridge.publish(cycle.state)
-        if cycle.estimate is not None:
-            self._estimator.publish(cycle.estimate)
-        if cycle.proposal is not None:
-            self._policy.publish(cycle.proposal.stamp_ns, cycle.proposal)
-        if cycle.verdict is not None:
-            self._supervisor.publish(cycle.verdict)
-            self._supervisor.reasons.update(cycle.verdict.reasons)
-        if cycle.plan is not None:
-            self._mpc.publish(cycle.plan)
+    def _watch(self) -> None:
+        """Line up what the stages said on this tick, to be published when there is time."""
+        cycle, add = copy(self._pipeline.cycle), self._to_publish.append
+        state, estimate, proposal, verdict, plan = cycle.state, cycle.estimate, cycle.proposal, cycle.verdict, cycle.plan
+        if state is not None:
+            add(lambda: self._bridge.publish(state))
+        if estimate is not None:
+            add(lambda: self._estimator.publish(estimate))
+        if proposal is not None:
+            add(lambda: self._policy.publish(proposal.stamp_ns, proposal))
+        if verdict is not None:
+            self._supervisor.reasons.update(verdict.reasons)
+            add(lambda: self._supervisor.publish(verdict))
+        if plan is not None:
+            add(lambda: self._mpc.publish(plan))
 
 
 def main(args: list[str] | None = None) -> int:

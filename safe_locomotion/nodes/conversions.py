@@ -19,10 +19,11 @@ pair their inputs by equal stamps. Stamps inside arrays are two floats, seconds 
 
 Rows of a proposal: `policy/<name>` = nanoseconds of robot time to its next proposal, then `gait/...`, `joint/...`, or
 `fault/<kind>/<reason>` when the learner's output cannot be used. Rows of a verdict: `mode` (number of `types.Mode`),
-`mode_since/s`, `mode_since/ns`, `active` (0 learner, 1 recovery), `command/vx|vy|wz`, `gait/...`, then `joint/...` when a joint
-policy drives, `margin/<component>` one `reason/<hazard>` per hazard that holds and
-`policy/<name>` of the learner that drives. `gait/...` is `frequency`, `swing_ratio`,
-`offset_FL|RR|RL`, `foot_y_FR|FL|RR|RL`; `joint/<joint>` has position = target, velocity = kp, effort = kd.
+`mode_since/s`, `mode_since/ns`, `active` (0 learner, 1 recovery), `command/vx|vy|wz`, `gait/...`, then `margin/<component>`, one
+`reason/<hazard>` per hazard that holds, `policy/<name>` of the learner that drives, `predicted/<k>/roll|pitch|yaw|x|y|z` for each
+step k of a rollout where there was one (position = angle or place, velocity = its rate), and `joint/...` when a joint policy drives.
+`gait/...` is `frequency`, `swing_ratio`, `offset_FL|RR|RL`, `foot_y_FR|FL|RR|RL`; `joint/<joint>` has position = target,
+velocity = kp, effort = kd.
 
 In a plan the flags are in the joint names: `FR/stance` or `FR/swing`, with `/held` after it while the force is the last good one.
 
@@ -30,7 +31,6 @@ Decoders raise `MalformedMessageError` on anything they did not write; the recei
 """
 
 from array import array
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -97,9 +97,9 @@ def floats(*parts: Array) -> "array[float]":
     return array("d", b"".join(part.tobytes() for part in parts))
 
 
-def vector_message(v: Sequence[float] | Array) -> Vector3:
-    """Three numbers to `geometry_msgs/Vector3`."""
-    return Vector3(x=float(v[0]), y=float(v[1]), z=float(v[2]))
+def _vector(v: Array) -> Vector3:
+    x, y, z = v.tolist()
+    return Vector3(x=x, y=y, z=z)
 
 
 def _quaternion(wxyz: Array) -> Quaternion:
@@ -133,8 +133,8 @@ def imu_from(state: LowState) -> Imu:
     return Imu(
         header=header(state.stamp_ns, BASE_FRAME),
         orientation=_quaternion(state.quaternion_wxyz),
-        angular_velocity=vector_message(state.gyro),
-        linear_acceleration=vector_message(state.accelerometer),
+        angular_velocity=_vector(state.gyro),
+        linear_acceleration=_vector(state.accelerometer),
     )
 
 
@@ -238,8 +238,8 @@ def odometry_from(estimate: Estimate) -> Odometry:
     odometry.pose.pose.position.x, odometry.pose.pose.position.y, odometry.pose.pose.position.z = position
     odometry.pose.pose.orientation = _quaternion(estimate.quaternion_wxyz)
     odometry.pose.covariance = _covariance_6x6(estimate.position_covariance, ORIENTATION_VARIANCE)
-    odometry.twist.twist.linear = vector_message(base_from_odom @ estimate.velocity)
-    odometry.twist.twist.angular = vector_message(estimate.angular_velocity)
+    odometry.twist.twist.linear = _vector(base_from_odom @ estimate.velocity)
+    odometry.twist.twist.angular = _vector(estimate.angular_velocity)
     velocity_covariance = base_from_odom @ estimate.velocity_covariance @ base_from_odom.T
     odometry.twist.covariance = _covariance_6x6(velocity_covariance, RATE_VARIANCE)
     return odometry

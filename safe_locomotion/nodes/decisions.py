@@ -9,13 +9,15 @@ from geometry_msgs.msg import Transform, Twist, Wrench
 from sensor_msgs.msg import JointState, MultiDOFJointState
 
 from safe_locomotion.modes import HAZARDS
-from safe_locomotion.nodes.conversions import BASE_FRAME, MalformedMessageError, floats, header, stamp_of, vector_message, xyz
+from safe_locomotion.nodes.conversions import BASE_FRAME, MalformedMessageError, floats, header, stamp_of, xyz
+from safe_locomotion.reachability import LONGEST_HORIZON
 from safe_locomotion.types import (
     JOINTS,
     LEGS,
     N_JOINTS,
     N_LEGS,
     NANOSECONDS,
+    Array,
     Feedback,
     GaitParameters,
     JointTargets,
@@ -35,6 +37,8 @@ _GAIT_ROWS = [
 _JOINT_ROWS = [f"joint/{joint}" for joint in JOINTS]
 _COMMAND_ROWS = ["command/vx", "command/vy", "command/wz"]
 _VERDICT_ROWS = ["mode", "mode_since/s", "mode_since/ns", "active", *_COMMAND_ROWS, *_GAIT_ROWS]
+_PREDICTED = [f"predicted/{k}/{name}" for k in range(LONGEST_HORIZON + 1) for name in ("roll", "pitch", "yaw", "x", "y", "z")]
+_PER_STATE = 6  # rows
 _ACTIVE: tuple[Literal["learner"], Literal["recovery"]] = ("learner", "recovery")
 
 
@@ -52,18 +56,30 @@ def _gait_from(values: Sequence[float]) -> GaitParameters:
     )
 
 
-def _rows(stamp_ns: int, names: list[str], values: list[float], joints: JointTargets | None) -> JointState:
-    """Rows of scalars; when there are joint targets their rows stand last and velocity and effort are as long as position."""
-    if joints is None:
+def _rows(
+    stamp_ns: int, names: list[str], values: list[float], joints: JointTargets | None, predicted: Array | None = None
+) -> JointState:
+    """Rows of scalars, then predicted states, then joint targets; scalars alone have no velocity and effort."""
+    if joints is None and predicted is None:
         return JointState(header=header(stamp_ns), name=names, position=array("d", values))
-    scalars = np.array(values, dtype=float)
-    empty = np.zeros(len(values))
+    position, velocity, effort = [np.array(values, dtype=float)], [np.zeros(len(values))], [np.zeros(len(values))]
+    if predicted is not None:
+        rows = _PER_STATE * len(predicted)
+        names = names + _PREDICTED[:rows]
+        position.append(predicted[:, :_PER_STATE])
+        velocity.append(predicted[:, _PER_STATE:])
+        effort.append(np.zeros(rows))
+    if joints is not None:
+        names = names + _JOINT_ROWS
+        position.append(joints.q)
+        velocity.append(joints.kp)
+        effort.append(joints.kd)
     return JointState(
         header=header(stamp_ns),
-        name=names + _JOINT_ROWS,
-        position=floats(scalars, joints.q),
-        velocity=floats(empty, joints.kp),
-        effort=floats(empty, joints.kd),
+        name=names,
+        position=floats(*position),
+        velocity=floats(*velocity),
+        effort=floats(*effort),
     )
 
 
@@ -78,6 +94,17 @@ def _split_rows(message: JointState) -> tuple[list[str], list[float], JointTarge
         raise MalformedMessageError(f"joint targets need {n} velocities (kp) and efforts (kd)")
     q, kp, kd = (np.frombuffer(part)[-N_JOINTS:] for part in (message.position, message.velocity, message.effort))
     return names[:-N_JOINTS], message.position.tolist()[:-N_JOINTS], JointTargets(q=q, kp=kp, kd=kd)
+
+
+def _predicted_from(message: JointState, names: list[str], first: int) -> Array | None:
+    """Predicted states whose rows begin at `first` and go on to the end of `names`; None for no rows."""
+    n = len(names) - first
+    if not n:
+        return None
+    if n % _PER_STATE or names[first:] != _PREDICTED[:n] or len(message.velocity) != len(message.name):
+        raise MalformedMessageError("safety/verdict: predicted states have rows predicted/<k>/roll|pitch|yaw|x|y|z, k from 0 on")
+    position, velocity = (np.frombuffer(part)[first : len(names)] for part in (message.position, message.velocity))
+    return np.hstack((position.reshape(-1, _PER_STATE), velocity.reshape(-1, _PER_STATE)))
 
 
 def proposal_message(stamp_ns: int, proposal: Proposal | None) -> JointState:
@@ -135,7 +162,7 @@ def verdict_message(verdict: Verdict) -> JointState:
     names += [f"policy/{v.policy}"] if v.policy else []
     scalars = [float(v.mode), float(since[0]), float(since[1]), float(_ACTIVE.index(v.active)), *command, *_gait_values(v.gait)]
     values = scalars + [margin for _, margin in v.margins] + [1.0] * (len(v.reasons) + bool(v.policy))
-    return _rows(v.stamp_ns, names, values, v.joints)
+    return _rows(v.stamp_ns, names, values, v.joints, v.predicted)
 
 
 def verdict_from(message: JointState) -> Verdict:
@@ -145,7 +172,8 @@ def verdict_from(message: JointState) -> Verdict:
     if names[:n] != _VERDICT_ROWS:
         raise MalformedMessageError(f"safety/verdict must start with the rows {', '.join(_VERDICT_ROWS)}")
     mode, since_s, since_ns, active, vx, vy, wz = values[:7]
-    extra = list(zip(names[n:], values[n:], strict=True))
+    first = next((i for i in range(n, len(names)) if names[i].startswith("predicted/")), len(names))
+    extra = list(zip(names[n:first], values[n:first], strict=True))
     margins = tuple((name.removeprefix("margin/"), value) for name, value in extra if name.startswith("margin/"))
     reasons = tuple(name.removeprefix("reason/") for name, _ in extra if name.startswith("reason/"))
     policies = [name.removeprefix("policy/") for name, _ in extra if name.startswith("policy/")]
@@ -166,6 +194,7 @@ def verdict_from(message: JointState) -> Verdict:
         command=VelocityCommand(vx=vx, vy=vy, wz=wz),
         joints=joints,
         margins=margins,
+        predicted=_predicted_from(message, names, first),
         reasons=reasons,
         policy="".join(policies),
     )
@@ -209,16 +238,31 @@ _NAMES_OF_PLAN = {
 _FLAGS_OF_PLAN = {name: flags for flags, name in _NAMES_OF_PLAN.items()}
 
 
+class PlanMessage:
+    """One `mpc/plan` message that is filled again for each plan: making its 25 parts anew takes four times as long."""
+
+    def __init__(self) -> None:
+        self._message = MultiDOFJointState(
+            transforms=[Transform() for _ in LEGS], twist=[Twist() for _ in LEGS], wrench=[Wrench() for _ in LEGS]
+        )
+        m = self._message
+        self._vectors = [part.translation for part in m.transforms], [t.linear for t in m.twist], [w.force for w in m.wrench]
+
+    def fill(self, plan: StancePlan) -> MultiDOFJointState:
+        """The message for a plan, valid until the next; a publisher copies it."""
+        message = self._message
+        message.header = header(plan.stamp_ns, BASE_FRAME)
+        stance = plan.stance.tolist()
+        message.joint_names = [_NAMES_OF_PLAN[leg, flag, plan.solved] for leg, flag in zip(LEGS, stance, strict=True)]
+        for vectors, values in zip(self._vectors, (plan.foot_position, plan.foot_velocity, plan.force), strict=True):
+            for vector, (x, y, z) in zip(vectors, values.tolist(), strict=True):
+                vector.x, vector.y, vector.z = x, y, z
+        return message
+
+
 def plan_message(plan: StancePlan) -> MultiDOFJointState:
-    """A stance plan for `mpc/plan`."""
-    stance = plan.stance.tolist()
-    return MultiDOFJointState(
-        header=header(plan.stamp_ns, BASE_FRAME),
-        joint_names=[_NAMES_OF_PLAN[leg, flag, plan.solved] for leg, flag in zip(LEGS, stance, strict=True)],
-        transforms=[Transform(translation=vector_message(p)) for p in plan.foot_position.tolist()],
-        twist=[Twist(linear=vector_message(v)) for v in plan.foot_velocity.tolist()],
-        wrench=[Wrench(force=vector_message(f)) for f in plan.force.tolist()],
-    )
+    """A stance plan for `mpc/plan`, as a message of its own."""
+    return PlanMessage().fill(plan)
 
 
 def plan_from(message: MultiDOFJointState) -> StancePlan:

@@ -20,11 +20,11 @@ class MpcNode(StageNode[StageSettings]):
 
     def __init__(self) -> None:
         super().__init__("mpc", StageSettings)
-        self._plan = self.create_publisher(MultiDOFJointState, "mpc/plan", NEWEST)
+        self._plan, self._message = self.create_publisher(MultiDOFJointState, "mpc/plan", NEWEST), decisions.PlanMessage()
 
     def publish(self, plan: StancePlan) -> None:
         """Send one plan."""
-        self._plan.publish(decisions.plan_message(plan))
+        self._plan.publish(self._message.fill(plan))
 
 
 class MpcLoop(StageLoop[MpcNode]):

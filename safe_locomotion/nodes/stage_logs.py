@@ -1,6 +1,7 @@
 """What each stage writes on every tick when its node parameter `log_dir` is set; `sim.run_logs` reads it back.
 
-Stamps are nanoseconds of robot time in double precision: exact to a quarter of a microsecond.
+Stamps are nanoseconds of robot time in double precision: exact to a quarter of a microsecond. On the tick itself a value is only
+kept; it is packed and written by `settle`, when nobody waits for the stage.
 """
 
 from collections.abc import Callable
@@ -26,16 +27,16 @@ LOW_STATE = {
 
 
 class LoggedStage:
-    """A stage whose `update` is timed and logged; everything else is the stage's own."""
+    """A stage whose `update` is timed and kept for its log; everything else is the stage's own."""
 
-    def __init__(self, stage: Any, add: Callable[[Any, float], None]) -> None:
-        self._stage, self._add, self._update = stage, add, stage.update
+    def __init__(self, stage: Any, keep: Callable[[Any, float], None]) -> None:
+        self._stage, self._keep, self._update = stage, keep, stage.update
 
     def update(self, *inputs: Any) -> Any:
         """The stage's own `update`."""
         start = perf_counter()
         output = self._update(*inputs)
-        self._add(output, 1e3 * (perf_counter() - start))
+        self._keep(output, 1e3 * (perf_counter() - start))
         return output
 
     def __getattr__(self, name: str) -> Any:
@@ -48,6 +49,7 @@ class StageLogs:
     def __init__(self, folder: str) -> None:
         self._folder = Path(folder) if folder else None
         self._open: list[StageLog] = []
+        self._kept: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
 
     def _log(self, name: str, *columns: str) -> StageLog:
         assert self._folder is not None
@@ -55,17 +57,27 @@ class StageLogs:
         self._open.append(log)
         return log
 
+    def _later(self, add: Callable[..., None]) -> Callable[..., None]:
+        """`add`, to be called by the next `settle`; what it is given does not change any more."""
+        return lambda *values: self._kept.append((add, values))
+
+    def settle(self) -> None:
+        """Write what was kept."""
+        for add, values in self._kept:
+            add(*values)
+        self._kept.clear()
+
     def estimator(self, stage: Stage) -> Stage:
         """Log each estimate."""
         if self._folder is None:
             return stage
         columns = *vector("position", 3), *vector("quaternion_wxyz", 4), *vector("velocity", 3), *vector("angular_velocity", 3)
-        log = self._log("estimator", *columns, *vector("contact", 4), "ms")
+        log = self._log("estimator", *columns, *vector("contact", 4), *vector("q", 12), "ms")
 
         def add(e: Estimate, ms: float) -> None:
-            log.append(e.stamp_ns, e.position, e.quaternion_wxyz, e.velocity, e.angular_velocity, e.contact, ms)
+            log.append(e.stamp_ns, e.position, e.quaternion_wxyz, e.velocity, e.angular_velocity, e.contact, e.q, ms)
 
-        return cast(Stage, LoggedStage(stage, add))
+        return cast(Stage, LoggedStage(stage, self._later(add)))
 
     def policy(self, stage: Stage) -> Stage:
         """Log when a proposal was made."""
@@ -76,7 +88,7 @@ class StageLogs:
         def add(proposal: Proposal, ms: float) -> None:
             log.append(proposal.stamp_ns, ms)
 
-        return cast(Stage, LoggedStage(stage, add))
+        return cast(Stage, LoggedStage(stage, self._later(add)))
 
     def supervisor(self, stage: Stage) -> Stage:
         """Log each verdict."""
@@ -88,7 +100,7 @@ class StageLogs:
             c = v.command
             log.append(v.stamp_ns, v.mode, v.active == "learner", c.vx, c.vy, c.wz, v.gait.frequency, len(v.reasons), ms)
 
-        return cast(Stage, LoggedStage(stage, add))
+        return cast(Stage, LoggedStage(stage, self._later(add)))
 
     def mpc(self, stage: Stage) -> Stage:
         """Log each plan."""
@@ -99,14 +111,14 @@ class StageLogs:
         def add(plan: StancePlan, ms: float) -> None:
             log.append(plan.stamp_ns, plan.stance, plan.force, plan.solved, ms)
 
-        return cast(Stage, LoggedStage(stage, add))
+        return cast(Stage, LoggedStage(stage, self._later(add)))
 
     def command(self, stage: Stage) -> Stage:
         """Log how long the leg controller and the gate took."""
         if self._folder is None:
             return stage
         log = self._log("command", "ms")
-        return cast(Stage, LoggedStage(stage, lambda command, ms: log.append(command.stamp_ns, ms)))
+        return cast(Stage, LoggedStage(stage, self._later(lambda command, ms: log.append(command.stamp_ns, ms))))
 
     def bridge(self) -> Callable[[LowState, LowCommand, float], None] | None:
         """Logger of each answered LowState: tick, why the gate refused (line of `gate_reasons.txt`, 0: passed), latency."""
@@ -117,7 +129,7 @@ class StageLogs:
         def add(state: LowState, command: LowCommand, seconds: float) -> None:
             log.append(state.stamp_ns, state.tick, reasons[command.reason] if command.reason else 0, 1e3 * seconds)
 
-        return add
+        return self._later(add)
 
     def states(self) -> Callable[[LowState], None]:
         """Logger of whole LowStates."""
@@ -128,10 +140,11 @@ class StageLogs:
             voltage = float("nan") if state.voltage is None else state.voltage
             log.append(state.stamp_ns, state.tick, voltage, *(getattr(state, name) for name in LOW_STATE))
 
-        return add
+        return self._later(add)
 
     def close(self) -> None:
         """Write what is left."""
+        self.settle()
         for log in self._open:
             log.close()
 

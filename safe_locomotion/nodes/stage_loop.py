@@ -94,6 +94,10 @@ class StageLoop(Generic[N]):
         """Take what arrived and act on it."""
         self._inbox.wait(IDLE_S)
 
+    def tidy(self) -> None:
+        """Write the log of the tick that is done."""
+        self._node.logs.settle()
+
     def close(self) -> None:
         """Complete the log."""
         self._node.logs.close()

@@ -16,8 +16,7 @@ from safe_locomotion.nodes.mailbox import Mailbox
 from safe_locomotion.nodes.operator import RequestServices, ScriptedOperator, VelocityTopic
 from safe_locomotion.nodes.runtime import IDLE_S, LOCK_STEP_WAIT_S, run
 from safe_locomotion.nodes.stage_loop import Rows, StageLoop, StageNode, StageSettings
-from safe_locomotion.pipeline import Divider
-from safe_locomotion.supervisor import Supervisor
+from safe_locomotion.pipeline import Divider, make_supervisor
 from safe_locomotion.types import Estimate, Feedback, Mode, Proposal, Verdict
 
 SPEAK_NS = 40_000_000  # robot time between velocities of a script on cmd_vel
@@ -73,9 +72,7 @@ class SupervisorLoop(StageLoop[SupervisorNode]):
         super().__init__(SupervisorNode())
         parameters, settings = self._node.parameters, self._node.parameters.settings
         config = parameters.config
-        self._supervisor = self._node.logs.supervisor(
-            Supervisor(parameters.robot, config.supervisor.thresholds, config.supervisor.recovery)
-        )
+        self._supervisor = self._node.logs.supervisor(make_supervisor(parameters.robot, config))
         self._operator = ScriptedOperator(settings.script, self._node.velocity, self._supervisor)
         # The policy node hears what a script commands; without one, cmd_vel belongs to the operator.
         self._cmd_vel = self._node.create_publisher(TwistStamped, "cmd_vel", 1) if self._operator.plays else None

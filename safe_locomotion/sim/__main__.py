@@ -95,6 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
     args = parser().parse_args(arguments)
     stop = StopRequest(args.with_parent)
+    if args.lockstep:  # the robot waits for its controller: waking up, it need not push the controller off the processor
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     try:
         process = RobotProcess(options_from(args), wire := RobotWire(domain=args.domain, interface=args.interface))
     except SafeLocomotionError as error:

@@ -1,8 +1,10 @@
 """A simulated robot as seen from its motors and sensors; physics by MuJoCo at 1 kHz, one LowState each 2 ms."""
 
 from collections import deque
+from copy import deepcopy
 from dataclasses import dataclass
 from math import cos, inf, isfinite, sin, sqrt
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -41,6 +43,21 @@ _HEAT_STEPS = 50
 _MILLISECOND_NS = 1_000_000
 _TOUCH_FEET = slice(6, 10)
 _TOUCH_TRUNK = 10
+_STATE = mujoco.mjtState.mjSTATE_INTEGRATION
+# What a robot is besides its physics; `_active`, `_newest` and `_waiting` share objects that nobody writes to.
+_REMEMBERED = (
+    "_foot_gain",
+    "_errors",
+    "_meter",
+    "_falls",
+    "_waiting",
+    "_active",
+    "_newest",
+    "_ms",
+    "_since_heat",
+    "_last_command_ms",
+    "_pushes",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,6 +93,17 @@ class Truth:
     joint_power: Array
     energy: float
     falls: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Snapshot:
+    """A moment of a simulated robot, to go back to; `physics` holds every number that MuJoCo integrates from."""
+
+    physics: Array
+    sensors: Array
+    measured: Array
+    tau: Array
+    remembered: dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -156,6 +184,11 @@ class SimulatedRobot:
     def time_s(self) -> float:
         """Robot time [s]."""
         return self._ms * PHYSICS_STEP
+
+    @property
+    def joint_power(self) -> Array:
+        """(12,) mechanical power of the motors now [W]; overwritten by the next step."""
+        return self._meter.power
 
     @property
     def falls(self) -> int:
@@ -257,6 +290,35 @@ class SimulatedRobot:
         steps = max(1, round(duration / PHYSICS_STEP))
         force = np.asarray(impulse, dtype=np.float64) / (steps * PHYSICS_STEP)
         self._pushes.append(_Push(force, np.zeros(3) if offset is None else np.asarray(offset, dtype=np.float64), steps))
+
+    def snapshot(self) -> Snapshot:
+        """This moment, between two steps."""
+        physics = np.empty(mujoco.mj_stateSize(self.model, _STATE))
+        mujoco.mj_getState(self.model, self.data, physics, _STATE)
+        return Snapshot(
+            physics=physics,
+            sensors=self.data.sensordata.copy(),
+            measured=self._measured.copy(),
+            tau=self._motors.tau.copy(),
+            remembered=deepcopy({name: getattr(self, name) for name in _REMEMBERED}),
+        )
+
+    def restore(self, snapshot: Snapshot, *, seed: int | None = None) -> None:
+        """Go back to a moment of this robot, or of one with equal options.
+
+        Args:
+            snapshot: the moment.
+            seed: of what the sensors add from then on; None repeats what they added after the snapshot. Biases stay those of the robot.
+        """
+        mujoco.mj_setState(self.model, self.data, snapshot.physics, _STATE)
+        mujoco.mj_step1(self.model, self.data)
+        self.data.sensordata[:] = snapshot.sensors
+        self._measured[:] = snapshot.measured
+        self._motors.tau[:] = snapshot.tau
+        for name, value in deepcopy(snapshot.remembered).items():
+            setattr(self, name, value)
+        if seed is not None:
+            self._errors.reseed(np.random.default_rng(seed))
 
     def put_on_feet(self) -> None:
         """Stand the robot, level and at rest, where it is, with its heading, each foot on the ground under its hip."""

@@ -98,6 +98,12 @@ class SensorErrors:
         """Show the biases without white noise and draw nothing: the errors that follow do not depend on how long this lasts."""
         self.row = self._slow
 
+    def reseed(self, rng: np.random.Generator) -> None:
+        """Draw from `rng` from the next LowState on; the biases go on from where they are."""
+        self._rng = rng
+        self._draw()
+        self._index = -1
+
     def _draw(self) -> None:
         """White noise on top of slow errors that move linearly from one knot to the next."""
         draws = self._rng.standard_normal((_BLOCK + 1, N_CHANNELS))
@@ -118,6 +124,9 @@ class NoErrors:
 
     def rest(self) -> None:
         """Nothing changes."""
+
+    def reseed(self, rng: np.random.Generator) -> None:
+        """Nothing is drawn."""
 
 
 def _channels(

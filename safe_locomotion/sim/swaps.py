@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from safe_locomotion.leg_control import commanded_torque
+from safe_locomotion.limits import commanded_torque
 from safe_locomotion.pipeline import Pipeline
 from safe_locomotion.policy import Learner
 from safe_locomotion.sim.report import percentiles

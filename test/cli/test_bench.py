@@ -29,7 +29,9 @@ CONTRACT = {
     "state_to_command_composed",
     "state_to_command_nodes",
 }
-IN_PROCESS = "mpc,mpc_daqp,estimator,codec_read,codec_write,leg_control,supervisor,pipeline,rollout_open,trigger"
+IN_PROCESS = (
+    "mpc,mpc_daqp,estimator,codec_read,codec_write,leg_control,supervisor,pipeline,rollout_open,trigger,policy_mlp,policy_lstm"
+)
 
 
 @pytest.fixture(scope="module")
@@ -77,13 +79,22 @@ def test_the_verdict_is_that_of_the_figures(report: dict) -> None:
     """A budget is met when p50 and p99 are within it."""
     for name, verdict in report["budgets"].items():
         stage, budget = report["stages"][name], BUDGETS[name]
-        assert verdict["met"] == (stage["p50_ms"] <= budget.p50_ms and stage["p99_ms"] <= budget.p99_ms)
+        p99_ms = min(budget.p99_ms, budget.p99_over_p50 * stage["p50_ms"])
+        assert verdict["met"] == (stage["p50_ms"] <= budget.p50_ms and stage["p99_ms"] <= p99_ms)
 
 
 @pytest.mark.parametrize(("p50", "p99", "met"), [(1.0, 2.0, True), (1.01, 2.0, False), (1.0, 2.01, False), (np.nan, 1.0, False)])
 def test_budget_edges(p50: float, p99: float, met: bool) -> None:
     """The limit itself is within the budget; NaN is not."""
     assert _judge({"p50_ms": p50, "p99_ms": p99}, Budget(p50_ms=1.0, p99_ms=2.0))["met"] is met
+
+
+def test_a_tail_may_be_bounded_by_the_median() -> None:
+    """Twice the measured median and no more; the limit is reported as a time."""
+    budget = Budget(p50_ms=1.0, p99_over_p50=2.0)
+    assert _judge({"p50_ms": 0.5, "p99_ms": 1.0}, budget) == {"p50_ms": 1.0, "p99_ms": 1.0, "met": True}
+    assert _judge({"p50_ms": 0.5, "p99_ms": 1.01}, budget)["met"] is False
+    assert _judge({"p50_ms": 0.5, "p99_ms": np.nan}, budget)["met"] is False
 
 
 def test_unknown_stage_names_the_choices(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safe_locomotion.cli.domains import FIRST_UNICAST_PORT, LAST, PORT_BASE, PORTS_PER_DOMAIN, claim_domain
+from safe_locomotion.backends.domains import FIRST_UNICAST_PORT, LAST, PORT_BASE, PORTS_PER_DOMAIN, claim_domain
 from safe_locomotion.cli.keyboard import STEP, KeyDrive
 from safe_locomotion.cli.memory import MemoryWatch, resident_mb
 from safe_locomotion.cli.progress import last_row

@@ -25,6 +25,12 @@ FAULTS = {
     "good": lambda s: s,
 }
 JUMPS_MS = {"back": -5000, "gap": 5000}
+UP_MS = 60_000  # how long the robot has been on: its clock can jump back
+
+
+def damps(command):
+    """No stiffness, no torque, damping on every joint."""
+    return not (command.kp.any() or command.tau.any()) and bool((command.kd > 0.0).all())
 
 
 class FaultyRobot:
@@ -32,7 +38,7 @@ class FaultyRobot:
 
     def __init__(self, domain, lock_step):
         self.robot, self.wire, self.lock_step = SimulatedRobot(SimulationOptions(seed=1)), RobotWire(domain=domain), lock_step
-        self.offset_ms, self.start = 0, time.monotonic()
+        self.offset_ms, self.start, self.last = UP_MS, time.monotonic(), None
 
     def state(self):
         """The sensors, on a clock that may have jumped."""
@@ -46,6 +52,7 @@ class FaultyRobot:
         self.wire.publish(state)
         command = self.wire.take_command(0.002 if not self.lock_step or not self.wire.controllers() else 0.5)
         received = time.monotonic()
+        self.last = command or self.last
         self.robot.step(command)
         if not self.lock_step:
             self.start = max(self.start, time.monotonic() - self.robot.time_s - 0.02)
@@ -57,6 +64,8 @@ class FaultyRobot:
         if fault == "feet":
             self.robot.put_on_feet()
             return []
+        if fault == "last":
+            return [{"damps": damps(self.last)}]
         if fault in JUMPS_MS:
             self.offset_ms += JUMPS_MS[fault]
         if fault in ("silence", "long silence", "repeat"):
@@ -70,7 +79,7 @@ class FaultyRobot:
                     {
                         "ms": 1e3 * (received - first[1]),
                         "states": (command.stamp_ns - first[0]) // 2_000_000,
-                        "damps": not (command.kp.any() or command.tau.any()) and bool((command.kd > 0.0).all()),
+                        "damps": damps(command),
                     }
                 )
         return answers
@@ -84,8 +93,7 @@ class FaultyRobot:
                 self.wire.publish(state)
             command = self.wire.take_command(0.002)
             if command is not None:
-                damps = not (command.kp.any() or command.tau.any())
-                answers.append({"ms": 1e3 * (time.monotonic() - sent), "states": 0, "damps": damps})
+                answers.append({"ms": 1e3 * (time.monotonic() - sent), "states": 0, "damps": damps(command)})
         for _ in range(round(seconds / 0.002)):
             self.robot.step(command)
         return answers

@@ -103,6 +103,7 @@ def random_verdict(seed, with_joints):
         command=VelocityCommand(vx=float(rng.normal()), vy=float(rng.normal()), wz=float(rng.normal())),
         joints=random_joints(rng) if with_joints else None,
         margins=(("height", float(rng.normal())), ("roll", float(rng.normal()))),
+        predicted=rng.normal(size=(int(rng.integers(2, 52)), 12)) if seed % 2 else None,
         reasons=("cmd_vel_stale", "tilt")[: int(rng.integers(0, 3))],
     )
 

@@ -46,7 +46,7 @@ def test_stands_walks_and_is_left_in_damping(tmp_path, number, ros_domain, wire_
         assert t.spin_until(lambda: mode() is Mode.STAND)
         assert t.call(Trigger, "walk").success
         assert t.spin_until(lambda: mode() is Mode.WALK)
-        for _ in range(15):
+        for _ in range(6):
             velocity.publish(conversions.twist_message(conversions.VelocityCommand(vx=0.3), 0))
             t.spin(0.1)
         assert decisions.verdict_from(verdicts[-1]).command.vx == pytest.approx(0.3)

@@ -22,8 +22,8 @@ from safe_locomotion.sim.robot import SimulatedRobot
 from safe_locomotion.stack import StackOptions, stack
 from safe_locomotion.types import Mode, VelocityCommand
 
-STAND_AT, WALK_AT, END = 25, 1150, 2000
-COMMANDS_AT = range(WALK_AT, END, 200)
+STAND_AT, WALK_AT, END = 25, 900, 1300
+COMMANDS_AT = range(WALK_AT, END, 200)  # before it is stale
 COMMAND = VelocityCommand(vx=0.4, vy=0.1, wz=0.3)
 TOPICS = {
     "joint_states": 1,

@@ -1,0 +1,24 @@
+"""A controller that only answers: each state with damping. `python -m safe_locomotion.bench.echo DOMAIN`, until SIGTERM."""
+
+import signal
+import sys
+from dataclasses import replace
+
+from safe_locomotion.backends.backend import damping_command
+from safe_locomotion.backends.unitree_sdk2 import UnitreeSdk2
+
+STOP_KD = 3.0
+
+
+def main(domain: int) -> None:
+    """Answer until told to end."""
+    backend, answer = UnitreeSdk2(stop_kd=STOP_KD, domain=domain), damping_command(STOP_KD)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    while True:
+        state = backend.read(0.1)
+        if state is not None:
+            backend.write(replace(answer, stamp_ns=state.stamp_ns))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

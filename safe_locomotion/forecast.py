@@ -1,0 +1,151 @@
+"""Forecast: what the model says about the learner from one state on, as the criteria ask for it."""
+
+from dataclasses import dataclass
+from functools import cache
+from math import sqrt
+
+import numpy as np
+
+from safe_locomotion.centroidal import POSITION, RATES, RPY, VELOCITY
+from safe_locomotion.reachability import STEP, InterventionParameters
+from safe_locomotion.rollout import GaitRollout, Inputs, Scene
+from safe_locomotion.trigger_set import TriggerSet, TriggerState
+from safe_locomotion.types import Array, Estimate, Flags, GaitParameters, Proposal, VelocityCommand
+
+HYPOTHESES = 64  #: states within the estimator's uncertainty, the estimate itself among them
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What is known on one tick: estimate, the learner's proposal, gait of the recovery policy, velocity in force."""
+
+    estimate: Estimate
+    proposal: Proposal | None
+    recovery: GaitParameters
+    command: VelocityCommand
+
+    @property
+    def learner_gait(self) -> GaitParameters | None:
+        """Gait that the learner proposes, if it is one that proposes gaits."""
+        return None if self.proposal is None else self.proposal.gait
+
+
+class Forecaster:
+    """Model, trigger set and measured state that forecasts are made with."""
+
+    def __init__(
+        self, parameters: InterventionParameters, trigger_set: TriggerSet, state: TriggerState, rollout: GaitRollout
+    ) -> None:
+        self.parameters, self.trigger_set, self.state, self.rollout = parameters, trigger_set, state, rollout
+
+    def reset(self) -> None:
+        """A new walk begins."""
+        self.rollout.reset()
+
+    def follow(self, stamp_ns: int, gait: GaitParameters) -> None:
+        """Advance the phase of the gait that is executed."""
+        self.rollout.follow(stamp_ns, gait)
+
+    def learner(self, scene: Scene, now: Moment) -> Array | None:
+        """States (..., W + 1, 12) under the learner, the estimate's in front of its hypotheses; None: there is no forecast."""
+        gait, stamp_ns = now.learner_gait, now.estimate.stamp_ns
+        if gait is None:
+            return None
+        if self.parameters.rollout == "closed_loop":
+            return self.rollout.closed_loop(scene, stamp_ns, gait, lambda _: gait, now.estimate)
+        inputs = self.rollout.inputs(scene, stamp_ns, gait)
+        if inputs is None:
+            return None
+        if not self.parameters.uncertainty:
+            return self.rollout.states(scene, scene.x0, inputs.forces, inputs.feet)
+        x0 = scene.x0 + self._spread(scene, now.estimate)
+        return self.rollout.states(scene, x0, inputs.forces, inputs.feet)
+
+    def recovery_first(self, scene: Scene, now: Moment) -> Array | None:
+        """States (W - 1, W + 1, 12) when the first 1, 2, ... W - 1 steps are the recovery policy's and the rest the learner's."""
+        gait, stamp_ns = now.learner_gait, now.estimate.stamp_ns
+        if gait is None:
+            return None
+        first = self.rollout.inputs(scene, stamp_ns, now.recovery)
+        then = self.rollout.inputs(scene, stamp_ns, gait)
+        if first is None or then is None:
+            return None
+        steps = self.rollout.steps
+        recovers = (np.arange(steps) < np.arange(1, steps)[:, None])[:, :, None, None]
+        mixed = Inputs(forces=np.where(recovers, first.forces, then.forces), feet=np.where(recovers, first.feet, then.feet))
+        return self.rollout.states(scene, np.broadcast_to(scene.x0, (steps - 1, len(scene.x0))), mixed.forces, mixed.feet)
+
+    def safe(self, scene: Scene, states: Array) -> Flags:
+        """(..., W) whether each predicted state lies outside the trigger set."""
+        return self.trigger_set.safe(self.state.predicted(scene.x0, states[..., 1:, :], STEP))
+
+    def _spread(self, scene: Scene, estimate: Estimate) -> Array:
+        """Deviations (64, 12) of height and velocity on the surface of the estimator's ellipsoid, the first of them none."""
+        sigma, directions = self.parameters.uncertainty, _directions(HYPOTHESES)
+        values, axes = np.linalg.eigh(scene.frame.T @ estimate.velocity_covariance @ scene.frame)
+        height = float(scene.frame[:, 2] @ estimate.position_covariance @ scene.frame[:, 2])
+        spread = np.zeros((HYPOTHESES, len(scene.x0)))
+        spread[:, POSITION.stop - 1] = sigma * sqrt(max(0.0, height)) * directions[:, 3]
+        spread[:, VELOCITY] = sigma * (directions[:, :3] * np.sqrt(np.maximum(values, 0.0))) @ axes.T
+        return spread
+
+
+class Forecast:
+    """One moment; computes only what is asked, and each thing once."""
+
+    def __init__(self, forecaster: Forecaster, now: Moment) -> None:
+        self._f, self._now = forecaster, now
+        self._scene: Scene | None = None
+        self._states: Array | None = None
+        self._asked = False
+
+    def learner_stays_safe(self) -> bool:
+        """Definition 3: none of the next w states under the learner lies in the trigger set; False when nothing can be said."""
+        states = self.look()
+        return states is not None and bool(self._f.safe(self._see(), states).all())
+
+    def least_recovery_steps(self) -> int | None:
+        """Definition 2: the least i in 1..w-1 such that the learner, acting after i steps of recovery, stays safe up to step w."""
+        states = self._f.recovery_first(self._see(), self._now)
+        if states is None:
+            return None
+        safe = self._f.safe(self._see(), states)
+        steps = np.arange(safe.shape[-1])
+        kept = (safe | (steps < np.arange(1, len(safe) + 1)[:, None])).all(axis=-1)
+        return int(np.argmax(kept)) + 1 if kept.any() else None
+
+    def look(self) -> Array | None:
+        """States (..., W + 1, 12) under the learner in the ground frame."""
+        if not self._asked:
+            self._asked, self._states = True, self._f.learner(self._see(), self._now)
+        return self._states
+
+    def states_in_odom(self) -> Array | None:
+        """(W + 1, 12) predicted states as far as they were computed: rpy, position of the centre of mass, rates, velocity in odom.
+
+        On a slope roll and pitch are against the ground.
+        """
+        if self._states is None or self._scene is None:
+            return None
+        states = self._states if self._states.ndim == 2 else self._states[0]
+        out, frame = states.copy(), self._scene.frame
+        for part in (POSITION, RATES, VELOCITY):
+            out[:, part] = states[:, part] @ frame.T
+        out[:, POSITION] += self._scene.origin
+        out[:, RPY.stop - 1] += np.arctan2(frame[1, 0], frame[0, 0])
+        return out
+
+    def _see(self) -> Scene:
+        if self._scene is None:
+            self._scene = self._f.rollout.scene(self._now.estimate, self._now.command)
+        return self._scene
+
+
+@cache
+def _directions(count: int) -> Array:
+    """(count, 4) directions spread evenly over the sphere by a fixed draw; the first is zero."""
+    draws = np.random.default_rng(0).normal(size=(count, 4))
+    directions: Array = draws / np.linalg.norm(draws, axis=1)[:, None]
+    directions[0] = 0.0
+    directions.setflags(write=False)
+    return directions

@@ -1,0 +1,55 @@
+"""Gait hand-over: when another policy takes the wheel, the legs' phases go from the old gait to the new one without a jump.
+
+A phase offset that jumps tells a foot in the air that it stands, or a foot that carries the robot that it has been in the air for
+half a swing. So the difference between the gaits at the hand-over decays at a bounded rate; what the new driver changes by
+itself in the meantime passes through. Frequency and footholds may change at once: the phase integrates the one, and a foot in
+the air follows the other.
+"""
+
+from dataclasses import replace
+from math import copysign
+
+from safe_locomotion.types import NANOSECONDS, GaitParameters
+
+OFFSET_RATE = 1.5  #: strides per second; below the slowest stride, so that no leg's phase runs backwards
+RATIO_RATE = 1.0  #: 1/s
+RATIO_MARGIN = 0.05  #: of the swing ratio from 0 and 1
+
+
+class GaitBlend:
+    """One `update` per tick; remembers the gait that was executed last."""
+
+    def __init__(self) -> None:
+        self._driver = ""
+        self._stamp_ns = 0
+        self._last: GaitParameters | None = None
+        self._offsets = [0.0, 0.0, 0.0]
+        self._ratio = 0.0
+
+    def reset(self) -> None:
+        """Nothing has been executed: the next gait starts as it is."""
+        self._last = None
+        self._offsets, self._ratio = [0.0, 0.0, 0.0], 0.0
+
+    def update(self, stamp_ns: int, driver: str, gait: GaitParameters) -> GaitParameters:
+        """The gait to execute when `driver` wants `gait`."""
+        elapsed = max(0, stamp_ns - self._stamp_ns) / NANOSECONDS
+        if self._last is not None and driver != self._driver:
+            last = self._last.phase_offsets
+            self._offsets = [(a - b + 0.5) % 1.0 - 0.5 for a, b in zip(last, gait.phase_offsets, strict=True)]
+            self._ratio = self._last.swing_ratio - gait.swing_ratio
+        else:
+            self._offsets = [_towards_zero(d, OFFSET_RATE * elapsed) for d in self._offsets]
+            self._ratio = _towards_zero(self._ratio, RATIO_RATE * elapsed)
+        self._driver, self._stamp_ns = driver, stamp_ns
+        self._last = self._shifted(gait) if self._ratio or any(self._offsets) else gait
+        return self._last
+
+    def _shifted(self, gait: GaitParameters) -> GaitParameters:
+        (a, b, c), (da, db, dc) = gait.phase_offsets, self._offsets
+        ratio = min(1.0 - RATIO_MARGIN, max(RATIO_MARGIN, gait.swing_ratio + self._ratio))
+        return replace(gait, phase_offsets=((a + da) % 1.0, (b + db) % 1.0, (c + dc) % 1.0), swing_ratio=ratio)
+
+
+def _towards_zero(value: float, step: float) -> float:
+    return copysign(max(0.0, abs(value) - step), value)

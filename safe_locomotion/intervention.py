@@ -1,0 +1,143 @@
+"""Intervention: on each policy tick, whether the learner may drive or the recovery policy must (paper 1, section IV).
+
+Puts trigger set, criterion and forecast together. What is not between learner and recovery policy is the supervisor's.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from safe_locomotion.forecast import Forecast, Forecaster, Moment
+from safe_locomotion.reachability import InterventionParameters, SwitchingRule
+from safe_locomotion.trigger_set import TriggerSet, TriggerState
+from safe_locomotion.types import NANOSECONDS, Array, Estimate, GaitParameters, Proposal, VelocityCommand
+
+LOOK_NS = 100_000_000  #: robot time between forecasts that are made for nobody but the one who watches
+PENALTY = 1.0  #: of a step under recovery (paper 1, algorithm 1)
+
+
+def penalised(reward: float, recovered: bool) -> float:
+    """Reward to store with the learner's own action: less 1 for a step that the recovery policy took (paper 1, algorithm 1)."""
+    return reward - PENALTY if recovered else reward
+
+
+@dataclass(slots=True)
+class InterventionStatistics:
+    """What the recovery policy was needed for.
+
+    Attributes:
+        steps, recovery_steps: policy ticks in WALK, and those of them that the recovery policy drove.
+        uses: how often it took over from the learner.
+        durations: of each finished use [s].
+        triggers: by component, how often the state entered the trigger set through it.
+    """
+
+    steps: int = 0
+    recovery_steps: int = 0
+    uses: int = 0
+    durations: list[float] = field(default_factory=list)
+    triggers: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def share(self) -> float:
+        """Of steps under recovery; 0 before the first step."""
+        return self.recovery_steps / self.steps if self.steps else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Of one tick.
+
+    Attributes:
+        recovers: the recovery policy drives.
+        margins: of the trigger set, see `TriggerSet.margins`.
+        predicted: (w + 1, 12) states under the learner, on the tick on which they were computed.
+    """
+
+    recovers: bool = True
+    margins: tuple[tuple[str, float], ...] = ()
+    predicted: Array | None = None
+
+
+class Intervention:
+    """One `update` per tick of the estimate while the robot walks; decides on the first tick of each policy period."""
+
+    def __init__(
+        self,
+        parameters: InterventionParameters,
+        trigger_set: TriggerSet,
+        state: TriggerState,
+        forecaster: Forecaster,
+        period_ns: int,
+    ) -> None:
+        self._set, self._state, self._forecaster, self._period_ns = trigger_set, state, forecaster, period_ns
+        self._intervenes = parameters.criterion != "off"
+        self._speed = parameters.recovery_speed
+        self._rule = SwitchingRule(parameters)
+        self.statistics = InterventionStatistics()
+        self.reset()
+
+    def reset(self) -> None:
+        """A new walk begins: recovery has acted until now."""
+        self._rule.reset()
+        self._forecaster.reset()
+        self._bucket: int | None = None
+        self._looked_ns: int | None = None
+        self._took_over_ns: int | None = None
+        self._outside: tuple[str, ...] = ()
+        self._decision = Decision()
+
+    def update(
+        self, estimate: Estimate, proposal: Proposal | None, recovery: GaitParameters, command: VelocityCommand
+    ) -> Decision:
+        """Who drives on this tick.
+
+        Args:
+            estimate: of this tick.
+            proposal: of the learner, one that can be executed; None leaves only the recovery policy.
+            recovery: gait of the recovery policy.
+            command: velocity in force.
+        """
+        bucket = estimate.stamp_ns // self._period_ns
+        if bucket != self._bucket:
+            self._bucket = bucket
+            self._decision = self._decide(Moment(estimate, proposal, recovery, command))
+            return self._decision
+        last = self._decision
+        return Decision(proposal is None or (self._intervenes and last.recovers), last.margins)
+
+    def recovery_command(self, wanted: VelocityCommand) -> VelocityCommand:
+        """Velocity that the recovery policy follows when `wanted` is in force."""
+        s = self._speed
+        return wanted if s == 1.0 else VelocityCommand(vx=s * wanted.vx, vy=s * wanted.vy, wz=s * wanted.wz)
+
+    def _decide(self, now: Moment) -> Decision:
+        stamp_ns, gait = now.estimate.stamp_ns, now.learner_gait
+        driving = now.recovery if self._decision.recovers or gait is None else gait
+        self._forecaster.follow(stamp_ns, driving)
+        values = self._state.update(now.estimate, driving.frequency)
+        outside = self._set.triggers(values)
+        forecast = Forecast(self._forecaster, now)
+        recovers = self._rule.recovers(stamp_ns, bool(outside), forecast) if now.proposal is not None else self._rule.alone()
+        if self._look_due(stamp_ns):
+            forecast.look()
+        self._count(stamp_ns, recovers, outside)
+        return Decision(recovers, self._set.margins(values), forecast.states_in_odom())
+
+    def _look_due(self, stamp_ns: int) -> bool:
+        due = self._looked_ns is None or not 0 <= stamp_ns - self._looked_ns < LOOK_NS
+        if due:
+            self._looked_ns = stamp_ns
+        return due
+
+    def _count(self, stamp_ns: int, recovers: bool, outside: tuple[str, ...]) -> None:
+        s = self.statistics
+        s.steps += 1
+        s.recovery_steps += recovers
+        s.triggers.update(name for name in outside if name not in self._outside)
+        self._outside = outside
+        if recovers and not self._decision.recovers:
+            s.uses += 1
+            self._took_over_ns = stamp_ns
+        elif not recovers and self._took_over_ns is not None:
+            s.durations.append((stamp_ns - self._took_over_ns) / NANOSECONDS)
+            self._took_over_ns = None

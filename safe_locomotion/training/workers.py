@@ -1,0 +1,49 @@
+"""A map over jobs on several processes, each of which keeps what is costly to make: a simulated robot that stands, a pipeline."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+from typing import Any, TypeVar
+
+Job = TypeVar("Job")
+Answer = TypeVar("Answer")
+Map = Callable[[Iterable[Job]], Iterator[Answer]]
+
+THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+_work: Callable[[Any], Any] | None = None
+
+
+@contextmanager
+def workers(make: Callable[[], Callable[[Job], Answer]], count: int) -> Iterator[Map[Job, Answer]]:
+    """Yields a map whose answers come in the order of the jobs.
+
+    Args:
+        make: called once in each process, gives the function that does a job; both can be pickled.
+        count: of processes, with one thread each; 1 works in this one.
+    """
+    if count == 1:
+        alone = make()
+        yield lambda jobs: map(alone, jobs)
+        return
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update(dict.fromkeys(THREADS, "1"))  # read when a process imports numpy
+    try:
+        with ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_start, initargs=(make,)) as pool:
+            yield lambda jobs: pool.map(_do, jobs)
+    finally:
+        os.environ.update({name: value for name, value in before.items() if value is not None})
+        for name in [name for name, value in before.items() if value is None]:
+            os.environ.pop(name, None)
+
+
+def _start(make: Callable[[], Callable[[Any], Any]]) -> None:
+    global _work  # noqa: PLW0603 - a process pool has no other place for what its processes keep
+    _work = make()
+
+
+def _do(job: Any) -> Any:
+    assert _work is not None
+    return _work(job)

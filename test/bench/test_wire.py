@@ -1,0 +1,13 @@
+"""The wire alone, as the bench measures it."""
+
+import pytest
+
+from safe_locomotion.bench import wire
+
+
+def test_round_trips_of_a_controller_that_only_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each state sent to the echo process comes back as a command; the figures are of the counted rounds."""
+    monkeypatch.setattr(wire, "ECHO_ROUNDS", 40)
+    monkeypatch.setattr(wire, "ECHO_LEAD", 5)
+    figures = wire.measure_echo("a1")[wire.ECHO]
+    assert figures["n"] == 40 and 0.0 < figures["p50_ms"] <= figures["p99_ms"] <= figures["max_ms"]

@@ -1,0 +1,151 @@
+"""Each node of a walking robot stops dead in turn: within 50 ms recovery drives or the robot is damped, and nothing stale moves it.
+
+A node is stopped (SIGSTOP), not ended: to the others that is a dead one, and the harder kind, for no transport tells them. Time is
+the robot's: it waits for the answer to each state as long as a loaded machine needs.
+"""
+
+import signal
+from contextlib import contextmanager
+from time import monotonic
+
+import pytest
+from ros_world import PATIENCE_S, ros_tester
+from sensor_msgs.msg import JointState
+from std_srvs.srv import Trigger
+
+from safe_locomotion.backends.robot_wire import RobotWire
+from safe_locomotion.nodes import conversions
+from safe_locomotion.nodes.inbox import LATCHED
+from safe_locomotion.processes import RunningStack
+from safe_locomotion.sim.options import SimulationOptions
+from safe_locomotion.sim.robot import SimulatedRobot
+from safe_locomotion.stack import StackOptions, stack
+from safe_locomotion.types import Mode
+
+ANSWER_S = 0.5  # longest wait for the answer to a state
+STALE_MS = 50  # from the last word of a node to damping
+
+
+class World:
+    """A robot on its feet, on the wire, that rests until it is moved; its stack; an operator."""
+
+    def __init__(self, tester, wire, running):
+        self.t, self.wire, self.running = tester, wire, running.running
+        self.robot = SimulatedRobot(SimulationOptions(seed=1))
+        self.robot.put_on_feet()
+        self.moves, self.sent = False, []
+        self.verdicts = tester.collect(JointState, "safety/verdict", LATCHED)
+
+    @property
+    def verdict(self):
+        """The newest, None before the first."""
+        return conversions.verdict_from(self.verdicts[-1]) if self.verdicts else None
+
+    def step(self):
+        """One state and its answer."""
+        state = self.robot.low_state()
+        self.wire.publish(state)
+        end = monotonic() + (ANSWER_S if self.wire.controllers() else 0.0)
+        command = self.wire.take_command(0.005)
+        while command is None and monotonic() < end and not self.bridge_is_dead:
+            command = self.wire.take_command(0.02)
+        self.moves = self.moves or (command is not None and bool(command.kp.any()))
+        self.robot.step(command) if self.moves else self.robot.rest()
+        self.sent.append(command)
+        self.t.executor.spin_once(timeout_sec=0.0)
+
+    bridge_is_dead = False
+
+    def run(self, condition, patience_s=PATIENCE_S):
+        """Steps until the condition holds."""
+        end = monotonic() + patience_s
+        while not condition():
+            assert monotonic() < end, self.verdict
+            self.step()
+
+    def walk(self):
+        """Ask until it walks, then let it take two steps."""
+        client = self.t.node.create_client(Trigger, "walk")
+        self.run(client.service_is_ready)
+        self.run(lambda: self.verdict is not None)
+        while self.verdict.mode is Mode.PASSIVE:
+            future = client.call_async(Trigger.Request())
+            self.run(future.done)
+            for _ in range(25):
+                self.step()
+        self.run(lambda: self.verdict.mode is Mode.WALK)
+        for _ in range(200):
+            self.step()
+        assert self.verdict.mode is Mode.WALK
+
+    def stop(self, name):
+        """Stop a node dead."""
+        self.running[f"{name}_node"].send_signal(signal.SIGSTOP)
+        self.bridge_is_dead = name == "bridge"
+        self.sent.clear()
+
+
+@contextmanager
+def walking(domain):
+    """A world in which the robot walks; at the end every node runs on and stops as usual, so that none leaves anything behind."""
+    overrides = {"bridge_node": {"plan_wait_ms": 60.0, "silence_ms": 2000.0}, "supervisor_node": {"proposal_wait_ms": 60.0}}
+    options = StackOptions(graph="nodes", sdk_options={"domain": domain}, overrides=overrides)
+    wire = RobotWire(domain=domain)
+    with ros_tester() as tester, RunningStack(stack(options)[1:]) as running:
+        world = World(tester, wire, running)
+        try:
+            world.walk()
+            yield world
+        finally:
+            for process in running.running.values():
+                process.send_signal(signal.SIGCONT)
+            running.stop()
+            wire.close()
+
+
+def damps(command):
+    return not (command.kp.any() or command.tau.any() or command.dq.any()) and bool((command.kd > 0.0).all())
+
+
+def assert_damped(world):
+    """From 50 ms after the node's end on every command is damping, and there are commands."""
+    for _ in range(STALE_MS):
+        world.step()
+    late = world.sent[STALE_MS // 2 :]
+    assert len(late) == STALE_MS // 2 and all(command is not None and damps(command) for command in late)
+    assert not damps(world.sent[0])
+
+
+@pytest.mark.parametrize("name", ["estimator", "mpc"])
+def test_without_estimate_or_plan_the_robot_is_damped(ros_domain, wire_domain, name):
+    """The verdict, or the plan, ages out in the bridge."""
+    with walking(wire_domain) as world:
+        world.stop(name)
+        assert_damped(world)
+
+
+def test_without_policy_recovery_drives_and_without_supervisor_the_robot_is_damped(ros_domain, wire_domain):
+    """A learner that is gone is replaced within 50 ms, without a fall, while the robot walks on; then the supervisor goes, too."""
+    with walking(wire_domain) as world:
+        assert world.verdict.active == "learner"
+        world.stop("policy")
+        stopped = world.robot.low_state().tick
+        world.run(lambda: world.verdict.active == "recovery")
+        # The proposal of the last tick counts as young for 50 ms; the verdict on it is seen a few states later.
+        assert world.robot.low_state().tick - stopped <= STALE_MS + 10
+        for _ in range(250):
+            world.step()
+        assert (world.verdict.mode, world.verdict.active, world.robot.falls) == (Mode.WALK, "recovery", 0)
+        assert world.robot.truth().height > 0.22 and not any(damps(command) for command in world.sent)
+        world.stop("supervisor")
+        assert_damped(world)
+
+
+def test_without_bridge_no_command_comes_and_the_motors_let_go(ros_domain, wire_domain):
+    """Nobody else commands the robot; its own watchdog, 20 ms in the simulator, is the last line."""
+    with walking(wire_domain) as world:
+        world.stop("bridge")
+        for _ in range(STALE_MS // 2):
+            world.step()
+        assert world.sent[1:] == [None] * (STALE_MS // 2 - 1)
+        assert not world.robot.truth().tau.any()
