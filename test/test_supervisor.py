@@ -319,7 +319,7 @@ def test_a_joint_proposal_is_executed_in_walk_only_and_leaves_the_mpc_a_gait() -
     run.supervisor.request("walk")
     for _ in range(600):
         verdict = run.tick(proposal=proposal)
-        bridged = verdict.stamp_ns - verdict.mode_since_ns >= THRESHOLDS.bridge_time * 1e9
+        bridged = verdict.stamp_ns - verdict.mode_since_ns >= THRESHOLDS.bridge_time * 1e9 - TICK_NS
         driving = verdict.mode is Mode.WALK and bridged
         assert verdict.joints is (targets if driving else None)
         assert verdict.gait.frequency == RECOVERY.frequency
@@ -339,7 +339,7 @@ def test_a_proposal_that_is_no_gait_is_not_driven(changes: dict[str, float]) -> 
 
 
 def test_a_proposal_drives_up_to_its_timeout_and_none_from_the_future() -> None:
-    """To the nanosecond, for both kinds of learner; the recovery policy takes over, and hands back to a fresh proposal."""
+    """To the nanosecond, for both kinds of learner; the recovery policy takes over, and hands back to fresh proposals, joint ones in time."""
     timeout_ns = round(THRESHOLDS.proposal_timeout * 1e9)
     joints = JointTargets(q=A1.q_stand, kp=np.full(12, 20.0), kd=np.full(12, 0.5))
     for learner in (gait_proposal(), Proposal(stamp_ns=0, policy="alarm", kind="joint", joints=joints)):
@@ -352,6 +352,8 @@ def test_a_proposal_drives_up_to_its_timeout_and_none_from_the_future() -> None:
             (-1, "recovery"),
             (0, "learner"),
         ):
+            for _ in range(round(THRESHOLDS.bridge_time * 1e9) // TICK_NS + 1):
+                assert run.tick(proposal=replace(learner, stamp_ns=run.stamp_ns + TICK_NS)).mode is Mode.WALK
             verdict = run.tick(proposal=replace(learner, stamp_ns=run.stamp_ns + TICK_NS - age_ns))
             assert (verdict.active, verdict.joints) == (active, learner.joints if active == "learner" else None)
 
