@@ -1,6 +1,7 @@
 """Policy stage with learners: swaps at a proposal, resets, trials and what ends them."""
 
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -170,5 +171,5 @@ def test_both_ends_of_a_change_of_period_agree() -> None:
             due.append((tick, period))
             sender.pace(period, stamp)
             receiver.pace(period, stamp)
-    gaps = [(b - a, period) for (a, period), (b, _) in zip(due, due[1:], strict=False)]
+    gaps = [(b - a, period) for (a, period), (b, _) in pairwise(due)]
     assert sum(gap * 2_000_000 == period for gap, period in gaps) >= len(gaps) - 8

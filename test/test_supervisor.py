@@ -339,7 +339,7 @@ def test_a_proposal_that_is_no_gait_is_not_driven(changes: dict[str, float]) -> 
 
 
 def test_a_proposal_drives_up_to_its_timeout_and_none_from_the_future() -> None:
-    """To the nanosecond, for both kinds of learner; the recovery policy takes over, and hands back to fresh proposals, joint ones in time."""
+    """To the nanosecond, for both kinds of learner; recovery takes over, and hands back to fresh proposals, joint ones in time."""
     timeout_ns = round(THRESHOLDS.proposal_timeout * 1e9)
     joints = JointTargets(q=A1.q_stand, kp=np.full(12, 20.0), kd=np.full(12, 0.5))
     for learner in (gait_proposal(), Proposal(stamp_ns=0, policy="alarm", kind="joint", joints=joints)):

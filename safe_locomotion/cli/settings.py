@@ -93,12 +93,9 @@ class SimSettings:
     def _check_policy(self) -> None:
         if self.policy == NOMINAL:
             return
-        from safe_locomotion.policy_file import find_policy, policy_names
+        from safe_locomotion.policy_check import locate
 
-        try:
-            find_policy(self.policy, [Path(self.policy_folder)] if self.policy_folder else None)
-        except UnknownNameError:
-            raise UnknownNameError("policy", self.policy, (NOMINAL, *policy_names())) from None
+        locate(self.policy, [Path(self.policy_folder)] if self.policy_folder else None)
 
     def steps(self) -> tuple[Step, ...]:
         """What the operator does: the script, random commands, or one walk at the given velocity."""
