@@ -79,8 +79,10 @@ def operator(tmp_path, ros_domain, wire_domain):
 
 
 def test_policies_take_over_from_each_other_while_the_robot_walks_and_refused_ones_change_nothing(operator, tmp_path):
-    """Success: the policy shows in the verdicts, joint targets with it, and the robot walks on. Refusal: a policy for another
-    robot, an unknown name, a path outside; the reason comes in one line and the running policy goes on.
+    """Success and refusal.
+
+    The policy shows in the verdicts, joint targets with it, and the robot walks on. Refused are a policy for another
+    robot, an unknown name, a path outside: the reason comes in one line and the running policy goes on.
     """
     operator.walk()
     for name, joint in (("trots", True), ("paces", False)):
