@@ -241,7 +241,7 @@ class LegController:
         """
         total = commanded_torque(state, command)
         tau_max = self._robot.tau_max
-        if (np.abs(total) <= tau_max).all():
+        if (np.abs(total) <= tau_max).all() and (np.abs(command.tau) <= STORED * tau_max).all():
             return command
         tau = command.tau - (total - np.minimum(np.maximum(total, -tau_max), tau_max))
         excess = np.where(command.kp > 0.0, tau - np.clip(tau, -STORED * tau_max, STORED * tau_max), 0.0)

@@ -14,7 +14,6 @@ import numpy as np
 from safe_locomotion.limits import commanded_torque
 from safe_locomotion.pipeline import Pipeline
 from safe_locomotion.policy import Learner
-from safe_locomotion.sim.report import percentiles
 from safe_locomotion.sim.robot import SimulatedRobot
 from safe_locomotion.types import Array, LowCommand, LowState, Mode, VelocityCommand
 
@@ -23,6 +22,27 @@ FADE = 0.2  #: [s] after a change of who drives, counted as hand-over
 FIRST_SWAP = 2.0  #: [s] after the walk began
 STAND_UP_LIMIT = 15.0  #: [s]
 _PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+class TickTimes:
+    """Durations in bins: memory must not grow with the ticks where the growth of memory is looked at."""
+
+    BIN, BINS = 0.02, 5000  #: [ms]
+
+    def __init__(self) -> None:
+        self._counts = np.zeros(self.BINS, dtype=np.int64)
+        self._most = 0.0
+
+    def add(self, ms: float) -> None:
+        """Count one tick."""
+        self._counts[min(self.BINS - 1, int(ms / self.BIN))] += 1
+        self._most = max(self._most, ms)
+
+    def figures(self) -> dict[str, float]:
+        """p50, p99, max [ms] and number."""
+        below, n = np.cumsum(self._counts), int(self._counts.sum())
+        p50, p99 = ((int(np.searchsorted(below, share * n)) + 1) * self.BIN for share in (0.5, 0.99))
+        return {"p50": p50, "p99": p99, "max": self._most, "n": n}
 
 
 @dataclass(kw_only=True, slots=True)
@@ -35,7 +55,7 @@ class SwapRun:
         rollbacks: policies that failed their trial.
         gate_trips: commands that the gate refused, by reason.
         robot_time: walked [s].
-        quiet_ms, loading_ms: wall time of the control ticks without and with a policy being loaded beside them.
+        quiet, loading: wall time of the control ticks without and with a policy being loaded beside them.
         torque_step_walking, torque_step_handover: largest changes of a commanded torque between two ticks [Nm].
         drivers: ticks by who drove: names of policies, "" recovery.
         memory_mb: resident memory after each tenth of the swaps.
@@ -46,8 +66,8 @@ class SwapRun:
     rollbacks: int = 0
     gate_trips: Counter[str] = field(default_factory=Counter)
     robot_time: float = 0.0
-    quiet_ms: list[float] = field(default_factory=list)
-    loading_ms: list[float] = field(default_factory=list)
+    quiet: TickTimes = field(default_factory=TickTimes)
+    loading: TickTimes = field(default_factory=TickTimes)
     torque_step_walking: float = 0.0
     torque_step_handover: float = 0.0
     drivers: Counter[str] = field(default_factory=Counter)
@@ -61,7 +81,7 @@ class SwapRun:
             "rollbacks": self.rollbacks,
             "gate_trips": dict(self.gate_trips),
             "robot_time_s": self.robot_time,
-            "tick_ms": {"quiet": percentiles(np.array(self.quiet_ms)), "loading": percentiles(np.array(self.loading_ms))},
+            "tick_ms": {"quiet": self.quiet.figures(), "loading": self.loading.figures()},
             "torque_step_nm": {"walking": self.torque_step_walking, "handover": self.torque_step_handover},
             "drivers": dict(self.drivers),
             "memory_mb": self.memory_mb,
@@ -153,7 +173,7 @@ def _tick(
     verdict = pipeline.cycle.verdict
     assert verdict is not None
     if verdict.mode is Mode.WALK:
-        (run.quiet_ms if loading is None or loading.done() else run.loading_ms).append(ms)
+        (run.quiet if loading is None or loading.done() else run.loading).add(ms)
         run.drivers[verdict.policy] += 1
         change, handing = torques.step(robot.time_s, (verdict.policy, verdict.joints is not None), state, answer)
         if handing:
