@@ -12,7 +12,9 @@ What is measured are states themselves, the first ten: no measurement matrix is 
 other in one array, because both go through the same products.
 """
 
+from copy import copy
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.linalg.lapack import dposv
@@ -66,6 +68,15 @@ class BaseFilter:
         self._r = np.eye(_MEASURED) * parameters.foot_position**2
         self._dt, self._since_symmetric = 0.0, 0
         self.reset((0.0, 0.0, 0.0), [(0.0, 0.0, 0.0)] * N_LEGS)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "BaseFilter":
+        """A filter of its own; copied one by one, the arrays that are views of another would come apart."""
+        twin = copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, np.ndarray):
+                setattr(twin, name, value.copy())
+        twin.covariance, twin._states = twin._joined[:_N], twin._joined[_N:]
+        return twin
 
     def reset(self, position: Vector, feet: list[Vector]) -> None:
         """At rest at `position`, with foot centres `feet` in odom."""

@@ -10,6 +10,7 @@ from math import cos, isfinite, pi, sin
 import numpy as np
 
 from safe_locomotion.centroidal import NX, STANDARD_GRAVITY, CentroidalModel, centroidal_values, ground_rows
+from safe_locomotion.friction import SlipParameters, SlipWatch
 from safe_locomotion.gait import GaitClock, GaitPhase
 from safe_locomotion.kinematics import Kinematics, clamp
 from safe_locomotion.mpc import ConvexMpc, MpcParameters, MpcProblem
@@ -43,6 +44,7 @@ class LocomotionParameters:
         velocity_slack: how far the velocity reference may lie from the body's velocity [m/s]; beyond it stepping catches the body,
             not the MPC, which would jump to find the friction for it.
         height_rate: limit on the change of the height reference [m/s].
+        slip: how sliding feet lower the friction that the MPC counts on.
     """
 
     body_height: float
@@ -52,6 +54,7 @@ class LocomotionParameters:
     yaw_slack: float
     velocity_slack: float
     height_rate: float
+    slip: SlipParameters
 
 
 @dataclass(slots=True)
@@ -152,6 +155,7 @@ class LocomotionController:
         self._times: Array = mpc.dt * np.arange(1.0, mpc.horizon + 1.0)
         self._middles: Array = self._times - 0.5 * mpc.dt
         self._clock = GaitClock()
+        self._slip = SlipWatch(parameters.slip, mpc.mu)
         self._reference = Reference(parameters)
         self._stamp_ns: int | None = None
         self._hip_x: list[float] = robot.hip_position[:, 0].tolist()
@@ -189,6 +193,8 @@ class LocomotionController:
         self._reference.update(elapsed, verdict.command if walking else VelocityCommand(), body.position, body.rpy[2])
         following = verdict.joints is not None
         phase, stance = (self._follow if following else self._step)(estimate, verdict, body, elapsed)
+        loaded = [pushes and felt for pushes, felt in zip(stance, estimate.contact.tolist(), strict=True)]
+        self._mpc.assume_friction(self._slip.update(elapsed, body.feet, loaded))
         footholds = self._footholds(phase, stance, verdict.gait, body)
         force, solved = self._solve(stance, estimate, verdict.gait, body, footholds)
         if self._following and not following:
@@ -227,6 +233,7 @@ class LocomotionController:
 
     def _restart(self, estimate: Estimate, body: _Body) -> None:
         self._running = True
+        self._slip.reset()
         self._stamp_ns = None
         self._clock = GaitClock()
         self._stance = [True] * N_LEGS

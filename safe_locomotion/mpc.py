@@ -197,11 +197,22 @@ class ConvexMpc:
         rows, columns = self.matrices.A.shape
         self._zero_x, self._zero_y = np.zeros(columns), np.zeros(rows)
         self._solver = _osqp(self.matrices, parameters)
+        self._cone_positions, self._cone_factors = _cone_positions(self.matrices.A, parameters.horizon)
+        self.mu = parameters.mu
         self._forget = False
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "ConvexMpc":
         """A solver for the same problems that starts cold: OSQP's memory cannot be copied."""
-        return ConvexMpc(self.model, self.parameters)
+        twin = ConvexMpc(self.model, self.parameters)
+        twin.assume_friction(self.mu)
+        return twin
+
+    def assume_friction(self, mu: float) -> None:
+        """Friction of the pyramid from now on; `parameters.mu` until the first call."""
+        if mu == self.mu:
+            return
+        self.mu = mu
+        self._solver.update_data_mat(P_x=None, P_i=None, A_x=self._cone_factors * mu, A_i=self._cone_positions)
 
     def solve(self, problem: MpcProblem) -> MpcAnswer:
         """Forces for now and the plan behind them. Bad input or a bad solve gives `ok=False`, and the next tick starts cold."""
@@ -227,7 +238,7 @@ class ConvexMpc:
         if not isfinite(solution.dot(solution)):
             return self._failure(batch * p.iterations)
         first = solution[len(solution) // 2 :][: 3 * N_LEGS]
-        forces = clip_to_cone(FORCE_UNIT * first, problem.stance[0], p)
+        forces = clip_to_cone(FORCE_UNIT * first, problem.stance[0], p, self.mu)
         return MpcAnswer(
             forces=forces, solution=solution, primal_residual=primal, dual_residual=dual, iterations=batch * p.iterations, ok=ok
         )
@@ -254,9 +265,10 @@ class ConvexMpc:
         )
 
 
-def clip_to_cone(forces: Array, stance: Flags, parameters: MpcParameters) -> Array:
+def clip_to_cone(forces: Array, stance: Flags, parameters: MpcParameters, mu: float | None = None) -> Array:
     """Forces (12,) moved into the pyramid, as (4, 3): f_z into its bounds, then f_x, f_y to mu f_z; zero for swing feet."""
-    mu, low, high = parameters.mu, parameters.fz_min, parameters.fz_max
+    low, high = parameters.fz_min, parameters.fz_max
+    mu = parameters.mu if mu is None else mu
     flat: list[float] = forces.tolist()
     out: list[float] = []
     for leg, on in enumerate(stance.tolist()):
@@ -351,6 +363,18 @@ def _changing_positions(A: sp.csc_matrix, horizon: int) -> NDArray[np.int32]:
             start, stop = A.indptr[column], A.indptr[column + 1]
             found.append(start + np.searchsorted(A.indices[start:stop], stage * NX + row))
     return np.array(found, dtype=np.int32)
+
+
+def _cone_positions(A: sp.csc_matrix, horizon: int) -> tuple[NDArray[np.int32], Array]:
+    """Where -mu and mu of the cone rows sit in A.data, and what mu is multiplied with there."""
+    half, found, factors = horizon * NX, [], []
+    for column in range(half + 2, half + 3 * N_LEGS * horizon, 3):
+        for i in range(A.indptr[column], A.indptr[column + 1]):
+            face = (A.indices[i] - half) % 5
+            if A.indices[i] >= half and face < 4:
+                found.append(i)
+                factors.append(-SIDE_WEIGHT if face % 2 == 0 else SIDE_WEIGHT)
+    return np.array(found, dtype=np.int32), np.array(factors)
 
 
 def _osqp(matrices: MpcQp | QuadraticProgram, parameters: MpcParameters) -> Any:

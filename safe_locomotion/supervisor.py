@@ -72,8 +72,8 @@ class Supervisor:
         self._proposal_timeout_ns = round(parameters.proposal_timeout * NANOSECONDS)
         self._cos_fall = float(np.cos(parameters.fall_tilt))
         self._cos_righted = float(np.cos(parameters.righted_tilt))
-        self._handover = Handover(parameters.bridge_time)
         self._blend = GaitBlend()
+        self._handover = Handover(parameters.bridge_time)
         self._walks = False
         self._estop = False
         self._external: frozenset[str] = frozenset()
