@@ -77,6 +77,7 @@ class GaitClock:
         self._stepping = False
         self._phases = [0.0] * N_LEGS
         self._held = [True] * N_LEGS
+        self._passes = [False] * N_LEGS
 
     @property
     def stepping(self) -> bool:
@@ -109,7 +110,8 @@ class GaitClock:
         for leg, offset in enumerate((0.0, *gait.phase_offsets)):
             phase = self._phases[leg] = (self._stride + offset) % 1.0
             gone = (phase - lift_off) / swing_ratio
-            self._held[leg] = held = gone < 0.0 or (self._held[leg] and gone > latest)
+            self._passes[leg] = self._passes[leg] and gone >= 0.0
+            self._held[leg] = held = gone < 0.0 or (self._held[leg] and (gone > latest or self._passes[leg]))
             if not held:
                 progress[leg], left[leg] = gone, (1.0 - gone) * swing_duration
         return GaitPhase(
@@ -124,7 +126,8 @@ class GaitClock:
         """Set the phase to what the feet do while something else moves the legs, so that `update` can take over at any tick.
 
         A foot in the air is as far in its swing as it has been off the ground; with all feet down the one that landed last is at its
-        touchdown. Where the feet do not fit the gait, the phase that fits most of them counts. No foot that is down is in a swing.
+        touchdown. Where the feet do not fit the gait, the phase that fits most of them counts. No foot that is down is in a swing, nor
+        will it begin one that is going on now.
 
         Args:
             stamp_ns: robot time of this tick.
@@ -145,7 +148,9 @@ class GaitClock:
         self._stamp_ns, self._stepping = stamp_ns, True
         self._stride = max(strides, key=fits) % 1.0
         self._held = [time == 0.0 for time in air_time]
-        return self._phase(gait, -inf)
+        phase = self._phase(gait, -inf)
+        self._passes = [held and at >= lift_off for held, at in zip(self._held, self._phases, strict=True)]
+        return phase
 
     def schedule(self, gait: GaitParameters, times: Array) -> Flags:
         """Stance flags (len(times), 4) at `times` [s] after the last update, were the gait parameters to stay."""

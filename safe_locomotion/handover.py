@@ -37,23 +37,30 @@ class Handover:
         self._bridging = False
         self._since_ns = 0
 
-    def update(self, stamp_ns: int, wanted: Proposal | None, *, walking: bool) -> Proposal | None:
-        """The proposal to follow on this tick, None: recovery drives.
+    def offer(self, stamp_ns: int, wanted: Proposal | None, *, walking: bool) -> Proposal | None:
+        """The proposal that may be followed on this tick, None: only recovery may drive.
 
         Args:
             stamp_ns: of this tick.
-            wanted: what would be followed but for the hand-over; None: recovery.
-            walking: only then does a learner drive; each walk begins under recovery where a joint policy is wanted.
+            wanted: what the learner proposes; None: nothing.
+            walking: only then does anybody drive; each walk begins under recovery where a joint policy is wanted.
         """
-        driver = NOBODY if wanted is None or not walking else GAIT if wanted.kind == "gait" else f"joint {wanted.policy}"
-        if driver == self._driver and walking:
+        key = _key(wanted)
+        if not walking or key == self._driver:
             return wanted
-        if self._driver != NOBODY or not walking:
-            self._bridging = self._driver not in (NOBODY, GAIT)
-            self._driver, self._since_ns = NOBODY, stamp_ns
-            if not walking:
-                return wanted
-        if (self._bridging or driver != GAIT) and stamp_ns - self._since_ns < self._bridge_ns:
+        if self._driver != NOBODY:
             return None
-        self._driver = driver
-        return wanted
+        waits = (self._bridging or key != GAIT) and stamp_ns - self._since_ns < self._bridge_ns
+        return None if waits else wanted
+
+    def note(self, stamp_ns: int, learner: Proposal | None, *, walking: bool) -> None:
+        """Take note of who drives on this tick: the learner of a proposal, or recovery."""
+        key = _key(learner) if walking else NOBODY
+        if key == NOBODY and (self._driver != NOBODY or not walking):
+            self._bridging = self._driver not in (NOBODY, GAIT)
+            self._since_ns = stamp_ns
+        self._driver = key
+
+
+def _key(proposal: Proposal | None) -> str:
+    return NOBODY if proposal is None else GAIT if proposal.kind == "gait" else f"joint {proposal.policy}"

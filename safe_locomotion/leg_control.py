@@ -32,7 +32,8 @@ class LegGains:
         ramp_kp, ramp_kd: joint PD while standing up and sitting down.
         fold_time, stand_time, sit_time: durations of the ramps [s].
         damping: kd in the damped modes [Nm s/rad].
-        crossfade_time: over which the torque difference at a hand-over decays [s].
+        crossfade_time: over which the torque difference at a change of mode decays [s].
+        handover_time: the same in WALK [s]; shorter than a swing, for what is left must not push a foot that has changed its role.
     """
 
     swing_margin: float
@@ -46,10 +47,11 @@ class LegGains:
     sit_time: float
     damping: float
     crossfade_time: float
+    handover_time: float
 
     def __post_init__(self) -> None:
         """Refuse ramps without a duration."""
-        for name in ("fold_time", "stand_time", "sit_time", "crossfade_time"):
+        for name in ("fold_time", "stand_time", "sit_time", "crossfade_time", "handover_time"):
             if not getattr(self, name) > 0.0:
                 raise ConfigurationError(f"gains: {name}: must be positive (found {getattr(self, name)})")
 
@@ -223,7 +225,9 @@ class LegController:
             self._torque_offset = commanded_torque(state, self._last) - commanded_torque(state, command)
 
     def _faded(self, stamp_ns: int, command: LowCommand) -> LowCommand:
-        left = 1.0 - (stamp_ns - self._driver_since_ns) / (self._gains.crossfade_time * NANOSECONDS)
+        walks = self._driver is not None and self._driver[0] is Mode.WALK
+        fade = self._gains.handover_time if walks else self._gains.crossfade_time
+        left = 1.0 - (stamp_ns - self._driver_since_ns) / (fade * NANOSECONDS)
         left = min(1.0, left)  # a stamp that jumps back must not amplify
         if left <= 0.0 or not self._torque_offset.any():
             return command
@@ -237,7 +241,8 @@ class LegController:
         """
         total = commanded_torque(state, command)
         tau_max = self._robot.tau_max
-        if np.count_nonzero(np.abs(total) <= tau_max) == N_JOINTS:
+        inside = (np.abs(total) <= tau_max) & (np.abs(command.tau) <= STORED * tau_max)
+        if np.count_nonzero(inside) == N_JOINTS:
             return command
         tau = command.tau - (total - np.minimum(np.maximum(total, -tau_max), tau_max))
         excess = np.where(command.kp > 0.0, tau - np.clip(tau, -STORED * tau_max, STORED * tau_max), 0.0)

@@ -136,7 +136,6 @@ class PolicyStage:
         """
         self._nominal = NominalGait(robot, settings)
         self._nominal_period_ns, self._trial_ns = period_ns, round(trial * NANOSECONDS)
-        self._gait_name = settings.name
         self._learner: Learner | None = None
         self._good: Learner | None = None
         self._next: deque[Learner | None] = deque(maxlen=1)
@@ -177,7 +176,7 @@ class PolicyStage:
         learner, stamp_ns, self._asked = self._learner, estimate.stamp_ns, True
         if learner is None:
             gait = self._nominal.gait(command, estimate)
-            return Proposal(stamp_ns=stamp_ns, policy=self._gait_name, kind="gait", gait=gait, period_ns=self._nominal_period_ns)
+            return Proposal(stamp_ns=stamp_ns, policy=NOMINAL, kind="gait", gait=gait, period_ns=self._nominal_period_ns)
         contract, proposal = learner.contract, learner.act(estimate, command)
         return Proposal(
             stamp_ns=stamp_ns,

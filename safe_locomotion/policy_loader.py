@@ -48,6 +48,8 @@ class PolicyLoader:
         if name_or_path == NOMINAL:
             return None
         contract, model = self._checked(name_or_path)
+        if contract.name == NOMINAL:
+            raise PolicyRefusedError(f"name: expected another than {NOMINAL!r}, which is no file, found {contract.name!r}")
         return PolicyRuntime(contract, model, self._robot)
 
     def _checked(self, name_or_path: str) -> tuple[PolicyContract, bytes]:

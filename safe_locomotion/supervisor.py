@@ -127,11 +127,12 @@ class Supervisor:
         drives = mode is Mode.WALK and self._modes.wanted == "walk"
         wanted = command if drives else VelocityCommand()
         usable = proposal if worst is Severity.NONE and self._young(proposal, estimate.stamp_ns) else None
-        taken = self._handover.update(estimate.stamp_ns, usable, walking=mode is Mode.WALK)
+        taken = self._handover.offer(estimate.stamp_ns, usable, walking=mode is Mode.WALK)
         cautious = self._intervention.recovery_command(wanted)
         recovery = self._recovery.gait(cautious, estimate)
         decision = self._decision(estimate, taken, recovery, wanted)
         learner = None if decision.recovers else taken
+        self._handover.note(estimate.stamp_ns, learner, walking=mode is Mode.WALK)
         gait = recovery if learner is None or learner.gait is None else learner.gait
         driver = "recovery" if gait is recovery else "learner"
         return Verdict(
@@ -148,6 +149,9 @@ class Supervisor:
             policy="" if learner is None else learner.policy,
         )
 
+    def _young(self, proposal: Proposal | None, stamp_ns: int) -> bool:
+        return proposal is not None and 0 <= stamp_ns - proposal.stamp_ns <= self._proposal_timeout_ns
+
     def _decision(
         self, estimate: Estimate, proposal: Proposal | None, recovery: GaitParameters, wanted: VelocityCommand
     ) -> Decision:
@@ -160,9 +164,6 @@ class Supervisor:
             self._intervention.reset()
             self._blend.reset()
         return self._intervention.update(estimate, proposal, recovery, wanted)
-
-    def _young(self, proposal: Proposal | None, stamp_ns: int) -> bool:
-        return proposal is not None and 0 <= stamp_ns - proposal.stamp_ns <= self._proposal_timeout_ns
 
     def _hazards(self, estimate: Estimate, command: VelocityCommand) -> frozenset[str]:
         hazards = set(self._external)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from safe_locomotion.errors import UnknownNameError
-from safe_locomotion.gait import LATEST_LIFT_OFF, PHASE_OFFSETS, GaitClock, GaitPhase, executable, phase_offsets
+from safe_locomotion.gait import LATEST_CATCH, LATEST_LIFT_OFF, PHASE_OFFSETS, GaitClock, GaitPhase, executable, phase_offsets
 from safe_locomotion.types import GaitParameters
 
 TICK = 0.004  #: [s], 250 Hz
@@ -278,3 +278,50 @@ def test_a_stamp_that_jumps_back_holds_the_phase() -> None:
     moved = [now - was for now, was in zip(after.swing_progress, before.swing_progress, strict=True) if was > 0.0]
     assert moved
     np.testing.assert_allclose(moved, parameters.frequency * TICK / parameters.swing_ratio, atol=1e-9)
+
+
+@pytest.mark.parametrize("pair", [(0, 3), (1, 2)])
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.7])
+def test_a_clock_that_follows_a_trot_goes_on_where_the_feet_are(pair: tuple[int, int], share: float) -> None:
+    """The pair in the air is as far in its swing as it has been up, the other carries; both touch down when due."""
+    clock, swing = GaitClock(), TROT.swing_ratio / TROT.frequency
+    air = [share * swing if leg in pair else 0.0 for leg in range(4)]
+    ground = [0.0 if leg in pair else 0.1 for leg in range(4)]
+    followed = clock.follow(START_NS, TROT, air, ground)
+    assert list(followed.stance) == [leg not in pair for leg in range(4)]
+    assert [followed.swing_progress[leg] for leg in pair] == pytest.approx([share] * 2)
+    stamp, landed_after = START_NS, None
+    while landed_after is None:
+        stamp += 2_000_000
+        phase = clock.update(stamp, TROT, step=True)
+        landed_after = (stamp - START_NS) * 1e-9 if all(phase.stance[leg] for leg in pair) else None
+    assert landed_after == pytest.approx((1.0 - share) * swing, abs=2.1e-3)
+
+
+def test_a_clock_that_follows_four_feet_on_the_ground_lifts_none_at_once() -> None:
+    """The foot that landed last is at its touchdown; the next to lift off is not its own pair."""
+    for last in range(4):
+        clock = GaitClock()
+        phase = clock.follow(START_NS, TROT, [0.0] * 4, [0.01 if leg == last else 0.2 for leg in range(4)])
+        assert all(phase.stance)
+        stamp = START_NS
+        while all(phase.stance):
+            stamp += 2_000_000
+            phase = clock.update(stamp, TROT, step=True)
+        assert stamp - START_NS >= 18_000_000
+        assert phase.stance[last]
+
+
+@given(st.lists(st.booleans(), min_size=4, max_size=4), st.floats(0.0, 0.5), st.sampled_from(["trot", "pace", "bound", "walk"]))
+def test_no_foot_that_is_down_is_in_a_swing_whatever_the_feet_do(up: list[bool], time: float, name: str) -> None:
+    """Also where they do not fit the gait, and it begins none on the next tick but a fresh one; some swing has time left."""
+    gait = replace(TROT, phase_offsets=PHASE_OFFSETS[name])
+    air = [1e-6 + time * (leg + 1) / 4 if flies else 0.0 for leg, flies in enumerate(up)]
+    clock = GaitClock()
+    phase = clock.follow(START_NS, gait, air, [0.0 if flies else 0.05 for flies in up])
+    assert all(phase.stance[leg] for leg in range(4) if not up[leg])
+    after = clock.update(START_NS + TICK_NS, gait, step=True)
+    fresh = 2.5 * TICK / gait.swing_ratio
+    assert all(after.stance[leg] or after.swing_progress[leg] <= fresh for leg in range(4) if not up[leg])
+    swinging = [progress for progress, stands in zip(phase.swing_progress, phase.stance, strict=True) if not stands]
+    assert not any(up) or min(swinging) <= LATEST_CATCH + 1e-9

@@ -12,7 +12,7 @@ from safe_locomotion.gait import GaitClock
 from safe_locomotion.kinematics import Kinematics
 from safe_locomotion.locomotion import LocomotionController, Reference
 from safe_locomotion.rotations import quaternion_from_rpy
-from safe_locomotion.types import Mode, StancePlan, VelocityCommand
+from safe_locomotion.types import JointTargets, Mode, StancePlan, VelocityCommand
 
 CONFIG = load_config("a1").mpc
 P = CONFIG.locomotion
@@ -207,3 +207,64 @@ def test_gait_parameters_of_the_verdict_are_used() -> None:
         lifts += bool(down and not plan.stance[0])
         down = bool(plan.stance[0])
     assert lifts == pytest.approx(500 * TICK * TROT.frequency, abs=1)
+
+
+def shadowed(count: int, *, up: tuple[int, ...], **state: Any) -> tuple[LocomotionController, list[StancePlan], Any]:
+    """A controller beside a joint policy that has the feet `up` in the air, 5 cm high, and the estimate it saw last."""
+    control, answers, contact = controller(), [], np.array([leg not in up for leg in range(4)])
+    joints = JointTargets(q=A1.q_stand, kp=np.full(12, 20.0), kd=np.full(12, 0.5))
+    feet = Kinematics(A1).feet(A1.q_stand)
+    feet[list(up), 2] += 0.05
+    seen = {"contact": contact, "q": Kinematics(A1).inverse(feet)} | state
+    for k in range(count):
+        stamp = START_NS + k * CONFIG.period_ns
+        answers.append(control.update(estimate(stamp_ns=stamp, **seen), verdict(stamp_ns=stamp, joints=joints)))
+    return control, answers, seen
+
+
+@pytest.mark.parametrize("up", [(), (0, 3), (1, 2), (2,), (0, 1, 2)])
+def test_beside_a_joint_policy_the_plan_is_for_the_feet_that_carry(up: tuple[int, ...]) -> None:
+    """Whatever the gait would have: these feet push with the weight between them, as long as there are two."""
+    _, answers, _ = shadowed(30, up=up)
+    assert answers[-1].stance.tolist() == [leg not in up for leg in range(4)]
+    assert not answers[-1].force[list(up)].any()
+    if len(up) < 3:
+        assert answers[-1].force[:, 2].sum() == pytest.approx(A1.mass * 9.81, rel=0.3)
+
+
+@pytest.mark.parametrize("up", [(), (0, 3), (1, 2), (2,)])
+@pytest.mark.parametrize("ticks", [3, 15, 40])
+def test_the_mpc_takes_over_from_a_joint_policy_with_the_feet_as_they_are(up: tuple[int, ...], ticks: int) -> None:
+    """On the first plan the feet that carry push on, and the target of each foot in the air is where it is."""
+    control, _, seen = shadowed(ticks, up=up)
+    stamp = START_NS + ticks * CONFIG.period_ns
+    plan = control.update(estimate(stamp_ns=stamp, **seen), verdict(stamp_ns=stamp))
+    assert plan.stance.tolist() == [leg not in up for leg in range(4)]
+    np.testing.assert_allclose(plan.foot_position, Kinematics(A1).feet(seen["q"]), atol=2e-3)
+
+
+def test_a_foot_that_was_in_the_air_is_on_its_curve_by_touchdown() -> None:
+    """From 5 cm high at the hand-over to the ground when its swing ends, without a jump on the way."""
+    control, _, seen = shadowed(12, up=(0, 3))
+    heights = []
+    for k in range(12, 60):
+        stamp = START_NS + k * CONFIG.period_ns
+        plan = control.update(estimate(stamp_ns=stamp, **seen), verdict(stamp_ns=stamp))
+        if plan.stance[0]:
+            break
+        heights.append(float(plan.foot_position[0, 2]))
+    ground = float(Kinematics(A1).feet(A1.q_stand)[0, 2])
+    assert heights[0] == pytest.approx(ground + 0.05, abs=2e-3)
+    assert heights[-1] == pytest.approx(ground - CONFIG.swing.depth, abs=6e-3)
+    assert np.abs(np.diff(heights)).max() < 0.012
+
+
+def test_reference_that_follows_is_at_the_body_and_within_the_slack_of_its_velocity() -> None:
+    """In the heading frame; a command within the slack is kept, one beyond it is cut."""
+    reference, yaw = Reference(P), 1.2
+    c, s = math.cos(yaw), math.sin(yaw)
+    for _ in range(1000):
+        reference.update(TICK, VelocityCommand(vx=0.5, vy=0.1), (0.0, 0.0), yaw)
+    reference.follow((1.0, 2.0, 0.3), yaw, 0.25, (-c * 0.1 - s * 0.0, -s * 0.1 + c * 0.0, 0.4))
+    assert (reference.position, reference.yaw, reference.height) == ((1.0, 2.0), yaw, 0.25)
+    np.testing.assert_allclose(reference.velocity[:2], (-0.1 + P.velocity_slack, 0.1), atol=1e-9)

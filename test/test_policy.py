@@ -66,9 +66,9 @@ def test_an_estimate_not_to_be_trusted_does_not_change_the_rhythm(value: float) 
 
 
 def test_the_stage_proposes_the_nominal_gait_on_the_stamp_of_its_estimate() -> None:
-    """Kind gait, named after it, exactly the field of its kind set."""
+    """Kind gait, named nominal, exactly the field of its kind set."""
     proposal = PolicyStage(A1, RECOVERY).update(estimate(stamp_ns=START_NS + 8), VelocityCommand())
-    assert (proposal.stamp_ns, proposal.policy, proposal.kind, proposal.joints) == (START_NS + 8, RECOVERY.name, "gait", None)
+    assert (proposal.stamp_ns, proposal.policy, proposal.kind, proposal.joints) == (START_NS + 8, "nominal", "gait", None)
     assert proposal.gait == NominalGait(A1, RECOVERY).gait(VelocityCommand(), estimate())
 
 

@@ -312,16 +312,18 @@ def test_a_gait_proposal_is_taken_as_it_is() -> None:
 
 
 def test_a_joint_proposal_is_executed_in_walk_only_and_leaves_the_mpc_a_gait() -> None:
-    """Joint targets appear in WALK; the gait stays the recovery policy's."""
+    """Joint targets appear in WALK, after recovery has driven for a while; the gait stays the recovery policy's."""
     targets = JointTargets(q=A1.q_stand, kp=np.full(12, 20.0), kd=np.full(12, 0.5))
     proposal = Proposal(stamp_ns=0, policy="alarm", kind="joint", joints=targets)
     run = Run()
     run.supervisor.request("walk")
-    for _ in range(400):
+    for _ in range(600):
         verdict = run.tick(proposal=proposal)
-        assert verdict.joints is (targets if verdict.mode is Mode.WALK else None)
+        bridged = verdict.stamp_ns - verdict.mode_since_ns >= THRESHOLDS.bridge_time * 1e9 - TICK_NS
+        driving = verdict.mode is Mode.WALK and bridged
+        assert verdict.joints is (targets if driving else None)
         assert verdict.gait.frequency == RECOVERY.frequency
-    assert verdict.mode is Mode.WALK
+    assert driving and verdict.policy == "alarm"
 
 
 @pytest.mark.parametrize(
@@ -337,7 +339,7 @@ def test_a_proposal_that_is_no_gait_is_not_driven(changes: dict[str, float]) -> 
 
 
 def test_a_proposal_drives_up_to_its_timeout_and_none_from_the_future() -> None:
-    """To the nanosecond, for both kinds of learner; the recovery policy takes over, and hands back to a fresh proposal."""
+    """To the nanosecond, for both kinds of learner; recovery takes over, and hands back to fresh proposals, joint ones in time."""
     timeout_ns = round(THRESHOLDS.proposal_timeout * 1e9)
     joints = JointTargets(q=A1.q_stand, kp=np.full(12, 20.0), kd=np.full(12, 0.5))
     for learner in (gait_proposal(), Proposal(stamp_ns=0, policy="alarm", kind="joint", joints=joints)):
@@ -350,6 +352,8 @@ def test_a_proposal_drives_up_to_its_timeout_and_none_from_the_future() -> None:
             (-1, "recovery"),
             (0, "learner"),
         ):
+            for _ in range(round(THRESHOLDS.bridge_time * 1e9) // TICK_NS + 1):
+                assert run.tick(proposal=replace(learner, stamp_ns=run.stamp_ns + TICK_NS)).mode is Mode.WALK
             verdict = run.tick(proposal=replace(learner, stamp_ns=run.stamp_ns + TICK_NS - age_ns))
             assert (verdict.active, verdict.joints) == (active, learner.joints if active == "learner" else None)
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from core_values import A1
 from onnx import helper
-from policy_models import GAIT_TERMS, ORIGIN, Builder, gait_contract, joint_contract, mlp
+from policy_models import ORIGIN, affine, gait_contract, joint_contract
 
+from safe_locomotion.bench.policy_networks import GraphBuilder
 from safe_locomotion.kinematics import Kinematics
 from safe_locomotion.policy_contract import JointAction, RecurrentTensor, observation_term
 from safe_locomotion.policy_file import write_policy
@@ -53,7 +54,7 @@ def fit() -> Array:
 
 def trot_model():
     """The network: observation is the velocity command."""
-    b, n = Builder(np.random.default_rng(0)), 2 * HARMONICS + 1
+    b, n = GraphBuilder(np.random.default_rng(0)), 2 * HARMONICS + 1
     gain = fit()
     gain[:2] -= np.outer((1.0, 0.0), A1.q_stand)
     numbers = {
@@ -99,8 +100,8 @@ def write_trot(path: Path, **changes) -> Path:
 
 
 def write_gait(path: Path, **changes) -> Path:
-    """A gait policy that hardly leaves the nominal gait."""
+    """A gait policy that stays at the nominal gait: what it changes adds up, so it says nothing at all."""
     contract = gait_contract(**{"name": path.stem, **changes})
-    width = sum(term.width for term in GAIT_TERMS)
-    write_policy(mlp(width, contract.action_width, hidden=32, scale=1e-3), contract, path)
+    model = affine(np.zeros((contract.action_width, contract.observation_width)), np.zeros(contract.action_width))
+    write_policy(model, contract, path)
     return path

@@ -1,5 +1,6 @@
 """What `safe-locomotion sim` was asked for, turned into a stack: every value is checked before anything starts."""
 
+import os
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
@@ -12,6 +13,7 @@ from safe_locomotion.config import load_config
 from safe_locomotion.errors import ConfigurationError, UnknownNameError
 from safe_locomotion.gait import phase_offsets
 from safe_locomotion.operator_input import Step, format_script, parse_script
+from safe_locomotion.policy import NOMINAL
 from safe_locomotion.reachability import CRITERIA, PREDICTING
 from safe_locomotion.share import find_share
 from safe_locomotion.sim.options import SimulationOptions
@@ -19,7 +21,6 @@ from safe_locomotion.sim.pushes import Push, format_pushes, lateral_pushes, pars
 from safe_locomotion.stack import NODE_NAMES, Graph, Process, StackOptions, Value, stack
 from safe_locomotion.types import VelocityCommand
 
-POLICIES = ("nominal",)
 FIRST_PUSH = 3.0  # s after standing up, when the robot has reached its speed
 DEMONSTRATED_PUSH = Push(time=7.0, impulse=(0.0, 15.0, 0.0))
 NEW_COMMAND_EACH = (2.0, 4.0)  # s
@@ -64,8 +65,7 @@ class SimSettings:
         """
         if self.supervisor is not None and self.supervisor not in CRITERIA:
             raise UnknownNameError("supervisor", self.supervisor, CRITERIA)
-        if self.policy not in POLICIES:
-            raise UnknownNameError("policy", self.policy, POLICIES)
+        self._check_policy()
         if self.horizon is not None and self.supervisor not in (None, *PREDICTING):
             raise ConfigurationError(f"--horizon needs a supervisor that predicts: {', '.join(PREDICTING)}")
         if self.script and self.random_commands:
@@ -86,6 +86,18 @@ class SimSettings:
         for name in ("vx", "vy", "wz"):
             if not -inf < getattr(self, name) < inf:
                 raise ConfigurationError(f"--{name} must be finite")
+
+    @property
+    def policy_folder(self) -> str:
+        """Folder of a policy that was given by its path: who names a file on the command line allows its folder."""
+        return str(Path(self.policy).resolve().parent) if os.sep in self.policy or self.policy.endswith(".onnx") else ""
+
+    def _check_policy(self) -> None:
+        if self.policy == NOMINAL:
+            return
+        from safe_locomotion.policy_check import locate
+
+        locate(self.policy, [Path(self.policy_folder)] if self.policy_folder else None)
 
     def steps(self) -> tuple[Step, ...]:
         """What the operator does: the script, random commands, or one walk at the given velocity."""
@@ -136,6 +148,8 @@ class SimSettings:
         if self.duration is not None:
             overrides = {node: {"log_dir": str(folder)} for node in overrides}
             overrides["supervisor_node"]["script"] = format_script(self.steps())
+        if self.policy_folder:
+            overrides["policy_node"]["policy_folder"] = self.policy_folder
         if self.save_states is not None:
             overrides["bridge_node"]["log_states"] = True
         return stack(
@@ -144,7 +158,7 @@ class SimSettings:
                 graph=self.graph,
                 sdk_options={"domain": domain},
                 config_file=write_config(self.robot, self.changes(), folder),
-                policy=self.policy,
+                policy=str(Path(self.policy).resolve()) if self.policy_folder else self.policy,
                 lock_step=self.lock_step,
                 overrides=overrides,
                 robot_arguments=self.robot_arguments(folder),

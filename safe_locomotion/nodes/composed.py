@@ -97,11 +97,11 @@ class ComposedLoop:
         self._bridge.publish_hazards(state.stamp_ns)
         self._pipeline.supervisor.report(velocity.hazards | self._bridge.hazards)
         answer = self._pipeline.step(state, command)
-        if self._monitor_due.due(state.stamp_ns) and not self._to_publish:
-            self._watch()
         verdict = self._pipeline.cycle.verdict
         if verdict is not None:
             self._supervisor.publish_feedback(verdict)
+        if self._monitor_due.due(state.stamp_ns) and not self._to_publish:
+            self._watch()
         return answer
 
     def _not_ready(self) -> str | None:

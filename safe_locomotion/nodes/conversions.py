@@ -21,8 +21,8 @@ Rows of a proposal: `policy/<name>` = nanoseconds of robot time to its next prop
 `fault/<kind>/<reason>` when the learner's output cannot be used. Rows of a verdict: `mode` (number of `types.Mode`),
 `mode_since/s`, `mode_since/ns`, `active` (0 learner, 1 recovery), `command/vx|vy|wz`, `gait/...`, then `margin/<component>`, one
 `reason/<hazard>` per hazard that holds, `policy/<name>` of the learner that drives, `predicted/<k>/roll|pitch|yaw|x|y|z` for each
-step k of a rollout where there was one (position = angle or place, velocity = its rate), and `joint/...` when a joint policy
-drives. `gait/...` is `frequency`, `swing_ratio`, `offset_FL|RR|RL`, `foot_y_FR|FL|RR|RL`; `joint/<joint>` has position = target,
+step k of a rollout where there was one (position = angle or place, velocity = its rate), and `joint/...` when a joint policy drives.
+`gait/...` is `frequency`, `swing_ratio`, `offset_FL|RR|RL`, `foot_y_FR|FL|RR|RL`; `joint/<joint>` has position = target,
 velocity = kp, effort = kd.
 
 In a plan the flags are in the joint names: `FR/stance` or `FR/swing`, with `/held` after it while the force is the last good one.

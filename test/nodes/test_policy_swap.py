@@ -1,0 +1,109 @@
+"""Policy swaps by the ROS parameter `policy` of the composed process, on a robot that walks on the real wire."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from rcl_interfaces.srv import GetParameters, SetParameters
+from rclpy.parameter import Parameter
+from ros_world import children, ros_tester
+from sensor_msgs.msg import JointState
+from std_srvs.srv import Trigger
+from walking_policies import write_gait, write_trot
+
+from safe_locomotion.nodes import conversions, decisions
+from safe_locomotion.nodes.inbox import LATCHED
+from safe_locomotion.stack import StackOptions, stack
+from safe_locomotion.types import Mode, VelocityCommand
+
+ROBOT = str(Path(__file__).with_name("wire_robot.py"))
+
+
+class Operator:
+    """Somebody with a parameter client, the services and a joystick."""
+
+    def __init__(self, tester):
+        self.tester = tester
+        self.verdicts = tester.collect(JointState, "safety/verdict", LATCHED)
+        self.velocity = tester.node.create_publisher(conversions.TwistStamped, "cmd_vel", 1)
+
+    def verdict(self):
+        return decisions.verdict_from(self.verdicts[-1]) if self.verdicts else None
+
+    def until(self, condition):
+        """Keep walking at 0.3 m/s until a verdict fulfils the condition."""
+
+        def met():
+            self.velocity.publish(conversions.twist_message(VelocityCommand(vx=0.3), 0))
+            verdict = self.verdict()
+            return verdict is not None and condition(verdict)
+
+        return self.tester.spin_until(met)
+
+    def walk(self):
+        """From lying to walking."""
+        assert self.until(lambda v: v.mode is Mode.PASSIVE)
+        assert self.tester.call(Trigger, "stand").success
+        assert self.until(lambda v: v.mode is Mode.STAND)
+        assert self.tester.call(Trigger, "walk").success
+        assert self.until(lambda v: v.mode is Mode.WALK and v.policy == "nominal")
+
+    def set(self, policy):
+        """Answer to a change of the parameter."""
+        request = SetParameters.Request(parameters=[Parameter("policy", value=policy).to_parameter_msg()])
+        return self.tester.call(SetParameters, "policy_node/set_parameters", request).results[0]
+
+    def parameter(self):
+        answer = self.tester.call(GetParameters, "policy_node/get_parameters", GetParameters.Request(names=["policy"]))
+        return answer.values[0].string_value
+
+
+@pytest.fixture
+def operator(tmp_path, ros_domain, wire_domain):
+    """An operator of a composed stack whose policies lie in a folder of the test's own."""
+    write_gait(tmp_path / "paces.onnx")
+    write_trot(tmp_path / "trots.onnx")
+    write_trot(tmp_path / "foreign.onnx", robot="go1")
+    overrides = {
+        "policy_node": {"policy_folder": str(tmp_path)},
+        "supervisor_node": {"intervention.criterion": "off"},
+    }
+    options = StackOptions(graph="composed", lock_step=True, sdk_options={"domain": wire_domain}, overrides=overrides)
+    command = stack(options)[1].command()
+    with (
+        ros_tester() as t,
+        children([sys.executable, ROBOT, str(wire_domain), "100", str(tmp_path / "robot.json")], command) as (_, stack_),
+    ):
+        yield Operator(t)
+        assert stack_.poll() is None
+
+
+def test_policies_take_over_from_each_other_while_the_robot_walks_and_refused_ones_change_nothing(operator, tmp_path):
+    """Success and refusal.
+
+    The policy shows in the verdicts, joint targets with it, and the robot walks on. Refused are a policy for another
+    robot, an unknown name, a path outside: the reason comes in one line and the running policy goes on.
+    """
+    operator.walk()
+    for name, joint in (("trots", True), ("paces", False)):
+        answer = operator.set(name)
+        assert answer.successful, answer.reason
+        assert operator.until(lambda v, name=name: v.policy == name), operator.verdict()
+        assert (operator.verdict().joints is not None) is joint
+        assert operator.verdict().mode is Mode.WALK
+        assert operator.parameter() == name
+    outside = write_gait(tmp_path.parent / "outside.onnx")
+    for value, words in (
+        ("foreign", ("robot", "expected a1", "found go1")),
+        ("moonwalk", ("unknown policy 'moonwalk'", "nominal", "paces", "trots")),
+        (str(outside), ("inside", str(tmp_path))),
+    ):
+        answer = operator.set(value)
+        assert not answer.successful
+        assert all(word in answer.reason for word in words), answer.reason
+        assert "\n" not in answer.reason
+        assert operator.parameter() == "paces"
+    stamp = operator.verdict().stamp_ns
+    assert operator.until(lambda v: v.stamp_ns > stamp and v.policy == "paces")
+    assert operator.set("nominal").successful
+    assert operator.until(lambda v: v.policy == "nominal" and v.joints is None)

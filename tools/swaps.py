@@ -1,0 +1,59 @@
+"""Let policies of both kinds take turns on a walking simulated A1, and say what it cost: `tools/swaps.py trot.onnx paces.onnx`."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from safe_locomotion.config import load_config
+from safe_locomotion.pipeline import Pipeline
+from safe_locomotion.policy import Learner
+from safe_locomotion.policy_file import check_fit, read_policy
+from safe_locomotion.policy_runtime import PolicyRuntime
+from safe_locomotion.robots import load_robot
+from safe_locomotion.sim.options import SimulationOptions
+from safe_locomotion.sim.robot import SimulatedRobot
+from safe_locomotion.sim.swaps import run_swaps
+from safe_locomotion.types import VelocityCommand
+
+GIL_SWITCH_INTERVAL_S = 0.0005  # as the nodes set it
+
+
+def main() -> int:
+    """0 when the robot never fell."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("policies", nargs="+", type=Path, help="files, taken in turns")
+    parser.add_argument("--robot", default="a1")
+    parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--vx", type=float, default=0.4)
+    parser.add_argument("--every", type=float, nargs=2, default=(0.55, 0.85), metavar=("MIN", "MAX"), help="s between swaps")
+    parser.add_argument("--supervisor", default="off", help="criterion between learner and recovery")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    sys.setswitchinterval(GIL_SWITCH_INTERVAL_S)
+    robot = load_robot(options.robot)
+    config = load_config(options.robot, {"supervisor.intervention.criterion": options.supervisor})
+    files = [read_policy(path) for path in options.policies]
+    for contract, _ in files:
+        check_fit(contract, robot, config.bridge.limits)
+
+    def loader(k: int) -> Learner:
+        return PolicyRuntime(*files[k], robot)
+
+    run = run_swaps(
+        SimulatedRobot(SimulationOptions(robot=options.robot, seed=options.seed)),
+        Pipeline(robot, config),
+        [lambda k=k: loader(k) for k in range(len(files))],  # type: ignore[misc]
+        count=options.count,
+        every=tuple(options.every),
+        command=VelocityCommand(vx=options.vx),
+        rng=np.random.default_rng(options.seed),
+    )
+    print(json.dumps(run.figures(), indent=2))
+    return 1 if run.falls else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
