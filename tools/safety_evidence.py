@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from safe_locomotion.cli.evaluate import draw, run_cells
-
 from safe_locomotion.training.evaluation import SIGMA, Cell
 
 HORIZONS = (0, 5, 10, 15, 20)
@@ -41,6 +40,9 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=4.5)
     parser.add_argument("--episodes", type=int, default=100)
     parser.add_argument("--sigma", type=float, default=SIGMA)
+    parser.add_argument(
+        "--calibrate", default="", help="sizes of the random walk, with commas: how often it falls, instead of the rest"
+    )
     parser.add_argument("--duration", type=float, default=12.0)
     parser.add_argument("--policies", default="", help="shipped ones by name, with commas between them")
     parser.add_argument("--groups", default="0,1,2,3", help="which groups: criteria, tasks, policies without pushes, with pushes")
@@ -54,8 +56,12 @@ def main() -> None:
     deadline = time.time() + 60.0 * a.minutes
     policies = [name for name in a.policies.split(",") if name]
     every = groups(Cell(sigma=a.sigma, duration=a.duration), ["nominal", *policies])
+    chosen = [every[int(index)] for index in a.groups.split(",")]
+    if a.calibrate:
+        sizes = [float(text) for text in a.calibrate.split(",")]
+        chosen = [[Cell(sigma=size, duration=a.duration, supervisor=name) for size in sizes for name in ("off", "reachability")]]
     rows = run_cells(
-        [every[int(index)] for index in a.groups.split(",")],
+        chosen,
         range(a.seed, a.seed + a.episodes),
         processes=a.workers,
         deadline=deadline,

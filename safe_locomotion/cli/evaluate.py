@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import yaml
 from rich.console import Console
 from rich.table import Table
 
@@ -49,6 +50,7 @@ TERRAINS = ("flat", "slope", "stairs", "rough")
 @click.option("--friction", type=float, default=0.8, show_default=True, help="Between feet and ground.")
 @click.option("--terrain", type=click.Choice(TERRAINS), default="flat", show_default=True, help="Ground.")
 @click.option("--sigma", type=click.FloatRange(min=0.0), help="Of one step of the random policy's walk.")
+@click.option("--set", "overrides", multiple=True, help="Parameter of the robot's configuration: SECTION.KEY=VALUE.")
 @click.option(
     "--critic", type=click.Path(path_type=Path, dir_okay=False), help="Safety critic; one is trained when there is no such file."
 )
@@ -90,11 +92,11 @@ def run_cells(
     from safe_locomotion.training.rival_rules import CRITIC
 
     cells = list(dict.fromkeys(cell for group in groups for cell in group))
-    critic = None
-    if any(cell.supervisor == CRITIC for cell in cells):
+    critic, judged = None, [cell for cell in cells if cell.supervisor == CRITIC]
+    if judged:
         if critic_file is None:
             raise ConfigurationError("the supervisor critic needs --critic FILE, in which a trained one is or will be")
-        critic = critic_from(critic_file, robot=cells[0].robot, processes=processes)
+        critic = critic_from(critic_file, judged[0], processes=processes)
     evaluation = Evaluation(cells, file)
     jobs = evaluation.jobs([[cells.index(cell) for cell in group] for group in groups], list(seeds))
     make = Walkers(cells=cells, models=_models(cells), critic=critic, deadline=deadline, seed=start_seed)
@@ -117,7 +119,8 @@ def table(rows: Iterable[Mapping[str, Any]]) -> Table:
         share = [100.0 * x for x in (row["share"], *row["share_interval"])]
         reward, energy = (_spread(row, name) for name in ("reward", "energy_j"))
         shown.add_row(
-            *(row["policy"], row["task"], row["supervisor"], str(row["horizon"] or "-"), row["trigger_set"]),
+            f"random {row['sigma']:g}" if row["policy"] == RANDOM else row["policy"],
+            *(row["task"], row["supervisor"], str(row["horizon"] or "-"), row["trigger_set"]),
             f"{row['terrain']} {row['friction']:g}",
             f"{row['push']:g}" if row["push"] else "-",
             *(str(row["falls"]), str(row["episodes"]), f"{low:.1f}..{high:.1f}", str(row["uses"])),
@@ -171,6 +174,7 @@ def _cells(options: Mapping[str, Any]) -> list["Cell"]:
         name: options[name] for name in ("robot", "task", "policy", "measures", "terrain", "friction", "push_offset", "duration")
     }
     sigma = SIGMA if options["sigma"] is None else options["sigma"]
+    same["overrides"] = tuple(_override(text) for text in options["overrides"])
     supervisors, boxes = options["supervisor"].split(","), options["trigger_set"].split(",")
     wanted = [
         Cell(supervisor=supervisor, horizon=horizon, trigger_set=box, push=options["pushes"], sigma=sigma, **same)
@@ -178,6 +182,14 @@ def _cells(options: Mapping[str, Any]) -> list["Cell"]:
         for horizon in (horizons if supervisor in PREDICTING else [0])
     ]
     return list(dict.fromkeys(wanted))
+
+
+def _override(text: str) -> tuple[str, Any]:
+    """Key and value of SECTION.KEY=VALUE, the value as YAML."""
+    key, separator, value = text.partition("=")
+    if not separator:
+        raise ConfigurationError(f"--set {text!r}: SECTION.KEY=VALUE is needed")
+    return key, yaml.safe_load(value)
 
 
 def _models(cells: Iterable["Cell"]) -> dict[str, "Model"]:

@@ -7,7 +7,7 @@ a JSON file as they come, and an evaluation that was interrupted goes on where i
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,7 @@ class Cell:
         push_offset: how far before the centre of mass they attack [m].
         duration: [s].
         sigma: of `random`.
+        overrides: of the configuration, dotted keys and their values.
     """
 
     robot: str = "a1"
@@ -87,6 +88,7 @@ class Cell:
     push_offset: float = 0.0
     duration: float = DURATION
     sigma: float = SIGMA
+    overrides: tuple[tuple[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse names that are not there; a horizon that is not used is none."""
@@ -113,7 +115,7 @@ class Cell:
             supervisor="naive" if self.supervisor in RIVALS else self.supervisor,
             horizon=self.horizon,
             simulation=SimulationOptions(robot=self.robot, terrain=self.terrain, friction=self.friction, seed=seed),
-            overrides={f"{set_key}.use": self.trigger_set, **measures},
+            overrides={f"{set_key}.use": self.trigger_set, **measures, **dict(self.overrides)},
         )
 
 
@@ -310,7 +312,8 @@ class Evaluation:
         known = {cell: index for index, cell in enumerate(self.cells)}
         try:
             for row in json.loads(file.read_text(encoding="utf-8"))["cells"]:
-                index = known.get(Cell(**{f.name: row[f.name] for f in fields(Cell)}))
+                overrides = tuple((key, value) for key, value in row["overrides"])
+                index = known.get(Cell(**{f.name: row[f.name] for f in fields(Cell)} | {"overrides": overrides}))
                 columns = row["results"]
                 for values in zip(*columns.values(), strict=True) if index is not None else ():
                     result = EpisodeResult(**dict(zip(columns, values, strict=True)))
@@ -329,20 +332,27 @@ def evaluate(
 ) -> None:
     """Do the jobs that the deadline leaves time for."""
     listed = list(jobs)
-    with workers(make, processes) as walked:
-        for job, result in zip(listed, walked(listed), strict=True):
-            if isinstance(result, EpisodeResult):
-                evaluation.take(job, result)
-                tell(job, result)
-    evaluation.write()
+    try:
+        with workers(make, processes) as walked:
+            for job, result in zip(listed, walked(listed), strict=True):
+                if isinstance(result, EpisodeResult):
+                    evaluation.take(job, result)
+                    tell(job, result)
+    finally:
+        evaluation.write()
 
 
-def critic_from(
-    file: Path, *, robot: str, processes: int, episodes: int = CRITIC_EPISODES, duration: float = DURATION
-) -> SafetyCritic:
-    """The critic in a file; when there is none, one that learns from unsupervised episodes of the random trot is written there."""
+def critic_from(file: Path, judged: Cell, *, processes: int, episodes: int = CRITIC_EPISODES) -> SafetyCritic:
+    """The critic in a file; when there is none, one that learns from unsupervised episodes is written there.
+
+    Args:
+        file: npz.
+        judged: the cell that it will supervise; the episodes to learn from are those of a random learner in it.
+        processes: that walk them.
+        episodes: how many.
+    """
     if not file.exists():
-        cell = Cell(robot=robot, supervisor="off", duration=duration)
+        cell = replace(judged, supervisor="off", policy=RANDOM)
         jobs = [Job(0, CRITIC_SEED + k, traced=True) for k in range(episodes)]
         with workers(Walkers(cells=(cell,)), processes) as walked:
             traces = [trace for trace in walked(jobs) if isinstance(trace, Trace)]

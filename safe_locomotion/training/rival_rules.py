@@ -27,6 +27,7 @@ RIVALS = (ELLIPSOID, CRITIC)
 HORIZON = 0.8  #: within which a fall counts as the fault of a state [s]: two strides
 LEAD = 0.15  #: a warning later than this before a fall comes too late [s]
 CAUGHT = 0.95  #: share of the falls in training that the threshold must warn of in time
+EVEN = 0.5  #: probability from which on a fall is more likely than not
 HIDDEN = 32
 PASSES, BATCH, RATE = 30, 512, 3e-3
 MOMENTS = (0.9, 0.999)  # of Adam
@@ -143,7 +144,7 @@ def train_critic(traces: Sequence[Trace], seed: int) -> SafetyCritic:
     deviation = x.std(axis=0)
     mean, deviation = x.mean(axis=0), np.where(deviation > 1e-6, deviation, 1.0)
     w1, b1, w2, b2 = _fit((x - mean) / deviation, y, np.random.default_rng(seed))
-    critic = SafetyCritic(mean=mean, deviation=deviation, w1=w1, b1=b1, w2=w2, b2=b2, threshold=0.5)
+    critic = SafetyCritic(mean=mean, deviation=deviation, w1=w1, b1=b1, w2=w2, b2=b2, threshold=EVEN)
     return SafetyCritic(**{**vars(critic), "threshold": _threshold(critic, traces)})
 
 
@@ -155,14 +156,14 @@ def _falls_soon(trace: Trace) -> NDArray[np.bool_]:
 
 
 def _threshold(critic: SafetyCritic, traces: Sequence[Trace]) -> float:
-    """Largest threshold that the risk reaches in time before `CAUGHT` of the falls."""
+    """Largest threshold up to even odds that the risk reaches in time before `CAUGHT` of the falls."""
     first, last = round(HORIZON * RATE_HZ), round(LEAD * RATE_HZ)
     highest = [
         float(critic.risk(trace.observations[-first:-last]).max())
         for trace in traces
         if trace.fell and len(trace.observations) > last
     ]
-    return float(np.quantile(highest, 1.0 - CAUGHT)) if highest else 0.5
+    return min(EVEN, float(np.quantile(highest, 1.0 - CAUGHT))) if highest else EVEN
 
 
 def _fit(x: Array, y: Array, rng: np.random.Generator) -> tuple[Array, Array, Array, Array]:
