@@ -110,7 +110,7 @@ class Rewards:
 
     def _feet(self, m: Motion, moving: Tensor) -> dict[str, Tensor]:
         task = self._task
-        swing = m.air_time.clamp(max=task.swing_limit) - task.swing_time
+        swing = (m.air_time.clamp(max=task.swing_limit) - task.swing_time).clamp(min=-task.swing_floor)
         wanted = task.swing_height + self._radius
         fr, fl, rr, rl = m.contact.unbind(dim=1)
         speed = torch.where(m.fresh[:, None], 0.0, m.foot_speed).clamp(max=5.0)

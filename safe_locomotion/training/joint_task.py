@@ -100,7 +100,7 @@ class Weights:
     acceleration: float = -1.5e-7
     action_rate: float = -0.02
     action_jerk: float = -0.005
-    air_time: float = 0.25
+    air_time: float = 0.15
     clearance: float = -15.0
     slip: float = -0.4
     impact: float = -1.5e-3
@@ -127,6 +127,7 @@ class JointTask:
         swing_height: of a foot's sole at mid-swing [m].
         swing_time: a swing pays from here on [s], and no more beyond `swing_limit`.
         swing_limit: [s].
+        swing_floor: most that a short swing is short by [s]: chatter of a clumsy beginner must not teach it to stand still.
         soft_force: foot forces above it cost [N].
     """
 
@@ -140,4 +141,5 @@ class JointTask:
     swing_height: float = 0.07
     swing_time: float = 0.17
     swing_limit: float = 0.30
+    swing_floor: float = 0.08
     soft_force: float = 100.0
