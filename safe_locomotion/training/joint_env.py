@@ -33,7 +33,7 @@ class JointEnv(VecEnv):
         self.world = JointWorld(n, robot, task.drive, task.randomisation, device)
         self._dt = 1.0 / task.drive.rate_hz
         self.max_episode_length = round(task.episode * task.drive.rate_hz)
-        self.episode_length_buf = torch.randint(0, self.max_episode_length, (n,), device=device)
+        self.episode_length_buf = torch.zeros(n, dtype=torch.long, device=device)
         self._rewards = Rewards(task, self._dt, self.world.q_stand, self.world.model, device)
         self.command = torch.zeros(n, 3, device=device)
         self._action = torch.zeros(n, N_JOINTS, device=device)
@@ -50,6 +50,7 @@ class JointEnv(VecEnv):
         everyone = torch.ones(n, dtype=torch.bool, device=device)
         self._start(everyone)
         self._command_anew(everyone)
+        self.episode_length_buf = torch.randint_like(self.episode_length_buf, self.max_episode_length)  # not all end at once
 
     def get_observations(self) -> TensorDict:
         """What actor (n, 45) and critic see now."""

@@ -12,15 +12,15 @@ class Drive:
     Attributes:
         rate_hz: of the policy.
         physics_step: [s]; the PD law is evaluated at each step, as on the robot's drives.
-        kp, kd: [Nm/rad, Nm s/rad], the gains of ALARM.
+        kp, kd: [Nm/rad, Nm s/rad]; ALARM has 20 and 0.5, under which this robot stands 7 cm below its standing pose.
         scale: [rad] per unit of action.
         bound: actions are clipped to plus and minus this.
     """
 
     rate_hz: int = 100
     physics_step: float = 0.002
-    kp: float = 20.0
-    kd: float = 0.5
+    kp: float = 25.0
+    kd: float = 0.6
     scale: float = 0.25
     bound: float = 6.0
 
