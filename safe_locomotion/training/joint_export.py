@@ -1,4 +1,4 @@
-"""Turns the weights that `joint_train` wrote into an ONNX graph, operator by operator: no tracing, no torch.
+"""Turns the weights that `joint_train` wrote into a policy file, operator by operator: no tracing, no torch.
 
 The graph: `obs` (1, 45), `h_in`, `c_in` (1, 1, 256) -> `actions` (1, 12), `h_out`, `c_out`. Inside: normaliser, LSTM, MLP with ELU,
 clip to the bounds that held in training.
@@ -11,16 +11,92 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from safe_locomotion.config import load_config
+from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.operator_input import Step, VelocityInput
+from safe_locomotion.pipeline import Pipeline
+from safe_locomotion.policy_contract import PARITY_PAIRS, Origin, PolicyContract
+from safe_locomotion.policy_file import pack, write_policy
+from safe_locomotion.policy_runtime import PolicyRuntime
+from safe_locomotion.robots import load_robot
+from safe_locomotion.sim.episode import run_episode
+from safe_locomotion.sim.options import SimulationOptions
+from safe_locomotion.sim.robot import SimulatedRobot
+from safe_locomotion.training.export import code_commit
+from safe_locomotion.training.joint_contract import joint_contract
+from safe_locomotion.training.joint_task import JointTask
+from safe_locomotion.types import Estimate, Proposal, VelocityCommand
+
 OPSET = 17
 _NORMALISER_EPSILON = 1e-2  #: of `rsl_rl`'s EmpiricalNormalization
 
+WEIGHTS = "joint.npz"  #: of a training, in its folder
+_WALK = VelocityCommand(vx=0.4, wz=0.2)
+_WALK_TIME = 3.0  #: [s]; a joint policy takes over after a bridge of half a second
+
 Weights = dict[str, NDArray[np.float32]]
+
+
+def export_joint(folder: Path, name: str, target: Path, robot: str = "a1") -> PolicyContract:
+    """Write the policy of a training to `target`.
+
+    Args:
+        folder: with the weights.
+        name: of the policy.
+        target: file to write.
+        robot: it was trained for.
+
+    Raises:
+        ConfigurationError: there are no weights.
+        PolicyRefusedError: network and contract do not make a policy.
+    """
+    path = folder / WEIGHTS
+    if not path.exists():
+        raise ConfigurationError(f"{folder} holds no {WEIGHTS}")
+    weights, drive = load_weights(path), JointTask().drive
+    hidden = weights["rnn.rnn.weight_hh_l0"].shape[1]
+    model, origin = build_model(weights, drive.bound), load_origin(path)
+    contract = joint_contract(load_robot(robot), drive, hidden, name=name, origin=origin)
+    return write_policy(model, contract, target, observations=_recorded(model, contract))
 
 
 def load_weights(path: Path) -> Weights:
     """Arrays of the actor by the names that `rsl_rl` gives them."""
     with np.load(path) as file:
-        return {name: file[name].astype(np.float32) for name in file.files}
+        return {name: file[name].astype(np.float32) for name in file.files if file[name].dtype.kind in "fi"}
+
+
+def load_origin(path: Path) -> Origin:
+    """How the weights came about: their command, seed and number of iterations, and the commit of the code that exports."""
+    with np.load(path) as file:
+        command, seed, iterations = str(file["command"]), int(file["seed"]), int(file["iteration"])
+    return Origin(command=f"{command} --iterations {iterations}", seed=seed, commit=code_commit())
+
+
+class _Recorder(PolicyRuntime):
+    """Keeps what it saw since the walk began."""
+
+    rows: list[NDArray[np.float32]]
+
+    def reset(self) -> None:
+        super().reset()
+        self.rows = []
+
+    def act(self, estimate: Estimate, command: VelocityCommand) -> Proposal | None:
+        proposal = super().act(estimate, command)
+        self.rows.append(self._observer.vector[0].copy())
+        return proposal
+
+
+def _recorded(model: onnx.ModelProto, contract: PolicyContract) -> NDArray[np.float32]:
+    """Observations (64, O) in sequence, from the standing robot through the first steps of a walk."""
+    data, written = pack(model, contract)
+    robot = SimulatedRobot(SimulationOptions(robot=contract.robot, seed=contract.origin.seed))
+    config = load_config(contract.robot, {"supervisor.intervention.criterion": "off"})
+    recorder = _Recorder(written, data, robot.robot)
+    steps = (Step(time=0.1, request="walk", command=_WALK),)
+    run_episode(robot, Pipeline(robot.robot, config, recorder), VelocityInput(config.supervisor.command), steps, duration=_WALK_TIME)
+    return np.array(recorder.rows[:PARITY_PAIRS])
 
 
 def build_model(weights: Weights, bound: float) -> onnx.ModelProto:
