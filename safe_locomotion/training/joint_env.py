@@ -8,10 +8,11 @@ finds it out. The critic sees the same without noise, and what only a simulator 
 import torch
 from rsl_rl.env import VecEnv
 from tensordict import TensorDict
+from torch import Tensor
 
 from safe_locomotion.training.joint_rewards import Motion, Rewards
 from safe_locomotion.training.joint_task import JointTask
-from safe_locomotion.training.joint_world import JointWorld, Tensor, uniform
+from safe_locomotion.training.joint_world import JointWorld, uniform
 from safe_locomotion.types import N_JOINTS, N_LEGS
 
 N_OBSERVED = 45

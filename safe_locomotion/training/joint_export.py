@@ -5,6 +5,7 @@ clip to the bounds that held in training.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -70,11 +71,11 @@ def load_origin(path: Path) -> Origin:
     """How the weights came about: their command, seed and number of iterations, and the commit of the code that exports."""
     with np.load(path) as file:
         command, seed, iterations = str(file["command"]), int(file["seed"]), int(file["iteration"])
-    return Origin(command=f"{command} --iterations {iterations}", seed=seed, commit=code_commit())
+    return Origin(command=f"{command} # {iterations} iterations", seed=seed, commit=code_commit())
 
 
 class _Recorder(PolicyRuntime):
-    """Keeps what it saw since the walk began."""
+    """Keeps what it saw since the walk began; it is reset then."""
 
     rows: list[NDArray[np.float32]]
 
@@ -95,7 +96,9 @@ def _recorded(model: onnx.ModelProto, contract: PolicyContract) -> NDArray[np.fl
     config = load_config(contract.robot, {"supervisor.intervention.criterion": "off"})
     recorder = _Recorder(written, data, robot.robot)
     steps = (Step(time=0.1, request="walk", command=_WALK),)
-    run_episode(robot, Pipeline(robot.robot, config, recorder), VelocityInput(config.supervisor.command), steps, duration=_WALK_TIME)
+    run_episode(
+        robot, Pipeline(robot.robot, config, recorder), VelocityInput(config.supervisor.command), steps, duration=_WALK_TIME
+    )
     return np.array(recorder.rows[:PARITY_PAIRS])
 
 
@@ -132,7 +135,7 @@ class _Graph:
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
         return name
 
-    def add(self, operator: str, *inputs: str, outputs: list[str] | None = None, **attributes: int) -> str:
+    def add(self, operator: str, *inputs: str, outputs: list[str] | None = None, **attributes: Any) -> str:
         """One node; gives the name of its first output."""
         outputs = outputs or [f"t{len(self.nodes)}"]
         self.nodes.append(helper.make_node(operator, list(inputs), outputs, **attributes))

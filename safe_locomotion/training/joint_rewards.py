@@ -4,11 +4,10 @@ from dataclasses import asdict
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from safe_locomotion.robots import RobotModel
 from safe_locomotion.training.joint_task import JointTask
-
-Tensor = torch.Tensor
 
 _COARSE, _FINE, _YAW = 0.25, 0.04, 0.25  #: squared errors at which the pay for tracking has fallen to 1/e [m2/s2, rad2/s2]
 _SOFT_RANGE = 0.95  #: share of the joint ranges that costs nothing

@@ -88,8 +88,8 @@ class Commands:
 class Weights:
     """Pay per second for each term of `joint_rewards`, except `air_time` and `fall`, which are per event."""
 
-    velocity: float = 1.5
-    velocity_fine: float = 1.0
+    velocity: float = 2.5
+    velocity_fine: float = 1.5
     yaw_rate: float = 1.0
     tilt: float = -3.0
     height: float = -60.0
@@ -104,7 +104,7 @@ class Weights:
     clearance: float = -15.0
     slip: float = -0.4
     impact: float = -1.5e-3
-    trot: float = 0.3
+    trot: float = 0.5
     hips: float = -0.6
     pose: float = -0.1
     limits: float = -5.0
@@ -141,5 +141,5 @@ class JointTask:
     swing_height: float = 0.07
     swing_time: float = 0.17
     swing_limit: float = 0.30
-    swing_floor: float = 0.08
+    swing_floor: float = 0.0
     soft_force: float = 100.0

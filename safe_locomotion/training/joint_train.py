@@ -1,14 +1,11 @@
 """Trains a recurrent joint policy for velocity tracking by PPO (rsl_rl) on simulated robots (mjlab, MuJoCo-Warp).
 
-Run as `python -m safe_locomotion.training.joint_train --out FOLDER`. It stops after `--minutes` or `--iterations`, whichever comes
-first, and writes `joint.npz` (weights of the actor, for `joint_export`) and `joint.pt` (everything, to go on from) as it goes.
+Behind `safe-locomotion train joint`. It stops after its minutes or its iterations, whichever comes first, and writes `joint.npz` (weights of the actor, for `joint_export`) and `joint.pt` (everything, to go on from) as it goes.
 """
 
-import argparse
 import json
-import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -70,25 +67,56 @@ def configuration(steps: int, entropy: float) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JointTraining:
+    """Options of a training.
+
+    Attributes:
+        out: folder of the results.
+        command: that was typed; policy files name it.
+        seed: of everything that is drawn; a GPU adds up in no fixed order, so equal seeds give similar policies, not equal ones.
+        envs: robots at once.
+        steps: policy periods per iteration.
+        iterations, minutes: whichever is over first ends the training.
+        save_minutes: between two saves.
+        entropy: weight of the entropy of the actions.
+        resume: `joint.pt` to go on from.
+        device: of torch; "" is the first GPU, or the CPU where there is none.
+    """
+
+    out: Path
+    command: str
+    seed: int = 2
+    envs: int = 8192
+    steps: int = 32
+    iterations: int = 100_000
+    minutes: float = 9.0
+    save_minutes: float = 1.0
+    entropy: float = 0.008
+    resume: Path | None = None
+    device: str = ""
+
+
 class Trainer:
     """The PPO loop, with a clock, a log of one JSON object per line, and files that are replaced whole."""
 
-    def __init__(self, env: JointEnv, steps: int, entropy: float, out: Path) -> None:
-        self.env, self.steps, self.out = env, steps, out
-        out.mkdir(parents=True, exist_ok=True)
+    def __init__(self, env: JointEnv, options: JointTraining) -> None:
+        self.env, self.options, self.out = env, options, options.out
+        self.out.mkdir(parents=True, exist_ok=True)
         self.observed = env.get_observations()
-        self.ppo = PPO.construct_algorithm(self.observed, env, configuration(steps, entropy), env.device)
+        self.ppo = PPO.construct_algorithm(self.observed, env, configuration(options.steps, options.entropy), env.device)
         self.iteration = 0
         self.ppo.train_mode()
 
-    def run(self, iterations: int, minutes: float, save_minutes: float) -> None:
-        """Train until `iterations` or `minutes` are over, whichever comes first."""
+    def run(self) -> None:
+        """Train until the iterations or the minutes are over, whichever comes first."""
+        iterations, minutes = self.options.iterations, self.options.minutes
         start = saved = time.monotonic()
         while self.iteration < iterations and time.monotonic() - start < 60.0 * minutes:
             elapsed = time.monotonic() - start
             self.env.progress = max(self.iteration / iterations, elapsed / (60.0 * minutes))
             self._iterate(elapsed)
-            if time.monotonic() - saved > 60.0 * save_minutes:
+            if time.monotonic() - saved > 60.0 * self.options.save_minutes:
                 self.save()
                 saved = time.monotonic()
         self.save()
@@ -97,7 +125,7 @@ class Trainer:
         begun = time.monotonic()
         pay = torch.zeros((), device=self.env.device)
         with torch.inference_mode():
-            for _ in range(self.steps):
+            for _ in range(self.options.steps):
                 self.observed, reward, done, extras = self.env.step(self.ppo.act(self.observed))
                 self.ppo.process_env_step(self.observed, reward, done, extras)
                 pay += reward.mean()
@@ -112,7 +140,7 @@ class Trainer:
             "elapsed_s": elapsed,
             "collect_s": collected - begun,
             "learn_s": time.monotonic() - collected,
-            "reward": float(pay) / self.steps,
+            "reward": float(pay) / self.options.steps,
             "std": std,
             "learning_rate": self.ppo.learning_rate,
             **losses,
@@ -127,6 +155,7 @@ class Trainer:
         _replace(self.out / "joint.pt", lambda path: torch.save(saved, path))
         arrays = {name: value.detach().cpu().numpy() for name, value in saved["actor_state_dict"].items()}
         arrays["iteration"] = np.array(self.iteration)
+        arrays["command"], arrays["seed"] = np.array(self.options.command), np.array(self.options.seed)
         _replace(self.out / "joint.npz", lambda path: np.savez(path, **arrays))
 
     def load(self, path: Path) -> None:
@@ -143,33 +172,16 @@ def _replace(path: Path, write: Any) -> None:
     beside.replace(path)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description="train a recurrent joint policy")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the results")
-    parser.add_argument("--resume", type=Path, help="joint.pt to go on from")
-    parser.add_argument("--envs", type=int, default=8192, help="robots at once")
-    parser.add_argument("--steps", type=int, default=24, help="policy periods per iteration")
-    parser.add_argument("--iterations", type=int, default=100_000)
-    parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--save-minutes", type=float, default=1.0)
-    parser.add_argument("--entropy", type=float, default=0.005)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--device", default="cuda:0" if torch.cuda.is_available() else "cpu")
-    options = parser.parse_args(arguments)
+def train_joint(options: JointTraining) -> int:
+    """Train; gives the number of iterations so far."""
     torch.manual_seed(options.seed)
     torch.set_float32_matmul_precision("high")
+    device = options.device or ("cuda:0" if torch.cuda.is_available() else "cpu")
     wp.init()
-    if options.device.startswith("cuda"):
-        torch.cuda.set_stream(wp.stream_to_torch(wp.get_stream(options.device)))
-    env = JointEnv(options.envs, JointTask(), options.device)
-    trainer = Trainer(env, options.steps, options.entropy, options.out)
+    if device.startswith("cuda"):
+        torch.cuda.set_stream(wp.stream_to_torch(wp.get_stream(device)))
+    trainer = Trainer(JointEnv(options.envs, JointTask(), device), options)
     if options.resume:
         trainer.load(options.resume)
-    trainer.run(options.iterations, options.minutes, options.save_minutes)
-    env.take_log()
-    sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    main()
+    trainer.run()
+    return trainer.iteration

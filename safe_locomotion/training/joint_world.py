@@ -9,13 +9,12 @@ import torch
 import warp as wp
 from mjlab.managers.event_manager import RecomputeLevel
 from mjlab.sim import MujocoCfg, Simulation, SimulationCfg
+from torch import Tensor
 
 from safe_locomotion.robots import load_robot, robot_file
 from safe_locomotion.sim.motors import MotorParameters
 from safe_locomotion.training.joint_task import Drive, Randomisation
 from safe_locomotion.types import LEGS, N_JOINTS
-
-Tensor = torch.Tensor
 
 _CONTACTS_PER_ROBOT = 8
 _CONSTRAINTS_PER_ROBOT = 40
@@ -63,9 +62,7 @@ class JointWorld:
         self._drive, self._random = drive, randomisation
         self.substeps = round(1.0 / (drive.rate_hz * drive.physics_step))
         spec = build_spec(robot)
-        options = MujocoCfg(
-            timestep=drive.physics_step, integrator="euler", cone="elliptic", iterations=10, ls_iterations=20
-        )
+        options = MujocoCfg(timestep=drive.physics_step, integrator="euler", cone="elliptic", iterations=10, ls_iterations=20)
         self._sim = Simulation(
             n,
             SimulationCfg(nconmax=_CONTACTS_PER_ROBOT, njmax=_CONSTRAINTS_PER_ROBOT, mujoco=options),
