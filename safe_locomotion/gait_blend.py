@@ -4,6 +4,10 @@ A phase offset that jumps tells a foot in the air that it stands, or a foot that
 half a swing. So the difference between the gaits at the hand-over decays at a bounded rate; what the new driver changes by
 itself in the meantime passes through. Frequency and footholds may change at once: the phase integrates the one, and a foot in
 the air follows the other.
+
+Where recovery takes over from a gait that is far from its own, all feet are planted first: the swing ratio falls to nothing and comes
+back at its bounded rate. On the way between two such gaits there are moments with no foot on the ground, in which a robot that
+needs recovery cannot be helped.
 """
 
 from dataclasses import replace
@@ -11,9 +15,11 @@ from math import copysign
 
 from safe_locomotion.types import NANOSECONDS, GaitParameters
 
+RECOVERY = "recovery"  #: the driver that plants the feet
 OFFSET_RATE = 2.0  #: strides per second; below the slowest stride, so that no leg's phase runs backwards
 RATIO_RATE = 4.0  #: 1/s
 RATIO_MARGIN = 0.05  #: of the swing ratio from 0 and 1
+PLANTED_FROM = 0.1  #: strides; gaits whose offsets differ by more have feet in the air together on the way from one to the other
 
 
 class GaitBlend:
@@ -38,6 +44,8 @@ class GaitBlend:
             last = self._last.phase_offsets
             self._offsets = [(a - b + 0.5) % 1.0 - 0.5 for a, b in zip(last, gait.phase_offsets, strict=True)]
             self._ratio = self._last.swing_ratio - gait.swing_ratio
+            if driver == RECOVERY and max(map(abs, self._offsets)) > PLANTED_FROM:
+                self._ratio = RATIO_MARGIN - gait.swing_ratio
         else:
             self._offsets = [_towards_zero(d, OFFSET_RATE * elapsed) for d in self._offsets]
             self._ratio = _towards_zero(self._ratio, RATIO_RATE * elapsed)
