@@ -23,6 +23,8 @@ EXTRAS = {
             "ros-kilted-rmw-fastrtps-cpp>=9.3",
         )
     ],
+    # Joint policies: thousands of robots on a GPU.
+    "train": ["torch>=2.7", "mjlab==1.6.*"],
     "bench": ["daqp>=0.7", "proxsuite>=0.6.5"],
     # On a robot nothing of this; tools/setup.sh takes the build without CUDA.
     "train": ["torch>=2.6,<2.14"],

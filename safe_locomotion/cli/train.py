@@ -1,4 +1,4 @@
-"""`safe-locomotion train` and `safe-locomotion export`: policies from nothing but this package and its simulator."""
+"""`safe-locomotion train` and `safe-locomotion export`: policies from nothing but this package."""
 
 import json
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.robots import robot_names
 
 TASKS = ("trot", "catwalk", "two_leg", "pacing")
@@ -71,17 +72,66 @@ def gait(
     return 0
 
 
+@train.command()
+@click.option("--seed", type=click.IntRange(min=0), default=2, show_default=True, help="Of everything that is drawn.")
+@click.option("--minutes", type=click.FloatRange(min=0.0), default=9.0, show_default=True, help="Wall-clock time.")
+@click.option("--iterations", type=click.IntRange(min=1), default=100_000, show_default=True, help="Stop after so many.")
+@click.option("--envs", type=click.IntRange(min=1), default=8192, show_default=True, help="Robots at once.")
+@click.option("--steps", type=click.IntRange(min=1), default=32, show_default=True, help="Policy periods in an iteration.")
+@click.option("--entropy", type=click.FloatRange(min=0.0), default=0.008, show_default=True, help="Weight of the entropy.")
+@click.option("--resume", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="A joint.pt to go on from.")
+@click.option("--device", default="", help="Of torch. [default: the first GPU]")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of the weights.")
+def joint(
+    *,
+    seed: int,
+    minutes: float,
+    iterations: int,
+    envs: int,
+    steps: int,
+    entropy: float,
+    resume: Path | None,
+    device: str,
+    out: Path,
+) -> int:
+    """Train a recurrent joint policy of the A1 by PPO; needs the extra 'train', and a GPU to be quick."""
+    try:
+        from safe_locomotion.training.joint_train import JointTraining, train_joint
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(f"{error.name} is not installed; the extra 'train' brings it") from error
+    command = f"safe-locomotion train joint --seed {seed} --envs {envs} --steps {steps} --entropy {entropy:g}"
+    command += f" --minutes {minutes:g}" + (f" --resume {resume.name}" if resume else "")
+    options = JointTraining(
+        out=out,
+        command=command,
+        seed=seed,
+        envs=envs,
+        steps=steps,
+        iterations=iterations,
+        minutes=minutes,
+        entropy=entropy,
+        resume=resume,
+        device=device,
+    )
+    Console().print(f"{train_joint(options)} iterations: {out}", soft_wrap=True)
+    return 0
+
+
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--name", required=True, help="Of the policy.")
-@click.option("--last", is_flag=True, help="The last weights instead of the best validated ones.")
+@click.option("--last", is_flag=True, help="Of a gait policy the last weights instead of the best validated ones.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File. [default: models/policies/NAME.onnx]")
 def export(*, folder: Path, name: str, last: bool, out: Path | None) -> int:
-    """Write the gait policy of a search in FOLDER as a file that the robot runs: network, contract and recorded pairs."""
+    """Write the policy of a training in FOLDER, gait or joint, as a file that the robot runs: network, contract, recorded pairs."""
     from safe_locomotion.training.export import export_gait
+    from safe_locomotion.training.joint_export import WEIGHTS, export_joint
 
     target = out or Path("models/policies") / f"{name}.onnx"
-    contract = export_gait(folder, name, target, best=not last)
+    if (folder / WEIGHTS).exists():
+        contract = export_joint(folder, name, target)
+    else:
+        contract = export_gait(folder, name, target, best=not last)
     Console().print(f"{target}: {contract.origin.command}", soft_wrap=True)
     return 0
 

@@ -40,7 +40,7 @@ def export_gait(folder: Path, name: str, target: Path, *, best: bool = True) -> 
     found = read_checkpoint(folder / CHECKPOINT)
     mlp, generations = (found.best, found.search.best_generation) if best else (found.last, found.search.generation)
     env = GaitEnv(_environment(found))
-    origin = Origin(command=f"{found.command} --generations {generations}", seed=found.seed, commit=_commit())
+    origin = Origin(command=f"{found.command} --generations {generations}", seed=found.seed, commit=code_commit())
     contract = replace(env.contract, name=name, origin=origin)
     return write_policy(network(mlp, contract), contract, target, observations=_recorded(env, mlp))
 
@@ -101,7 +101,7 @@ def _recorded(env: GaitEnv, mlp: Mlp) -> NDArray[np.float32]:
     return np.array(rows)
 
 
-def _commit() -> str:
+def code_commit() -> str:
     """Commit of the code that exports; "" outside of a repository."""
     try:
         answer = subprocess.run(

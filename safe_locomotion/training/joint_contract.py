@@ -1,0 +1,39 @@
+"""The contract of joint policies trained by `joint_train`: what they see, and what their output means."""
+
+from safe_locomotion.policy_contract import JointAction, Origin, PolicyContract, RecurrentTensor, observation_term
+from safe_locomotion.robots import RobotModel
+from safe_locomotion.training.joint_task import Drive
+from safe_locomotion.types import N_JOINTS
+
+#: In the order of `joint_env`, which gives every number as it is: the normaliser is inside the network.
+OBSERVATION = (
+    "base_angular_velocity",
+    "projected_gravity",
+    "velocity_command",
+    "joint_position",
+    "joint_velocity",
+    "previous_action",
+)
+OBSERVED, ACTION = "obs", "actions"
+MEMORIES = (("h_in", "h_out"), ("c_in", "c_out"))
+
+
+def joint_contract(robot: RobotModel, drive: Drive, hidden: int, *, name: str, origin: Origin) -> PolicyContract:
+    """Contract of a policy with an LSTM of `hidden` cells."""
+    shape = (1, 1, hidden)
+    return PolicyContract(
+        name=name,
+        kind="joint",
+        robot=robot.name,
+        rate_hz=drive.rate_hz,
+        observation=tuple(observation_term(term, width=N_JOINTS) for term in OBSERVATION),
+        default_pose=tuple(robot.q_stand.tolist()),
+        action_limit=drive.bound,
+        origin=origin,
+        joint=JointAction(
+            scale=(drive.scale,) * N_JOINTS, kp=(drive.kp,) * N_JOINTS, kd=(drive.kd,) * N_JOINTS, clip=drive.bound
+        ),
+        recurrent=tuple(RecurrentTensor(input=before, output=after, shape=shape) for before, after in MEMORIES),
+        observation_input=OBSERVED,
+        action_output=ACTION,
+    )
