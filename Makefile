@@ -9,7 +9,7 @@ endif
 PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 .venv/bin/python -m pytest -p pytest_timeout -p pytest_cov -p _hypothesis_pytestplugin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test setup-train sim test lint format coverage mutation lock clean
+.PHONY: help setup setup-test setup-torch sim test lint format coverage mutation lock clean
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 20
@@ -21,8 +21,8 @@ setup-test:
 	@tools/setup.sh test
 	@tools/setup.sh colcon
 
-setup-train: ## Add torch to .venv: for the training of joint policies, and for tests that are skipped without it.
-	@tools/setup.sh train
+setup-torch: ## Add torch to .venv, for tests that are skipped without it.
+	@tools/setup.sh torch
 
 sim: setup ## Walk a simulated A1. More options: make sim ARGS="--robot a1 --terrain stairs"
 	@exec .venv/bin/safe-locomotion sim $(ARGS)

@@ -1,10 +1,10 @@
 #!/bin/sh
-# usage: tools/setup.sh run|test|train|colcon
+# usage: tools/setup.sh run|test|torch|colcon
 #
 # Brings a virtual environment to what the lock files say, and does nothing when it is there already:
 #   run     .venv with everything the program needs, and the program itself, linked to this checkout
 #   test    the same, and what `make test` and `make lint` need
-#   train   the same, and torch, which only the tests and the training of policies by gradient use
+#   torch   the same, and torch, which only tests of exported policies use
 #   colcon  .venv-colcon, which builds the package as a ROS workspace would
 # ROS 2 comes from the distribution that is sourced in this shell, or else from PyPI. PYTHON names the interpreter to use.
 set -eu
@@ -56,9 +56,9 @@ create() {
 
 case "${1:-}" in
     run) folder=.venv locks="requirements/run.lock" ;;
-    test | train) folder=.venv locks="requirements/run.lock requirements/test.lock" ;;
+    test | torch) folder=.venv locks="requirements/run.lock requirements/test.lock" ;;
     colcon) folder=.venv-colcon locks="requirements/colcon.lock" ;;
-    *) fail "usage: $0 run|test|train|colcon" ;;
+    *) fail "usage: $0 run|test|torch|colcon" ;;
 esac
 
 # A PYTHONPATH from elsewhere would shadow the locked packages; the one that ROS sets is how rclpy is found.
@@ -75,10 +75,10 @@ usable() {
         [ "$("${PYTHON:-$folder/bin/python}" --version)" = "$("$folder/bin/python" --version)" ]
 }
 if usable; then
-    # Asking for less than what is there is fine: `run` is part of `test`, `test` of `train`.
+    # Asking for less than what is there is fine: `run` is part of `test`, `test` of `torch`.
     case $1 in
-        run) stamps="run test train" ;;
-        test) stamps="test train" ;;
+        run) stamps="run test torch" ;;
+        test) stamps="test torch" ;;
         *) stamps=$1 ;;
     esac
     for stamp in $stamps; do
@@ -106,11 +106,11 @@ pip install -qq --no-deps --only-binary=:all: --no-binary=empy $(printf -- '--re
 if [ "$folder" = .venv ]; then
     pip install -qq --no-deps --no-build-isolation --editable .
 fi
-if [ "$1" = train ]; then
+if [ "$1" = torch ]; then
     echo "$state" >"$folder/.state-test" # holds without torch, too
     # The build without CUDA has an index of its own; a machine that does not reach it may hold the wheel itself. Compiling a
     # library of this size would take longer than all tests with it.
     pip install -qq --no-deps --only-binary=:all: --no-compile --timeout 15 --retries 0 \
-        --extra-index-url https://download.pytorch.org/whl/cpu --requirement requirements/train.lock
+        --extra-index-url https://download.pytorch.org/whl/cpu --requirement requirements/torch.lock
 fi
 echo "$state" >"$folder/.state-$1"
