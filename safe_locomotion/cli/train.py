@@ -128,10 +128,8 @@ def export(*, folder: Path, name: str, last: bool, out: Path | None) -> int:
     from safe_locomotion.training.joint_export import WEIGHTS, export_joint
 
     target = out or Path("models/policies") / f"{name}.onnx"
-    if (folder / WEIGHTS).exists():
-        contract = export_joint(folder, name, target)
-    else:
-        contract = export_gait(folder, name, target, best=not last)
+    joint = (folder / WEIGHTS).exists()
+    contract = export_joint(folder, name, target) if joint else export_gait(folder, name, target, best=not last)
     Console().print(f"{target}: {contract.origin.command}", soft_wrap=True)
     return 0
 
