@@ -9,10 +9,10 @@ endif
 PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 .venv/bin/python -m pytest -p pytest_timeout -p pytest_cov -p _hypothesis_pytestplugin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test sim test lint format coverage mutation lock clean
+.PHONY: help setup setup-test setup-train sim test lint format coverage mutation lock clean
 
 help: ## Show this list.
-	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 20
 
 setup: ## Make .venv with all that the program needs; nothing to do the second time.
 	@tools/setup.sh run
@@ -20,6 +20,9 @@ setup: ## Make .venv with all that the program needs; nothing to do the second t
 setup-test:
 	@tools/setup.sh test
 	@tools/setup.sh colcon
+
+setup-train: ## Add torch to .venv: for the training of joint policies, and for tests that are skipped without it.
+	@tools/setup.sh train
 
 sim: setup ## Walk a simulated A1. More options: make sim ARGS="--robot a1 --terrain stairs"
 	@exec .venv/bin/safe-locomotion sim $(ARGS)

@@ -26,6 +26,8 @@ EXTRAS = {
     # Joint policies: thousands of robots on a GPU.
     "train": ["torch>=2.7", "mjlab==1.6.*"],
     "bench": ["daqp>=0.7", "proxsuite>=0.6.5"],
+    # On a robot nothing of this; tools/setup.sh takes the build without CUDA.
+    "train": ["torch>=2.6,<2.14"],
     "test": [
         "pytest>=8.0",
         "pytest-cov>=5.0",

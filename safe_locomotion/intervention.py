@@ -5,9 +5,11 @@ Puts trigger set, criterion and forecast together. What is not between learner a
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from safe_locomotion.forecast import Forecast, Forecaster, Moment
-from safe_locomotion.reachability import InterventionParameters, SwitchingRule
+from safe_locomotion.reachability import InterventionParameters, Outlook, SwitchingRule
+from safe_locomotion.trigger_set import Values
 from safe_locomotion.types import NANOSECONDS, Array, Estimate, GaitParameters, Proposal, VelocityCommand
 
 LOOK_NS = 100_000_000  #: robot time between forecasts that are made for nobody but the one who watches
@@ -57,6 +59,19 @@ class Decision:
     predicted: Array | None = None
 
 
+class Rule(Protocol):
+    """Who acts on each tick; `reachability.SwitchingRule` is the one that is shipped."""
+
+    def reset(self) -> None:
+        """A new walk begins: recovery has acted until now."""
+
+    def recovers(self, stamp_ns: int, triggered: bool, outlook: Outlook) -> bool:
+        """Whether the recovery policy acts on this tick."""
+
+    def alone(self) -> bool:
+        """Recovery acts because there is no learner; always True."""
+
+
 class Intervention:
     """One `update` per tick of the estimate while the robot walks; decides on the first tick of each policy period."""
 
@@ -65,9 +80,18 @@ class Intervention:
         self._set, self._state = forecaster.trigger_set, forecaster.state
         self._intervenes = parameters.criterion != "off"
         self._speed = parameters.recovery_speed
-        self._rule = SwitchingRule(parameters)
+        self._rule: Rule = SwitchingRule(parameters)
         self.statistics = InterventionStatistics()
         self.reset()
+
+    @property
+    def measured(self) -> Values:
+        """Components of the trigger set on the last decision."""
+        return self._state.values
+
+    def judge_by(self, rule: Rule) -> None:
+        """Let another rule decide, to compare it with the shipped one; the trigger set is measured all the same."""
+        self._rule, self._intervenes = rule, True
 
     def reset(self) -> None:
         """A new walk begins: recovery has acted until now."""

@@ -105,7 +105,7 @@ class LegController:
         self._gains_of: dict[tuple[bool, ...], tuple[Array, Array]] = {}
         self._ramp_kp = np.full(N_JOINTS, gains.ramp_kp)
         self._ramp_kd = np.full(N_JOINTS, gains.ramp_kd)
-        self._driver: tuple[Mode, str, bool] | None = None
+        self._driver: tuple[Mode, bool] | None = None
         self._driver_since_ns = 0
         self._q_entry = robot.q_sit
         self._torque_offset = self._zeros
@@ -124,8 +124,9 @@ class LegController:
         if verdict is None or verdict.mode in DAMPED or (needs_plan and plan is None):
             self.interrupt()
             return damping_command(state.stamp_ns, state, self._gains.damping)
-        # Who drives matters in WALK alone: a learner that comes and goes must not start the ramps over.
-        driver = (verdict.mode, verdict.active if verdict.mode is Mode.WALK else "", joints)
+        # Between a gait policy and the recovery policy nothing changes hands: the MPC drives under both, and a torque that
+        # fades out over feet that change their role is a push of our own.
+        driver = (verdict.mode, joints)
         changed = driver != self._driver
         if changed:
             self._q_entry, self._driver_since_ns = state.q, state.stamp_ns

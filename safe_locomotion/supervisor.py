@@ -85,6 +85,11 @@ class Supervisor:
         return self._intervention.statistics
 
     @property
+    def intervention(self) -> Intervention:
+        """Who decides between learner and recovery policy."""
+        return self._intervention
+
+    @property
     def mode(self) -> Mode:
         """The mode of the last verdict."""
         return self._modes.mode

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -94,24 +95,25 @@ DOCUMENT = yaml.safe_load(CONFIG_FILE.read_text())
 
 def without(path: tuple[str, ...], folder: Path) -> Path:
     """The A1's file with one key less."""
-    document = yaml.safe_load(CONFIG_FILE.read_text())
+    document = deepcopy(DOCUMENT)
     place = document
     for key in path[:-1]:
         place = place[key]
     del place[path[-1]]
     file = folder / "a1.yaml"
-    file.write_text(yaml.safe_dump(document))
+    file.write_text(yaml.dump(document, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper)))
     return file
 
 
 LIMITS = [path for path in leaves(DOCUMENT) if path[0] in ("bridge_node", "supervisor_node")]
 
 
-@pytest.mark.parametrize("path", LIMITS, ids=".".join)
-def test_a_file_without_one_of_its_keys_is_refused(path: tuple[str, ...], tmp_path: Path) -> None:
+def test_a_file_without_one_of_its_keys_is_refused(tmp_path: Path) -> None:
     """Each key of gate, leg controller and supervisor in turn: none has a default; the message names file and key."""
-    with pytest.raises(ConfigurationError, match=rf"a1\.yaml.*missing {path[-1]}$"):
-        load_config(without(path, tmp_path))
+    assert len(LIMITS) > 80
+    for path in LIMITS:
+        with pytest.raises(ConfigurationError, match=rf"a1\.yaml.*missing {path[-1]}$"):
+            load_config(without(path, tmp_path))
 
 
 def test_a_missing_limit_stops_the_runtime(ros_domain: int, tmp_path: Path) -> None:

@@ -1,20 +1,20 @@
 """Hazards: their severities, all of them in all modes, and that one more never makes a verdict more permissive."""
 
 import re
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from core_values import A1, RECOVERY, THRESHOLDS, TROT, estimate
+from core_values import A1, TROT, estimate
 from hypothesis import given
 from hypothesis import strategies as st
 from mode_values import FALLEN, FAULT, NONE, RECOVER, SIT, START_NS, STOP, TICK_NS, machine
 
 from safe_locomotion import modes
+from safe_locomotion.config import load_config
 from safe_locomotion.errors import UnknownNameError
 from safe_locomotion.modes import DAMPED, HAZARDS, LYING, Conditions, ModeMachine, Severity, severity
-from safe_locomotion.supervisor import Supervisor
+from safe_locomotion.pipeline import make_supervisor
 from safe_locomotion.types import Mode, Proposal, VelocityCommand, Verdict
 
 
@@ -156,11 +156,15 @@ def test_fault_is_left_by_reset_and_fallen_by_reset_and_stand_alone(past: list[o
         asked = asked and after is before is Mode.FALLEN
 
 
+#: Nobody intervenes: test_intervention is about that.
+CONFIG = load_config("a1", {"supervisor.intervention.criterion": "off", "supervisor.thresholds.settle_time": 0.0})
+
+
 class Watched:
     """A supervisor that is led into a mode, with a learner that proposes on every tick."""
 
     def __init__(self, mode: Mode) -> None:
-        self.supervisor, self.stamp_ns = Supervisor(A1, replace(THRESHOLDS, settle_time=0.0), RECOVERY), START_NS
+        self.supervisor, self.stamp_ns = make_supervisor(A1, CONFIG), START_NS
         self.upside_down = {"quaternion_wxyz": np.array((0.0, 1.0, 0.0, 0.0))}
         self.tick()
         getattr(self, f"_{mode.name.lower()}")()

@@ -27,5 +27,6 @@ echo "no such line" >"$scratch/seen"
 resolve run setup.py --extra sim --extra robot --extra bench
 resolve ros setup.py --extra ros --constraint "$scratch/run.lock"
 resolve test setup.py --extra test --constraint "$scratch/run.lock" --constraint "$scratch/ros.lock"
+resolve train setup.py --extra train --constraint "$scratch/run.lock" --constraint "$scratch/test.lock"
 echo "no such line" >"$scratch/seen"
 resolve colcon requirements/colcon.in

@@ -1,9 +1,10 @@
 #!/bin/sh
-# usage: tools/setup.sh run|test|colcon
+# usage: tools/setup.sh run|test|train|colcon
 #
 # Brings a virtual environment to what the lock files say, and does nothing when it is there already:
 #   run     .venv with everything the program needs, and the program itself, linked to this checkout
 #   test    the same, and what `make test` and `make lint` need
+#   train   the same, and torch, which only the tests and the training of policies by gradient use
 #   colcon  .venv-colcon, which builds the package as a ROS workspace would
 # ROS 2 comes from the distribution that is sourced in this shell, or else from PyPI. PYTHON names the interpreter to use.
 set -eu
@@ -55,9 +56,9 @@ create() {
 
 case "${1:-}" in
     run) folder=.venv locks="requirements/run.lock" ;;
-    test) folder=.venv locks="requirements/run.lock requirements/test.lock" ;;
+    test | train) folder=.venv locks="requirements/run.lock requirements/test.lock" ;;
     colcon) folder=.venv-colcon locks="requirements/colcon.lock" ;;
-    *) fail "usage: $0 run|test|colcon" ;;
+    *) fail "usage: $0 run|test|train|colcon" ;;
 esac
 
 # A PYTHONPATH from elsewhere would shadow the locked packages; the one that ROS sets is how rclpy is found.
@@ -74,9 +75,14 @@ usable() {
         [ "$("${PYTHON:-$folder/bin/python}" --version)" = "$("$folder/bin/python" --version)" ]
 }
 if usable; then
-    # Asking for less than what is there is fine: `run` is part of `test`.
-    for stamp in "$folder/.state-$1" "$folder/.state-test"; do
-        [ "$(cat "$stamp" 2>/dev/null)" = "$state" ] && exit 0
+    # Asking for less than what is there is fine: `run` is part of `test`, `test` of `train`.
+    case $1 in
+        run) stamps="run test train" ;;
+        test) stamps="test train" ;;
+        *) stamps=$1 ;;
+    esac
+    for stamp in $stamps; do
+        [ "$(cat "$folder/.state-$stamp" 2>/dev/null)" = "$state" ] && exit 0
     done
 else
     python=$(find_python)
@@ -99,5 +105,12 @@ rm -f "$folder"/.state-*
 pip install -qq --no-deps --only-binary=:all: --no-binary=empy $(printf -- '--requirement %s ' $locks)
 if [ "$folder" = .venv ]; then
     pip install -qq --no-deps --no-build-isolation --editable .
+fi
+if [ "$1" = train ]; then
+    echo "$state" >"$folder/.state-test" # holds without torch, too
+    # The build without CUDA has an index of its own; a machine that does not reach it may hold the wheel itself. Compiling a
+    # library of this size would take longer than all tests with it.
+    pip install -qq --no-deps --only-binary=:all: --no-compile --timeout 15 --retries 0 \
+        --extra-index-url https://download.pytorch.org/whl/cpu --requirement requirements/train.lock
 fi
 echo "$state" >"$folder/.state-$1"

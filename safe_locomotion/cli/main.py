@@ -15,6 +15,8 @@ COMMANDS = {
     "policy": ("safe_locomotion.cli.policy:policy", "Look into, check and import policy files."),
     "train": ("safe_locomotion.cli.train:train", "Train a policy on the simulated robot."),
     "export": ("safe_locomotion.cli.train:export", "Write a trained policy as a file for the robot."),
+    "trigger-set": ("safe_locomotion.cli.trigger_set:trigger_set", "Show a trigger set, or design one from the feet's reach."),
+    "evaluate": ("safe_locomotion.cli.evaluate:evaluate", "Count falls with and without supervisor."),
     "model-error": ("safe_locomotion.cli.model_error:model_error", "Estimate how wrong the supervisor's model is."),
     "doctor": ("safe_locomotion.cli.doctor:doctor", "Check this machine and the link to the robot."),
 }

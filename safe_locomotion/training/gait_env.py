@@ -21,7 +21,7 @@ from safe_locomotion.errors import SafeLocomotionError
 from safe_locomotion.kinematics import clamp
 from safe_locomotion.observation import Float32, Observer
 from safe_locomotion.pipeline import Pipeline
-from safe_locomotion.policy import PolicyStage
+from safe_locomotion.policy import Learner, PolicyStage
 from safe_locomotion.policy_contract import Origin, PolicyContract
 from safe_locomotion.policy_runtime import GaitInterpreter
 from safe_locomotion.rotations import rpy_from_quaternion
@@ -63,6 +63,7 @@ class GaitEnvOptions:
         command_period: after which a new velocity is drawn [s].
         push_share: share of the episodes with pushes.
         push_impulse: range of a push in a random horizontal direction [N s].
+        push_offset: how far before the trunk's centre of mass pushes attack [m].
         starts: robots that stood up once, with sensor biases of their own; an episode begins with one of them.
         supervisor, horizon: criterion and look-ahead of the configuration's `intervention`.
         simulation: its seed is that of the first start.
@@ -75,6 +76,7 @@ class GaitEnvOptions:
     command_period: float = 6.0
     push_share: float = 0.0
     push_impulse: tuple[float, float] = (10.0, 30.0)
+    push_offset: float = 0.0
     starts: int = 4
     supervisor: str = "off"
     horizon: int = 10
@@ -121,7 +123,7 @@ class GaitEnv:
     Actions are (9,) in [-1, 1] and mean what `contract` says: changes of frequency, swing ratio and offsets, and values of the feet's y.
 
     Attributes:
-        options, contract: what is simulated, and what a policy for it says about itself.
+        options, config, contract: what is simulated, with which parameters, and what a policy for it says about itself.
         action_size, observation_size: lengths of the two vectors.
         robot, pipeline: of the episode that runs.
         tuned_gait: what the robot does without a learner.
@@ -135,13 +137,13 @@ class GaitEnv:
         self._task = gait_task(options.task)
         self.robot = SimulatedRobot(options.simulation)
         criterion = {"supervisor.intervention.criterion": options.supervisor, "supervisor.intervention.horizon": options.horizon}
-        self._config = load_config(options.simulation.robot, {**criterion, **options.overrides})
+        self.config = load_config(options.simulation.robot, {**criterion, **options.overrides})
         self.contract: PolicyContract = gait_contract(self.robot.robot, self._task, name=options.task, origin=UNTRAINED)
         assert self.contract.gait is not None
         self.action_size, self.observation_size = self.contract.action_width, self.contract.observation_width
         self._limit = self.contract.action_limit
         self._observer, self._interpreter = Observer(self.contract), GaitInterpreter(self.contract.gait)
-        self.tuned_gait = self._config.policy.gait
+        self.tuned_gait = self.config.policy.gait
         self.command = options.command
         self.step_time = STEP_NS / NANOSECONDS
         self.weight = self.robot.robot.mass * STANDARD_GRAVITY
@@ -164,7 +166,7 @@ class GaitEnv:
         start = self._start(int(rng.integers(self.options.starts)))
         self.robot.restore(start.robot, seed=seed)
         self.pipeline = deepcopy(start.pipeline)
-        self.pipeline.policy = self._stage = LearnerStage(self.robot.robot, self._config.policy.gait)
+        self.pipeline.policy = self._stage = LearnerStage(self.robot.robot, self.config.policy.gait)
         self._interpreter.reset()
         self._previous: list[float] = [0.0] * self.action_size
         state = self.robot.low_state()
@@ -187,6 +189,16 @@ class GaitEnv:
     def follow(self, gait: GaitParameters) -> tuple[Float32, float, bool, bool, dict[str, Any]]:
         """`step` with the gait parameters themselves, for learners that propose them as the robot's do."""
         self._stage.gait = gait
+        return self.advance()
+
+    def host(self, learner: Learner | None) -> None:
+        """Let a policy of either kind propose in this episode, from a policy stage as on the robot; None: the tuned gait."""
+        settings = self.config.policy
+        self.pipeline.policy = PolicyStage(self.robot.robot, settings.gait, period_ns=settings.period_ns)
+        self.pipeline.policy.take(learner)
+
+    def advance(self) -> tuple[Float32, float, bool, bool, dict[str, Any]]:
+        """`step` for a policy stage that knows by itself what to propose."""
         episode, command = self._episode, self._command()
         before = self.robot.truth()
         fell, power, verdict = False, 0.0, None
@@ -201,6 +213,8 @@ class GaitEnv:
         truth = self.robot.truth()
         episode.steps += 1
         self._push(truth)
+        proposal = self.pipeline.cycle.proposal
+        gait = verdict.gait if proposal is None or proposal.gait is None else proposal.gait
         outcome = self._outcome(truth, power / STATES_PER_STEP, gait, command)
         reward = self._task.reward(outcome, self.robot.robot) - SUPERVISED_PENALTY * (verdict.active == "recovery")
         observation = self._observe(self.robot.low_state())
@@ -264,7 +278,7 @@ class GaitEnv:
 
     def _follow(self, command: VelocityCommand, share: float) -> None:
         """What a perfect robot would show: the command at the acceleration that the controller allows, averaged as velocities are."""
-        e, limits, dt = self._episode, self._config.mpc.locomotion, self.step_time
+        e, limits, dt = self._episode, self.config.mpc.locomotion, self.step_time
         steps = (limits.acceleration * dt, limits.acceleration * dt, limits.yaw_acceleration * dt)
         names = ("vx", "vy", "wz")
         e.ramp = VelocityCommand(
@@ -280,7 +294,8 @@ class GaitEnv:
     def _push(self, truth: Truth) -> None:
         e = self._episode
         while e.pushes and e.pushes[0].time * RATE_HZ <= e.steps:
-            self.robot.push(impulse_in_world(e.pushes.pop(0), truth.quaternion_wxyz))
+            offset = np.array((self.options.push_offset, 0.0, 0.0))
+            self.robot.push(impulse_in_world(e.pushes.pop(0), truth.quaternion_wxyz), offset=offset)
 
     def _commands(self, rng: np.random.Generator) -> list[VelocityCommand]:
         o, task = self.options, self._task
@@ -304,7 +319,7 @@ class GaitEnv:
         """The start of this number, made when it is needed first: it costs seconds, going back to it milliseconds."""
         if index not in self._starts:
             simulation = replace(self.options.simulation, seed=self.options.simulation.seed + index)
-            self._starts[index] = _stand_up(SimulatedRobot(simulation), Pipeline(self.robot.robot, self._config))
+            self._starts[index] = _stand_up(SimulatedRobot(simulation), Pipeline(self.robot.robot, self.config))
         return self._starts[index]
 
 

@@ -14,11 +14,12 @@ from random_values import (
     random_verdict,
 )
 from rclpy.serialization import deserialize_message, serialize_message
+from sensor_msgs.msg import JointState
 
 from safe_locomotion.nodes import conversions as c
 from safe_locomotion.nodes import decisions as d
 from safe_locomotion.rotations import matrix_from_quaternion
-from safe_locomotion.types import NANOSECONDS, Mode, VelocityCommand
+from safe_locomotion.types import NANOSECONDS, Feedback, Mode, Proposal, VelocityCommand
 
 
 def over_the_wire(message):
@@ -203,3 +204,21 @@ def test_a_filled_again_message_holds_the_new_plan_alone():
         plan = replace(random_plan(seed), solved=solved)
         assert message.fill(plan) == d.plan_message(plan)
         assert_same_bits(plan, d.plan_from(over_the_wire(message.fill(plan))))
+
+
+@pytest.mark.parametrize("kind", ["gait", "joint"])
+def test_a_fault_and_the_period_of_a_proposal_travel(kind) -> None:
+    """With the kind of the learner, and nothing to follow."""
+    proposal = Proposal(stamp_ns=7, policy="alarm", kind=kind, fault="policy_not_finite", period_ns=10_000_000)
+    assert d.proposal_from(d.proposal_message(7, proposal)) == proposal
+
+
+def test_feedback_travels_and_anything_else_is_malformed() -> None:
+    """In every mode, with and without a learner that drives."""
+    for mode in Mode:
+        for policy in ("", "alarm", "a/b"):
+            feedback = Feedback(mode=mode, policy=policy)
+            assert d.feedback_from(d.feedback_message(7, feedback)) == feedback
+    for names in ([], ["mode/WALK"], ["mode/RUN", "policy/x"], ["policy/x", "mode/WALK"], ["mode", "policy"]):
+        with pytest.raises(c.MalformedMessageError):
+            d.feedback_from(JointState(name=names))

@@ -1,0 +1,65 @@
+"""`safe-locomotion trigger-set`: show a robot's trigger set, or design one from how far its feet reach."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from safe_locomotion.centroidal import STANDARD_GRAVITY
+from safe_locomotion.config import load_config
+from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.robots import robot_names
+from safe_locomotion.trigger_set import TriggerBounds, designed_bounds
+
+FORMATS = (".png", ".svg", ".pdf")
+
+
+@click.command("trigger-set")
+@click.option("--robot", type=click.Choice(robot_names()), default="a1", show_default=True, help="Robot model.")
+@click.option("--design", is_flag=True, help="Design a set from the capture point, beside the configured ones.")
+@click.option("--reach", type=float, default=0.1, show_default=True, help="How far to the side a foot may step [m].")
+@click.option("--height", type=float, help="Of the walking base [m]. [default: the robot's file]")
+@click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help=f"Draw the sets: {', '.join(FORMATS)}.")
+def trigger_set(robot: str, design: bool, reach: float, height: float | None, plot: Path | None) -> int:
+    """Bounds of the states in which a learner may drive."""
+    config = load_config(robot)
+    sets, height = config.supervisor.trigger_set, height or config.mpc.locomotion.body_height
+    rows = {"c1": sets.c1, "c2": sets.c2, "c3": sets.c3}
+    if design:
+        rows["designed"] = designed_bounds(height=height, reach=reach)
+    table = Table("set", *asdict(sets.c1), box=None)
+    for name, bounds in rows.items():
+        table.add_row(f"{name} (in use)" if name == sets.use else name, *(f"{value:.3g}" for value in asdict(bounds).values()))
+    Console().print(table)
+    if plot is not None:
+        _draw(rows, height, reach, plot)
+    return 0
+
+
+def _draw(rows: dict[str, TriggerBounds], height: float, reach: float, file: Path) -> None:
+    """Lateral velocity against roll rate: the boxes, and where the capture point is at the end of the feet's reach."""
+    if file.suffix not in FORMATS:
+        raise ConfigurationError(f"--plot {file}: the name must end in one of {', '.join(FORMATS)}")
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ConfigurationError(f"--plot needs {error.name}, which is not installed") from None
+    figure = Figure(figsize=(5.0, 4.5), layout="constrained")
+    axes = figure.add_subplot()
+    for name, b in rows.items():
+        v, w = b.lateral_velocity, b.roll_rate
+        axes.plot([-v, v, v, -v, -v], [-w, -w, w, w, -w], label=name)
+    speed = reach / np.sqrt(height / STANDARD_GRAVITY)
+    widest = 1.5 * max(b.lateral_velocity for b in rows.values())
+    along = np.linspace(-widest, widest, 2)
+    for side in (-1.0, 1.0):
+        axes.plot(along, (side * speed - along) / height, "k--", label=f"capture point {reach:g} m away" if side > 0.0 else None)
+    axes.set(xlabel="lateral velocity [m/s]", ylabel="roll rate [rad/s]", xlim=(-widest, widest), ylim=(-widest, widest))
+    axes.legend(loc="upper right", fontsize="small")
+    try:
+        figure.savefig(file)
+    except OSError as error:
+        raise ConfigurationError(f"--plot {file}: {error.strerror}") from error
