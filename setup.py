@@ -23,11 +23,11 @@ EXTRAS = {
             "ros-kilted-rmw-fastrtps-cpp>=9.3",
         )
     ],
-    # Joint policies: thousands of robots on a GPU.
-    "train": ["torch>=2.7", "mjlab==1.6.*"],
     "bench": ["daqp>=0.7", "proxsuite>=0.6.5"],
     # On a robot nothing of this; tools/setup.sh takes the build without CUDA.
     "train": ["torch>=2.6,<2.14"],
+    # Joint policies: thousands of robots at once on a GPU.
+    "mjlab": ["torch>=2.7", "mjlab==1.6.*"],
     "test": [
         "pytest>=8.0",
         "pytest-cov>=5.0",

@@ -94,11 +94,11 @@ def joint(
     device: str,
     out: Path,
 ) -> int:
-    """Train a recurrent joint policy of the A1 by PPO; needs the extra 'train', and a GPU to be quick."""
+    """Train a recurrent joint policy of the A1 by PPO; needs the extra 'mjlab', and a GPU to be quick."""
     try:
         from safe_locomotion.training.joint_train import JointTraining, train_joint
     except ModuleNotFoundError as error:
-        raise ConfigurationError(f"{error.name} is not installed; the extra 'train' brings it") from error
+        raise ConfigurationError(f"{error.name} is not installed; the extra 'mjlab' brings it") from error
     command = f"safe-locomotion train joint --seed {seed} --envs {envs} --steps {steps} --entropy {entropy:g}"
     command += f" --minutes {minutes:g}" + (f" --resume {resume.name}" if resume else "")
     options = JointTraining(
