@@ -23,9 +23,9 @@ EXTRAS = {
             "ros-kilted-rmw-fastrtps-cpp>=9.3",
         )
     ],
-    # Joint policies: thousands of robots on a GPU.
-    "train": ["torch>=2.7", "mjlab==1.6.*"],
     "bench": ["daqp>=0.7", "proxsuite>=0.6.5"],
+    # Joint policies: thousands of robots at once on a GPU.
+    "train": ["torch>=2.7", "mjlab==1.6.*"],
     # Tests that compare an exported policy with the network it was; tools/setup.sh takes the build without CUDA.
     "torch": ["torch>=2.7,<2.14"],
     "test": [

@@ -2,18 +2,10 @@
 
 from safe_locomotion.policy_contract import JointAction, Origin, PolicyContract, RecurrentTensor, observation_term
 from safe_locomotion.robots import RobotModel
+from safe_locomotion.training.joint_observation import OBSERVATION
 from safe_locomotion.training.joint_task import Drive
 from safe_locomotion.types import N_JOINTS
 
-#: In the order of `joint_env`, which gives every number as it is: the normaliser is inside the network.
-OBSERVATION = (
-    "base_angular_velocity",
-    "projected_gravity",
-    "velocity_command",
-    "joint_position",
-    "joint_velocity",
-    "previous_action",
-)
 OBSERVED, ACTION = "obs", "actions"
 MEMORIES = (("h_in", "h_out"), ("c_in", "c_out"))
 

@@ -1,8 +1,7 @@
 """The velocity task as a vectorised environment of rsl_rl: many robots, observations as on board, pay by `joint_rewards`.
 
-An observation has 45 numbers, in this order: angular velocity in base, direction of gravity in base, velocity command, joint
-positions less the standing pose, joint velocities, previous action. The base's velocity is not among them: a recurrent policy
-finds it out. The critic sees the same without noise, and what only a simulator knows.
+An observation has the 45 numbers of `joint_observation`. The base's velocity is not among them: a recurrent policy finds it out.
+The critic sees the same without noise, and what only a simulator knows.
 """
 
 import torch
@@ -10,12 +9,12 @@ from rsl_rl.env import VecEnv
 from tensordict import TensorDict
 from torch import Tensor
 
+from safe_locomotion.training.joint_observation import OBSERVATION, observation_terms, up_in_base
 from safe_locomotion.training.joint_rewards import Motion, Rewards
 from safe_locomotion.training.joint_task import JointTask
 from safe_locomotion.training.joint_world import JointWorld, uniform
 from safe_locomotion.types import N_JOINTS, N_LEGS
 
-N_OBSERVED = 45
 _TRUNK_HALF = (0.1335, 0.097, 0.057)  #: half lengths of the trunk's box [m], as in the A1's MJCF
 _SPEED_LIMIT = 100.0  #: [rad/s or m/s]; faster is a simulation that has blown up
 
@@ -56,21 +55,18 @@ class JointEnv(VecEnv):
     def get_observations(self) -> TensorDict:
         """What actor (n, 45) and critic see now."""
         world, r = self.world, self.cfg.randomisation
-        up, yawed = attitude(world.qpos[:, 3:7])
-        rates, dq = world.qvel[:, 3:6], world.qvel[:, 6:]
-        q = world.qpos[:, 7:] - world.q_stand
-        clean = torch.cat((rates, -up, self.command, q, dq, self._action), dim=1)
-        noisy = torch.cat(
-            (
-                rates + self._gyro_bias + r.gyro * torch.randn_like(rates),
-                -up + r.gravity * torch.randn_like(up),
-                self.command,
-                q + self._encoder + r.q * torch.randn_like(q),
-                dq + r.dq * torch.randn_like(dq),
-                self._action,
-            ),
-            dim=1,
-        )
+        terms = observation_terms(world.qpos, world.qvel, world.q_stand, self.command, self._action, torch.stack)
+        yawed = attitude(world.qpos[:, 3:7])[1]
+        clean = torch.cat([terms[name] for name in OBSERVATION], dim=1)
+        errors = {
+            "base_angular_velocity": (self._gyro_bias, r.gyro),
+            "projected_gravity": (0.0, r.gravity),
+            "joint_position": (self._encoder, r.q),
+            "joint_velocity": (0.0, r.dq),
+        }
+        for name, (offset, deviation) in errors.items():
+            terms[name] = terms[name] + offset + deviation * torch.randn_like(terms[name])
+        noisy = torch.cat([terms[name] for name in OBSERVATION], dim=1)
         privileged = torch.cat(
             (
                 clean,
@@ -211,9 +207,8 @@ class JointEnv(VecEnv):
 def attitude(quaternion: Tensor) -> tuple[Tensor, Tensor]:
     """Up in base (n, 3), and cosine and sine of the yaw angle (n, 2), of unit quaternions w x y z (n, 4)."""
     w, x, y, z = quaternion.unbind(dim=1)
-    up = torch.stack((2.0 * (x * z - w * y), 2.0 * (y * z + w * x), 1.0 - 2.0 * (x * x + y * y)), dim=1)
     forward = torch.stack((1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y + w * z)), dim=1)
-    return up, forward / torch.linalg.norm(forward, dim=1, keepdim=True).clamp(min=1e-6)
+    return up_in_base(quaternion, torch.stack), forward / torch.linalg.norm(forward, dim=1, keepdim=True).clamp(min=1e-6)
 
 
 def planar(yawed: Tensor, velocity: Tensor) -> Tensor:

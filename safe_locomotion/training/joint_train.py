@@ -1,7 +1,7 @@
 """Trains a recurrent joint policy for velocity tracking by PPO (rsl_rl) on simulated robots (mjlab, MuJoCo-Warp).
 
-Behind `safe-locomotion train joint`. It stops after its minutes or its iterations, whichever comes first. As it goes
-it writes `joint.npz` (weights of the actor, for `joint_export`) and `joint.pt` (everything, to go on from).
+Behind `safe-locomotion train joint`. It stops after its minutes or its iterations, whichever comes first, and writes as it goes:
+`joint.npz` (weights of the actor, for `joint_export`) and `joint.pt` (everything, to go on from).
 """
 
 import json
