@@ -16,6 +16,7 @@ from std_srvs.srv import Trigger
 
 from safe_locomotion.backends.domains import claim_domain
 from safe_locomotion.backends.robot_wire import RobotWire
+from safe_locomotion.modes import DAMPED
 from safe_locomotion.nodes import decisions
 from safe_locomotion.nodes.inbox import LATCHED
 from safe_locomotion.processes import RunningStack
@@ -74,11 +75,14 @@ class World:
         self.run(lambda: self.verdict is not None)
         for _ in range(STALE_MS):
             self.step()
-        while self.verdict.mode not in (Mode.STAND, Mode.WALK):
-            for name in ("reset", "walk") if self.verdict.mode in (Mode.FAULT, Mode.FALLEN) else ("walk",):
-                self.request(name)
-            self.run(lambda: self.verdict.mode is not Mode.STAND_UP)
-        self.run(lambda: self.verdict.mode is Mode.WALK and self.verdict.active == "learner")
+        end = monotonic() + PATIENCE_S
+        while (self.verdict.mode, self.verdict.active) != (Mode.WALK, "learner"):
+            assert monotonic() < end, self.verdict
+            if self.verdict.mode in DAMPED:  # also when it falls on the way, as it may while nodes still start
+                self.robot.put_on_feet()
+                for name in ("reset", "walk"):
+                    self.request(name)
+            self.step()
         for _ in range(200):
             self.step()
         assert (self.verdict.mode, self.verdict.active) == (Mode.WALK, "learner")
