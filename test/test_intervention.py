@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from safe_locomotion.config import load_config
 from safe_locomotion.forecast import Forecast, Moment
-from safe_locomotion.gait_blend import OFFSET_RATE, RATIO_RATE, GaitBlend
+from safe_locomotion.gait_blend import OFFSET_RATE, PLANTED_FROM, RATIO_MARGIN, RATIO_RATE, GaitBlend
 from safe_locomotion.intervention import Intervention, InterventionStatistics, penalised
 from safe_locomotion.pipeline import make_supervisor
 from safe_locomotion.rotations import quaternion_from_rpy
@@ -199,20 +199,40 @@ gaits = st.builds(
 )
 
 
+def far_apart(a: GaitParameters, b: GaitParameters) -> bool:
+    return max(map(wrapped, a.phase_offsets, b.phase_offsets)) > PLANTED_FROM
+
+
 @settings(max_examples=40)
-@given(gaits, gaits)
-def test_no_phase_jumps_at_a_hand_over(before: GaitParameters, after: GaitParameters) -> None:
-    """Offsets and swing ratio move at bounded rates from the old gait to the new one, and arrive."""
+@given(gaits, gaits, st.booleans())
+def test_no_phase_jumps_at_a_hand_over(before: GaitParameters, after: GaitParameters, to_recovery: bool) -> None:
+    """Offsets and swing ratio move at bounded rates from the old gait to the new one, and arrive; only planting feet is sudden."""
     blend, last = GaitBlend(), before
-    blend.update(START_NS, "learner", before)
+    driver = "recovery" if to_recovery else "learner"
+    blend.update(START_NS, "learner" if to_recovery else "recovery", before)
     for k in range(1, 400):
-        gait = blend.update(START_NS + k * TICK_NS, "recovery", after)
+        gait = blend.update(START_NS + k * TICK_NS, driver, after)
         for a, b in zip(gait.phase_offsets, last.phase_offsets, strict=True):
             assert wrapped(a, b) <= OFFSET_RATE * 0.002 + 1e-9
-        assert abs(gait.swing_ratio - last.swing_ratio) <= RATIO_RATE * 0.002 + 1e-9
+        planted = k == 1 and to_recovery and far_apart(before, after)
+        assert planted or abs(gait.swing_ratio - last.swing_ratio) <= RATIO_RATE * 0.002 + 1e-9
         assert 0.0 < gait.swing_ratio < 1.0 and gait.frequency == after.frequency
         last = gait
     assert last == after
+
+
+def test_recovery_plants_the_feet_of_a_gait_far_from_its_own() -> None:
+    """All feet carry at once, and step again at the bounded rate; a gait near its own is blended, and a learner plants nothing."""
+    far = replace(TROT, phase_offsets=(0.5, 0.5, 0.3))
+    near = replace(TROT, phase_offsets=(0.5, 0.5, 0.05))
+    for before, driver, ratio in (
+        (far, "recovery", RATIO_MARGIN),
+        (near, "recovery", TROT.swing_ratio),
+        (far, "learner", TROT.swing_ratio),
+    ):
+        blend = GaitBlend()
+        blend.update(START_NS, "learner" if driver == "recovery" else "recovery", before)
+        assert blend.update(START_NS + TICK_NS, driver, TROT).swing_ratio == pytest.approx(ratio)
 
 
 def test_what_a_policy_changes_by_itself_passes_through() -> None:

@@ -87,6 +87,8 @@ SCENARIOS = (
     Scenario(name="stairs", arguments="--terrain stairs --vx 0.4 --duration 30"),
     Scenario(name="payload", arguments="--payload 2.5 --vx 0.5 --duration 20"),
     Scenario(name="delay", arguments="--motor-delay-ms 8 --vx 0.5 --duration 20"),
+    Scenario(name="gait-policy", arguments="--policy a1_trot --vx 0.4 --duration 60"),
+    Scenario(name="joint-policy", arguments="--policy a1_velocity_lstm --vx 0.4 --duration 60"),
     Scenario(
         name="endurance",
         arguments="--random-commands --duration 600",

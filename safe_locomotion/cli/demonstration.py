@@ -1,30 +1,84 @@
-"""A person watches: a short demonstration over the real topics and services, then the keyboard."""
+"""A person watches: a short demonstration over the real topics, services and parameters, then the keyboard."""
 
-from safe_locomotion.cli.keyboard import HELP, Keyboard, KeyDrive
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from safe_locomotion.cli.keyboard import Keyboard, KeyDrive
+from safe_locomotion.errors import PolicyRefusedError
 from safe_locomotion.nodes.remote_operator import RemoteOperator
 from safe_locomotion.operator_input import Script, Step
+from safe_locomotion.policy import NOMINAL
+from safe_locomotion.policy_file import find_policy, policy_names, read_policy
 from safe_locomotion.types import NANOSECONDS, Mode, VelocityCommand
 
 PERIOD = 0.05  # s of wall time between two velocity commands; they die after 0.5 s
-END = 16.0  # s after standing up
+TURNED, STOPPED = 13.0, 3.0  # s after standing up at which the turn ends; of standing still at the end
+SWAP_EACH, SWAPS_MAX = 5.0, 18.0  # s per policy; of all of them
 
 
-def demonstration(vx: float, vy: float, wz: float) -> tuple[Step, ...]:
-    """Stand, walk, be pushed, turn, stop."""
-    return (
+@dataclass(frozen=True, kw_only=True)
+class Demonstration:
+    """What is shown, in seconds after standing up.
+
+    Attributes:
+        steps: requests and velocities.
+        swaps: times and policies that take over then.
+        policies: among which the person may choose later; the first is in force at the start.
+        end: when the keyboard takes over.
+    """
+
+    steps: tuple[Step, ...]
+    swaps: tuple[tuple[float, str], ...]
+    policies: tuple[str, ...]
+    end: float
+
+
+def shipped_policies(robot: str) -> tuple[str, ...]:
+    """Names of the installed policies for a robot, those that propose gaits first."""
+    found = []
+    for name in policy_names():
+        try:
+            contract, _ = read_policy(find_policy(name))
+        except PolicyRefusedError:
+            continue  # nothing to show; `safe-locomotion policy ls` says why
+        if contract.robot == robot:
+            found.append((contract.kind, name))
+    return tuple(name for _, name in sorted(found))
+
+
+def demonstration(vx: float, vy: float, wz: float, policy: str, shipped: Sequence[str]) -> Demonstration:
+    """Stand, walk, be pushed, turn, walk under each other policy and back under the first, stop.
+
+    Args:
+        vx, vy, wz: of the walk [m/s, m/s, rad/s].
+        policy: in force at the start.
+        shipped: policies to show.
+    """
+    policies = (policy, *(name for name in (NOMINAL, *shipped) if name != policy))
+    others = [name for name in policies if name in shipped and name != policy]
+    tour = [*others, policy] if others else []
+    each = min(SWAP_EACH, SWAPS_MAX / max(len(tour), 1))
+    walked = TURNED + each * len(tour)
+    walk = VelocityCommand(vx=vx, vy=vy, wz=wz)
+    steps = (
         Step(time=0.0, request="stand"),
-        Step(time=1.0, request="walk", command=VelocityCommand(vx=vx, vy=vy, wz=wz)),
+        Step(time=1.0, request="walk", command=walk),
         Step(time=9.0, request="walk", command=VelocityCommand(vx=0.5 * vx, wz=0.8)),
-        Step(time=13.0, request="stand"),
+        *((Step(time=TURNED, request="walk", command=walk),) if tour else ()),
+        Step(time=walked, request="stand"),
     )
+    swaps = tuple((TURNED + each * i, name) for i, name in enumerate(tour))
+    return Demonstration(steps=steps, swaps=swaps, policies=policies if shipped else (policy,), end=walked + STOPPED)
 
 
 class Watcher:
-    """Acts for the person, one `act` per line on the screen."""
+    """Acts for the person, one `act` per line on the screen; `say` gets what is to stay there."""
 
-    def __init__(self, remote: RemoteOperator, keyboard: Keyboard, steps: tuple[Step, ...]) -> None:
-        self._remote, self._keyboard, self._keys = remote, keyboard, KeyDrive()
-        self._script = Script(steps)
+    def __init__(self, remote: RemoteOperator, keyboard: Keyboard, plan: Demonstration, say: Callable[[str], None]) -> None:
+        self._remote, self._keyboard, self._plan, self._say_once = remote, keyboard, plan, say
+        self._keys = KeyDrive(plan.policies[0], plan.policies)
+        self._asked = plan.policies[0]
+        self._script = Script(plan.steps)
         self._demonstrating = True
 
     def act(self) -> str:
@@ -38,6 +92,7 @@ class Watcher:
         if request is not None:
             remote.request(request)
         remote.drive(command)
+        self._swap()
         return self._say(command)
 
     def _listen(self, stamp_ns: int) -> None:
@@ -45,18 +100,31 @@ class Watcher:
         keys, stood = self._keyboard.keys(), self._script.stood_ns
         if "r" in keys and self._remote.mode is Mode.FAULT:
             self._remote.request("reset")
+        elapsed = 0.0 if stood is None else (stamp_ns - stood) / NANOSECONDS
+        if self._demonstrating:
+            shown = [name for time, name in self._plan.swaps if time <= elapsed]
+            self._keys.policy = shown[-1] if shown else self._keys.policy
         pressed = [self._keys.press(key) for key in keys]
-        over = stood is not None and (stamp_ns - stood) / NANOSECONDS >= END
-        if any(pressed) or (self._demonstrating and over):
+        if any(pressed) or (self._demonstrating and elapsed >= self._plan.end):
             self._demonstrating = False
             self._script = self._keys.script(stood)
+
+    def _swap(self) -> None:
+        """Ask for the policy that is wanted, and show what became of it."""
+        if self._keys.policy != self._asked:
+            self._asked = self._keys.policy
+            self._remote.swap(self._asked)
+        while self._remote.answers:
+            self._say_once(self._remote.answers.pop(0))
 
     def _say(self, command: VelocityCommand) -> str:
         mode = "" if self._remote.mode is None else self._remote.mode.name.lower()
         if self._remote.reasons:
             mode += f" ({', '.join(self._remote.reasons)})"
+        if self._remote.mode is Mode.WALK:
+            mode += f" under {self._remote.policy or 'recovery'}"
         if self._demonstrating:
             return f"{mode}  demonstration"
         wanted = f"{command.vx:+.1f} {command.vy:+.1f} m/s {command.wz:+.1f} rad/s"
-        told = HELP if self._keyboard.present else "Ctrl-C ends"
+        told = self._keys.help if self._keyboard.present else "Ctrl-C ends"
         return f"{mode}  {wanted}  {self._remote.refusal or told}"

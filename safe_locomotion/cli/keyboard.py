@@ -5,12 +5,13 @@ import select
 import sys
 import termios
 import tty
+from collections.abc import Sequence
 from types import TracebackType
 
 from safe_locomotion.operator_input import Script, Step
 from safe_locomotion.types import VelocityCommand
 
-HELP = "w/s forward/back, a/d left/right, q/e turn, space stop, x sit, r stand, Ctrl-C ends"
+HELP = "w/s forward/back, a/d left/right, q/e turn, space stop, x sit, r stand"
 STEP = {
     "w": (0.1, 0.0, 0.0),
     "s": (-0.1, 0.0, 0.0),
@@ -23,9 +24,16 @@ STEP = {
 
 
 class KeyDrive:
-    """Turns keys into what the operator wants: a goal and a velocity, as a script of one step."""
+    """Turns keys into what the operator wants: a goal and a velocity, as a script of one step, and a policy.
 
-    def __init__(self) -> None:
+    Attributes:
+        policy: the one that is wanted.
+    """
+
+    def __init__(self, policy: str, policies: Sequence[str] = ()) -> None:
+        """Stand still under `policy`; the key p goes through `policies`."""
+        self.policy = policy
+        self._policies = (*policies, *(() if policy in policies else (policy,)))
         self.goal = "stand"
         self.velocity = VelocityCommand()
 
@@ -38,9 +46,16 @@ class KeyDrive:
         elif key in (" ", "x", "r"):
             self.velocity = VelocityCommand()
             self.goal = {" ": self.goal, "x": "sit", "r": "stand"}[key]
+        elif key == "p" and len(self._policies) > 1:
+            self.policy = self._policies[(self._policies.index(self.policy) + 1) % len(self._policies)]
         else:
             return False
         return True
+
+    @property
+    def help(self) -> str:
+        """What the keys do."""
+        return f"{HELP}{', p next policy' if len(self._policies) > 1 else ''}, Ctrl-C ends"
 
     def script(self, stood_ns: int | None) -> Script:
         """The wish as a script of a robot that first stood at `stood_ns`."""

@@ -92,6 +92,11 @@ class SimSettings:
         """Folder of a policy that was given by its path: who names a file on the command line allows its folder."""
         return str(Path(self.policy).resolve().parent) if os.sep in self.policy or self.policy.endswith(".onnx") else ""
 
+    @property
+    def policy_value(self) -> str:
+        """Value of the parameter `policy`: a name, or the whole path of a file."""
+        return str(Path(self.policy).resolve()) if self.policy_folder else self.policy
+
     def _check_policy(self) -> None:
         if self.policy == NOMINAL:
             return
@@ -158,7 +163,7 @@ class SimSettings:
                 graph=self.graph,
                 sdk_options={"domain": domain},
                 config_file=write_config(self.robot, self.changes(), folder),
-                policy=str(Path(self.policy).resolve()) if self.policy_folder else self.policy,
+                policy=self.policy_value,
                 lock_step=self.lock_step,
                 overrides=overrides,
                 robot_arguments=self.robot_arguments(folder),

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -115,16 +116,17 @@ def _wait() -> str:
 
 
 def _watch_with_person(stack: RunningStack, folder: Path, console: Console, settings: SimSettings, ros_domain: int) -> Outcome:
-    from safe_locomotion.cli.demonstration import Watcher, demonstration
+    from safe_locomotion.cli.demonstration import Watcher, demonstration, shipped_policies
     from safe_locomotion.cli.keyboard import Keyboard
     from safe_locomotion.nodes.remote_operator import RemoteOperator
 
     console.print(f"topics and services: export {' '.join(f'{k}={v}' for k, v in ros_environment(ros_domain).items())}")
     os.environ.update(ros_environment(ros_domain))
+    plan = demonstration(settings.vx, settings.vy, settings.wz, settings.policy_value, shipped_policies(settings.robot))
     remote = RemoteOperator(ros_domain)
     try:
         with Keyboard() as keyboard:
-            watcher = Watcher(remote, keyboard, demonstration(settings.vx, settings.vy, settings.wz))
+            watcher = Watcher(remote, keyboard, plan, partial(console.print, markup=False, highlight=False))
             return _watch(stack, folder, console, watcher.act)
     finally:
         remote.close()

@@ -1,10 +1,13 @@
-"""An operator in a process of its own: velocities over `cmd_vel`, requests over the services, the mode from the verdict."""
+"""An operator in a process of its own: velocities over `cmd_vel`, requests and policies over services, the mode from the verdict."""
 
+from functools import partial
 from typing import Any
 
 import rclpy
 from geometry_msgs.msg import TwistStamped
+from rcl_interfaces.srv import SetParameters
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
@@ -19,8 +22,9 @@ class RemoteOperator:
     """Speaks to a running stack on the ROS domain of this process's environment.
 
     Attributes:
-        mode, stamp_ns, reasons: of the newest verdict; None before the first.
+        mode, stamp_ns, reasons, policy: of the newest verdict; None or empty before the first.
         refusal: why the last request was refused, empty when it was not.
+        answers: to swaps of the policy, one line each, oldest first; the caller empties it.
     """
 
     def __init__(self, domain: int) -> None:
@@ -31,15 +35,18 @@ class RemoteOperator:
         self._executor.add_node(self._node)
         self._velocity = self._node.create_publisher(TwistStamped, "cmd_vel", 1)
         self._clients = {name: self._node.create_client(Trigger, name) for name in REQUESTS}
+        self._parameters = self._node.create_client(SetParameters, "policy_node/set_parameters")
         self._node.create_subscription(JointState, "safety/verdict", self._hear, LATCHED)
         self.mode: Mode | None = None
         self.stamp_ns: int | None = None
         self.reasons: tuple[str, ...] = ()
+        self.policy = ""
         self.refusal = ""
+        self.answers: list[str] = []
 
     def _hear(self, message: JointState) -> None:
         verdict = decisions.verdict_from(message)
-        self.mode, self.stamp_ns, self.reasons = verdict.mode, verdict.stamp_ns, verdict.reasons
+        self.mode, self.stamp_ns, self.reasons, self.policy = verdict.mode, verdict.stamp_ns, verdict.reasons, verdict.policy
 
     def spin(self, seconds: float) -> None:
         """Take what arrives within `seconds`."""
@@ -58,6 +65,20 @@ class RemoteOperator:
     def _answered(self, future: Any) -> None:
         response = future.result()
         self.refusal = "" if response is None or response.success else response.message
+
+    def swap(self, policy: str) -> None:
+        """Ask for a policy; the answer arrives in `answers` while spinning, about a second later."""
+        if not self._parameters.service_is_ready():
+            self.answers.append(f"policy {policy}: /policy_node is not there to take it")
+            return
+        request = SetParameters.Request(parameters=[Parameter("policy", value=policy).to_parameter_msg()])
+        self._parameters.call_async(request).add_done_callback(partial(self._swapped, policy))
+
+    def _swapped(self, policy: str, future: Any) -> None:
+        response = future.result()
+        result = None if response is None else response.results[0]
+        said = "no answer" if result is None else "taken" if result.successful else result.reason
+        self.answers.append(f"policy {policy}: {said}")
 
     def close(self) -> None:
         """Leave the domain."""

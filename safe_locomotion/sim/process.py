@@ -142,6 +142,7 @@ class RobotProcess:
         self._pacer = Pacer(clock, wait)
         self._pushes = list(options.pushes)
         self._unanswered = LOST_AFTER
+        self._stamps = False  # whether the controller says which state it answers
         self._ticks = 0
         self.pushed = 0
         self._push_delay = self._steady_from = 0.0
@@ -235,12 +236,17 @@ class RobotProcess:
         return older
 
     def _answer(self, stamp_ns: int, timeout: float) -> tuple[LowCommand | None, LowCommand | None]:
-        """The command that answers the state, if it comes in time, and else the newest that answers an older one."""
+        """The command that answers the state, if it comes in time, and else the newest that does not.
+
+        Of a controller that stamps its commands, one without a stamp (damping while it is late) answers nothing.
+        """
         deadline, older = self._clock() + timeout, None
         while (left := deadline - self._clock()) > 0.0:
             command = self._wire.take_command(left)
-            if command is not None and command.stamp_ns in (0, stamp_ns):
-                return command, None
+            if command is not None:
+                self._stamps = self._stamps or command.stamp_ns != 0
+                if command.stamp_ns == stamp_ns or not self._stamps:
+                    return command, None
             older = command or older
         return None, older
 

@@ -162,7 +162,7 @@ def test_interrupt_damps_and_leaves_nothing_behind(tmp_path, number):
         (["sim", "--gait", "gallop"], ["gallop", "trot", "pace"]),
         (["sim", "--terrain", "moon"], ["moon", "stairs", "rough"]),
         (["sim", "--graph", "star"], ["star", "nodes", "composed"]),
-        (["sim", "--policy", "catwalk"], ["catwalk", "nominal"]),
+        (["sim", "--policy", "catwalk"], ["catwalk", "nominal", "a1_trot", "a1_velocity_lstm"]),
         (["sim", "--supervisor", "watchful"], ["watchful", "reachability"]),
         (["sim", "--supervisor", "naive", "--horizon", "5"], ["horizon", "planning"]),
         (["sim", "--set", "mpc.locomotion.colour=1"], ["colour", "body_height"]),

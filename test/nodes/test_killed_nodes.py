@@ -1,12 +1,11 @@
 """Each node of a walking robot stops dead in turn: within 50 ms recovery drives or the robot is damped, and nothing stale moves it.
 
 A node is stopped (SIGSTOP), not ended: to the others that is a dead one, and the harder kind, for no transport tells them. Time is
-the robot's: it waits for the answer to each state as long as a loaded machine needs. The nodes start once; after each test the stopped
-one runs on, and the robot is put back on its feet and asked to walk again.
+the robot's: it waits for the answer to each state as long as a loaded machine needs.
 """
 
 import signal
-from contextlib import ExitStack
+from contextlib import contextmanager
 from time import monotonic
 
 import pytest
@@ -14,7 +13,6 @@ from ros_world import PATIENCE_S, ros_tester
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
-from safe_locomotion.backends.domains import claim_domain
 from safe_locomotion.backends.robot_wire import RobotWire
 from safe_locomotion.nodes import decisions
 from safe_locomotion.nodes.inbox import LATCHED
@@ -66,32 +64,19 @@ class World:
             self.step()
 
     def walk(self):
-        """On its feet, with all nodes, whatever was before: ask until it walks, then let it take two steps."""
-        for process in self.running.values():
-            process.send_signal(signal.SIGCONT)
-        self.bridge_is_dead = False
-        self.robot.put_on_feet()
+        """Ask until it walks, then let it take two steps."""
+        client = self.t.node.create_client(Trigger, "walk")
+        self.run(client.service_is_ready)
         self.run(lambda: self.verdict is not None)
-        for _ in range(STALE_MS):
-            self.step()
-        while self.verdict.mode not in (Mode.STAND, Mode.WALK):
-            for name in ("reset", "walk") if self.verdict.mode in (Mode.FAULT, Mode.FALLEN) else ("walk",):
-                self.request(name)
-            self.run(lambda: self.verdict.mode is not Mode.STAND_UP)
-        self.run(lambda: self.verdict.mode is Mode.WALK and self.verdict.active == "learner")
+        while self.verdict.mode is Mode.PASSIVE:
+            future = client.call_async(Trigger.Request())
+            self.run(future.done)
+            for _ in range(25):
+                self.step()
+        self.run(lambda: self.verdict.mode is Mode.WALK)
         for _ in range(200):
             self.step()
-        assert (self.verdict.mode, self.verdict.active) == (Mode.WALK, "learner")
-
-    def request(self, name):
-        """Ask, and let 25 states pass."""
-        client = self.t.node.create_client(Trigger, name)
-        self.run(client.service_is_ready)
-        future = client.call_async(Trigger.Request())
-        self.run(future.done)
-        for _ in range(25):
-            self.step()
-        self.t.node.destroy_client(client)
+        assert self.verdict.mode is Mode.WALK
 
     def stop(self, name):
         """Stop a node dead."""
@@ -100,28 +85,22 @@ class World:
         self.sent.clear()
 
 
-@pytest.fixture(scope="module")
-def stack_and_robot():
-    """The world; at the end every node runs on and stops as usual, so that none leaves anything behind."""
+@contextmanager
+def walking(domain):
+    """A world in which the robot walks; at the end every node runs on and stops as usual, so that none leaves anything behind."""
     overrides = {"bridge_node": {"plan_wait_ms": 60.0, "silence_ms": 2000.0}, "supervisor_node": {"proposal_wait_ms": 60.0}}
-    with ExitStack() as open_:
-        domain, ros_domain = open_.enter_context(claim_domain()), open_.enter_context(claim_domain())
-        open_.enter_context(pytest.MonkeyPatch.context()).setenv("ROS_DOMAIN_ID", str(ros_domain))
-        options = StackOptions(graph="nodes", sdk_options={"domain": domain}, overrides=overrides)
-        wire = RobotWire(domain=domain)
-        open_.callback(wire.close)
-        tester = open_.enter_context(ros_tester())
-        running = open_.enter_context(RunningStack(stack(options)[1:]))
-        yield World(tester, wire, running)
-        for process in running.running.values():
-            process.send_signal(signal.SIGCONT)
-
-
-@pytest.fixture
-def world(stack_and_robot):
-    """The world, and its robot walks."""
-    stack_and_robot.walk()
-    return stack_and_robot
+    options = StackOptions(graph="nodes", sdk_options={"domain": domain}, overrides=overrides)
+    wire = RobotWire(domain=domain)
+    with ros_tester() as tester, RunningStack(stack(options)[1:]) as running:
+        world = World(tester, wire, running)
+        try:
+            world.walk()
+            yield world
+        finally:
+            for process in running.running.values():
+                process.send_signal(signal.SIGCONT)
+            running.stop()
+            wire.close()
 
 
 def damps(command):
@@ -137,33 +116,36 @@ def assert_damped(world):
     assert not damps(world.sent[0])
 
 
-@pytest.mark.parametrize("name", ["mpc", "estimator"])
-def test_without_estimate_or_plan_the_robot_is_damped(world, name):
+@pytest.mark.parametrize("name", ["estimator", "mpc"])
+def test_without_estimate_or_plan_the_robot_is_damped(ros_domain, wire_domain, name):
     """The verdict, or the plan, ages out in the bridge."""
-    world.stop(name)
-    assert_damped(world)
+    with walking(wire_domain) as world:
+        world.stop(name)
+        assert_damped(world)
 
 
-def test_without_policy_recovery_drives_and_without_supervisor_the_robot_is_damped(world):
+def test_without_policy_recovery_drives_and_without_supervisor_the_robot_is_damped(ros_domain, wire_domain):
     """A learner that is gone is replaced within 50 ms, without a fall, while the robot walks on; then the supervisor goes, too."""
-    falls = world.robot.falls
-    world.stop("policy")
-    stopped = world.robot.low_state().tick
-    world.run(lambda: world.verdict.active == "recovery")
-    # The proposal of the last tick counts as young for 50 ms; the verdict on it is seen a few states later.
-    assert world.robot.low_state().tick - stopped <= STALE_MS + 10
-    for _ in range(250):
-        world.step()
-    assert (world.verdict.mode, world.verdict.active, world.robot.falls) == (Mode.WALK, "recovery", falls)
-    assert world.robot.truth().height > 0.22 and not any(damps(command) for command in world.sent)
-    world.stop("supervisor")
-    assert_damped(world)
+    with walking(wire_domain) as world:
+        assert world.verdict.active == "learner"
+        world.stop("policy")
+        stopped = world.robot.low_state().tick
+        world.run(lambda: world.verdict.active == "recovery")
+        # The proposal of the last tick counts as young for 50 ms; the verdict on it is seen a few states later.
+        assert world.robot.low_state().tick - stopped <= STALE_MS + 10
+        for _ in range(250):
+            world.step()
+        assert (world.verdict.mode, world.verdict.active, world.robot.falls) == (Mode.WALK, "recovery", 0)
+        assert world.robot.truth().height > 0.22 and not any(damps(command) for command in world.sent)
+        world.stop("supervisor")
+        assert_damped(world)
 
 
-def test_without_bridge_no_command_comes_and_the_motors_let_go(world):
+def test_without_bridge_no_command_comes_and_the_motors_let_go(ros_domain, wire_domain):
     """Nobody else commands the robot; its own watchdog, 20 ms in the simulator, is the last line."""
-    world.stop("bridge")
-    for _ in range(STALE_MS // 2):
-        world.step()
-    assert world.sent[1:] == [None] * (STALE_MS // 2 - 1)
-    assert not world.robot.truth().tau.any()
+    with walking(wire_domain) as world:
+        world.stop("bridge")
+        for _ in range(STALE_MS // 2):
+            world.step()
+        assert world.sent[1:] == [None] * (STALE_MS // 2 - 1)
+        assert not world.robot.truth().tau.any()

@@ -1,6 +1,7 @@
 """Policy swaps by the ROS parameter `policy` of the composed process, on a robot that walks on the real wire."""
 
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from walking_policies import write_gait, write_trot
 
 from safe_locomotion.nodes import conversions, decisions
 from safe_locomotion.nodes.inbox import LATCHED
+from safe_locomotion.nodes.remote_operator import RemoteOperator
 from safe_locomotion.stack import StackOptions, stack
 from safe_locomotion.types import Mode, VelocityCommand
 
@@ -78,11 +80,28 @@ def operator(tmp_path, ros_domain, wire_domain):
         assert stack_.poll() is None
 
 
-def test_policies_take_over_from_each_other_while_the_robot_walks_and_refused_ones_change_nothing(operator, tmp_path):
+def answers(domain, *policies):
+    """Lines that the person at `safe-locomotion sim` sees after asking for policies."""
+    remote = RemoteOperator(domain)
+    try:
+        end = time.monotonic() + 30.0
+        while remote.mode is None and time.monotonic() < end:
+            remote.spin(0.05)
+        for policy in policies:
+            remote.swap(policy)
+        while len(remote.answers) < len(policies) and time.monotonic() < end:
+            remote.spin(0.05)
+        return remote.answers
+    finally:
+        remote.close()
+
+
+def test_policies_take_over_from_each_other_while_the_robot_walks_and_refused_ones_change_nothing(operator, tmp_path, ros_domain):
     """Success and refusal.
 
     The policy shows in the verdicts, joint targets with it, and the robot walks on. Refused are a policy for another
-    robot, an unknown name, a path outside: the reason comes in one line and the running policy goes on.
+    robot, an unknown name, a path outside: the reason comes in one line and the running policy goes on. Who watches a
+    simulation gets the same answers as lines.
     """
     operator.walk()
     for name, joint in (("trots", True), ("paces", False)):
@@ -105,5 +124,7 @@ def test_policies_take_over_from_each_other_while_the_robot_walks_and_refused_on
         assert operator.parameter() == "paces"
     stamp = operator.verdict().stamp_ns
     assert operator.until(lambda v: v.stamp_ns > stamp and v.policy == "paces")
-    assert operator.set("nominal").successful
+    refused, taken = answers(ros_domain, "foreign", "nominal")
+    assert refused.startswith("policy foreign: ") and "found go1" in refused
+    assert taken == "policy nominal: taken"
     assert operator.until(lambda v: v.policy == "nominal" and v.joints is None)

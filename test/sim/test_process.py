@@ -162,6 +162,18 @@ def test_answers_to_older_states_are_not_taken_for_the_present_one() -> None:
     assert not wire._answers
 
 
+def test_lockstep_does_not_run_ahead_of_a_controller_that_is_late() -> None:
+    """Damping without a stamp, sent while a controller that stamps its commands is late, is not taken for the answer."""
+    wire = FakeWire(Controller())
+    process = process_on(wire, lockstep=True)
+    for _ in range(20):
+        process.tick()
+    wire._answers.appendleft((wire.now, hold(ROBOT.q_sit + 1.0)))
+    process.tick()
+    assert not np.allclose(process.robot._newest.q, ROBOT.q_sit + 1.0)
+    assert not wire._answers
+
+
 def test_truth_goes_out_at_50_hz() -> None:
     """One ground-truth message for every tenth state, stamped as that state."""
     wire = FakeWire(Controller())

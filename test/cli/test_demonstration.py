@@ -1,0 +1,56 @@
+"""What `safe-locomotion sim` shows a person: times and policies of the demonstration, and the keys after it."""
+
+import pytest
+
+pytest.importorskip("rclpy")
+
+from safe_locomotion.cli.demonstration import demonstration, shipped_policies
+from safe_locomotion.cli.keyboard import KeyDrive
+from safe_locomotion.robots import robot_names
+
+
+def test_each_shipped_policy_is_shown_once_then_the_first_again():
+    """Gait before joint, back to where it began; at most 40 s of walking, turning and standing, a swap only while walking."""
+    shipped = shipped_policies("a1")
+    assert shipped == ("a1_trot", "a1_velocity_lstm")
+    plan = demonstration(0.4, 0.0, 0.0, "nominal", shipped)
+    assert [name for _, name in plan.swaps] == [*shipped, "nominal"]
+    assert plan.policies == ("nominal", *shipped) and plan.end <= 40.0
+    for time, _ in plan.swaps:
+        step = [step for step in plan.steps if step.time <= time][-1]
+        assert step.request == "walk" and step.command.vx == 0.4
+
+
+def test_who_starts_with_a_shipped_policy_sees_the_others_and_comes_back_to_it():
+    """--policy a1_trot: nominal can be chosen, the tour goes round the other shipped ones."""
+    plan = demonstration(0.4, 0.0, 0.0, "a1_trot", ("a1_trot", "a1_velocity_lstm"))
+    assert [name for _, name in plan.swaps] == ["a1_velocity_lstm", "a1_trot"]
+    assert plan.policies == ("a1_trot", "nominal", "a1_velocity_lstm")
+
+
+@pytest.mark.parametrize("robot", sorted({*robot_names(), "go1"} - {"a1"}))
+def test_a_robot_without_policies_gets_the_shorter_demonstration(robot):
+    """Nothing to swap, nothing to choose, no key for it."""
+    plan = demonstration(0.4, 0.0, 0.0, "nominal", shipped_policies(robot))
+    keys = KeyDrive("nominal", plan.policies)
+    assert plan.swaps == () and plan.policies == ("nominal",)
+    assert not keys.press("p") and "policy" not in keys.help
+
+
+def test_many_policies_share_the_time():
+    """Ten policies still end within 40 s, in order."""
+    plan = demonstration(0.4, 0.0, 0.0, "nominal", [f"p{i}" for i in range(10)])
+    assert len(plan.swaps) == 11 and plan.end <= 40.0
+    assert [step.time for step in plan.steps] == sorted(step.time for step in plan.steps)
+
+
+def test_p_goes_through_the_policies_and_leaves_the_walk_alone():
+    """Round and round; velocity and goal stay."""
+    keys = KeyDrive("nominal", ("nominal", "one", "two"))
+    assert keys.press("w") and "p next policy" in keys.help
+    seen = []
+    for _ in range(4):
+        assert keys.press("p")
+        seen.append(keys.policy)
+    assert seen == ["one", "two", "nominal", "one"]
+    assert keys.goal == "walk" and keys.velocity.vx == 0.1
