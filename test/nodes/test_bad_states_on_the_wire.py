@@ -178,7 +178,7 @@ def test_a_velocity_that_is_not_finite_stops_and_is_named(world):
         assert world.t.spin_until(heard), world.verdict
         assert world.verdict.mode is Mode.STAND and world.verdict.command == conversions.VelocityCommand()
         shown = ", ".join(reasons) or "none"
-        assert world.t.spin_until(lambda shown=shown: world.rows["supervisor_node: hazards"][0] == shown)
+        assert world.t.spin_until(lambda shown=shown: heard() and world.rows["supervisor_node: hazards"][0] == shown), world.rows
     world.t.node.destroy_publisher(velocity)
 
 
