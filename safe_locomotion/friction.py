@@ -41,12 +41,11 @@ class SlipWatch:
         self._p, self._nominal = parameters, mu
         self.mu = mu
         self._mu_min = min(mu, parameters.mu_min)
-        self._last: list[Vector | None] = [None] * N_LEGS
-        self._sliding = [0.0] * N_LEGS
+        self.reset()
 
     def reset(self) -> None:
         """Forget where the feet were."""
-        self._last = [None] * N_LEGS
+        self._last: list[Vector | None] = [None] * N_LEGS
         self._sliding = [0.0] * N_LEGS
 
     def update(self, elapsed: float, feet: Sequence[Vector], loaded: Sequence[bool]) -> float:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from safe_locomotion.gait_blend import GaitBlend
+from safe_locomotion.gait_blend import RECOVERY, GaitBlend
 from safe_locomotion.handover import Handover, followable
 from safe_locomotion.intervention import Decision, Intervention, InterventionStatistics
 from safe_locomotion.modes import DAMPED, LYING, Conditions, ModeMachine, Severity, severity
@@ -139,7 +139,7 @@ class Supervisor:
         learner = None if decision.recovers else taken
         self._handover.note(estimate.stamp_ns, learner, walking=mode is Mode.WALK)
         gait = recovery if learner is None or learner.gait is None else learner.gait
-        driver = "recovery" if gait is recovery else "learner"
+        driver = RECOVERY if gait is recovery else "learner"
         return Verdict(
             stamp_ns=estimate.stamp_ns,
             mode=mode,
