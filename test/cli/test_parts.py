@@ -66,7 +66,7 @@ def test_domains_of_robots_are_refused(domain):
 
 def test_keys_change_the_velocity_and_undo_each_other():
     """Each direction has its opposite; space, x and r stop; other keys mean nothing."""
-    drive = KeyDrive()
+    drive = KeyDrive("a1_mpc")
     assert drive.press("w") and drive.goal == "walk" and drive.velocity == VelocityCommand(vx=0.1)
     assert all(drive.press(key) for key in "sadqe") and drive.velocity == VelocityCommand()
     drive.press("q")
@@ -77,7 +77,7 @@ def test_keys_change_the_velocity_and_undo_each_other():
 
 def test_a_key_after_standing_does_not_stand_up_first():
     """A wish made by key acts at once on a robot that has stood: x in STAND asks to sit."""
-    drive = KeyDrive()
+    drive = KeyDrive("a1_mpc")
     drive.press("x")
     assert drive.script(stood_ns=1).update(2_000_000_000, Mode.STAND)[0] == "sit"
     assert drive.script(stood_ns=None).update(2_000_000_000, Mode.PASSIVE)[0] == "stand"
