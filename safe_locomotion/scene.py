@@ -10,18 +10,18 @@ what is measured and `Scene.judged` is False.
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import atan, cos, hypot, inf, isfinite, nan, pi, sin
+from math import cos, inf, isfinite, isnan, nan, pi, sin
 
 import numpy as np
 
-from safe_locomotion.centroidal import POSITION, RATES, RPY, STANDARD_GRAVITY, VELOCITY, ground_frame
+from safe_locomotion.centroidal import POSITION, RATES, RPY, VELOCITY, ground_frame
 from safe_locomotion.config import StackConfig
 from safe_locomotion.reachability import STEP
 from safe_locomotion.robot_body import Poses, Rgba, RobotBody
 from safe_locomotion.robots import RobotModel
 from safe_locomotion.rotations import Vector, matrix_from_quaternion, multiply, quaternion_from_rpy, rpy_from_matrix
 from safe_locomotion.trigger_set import COMPONENTS, TriggerSet, TriggerState, Values
-from safe_locomotion.types import LEGS, N_LEGS, NANOSECONDS, Array, Estimate, Flags, GaitParameters, Mode, StancePlan, Verdict
+from safe_locomotion.types import LEGS, N_LEGS, NANOSECONDS, Array, Estimate, GaitParameters, Mode, StancePlan, Verdict
 
 GREEN: Rgba = (0.20, 0.75, 0.35, 1.0)
 AMBER: Rgba = (0.98, 0.70, 0.15, 1.0)
@@ -67,7 +67,9 @@ class FootScene:
         contact: it carries load, as the estimator says.
         stance: it is to push, as the plan says.
         force: of the ground on the foot, as planned [N].
-        friction: share of the friction cone that the force takes: 0 along the normal, 1 on its surface, NaN without a force.
+        cone: (4, 3) rim of the friction cone that the MPC uses, a pyramid with sides along the heading, drawn from `ground` as high as
+            the normal force is: the arrow of a force inside the cone ends inside the rim.
+        friction: share of the cone that the force takes: 0 along the normal, 1 on a side, NaN without a force.
         target: where the swing wants its centre now [m]; None in stance.
         foothold: where its swing ends [m]; None in stance, and before that can be told.
     """
@@ -78,6 +80,7 @@ class FootScene:
     contact: bool
     stance: bool
     force: Vector
+    cone: Array
     friction: float
     target: Vector | None
     foothold: Vector | None
@@ -178,7 +181,6 @@ class Scene:
         links, shapes: frames in the order of `RobotBody.links` and `RobotBody.shapes`; the last finite ones.
         velocity: of the base [m/s].
         normal: of the ground.
-        cone_slope: friction coefficient: radius of a cone over its height.
         feet: FR, FL, RR, RL.
         footholds: (n, 3) where feet stood lately, oldest first.
         prediction: the newest one, while it is young.
@@ -197,7 +199,6 @@ class Scene:
     shapes: Poses
     velocity: Vector
     normal: Vector
-    cone_slope: float
     feet: tuple[FootScene, ...]
     footholds: Array
     prediction: Prediction | None
@@ -229,17 +230,6 @@ class Scene:
         return GREEN if self.mode is Mode.STAND else WHITE
 
 
-def cone_points(foot: FootScene, normal: Vector, slope: float, sides: int = 16) -> Array:
-    """Rim (sides, 3) of the friction cone at a foot, as high as the normal force is drawn: a force inside it ends inside the rim."""
-    n = np.array(normal)
-    height = FORCE_SCALE * max(0.0, float(n @ np.array(foot.force)))
-    x = np.array((n[2], 0.0, -n[0])) / (hypot(n[0], n[2]) or 1.0)
-    y = np.cross(n, x)
-    angles = 2.0 * pi * np.arange(sides) / sides
-    rim: Array = np.array(foot.ground) + height * (n + slope * (np.outer(np.cos(angles), x) + np.outer(np.sin(angles), y)))
-    return rim
-
-
 class SceneMaker:
     """Makes scenes of one robot; remembers footholds, falls and the newest prediction."""
 
@@ -255,6 +245,8 @@ class SceneMaker:
         self._state = TriggerState(supervisor.trigger_set)
         self._frequency = supervisor.recovery.frequency
         self._robot, self._mu, self._swing = robot, config.mpc.solver.mu, config.mpc.swing
+        mu = config.mpc.solver.mu
+        self._rim = FORCE_SCALE * np.array([(mu, mu, 1.0), (mu, -mu, 1.0), (-mu, -mu, 1.0), (-mu, mu, 1.0)])
         self._feet_links = [self.body.links.index(f"{leg}_foot") for leg in LEGS]
         self._links = self.body.poses(np.zeros(3), np.array((1.0, 0.0, 0.0, 0.0)), robot.q_stand)
         self._shapes = self.body.shape_poses(self._links)
@@ -263,6 +255,10 @@ class SceneMaker:
         self._falls: deque[Fall] = deque(maxlen=KEPT_FALLS)
         self._stood = [True] * N_LEGS
         self._mode: Mode | None = None
+
+    def note(self, estimate: Estimate) -> None:
+        """Take an estimate for which no scene is wanted: the mean roll rate is the better, the more of them it knows."""
+        self._state.update(estimate, self._frequency)
 
     def update(self, estimate: Estimate, verdicts: Sequence[Verdict] = (), plan: StancePlan | None = None) -> Scene:
         """The scene now.
@@ -278,24 +274,25 @@ class SceneMaker:
         if finite:
             self._links = self.body.poses(estimate.position, estimate.quaternion_wxyz, estimate.q)
             self._shapes = self.body.shape_poses(self._links)
-        frequency = 0.0 if verdict is None else verdict.gait.frequency
-        measured = self._state.update(estimate, frequency if frequency > 0.0 else self._frequency)
+        if verdict is not None and verdict.gait.frequency > 0.0:
+            self._frequency = verdict.gait.frequency
+        measured = self._state.update(estimate, self._frequency)
         bars = self._bars(measured, verdict)
         self._foresee(estimate, verdicts, measured, tuple(bar.value for bar in bars))
         self._count_falls(verdicts)
         rotation = matrix_from_quaternion(self._links.quaternion_wxyz[0])
-        normal = _unit(estimate.ground_normal)
-        feet = tuple(self._foot(leg, rotation, normal, estimate, verdict, plan) for leg in range(N_LEGS))
+        heading, normal = rpy_from_matrix(rotation)[2], _unit(estimate.ground_normal)
+        frame = ground_frame(heading, normal)
+        feet = tuple(self._foot(leg, rotation, frame, estimate, verdict, plan) for leg in range(N_LEGS))
         self._remember_footholds(feet, verdict)
         return Scene(
             stamp_ns=estimate.stamp_ns,
             position=_vector(self._links.position[0]),
-            heading=rpy_from_matrix(rotation)[2],
+            heading=heading,
             links=self._links,
             shapes=self._shapes,
             velocity=_vector(estimate.velocity),
             normal=_vector(normal),
-            cone_slope=self._mu,
             feet=feet,
             footholds=np.array(self._footholds).reshape(-1, 3),
             prediction=self._young_prediction(estimate.stamp_ns),
@@ -357,9 +354,10 @@ class SceneMaker:
             self._mode = verdict.mode
 
     def _foot(
-        self, leg: int, rotation: Array, normal: Array, estimate: Estimate, verdict: Verdict | None, plan: StancePlan | None
+        self, leg: int, rotation: Array, frame: Array, estimate: Estimate, verdict: Verdict | None, plan: StancePlan | None
     ) -> FootScene:
-        centre = self._links.position[self._feet_links[leg]]
+        centre, normal = self._links.position[self._feet_links[leg]], frame[:, 2]
+        ground = centre - self._robot.foot_radius * normal
         stance = plan is None or bool(plan.stance[leg])
         force = np.zeros(3) if plan is None or not stance else rotation @ plan.force[leg]
         target = None if plan is None or stance else self._links.position[0] + rotation @ plan.foot_position[leg]
@@ -371,11 +369,12 @@ class SceneMaker:
         return FootScene(
             leg=LEGS[leg],
             position=_vector(centre),
-            ground=_vector(centre - self._robot.foot_radius * normal),
+            ground=_vector(ground),
             contact=bool(estimate.contact[leg]),
             stance=stance,
             force=_vector(force),
-            friction=_friction(force, normal, self._mu),
+            cone=ground + max(0.0, float(normal @ force)) * self._rim @ frame.T,
+            friction=_friction(_vector(force @ frame), self._mu),
             target=None if target is None or not np.isfinite(target).all() else _vector(target),
             foothold=foothold,
         )
@@ -390,7 +389,7 @@ class SceneMaker:
         ground = estimate.ground_height - slope + self._robot.foot_radius
         half = _progress_at(float(target[2] - ground) / self._swing.height)
         s = 0.5 * half if float(speed[2]) > 0.0 else 1.0 - 0.5 * half
-        if not EARLIEST_FOOTHOLD <= s or not gait.frequency > 0.0:
+        if not s >= EARLIEST_FOOTHOLD or not gait.frequency > 0.0:
             return None
         way = gait.swing_ratio / gait.frequency * _time_left(s) * speed[:2]
         rise = normal[:2] @ way / max(float(normal[2]), 0.5)
@@ -458,14 +457,12 @@ def _time_left(s: float) -> float:
     return (1.0 - s + sin(2.0 * pi * s) / (2.0 * pi)) / rate if rate > 1e-3 else (1.0 - s) / 3.0
 
 
-def _friction(force: Array, normal: Array, mu: float) -> float:
+def _friction(force: Vector, mu: float) -> float:
     """Tangential over the greatest possible force; inf for a foot that would have to pull, NaN without a force."""
-    up = float(normal @ force)
-    along = force - up * normal
-    size = float(np.sqrt(along @ along))
-    if not hypot(up, size) >= FORCE_FLOOR:
+    fx, fy, fz = force
+    if not abs(fx) + abs(fy) + abs(fz) >= FORCE_FLOOR:
         return nan
-    return size / (mu * up) if up > 0.0 else inf
+    return max(abs(fx), abs(fy)) / (mu * fz) if fz > 0.0 else inf
 
 
 def _unit(v: Array) -> Array:
