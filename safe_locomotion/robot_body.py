@@ -48,22 +48,12 @@ class Poses:
     quaternion_wxyz: Array
 
 
-@dataclass(frozen=True, slots=True)
-class _Level:
-    """Links at the same depth of the tree: their indices and parents', joint places (n, 3), axes (n, 3), joint columns."""
-
-    links: Array
-    parents: Array
-    origins: Array
-    axes: Array
-    columns: Array
-
-
 class RobotBody:
     """Links and shapes of one robot.
 
     Attributes:
         links: names, the trunk first, parents before children.
+        parents: of the links after the trunk, names.
         shapes: all that is drawn.
     """
 
@@ -79,7 +69,16 @@ class RobotBody:
         depths = _depths(joints)
         self.links = tuple(sorted(depths, key=lambda name: depths[name]))
         index = {name: i for i, name in enumerate(self.links)}
-        self._levels = [_level(joints, depths, index, depth) for depth in range(1, max(depths.values()) + 1)]
+        above = {joint.child: joint.parent for joint in joints.values()}
+        self.parents = tuple(above[name] for name in self.links[1:])
+        depth, parents = np.array([depths[name] for name in self.links]), np.array([0, *(index[name] for name in self.parents)])
+        levels = [np.flatnonzero(depth == d) for d in range(1, int(depth.max()) + 1)]
+        self._levels = [(links, parents[links]) for links in levels]
+        places = {joint.child: joint for joint in joints.values()}
+        self._origins = np.array([np.zeros(3), *(places[name].origin for name in self.links[1:])])
+        self._axes = np.array([np.zeros(3), *(places[name].axis for name in self.links[1:])])
+        # A link is called like the joint that moves it.
+        self._columns = np.array([JOINTS.index(name) if name in JOINTS else len(JOINTS) for name in self.links])
         self.shapes = _shapes(path, index)
         self._shape_links = np.array([shape.link for shape in self.shapes])
         self._shape_positions = np.array([shape.position for shape in self.shapes])
@@ -93,17 +92,20 @@ class RobotBody:
             quaternion_wxyz: (4,) base to odom.
             q: (12,) joint positions [rad].
         """
+        joints = self.joint_poses(q)
         n = len(self.links)
         places, turns = np.empty((n, 3)), np.empty((n, 4))
         places[0], turns[0] = position, quaternion_wxyz / np.linalg.norm(quaternion_wxyz)
-        angles = np.append(q, 0.0)  # the last column is that of fixed joints
-        for level in self._levels:
-            above = turns[level.parents]
-            places[level.links] = places[level.parents] + turned(above, level.origins)
-            half = 0.5 * angles[level.columns, None]
-            joint = np.concatenate((np.cos(half), np.sin(half) * level.axes), axis=1)
-            turns[level.links] = products(above, joint)
+        for links, parents in self._levels:
+            above = turns[parents]
+            places[links] = places[parents] + turned(above, joints.position[links])
+            turns[links] = products(above, joints.quaternion_wxyz[links])
         return Poses(position=places, quaternion_wxyz=turns)
+
+    def joint_poses(self, q: Array) -> Poses:
+        """Frame of each link in that of its parent at joint positions q (12,); the trunk's is the base."""
+        half = 0.5 * np.append(q, 0.0)[self._columns, None]  # the last column is that of fixed joints
+        return Poses(position=self._origins, quaternion_wxyz=np.concatenate((np.cos(half), np.sin(half) * self._axes), axis=1))
 
     def shape_poses(self, links: Poses) -> Poses:
         """Frames of all shapes, in the order of `shapes`, where the links are at `links`."""
@@ -146,18 +148,6 @@ def _depths(joints: dict[str, Joint]) -> dict[str, int]:
             raise ConfigurationError(f"URDF: links without a way to {ROOT}: {', '.join(sorted(set(parents) - set(depths)))}")
         depths |= found
     return depths
-
-
-def _level(joints: dict[str, Joint], depths: dict[str, int], index: dict[str, int], depth: int) -> _Level:
-    here = {name: joint for name, joint in joints.items() if depths[joint.child] == depth}
-    names = [f"{joint}_joint" for joint in JOINTS]
-    return _Level(
-        links=np.array([index[joint.child] for joint in here.values()]),
-        parents=np.array([index[joint.parent] for joint in here.values()]),
-        origins=np.array([joint.origin for joint in here.values()]),
-        axes=np.array([joint.axis for joint in here.values()]),
-        columns=np.array([names.index(name) if name in names else len(names) for name in here]),
-    )
 
 
 def _shapes(path: Path, index: dict[str, int]) -> tuple[Shape, ...]:

@@ -10,7 +10,7 @@ what is measured and `Scene.judged` is False.
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import cos, inf, isfinite, isnan, nan, pi, sin
+from math import inf, isfinite, isnan, nan
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from safe_locomotion.reachability import STEP
 from safe_locomotion.robot_body import Poses, Rgba, RobotBody
 from safe_locomotion.robots import RobotModel
 from safe_locomotion.rotations import Vector, matrix_from_quaternion, multiply, quaternion_from_rpy, rpy_from_matrix
+from safe_locomotion.swing_end import time_left
 from safe_locomotion.trigger_set import COMPONENTS, TriggerSet, TriggerState, Values
 from safe_locomotion.types import LEGS, N_LEGS, NANOSECONDS, Array, Estimate, GaitParameters, Mode, StancePlan, Verdict
 
@@ -51,7 +52,6 @@ SLIPPERY = 0.95  #: share of the friction from which a force is amber
 FORCE_FLOOR = 1.0  #: [N]: less than this is no force
 KEPT_PREDICTION = 0.25  #: [s] for which the newest prediction is shown; one comes every 0.1 s
 KEPT_FOOTHOLDS, KEPT_FALLS = 24, 5
-EARLIEST_FOOTHOLD = 0.1  #: progress of a swing from which its end can be read from its target
 
 UNITS = {"height": "m", "roll": "rad", "pitch": "rad", "lateral_velocity": "m/s", "roll_rate": "rad/s"}
 
@@ -380,21 +380,15 @@ class SceneMaker:
         )
 
     def _swing_end(self, target: Array, speed: Array, normal: Array, estimate: Estimate, gait: GaitParameters) -> Vector | None:
-        """Where a swing ends that is at `target` with `speed` [m/s], both in odom.
-
-        Its height over the ground tells how far along `swing.cycloid` it is. There the way left over the speed is
-        T (1 - blend) / rate, whatever the way.
-        """
-        slope = normal[:2] @ (target[:2] - estimate.position[:2]) / max(float(normal[2]), 0.5)
-        ground = estimate.ground_height - slope + self._robot.foot_radius
-        half = _progress_at(float(target[2] - ground) / self._swing.height)
-        s = 0.5 * half if float(speed[2]) > 0.0 else 1.0 - 0.5 * half
-        if not s >= EARLIEST_FOOTHOLD or not gait.frequency > 0.0:
+        """Where on the ground a swing ends that is at `target` with `speed` [m/s], both in odom."""
+        slope = normal[:2] / max(float(normal[2]), 0.5)
+        ground = estimate.ground_height - float(slope @ (target[:2] - estimate.position[:2])) + self._robot.foot_radius
+        time = time_left((float(target[2]) - ground) / self._swing.height, rising=float(speed[2]) > 0.0)
+        if time is None or not gait.frequency > 0.0:
             return None
-        way = gait.swing_ratio / gait.frequency * _time_left(s) * speed[:2]
-        rise = normal[:2] @ way / max(float(normal[2]), 0.5)
-        end = float(target[0] + way[0]), float(target[1] + way[1]), float(ground - rise - self._robot.foot_radius)
-        return end if isfinite(sum(end)) else None
+        way = gait.swing_ratio / gait.frequency * time * speed[:2]
+        x, y, z = float(target[0] + way[0]), float(target[1] + way[1]), ground - float(slope @ way) - self._robot.foot_radius
+        return (x, y, z) if isfinite(x + y + z) else None
 
     def _remember_footholds(self, feet: Sequence[FootScene], verdict: Verdict | None) -> None:
         walks = verdict is not None and verdict.mode is Mode.WALK
@@ -440,21 +434,6 @@ def _attitudes(states: Array, frame: Array) -> Array:
     turn = quaternion_from_rpy(*rpy_from_matrix(frame))
     first = float(states[0, RPY.stop - 1])
     return np.array([multiply(turn, quaternion_from_rpy(r, p, y - first)) for r, p, y in states[:, RPY].tolist()])
-
-
-def _progress_at(lift: float) -> float:
-    """Inverse of the cycloid's way h - sin(2 pi h) / (2 pi), by bisection to 1e-4; 0 and 1 beyond its ends."""
-    low, high = 0.0, 1.0
-    for _ in range(14):
-        h = 0.5 * (low + high)
-        low, high = (h, high) if h - sin(2.0 * pi * h) / (2.0 * pi) < lift else (low, h)
-    return 0.5 * (low + high)
-
-
-def _time_left(s: float) -> float:
-    """Way left over the speed of a cycloid at progress s, in swing durations: (1 - blend) / rate, which tends to 0 at the end."""
-    rate = 1.0 - cos(2.0 * pi * s)
-    return (1.0 - s + sin(2.0 * pi * s) / (2.0 * pi)) / rate if rate > 1e-3 else (1.0 - s) / 3.0
 
 
 def _friction(force: Vector, mu: float) -> float:
