@@ -16,7 +16,7 @@ World = Literal["sim", "real"]
 
 PACKAGE = "safe_locomotion"
 NODE_NAMES = ("bridge", "estimator", "policy", "supervisor", "mpc")
-WATCHERS = ("monitor",)  #: nodes that only watch, each a process of its own
+WATCHERS = ("monitor", "viewer")  #: nodes that only watch, each a process of its own
 GRAPHS = ("nodes", "composed")
 SDKS = ("unitree_sdk2", "legged_sdk", "mock")
 CMD_VEL_TYPES = ("TwistStamped", "Twist")
@@ -25,7 +25,7 @@ BOOLEANS = {"true": True, "false": False}
 SIMULATION_DOMAIN, ROBOT_DOMAIN = 1, 0  # of the SDK's DDS: the vendor's own convention
 LOOPBACK = "lo"
 WITH_LOCK_STEP = ("bridge", "supervisor")
-WITH_CMD_VEL = ("policy", "supervisor")
+WITH_CMD_VEL = ("policy", "supervisor", "viewer")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,8 +123,8 @@ def _check(options: StackOptions) -> None:
         if name not in choices:
             raise UnknownNameError(what, name, choices)
     for node in options.overrides:
-        if node.removesuffix("_node") not in NODE_NAMES:
-            raise UnknownNameError("node", node, [f"{name}_node" for name in NODE_NAMES])
+        if node.removesuffix("_node") not in (*NODE_NAMES, *WATCHERS):
+            raise UnknownNameError("node", node, [f"{name}_node" for name in (*NODE_NAMES, *WATCHERS)])
     if options.world == "real" and options.sdk == "unitree_sdk2" and not options.sdk_options.get("interface"):
         raise ConfigurationError("sdk unitree_sdk2 needs the network interface that leads to the robot, e.g. interface:=eth0")
 
@@ -143,7 +143,8 @@ def _parameters(options: StackOptions) -> dict[str, dict[str, Value]]:
     parameters["bridge_node"] |= {"sdk": options.sdk, "autostart": options.autostart}
     parameters["bridge_node"] |= {f"sdk_options.{name}": value for name, value in _sdk_options(options).items()}
     for node, changed in options.overrides.items():
-        parameters[node] |= changed
+        if node in parameters:
+            parameters[node] |= changed
     return parameters
 
 
@@ -163,6 +164,9 @@ def _watcher(name: str, options: StackOptions) -> Process:
     given: dict[str, Value] = {"robot": options.robot}
     if options.config_file:
         given["config_file"] = options.config_file
+    if name in WITH_CMD_VEL:
+        given["cmd_vel_type"] = options.cmd_vel_type
+    given |= options.overrides.get(f"{name}_node", {})
     return replace(_node(name, {f"{name}_node": given}), essential=False)
 
 

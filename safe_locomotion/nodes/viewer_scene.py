@@ -44,7 +44,8 @@ GROUND_FOLLOWS = 0.2  #: share of the way to the feet that the ground moves in o
 HEADLINE_ABOVE = 0.22  #: [m] over the base
 CAMERA, LOOK_AT = (1.05, -1.25, 0.75), (0.0, 0.0, 0.16)  #: first view, from the robot [m]
 FIELD_OF_VIEW = 0.75  #: [rad]
-ENVIRONMENT, SUN, FILL = 0.35, 1.6, 0.5  #: intensity of the light from around, above and the side
+AROUND, SUN, FILL = 1.6, 2.0, 0.6  #: intensity of the light from around, above and the side
+SKY, EARTH = (255, 255, 255), (190, 190, 195)  #: colours of that from around
 PAPER, LINES, SECTIONS = (236, 239, 243), (221, 225, 231), (190, 197, 207)  #: colours of the ground
 
 
@@ -143,11 +144,14 @@ class _RobotView:
             batch = Batch(api, f"/odom/robot/{kind}", kind, len(indices))
             sizes = np.array([body.shapes[i].size for i in indices])
             self._batches.append((batch, indices, sizes, [body.shapes[i].color for i in indices]))
+        self._seen = False
 
     def draw(self, scene: Scene) -> None:
         for batch, indices, sizes, colors in self._batches:
             batch.place(scene.shapes.position[indices], scene.shapes.quaternion_wxyz[indices])
-            batch.style(sizes, colors)
+            if not self._seen:
+                batch.style(sizes, colors)
+        self._seen = True
 
 
 class _FeetView:
@@ -233,11 +237,12 @@ class _PlanView:
         self._path.colors = np.stack((colors[:-1], colors[1:]), axis=1)
 
 
-def light(api: viser.SceneApi) -> None:
-    """Daylight that leaves colours what they are."""
+def light(api: viser.SceneApi, shadows: bool) -> None:
+    """Daylight that leaves colours what they are; no environment map, which takes a browser without a graphics card half a minute."""
     api.configure_default_lights(enabled=False)
-    api.configure_environment_map("studio", environment_intensity=ENVIRONMENT)
-    api.add_light_directional("/sun", intensity=SUN, cast_shadow=True, position=(1.0, -1.5, 4.0))
+    api.configure_environment_map(None)
+    api.add_light_hemisphere("/sky", sky_color=SKY, ground_color=EARTH, intensity=AROUND)
+    api.add_light_directional("/sun", intensity=SUN, cast_shadow=shadows, position=(1.0, -1.5, 4.0))
     api.add_light_directional("/fill", intensity=FILL, position=(-2.0, 2.0, 1.5))
 
 

@@ -41,6 +41,16 @@ FIND = """
 })(%s)
 """
 
+FOCUS = """
+(text => {
+  const label = [...document.querySelectorAll("label")].find(e => e.innerText.trim() == text);
+  const field = label && document.getElementById(label.htmlFor);
+  if (!field) return false;
+  field.focus();
+  return document.activeElement === field;
+})(%s)
+"""
+
 
 def find_chromium():
     """Path of the browser, None where there is none."""
@@ -97,12 +107,10 @@ class Page:
         found = self.evaluate(FIND % json.dumps(text))
         return found is not None and not found[2]
 
-    def type(self, selector, text):
-        """Type into a field."""
-        self.evaluate(f"document.querySelector({json.dumps(selector)}).focus()")
+    def type(self, label, text):
+        """Type into the field with this label."""
+        assert self.until(lambda: self.evaluate(FOCUS % json.dumps(label))), f"no field {label!r} in: {self.text()}"
         self.call("Input.insertText", text=text)
-        for kind in ("keyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key="Enter", code="Enter", windowsVirtualKeyCode=13)
 
     def png(self):
         """What the page looks like, as bytes of a PNG file."""
