@@ -1,5 +1,6 @@
 """The web server behind the viewer's page: where it listens, and who is connected."""
 
+import logging
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -62,6 +63,7 @@ class ViewerServer:
             ConfigurationError: see `free_port`.
         """
         port = free_port(host, port)
+        logging.getLogger("websockets").setLevel(logging.CRITICAL)  # a browser that opens a connection in advance is no error
         with redirect_stdout(StringIO()):  # it would announce itself
             self._server = _Server(host=host, port=port, verbose=False)
         self.scene, self.gui = self._server.scene, self._server.gui

@@ -43,8 +43,9 @@ FIND = """
 
 FOCUS = """
 (text => {
-  const label = [...document.querySelectorAll("label")].find(e => e.innerText.trim() == text);
-  const field = label && document.getElementById(label.htmlFor);
+  let row = [...document.querySelectorAll("label")].find(e => e.innerText.trim() == text);
+  while (row && !row.querySelector("input")) row = row.parentElement;
+  const field = row && row.querySelector("input");
   if (!field) return false;
   field.focus();
   return document.activeElement === field;
