@@ -57,7 +57,9 @@ class ViewerSettings:
     def __post_init__(self) -> None:
         """Refuse what no browser shows and no socket takes."""
         if not SLOWEST_HZ <= self.rate_hz <= FASTEST_HZ:
-            raise ConfigurationError(f"viewer_node: rate_hz: must lie within {SLOWEST_HZ} and {FASTEST_HZ} (found {self.rate_hz})")
+            raise ConfigurationError(
+                f"viewer_node: rate_hz: must lie within {SLOWEST_HZ} and {FASTEST_HZ} (found {self.rate_hz})"
+            )
         if not 1 <= self.port <= 65535:
             raise ConfigurationError(f"viewer_node: port: must lie within 1 and 65535 (found {self.port})")
 
@@ -93,32 +95,31 @@ class ViewerLoop:
         """Sleep until the next frame, look, drive, show."""
         sleep(max(0.0, self._next_s - monotonic()))
         start, now = perf_counter(), monotonic()
-        controls = self._server.controls
-        self._next_s = max(self._next_s + (self._period_s if controls else 1.0 / UNWATCHED_HZ), now)
+        watched = self._server.browsers > 0
+        self._next_s = max(self._next_s + (self._period_s if watched else 1.0 / UNWATCHED_HZ), now)
         command = self._driving.pad.command()
         if command is not None:
             self._driving.requests.drive(command)
         with self._server.frame():
-            self._show(now, controls)
+            self._show(now, watched)
         self._times.add(perf_counter() - start)
 
-    def _show(self, now: float, controls: Sequence[Controls]) -> None:
+    def _show(self, now: float, watched: bool) -> None:
         scene = self._topics.look()
         for packed in self._diagnostics.take():
             self._panels.diagnose(now, deserialize_message(packed, DiagnosticArray))
         if scene is not None:
             self._heard_s = now
             self._panels.note(now, scene)
-            if controls:
+            if watched:
                 self._view.draw(scene)
-        if controls and now - self._refreshed_s >= REFRESH_S:
+        if watched and now - self._refreshed_s >= REFRESH_S:
             self._refreshed_s = now
             self._panels.refresh(now, now - self._heard_s)
-            for each in controls:
-                each.follow(self._panels.policy)
+            self._server.follow(self._panels.policy)
 
     def _browsers(self) -> DiagnosticStatus:
-        count = len(self._server.controls)
+        count = self._server.browsers
         return status("browsers", OK, f"{count} connected", {"connected": count})
 
     def tidy(self) -> None:

@@ -3,7 +3,6 @@
 Stopping needs no token. All else asks `Access` first, because a page can be made to send a press of what it hides.
 """
 
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from html import escape
@@ -62,8 +61,9 @@ class Controls:
         limits = self._driving.limits
         modes = gui.add_button_group("Mode", MODES)
         modes.on_click(lambda event: self._request(event.target.value))
-        self._policy: Any = gui.add_dropdown("Policy", self._driving.policies)
-        self._in_force = self._policy.value
+        self._policies = self._driving.policies
+        self._policy: Any = gui.add_dropdown("Policy", self._policies)
+        self._in_force = self._policies[0]
         self._policy.on_update(self._choose)
         self._forward = gui.add_slider("Forward m/s", -limits.vx, limits.vx, 0.05, min(FIRST_SPEED, limits.vx))
         self._left = gui.add_slider("Left m/s", -limits.vy, limits.vy, 0.05, 0.0)
@@ -93,8 +93,9 @@ class Controls:
         """Show which policy is in force, whoever chose it."""
         if policy and policy != self._in_force:
             self._in_force = policy
-            if policy not in self._policy.options:
-                self._policy.options = (*self._policy.options, policy)
+            if policy not in self._policies:
+                self._policies = (*self._policies, policy)
+                self._policy.options = self._policies
             self._policy.value = policy
 
     def close(self) -> None:
@@ -125,7 +126,7 @@ class Controls:
         name, before = self._policy.value, self._in_force
         if event.client is None or name == before:
             return
-        if name not in self._policy.options or not self._allowed():
+        if name not in self._policies or not self._allowed():
             self._policy.value = before
             return
         self._in_force = name
@@ -151,6 +152,3 @@ class Controls:
 
     def _tell(self, text: str) -> None:
         self._said.content = f"<div style='{TEXT}'>{escape(text)}</div>"
-
-
-Build = Callable[[viser.ClientHandle], Controls]

@@ -147,7 +147,8 @@ class _TimePlot:
 
 def _series(names: Sequence[str]) -> list[uplot.Series]:
     return [
-        uplot.Series(label=name, stroke=LINES[i], width=1.5, points=uplot.Series_Points(show=False)) for i, name in enumerate(names)
+        uplot.Series(label=name, stroke=LINES[i], width=1.5, points=uplot.Series_Points(show=False))
+        for i, name in enumerate(names)
     ]
 
 
@@ -182,14 +183,15 @@ def _status(headline: str, color: Rgba, reason: str, facts: str) -> str:
 def _bars(bars: Sequence[Bar], judged: bool) -> str:
     """A track per component, from past one bound to past the other, with a mark where the value is."""
     whole, bound = 2.0 * BAR_OVERSHOOT, 100.0 * (BAR_OVERSHOOT - 1.0) / (2.0 * BAR_OVERSHOOT)
+    dot = "position:absolute;width:10px;height:10px;border-radius:5px"
     rows = ""
     for bar in bars:
         at = 100.0 * (bar.share + BAR_OVERSHOOT) / whole
         rows += (
-            f"<div>{escape(bar.text)}</div><div style='position:relative;height:10px;margin:1px 0 6px;border-radius:5px;background:#ffe3e3'>"
+            f"<div>{escape(bar.text)}</div>"
+            "<div style='position:relative;height:10px;margin:1px 0 6px;border-radius:5px;background:#ffe3e3'>"
             f"<div style='position:absolute;left:{bound:.1f}%;right:{bound:.1f}%;height:10px;background:#e9ecef'></div>"
-            f"<div style='position:absolute;left:calc({at:.1f}% - 5px);width:10px;height:10px;border-radius:5px;background:{_css(bar.color)}'>"
-            "</div></div>"
+            f"<div style='{dot};left:calc({at:.1f}% - 5px);background:{_css(bar.color)}'></div></div>"
         )
     note = "" if judged else "<div style='color:#868e96'>measured; the supervisor judges only while the robot walks</div>"
     return f"<div style='{TEXT}'>{rows}{note}</div>"

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import trimesh
 import viser
 
 from safe_locomotion.reachability import LONGEST_HORIZON
@@ -54,11 +53,11 @@ class Batch:
 
     def __init__(self, api: viser.SceneApi, name: str, kind: str, count: int, opacity: float | None = None) -> None:
         self._count = count
-        mesh = _unit_mesh(kind)
+        vertices, faces = _unit_mesh(kind)
         self._handle = api.add_batched_meshes_simple(
             name,
-            np.asarray(mesh.vertices),
-            np.asarray(mesh.faces),
+            vertices,
+            faces,
             np.tile(UPRIGHT, (count, 1)),
             np.zeros((count, 3)),
             batched_scales=np.full((count, 3), NOTHING),
@@ -246,11 +245,27 @@ def light(api: viser.SceneApi, shadows: bool) -> None:
     api.add_light_directional("/fill", intensity=FILL, position=(-2.0, 2.0, 1.5))
 
 
-def _unit_mesh(kind: str) -> Any:
-    """A primitive of size one along each axis."""
-    if kind == "sphere":
-        return trimesh.creation.icosphere(subdivisions=2, radius=0.5)
-    return trimesh.creation.cylinder(0.5, 1.0, sections=SIDES) if kind == "cylinder" else trimesh.creation.box((1.0, 1.0, 1.0))
+def _unit_mesh(kind: str) -> tuple[Array, Any]:
+    """Vertices (n, 3) and triangles (m, 3) of a primitive of size one along each axis: rings from the bottom to the top."""
+    if kind == "box":
+        return _revolved(np.array([(0.0, -0.5), (0.5**0.5, -0.5), (0.5**0.5, 0.5), (0.0, 0.5)]), 4)
+    if kind == "cylinder":
+        return _revolved(np.array([(0.0, -0.5), (0.5, -0.5), (0.5, 0.5), (0.0, 0.5)]), SIDES)
+    angles = np.linspace(-0.5 * np.pi, 0.5 * np.pi, SIDES // 2 + 1)
+    return _revolved(0.5 * np.column_stack((np.cos(angles), np.sin(angles))), SIDES)
+
+
+def _revolved(profile: Array, sides: int) -> tuple[Array, Any]:
+    """A profile of radii and heights (k, 2) around z; four sides stand square to the axes."""
+    around = 2.0 * np.pi * (np.arange(sides) + 0.5) / sides
+    circle = np.column_stack((np.cos(around), np.sin(around)))
+    rings = np.concatenate(
+        (profile[:, None, :1] * circle, np.broadcast_to(profile[:, None, 1:], (len(profile), sides, 1))), axis=2
+    )
+    ring, side = np.meshgrid(np.arange(len(profile) - 1), np.arange(sides), indexing="ij")
+    a, b = ring * sides + side, ring * sides + (side + 1) % sides
+    faces = np.concatenate((np.stack((a, b, b + sides), axis=2), np.stack((a, b + sides, a + sides), axis=2)))
+    return rings.reshape(-1, 3), faces.reshape(-1, 3)
 
 
 def _padded(values: Array, rest: Any) -> Any:

@@ -33,7 +33,9 @@ def free_port(host: str, wanted: int) -> int:
         ConfigurationError: none is free, or this machine has no such address.
     """
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host or None, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host or None, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
     except (OSError, UnicodeError) as error:
         raise ConfigurationError(f"viewer: host {host!r}: {error}") from error
     refusal = OSError("no port")
@@ -90,10 +92,21 @@ class ViewerServer:
                 controls.close()
 
     @property
-    def controls(self) -> tuple[Controls, ...]:
-        """Of the browsers that are connected."""
+    def browsers(self) -> int:
+        """How many are connected."""
+        return len(self._controls)
+
+    def follow(self, policy: str) -> None:
+        """Show everybody which policy is in force."""
         with self._lock:
-            return tuple(self._controls.values())
+            controls = tuple(self._controls.items())
+        for client, each in controls:
+            try:
+                each.follow(policy)
+            except Exception:  # a page can break its own elements, with whatever error; it must not break the others'
+                with self._lock:
+                    self._controls.pop(client, None)
+                each.close()
 
     def look_from(self, position: tuple[float, float, float], look_at: tuple[float, float, float], fov: float) -> None:
         """Where a new browser's camera is."""
