@@ -7,7 +7,7 @@ from math import sqrt
 
 import numpy as np
 
-from safe_locomotion.centroidal import POSITION, RATES, RPY, VELOCITY
+from safe_locomotion.centroidal import POSITION, RATES, RPY, VELOCITY, driven
 from safe_locomotion.joint_rollout import JointRollout
 from safe_locomotion.reachability import STEP, InterventionParameters
 from safe_locomotion.rollout import GaitRollout, Inputs, Scene
@@ -78,10 +78,8 @@ class Forecaster:
         inputs = self.rollout.inputs(scene, stamp_ns, gait)
         if inputs is None:
             return None
-        if not self.parameters.uncertainty:
-            return self.rollout.states(scene, scene.x0, inputs.forces, inputs.feet)
-        x0 = scene.x0 + self._spread(scene, now.estimate)
-        return self.rollout.states(scene, x0, inputs.forces, inputs.feet)
+        x0 = scene.x0 if not self.parameters.uncertainty else scene.x0 + self._spread(scene, now.estimate)
+        return driven(x0, inputs.accelerations, STEP)
 
     def recovery_first(self, scene: Scene, now: Moment) -> Array | None:
         """States (W - 1, W + 1, 12) when the first 1, 2, ... W - 1 steps are the recovery policy's and the rest the learner's."""
@@ -95,14 +93,13 @@ class Forecaster:
         if then is None:
             return None
         steps = self.rollout.steps
-        recovers = (np.arange(steps) < np.arange(1, steps)[:, None])[:, :, None, None]
-        forces, feet = np.where(recovers, first.forces, then.forces), np.where(recovers, first.feet, then.feet)
-        return self.rollout.states(scene, np.broadcast_to(scene.x0, (steps - 1, len(scene.x0))), forces, feet)
+        recovers = (np.arange(steps) < np.arange(1, steps)[:, None])[:, :, None]
+        return driven(scene.x0, np.where(recovers, first.accelerations, then.accelerations), STEP)
 
     def _joints_after(self, scene: Scene, now: Moment, targets: JointTargets, first: Inputs) -> Array:
         """The same for a joint policy, whose forces depend on the states before them: one hypothesis after the other."""
         steps = self.rollout.steps
-        recovered = self.rollout.states(scene, scene.x0, first.forces, first.feet)
+        recovered = driven(scene.x0, first.accelerations, STEP)
         after = [self._joints(scene, now, targets, recovered[i], steps - i) for i in range(1, steps)]
         return np.array([np.concatenate((recovered[:i], rest)) for i, rest in enumerate(after, start=1)])
 
