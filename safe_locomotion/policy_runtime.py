@@ -6,6 +6,7 @@ proposal but the name of a hazard.
 
 from math import isfinite
 from time import sleep
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -77,6 +78,15 @@ class Network:
             for memory in memories:
                 memory.fill(0.0)
 
+    def remember(self) -> list[Float32]:
+        """Copies of the memories that the next step reads."""
+        return [memory.copy() for memory in self._memories[self._turn]]
+
+    def recall(self, memories: list[Float32]) -> None:
+        """Let the next step read these."""
+        for memory, kept in zip(self._memories[self._turn], memories, strict=True):
+            memory[:] = kept
+
     def step(self) -> Float32:
         """One step on `observation`; the array `action`."""
         self._session.run_with_iobinding(self._bindings[self._turn])
@@ -143,6 +153,12 @@ class JointInterpreter:
     def reset(self) -> None:
         """Nothing is kept."""
 
+    def remember(self) -> None:
+        """Nothing is kept."""
+
+    def recall(self, kept: Any) -> None:
+        """Nothing is kept."""
+
     def read(self, action: Array) -> JointTargets | None:
         """Targets of an action (12,) in the policy's order; None when one is out of range."""
         q = action[self._back]
@@ -170,6 +186,15 @@ class GaitInterpreter:
         """Back to the nominal gait."""
         self._values = {term.name: term.nominal for term in self._terms}
         self.gait: GaitParameters | None = self._parameters()
+
+    def remember(self) -> dict[str, tuple[float, ...]]:
+        """What `recall` needs to go on from here."""
+        return dict(self._values)
+
+    def recall(self, kept: dict[str, tuple[float, ...]]) -> None:
+        """Go on from there."""
+        self._values = dict(kept)
+        self.gait = self._parameters()
 
     def read(self, action: Array) -> GaitParameters | None:
         """Parameters after one more action (9,) within +-clip."""
@@ -240,6 +265,16 @@ class PolicyRuntime:
         self._interpreter.reset()
         self._previous: list[float] = [0.0] * self.contract.action_width
         self.hazard = ""
+
+    def remember(self) -> tuple[Any, ...]:
+        """What `recall` needs to go on from here, whatever is asked in between."""
+        return self._network.remember(), self._interpreter.remember(), self._previous, self.hazard
+
+    def recall(self, kept: tuple[Any, ...]) -> None:
+        """Go on from where `remember` was called."""
+        memories, interpreted, self._previous, self.hazard = kept
+        self._network.recall(memories)
+        self._interpreter.recall(interpreted)
 
     def act(self, estimate: Estimate, command: VelocityCommand) -> Proposal | None:
         """The proposal on this estimate; None, and the reason in `hazard`, when there is none that may be used."""

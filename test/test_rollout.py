@@ -1,5 +1,6 @@
 """Rollouts of gait and joint policies against mechanics: a nonlinear body, statics, batches and the controller's own clock."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -154,7 +155,7 @@ def test_the_learner_is_asked_again_at_each_predicted_state() -> None:
         return Proposal(stamp_ns=later.stamp_ns, policy="l", kind="gait", gait=replace(TROT, swing_ratio=0.9))
 
     _, kept = learner_states(f, gait_moment())
-    f.ask_again = answer
+    f._suppose = lambda command: nullcontext(answer)
     _, changed = learner_states(f, gait_moment())
     assert [later.stamp_ns - START_NS for later in asked] == [round(k * STEP * 1e9) for k in range(1, 10)]
     assert np.abs(changed[-1] - kept[-1]).max() > 0.01
@@ -213,11 +214,12 @@ def test_joint_policies_are_asked_again_and_planned_for() -> None:
     asked: list[Estimate] = []
     moment = joint_moment(A1.q_stand, 80.0, 3.0)
 
-    def answer(later: Estimate) -> Proposal | None:
+    def answer(later: Estimate) -> Proposal:
         asked.append(later)
+        assert moment.proposal is not None
         return moment.proposal
 
-    f.ask_again = answer
+    f._suppose = lambda command: nullcontext(answer)
     scene, states = learner_states(f, moment)
     assert len(asked) == 9 and (asked[-1].q != moment.estimate.q).any()
     rows = f.recovery_first(scene, moment)
