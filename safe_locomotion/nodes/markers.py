@@ -1,4 +1,6 @@
-"""A scene as markers for RViz: one message that is filled again, every marker with a namespace and number of its own for good.
+"""A scene as markers for RViz: two messages that are filled again, every marker with a namespace and number of its own for good.
+
+One holds what only moves (the robot, the tracks of the bars) and is packed once; the other what also changes otherwise.
 
 What is not there now is a marker that says DELETE, so nothing flickers, and nothing that is gone stays. Markers die by themselves when
 nobody sends them any more.
@@ -6,15 +8,16 @@ nobody sends them any more.
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
 from builtin_interfaces.msg import Duration
 from geometry_msgs.msg import Point, Vector3
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from safe_locomotion import scene as look
-from safe_locomotion.bar_panel import BarBoxes, bar_panel, headline_place
+from safe_locomotion.bar_panel import BOUNDS_SIZE, TRACK_SIZE, BarBoxes, bar_panel, headline_place
 from safe_locomotion.nodes.conversions import ODOM_FRAME, time_message
-from safe_locomotion.reachability import LONGEST_HORIZON
+from safe_locomotion.nodes.packed_markers import PackedMarkers
 from safe_locomotion.robot_body import Rgba, RobotBody
 from safe_locomotion.rotations import Vector, quaternion_from_rpy
 from safe_locomotion.scene import FootScene, Scene
@@ -27,13 +30,20 @@ _UPRIGHT = (1.0, 0.0, 0.0, 0.0)
 
 
 class SceneMarkers:
-    """The message for `safety/markers`."""
+    """The messages for `safety/markers`."""
 
     def __init__(self, body: RobotBody) -> None:
         """Make all markers of a robot."""
         self._header = Header(frame_id=ODOM_FRAME)
         self._all: list[Marker] = []
-        self._robot = [self._new("robot", _SHAPES[shape.kind], shape.size, shape.color) for shape in body.shapes]
+        for shape in body.shapes:
+            self._new("robot", _SHAPES[shape.kind], shape.size, shape.color)
+        for size, color in ((TRACK_SIZE, look.DARK), (BOUNDS_SIZE, look.GREY)):
+            for _ in range(N_COMPONENTS):
+                self._new("bar_tracks", Marker.CUBE, size, color)
+        for marker in self._all:
+            marker.action = Marker.ADD
+        self._moving, self._all = PackedMarkers(self._all), []
         self._contacts = self._new("contacts", Marker.SPHERE_LIST, (look.FOOT_SIZE,) * 3)
         self._forces = [self._new("forces", Marker.ARROW, (look.FORCE_WIDTH, 2.5 * look.FORCE_WIDTH, 0.0)) for _ in LEGS]
         self._cones = self._new("friction_cones", Marker.TRIANGLE_LIST, (1.0, 1.0, 1.0), look.CONE)
@@ -43,23 +53,27 @@ class SceneMarkers:
         self._states = self._new("prediction", Marker.SPHERE_LIST, (look.STATE_SIZE,) * 3)
         self._path = self._new("prediction", Marker.LINE_STRIP, (look.PATH_WIDTH, 0.0, 0.0))
         self._ghost = self._new("prediction", Marker.CUBE, body.shapes[0].size, look.GHOST)
-        self._panel = [self._new_bar() for _ in range(N_COMPONENTS)]
+        self._bars = [self._new("bars", Marker.CUBE, (1.0, 1.0, 1.0)) for _ in range(N_COMPONENTS)]
+        self._labels = [self._new_label("bar_texts") for _ in range(N_COMPONENTS)]
         self._headline = self._new("text", Marker.TEXT_VIEW_FACING, (0.0, 0.0, look.TEXT_HEIGHT))
         self._reason = self._new("text", Marker.TEXT_VIEW_FACING, (0.0, 0.0, look.SMALL_TEXT_HEIGHT), look.WHITE)
+        self._always, self._all = self._all, []
         self._falls = [self._new("falls", Marker.SPHERE, (look.FALL_SIZE,) * 3, look.RED) for _ in range(look.KEPT_FALLS)]
         self._fall_texts = [self._new_label("fall_texts") for _ in range(look.KEPT_FALLS)]
-        self._points = [Point() for _ in range(max(LONGEST_HORIZON + 1, look.KEPT_FOOTHOLDS))]
-        self._array = MarkerArray(markers=self._all)
+        self._array = MarkerArray(markers=self._always)
 
-    def fill(self, scene: Scene) -> MarkerArray:
-        """The message for a scene, valid until the next; a publisher copies it."""
+    def fill(self, scene: Scene) -> tuple[bytes, MarkerArray]:
+        """The messages for a scene, the first one packed; the other is valid until the next, a publisher copies it."""
         self._header.stamp = time_message(scene.stamp_ns)
-        self._fill_robot(scene)
+        panel, turn = bar_panel(scene), quaternion_from_rpy(0.0, 0.0, scene.heading)
         self._fill_feet(scene)
         self._fill_prediction(scene)
-        self._fill_panel(scene)
+        self._fill_panel(scene, panel, turn.tolist())
         self._fill_falls(scene)
-        return self._array
+        middles = np.array([boxes.middle for boxes in panel])
+        places = np.concatenate((scene.shapes.position, middles, middles))
+        turns = np.concatenate((scene.shapes.quaternion_wxyz, np.broadcast_to(turn, (2 * len(panel), 4))))
+        return self._moving.pack(scene.stamp_ns, places, turns), self._array
 
     def _new(self, namespace: str, kind: int, size: Vector, color: Rgba = look.WHITE) -> Marker:
         number = sum(marker.ns == namespace for marker in self._all)
@@ -71,17 +85,6 @@ class SceneMarkers:
 
     def _new_label(self, namespace: str) -> Marker:
         return self._new(namespace, Marker.TEXT_VIEW_FACING, (0.0, 0.0, look.SMALL_TEXT_HEIGHT))
-
-    def _new_bar(self) -> tuple[Marker, Marker, Marker, Marker]:
-        """Track, bounds, value and label."""
-        track = self._new("bars", Marker.CUBE, (1.0, 1.0, 1.0), look.DARK)
-        bounds = self._new("bars", Marker.CUBE, (1.0, 1.0, 1.0), look.GREY)
-        return track, bounds, self._new("bars", Marker.CUBE, (1.0, 1.0, 1.0)), self._new_label("bar_texts")
-
-    def _fill_robot(self, scene: Scene) -> None:
-        places, turns = scene.shapes.position.tolist(), scene.shapes.quaternion_wxyz.tolist()
-        for marker, place, turn in zip(self._robot, places, turns, strict=True):
-            _put(marker, place, turn)
 
     def _fill_feet(self, scene: Scene) -> None:
         feet = scene.feet
@@ -107,23 +110,27 @@ class SceneMarkers:
         last = len(places) - 1 if p.entry is None else min(p.entry, len(places) - 1)
         _put(self._ghost, places[last], p.quaternion_wxyz[last].tolist())
 
-    def _fill_panel(self, scene: Scene) -> None:
-        turn = quaternion_from_rpy(0.0, 0.0, scene.heading).tolist()
-        for markers, boxes in zip(self._panel, bar_panel(scene), strict=True):
-            _fill_bar(markers, boxes, turn, scene.judged)
+    def _fill_panel(self, scene: Scene, panel: Sequence[BarBoxes], turn: Sequence[float]) -> None:
+        for value, label, boxes in zip(self._bars, self._labels, panel, strict=True):
+            color = boxes.bar.color if scene.judged else look.WHITE
+            _put(value, boxes.value, turn)
+            value.scale.x, value.scale.y, value.scale.z = boxes.value_size
+            value.color = _COLORS[color]
+            _write(label, boxes.label, boxes.bar.text, color)
         x, y, z = headline_place(scene)
         _write(self._headline, (x, y, z), scene.headline, scene.color)
         _write(self._reason, (x, y, z - look.TEXT_HEIGHT), scene.reason, look.WHITE)
 
     def _fill_falls(self, scene: Scene) -> None:
-        for marker, text, fall in zip(self._falls, self._fall_texts, _padded(scene.falls, look.KEPT_FALLS), strict=True):
-            if fall is None:
-                marker.action = text.action = Marker.DELETE
-                continue
+        """Falls only become more, so those that are not there yet need not be sent."""
+        count = len(scene.falls)
+        for marker, text, fall in zip(self._falls, self._fall_texts, scene.falls, strict=False):
             x, y, z = fall.position
             _put(marker, (x, y, z), _UPRIGHT)
             ago = (scene.stamp_ns - fall.stamp_ns) / NANOSECONDS
             _write(text, (x, y, z + look.FALL_SIZE), f"fell {ago:.0f} s ago: {', '.join(fall.reasons)}", look.RED)
+        if len(self._array.markers) != len(self._always) + 2 * count:
+            self._array.markers = [*self._always, *self._falls[:count], *self._fall_texts[:count]]
 
     def _list(self, marker: Marker, places: Sequence[Sequence[float]], colors: Iterable[Rgba] = ()) -> None:
         """Points of a list, each with its own colour where there are any; RViz complains about empty lists."""
@@ -132,29 +139,12 @@ class SceneMarkers:
         marker.colors = [_COLORS[color] for color in colors]
 
 
-def _padded(values: Sequence[look.Fall], length: int) -> list[look.Fall | None]:
-    return [*values, *[None] * (length - len(values))]
-
-
 def _fill_force(marker: Marker, foot: FootScene) -> None:
     if not foot.friction >= 0.0:
         marker.action = Marker.DELETE
         return
     tip = [g + look.FORCE_SCALE * f for g, f in zip(foot.ground, foot.force, strict=True)]
     marker.action, marker.points, marker.color = Marker.ADD, [_point(foot.ground), _point(tip)], _COLORS[foot.force_color]
-
-
-def _fill_bar(markers: tuple[Marker, Marker, Marker, Marker], boxes: BarBoxes, turn: Sequence[float], judged: bool) -> None:
-    track, bounds, value, label = markers
-    for marker, place, (x, y, z) in (
-        (track, boxes.middle, boxes.track_size),
-        (bounds, boxes.middle, boxes.bounds_size),
-        (value, boxes.value, boxes.value_size),
-    ):
-        _put(marker, place, turn)
-        marker.scale.x, marker.scale.y, marker.scale.z = x, y, z
-    value.color = _COLORS[boxes.bar.color if judged else look.WHITE]
-    _write(label, boxes.label, boxes.bar.text, boxes.bar.color if judged else look.WHITE)
 
 
 def _triangles(foot: FootScene) -> list[Sequence[float]]:
