@@ -24,6 +24,7 @@ BRIDGE_STATES = ("unconfigured", "inactive", "active")
 BOOLEANS = {"true": True, "false": False}
 SIMULATION_DOMAIN, ROBOT_DOMAIN = 1, 0  # of the SDK's DDS: the vendor's own convention
 LOOPBACK = "lo"
+LOCALHOST = "127.0.0.1"
 WITH_LOCK_STEP = ("bridge", "supervisor")
 WITH_CMD_VEL = ("policy", "supervisor", "viewer")
 
@@ -209,6 +210,9 @@ def launch_arguments(world: World, robot: str) -> tuple[LaunchArgument, ...]:
         LaunchArgument(
             name="watchers", default="monitor", description=f"what else runs: some of {', '.join(WATCHERS)}, or empty"
         ),
+        LaunchArgument(name="viewer", default="false", description="watch and drive from a browser", choices=tuple(BOOLEANS)),
+        LaunchArgument(name="viewer_host", default=LOCALHOST, description="address that the viewer listens on; 0.0.0.0 is any"),
+        LaunchArgument(name="viewer_port", default="8080", description="port that it listens on, or the next free one"),
     )
     if world == "sim":
         return (
@@ -227,7 +231,7 @@ def options_from_launch(world: World, robot: str, values: Mapping[str, str]) -> 
     """Stack options from the text values of `launch_arguments`.
 
     Raises:
-        UnknownNameError: an argument or a value that does not exist.
+        ConfigurationError: an argument or a value that does not exist.
     """
     known = {argument.name: argument for argument in launch_arguments(world, robot)}
     for name, value in values.items():
@@ -249,5 +253,18 @@ def options_from_launch(world: World, robot: str, values: Mapping[str, str]) -> 
         lock_step=BOOLEANS[given.get("lock_step", "false")],
         autostart=given["autostart"],
         robot_arguments=tuple(given.get("robot_arguments", "").split()),
-        watchers=tuple(given["watchers"].replace(",", " ").split()),
+        watchers=_watchers(given),
+        overrides={"viewer_node": {"host": given["viewer_host"], "port": _port(given["viewer_port"])}},
     )
+
+
+def _watchers(given: Mapping[str, str]) -> tuple[str, ...]:
+    """Those named by `watchers`, and the viewer where it is asked for."""
+    named = tuple(given["watchers"].replace(",", " ").split())
+    return (*named, *(("viewer",) if BOOLEANS[given["viewer"]] and "viewer" not in named else ()))
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise ConfigurationError(f"viewer_port: must be a number (found {text!r})")
+    return int(text)

@@ -22,6 +22,8 @@ CMD_VEL_TYPES = {"TwistStamped": TwistStamped, "Twist": Twist}
 WITHOUT_ROBOT = ("estop", "reset")
 ANSWER_S = 1.0
 COMMANDS = QoSProfile(depth=1)
+HANDS = "operator/hands"  #: String, the name of whoever takes the robot in hand: a script that drives it lets go
+HANDS_QOS = QoSProfile(depth=5)
 
 
 class VelocityTopic:

@@ -10,10 +10,13 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import JointState
+from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from safe_locomotion.nodes import conversions, decisions
 from safe_locomotion.nodes.inbox import LATCHED
+from safe_locomotion.nodes.operator import HANDS, HANDS_QOS
+from safe_locomotion.nodes.scene_topics import Queue
 from safe_locomotion.operator_input import REQUESTS
 from safe_locomotion.types import Mode, VelocityCommand
 
@@ -37,6 +40,7 @@ class RemoteOperator:
         self._clients = {name: self._node.create_client(Trigger, name) for name in REQUESTS}
         self._parameters = self._node.create_client(SetParameters, "policy_node/set_parameters")
         self._node.create_subscription(JointState, "safety/verdict", self._hear, LATCHED)
+        self._hands = Queue(self._node, String, HANDS, HANDS_QOS)
         self.mode: Mode | None = None
         self.stamp_ns: int | None = None
         self.reasons: tuple[str, ...] = ()
@@ -79,6 +83,10 @@ class RemoteOperator:
         result = None if response is None else response.results[0]
         said = "no answer" if result is None else "taken" if result.successful else result.reason
         self.answers.append(f"policy {policy}: {said}")
+
+    def taken_over(self) -> bool:
+        """Whether somebody else has taken the robot in hand since the last call."""
+        return bool(self._hands.take())
 
     def close(self) -> None:
         """Leave the domain."""

@@ -65,9 +65,14 @@ class Controls:
         self._policy: Any = gui.add_dropdown("Policy", self._policies)
         self._in_force = self._policies[0]
         self._policy.on_update(self._choose)
-        self._forward = gui.add_slider("Forward m/s", -limits.vx, limits.vx, 0.05, min(FIRST_SPEED, limits.vx))
-        self._left = gui.add_slider("Left m/s", -limits.vy, limits.vy, 0.05, 0.0)
-        self._turn = gui.add_slider("Turn rad/s", -limits.wz, limits.wz, 0.05, 0.0)
+        self._sliders: Any = tuple(
+            gui.add_slider(label, -limit, limit, 0.05, min(first, limit))
+            for label, limit, first in (
+                ("Forward m/s", limits.vx, FIRST_SPEED),
+                ("Left m/s", limits.vy, 0.0),
+                ("Turn rad/s", limits.wz, 0.0),
+            )
+        )
         hold = gui.add_button("Hold to drive", icon=viser.Icon.HAND_MOVE, color="green")
         hold.on_hold(lambda _: self._touch(), callback_hz=HOLD_HZ)
         hold.on_click(lambda _: self._driving.pad.release(self._id))  # comes with the release of the button
@@ -113,7 +118,9 @@ class Controls:
 
     def _allowed(self) -> bool:
         allowed = self._driving.access.allows(self._id)
-        if not allowed:
+        if allowed:
+            self._driving.requests.take_over()
+        else:
             self._tell(LOCKED)
         return allowed
 
@@ -141,12 +148,12 @@ class Controls:
 
     def _touch(self) -> None:
         if self._allowed():
-            refusal = self._driving.pad.touch(self._id, self._forward.value, self._left.value, self._turn.value)
+            refusal = self._driving.pad.touch(self._id, *(slider.value for slider in self._sliders))
             if refusal:
                 self._tell(refusal)
 
     def _zero(self) -> None:
-        for slider in (self._forward, self._left, self._turn):
+        for slider in self._sliders:
             slider.value = 0.0
         self._driving.pad.release(self._id)
 

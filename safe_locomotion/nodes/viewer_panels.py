@@ -88,7 +88,7 @@ class _MarginPlot:
         names = [name.replace("_", " ") for name in COMPONENTS]
         self._plot = gui.add_uplot(
             _columns([(0.0,) * (len(names) + 2)]),
-            (uplot.Series(label="s"), *_series(names), uplot.Series(label="trigger", stroke="#e03131", width=1, dash=[6, 4])),
+            (uplot.Series(label="s"), *_series(names), uplot.Series(label="trigger", stroke="#e03131", width=1, dash=(6.0, 4.0))),
             title="margin to the trigger set",
             scales={"x": uplot.Scale(time=False, range=(-MARGIN_S, 0.0)), "y": uplot.Scale(range=(-0.5, 1.05))},
             **_look(),
@@ -114,7 +114,7 @@ class _TimePlot:
             _columns([(0.0, 0.0, 0.0)]),
             (uplot.Series(label="s"), *_series(["p50", "p99"])),
             title="state to command, ms",
-            scales={"x": uplot.Scale(time=False, range=(-TIMING_S, 0.0)), "y": uplot.Scale(range=(0.0, None))},  # type: ignore[typeddict-item]
+            scales={"x": uplot.Scale(time=False, range=(-TIMING_S, 0.0)), "y": uplot.Scale(range=(0.0, None))},
             **_look(),
         )
 

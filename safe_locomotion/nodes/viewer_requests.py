@@ -10,13 +10,16 @@ from geometry_msgs.msg import Twist
 from rcl_interfaces.srv import SetParameters
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from safe_locomotion.errors import UnknownNameError
 from safe_locomotion.nodes import conversions
-from safe_locomotion.nodes.operator import CMD_VEL_TYPES
+from safe_locomotion.nodes.operator import CMD_VEL_TYPES, HANDS, HANDS_QOS
 from safe_locomotion.operator_input import REQUESTS
 from safe_locomotion.types import VelocityCommand
+
+NAME = "browser"
 
 Tell = Callable[[str], None]
 
@@ -36,6 +39,11 @@ class Requests:
         self._services = {name: node.create_client(Trigger, name) for name in REQUESTS}
         self._parameters = node.create_client(SetParameters, "policy_node/set_parameters")
         self._velocity = node.create_publisher(CMD_VEL_TYPES[cmd_vel_type], "cmd_vel", 1)
+        self._hands = node.create_publisher(String, HANDS, HANDS_QOS)
+
+    def take_over(self) -> None:
+        """Say that a person drives from here."""
+        self._hands.publish(String(data=NAME))
 
     def request(self, name: str, tell: Tell) -> None:
         """Ask for a mode by a name of `REQUESTS`."""

@@ -204,7 +204,12 @@ class _PlanView:
         self._footholds = Batch(api, "/odom/footholds", "cylinder", KEPT_FOOTHOLDS + N_LEGS)
         self._states = Batch(api, "/odom/prediction/states", "sphere", LONGEST_HORIZON + 1)
         self._path = api.add_line_segments(
-            "/odom/prediction/path", np.zeros((LONGEST_HORIZON, 2, 3)), (0, 0, 0), line_width=1e3 * PATH_WIDTH, visible=False
+            "/odom/prediction/path",
+            np.zeros((LONGEST_HORIZON, 2, 3)),
+            (0, 0, 0),
+            thickness=PATH_WIDTH,
+            thickness_units="world",
+            visible=False,
         )
         self._ghost = Batch(api, "/odom/prediction/body", "box", 1, opacity=GHOST[3])
         self._trunk = np.array([next(shape.size for shape in body.shapes if shape.link == 0 and shape.kind == "box")])

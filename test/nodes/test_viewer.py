@@ -147,7 +147,7 @@ def test_only_the_token_opens_what_moves_the_robot_and_each_page_needs_it(stacke
         locked.set("Mode", "stand")
         locked.tamper("Policy", props=1, removed=True, update_cb=[])
         page.set("Mode", "stand")
-        assert reads(page, '<div style=') and t.spin_until(lambda: robot.asked[1:] == ["stand"])
+        assert reads(page, "<div style=") and t.spin_until(lambda: robot.asked[1:] == ["stand"])
         page.set("Mode", "sit")
         assert reads(page, "sit refused: not &lt;now&gt;")
 
