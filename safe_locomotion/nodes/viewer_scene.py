@@ -203,14 +203,9 @@ class _PlanView:
     def __init__(self, api: viser.SceneApi, body: RobotBody) -> None:
         self._footholds = Batch(api, "/odom/footholds", "cylinder", KEPT_FOOTHOLDS + N_LEGS)
         self._states = Batch(api, "/odom/prediction/states", "sphere", LONGEST_HORIZON + 1)
-        self._path = api.add_line_segments(
-            "/odom/prediction/path",
-            np.zeros((LONGEST_HORIZON, 2, 3)),
-            (0, 0, 0),
-            thickness=PATH_WIDTH,
-            thickness_units="world",
-            visible=False,
-        )
+        nothing, black = np.zeros((LONGEST_HORIZON, 2, 3)), (0, 0, 0)
+        path = "/odom/prediction/path"
+        self._path = api.add_line_segments(path, nothing, black, thickness=PATH_WIDTH, thickness_units="world", visible=False)
         self._ghost = Batch(api, "/odom/prediction/body", "box", 1, opacity=GHOST[3])
         self._trunk = np.array([next(shape.size for shape in body.shapes if shape.link == 0 and shape.kind == "box")])
         self._falls = Batch(api, "/odom/falls", "sphere", KEPT_FALLS)
