@@ -17,7 +17,7 @@ from safe_locomotion.robot_body import Rgba
 from safe_locomotion.scene import BAR_OVERSHOOT, GREY, Bar, Scene
 from safe_locomotion.trigger_set import COMPONENTS
 
-MARGIN_S, TIMING_S = 10.0, 120.0  #: of the plots
+MARGIN_S, TIMING_S = 10.0, 60.0  #: of the plots
 MARGINS_KEPT, TIMES_KEPT = 300, 300  #: points of a plot
 STALE_S = 0.5  #: without a new state for this long the picture says so [s]
 PANEL_WIDTH = 310  #: [px]
@@ -90,7 +90,7 @@ class _MarginPlot:
             _columns([(0.0,) * (len(names) + 2)]),
             (uplot.Series(label="s"), *_series(names), uplot.Series(label="trigger", stroke="#e03131", width=1, dash=(6.0, 4.0))),
             title="margin to the trigger set",
-            scales={"x": uplot.Scale(time=False, range=(-MARGIN_S, 0.0)), "y": uplot.Scale(range=(-0.5, 1.05))},
+            scales={"x": uplot.Scale(time=False, range=(-MARGIN_S, 0.0)), "y": uplot.Scale(range=(-0.5, 1.1))},
             **_look(),
         )
 
