@@ -15,6 +15,7 @@ import pytest
 pytest.importorskip("viser")
 
 from chromium import chromium, find_chromium
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import TwistStamped
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.node import Node
@@ -75,6 +76,7 @@ class Stack:
         self.policy.add_on_set_parameters_callback(self._swap)
         tester.executor.add_node(self.policy)
         tester.node.create_subscription(TwistStamped, "cmd_vel", self._hear, 10)
+        self._diagnostics = tester.node.create_publisher(DiagnosticArray, "/diagnostics", 10)
 
     def _answer(self, name):
         def answer(_, response):
@@ -88,6 +90,11 @@ class Stack:
         self.asked += [change.value for change in changes]
         taken = changes[0].value == "a1_trot"
         return SetParametersResult(successful=taken, reason="" if taken else "gains: expected less, found <more>")
+
+    def say_policy(self, name):
+        """Tell which policy is in force, as the policy node does."""
+        values = [KeyValue(key="policy", value=name)]
+        self._diagnostics.publish(DiagnosticArray(status=[DiagnosticStatus(name="policy_node: policy", values=values)]))
 
     def _hear(self, message):
         twist = message.twist
@@ -123,61 +130,85 @@ def test_only_the_token_opens_what_moves_the_robot_and_each_page_needs_it(stacke
     """
     t, robot, port = stacked
     _listens_on_this_machine_alone(port)
-
-    def reads(page, text):
-        return t.spin_until(lambda: text in page.text(), 20.0)
-
     with viser_page(port) as locked, viser_page(port) as page:
-        for each in (locked, page):
-            for name in ("stand", "walk"):
-                each.set("Mode", name)
-            each.set("Policy", "a1_trot")
-            each.hold("Hold to drive")
-        locked.set("Token", "guess")
-        locked.set("Unlock")
-        assert reads(locked, "wrong token")
-        t.spin(RETRY_S)
-        assert robot.asked == [] and robot.velocities == []
-        locked.set("Emergency stop")
-        assert reads(locked, "estop") and robot.asked == ["estop"]
-
-        page.set("Token", TOKEN)
-        page.set("Unlock")
-        assert reads(page, "unlocked")
-        locked.set("Mode", "stand")
+        _locked_pages_only_stop(t, robot, locked, page)
         locked.tamper("Policy", props=1, removed=True, update_cb=[])
-        page.set("Mode", "stand")
-        assert reads(page, "<div style=") and t.spin_until(lambda: robot.asked[1:] == ["stand"])
-        page.set("Mode", "sit")
-        assert reads(page, "sit refused: not &lt;now&gt;")
-
-        page.set("Policy", "a1_velocity_lstm")
-        assert reads(page, "policy a1_velocity_lstm refused: gains: expected less, found &lt;more&gt;")
-        assert page.elements[page.find("Policy")]["value"] == "nominal"
-        page.set("Policy", "a1_trot")
-        assert t.spin_until(lambda: robot.asked[-1] == "a1_trot")
-
-        assert robot.velocities == []
-        limits = load_config("a1").supervisor.command
-        page.set("Forward m/s", 99.0)
-        page.set("Turn rad/s", -0.2)
-        for _ in range(5):
-            page.hold("Hold to drive")
-            t.spin(0.1)
-        assert robot.velocities[-1] == pytest.approx((limits.vx, 0.0, -0.2))
-        page.set("Left m/s", math.nan)
-        page.hold("Hold to drive")
-        assert reads(page, "not a number")
-        page.set("Left m/s", 0.0)
-        page.hold("Hold to drive")
-        t.spin(0.1)
-        assert robot.velocities[-1][0] == limits.vx
+        _the_token_opens_one_page(t, robot, locked, page)
+        _policies_are_swapped_and_shown(t, robot, page)
+        _a_held_button_drives_within_limits(t, robot, page)
         heard = len(robot.velocities)
     assert t.spin_until(lambda: robot.velocities[-1] == (0.0, 0.0, 0.0), 5.0)
     t.spin(1.0)
     silent_since = len(robot.velocities)
     t.spin(0.5)
     assert heard < silent_since == len(robot.velocities)
+
+
+def _listens_on_this_machine_alone(port):
+    """127.0.0.2 is this machine, too, but not the address that it listens on."""
+    assert not listens("127.0.0.2", port)
+    with urlopen(f"http://{HOST}:{port}", timeout=10) as answer:
+        assert answer.status == 200 and b"<html" in answer.read()
+
+
+def _reads(t, page, text):
+    return t.spin_until(lambda: text in page.text(), 20.0)
+
+
+def _locked_pages_only_stop(t, robot, *pages):
+    for page in pages:
+        for name in ("stand", "walk"):
+            page.set("Mode", name)
+        page.set("Policy", "a1_trot")
+        page.hold("Hold to drive")
+    pages[0].set("Token", "guess")
+    pages[0].set("Unlock")
+    assert _reads(t, pages[0], "wrong token")
+    t.spin(RETRY_S)
+    assert robot.asked == [] and robot.velocities == []
+    pages[0].set("Emergency stop")
+    assert _reads(t, pages[0], "estop") and robot.asked == ["estop"]
+
+
+def _the_token_opens_one_page(t, robot, locked, page):
+    page.set("Token", TOKEN)
+    page.set("Unlock")
+    assert _reads(t, page, "unlocked")
+    locked.set("Mode", "walk")
+    page.set("Mode", "stand")
+    assert t.spin_until(lambda: robot.asked[1:] == ["stand"])
+    page.set("Mode", "sit")
+    assert _reads(t, page, "sit refused: not &lt;now&gt;") and "walk" not in robot.asked
+
+
+def _policies_are_swapped_and_shown(t, robot, page):
+    def shown():
+        return page.elements[page.find("Policy")]["value"]
+
+    page.set("Policy", "a1_velocity_lstm")
+    assert _reads(t, page, "policy a1_velocity_lstm refused: gains: expected less, found &lt;more&gt;")
+    assert t.spin_until(lambda: shown() == "nominal")
+    page.set("Policy", "a1_trot")
+    assert t.spin_until(lambda: robot.asked[-1] == "a1_trot")
+    robot.say_policy("of somebody's own")
+    assert t.spin_until(lambda: shown() == "of somebody's own")
+
+
+def _a_held_button_drives_within_limits(t, robot, page):
+    assert robot.velocities == []
+    limits = load_config("a1").supervisor.command
+    page.set("Forward m/s", 99.0)
+    page.set("Turn rad/s", -0.2)
+    for _ in range(5):
+        page.hold("Hold to drive")
+        t.spin(0.1)
+    assert robot.velocities[-1] == pytest.approx((limits.vx, 0.0, -0.2))
+    page.set("Left m/s", math.nan)
+    page.hold("Hold to drive")
+    assert _reads(t, page, "not a number")
+    page.set("Left m/s", 0.0)
+    page.hold("Hold to drive")
+    assert t.spin_until(lambda: robot.velocities[-1][0] == limits.vx)
 
 
 @pytest.mark.parametrize("settings", [{"rate_hz": 0.0}, {"rate_hz": math.nan}, {"rate_hz": 1e3}, {"port": 0}, {"port": 65536}])
@@ -200,7 +231,11 @@ def test_a_browser_shows_the_robot_and_its_stop_button_damps_it(tmp_path, ros_do
     port, file = free_port(HOST, 18080), tmp_path / "robot.json"
     composed = stack(StackOptions(graph="composed", lock_step=True, sdk_options={"domain": wire_domain}))[1].command()
     robot_command = [sys.executable, ROBOT, str(wire_domain), "120", str(file)]
-    with ros_tester() as t, running_viewer(port, port, shadows=False, rate_hz=5.0), chromium(tmp_path, size=(900, 560)) as open_page:
+    with (
+        ros_tester() as t,
+        running_viewer(port, port, shadows=False, rate_hz=5.0),
+        chromium(tmp_path, size=(900, 560)) as open_page,
+    ):
         verdicts = t.collect(JointState, "safety/verdict", LATCHED)
         page = open_page(f"http://{HOST}:{port}/?fixedDpr=0.3")  # fewer pixels: no graphics card draws them
         assert page.reads("no state yet")
