@@ -50,7 +50,7 @@ class ViewerSettings:
 
     host: str = "127.0.0.1"
     port: int = 8080
-    rate_hz: float = 25.0
+    rate_hz: float = 20.0
     cmd_vel_type: str = "TwistStamped"
     shadows: bool = True
 

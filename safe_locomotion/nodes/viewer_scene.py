@@ -30,6 +30,8 @@ from safe_locomotion.scene import (
     RED,
     STATE_SIZE,
     TARGET_SIZE,
+    Fall,
+    Prediction,
     Scene,
 )
 from safe_locomotion.types import N_LEGS, Array
@@ -39,6 +41,7 @@ FAR_BELOW = (0.0, 0.0, -1e4)  #: where an arrow that is not to be seen lies: bey
 UPRIGHT = (1.0, 0.0, 0.0, 0.0)
 SIDES = 32  #: of a cylinder
 GROUND_SIZE, SECTION, CELL = 24.0, 1.0, 0.25  #: [m]
+UNSEEN = 5e-4  #: smaller changes of the ground [m, or of a quaternion] are not sent
 GROUND_FOLLOWS = 0.2  #: share of the way to the feet that the ground moves in one frame: a step does not shake it
 HEADLINE_ABOVE = 0.22  #: [m] over the base
 CAMERA, LOOK_AT = (1.05, -1.25, 0.75), (0.0, 0.0, 0.16)  #: first view, from the robot [m]
@@ -53,6 +56,7 @@ class Batch:
 
     def __init__(self, api: viser.SceneApi, name: str, kind: str, count: int, opacity: float | None = None) -> None:
         self._count = count
+        self._style: tuple[tuple[Vector, ...], tuple[Rgba, ...]] = ((), ())
         vertices, faces = _unit_mesh(kind)
         self._handle = api.add_batched_meshes_simple(
             name,
@@ -75,9 +79,14 @@ class Batch:
         if wxyzs is not None:
             self._handle.batched_wxyzs = _padded(wxyzs, self._handle.batched_wxyzs)
 
-    def style(self, sizes: Array, colors: Sequence[Rgba]) -> None:
-        """Give the first n instances sizes (n, 3) [m] and colours, and hide the others."""
-        self._handle.batched_scales = _padded(sizes, np.full((self._count, 3), NOTHING))
+    def style(self, sizes: Sequence[Vector], colors: Sequence[Rgba]) -> None:
+        """Give the first n instances sizes [m] and colours, and hide the others."""
+        wanted = (tuple(sizes), tuple(colors))
+        if wanted == self._style:
+            return
+        self._style = wanted
+        hidden = np.full((self._count, 3), NOTHING)
+        self._handle.batched_scales = _padded(np.array(sizes).reshape(-1, 3), hidden)
         if colors:
             self._handle.batched_colors = _padded(_rgb(colors), self._handle.batched_colors)
 
@@ -89,6 +98,7 @@ class SceneView:
         """Make every object, unseen before the first scene."""
         self._root = api.add_frame("/odom", show_axes=False)
         self._ground_height: float | None = None
+        self._laid = (float("inf"),) * 7
         self._ground = api.add_grid(
             "/odom/ground",
             width=GROUND_SIZE,
@@ -129,8 +139,10 @@ class SceneView:
         (x, y, _), (nx, ny, nz) = scene.position, scene.normal
         east, north = SECTION * round(x / SECTION), SECTION * round(y / SECTION)
         rise = -(nx * (east - x) + ny * (north - y)) / max(nz, 0.5)
-        self._ground.position = (east, north, (self._ground_height or 0.0) + rise)
-        self._ground.wxyz = _upright_on(scene.normal)
+        place = (east, north, (self._ground_height or 0.0) + rise, *_upright_on(scene.normal))
+        if max(abs(new - old) for new, old in zip(place, self._laid, strict=True)) > UNSEEN:
+            self._laid = place
+            self._ground.position, self._ground.wxyz = place[:3], place[3:]
 
 
 class _RobotView:
@@ -141,16 +153,13 @@ class _RobotView:
         for kind in sorted({shape.kind for shape in body.shapes}):
             indices = [i for i, shape in enumerate(body.shapes) if shape.kind == kind]
             batch = Batch(api, f"/odom/robot/{kind}", kind, len(indices))
-            sizes = np.array([body.shapes[i].size for i in indices])
-            self._batches.append((batch, indices, sizes, [body.shapes[i].color for i in indices]))
-        self._seen = False
+            shapes = [body.shapes[i] for i in indices]
+            self._batches.append((batch, indices, [shape.size for shape in shapes], [shape.color for shape in shapes]))
 
     def draw(self, scene: Scene) -> None:
         for batch, indices, sizes, colors in self._batches:
             batch.place(scene.shapes.position[indices], scene.shapes.quaternion_wxyz[indices])
-            if not self._seen:
-                batch.style(sizes, colors)
-        self._seen = True
+            batch.style(sizes, colors)
 
 
 class _FeetView:
@@ -167,6 +176,7 @@ class _FeetView:
             head_radius=1.2 * FORCE_WIDTH,
             head_length=2.5 * FORCE_WIDTH,
         )
+        self._force_colors = [BLUE] * N_LEGS
         rims = np.arange(N_LEGS)[:, None] * 5 + np.arange(4)
         faces = [(5 * leg + 4, rim[i], rim[(i + 1) % 4]) for leg, rim in enumerate(rims) for i in range(4)]
         self._cones = api.add_mesh_simple(
@@ -184,15 +194,18 @@ class _FeetView:
     def draw(self, scene: Scene) -> None:
         feet = scene.feet
         self._balls.place(np.array([foot.position for foot in feet]))
-        self._balls.style(np.full((N_LEGS, 3), FOOT_SIZE), [foot.color for foot in feet])
+        self._balls.style([_ball(FOOT_SIZE)] * N_LEGS, [foot.color for foot in feet])
         targets = [foot.target for foot in feet if foot.target is not None]
         self._targets.place(np.array(targets).reshape(-1, 3))
-        self._targets.style(np.full((len(targets), 3), TARGET_SIZE), [BLUE] * len(targets))
+        self._targets.style([_ball(TARGET_SIZE)] * len(targets), [BLUE] * len(targets))
         grounds, forces = np.array([foot.ground for foot in feet]), np.array([foot.force for foot in feet])
         pushes = np.array([foot.friction == foot.friction for foot in feet])[:, None, None]  # NaN: there is no force
         arrows = np.stack((grounds, grounds + FORCE_SCALE * forces), axis=1)
         self._forces.points = np.where(pushes, arrows, FAR_BELOW).astype(np.float32)
-        self._forces.colors = _rgb([foot.force_color for foot in feet])
+        colors = [foot.force_color for foot in feet]
+        if colors != self._force_colors:
+            self._force_colors = colors
+            self._forces.colors = _rgb(colors)
         cones = np.concatenate((np.array([foot.cone for foot in feet]), grounds[:, None]), axis=1)
         self._cones.vertices = np.where(pushes, cones, FAR_BELOW).reshape(-1, 3).astype(np.float32)
 
@@ -207,25 +220,30 @@ class _PlanView:
         path = "/odom/prediction/path"
         self._path = api.add_line_segments(path, nothing, black, thickness=PATH_WIDTH, thickness_units="world", visible=False)
         self._ghost = Batch(api, "/odom/prediction/body", "box", 1, opacity=GHOST[3])
-        self._trunk = np.array([next(shape.size for shape in body.shapes if shape.link == 0 and shape.kind == "box")])
+        self._trunk = next(shape.size for shape in body.shapes if shape.link == 0 and shape.kind == "box")
         self._falls = Batch(api, "/odom/falls", "sphere", KEPT_FALLS)
+        self._fallen: tuple[Fall, ...] = ()
+        self._foreseen: int | None = None
 
     def draw(self, scene: Scene) -> None:
         ahead = [foot.foothold for foot in scene.feet if foot.foothold is not None]
         holds = np.concatenate((scene.footholds, np.array(ahead).reshape(-1, 3)))
         self._footholds.place(holds, np.tile(_upright_on(scene.normal), (len(holds), 1)))
-        self._footholds.style(np.tile(FOOTHOLD_SIZE, (len(holds), 1)), [GREY] * len(scene.footholds) + [BLUE] * len(ahead))
-        falls = np.array([fall.position for fall in scene.falls]).reshape(-1, 3)
-        self._falls.place(falls)
-        self._falls.style(np.full((len(falls), 3), FALL_SIZE), [RED] * len(falls))
-        self._foresee(scene)
+        self._footholds.style([FOOTHOLD_SIZE] * len(holds), [GREY] * len(scene.footholds) + [BLUE] * len(ahead))
+        if scene.falls != self._fallen:
+            self._fallen = scene.falls
+            self._falls.place(np.array([fall.position for fall in scene.falls]))
+            self._falls.style([_ball(FALL_SIZE)] * len(scene.falls), [RED] * len(scene.falls))
+        stamp_ns = None if scene.prediction is None else scene.prediction.stamp_ns
+        if stamp_ns != self._foreseen:
+            self._foreseen = stamp_ns
+            self._foresee(scene.prediction)
 
-    def _foresee(self, scene: Scene) -> None:
-        prediction = scene.prediction
+    def _foresee(self, prediction: Prediction | None) -> None:
         n = 0 if prediction is None else len(prediction.position)
         self._path.visible = n > 1
-        self._states.style(np.full((n, 3), STATE_SIZE), () if prediction is None else prediction.colors)
-        self._ghost.style(self._trunk if n else np.full((1, 3), NOTHING), (GHOST,))
+        self._states.style([_ball(STATE_SIZE)] * n, () if prediction is None else prediction.colors)
+        self._ghost.style([self._trunk] if n else [], [GHOST] if n else [])
         if prediction is None or not n:
             return
         self._states.place(prediction.position)
@@ -243,6 +261,10 @@ def light(api: viser.SceneApi, shadows: bool) -> None:
     api.add_light_hemisphere("/sky", sky_color=SKY, ground_color=EARTH, intensity=AROUND)
     api.add_light_directional("/sun", intensity=SUN, cast_shadow=shadows, position=(1.0, -1.5, 4.0))
     api.add_light_directional("/fill", intensity=FILL, position=(-2.0, 2.0, 1.5))
+
+
+def _ball(diameter: float) -> Vector:
+    return diameter, diameter, diameter
 
 
 def _unit_mesh(kind: str) -> tuple[Array, Any]:
