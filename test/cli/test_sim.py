@@ -156,6 +156,29 @@ def test_interrupt_damps_and_leaves_nothing_behind(tmp_path, number):
     assert json.loads((tmp_path / "r.json").read_text())["interrupted"]
 
 
+def test_killed_it_leaves_nothing_behind(tmp_path):
+    """kill -9 lets it stop nobody: its children notice and end by themselves."""
+    process = subprocess.Popen(
+        command("sim", "--headless", "--duration", "60", "--record", tmp_path / "run"),
+        env=environment(),
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    children = []
+    try:
+        end = time.monotonic() + 60.0
+        while not (tmp_path / "run" / "bridge.log").is_file() and time.monotonic() < end:
+            time.sleep(0.1)
+        children = children_of(process.pid)
+    finally:
+        process.kill()
+        process.wait()
+    end = time.monotonic() + 20.0
+    while any(Path(f"/proc/{pid}").exists() for pid in children) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert len(children) == 2 and not any(Path(f"/proc/{pid}").exists() for pid in children)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
