@@ -5,7 +5,7 @@ LowState is answered, by damping when anything is wrong. Leaving active, by tran
 """
 
 import sys
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from time import monotonic, perf_counter
@@ -46,8 +46,8 @@ class BridgeSettings(StageSettings):
     Attributes:
         sdk: a key of `backends.backend.BACKENDS`; its options are the parameters `sdk_options.NAME`.
         autostart: lifecycle state to reach by itself.
-        lock_step: the robot waits for our command, so wait for verdict and plan of each tick.
-        plan_wait_ms: longest wait for them where it does not [ms of wall clock]; then the newest ones act, if young enough.
+        lock_step: the robot waits for our command, so wait for the verdict of each tick, and for its plan before the next one.
+        verdict_wait_ms: longest wait for a verdict where it does not [ms of wall clock]; then the newest acts, if young enough.
         silence_ms: without a LowState for this long, damping [ms of wall clock].
         damping_s: damping is repeated this long before an active bridge goes quiet [s].
         monitor_rate_hz: of topics where the control path does not need them (composed graph), per second of robot time.
@@ -57,7 +57,7 @@ class BridgeSettings(StageSettings):
     sdk: str = "unitree_sdk2"
     autostart: Literal["unconfigured", "inactive", "active"] = "active"
     lock_step: bool = False
-    plan_wait_ms: float = 2.0
+    verdict_wait_ms: float = 2.0
     silence_ms: float = 10.0
     damping_s: float = 0.5
     monitor_rate_hz: float = 50.0
@@ -263,9 +263,11 @@ class BridgeLoop(StageLoop[BridgeNode]):
         config = parameters.config
         self._command = self._node.logs.command(CommandStage(parameters.robot, config.bridge.gains, config.bridge.limits))
         self._plan_due = Divider(config.mpc.period_ns)
-        self._wait_s = LOCK_STEP_WAIT_S if settings.lock_step else settings.plan_wait_ms * 1e-3
+        self._lock_step = settings.lock_step
+        self._wait_s = LOCK_STEP_WAIT_S if settings.lock_step else settings.verdict_wait_ms * 1e-3
         self._verdict: Verdict | None = None
-        self._plan: StancePlan | None = None
+        self._plans_heard: deque[StancePlan] = deque(maxlen=2)  # the newest first
+        self._plan_stamp_ns: int | None = None
         self._verdicts = self._listen(JointState, "safety/verdict", self._on_verdict, LATCHED)
         self._plans = self._listen(MultiDOFJointState, "mpc/plan", self._on_plan)
         self._node.attach(self._respond, self._command, lambda: self._verdict.mode if self._verdict is not None else None)
@@ -290,29 +292,37 @@ class BridgeLoop(StageLoop[BridgeNode]):
 
     def _respond(self, state: LowState) -> LowCommand:
         self._node.publish_hazards(state.stamp_ns)
+        if self._lock_step:  # the robot waits: nobody gets the next state before the plan for it is made
+            self._await(self._planned)
         self._node.publish(state)
-        self._await_answers(state.stamp_ns, self._plan_due.due(state.stamp_ns))
-        return self._command.update(state, self._verdict, self._plan)
+        self._await(lambda: self._verdict is not None and self._verdict.stamp_ns >= state.stamp_ns)
+        if self._plan_due.due(state.stamp_ns):
+            self._plan_stamp_ns = state.stamp_ns
+        return self._command.update(state, self._verdict, self._plan_before(state.stamp_ns))
 
-    def _await_answers(self, stamp_ns: int, plan_due: bool) -> None:
-        """Wait for verdict and plan of this tick; without them the newest ones act and the gate judges their age."""
+    def _await(self, arrived: Callable[[], bool]) -> None:
+        """Wait for an answer; without it the newest one acts and the gate judges its age."""
         end = monotonic() + self._wait_s
-        while not self._answered(stamp_ns, plan_due) and (left := end - monotonic()) > 0.0:
+        while not arrived() and (left := end - monotonic()) > 0.0:
             self._inbox.wait(left)
 
-    def _answered(self, stamp_ns: int, plan_due: bool) -> bool:
-        verdict, plan = self._verdict, self._plan
-        if verdict is None or verdict.stamp_ns < stamp_ns:
-            return False
-        return not plan_due or (plan is not None and plan.stamp_ns >= stamp_ns)
+    def _planned(self) -> bool:
+        """Whether the plan last due is here."""
+        due_ns, heard = self._plan_stamp_ns, self._plans_heard
+        return due_ns is None or (bool(heard) and heard[0].stamp_ns >= due_ns)
+
+    def _plan_before(self, stamp_ns: int) -> StancePlan | None:
+        """Newest plan made before this tick, as in `Pipeline.plan`: whether that of the tick itself is here already is chance."""
+        return next((plan for plan in self._plans_heard if plan.stamp_ns < stamp_ns), None)
 
     def _on_verdict(self, message: JointState) -> None:
         self._verdict = decisions.verdict_from(message)
         self._verdicts.hear(self._verdict.stamp_ns)
 
     def _on_plan(self, message: MultiDOFJointState) -> None:
-        self._plan = decisions.plan_from(message)
-        self._plans.hear(self._plan.stamp_ns)
+        plan = decisions.plan_from(message)
+        self._plans_heard.appendleft(plan)
+        self._plans.hear(plan.stamp_ns)
 
 
 def main(args: list[str] | None = None) -> int:
