@@ -74,6 +74,7 @@ class StackOptions:
         cmd_vel_type: TwistStamped or Twist.
         lock_step: robot and stages wait for each other.
         autostart: lifecycle state that the bridge reaches by itself.
+        realtime: the bridge asks for what the section `realtime` of its parameter file wants; None: on hardware, not in simulation.
         overrides: parameters by node name on top of all this.
         robot_arguments: command line of the simulated robot.
     """
@@ -88,6 +89,7 @@ class StackOptions:
     cmd_vel_type: str = "TwistStamped"
     lock_step: bool = False
     autostart: str = "active"
+    realtime: bool | None = None
     overrides: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
     robot_arguments: tuple[str, ...] = ()
 
@@ -133,7 +135,8 @@ def _parameters(options: StackOptions) -> dict[str, dict[str, Value]]:
         if name.removesuffix("_node") in WITH_CMD_VEL:
             given["cmd_vel_type"] = options.cmd_vel_type
     parameters["policy_node"]["policy"] = options.policy
-    parameters["bridge_node"] |= {"sdk": options.sdk, "autostart": options.autostart}
+    realtime = options.world == "real" if options.realtime is None else options.realtime
+    parameters["bridge_node"] |= {"sdk": options.sdk, "autostart": options.autostart, "use_realtime": realtime}
     parameters["bridge_node"] |= {f"sdk_options.{name}": value for name, value in _sdk_options(options).items()}
     for node, changed in options.overrides.items():
         parameters[node] |= changed
@@ -182,12 +185,14 @@ class LaunchArgument:
 def launch_arguments(world: World, robot: str) -> tuple[LaunchArgument, ...]:
     """Arguments of a launch file for this world and robot."""
     sdk = "unitree_sdk2" if world == "sim" or robot == "go2" else "legged_sdk"
+    hardware = "true" if world == "real" else "false"
     common = (
         LaunchArgument(name="graph", default="composed", description="one process or five", choices=GRAPHS),
         LaunchArgument(name="config_file", default="", description="parameter file instead of config/<robot>.yaml"),
         LaunchArgument(name="policy", default="nominal", description="who proposes: a policy's name"),
         LaunchArgument(name="cmd_vel_type", default="TwistStamped", description="type of cmd_vel", choices=CMD_VEL_TYPES),
         LaunchArgument(name="autostart", default="active", description="lifecycle state of the bridge", choices=BRIDGE_STATES),
+        LaunchArgument(name="realtime", default=hardware, description="ask for real-time scheduling", choices=tuple(BOOLEANS)),
     )
     if world == "sim":
         return (
@@ -227,5 +232,6 @@ def options_from_launch(world: World, robot: str, values: Mapping[str, str]) -> 
         cmd_vel_type=given["cmd_vel_type"],
         lock_step=BOOLEANS[given.get("lock_step", "false")],
         autostart=given["autostart"],
+        realtime=BOOLEANS[given["realtime"]],
         robot_arguments=tuple(given.get("robot_arguments", "").split()),
     )

@@ -22,7 +22,7 @@ from safe_locomotion.leg_control import CommandStage
 from safe_locomotion.limits import NO_HAZARDS, RobotWatch
 from safe_locomotion.modes import DAMPED
 from safe_locomotion.nodes import conversions, decisions
-from safe_locomotion.nodes.health import ERROR, OK, STALE, LoopTimes, Reasons, Stream, status
+from safe_locomotion.nodes.health import ERROR, OK, STALE, WARN, LoopTimes, Reasons, Stream, status
 from safe_locomotion.nodes.inbox import LATCHED, NEWEST
 from safe_locomotion.nodes.mailbox import Mailbox
 from safe_locomotion.nodes.parameters import DECLARE_FROM_OVERRIDES, NodeParameters, read_parameters
@@ -31,6 +31,7 @@ from safe_locomotion.nodes.runtime import LOCK_STEP_WAIT_S, run
 from safe_locomotion.nodes.stage_logs import StageLogs
 from safe_locomotion.nodes.stage_loop import Rows, StageLoop, StageSettings
 from safe_locomotion.pipeline import Divider
+from safe_locomotion.realtime import Setting, apply
 from safe_locomotion.robots import robot_names
 from safe_locomotion.types import LowCommand, LowState, Mode, StancePlan, Verdict
 
@@ -52,6 +53,7 @@ class BridgeSettings(StageSettings):
         damping_s: damping is repeated this long before an active bridge goes quiet [s].
         monitor_rate_hz: of topics where the control path does not need them (composed graph), per second of robot time.
         log_states: also log the LowStates themselves in `log_dir`.
+        use_realtime: ask the operating system for what the section `realtime` of the configuration wants.
     """
 
     sdk: str = "unitree_sdk2"
@@ -62,6 +64,7 @@ class BridgeSettings(StageSettings):
     damping_s: float = 0.5
     monitor_rate_hz: float = 50.0
     log_states: bool = False
+    use_realtime: bool = False
 
 
 class BridgeNode(LifecycleNode):
@@ -82,6 +85,7 @@ class BridgeNode(LifecycleNode):
         self._looked, self._foreign_commands = 0, 0
         self.states = Stream("lowstate", timeout_s=0.1)
         self.failure: SafeLocomotionError | None = None
+        self.realtime: tuple[Setting, ...] = ()
         self.newest: LowState | None = None
         self._joints = self.create_publisher(JointState, "joint_states", NEWEST)
         self._imu = self.create_publisher(Imu, "imu/data", NEWEST)
@@ -217,6 +221,14 @@ class BridgeNode(LifecycleNode):
             return TransitionCallbackReturn.FAILURE
         return TransitionCallbackReturn.SUCCESS
 
+    def ask_for_realtime(self) -> None:
+        """Make the calling thread the one that answers LowStates, with what the operating system grants; called before the link opens."""
+        if self.parameters.settings.use_realtime:
+            self.realtime = apply(self.parameters.config.bridge.realtime)
+        for setting in self.realtime:
+            if not setting.granted:
+                self.get_logger().warning(f"realtime: {setting.name} {setting.text}. To mend it: {setting.mend}")
+
     def start(self) -> None:
         """Go to the lifecycle state named by `autostart`.
 
@@ -235,11 +247,21 @@ class BridgeNode(LifecycleNode):
 
     def rows(self) -> Rows:
         """Rows of `/diagnostics`."""
-        return (self.states.status, self.gate.status, self._clamp_status, self._seen.status, self.times.status, self._link_status)
+        return (
+            *(self.states.status, self.gate.status, self._clamp_status, self._seen.status, self.times.status),
+            *(self._link_status, self._realtime_status),
+        )
 
     def _clamp_status(self) -> DiagnosticStatus:
         counts = dict(self._clamped)
         return status("gate clamps", OK, f"{sum(counts.values())} command(s) changed too suddenly", counts)
+
+    def _realtime_status(self) -> DiagnosticStatus:
+        refused = [f"{setting.name} {setting.text}" for setting in self.realtime if not setting.granted]
+        values = {setting.name: setting.text for setting in self.realtime}
+        values["garbage"] = "frozen" if self.parameters.config.bridge.realtime.freeze_garbage else "as the interpreter likes"
+        text = "granted" if self.realtime else "not asked for"
+        return status("realtime", WARN if refused else OK, ", ".join(refused) or text, values)
 
     def _link_status(self) -> DiagnosticStatus:
         backend, newest = self.link.backend, self.newest
@@ -264,6 +286,7 @@ class BridgeLoop(StageLoop[BridgeNode]):
         self._command = self._node.logs.command(CommandStage(parameters.robot, config.bridge.gains, config.bridge.limits))
         self._plan_due = Divider(config.mpc.period_ns)
         self._wait_s = LOCK_STEP_WAIT_S if settings.lock_step else settings.plan_wait_ms * 1e-3
+        self.freeze_garbage = config.bridge.realtime.freeze_garbage
         self._verdict: Verdict | None = None
         self._plan: StancePlan | None = None
         self._verdicts = self._listen(JointState, "safety/verdict", self._on_verdict, LATCHED)
@@ -273,6 +296,7 @@ class BridgeLoop(StageLoop[BridgeNode]):
 
     def start(self) -> None:
         """Warm the stages up, then reach the configured lifecycle state."""
+        self._node.ask_for_realtime()
         super().start()
         self._node.start()
 
