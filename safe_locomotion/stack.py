@@ -182,9 +182,13 @@ class LaunchArgument:
     choices: tuple[str, ...] = ()
 
 
+def robot_sdk(robot: str) -> str:
+    """The SDK that a robot of this model speaks; its simulator always speaks unitree_sdk2."""
+    return "unitree_sdk2" if robot == "go2" else "legged_sdk"
+
+
 def launch_arguments(world: World, robot: str) -> tuple[LaunchArgument, ...]:
     """Arguments of a launch file for this world and robot."""
-    sdk = "unitree_sdk2" if world == "sim" or robot == "go2" else "legged_sdk"
     hardware = "true" if world == "real" else "false"
     common = (
         LaunchArgument(name="graph", default="composed", description="one process or five", choices=GRAPHS),
@@ -202,8 +206,14 @@ def launch_arguments(world: World, robot: str) -> tuple[LaunchArgument, ...]:
         )
     return (
         *common,
-        LaunchArgument(name="sdk", default=sdk, description="how the robot is spoken to", choices=SDKS),
+        LaunchArgument(name="sdk", default=robot_sdk(robot), description="how the robot is spoken to", choices=SDKS),
         LaunchArgument(name="interface", default="", description="network interface to the robot (unitree_sdk2)"),
+        LaunchArgument(
+            name="release_motion",
+            default="false",
+            description="first lay the robot down and release its own motion service (unitree_sdk2)",
+            choices=tuple(BOOLEANS),
+        ),
     )
 
 
@@ -226,7 +236,7 @@ def options_from_launch(world: World, robot: str, values: Mapping[str, str]) -> 
         world=world,
         graph=graph,
         sdk=given.get("sdk", "unitree_sdk2"),
-        sdk_options={"interface": given["interface"]} if given.get("interface") else {},
+        sdk_options=_launched_sdk_options(given),
         config_file=given["config_file"],
         policy=given["policy"],
         cmd_vel_type=given["cmd_vel_type"],
@@ -235,3 +245,8 @@ def options_from_launch(world: World, robot: str, values: Mapping[str, str]) -> 
         realtime=BOOLEANS[given["realtime"]],
         robot_arguments=tuple(given.get("robot_arguments", "").split()),
     )
+
+
+def _launched_sdk_options(given: Mapping[str, str]) -> dict[str, Value]:
+    options: dict[str, Value] = {"interface": given["interface"]} if given.get("interface") else {}
+    return options | ({"release_motion": True} if BOOLEANS[given.get("release_motion", "false")] else {})
