@@ -144,7 +144,9 @@ def _parameters(options: StackOptions) -> dict[str, dict[str, Value]]:
 
 
 def _sdk_options(options: StackOptions) -> dict[str, Value]:
-    if options.sdk != "unitree_sdk2":
+    if options.sdk == "legged_sdk":
+        return {"robot": options.robot} | dict(options.sdk_options)
+    if options.sdk == "mock":
         return dict(options.sdk_options)
     domain = SIMULATION_DOMAIN if options.world == "sim" else ROBOT_DOMAIN
     usual: dict[str, Value] = {"domain": domain} if options.world == "real" else {"domain": domain, "interface": LOOPBACK}

@@ -107,9 +107,14 @@ def open_backend(name: str, **options: Any) -> Backend:
         constructor = getattr(import_module(module_name), class_name)
     except ImportError as error:
         raise BackendError(f"sdk {name!r} needs a package that cannot be imported: {error}") from error
-    accepted = [key for key in inspect.signature(constructor).parameters]
+    accepted = inspect.signature(constructor).parameters
     for key in options:
         if key not in accepted:
             raise UnknownNameError(f"option of sdk {name!r}", key, accepted)
+    missing = [key for key, parameter in accepted.items() if parameter.default is parameter.empty and key not in options]
+    if missing:
+        raise BackendError(
+            f"sdk {name!r} needs the option {', '.join(missing)}: parameter sdk_options.{missing[0]} of the bridge"
+        )
     backend: Backend = constructor(**options)
     return backend

@@ -5,6 +5,7 @@ LowState is answered, by damping when anything is wrong. Leaving active, by tran
 """
 
 import sys
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -218,6 +219,10 @@ class BridgeNode(LifecycleNode):
         except SafeLocomotionError as error:
             self.failure = error
             self.get_logger().error(str(error))
+            return TransitionCallbackReturn.FAILURE
+        except Exception as error:  # the lifecycle would swallow it, and the process go on with a closed bridge
+            self.failure = BackendError(f"{type(error).__name__}: {error}")
+            self.get_logger().error(traceback.format_exc())
             return TransitionCallbackReturn.FAILURE
         return TransitionCallbackReturn.SUCCESS
 
