@@ -73,6 +73,9 @@ class Backend(Protocol):
     def write(self, command: LowCommand) -> None:
         """Send a command and return at once, whether or not somebody listens; never a number that is not finite."""
 
+    def greet(self) -> None:
+        """Called once the robot may be commanded but has not been heard: to one that only answers, send damping; nothing to others."""
+
     def stop(self) -> None:
         """Send damping, several times over, where a command was ever sent; a backend that only read stays silent."""
 

@@ -26,6 +26,7 @@ from safe_locomotion.realtime import Garbage, apply
 
 PERIOD_NS = 2_000_000
 LEAD_NS = 5_000_000  # from the order to the first release
+LONGEST = 3  # times the walk; a process that is hopelessly late is stopped there
 ORDINARY, REALTIME = "ordinary", "realtime"
 ROWS = {
     "paced": (ORDINARY, False),
@@ -142,6 +143,7 @@ def respond(walk: dict[str, Any], garbage: Garbage) -> tuple[list[float], int]:
     for tick in ticks[:first]:
         _step(pipeline, tick)
     release = monotonic_ns() + LEAD_NS
+    end = release + LONGEST * PERIOD_NS * (len(ticks) - first)
     for tick in ticks[first:]:
         sleep(max(0, release - monotonic_ns()) * 1e-9)
         _step(pipeline, tick)
@@ -151,6 +153,8 @@ def respond(walk: dict[str, Any], garbage: Garbage) -> tuple[list[float], int]:
         late = (now - release) // PERIOD_NS
         misses += late
         release += PERIOD_NS * max(1, late)
+        if now > end:
+            break
     return responses, misses
 
 

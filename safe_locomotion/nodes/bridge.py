@@ -194,6 +194,8 @@ class BridgeNode(LifecycleNode):
             )
         self._require_our_robot()
         self.link.activate()
+        if self.link.backend is not None and self.link.look(0.0) is None:
+            self.link.backend.greet()
 
     def _require_our_robot(self) -> None:
         """Look before the first command: is it this robot, and does nobody else command it?
