@@ -28,7 +28,14 @@ SYSTEM = {"source", "export", "sudo", "echo", "ping", "ip", "python3"}
 #: Of a ROS distribution, which the tests do not have; checked as far as our own names go.
 ROS = {"ros2", "colcon", "rviz2"}
 #: Stand for something of the reader's.
-STAND_INS = {"$ROS_DISTRO": "jazzy", "FILE": "file", "DIR": "folder", "NAME": "a1_trot", "my_walk": "a1_trot", "[--robot a1]": "--robot a1"}
+STAND_INS = {
+    "$ROS_DISTRO": "jazzy",
+    "FILE": "file",
+    "DIR": "folder",
+    "NAME": "a1_trot",
+    "my_walk": "a1_trot",
+    "[--robot a1]": "--robot a1",
+}
 #: Read by commands that are parsed, made for the test.
 FILES = ("policy.onnx", "my_a1.yaml", "set.png")
 FOLDERS = ("walk", "runs/joint", "runs/gait")
