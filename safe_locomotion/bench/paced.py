@@ -43,7 +43,8 @@ def measure_paced(recording: Recording, names: Sequence[str], blocks: int) -> di
     """Rows of `ROWS`; each walks the recording through `blocks` times.
 
     Returns:
-        p50_ms, p99_ms, p999_ms, max_ms of the response, n, misses, `what`, and `realtime`: what was granted or refused.
+        p50_ms, p99_ms, p999_ms, max_ms of the n responses; misses, of how many states released; `what`; `realtime`: what was granted or
+        refused.
 
     Raises:
         RuntimeError: a process ended before it answered.
@@ -71,6 +72,8 @@ def recording_of(recording: Recording) -> dict[str, Any]:
 def _figures(name: str, answers: list[dict[str, Any]]) -> dict[str, Any]:
     times = np.concatenate([answer["response_ms"] for answer in answers])
     p50, p99, p999, most = np.percentile(times, (50.0, 99.0, 99.9, 100.0))
+    misses = sum(answer["misses"] for answer in answers)
+    overtaken = misses - np.count_nonzero(times >= PERIOD_NS * 1e-6)
     kind, loaded = ROWS[name]
     return {
         "p50_ms": float(p50),
@@ -78,7 +81,8 @@ def _figures(name: str, answers: list[dict[str, Any]]) -> dict[str, Any]:
         "p999_ms": float(p999),
         "max_ms": float(most),
         "n": len(times),
-        "misses": sum(answer["misses"] for answer in answers),
+        "misses": misses,
+        "released": len(times) + int(overtaken),
         "what": WHAT[loaded],
         "realtime": answers[0]["settings"] if kind == REALTIME else [],
     }

@@ -82,13 +82,13 @@ def _paced(report: dict[str, Any], names: list[str]) -> Table:
         title_justify="left",
     )
     table.add_column("", no_wrap=True)
-    for heading in ("p50", "p99", "p99.9", "max", "n", "missed"):
+    for heading in ("p50", "p99", "p99.9", "max", "missed"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("of the operating system")
     for name in names:
         stage = report["stages"][name]
         times = (_ms(stage[key]) for key in ("p50_ms", "p99_ms", "p999_ms", "max_ms"))
-        table.add_row(name, *times, str(stage["n"]), str(stage["misses"]), "; ".join(stage["realtime"]))
+        table.add_row(name, *times, f"{stage['misses']} of {stage['released']}", "; ".join(stage["realtime"]))
     return table
 
 
