@@ -9,7 +9,7 @@ import numpy as np
 
 from safe_locomotion.config import StackConfig
 from safe_locomotion.estimator import StateEstimator
-from safe_locomotion.forecast import Forecaster
+from safe_locomotion.forecast import Forecaster, Suppose
 from safe_locomotion.intervention import Intervention
 from safe_locomotion.joint_rollout import JointRollout
 from safe_locomotion.leg_control import GRAVITY, CommandStage
@@ -79,7 +79,7 @@ class Pipeline:
         self.policy = PolicyStage(robot, config.policy.gait, period_ns=config.policy.period_ns)
         if learner is not None:
             self.policy.take(learner)
-        self.supervisor = make_supervisor(robot, config)
+        self.supervisor = make_supervisor(robot, config, self.policy.suppose)
         self.locomotion = LocomotionController(robot, config.mpc.locomotion, config.mpc.swing, config.mpc.solver)
         self.command = CommandStage(robot, config.bridge.gains, config.bridge.limits)
         self._robot, self._config = robot, config
@@ -133,20 +133,20 @@ class Pipeline:
             twin.command.update(state, verdict, twin.locomotion.update(estimate, verdict))
 
 
-def make_supervisor(robot: RobotModel, config: StackConfig) -> Supervisor:
-    """The supervisor with all that it decides by."""
+def make_supervisor(robot: RobotModel, config: StackConfig, suppose: Suppose | None = None) -> Supervisor:
+    """The supervisor with all that it decides by; `suppose` is for `Forecaster`."""
     s = config.supervisor
-    intervention = Intervention(s.intervention, make_forecaster(robot, config), config.policy.period_ns)
+    intervention = Intervention(s.intervention, make_forecaster(robot, config, suppose), config.policy.period_ns)
     return Supervisor(robot, s.thresholds, s.recovery, intervention)
 
 
-def make_forecaster(robot: RobotModel, config: StackConfig) -> Forecaster:
+def make_forecaster(robot: RobotModel, config: StackConfig, suppose: Suppose | None = None) -> Forecaster:
     """Trigger set, measured state and rollouts for the controller of this configuration."""
     s, mpc = config.supervisor, config.mpc
     state, trigger_set = TriggerState(s.trigger_set), TriggerSet(s.trigger_set.bounds, s.thresholds.fall_height)
     steps = max(1, s.intervention.horizon)
     rollout = GaitRollout(robot, reference=mpc.locomotion, swing=mpc.swing, mpc=mpc.solver, steps=steps)
-    return Forecaster(s.intervention, trigger_set, state, rollout, JointRollout(robot, rollout, mpc.solver.mu))
+    return Forecaster(s.intervention, trigger_set, state, rollout, JointRollout(robot, rollout, mpc.solver.mu), suppose)
 
 
 def standing_state(robot: RobotModel, stamp_ns: int) -> LowState:
