@@ -35,6 +35,19 @@ while True:
 """
 
 
+SWITCHER = """import json, sys, time
+from unitree_sdk2py.core.channel import ChannelFactoryInitialize
+from unitree_sdk2py.rpc.server import Server
+ChannelFactoryInitialize(int(sys.argv[1]), "lo")
+server = Server("motion_switcher")
+server._SetApiVersion("1.0.0.1")
+server._RegistHandler(1001, lambda _: (0, json.dumps({"form": "0", "name": "normal"})), False)
+server.Start(False)
+print("up", flush=True)
+time.sleep(60)
+"""
+
+
 def absent(_: str) -> str:
     raise PackageNotFoundError
 
@@ -262,6 +275,19 @@ def test_a_silent_robot_is_a_problem_and_not_a_hang() -> None:
     """The motion switcher of a robot that is not there: an error with words, from a process of its own that ends."""
     finding = robot.check_firmware("go2", "lo", lambda domain, name: robot.active_service(77, "nowhere0"))
     assert finding.level == "problem" and "nowhere0" in finding.text
+
+
+def test_an_active_motion_service_is_named(wire_domain: int) -> None:
+    """The vendor's own server answers the question over DDS: its service moves the robot, a problem with the launch that releases it."""
+    with subprocess.Popen(
+        [sys.executable, "-c", SWITCHER, str(wire_domain)], stdout=subprocess.PIPE, text=True
+    ) as robots_computer:
+        try:
+            assert robots_computer.stdout is not None and any(row.strip() == "up" for row in robots_computer.stdout)
+            finding = robot.check_firmware("go2", "lo", lambda domain, name: robot.active_service(wire_domain, name))
+        finally:
+            robots_computer.kill()
+    assert finding.level == "problem" and "'normal'" in finding.text and "release_motion:=true" in finding.mend
 
 
 def test_findings_go_to_the_screen_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
