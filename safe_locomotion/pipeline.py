@@ -14,7 +14,9 @@ from safe_locomotion.intervention import Intervention
 from safe_locomotion.joint_rollout import JointRollout
 from safe_locomotion.leg_control import GRAVITY, CommandStage
 from safe_locomotion.locomotion import LocomotionController
-from safe_locomotion.policy import Learner, PolicyStage
+from safe_locomotion.policy import NOMINAL, Learner, NominalGait, PolicyStage
+from safe_locomotion.policy_file import load_policy
+from safe_locomotion.recovery import LearnedRecovery, RecoveryPolicy
 from safe_locomotion.robots import RobotModel
 from safe_locomotion.rollout import GaitRollout
 from safe_locomotion.supervisor import Supervisor
@@ -137,7 +139,21 @@ def make_supervisor(robot: RobotModel, config: StackConfig, suppose: Suppose | N
     """The supervisor with all that it decides by; `suppose` is for `Forecaster`."""
     s = config.supervisor
     intervention = Intervention(s.intervention, make_forecaster(robot, config, suppose), config.policy.period_ns)
-    return Supervisor(robot, s.thresholds, s.recovery, intervention)
+    return Supervisor(robot, s.thresholds, make_recovery(robot, config), intervention)
+
+
+def make_recovery(robot: RobotModel, config: StackConfig) -> RecoveryPolicy:
+    """The recovery policy that the configuration names.
+
+    Raises:
+        PolicyRefusedError: there is no such policy, or it is not for this robot.
+        ConfigurationError: it proposes no gaits.
+    """
+    s = config.supervisor
+    nominal = NominalGait(robot, s.recovery)
+    if s.recovery_policy == NOMINAL:
+        return nominal
+    return LearnedRecovery(load_policy(s.recovery_policy, robot, config.bridge.limits), nominal)
 
 
 def make_forecaster(robot: RobotModel, config: StackConfig, suppose: Suppose | None = None) -> Forecaster:

@@ -11,6 +11,7 @@ import doc_commands as docs
 import pytest
 
 from safe_locomotion.cli.main import main
+from safe_locomotion.config import load_config
 from safe_locomotion.limits import CommandGate
 from safe_locomotion.modes import HAZARDS
 
@@ -112,6 +113,16 @@ def test_the_index_names_every_page():
     readme = (docs.ROOT / "README.md").read_text()
     for page in sorted((docs.ROOT / "docs").glob("*.md")):
         assert f"(docs/{page.name})" in readme, page.name
+
+
+@pytest.mark.parametrize("page", docs.PAGES, ids=lambda page: page.name)
+def test_parameters_exist(page):
+    """What a page calls `node.section.key` is in the configuration."""
+    config = load_config("a1")
+    for name in re.findall(r"`((?:bridge|estimator|policy|supervisor|mpc)(?:\.[a-z_0-9]+)+)`", page.read_text()):
+        value = config
+        for part in name.split("."):
+            value = getattr(value, part)
 
 
 def test_every_reason_is_explained():
