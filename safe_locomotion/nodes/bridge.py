@@ -5,6 +5,7 @@ LowState is answered, by damping when anything is wrong. Leaving active, by tran
 """
 
 import sys
+import traceback
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -22,7 +23,7 @@ from safe_locomotion.leg_control import CommandStage
 from safe_locomotion.limits import NO_HAZARDS, RobotWatch
 from safe_locomotion.modes import DAMPED
 from safe_locomotion.nodes import conversions, decisions
-from safe_locomotion.nodes.health import ERROR, OK, STALE, LoopTimes, Reasons, Stream, status
+from safe_locomotion.nodes.health import ERROR, OK, STALE, WARN, LoopTimes, Reasons, Stream, status
 from safe_locomotion.nodes.inbox import LATCHED, NEWEST
 from safe_locomotion.nodes.mailbox import Mailbox
 from safe_locomotion.nodes.parameters import DECLARE_FROM_OVERRIDES, NodeParameters, read_parameters
@@ -31,6 +32,7 @@ from safe_locomotion.nodes.runtime import LOCK_STEP_WAIT_S, run
 from safe_locomotion.nodes.stage_logs import StageLogs
 from safe_locomotion.nodes.stage_loop import Rows, StageLoop, StageSettings
 from safe_locomotion.pipeline import Divider
+from safe_locomotion.realtime import Setting, apply
 from safe_locomotion.robots import robot_names
 from safe_locomotion.types import LowCommand, LowState, Mode, StancePlan, Verdict
 
@@ -52,6 +54,7 @@ class BridgeSettings(StageSettings):
         damping_s: damping is repeated this long before an active bridge goes quiet [s].
         monitor_rate_hz: of topics where the control path does not need them (composed graph), per second of robot time.
         log_states: also log the LowStates themselves in `log_dir`.
+        use_realtime: ask the operating system for what the section `realtime` of the configuration wants.
     """
 
     sdk: str = "unitree_sdk2"
@@ -62,6 +65,7 @@ class BridgeSettings(StageSettings):
     damping_s: float = 0.5
     monitor_rate_hz: float = 50.0
     log_states: bool = False
+    use_realtime: bool = False
 
 
 class BridgeNode(LifecycleNode):
@@ -82,6 +86,7 @@ class BridgeNode(LifecycleNode):
         self._looked, self._foreign_commands = 0, 0
         self.states = Stream("lowstate", timeout_s=0.1)
         self.failure: SafeLocomotionError | None = None
+        self.realtime: tuple[Setting, ...] = ()
         self.newest: LowState | None = None
         self._joints = self.create_publisher(JointState, "joint_states", NEWEST)
         self._imu = self.create_publisher(Imu, "imu/data", NEWEST)
@@ -189,6 +194,8 @@ class BridgeNode(LifecycleNode):
             )
         self._require_our_robot()
         self.link.activate()
+        if self.link.backend is not None and self.link.look(0.0) is None:
+            self.link.backend.greet()
 
     def _require_our_robot(self) -> None:
         """Look before the first command: is it this robot, and does nobody else command it?
@@ -215,7 +222,19 @@ class BridgeNode(LifecycleNode):
             self.failure = error
             self.get_logger().error(str(error))
             return TransitionCallbackReturn.FAILURE
+        except Exception as error:  # the lifecycle would swallow it, and the process go on with a closed bridge
+            self.failure = BackendError(f"{type(error).__name__}: {error}")
+            self.get_logger().error(traceback.format_exc())
+            return TransitionCallbackReturn.FAILURE
         return TransitionCallbackReturn.SUCCESS
+
+    def ask_for_realtime(self) -> None:
+        """Make the calling thread the one that answers LowStates, with what the operating system grants; called before the link opens."""
+        if self.parameters.settings.use_realtime:
+            self.realtime = apply(self.parameters.config.bridge.realtime)
+        for setting in self.realtime:
+            if not setting.granted:
+                self.get_logger().warning(f"realtime: {setting.name} {setting.text}. To mend it: {setting.mend}")
 
     def start(self) -> None:
         """Go to the lifecycle state named by `autostart`.
@@ -235,11 +254,21 @@ class BridgeNode(LifecycleNode):
 
     def rows(self) -> Rows:
         """Rows of `/diagnostics`."""
-        return (self.states.status, self.gate.status, self._clamp_status, self._seen.status, self.times.status, self._link_status)
+        return (
+            *(self.states.status, self.gate.status, self._clamp_status, self._seen.status, self.times.status),
+            *(self._link_status, self._realtime_status),
+        )
 
     def _clamp_status(self) -> DiagnosticStatus:
         counts = dict(self._clamped)
         return status("gate clamps", OK, f"{sum(counts.values())} command(s) changed too suddenly", counts)
+
+    def _realtime_status(self) -> DiagnosticStatus:
+        refused = [f"{setting.name} {setting.text}" for setting in self.realtime if not setting.granted]
+        values = {setting.name: setting.text for setting in self.realtime}
+        values["garbage"] = "frozen" if self.parameters.config.bridge.realtime.freeze_garbage else "as the interpreter likes"
+        text = "granted" if self.realtime else "not asked for"
+        return status("realtime", WARN if refused else OK, ", ".join(refused) or text, values)
 
     def _link_status(self) -> DiagnosticStatus:
         backend, newest = self.link.backend, self.newest
@@ -265,6 +294,7 @@ class BridgeLoop(StageLoop[BridgeNode]):
         self._plan_due = Divider(config.mpc.period_ns)
         self._lock_step = settings.lock_step
         self._wait_s = LOCK_STEP_WAIT_S if settings.lock_step else settings.verdict_wait_ms * 1e-3
+        self.freeze_garbage = config.bridge.realtime.freeze_garbage
         self._verdict: Verdict | None = None
         self._plans_heard: deque[StancePlan] = deque(maxlen=2)  # the newest first
         self._plan_stamp_ns: int | None = None
@@ -275,6 +305,7 @@ class BridgeLoop(StageLoop[BridgeNode]):
 
     def start(self) -> None:
         """Warm the stages up, then reach the configured lifecycle state."""
+        self._node.ask_for_realtime()
         super().start()
         self._node.start()
 

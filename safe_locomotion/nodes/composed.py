@@ -34,6 +34,7 @@ class ComposedLoop:
         self.nodes: Sequence[Node] = (self._bridge, self._estimator, self._policy, self._supervisor, self._mpc)
         self.slow_nodes: Sequence[Node] = (self._policy,)
         self._pipeline = Pipeline(self._bridge.parameters.robot, self._config())
+        self.freeze_garbage = self._bridge.parameters.config.bridge.realtime.freeze_garbage
         self._policy.attach(self._pipeline.policy)
         self._log_stages()
         self._plan_due = False
@@ -68,6 +69,7 @@ class ComposedLoop:
 
     def start(self) -> None:
         """Warm the stages up, then reach the configured lifecycle state."""
+        self._bridge.ask_for_realtime()
         self._pipeline.warm_up()
         self._bridge.start()
 
