@@ -9,8 +9,8 @@ from there on it says what the supervisor would have decided in the states that 
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -22,11 +22,14 @@ from safe_locomotion.modes import HAZARDS, Conditions, ModeMachine, Severity
 from safe_locomotion.pipeline import Divider, make_forecaster
 from safe_locomotion.policy import Learner, PolicyStage
 from safe_locomotion.recording.course import Course
+from safe_locomotion.recording.episode import EpisodeRecord, VerdictTrace
+from safe_locomotion.recording.stage_values import recorded_config, recorded_estimates
 from safe_locomotion.robots import RobotModel
 from safe_locomotion.supervisor import Supervisor
 from safe_locomotion.trigger_set import N_COMPONENTS
 from safe_locomotion.types import Estimate, Feedback, LowState, Mode, Proposal, VelocityCommand, Verdict
 
+WATCHED_EVERY = 500  #: ticks
 #: Hazards that a supervisor finds by itself; the others were reported to it.
 OWN_HAZARDS = frozenset({"policy_fault", "fallen", "self_right_timeout", "estimate_diverged", "stand_up_timeout"})
 REPORTED_HAZARDS = frozenset(HAZARDS) - OWN_HAZARDS
@@ -48,23 +51,35 @@ class Circumstances:
     hazards: frozenset[str] = frozenset()
 
 
-def circumstances(verdict: Verdict, recovery_speed: float) -> Circumstances:
-    """What a recorded verdict says about its tick.
+def recorded_circumstances(verdicts: VerdictTrace, recovery_speed: float) -> Callable[[int], Circumstances]:
+    """What the newest recorded verdict says about a stamp; before the first one the robot was passive.
 
     Args:
-        verdict: recorded.
+        verdicts: recorded.
         recovery_speed: share of the wanted velocity that the recovery policy followed then; 0 leaves the wanted velocity unknown, and
             zero is taken.
     """
-    c = verdict.command
-    if verdict.active == "recovery" and recovery_speed not in (0.0, 1.0):
-        c = VelocityCommand(vx=c.vx / recovery_speed, vy=c.vy / recovery_speed, wz=c.wz / recovery_speed)
-    return Circumstances(
-        mode=verdict.mode,
-        mode_since_ns=verdict.mode_since_ns,
-        command=c,
-        hazards=REPORTED_HAZARDS.intersection(verdict.reasons),
-    )
+    stamps, modes, since = (values.tolist() for values in (verdicts.stamp_ns, verdicts.mode, verdicts.mode_since_ns))
+    scaled = recovery_speed not in (0.0, 1.0)
+    speeds = np.where(verdicts.learner, 1.0, recovery_speed if scaled else 1.0)
+    commands = (verdicts.command / speeds[:, None]).tolist()
+    hazards = _reported_hazards(verdicts)
+
+    def circumstances(stamp_ns: int) -> Circumstances:
+        k = bisect_right(stamps, stamp_ns) - 1
+        if k < 0:
+            return Circumstances(mode=Mode.PASSIVE, mode_since_ns=stamp_ns, command=VelocityCommand())
+        vx, vy, wz = commands[k]
+        command = VelocityCommand(vx=vx, vy=vy, wz=wz)
+        return Circumstances(mode=Mode(modes[k]), mode_since_ns=since[k], command=command, hazards=hazards[k])
+
+    return circumstances
+
+
+def _reported_hazards(verdicts: VerdictTrace) -> list[frozenset[str]]:
+    """By row, what others had reported to the supervisor."""
+    reported = [k for k, name in enumerate(verdicts.hazards) if name in REPORTED_HAZARDS]
+    return [frozenset(verdicts.hazards[k] for k in reported if row[k]) for row in verdicts.reasons]
 
 
 class RecordedModes(ModeMachine):
@@ -219,6 +234,20 @@ class Moments:
     estimate: Callable[[int], Estimate | None] = lambda stamp_ns: None
 
 
+def moments_of(record: EpisodeRecord) -> Moments:
+    """What an episode feeds a replay.
+
+    Raises:
+        ConfigurationError: see `recorded_config`.
+    """
+    speed = recorded_config(record).supervisor.intervention.recovery_speed
+    return Moments(
+        states=record.states.low_states(),
+        circumstances=recorded_circumstances(record.verdicts, speed),
+        estimate=recorded_estimates(record),
+    )
+
+
 def replay(
     robot: RobotModel, moments: Moments, sides: Sequence[Side], watch: Callable[[int], None] = lambda ticks: None
 ) -> tuple[list[Course], EstimateErrors]:
@@ -247,6 +276,3 @@ def replay(
         if k % WATCHED_EVERY == 0:
             watch(k)
     return [run.course() for run in runs], errors
-
-
-WATCHED_EVERY = 500  #: ticks
