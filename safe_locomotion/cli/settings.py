@@ -172,7 +172,7 @@ class SimSettings:
 
     def changes(self) -> dict[str, Any]:
         """Parameters that differ from the robot's own file, by dotted key."""
-        changed = dict(_assignment(text) for text in self.overrides)
+        changed = dict(assignment(text) for text in self.overrides)
         if self.gait is not None:
             phase_offsets(self.gait)
             changed |= {"policy.gait.name": self.gait, "supervisor.recovery.name": self.gait}
@@ -217,7 +217,12 @@ def write_config(robot: str, changes: dict[str, Any], folder: Path) -> str:
     return str(path)
 
 
-def _assignment(text: str) -> tuple[str, Any]:
+def assignment(text: str) -> tuple[str, Any]:
+    """Key and value of node.key=value, the value as YAML.
+
+    Raises:
+        ConfigurationError: of another form.
+    """
     key, equals, value = text.partition("=")
     if not equals or "." not in key:
         raise ConfigurationError(

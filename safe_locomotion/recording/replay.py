@@ -248,6 +248,22 @@ def moments_of(record: EpisodeRecord) -> Moments:
     )
 
 
+def judge_recorded(
+    robot: RobotModel, moments: Moments, sides: Sequence[Side], watch: Callable[[int], None] = lambda ticks: None
+) -> list[Course]:
+    """Every side over the recorded estimates, without the estimator; a LowState without one is left out. See `replay`."""
+    runs = [_Run(robot, side) for side in sides]
+    for k, state in enumerate(moments.states):
+        estimate = moments.estimate(state.stamp_ns)
+        if estimate is not None:
+            now = moments.circumstances(state.stamp_ns)
+            for run in runs:
+                run.step(estimate, now)
+        if k % WATCHED_EVERY == 0:
+            watch(k)
+    return [run.course() for run in runs]
+
+
 def replay(
     robot: RobotModel, moments: Moments, sides: Sequence[Side], watch: Callable[[int], None] = lambda ticks: None
 ) -> tuple[list[Course], EstimateErrors]:

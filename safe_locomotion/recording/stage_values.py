@@ -36,6 +36,28 @@ def recorded_config(record: EpisodeRecord, changes: Mapping[str, Any] | None = N
     return load_config(robot, {**overrides, **(changes or {})})
 
 
+def changed_settings(record: EpisodeRecord) -> dict[str, tuple[Any, Any]]:
+    """Recorded parameters that differ from this installation's, by dotted key: (recorded, here).
+
+    Raises:
+        ConfigurationError: see `recorded_config`.
+    """
+    recorded, here = recorded_config(record), load_config(record.info.robot)
+    pairs = {}
+    for section in (f.name for f in fields(StackConfig)):
+        for name in _leaves(getattr(here, section)):
+            was, now = (_value(getattr(config, section), name) for config in (recorded, here))
+            if was != now:
+                pairs[f"{section}.{name}"] = was, now
+    return pairs
+
+
+def _value(section: Any, name: str) -> Any:
+    for part in name.split("."):
+        section = getattr(section, part)
+    return section
+
+
 def _leaves(section: Any, prefix: str = "") -> list[str]:
     """Dotted names of the values in a section."""
     names: list[str] = []

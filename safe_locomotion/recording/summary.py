@@ -1,0 +1,148 @@
+"""An episode in one row, as `safe-locomotion episodes ls` lists it, and what `info` adds."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from safe_locomotion.recording.course import Course, course_figures, stretches
+from safe_locomotion.recording.episode import EpisodeRecord, Trace
+from safe_locomotion.recording.measures import distance
+from safe_locomotion.recording.stage_values import recorded_course
+from safe_locomotion.recording.topics import TOPICS
+from safe_locomotion.types import Mode
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What an episode came to.
+
+    Attributes:
+        name: of its folder.
+        started: wall-clock time, ISO 8601; "" where it was not recorded.
+        duration_s: of robot time [s].
+        robot, policy: names.
+        falls: how often the mode became FALLEN.
+        uses, share: take-overs by the recovery policy, and its share of the time walked; None where nobody walked.
+        distance_m: length of the estimated planar path [m].
+        size_bytes: of its files.
+        end: why it ended.
+        whole: its file was closed as it should be; False: it was cut off, and what was there is read.
+    """
+
+    name: str
+    started: str
+    duration_s: float
+    robot: str
+    policy: str
+    falls: int
+    uses: int
+    share: float | None
+    distance_m: float
+    size_bytes: int
+    end: str
+    whole: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+
+def summarise(path: Path, record: EpisodeRecord) -> Summary:
+    """One row about the episode in `path`."""
+    info, course = record.info, recorded_course(record.verdicts)
+    figures = course_figures(course, info.start_ns)
+    return Summary(
+        name=path.stem if path.suffix == ".mcap" else path.resolve().name,
+        started=info.started,
+        duration_s=round(record.duration, 3),
+        robot=info.robot,
+        policy=info.policy,
+        falls=_falls(course),
+        uses=figures.uses,
+        share=figures.share if isfinite(figures.share) else None,
+        distance_m=round(distance(record.estimates), 3),
+        size_bytes=_size(path),
+        end=info.end,
+        whole=record.whole,
+    )
+
+
+def clock(started: str) -> str:
+    """The start for people: local date and time to the second; as it is where it is no date."""
+    try:
+        return datetime.fromisoformat(started).strftime("%Y-%m-%d %H:%M:%S")
+    except ValueError:
+        return started
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopicCount:
+    """Of one topic: messages in the file, per second of robot time, and those that never reached the recorder."""
+
+    name: str
+    messages: int
+    rate_hz: float
+    dropped: int
+    longest_gap_ms: float | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+
+def topic_counts(record: EpisodeRecord) -> list[TopicCount]:
+    """Topics in the order of `TOPICS`, then any other that was written."""
+    info, traces = record.info, _traces(record)
+    names = [topic.name for topic in TOPICS]
+    names += [name for name in info.written if name not in names]
+    rows = []
+    for name in names:
+        trace = traces.get(name)
+        messages = max(info.written.get(name, 0), 0 if trace is None else len(trace))
+        if messages or info.dropped.get(name, 0):
+            rate = messages / record.duration if record.duration else 0.0
+            rows.append(
+                TopicCount(
+                    name=name,
+                    messages=messages,
+                    rate_hz=round(rate, 2),
+                    dropped=info.dropped.get(name, 0),
+                    longest_gap_ms=_longest_gap(trace),
+                )
+            )
+    return rows
+
+
+def _traces(record: EpisodeRecord) -> Mapping[str, Trace]:
+    """The arrays that were read from each topic."""
+    return {
+        "joint_states": record.states,
+        "imu/data": record.states,
+        "state_estimate": record.estimates,
+        "safety/verdict": record.verdicts,
+        "policy/proposal": record.proposals,
+        "policy/step": record.steps,
+        "mpc/plan": record.plans,
+        "low_command": record.commands,
+        "cmd_vel": record.velocity,
+    }
+
+
+def _longest_gap(trace: Trace | None) -> float | None:
+    if trace is None or len(trace) < 2:
+        return None
+    return round(float(np.diff(trace.stamp_ns).max()) * 1e-6, 3)
+
+
+def _falls(course: Course) -> int:
+    return len(stretches(course.mode == Mode.FALLEN))
+
+
+def _size(path: Path) -> int:
+    files = [path] if path.is_file() else [file for file in path.iterdir() if file.is_file()]
+    return sum(file.stat().st_size for file in files)
