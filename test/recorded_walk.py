@@ -5,6 +5,7 @@ The learner proposes a random walk of the gait, wild enough that the supervisor 
 
 from copy import copy
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,12 @@ def walk(ticks: int, learner: Learner | None = None, changes: dict[str, Any] | N
         cycles.append(copy(pipeline.cycle))
         robot.step(command)
     return Walk(config=config, policy=NOMINAL if learner is None else learner.contract.name, cycles=cycles)
+
+
+@cache
+def wild_walk() -> Walk:
+    """The walk of a wild learner, the same for all tests: standing up takes the first half of it."""
+    return walk(1700, WildGait(1))
 
 
 def write_walk(walked: Walk, folder: Path, *, first: int = 0, end: str = "walk over", digest: str = "") -> None:

@@ -112,7 +112,7 @@ def _words(result: Comparison) -> list[str]:
     """How far the replay can be believed."""
     lines = [_agreement("same settings", result, result.same), _estimates(result)]
     if result.begins_walking:
-        lines.append("The episode begins in the middle of a walk: what the supervisor remembered then is not known, so a second may differ.")
+        lines.append("The episode begins in the middle of a walk: what the supervisor remembered, such as the phase of the stride, is lost.")
     if result.gaps:
         lines.append(f"{result.gaps} LowStates are missing in the episode: the replayed estimator did not see what the robot's saw.")
     if result.other is not None:

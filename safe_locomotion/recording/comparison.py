@@ -114,7 +114,8 @@ def compare(
         ConfigurationError: the episode cannot be replayed, a change is not valid, or there is no such policy.
     """
     _check(record)
-    robot, same = load_robot(record.info.robot), recorded_config(record)
+    same = recorded_config(record)
+    robot = load_robot(record.info.robot)
     proposals = RecordedProposals(recorded_proposals(record.proposals))
     sides = [Side(config=same, proposer=proposals)]
     if changes or policy != RECORDED:

@@ -32,7 +32,7 @@ def recorded_config(record: EpisodeRecord, changes: Mapping[str, Any] | None = N
     for section in (f.name for f in fields(StackConfig)):
         recorded = record.info.parameters.get(f"{section}_node", {})
         known = _leaves(getattr(shipped, section))
-        overrides |= {f"{section}.{name}": recorded[name] for name in known if name in recorded}
+        overrides |= {f"{section}.{name}": recorded[name] for name in known if recorded.get(name) is not None}
     return load_config(robot, {**overrides, **(changes or {})})
 
 
