@@ -6,6 +6,7 @@ The simulated stack and the one on hardware differ in one process (the simulated
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal
 
 from safe_locomotion.errors import ConfigurationError, UnknownNameError
@@ -17,6 +18,7 @@ World = Literal["sim", "real"]
 PACKAGE = "safe_locomotion"
 NODE_NAMES = ("bridge", "estimator", "policy", "supervisor", "mpc")
 WATCHERS = ("monitor",)  #: nodes that only watch, each a process of its own
+RECORDER = "recorder"  #: a watcher that needs to know where to
 GRAPHS = ("nodes", "composed")
 SDKS = ("unitree_sdk2", "legged_sdk", "mock")
 CMD_VEL_TYPES = ("TwistStamped", "Twist")
@@ -80,6 +82,7 @@ class StackOptions:
         overrides: parameters by node name on top of all this.
         robot_arguments: command line of the simulated robot.
         watchers: which of `WATCHERS` run beside it.
+        record: folder for episodes, absolute; a recorder runs when there is one.
     """
 
     robot: str = "a1"
@@ -95,6 +98,7 @@ class StackOptions:
     overrides: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
     robot_arguments: tuple[str, ...] = ()
     watchers: tuple[str, ...] = ()
+    record: str = ""
 
 
 def stack(options: StackOptions) -> tuple[Process, ...]:
@@ -109,7 +113,7 @@ def stack(options: StackOptions) -> tuple[Process, ...]:
         nodes: tuple[Process, ...] = (_node("composed", parameters),)
     else:
         nodes = tuple(_node(name, {f"{name}_node": parameters[f"{name}_node"]}) for name in NODE_NAMES)
-    watchers = (_watcher(name, options) for name in options.watchers)
+    watchers = (*(_watcher(name, options) for name in options.watchers), *((_recorder(options),) if options.record else ()))
     return (*((_simulated_robot(options),) if options.world == "sim" else ()), *nodes, *watchers)
 
 
@@ -122,9 +126,10 @@ def _check(options: StackOptions) -> None:
     ):
         if name not in choices:
             raise UnknownNameError(what, name, choices)
+    known = [f"{name}_node" for name in (*NODE_NAMES, RECORDER)]
     for node in options.overrides:
-        if node.removesuffix("_node") not in NODE_NAMES:
-            raise UnknownNameError("node", node, [f"{name}_node" for name in NODE_NAMES])
+        if node not in known:
+            raise UnknownNameError("node", node, known)
     if options.world == "real" and options.sdk == "unitree_sdk2" and not options.sdk_options.get("interface"):
         raise ConfigurationError("sdk unitree_sdk2 needs the network interface that leads to the robot, e.g. interface:=eth0")
 
@@ -143,7 +148,8 @@ def _parameters(options: StackOptions) -> dict[str, dict[str, Value]]:
     parameters["bridge_node"] |= {"sdk": options.sdk, "autostart": options.autostart}
     parameters["bridge_node"] |= {f"sdk_options.{name}": value for name, value in _sdk_options(options).items()}
     for node, changed in options.overrides.items():
-        parameters[node] |= changed
+        if node in parameters:
+            parameters[node] |= changed
     return parameters
 
 
@@ -164,6 +170,14 @@ def _watcher(name: str, options: StackOptions) -> Process:
     if options.config_file:
         given["config_file"] = options.config_file
     return replace(_node(name, {f"{name}_node": given}), essential=False)
+
+
+def _recorder(options: StackOptions) -> Process:
+    source = "ticks" if options.graph == "composed" else "topics"
+    given: dict[str, Value] = {"directory": options.record, "source": source, "cmd_vel_type": options.cmd_vel_type}
+    process = _watcher(RECORDER, options)
+    parameters = {**process.parameters[f"{RECORDER}_node"], **given, **options.overrides.get(f"{RECORDER}_node", {})}
+    return replace(process, parameters={f"{RECORDER}_node": parameters})
 
 
 def _simulated_robot(options: StackOptions) -> Process:
@@ -205,6 +219,7 @@ def launch_arguments(world: World, robot: str) -> tuple[LaunchArgument, ...]:
         LaunchArgument(
             name="watchers", default="monitor", description=f"what else runs: some of {', '.join(WATCHERS)}, or empty"
         ),
+        LaunchArgument(name="record", default="", description="folder in which each walk is recorded; empty for none"),
     )
     if world == "sim":
         return (
@@ -246,4 +261,5 @@ def options_from_launch(world: World, robot: str, values: Mapping[str, str]) -> 
         autostart=given["autostart"],
         robot_arguments=tuple(given.get("robot_arguments", "").split()),
         watchers=tuple(given["watchers"].replace(",", " ").split()),
+        record=str(Path(given["record"]).expanduser().resolve()) if given["record"] else "",
     )

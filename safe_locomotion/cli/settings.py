@@ -147,8 +147,14 @@ class SimSettings:
             *(("--paced",) if self.duration is None else ()),
         )
 
-    def processes(self, folder: Path, domain: int) -> tuple[Process, ...]:
-        """The stack, with every stage logging into `folder`; without a duration nobody asks for a report of it."""
+    def processes(self, folder: Path, domain: int, *, record: bool = False) -> tuple[Process, ...]:
+        """The stack, with every stage logging into `folder`; without a duration nobody asks for a report of it.
+
+        Args:
+            folder: for logs, and for episodes with `record`.
+            domain: of the robot's wire.
+            record: each walk as an episode.
+        """
         overrides: dict[str, dict[str, Value]] = {f"{name}_node": {} for name in NODE_NAMES}
         if self.duration is not None:
             overrides = {node: {"log_dir": str(folder)} for node in overrides}
@@ -167,6 +173,7 @@ class SimSettings:
                 lock_step=self.lock_step,
                 overrides=overrides,
                 robot_arguments=self.robot_arguments(folder),
+                record=str(folder) if record else "",
             )
         )
 

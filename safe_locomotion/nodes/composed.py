@@ -2,7 +2,8 @@
 
 Same node names, parameters, services and topics as the graph of five processes. On every LowState the main thread reads, steps
 and writes; only when the command is out does it publish what the stages said, one stage per tick and a round `monitor_rate_hz`
-times per second of robot time. Another thread doing so would take the interpreter in the middle of a tick.
+times per second of robot time; a recorder that listens gets every tick. Another thread doing so would take the interpreter in the
+middle of a tick.
 """
 
 import sys
@@ -21,6 +22,7 @@ from safe_locomotion.nodes.operator import RequestServices, ScriptedOperator
 from safe_locomotion.nodes.policy import PolicyNode
 from safe_locomotion.nodes.runtime import run
 from safe_locomotion.nodes.supervisor import SupervisorNode
+from safe_locomotion.nodes.tick_feed import TickFeed
 from safe_locomotion.pipeline import Divider, Pipeline
 from safe_locomotion.types import NANOSECONDS, LowCommand, LowState, Verdict
 
@@ -39,9 +41,10 @@ class ComposedLoop:
         self._monitor_due = Divider(round(NANOSECONDS / self._bridge.parameters.settings.monitor_rate_hz))
         self._to_publish: deque[Callable[[], None]] = deque()
         self._foreseen: Verdict | None = None
+        self._feed = TickFeed(self._bridge)
         supervisor = self._pipeline.supervisor
         self._operator = ScriptedOperator(self._supervisor.parameters.settings.script, self._supervisor.velocity, supervisor)
-        self._bridge.attach(self._respond, self._pipeline.command, lambda: supervisor.mode)
+        self._bridge.attach(self._respond, self._pipeline.command, lambda: supervisor.mode, self._feed.sent)
         RequestServices(self._supervisor, self._bridge.mailbox, supervisor.request, self._not_ready)
         Health(self._bridge, self._bridge.rows())
         Health(self._policy, self._policy.rows())
@@ -77,9 +80,10 @@ class ComposedLoop:
         self._bridge.link.step()
 
     def tidy(self) -> None:
-        """Tell those who watch, one stage per tick, and write the logs."""
+        """Tell those who watch, one stage per tick, and those who record, and write the logs."""
         if self._to_publish:
             self._to_publish.popleft()()
+        self._feed.settle()
         for node in self.nodes:
             node.logs.settle()
 
@@ -87,6 +91,7 @@ class ComposedLoop:
         """Leave the robot in damping, then complete the logs."""
         try:
             self._bridge.link.close()
+            self._feed.close()
         finally:
             for node in self.nodes:
                 node.logs.close()
@@ -98,6 +103,7 @@ class ComposedLoop:
         self._bridge.publish_hazards(state.stamp_ns)
         self._pipeline.supervisor.report(velocity.hazards | self._bridge.hazards)
         answer = self._pipeline.step(state, command)
+        self._feed.keep(self._pipeline.cycle)
         verdict = self._pipeline.cycle.verdict
         if verdict is not None:
             self._supervisor.publish_feedback(verdict)

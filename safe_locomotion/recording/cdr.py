@@ -19,6 +19,7 @@ HEAD = b"\x00\x01\x00\x00"
 """In front of each message: little-endian CDR, version 1; alignment counts from behind it."""
 _STAMP = struct.Struct("<iI")
 _U32 = struct.Struct("<I")
+_TWO = struct.Struct("<2d")
 _COUNT = struct.Struct("<I4x")
 _NO_VALUES = _U32.pack(0)
 
@@ -116,6 +117,14 @@ def header_rest(frame: str) -> bytes:
 def float_array_head(label: str, size: int) -> bytes:
     """A std_msgs/Float64MultiArray of one dimension up to its numbers."""
     return Packed().u32(1).string(label).u32(size, size, 0, size).align(8).bytes_from(0)
+
+
+def float_array_stamp(data: bytes) -> int:
+    """Stamp in the first two numbers, seconds and nanoseconds, of a Float64MultiArray of one dimension [ns]."""
+    at = 12 + int(_U32.unpack_from(data, 8)[0])
+    at += -at % 4 + 16
+    seconds, nanoseconds = _TWO.unpack_from(data, at + -(at - len(HEAD)) % 8)
+    return int(seconds) * NANOSECONDS + int(nanoseconds)
 
 
 @lru_cache(maxsize=64)

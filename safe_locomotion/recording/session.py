@@ -75,7 +75,7 @@ class Session:
 
         Args:
             settings: of the recorder.
-            describe: (why, start_ns) to what is known of an episode that begins; it gets the policies' hashes at the end, too.
+            describe: (why, stamp) to what is known of the run, asked when an episode begins and when it ends.
             clock: of this machine [s].
         """
         self._s, self._describe, self._clock = settings, describe, clock
@@ -190,7 +190,7 @@ class Session:
         if writer is None:
             return
         try:
-            writer.close(end, self.dropped, self._describe(end, 0).policies)
+            writer.close(end, self.dropped, self._describe(end, self.now_ns))
             self.finished += 1
         except RecordingError as error:
             self.fault = str(error)
@@ -209,7 +209,9 @@ class Session:
         except OSError as error:
             raise RecordingError(f"{folder}: cannot record: {error.strerror}") from error
         if not free >= self._s.free_mb:
-            raise RecordingError(f"{folder}: cannot record: {free:.0f} MB left on the disk, {self._s.free_mb:.0f} MB must stay free")
+            raise RecordingError(
+                f"{folder}: cannot record: {free:.0f} MB left on the disk, {self._s.free_mb:.0f} MB must stay free"
+            )
 
 
 def _free_name(folder: Path, info: EpisodeInfo) -> Path:

@@ -126,18 +126,26 @@ class EpisodeWriter:
             self._disk.add(lambda: _replace(self.path / METADATA, text))
         self._syncs += 1
 
-    def close(self, end: str, dropped: Mapping[str, int] | None = None, policies: Mapping[str, str] | None = None) -> None:
+    def close(self, end: str, dropped: Mapping[str, int] | None = None, late: EpisodeInfo | None = None) -> None:
         """Write the reason of the end, the index and metadata.yaml.
+
+        Args:
+            end: the reason.
+            dropped: messages that never arrived, by topic.
+            late: what is known at the end; policies join those of the start, parameters stand in where none were known.
 
         Raises:
             RecordingError: they cannot be written; the folder can be read all the same.
         """
+        info, late = self._info, late or EpisodeInfo()
         self._info = replace(
-            self._info,
+            info,
             end=end,
             dropped=dict(dropped or {}),
             written=dict(self.written),
-            policies={**self._info.policies, **(policies or {})},
+            policy=info.policy or late.policy,
+            policies={**info.policies, **late.policies},
+            parameters={**late.parameters, **info.parameters},
         )
         try:
             self.write(INFO, self._last_ns, cdr.string_message(_json(self._info)))
