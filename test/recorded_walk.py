@@ -5,7 +5,7 @@ The learner proposes a random walk of the gait, wild enough that the supervisor 
 
 from copy import copy
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,28 @@ class Walk:
     policy: str
     cycles: list[Cycle]
 
+    @cached_property
+    def messages(self) -> list[tuple[str, int, bytes]]:
+        """Topic, stamp and bytes of all that the stages said, as the recorder gets them."""
+        pairs = zip([Cycle(), *self.cycles[:-1]], self.cycles, strict=True)
+        return [(topic, c.state.stamp_ns, serialize_message(m)) for before, c in pairs for topic, m in said(c, before).items()]
+
+
+def said(c: Cycle, before: Cycle) -> dict[str, Any]:
+    """Messages of one tick by topic; proposals and plans only when they are new."""
+    messages = {
+        "joint_states": conversions.joint_state_from(c.state),
+        "imu/data": conversions.imu_from(c.state),
+        "state_estimate": conversions.estimate_message(c.estimate),
+        "safety/verdict": decisions.verdict_message(c.verdict),
+        "low_command": low_command_message(c.command),
+    }
+    if c.proposal is not before.proposal:
+        messages["policy/proposal"] = decisions.proposal_message(c.proposal.stamp_ns, c.proposal)
+    if c.plan is not before.plan:
+        messages["mpc/plan"] = decisions.plan_message(c.plan)
+    return messages
+
 
 def walk(ticks: int, learner: Learner | None = None, changes: dict[str, Any] | None = None) -> Walk:
     """Stand up and walk for `ticks` LowStates in all."""
@@ -72,8 +94,7 @@ def wild_walk() -> Walk:
 
 def write_walk(walked: Walk, folder: Path, *, first: int = 0, end: str = "walk over", digest: str = "") -> None:
     """Write the cycles from `first` on as an episode; an empty `end` leaves it as a killed recorder would."""
-    cycles = walked.cycles[first:]
-    start_ns = cycles[0].estimate.stamp_ns
+    start_ns = walked.cycles[first].state.stamp_ns
     nodes = ("bridge", "estimator", "policy", "supervisor", "mpc")
     info = EpisodeInfo(
         robot="a1",
@@ -85,23 +106,10 @@ def write_walk(walked: Walk, folder: Path, *, first: int = 0, end: str = "walk o
         started="2026-01-02T03:04:05+00:00",
         why="walk",
     )
-    writer, before = EpisodeWriter(folder, info), Cycle()
-    for c in cycles:
-        s, e, v, p, plan, command = c.state, c.estimate, c.verdict, c.proposal, c.plan, c.command
-        messages = {
-            "joint_states": conversions.joint_state_from(s),
-            "imu/data": conversions.imu_from(s),
-            "state_estimate": conversions.estimate_message(e),
-            "safety/verdict": decisions.verdict_message(v),
-            "low_command": low_command_message(command),
-        }
-        if p is not before.proposal:
-            messages["policy/proposal"] = decisions.proposal_message(p.stamp_ns, p)
-        if plan is not before.plan:
-            messages["mpc/plan"] = decisions.plan_message(plan)
-        for topic, message in messages.items():
-            writer.write(topic, s.stamp_ns, serialize_message(message))
-        before = c
+    writer = EpisodeWriter(folder, info)
+    for topic, stamp_ns, data in walked.messages:
+        if stamp_ns >= start_ns:
+            writer.write(topic, stamp_ns, data)
     if end:
         writer.close(end)
     else:

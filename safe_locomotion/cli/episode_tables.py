@@ -103,8 +103,8 @@ def _rows(columns: Sequence[Column]) -> list[tuple[str, list[str]]]:
         ("take-overs at [s]", [_times(c.figures.take_overs_s) for c in columns]),
         ("hand-backs at [s]", [_times(c.figures.hand_backs_s) for c in columns]),
     ]
-    names = columns[0].figures.triggers
-    rows += [(f"triggers: {n.replace('_', ' ')}", [str(c.figures.triggers[n]) for c in columns]) for n in names]
+    for name in columns[0].figures.triggers:
+        rows.append((f"triggers: {name.replace('_', ' ')}", [str(c.figures.triggers[name]) for c in columns]))
     return rows
 
 
@@ -112,9 +112,13 @@ def _words(result: Comparison) -> list[str]:
     """How far the replay can be believed."""
     lines = [_agreement("same settings", result, result.same), _estimates(result)]
     if result.begins_walking:
-        lines.append("The episode begins in the middle of a walk: what the supervisor remembered, such as the phase of the stride, is lost.")
+        lines.append(
+            "The episode begins in the middle of a walk: what the supervisor remembered, such as the phase of the stride, is lost."
+        )
     if result.gaps:
-        lines.append(f"{result.gaps} LowStates are missing in the episode: the replayed estimator did not see what the robot's saw.")
+        lines.append(
+            f"{result.gaps} LowStates are missing in the episode: the replayed estimator did not see what the robot's saw."
+        )
     if result.other is not None:
         lines.append(_agreement("other settings", result, result.other))
         lines.append("Open loop: after the first decision that differs the robot would have moved differently.")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import Progress
 
 from safe_locomotion.cli.episode_tables import comparison, details, listing, topics
@@ -24,7 +24,10 @@ PLAIN_WIDTH = 160  # columns where the output is no terminal
 BOXES = ("c1", "c2", "c3")
 _FOLDER = click.Path(path_type=Path)
 _json = click.option(
-    "--json", "json_file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True), help="Write it here; - prints it."
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    help="Write the same here; - prints it instead.",
 )
 
 
@@ -47,10 +50,7 @@ def list_episodes(folder: Path, json_file: Path | None) -> int:
             rows.append((path.name, summarise(path, read_episode(path))))
         except SafeLocomotionError as error:
             rows.append((path.name, str(error)))
-    if json_file is not None:
-        return _write(json_file, [_listed(name, row) for name, row in rows])
-    _console().print(listing(rows))
-    return 0
+    return _answer([listing(rows)], json_file, [_listed(name, row) for name, row in rows])
 
 
 @episodes.command()
@@ -61,12 +61,15 @@ def info(folder: Path, json_file: Path | None) -> int:
     path = _one(folder)
     record = read_episode(path)
     summary, counts, changes = summarise(path, record), topic_counts(record), changed_settings(record)
-    if json_file is not None:
-        hashes = {name: digest for name, digest in record.info.policies.items() if digest}
-        facts = {"software": record.info.software, "why": record.info.why, "policy_sha256": hashes, "changed_settings": changes}
-        return _write(json_file, {**summary.as_json(), **facts, "topics": {row.name: row.as_json() for row in counts}})
-    _console().print(details(summary, record.info, changes), "", topics(counts))
-    return 0
+    data = {
+        **summary.as_json(),
+        "software": record.info.software,
+        "why": record.info.why,
+        "policy_sha256": {name: digest for name, digest in record.info.policies.items() if digest},
+        "changed_settings": changes,
+        "topics": {row.name: row.as_json() for row in counts},
+    }
+    return _answer([details(summary, record.info, changes), "", topics(counts)], json_file, data)
 
 
 @episodes.command()
@@ -137,15 +140,10 @@ def replay_episode(*, folder: Path, json_file: Path | None, policy: str, estimat
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("replaying", total=1.0)
         result = compare(record, changes, policy, estimates, lambda share: progress.update(task, completed=share))
-    if json_file is not None:
-        return _write(json_file, {"episode": path.name, "changes": changes, **result.as_json()})
-    _console().print(*comparison(result), sep="\n")
-    return 0
+    return _answer(comparison(result), json_file, {"episode": path.name, "changes": changes, **result.as_json()})
 
 
-def _changes(
-    *, supervisor: str | None, horizon: int | None, trigger_set: str | None, overrides: Sequence[str]
-) -> dict[str, Any]:
+def _changes(*, supervisor: str | None, horizon: int | None, trigger_set: str | None, overrides: Sequence[str]) -> dict[str, Any]:
     """Parameters that differ from the recorded ones, by dotted key."""
     if supervisor is not None and supervisor not in CRITERIA:
         raise UnknownNameError("supervisor", supervisor, CRITERIA)
@@ -185,19 +183,18 @@ def _listed(name: str, row: Summary | str) -> dict[str, Any]:
     return {"name": name, "error": row} if isinstance(row, str) else row.as_json()
 
 
-def _write(file: Path, data: Any) -> int:
-    """JSON to a file, or to standard output for "-"."""
-    text = json.dumps(data, indent=2, allow_nan=False)
+def _answer(shown: Sequence[RenderableType], file: Path | None, data: Any) -> int:
+    """Print tables, and write the same as JSON where a file was named; "-" prints the JSON instead."""
+    text = json.dumps(data, indent=2, allow_nan=False) if file is not None else ""
     if str(file) == "-":
         click.echo(text)
         return 0
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"--json {file}: {error.strerror}") from error
+    console = Console() if sys.stdout.isatty() else Console(width=PLAIN_WIDTH)
+    console.print(*shown, sep="\n")
+    if file is not None:
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text + "\n", encoding="utf-8")
+        except OSError as error:
+            raise ConfigurationError(f"--json {file}: {error.strerror}") from error
     return 0
-
-
-def _console() -> Console:
-    return Console() if sys.stdout.isatty() else Console(width=PLAIN_WIDTH)

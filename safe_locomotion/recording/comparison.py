@@ -14,7 +14,16 @@ from safe_locomotion.policy import NOMINAL, Learner
 from safe_locomotion.policy_file import SUFFIX, load_policy, policy_folders
 from safe_locomotion.recording.course import Agreement, CourseFigures, agreement, course_figures
 from safe_locomotion.recording.episode import EpisodeRecord
-from safe_locomotion.recording.replay import EstimateErrors, Proposer, RecordedProposals, RepeatedPolicy, Side, judge_recorded, moments_of, replay
+from safe_locomotion.recording.replay import (
+    EstimateErrors,
+    Proposer,
+    RecordedProposals,
+    RepeatedPolicy,
+    Side,
+    judge_recorded,
+    moments_of,
+    replay,
+)
 from safe_locomotion.recording.stage_values import recorded_config, recorded_course, recorded_proposals
 from safe_locomotion.robots import RobotModel, load_robot
 from safe_locomotion.types import NANOSECONDS

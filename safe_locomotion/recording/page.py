@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from html import escape
 from io import BytesIO
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from safe_locomotion.config import StackConfig
-from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.recording.course import Course, CourseFigures, course_figures, stretches
 from safe_locomotion.recording.episode import EpisodeRecord
 from safe_locomotion.recording.events import UNITS, Event, events
@@ -23,10 +24,6 @@ from safe_locomotion.recording.measures import Measured, measured, planar_veloci
 from safe_locomotion.recording.stage_values import recorded_course
 from safe_locomotion.trigger_set import COMPONENTS, TriggerSet
 from safe_locomotion.types import LEGS, NANOSECONDS, Array, Flags, Mode
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 LEARNER, RECOVERY, OUTSIDE, REFUSED = "#2a9d5c", "#f08c00", "#d6336c", "#c92a2a"
 RAW, MEASURED, WANTED, ACHIEVED = "#b8c0c8", "#1c5fa8", "#343a40", "#1c5fa8"
@@ -110,16 +107,8 @@ def heading(page: Page) -> tuple[str, str]:
     )
 
 
-def draw(page: Page) -> "Figure":
-    """The picture.
-
-    Raises:
-        ConfigurationError: matplotlib is not installed.
-    """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ConfigurationError(f"a page needs {error.name}: pip install matplotlib") from None
+def draw(page: Page) -> Figure:
+    """The picture."""
     figure = Figure(figsize=(15.0, 17.5), dpi=DOTS_PER_INCH)
     grid = figure.add_gridspec(
         len(HEIGHTS), 2, height_ratios=HEIGHTS, width_ratios=(4.0, 1.62), left=0.07, right=0.995, top=0.942, bottom=0.03,
@@ -149,7 +138,7 @@ def _time(page: Page, stamp_ns: NDArray[np.int64]) -> Array:
     return (stamp_ns - page.record.info.start_ns) / NANOSECONDS
 
 
-def _line(axes: "Axes", time: Array, values: Array, **style: Any) -> None:
+def _line(axes: Axes, time: Array, values: Array, **style: Any) -> None:
     """A line of at most `POINTS` points; of each stretch between them its least and largest value are kept."""
     n = len(time)
     if n > POINTS:
@@ -169,19 +158,17 @@ def _spans(time: Array, flags: Flags) -> list[tuple[float, float]]:
     return [(float(time[a]), float(time[min(b, ends)] - time[a])) for a, b in stretches(flags)]
 
 
-def _legend(axes: "Axes", **style: Any) -> None:
+def _legend(axes: Axes, **style: Any) -> None:
     """Above the panel, where it hides nothing."""
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(
-            loc="lower right", bbox_to_anchor=(1.0, 0.97), ncols=4, fontsize=8, frameon=False, borderaxespad=0.0, **style
-        )
+        axes.legend(loc="lower right", bbox_to_anchor=(1.0, 0.97), ncols=4, fontsize=8, frameon=False, borderaxespad=0.0, **style)
 
 
-def _absent(axes: "Axes", what: str) -> None:
+def _absent(axes: Axes, what: str) -> None:
     axes.text(0.5, 0.5, f"{what}: not recorded", transform=axes.transAxes, ha="center", va="center", color="#868e96")
 
 
-def _draw_control(axes: "Axes", page: Page) -> None:
+def _draw_control(axes: Axes, page: Page) -> None:
     """Two bands: the mode, and who drove while walking."""
     course = page.course
     time = course.since(page.record.info.start_ns)
@@ -203,7 +190,7 @@ def _draw_control(axes: "Axes", page: Page) -> None:
     _legend(axes)
 
 
-def _draw_components(panels: Sequence["Axes"], page: Page) -> None:
+def _draw_components(panels: Sequence[Axes], page: Page) -> None:
     """Each component against its bounds."""
     estimates, values = page.record.estimates, page.measured.values
     raw = raw_components(estimates) if len(estimates) else np.zeros((0, len(COMPONENTS)))
@@ -235,7 +222,7 @@ def _limits(values: Array, low: float, high: float) -> tuple[float, float]:
     return max(min(low, least), low - 1.5 * width) - air, min(max(high, largest), high + 1.5 * width) + air
 
 
-def _draw_speeds(panels: Sequence["Axes"], page: Page) -> None:
+def _draw_speeds(panels: Sequence[Axes], page: Page) -> None:
     """Velocity command in force against the estimated velocity."""
     record, course = page.record, page.course
     achieved = planar_velocity(record.estimates) if len(record.estimates) else np.zeros((0, 3))
@@ -247,7 +234,7 @@ def _draw_speeds(panels: Sequence["Axes"], page: Page) -> None:
     _legend(panels[0])
 
 
-def _draw_forces(axes: "Axes", page: Page) -> None:
+def _draw_forces(axes: Axes, page: Page) -> None:
     plans = page.record.plans
     time = _time(page, plans.stamp_ns)
     for k, leg in enumerate(LEGS):
@@ -259,7 +246,7 @@ def _draw_forces(axes: "Axes", page: Page) -> None:
         _absent(axes, "plans")
 
 
-def _draw_contacts(axes: "Axes", page: Page) -> None:
+def _draw_contacts(axes: Axes, page: Page) -> None:
     estimates = page.record.estimates
     time = _time(page, estimates.stamp_ns)
     for k in range(len(LEGS)):
@@ -268,7 +255,7 @@ def _draw_contacts(axes: "Axes", page: Page) -> None:
     axes.tick_params(axis="y", labelsize=8, length=0)
 
 
-def _draw_timing(axes: "Axes", page: Page) -> None:
+def _draw_timing(axes: Axes, page: Page) -> None:
     """How long each command took, and the steps between LowStates: gaps stand out of them."""
     commands, stamps = page.record.commands, page.record.states.stamp_ns
     latency = 1e3 * commands.latency
@@ -290,7 +277,7 @@ def _draw_timing(axes: "Axes", page: Page) -> None:
     _legend(axes, markerscale=4)
 
 
-def _finish(panels: Sequence["Axes"], page: Page) -> None:
+def _finish(panels: Sequence[Axes], page: Page) -> None:
     """Time axis, grid, and in every panel the times of recovery."""
     course = page.course
     time = course.since(page.record.info.start_ns)
@@ -300,7 +287,7 @@ def _finish(panels: Sequence["Axes"], page: Page) -> None:
         axes.grid(axis="x", color="#e9ecef", lw=0.6, zorder=0)
         axes.set_axisbelow(True)
         axes.tick_params(labelbottom=axes is panels[-1], labelsize=8)
-        axes.yaxis.label.set_size(9)
+        axes.yaxis.label.set_fontsize(9)
         axes.yaxis.set_label_coords(-0.052, 0.5)
         if axes is not panels[0] and recovers.any():
             axes.fill_between(
@@ -310,7 +297,7 @@ def _finish(panels: Sequence["Axes"], page: Page) -> None:
     panels[-1].set_xlabel("time since the episode began [s]", fontsize=10)
 
 
-def _draw_text(axes: "Axes", page: Page) -> None:
+def _draw_text(axes: Axes, page: Page) -> None:
     """What happened, as much as there is room for; what lasted longest and is no mere take-over goes first."""
     axes.set_axis_off()
     room, kept = LINES, []
@@ -328,7 +315,7 @@ def _draw_text(axes: "Axes", page: Page) -> None:
         axes.text(0.02, y, line, fontsize=7.6, family="monospace", color=colour, va="top", transform=axes.transAxes)
 
 
-def _draw_facts(axes: "Axes", page: Page) -> None:
+def _draw_facts(axes: Axes, page: Page) -> None:
     """What the episode was and came to, below what happened."""
     lines = [line for key, value in facts(page) for line in wrap(f"{key}: {value}", WIDTH + 17, subsequent_indent="  ")]
     axes.text(0.02, FACTS_AT, "The episode", fontsize=11, weight="bold", va="top", transform=axes.transAxes)
@@ -354,11 +341,7 @@ def event_lines(event: Event) -> list[str]:
 
 
 def png(page: Page) -> bytes:
-    """The picture as a file's bytes.
-
-    Raises:
-        ConfigurationError: see `draw`.
-    """
+    """The picture as a file's bytes."""
     buffer = BytesIO()
     draw(page).savefig(buffer, format="png")
     return buffer.getvalue()

@@ -86,7 +86,9 @@ class RecordedModes(ModeMachine):
     """Stands where the mode machine stood and says what was recorded."""
 
     def __init__(self) -> None:
-        super().__init__(settle_time=0.0, stand_up_timeout=0.0, stop_timeout=0.0, self_right_timeout=0.0, self_right_unasked=False)
+        super().__init__(
+            settle_time=0.0, stand_up_timeout=0.0, stop_timeout=0.0, self_right_timeout=0.0, self_right_unasked=False
+        )
         self.goal = self.wanted = "walk"  # a robot that was told to stop walking has a recorded command of zero
         self._recorded = Mode.PASSIVE, 0
 

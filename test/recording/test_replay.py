@@ -1,11 +1,12 @@
 """Replay of a real walk: with the recorded settings it decides as the robot did, with others as those would."""
 
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pytest
-from recorded_walk import RANDOM, wild_walk, write_walk
+from recorded_walk import RANDOM, WildGait, wild_walk, write_walk
 
 from safe_locomotion.errors import ConfigurationError, PolicyRefusedError, UnknownNameError
 from safe_locomotion.policy_file import find_policy
@@ -78,7 +79,7 @@ def test_an_estimator_that_starts_late_is_the_whole_difference(late):
 
 def test_other_settings_change_what_they_should(whole):
     """Without intervention nobody takes over; dwell hands back late; both see the same state, so the first trigger is the same."""
-    off = compare(whole, {"supervisor.intervention.criterion": "off"}).other
+    off = compare(whole, {"supervisor.intervention.criterion": "off"}, estimates=RECORDED).other
     assert (off.figures.share, off.figures.uses) == (0.0, 0)
     dwell = compare(whole, {"supervisor.intervention.criterion": "dwell"})
     assert dwell.other.figures.first_trigger_s == dwell.recorded.figures.first_trigger_s == off.figures.first_trigger_s
@@ -89,8 +90,6 @@ def test_other_settings_change_what_they_should(whole):
 
 def test_the_same_policy_run_again_proposes_the_same(whole, monkeypatch):
     """The policy's stage runs on the replayed estimates: where it is the recorded learner, nothing changes."""
-    from recorded_walk import WildGait
-
     monkeypatch.setattr(comparison, "_learner", lambda *_: WildGait(1))
     result = compare(whole, {}, policy="some.onnx")
     assert result.other.agreement.equal == 1.0 and result.other.policy == "some.onnx"
@@ -98,8 +97,6 @@ def test_the_same_policy_run_again_proposes_the_same(whole, monkeypatch):
 
 def test_a_policy_is_found_by_its_hash(whole):
     """The recorded hash leads to the file; without it, or with none like it, the message says what to do."""
-    from hashlib import sha256
-
     path = find_policy("a1_trot")
     info = replace(whole.info, policies={RANDOM: sha256(path.read_bytes()).hexdigest()})
     assert Path(comparison._by_hash(replace(whole, info=info))) == path
