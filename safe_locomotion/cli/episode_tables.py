@@ -91,7 +91,7 @@ def comparison(result: Comparison) -> list[RenderableType]:
 
 def _rows(columns: Sequence[Column]) -> list[tuple[str, list[str]]]:
     """Rows of the comparison, by name."""
-    rows = [
+    rows: list[tuple[str, list[str]]] = [
         ("criterion", [_criterion(c) for c in columns]),
         ("trigger set", [c.config.supervisor.trigger_set.use for c in columns]),
         ("proposals", [c.policy for c in columns]),

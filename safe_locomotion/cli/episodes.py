@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,7 @@ from safe_locomotion.cli.settings import assignment
 from safe_locomotion.errors import ConfigurationError, SafeLocomotionError, UnknownNameError
 from safe_locomotion.reachability import CRITERIA, PREDICTING
 from safe_locomotion.recording.comparison import AGAIN, RECORDED, compare
-from safe_locomotion.recording.page import html, make_page, png
-from safe_locomotion.recording.reader import episode_paths, read_episode
+from safe_locomotion.recording.episode import EpisodeRecord
 from safe_locomotion.recording.stage_values import changed_settings, recorded_config
 from safe_locomotion.recording.summary import Summary, summarise, topic_counts
 
@@ -47,7 +47,7 @@ def list_episodes(folder: Path, json_file: Path | None) -> int:
     rows: list[tuple[str, Summary | str]] = []
     for path in _found(folder):
         try:
-            rows.append((path.name, summarise(path, read_episode(path))))
+            rows.append((path.name, summarise(path, _read(path))))
         except SafeLocomotionError as error:
             rows.append((path.name, str(error)))
     return _answer([listing(rows)], json_file, [_listed(name, row) for name, row in rows])
@@ -59,7 +59,7 @@ def list_episodes(folder: Path, json_file: Path | None) -> int:
 def info(folder: Path, json_file: Path | None) -> int:
     """Print what one episode is about: robot, policy, software, settings, topics with counts, rates and drops, and why it ended."""
     path = _one(folder)
-    record = read_episode(path)
+    record = _read(path)
     summary, counts, changes = summarise(path, record), topic_counts(record), changed_settings(record)
     data = {
         **summary.as_json(),
@@ -84,7 +84,9 @@ def plot(folder: Path, output: Path | None) -> int:
     the same time, and beside them why the recovery policy took over.
     """
     path = _one(folder)
-    record = read_episode(path)
+    record = _read(path)
+    with _installed():
+        from safe_locomotion.recording.page import html, make_page, png
     page = make_page(summarise(path, record).name, record, recorded_config(record))
     picture = png(page)
     target = output or (path.parent if path.is_file() else path) / "page"
@@ -136,7 +138,7 @@ def replay_episode(*, folder: Path, json_file: Path | None, policy: str, estimat
     """
     changes = _changes(**options)
     path = _one(folder)
-    record = read_episode(path)
+    record = _read(path)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("replaying", total=1.0)
         result = compare(record, changes, policy, estimates, lambda share: progress.update(task, completed=share))
@@ -162,6 +164,8 @@ def _found(folder: Path) -> list[Path]:
     """Episodes in a folder, or the one that it is."""
     if not folder.exists():
         raise ConfigurationError(f"{folder}: no such folder; the recorder's parameter `folder` says where episodes are written")
+    with _installed():
+        from safe_locomotion.recording.reader import episode_paths
     paths = episode_paths(folder)
     if not paths:
         raise ConfigurationError(
@@ -177,6 +181,22 @@ def _one(folder: Path) -> Path:
         names = ", ".join(path.name for path in paths[-5:])
         raise ConfigurationError(f"{folder} holds {len(paths)} episodes; name one of them, the last are: {names}")
     return paths[0]
+
+
+def _read(path: Path) -> EpisodeRecord:
+    with _installed():
+        from safe_locomotion.recording.reader import read_episode
+    return read_episode(path)
+
+
+@contextmanager
+def _installed() -> Iterator[None]:
+    """Imports within name the package that has to be installed first."""
+    try:
+        yield
+    except ImportError as error:
+        package = (error.name or "").partition(".")[0]
+        raise ConfigurationError(f"episodes need {package}, which is not installed: pip install {package}") from None
 
 
 def _listed(name: str, row: Summary | str) -> dict[str, Any]:
