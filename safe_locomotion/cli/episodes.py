@@ -163,7 +163,7 @@ def _changes(*, supervisor: str | None, horizon: int | None, trigger_set: str | 
 def _found(folder: Path) -> list[Path]:
     """Episodes in a folder, or the one that it is."""
     if not folder.exists():
-        raise ConfigurationError(f"{folder}: no such folder; the recorder's parameter `folder` says where episodes are written")
+        raise ConfigurationError(f"{folder}: no such folder; the recorder's parameter `directory` says where episodes are written")
     with _installed():
         from safe_locomotion.recording.reader import episode_paths
     paths = episode_paths(folder)

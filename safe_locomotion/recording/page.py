@@ -22,6 +22,7 @@ from safe_locomotion.recording.episode import EpisodeRecord
 from safe_locomotion.recording.events import UNITS, Event, events
 from safe_locomotion.recording.measures import Measured, measured, planar_velocity, raw_components
 from safe_locomotion.recording.stage_values import recorded_course
+from safe_locomotion.recording.summary import clock
 from safe_locomotion.trigger_set import COMPONENTS, TriggerSet
 from safe_locomotion.types import LEGS, NANOSECONDS, Array, Flags, Mode
 
@@ -102,7 +103,7 @@ def heading(page: Page) -> tuple[str, str]:
     title = f"{page.name}: {info.robot}, policy {info.policy or 'unknown'}"
     ended = info.end or "cut off"
     return title, (
-        f"{info.started or 'start unknown'}, {page.record.duration:.1f} s, ended: {ended}.  Supervisor {rule}{horizon}, "
+        f"{clock(info.started) or 'start unknown'}, {page.record.duration:.1f} s, ended: {ended}.  Supervisor {rule}{horizon}, "
         f"trigger set {s.trigger_set.use}: {drove}"
     )
 
@@ -271,7 +272,8 @@ def _draw_timing(axes: Axes, page: Page) -> None:
         gaps = int(np.count_nonzero(steps > 1.5 * usual))
         label = f"step between LowStates: usually {usual:.2f}, longest {steps.max():.2f} ms, {gaps} gaps"
         _line(axes, _time(page, stamps[1:]), steps, color="#868e96", lw=1.0, label=label)
-    axes.set(yscale="log", ylabel="timing\n[ms]")
+    low, high = axes.get_ylim()
+    axes.set(yscale="log", ylabel="timing\n[ms]", ylim=(0.08 if low <= 0.1 else min(0.5, low), max(12.0, high)))
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_formatter("")
     _legend(axes, markerscale=4)
@@ -374,7 +376,7 @@ def facts(page: Page) -> list[tuple[str, str]]:
         ("policy", info.policy),
         *((f"sha256 of {name}", digest) for name, digest in info.policies.items() if digest),
         ("software", info.software),
-        ("started", f"{info.started} ({info.why})"),
+        ("started", f"{clock(info.started)} ({info.why})"),
         ("ended", info.end or "cut off: read up to the last whole chunk"),
         ("duration", f"{page.record.duration:.2f} s, {f.walked_s:.2f} s of it walking"),
         ("take-overs", str(f.uses)),

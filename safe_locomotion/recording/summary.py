@@ -73,9 +73,9 @@ def summarise(path: Path, record: EpisodeRecord) -> Summary:
 
 
 def clock(started: str) -> str:
-    """The start for people: local date and time to the second; as it is where it is no date."""
+    """The start for people: date and time to the second where they are; as it is where it is no date."""
     try:
-        return datetime.fromisoformat(started).strftime("%Y-%m-%d %H:%M:%S")
+        return datetime.fromisoformat(started).astimezone().strftime("%Y-%m-%d %H:%M:%S")
     except ValueError:
         return started
 
