@@ -89,7 +89,7 @@ def walk(ticks: int, learner: Learner | None = None, changes: dict[str, Any] | N
 @cache
 def wild_walk() -> Walk:
     """The walk of a wild learner, the same for all tests: standing up takes the first half of it."""
-    return walk(1700, WildGait(1))
+    return walk(1500, WildGait(1))
 
 
 def write_walk(walked: Walk, folder: Path, *, first: int = 0, end: str = "walk over", digest: str = "") -> None:

@@ -60,7 +60,11 @@ def info(folder: Path, json_file: Path | None) -> int:
     """Print what one episode is about: robot, policy, software, settings, topics with counts, rates and drops, and why it ended."""
     path = _one(folder)
     record = _read(path)
-    summary, counts, changes = summarise(path, record), topic_counts(record), changed_settings(record)
+    summary, counts = summarise(path, record), topic_counts(record)
+    try:
+        changes: dict[str, Any] = changed_settings(record)
+    except ConfigurationError as error:
+        changes = {"parameters": ("recorded", f"not comparable, {error}")}
     data = {
         **summary.as_json(),
         "software": record.info.software,
@@ -163,7 +167,9 @@ def _changes(*, supervisor: str | None, horizon: int | None, trigger_set: str | 
 def _found(folder: Path) -> list[Path]:
     """Episodes in a folder, or the one that it is."""
     if not folder.exists():
-        raise ConfigurationError(f"{folder}: no such folder; the recorder's parameter `directory` says where episodes are written")
+        raise ConfigurationError(
+            f"{folder}: no such folder; the recorder's parameter `directory` says where episodes are written"
+        )
     with _installed():
         from safe_locomotion.recording.reader import episode_paths
     paths = episode_paths(folder)

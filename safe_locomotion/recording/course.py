@@ -33,6 +33,11 @@ class Course:
         walking: Flags = self.mode == Mode.WALK
         return walking
 
+    @property
+    def falls(self) -> int:
+        """How often the mode became FALLEN."""
+        return len(stretches(self.mode == Mode.FALLEN))
+
     def since(self, start_ns: int) -> Array:
         """(n,) seconds from `start_ns`."""
         return (self.stamp_ns - start_ns) / NANOSECONDS

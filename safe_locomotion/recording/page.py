@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from safe_locomotion.config import StackConfig
+from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.recording.course import Course, CourseFigures, course_figures, stretches
 from safe_locomotion.recording.episode import EpisodeRecord
 from safe_locomotion.recording.events import UNITS, Event, events
@@ -76,9 +77,14 @@ def make_page(name: str, record: EpisodeRecord, config: StackConfig) -> Page:
 
     Args:
         name: of the episode.
-        record: its arrays.
+        record: its arrays; of topics other than the verdicts there may be none.
         config: under which it was recorded.
+
+    Raises:
+        ConfigurationError: there are no verdicts.
     """
+    if not len(record.verdicts):
+        raise ConfigurationError(f"{name} holds no verdicts (safety/verdict): there is nothing to draw")
     s, course = config.supervisor, recorded_course(record.verdicts)
     trigger_set, values = TriggerSet(s.trigger_set.bounds, s.thresholds.fall_height), measured(record, config)
     return Page(
@@ -307,7 +313,7 @@ def _draw_text(axes: Axes, page: Page) -> None:
         room -= len(event_lines(event))
         if room >= 0:
             kept.append(event)
-    rows = [(line, COLOUR[event.kind]) for event in page.lines if event in kept for line in event_lines(event)]
+    rows = [(line, _colour(event)) for event in page.lines if event in kept for line in event_lines(event)]
     if len(kept) < len(page.lines):
         rows.append((f"and {len(page.lines) - len(kept)} more: see the HTML page", COLOUR["mode"]))
     axes.text(0.02, 1.0, "What happened", fontsize=11, weight="bold", va="top", transform=axes.transAxes)
@@ -326,6 +332,10 @@ def _draw_facts(axes: Axes, page: Page) -> None:
         0.02, FACTS_AT - 0.016, text, fontsize=7.6, family="monospace", color=WANTED, va="top", linespacing=1.35,
         transform=axes.transAxes,
     )  # fmt: skip
+
+
+def _colour(event: Event) -> str:
+    return REFUSED if event.text in (Mode.FALLEN.name, Mode.FAULT.name) else COLOUR[event.kind]
 
 
 COLOUR = {"mode": "#495057", "recovery": "#b35900", "hazard": REFUSED, "gate": REFUSED}
@@ -379,6 +389,7 @@ def facts(page: Page) -> list[tuple[str, str]]:
         ("started", f"{clock(info.started)} ({info.why})"),
         ("ended", info.end or "cut off: read up to the last whole chunk"),
         ("duration", f"{page.record.duration:.2f} s, {f.walked_s:.2f} s of it walking"),
+        ("falls", str(page.course.falls)),
         ("take-overs", str(f.uses)),
         ("recovery", "-" if f.share != f.share else f"{100.0 * f.share:.2f} % of the time walked"),
         ("entries into the trigger set", triggers or "none"),

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from safe_locomotion.recording.course import Course, course_figures, stretches
+from safe_locomotion.recording.course import course_figures
 from safe_locomotion.recording.episode import EpisodeRecord, Trace
 from safe_locomotion.recording.measures import distance
 from safe_locomotion.recording.stage_values import recorded_course
 from safe_locomotion.recording.topics import TOPICS
-from safe_locomotion.types import Mode
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +28,7 @@ class Summary:
         falls: how often the mode became FALLEN.
         uses, share: take-overs by the recovery policy, and its share of the time walked; None where nobody walked.
         distance_m: length of the estimated planar path [m].
-        size_bytes: of its files.
+        size_bytes: of the bag, without pages and what else lies there.
         end: why it ended.
         whole: its file was closed as it should be; False: it was cut off, and what was there is read.
     """
@@ -62,7 +61,7 @@ def summarise(path: Path, record: EpisodeRecord) -> Summary:
         duration_s=round(record.duration, 3),
         robot=info.robot,
         policy=info.policy,
-        falls=_falls(course),
+        falls=course.falls,
         uses=figures.uses,
         share=figures.share if isfinite(figures.share) else None,
         distance_m=round(distance(record.estimates), 3),
@@ -139,10 +138,6 @@ def _longest_gap(trace: Trace | None) -> float | None:
     return round(float(np.diff(trace.stamp_ns).max()) * 1e-6, 3)
 
 
-def _falls(course: Course) -> int:
-    return len(stretches(course.mode == Mode.FALLEN))
-
-
 def _size(path: Path) -> int:
-    files = [path] if path.is_file() else [file for file in path.iterdir() if file.is_file()]
+    files = [path] if path.is_file() else [*path.glob("*.mcap"), *path.glob("metadata.yaml")]
     return sum(file.stat().st_size for file in files)
