@@ -18,7 +18,7 @@ from safe_locomotion.reachability import CRITERIA, PREDICTING
 from safe_locomotion.recording.comparison import AGAIN, RECORDED, compare
 from safe_locomotion.recording.episode import EpisodeRecord
 from safe_locomotion.recording.stage_values import changed_settings, recorded_config
-from safe_locomotion.recording.summary import Summary, summarise, topic_counts
+from safe_locomotion.recording.summary import Summary, remembered_summary, summarise, topic_counts
 
 PLAIN_WIDTH = 160  # columns where the output is no terminal
 BOXES = ("c1", "c2", "c3")
@@ -47,7 +47,7 @@ def list_episodes(folder: Path, json_file: Path | None) -> int:
     rows: list[tuple[str, Summary | str]] = []
     for path in _found(folder):
         try:
-            rows.append((path.name, summarise(path, _read(path))))
+            rows.append((path.name, remembered_summary(path, _read)))
         except SafeLocomotionError as error:
             rows.append((path.name, str(error)))
     return _answer([listing(rows)], json_file, [_listed(name, row) for name, row in rows])

@@ -1,6 +1,8 @@
 """An episode in one row, as `safe-locomotion episodes ls` lists it, and what `info` adds."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from math import isfinite
@@ -9,11 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from safe_locomotion import __version__
 from safe_locomotion.recording.course import course_figures
 from safe_locomotion.recording.episode import EpisodeRecord, Trace
 from safe_locomotion.recording.measures import distance
 from safe_locomotion.recording.stage_values import recorded_course
 from safe_locomotion.recording.topics import TOPICS
+
+SUMMARY_FILE = "summary.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +74,33 @@ def summarise(path: Path, record: EpisodeRecord) -> Summary:
         end=info.end,
         whole=record.whole,
     )
+
+
+def remembered_summary(path: Path, read: Callable[[Path], EpisodeRecord]) -> Summary:
+    """`summarise`, kept in `SUMMARY_FILE` beside a bag that was closed: to list a hundred walks again, none of them is read.
+
+    Args:
+        path: of the episode.
+        read: how to read it, when nothing is remembered of the bag as it is.
+    """
+    file, bag = path / SUMMARY_FILE, _bag_state(path)
+    try:
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        if kept.pop("bag") == bag:
+            return Summary(**{**kept, "name": path.resolve().name})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass  # nothing is kept, or by another version of this
+    record = read(path)
+    summary = summarise(path, record)
+    if record.whole and path.is_dir():
+        with suppress(OSError):  # a folder that may only be read
+            file.write_text(json.dumps({**summary.as_json(), "bag": bag}, indent=2) + "\n", encoding="utf-8")
+    return summary
+
+
+def _bag_state(path: Path) -> list[list[Any]]:
+    """By which a summary is known to be of this bag: our version, and name, size and time of change of its files."""
+    return [[__version__], *([file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in sorted(path.glob("*.mcap")))]
 
 
 def clock(started: str) -> str:

@@ -1,6 +1,7 @@
 """`safe-locomotion episodes`: list, info, page and replay of a real episode, and what it says when there is none."""
 
 import json
+import os
 import re
 from base64 import b64decode
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from recorded_walk import RANDOM, wild_walk, write_walk
 
 from safe_locomotion.cli.main import main
+from safe_locomotion.recording import reader
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +94,20 @@ def test_refusals_say_what_to_do(arguments: list[str], text: str, folder: Path, 
     assert main(["episodes", *(argument.format(folder) for argument in arguments)]) == 2
     said = capsys.readouterr().err.strip().splitlines()[-1]
     assert text in said
+
+
+def test_a_list_is_read_once(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A closed episode is remembered beside its bag, one that was cut off is read again; a bag that changed is not believed."""
+    assert main(["episodes", "ls", str(folder), "--json", "-"]) == 0
+    first, read = capsys.readouterr().out, []
+    real = reader.read_episode
+    monkeypatch.setattr(reader, "read_episode", lambda path: read.append(path.name) or real(path))
+    assert main(["episodes", "ls", str(folder), "--json", "-"]) == 0
+    assert capsys.readouterr().out == first and read == ["walk_2"]
+    bag = folder / "walk_1" / "walk_1.mcap"
+    os.utime(bag, ns=(1, 1))
+    assert main(["episodes", "ls", str(bag.parent), "--json", "-"]) == 0
+    assert read == ["walk_2", "walk_1"]
 
 
 def test_a_damaged_episode_does_not_hide_the_others(folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
