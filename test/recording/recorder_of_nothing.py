@@ -3,6 +3,7 @@
 Run as `python recorder_of_nothing.py FOLDER [LIMIT]`: no file may grow over LIMIT bytes.
 """
 
+import os
 import resource
 import sys
 import time
@@ -27,7 +28,7 @@ def main():
     left = LINGER
     for k in range(10**6):
         stamp_ns = time.monotonic_ns()
-        noise = bytes(value * k % 251 for value in range(1, 800))
+        noise = os.urandom(800)
         session.add("joint_states", stamp_ns, cdr.joint_state(stamp_ns, ("a",), noise[:8]) + noise)
         session.settle()
         if k % 10 == 0:

@@ -177,7 +177,7 @@ def read_messages(path):
 
 def test_full_disk_ends_the_episode_not_the_recorder(tmp_path):
     """When the file cannot grow, a real limit, the session says so and goes on; what was written can be read."""
-    limit = 60_000
+    limit = 500_000
     done = subprocess.run([sys.executable, RUNNER, tmp_path, str(limit)], capture_output=True, text=True, timeout=60, check=True)
     faults = [line.split(" ", 1)[1] for line in done.stdout.splitlines() if line.split(" ", 1)[1:]]
     assert any("cannot record: File too large" in fault for fault in faults)
