@@ -78,20 +78,23 @@ class RecorderSettings:
 
 
 class Tap:
-    """One topic's queue of serialised messages, and how many of them were lost on the way."""
+    """One topic's queue of serialised messages, and how many of them were lost on the way or are not what they should be."""
 
     def __init__(self, node: Node, message_type: type, topic: str, qos: QoSProfile) -> None:
         self.topic, self._type = topic, message_type
         self._subscription = node.create_subscription(message_type, topic, _ignore, qos, callback_group=OutOfTheExecutor())
         self._sequence = 0
-        self.lost = 0
+        self.lost = self.malformed = 0
 
     def poll(self, handle: Callable[[bytes], None]) -> None:
         """Hand over all that is there, oldest first."""
         take = self._subscription.handle.take_message
         while (taken := take(self._type, True)) is not None:
             self._count(taken[1].get("publication_sequence_number") or UNNUMBERED)
-            handle(taken[0])
+            try:
+                handle(taken[0])
+            except (SafeLocomotionError, StructError):
+                self.malformed += 1
 
     def _count(self, sequence: int) -> None:
         if sequence == UNNUMBERED:
@@ -184,7 +187,8 @@ class RecorderLoop:
         self._next_s = monotonic()
 
     def start(self) -> None:
-        """Nothing to warm up."""
+        """Load what writes, so that the first walk does not wait for it."""
+        self._session.warm_up()
 
     def step(self) -> None:
         """Sleep until the next look is due, take what arrived, and do what is due."""
@@ -194,7 +198,7 @@ class RecorderLoop:
         self._node.mailbox.serve()
         for tap, handle in self._taps:
             tap.poll(handle)
-            if tap.lost:
+            if tap.lost or tap.malformed:
                 self._lose(tap)
         self._session.settle()
         self._node.times.add(monotonic() - start)
@@ -209,9 +213,9 @@ class RecorderLoop:
         self._node.tell()
 
     def _lose(self, tap: Tap) -> None:
-        self._session.dropped[tap.topic] += tap.lost
-        self._node.lost[tap.topic] = self._node.lost.get(tap.topic, 0) + tap.lost
-        tap.lost = 0
+        lost, tap.lost, tap.malformed = tap.lost + tap.malformed, 0, 0
+        self._session.dropped[tap.topic] += lost
+        self._node.lost[tap.topic] = self._node.lost.get(tap.topic, 0) + lost
 
     def _handler(self, topic: Topic) -> Callable[[bytes], None]:
         session, name = self._session, topic.name
@@ -224,11 +228,8 @@ class RecorderLoop:
         return lambda data: session.add(name, cdr.stamp_of(data), data)
 
     def _on_ticks(self, data: bytes) -> None:
-        try:
-            for topic, stamp_ns, message in unpack(data)[1]:
-                self._session.add(topic, stamp_ns, message)
-        except (cdr.DecodingError, StructError) as error:
-            self._node.get_logger().warning(str(error))
+        for topic, stamp_ns, message in unpack(data)[1]:
+            self._session.add(topic, stamp_ns, message)
 
     def _on_feedback(self, data: bytes) -> None:
         feedback = decisions.feedback_from(deserialize_message(data, JointState))

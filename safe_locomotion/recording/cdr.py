@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from safe_locomotion.errors import SafeLocomotionError
+from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.types import NANOSECONDS, Array
 
 HEAD = b"\x00\x01\x00\x00"
@@ -24,7 +24,7 @@ _COUNT = struct.Struct("<I4x")
 _NO_VALUES = _U32.pack(0)
 
 
-class DecodingError(SafeLocomotionError):
+class DecodingError(ConfigurationError):
     """A message that is not what its topic says."""
 
 

@@ -5,12 +5,11 @@ import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rosbags.typesys import Stores, get_typestore
 
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.recording import cdr
@@ -27,7 +26,7 @@ from safe_locomotion.recording.episode import (
 from safe_locomotion.recording.mcap import McapFile, Message
 from safe_locomotion.recording.rows import command_trace, proposal_trace, verdict_trace
 from safe_locomotion.recording.topics import BY_NAME, INFO
-from safe_locomotion.recording.writer import EpisodeWriter
+from safe_locomotion.recording.writer import EpisodeWriter, message_types
 from safe_locomotion.types import JOINTS, LEGS, N_JOINTS, N_LEGS, NANOSECONDS, Array
 
 CUT_OFF = "cut off"  #: why an episode ended whose recorder never said so
@@ -259,16 +258,12 @@ def _velocities(messages: Sequence[bytes], stamps: Sequence[int], ros_type: str)
     return VelocityTrace(stamp_ns=np.array(stamps, dtype=np.int64), velocity=velocity)
 
 
-@lru_cache(maxsize=1)
-def _typestore() -> Any:
-    return get_typestore(Stores.ROS2_KILTED)
-
-
 def _diagnostics(messages: Sequence[bytes], stamps: Sequence[int]) -> tuple[tuple[int, dict[str, dict[str, str]]], ...]:
     read = []
     for stamp_ns, data in zip(stamps, messages, strict=True):
         rows = {}
-        for row in _typestore().deserialize_cdr(data, BY_NAME["diagnostics"].type).status:
+        message: Any = message_types().deserialize_cdr(data, BY_NAME["diagnostics"].type)
+        for row in message.status:
             rows[row.name] = {"level": str(row.level), "message": row.message} | {pair.key: pair.value for pair in row.values}
         read.append((stamp_ns, rows))
     return tuple(read)

@@ -5,17 +5,36 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Protocol
 
-from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.errors import ConfigurationError, RecordingError
 from safe_locomotion.recording.episode import EpisodeInfo
-from safe_locomotion.recording.writer import EpisodeWriter, RecordingError
 from safe_locomotion.types import NANOSECONDS, Mode
 
 LONGEST_SYNC = 1.0  #: [s] what a power cut may cost
 MEGABYTE = 1_000_000
 WALK_OVER, FALL = "walk over", "fall"
+WRITER = "safe_locomotion.recording.writer"
+
+
+class Writer(Protocol):
+    """`writer.EpisodeWriter`, which needs a library that may be missing."""
+
+    written: Mapping[str, int]
+
+    def write(self, topic: str, stamp_ns: int, data: bytes) -> None:
+        """Add one message."""
+
+    def sync(self) -> None:
+        """Send what was written to the disk."""
+
+    def close(self, end: str, dropped: Mapping[str, int], late: EpisodeInfo) -> None:
+        """End the episode."""
+
+    def abort(self) -> None:
+        """Let go of the file as it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +100,7 @@ class Session:
         self._s, self._describe, self._clock = settings, describe, clock
         self._recent: deque[tuple[str, int, bytes]] = deque()
         self._keep_ns = round(settings.pre_roll * NANOSECONDS)
-        self._writer: EpisodeWriter | None = None
+        self._writer: Writer | None = None
         self._requested = settings.start == "always"
         self._mode: Mode | None = None
         self._ending: tuple[str, int] | None = None
@@ -99,6 +118,13 @@ class Session:
     def written(self) -> Mapping[str, int]:
         """Messages in the open episode, by topic."""
         return {} if self._writer is None else self._writer.written
+
+    def warm_up(self) -> None:
+        """Load what writes, which takes a moment; a library that is missing is a fault from now on."""
+        try:
+            _writer_module().message_types()
+        except RecordingError as error:
+            self.fault = str(error)
 
     def add(self, topic: str, stamp_ns: int, data: bytes) -> None:
         """Take one message."""
@@ -175,7 +201,7 @@ class Session:
             info = self._describe(why, start_ns)
             self._require_space()
             path = _free_name(Path(self._s.directory), info)
-            self._writer, self.path = EpisodeWriter(path, info, self._s.cmd_vel_type), path
+            self._writer, self.path = _writer_module().EpisodeWriter(path, info, self._s.cmd_vel_type), path
         except RecordingError as error:
             self._fail(error)
             return
@@ -212,6 +238,13 @@ class Session:
             raise RecordingError(
                 f"{folder}: cannot record: {free:.0f} MB left on the disk, {self._s.free_mb:.0f} MB must stay free"
             )
+
+
+def _writer_module() -> Any:
+    try:
+        return import_module(WRITER)
+    except ModuleNotFoundError as error:
+        raise RecordingError(f"cannot record without the library {error.name}: pip install rosbags") from error
 
 
 def _free_name(folder: Path, info: EpisodeInfo) -> Path:

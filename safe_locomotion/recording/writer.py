@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
+from functools import lru_cache
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
@@ -32,8 +33,9 @@ from rosbags.rosbag2.enums import CompressionFormat, CompressionMode
 from rosbags.rosbag2.errors import WriterError
 from rosbags.rosbag2.metadata import dump_qos_v8
 from rosbags.typesys import Stores, get_typestore
+from rosbags.typesys.store import Typestore
 
-from safe_locomotion.errors import SafeLocomotionError
+from safe_locomotion.errors import RecordingError
 from safe_locomotion.recording import cdr
 from safe_locomotion.recording.episode import EpisodeInfo
 from safe_locomotion.recording.topics import INFO, TOPICS, Topic
@@ -43,10 +45,6 @@ METADATA = "metadata.yaml"
 TELL_EACH = 10  #: syncs between two updates of metadata.yaml
 _INFO_TOPIC = Topic(name=INFO, type="std_msgs/msg/String", latched=True)
 _UNLIMITED = QosTime(2147483647, 4294967295)
-
-
-class RecordingError(SafeLocomotionError):
-    """An episode cannot be written: no space, no permission, no folder."""
 
 
 class EpisodeWriter:
@@ -65,8 +63,7 @@ class EpisodeWriter:
         """
         self.path, self._info, self.written = path, info, Counter[str]()
         self._first_ns, self._last_ns, self._syncs = info.start_ns, info.start_ns, 0
-        self._writer = Writer(path, version=VERSION, storage_plugin=StoragePlugin.MCAP)
-        self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+        self._writer = _bag(path)
         self._connections: dict[str, Connection] = {}
         self._disk = _Disk()
         try:
@@ -80,7 +77,7 @@ class EpisodeWriter:
             raise _wrapped(path, error) from error
 
     def _declare(self, cmd_vel_type: str) -> None:
-        types = get_typestore(Stores.ROS2_KILTED)
+        types = message_types()
         for topic in (_INFO_TOPIC, *TOPICS):
             ros_type = f"geometry_msgs/msg/{cmd_vel_type}" if topic.name == "cmd_vel" else topic.type
             self._connections[topic.name] = self._writer.add_connection(
@@ -191,6 +188,15 @@ class EpisodeWriter:
         return yaml.safe_dump({"rosbag2_bagfile_information": content})
 
 
+def _bag(path: Path) -> Writer:
+    try:
+        bag = Writer(path, version=VERSION, storage_plugin=StoragePlugin.MCAP)
+        bag.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+    except WriterError as error:
+        raise _wrapped(path, error) from error
+    return bag
+
+
 class _Disk:
     """Waits for the disk on a thread of its own, job after job; what fails is told to the next who asks."""
 
@@ -221,6 +227,12 @@ class _Disk:
                 job()
             except OSError as error:
                 self._error = error
+
+
+@lru_cache(maxsize=1)
+def message_types() -> Typestore:
+    """Definitions of all types; the first call takes a third of a second."""
+    return get_typestore(Stores.ROS2_KILTED)
 
 
 def _topic_metadata(connection: Connection) -> dict[str, Any]:
