@@ -140,12 +140,12 @@ def _estimates(result: Comparison) -> str:
     if result.estimates_from == RECORDED:
         return "The supervisor judges the recorded estimates; the estimator did not run again."
     if not e.ticks:
-        return "The episode holds no estimates to compare the replayed ones with."
+        return "The episode holds no estimates of a walk to compare the replayed ones with."
     if e.exact:
-        return "The replayed estimates equal the recorded ones to the last digit."
+        return "The replayed estimates of the walk equal the recorded ones to the last digit."
     return (
-        f"The replayed estimates differ from the recorded ones by up to {1e3 * e.height:.2g} mm in height, {1e3 * e.tilt:.2g} mrad in tilt,"
-        f" {1e3 * e.velocity:.2g} mm/s: the robot's estimator had run before the episode began, the replayed one starts with it"
+        f"The replayed estimates of the walk differ from the recorded ones by up to {1e3 * e.height:.2g} mm in height,"
+        f" {1e3 * e.tilt:.2g} mrad in tilt, {1e3 * e.velocity:.2g} mm/s: the robot's estimator had run before the episode began, the replayed one starts with it"
         " (--estimates recorded takes the recorded ones)."
     )
 

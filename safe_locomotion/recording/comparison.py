@@ -144,12 +144,17 @@ def compare(
         start_ns=start_ns,
         recorded=Column(config=same, policy=RECORDED, figures=course_figures(recorded, start_ns)),
         same=columns[0],
-        other=None if len(columns) == 1 else replace(columns[1], policy=policy),
+        other=None if len(columns) == 1 else replace(columns[1], policy=_shown(policy, record)),
         estimates=errors,
         estimates_from=estimates,
         gaps=_gaps(record),
         begins_walking=bool(record.verdicts.walking[0] and record.verdicts.mode_since_ns[0] < record.verdicts.stamp_ns[0]),
     )
+
+
+def _shown(policy: str, record: EpisodeRecord) -> str:
+    """Heading of whose proposals were judged."""
+    return policy if policy == RECORDED else f"{record.info.policy if policy == AGAIN else policy}, run again"
 
 
 def _check(record: EpisodeRecord) -> None:

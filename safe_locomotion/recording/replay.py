@@ -173,7 +173,7 @@ class Side:
 
 @dataclass(frozen=True, kw_only=True)
 class EstimateErrors:
-    """Largest differences between recorded and replayed estimates: height above ground [m], tilt [rad], velocity [m/s].
+    """Largest differences between recorded and replayed estimates of `ticks` in WALK: height above ground [m], tilt [rad], velocity [m/s].
 
     All zero: equal to the last digit. They differ where the estimator had run before the episode began: the replayed one starts anew
     and has yet to learn the gyro's bias.
@@ -287,7 +287,7 @@ def replay(
     for k, state in enumerate(moments.states):
         estimates = {parameters: estimator.update(state) for parameters, estimator in estimators.items()}
         now, recorded = moments.circumstances(state.stamp_ns), moments.estimate(state.stamp_ns)
-        if recorded is not None:
+        if recorded is not None and now.mode is Mode.WALK:
             errors = errors.widened(recorded, estimates[sides[0].config.estimator])
         for run, side in zip(runs, sides, strict=True):
             run.step(estimates[side.config.estimator], now)

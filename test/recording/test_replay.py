@@ -92,7 +92,7 @@ def test_the_same_policy_run_again_proposes_the_same(whole, monkeypatch):
     """The policy's stage runs on the replayed estimates: where it is the recorded learner, nothing changes."""
     monkeypatch.setattr(comparison, "_learner", lambda *_: WildGait(1))
     result = compare(whole, {}, policy="some.onnx")
-    assert result.other.agreement.equal == 1.0 and result.other.policy == "some.onnx"
+    assert result.other.agreement.equal == 1.0 and result.other.policy == "some.onnx, run again"
 
 
 def test_a_policy_is_found_by_its_hash(whole):
