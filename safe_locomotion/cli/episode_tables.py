@@ -145,8 +145,8 @@ def _estimates(result: Comparison) -> str:
         return "The replayed estimates of the walk equal the recorded ones to the last digit."
     return (
         f"The replayed estimates of the walk differ from the recorded ones by up to {1e3 * e.height:.2g} mm in height,"
-        f" {1e3 * e.tilt:.2g} mrad in tilt, {1e3 * e.velocity:.2g} mm/s: the robot's estimator had run before the episode began, the replayed one starts with it"
-        " (--estimates recorded takes the recorded ones)."
+        f" {1e3 * e.tilt:.2g} mrad in tilt, {1e3 * e.velocity:.2g} mm/s: the robot's estimator had run before the episode began, the"
+        " replayed one starts with it (--estimates recorded takes the recorded ones)."
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from recorded_walk import RANDOM, WildGait, wild_walk, write_walk
 
+from safe_locomotion.cli.episode_tables import comparison as comparison_table
 from safe_locomotion.errors import ConfigurationError, PolicyRefusedError, UnknownNameError
 from safe_locomotion.policy_file import find_policy
 from safe_locomotion.recording import comparison
@@ -75,6 +76,18 @@ def test_an_estimator_that_starts_late_is_the_whole_difference(late):
     assert not again.estimates.exact and again.estimates.height < 0.02 and again.same.agreement.equal > 0.9
     assert recorded.same.agreement.equal == 1.0 and recorded.same.agreement.largest_margin_error == 0.0
     assert not again.begins_walking
+
+
+def test_what_is_missing_is_said(tmp_path):
+    """An episode from the middle of a walk, with two LowStates lost on the way: both are told, and the rest is replayed."""
+    write_walk(wild_walk(), tmp_path / "part", first=1350)
+    record = read_episode(tmp_path / "part")
+    fewer = {name: np.delete(value, [40, 80], axis=0) for name, value in vars(record.states).items()}
+    result = compare(replace(record, states=replace(record.states, **fewer)), {})
+    assert result.begins_walking and result.gaps == 2
+    assert result.same.agreement.ticks == len(record.states) - 2
+    words = [line for line in map(str, comparison_table(result)) if "missing" in line or "middle of a walk" in line]
+    assert len(words) == 2
 
 
 def test_other_settings_change_what_they_should(whole):
