@@ -82,6 +82,7 @@ class Tap:
 
     def __init__(self, node: Node, message_type: type, topic: str, qos: QoSProfile) -> None:
         self.topic, self._type = topic, message_type
+        self._counts = topic not in OF_THIS_MACHINE  # there, several publishers number their own
         self._subscription = node.create_subscription(message_type, topic, _ignore, qos, callback_group=OutOfTheExecutor())
         self._sequence = 0
         self.lost = self.malformed = 0
@@ -97,7 +98,7 @@ class Tap:
                 self.malformed += 1
 
     def _count(self, sequence: int) -> None:
-        if sequence == UNNUMBERED:
+        if sequence == UNNUMBERED or not self._counts:
             return
         if 0 < self._sequence < sequence:
             self.lost += sequence - self._sequence - 1

@@ -5,9 +5,9 @@ MCAP 0 (mcap.dev/spec): records of opcode (1 byte), length (8) and content; chun
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from os import SEEK_END
 from pathlib import Path
+from typing import NamedTuple
 
 from rosbags.rosbag2.storage_mcap import decompress
 
@@ -22,8 +22,7 @@ _MESSAGE_HEAD = struct.Struct("<HIQQ")
 _U32, _U64, _IDS = struct.Struct("<I"), struct.Struct("<Q"), struct.Struct("<HH")
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One message: topic, ROS type, stamp under which it was recorded [ns], and its bytes."""
 
     topic: str
@@ -68,39 +67,36 @@ class McapFile:
                 content = file.read(size)
                 if len(content) < size:
                     return
-                records = self._unpacked(content) if opcode == CHUNK else [(opcode, content)]
+                records = _records(content) if opcode == CHUNK else head + content
                 if records is None:
                     return
-                for inner, data in records:
-                    if (message := self._take(inner, data)) is not None:
-                        yield message
+                yield from self._messages_in(records)
 
-    def _unpacked(self, content: bytes) -> list[tuple[int, bytes]] | None:
-        """Records of a chunk; None where it is damaged, as the last one can be."""
-        _, _, size, crc = _CHUNK_HEAD.unpack_from(content)
-        compression, at = _text(content, _CHUNK_HEAD.size)
-        try:
-            data = decompress(content[at + _U64.size :], compression, size, crc)
-        except Exception:  # each compressor has its own
-            return None
-        records, at = [], 0
-        while at + _RECORD.size <= len(data):
-            opcode, size = _RECORD.unpack_from(data, at)
+    def _messages_in(self, data: bytes) -> Iterator[Message]:
+        """Messages among records; schemas and channels are kept for later ones."""
+        at, end, channels = 0, len(data), self._channels
+        record, message_head, skip = _RECORD.unpack_from, _MESSAGE_HEAD.unpack_from, _MESSAGE_HEAD.size
+        while at + _RECORD.size <= end:
+            opcode, size = record(data, at)
             at += _RECORD.size
-            records.append((opcode, data[at : at + size]))
+            if opcode == MESSAGE:
+                channel, _, stamp_ns, _ = message_head(data, at)
+                yield Message(*channels[channel], stamp_ns, data[at + skip : at + size])
+            elif opcode == SCHEMA:
+                self._schemas[_IDS.unpack_from(data, at)[0]] = _text(data, at + 2)[0]
+            elif opcode == CHANNEL:
+                number, schema = _IDS.unpack_from(data, at)
+                channels[number] = _text(data, at + _IDS.size)[0], self._schemas.get(schema, "")
             at += size
-        return records
 
-    def _take(self, opcode: int, data: bytes) -> Message | None:
-        if opcode == MESSAGE:
-            channel, _, stamp_ns, _ = _MESSAGE_HEAD.unpack_from(data)
-            topic, type_name = self._channels[channel]
-            return Message(topic, type_name, stamp_ns, data[_MESSAGE_HEAD.size :])
-        if opcode == SCHEMA:
-            self._schemas[_IDS.unpack_from(data)[0]] = _text(data, 2)[0]
-        elif opcode == CHANNEL:
-            number, schema = _IDS.unpack_from(data)
-            self._channels[number] = _text(data, _IDS.size)[0], self._schemas.get(schema, "")
+
+def _records(content: bytes) -> bytes | None:
+    """Records of a chunk; None where it is damaged, as the last one can be."""
+    _, _, size, crc = _CHUNK_HEAD.unpack_from(content)
+    compression, at = _text(content, _CHUNK_HEAD.size)
+    try:
+        return decompress(content[at + _U64.size :], compression, size, crc)
+    except Exception:  # each compressor has its own
         return None
 
 

@@ -6,11 +6,14 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
+from safe_locomotion.config import LOADER
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.recording import cdr
 from safe_locomotion.recording.episode import (
@@ -26,7 +29,7 @@ from safe_locomotion.recording.episode import (
 from safe_locomotion.recording.mcap import McapFile, Message
 from safe_locomotion.recording.rows import command_trace, proposal_trace, verdict_trace
 from safe_locomotion.recording.topics import BY_NAME, INFO
-from safe_locomotion.recording.writer import EpisodeWriter, message_types
+from safe_locomotion.recording.writer import METADATA, EpisodeWriter, message_types
 from safe_locomotion.types import JOINTS, LEGS, N_JOINTS, N_LEGS, NANOSECONDS, Array
 
 CUT_OFF = "cut off"  #: why an episode ended whose recorder never said so
@@ -51,36 +54,43 @@ def read_episode(path: Path) -> EpisodeRecord:
     stamps: dict[str, list[int]] = defaultdict(list)
     types: dict[str, str] = {}
     try:
-        for message in file.messages():
-            name = message.topic.removeprefix("/")
-            messages[name].append(message.data)
-            stamps[name].append(message.stamp_ns)
-            types[name] = message.type
+        for topic, ros_type, stamp_ns, data in file.messages():
+            messages[topic].append(data)
+            stamps[topic].append(stamp_ns)
+            types[topic] = ros_type
         return EpisodeRecord(
-            info=_info(messages[INFO], whole=file.whole),
+            info=_info(messages[f"/{INFO}"], whole=file.whole),
             whole=file.whole,
-            states=_states(messages["joint_states"], messages["imu/data"]),
-            estimates=_estimates(messages["state_estimate"]),
-            verdicts=verdict_trace(messages["safety/verdict"]),
-            proposals=proposal_trace(messages["policy/proposal"]),
-            steps=_steps(messages["policy/step"]),
-            plans=_plans(messages["mpc/plan"]),
-            commands=command_trace(messages["low_command"]),
-            velocity=_velocities(messages["cmd_vel"], stamps["cmd_vel"], types.get("cmd_vel", "")),
-            diagnostics=_diagnostics(messages["diagnostics"], stamps["diagnostics"]),
+            states=_states(messages["/joint_states"], messages["/imu/data"]),
+            estimates=_estimates(messages["/state_estimate"]),
+            verdicts=verdict_trace(messages["/safety/verdict"]),
+            proposals=proposal_trace(messages["/policy/proposal"]),
+            steps=_steps(messages["/policy/step"]),
+            plans=_plans(messages["/mpc/plan"]),
+            commands=command_trace(messages["/low_command"]),
+            velocity=_velocities(messages["/cmd_vel"], stamps["/cmd_vel"], types.get("/cmd_vel", "")),
+            diagnostics=_diagnostics(messages["/diagnostics"], stamps["/diagnostics"]),
         )
     except (OSError, cdr.DecodingError) as error:
         raise ConfigurationError(f"{path}: not a recorded episode: {error}") from error
 
 
 def read_info(path: Path) -> EpisodeInfo:
-    """What an episode is about, without its arrays."""
-    file = McapFile(_find(path))
+    """What an episode is about, without reading all of it.
+
+    Raises:
+        ConfigurationError: no episode.
+    """
     try:
-        said = [message.data for message in file.messages() if message.topic == f"/{INFO}"]
-    except (OSError, cdr.DecodingError) as error:
+        file = McapFile(_find(path))
+        described = path / METADATA
+        if file.whole and described.is_file():
+            given = yaml.load(described.read_text(), Loader=LOADER)["rosbag2_bagfile_information"]["custom_data"]["episode"]
+            return _info_from(str(given))
+        said = (message.data for message in file.messages() if message.topic == f"/{INFO}")
+        return _info([*said] if file.whole else [*islice(said, 1)], whole=file.whole)
+    except (OSError, yaml.YAMLError, LookupError, TypeError, cdr.DecodingError) as error:
         raise ConfigurationError(f"{path}: not a recorded episode: {error}") from error
-    return _info(said, whole=file.whole)
 
 
 def recover(path: Path) -> bool:
@@ -137,12 +147,16 @@ def _info(said: Sequence[bytes], *, whole: bool) -> EpisodeInfo:
     """What the last of the messages of `INFO` says."""
     if not said:
         return EpisodeInfo(end="" if whole else CUT_OFF)
+    info = _info_from(cdr.Cursor(said[-1]).string())
+    return info if whole or info.end else replace(info, end=CUT_OFF)
+
+
+def _info_from(text: str) -> EpisodeInfo:
     try:
-        given = json.loads(cdr.Cursor(said[-1]).string())
-        info = EpisodeInfo(**{f.name: given[f.name] for f in fields(EpisodeInfo) if f.name in given})
+        given = json.loads(text)
+        return EpisodeInfo(**{f.name: given[f.name] for f in fields(EpisodeInfo) if f.name in given})
     except (ValueError, TypeError) as error:
         raise cdr.DecodingError(f"{INFO}: {error}") from error
-    return info if whole or info.end else replace(info, end=CUT_OFF)
 
 
 def _states(joints: Sequence[bytes], imus: Sequence[bytes]) -> StateTrace:

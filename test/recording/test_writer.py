@@ -1,5 +1,6 @@
 """Episodes on disk: what is written comes back, other readers open it, and a crash costs the last second at most."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -31,6 +32,7 @@ INFO = EpisodeInfo(
     started="2026-01-02T03:04:05.000+00:00",
     why="walk",
 )
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 RUNNER = Path(__file__).with_name("recorder_of_nothing.py")
 
 
@@ -151,7 +153,7 @@ def test_recovery_makes_a_bag_of_it(tmp_path):
 
 def test_kill_costs_a_second_at_most(tmp_path):
     """kill -9 while recording: all but the last second is there."""
-    process = subprocess.Popen([sys.executable, RUNNER, tmp_path], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, RUNNER, tmp_path], stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
     try:
         for _ in range(75):
             process.stdout.readline()
@@ -178,7 +180,8 @@ def read_messages(path):
 def test_full_disk_ends_the_episode_not_the_recorder(tmp_path):
     """When the file cannot grow, a real limit, the session says so and goes on; what was written can be read."""
     limit = 500_000
-    done = subprocess.run([sys.executable, RUNNER, tmp_path, str(limit)], capture_output=True, text=True, timeout=60, check=True)
+    command = [sys.executable, RUNNER, tmp_path, str(limit)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, env=ENVIRONMENT)
     faults = [line.split(" ", 1)[1] for line in done.stdout.splitlines() if line.split(" ", 1)[1:]]
     assert any("cannot record: File too large" in fault for fault in faults)
     (path,) = episode_paths(tmp_path)
