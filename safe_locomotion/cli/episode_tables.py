@@ -119,6 +119,10 @@ def _words(result: Comparison) -> list[str]:
         lines.append(
             f"{result.gaps} LowStates are missing in the episode: the replayed estimator did not see what the robot's saw."
         )
+    if any(c.policy == RECORDED and c.config.supervisor.intervention.rollout == "closed_loop" for c in result.columns.values()):
+        lines.append(
+            "Closed loop: recorded proposals cannot be asked what they would be in predicted states; --policy again can."
+        )
     if result.other is not None:
         lines.append(_agreement("other settings", result, result.other))
         lines.append("Open loop: after the first decision that differs the robot would have moved differently.")

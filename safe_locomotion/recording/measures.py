@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safe_locomotion.config import StackConfig
-from safe_locomotion.policy import NominalGait
+from safe_locomotion.policy import NOMINAL, NominalGait
 from safe_locomotion.recording.episode import EpisodeRecord, EstimateTrace
 from safe_locomotion.recording.stage_values import estimate_row
 from safe_locomotion.robots import load_robot
@@ -30,7 +30,8 @@ class Measured:
 def measured(record: EpisodeRecord, config: StackConfig) -> Measured:
     """Measure the recorded estimates again as `config` says: the supervisor's own numbers, to the last digit.
 
-    Their windows follow the frequency of the gait that drove until the decision, see `intervention.Intervention`.
+    Windows follow the frequency of the gait that drove until the decision, see `intervention.Intervention`; where a learned recovery
+    policy hands back, that of the decision before is taken.
     """
     verdicts, estimates = record.verdicts, record.estimates
     first = verdicts.walking & _first_of_period(verdicts.stamp_ns, verdicts.walking, config.policy.period_ns)
@@ -51,7 +52,7 @@ class _Frequency:
         s = config.supervisor
         self._verdicts, self._proposals = record.verdicts, record.proposals
         self._recovery = NominalGait(load_robot(record.info.robot), s.recovery)
-        self._speed = s.intervention.recovery_speed
+        self._speed, self._learned = s.intervention.recovery_speed, s.recovery_policy != NOMINAL
 
     def until(self, row: int, estimate: Estimate) -> float:
         v = self._verdicts
@@ -62,6 +63,8 @@ class _Frequency:
             proposed = int(self._proposals.at(estimate.stamp_ns))
             frequency = float(self._proposals.gait[proposed, 0]) if proposed >= 0 else float("nan")
             return frequency if frequency > 0.0 else float(v.gait[row, 0])
+        if self._learned:  # what it would have said now went by; it is slow to change its mind
+            return float(v.gait[max(0, row - 1), 0])
         vx, vy, wz = (self._speed * v.command[row]).tolist()
         return self._recovery.gait(VelocityCommand(vx=vx, vy=vy, wz=wz), estimate).frequency
 

@@ -17,9 +17,10 @@ import numpy as np
 
 from safe_locomotion.config import StackConfig
 from safe_locomotion.estimator import EstimatorParameters, StateEstimator
+from safe_locomotion.forecast import Suppose
 from safe_locomotion.intervention import Intervention
 from safe_locomotion.modes import HAZARDS, Conditions, ModeMachine, Severity
-from safe_locomotion.pipeline import Divider, make_forecaster
+from safe_locomotion.pipeline import Divider, make_forecaster, make_recovery
 from safe_locomotion.policy import Learner, PolicyStage
 from safe_locomotion.recording.course import Course
 from safe_locomotion.recording.episode import EpisodeRecord, VerdictTrace
@@ -113,10 +114,10 @@ class RecordedModes(ModeMachine):
 class ReplayedSupervisor(Supervisor):
     """The supervisor, in the modes that were recorded."""
 
-    def __init__(self, robot: RobotModel, config: StackConfig) -> None:
+    def __init__(self, robot: RobotModel, config: StackConfig, suppose: Suppose | None = None) -> None:
         s = config.supervisor
-        intervention = Intervention(s.intervention, make_forecaster(robot, config), config.policy.period_ns)
-        super().__init__(robot, s.thresholds, s.recovery, intervention)
+        intervention = Intervention(s.intervention, make_forecaster(robot, config, suppose), config.policy.period_ns)
+        super().__init__(robot, s.thresholds, make_recovery(robot, config), intervention)
         self._modes = self._recorded = RecordedModes()
 
     def judge(self, estimate: Estimate, proposal: Proposal | None, now: Circumstances) -> Verdict:
@@ -127,7 +128,11 @@ class ReplayedSupervisor(Supervisor):
 
 
 class Proposer(Protocol):
-    """Where a side's proposals come from."""
+    """Where a side's proposals come from; `suppose` asks it in predicted states, None: it can only say what it said."""
+
+    @property
+    def suppose(self) -> Suppose | None:
+        """For `forecast.Forecaster`."""
 
     def propose(self, estimate: Estimate, now: Circumstances) -> Proposal | None:
         """The newest proposal on this tick."""
@@ -135,6 +140,8 @@ class Proposer(Protocol):
 
 class RecordedProposals:
     """The proposals of the episode, each in force until the next."""
+
+    suppose: Suppose | None = None
 
     def __init__(self, proposals: Sequence[Proposal]) -> None:
         self._proposals = sorted(proposals, key=lambda proposal: proposal.stamp_ns)
@@ -154,6 +161,7 @@ class RepeatedPolicy:
         self._stage.take(learner)
         self._due = Divider(config.policy.period_ns)
         self._proposal: Proposal | None = None
+        self.suppose: Suppose | None = self._stage.suppose
 
     def propose(self, estimate: Estimate, now: Circumstances) -> Proposal | None:
         """What the policy says on its ticks, in force until its next."""
@@ -206,7 +214,7 @@ class _Run:
     """One side while the replay runs."""
 
     def __init__(self, robot: RobotModel, side: Side) -> None:
-        self._supervisor, self._proposer = ReplayedSupervisor(robot, side.config), side.proposer
+        self._supervisor, self._proposer = ReplayedSupervisor(robot, side.config, side.proposer.suppose), side.proposer
         self._rows: list[tuple[int, int, bool]] = []
         self._margins: list[tuple[float, ...]] = []
         self._unmeasured = (float("nan"),) * N_COMPONENTS
