@@ -81,7 +81,9 @@ def info(folder: Path, json_file: Path | None) -> int:
 @click.option(
     "--output", type=_FOLDER, help="Name of the page without .png and .html. [default: page, in the episode's own folder]"
 )
-def plot(folder: Path, output: Path | None) -> int:
+@click.option("--from", "first", type=click.FloatRange(min=0.0), default=0.0, help="Begin here [s]. [default: 0]")
+@click.option("--to", "last", type=click.FloatRange(min=0.0), help="End here [s]. [default: the end]")
+def plot(folder: Path, output: Path | None, first: float, last: float | None) -> int:
     """Draw one page, as PNG and as HTML that needs nothing else.
 
     It shows the state against the trigger set, who was in control, velocity against its command, forces, contacts and timing, all over
@@ -91,7 +93,7 @@ def plot(folder: Path, output: Path | None) -> int:
     record = _read(path)
     with _installed():
         from safe_locomotion.recording.page import html, make_page, png
-    page = make_page(summarise(path, record).name, record, recorded_config(record))
+    page = make_page(summarise(path, record).name, record, recorded_config(record), first, last)
     picture = png(page)
     target = output or (path.parent if path.is_file() else path) / "page"
     files = [target.with_name(f"{target.name}{suffix}") for suffix in (".png", ".html")]

@@ -60,6 +60,7 @@ class Page:
         course, figures: who drove.
         trigger_set, measured: the bounds and what the supervisor measured.
         lines: what happened.
+        window: shown stretch of time [s since the episode began].
     """
 
     name: str
@@ -70,22 +71,28 @@ class Page:
     trigger_set: TriggerSet
     measured: Measured
     lines: Sequence[Event]
+    window: tuple[float, float]
 
 
-def make_page(name: str, record: EpisodeRecord, config: StackConfig) -> Page:
+def make_page(name: str, record: EpisodeRecord, config: StackConfig, first: float = 0.0, last: float | None = None) -> Page:
     """Collect what a page shows.
 
     Args:
         name: of the episode.
         record: its arrays; of topics other than the verdicts there may be none.
         config: under which it was recorded.
+        first, last: stretch of time to show [s since the episode began]; all of it when not given.
 
     Raises:
-        ConfigurationError: there are no verdicts.
+        ConfigurationError: there are no verdicts, or nothing lies in that time.
     """
     if not len(record.verdicts):
         raise ConfigurationError(f"{name} holds no verdicts (safety/verdict): there is nothing to draw")
     s, course = config.supervisor, recorded_course(record.verdicts)
+    length = float(course.since(record.info.start_ns)[-1])
+    window = first, max(length, 1e-3) if last is None else min(last, length)
+    if not 0.0 <= window[0] < window[1]:
+        raise ConfigurationError(f"{name} lasts {length:.2f} s: from {first:g} s to {window[1]:g} s there is nothing to draw")
     trigger_set, values = TriggerSet(s.trigger_set.bounds, s.thresholds.fall_height), measured(record, config)
     return Page(
         name=name,
@@ -95,7 +102,8 @@ def make_page(name: str, record: EpisodeRecord, config: StackConfig) -> Page:
         figures=course_figures(course, record.info.start_ns),
         trigger_set=trigger_set,
         measured=values,
-        lines=events(record, trigger_set, values),
+        lines=[e for e in events(record, trigger_set, values) if e.time <= window[1] and window[0] <= e.time + e.duration],
+        window=window,
     )
 
 
@@ -145,8 +153,11 @@ def _time(page: Page, stamp_ns: NDArray[np.int64]) -> Array:
     return (stamp_ns - page.record.info.start_ns) / NANOSECONDS
 
 
-def _line(axes: Axes, time: Array, values: Array, **style: Any) -> None:
-    """A line of at most `POINTS` points; of each stretch between them its least and largest value are kept."""
+def _line(axes: Axes, page: Page, time: Array, values: Array, **style: Any) -> None:
+    """What of a line lies in the window, of at most `POINTS` points: of the stretches between, their least and largest values."""
+    first, last = np.searchsorted(time, page.window)
+    kept = slice(max(0, int(first) - 1), int(last) + 1)
+    time, values = time[kept], values[kept]
     n = len(time)
     if n > POINTS:
         cuts = np.linspace(0, n, POINTS // 2 + 1).astype(int)[:-1]
@@ -177,14 +188,15 @@ def _absent(axes: Axes, what: str) -> None:
 
 def _draw_control(axes: Axes, page: Page) -> None:
     """Two bands: the mode, and who drove while walking."""
-    course = page.course
+    course, (first, last) = page.course, page.window
     time = course.since(page.record.info.start_ns)
     for mode in sorted(set(course.mode.tolist())):
         spans = _spans(time, course.mode == mode)
         axes.broken_barh(spans, (1.05, 0.9), facecolor=OF_MODE[Mode(mode)])
-        start, length = max(spans, key=lambda span: span[1])
-        if length > 0.05 * max(float(time[-1] - time[0]), 1e-9):
-            axes.text(start + length / 2, 1.5, Mode(mode).name, ha="center", va="center", fontsize=8)
+        seen = [(max(start, first), min(start + length, last)) for start, length in spans]
+        begin, end = max(seen, key=lambda span: span[1] - span[0])
+        if end - begin > 0.05 * (last - first):
+            axes.text((begin + end) / 2, 1.5, Mode(mode).name, ha="center", va="center", fontsize=8)
     learner = course.walking & ~course.recovery
     axes.broken_barh(_spans(time, learner), (0.05, 0.9), facecolor=LEARNER, label="learner")
     axes.broken_barh(_spans(time, course.walking & course.recovery), (0.05, 0.9), facecolor=RECOVERY, label="recovery")
@@ -205,9 +217,9 @@ def _draw_components(panels: Sequence[Axes], page: Page) -> None:
     breaks = np.flatnonzero(np.diff(time) > 0.1) + 1  # between two walks there is no line
     for k, (axes, name) in enumerate(zip(panels, COMPONENTS, strict=True)):
         low, high = float(page.trigger_set.low[k]), float(page.trigger_set.high[k])
-        _line(axes, raw_time, raw[:, k], color=RAW, lw=0.7, alpha=0.8, label="plain estimate", zorder=2)
+        _line(axes, page, raw_time, raw[:, k], color=RAW, lw=0.7, alpha=0.8, label="plain estimate", zorder=2)
         broken = np.insert(values[:, k], breaks, np.nan)
-        _line(axes, np.insert(time, breaks, time[breaks] if len(breaks) else 0.0), broken, color=MEASURED, lw=1.2, zorder=3,
+        _line(axes, page, np.insert(time, breaks, time[breaks] if len(breaks) else 0.0), broken, color=MEASURED, lw=1.2, zorder=3,
               label="as the supervisor measured it")  # fmt: skip
         bottom, top = _limits(values[:, k], low, high)
         axes.axhspan(high, top, color=OUTSIDE, alpha=0.13, lw=0, label="trigger set", zorder=1)
@@ -235,8 +247,10 @@ def _draw_speeds(panels: Sequence[Axes], page: Page) -> None:
     achieved = planar_velocity(record.estimates) if len(record.estimates) else np.zeros((0, 3))
     command = np.where(course.walking[:, None], record.verdicts.command, np.nan)
     for k, (axes, (name, unit)) in enumerate(zip(panels, SPEEDS, strict=True)):
-        _line(axes, _time(page, record.estimates.stamp_ns), achieved[:, k], color=ACHIEVED, lw=0.9, label="estimated")
-        _line(axes, course.since(record.info.start_ns), command[:, k], color=WANTED, lw=1.3, ls="--", label="command in force")
+        _line(axes, page, _time(page, record.estimates.stamp_ns), achieved[:, k], color=ACHIEVED, lw=0.9, label="estimated")
+        _line(
+            axes, page, course.since(record.info.start_ns), command[:, k], color=WANTED, lw=1.3, ls="--", label="command in force"
+        )
         axes.set_ylabel(f"{name}\n[{unit}]")
     _legend(panels[0])
 
@@ -245,7 +259,7 @@ def _draw_forces(axes: Axes, page: Page) -> None:
     plans = page.record.plans
     time = _time(page, plans.stamp_ns)
     for k, leg in enumerate(LEGS):
-        _line(axes, time, plans.force[:, k, 2] if len(plans) else np.zeros(0), color=OF_LEG[k], lw=0.8, label=leg)
+        _line(axes, page, time, plans.force[:, k, 2] if len(plans) else np.zeros(0), color=OF_LEG[k], lw=0.8, label=leg)
     axes.set_ylabel("planned vertical\nfoot force [N]")
     if len(plans):
         _legend(axes)
@@ -271,13 +285,13 @@ def _draw_timing(axes: Axes, page: Page) -> None:
         p50, p99 = np.percentile(known, (50, 99))
         label = f"state to command: p50 {p50:.2f}, p99 {p99:.2f}, max {known.max():.2f} ms"
         time = _time(page, commands.stamp_ns)
-        _line(axes, time, latency, color=ACHIEVED, lw=0, marker=".", ms=2.0, label=label, zorder=3)
+        _line(axes, page, time, latency, color=ACHIEVED, lw=0, marker=".", ms=2.0, label=label, zorder=3)
     steps = np.diff(stamps) * 1e-6
     if len(steps):
         usual = float(np.median(steps))
         gaps = int(np.count_nonzero(steps > 1.5 * usual))
         label = f"step between LowStates: usually {usual:.2f}, longest {steps.max():.2f} ms, {gaps} gaps"
-        _line(axes, _time(page, stamps[1:]), steps, color="#868e96", lw=1.0, label=label)
+        _line(axes, page, _time(page, stamps[1:]), steps, color="#868e96", lw=1.0, label=label)
     low, high = axes.get_ylim()
     axes.set(yscale="log", ylabel="timing\n[ms]", ylim=(0.08 if low <= 0.1 else min(0.5, low), max(12.0, high)))
     axes.yaxis.set_major_formatter("{x:g}")
@@ -289,7 +303,6 @@ def _finish(panels: Sequence[Axes], page: Page) -> None:
     """Time axis, grid, and in every panel the times of recovery."""
     course = page.course
     time = course.since(page.record.info.start_ns)
-    duration = max(page.record.duration, 1e-3)
     recovers = course.walking & course.recovery
     for axes in panels:
         axes.grid(axis="x", color="#e9ecef", lw=0.6, zorder=0)
@@ -301,7 +314,7 @@ def _finish(panels: Sequence[Axes], page: Page) -> None:
             axes.fill_between(
                 time, 0.0, 1.0, where=recovers, transform=axes.get_xaxis_transform(), color=RECOVERY, alpha=0.16, lw=0, zorder=0
             )
-    panels[0].set_xlim(0.0, duration)
+    panels[0].set_xlim(*page.window)
     panels[-1].set_xlabel("time since the episode began [s]", fontsize=10)
 
 

@@ -99,6 +99,16 @@ def test_what_was_not_recorded_is_left_out(record, missing):
     assert png(make_page("partial", changed, recorded_config(record))).startswith(b"\x89PNG")
 
 
+def test_a_part_of_an_episode_is_shown(record):
+    """Axis and events of that time only; a time behind the end is refused."""
+    config = recorded_config(record)
+    page = make_page("part", record, config, 0.2, 0.4)
+    assert draw(page).axes[0].get_xlim() == (0.2, 0.4)
+    assert [event.text for event in page.lines if event.kind == "mode"] == ["WALK"]
+    with pytest.raises(ConfigurationError, match="nothing to draw"):
+        make_page("part", record, config, 7.0)
+
+
 def test_without_verdicts_there_is_no_page(record):
     """The message names the topic."""
     with pytest.raises(ConfigurationError, match="safety/verdict"):
