@@ -134,7 +134,8 @@ class RecorderNode(Node):
     def _on_remote(self, message: String) -> None:
         if message.data == RECORD:
             refusal = self._ask(None, "remote")
-            self.get_logger().info(f"remote: {refusal or 'recording' if self.session.recording else 'not recording'}")
+            if refusal is not None:
+                self.get_logger().warning(f"the remote's request to record was refused: {refusal}")
 
     def _ask(self, on: bool | None, why: str) -> str | None:
         """Start or stop, None: the other of the two; why not, or None."""
