@@ -147,11 +147,15 @@ class RecorderNode(Node):
 
     def tell(self) -> None:
         """Log what has changed."""
-        session, logger = self.session, self.get_logger()
+        session = self.session
         said = session.fault or (f"recording {session.path}" if session.recording else f"{session.finished} episode(s) recorded")
-        if said != self._told:
-            self._told = said
-            (logger.warning if session.fault else logger.info)(said)
+        if said == self._told:
+            return
+        self._told = said
+        if session.fault:  # rclpy ties each line that logs to one severity
+            self.get_logger().warning(said)
+        else:
+            self.get_logger().info(said)
 
     def _status(self) -> DiagnosticStatus:
         session, lost = self.session, sum(self.lost.values())
