@@ -134,7 +134,8 @@ class RecorderNode(Node):
     def _on_remote(self, message: String) -> None:
         if message.data == RECORD:
             refusal = self._ask(None, "remote")
-            self.get_logger().info(f"remote: {refusal or 'recording' if self.session.recording else 'not recording'}")
+            if refusal is not None:
+                self.get_logger().warning(f"the remote's request to record was refused: {refusal}")
 
     def _ask(self, on: bool | None, why: str) -> str | None:
         """Start or stop, None: the other of the two; why not, or None."""
@@ -146,11 +147,15 @@ class RecorderNode(Node):
 
     def tell(self) -> None:
         """Log what has changed."""
-        session, logger = self.session, self.get_logger()
+        session = self.session
         said = session.fault or (f"recording {session.path}" if session.recording else f"{session.finished} episode(s) recorded")
-        if said != self._told:
-            self._told = said
-            (logger.warning if session.fault else logger.info)(said)
+        if said == self._told:
+            return
+        self._told = said
+        if session.fault:  # rclpy ties each line that logs to one severity
+            self.get_logger().warning(said)
+        else:
+            self.get_logger().info(said)
 
     def _status(self) -> DiagnosticStatus:
         session, lost = self.session, sum(self.lost.values())

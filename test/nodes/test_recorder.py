@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from ros_world import children, ros_tester
+from std_msgs.msg import String
 from std_srvs.srv import SetBool
 
 from safe_locomotion.recording.reader import episode_paths, read_episode
@@ -58,16 +59,20 @@ def test_a_walk_of_the_composed_graph(tmp_path, ros_domain):
 
 
 def test_kill_while_recording_five_processes(tmp_path, ros_domain):
-    """Recording by service, kill -9: what was written is complete up to its last second, and can be read."""
+    """Asked for by the remote, kill -9: what was written is complete up to its last second, and can be read."""
     with children(recorder(tmp_path, "nodes", start="service")) as (process,), ros_tester() as tester:
-        assert tester.call(SetBool, "record", SetBool.Request(data=True)).success
+        remote = tester.node.create_publisher(String, "remote/request", 10)
+        assert tester.spin_until(lambda: remote.get_subscription_count() > 0)
+        remote.publish(String(data="record"))
+        assert tester.spin_until(lambda: episode_paths(tmp_path))
+        assert tester.call(SetBool, "record", SetBool.Request(data=True)).message == "already recording"
         with children(feeder("topics", 2.5)) as (robot,):
             assert robot.wait(60) == 0
             process.kill()
             process.wait(10)
     (path,) = episode_paths(tmp_path)
     record = read_episode(path)
-    assert not record.whole and record.info.why == "service"
+    assert not record.whole and record.info.why == "remote"
     assert steps(record.states) == steps(record.commands) == {1} and steps(record.plans) == {2}
     assert record.duration > 1.5
     assert np.allclose(record.commands.latency, 1e-3)
