@@ -5,7 +5,8 @@ The simulated stack and the one on hardware differ in one process (the simulated
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal
 
 from safe_locomotion.errors import ConfigurationError, UnknownNameError
@@ -16,6 +17,8 @@ World = Literal["sim", "real"]
 
 PACKAGE = "safe_locomotion"
 NODE_NAMES = ("bridge", "estimator", "policy", "supervisor", "mpc")
+WATCHERS = ("monitor",)  #: nodes that only watch, each a process of its own
+RECORDER = "recorder"  #: a watcher that needs to know where to
 GRAPHS = ("nodes", "composed")
 SDKS = ("unitree_sdk2", "legged_sdk", "mock")
 CMD_VEL_TYPES = ("TwistStamped", "Twist")
@@ -37,6 +40,7 @@ class Process:
         module: the same for `python -m`.
         arguments: of its command line.
         parameters: ROS parameters by node name; empty for a process that is no ROS node.
+        essential: when it ends, the whole stack shall end.
     """
 
     name: str
@@ -44,6 +48,7 @@ class Process:
     module: str
     arguments: tuple[str, ...] = ()
     parameters: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
+    essential: bool = True
 
     def ros_arguments(self) -> list[str]:
         """`--ros-args` and the parameters, each addressed to its node, strings quoted so that YAML keeps them strings."""
@@ -77,6 +82,8 @@ class StackOptions:
         realtime: the bridge asks for what the section `realtime` of its parameter file wants; None: on hardware, not in simulation.
         overrides: parameters by node name on top of all this.
         robot_arguments: command line of the simulated robot.
+        watchers: which of `WATCHERS` run beside it.
+        record: folder for episodes, absolute; a recorder runs when there is one.
     """
 
     robot: str = "a1"
@@ -92,10 +99,12 @@ class StackOptions:
     realtime: bool | None = None
     overrides: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
     robot_arguments: tuple[str, ...] = ()
+    watchers: tuple[str, ...] = ()
+    record: str = ""
 
 
 def stack(options: StackOptions) -> tuple[Process, ...]:
-    """Processes of the stack, the robot first.
+    """Processes of the stack, the robot first and those that only watch last.
 
     Raises:
         ConfigurationError: an option that does not exist, or hardware without a network interface; names the choices.
@@ -106,7 +115,8 @@ def stack(options: StackOptions) -> tuple[Process, ...]:
         nodes: tuple[Process, ...] = (_node("composed", parameters),)
     else:
         nodes = tuple(_node(name, {f"{name}_node": parameters[f"{name}_node"]}) for name in NODE_NAMES)
-    return (*((_simulated_robot(options),) if options.world == "sim" else ()), *nodes)
+    watchers = (*(_watcher(name, options) for name in options.watchers), *((_recorder(options),) if options.record else ()))
+    return (*((_simulated_robot(options),) if options.world == "sim" else ()), *nodes, *watchers)
 
 
 def _check(options: StackOptions) -> None:
@@ -114,12 +124,14 @@ def _check(options: StackOptions) -> None:
         ("graph", options.graph, GRAPHS),
         ("sdk", options.sdk, SDKS),
         ("world", options.world, ("sim", "real")),
+        *(("watcher", name, WATCHERS) for name in options.watchers),
     ):
         if name not in choices:
             raise UnknownNameError(what, name, choices)
+    known = [f"{name}_node" for name in (*NODE_NAMES, RECORDER)]
     for node in options.overrides:
-        if node.removesuffix("_node") not in NODE_NAMES:
-            raise UnknownNameError("node", node, [f"{name}_node" for name in NODE_NAMES])
+        if node not in known:
+            raise UnknownNameError("node", node, known)
     if options.world == "real" and options.sdk == "unitree_sdk2" and not options.sdk_options.get("interface"):
         raise ConfigurationError("sdk unitree_sdk2 needs the network interface that leads to the robot, e.g. interface:=eth0")
 
@@ -139,7 +151,8 @@ def _parameters(options: StackOptions) -> dict[str, dict[str, Value]]:
     parameters["bridge_node"] |= {"sdk": options.sdk, "autostart": options.autostart, "use_realtime": realtime}
     parameters["bridge_node"] |= {f"sdk_options.{name}": value for name, value in _sdk_options(options).items()}
     for node, changed in options.overrides.items():
-        parameters[node] |= changed
+        if node in parameters:
+            parameters[node] |= changed
     return parameters
 
 
@@ -155,6 +168,21 @@ def _sdk_options(options: StackOptions) -> dict[str, Value]:
 
 def _node(name: str, parameters: Mapping[str, Mapping[str, Value]]) -> Process:
     return Process(name=f"{name}_node", executable=f"{name}_node", module=f"{PACKAGE}.nodes.{name}", parameters=parameters)
+
+
+def _watcher(name: str, options: StackOptions) -> Process:
+    given: dict[str, Value] = {"robot": options.robot}
+    if options.config_file:
+        given["config_file"] = options.config_file
+    return replace(_node(name, {f"{name}_node": given}), essential=False)
+
+
+def _recorder(options: StackOptions) -> Process:
+    source = "ticks" if options.graph == "composed" else "topics"
+    given: dict[str, Value] = {"directory": options.record, "source": source, "cmd_vel_type": options.cmd_vel_type}
+    process = _watcher(RECORDER, options)
+    parameters = {**process.parameters[f"{RECORDER}_node"], **given, **options.overrides.get(f"{RECORDER}_node", {})}
+    return replace(process, parameters={f"{RECORDER}_node": parameters})
 
 
 def _simulated_robot(options: StackOptions) -> Process:
@@ -199,6 +227,10 @@ def launch_arguments(world: World, robot: str) -> tuple[LaunchArgument, ...]:
         LaunchArgument(name="cmd_vel_type", default="TwistStamped", description="type of cmd_vel", choices=CMD_VEL_TYPES),
         LaunchArgument(name="autostart", default="active", description="lifecycle state of the bridge", choices=BRIDGE_STATES),
         LaunchArgument(name="realtime", default=hardware, description="ask for real-time scheduling", choices=tuple(BOOLEANS)),
+        LaunchArgument(
+            name="watchers", default="monitor", description=f"what else runs: some of {', '.join(WATCHERS)}, or empty"
+        ),
+        LaunchArgument(name="record", default="", description="folder in which each walk is recorded; empty for none"),
     )
     if world == "sim":
         return (
@@ -246,6 +278,8 @@ def options_from_launch(world: World, robot: str, values: Mapping[str, str]) -> 
         autostart=given["autostart"],
         realtime=BOOLEANS[given["realtime"]],
         robot_arguments=tuple(given.get("robot_arguments", "").split()),
+        watchers=tuple(given["watchers"].replace(",", " ").split()),
+        record=str(Path(given["record"]).expanduser().resolve()) if given["record"] else "",
     )
 
 

@@ -158,3 +158,14 @@ def test_hardware_speaks_legged_sdk_to_an_a1_by_default():
     options = s.options_from_launch("real", "a1", {"sdk": "unitree_sdk2", "interface": "eth0"})
     bridge = s.stack(options)[0].parameters["bridge_node"]
     assert bridge["sdk_options.interface"] == "eth0" and bridge["sdk_options.domain"] == s.ROBOT_DOMAIN
+
+
+@pytest.mark.parametrize(("graph", "source"), [("composed", "ticks"), ("nodes", "topics")])
+def test_a_recorder_runs_where_there_is_a_folder(graph, source):
+    """It is told where to write and what its graph says, may be set like any node, and may end without ending the stack."""
+    options = s.StackOptions(graph=graph, record="/walks", overrides={"recorder_node": {"start": "always"}})
+    *_, recorder = s.stack(options)
+    assert recorder.name == "recorder_node" and not recorder.essential
+    given = recorder.parameters["recorder_node"]
+    assert (given["directory"], given["source"], given["start"]) == ("/walks", source, "always")
+    assert "recorder_node" not in {process.name for process in s.stack(s.StackOptions(graph=graph))}

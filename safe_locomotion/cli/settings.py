@@ -147,8 +147,14 @@ class SimSettings:
             *(("--paced",) if self.duration is None else ()),
         )
 
-    def processes(self, folder: Path, domain: int) -> tuple[Process, ...]:
-        """The stack, with every stage logging into `folder`; without a duration nobody asks for a report of it."""
+    def processes(self, folder: Path, domain: int, *, record: bool = False) -> tuple[Process, ...]:
+        """The stack, with every stage logging into `folder`; without a duration nobody asks for a report of it.
+
+        Args:
+            folder: for logs, and for episodes with `record`.
+            domain: of the robot's wire.
+            record: each walk as an episode.
+        """
         overrides: dict[str, dict[str, Value]] = {f"{name}_node": {} for name in NODE_NAMES}
         if self.duration is not None:
             overrides = {node: {"log_dir": str(folder)} for node in overrides}
@@ -167,12 +173,13 @@ class SimSettings:
                 lock_step=self.lock_step,
                 overrides=overrides,
                 robot_arguments=self.robot_arguments(folder),
+                record=str(folder) if record else "",
             )
         )
 
     def changes(self) -> dict[str, Any]:
         """Parameters that differ from the robot's own file, by dotted key."""
-        changed = dict(_assignment(text) for text in self.overrides)
+        changed = dict(assignment(text) for text in self.overrides)
         if self.gait is not None:
             phase_offsets(self.gait)
             changed |= {"policy.gait.name": self.gait, "supervisor.recovery.name": self.gait}
@@ -217,7 +224,12 @@ def write_config(robot: str, changes: dict[str, Any], folder: Path) -> str:
     return str(path)
 
 
-def _assignment(text: str) -> tuple[str, Any]:
+def assignment(text: str) -> tuple[str, Any]:
+    """Key and value of node.key=value, the value as YAML.
+
+    Raises:
+        ConfigurationError: of another form.
+    """
     key, equals, value = text.partition("=")
     if not equals or "." not in key:
         raise ConfigurationError(

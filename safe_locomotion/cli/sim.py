@@ -77,7 +77,9 @@ HEADLESS_DURATION = 10.0
     help="Change a parameter, e.g. mpc.locomotion.body_height=0.25.",
 )
 @click.option(
-    "--record", type=click.Path(path_type=Path, file_okay=False), help="Folder for logs and ground truth of every tick."
+    "--record",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for an episode of each walk, logs and ground truth.",
 )
 @click.option(
     "--save-states",
@@ -110,7 +112,7 @@ def sim(
     settings.check()
     console = Console(stderr=True)
     with record_folder(record) as folder:
-        outcome = run(settings, folder, console)
+        outcome = run(settings, folder, console, record=record is not None)
         if watched:
             return COMPLETED
         figures = build_report(settings, folder, outcome)

@@ -90,7 +90,7 @@ def undisturbed() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def run(settings: SimSettings, folder: Path, console: Console) -> Outcome:
+def run(settings: SimSettings, folder: Path, console: Console, *, record: bool = False) -> Outcome:
     """Run the stack until the robot process ends after its duration, or a person interrupts.
 
     With a duration the script in the supervisor is the operator; without one the person at this terminal is.
@@ -99,7 +99,7 @@ def run(settings: SimSettings, folder: Path, console: Console) -> Outcome:
         RunFailedError: a process ended by itself; names it and what it said last.
     """
     with claim_domain() as domain, claim_domain() as ros_domain:
-        stack = RunningStack(settings.processes(folder, domain), ros_environment(ros_domain), folder)
+        stack = RunningStack(settings.processes(folder, domain, record=record), ros_environment(ros_domain), folder)
         with interrupts_raise(), stack:
             try:
                 if settings.duration is not None:

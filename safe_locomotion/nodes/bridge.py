@@ -22,7 +22,7 @@ from safe_locomotion.errors import BackendError, RobotMismatchError, SafeLocomot
 from safe_locomotion.leg_control import CommandStage
 from safe_locomotion.limits import NO_HAZARDS, RobotWatch
 from safe_locomotion.modes import DAMPED
-from safe_locomotion.nodes import conversions, decisions
+from safe_locomotion.nodes import conversions, decisions, tick_bytes
 from safe_locomotion.nodes.health import ERROR, OK, STALE, WARN, LoopTimes, Reasons, Stream, status
 from safe_locomotion.nodes.inbox import LATCHED, NEWEST
 from safe_locomotion.nodes.mailbox import Mailbox
@@ -31,6 +31,7 @@ from safe_locomotion.nodes.robot_link import RobotLink
 from safe_locomotion.nodes.runtime import LOCK_STEP_WAIT_S, run
 from safe_locomotion.nodes.stage_logs import StageLogs
 from safe_locomotion.nodes.stage_loop import Rows, StageLoop, StageSettings
+from safe_locomotion.nodes.tick_feed import OnDemand
 from safe_locomotion.pipeline import Divider
 from safe_locomotion.realtime import Setting, apply
 from safe_locomotion.robots import robot_names
@@ -38,6 +39,7 @@ from safe_locomotion.types import LowCommand, LowState, Mode, StancePlan, Verdic
 
 LOOK_S = 0.1  # longest look at the robot before activation; a simulated robot may start later than the bridge
 FOREIGN_EACH = 5  # states between two looks at the commands of others
+LOW_COMMAND = "low_command"
 TRANSITION_S = 10.0  # longest a transition may wait for the control thread; opening an SDK takes seconds
 
 
@@ -94,8 +96,14 @@ class BridgeNode(LifecycleNode):
         self._battery = self.create_publisher(BatteryState, "battery_state", NEWEST)
         self.create_timer(1.0, self._publish_battery)
 
-    def attach(self, respond: Callable[[LowState], LowCommand], stage: CommandStage, mode: Callable[[], Mode | None]) -> None:
-        """Say who answers LowStates, which stage damps, and which mode is in force."""
+    def attach(
+        self,
+        respond: Callable[[LowState], LowCommand],
+        stage: CommandStage,
+        mode: Callable[[], Mode | None],
+        sent: Callable[[LowState, LowCommand, float], None],
+    ) -> None:
+        """Say who answers LowStates, which stage damps, which mode is in force, and who is told of each answer that was sent."""
         settings, self.mode, self._clamped = self.parameters.settings, mode, stage.gate.rate.clamped
         silence_s = LOCK_STEP_WAIT_S if settings.lock_step else settings.silence_ms * 1e-3
         self.link = RobotLink(
@@ -104,7 +112,7 @@ class BridgeNode(LifecycleNode):
             lambda state: stage.gate.damping(state, "bridge_stopping"),
             silence_s=silence_s,
             damping_s=settings.damping_s,
-            sent=self.logs.bridge(),
+            sent=_both(sent, self.logs.bridge()),
             silent=self._be_silent,
         )
 
@@ -283,6 +291,15 @@ class BridgeNode(LifecycleNode):
         return status("robot link", ERROR if foreign else OK, text, values | counters)
 
 
+def _both(first: Callable[..., None], second: Callable[..., None] | None) -> Callable[..., None]:
+    def call(*values: Any) -> None:
+        first(*values)
+        if second is not None:
+            second(*values)
+
+    return call
+
+
 class BridgeLoop(StageLoop[BridgeNode]):
     """The bridge as a process of its own."""
 
@@ -300,7 +317,8 @@ class BridgeLoop(StageLoop[BridgeNode]):
         self._plan_stamp_ns: int | None = None
         self._verdicts = self._listen(JointState, "safety/verdict", self._on_verdict, LATCHED)
         self._plans = self._listen(MultiDOFJointState, "mpc/plan", self._on_plan)
-        self._node.attach(self._respond, self._command, lambda: self._verdict.mode if self._verdict is not None else None)
+        self._commands, self._sent = OnDemand(self._node, JointState, LOW_COMMAND, NEWEST), list[tuple[LowCommand, float]]()
+        self._node.attach(self._respond, self._command, self._mode, lambda _, command, took: self._sent.append((command, took)))
         self._tell_health()
 
     def start(self) -> None:
@@ -314,12 +332,23 @@ class BridgeLoop(StageLoop[BridgeNode]):
         self._node.mailbox.serve()
         self._node.link.step()
 
+    def tidy(self) -> None:
+        """Tell the recorder, if there is one, what was commanded, and write the log."""
+        for command, seconds in self._sent:
+            if self._commands.wanted():
+                self._commands.publish(tick_bytes.low_command(command, seconds))
+        self._sent.clear()
+        super().tidy()
+
     def close(self) -> None:
         """Leave the robot in damping, then complete the log."""
         try:
             self._node.link.close()
         finally:
             super().close()
+
+    def _mode(self) -> Mode | None:
+        return None if self._verdict is None else self._verdict.mode
 
     def _respond(self, state: LowState) -> LowCommand:
         self._node.publish_hazards(state.stamp_ns)

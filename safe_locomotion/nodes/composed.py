@@ -2,7 +2,8 @@
 
 Same node names, parameters, services and topics as the graph of five processes. On every LowState the main thread reads, steps
 and writes; only when the command is out does it plan for the next tick and publish what the stages said, one stage per tick and a
-round `monitor_rate_hz` times per second of robot time. Another thread doing so would take the interpreter in the middle of a tick.
+round `monitor_rate_hz` times per second of robot time; a recorder that listens gets every tick. Another thread doing so would take
+the interpreter in the middle of a tick.
 """
 
 import sys
@@ -21,8 +22,9 @@ from safe_locomotion.nodes.operator import RequestServices, ScriptedOperator
 from safe_locomotion.nodes.policy import PolicyNode
 from safe_locomotion.nodes.runtime import run
 from safe_locomotion.nodes.supervisor import SupervisorNode
+from safe_locomotion.nodes.tick_feed import TickFeed
 from safe_locomotion.pipeline import Divider, Pipeline
-from safe_locomotion.types import NANOSECONDS, LowCommand, LowState
+from safe_locomotion.types import NANOSECONDS, LowCommand, LowState, Verdict
 
 
 class ComposedLoop:
@@ -40,9 +42,11 @@ class ComposedLoop:
         self._plan_due = False
         self._monitor_due = Divider(round(NANOSECONDS / self._bridge.parameters.settings.monitor_rate_hz))
         self._to_publish: deque[Callable[[], None]] = deque()
+        self._foreseen: Verdict | None = None
+        self._feed = TickFeed(self._bridge)
         supervisor = self._pipeline.supervisor
         self._operator = ScriptedOperator(self._supervisor.parameters.settings.script, self._supervisor.velocity, supervisor)
-        self._bridge.attach(self._respond, self._pipeline.command, lambda: supervisor.mode)
+        self._bridge.attach(self._respond, self._pipeline.command, lambda: supervisor.mode, self._feed.sent)
         RequestServices(self._supervisor, self._bridge.mailbox, supervisor.request, self._not_ready)
         Health(self._bridge, self._bridge.rows())
         Health(self._policy, self._policy.rows())
@@ -79,12 +83,13 @@ class ComposedLoop:
         self._bridge.link.step()
 
     def tidy(self) -> None:
-        """Plan for the next tick, tell those who watch, one stage per tick, and write the logs."""
+        """Plan for the next tick, tell those who watch, one stage per tick, and those who record, and write the logs."""
         if self._plan_due:
             self._pipeline.plan()
             self._plan_due = False
         if self._to_publish:
             self._to_publish.popleft()()
+        self._feed.settle()
         for node in self.nodes:
             node.logs.settle()
 
@@ -92,6 +97,7 @@ class ComposedLoop:
         """Leave the robot in damping, then complete the logs."""
         try:
             self._bridge.link.close()
+            self._feed.close()
         finally:
             for node in self.nodes:
                 node.logs.close()
@@ -104,9 +110,11 @@ class ComposedLoop:
         self._pipeline.supervisor.report(velocity.hazards | self._bridge.hazards)
         self._pipeline.sense(state)
         answer, self._plan_due = self._pipeline.act(command), True
+        self._feed.keep(self._pipeline.cycle)
         verdict = self._pipeline.cycle.verdict
         if verdict is not None:
             self._supervisor.publish_feedback(verdict)
+            self._foreseen = verdict if verdict.predicted is not None else self._foreseen
         if self._monitor_due.due(state.stamp_ns) and not self._to_publish:
             self._watch()
         return answer
@@ -128,6 +136,9 @@ class ComposedLoop:
             add(lambda: self._policy.publish(proposal.stamp_ns, proposal))
         if verdict is not None:
             self._supervisor.reasons.update(verdict.reasons)
+            foreseen, self._foreseen = self._foreseen, None
+            if foreseen is not None and foreseen is not verdict:  # the newest with a rollout since the last round
+                add(lambda: self._supervisor.publish(foreseen))
             add(lambda: self._supervisor.publish(verdict))
         if plan is not None:
             add(lambda: self._mpc.publish(plan))
