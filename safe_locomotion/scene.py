@@ -175,6 +175,11 @@ class Prediction:
     components: tuple[str, ...]
 
     @property
+    def telling(self) -> int:
+        """Index of the state to draw a body at: the first to enter the trigger set; the last where none does, or the first is in it."""
+        return min(self.entry or len(self.position), len(self.position) - 1)
+
+    @property
     def colors(self) -> tuple[Rgba, ...]:
         """Of the states: green, from the first in the trigger set on red."""
         n = len(self.position)

@@ -177,6 +177,7 @@ def test_the_first_state_in_the_trigger_set(
     assert len(p.position) == len(p.quaternion_wxyz) == shown and np.isfinite(p.position).all()
     first = shown if entry is None else min(entry, shown)
     assert p.colors == (s.GREEN,) * first + (s.RED,) * (shown - first)
+    assert p.telling == min(first, shown - 1)
 
 
 def test_prediction_adds_to_what_the_supervisor_measured() -> None:
@@ -193,6 +194,7 @@ def test_a_state_that_is_out_already_is_the_entry() -> None:
     e = estimate(velocity=np.array((0.0, 0.6, 0.0)))
     scene = maker().update(e, [verdict(margins=margins(lateral_velocity=-0.2), predicted=states(c10=[0.6, 0.1]))])
     assert scene.prediction is not None and scene.prediction.entry == 0 and scene.prediction.colors == (s.RED, s.RED)
+    assert scene.prediction.telling == 1
 
 
 @pytest.mark.parametrize("yaw", [0.0, 1.0, -2.5])

@@ -152,8 +152,7 @@ class LastingMarkers:
         if p is None:
             self._ghost.action = Marker.DELETE
             return
-        last = len(places) - 1 if p.entry is None else min(p.entry, len(places) - 1)
-        _put(self._ghost, places[last], p.quaternion_wxyz[last].tolist())
+        _put(self._ghost, places[p.telling], p.quaternion_wxyz[p.telling].tolist())
 
     def _fill_falls(self, scene: Scene) -> None:
         """Falls only become more, so those that are not there yet need not be sent."""
