@@ -14,7 +14,7 @@ from safe_locomotion.backends.backend import BACKENDS
 from safe_locomotion.errors import ConfigurationError, SafeLocomotionError
 
 EVERY = [
-    s.StackOptions(world=world, graph=graph, sdk=sdk, lock_step=lock, sdk_options={"interface": "lo"})
+    s.StackOptions(world=world, graph=graph, sdk=sdk, lock_step=lock, sdk_options={"interface": "lo"}, watchers=s.WATCHERS)
     for world in ("sim", "real")
     for graph in s.GRAPHS
     for sdk in (s.SDKS if world == "real" else ("unitree_sdk2",))
@@ -56,7 +56,20 @@ def test_both_graphs_give_every_node_the_same_parameters(options):
         given = {f.name: getattr(options, f.name) for f in fields(options)} | {"graph": graph}
         return {node: dict(p) for process in s.stack(s.StackOptions(**given)) for node, p in process.parameters.items()}
 
-    assert merged("nodes") == merged("composed") and set(merged("nodes")) == {f"{name}_node" for name in s.NODE_NAMES}
+    names = {f"{name}_node" for name in (*s.NODE_NAMES, *s.WATCHERS)}
+    assert merged("nodes") == merged("composed") and set(merged("nodes")) == names
+
+
+@pytest.mark.parametrize("graph", s.GRAPHS)
+def test_watchers_are_processes_that_may_end(graph):
+    """None unless asked for; each a process of its own behind the stack, of the same robot and file, and the only ones not essential."""
+    plain = s.stack(s.StackOptions(graph=graph, config_file="mine.yaml"))
+    watched = s.stack(s.StackOptions(graph=graph, config_file="mine.yaml", watchers=("monitor",)))
+    assert watched[:-1] == plain and all(process.essential for process in plain)
+    assert watched[-1].name == "monitor_node" and not watched[-1].essential
+    assert watched[-1].parameters == {"monitor_node": {"robot": "a1", "config_file": "mine.yaml"}}
+    assert s.options_from_launch("sim", "a1", {"watchers": ""}).watchers == ()
+    assert s.options_from_launch("sim", "a1", {}).watchers == ("monitor",)
 
 
 @pytest.mark.parametrize("options", [options for options in EVERY if options.sdk != "mock"])
@@ -112,6 +125,7 @@ def test_backends_are_the_ones_that_exist():
         (s.StackOptions(graph="star"), ("star", "nodes", "composed")),
         (s.StackOptions(sdk="spot"), ("spot", "legged_sdk")),
         (s.StackOptions(overrides={"planner_node": {}}), ("planner_node", "mpc_node")),
+        (s.StackOptions(watchers=("owl",)), ("owl", "monitor")),
         (s.StackOptions(world="real", sdk="unitree_sdk2"), ("interface",)),
     ],
 )
