@@ -3,6 +3,7 @@
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -61,23 +62,23 @@ def _gait_from(values: Sequence[float]) -> GaitParameters:
 class Rows:
     """Rows of a JointState: scalars, then predicted states, then joint targets; scalars alone have no velocity and effort."""
 
-    names: list[str]
+    names: Sequence[str]
     values: list[float]
     joints: JointTargets | None = None
     predicted: Array | None = None
 
-    def whole(self) -> tuple[list[str], tuple[Array, Array, Array]]:
+    def whole(self) -> tuple[Sequence[str], tuple[Array, Array, Array]]:
         """Names, and position, velocity and effort of all rows."""
         names, zeros = self.names, np.zeros(len(self.values))
         position, velocity, effort = [np.array(self.values, dtype=float)], [zeros], [zeros]
         if self.predicted is not None:
             rows = _PER_STATE * len(self.predicted)
-            names = names + _PREDICTED[:rows]
+            names = (*names, *_PREDICTED[:rows])
             position.append(self.predicted[:, :_PER_STATE].ravel())
             velocity.append(self.predicted[:, _PER_STATE:].ravel())
             effort.append(np.zeros(rows))
         if self.joints is not None:
-            names = names + _JOINT_ROWS
+            names = (*names, *_JOINT_ROWS)
             position.append(self.joints.q)
             velocity.append(self.joints.kp)
             effort.append(self.joints.kd)
@@ -86,10 +87,10 @@ class Rows:
     def message(self, stamp_ns: int) -> JointState:
         """The message."""
         if self.joints is None and self.predicted is None:
-            return JointState(header=header(stamp_ns), name=self.names, position=array("d", self.values))
+            return JointState(header=header(stamp_ns), name=list(self.names), position=array("d", self.values))
         names, (position, velocity, effort) = self.whole()
         return JointState(
-            header=header(stamp_ns), name=names, position=floats(position), velocity=floats(velocity), effort=floats(effort)
+            header=header(stamp_ns), name=list(names), position=floats(position), velocity=floats(velocity), effort=floats(effort)
         )
 
 
@@ -174,12 +175,19 @@ def verdict_message(verdict: Verdict) -> JointState:
 def verdict_rows(v: Verdict) -> Rows:
     """Rows of a verdict."""
     since = divmod(v.mode_since_ns, NANOSECONDS)
-    command = (v.command.vx, v.command.vy, v.command.wz)
-    names = _VERDICT_ROWS + [f"margin/{name}" for name, _ in v.margins] + [f"reason/{name}" for name in v.reasons]
-    names += [f"policy/{v.policy}"] if v.policy else []
-    scalars = [float(v.mode), float(since[0]), float(since[1]), float(_ACTIVE.index(v.active)), *command, *_gait_values(v.gait)]
-    values = scalars + [margin for _, margin in v.margins] + [1.0] * (len(v.reasons) + bool(v.policy))
+    g, c = v.gait, v.command
+    values = [float(v.mode), float(since[0]), float(since[1]), float(_ACTIVE.index(v.active)), c.vx, c.vy, c.wz]
+    values += (g.frequency, g.swing_ratio, *g.phase_offsets, *g.foot_y)
+    values += [margin for _, margin in v.margins]
+    values += [1.0] * (len(v.reasons) + bool(v.policy))
+    names = _verdict_names(tuple([name for name, _ in v.margins]), v.reasons, v.policy)
     return Rows(names, values, v.joints, v.predicted)
+
+
+@lru_cache(maxsize=64)
+def _verdict_names(components: tuple[str, ...], reasons: tuple[str, ...], policy: str) -> tuple[str, ...]:
+    margins, hazards = (f"margin/{name}" for name in components), (f"reason/{name}" for name in reasons)
+    return (*_VERDICT_ROWS, *margins, *hazards, *((f"policy/{policy}",) if policy else ()))
 
 
 def verdict_from(message: JointState) -> Verdict:

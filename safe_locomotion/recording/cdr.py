@@ -57,6 +57,7 @@ class Packed:
         return bytes(self._data[start:])
 
 
+@lru_cache(maxsize=8)  # several messages have one stamp
 def stamp_head(stamp_ns: int) -> bytes:
     """First bytes of a message that begins with `std_msgs/Header`: encapsulation and stamp."""
     return HEAD + _STAMP.pack(*divmod(stamp_ns, NANOSECONDS))
