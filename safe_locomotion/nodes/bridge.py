@@ -5,16 +5,18 @@ LowState is answered, by damping when anything is wrong. Leaving active, by tran
 """
 
 import sys
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from time import monotonic, perf_counter
 from typing import Any, Literal
 
 import numpy as np
-from diagnostic_msgs.msg import DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+from geometry_msgs.msg import TwistStamped
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from sensor_msgs.msg import BatteryState, Imu, JointState, MultiDOFJointState
+from std_msgs.msg import String
 
 from safe_locomotion.backends.backend import Backend, open_backend
 from safe_locomotion.errors import BackendError, RobotMismatchError, SafeLocomotionError
@@ -25,6 +27,7 @@ from safe_locomotion.nodes import conversions, decisions
 from safe_locomotion.nodes.health import ERROR, OK, STALE, LoopTimes, Reasons, Stream, status
 from safe_locomotion.nodes.inbox import LATCHED, NEWEST
 from safe_locomotion.nodes.mailbox import Mailbox
+from safe_locomotion.nodes.operator import REMOTE_REQUEST, REMOTE_VELOCITY, REQUESTS_QOS
 from safe_locomotion.nodes.parameters import DECLARE_FROM_OVERRIDES, NodeParameters, read_parameters
 from safe_locomotion.nodes.robot_link import RobotLink
 from safe_locomotion.nodes.runtime import LOCK_STEP_WAIT_S, run
@@ -32,10 +35,14 @@ from safe_locomotion.nodes.stage_logs import StageLogs
 from safe_locomotion.nodes.stage_loop import Rows, StageLoop, StageSettings
 from safe_locomotion.pipeline import Divider
 from safe_locomotion.robots import robot_names
-from safe_locomotion.types import LowCommand, LowState, Mode, StancePlan, Verdict
+from safe_locomotion.types import LowCommand, LowState, StancePlan, Verdict
+from safe_locomotion.unitree_remote import RemoteControl
 
 LOOK_S = 0.1  # longest look at the robot before activation; a simulated robot may start later than the bridge
+REMOTE_TIMEOUT_S = 0.1  # its bytes are in every LowState; robot time may be slow
 FOREIGN_EACH = 5  # states between two looks at the commands of others
+ESTOP = frozenset({"estop"})
+SPEAK_NS = 40_000_000  # robot time between two velocities of the remote
 TRANSITION_S = 10.0  # longest a transition may wait for the control thread; opening an SDK takes seconds
 
 
@@ -68,7 +75,7 @@ class BridgeNode(LifecycleNode):
     """Name, parameters, topics and lifecycle of the bridge; the link itself belongs to the control thread."""
 
     link: RobotLink
-    mode: Callable[[], Mode | None]
+    verdict: Callable[[], Verdict | None]
 
     def __init__(self) -> None:
         super().__init__("bridge_node", **DECLARE_FROM_OVERRIDES)
@@ -87,11 +94,19 @@ class BridgeNode(LifecycleNode):
         self._imu = self.create_publisher(Imu, "imu/data", NEWEST)
         self._hazards, self._told = self.create_publisher(JointState, "safety/hazards", LATCHED), NO_HAZARDS
         self._battery = self.create_publisher(BatteryState, "battery_state", NEWEST)
+        self._remote = RemoteControl(self.parameters.config.driving)
+        self._remote_stream = Stream("remote", timeout_s=REMOTE_TIMEOUT_S, required=False)
+        self._remote_velocity = self.create_publisher(TwistStamped, REMOTE_VELOCITY, 1)
+        self._remote_request = self.create_publisher(String, REMOTE_REQUEST, REQUESTS_QOS)
+        self._speaks, self._drove = Divider(SPEAK_NS), False
+        self._to_tell: deque[Callable[[], None]] = deque()
         self.create_timer(1.0, self._publish_battery)
 
-    def attach(self, respond: Callable[[LowState], LowCommand], stage: CommandStage, mode: Callable[[], Mode | None]) -> None:
-        """Say who answers LowStates, which stage damps, and which mode is in force."""
-        settings, self.mode, self._clamped = self.parameters.settings, mode, stage.gate.rate.clamped
+    def attach(
+        self, respond: Callable[[LowState], LowCommand], stage: CommandStage, verdict: Callable[[], Verdict | None]
+    ) -> None:
+        """Say who answers LowStates, which stage damps, and which verdict is in force."""
+        settings, self.verdict, self._clamped = self.parameters.settings, verdict, stage.gate.rate.clamped
         silence_s = LOCK_STEP_WAIT_S if settings.lock_step else settings.silence_ms * 1e-3
         self.link = RobotLink(
             self._open_backend,
@@ -108,13 +123,39 @@ class BridgeNode(LifecycleNode):
             self.gate.update(("lowstate_silent",))
 
     def _observe(self, state: LowState) -> frozenset[str]:
-        """What is wrong with the robot or the link; nobody is told while the bridge only reads, activation asks then."""
+        """What is wrong with the robot or the link; nobody is told while the bridge only reads, activation asks then.
+
+        The emergency stop of the remote counts always, whatever the mode.
+        """
         self._looked += 1
         backend = self.link.backend
         if backend is not None and self._looked % FOREIGN_EACH == 0:
             self._foreign_commands = backend.counters.foreign_commands
         hazards = self._watch.update(state, self._foreign_commands, self.link.active)
-        return hazards if self.link.active else NO_HAZARDS
+        hazards = hazards if self.link.active else NO_HAZARDS
+        self._hear_remote(state)
+        return hazards | ESTOP if self._remote.estop.latched else hazards
+
+    def _hear_remote(self, state: LowState) -> None:
+        """Line up what the remote asks for, to be published when the command is out."""
+        if not self._remote.update(state, self.verdict()):
+            return
+        wish = self._remote.wish
+        if self._remote.valid:
+            self._remote_stream.hear(state.stamp_ns)
+        else:
+            self._remote_stream.reject("bytes that no remote sends")
+        if wish.request:
+            self._to_tell.append(lambda: self._remote_request.publish(String(data=wish.request)))
+        if (wish.drives and self._speaks.due(state.stamp_ns)) or (self._drove and not wish.drives):
+            message = conversions.twist_message(wish.command, state.stamp_ns)
+            self._to_tell.append(lambda: self._remote_velocity.publish(message))
+        self._drove = wish.drives
+
+    def tell(self) -> None:
+        """Publish one thing that the remote asked for; called when the command is out."""
+        if self._to_tell:
+            self._to_tell.popleft()()
 
     def _timed(self, respond: Callable[[LowState], LowCommand], stage: CommandStage) -> Callable[[LowState], LowCommand]:
         keep = self.logs.states() if self.parameters.settings.log_states else None
@@ -182,10 +223,10 @@ class BridgeNode(LifecycleNode):
         return self._transition(self.link.close)
 
     def _activate(self) -> None:
-        mode = self.mode()
-        if mode is not None and mode not in DAMPED:
+        verdict = self.verdict()
+        if verdict is not None and verdict.mode not in DAMPED:
             raise BackendError(
-                f"not activated: the mode is {mode.name}, the robot would move at once; call estop and reset first"
+                f"not activated: the mode is {verdict.mode.name}, the robot would move at once; call estop and reset first"
             )
         self._require_our_robot()
         self.link.activate()
@@ -235,7 +276,14 @@ class BridgeNode(LifecycleNode):
 
     def rows(self) -> Rows:
         """Rows of `/diagnostics`."""
-        return (self.states.status, self.gate.status, self._clamp_status, self._seen.status, self.times.status, self._link_status)
+        streams, counts = (self.states.status, self._remote_status), (self.gate.status, self._clamp_status, self._seen.status)
+        return (*streams, *counts, self.times.status, self._link_status)
+
+    def _remote_status(self) -> DiagnosticStatus:
+        row, wish = self._remote_stream.status(), self._remote.wish
+        said = "emergency stop" if self._remote.estop.latched else "drives" if wish.drives else "at rest"
+        row.values += [KeyValue(key="says", value=said), KeyValue(key="frozen", value=str(wish.frozen))]
+        return row
 
     def _clamp_status(self) -> DiagnosticStatus:
         counts = dict(self._clamped)
@@ -268,7 +316,7 @@ class BridgeLoop(StageLoop[BridgeNode]):
         self._plan: StancePlan | None = None
         self._verdicts = self._listen(JointState, "safety/verdict", self._on_verdict, LATCHED)
         self._plans = self._listen(MultiDOFJointState, "mpc/plan", self._on_plan)
-        self._node.attach(self._respond, self._command, lambda: self._verdict.mode if self._verdict is not None else None)
+        self._node.attach(self._respond, self._command, lambda: self._verdict)
         self._tell_health()
 
     def start(self) -> None:
@@ -280,6 +328,11 @@ class BridgeLoop(StageLoop[BridgeNode]):
         """Serve transitions, then answer one LowState."""
         self._node.mailbox.serve()
         self._node.link.step()
+
+    def tidy(self) -> None:
+        """Say what the remote asked for, then write the log of the tick that is done."""
+        self._node.tell()
+        super().tidy()
 
     def close(self) -> None:
         """Leave the robot in damping, then complete the log."""

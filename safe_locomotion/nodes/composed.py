@@ -40,7 +40,7 @@ class ComposedLoop:
         self._to_publish: deque[Callable[[], None]] = deque()
         supervisor = self._pipeline.supervisor
         self._operator = ScriptedOperator(self._supervisor.parameters.settings.script, self._supervisor.velocity, supervisor)
-        self._bridge.attach(self._respond, self._pipeline.command, lambda: supervisor.mode)
+        self._bridge.attach(self._respond, self._pipeline.command, lambda: self._pipeline.cycle.verdict)
         RequestServices(self._supervisor, self._bridge.mailbox, supervisor.request, self._not_ready)
         Health(self._bridge, self._bridge.rows())
         Health(self._policy, self._policy.rows())
@@ -54,6 +54,7 @@ class ComposedLoop:
             policy=self._policy.parameters.config.policy,
             supervisor=self._supervisor.parameters.config.supervisor,
             mpc=self._mpc.parameters.config.mpc,
+            driving=self._bridge.parameters.config.driving,
         )
 
     def _log_stages(self) -> None:
@@ -77,6 +78,7 @@ class ComposedLoop:
 
     def tidy(self) -> None:
         """Tell those who watch, one stage per tick, and write the logs."""
+        self._bridge.tell()
         if self._to_publish:
             self._to_publish.popleft()()
         for node in self.nodes:
