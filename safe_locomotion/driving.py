@@ -70,9 +70,10 @@ class PadMap:
 
     def __post_init__(self) -> None:
         """Refuse names that no pad has, no emergency stop, and chords that cannot be told apart."""
-        for name in (self.forward, self.left, self.turn_left):
-            if name.removeprefix("-") not in AXES:
-                raise UnknownNameError("axis", name, (*AXES, *(f"-{axis}" for axis in AXES)))
+        for name in ("forward", "left", "turn_left"):
+            chosen = getattr(self, name)
+            if chosen.removeprefix("-") not in AXES:
+                raise UnknownNameError(f"axis {name}", chosen, (*AXES, *(f"-{axis}" for axis in AXES)))
         if self.dead_man != NONE and self.dead_man not in BUTTONS:
             raise UnknownNameError("dead_man", self.dead_man, (*BUTTONS, NONE))
         if not self.estop_chord:
@@ -90,12 +91,12 @@ class PadMap:
     @property
     def estop_chord(self) -> frozenset[str]:
         """Buttons of the emergency stop."""
-        return parse_chord(self.estop)
+        return parse_chord(self.estop, "button of estop")
 
     @property
     def actions(self) -> dict[frozenset[str], str]:
         """Actions by the buttons that ask for them."""
-        chords = [(parse_chord(getattr(self, name)), name) for name in ACTIONS]
+        chords = [(parse_chord(getattr(self, name), f"button of {name}"), name) for name in ACTIONS]
         actions = {chord: name for chord, name in chords if chord}
         if len(actions) != sum(bool(chord) for chord, _ in chords):
             raise ConfigurationError(f"driving: two of {', '.join(ACTIONS)} have the same chord")
@@ -165,7 +166,7 @@ def _require(where: str, values: object, names: Iterable[str]) -> None:
             raise ConfigurationError(f"{where}: {name}: must be positive (found {value})")
 
 
-def parse_chord(text: str) -> frozenset[str]:
+def parse_chord(text: str, what: str = "button") -> frozenset[str]:
     """Buttons of "L2+B"; none of "none".
 
     Raises:
@@ -176,7 +177,7 @@ def parse_chord(text: str) -> frozenset[str]:
     names = [name.strip() for name in text.split("+")]
     for name in names:
         if name not in BUTTONS:
-            raise UnknownNameError("button", name, (*BUTTONS, NONE))
+            raise UnknownNameError(what, name, (*BUTTONS, NONE))
     return frozenset(names)
 
 

@@ -108,7 +108,8 @@ class RemoteControl:
     def update(self, state: LowState, verdict: Verdict | None) -> bool:
         """Take a LowState; whether a new wish was made of it. The emergency stop is looked at each time."""
         latched = self.estop.update(state.remote, verdict)
-        if not self._due.due(state.stamp_ns):
+        due = self._due.due(state.stamp_ns)
+        if not due and not (latched and self.wish is not NO_WISH):
             return False
         changed = state.remote != self._raw
         if changed:
