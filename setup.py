@@ -9,7 +9,7 @@ NAME = "safe_locomotion"
 ROOT = Path(__file__).resolve().parent
 SHARE = Path("share") / NAME
 
-NODES = ("bridge", "estimator", "policy", "supervisor", "mpc")
+NODES = ("bridge", "estimator", "policy", "supervisor", "mpc", "monitor")
 
 EXTRAS = {
     "sim": ["mujoco>=3.1", "matplotlib>=3.7"],

@@ -48,8 +48,10 @@ class RunningStack:
         self.stop()
 
     def ended(self) -> dict[str, int]:
-        """Exit status of every process that has ended by itself."""
-        return {name: status for name, process in self.running.items() if (status := process.poll()) is not None}
+        """Exit status of every essential process that has ended by itself."""
+        essential = {process.name for process in self._processes if process.essential}
+        running = {name: process for name, process in self.running.items() if name in essential}
+        return {name: status for name, process in running.items() if (status := process.poll()) is not None}
 
     def stop(self) -> dict[str, int]:
         """Stop the bridge, then the others; the exit status of each."""

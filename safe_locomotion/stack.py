@@ -5,7 +5,7 @@ The simulated stack and the one on hardware differ in one process (the simulated
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from safe_locomotion.errors import ConfigurationError, UnknownNameError
@@ -16,6 +16,7 @@ World = Literal["sim", "real"]
 
 PACKAGE = "safe_locomotion"
 NODE_NAMES = ("bridge", "estimator", "policy", "supervisor", "mpc")
+WATCHERS = ("monitor",)  #: nodes that only watch, each a process of its own
 GRAPHS = ("nodes", "composed")
 SDKS = ("unitree_sdk2", "legged_sdk", "mock")
 CMD_VEL_TYPES = ("TwistStamped", "Twist")
@@ -37,6 +38,7 @@ class Process:
         module: the same for `python -m`.
         arguments: of its command line.
         parameters: ROS parameters by node name; empty for a process that is no ROS node.
+        essential: when it ends, the whole stack shall end.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Process:
     module: str
     arguments: tuple[str, ...] = ()
     parameters: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
+    essential: bool = True
 
     def ros_arguments(self) -> list[str]:
         """`--ros-args` and the parameters, each addressed to its node, strings quoted so that YAML keeps them strings."""
@@ -76,6 +79,7 @@ class StackOptions:
         autostart: lifecycle state that the bridge reaches by itself.
         overrides: parameters by node name on top of all this.
         robot_arguments: command line of the simulated robot.
+        watchers: which of `WATCHERS` run beside it.
     """
 
     robot: str = "a1"
@@ -90,10 +94,11 @@ class StackOptions:
     autostart: str = "active"
     overrides: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
     robot_arguments: tuple[str, ...] = ()
+    watchers: tuple[str, ...] = ()
 
 
 def stack(options: StackOptions) -> tuple[Process, ...]:
-    """Processes of the stack, the robot first.
+    """Processes of the stack, the robot first and those that only watch last.
 
     Raises:
         ConfigurationError: an option that does not exist, or hardware without a network interface; names the choices.
@@ -104,7 +109,8 @@ def stack(options: StackOptions) -> tuple[Process, ...]:
         nodes: tuple[Process, ...] = (_node("composed", parameters),)
     else:
         nodes = tuple(_node(name, {f"{name}_node": parameters[f"{name}_node"]}) for name in NODE_NAMES)
-    return (*((_simulated_robot(options),) if options.world == "sim" else ()), *nodes)
+    watchers = (_watcher(name, options) for name in options.watchers)
+    return (*((_simulated_robot(options),) if options.world == "sim" else ()), *nodes, *watchers)
 
 
 def _check(options: StackOptions) -> None:
@@ -112,6 +118,7 @@ def _check(options: StackOptions) -> None:
         ("graph", options.graph, GRAPHS),
         ("sdk", options.sdk, SDKS),
         ("world", options.world, ("sim", "real")),
+        *(("watcher", name, WATCHERS) for name in options.watchers),
     ):
         if name not in choices:
             raise UnknownNameError(what, name, choices)
@@ -152,6 +159,13 @@ def _node(name: str, parameters: Mapping[str, Mapping[str, Value]]) -> Process:
     return Process(name=f"{name}_node", executable=f"{name}_node", module=f"{PACKAGE}.nodes.{name}", parameters=parameters)
 
 
+def _watcher(name: str, options: StackOptions) -> Process:
+    given: dict[str, Value] = {"robot": options.robot}
+    if options.config_file:
+        given["config_file"] = options.config_file
+    return replace(_node(name, {f"{name}_node": given}), essential=False)
+
+
 def _simulated_robot(options: StackOptions) -> Process:
     sdk_options = _sdk_options(options)
     usual = ["--robot", options.robot, "--domain", str(sdk_options["domain"]), "--interface", str(sdk_options["interface"])]
@@ -188,6 +202,9 @@ def launch_arguments(world: World, robot: str) -> tuple[LaunchArgument, ...]:
         LaunchArgument(name="policy", default="nominal", description="who proposes: a policy's name"),
         LaunchArgument(name="cmd_vel_type", default="TwistStamped", description="type of cmd_vel", choices=CMD_VEL_TYPES),
         LaunchArgument(name="autostart", default="active", description="lifecycle state of the bridge", choices=BRIDGE_STATES),
+        LaunchArgument(
+            name="watchers", default="monitor", description=f"what else runs: some of {', '.join(WATCHERS)}, or empty"
+        ),
     )
     if world == "sim":
         return (
@@ -228,4 +245,5 @@ def options_from_launch(world: World, robot: str, values: Mapping[str, str]) -> 
         lock_step=BOOLEANS[given.get("lock_step", "false")],
         autostart=given["autostart"],
         robot_arguments=tuple(given.get("robot_arguments", "").split()),
+        watchers=tuple(given["watchers"].replace(",", " ").split()),
     )

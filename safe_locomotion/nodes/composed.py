@@ -22,7 +22,7 @@ from safe_locomotion.nodes.policy import PolicyNode
 from safe_locomotion.nodes.runtime import run
 from safe_locomotion.nodes.supervisor import SupervisorNode
 from safe_locomotion.pipeline import Divider, Pipeline
-from safe_locomotion.types import NANOSECONDS, LowCommand, LowState
+from safe_locomotion.types import NANOSECONDS, LowCommand, LowState, Verdict
 
 
 class ComposedLoop:
@@ -38,6 +38,7 @@ class ComposedLoop:
         self._log_stages()
         self._monitor_due = Divider(round(NANOSECONDS / self._bridge.parameters.settings.monitor_rate_hz))
         self._to_publish: deque[Callable[[], None]] = deque()
+        self._foreseen: Verdict | None = None
         supervisor = self._pipeline.supervisor
         self._operator = ScriptedOperator(self._supervisor.parameters.settings.script, self._supervisor.velocity, supervisor)
         self._bridge.attach(self._respond, self._pipeline.command, lambda: self._pipeline.cycle.verdict)
@@ -102,6 +103,7 @@ class ComposedLoop:
         verdict = self._pipeline.cycle.verdict
         if verdict is not None:
             self._supervisor.publish_feedback(verdict)
+            self._foreseen = verdict if verdict.predicted is not None else self._foreseen
         if self._monitor_due.due(state.stamp_ns) and not self._to_publish:
             self._watch()
         return answer
@@ -123,6 +125,9 @@ class ComposedLoop:
             add(lambda: self._policy.publish(proposal.stamp_ns, proposal))
         if verdict is not None:
             self._supervisor.reasons.update(verdict.reasons)
+            foreseen, self._foreseen = self._foreseen, None
+            if foreseen is not None and foreseen is not verdict:  # the newest with a rollout since the last round
+                add(lambda: self._supervisor.publish(foreseen))
             add(lambda: self._supervisor.publish(verdict))
         if plan is not None:
             add(lambda: self._mpc.publish(plan))

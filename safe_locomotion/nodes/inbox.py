@@ -28,16 +28,19 @@ LATCHED = QoSProfile(
 """The verdict: must arrive, and a late joiner sees the last one."""
 
 
-class _NotForTheExecutor(CallbackGroup):
+class OutOfTheExecutor(CallbackGroup):
     """A group whose members the executor never takes."""
 
     def can_execute(self, entity: Any) -> bool:
+        """Never."""
         return False
 
     def beginning_execution(self, entity: Any) -> bool:
+        """Never."""
         return False
 
     def ending_execution(self, entity: Any) -> None:
+        """Nothing to end."""
         return None
 
 
@@ -46,7 +49,7 @@ class Inbox:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._group = _NotForTheExecutor()
+        self._group = OutOfTheExecutor()
         self._takers: list[tuple[Any, Callable[[Any], None], Stream]] = []
         self._wait_set: Any = None
 

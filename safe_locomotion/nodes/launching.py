@@ -28,14 +28,15 @@ def launch_description(world: World, robot: str) -> LaunchDescription:
 
 
 def _action(process: Process) -> Any:
-    """A process; when it ends by itself the whole stack ends.
+    """A process; when an essential one ends by itself the whole stack ends.
 
     The parameters go as arguments, addressed to their nodes and with their types, because one process may hold five nodes.
     """
+    ending = {"on_exit": _end} if process.essential else {}
     if not process.parameters:
-        return ExecuteProcess(cmd=process.command(), name=process.name, output="screen", on_exit=_end)
+        return ExecuteProcess(cmd=process.command(), name=process.name, output="screen", **ending)
     words = [*process.arguments, *process.ros_arguments()]
-    return Node(package=PACKAGE, executable=process.executable, arguments=words, output="screen", on_exit=_end)
+    return Node(package=PACKAGE, executable=process.executable, arguments=words, output="screen", **ending)
 
 
 def _end(event: Any, context: Any) -> Any:

@@ -49,22 +49,28 @@ class NodeParameters(Generic[S]):
 def read_parameters(node: Node, settings: type[S], changeable: Set[str] = frozenset()) -> NodeParameters[S]:
     """Parameters of `node`, declared for inspection, and refused when changed later unless in `changeable`.
 
+    A node without a section of its own in the configuration file takes overrides of all sections, `supervisor.trigger_set.use`.
+
     Raises:
         ConfigurationError: unknown robot, file or parameter, or a value out of type; names the valid ones.
     """
     given = {name: _plain(p.value) for name, p in node.get_parameters_by_prefix("").items() if _is_ours(name)}
     section = node.get_name().removesuffix("_node")
+    has_section = section in {f.name for f in fields(StackConfig)}
     robot_name, config_file = str(given.pop("robot", "a1")), str(given.pop("config_file", ""))
     options = {name.removeprefix(_OPTIONS): given.pop(name) for name in list(given) if name.startswith(_OPTIONS)}
     own = {f.name: given.pop(f.name) for f in fields(settings) if f.name in given}  # type: ignore[arg-type]
     robot = load_robot(robot_name)
     if config_file and not Path(config_file).is_file():
         raise ConfigurationError(f"config_file {config_file!r} does not exist; leave it empty for the robot's own file")
-    config = load_config(config_file or robot_name, {f"{section}.{name}": value for name, value in given.items()})
+    config = load_config(
+        config_file or robot_name, {f"{section}.{name}" if has_section else name: v for name, v in given.items()}
+    )
     read = NodeParameters(
         robot=robot, config=config, settings=build(settings, own, f"parameters of {node.get_name()}"), options=options
     )
-    _declare(node, {"robot": robot_name, "config_file": config_file, **asdict(read.settings), **_flat(getattr(config, section))})
+    shown = _flat(getattr(config, section)) if has_section else {}
+    _declare(node, {"robot": robot_name, "config_file": config_file, **asdict(read.settings), **shown})
     node.add_on_set_parameters_callback(lambda changes: _refuse_unless(changes, changeable))
     return read
 

@@ -1,0 +1,460 @@
+"""Scene: everything that a person sees of the robot and its safety, from what the stages said; RViz and the web viewer draw it.
+
+Colours and sizes are here once, so that all pictures agree. Nothing here is on the control path.
+
+What the supervisor said wins over what is computed here: the margins of its verdict give the values of the bars, whose sign alone is
+our own measurement, and of a prediction only the changes are ours. Without margins, which only a robot that walks has, the bars show
+what is measured and `Scene.judged` is False.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf, isfinite, isnan, nan
+
+import numpy as np
+
+from safe_locomotion.centroidal import POSITION, RATES, RPY, VELOCITY, ground_frame
+from safe_locomotion.config import StackConfig
+from safe_locomotion.reachability import STEP
+from safe_locomotion.robot_body import Poses, Rgba, RobotBody
+from safe_locomotion.robots import RobotModel
+from safe_locomotion.rotations import Vector, matrix_from_quaternion, multiply, quaternion_from_rpy, rpy_from_matrix
+from safe_locomotion.swing_end import time_left
+from safe_locomotion.trigger_set import COMPONENTS, TriggerSet, TriggerState, Values
+from safe_locomotion.types import LEGS, N_LEGS, NANOSECONDS, Array, Estimate, GaitParameters, Mode, StancePlan, Verdict
+
+GREEN: Rgba = (0.20, 0.75, 0.35, 1.0)
+AMBER: Rgba = (0.98, 0.70, 0.15, 1.0)
+RED: Rgba = (0.90, 0.20, 0.18, 1.0)
+BLUE: Rgba = (0.20, 0.55, 0.95, 1.0)
+GREY: Rgba = (0.60, 0.62, 0.65, 1.0)
+DARK: Rgba = (0.13, 0.14, 0.16, 0.55)
+WHITE: Rgba = (0.96, 0.96, 0.97, 1.0)
+CONE: Rgba = (0.20, 0.55, 0.95, 0.28)
+GHOST: Rgba = (0.98, 0.70, 0.15, 0.25)
+
+FORCE_SCALE = 0.003  #: [m/N]; half of an A1's weight is an arrow of 0.18 m
+FORCE_WIDTH = 0.012  #: [m] of an arrow's shaft
+FOOT_SIZE = 0.045  #: [m] diameter of the ball at a foot
+TARGET_SIZE = 0.03  #: [m] of a swing target
+FOOTHOLD_SIZE = (0.06, 0.06, 0.004)  #: [m] of the disc where a foot stood or will stand
+STATE_SIZE = 0.018  #: [m] of a predicted state
+PATH_WIDTH = 0.006  #: [m]
+FALL_SIZE = 0.12  #: [m] of the mark where the robot fell
+BAR_LENGTH, BAR_HEIGHT, BAR_DEPTH, BAR_PITCH = 0.30, 0.022, 0.006, 0.045  #: [m]; from bound to bound, and from bar to bar
+BAR_OVERSHOOT = 1.4  #: in half widths: how far a bar is drawn past its bounds
+BARS_ABOVE, TEXT_ABOVE = 0.25, 0.55  #: [m] over the base
+TEXT_HEIGHT, SMALL_TEXT_HEIGHT = 0.05, 0.024  #: [m]
+
+CLOSE = 0.25  #: of a margin, from which a bar is amber
+SLIPPERY = 0.95  #: share of the friction from which a force is amber
+FORCE_FLOOR = 1.0  #: [N]: less than this is no force
+KEPT_PREDICTION = 0.25  #: [s] for which the newest prediction is shown; one comes every 0.1 s
+KEPT_FOOTHOLDS, KEPT_FALLS = 24, 5
+
+UNITS = {"height": "m", "roll": "rad", "pitch": "rad", "lateral_velocity": "m/s", "roll_rate": "rad/s"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FootScene:
+    """One foot, in odom.
+
+    Attributes:
+        leg: its name.
+        position: of its centre [m].
+        ground: where it pushes, one radius below along the normal [m].
+        contact: it carries load, as the estimator says.
+        stance: it is to push, as the plan says.
+        force: of the ground on the foot, as planned [N].
+        cone: (4, 3) rim of the friction cone that the MPC uses, a pyramid with sides along the heading, drawn from `ground` as high as
+            the normal force is: the arrow of a force inside the cone ends inside the rim.
+        friction: share of the cone that the force takes: 0 along the normal, 1 on a side, NaN without a force.
+        target: where the swing wants its centre now [m]; None in stance.
+        foothold: where its swing ends [m]; None in stance, and before that can be told.
+    """
+
+    leg: str
+    position: Vector
+    ground: Vector
+    contact: bool
+    stance: bool
+    force: Vector
+    cone: Array
+    friction: float
+    target: Vector | None
+    foothold: Vector | None
+
+    @property
+    def color(self) -> Rgba:
+        """Of the ball: green loaded as planned, amber where plan and contact disagree, grey in the air."""
+        if self.contact != self.stance:
+            return AMBER
+        return GREEN if self.contact else GREY
+
+    @property
+    def force_color(self) -> Rgba:
+        """Of the arrow: amber on the surface of the cone, red outside."""
+        return BLUE if self.friction < SLIPPERY else AMBER if self.friction <= 1.0 + 1e-6 else RED
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bar:
+    """One component of the trigger set.
+
+    Attributes:
+        name: of `trigger_set.COMPONENTS`.
+        value, low, high: in SI units.
+        margin: 1 in the middle, 0 on a bound, negative inside the trigger set, -inf for NaN.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    margin: float
+
+    @property
+    def outside(self) -> bool:
+        """In the trigger set; NaN is."""
+        return not self.low <= self.value <= self.high
+
+    @property
+    def share(self) -> float:
+        """Where to draw it: -1 on the low bound, 1 on the high one, clipped to `BAR_OVERSHOOT`; NaN is drawn as far out as can be."""
+        share = (2.0 * self.value - self.low - self.high) / (self.high - self.low)
+        return BAR_OVERSHOOT if isnan(share) else max(-BAR_OVERSHOOT, min(BAR_OVERSHOOT, share))
+
+    @property
+    def color(self) -> Rgba:
+        """Green, amber close to a bound, red in the trigger set."""
+        return RED if self.outside else AMBER if self.margin < CLOSE else GREEN
+
+    @property
+    def text(self) -> str:
+        """Name, value and bounds for people."""
+        name = self.name.replace("_", " ")
+        return f"{name} {self.value:+.3f} {UNITS[self.name]} ({self.low:g} .. {self.high:g})"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prediction:
+    """Where the learner would take the robot.
+
+    Attributes:
+        stamp_ns: of the first state.
+        position: (W + 1, 3) centre of mass in odom [m], `reachability.STEP` apart; ends before the first that is not finite.
+        quaternion_wxyz: (W + 1, 4) body to odom.
+        entry: index of the first state in the trigger set, which one that is not finite is in; None when all stay outside.
+        components: that take it there.
+    """
+
+    stamp_ns: int
+    position: Array
+    quaternion_wxyz: Array
+    entry: int | None
+    components: tuple[str, ...]
+
+    @property
+    def colors(self) -> tuple[Rgba, ...]:
+        """Of the states: green, from the first in the trigger set on red."""
+        n = len(self.position)
+        entry = n if self.entry is None else min(n, self.entry)
+        return (GREEN,) * entry + (RED,) * (n - entry)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fall:
+    """When and where the robot fell: base in odom [m], and what the supervisor gave as reason."""
+
+    stamp_ns: int
+    position: Vector
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scene:
+    """All that is drawn, on the stamp of one estimate; odom, SI units.
+
+    Attributes:
+        position, heading: of the base [m] and its yaw [rad].
+        links, shapes: frames in the order of `RobotBody.links` and `RobotBody.shapes`; the last finite ones.
+        velocity: of the base [m/s].
+        normal: of the ground.
+        feet: FR, FL, RR, RL.
+        footholds: (n, 3) where feet stood lately, oldest first.
+        prediction: the newest one, while it is young.
+        bars: one per component of the trigger set.
+        judged: the supervisor judges by the bars now.
+        mode, active, policy: of the verdict; None and empty before the first.
+        reason: why it is so, for people; empty when all is well.
+        falls: the last ones, oldest first.
+        finite: the estimate is; if not, the robot is drawn where it was last.
+    """
+
+    stamp_ns: int
+    position: Vector
+    heading: float
+    links: Poses
+    shapes: Poses
+    velocity: Vector
+    normal: Vector
+    feet: tuple[FootScene, ...]
+    footholds: Array
+    prediction: Prediction | None
+    bars: tuple[Bar, ...]
+    judged: bool
+    mode: Mode | None
+    active: str
+    policy: str
+    reason: str
+    falls: tuple[Fall, ...]
+    finite: bool
+
+    @property
+    def headline(self) -> str:
+        """Mode and who drives."""
+        if self.mode is None:
+            return "no verdict"
+        if self.mode is not Mode.WALK:
+            return self.mode.name
+        return f"WALK: {self.policy or 'learner' if self.active == 'learner' else 'recovery'}"
+
+    @property
+    def color(self) -> Rgba:
+        """Of the headline: green while a learner drives or the robot stands, amber under recovery, red after a fall or fault."""
+        if self.mode in (None, Mode.FALLEN, Mode.FAULT) or not self.finite:
+            return RED
+        if self.mode is Mode.WALK:
+            return GREEN if self.active == "learner" else AMBER
+        return GREEN if self.mode is Mode.STAND else WHITE
+
+
+class SceneMaker:
+    """Makes scenes of one robot; remembers footholds, falls and the newest prediction."""
+
+    def __init__(self, robot: RobotModel, config: StackConfig) -> None:
+        """Prepare for a robot under this configuration; reads its URDF.
+
+        Raises:
+            ConfigurationError: see `RobotBody`.
+        """
+        supervisor = config.supervisor
+        self.body = RobotBody(robot.name)
+        self._set = TriggerSet(supervisor.trigger_set.bounds, supervisor.thresholds.fall_height)
+        self._state = TriggerState(supervisor.trigger_set)
+        self._frequency = supervisor.recovery.frequency
+        self._robot, self._mu, self._swing = robot, config.mpc.solver.mu, config.mpc.swing
+        mu = config.mpc.solver.mu
+        self._rim = FORCE_SCALE * np.array([(mu, mu, 1.0), (mu, -mu, 1.0), (-mu, -mu, 1.0), (-mu, mu, 1.0)])
+        self._feet_links = [self.body.links.index(f"{leg}_foot") for leg in LEGS]
+        self._links = self.body.poses(np.zeros(3), np.array((1.0, 0.0, 0.0, 0.0)), robot.q_stand)
+        self._shapes = self.body.shape_poses(self._links)
+        self._prediction: Prediction | None = None
+        self._footholds: deque[Vector] = deque(maxlen=KEPT_FOOTHOLDS)
+        self._falls: deque[Fall] = deque(maxlen=KEPT_FALLS)
+        self._stood = [True] * N_LEGS
+        self._mode: Mode | None = None
+
+    def note(self, estimate: Estimate) -> None:
+        """Take an estimate for which no scene is wanted: the mean roll rate is the better, the more of them it knows."""
+        self._state.update(estimate, self._frequency)
+
+    def update(self, estimate: Estimate, verdicts: Sequence[Verdict] = (), plan: StancePlan | None = None) -> Scene:
+        """The scene now.
+
+        Args:
+            estimate: the newest.
+            verdicts: that came since the last scene, or again the last one, oldest first; the newest one counts, and the newest
+                prediction among them.
+            plan: the newest.
+        """
+        verdict = verdicts[-1] if verdicts else None
+        finite = _finite(estimate)
+        if finite:
+            self._links = self.body.poses(estimate.position, estimate.quaternion_wxyz, estimate.q)
+            self._shapes = self.body.shape_poses(self._links)
+        if verdict is not None and verdict.gait.frequency > 0.0:
+            self._frequency = verdict.gait.frequency
+        measured = self._state.update(estimate, self._frequency)
+        bars = self._bars(measured, verdict)
+        self._foresee(estimate, verdicts, measured, tuple(bar.value for bar in bars))
+        self._count_falls(verdicts)
+        rotation = matrix_from_quaternion(self._links.quaternion_wxyz[0])
+        heading, normal = rpy_from_matrix(rotation)[2], _unit(estimate.ground_normal)
+        frame = ground_frame(heading, normal)
+        feet = tuple(self._foot(leg, rotation, frame, estimate, verdict, plan) for leg in range(N_LEGS))
+        self._remember_footholds(feet, verdict)
+        return Scene(
+            stamp_ns=estimate.stamp_ns,
+            position=_vector(self._links.position[0]),
+            heading=heading,
+            links=self._links,
+            shapes=self._shapes,
+            velocity=_vector(estimate.velocity),
+            normal=_vector(normal),
+            feet=feet,
+            footholds=np.array(self._footholds).reshape(-1, 3),
+            prediction=self._young_prediction(estimate.stamp_ns),
+            bars=bars,
+            judged=verdict is not None and bool(verdict.margins),
+            mode=None if verdict is None else verdict.mode,
+            active="" if verdict is None else verdict.active,
+            policy="" if verdict is None else verdict.policy,
+            reason=self._reason(verdict, bars),
+            falls=tuple(self._falls),
+            finite=finite,
+        )
+
+    def _bars(self, measured: Values, verdict: Verdict | None) -> tuple[Bar, ...]:
+        """Values as the supervisor has them: from its margins, with the sign that is measured here."""
+        margins = dict(self._set.margins(measured) if verdict is None or not verdict.margins else verdict.margins)
+        bars = []
+        for name, value, low, high in zip(COMPONENTS, measured, self._set.low.tolist(), self._set.high.tolist(), strict=True):
+            middle, half, margin = 0.5 * (low + high), 0.5 * (high - low), margins.get(name, -inf)
+            side = 1.0 if value >= middle else -1.0
+            shown = middle + side * half * (1.0 - margin) if isfinite(margin) else nan
+            bars.append(Bar(name=name, value=shown, low=low, high=high, margin=margin))
+        return tuple(bars)
+
+    def _foresee(self, estimate: Estimate, verdicts: Sequence[Verdict], measured: Values, shown: Sequence[float]) -> None:
+        newest = next(((v.stamp_ns, v.predicted) for v in reversed(verdicts) if v.predicted is not None), None)
+        if newest is None or (self._prediction is not None and newest[0] == self._prediction.stamp_ns):
+            return
+        stamp_ns, predicted = newest
+        finite = _finite_states(predicted)
+        if not len(finite):
+            return
+        frame = ground_frame(float(predicted[0, RPY.stop - 1]), estimate.ground_normal)
+        states = _in_ground_frame(predicted, frame)
+        offsets = np.nan_to_num(np.array(shown) - np.array(measured))
+        ahead = self._state.predicted(states[0], states[1:], STEP) + offsets
+        inside = np.vstack((shown, ahead))
+        out = ~((self._set.low <= inside) & (inside <= self._set.high))
+        entered = np.flatnonzero(out.any(axis=1))
+        entry = int(entered[0]) if len(entered) else None
+        self._prediction = Prediction(
+            stamp_ns=stamp_ns,
+            position=finite[:, POSITION],
+            quaternion_wxyz=_attitudes(finite, frame),
+            entry=entry,
+            components=() if entry is None else tuple(np.array(COMPONENTS)[out[entry]].tolist()),
+        )
+
+    def _young_prediction(self, stamp_ns: int) -> Prediction | None:
+        p = self._prediction
+        young = p is not None and self._mode is Mode.WALK and abs(stamp_ns - p.stamp_ns) <= KEPT_PREDICTION * NANOSECONDS
+        return p if young else None
+
+    def _count_falls(self, verdicts: Sequence[Verdict]) -> None:
+        for verdict in verdicts:
+            if verdict.mode is Mode.FALLEN and self._mode is not Mode.FALLEN:
+                place = _vector(self._links.position[0])
+                self._falls.append(Fall(stamp_ns=verdict.stamp_ns, position=place, reasons=verdict.reasons))
+            self._mode = verdict.mode
+
+    def _foot(
+        self, leg: int, rotation: Array, frame: Array, estimate: Estimate, verdict: Verdict | None, plan: StancePlan | None
+    ) -> FootScene:
+        centre, normal = self._links.position[self._feet_links[leg]], frame[:, 2]
+        ground = centre - self._robot.foot_radius * normal
+        stance = plan is None or bool(plan.stance[leg])
+        force = np.zeros(3) if plan is None or not stance else rotation @ plan.force[leg]
+        target = None if plan is None or stance else self._links.position[0] + rotation @ plan.foot_position[leg]
+        foothold = None
+        if plan is not None and target is not None and verdict is not None:
+            away = np.cross(estimate.angular_velocity, plan.foot_position[leg]) + plan.foot_velocity[leg]
+            speed = estimate.velocity + rotation @ away
+            foothold = self._swing_end(target, speed, normal, estimate, verdict.gait)
+        return FootScene(
+            leg=LEGS[leg],
+            position=_vector(centre),
+            ground=_vector(ground),
+            contact=bool(estimate.contact[leg]),
+            stance=stance,
+            force=_vector(force),
+            cone=ground + max(0.0, float(normal @ force)) * self._rim @ frame.T,
+            friction=_friction(_vector(force @ frame), self._mu),
+            target=None if target is None or not np.isfinite(target).all() else _vector(target),
+            foothold=foothold,
+        )
+
+    def _swing_end(self, target: Array, speed: Array, normal: Array, estimate: Estimate, gait: GaitParameters) -> Vector | None:
+        """Where on the ground a swing ends that is at `target` with `speed` [m/s], both in odom."""
+        slope = normal[:2] / max(float(normal[2]), 0.5)
+        ground = estimate.ground_height - float(slope @ (target[:2] - estimate.position[:2])) + self._robot.foot_radius
+        time = time_left((float(target[2]) - ground) / self._swing.height, rising=float(speed[2]) > 0.0)
+        if time is None or not gait.frequency > 0.0:
+            return None
+        way = gait.swing_ratio / gait.frequency * time * speed[:2]
+        x, y, z = float(target[0] + way[0]), float(target[1] + way[1]), ground - float(slope @ way) - self._robot.foot_radius
+        return (x, y, z) if isfinite(x + y + z) else None
+
+    def _remember_footholds(self, feet: Sequence[FootScene], verdict: Verdict | None) -> None:
+        walks = verdict is not None and verdict.mode is Mode.WALK
+        for leg, foot in enumerate(feet):
+            stands = foot.contact and foot.stance
+            if walks and stands and not self._stood[leg]:
+                self._footholds.append(foot.ground)
+            self._stood[leg] = stands
+
+    def _reason(self, verdict: Verdict | None, bars: Sequence[Bar]) -> str:
+        """Why the mode, or the one who drives, is what it is."""
+        if verdict is None:
+            return "the supervisor is silent"
+        if verdict.reasons:
+            return ", ".join(verdict.reasons)
+        if verdict.mode is not Mode.WALK or verdict.active == "learner":
+            return ""
+        outside = [bar.text for bar in bars if bar.outside]
+        if outside:
+            return f"in the trigger set: {', '.join(outside)}"
+        p = self._young_prediction(verdict.stamp_ns)
+        if p is not None and p.entry is not None:
+            return f"the learner would enter the trigger set in {p.entry * STEP:.3f} s: {', '.join(p.components)}"
+        return "the learner is not seen to stay safe"
+
+
+def _finite_states(states: Array) -> Array:
+    """Rows in front of the first that is not finite."""
+    bad = np.flatnonzero(~np.isfinite(states).all(axis=1))
+    return states[: bad[0]] if len(bad) else states
+
+
+def _in_ground_frame(states: Array, frame: Array) -> Array:
+    """Predicted states (W + 1, 12) of a verdict, in the ground frame but for origin and yaw, of which only changes count."""
+    out = states.copy()
+    for part in (POSITION, RATES, VELOCITY):
+        out[:, part] = states[:, part] @ frame
+    return out
+
+
+def _attitudes(states: Array, frame: Array) -> Array:
+    """(W + 1, 4) body to odom; roll and pitch of a state are against the ground, its yaw is in odom."""
+    turn = quaternion_from_rpy(*rpy_from_matrix(frame))
+    first = float(states[0, RPY.stop - 1])
+    return np.array([multiply(turn, quaternion_from_rpy(r, p, y - first)) for r, p, y in states[:, RPY].tolist()])
+
+
+def _friction(force: Vector, mu: float) -> float:
+    """Tangential over the greatest possible force; inf for a foot that would have to pull, NaN without a force."""
+    fx, fy, fz = force
+    if not abs(fx) + abs(fy) + abs(fz) >= FORCE_FLOOR:
+        return nan
+    return max(abs(fx), abs(fy)) / (mu * fz) if fz > 0.0 else inf
+
+
+def _unit(v: Array) -> Array:
+    """A finite unit vector; upright when v is none."""
+    length = float(np.sqrt(v @ v))
+    return v / length if 0.0 < length < inf else np.array((0.0, 0.0, 1.0))
+
+
+def _vector(v: Array) -> Vector:
+    x, y, z = v.tolist()
+    return x, y, z
+
+
+def _finite(estimate: Estimate) -> bool:
+    numbers = np.concatenate((estimate.position, estimate.quaternion_wxyz, estimate.q))
+    return isfinite(float(numbers @ numbers)) and bool(np.any(estimate.quaternion_wxyz))
