@@ -18,9 +18,9 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from safe_locomotion.nodes import conversions, decisions
-from safe_locomotion.nodes.conversions import MalformedMessageError
-from safe_locomotion.nodes.inbox import LATCHED, Shelf
+from safe_locomotion.nodes.inbox import LATCHED
 from safe_locomotion.nodes.operator import REMOTE_REQUEST, REQUESTS_QOS
+from safe_locomotion.nodes.scene_topics import Queue
 from safe_locomotion.operator_input import REQUESTS
 from safe_locomotion.types import Mode, VelocityCommand
 
@@ -45,7 +45,7 @@ class RemoteOperator:
         self._clients = {name: self._node.create_client(Trigger, name) for name in REQUESTS}
         self._parameters = self._node.create_client(SetParameters, "policy_node/set_parameters")
         self._words = self._node.create_publisher(String, REMOTE_REQUEST, REQUESTS_QOS)
-        self._verdicts = Shelf(self._node, JointState, "safety/verdict", LATCHED)
+        self._verdicts = Queue(self._node, JointState, "safety/verdict", LATCHED)
         self.mode: Mode | None = None
         self.stamp_ns: int | None = None
         self.reasons: tuple[str, ...] = ()
@@ -54,11 +54,12 @@ class RemoteOperator:
         self.answers: list[str] = []
         self.heard_s = float("-inf")
 
-    def _hear(self, message: JointState) -> None:
-        try:
-            verdict = decisions.verdict_from(message)
-        except MalformedMessageError:
-            return  # of another version; the stack then seems silent
+    def _look(self) -> None:
+        """Take the newest verdict; one that is malformed, of another version, counts as silence."""
+        packed = self._verdicts.take()
+        verdict = self._verdicts.read(packed[-1], decisions.verdict_from) if packed else None
+        if verdict is None:
+            return
         self.heard_s = monotonic()
         self.mode, self.stamp_ns, self.reasons, self.policy = verdict.mode, verdict.stamp_ns, verdict.reasons, verdict.policy
 
@@ -67,9 +68,7 @@ class RemoteOperator:
         end = self._node.get_clock().now().nanoseconds + round(seconds * 1e9)
         while (left := end - self._node.get_clock().now().nanoseconds) > 0:
             self._executor.spin_once(timeout_sec=left * 1e-9)
-        newest = self._verdicts.take()
-        if newest is not None:
-            self._hear(newest)
+        self._look()
 
     def ask(self, word: str) -> None:
         """Ask for what has no service, as the robot's remote does: `next_policy` or `record`."""
