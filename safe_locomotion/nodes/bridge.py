@@ -32,7 +32,7 @@ from safe_locomotion.nodes.parameters import DECLARE_FROM_OVERRIDES, NodeParamet
 from safe_locomotion.nodes.robot_link import RobotLink
 from safe_locomotion.nodes.runtime import LOCK_STEP_WAIT_S, run
 from safe_locomotion.nodes.stage_logs import StageLogs
-from safe_locomotion.nodes.stage_loop import Rows, StageLoop, StageSettings
+from safe_locomotion.nodes.stage_loop import STREAM_TIMEOUT_S, TICK_NS, Rows, StageLoop, StageSettings, watched
 from safe_locomotion.pipeline import Divider
 from safe_locomotion.robots import robot_names
 from safe_locomotion.types import LowCommand, LowState, StancePlan, Verdict
@@ -82,12 +82,12 @@ class BridgeNode(LifecycleNode):
         self.parameters: NodeParameters[BridgeSettings] = read_parameters(self, BridgeSettings)
         self.logs = StageLogs(self.parameters.settings.log_dir)
         self.mailbox = Mailbox()
-        self.times = LoopTimes("state to command")
+        self.times, self.command_times = LoopTimes("state to command"), LoopTimes("leg control and gate")
         self.gate, self._clamped = Reasons("gate"), Counter[str]()
         self.hazards, self._seen = NO_HAZARDS, Reasons("hazards")
         self._watch = RobotWatch(self.parameters.robot, self.parameters.config.bridge.limits)
         self._looked, self._foreign_commands = 0, 0
-        self.states = Stream("lowstate", timeout_s=0.1)
+        self.states = Stream("lowstate", timeout_s=STREAM_TIMEOUT_S, period_ns=TICK_NS)
         self.failure: SafeLocomotionError | None = None
         self.newest: LowState | None = None
         self._joints = self.create_publisher(JointState, "joint_states", NEWEST)
@@ -277,7 +277,7 @@ class BridgeNode(LifecycleNode):
     def rows(self) -> Rows:
         """Rows of `/diagnostics`."""
         streams, counts = (self.states.status, self._remote_status), (self.gate.status, self._clamp_status, self._seen.status)
-        return (*streams, *counts, self.times.status, self._link_status)
+        return (*streams, *counts, self.times.status, self.command_times.status, self._link_status)
 
     def _remote_status(self) -> DiagnosticStatus:
         row, wish = self._remote_stream.status(), self._remote.wish
@@ -309,13 +309,14 @@ class BridgeLoop(StageLoop[BridgeNode]):
         super().__init__(BridgeNode())
         parameters, settings = self._node.parameters, self._node.parameters.settings
         config = parameters.config
-        self._command = self._node.logs.command(CommandStage(parameters.robot, config.bridge.gains, config.bridge.limits))
+        stage = self._node.logs.command(CommandStage(parameters.robot, config.bridge.gains, config.bridge.limits))
+        self._command = watched(stage, self._node.command_times)
         self._plan_due = Divider(config.mpc.period_ns)
         self._wait_s = LOCK_STEP_WAIT_S if settings.lock_step else settings.plan_wait_ms * 1e-3
         self._verdict: Verdict | None = None
         self._plan: StancePlan | None = None
-        self._verdicts = self._listen(JointState, "safety/verdict", self._on_verdict, LATCHED)
-        self._plans = self._listen(MultiDOFJointState, "mpc/plan", self._on_plan)
+        self._verdicts = self._listen(JointState, "safety/verdict", self._on_verdict, LATCHED, period_ns=TICK_NS)
+        self._plans = self._listen(MultiDOFJointState, "mpc/plan", self._on_plan, period_ns=config.mpc.period_ns)
         self._node.attach(self._respond, self._command, lambda: self._verdict)
         self._tell_health()
 
