@@ -80,7 +80,7 @@ def _margins(report: "StackReport", bounds: TriggerBounds) -> RenderableType:
             continue
         share = measured[name] / largest[name]
         colour = "green" if share >= CLOSE else "yellow" if share >= 0.0 else "red"
-        filled = round(BAR * min(1.0, max(0.0, share))) if share == share else 0
+        filled = round(BAR * min(1.0, max(0.0, share)))
         bar = Text("█" * filled, style=colour) + Text("░" * (BAR - filled), style="dim")
         table.add_row(name, bar, Text(f"{measured[name]:+.3f}" + ("" if share >= 0.0 else "  in the trigger set"), style=colour))
     return Panel(table, title="room in the safe set", title_align="left", border_style="dim")

@@ -1,6 +1,7 @@
 """What a running stack says about itself, looked at from a process that only watches: the verdict, `/diagnostics`, the battery."""
 
 from dataclasses import dataclass, field
+from math import isnan
 from time import monotonic
 
 import rclpy
@@ -74,7 +75,7 @@ class StackView:
             self._take_rows(deserialize_message(packed, DiagnosticArray), now)
         for packed in self._battery.take()[-1:]:
             voltage = float(deserialize_message(packed, BatteryState).voltage)
-            report.voltage = voltage if voltage == voltage else None
+            report.voltage = None if isnan(voltage) else voltage
         return report
 
     def _take_rows(self, message: DiagnosticArray, now: float) -> None:
