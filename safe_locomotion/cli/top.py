@@ -1,6 +1,5 @@
 """`safe-locomotion top`: a running stack at a glance, in a terminal."""
 
-from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
@@ -10,9 +9,6 @@ from rich.live import Live
 
 from safe_locomotion.cli.hearing import PATIENCE_S, ros_domain, unheard
 from safe_locomotion.cli.top_page import page
-from safe_locomotion.config import load_config
-from safe_locomotion.robots import robot_names
-from safe_locomotion.trigger_set import TriggerBounds
 
 if TYPE_CHECKING:
     from safe_locomotion.nodes.stack_view import StackView
@@ -24,16 +20,13 @@ HEARD, UNHEARD = 0, 1
 
 @click.command()
 @click.option("--once", is_flag=True, help="Print one page and end; what happens anyway where the output is no terminal.")
-@click.option("--robot", type=click.Choice(robot_names()), default="a1", show_default=True, help="Whose trigger set.")
-@click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="Parameter file instead of the robot's own.")
-def top(once: bool, robot: str, config: Path | None) -> int:
+def top(once: bool) -> int:
     """Watch a running stack: mode, who drives, margins, streams, times, gate trips, interventions.
 
     It only listens, on ROS_DOMAIN_ID. Exit status: 0 when a stack is heard, 1 when not.
     """
     from safe_locomotion.nodes.stack_view import StackView
 
-    bounds = load_config(config or robot).supervisor.trigger_set.bounds
     console, view = Console(), StackView(ros_domain())
     try:
         if not _hears(view):
@@ -41,9 +34,9 @@ def top(once: bool, robot: str, config: Path | None) -> int:
             return UNHEARD
         if once or not console.is_terminal:
             wide = console if console.is_terminal else Console(width=WIDTH)
-            wide.print(page(view.look(), bounds, monotonic()))
+            wide.print(page(view.look(), monotonic()))
             return HEARD
-        return _show(view, bounds, console)
+        return _show(view, console)
     finally:
         view.close()
 
@@ -60,12 +53,12 @@ def _hears(view: "StackView") -> bool:
     return view.report.verdict is not None or bool(view.report.rows)
 
 
-def _show(view: "StackView", bounds: TriggerBounds, console: Console) -> int:
+def _show(view: "StackView", console: Console) -> int:
     """Until Ctrl-C."""
     try:
         with Live(console=console, auto_refresh=False, screen=True, vertical_overflow="crop") as live:
             while True:
-                live.update(page(view.look(), bounds, monotonic()), refresh=True)
+                live.update(page(view.look(), monotonic()), refresh=True)
                 sleep(LOOK_S)
     except KeyboardInterrupt:
         return HEARD

@@ -7,7 +7,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from safe_locomotion.trigger_set import COMPONENTS, TriggerBounds
+from safe_locomotion.trigger_set import COMPONENTS
 from safe_locomotion.types import Mode
 
 if TYPE_CHECKING:
@@ -22,17 +22,11 @@ STREAM_KEYS = ("received", "age_ms")
 TIME_KEYS = ("p50_ms", "p99_ms", "max_ms")
 
 
-def page(report: "StackReport", bounds: TriggerBounds, now_s: float) -> RenderableType:
-    """Everything on one page.
-
-    Args:
-        report: what was heard.
-        bounds: of the trigger set, to scale its margins.
-        now_s: on the clock of the report [s].
-    """
+def page(report: "StackReport", now_s: float) -> RenderableType:
+    """Everything on one page: what was heard, at `now_s` on the clock of the report [s]."""
     rows = sorted(report.rows.values(), key=lambda row: (row.node, row.name))
-    blocks: list[RenderableType] = [_headline(report, now_s), _margins(report, bounds)]
-    for title, table in (("streams", _streams(rows, now_s)), ("times", _times(rows)), ("counts", _counts(rows, report))):
+    blocks: list[RenderableType] = [_headline(report, now_s), _margins(report)]
+    for title, table in (("streams", _streams(rows, now_s)), ("times", _times(rows)), ("counts", _counts(rows))):
         blocks.append(Panel(table, title=title, title_align="left", border_style="dim"))
     worries = [row for row in rows if row.level != "ok" or now_s - row.heard_s > OLD_S]
     if worries:
@@ -61,28 +55,19 @@ def _headline(report: "StackReport", now_s: float) -> Text:
     return text
 
 
-def half_ranges(bounds: TriggerBounds) -> dict[str, float]:
-    """Largest margin of each component: from the middle of the box to its side."""
-    return {
-        "height": 0.5 * (bounds.height_max - bounds.height_min),
-        **{name: getattr(bounds, name) for name in COMPONENTS if name != "height"},
-    }
-
-
-def _margins(report: "StackReport", bounds: TriggerBounds) -> RenderableType:
+def _margins(report: "StackReport") -> RenderableType:
     """One bar per component: full in the middle of the safe set, empty at its edge."""
     table = Table.grid(padding=(0, 2))
-    largest = half_ranges(bounds)
     measured = dict(report.verdict.margins) if report.verdict is not None else {}
     for name in COMPONENTS:
         if name not in measured:
             table.add_row(name, Text("only while walking", style="dim"), "")
             continue
-        share = measured[name] / largest[name]
+        share = measured[name]
         colour = "green" if share >= CLOSE else "yellow" if share >= 0.0 else "red"
         filled = round(BAR * min(1.0, max(0.0, share)))
         bar = Text("█" * filled, style=colour) + Text("░" * (BAR - filled), style="dim")
-        table.add_row(name, bar, Text(f"{measured[name]:+.3f}" + ("" if share >= 0.0 else "  in the trigger set"), style=colour))
+        table.add_row(name, bar, Text(f"{share:+.2f}" + ("" if share >= 0.0 else "  in the trigger set"), style=colour))
     return Panel(table, title="room in the safe set", title_align="left", border_style="dim")
 
 
@@ -110,7 +95,7 @@ def _times(rows: "list[Row]") -> Table:
     return table
 
 
-def _counts(rows: "list[Row]", report: "StackReport") -> Table:
+def _counts(rows: "list[Row]") -> Table:
     """Gate, hazards, supervisor, policy and the robot's body."""
     table = Table.grid(padding=(0, 2))
     found = {row.name: row.values for row in rows}
@@ -127,8 +112,7 @@ def _counts(rows: "list[Row]", report: "StackReport") -> Table:
         table.add_row("recovery", text + (f"; triggers: {triggers}" if triggers else ""))
     policy, link = found.get("policy", {}), found.get("robot link", {})
     table.add_row("policy", ", ".join(filter(None, (policy.get("policy"), policy.get("fault"), policy.get("news")))) or "-")
-    voltage = "-" if report.voltage is None else f"{report.voltage:.1f} V"
-    table.add_row("battery", voltage)
+    table.add_row("battery", f"{float(link['voltage']):.1f} V" if link.get("voltage", "None") != "None" else "-")
     table.add_row("hottest motor", f"{link['hottest_motor']} C" if "hottest_motor" in link else "-")
     return table
 

@@ -1,7 +1,6 @@
-"""What a running stack says about itself, looked at from a process that only watches: the verdict, `/diagnostics`, the battery."""
+"""What a running stack says about itself, looked at from a process that only watches: the verdict and `/diagnostics`."""
 
 from dataclasses import dataclass, field
-from math import isnan
 from time import monotonic
 
 import rclpy
@@ -9,10 +8,10 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
 from rclpy.signals import SignalHandlerOptions
-from sensor_msgs.msg import BatteryState, JointState
+from sensor_msgs.msg import JointState
 
 from safe_locomotion.nodes import decisions
-from safe_locomotion.nodes.inbox import LATCHED, NEWEST
+from safe_locomotion.nodes.inbox import LATCHED
 from safe_locomotion.nodes.scene_topics import Queue
 from safe_locomotion.types import Verdict
 
@@ -39,13 +38,11 @@ class StackReport:
     Attributes:
         verdict: newest, and `verdict_s` when it came on the monotonic clock [s].
         rows: of `/diagnostics` by node and name.
-        voltage: of the battery [V], None where nothing said it.
     """
 
     verdict: Verdict | None = None
     verdict_s: float = float("-inf")
     rows: dict[tuple[str, str], Row] = field(default_factory=dict)
-    voltage: float | None = None
 
 
 class StackView:
@@ -61,7 +58,6 @@ class StackView:
         self._node = rclpy.create_node("top", context=self._context)
         self._verdicts = Queue(self._node, JointState, "safety/verdict", LATCHED)
         self._rows = Queue(self._node, DiagnosticArray, "/diagnostics", ROWS)
-        self._battery = Queue(self._node, BatteryState, "battery_state", NEWEST)
         self.report = StackReport()
 
     def look(self) -> StackReport:
@@ -73,9 +69,6 @@ class StackView:
             report.verdict, report.verdict_s = verdict, now
         for packed in self._rows.take():
             self._take_rows(deserialize_message(packed, DiagnosticArray), now)
-        for packed in self._battery.take()[-1:]:
-            voltage = float(deserialize_message(packed, BatteryState).voltage)
-            report.voltage = None if isnan(voltage) else voltage
         return report
 
     def _take_rows(self, message: DiagnosticArray, now: float) -> None:
