@@ -41,6 +41,7 @@ from safe_locomotion.unitree_remote import RemoteControl
 LOOK_S = 0.1  # longest look at the robot before activation; a simulated robot may start later than the bridge
 REMOTE_TIMEOUT_S = 0.1  # its bytes are in every LowState; robot time may be slow
 FOREIGN_EACH = 5  # states between two looks at the commands of others
+TO_TELL = 50  # things the remote asked for that wait to be published; the oldest are dropped
 ESTOP = frozenset({"estop"})
 SPEAK_NS = 40_000_000  # robot time between two velocities of the remote
 TRANSITION_S = 10.0  # longest a transition may wait for the control thread; opening an SDK takes seconds
@@ -99,7 +100,7 @@ class BridgeNode(LifecycleNode):
         self._remote_velocity = self.create_publisher(TwistStamped, REMOTE_VELOCITY, 1)
         self._remote_request = self.create_publisher(String, REMOTE_REQUEST, REQUESTS_QOS)
         self._speaks, self._drove = Divider(SPEAK_NS), False
-        self._to_tell: deque[Callable[[], None]] = deque()
+        self._to_tell: deque[Callable[[], None]] = deque(maxlen=TO_TELL)
         self.create_timer(1.0, self._publish_battery)
 
     def attach(

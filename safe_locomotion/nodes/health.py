@@ -59,7 +59,7 @@ class Stream:
     @property
     def alive(self) -> bool:
         """Something good came within the timeout."""
-        return self._clock() - self.last_heard_s <= self._timeout_s
+        return self.received > 0 and self._clock() - self.last_heard_s <= self._timeout_s
 
     @property
     def expected(self) -> bool:

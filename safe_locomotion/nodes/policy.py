@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from time import perf_counter
 
@@ -161,7 +162,7 @@ class PolicyLoop(StageLoop[PolicyNode]):
         self._policy = self._node.logs.policy(stage)
         self._due = Divider(policy.period_ns)
         self._feedback: Feedback | None = None
-        self._feedbacks = self._listen(JointState, "safety/feedback", self._on_feedback, LATCHED, required=False)
+        self._feedbacks = self._listen(JointState, "safety/feedback", self._on_feedback, LATCHED, timeout_s=inf, required=False)
         limits, cmd_vel_type = parameters.config.supervisor.command, parameters.settings.cmd_vel_type
         self._velocity = VelocityTopic(self._node, limits, cmd_vel_type, self._inbox)
         self._stream = self._listen(Float64MultiArray, "state_estimate", self._on_estimate, period_ns=TICK_NS)

@@ -4,14 +4,20 @@ from math import nan
 
 import pytest
 import rclpy
+from core_values import A1, low_state, stance_plan, verdict
 from geometry_msgs.msg import TwistStamped
 from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import String
 
+from safe_locomotion.driving import Pad
+from safe_locomotion.leg_control import CommandStage
+from safe_locomotion.modes import DAMPED
 from safe_locomotion.nodes import conversions
+from safe_locomotion.nodes.bridge import BridgeNode
 from safe_locomotion.nodes.operator import RequestServices, VelocityTopic
 from safe_locomotion.operator_input import REQUESTS, CommandLimits
-from safe_locomotion.types import VelocityCommand
+from safe_locomotion.types import Mode, VelocityCommand
+from safe_locomotion.unitree_remote import encode_remote
 
 LIMITS = CommandLimits(vx=1.5, vy=0.8, wz=2.5, timeout=0.5)
 SECOND = 1_000_000_000
@@ -104,6 +110,35 @@ def test_next_policy_goes_round_and_other_words_do_nothing(ros_domain):
         assert node.get_parameter("policy").value == "nominal"
         node._on_remote(String(data="next_policy"))
         assert node.get_parameter("policy").value == installed_policies("a1")[0]
+        node.destroy_node()
+    finally:
+        rclpy.try_shutdown()
+
+
+def test_the_bridge_alone_damps_for_a_supervisor_that_does_not_hear(ros_domain):
+    """In each moving mode, frozen and fresh: damped from the second state on, told to others at once, after letting go as well."""
+    rclpy.init(domain_id=ros_domain, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        node = BridgeNode()
+        stage = CommandStage(A1, node.parameters.config.bridge.gains, node.parameters.config.bridge.limits)
+        now = {}
+
+        def said():
+            return verdict(stamp_ns=now["stamp_ns"], mode=now["mode"], mode_since_ns=now["stamp_ns"] - SECOND)
+
+        node.attach(lambda state: stage.update(state, said(), stance_plan(stamp_ns=state.stamp_ns)), stage, said)
+        for first, mode in enumerate(mode for mode in Mode if mode not in DAMPED):
+            node._remote.estop.latched = False
+            for k in range(60):
+                pressed = frozenset({"L2", "B"}) if 20 <= k < 40 else frozenset()
+                stamp_ns = START + (100 * first + k) * 2_000_000
+                now.update(stamp_ns=stamp_ns, mode=mode)
+                state = low_state(stamp_ns=stamp_ns, remote=encode_remote(Pad(pressed=pressed)))
+                command = node.link._respond(state)
+                assert (command.reason == "estop") is (k >= 21), (mode, k, command.reason)
+                assert ("estop" in node.hazards) is (k >= 21)
+                assert k < 21 or not (command.kp.any() or command.tau.any())
+        assert node.gate.counts["estop"] == 5
         node.destroy_node()
     finally:
         rclpy.try_shutdown()
