@@ -37,6 +37,7 @@ EXTRAS = {
         "pytest>=8.0",
         "pytest-cov>=5.0",
         "pytest-timeout>=2.3",
+        "pytest-xdist>=3.5",
         "hypothesis>=6.100",
         "ruff>=0.6",
         "mypy>=1.11",

@@ -45,28 +45,32 @@ class CentroidalModel:
     mass: float
     inertia: Array
     inverse_inertia: Array = field(init=False)
+    _per_force: Array = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "inverse_inertia", np.linalg.inv(self.inertia))
+        object.__setattr__(self, "_per_force", np.tile(np.eye(3) / self.mass, (N_LEGS, 1)))
 
     def accelerations(self, feet: Array, forces: Array) -> tuple[Array, Array]:
         """Angular [rad/s2] and linear [m/s2] acceleration without gravity, (..., 3) each, of forces at feet, both (..., 4, 3)."""
-        feet, forces = _same_shape(feet, forces)
-        rows = self._accelerations(feet, forces).T.reshape(*feet.shape[:-2], 6)
-        return rows[..., :3], rows[..., 3:]
+        moments = np.add.reduce(np.cross(feet, forces), axis=-2)
+        return moments @ self.inverse_inertia.T, np.add.reduce(forces, axis=-2) / self.mass
 
-    def _accelerations(self, feet: Array, forces: Array) -> Array:
-        """(6, n) angular, then linear, for n cases: components first, so that every operation runs over long rows."""
-        x, y, z = feet.reshape(-1, N_LEGS, 3).transpose(2, 1, 0).copy()
-        f = forces.reshape(-1, N_LEGS, 3).transpose(2, 1, 0).copy()
-        fx, fy, fz = f
-        moments = np.empty_like(f)
-        np.subtract(y * fz, z * fy, out=moments[0])
-        np.subtract(z * fx, x * fz, out=moments[1])
-        np.subtract(x * fy, y * fx, out=moments[2])
-        out = np.empty((6, f.shape[-1]))
-        np.matmul(self.inverse_inertia, np.add.reduce(moments, 1), out=out[:3])
-        np.divide(np.add.reduce(f, 1), self.mass, out=out[3:])
+    def effect(self, feet: Array, velocity: tuple[float, float]) -> Array:
+        """(12, 9) from forces (12,) to the accelerations (6,) they cause now, and to how fast the angular one fades [rad/s3].
+
+        It fades because the feet (4, 3) fall back while the centre of mass moves on with `velocity` in the plane:
+        d/dt I^-1 sum r x f = - I^-1 sum v x f.
+        """
+        vx, vy = velocity
+        rows: list[tuple[float, ...]] = []
+        for x, y, z in feet.tolist():
+            rows += ((0.0, z, -y, 0.0, 0.0, -vy), (-z, 0.0, x, 0.0, 0.0, vx), (y, -x, 0.0, vy, -vx, 0.0))
+        moments = np.array(rows)
+        out = np.empty((NU, 9))
+        np.matmul(moments[:, :3], self.inverse_inertia.T, out=out[:, :3])
+        out[:, 3:6] = self._per_force
+        np.matmul(moments[:, 3:], self.inverse_inertia.T, out=out[:, 6:])
         return out
 
     def continuous(self, feet: Array, stance: Flags, gravity: Array = LEVEL_GRAVITY) -> tuple[Array, Array, Array]:
@@ -114,25 +118,26 @@ class CentroidalModel:
             dt: length of a step [s].
             gravity: (3,) in the ground frame [m/s2].
         """
-        feet, forces = _same_shape(feet, forces)
-        rates = self._accelerations(feet, forces)
-        rates[3:] += gravity[:, None]
-        *batch, steps = feet.shape[:-2]
-        changes = (rates.reshape(-1, steps) @ _triangles(steps, dt)).reshape(6, -1, 2 * steps).transpose(1, 2, 0)
-        changes = changes.reshape(*batch, 2 * steps, 6)
-        start, velocity = x0[..., None, :6], x0[..., None, 6:]
-        x = np.empty((*np.broadcast_shapes(tuple(batch), x0.shape[:-1]), steps, NX))
-        np.add(changes[..., steps:, :], start + _times(steps, dt) * velocity, out=x[..., :6])
-        np.add(changes[..., :steps, :], velocity, out=x[..., 6:])
-        return x
+        angular, linear = self.accelerations(feet, forces)
+        return driven(x0, np.concatenate((angular, linear + gravity), axis=-1), dt)[..., 1:, :]
 
 
-def _same_shape(a: Array, b: Array) -> tuple[Array, Array]:
-    """Both arrays, broadcast where their shapes differ."""
-    if a.shape == b.shape:
-        return a, b
-    shape = np.broadcast_shapes(a.shape, b.shape)
-    return np.broadcast_to(a, shape), np.broadcast_to(b, shape)
+def driven(x0: Array, accelerations: Array, dt: float) -> Array:
+    """States (..., W + 1, 12) of a body under given accelerations, x0 the first of them.
+
+    Args:
+        x0: (..., 12).
+        accelerations: (..., W, 6) angular, then linear with gravity, held over each step; may be broadcast against x0.
+        dt: length of a step [s].
+    """
+    steps = accelerations.shape[-2]
+    changes = _triangles(steps, dt) @ accelerations
+    start, velocity = x0[..., None, :6], x0[..., None, 6:]
+    x = np.empty((*np.broadcast_shapes(accelerations.shape[:-2], x0.shape[:-1]), steps + 1, NX))
+    x[..., 0, :] = x0
+    np.add(changes[..., steps:, :], start + _times(steps, dt) * velocity, out=x[..., 1:, :6])
+    np.add(changes[..., :steps, :], velocity, out=x[..., 1:, 6:])
+    return x
 
 
 @cache
@@ -143,9 +148,9 @@ def _times(steps: int, dt: float) -> Array:
 
 @cache
 def _triangles(steps: int, dt: float) -> Array:
-    """(W, 2 W) from accelerations of each step to the change of velocity, then of position, at the end of each step."""
-    since = np.arange(steps)[None, :] - np.arange(steps)[:, None]  # whole steps between the end of step j and that of step k
-    return np.hstack([dt * (since >= 0), dt * dt * np.where(since >= 0, since + 0.5, 0.0)])
+    """(2 W, W) from accelerations of each step to the change of velocity, then of position, at the end of each step."""
+    since = np.arange(steps)[:, None] - np.arange(steps)[None, :]  # whole steps between the end of step j and that of step k
+    return np.vstack([dt * (since >= 0), dt * dt * np.where(since >= 0, since + 0.5, 0.0)])
 
 
 def ground_rows(yaw: float, normal: Vector) -> Rows:

@@ -55,11 +55,12 @@ class PolicyConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class SupervisorConfig:
-    """Section `supervisor_node`."""
+    """Section `supervisor_node`; `recovery_policy` is `nominal`, which walks by `recovery`, or the name or path of a gait policy."""
 
     thresholds: SupervisorParameters
     trigger_set: TriggerSetParameters
     intervention: InterventionParameters
+    recovery_policy: str
     recovery: GaitSettings
     command: CommandLimits
 

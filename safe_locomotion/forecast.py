@@ -1,19 +1,22 @@
 """Forecast: what the model says about the learner from one state on, as the criteria ask for it."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from math import sqrt
 
 import numpy as np
 
-from safe_locomotion.centroidal import POSITION, RATES, RPY, VELOCITY
+from safe_locomotion.centroidal import POSITION, RATES, RPY, VELOCITY, driven
 from safe_locomotion.joint_rollout import JointRollout
 from safe_locomotion.reachability import STEP, InterventionParameters
 from safe_locomotion.rollout import GaitRollout, Inputs, Scene
 from safe_locomotion.trigger_set import TriggerSet, TriggerState
 from safe_locomotion.types import Array, Estimate, Flags, GaitParameters, JointTargets, Proposal, VelocityCommand
 
+Ask = Callable[[Estimate], Proposal]
+Suppose = Callable[[VelocityCommand], AbstractContextManager[Ask]]
 HYPOTHESES = 64  #: states within the estimator's uncertainty, the estimate itself among them
 
 
@@ -38,12 +41,7 @@ class Moment:
 
 
 class Forecaster:
-    """Model, trigger set and measured state that forecasts are made with.
-
-    Attributes:
-        ask_again: for the closed loop, what the learner would propose in a predicted state; None: what it proposes now, for it lives
-            in another process. The MPC below it is solved again in either case.
-    """
+    """Model, trigger set and measured state that forecasts are made with."""
 
     def __init__(
         self,
@@ -52,8 +50,20 @@ class Forecaster:
         state: TriggerState,
         rollout: GaitRollout,
         joints: JointRollout,
+        suppose: Suppose | None = None,
     ) -> None:
-        self.ask_again: Callable[[Estimate], Proposal | None] | None = None
+        """Put the parts together.
+
+        Args:
+            parameters: of the intervention.
+            trigger_set: that predicted states are tested against.
+            state: measured components.
+            rollout: of gaits.
+            joints: rollout of joint targets.
+            suppose: for the closed loop, asks the learner in predicted states, once in each; None, for it lives in another process: it
+                keeps to what it proposes now. The MPC below it is solved again in either case.
+        """
+        self._suppose = suppose
         self.parameters, self.trigger_set, self.state, self.rollout = parameters, trigger_set, state, rollout
         self.joints = joints
 
@@ -73,15 +83,14 @@ class Forecaster:
         if gait is None:
             return None
         if self.parameters.rollout == "closed_loop":
-            ask = None if self.ask_again is None else self._ask_for_gait
-            return self.rollout.closed_loop(scene, stamp_ns, gait, ask, now.estimate)
+            with self._learner_in(now) as ask:
+                later = None if ask is None else lambda estimate: ask(estimate).gait
+                return self.rollout.closed_loop(scene, stamp_ns, gait, later, now.estimate)
         inputs = self.rollout.inputs(scene, stamp_ns, gait)
         if inputs is None:
             return None
-        if not self.parameters.uncertainty:
-            return self.rollout.states(scene, scene.x0, inputs.forces, inputs.feet)
-        x0 = scene.x0 + self._spread(scene, now.estimate)
-        return self.rollout.states(scene, x0, inputs.forces, inputs.feet)
+        x0 = scene.x0 if not self.parameters.uncertainty else scene.x0 + self._spread(scene, now.estimate)
+        return driven(x0, inputs.accelerations, STEP)
 
     def recovery_first(self, scene: Scene, now: Moment) -> Array | None:
         """States (W - 1, W + 1, 12) when the first 1, 2, ... W - 1 steps are the recovery policy's and the rest the learner's."""
@@ -95,28 +104,26 @@ class Forecaster:
         if then is None:
             return None
         steps = self.rollout.steps
-        recovers = (np.arange(steps) < np.arange(1, steps)[:, None])[:, :, None, None]
-        forces, feet = np.where(recovers, first.forces, then.forces), np.where(recovers, first.feet, then.feet)
-        return self.rollout.states(scene, np.broadcast_to(scene.x0, (steps - 1, len(scene.x0))), forces, feet)
+        recovers = (np.arange(steps) < np.arange(1, steps)[:, None])[:, :, None]
+        return driven(scene.x0, np.where(recovers, first.accelerations, then.accelerations), STEP)
 
     def _joints_after(self, scene: Scene, now: Moment, targets: JointTargets, first: Inputs) -> Array:
         """The same for a joint policy, whose forces depend on the states before them: one hypothesis after the other."""
         steps = self.rollout.steps
-        recovered = self.rollout.states(scene, scene.x0, first.forces, first.feet)
+        recovered = driven(scene.x0, first.accelerations, STEP)
         after = [self._joints(scene, now, targets, recovered[i], steps - i) for i in range(1, steps)]
         return np.array([np.concatenate((recovered[:i], rest)) for i, rest in enumerate(after, start=1)])
 
     def _joints(self, scene: Scene, now: Moment, targets: JointTargets, x0: Array, steps: int) -> Array:
-        closed = self.parameters.rollout == "closed_loop" and self.ask_again is not None
-        return self.joints.states(scene, x0, steps, targets, self._ask_for_joints if closed else None, now.estimate)
+        with self._learner_in(now) as ask:
+            later = None if ask is None else lambda estimate: ask(estimate).joints
+            return self.joints.states(scene, x0, steps, targets, later, now.estimate)
 
-    def _ask_for_gait(self, estimate: Estimate) -> GaitParameters | None:
-        proposal = self.ask_again(estimate) if self.ask_again is not None else None
-        return None if proposal is None else proposal.gait
-
-    def _ask_for_joints(self, estimate: Estimate) -> JointTargets | None:
-        proposal = self.ask_again(estimate) if self.ask_again is not None else None
-        return None if proposal is None else proposal.joints
+    def _learner_in(self, now: Moment) -> AbstractContextManager[Ask | None]:
+        """The learner, to be asked in predicted states; None keeps its present proposal."""
+        if self._suppose is None or self.parameters.rollout == "open_loop":
+            return nullcontext()
+        return self._suppose(now.command)
 
     def safe(self, scene: Scene, states: Array) -> Flags:
         """(..., W) whether each predicted state lies outside the trigger set."""

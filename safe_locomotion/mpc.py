@@ -280,9 +280,15 @@ def clip_to_cone(forces: Array, stance: Flags, parameters: MpcParameters, mu: fl
 
 def plan_in_cone(plan: Array, stance: Flags, parameters: MpcParameters) -> Array:
     """`clip_to_cone` of a whole plan (N, 4, 3) with its stance flags (N, 4)."""
-    fz = np.minimum(np.maximum(plan[:, :, 2], parameters.fz_min), parameters.fz_max) * stance
-    limit = (parameters.mu * fz)[:, :, None]
-    return np.concatenate((np.minimum(np.maximum(plan[:, :, :2], -limit), limit), fz[:, :, None]), axis=2)
+    out = np.empty(plan.shape)
+    fz, tangential = out[:, :, 2], out[:, :, :2]
+    np.maximum(plan[:, :, 2], parameters.fz_min, out=fz)
+    np.minimum(fz, parameters.fz_max, out=fz)
+    fz *= stance
+    limit = parameters.mu * out[:, :, 2:]
+    np.maximum(plan[:, :, :2], -limit, out=tangential)
+    np.minimum(tangential, limit, out=tangential)
+    return out
 
 
 def _clipped(value: float, low: float, high: float) -> float:

@@ -9,12 +9,14 @@ import numpy as np
 
 from safe_locomotion.config import StackConfig
 from safe_locomotion.estimator import StateEstimator
-from safe_locomotion.forecast import Forecaster
+from safe_locomotion.forecast import Forecaster, Suppose
 from safe_locomotion.intervention import Intervention
 from safe_locomotion.joint_rollout import JointRollout
 from safe_locomotion.leg_control import GRAVITY, CommandStage
 from safe_locomotion.locomotion import LocomotionController
-from safe_locomotion.policy import Learner, PolicyStage
+from safe_locomotion.policy import NOMINAL, Learner, NominalGait, PolicyStage
+from safe_locomotion.policy_file import load_policy
+from safe_locomotion.recovery import LearnedRecovery, RecoveryPolicy
 from safe_locomotion.robots import RobotModel
 from safe_locomotion.rollout import GaitRollout
 from safe_locomotion.supervisor import Supervisor
@@ -79,7 +81,7 @@ class Pipeline:
         self.policy = PolicyStage(robot, config.policy.gait, period_ns=config.policy.period_ns)
         if learner is not None:
             self.policy.take(learner)
-        self.supervisor = make_supervisor(robot, config)
+        self.supervisor = make_supervisor(robot, config, self.policy.suppose)
         self.locomotion = LocomotionController(robot, config.mpc.locomotion, config.mpc.swing, config.mpc.solver)
         self.command = CommandStage(robot, config.bridge.gains, config.bridge.limits)
         self._robot, self._config = robot, config
@@ -133,20 +135,34 @@ class Pipeline:
             twin.command.update(state, verdict, twin.locomotion.update(estimate, verdict))
 
 
-def make_supervisor(robot: RobotModel, config: StackConfig) -> Supervisor:
-    """The supervisor with all that it decides by."""
+def make_supervisor(robot: RobotModel, config: StackConfig, suppose: Suppose | None = None) -> Supervisor:
+    """The supervisor with all that it decides by; `suppose` is for `Forecaster`."""
     s = config.supervisor
-    intervention = Intervention(s.intervention, make_forecaster(robot, config), config.policy.period_ns)
-    return Supervisor(robot, s.thresholds, s.recovery, intervention)
+    intervention = Intervention(s.intervention, make_forecaster(robot, config, suppose), config.policy.period_ns)
+    return Supervisor(robot, s.thresholds, make_recovery(robot, config), intervention)
 
 
-def make_forecaster(robot: RobotModel, config: StackConfig) -> Forecaster:
+def make_recovery(robot: RobotModel, config: StackConfig) -> RecoveryPolicy:
+    """The recovery policy that the configuration names.
+
+    Raises:
+        PolicyRefusedError: there is no such policy, or it is not for this robot.
+        ConfigurationError: it proposes no gaits.
+    """
+    s = config.supervisor
+    nominal = NominalGait(robot, s.recovery)
+    if s.recovery_policy == NOMINAL:
+        return nominal
+    return LearnedRecovery(load_policy(s.recovery_policy, robot, config.bridge.limits), nominal)
+
+
+def make_forecaster(robot: RobotModel, config: StackConfig, suppose: Suppose | None = None) -> Forecaster:
     """Trigger set, measured state and rollouts for the controller of this configuration."""
     s, mpc = config.supervisor, config.mpc
     state, trigger_set = TriggerState(s.trigger_set), TriggerSet(s.trigger_set.bounds, s.thresholds.fall_height)
     steps = max(1, s.intervention.horizon)
     rollout = GaitRollout(robot, reference=mpc.locomotion, swing=mpc.swing, mpc=mpc.solver, steps=steps)
-    return Forecaster(s.intervention, trigger_set, state, rollout, JointRollout(robot, rollout, mpc.solver.mu))
+    return Forecaster(s.intervention, trigger_set, state, rollout, JointRollout(robot, rollout, mpc.solver.mu), suppose)
 
 
 def standing_state(robot: RobotModel, stamp_ns: int) -> LowState:

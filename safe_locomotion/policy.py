@@ -4,9 +4,11 @@ Without a learned policy the stage proposes a fixed gait; the MPC follows the ve
 """
 
 from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import hypot
-from typing import Protocol
+from typing import Any, Protocol
 
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.gait import phase_offsets
@@ -66,6 +68,9 @@ class NominalGait:
         hip_y = (robot.hip_position[:, 1] + robot.hip_offset).tolist()
         self._foot_y = (hip_y[0], hip_y[1], hip_y[2], hip_y[3])
 
+    def reset(self) -> None:
+        """Nothing is kept."""
+
     def gait(self, command: VelocityCommand, estimate: Estimate) -> GaitParameters:
         """Gait parameters for a velocity command in the present state."""
         s = self._s
@@ -106,6 +111,14 @@ class Learner(Protocol):
 
     def act(self, estimate: Estimate, command: VelocityCommand) -> Proposal | None:
         """The proposal, or None and the reason in `hazard`."""
+        ...
+
+    def remember(self) -> Any:
+        """What `recall` needs to go on from here."""
+        ...
+
+    def recall(self, kept: Any) -> None:
+        """Go on from where `remember` was called, as if nothing had been asked since."""
         ...
 
 
@@ -171,6 +184,21 @@ class PolicyStage:
             proposal = self._ask(estimate, command)
         self.fault = proposal.fault
         return proposal
+
+    @contextmanager
+    def suppose(self, command: VelocityCommand) -> Iterator[Callable[[Estimate], Proposal]]:
+        """What the policy in force would propose in states to come, asked one after the other; afterwards it has forgotten them.
+
+        Args:
+            command: velocity in force.
+        """
+        learner = self._learner
+        kept = None if learner is None else learner.remember()
+        try:
+            yield lambda estimate: self._ask(estimate, command)
+        finally:
+            if learner is not None:
+                learner.recall(kept)
 
     def _ask(self, estimate: Estimate, command: VelocityCommand) -> Proposal:
         learner, stamp_ns, self._asked = self._learner, estimate.stamp_ns, True

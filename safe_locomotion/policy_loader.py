@@ -23,6 +23,7 @@ from safe_locomotion.robots import RobotModel
 
 MODULE = "safe_locomotion.policy_check"
 PATIENCE_S = 60.0  #: for the check; it takes about a second
+PAUSE_S = 0.001  #: between two steps of the parity check here, so that it takes the interpreter from a control tick once at most
 REFUSED = 1  #: status of a check that has given its reason
 
 
@@ -50,7 +51,7 @@ class PolicyLoader:
         contract, model = self._checked(name_or_path)
         if contract.name == NOMINAL:
             raise PolicyRefusedError(f"name: expected another than {NOMINAL!r}, which is no file, found {contract.name!r}")
-        return PolicyRuntime(contract, model, self._robot)
+        return PolicyRuntime(contract, model, self._robot, PAUSE_S)
 
     def _checked(self, name_or_path: str) -> tuple[PolicyContract, bytes]:
         folders = None if self._folders is None else [str(folder) for folder in self._folders]

@@ -5,6 +5,8 @@ proposal but the name of a hazard.
 """
 
 from math import isfinite
+from time import sleep
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -16,7 +18,6 @@ from safe_locomotion.policy_contract import GaitAction, JointAction, PolicyContr
 from safe_locomotion.robots import RobotModel
 from safe_locomotion.types import Array, Estimate, GaitParameters, JointTargets, Proposal, VelocityCommand
 
-WARM_UP_STEPS = 32
 NOT_FINITE = "policy_not_finite"  #: hazard: observation or output is not a number
 FAILED = "policy_failed"  #: hazard: ONNX Runtime stopped with an error
 OUT_OF_RANGE = "policy_out_of_range"  #: hazard: an output beyond the contract's limit, or a target the joint cannot be asked for
@@ -77,14 +78,23 @@ class Network:
             for memory in memories:
                 memory.fill(0.0)
 
+    def remember(self) -> list[Float32]:
+        """Copies of the memories that the next step reads."""
+        return [memory.copy() for memory in self._memories[self._turn]]
+
+    def recall(self, memories: list[Float32]) -> None:
+        """Let the next step read these."""
+        for memory, kept in zip(self._memories[self._turn], memories, strict=True):
+            memory[:] = kept
+
     def step(self) -> Float32:
         """One step on `observation`; the array `action`."""
         self._session.run_with_iobinding(self._bindings[self._turn])
         self._turn = 1 - self._turn
         return self.action
 
-    def sequence(self, observations: NDArray[np.floating]) -> Float32:
-        """Actions (n, A) for observations (n, O), from zero memory.
+    def sequence(self, observations: NDArray[np.floating], pause: float = 0.0) -> Float32:
+        """Actions (n, A) for observations (n, O), from zero memory, with a pause [s] between two steps.
 
         Raises:
             PolicyRefusedError: the network cannot be run.
@@ -95,6 +105,8 @@ class Network:
             for row, answer in zip(observations, actions, strict=True):
                 self.observation[0] = row
                 answer[:] = self.step()[0]
+                if pause:
+                    sleep(pause)
         except Exception as error:  # see `open_session`
             raise PolicyRefusedError(f"the network cannot be run: {' '.join(str(error).split())[:300]}") from error
         finally:
@@ -102,7 +114,7 @@ class Network:
         return actions
 
 
-def check_parity(contract: PolicyContract, network: Network) -> float:
+def check_parity(contract: PolicyContract, network: Network, pause: float = 0.0) -> float:
     """Largest difference between the network's answers here and the recorded ones.
 
     Raises:
@@ -111,7 +123,7 @@ def check_parity(contract: PolicyContract, network: Network) -> float:
     if contract.parity is None:
         raise refuse("parity", "recorded pairs", "none")
     observations = np.array(contract.parity.observations, dtype=np.float32)
-    answers = network.sequence(observations)
+    answers = network.sequence(observations, pause)
     error = float(np.max(np.abs(answers - np.array(contract.parity.actions))))
     if not error <= contract.parity.tolerance:
         raise refuse("parity", f"recorded actions within {contract.parity.tolerance:g}", f"a difference of {error:.3g}")
@@ -141,6 +153,12 @@ class JointInterpreter:
     def reset(self) -> None:
         """Nothing is kept."""
 
+    def remember(self) -> None:
+        """Nothing is kept."""
+
+    def recall(self, kept: Any) -> None:
+        """Nothing is kept."""
+
     def read(self, action: Array) -> JointTargets | None:
         """Targets of an action (12,) in the policy's order; None when one is out of range."""
         q = action[self._back]
@@ -168,6 +186,15 @@ class GaitInterpreter:
         """Back to the nominal gait."""
         self._values = {term.name: term.nominal for term in self._terms}
         self.gait: GaitParameters | None = self._parameters()
+
+    def remember(self) -> dict[str, tuple[float, ...]]:
+        """What `recall` needs to go on from here."""
+        return dict(self._values)
+
+    def recall(self, kept: dict[str, tuple[float, ...]]) -> None:
+        """Go on from there."""
+        self._values = dict(kept)
+        self.gait = self._parameters()
 
     def read(self, action: Array) -> GaitParameters | None:
         """Parameters after one more action (9,) within +-clip."""
@@ -204,8 +231,14 @@ class PolicyRuntime:
             finite stays so until `reset`.
     """
 
-    def __init__(self, contract: PolicyContract, model: bytes, robot: RobotModel) -> None:
-        """Load, check parity, warm up.
+    def __init__(self, contract: PolicyContract, model: bytes, robot: RobotModel, pause: float = 0.0) -> None:
+        """Load, check parity, and warm up by it.
+
+        Args:
+            contract: of the policy.
+            model: that the contract belongs to.
+            robot: that it is to drive.
+            pause: between two steps [s]: beside a control loop, whose ticks wait for the interpreter while a step holds it.
 
         Raises:
             PolicyRefusedError: another robot, a model that does not run, or answers that are not the recorded ones.
@@ -223,9 +256,7 @@ class PolicyRuntime:
             assert contract.joint is not None
             self._interpreter, self._clip = JointInterpreter(contract, contract.joint, robot), contract.joint.clip
         self._limit = contract.action_limit
-        self.parity_error = check_parity(contract, self._network)
-        for _ in range(WARM_UP_STEPS):
-            self._network.step()
+        self.parity_error = check_parity(contract, self._network, pause)
         self.reset()
 
     def reset(self) -> None:
@@ -234,6 +265,16 @@ class PolicyRuntime:
         self._interpreter.reset()
         self._previous: list[float] = [0.0] * self.contract.action_width
         self.hazard = ""
+
+    def remember(self) -> tuple[Any, ...]:
+        """What `recall` needs to go on from here, whatever is asked in between."""
+        return self._network.remember(), self._interpreter.remember(), self._previous, self.hazard
+
+    def recall(self, kept: tuple[Any, ...]) -> None:
+        """Go on from where `remember` was called."""
+        memories, interpreted, self._previous, self.hazard = kept
+        self._network.recall(memories)
+        self._interpreter.recall(interpreted)
 
     def act(self, estimate: Estimate, command: VelocityCommand) -> Proposal | None:
         """The proposal on this estimate; None, and the reason in `hazard`, when there is none that may be used."""

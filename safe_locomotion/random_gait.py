@@ -4,7 +4,9 @@ On every policy step frequency, swing ratio and phase offsets move by independen
 the offsets wrap. The feet's lateral positions stay.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -51,6 +53,14 @@ class RandomGait:
     def reset(self) -> None:
         """Back to the first gait: at the start of an episode, a change of mode and a swap."""
         self._gait = self._start
+
+    def remember(self) -> tuple[GaitParameters, Mapping[str, Any]]:
+        """What `recall` needs to go on from here."""
+        return self._gait, self._rng.bit_generator.state
+
+    def recall(self, kept: tuple[GaitParameters, Mapping[str, Any]]) -> None:
+        """Go on from where `remember` was called."""
+        self._gait, self._rng.bit_generator.state = kept
 
     def act(self, estimate: Estimate, command: VelocityCommand) -> Proposal:
         """The proposal on this estimate."""

@@ -10,12 +10,12 @@ and the roll rate with them, a slope tilts the body with the ground. So each can
 
 from bisect import bisect_right
 from dataclasses import dataclass
-from math import asin, atan, atan2, cos, hypot, inf, isfinite, isnan, nan, sin, sqrt, tan
+from math import asin, atan, atan2, ceil, cos, hypot, inf, isfinite, isnan, nan, sin, sqrt, tan
 from typing import Literal
 
 import numpy as np
 
-from safe_locomotion.centroidal import POSITION, RATES, RPY, STANDARD_GRAVITY, VELOCITY
+from safe_locomotion.centroidal import NX, POSITION, RATES, RPY, STANDARD_GRAVITY, VELOCITY
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.rotations import Vector, rotate_back, rows_from_quaternion
 from safe_locomotion.types import NANOSECONDS, Array, Estimate, Flags
@@ -26,12 +26,15 @@ Values = tuple[float, float, float, float, float]
 
 HISTORY = 1.0  #: of the roll rate [s]: a whole stride of every gait from 1 Hz on
 FORGET = 600  #: samples that are dropped at once when they are older: a second at 500 Hz, and some
-#: Columns of a centroidal state behind the components.
-_COLUMNS = [POSITION.start + 2, RPY.start, RPY.start + 1, VELOCITY.start + 1, RATES.start]
-_ROLL, _ROLL_RATE = 1, 4
-#: Columns of the rates of height, roll and pitch, and the components that are carried on by them.
-_RATE_COLUMNS = [VELOCITY.start + 2, RATES.start, RATES.start + 1]
-_CARRIED = slice(0, 3)
+#: Column of a centroidal state behind each component, and of the rate that carries it on.
+_COLUMNS = (
+    (POSITION.start + 2, VELOCITY.start + 2),
+    (RPY.start, RATES.start),
+    (RPY.start + 1, RATES.start + 1),
+    (VELOCITY.start + 1, None),
+    (RATES.start, None),
+)
+_ROLL_RATE = 4
 LONGEST_LOOKAHEAD = 0.2  # s
 SHARE_OF_CYCLE = {"raw": 0.0, "half_cycle": 0.5, "whole_cycle": 1.0}
 
@@ -180,6 +183,7 @@ class TriggerState:
     def __init__(self, measures: TriggerSetParameters) -> None:
         self._against_ground, self._above_feet = measures.attitude == "ground", measures.height == "feet"
         self._share, self._lookahead = SHARE_OF_CYCLE[measures.roll_rate], measures.lookahead
+        self._meaning = _meaning(measures.lookahead)
         self._window = 0.0
         self._times: list[float] = []  # since the first estimate [s]
         self._rolled: list[float] = []  # integral of the roll rate [rad]
@@ -216,12 +220,10 @@ class TriggerState:
 
         What the model says will have changed is added to what was measured, so that both mean the same.
         """
-        changes = states[..., _COLUMNS] - x0[_COLUMNS]
-        rolled = changes[..., _ROLL].copy()
-        changes[..., _CARRIED] += self._lookahead * (states[..., _RATE_COLUMNS] - x0[_RATE_COLUMNS])
-        values: Array = changes + np.array(self.values)
+        changes = states - x0
+        values: Array = changes @ self._meaning + np.array(self.values)
         if self._share:
-            values[..., _ROLL_RATE] = self._predicted_rates(rolled, dt)
+            values[..., _ROLL_RATE] = self._predicted_rates(changes[..., 0], dt)
         return values
 
     def _mean_rate(self, stamp_ns: int, rate: float, window: float) -> float:
@@ -245,13 +247,23 @@ class TriggerState:
 
     def _predicted_rates(self, rolling: Array, dt: float) -> Array:
         """Mean roll rates (..., W) over windows that end at each predicted state; `rolling` (..., W) is what is rolled until then."""
-        ends = self._times[-1] + dt * np.arange(1, rolling.shape[-1] + 1)
-        starts = ends - self._window
-        now, past = self._times[-1], np.array([self._rolled_at(start) for start in starts.tolist()])
-        begun = np.zeros_like(rolling)
-        for k in np.flatnonzero(starts >= now + dt):
-            begun[..., k] = rolling[..., int((starts[k] - now) / dt) - 1]
-        return (self._rolled[-1] + rolling - past - begun) / self._window
+        steps, now = rolling.shape[-1], self._times[-1]
+        within = min(steps, ceil(self._window / dt))  # the window of the first so many states begins before the first of them
+        way = self._rolled[-1] + rolling
+        way[..., :within] -= [self._rolled_at(now + dt * k - self._window) for k in range(1, within + 1)]
+        way[..., within:] -= self._rolled[-1] + rolling[..., : steps - within]
+        rates: Array = way / self._window
+        return rates
+
+
+def _meaning(lookahead: float) -> Array:
+    """(12, 5) from the change of a centroidal state to that of the components."""
+    out = np.zeros((NX, N_COMPONENTS))
+    for component, (column, rate) in enumerate(_COLUMNS):
+        out[column, component] = 1.0
+        if rate is not None:
+            out[rate, component] = lookahead
+    return out
 
 
 def _tilt(up: Vector) -> tuple[float, float]:

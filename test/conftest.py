@@ -37,6 +37,13 @@ def claim_domain() -> Iterator[int]:
     raise RuntimeError(f"all DDS domains {DOMAINS} are taken, see the locks in {folder}")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests with a domain start processes and hold them to deadlines: they are marked, so that they can run one at a time."""
+    for item in items:
+        if {"ros_domain", "wire_domain"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker("wire")
+
+
 @pytest.fixture
 def ros_domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """A ROS domain of the test's own, set in the environment that the processes it starts inherit."""

@@ -64,6 +64,18 @@ def test_plan_is_broadcast_over_hypotheses() -> None:
     np.testing.assert_allclose(together[4], TILTED.rollout(x0[4], forces, feet, 0.016), atol=1e-14)
 
 
+@given(st.integers(0, 2**31))
+def test_effect_of_forces_on_feet_that_fall_behind(seed: int) -> None:
+    """One product with the forces gives their accelerations now, and by its last columns those of feet left behind later."""
+    random = np.random.default_rng(seed)
+    feet, forces, velocity = random.normal(size=(4, 3)), 30.0 * random.normal(size=(4, 3)), random.normal(size=2)
+    effect = forces.ravel() @ TILTED.effect(feet, tuple(velocity))
+    for time in (0.0, 0.3):
+        angular, linear = TILTED.accelerations(feet - time * np.array((*velocity, 0.0)), forces)
+        np.testing.assert_allclose(effect[:3] - time * effect[6:], angular, atol=1e-9)
+        np.testing.assert_allclose(effect[3:6], linear, atol=1e-12)
+
+
 def test_swing_feet_do_not_push() -> None:
     """The columns of B of a swing foot are zero, those of a stance foot are not."""
     _, b, _ = A1_LIKE.continuous(FEET, np.array([True, False, False, True]))

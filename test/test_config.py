@@ -53,7 +53,7 @@ def leaves(content: Any, *path: str) -> list[tuple[str, ...]]:
 
 
 LEAVES = leaves(SHIPPED)
-NUMBERS = [leaf for leaf in LEAVES if leaf[-1] not in ("name", "ros__parameters")]
+NUMBERS = [leaf for leaf in LEAVES if leaf[-1] not in ("name", "recovery_policy", "ros__parameters")]
 
 
 def at(content: Document, path: tuple[str, ...]) -> Document:

@@ -10,7 +10,9 @@ from core_values import A1, START_NS, estimate
 from policy_models import NumpyLstmPair, affine, gait_contract, joint_contract
 
 from safe_locomotion.bench.policy_networks import lstm_memories, lstm_pair, mlp
+from safe_locomotion.config import load_config
 from safe_locomotion.errors import PolicyRefusedError
+from safe_locomotion.policy import PolicyStage
 from safe_locomotion.policy_contract import PolicyContract, observation_term
 from safe_locomotion.policy_file import pack
 from safe_locomotion.policy_runtime import FAILED, NOT_FINITE, OUT_OF_RANGE, Network, PolicyRuntime
@@ -61,6 +63,28 @@ def test_memory_matters_and_reset_forgets() -> None:
         targets.append([policy.act(estimate(), COMMAND).joints.q for _ in range(3)])
     np.testing.assert_array_equal(targets[0], targets[1])
     assert np.abs(targets[0][1] - targets[0][0]).max() > 1e-4
+
+
+def test_states_that_were_only_supposed_leave_no_trace() -> None:
+    """A recurrent policy and one that integrates its output, asked in between about other states, go on as their twins do."""
+    gait = gait_contract(observation=(HEIGHT,))
+    for make in (
+        lambda: runtime(lstm_pair(45, 12), joint_contract(recurrent=lstm_memories())),
+        lambda: by_height(np.linspace(-0.3, 0.3, 9), contract=gait),
+    ):
+        policy, twin = make(), make()
+        stage = PolicyStage(A1, load_config("a1").policy.gait)
+        stage.take(policy)
+        for step in range(6):
+            now = at_height(0.25 + 0.01 * step)
+            proposal, expected = stage.update(now, COMMAND), twin.act(now, COMMAND)
+            if proposal.joints is not None:
+                np.testing.assert_array_equal(proposal.joints.q, expected.joints.q)
+            assert proposal.gait == expected.gait
+            with stage.suppose(COMMAND) as ask:
+                supposed = [ask(at_height(0.1)) for _ in range(step)]
+            if step > 1 and proposal.gait is not None:
+                assert supposed[-1].gait != supposed[0].gait
 
 
 def test_a_fresh_policy_is_as_good_as_reset() -> None:

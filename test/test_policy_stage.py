@@ -31,6 +31,12 @@ class Learner:
     def reset(self) -> None:
         self.resets += 1
 
+    def remember(self) -> None:
+        """It has no memory."""
+
+    def recall(self, kept: None) -> None:
+        """It has no memory."""
+
     def act(self, estimate: Estimate, command: VelocityCommand) -> Proposal | None:
         if self.hazard:
             return None

@@ -105,3 +105,12 @@ def write_gait(path: Path, **changes) -> Path:
     model = affine(np.zeros((contract.action_width, contract.observation_width)), np.zeros(contract.action_width))
     write_policy(model, contract, path)
     return path
+
+
+def write_runaway(path: Path) -> Path:
+    """A gait policy that is fine at rest and leaves its range as soon as the robot is to move forward."""
+    contract = gait_contract(name=path.stem, observation=(observation_term("velocity_command"),))
+    matrix = np.zeros((contract.action_width, 3))
+    matrix[:, 0] = 1e4
+    write_policy(affine(matrix, np.zeros(contract.action_width)), contract, path, observations=np.zeros((64, 3)))
+    return path

@@ -1,6 +1,7 @@
 """Let policies of both kinds take turns on a walking simulated A1, and say what it cost: `tools/swaps.py trot.onnx paces.onnx`."""
 
 import argparse
+import gc
 import json
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from safe_locomotion.config import load_config
 from safe_locomotion.pipeline import Pipeline
 from safe_locomotion.policy import Learner
 from safe_locomotion.policy_file import check_fit, read_policy
+from safe_locomotion.policy_loader import PAUSE_S
 from safe_locomotion.policy_runtime import PolicyRuntime
 from safe_locomotion.robots import load_robot
 from safe_locomotion.sim.options import SimulationOptions
@@ -40,8 +42,10 @@ def main() -> int:
         check_fit(contract, robot, config.bridge.limits)
 
     def loader(k: int) -> Learner:
-        return PolicyRuntime(*files[k], robot)
+        return PolicyRuntime(*files[k], robot, PAUSE_S)
 
+    gc.collect()
+    gc.freeze()  # likewise
     run = run_swaps(
         SimulatedRobot(SimulationOptions(robot=options.robot, seed=options.seed)),
         Pipeline(robot, config),

@@ -12,10 +12,11 @@ from safe_locomotion.bench.timing import Call, Stage
 from safe_locomotion.observation import Float32, Observer
 from safe_locomotion.policy_contract import JointAction, Origin, PolicyContract, observation_term
 from safe_locomotion.policy_file import pack
-from safe_locomotion.policy_runtime import WARM_UP_STEPS, Network, PolicyRuntime
+from safe_locomotion.policy_runtime import Network, PolicyRuntime
 from safe_locomotion.types import N_JOINTS, Estimate, VelocityCommand
 
 POLICIES = ("policy_mlp", "policy_mlp_plain_run", "policy_lstm", "policy_lstm_plain_run", "policy_act")
+WARM_UP_STEPS = 32
 Seen = tuple[Estimate, VelocityCommand]
 Packed = tuple[bytes, PolicyContract]
 

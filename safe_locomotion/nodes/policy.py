@@ -122,11 +122,12 @@ class PolicyNode(StageNode[PolicySettings]):
         if stage is None or stage.news == self._told:
             return
         self._told = stage.news
-        failed = stage.rollbacks != self._rollbacks
-        (self.get_logger().warning if failed else self.get_logger().info)(f"policy: {stage.news}")
-        if failed:
-            self.set_parameters([Parameter("policy", value=self._parameter_of.get(stage.name, stage.name))])
-            self._rollbacks = stage.rollbacks
+        if stage.rollbacks == self._rollbacks:
+            self.get_logger().info(f"policy: {stage.news}")
+            return
+        self.get_logger().warning(f"policy: {stage.news}")  # a line of its own: rclpy ties each line to one severity
+        self.set_parameters([Parameter("policy", value=self._parameter_of.get(stage.name, stage.name))])
+        self._rollbacks = stage.rollbacks
 
     def _policy_status(self) -> DiagnosticStatus:
         stage = self._stage

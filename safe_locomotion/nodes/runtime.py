@@ -18,6 +18,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from safe_locomotion.errors import SafeLocomotionError
+from safe_locomotion.processes import follow_parent
 
 IDLE_S = 0.02  # longest wait of a control loop for its next message, so that signals and requests are seen
 LOCK_STEP_WAIT_S = 2.0  # longest wait for another stage where the robot waits for us
@@ -164,6 +165,7 @@ def run(build: Callable[[], ControlLoop], args: list[str] | None = None) -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, on_signal)
+    follow_parent()
     sys.setswitchinterval(GIL_SWITCH_INTERVAL_S)
     try:
         _drive(build, stop)

@@ -21,6 +21,7 @@ LOAD_AHEAD = 0.1  #: [s] of robot time in which the next policy is loaded beside
 FADE = 0.2  #: [s] after a change of who drives, counted as hand-over
 FIRST_SWAP = 2.0  #: [s] after the walk began
 STAND_UP_LIMIT = 15.0  #: [s]
+BUDGET_MS = 2.0  #: of a control tick
 _PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
@@ -39,10 +40,11 @@ class TickTimes:
         self._most = max(self._most, ms)
 
     def figures(self) -> dict[str, float]:
-        """p50, p99, max [ms] and number."""
+        """p50, p99, max [ms], share of ticks that took longer than 2 ms, and number."""
         below, n = np.cumsum(self._counts), int(self._counts.sum())
         p50, p99 = ((int(np.searchsorted(below, share * n)) + 1) * self.BIN for share in (0.5, 0.99))
-        return {"p50": p50, "p99": p99, "max": self._most, "n": n}
+        late = float(self._counts[round(BUDGET_MS / self.BIN) :].sum()) / max(1, n)
+        return {"p50": p50, "p99": p99, "max": self._most, "late_share": late, "n": n}
 
 
 @dataclass(kw_only=True, slots=True)

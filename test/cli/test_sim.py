@@ -16,6 +16,8 @@ pytest.importorskip("mujoco")
 pytest.importorskip("rclpy")
 pytest.importorskip("unitree_sdk2py")
 
+pytestmark = pytest.mark.wire
+
 TIMING = ("wall_s", "real_time_factor", "latency_ms", "round_trip_ms", "memory_mb", "options", "stood_at_s")
 CONTRACT = {
     *("duration_s", "wall_s", "real_time_factor", "falls", "distance_m", "velocity_rmse_mps", "estimator_velocity_rmse_mps"),
@@ -152,6 +154,29 @@ def test_interrupt_damps_and_leaves_nothing_behind(tmp_path, number):
     assert status == 130
     assert json.loads((folder / "robot.json").read_text())["ended_damped"]
     assert json.loads((tmp_path / "r.json").read_text())["interrupted"]
+
+
+def test_killed_it_leaves_nothing_behind(tmp_path):
+    """kill -9 lets it stop nobody: its children notice and end by themselves."""
+    process = subprocess.Popen(
+        command("sim", "--headless", "--duration", "60", "--record", tmp_path / "run"),
+        env=environment(),
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    children = []
+    try:
+        end = time.monotonic() + 60.0
+        while not (tmp_path / "run" / "bridge.log").is_file() and time.monotonic() < end:
+            time.sleep(0.1)
+        children = children_of(process.pid)
+    finally:
+        process.kill()
+        process.wait()
+    end = time.monotonic() + 20.0
+    while any(Path(f"/proc/{pid}").exists() for pid in children) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert len(children) == 2 and not any(Path(f"/proc/{pid}").exists() for pid in children)
 
 
 @pytest.mark.parametrize(

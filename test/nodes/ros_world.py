@@ -78,7 +78,8 @@ def children(*commands):
                 process.terminate()
         for process in running:
             try:
-                process.communicate(timeout=15)
+                _, said = process.communicate(timeout=15)
+                sys.stderr.write(said)  # shown with a test that fails
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.communicate()

@@ -27,6 +27,8 @@ from safe_locomotion.processes import RunningStack
 from safe_locomotion.stack import StackOptions, stack
 from safe_locomotion.types import Mode
 
+pytestmark = pytest.mark.wire
+
 ROBOT = str(Path(__file__).with_name("faulty_robot.py"))
 DAMPING_MS = 20.0
 LATCHED_MODES = (Mode.FAULT, Mode.FALLEN)

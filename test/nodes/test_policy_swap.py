@@ -5,12 +5,13 @@ import time
 from pathlib import Path
 
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.parameter import Parameter
 from ros_world import children, ros_tester
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
-from walking_policies import write_gait, write_trot
+from walking_policies import write_gait, write_runaway, write_trot
 
 from safe_locomotion.nodes import conversions, decisions
 from safe_locomotion.nodes.inbox import LATCHED
@@ -27,6 +28,7 @@ class Operator:
     def __init__(self, tester):
         self.tester = tester
         self.verdicts = tester.collect(JointState, "safety/verdict", LATCHED)
+        self.diagnostics = tester.collect(DiagnosticArray, "/diagnostics", 10)
         self.velocity = tester.node.create_publisher(conversions.TwistStamped, "cmd_vel", 1)
 
     def verdict(self):
@@ -55,6 +57,12 @@ class Operator:
         request = SetParameters.Request(parameters=[Parameter("policy", value=policy).to_parameter_msg()])
         return self.tester.call(SetParameters, "policy_node/set_parameters", request).results[0]
 
+    def news(self):
+        """What the policy's rows of `/diagnostics` said, once they have said it."""
+        rows = self.diagnostics
+        self.until(lambda v: any("failed" in status.message for array in rows for status in array.status))
+        return [status.message for array in rows for status in array.status]
+
     def parameter(self):
         answer = self.tester.call(GetParameters, "policy_node/get_parameters", GetParameters.Request(names=["policy"]))
         return answer.values[0].string_value
@@ -65,6 +73,7 @@ def operator(tmp_path, ros_domain, wire_domain):
     """An operator of a composed stack whose policies lie in a folder of the test's own."""
     write_gait(tmp_path / "paces.onnx")
     write_trot(tmp_path / "trots.onnx")
+    write_runaway(tmp_path / "runs.onnx")
     write_trot(tmp_path / "foreign.onnx", robot="go1")
     overrides = {
         "policy_node": {"policy_folder": str(tmp_path)},
@@ -97,11 +106,12 @@ def answers(domain, *policies):
 
 
 def test_policies_take_over_from_each_other_while_the_robot_walks_and_refused_ones_change_nothing(operator, tmp_path, ros_domain):
-    """Success and refusal.
+    """Success, refusal and roll-back.
 
     The policy shows in the verdicts, joint targets with it, and the robot walks on. Refused are a policy for another
     robot, an unknown name, a path outside: the reason comes in one line and the running policy goes on. Who watches a
-    simulation gets the same answers as lines.
+    simulation gets the same answers as lines. A policy that fails its trial goes, the last good one comes back, and so does
+    the parameter.
     """
     operator.walk()
     for name, joint in (("trots", True), ("paces", False)):
@@ -128,3 +138,6 @@ def test_policies_take_over_from_each_other_while_the_robot_walks_and_refused_on
     assert refused.startswith("policy foreign: ") and "found go1" in refused
     assert taken == "policy nominal: taken"
     assert operator.until(lambda v: v.policy == "nominal" and v.joints is None)
+    assert operator.set("runs").successful
+    assert any("runs failed its trial (policy_out_of_range); nominal is back" in row for row in operator.news())
+    assert operator.until(lambda v: v.policy == "nominal" and operator.parameter() == "nominal"), operator.parameter()

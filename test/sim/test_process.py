@@ -21,6 +21,8 @@ from safe_locomotion.sim.process import LOST_AFTER, ProcessOptions, RobotProcess
 from safe_locomotion.sim.pushes import Push, impulse_in_world, parse_pushes
 from safe_locomotion.types import LowCommand, LowState
 
+pytestmark = pytest.mark.wire
+
 ROBOT = load_robot("a1")
 DOMAIN = 47
 
