@@ -15,6 +15,8 @@ pair their inputs by equal stamps. Stamps inside arrays are two floats, seconds 
 | `safety/feedback` | JointState | names `mode/<mode>` and `policy/<name of the learner that drives, or nothing>`; sent on a change |
 | `safety/verdict` | JointState | rows of `name = position`, see below |
 | `safety/hazards` | JointState | names = hazards that the bridge sees (`modes.HAZARDS`); sent on a change |
+| `remote/cmd_vel` | TwistStamped | the remote's velocity, while its dead-man is held |
+| `remote/request` | String | one word of `driving.ACTIONS` per chord that was pressed |
 | `mpc/plan` | MultiDOFJointState | per foot: transform = target position, twist = target velocity, wrench = force; frame base |
 
 Rows of a proposal: `policy/<name>` = nanoseconds of robot time to its next proposal, then `gait/...`, `joint/...`, or
