@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from safe_locomotion.cli.keyboard import Keyboard, KeyDrive
+from safe_locomotion.cli.keyboard import ESTOP, Keyboard, KeyDrive
 from safe_locomotion.nodes.remote_operator import RemoteOperator
 from safe_locomotion.operator_input import Script, Step
 from safe_locomotion.policy import NOMINAL
@@ -83,6 +83,8 @@ class Watcher:
     def _listen(self, stamp_ns: int) -> None:
         """Any key ends the demonstration."""
         keys, stood = self._keyboard.keys(), self._script.stood_ns
+        if ESTOP in keys:
+            self._remote.request("estop")
         if "r" in keys and self._remote.mode is Mode.FAULT:
             self._remote.request("reset")
         elapsed = 0.0 if stood is None else (stamp_ns - stood) / NANOSECONDS

@@ -13,7 +13,7 @@ from safe_locomotion.driving import KeyboardParameters, Wish
 from safe_locomotion.operator_input import Script, Step
 from safe_locomotion.types import Mode, VelocityCommand
 
-HELP = "w/s forward/back, a/d left/right, q/e turn, space stop, x sit, r stand"
+HELP = "w/s forward/back, a/d left/right, q/e turn, space stop, x sit, r stand, Esc emergency stop"
 STEP = {
     "w": (0.1, 0.0, 0.0),
     "s": (-0.1, 0.0, 0.0),
