@@ -23,6 +23,7 @@ from safe_locomotion.mpc import MpcParameters
 from safe_locomotion.operator_input import CommandLimits
 from safe_locomotion.policy import GaitSettings
 from safe_locomotion.reachability import InterventionParameters
+from safe_locomotion.realtime import RealtimeParameters
 from safe_locomotion.share import find_share
 from safe_locomotion.supervisor import SupervisorParameters
 from safe_locomotion.swing import SwingParameters
@@ -39,6 +40,7 @@ class BridgeConfig:
 
     gains: LegGains
     limits: GateLimits
+    realtime: RealtimeParameters
 
 
 @dataclass(frozen=True, kw_only=True)

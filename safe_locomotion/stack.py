@@ -77,6 +77,7 @@ class StackOptions:
         cmd_vel_type: TwistStamped or Twist.
         lock_step: robot and stages wait for each other.
         autostart: lifecycle state that the bridge reaches by itself.
+        realtime: the bridge asks for what the section `realtime` of its parameter file wants; None: on hardware, not in simulation.
         overrides: parameters by node name on top of all this.
         robot_arguments: command line of the simulated robot.
         watchers: which of `WATCHERS` run beside it.
@@ -92,6 +93,7 @@ class StackOptions:
     cmd_vel_type: str = "TwistStamped"
     lock_step: bool = False
     autostart: str = "active"
+    realtime: bool | None = None
     overrides: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
     robot_arguments: tuple[str, ...] = ()
     watchers: tuple[str, ...] = ()
@@ -140,7 +142,8 @@ def _parameters(options: StackOptions) -> dict[str, dict[str, Value]]:
         if name.removesuffix("_node") in WITH_CMD_VEL:
             given["cmd_vel_type"] = options.cmd_vel_type
     parameters["policy_node"]["policy"] = options.policy
-    parameters["bridge_node"] |= {"sdk": options.sdk, "autostart": options.autostart}
+    realtime = options.world == "real" if options.realtime is None else options.realtime
+    parameters["bridge_node"] |= {"sdk": options.sdk, "autostart": options.autostart, "use_realtime": realtime}
     parameters["bridge_node"] |= {f"sdk_options.{name}": value for name, value in _sdk_options(options).items()}
     for node, changed in options.overrides.items():
         parameters[node] |= changed
@@ -148,7 +151,9 @@ def _parameters(options: StackOptions) -> dict[str, dict[str, Value]]:
 
 
 def _sdk_options(options: StackOptions) -> dict[str, Value]:
-    if options.sdk != "unitree_sdk2":
+    if options.sdk == "legged_sdk":
+        return {"robot": options.robot} | dict(options.sdk_options)
+    if options.sdk == "mock":
         return dict(options.sdk_options)
     domain = SIMULATION_DOMAIN if options.world == "sim" else ROBOT_DOMAIN
     usual: dict[str, Value] = {"domain": domain} if options.world == "real" else {"domain": domain, "interface": LOOPBACK}
@@ -193,9 +198,14 @@ class LaunchArgument:
     choices: tuple[str, ...] = ()
 
 
+def robot_sdk(robot: str) -> str:
+    """The SDK that a robot of this model speaks; its simulator always speaks unitree_sdk2."""
+    return "unitree_sdk2" if robot == "go2" else "legged_sdk"
+
+
 def launch_arguments(world: World, robot: str) -> tuple[LaunchArgument, ...]:
     """Arguments of a launch file for this world and robot."""
-    sdk = "unitree_sdk2" if world == "sim" or robot == "go2" else "legged_sdk"
+    hardware = "true" if world == "real" else "false"
     common = (
         LaunchArgument(name="graph", default="composed", description="one process or five", choices=GRAPHS),
         LaunchArgument(name="config_file", default="", description="parameter file instead of config/<robot>.yaml"),
@@ -205,6 +215,7 @@ def launch_arguments(world: World, robot: str) -> tuple[LaunchArgument, ...]:
         LaunchArgument(
             name="watchers", default="monitor", description=f"what else runs: some of {', '.join(WATCHERS)}, or empty"
         ),
+        LaunchArgument(name="realtime", default=hardware, description="ask for real-time scheduling", choices=tuple(BOOLEANS)),
     )
     if world == "sim":
         return (
@@ -214,8 +225,14 @@ def launch_arguments(world: World, robot: str) -> tuple[LaunchArgument, ...]:
         )
     return (
         *common,
-        LaunchArgument(name="sdk", default=sdk, description="how the robot is spoken to", choices=SDKS),
+        LaunchArgument(name="sdk", default=robot_sdk(robot), description="how the robot is spoken to", choices=SDKS),
         LaunchArgument(name="interface", default="", description="network interface to the robot (unitree_sdk2)"),
+        LaunchArgument(
+            name="release_motion",
+            default="false",
+            description="first lay the robot down and release its own motion service (unitree_sdk2)",
+            choices=tuple(BOOLEANS),
+        ),
     )
 
 
@@ -238,12 +255,18 @@ def options_from_launch(world: World, robot: str, values: Mapping[str, str]) -> 
         world=world,
         graph=graph,
         sdk=given.get("sdk", "unitree_sdk2"),
-        sdk_options={"interface": given["interface"]} if given.get("interface") else {},
+        sdk_options=_launched_sdk_options(given),
         config_file=given["config_file"],
         policy=given["policy"],
         cmd_vel_type=given["cmd_vel_type"],
         lock_step=BOOLEANS[given.get("lock_step", "false")],
         autostart=given["autostart"],
+        realtime=BOOLEANS[given["realtime"]],
         robot_arguments=tuple(given.get("robot_arguments", "").split()),
         watchers=tuple(given["watchers"].replace(",", " ").split()),
     )
+
+
+def _launched_sdk_options(given: Mapping[str, str]) -> dict[str, Value]:
+    options: dict[str, Value] = {"interface": given["interface"]} if given.get("interface") else {}
+    return options | ({"release_motion": True} if BOOLEANS[given.get("release_motion", "false")] else {})

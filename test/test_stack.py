@@ -1,6 +1,7 @@
 """The stack description: every process, parameter and value is one that the code behind it knows."""
 
 import importlib
+import inspect
 from dataclasses import fields
 
 import pytest
@@ -56,6 +57,37 @@ def test_both_graphs_give_every_node_the_same_parameters(options):
         return {node: dict(p) for process in s.stack(s.StackOptions(**given)) for node, p in process.parameters.items()}
 
     assert merged("nodes") == merged("composed") and set(merged("nodes")) == {f"{name}_node" for name in s.NODE_NAMES}
+
+
+@pytest.mark.parametrize("options", [options for options in EVERY if options.sdk != "mock"])
+def test_backends_take_the_options_of_the_bridge(options):
+    """What the bridge passes on is all that the backend's constructor needs, and nothing it does not know."""
+    module, name = BACKENDS[options.sdk]
+    given = {
+        key.removeprefix("sdk_options."): value
+        for process in s.stack(options)
+        for key, value in process.parameters.get("bridge_node", {}).items()
+        if key.startswith("sdk_options.")
+    }
+    if options.sdk == "legged_sdk":  # has no interface: EVERY gives one to all
+        given.pop("interface")
+    inspect.signature(getattr(importlib.import_module(module), name)).bind(stop_kd=3.0, **given)
+
+
+def test_a_motion_service_is_released_only_where_asked():
+    """`release_motion:=true` reaches the backend that knows it."""
+    asked = s.options_from_launch("real", "a1", {"sdk": "unitree_sdk2", "interface": "eth0", "release_motion": "true"})
+    assert s.stack(asked)[0].parameters["bridge_node"]["sdk_options.release_motion"] is True
+    assert "release_motion" not in s.options_from_launch("real", "a1", {}).sdk_options
+
+
+@pytest.mark.parametrize(
+    ("world", "given", "expected"), [("real", {}, True), ("sim", {}, False), ("real", {"realtime": "false"}, False)]
+)
+def test_real_time_is_asked_for_on_hardware(world, given, expected):
+    """Unless the launch argument says otherwise."""
+    processes = s.stack(s.options_from_launch(world, "a1", given))
+    assert processes[-1].parameters["bridge_node"]["use_realtime"] is expected
 
 
 def test_only_the_simulated_stack_has_a_simulated_robot():

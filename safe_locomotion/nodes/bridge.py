@@ -5,6 +5,7 @@ LowState is answered, by damping when anything is wrong. Leaving active, by tran
 """
 
 import sys
+import traceback
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -24,7 +25,7 @@ from safe_locomotion.leg_control import CommandStage
 from safe_locomotion.limits import NO_HAZARDS, RobotWatch
 from safe_locomotion.modes import DAMPED
 from safe_locomotion.nodes import conversions, decisions
-from safe_locomotion.nodes.health import ERROR, OK, STALE, LoopTimes, Reasons, Stream, status
+from safe_locomotion.nodes.health import ERROR, OK, STALE, WARN, LoopTimes, Reasons, Stream, status
 from safe_locomotion.nodes.inbox import LATCHED, NEWEST
 from safe_locomotion.nodes.mailbox import Mailbox
 from safe_locomotion.nodes.operator import REMOTE_REQUEST, REMOTE_VELOCITY, REQUESTS_QOS
@@ -34,6 +35,7 @@ from safe_locomotion.nodes.runtime import LOCK_STEP_WAIT_S, run
 from safe_locomotion.nodes.stage_logs import StageLogs
 from safe_locomotion.nodes.stage_loop import STREAM_TIMEOUT_S, TICK_NS, Rows, StageLoop, StageSettings, watched
 from safe_locomotion.pipeline import Divider
+from safe_locomotion.realtime import Setting, apply
 from safe_locomotion.robots import robot_names
 from safe_locomotion.types import LowCommand, LowState, StancePlan, Verdict
 from safe_locomotion.unitree_remote import RemoteControl
@@ -54,22 +56,24 @@ class BridgeSettings(StageSettings):
     Attributes:
         sdk: a key of `backends.backend.BACKENDS`; its options are the parameters `sdk_options.NAME`.
         autostart: lifecycle state to reach by itself.
-        lock_step: the robot waits for our command, so wait for verdict and plan of each tick.
-        plan_wait_ms: longest wait for them where it does not [ms of wall clock]; then the newest ones act, if young enough.
+        lock_step: the robot waits for our command, so wait for the verdict of each tick, and for its plan before the next one.
+        verdict_wait_ms: longest wait for a verdict where it does not [ms of wall clock]; then the newest acts, if young enough.
         silence_ms: without a LowState for this long, damping [ms of wall clock].
         damping_s: damping is repeated this long before an active bridge goes quiet [s].
         monitor_rate_hz: of topics where the control path does not need them (composed graph), per second of robot time.
         log_states: also log the LowStates themselves in `log_dir`.
+        use_realtime: ask the operating system for what the section `realtime` of the configuration wants.
     """
 
     sdk: str = "unitree_sdk2"
     autostart: Literal["unconfigured", "inactive", "active"] = "active"
     lock_step: bool = False
-    plan_wait_ms: float = 2.0
+    verdict_wait_ms: float = 2.0
     silence_ms: float = 10.0
     damping_s: float = 0.5
     monitor_rate_hz: float = 50.0
     log_states: bool = False
+    use_realtime: bool = False
 
 
 class BridgeNode(LifecycleNode):
@@ -90,6 +94,7 @@ class BridgeNode(LifecycleNode):
         self._looked, self._foreign_commands = 0, 0
         self.states = Stream("lowstate", timeout_s=STREAM_TIMEOUT_S, period_ns=TICK_NS)
         self.failure: SafeLocomotionError | None = None
+        self.realtime: tuple[Setting, ...] = ()
         self.newest: LowState | None = None
         self._joints = self.create_publisher(JointState, "joint_states", NEWEST)
         self._imu = self.create_publisher(Imu, "imu/data", NEWEST)
@@ -231,6 +236,8 @@ class BridgeNode(LifecycleNode):
             )
         self._require_our_robot()
         self.link.activate()
+        if self.link.backend is not None and self.link.look(0.0) is None:
+            self.link.backend.greet()
 
     def _require_our_robot(self) -> None:
         """Look before the first command: is it this robot, and does nobody else command it?
@@ -257,7 +264,19 @@ class BridgeNode(LifecycleNode):
             self.failure = error
             self.get_logger().error(str(error))
             return TransitionCallbackReturn.FAILURE
+        except Exception as error:  # the lifecycle would swallow it, and the process go on with a closed bridge
+            self.failure = BackendError(f"{type(error).__name__}: {error}")
+            self.get_logger().error(traceback.format_exc())
+            return TransitionCallbackReturn.FAILURE
         return TransitionCallbackReturn.SUCCESS
+
+    def ask_for_realtime(self) -> None:
+        """Make the calling thread the one that answers LowStates, with what the operating system grants; called before the link opens."""
+        if self.parameters.settings.use_realtime:
+            self.realtime = apply(self.parameters.config.bridge.realtime)
+        for setting in self.realtime:
+            if not setting.granted:
+                self.get_logger().warning(f"realtime: {setting.name} {setting.text}. To mend it: {setting.mend}")
 
     def start(self) -> None:
         """Go to the lifecycle state named by `autostart`.
@@ -278,7 +297,7 @@ class BridgeNode(LifecycleNode):
     def rows(self) -> Rows:
         """Rows of `/diagnostics`."""
         streams, counts = (self.states.status, self._remote_status), (self.gate.status, self._clamp_status, self._seen.status)
-        return (*streams, *counts, self.times.status, self.command_times.status, self._link_status)
+        return (*streams, *counts, self.times.status, self.command_times.status, self._link_status, self._realtime_status)
 
     def _remote_status(self) -> DiagnosticStatus:
         row, wish = self._remote_stream.status(), self._remote.wish
@@ -289,6 +308,13 @@ class BridgeNode(LifecycleNode):
     def _clamp_status(self) -> DiagnosticStatus:
         counts = dict(self._clamped)
         return status("gate clamps", OK, f"{sum(counts.values())} command(s) changed too suddenly", counts)
+
+    def _realtime_status(self) -> DiagnosticStatus:
+        refused = [f"{setting.name} {setting.text}" for setting in self.realtime if not setting.granted]
+        values = {setting.name: setting.text for setting in self.realtime}
+        values["garbage"] = "frozen" if self.parameters.config.bridge.realtime.freeze_garbage else "as the interpreter likes"
+        text = "granted" if self.realtime else "not asked for"
+        return status("realtime", WARN if refused else OK, ", ".join(refused) or text, values)
 
     def _link_status(self) -> DiagnosticStatus:
         backend, newest = self.link.backend, self.newest
@@ -313,9 +339,12 @@ class BridgeLoop(StageLoop[BridgeNode]):
         stage = self._node.logs.command(CommandStage(parameters.robot, config.bridge.gains, config.bridge.limits))
         self._command = watched(stage, self._node.command_times)
         self._plan_due = Divider(config.mpc.period_ns)
-        self._wait_s = LOCK_STEP_WAIT_S if settings.lock_step else settings.plan_wait_ms * 1e-3
+        self._lock_step = settings.lock_step
+        self._wait_s = LOCK_STEP_WAIT_S if settings.lock_step else settings.verdict_wait_ms * 1e-3
+        self.freeze_garbage = config.bridge.realtime.freeze_garbage
         self._verdict: Verdict | None = None
-        self._plan: StancePlan | None = None
+        self._plans_heard: deque[StancePlan] = deque(maxlen=2)  # the newest first
+        self._plan_stamp_ns: int | None = None
         self._verdicts = self._listen(JointState, "safety/verdict", self._on_verdict, LATCHED, period_ns=TICK_NS)
         self._plans = self._listen(MultiDOFJointState, "mpc/plan", self._on_plan, period_ns=config.mpc.period_ns)
         self._node.attach(self._respond, self._command, lambda: self._verdict)
@@ -323,6 +352,7 @@ class BridgeLoop(StageLoop[BridgeNode]):
 
     def start(self) -> None:
         """Warm the stages up, then reach the configured lifecycle state."""
+        self._node.ask_for_realtime()
         super().start()
         self._node.start()
 
@@ -345,29 +375,37 @@ class BridgeLoop(StageLoop[BridgeNode]):
 
     def _respond(self, state: LowState) -> LowCommand:
         self._node.publish_hazards(state.stamp_ns)
+        if self._lock_step:  # the robot waits: nobody gets the next state before the plan for it is made
+            self._await(self._planned)
         self._node.publish(state)
-        self._await_answers(state.stamp_ns, self._plan_due.due(state.stamp_ns))
-        return self._command.update(state, self._verdict, self._plan)
+        self._await(lambda: self._verdict is not None and self._verdict.stamp_ns >= state.stamp_ns)
+        if self._plan_due.due(state.stamp_ns):
+            self._plan_stamp_ns = state.stamp_ns
+        return self._command.update(state, self._verdict, self._plan_before(state.stamp_ns))
 
-    def _await_answers(self, stamp_ns: int, plan_due: bool) -> None:
-        """Wait for verdict and plan of this tick; without them the newest ones act and the gate judges their age."""
+    def _await(self, arrived: Callable[[], bool]) -> None:
+        """Wait for an answer; without it the newest one acts and the gate judges its age."""
         end = monotonic() + self._wait_s
-        while not self._answered(stamp_ns, plan_due) and (left := end - monotonic()) > 0.0:
+        while not arrived() and (left := end - monotonic()) > 0.0:
             self._inbox.wait(left)
 
-    def _answered(self, stamp_ns: int, plan_due: bool) -> bool:
-        verdict, plan = self._verdict, self._plan
-        if verdict is None or verdict.stamp_ns < stamp_ns:
-            return False
-        return not plan_due or (plan is not None and plan.stamp_ns >= stamp_ns)
+    def _planned(self) -> bool:
+        """Whether the plan last due is here."""
+        due_ns, heard = self._plan_stamp_ns, self._plans_heard
+        return due_ns is None or (bool(heard) and heard[0].stamp_ns >= due_ns)
+
+    def _plan_before(self, stamp_ns: int) -> StancePlan | None:
+        """Newest plan made before this tick, as in `Pipeline.plan`: whether that of the tick itself is here already is chance."""
+        return next((plan for plan in self._plans_heard if plan.stamp_ns < stamp_ns), None)
 
     def _on_verdict(self, message: JointState) -> None:
         self._verdict = decisions.verdict_from(message)
         self._verdicts.hear(self._verdict.stamp_ns)
 
     def _on_plan(self, message: MultiDOFJointState) -> None:
-        self._plan = decisions.plan_from(message)
-        self._plans.hear(self._plan.stamp_ns)
+        plan = decisions.plan_from(message)
+        self._plans_heard.appendleft(plan)
+        self._plans.hear(plan.stamp_ns)
 
 
 def main(args: list[str] | None = None) -> int:

@@ -1,8 +1,8 @@
 """All five nodes in one process: the control path is `Pipeline.step` on one thread, topics are for watching.
 
 Same node names, parameters, services and topics as the graph of five processes. On every LowState the main thread reads, steps
-and writes; only when the command is out does it publish what the stages said, one stage per tick and a round `monitor_rate_hz`
-times per second of robot time. Another thread doing so would take the interpreter in the middle of a tick.
+and writes; only when the command is out does it plan for the next tick and publish what the stages said, one stage per tick and a
+round `monitor_rate_hz` times per second of robot time. Another thread doing so would take the interpreter in the middle of a tick.
 """
 
 import sys
@@ -35,9 +35,11 @@ class ComposedLoop:
         self.nodes: Sequence[Node] = (self._bridge, self._estimator, self._policy, self._supervisor, self._mpc)
         self.slow_nodes: Sequence[Node] = (self._policy,)
         self._pipeline = Pipeline(self._bridge.parameters.robot, self._config())
+        self.freeze_garbage = self._bridge.parameters.config.bridge.realtime.freeze_garbage
         self._policy.attach(self._pipeline.policy)
         self._log_stages()
         self._watch_stages()
+        self._plan_due = False
         self._monitor_due = Divider(round(NANOSECONDS / self._bridge.parameters.settings.monitor_rate_hz))
         self._to_publish: deque[Callable[[], None]] = deque()
         self._foreseen: Verdict | None = None
@@ -101,6 +103,7 @@ class ComposedLoop:
 
     def start(self) -> None:
         """Warm the stages up, then reach the configured lifecycle state."""
+        self._bridge.ask_for_realtime()
         self._pipeline.warm_up()
         self._bridge.start()
 
@@ -110,7 +113,10 @@ class ComposedLoop:
         self._bridge.link.step()
 
     def tidy(self) -> None:
-        """Tell those who watch, one stage per tick, and write the logs."""
+        """Plan for the next tick, tell those who watch, one stage per tick, and write the logs."""
+        if self._plan_due:
+            self._pipeline.plan()
+            self._plan_due = False
         self._bridge.tell()
         if self._to_publish:
             self._to_publish.popleft()()
@@ -131,7 +137,8 @@ class ComposedLoop:
         command = velocity.current(state.stamp_ns)
         self._bridge.publish_hazards(state.stamp_ns)
         self._pipeline.supervisor.report(velocity.hazards | self._bridge.hazards)
-        answer = self._pipeline.step(state, command)
+        self._pipeline.sense(state)
+        answer, self._plan_due = self._pipeline.act(command), True
         verdict = self._pipeline.cycle.verdict
         if verdict is not None:
             self._supervisor.publish_feedback(verdict)

@@ -78,6 +78,7 @@ class StageLoop(Generic[N]):
         self._streams: list[Stream] = []
         self.nodes: Sequence[Node] = (node,)
         self.slow_nodes: Sequence[Node] = ()
+        self.freeze_garbage = True
 
     def _listen(
         self,
