@@ -13,6 +13,7 @@ from typing import Any, get_type_hints
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from safe_locomotion.driving import DrivingParameters
 from safe_locomotion.errors import ConfigurationError, UnknownNameError
 from safe_locomotion.estimator import EstimatorParameters
 from safe_locomotion.leg_control import LegGains
@@ -82,13 +83,14 @@ class MpcConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class StackConfig:
-    """Parameters of every node of one robot."""
+    """Parameters of every node of one robot, and how a person drives it (read by the bridge, the policy node and `teleop`)."""
 
     bridge: BridgeConfig
     estimator: EstimatorParameters
     policy: PolicyConfig
     supervisor: SupervisorConfig
     mpc: MpcConfig
+    driving: DrivingParameters
 
 
 def load_config(robot_or_file: str | Path, overrides: Mapping[str, Any] | None = None) -> StackConfig:

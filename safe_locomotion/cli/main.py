@@ -11,6 +11,8 @@ from safe_locomotion.errors import SafeLocomotionError
 
 COMMANDS = {
     "sim": ("safe_locomotion.cli.sim:sim", "Walk a simulated robot with the whole stack."),
+    "teleop": ("safe_locomotion.cli.teleop:teleop", "Drive a running stack by keyboard or gamepad."),
+    "top": ("safe_locomotion.cli.top:top", "Watch a running stack in the terminal."),
     "bench": ("safe_locomotion.cli.bench:bench", "Time every stage, beside the alternatives."),
     "policy": ("safe_locomotion.cli.policy:policy", "Look into, check and import policy files."),
     "train": ("safe_locomotion.cli.train:train", "Train a policy on the simulated robot."),

@@ -18,6 +18,7 @@ from safe_locomotion.reachability import CRITERIA, PREDICTING
 from safe_locomotion.share import find_share
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.pushes import Push, format_pushes, lateral_pushes, parse_pushes
+from safe_locomotion.sim.remote_script import parse_holds
 from safe_locomotion.stack import NODE_NAMES, Graph, Process, StackOptions, Value, stack
 from safe_locomotion.types import VelocityCommand
 
@@ -44,6 +45,7 @@ class SimSettings:
     push: str
     pushes_every: float | None
     push_impulse: float
+    remote: str
     friction: float
     payload: float
     motor_delay_ms: float
@@ -74,6 +76,7 @@ class SimSettings:
             raise ConfigurationError("--save-states needs --duration")
         if self.duration is not None and not 0.0 < self.duration <= 1e6:
             raise ConfigurationError(f"--duration {self.duration:g} lies outside (0, 1e6] s")
+        parse_holds(self.remote)
         SimulationOptions(
             robot=self.robot,
             seed=self.seed,
@@ -143,6 +146,7 @@ class SimSettings:
             *("--start", self.start),
             *("--truth", str(folder / "truth.npz"), "--summary", str(folder / "robot.json"), "--answer-timeout", "2"),
             *((f"--push={pushes}",) if pushes else ()),
+            *((f"--remote={self.remote}",) if self.remote else ()),
             *duration,
             *(("--paced",) if self.duration is None else ()),
         )

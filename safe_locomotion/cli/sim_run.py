@@ -22,6 +22,7 @@ from safe_locomotion.cli.memory import MemoryWatch
 from safe_locomotion.cli.progress import Progress, Watch
 from safe_locomotion.cli.settings import SimSettings
 from safe_locomotion.errors import ConfigurationError, SafeLocomotionError
+from safe_locomotion.policy_file import installed_policies
 from safe_locomotion.processes import RunningStack
 from safe_locomotion.robots import load_robot
 from safe_locomotion.sim.report import intervention_figures, motion_figures, timing_figures, without_nan
@@ -116,13 +117,13 @@ def _wait() -> str:
 
 
 def _watch_with_person(stack: RunningStack, folder: Path, console: Console, settings: SimSettings, ros_domain: int) -> Outcome:
-    from safe_locomotion.cli.demonstration import Watcher, demonstration, shipped_policies
+    from safe_locomotion.cli.demonstration import Watcher, demonstration
     from safe_locomotion.cli.keyboard import Keyboard
     from safe_locomotion.nodes.remote_operator import RemoteOperator
 
     console.print(f"topics and services: export {' '.join(f'{k}={v}' for k, v in ros_environment(ros_domain).items())}")
     os.environ.update(ros_environment(ros_domain))
-    plan = demonstration(settings.vx, settings.vy, settings.wz, settings.policy_value, shipped_policies(settings.robot))
+    plan = demonstration(settings.vx, settings.vy, settings.wz, settings.policy_value, installed_policies(settings.robot))
     remote = RemoteOperator(ros_domain)
     try:
         with Keyboard() as keyboard:

@@ -52,6 +52,7 @@ class MonitorLoop:
         parameters = read_parameters(node, MonitorSettings)
         self.nodes: Sequence[Node] = (node,)
         self.slow_nodes: Sequence[Node] = ()
+        self.freeze_garbage = False  # nobody waits for a picture
         self._topics = SceneTopics(node, parameters.robot, parameters.config)
         self._moving, self._lasting = MovingMarkers(self._topics.maker.body), LastingMarkers(self._topics.maker.body)
         self._looks = 0

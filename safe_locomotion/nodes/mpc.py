@@ -11,7 +11,7 @@ from safe_locomotion.locomotion import LocomotionController
 from safe_locomotion.nodes import conversions, decisions
 from safe_locomotion.nodes.inbox import LATCHED, NEWEST
 from safe_locomotion.nodes.runtime import run
-from safe_locomotion.nodes.stage_loop import StageLoop, StageNode, StageSettings
+from safe_locomotion.nodes.stage_loop import TICK_NS, StageLoop, StageNode, StageSettings
 from safe_locomotion.pipeline import Divider
 from safe_locomotion.types import Estimate, StancePlan
 
@@ -39,8 +39,8 @@ class MpcLoop(StageLoop[MpcNode]):
         self._estimate: Estimate | None = None
         self._due_stamp_ns = 0
         self._heard: deque[tuple[int, JointState]] = deque(maxlen=2)
-        self._estimates = self._listen(Float64MultiArray, "state_estimate", self._on_estimate)
-        self._verdicts = self._listen(JointState, "safety/verdict", self._on_verdict, LATCHED)
+        self._estimates = self._listen(Float64MultiArray, "state_estimate", self._on_estimate, period_ns=TICK_NS)
+        self._verdicts = self._listen(JointState, "safety/verdict", self._on_verdict, LATCHED, period_ns=TICK_NS)
         self._tell_health()
 
     def _plan_pair(self) -> None:
