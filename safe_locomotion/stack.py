@@ -17,7 +17,7 @@ World = Literal["sim", "real"]
 
 PACKAGE = "safe_locomotion"
 NODE_NAMES = ("bridge", "estimator", "policy", "supervisor", "mpc")
-WATCHERS = ("monitor",)  #: nodes that only watch, each a process of its own
+WATCHERS = ("monitor", "viewer")  #: nodes that only watch, each a process of its own
 RECORDER = "recorder"  #: a watcher that needs to know where to
 GRAPHS = ("nodes", "composed")
 SDKS = ("unitree_sdk2", "legged_sdk", "mock")
@@ -26,8 +26,9 @@ BRIDGE_STATES = ("unconfigured", "inactive", "active")
 BOOLEANS = {"true": True, "false": False}
 SIMULATION_DOMAIN, ROBOT_DOMAIN = 1, 0  # of the SDK's DDS: the vendor's own convention
 LOOPBACK = "lo"
+LOCALHOST = "127.0.0.1"
 WITH_LOCK_STEP = ("bridge", "supervisor")
-WITH_CMD_VEL = ("policy", "supervisor")
+WITH_CMD_VEL = ("policy", "supervisor", "viewer")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +129,7 @@ def _check(options: StackOptions) -> None:
     ):
         if name not in choices:
             raise UnknownNameError(what, name, choices)
-    known = [f"{name}_node" for name in (*NODE_NAMES, RECORDER)]
+    known = [f"{name}_node" for name in (*NODE_NAMES, *WATCHERS, RECORDER)]
     for node in options.overrides:
         if node not in known:
             raise UnknownNameError("node", node, known)
@@ -174,6 +175,9 @@ def _watcher(name: str, options: StackOptions) -> Process:
     given: dict[str, Value] = {"robot": options.robot}
     if options.config_file:
         given["config_file"] = options.config_file
+    if name in WITH_CMD_VEL:
+        given["cmd_vel_type"] = options.cmd_vel_type
+    given |= options.overrides.get(f"{name}_node", {})
     return replace(_node(name, {f"{name}_node": given}), essential=False)
 
 
@@ -231,6 +235,9 @@ def launch_arguments(world: World, robot: str) -> tuple[LaunchArgument, ...]:
             name="watchers", default="monitor", description=f"what else runs: some of {', '.join(WATCHERS)}, or empty"
         ),
         LaunchArgument(name="record", default="", description="folder in which each walk is recorded; empty for none"),
+        LaunchArgument(name="viewer", default="false", description="watch and drive from a browser", choices=tuple(BOOLEANS)),
+        LaunchArgument(name="viewer_host", default=LOCALHOST, description="address that the viewer listens on; 0.0.0.0 is any"),
+        LaunchArgument(name="viewer_port", default="8080", description="port that it listens on, or the next free one"),
     )
     if world == "sim":
         return (
@@ -255,7 +262,7 @@ def options_from_launch(world: World, robot: str, values: Mapping[str, str]) -> 
     """Stack options from the text values of `launch_arguments`.
 
     Raises:
-        UnknownNameError: an argument or a value that does not exist.
+        ConfigurationError: an argument or a value that does not exist.
     """
     known = {argument.name: argument for argument in launch_arguments(world, robot)}
     for name, value in values.items():
@@ -278,11 +285,24 @@ def options_from_launch(world: World, robot: str, values: Mapping[str, str]) -> 
         autostart=given["autostart"],
         realtime=BOOLEANS[given["realtime"]],
         robot_arguments=tuple(given.get("robot_arguments", "").split()),
-        watchers=tuple(given["watchers"].replace(",", " ").split()),
+        watchers=_watchers(given),
         record=str(Path(given["record"]).expanduser().resolve()) if given["record"] else "",
+        overrides={"viewer_node": {"host": given["viewer_host"], "port": _port(given["viewer_port"])}},
     )
 
 
 def _launched_sdk_options(given: Mapping[str, str]) -> dict[str, Value]:
     options: dict[str, Value] = {"interface": given["interface"]} if given.get("interface") else {}
     return options | ({"release_motion": True} if BOOLEANS[given.get("release_motion", "false")] else {})
+
+
+def _watchers(given: Mapping[str, str]) -> tuple[str, ...]:
+    """Those named by `watchers`, and the viewer where it is asked for."""
+    named = tuple(given["watchers"].replace(",", " ").split())
+    return (*named, *(("viewer",) if BOOLEANS[given["viewer"]] and "viewer" not in named else ()))
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise ConfigurationError(f"viewer_port: must be a number (found {text!r})")
+    return int(text)

@@ -104,6 +104,27 @@ def test_real_time_is_asked_for_on_hardware(world, given, expected):
     assert bridge["use_realtime"] is expected
 
 
+def test_the_viewer_listens_where_launch_says():
+    """Nowhere by default; on this machine alone when it runs, unless another address is named; a port is a number."""
+    assert "viewer" not in s.options_from_launch("real", "a1", {}).watchers
+
+    def viewer(**values):
+        options = s.options_from_launch("sim", "a1", {"viewer": "true", **values})
+        assert options.watchers == ("monitor", "viewer")
+        return s.stack(options)[-1].parameters["viewer_node"]
+
+    assert viewer()["host"] == "127.0.0.1" and viewer()["port"] == 8080
+    assert viewer(watchers="monitor,viewer", viewer_host="0.0.0.0", viewer_port="9000", cmd_vel_type="Twist") == {
+        "robot": "a1",
+        "cmd_vel_type": "Twist",
+        "host": "0.0.0.0",
+        "port": 9000,
+    }
+    for port in ("", "-1", "80 80", "²"):
+        with pytest.raises(ConfigurationError, match="viewer_port"):
+            viewer(viewer_port=port)
+
+
 def test_only_the_simulated_stack_has_a_simulated_robot():
     """On hardware nothing pretends to be the robot; in simulation robot and bridge agree on domain and interface."""
     assert all(p.name != "sim_robot" for p in s.stack(s.StackOptions(world="real", sdk="legged_sdk")))

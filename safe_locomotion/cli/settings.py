@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from importlib.util import find_spec
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,8 @@ class SimSettings:
     terrain: str
     graph: Graph
     lock_step: bool
+    viewer: bool
+    viewer_port: int
     seed: int
     random_commands: bool
     script: str
@@ -77,6 +80,8 @@ class SimSettings:
         if self.duration is not None and not 0.0 < self.duration <= 1e6:
             raise ConfigurationError(f"--duration {self.duration:g} lies outside (0, 1e6] s")
         parse_holds(self.remote)
+        if self.viewer and not viewer_installed():
+            raise ConfigurationError("--viewer needs viser, which is not installed: pip install 'safe_locomotion[viewer]'")
         SimulationOptions(
             robot=self.robot,
             seed=self.seed,
@@ -167,6 +172,8 @@ class SimSettings:
             overrides["policy_node"]["policy_folder"] = self.policy_folder
         if self.save_states is not None:
             overrides["bridge_node"]["log_states"] = True
+        if self.viewer:
+            overrides["viewer_node"] = {"port": self.viewer_port}
         return stack(
             StackOptions(
                 robot=self.robot,
@@ -178,6 +185,7 @@ class SimSettings:
                 overrides=overrides,
                 robot_arguments=self.robot_arguments(folder),
                 record=str(folder) if record else "",
+                watchers=("viewer",) if self.viewer else (),
             )
         )
 
@@ -192,6 +200,11 @@ class SimSettings:
         if self.horizon is not None:
             changed["supervisor.intervention.horizon"] = self.horizon
         return changed
+
+
+def viewer_installed() -> bool:
+    """Whether the library of the web viewer is there; it is an extra."""
+    return find_spec("viser") is not None
 
 
 def random_steps(duration: float, rng: np.random.Generator) -> tuple[Step, ...]:
