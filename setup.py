@@ -9,7 +9,7 @@ NAME = "safe_locomotion"
 ROOT = Path(__file__).resolve().parent
 SHARE = Path("share") / NAME
 
-NODES = ("bridge", "estimator", "policy", "supervisor", "mpc", "monitor", "viewer")
+NODES = ("bridge", "estimator", "policy", "supervisor", "mpc", "monitor", "recorder", "viewer")
 
 EXTRAS = {
     "sim": ["mujoco>=3.1", "matplotlib>=3.7"],
@@ -22,6 +22,13 @@ EXTRAS = {
             "ros-kilted-common-interfaces>=5.5",
             "ros-kilted-rmw-fastrtps-cpp>=9.3",
         )
+    ],
+    # Episodes: rosbag2 folders without ROS.
+    "record": ["rosbags>=0.11"],
+    # evdev comes as source, which needs a compiler and Linux headers (or apt install python3-evdev); evdev-binary is its wheels.
+    "gamepad": [
+        "evdev-binary>=2.0; python_version >= '3.11' and platform_machine == 'x86_64'",
+        "evdev>=1.6; python_version < '3.11' or platform_machine != 'x86_64'",
     ],
     # The robot in a web browser.
     "viewer": ["viser>=1.1,<1.2"],
@@ -40,7 +47,7 @@ EXTRAS = {
         "mypy>=1.11",
         "types-PyYAML>=6.0",
         "import-linter>=2.0",
-        "rosbags>=0.10",
+        "evdev-binary>=2.0; python_version >= '3.11' and platform_machine == 'x86_64'",
         "msgspec>=0.18",  # these two speak to the viewer as its page does
         "zstandard>=0.20",
         # Wheels end with Python 3.11: of pybullet, whose robot models ours are compared with, and of the vendor's UDP module.

@@ -68,6 +68,9 @@ class NominalGait:
         hip_y = (robot.hip_position[:, 1] + robot.hip_offset).tolist()
         self._foot_y = (hip_y[0], hip_y[1], hip_y[2], hip_y[3])
 
+    def reset(self) -> None:
+        """Nothing is kept."""
+
     def gait(self, command: VelocityCommand, estimate: Estimate) -> GaitParameters:
         """Gait parameters for a velocity command in the present state."""
         s = self._s
@@ -211,6 +214,8 @@ class PolicyStage:
             joints=None if proposal is None else proposal.joints,
             fault=learner.hazard if proposal is None else "",
             period_ns=contract.period_ns,
+            observation=None if proposal is None else proposal.observation,
+            action=None if proposal is None else proposal.action,
         )
 
     def _swap(self, learner: Learner | None) -> None:

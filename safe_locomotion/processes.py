@@ -1,5 +1,6 @@
 """Starts the processes of a stack and stops them again, the bridge first: it leaves the robot in damping."""
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -12,6 +13,18 @@ from safe_locomotion.stack import Process
 
 BRIDGES = ("bridge_node", "composed_node")
 PATIENCE = ((signal.SIGINT, 5.0), (signal.SIGTERM, 2.0), (signal.SIGKILL, 1.0))  # what is sent, and how long it may take [s]
+PARENT = "SAFE_LOCOMOTION_PARENT"  #: environment: the process without which a child is to end
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+def follow_parent() -> None:
+    """End by SIGTERM, as on request, when the process that started this one is gone: killed, it cannot stop anybody itself."""
+    parent = os.environ.pop(PARENT, None)
+    if parent is None or not sys.platform.startswith("linux"):
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != int(parent):  # gone before we asked
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 class RunningStack:
@@ -27,7 +40,8 @@ class RunningStack:
             output: folder for what each process says, `<name>.log`; None leaves it on our own streams.
         """
         self._processes, self._output = tuple(processes), output
-        self._environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **(environment or {})}
+        path = os.pathsep.join(filter(None, sys.path))
+        self._environment = {**os.environ, "PYTHONPATH": path, PARENT: str(os.getpid()), **(environment or {})}
         self.running: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> "RunningStack":

@@ -18,13 +18,12 @@ import numpy as np
 from safe_locomotion.centroidal import POSITION, RATES, RPY, VELOCITY, ground_rows
 from safe_locomotion.config import StackConfig
 from safe_locomotion.reachability import STEP
-from safe_locomotion.robot_body import Poses, Rgba, RobotBody
+from safe_locomotion.robot_body import Poses, Rgba, RobotBody, products
 from safe_locomotion.robots import RobotModel
 from safe_locomotion.rotations import (
     Rows,
     Vector,
     cross,
-    multiply,
     quaternion_from_rpy,
     rotate,
     rotate_back,
@@ -108,6 +107,11 @@ class FootScene:
         return GREEN if self.contact else GREY
 
     @property
+    def force_tip(self) -> Vector:
+        """Where the arrow of the force ends that begins at `ground` [m]."""
+        return _sum(self.ground, self.force, FORCE_SCALE)
+
+    @property
     def force_color(self) -> Rgba:
         """Of the arrow: amber on the surface of the cone, red outside."""
         return BLUE if self.friction < SLIPPERY else AMBER if self.friction <= 1.0 + 1e-6 else RED
@@ -169,6 +173,11 @@ class Prediction:
     quaternion_wxyz: Array
     entry: int | None
     components: tuple[str, ...]
+
+    @property
+    def telling(self) -> int:
+        """Index of the state to draw a body at: the first to enter the trigger set; the last where none does, or the first is in it."""
+        return min(self.entry or len(self.position), len(self.position) - 1)
 
     @property
     def colors(self) -> tuple[Rgba, ...]:
@@ -470,10 +479,13 @@ def _in_ground_frame(states: Array, frame: Array) -> Array:
 
 
 def _attitudes(states: Array, frame: Array) -> Array:
-    """(W + 1, 4) body to odom; roll and pitch of a state are against the ground, its yaw is in odom."""
+    """(n, 4) body to odom; roll and pitch of a state are against the ground, its yaw is in odom."""
+    half = 0.5 * states[:, RPY]
+    half[:, 2] -= 0.5 * states[0, RPY.stop - 1]
+    (cr, cp, cy), (sr, sp, sy) = np.cos(half).T, np.sin(half).T
+    bodies = (cr * cp * cy + sr * sp * sy, sr * cp * cy - cr * sp * sy, cr * sp * cy + sr * cp * sy, cr * cp * sy - sr * sp * cy)
     turn = quaternion_from_rpy(*rpy_from_matrix(frame))
-    first = float(states[0, RPY.stop - 1])
-    return np.array([multiply(turn, quaternion_from_rpy(r, p, y - first)) for r, p, y in states[:, RPY].tolist()])
+    return products(np.broadcast_to(turn, (len(states), 4)), np.stack(bodies, axis=1))
 
 
 def _friction(force: Vector, mu: float) -> float:

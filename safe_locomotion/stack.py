@@ -6,6 +6,7 @@ The simulated stack and the one on hardware differ in one process (the simulated
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal
 
 from safe_locomotion.errors import ConfigurationError, UnknownNameError
@@ -17,6 +18,7 @@ World = Literal["sim", "real"]
 PACKAGE = "safe_locomotion"
 NODE_NAMES = ("bridge", "estimator", "policy", "supervisor", "mpc")
 WATCHERS = ("monitor", "viewer")  #: nodes that only watch, each a process of its own
+RECORDER = "recorder"  #: a watcher that needs to know where to
 GRAPHS = ("nodes", "composed")
 SDKS = ("unitree_sdk2", "legged_sdk", "mock")
 CMD_VEL_TYPES = ("TwistStamped", "Twist")
@@ -78,9 +80,11 @@ class StackOptions:
         cmd_vel_type: TwistStamped or Twist.
         lock_step: robot and stages wait for each other.
         autostart: lifecycle state that the bridge reaches by itself.
+        realtime: the bridge asks for what the section `realtime` of its parameter file wants; None: on hardware, not in simulation.
         overrides: parameters by node name on top of all this.
         robot_arguments: command line of the simulated robot.
         watchers: which of `WATCHERS` run beside it.
+        record: folder for episodes, absolute; a recorder runs when there is one.
     """
 
     robot: str = "a1"
@@ -93,9 +97,11 @@ class StackOptions:
     cmd_vel_type: str = "TwistStamped"
     lock_step: bool = False
     autostart: str = "active"
+    realtime: bool | None = None
     overrides: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
     robot_arguments: tuple[str, ...] = ()
     watchers: tuple[str, ...] = ()
+    record: str = ""
 
 
 def stack(options: StackOptions) -> tuple[Process, ...]:
@@ -110,7 +116,7 @@ def stack(options: StackOptions) -> tuple[Process, ...]:
         nodes: tuple[Process, ...] = (_node("composed", parameters),)
     else:
         nodes = tuple(_node(name, {f"{name}_node": parameters[f"{name}_node"]}) for name in NODE_NAMES)
-    watchers = (_watcher(name, options) for name in options.watchers)
+    watchers = (*(_watcher(name, options) for name in options.watchers), *((_recorder(options),) if options.record else ()))
     return (*((_simulated_robot(options),) if options.world == "sim" else ()), *nodes, *watchers)
 
 
@@ -123,9 +129,10 @@ def _check(options: StackOptions) -> None:
     ):
         if name not in choices:
             raise UnknownNameError(what, name, choices)
+    known = [f"{name}_node" for name in (*NODE_NAMES, *WATCHERS, RECORDER)]
     for node in options.overrides:
-        if node.removesuffix("_node") not in (*NODE_NAMES, *WATCHERS):
-            raise UnknownNameError("node", node, [f"{name}_node" for name in (*NODE_NAMES, *WATCHERS)])
+        if node not in known:
+            raise UnknownNameError("node", node, known)
     if options.world == "real" and options.sdk == "unitree_sdk2" and not options.sdk_options.get("interface"):
         raise ConfigurationError("sdk unitree_sdk2 needs the network interface that leads to the robot, e.g. interface:=eth0")
 
@@ -141,7 +148,8 @@ def _parameters(options: StackOptions) -> dict[str, dict[str, Value]]:
         if name.removesuffix("_node") in WITH_CMD_VEL:
             given["cmd_vel_type"] = options.cmd_vel_type
     parameters["policy_node"]["policy"] = options.policy
-    parameters["bridge_node"] |= {"sdk": options.sdk, "autostart": options.autostart}
+    realtime = options.world == "real" if options.realtime is None else options.realtime
+    parameters["bridge_node"] |= {"sdk": options.sdk, "autostart": options.autostart, "use_realtime": realtime}
     parameters["bridge_node"] |= {f"sdk_options.{name}": value for name, value in _sdk_options(options).items()}
     for node, changed in options.overrides.items():
         if node in parameters:
@@ -150,7 +158,9 @@ def _parameters(options: StackOptions) -> dict[str, dict[str, Value]]:
 
 
 def _sdk_options(options: StackOptions) -> dict[str, Value]:
-    if options.sdk != "unitree_sdk2":
+    if options.sdk == "legged_sdk":
+        return {"robot": options.robot} | dict(options.sdk_options)
+    if options.sdk == "mock":
         return dict(options.sdk_options)
     domain = SIMULATION_DOMAIN if options.world == "sim" else ROBOT_DOMAIN
     usual: dict[str, Value] = {"domain": domain} if options.world == "real" else {"domain": domain, "interface": LOOPBACK}
@@ -169,6 +179,14 @@ def _watcher(name: str, options: StackOptions) -> Process:
         given["cmd_vel_type"] = options.cmd_vel_type
     given |= options.overrides.get(f"{name}_node", {})
     return replace(_node(name, {f"{name}_node": given}), essential=False)
+
+
+def _recorder(options: StackOptions) -> Process:
+    source = "ticks" if options.graph == "composed" else "topics"
+    given: dict[str, Value] = {"directory": options.record, "source": source, "cmd_vel_type": options.cmd_vel_type}
+    process = _watcher(RECORDER, options)
+    parameters = {**process.parameters[f"{RECORDER}_node"], **given, **options.overrides.get(f"{RECORDER}_node", {})}
+    return replace(process, parameters={f"{RECORDER}_node": parameters})
 
 
 def _simulated_robot(options: StackOptions) -> Process:
@@ -198,18 +216,25 @@ class LaunchArgument:
     choices: tuple[str, ...] = ()
 
 
+def robot_sdk(robot: str) -> str:
+    """The SDK that a robot of this model speaks; its simulator always speaks unitree_sdk2."""
+    return "unitree_sdk2" if robot == "go2" else "legged_sdk"
+
+
 def launch_arguments(world: World, robot: str) -> tuple[LaunchArgument, ...]:
     """Arguments of a launch file for this world and robot."""
-    sdk = "unitree_sdk2" if world == "sim" or robot == "go2" else "legged_sdk"
+    hardware = "true" if world == "real" else "false"
     common = (
         LaunchArgument(name="graph", default="composed", description="one process or five", choices=GRAPHS),
         LaunchArgument(name="config_file", default="", description="parameter file instead of config/<robot>.yaml"),
         LaunchArgument(name="policy", default="nominal", description="who proposes: a policy's name"),
         LaunchArgument(name="cmd_vel_type", default="TwistStamped", description="type of cmd_vel", choices=CMD_VEL_TYPES),
         LaunchArgument(name="autostart", default="active", description="lifecycle state of the bridge", choices=BRIDGE_STATES),
+        LaunchArgument(name="realtime", default=hardware, description="ask for real-time scheduling", choices=tuple(BOOLEANS)),
         LaunchArgument(
             name="watchers", default="monitor", description=f"what else runs: some of {', '.join(WATCHERS)}, or empty"
         ),
+        LaunchArgument(name="record", default="", description="folder in which each walk is recorded; empty for none"),
         LaunchArgument(name="viewer", default="false", description="watch and drive from a browser", choices=tuple(BOOLEANS)),
         LaunchArgument(name="viewer_host", default=LOCALHOST, description="address that the viewer listens on; 0.0.0.0 is any"),
         LaunchArgument(name="viewer_port", default="8080", description="port that it listens on, or the next free one"),
@@ -222,8 +247,14 @@ def launch_arguments(world: World, robot: str) -> tuple[LaunchArgument, ...]:
         )
     return (
         *common,
-        LaunchArgument(name="sdk", default=sdk, description="how the robot is spoken to", choices=SDKS),
+        LaunchArgument(name="sdk", default=robot_sdk(robot), description="how the robot is spoken to", choices=SDKS),
         LaunchArgument(name="interface", default="", description="network interface to the robot (unitree_sdk2)"),
+        LaunchArgument(
+            name="release_motion",
+            default="false",
+            description="first lay the robot down and release its own motion service (unitree_sdk2)",
+            choices=tuple(BOOLEANS),
+        ),
     )
 
 
@@ -246,16 +277,23 @@ def options_from_launch(world: World, robot: str, values: Mapping[str, str]) -> 
         world=world,
         graph=graph,
         sdk=given.get("sdk", "unitree_sdk2"),
-        sdk_options={"interface": given["interface"]} if given.get("interface") else {},
+        sdk_options=_launched_sdk_options(given),
         config_file=given["config_file"],
         policy=given["policy"],
         cmd_vel_type=given["cmd_vel_type"],
         lock_step=BOOLEANS[given.get("lock_step", "false")],
         autostart=given["autostart"],
+        realtime=BOOLEANS[given["realtime"]],
         robot_arguments=tuple(given.get("robot_arguments", "").split()),
         watchers=_watchers(given),
+        record=str(Path(given["record"]).expanduser().resolve()) if given["record"] else "",
         overrides={"viewer_node": {"host": given["viewer_host"], "port": _port(given["viewer_port"])}},
     )
+
+
+def _launched_sdk_options(given: Mapping[str, str]) -> dict[str, Value]:
+    options: dict[str, Value] = {"interface": given["interface"]} if given.get("interface") else {}
+    return options | ({"release_motion": True} if BOOLEANS[given.get("release_motion", "false")] else {})
 
 
 def _watchers(given: Mapping[str, str]) -> tuple[str, ...]:

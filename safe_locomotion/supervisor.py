@@ -10,7 +10,7 @@ from safe_locomotion.gait_blend import RECOVERY, GaitBlend
 from safe_locomotion.handover import Handover, followable
 from safe_locomotion.intervention import Decision, Intervention, InterventionStatistics
 from safe_locomotion.modes import DAMPED, LYING, Conditions, ModeMachine, Severity, severity
-from safe_locomotion.policy import GaitSettings, NominalGait
+from safe_locomotion.recovery import RecoveryPolicy
 from safe_locomotion.robots import RobotModel
 from safe_locomotion.types import N_JOINTS, NANOSECONDS, Array, Estimate, GaitParameters, Mode, Proposal, VelocityCommand, Verdict
 
@@ -58,10 +58,10 @@ class Supervisor:
     """Decides, on every estimate, the mode and who drives."""
 
     def __init__(
-        self, robot: RobotModel, parameters: SupervisorParameters, recovery: GaitSettings, intervention: Intervention
+        self, robot: RobotModel, parameters: SupervisorParameters, recovery: RecoveryPolicy, intervention: Intervention
     ) -> None:
         self._robot, self._p, self._intervention = robot, parameters, intervention
-        self._recovery = NominalGait(robot, recovery)
+        self._recovery = recovery
         self._modes = ModeMachine(
             settle_time=parameters.settle_time,
             stand_up_timeout=parameters.stand_up_timeout,
@@ -133,6 +133,8 @@ class Supervisor:
         wanted = command if drives else VelocityCommand()
         usable = proposal if worst is Severity.NONE and self._young(proposal, estimate.stamp_ns) else None
         taken = self._handover.offer(estimate.stamp_ns, usable, walking=mode is Mode.WALK)
+        if mode is Mode.WALK and not self._walks:
+            self._recovery.reset()
         cautious = self._intervention.recovery_command(wanted)
         recovery = self._recovery.gait(cautious, estimate)
         decision = self._decision(estimate, taken, recovery, wanted)

@@ -1,6 +1,7 @@
 """The stack description: every process, parameter and value is one that the code behind it knows."""
 
 import importlib
+import inspect
 from dataclasses import fields
 
 import pytest
@@ -69,6 +70,38 @@ def test_watchers_are_processes_that_may_end(graph):
     assert watched[-1].parameters == {"monitor_node": {"robot": "a1", "config_file": "mine.yaml"}}
     assert s.options_from_launch("sim", "a1", {"watchers": ""}).watchers == ()
     assert s.options_from_launch("sim", "a1", {}).watchers == ("monitor",)
+
+
+@pytest.mark.parametrize("options", [options for options in EVERY if options.sdk != "mock"])
+def test_backends_take_the_options_of_the_bridge(options):
+    """What the bridge passes on is all that the backend's constructor needs, and nothing it does not know."""
+    module, name = BACKENDS[options.sdk]
+    given = {
+        key.removeprefix("sdk_options."): value
+        for process in s.stack(options)
+        for key, value in process.parameters.get("bridge_node", {}).items()
+        if key.startswith("sdk_options.")
+    }
+    if options.sdk == "legged_sdk":  # has no interface: EVERY gives one to all
+        given.pop("interface")
+    inspect.signature(getattr(importlib.import_module(module), name)).bind(stop_kd=3.0, **given)
+
+
+def test_a_motion_service_is_released_only_where_asked():
+    """`release_motion:=true` reaches the backend that knows it."""
+    asked = s.options_from_launch("real", "a1", {"sdk": "unitree_sdk2", "interface": "eth0", "release_motion": "true"})
+    assert s.stack(asked)[0].parameters["bridge_node"]["sdk_options.release_motion"] is True
+    assert "release_motion" not in s.options_from_launch("real", "a1", {}).sdk_options
+
+
+@pytest.mark.parametrize(
+    ("world", "given", "expected"), [("real", {}, True), ("sim", {}, False), ("real", {"realtime": "false"}, False)]
+)
+def test_real_time_is_asked_for_on_hardware(world, given, expected):
+    """Unless the launch argument says otherwise."""
+    processes = s.stack(s.options_from_launch(world, "a1", given))
+    bridge = next(process.parameters["bridge_node"] for process in processes if "bridge_node" in process.parameters)
+    assert bridge["use_realtime"] is expected
 
 
 def test_the_viewer_listens_where_launch_says():
@@ -161,3 +194,14 @@ def test_hardware_speaks_legged_sdk_to_an_a1_by_default():
     options = s.options_from_launch("real", "a1", {"sdk": "unitree_sdk2", "interface": "eth0"})
     bridge = s.stack(options)[0].parameters["bridge_node"]
     assert bridge["sdk_options.interface"] == "eth0" and bridge["sdk_options.domain"] == s.ROBOT_DOMAIN
+
+
+@pytest.mark.parametrize(("graph", "source"), [("composed", "ticks"), ("nodes", "topics")])
+def test_a_recorder_runs_where_there_is_a_folder(graph, source):
+    """It is told where to write and what its graph says, may be set like any node, and may end without ending the stack."""
+    options = s.StackOptions(graph=graph, record="/walks", overrides={"recorder_node": {"start": "always"}})
+    *_, recorder = s.stack(options)
+    assert recorder.name == "recorder_node" and not recorder.essential
+    given = recorder.parameters["recorder_node"]
+    assert (given["directory"], given["source"], given["start"]) == ("/walks", source, "always")
+    assert "recorder_node" not in {process.name for process in s.stack(s.StackOptions(graph=graph))}

@@ -3,12 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from safe_locomotion.cli.keyboard import Keyboard, KeyDrive
-from safe_locomotion.errors import PolicyRefusedError
+from safe_locomotion.cli.keyboard import ESTOP, Keyboard, KeyDrive
 from safe_locomotion.nodes.remote_operator import RemoteOperator
 from safe_locomotion.operator_input import Script, Step
 from safe_locomotion.policy import NOMINAL
-from safe_locomotion.policy_file import find_policy, policy_names, read_policy
 from safe_locomotion.types import NANOSECONDS, Mode, VelocityCommand
 
 PERIOD = 0.05  # s of wall time between two velocity commands; they die after 0.5 s
@@ -31,19 +29,6 @@ class Demonstration:
     swaps: tuple[tuple[float, str], ...]
     policies: tuple[str, ...]
     end: float
-
-
-def shipped_policies(robot: str) -> tuple[str, ...]:
-    """Names of the installed policies for a robot, those that propose gaits first."""
-    found = []
-    for name in policy_names():
-        try:
-            contract, _ = read_policy(find_policy(name))
-        except PolicyRefusedError:
-            continue  # nothing to show; `safe-locomotion policy ls` says why
-        if contract.robot == robot:
-            found.append((contract.kind, name))
-    return tuple(name for _, name in sorted(found))
 
 
 def demonstration(vx: float, vy: float, wz: float, policy: str, shipped: Sequence[str]) -> Demonstration:
@@ -101,6 +86,8 @@ class Watcher:
     def _listen(self, stamp_ns: int) -> None:
         """Any key, and whoever else takes the robot in hand, ends the demonstration; the last one to act drives."""
         keys, stood = self._keyboard.keys(), self._script.stood_ns
+        if ESTOP in keys:
+            self._remote.request("estop")
         if "r" in keys and self._remote.mode is Mode.FAULT:
             self._remote.request("reset")
         elapsed = 0.0 if stood is None else (stamp_ns - stood) / NANOSECONDS

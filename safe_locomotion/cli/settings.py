@@ -19,6 +19,7 @@ from safe_locomotion.reachability import CRITERIA, PREDICTING
 from safe_locomotion.share import find_share
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.pushes import Push, format_pushes, lateral_pushes, parse_pushes
+from safe_locomotion.sim.remote_script import parse_holds
 from safe_locomotion.stack import NODE_NAMES, Graph, Process, StackOptions, Value, stack
 from safe_locomotion.types import VelocityCommand
 
@@ -45,6 +46,7 @@ class SimSettings:
     push: str
     pushes_every: float | None
     push_impulse: float
+    remote: str
     friction: float
     payload: float
     motor_delay_ms: float
@@ -77,6 +79,7 @@ class SimSettings:
             raise ConfigurationError("--save-states needs --duration")
         if self.duration is not None and not 0.0 < self.duration <= 1e6:
             raise ConfigurationError(f"--duration {self.duration:g} lies outside (0, 1e6] s")
+        parse_holds(self.remote)
         if self.viewer and not viewer_installed():
             raise ConfigurationError("--viewer needs viser, which is not installed: pip install 'safe_locomotion[viewer]'")
         SimulationOptions(
@@ -148,12 +151,19 @@ class SimSettings:
             *("--start", self.start),
             *("--truth", str(folder / "truth.npz"), "--summary", str(folder / "robot.json"), "--answer-timeout", "2"),
             *((f"--push={pushes}",) if pushes else ()),
+            *((f"--remote={self.remote}",) if self.remote else ()),
             *duration,
             *(("--paced",) if self.duration is None else ()),
         )
 
-    def processes(self, folder: Path, domain: int) -> tuple[Process, ...]:
-        """The stack, with every stage logging into `folder`; without a duration nobody asks for a report of it."""
+    def processes(self, folder: Path, domain: int, *, record: bool = False) -> tuple[Process, ...]:
+        """The stack, with every stage logging into `folder`; without a duration nobody asks for a report of it.
+
+        Args:
+            folder: for logs, and for episodes with `record`.
+            domain: of the robot's wire.
+            record: each walk as an episode.
+        """
         overrides: dict[str, dict[str, Value]] = {f"{name}_node": {} for name in NODE_NAMES}
         if self.duration is not None:
             overrides = {node: {"log_dir": str(folder)} for node in overrides}
@@ -174,13 +184,14 @@ class SimSettings:
                 lock_step=self.lock_step,
                 overrides=overrides,
                 robot_arguments=self.robot_arguments(folder),
+                record=str(folder) if record else "",
                 watchers=("viewer",) if self.viewer else (),
             )
         )
 
     def changes(self) -> dict[str, Any]:
         """Parameters that differ from the robot's own file, by dotted key."""
-        changed = dict(_assignment(text) for text in self.overrides)
+        changed = dict(assignment(text) for text in self.overrides)
         if self.gait is not None:
             phase_offsets(self.gait)
             changed |= {"policy.gait.name": self.gait, "supervisor.recovery.name": self.gait}
@@ -230,7 +241,12 @@ def write_config(robot: str, changes: dict[str, Any], folder: Path) -> str:
     return str(path)
 
 
-def _assignment(text: str) -> tuple[str, Any]:
+def assignment(text: str) -> tuple[str, Any]:
+    """Key and value of node.key=value, the value as YAML.
+
+    Raises:
+        ConfigurationError: of another form.
+    """
     key, equals, value = text.partition("=")
     if not equals or "." not in key:
         raise ConfigurationError(

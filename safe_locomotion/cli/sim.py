@@ -42,6 +42,12 @@ HEADLESS_DURATION = 10.0
     "--pushes-every", type=float, help="Push once in each period of this length [s], from alternating sides, at a random phase."
 )
 @click.option("--push-impulse", type=float, default=25.0, show_default=True, help="Impulse of those pushes [N s].")
+@click.option(
+    "--remote",
+    default="",
+    metavar="BUTTONS[:AXIS=VALUE...]@FROM-TO,...",
+    help="What is held on the robot's remote, e.g. R1:ly=0.5@1-4,L2+B@6-6.2 [s after standing].",
+)
 @click.option("--friction", type=float, default=0.8, show_default=True, help="Between feet and ground [-].")
 @click.option("--payload", type=float, default=0.0, show_default=True, help="Mass on the back [kg].")
 @click.option(
@@ -83,7 +89,9 @@ HEADLESS_DURATION = 10.0
     help="Change a parameter, e.g. mpc.locomotion.body_height=0.25.",
 )
 @click.option(
-    "--record", type=click.Path(path_type=Path, file_okay=False), help="Folder for logs and ground truth of every tick."
+    "--record",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for an episode of each walk, logs and ground truth.",
 )
 @click.option(
     "--save-states",
@@ -118,7 +126,7 @@ def sim(
     settings.check()
     console = Console(stderr=True)
     with record_folder(record) as folder:
-        outcome = run(settings, folder, console)
+        outcome = run(settings, folder, console, record=record is not None)
         if watched:
             return COMPLETED
         figures = build_report(settings, folder, outcome)

@@ -23,6 +23,7 @@ from safe_locomotion.cli.progress import Progress, Watch
 from safe_locomotion.cli.settings import SimSettings
 from safe_locomotion.cli.viewer_line import ViewerLine
 from safe_locomotion.errors import ConfigurationError, SafeLocomotionError
+from safe_locomotion.policy_file import installed_policies
 from safe_locomotion.processes import RunningStack
 from safe_locomotion.robots import load_robot
 from safe_locomotion.sim.report import intervention_figures, motion_figures, timing_figures, without_nan
@@ -91,7 +92,7 @@ def undisturbed() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def run(settings: SimSettings, folder: Path, console: Console) -> Outcome:
+def run(settings: SimSettings, folder: Path, console: Console, *, record: bool = False) -> Outcome:
     """Run the stack until the robot process ends after its duration, or a person interrupts.
 
     With a duration the script in the supervisor is the operator; without one the person at this terminal is.
@@ -100,7 +101,7 @@ def run(settings: SimSettings, folder: Path, console: Console) -> Outcome:
         RunFailedError: a process ended by itself; names it and what it said last.
     """
     with claim_domain() as domain, claim_domain() as ros_domain:
-        stack = RunningStack(settings.processes(folder, domain), ros_environment(ros_domain), folder)
+        stack = RunningStack(settings.processes(folder, domain, record=record), ros_environment(ros_domain), folder)
         with interrupts_raise(), stack:
             try:
                 if settings.duration is not None:
@@ -117,13 +118,13 @@ def _wait() -> str:
 
 
 def _watch_with_person(stack: RunningStack, folder: Path, console: Console, settings: SimSettings, ros_domain: int) -> Outcome:
-    from safe_locomotion.cli.demonstration import Watcher, demonstration, shipped_policies
+    from safe_locomotion.cli.demonstration import Watcher, demonstration
     from safe_locomotion.cli.keyboard import Keyboard
     from safe_locomotion.nodes.remote_operator import RemoteOperator
 
     console.print(f"topics and services: export {' '.join(f'{k}={v}' for k, v in ros_environment(ros_domain).items())}")
     os.environ.update(ros_environment(ros_domain))
-    plan = demonstration(settings.vx, settings.vy, settings.wz, settings.policy_value, shipped_policies(settings.robot))
+    plan = demonstration(settings.vx, settings.vy, settings.wz, settings.policy_value, installed_policies(settings.robot))
     remote = RemoteOperator(ros_domain)
     try:
         with Keyboard() as keyboard:

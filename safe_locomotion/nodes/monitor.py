@@ -15,7 +15,7 @@ from visualization_msgs.msg import MarkerArray
 
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.nodes.health import Health, LoopTimes
-from safe_locomotion.nodes.markers import SceneMarkers
+from safe_locomotion.nodes.markers import LastingMarkers, MovingMarkers
 from safe_locomotion.nodes.parameters import DECLARE_FROM_OVERRIDES, read_parameters
 from safe_locomotion.nodes.runtime import run
 from safe_locomotion.nodes.scene_topics import SceneTopics
@@ -24,6 +24,7 @@ from safe_locomotion.nodes.transforms import transforms
 MARKERS = "safety/markers"
 #: A look is two messages. Reliable, because that is what RViz and Foxglove ask for when nobody says otherwise.
 MARKERS_QOS = QoSProfile(depth=4, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE)
+LASTING_EACH = 2  #: looks between two messages of texts and predictions: a prediction comes ten times a second
 FASTEST_HZ, SLOWEST_HZ = 50.0, 4.0  #: markers live for half a second
 
 
@@ -44,13 +45,17 @@ class MonitorSettings:
 class MonitorLoop:
     """The monitor as a process."""
 
+    freeze_garbage = False
+
     def __init__(self) -> None:
         node = Node("monitor_node", **DECLARE_FROM_OVERRIDES)
         parameters = read_parameters(node, MonitorSettings)
         self.nodes: Sequence[Node] = (node,)
         self.slow_nodes: Sequence[Node] = ()
+        self.freeze_garbage = False  # nobody waits for a picture
         self._topics = SceneTopics(node, parameters.robot, parameters.config)
-        self._markers = SceneMarkers(self._topics.maker.body)
+        self._moving, self._lasting = MovingMarkers(self._topics.maker.body), LastingMarkers(self._topics.maker.body)
+        self._looks = 0
         self._publisher = node.create_publisher(MarkerArray, MARKERS, MARKERS_QOS)
         self._transforms = transforms(node, parameters.robot.name, self._topics.maker.body)
         self._times = LoopTimes("monitor look")
@@ -69,8 +74,10 @@ class MonitorLoop:
         scene = self._topics.look()
         if scene is None:
             return
-        for message in self._markers.fill(scene):
-            self._publisher.publish(message)
+        self._publisher.publish(self._moving.fill(scene))
+        if self._looks % LASTING_EACH == 0:
+            self._publisher.publish(self._lasting.fill(scene))
+        self._looks += 1
         if self._transforms is not None and self._topics.estimate is not None:
             self._transforms.publish(scene, self._topics.estimate)
         self._times.add(perf_counter() - start)

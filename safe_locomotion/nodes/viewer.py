@@ -68,6 +68,8 @@ class ViewerSettings:
 class ViewerLoop:
     """The viewer as a process."""
 
+    freeze_garbage = False
+
     def __init__(self) -> None:
         node = Node("viewer_node", **DECLARE_FROM_OVERRIDES)
         parameters = read_parameters(node, ViewerSettings)
