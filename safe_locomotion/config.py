@@ -13,6 +13,7 @@ from typing import Any, get_type_hints
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from safe_locomotion.driving import DrivingParameters
 from safe_locomotion.errors import ConfigurationError, UnknownNameError
 from safe_locomotion.estimator import EstimatorParameters
 from safe_locomotion.leg_control import LegGains
@@ -22,6 +23,7 @@ from safe_locomotion.mpc import MpcParameters
 from safe_locomotion.operator_input import CommandLimits
 from safe_locomotion.policy import GaitSettings
 from safe_locomotion.reachability import InterventionParameters
+from safe_locomotion.realtime import RealtimeParameters
 from safe_locomotion.share import find_share
 from safe_locomotion.supervisor import SupervisorParameters
 from safe_locomotion.swing import SwingParameters
@@ -38,6 +40,7 @@ class BridgeConfig:
 
     gains: LegGains
     limits: GateLimits
+    realtime: RealtimeParameters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,13 +83,14 @@ class MpcConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class StackConfig:
-    """Parameters of every node of one robot."""
+    """Parameters of every node of one robot, and how a person drives it (read by the bridge, the policy node and `teleop`)."""
 
     bridge: BridgeConfig
     estimator: EstimatorParameters
     policy: PolicyConfig
     supervisor: SupervisorConfig
     mpc: MpcConfig
+    driving: DrivingParameters
 
 
 def load_config(robot_or_file: str | Path, overrides: Mapping[str, Any] | None = None) -> StackConfig:

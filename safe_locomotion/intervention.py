@@ -9,10 +9,11 @@ from typing import Protocol
 
 from safe_locomotion.forecast import Forecast, Forecaster, Moment
 from safe_locomotion.reachability import InterventionParameters, Outlook, SwitchingRule
-from safe_locomotion.trigger_set import Values
+from safe_locomotion.trigger_set import COMPONENTS, Values
 from safe_locomotion.types import NANOSECONDS, Array, Estimate, GaitParameters, Proposal, VelocityCommand
 
 LOOK_NS = 100_000_000  #: robot time between forecasts that are made for nobody but the one who watches
+NEWEST_USES = 1000  #: whose durations are told
 PENALTY = 1.0  #: of a step under recovery (paper 1, algorithm 1)
 
 
@@ -42,6 +43,20 @@ class InterventionStatistics:
     def share(self) -> float:
         """Of steps under recovery; 0 before the first step."""
         return self.recovery_steps / self.steps if self.steps else 0.0
+
+    def figures(self) -> dict[str, str]:
+        """All of it as words for a message; durations of the newest uses, in seconds. Any thread may ask."""
+        longest = sorted(self.durations[-NEWEST_USES:]) or [0.0]
+        n = len(longest)
+        durations = {"p50": longest[n // 2], "p99": longest[min(n - 1, n * 99 // 100)], "max": longest[-1]}
+        return {
+            "steps": str(self.steps),
+            "recovery_steps": str(self.recovery_steps),
+            "share": f"{self.share:.4f}",
+            "uses": str(self.uses),
+            **{f"duration_{name}_s": f"{seconds:.3f}" for name, seconds in durations.items()},
+            **{f"triggers/{name}": str(self.triggers[name]) for name in COMPONENTS},
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,11 +50,13 @@ class VelocityInput:
             else VelocityCommand(vx=_clip(vx, limits.vx), vy=_clip(vy, limits.vy), wz=_clip(wz, limits.wz))
         )
 
+    def in_force(self, stamp_ns: int) -> bool:
+        """Whether a command is there and not too old at `stamp_ns`."""
+        return self._stamp_ns is not None and 0 <= stamp_ns - self._stamp_ns <= self._timeout_ns
+
     def get(self, stamp_ns: int) -> VelocityCommand:
         """The command in force at `stamp_ns`."""
-        if self._stamp_ns is None or not 0 <= stamp_ns - self._stamp_ns <= self._timeout_ns:
-            return VelocityCommand()
-        return self._command
+        return self._command if self.in_force(stamp_ns) else VelocityCommand()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -242,3 +242,16 @@ def read_bytes(path: Path) -> bytes:
             return file.read(BYTES_MAX + 1)
     except (OSError, ValueError) as error:
         raise refuse("policy", "a readable file", f"{path} ({error})") from error
+
+
+def installed_policies(robot: str) -> tuple[str, ...]:
+    """Names of the installed policies for a robot, those that propose gaits first."""
+    found = []
+    for name in policy_names():
+        try:
+            contract, _ = read_policy(find_policy(name))
+        except PolicyRefusedError:
+            continue  # nothing to fly; `safe-locomotion policy ls` says why
+        if contract.robot == robot:
+            found.append((contract.kind, name))
+    return tuple(name for _, name in sorted(found))

@@ -17,7 +17,7 @@ World = Literal["sim", "real"]
 
 PACKAGE = "safe_locomotion"
 NODE_NAMES = ("bridge", "estimator", "policy", "supervisor", "mpc")
-WATCHERS = ("monitor",)  #: nodes that only watch, each a process of its own
+WATCHERS = ("monitor", "viewer")  #: nodes that only watch, each a process of its own
 RECORDER = "recorder"  #: a watcher that needs to know where to
 GRAPHS = ("nodes", "composed")
 SDKS = ("unitree_sdk2", "legged_sdk", "mock")
@@ -26,8 +26,9 @@ BRIDGE_STATES = ("unconfigured", "inactive", "active")
 BOOLEANS = {"true": True, "false": False}
 SIMULATION_DOMAIN, ROBOT_DOMAIN = 1, 0  # of the SDK's DDS: the vendor's own convention
 LOOPBACK = "lo"
+LOCALHOST = "127.0.0.1"
 WITH_LOCK_STEP = ("bridge", "supervisor")
-WITH_CMD_VEL = ("policy", "supervisor")
+WITH_CMD_VEL = ("policy", "supervisor", "viewer")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +80,7 @@ class StackOptions:
         cmd_vel_type: TwistStamped or Twist.
         lock_step: robot and stages wait for each other.
         autostart: lifecycle state that the bridge reaches by itself.
+        realtime: the bridge asks for what the section `realtime` of its parameter file wants; None: on hardware, not in simulation.
         overrides: parameters by node name on top of all this.
         robot_arguments: command line of the simulated robot.
         watchers: which of `WATCHERS` run beside it.
@@ -95,6 +97,7 @@ class StackOptions:
     cmd_vel_type: str = "TwistStamped"
     lock_step: bool = False
     autostart: str = "active"
+    realtime: bool | None = None
     overrides: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
     robot_arguments: tuple[str, ...] = ()
     watchers: tuple[str, ...] = ()
@@ -126,7 +129,7 @@ def _check(options: StackOptions) -> None:
     ):
         if name not in choices:
             raise UnknownNameError(what, name, choices)
-    known = [f"{name}_node" for name in (*NODE_NAMES, RECORDER)]
+    known = [f"{name}_node" for name in (*NODE_NAMES, *WATCHERS, RECORDER)]
     for node in options.overrides:
         if node not in known:
             raise UnknownNameError("node", node, known)
@@ -145,7 +148,8 @@ def _parameters(options: StackOptions) -> dict[str, dict[str, Value]]:
         if name.removesuffix("_node") in WITH_CMD_VEL:
             given["cmd_vel_type"] = options.cmd_vel_type
     parameters["policy_node"]["policy"] = options.policy
-    parameters["bridge_node"] |= {"sdk": options.sdk, "autostart": options.autostart}
+    realtime = options.world == "real" if options.realtime is None else options.realtime
+    parameters["bridge_node"] |= {"sdk": options.sdk, "autostart": options.autostart, "use_realtime": realtime}
     parameters["bridge_node"] |= {f"sdk_options.{name}": value for name, value in _sdk_options(options).items()}
     for node, changed in options.overrides.items():
         if node in parameters:
@@ -154,7 +158,9 @@ def _parameters(options: StackOptions) -> dict[str, dict[str, Value]]:
 
 
 def _sdk_options(options: StackOptions) -> dict[str, Value]:
-    if options.sdk != "unitree_sdk2":
+    if options.sdk == "legged_sdk":
+        return {"robot": options.robot} | dict(options.sdk_options)
+    if options.sdk == "mock":
         return dict(options.sdk_options)
     domain = SIMULATION_DOMAIN if options.world == "sim" else ROBOT_DOMAIN
     usual: dict[str, Value] = {"domain": domain} if options.world == "real" else {"domain": domain, "interface": LOOPBACK}
@@ -169,6 +175,9 @@ def _watcher(name: str, options: StackOptions) -> Process:
     given: dict[str, Value] = {"robot": options.robot}
     if options.config_file:
         given["config_file"] = options.config_file
+    if name in WITH_CMD_VEL:
+        given["cmd_vel_type"] = options.cmd_vel_type
+    given |= options.overrides.get(f"{name}_node", {})
     return replace(_node(name, {f"{name}_node": given}), essential=False)
 
 
@@ -207,19 +216,28 @@ class LaunchArgument:
     choices: tuple[str, ...] = ()
 
 
+def robot_sdk(robot: str) -> str:
+    """The SDK that a robot of this model speaks; its simulator always speaks unitree_sdk2."""
+    return "unitree_sdk2" if robot == "go2" else "legged_sdk"
+
+
 def launch_arguments(world: World, robot: str) -> tuple[LaunchArgument, ...]:
     """Arguments of a launch file for this world and robot."""
-    sdk = "unitree_sdk2" if world == "sim" or robot == "go2" else "legged_sdk"
+    hardware = "true" if world == "real" else "false"
     common = (
         LaunchArgument(name="graph", default="composed", description="one process or five", choices=GRAPHS),
         LaunchArgument(name="config_file", default="", description="parameter file instead of config/<robot>.yaml"),
         LaunchArgument(name="policy", default="nominal", description="who proposes: a policy's name"),
         LaunchArgument(name="cmd_vel_type", default="TwistStamped", description="type of cmd_vel", choices=CMD_VEL_TYPES),
         LaunchArgument(name="autostart", default="active", description="lifecycle state of the bridge", choices=BRIDGE_STATES),
+        LaunchArgument(name="realtime", default=hardware, description="ask for real-time scheduling", choices=tuple(BOOLEANS)),
         LaunchArgument(
             name="watchers", default="monitor", description=f"what else runs: some of {', '.join(WATCHERS)}, or empty"
         ),
         LaunchArgument(name="record", default="", description="folder in which each walk is recorded; empty for none"),
+        LaunchArgument(name="viewer", default="false", description="watch and drive from a browser", choices=tuple(BOOLEANS)),
+        LaunchArgument(name="viewer_host", default=LOCALHOST, description="address that the viewer listens on; 0.0.0.0 is any"),
+        LaunchArgument(name="viewer_port", default="8080", description="port that it listens on, or the next free one"),
     )
     if world == "sim":
         return (
@@ -229,8 +247,14 @@ def launch_arguments(world: World, robot: str) -> tuple[LaunchArgument, ...]:
         )
     return (
         *common,
-        LaunchArgument(name="sdk", default=sdk, description="how the robot is spoken to", choices=SDKS),
+        LaunchArgument(name="sdk", default=robot_sdk(robot), description="how the robot is spoken to", choices=SDKS),
         LaunchArgument(name="interface", default="", description="network interface to the robot (unitree_sdk2)"),
+        LaunchArgument(
+            name="release_motion",
+            default="false",
+            description="first lay the robot down and release its own motion service (unitree_sdk2)",
+            choices=tuple(BOOLEANS),
+        ),
     )
 
 
@@ -238,7 +262,7 @@ def options_from_launch(world: World, robot: str, values: Mapping[str, str]) -> 
     """Stack options from the text values of `launch_arguments`.
 
     Raises:
-        UnknownNameError: an argument or a value that does not exist.
+        ConfigurationError: an argument or a value that does not exist.
     """
     known = {argument.name: argument for argument in launch_arguments(world, robot)}
     for name, value in values.items():
@@ -253,13 +277,32 @@ def options_from_launch(world: World, robot: str, values: Mapping[str, str]) -> 
         world=world,
         graph=graph,
         sdk=given.get("sdk", "unitree_sdk2"),
-        sdk_options={"interface": given["interface"]} if given.get("interface") else {},
+        sdk_options=_launched_sdk_options(given),
         config_file=given["config_file"],
         policy=given["policy"],
         cmd_vel_type=given["cmd_vel_type"],
         lock_step=BOOLEANS[given.get("lock_step", "false")],
         autostart=given["autostart"],
+        realtime=BOOLEANS[given["realtime"]],
         robot_arguments=tuple(given.get("robot_arguments", "").split()),
-        watchers=tuple(given["watchers"].replace(",", " ").split()),
+        watchers=_watchers(given),
         record=str(Path(given["record"]).expanduser().resolve()) if given["record"] else "",
+        overrides={"viewer_node": {"host": given["viewer_host"], "port": _port(given["viewer_port"])}},
     )
+
+
+def _launched_sdk_options(given: Mapping[str, str]) -> dict[str, Value]:
+    options: dict[str, Value] = {"interface": given["interface"]} if given.get("interface") else {}
+    return options | ({"release_motion": True} if BOOLEANS[given.get("release_motion", "false")] else {})
+
+
+def _watchers(given: Mapping[str, str]) -> tuple[str, ...]:
+    """Those named by `watchers`, and the viewer where it is asked for."""
+    named = tuple(given["watchers"].replace(",", " ").split())
+    return (*named, *(("viewer",) if BOOLEANS[given["viewer"]] and "viewer" not in named else ()))
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise ConfigurationError(f"viewer_port: must be a number (found {text!r})")
+    return int(text)

@@ -53,7 +53,8 @@ def leaves(content: Any, *path: str) -> list[tuple[str, ...]]:
 
 
 LEAVES = leaves(SHIPPED)
-NUMBERS = [leaf for leaf in LEAVES if leaf[-1] not in ("name", "recovery_policy", "ros__parameters")]
+WORDS = ("name", "recovery_policy", "ros__parameters", "lock_memory", "freeze_garbage")
+NUMBERS = [leaf for leaf in LEAVES if leaf[-1] not in WORDS]
 
 
 def at(content: Document, path: tuple[str, ...]) -> Document:

@@ -15,6 +15,7 @@ from safe_locomotion.gait_blend import OFFSET_RATE, PLANTED_FROM, RATIO_MARGIN, 
 from safe_locomotion.intervention import Intervention, InterventionStatistics, penalised
 from safe_locomotion.pipeline import make_supervisor
 from safe_locomotion.rotations import quaternion_from_rpy
+from safe_locomotion.trigger_set import COMPONENTS
 from safe_locomotion.types import GaitParameters, JointTargets, Proposal, VelocityCommand
 
 FORWARD = VelocityCommand(vx=0.3)
@@ -219,6 +220,18 @@ def test_no_phase_jumps_at_a_hand_over(before: GaitParameters, after: GaitParame
         assert 0.0 < gait.swing_ratio < 1.0 and gait.frequency == after.frequency
         last = gait
     assert last == after
+
+
+def test_figures_of_the_statistics_by_hand() -> None:
+    """Every component has its count, durations are of the newest thousand uses; before the first step all is zero."""
+    empty = InterventionStatistics().figures()
+    assert set(empty.values()) == {"0", "0.0000", "0.000"} and {f"triggers/{name}" for name in COMPONENTS} <= set(empty)
+    s = InterventionStatistics(steps=400, recovery_steps=14, uses=4, durations=[9.0] + [0.2] * 600 + [0.5] * 389 + [1.5] * 11)
+    s.triggers.update({"roll": 3})
+    figures = s.figures()
+    assert figures["share"] == "0.0350" and figures["uses"] == "4" and figures["steps"] == "400"
+    assert [figures[f"duration_{name}_s"] for name in ("p50", "p99", "max")] == ["0.200", "1.500", "1.500"]
+    assert figures["triggers/roll"] == "3" and figures["triggers/height"] == "0"
 
 
 def test_recovery_plants_the_feet_of_a_gait_far_from_its_own() -> None:

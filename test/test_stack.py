@@ -1,6 +1,7 @@
 """The stack description: every process, parameter and value is one that the code behind it knows."""
 
 import importlib
+import inspect
 from dataclasses import fields
 
 import pytest
@@ -13,7 +14,7 @@ from safe_locomotion.backends.backend import BACKENDS
 from safe_locomotion.errors import ConfigurationError, SafeLocomotionError
 
 EVERY = [
-    s.StackOptions(world=world, graph=graph, sdk=sdk, lock_step=lock, sdk_options={"interface": "lo"})
+    s.StackOptions(world=world, graph=graph, sdk=sdk, lock_step=lock, sdk_options={"interface": "lo"}, watchers=s.WATCHERS)
     for world in ("sim", "real")
     for graph in s.GRAPHS
     for sdk in (s.SDKS if world == "real" else ("unitree_sdk2",))
@@ -55,7 +56,73 @@ def test_both_graphs_give_every_node_the_same_parameters(options):
         given = {f.name: getattr(options, f.name) for f in fields(options)} | {"graph": graph}
         return {node: dict(p) for process in s.stack(s.StackOptions(**given)) for node, p in process.parameters.items()}
 
-    assert merged("nodes") == merged("composed") and set(merged("nodes")) == {f"{name}_node" for name in s.NODE_NAMES}
+    names = {f"{name}_node" for name in (*s.NODE_NAMES, *s.WATCHERS)}
+    assert merged("nodes") == merged("composed") and set(merged("nodes")) == names
+
+
+@pytest.mark.parametrize("graph", s.GRAPHS)
+def test_watchers_are_processes_that_may_end(graph):
+    """None unless asked for; each a process of its own behind the stack, of the same robot and file, and the only ones not essential."""
+    plain = s.stack(s.StackOptions(graph=graph, config_file="mine.yaml"))
+    watched = s.stack(s.StackOptions(graph=graph, config_file="mine.yaml", watchers=("monitor",)))
+    assert watched[:-1] == plain and all(process.essential for process in plain)
+    assert watched[-1].name == "monitor_node" and not watched[-1].essential
+    assert watched[-1].parameters == {"monitor_node": {"robot": "a1", "config_file": "mine.yaml"}}
+    assert s.options_from_launch("sim", "a1", {"watchers": ""}).watchers == ()
+    assert s.options_from_launch("sim", "a1", {}).watchers == ("monitor",)
+
+
+@pytest.mark.parametrize("options", [options for options in EVERY if options.sdk != "mock"])
+def test_backends_take_the_options_of_the_bridge(options):
+    """What the bridge passes on is all that the backend's constructor needs, and nothing it does not know."""
+    module, name = BACKENDS[options.sdk]
+    given = {
+        key.removeprefix("sdk_options."): value
+        for process in s.stack(options)
+        for key, value in process.parameters.get("bridge_node", {}).items()
+        if key.startswith("sdk_options.")
+    }
+    if options.sdk == "legged_sdk":  # has no interface: EVERY gives one to all
+        given.pop("interface")
+    inspect.signature(getattr(importlib.import_module(module), name)).bind(stop_kd=3.0, **given)
+
+
+def test_a_motion_service_is_released_only_where_asked():
+    """`release_motion:=true` reaches the backend that knows it."""
+    asked = s.options_from_launch("real", "a1", {"sdk": "unitree_sdk2", "interface": "eth0", "release_motion": "true"})
+    assert s.stack(asked)[0].parameters["bridge_node"]["sdk_options.release_motion"] is True
+    assert "release_motion" not in s.options_from_launch("real", "a1", {}).sdk_options
+
+
+@pytest.mark.parametrize(
+    ("world", "given", "expected"), [("real", {}, True), ("sim", {}, False), ("real", {"realtime": "false"}, False)]
+)
+def test_real_time_is_asked_for_on_hardware(world, given, expected):
+    """Unless the launch argument says otherwise."""
+    processes = s.stack(s.options_from_launch(world, "a1", given))
+    bridge = next(process.parameters["bridge_node"] for process in processes if "bridge_node" in process.parameters)
+    assert bridge["use_realtime"] is expected
+
+
+def test_the_viewer_listens_where_launch_says():
+    """Nowhere by default; on this machine alone when it runs, unless another address is named; a port is a number."""
+    assert "viewer" not in s.options_from_launch("real", "a1", {}).watchers
+
+    def viewer(**values):
+        options = s.options_from_launch("sim", "a1", {"viewer": "true", **values})
+        assert options.watchers == ("monitor", "viewer")
+        return s.stack(options)[-1].parameters["viewer_node"]
+
+    assert viewer()["host"] == "127.0.0.1" and viewer()["port"] == 8080
+    assert viewer(watchers="monitor,viewer", viewer_host="0.0.0.0", viewer_port="9000", cmd_vel_type="Twist") == {
+        "robot": "a1",
+        "cmd_vel_type": "Twist",
+        "host": "0.0.0.0",
+        "port": 9000,
+    }
+    for port in ("", "-1", "80 80", "²"):
+        with pytest.raises(ConfigurationError, match="viewer_port"):
+            viewer(viewer_port=port)
 
 
 def test_only_the_simulated_stack_has_a_simulated_robot():
@@ -80,6 +147,7 @@ def test_backends_are_the_ones_that_exist():
         (s.StackOptions(graph="star"), ("star", "nodes", "composed")),
         (s.StackOptions(sdk="spot"), ("spot", "legged_sdk")),
         (s.StackOptions(overrides={"planner_node": {}}), ("planner_node", "mpc_node")),
+        (s.StackOptions(watchers=("owl",)), ("owl", "monitor")),
         (s.StackOptions(world="real", sdk="unitree_sdk2"), ("interface",)),
     ],
 )

@@ -73,6 +73,9 @@ class Backend(Protocol):
     def write(self, command: LowCommand) -> None:
         """Send a command and return at once, whether or not somebody listens; never a number that is not finite."""
 
+    def greet(self) -> None:
+        """Called once the robot may be commanded but has not been heard: to one that only answers, send damping; nothing to others."""
+
     def stop(self) -> None:
         """Send damping, several times over, where a command was ever sent; a backend that only read stays silent."""
 
@@ -107,9 +110,14 @@ def open_backend(name: str, **options: Any) -> Backend:
         constructor = getattr(import_module(module_name), class_name)
     except ImportError as error:
         raise BackendError(f"sdk {name!r} needs a package that cannot be imported: {error}") from error
-    accepted = [key for key in inspect.signature(constructor).parameters]
+    accepted = inspect.signature(constructor).parameters
     for key in options:
         if key not in accepted:
             raise UnknownNameError(f"option of sdk {name!r}", key, accepted)
+    missing = [key for key, parameter in accepted.items() if parameter.default is parameter.empty and key not in options]
+    if missing:
+        raise BackendError(
+            f"sdk {name!r} needs the option {', '.join(missing)}: parameter sdk_options.{missing[0]} of the bridge"
+        )
     backend: Backend = constructor(**options)
     return backend

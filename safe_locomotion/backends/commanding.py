@@ -55,6 +55,10 @@ class CommandingBackend(ABC):
         if stops != self._stops:  # stop ran between the test and the send: the last word must be damping
             self._send(self._packed_damping())
 
+    def greet(self) -> None:
+        """Say nothing: most robots report unasked."""
+        return None
+
     def _send(self, packet: Any) -> None:
         if self._transmit(packet):
             self._counters.written += 1

@@ -105,6 +105,11 @@ class LeggedSdk(CommandingBackend):
                 return None
             time.sleep(_POLL_S)
 
+    def greet(self) -> None:
+        """One packet of damping: the robot sends its states to whom it hears."""
+        self._commanding = True
+        self._send(self._packed_damping())
+
     def _drain(self) -> None:
         """Take what arrived; the library keeps the last good datagram. Bounded, so that a flood cannot hold the loop up."""
         arrived = 0

@@ -1,13 +1,15 @@
-"""Listening for other programs that command the motors, without publishing anything."""
+"""Listening on the wire without publishing anything: who commands the motors, and what the robot's clock says."""
 
 import time
 
-from unitree_sdk2py.idl.unitree_go.msg.dds_ import LowCmd_
+from unitree_sdk2py.idl.unitree_go.msg.dds_ import LowCmd_, LowState_
 
 from safe_locomotion.backends.dds import RawReader, join_domain
-from safe_locomotion.backends.unitree_sdk2 import COMMAND_TOPIC
+from safe_locomotion.backends.sdk2_codec import LowStateCodec
+from safe_locomotion.backends.unitree_sdk2 import COMMAND_TOPIC, STATE_TOPIC
 
 DISCOVERY_S = 1.0  # participants announce themselves at once to a newcomer
+HEARD_S = 0.6  # of states; 300 of them
 
 
 def command_publishers(domain: int, interface: str, wait_s: float = DISCOVERY_S) -> int:
@@ -21,3 +23,24 @@ def command_publishers(domain: int, interface: str, wait_s: float = DISCOVERY_S)
     while (found := reader.matched_publishers()) == 0 and time.monotonic() < deadline:
         time.sleep(0.02)
     return found
+
+
+def state_ticks(
+    domain: int, interface: str, wait_s: float = DISCOVERY_S, hear_s: float = HEARD_S
+) -> tuple[tuple[float, int], ...]:
+    """(monotonic time [s], tick [ms]) of each LowState heard within `hear_s` of the first; empty where none came within `wait_s`.
+
+    Raises:
+        BackendError: unknown or busy interface or domain.
+    """
+    reader, codec = RawReader(join_domain(domain, interface), STATE_TOPIC, LowState_), LowStateCodec()
+    heard: list[tuple[float, int]] = []
+    end = time.monotonic() + wait_s
+    while reader.wait(end - time.monotonic()):
+        for raw in reader.take():
+            tick = codec.load(raw)
+            if isinstance(tick, int):
+                if not heard:
+                    end = time.monotonic() + hear_s
+                heard.append((time.monotonic(), tick))
+    return tuple(heard)

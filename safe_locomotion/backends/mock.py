@@ -83,6 +83,10 @@ class Mock:
         self.commands.append(command)
         self._counters.written += 1
 
+    def greet(self) -> None:
+        """Say nothing."""
+        return None
+
     def stop(self) -> None:
         """Damping, where a command was ever written."""
         if self.commands:

@@ -51,6 +51,19 @@ def release_motion_service(domain: int, interface: str) -> int:
     return release(switcher, sport, attempts=ATTEMPTS, settle_s=SETTLE_S)
 
 
+def active_service(domain: int, interface: str) -> str:
+    """Name of the active motion service, empty for none; asks once and changes nothing.
+
+    Raises:
+        BackendError: it does not answer.
+    """
+    join_sdk_channels(domain, interface)
+    switcher = MotionSwitcherClient()
+    switcher.SetTimeout(_TIMEOUT_S)
+    switcher.Init()
+    return _active_mode(switcher, attempts=1)
+
+
 def release(switcher: Switcher, sport: Sport, *, attempts: int, settle_s: float) -> int:
     """StandDown and ReleaseMode until CheckMode names no active mode, at most `attempts` times."""
     for releases in range(attempts + 1):

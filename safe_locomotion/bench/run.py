@@ -8,6 +8,7 @@ from typing import Any
 from safe_locomotion.bench import mpc as mpc_bench
 from safe_locomotion.bench.estimation import accuracy
 from safe_locomotion.bench.machine import describe
+from safe_locomotion.bench.paced import PACED, measure_paced
 from safe_locomotion.bench.policies import POLICIES, policy_stages
 from safe_locomotion.bench.recording import Recording, record
 from safe_locomotion.bench.safety import SAFETY
@@ -20,7 +21,7 @@ from safe_locomotion.estimator import StateEstimator
 
 COMPARED = ("estimator_complementary", "codec_read", "codec_write", "codec_read_sdk", "codec_write_sdk")
 CORE = ("estimator", "supervisor", "locomotion", "leg_control", "pipeline", *SAFETY)
-NAMES = (*mpc_bench.SOLVERS, *CORE, *POLICIES, *COMPARED, ECHO, *STATES_TO_COMMANDS.values(), *ROUND_TRIPS.values())
+NAMES = (*mpc_bench.SOLVERS, *CORE, *POLICIES, *COMPARED, *PACED, ECHO, *STATES_TO_COMMANDS.values(), *ROUND_TRIPS.values())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,15 +50,16 @@ BUDGETS = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Effort:
-    """How much is measured: seconds of recorded walk, of each run over the wire, and passes over the recording."""
+    """How much is measured: seconds of recorded walk, of each run over the wire, passes over the recording, and paced walks of each row."""
 
     walk_s: float
     wire_s: float
     replays: int
+    blocks: int
 
 
-FULL = Effort(walk_s=6.0, wire_s=8.0, replays=REPLAYS)
-QUICK = Effort(walk_s=1.5, wire_s=2.0, replays=2)
+FULL = Effort(walk_s=6.0, wire_s=8.0, replays=REPLAYS, blocks=2)
+QUICK = Effort(walk_s=1.5, wire_s=2.0, replays=2, blocks=1)
 
 
 def run(
@@ -81,10 +83,10 @@ def run(
             raise UnknownNameError("stage", name, NAMES)
     wanted = tuple(only) or NAMES
     report: dict[str, Any] = {"machine": describe(), "stages": {}, "accuracy": {}, "missing": {}}
-    if set(wanted) & {*mpc_bench.SOLVERS, *CORE, *POLICIES, *COMPARED}:
+    if set(wanted) & {*mpc_bench.SOLVERS, *CORE, *POLICIES, *COMPARED, *PACED}:
         tell("Walking the simulated robot.")
         recording = record(robot=robot, seconds=effort.walk_s)
-        for part in (_stages, _mpc, _accuracy):
+        for part in (_stages, _mpc, _accuracy, _paced):
             tell(part.__doc__ or "")
             _merge(report, part(recording, wanted, effort))
     if ECHO in wanted:
@@ -133,6 +135,12 @@ def _accuracy(recording: Recording, wanted: Sequence[str], _: Effort) -> dict[st
             recording, ComplementaryEstimator(recording.robot, foot_zero=swing_reading(recording)).update
         )
     return {"accuracy": found}
+
+
+def _paced(recording: Recording, wanted: Sequence[str], effort: Effort) -> dict[str, Any]:
+    """Walking at 500 Hz by the clock, with and without real-time settings."""
+    names = [name for name in PACED if name in wanted]
+    return _over_wire(names, measure_paced, recording, names, effort.blocks) if names else {}
 
 
 def _over_wire(names: Sequence[str], measure: Callable[..., dict[str, dict[str, Any]]], *arguments: Any) -> dict[str, Any]:

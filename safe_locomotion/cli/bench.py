@@ -41,7 +41,11 @@ def show(report: dict[str, Any], console: Console) -> None:
     """Tables of times and accuracies, the machine, and what is missing and why."""
     from safe_locomotion.bench.machine import line
 
-    console.print(_times(report), _accuracies(report))
+    paced = [name for name, stage in report["stages"].items() if "misses" in stage]
+    if set(report["stages"]) - set(paced):
+        console.print(_times(report), _accuracies(report))
+    if paced:
+        console.print(_paced(report, paced))
     console.print(line(report["machine"]), style="dim")
     for name, reason in report["missing"].items():
         console.print(f"not measured: {name}: {reason}", style="dim")
@@ -57,6 +61,8 @@ def _times(report: dict[str, Any]) -> Table:
     for heading in ("p50", "p99", "max", "n", "quiet p50", "solve p50", "budget p50 / p99", "met"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name, stage in report["stages"].items():
+        if "misses" in stage:
+            continue
         budget = report["budgets"].get(name)
         table.add_row(
             name,
@@ -66,6 +72,23 @@ def _times(report: dict[str, Any]) -> Table:
             _ms(stage.get("solve_p50_ms")),
             *_budget_cells(budget),
         )
+    return table
+
+
+def _paced(report: dict[str, Any], names: list[str]) -> Table:
+    table = Table(
+        box=None,
+        title="paced 500 Hz: milliseconds from the release of a tick to its command; missed: later than 2 ms, or never",
+        title_justify="left",
+    )
+    table.add_column("", no_wrap=True)
+    for heading in ("p50", "p99", "p99.9", "max", "missed"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("of the operating system")
+    for name in names:
+        stage = report["stages"][name]
+        times = (_ms(stage[key]) for key in ("p50_ms", "p99_ms", "p999_ms", "max_ms"))
+        table.add_row(name, *times, f"{stage['misses']} of {stage['released']}", "; ".join(stage["realtime"]))
     return table
 
 

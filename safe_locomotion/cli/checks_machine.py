@@ -2,16 +2,19 @@
 
 import os
 import resource
+import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from shutil import which
 
 from safe_locomotion.cli.findings import Finding, judge
+from safe_locomotion.realtime import RealtimeParameters, Setting, apply, limit_remedy, may_lock_all, user
 
 ROBOT_NETWORK = ip_network("192.168.123.0/24")  # of every Unitree robot
 ROBOT_ADDRESS = "192.168.123.10"  # the A1's motor controller; any address of the network gives the same route
@@ -19,11 +22,11 @@ SHARED_MEMORY = Path("/dev/shm")
 FAST_DDS = ("fastrtps_*", "fastdds_*", "sem.fastrtps_*", "sem.fastdds_*")  # the first up to version 2, as in Humble
 GOVERNORS = Path("/sys/devices/system/cpu")
 WANTED_PRIORITY = 50
-LIMITS_FILE = "/etc/security/limits.d/safe_locomotion.conf"
-LOCKABLE = 512 * 2**20  # bytes; the composed runtime is resident with about 300 MB
+ENOUGH_DISK = 5_000_000_000  # bytes; hours of episodes
 OLDEST_CLOCK = 1_700_000_000  # s; a board without a battery starts in 1970, and TLS, bags and logs need the date
 CLOCK_DRIFT = 0.005  # s over the measured interval
 CLOCK_INTERVAL = 0.2  # s
+COARSEST_CLOCK = 1e-5  # s, a two-hundredth of a tick
 
 
 def addresses() -> dict[str, str]:
@@ -95,10 +98,22 @@ def _mapped_names() -> set[str]:
     return {Path(path.removesuffix(" (deleted)")).name for path in paths if path.startswith(f"{SHARED_MEMORY}/")}
 
 
-def check_shared_memory(stale: list[Path]) -> Finding:
+def check_shared_memory(stale: list[Path], now: Callable[[], float] = time.time) -> Finding:
     """No left-overs of killed ROS processes: later nodes lose messages to them."""
-    text = f"{len(stale)} stale Fast DDS files" if stale else "no stale Fast DDS files"
-    return judge("shared_memory", met=not stale, text=text, otherwise="warning", mend="rm " + " ".join(map(str, stale)))
+    ages = [now() - path.stat().st_mtime for path in stale if path.exists()]
+    text = "no Fast DDS file without a living process"
+    if stale:
+        text = f"{len(stale)} Fast DDS files that no living process has open"
+    if ages:
+        text += f", {_duration(min(ages))} to {_duration(max(ages))} old"
+    return judge("shared_memory", met=not stale, text=text, otherwise="warning", mend="rm -f " + " ".join(map(str, stale)))
+
+
+def _duration(seconds: float) -> str:
+    for unit, length in (("d", 86400.0), ("h", 3600.0), ("min", 60.0)):
+        if seconds >= length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"
 
 
 def check_governor(folder: Path = GOVERNORS) -> Finding:
@@ -113,57 +128,90 @@ def check_governor(folder: Path = GOVERNORS) -> Finding:
     )
 
 
-def check_priority(limits: tuple[int, int] | None = None, user: int | None = None) -> Finding:
-    """This user may ask for real-time scheduling."""
-    hard = (resource.getrlimit(resource.RLIMIT_RTPRIO) if limits is None else limits)[1]
-    root = (os.geteuid() if user is None else user) == 0
-    return judge(
-        "realtime_priority",
-        met=root or hard == resource.RLIM_INFINITY or hard >= WANTED_PRIORITY,
-        otherwise="warning",
-        text="root" if root else f"limit {_limit(hard)}",
-        mend=f"echo '{_user()} - rtprio {WANTED_PRIORITY}' | sudo tee -a {LIMITS_FILE}, then log in again",
-    )
+def check_priority(ask: Callable[[], Setting] | None = None) -> Finding:
+    """SCHED_FIFO is granted; asked for by a thread that ends at once."""
+    setting = (ask or _ask_for_priority)()
+    return judge("realtime_priority", met=setting.granted, otherwise="warning", text=setting.text, mend=setting.mend)
 
 
-def check_memory_lock(limits: tuple[int, int] | None = None, user: int | None = None) -> Finding:
-    """This user may keep the runtime's pages in memory."""
-    hard = (resource.getrlimit(resource.RLIMIT_MEMLOCK) if limits is None else limits)[1]
-    root = (os.geteuid() if user is None else user) == 0
+def _ask_for_priority() -> Setting:
+    wish = RealtimeParameters(priority=WANTED_PRIORITY, cores=(), lock_memory=False, freeze_garbage=False)
+    with ThreadPoolExecutor(1) as executor:
+        return executor.submit(apply, wish).result()[0]
+
+
+def check_memory_lock(allowed: Callable[[], bool] = may_lock_all) -> Finding:
+    """The runtime may keep all its pages in memory; a limit, however high, would fail an allocation in flight."""
+    hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)[1]
+    text = "unlimited" if hard == resource.RLIM_INFINITY else f"limit {hard} bytes"
+    met = allowed()
     return judge(
         "memory_lock",
-        met=root or hard == resource.RLIM_INFINITY or hard >= LOCKABLE,
+        met=met,
         otherwise="warning",
-        text="root" if root else f"limit {_limit(hard)} bytes",
-        mend=f"echo '{_user()} - memlock unlimited' | sudo tee -a {LIMITS_FILE}, then log in again",
+        text=text + (", which this user is exempt from" if met and hard != resource.RLIM_INFINITY else ""),
+        mend=limit_remedy("memlock", "unlimited"),
     )
 
 
-def _limit(value: int) -> str:
-    return "unlimited" if value == resource.RLIM_INFINITY else str(value)
-
-
-def _user() -> str:
-    return os.environ.get("USER", "<user>")
+def check_disk(folder: Path, usage: Callable[[Path], tuple[int, int, int]] = shutil.disk_usage) -> Finding:
+    """Episodes have room where they would be written."""
+    there = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
+    free, writable = usage(there)[2], os.access(there, os.W_OK)
+    return judge(
+        "disk",
+        met=writable and free >= ENOUGH_DISK,
+        text=f"{free / 1e9:.1f} GB free in {folder}" + ("" if writable else ", which may not be written to"),
+        otherwise="warning",
+        mend=f"sudo chown {user()} {there}"
+        if not writable
+        else f"du -sh {there}/* | sort -h  # at least {ENOUGH_DISK / 1e9:.0f} GB",
+    )
 
 
 def check_clock(
     wall: Callable[[], float] = time.time,
     monotonic: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
+    resolution: float = time.get_clock_info("monotonic").resolution,
 ) -> Finding:
-    """The wall clock has a date, and runs as fast as the monotonic one."""
+    """The wall clock has a date and runs as fast as the monotonic one, which is fine enough to time a tick."""
     start_wall, start = wall(), monotonic()
     sleep(CLOCK_INTERVAL)
     drift = (wall() - start_wall) - (monotonic() - start)
+    text = f"wall against monotonic {1e3 * drift:+.2f} ms in {CLOCK_INTERVAL:g} s, resolution {1e9 * resolution:g} ns"
     if not start_wall >= OLDEST_CLOCK:
         return Finding(
             check="clock", level="problem", text=f"the clock reads {start_wall:.0f} s of Unix time", mend="sudo date -s '<now>'"
         )
+    if not resolution <= COARSEST_CLOCK:
+        mend = "cat /sys/devices/system/clocksource/clocksource0/available_clocksource  # and boot with clocksource=<the best>"
+        return Finding(check="clock", level="warning", text=text, mend=mend)
     return judge(
         "clock",
         met=-CLOCK_DRIFT <= drift <= CLOCK_DRIFT,
-        text=f"wall against monotonic {1e3 * drift:+.2f} ms in {CLOCK_INTERVAL:g} s",
+        text=text,
         otherwise="warning",
         mend="something sets the clock: timedatectl timesync-status",
     )
+
+
+def check_time_sync(synchronised: Callable[[], str] | None = None) -> Finding:
+    """Episodes of this computer and of others can be laid side by side; a robot that is not on the Internet may do without."""
+    answer = (synchronised or _synchronised)()
+    texts = {"yes": "synchronised by NTP", "no": "not synchronised"}
+    return judge(
+        "time_sync",
+        met=answer != "no",
+        text=texts.get(answer, "not known: no timedatectl with systemd here"),
+        otherwise="warning",
+        mend="sudo timedatectl set-ntp true",
+    )
+
+
+def _synchronised() -> str:
+    """`yes` or `no`, or nothing where systemd does not run."""
+    if not which("timedatectl"):
+        return ""
+    command = ["timedatectl", "show", "--property=NTPSynchronized", "--value"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=5, check=False).stdout.strip()

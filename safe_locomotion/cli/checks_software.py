@@ -1,15 +1,19 @@
 """Checks of what is installed and configured: Python, packages, ROS, shipped files."""
 
+import re
 import sys
-from collections.abc import Callable, Mapping
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 from pathlib import Path
 
+from safe_locomotion import __version__
 from safe_locomotion.cli.findings import Finding, judge
 from safe_locomotion.config import load_config
 from safe_locomotion.errors import SafeLocomotionError
 from safe_locomotion.robots import load_robot, robot_file
+from safe_locomotion.share import share_roots
+from safe_locomotion.stack import ROBOT_DOMAIN, SIMULATION_DOMAIN, robot_sdk
 
 OLDEST, NEWEST = (3, 10), (3, 13)
 NEEDED = {
@@ -21,6 +25,18 @@ NEEDED = {
     "click": "8.1",
     "rich": "13.0",
 }
+VERSIONS = (
+    "numpy",
+    "scipy",
+    "osqp",
+    "onnxruntime",
+    "mujoco",
+    "ros-kilted-rclpy",
+    "cyclonedds",
+    "unitree-sdk2py-dimos",
+    "unitree-legged-sdk",
+)
+FOR_DEVELOPERS = ("test", "train", "mjlab", "torch", "bench", "ros")  # ROS has a check of its own
 DISTRIBUTIONS = ("humble", "iron", "jazzy", "kilted", "rolling")
 LAST_SAFE_DOMAIN = 101  # the ports of larger ones are handed out by Linux to other programs
 RANGES = ("SUBNET", "LOCALHOST", "OFF", "SYSTEM_DEFAULT")
@@ -104,15 +120,23 @@ def check_rmw(environment: Mapping[str, str]) -> Finding:
     )
 
 
-def check_ros_domain(environment: Mapping[str, str]) -> Finding:
-    """ROS_DOMAIN_ID is a number whose ports are safe."""
+def check_ros_domain(environment: Mapping[str, str], robot: str = "a1") -> Finding:
+    """ROS_DOMAIN_ID is a number whose ports are safe, and no domain on which a robot's SDK speaks too."""
     text = environment.get("ROS_DOMAIN_ID", "")
-    met = not text or (text.isdecimal() and int(text) <= LAST_SAFE_DOMAIN)
+    said = f"ROS_DOMAIN_ID {text or 'not set, 0'}"
+    if text and not (text.isdecimal() and int(text) <= LAST_SAFE_DOMAIN):
+        mend = f"export ROS_DOMAIN_ID=42  # 0 to {LAST_SAFE_DOMAIN}"
+        return Finding(check="ros_domain", level="problem", text=said, mend=mend)
+    speakers = {SIMULATION_DOMAIN: "simulated robots"} | (
+        {ROBOT_DOMAIN: f"the {robot}"} if robot_sdk(robot) == "unitree_sdk2" else {}
+    )
+    speaker = speakers.get(int(text or 0))
     return judge(
         "ros_domain",
-        met=met,
-        text=f"ROS_DOMAIN_ID {text or 'not set, 0'}",
-        mend=f"export ROS_DOMAIN_ID=0  # 0 to {LAST_SAFE_DOMAIN}",
+        met=speaker is None,
+        text=said + (f", the DDS domain on which {speaker} and the SDK speak: every node hears their traffic" if speaker else ""),
+        otherwise="warning",
+        mend="export ROS_DOMAIN_ID=42  # in every shell that shall see these nodes",
     )
 
 
@@ -146,3 +170,84 @@ def check_files(robot: str, find: Callable[[str, str], Path] = robot_file) -> Fi
     return judge(
         "files", met=simulated.is_file(), text=str(simulated.parent), mend=f"{simulated} is missing: install the package again"
     )
+
+
+def check_versions(installed: Version = version, locks: Path | None = None) -> Finding:
+    """What decides the behaviour has the versions that the tests ran with."""
+    found = {name: release for name in VERSIONS if (release := _version(name, installed)) is not None}
+    text = ", ".join([f"safe_locomotion {__version__}", *(f"{name} {release}" for name, release in found.items())])
+    locked = _locked(find_locks() if locks is None else locks)
+    if not locked:
+        return Finding(check="versions", level="ok", text=f"{text}; no lock file here to compare with")
+    other = [
+        f"{name} (locked: {' or '.join(sorted(locked[name]))})"
+        for name in found
+        if found[name] not in locked.get(name, {found[name]})
+    ]
+    return judge(
+        "versions",
+        met=not other,
+        text=text + (f"; not as locked: {', '.join(other)}" if other else "; as locked"),
+        otherwise="warning",
+        mend="make setup  # installs requirements/*.lock; with a ROS distribution its own rclpy counts",
+    )
+
+
+def _version(name: str, installed: Version) -> str | None:
+    try:
+        return installed(name)
+    except PackageNotFoundError:
+        return None
+
+
+def find_locks() -> Path:
+    """Folder of the lock files of a source checkout; an installation has none."""
+    return share_roots()[0] / "requirements"
+
+
+def _locked(folder: Path) -> dict[str, set[str]]:
+    """Versions of each package; several where they depend on the interpreter."""
+    versions: dict[str, set[str]] = {}
+    for path in folder.glob("*.lock"):
+        if path.stem == "colcon":
+            continue
+        for line in path.read_text().splitlines():
+            name, pinned, rest = line.partition("==")
+            if pinned and not line.startswith("#"):
+                versions.setdefault(name, set()).add(rest.split(";")[0].strip())
+    return versions
+
+
+def check_extras(requirements: Sequence[str] | None = None, installed: Version = version) -> Finding:
+    """Optional parts: what is missing costs its own commands only."""
+    parts = _extras(_requirements() if requirements is None else requirements)
+    absent = {extra: names for extra, names in parts.items() if any(_version(name, installed) is None for name in names)}
+    packages = " ".join(
+        dict.fromkeys(f"'{name}'" for names in absent.values() for name in names if _version(name, installed) is None)
+    )
+    there = ", ".join(extra for extra in parts if extra not in absent) or "none"
+    return judge(
+        "extras",
+        met=not absent,
+        text=f"there: {there}" + (f"; absent: {', '.join(absent)}" if absent else ""),
+        otherwise="warning",
+        mend=f"{sys.executable} -m pip install {packages}",
+    )
+
+
+def _requirements() -> list[str]:
+    try:
+        return requires("safe_locomotion") or []
+    except PackageNotFoundError:
+        return []
+
+
+def _extras(requirements: Sequence[str]) -> dict[str, list[str]]:
+    """Packages of each extra that a user may want."""
+    parts: dict[str, list[str]] = {}
+    for text in requirements:
+        extra = re.search(r"""extra == ["']([^"']+)""", text)
+        name = re.match(r"[A-Za-z0-9._-]+", text)
+        if extra and name and extra[1] not in FOR_DEVELOPERS:
+            parts.setdefault(extra[1], []).append(name[0])
+    return parts

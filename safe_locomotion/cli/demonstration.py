@@ -3,12 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from safe_locomotion.cli.keyboard import Keyboard, KeyDrive
-from safe_locomotion.errors import PolicyRefusedError
+from safe_locomotion.cli.keyboard import ESTOP, Keyboard, KeyDrive
 from safe_locomotion.nodes.remote_operator import RemoteOperator
 from safe_locomotion.operator_input import Script, Step
 from safe_locomotion.policy import NOMINAL
-from safe_locomotion.policy_file import find_policy, policy_names, read_policy
 from safe_locomotion.types import NANOSECONDS, Mode, VelocityCommand
 
 PERIOD = 0.05  # s of wall time between two velocity commands; they die after 0.5 s
@@ -31,19 +29,6 @@ class Demonstration:
     swaps: tuple[tuple[float, str], ...]
     policies: tuple[str, ...]
     end: float
-
-
-def shipped_policies(robot: str) -> tuple[str, ...]:
-    """Names of the installed policies for a robot, those that propose gaits first."""
-    found = []
-    for name in policy_names():
-        try:
-            contract, _ = read_policy(find_policy(name))
-        except PolicyRefusedError:
-            continue  # nothing to show; `safe-locomotion policy ls` says why
-        if contract.robot == robot:
-            found.append((contract.kind, name))
-    return tuple(name for _, name in sorted(found))
 
 
 def demonstration(vx: float, vy: float, wz: float, policy: str, shipped: Sequence[str]) -> Demonstration:
@@ -80,6 +65,7 @@ class Watcher:
         self._asked = plan.policies[0]
         self._script = Script(plan.steps)
         self._demonstrating = True
+        self._let_go = False
 
     def act(self) -> str:
         """Listen and command for one period; what to tell the person."""
@@ -88,6 +74,8 @@ class Watcher:
         if remote.mode is None or remote.stamp_ns is None:
             return ""
         self._listen(remote.stamp_ns)
+        if self._let_go:
+            return self._say(VelocityCommand())
         request, command = self._script.update(remote.stamp_ns, remote.mode)
         if request is not None:
             remote.request(request)
@@ -96,8 +84,10 @@ class Watcher:
         return self._say(command)
 
     def _listen(self, stamp_ns: int) -> None:
-        """Any key ends the demonstration."""
+        """Any key, and whoever else takes the robot in hand, ends the demonstration; the last one to act drives."""
         keys, stood = self._keyboard.keys(), self._script.stood_ns
+        if ESTOP in keys:
+            self._remote.request("estop")
         if "r" in keys and self._remote.mode is Mode.FAULT:
             self._remote.request("reset")
         elapsed = 0.0 if stood is None else (stamp_ns - stood) / NANOSECONDS
@@ -105,6 +95,9 @@ class Watcher:
             shown = [name for time, name in self._plan.swaps if time <= elapsed]
             self._keys.policy = shown[-1] if shown else self._keys.policy
         pressed = [self._keys.press(key) for key in keys]
+        if self._remote.taken_over():
+            self._let_go, self._demonstrating = True, False
+        self._let_go = self._let_go and not any(pressed)
         if any(pressed) or (self._demonstrating and elapsed >= self._plan.end):
             self._demonstrating = False
             self._script = self._keys.script(stood)
@@ -125,6 +118,8 @@ class Watcher:
             mode += f" under {self._remote.policy or 'recovery'}"
         if self._demonstrating:
             return f"{mode}  demonstration"
-        wanted = f"{command.vx:+.1f} {command.vy:+.1f} m/s {command.wz:+.1f} rad/s"
         told = self._keys.help if self._keyboard.present else "Ctrl-C ends"
+        if self._let_go:
+            return f"{mode}  the browser drives  {told}"
+        wanted = f"{command.vx:+.1f} {command.vy:+.1f} m/s {command.wz:+.1f} rad/s"
         return f"{mode}  {wanted}  {self._remote.refusal or told}"

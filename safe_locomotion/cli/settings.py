@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from importlib.util import find_spec
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from safe_locomotion.reachability import CRITERIA, PREDICTING
 from safe_locomotion.share import find_share
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.pushes import Push, format_pushes, lateral_pushes, parse_pushes
+from safe_locomotion.sim.remote_script import parse_holds
 from safe_locomotion.stack import NODE_NAMES, Graph, Process, StackOptions, Value, stack
 from safe_locomotion.types import VelocityCommand
 
@@ -44,6 +46,7 @@ class SimSettings:
     push: str
     pushes_every: float | None
     push_impulse: float
+    remote: str
     friction: float
     payload: float
     motor_delay_ms: float
@@ -51,6 +54,8 @@ class SimSettings:
     terrain: str
     graph: Graph
     lock_step: bool
+    viewer: bool
+    viewer_port: int
     seed: int
     random_commands: bool
     script: str
@@ -74,6 +79,9 @@ class SimSettings:
             raise ConfigurationError("--save-states needs --duration")
         if self.duration is not None and not 0.0 < self.duration <= 1e6:
             raise ConfigurationError(f"--duration {self.duration:g} lies outside (0, 1e6] s")
+        parse_holds(self.remote)
+        if self.viewer and not viewer_installed():
+            raise ConfigurationError("--viewer needs viser, which is not installed: pip install 'safe_locomotion[viewer]'")
         SimulationOptions(
             robot=self.robot,
             seed=self.seed,
@@ -143,6 +151,7 @@ class SimSettings:
             *("--start", self.start),
             *("--truth", str(folder / "truth.npz"), "--summary", str(folder / "robot.json"), "--answer-timeout", "2"),
             *((f"--push={pushes}",) if pushes else ()),
+            *((f"--remote={self.remote}",) if self.remote else ()),
             *duration,
             *(("--paced",) if self.duration is None else ()),
         )
@@ -163,6 +172,8 @@ class SimSettings:
             overrides["policy_node"]["policy_folder"] = self.policy_folder
         if self.save_states is not None:
             overrides["bridge_node"]["log_states"] = True
+        if self.viewer:
+            overrides["viewer_node"] = {"port": self.viewer_port}
         return stack(
             StackOptions(
                 robot=self.robot,
@@ -174,12 +185,13 @@ class SimSettings:
                 overrides=overrides,
                 robot_arguments=self.robot_arguments(folder),
                 record=str(folder) if record else "",
+                watchers=("viewer",) if self.viewer else (),
             )
         )
 
     def changes(self) -> dict[str, Any]:
         """Parameters that differ from the robot's own file, by dotted key."""
-        changed = dict(_assignment(text) for text in self.overrides)
+        changed = dict(assignment(text) for text in self.overrides)
         if self.gait is not None:
             phase_offsets(self.gait)
             changed |= {"policy.gait.name": self.gait, "supervisor.recovery.name": self.gait}
@@ -188,6 +200,11 @@ class SimSettings:
         if self.horizon is not None:
             changed["supervisor.intervention.horizon"] = self.horizon
         return changed
+
+
+def viewer_installed() -> bool:
+    """Whether the library of the web viewer is there; it is an extra."""
+    return find_spec("viser") is not None
 
 
 def random_steps(duration: float, rng: np.random.Generator) -> tuple[Step, ...]:
@@ -224,7 +241,12 @@ def write_config(robot: str, changes: dict[str, Any], folder: Path) -> str:
     return str(path)
 
 
-def _assignment(text: str) -> tuple[str, Any]:
+def assignment(text: str) -> tuple[str, Any]:
+    """Key and value of node.key=value, the value as YAML.
+
+    Raises:
+        ConfigurationError: of another form.
+    """
     key, equals, value = text.partition("=")
     if not equals or "." not in key:
         raise ConfigurationError(

@@ -21,7 +21,9 @@ from safe_locomotion.backends.domains import claim_domain
 from safe_locomotion.cli.memory import MemoryWatch
 from safe_locomotion.cli.progress import Progress, Watch
 from safe_locomotion.cli.settings import SimSettings
+from safe_locomotion.cli.viewer_line import ViewerLine
 from safe_locomotion.errors import ConfigurationError, SafeLocomotionError
+from safe_locomotion.policy_file import installed_policies
 from safe_locomotion.processes import RunningStack
 from safe_locomotion.robots import load_robot
 from safe_locomotion.sim.report import intervention_figures, motion_figures, timing_figures, without_nan
@@ -116,13 +118,13 @@ def _wait() -> str:
 
 
 def _watch_with_person(stack: RunningStack, folder: Path, console: Console, settings: SimSettings, ros_domain: int) -> Outcome:
-    from safe_locomotion.cli.demonstration import Watcher, demonstration, shipped_policies
+    from safe_locomotion.cli.demonstration import Watcher, demonstration
     from safe_locomotion.cli.keyboard import Keyboard
     from safe_locomotion.nodes.remote_operator import RemoteOperator
 
     console.print(f"topics and services: export {' '.join(f'{k}={v}' for k, v in ros_environment(ros_domain).items())}")
     os.environ.update(ros_environment(ros_domain))
-    plan = demonstration(settings.vx, settings.vy, settings.wz, settings.policy_value, shipped_policies(settings.robot))
+    plan = demonstration(settings.vx, settings.vy, settings.wz, settings.policy_value, installed_policies(settings.robot))
     remote = RemoteOperator(ros_domain)
     try:
         with Keyboard() as keyboard:
@@ -140,6 +142,7 @@ def ros_environment(domain: int) -> dict[str, str]:
 def _watch(stack: RunningStack, folder: Path, console: Console, act: Callable[[], str]) -> Outcome:
     """Show progress until the robot process ends; `act` takes a moment and says what else to show."""
     watch, started, latest = Watch(folder), None, None
+    viewer = ViewerLine(folder)
     memory = MemoryWatch(process.pid for name, process in stack.running.items() if name != ROBOT)
     interrupted = False
     with Live(console=console, auto_refresh=False, transient=True) as live:
@@ -147,6 +150,7 @@ def _watch(stack: RunningStack, folder: Path, console: Console, act: Callable[[]
             while ROBOT not in (ended := stack.ended()):
                 _require_running(ended, folder)
                 latest = watch.look() or latest
+                viewer.show(console)
                 started = started or (monotonic() if latest else None)
                 memory.sample(latest.robot_time if latest else 0.0)
                 live.update(_line(latest, act()), refresh=True)

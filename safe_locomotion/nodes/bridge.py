@@ -5,16 +5,19 @@ LowState is answered, by damping when anything is wrong. Leaving active, by tran
 """
 
 import sys
-from collections import Counter
+import traceback
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from time import monotonic, perf_counter
 from typing import Any, Literal
 
 import numpy as np
-from diagnostic_msgs.msg import DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+from geometry_msgs.msg import TwistStamped
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from sensor_msgs.msg import BatteryState, Imu, JointState, MultiDOFJointState
+from std_msgs.msg import String
 
 from safe_locomotion.backends.backend import Backend, open_backend
 from safe_locomotion.errors import BackendError, RobotMismatchError, SafeLocomotionError
@@ -22,22 +25,29 @@ from safe_locomotion.leg_control import CommandStage
 from safe_locomotion.limits import NO_HAZARDS, RobotWatch
 from safe_locomotion.modes import DAMPED
 from safe_locomotion.nodes import conversions, decisions, tick_bytes
-from safe_locomotion.nodes.health import ERROR, OK, STALE, LoopTimes, Reasons, Stream, status
+from safe_locomotion.nodes.health import ERROR, OK, STALE, WARN, LoopTimes, Reasons, Stream, status
 from safe_locomotion.nodes.inbox import LATCHED, NEWEST
 from safe_locomotion.nodes.mailbox import Mailbox
+from safe_locomotion.nodes.operator import REMOTE_REQUEST, REMOTE_VELOCITY, REQUESTS_QOS
 from safe_locomotion.nodes.parameters import DECLARE_FROM_OVERRIDES, NodeParameters, read_parameters
 from safe_locomotion.nodes.robot_link import RobotLink
 from safe_locomotion.nodes.runtime import LOCK_STEP_WAIT_S, run
 from safe_locomotion.nodes.stage_logs import StageLogs
-from safe_locomotion.nodes.stage_loop import Rows, StageLoop, StageSettings
+from safe_locomotion.nodes.stage_loop import STREAM_TIMEOUT_S, TICK_NS, Rows, StageLoop, StageSettings, watched
 from safe_locomotion.nodes.tick_feed import OnDemand
 from safe_locomotion.pipeline import Divider
+from safe_locomotion.realtime import Setting, apply
 from safe_locomotion.robots import robot_names
-from safe_locomotion.types import LowCommand, LowState, Mode, StancePlan, Verdict
+from safe_locomotion.types import LowCommand, LowState, StancePlan, Verdict
+from safe_locomotion.unitree_remote import RemoteControl
 
 LOOK_S = 0.1  # longest look at the robot before activation; a simulated robot may start later than the bridge
+REMOTE_TIMEOUT_S = 0.1  # its bytes are in every LowState; robot time may be slow
 FOREIGN_EACH = 5  # states between two looks at the commands of others
 LOW_COMMAND = "low_command"
+TO_TELL = 50  # things the remote asked for that wait to be published; the oldest are dropped
+ESTOP = frozenset({"estop"})
+SPEAK_NS = 40_000_000  # robot time between two velocities of the remote
 TRANSITION_S = 10.0  # longest a transition may wait for the control thread; opening an SDK takes seconds
 
 
@@ -48,58 +58,67 @@ class BridgeSettings(StageSettings):
     Attributes:
         sdk: a key of `backends.backend.BACKENDS`; its options are the parameters `sdk_options.NAME`.
         autostart: lifecycle state to reach by itself.
-        lock_step: the robot waits for our command, so wait for verdict and plan of each tick.
-        plan_wait_ms: longest wait for them where it does not [ms of wall clock]; then the newest ones act, if young enough.
+        lock_step: the robot waits for our command, so wait for the verdict of each tick, and for its plan before the next one.
+        verdict_wait_ms: longest wait for a verdict where it does not [ms of wall clock]; then the newest acts, if young enough.
         silence_ms: without a LowState for this long, damping [ms of wall clock].
         damping_s: damping is repeated this long before an active bridge goes quiet [s].
         monitor_rate_hz: of topics where the control path does not need them (composed graph), per second of robot time.
         log_states: also log the LowStates themselves in `log_dir`.
+        use_realtime: ask the operating system for what the section `realtime` of the configuration wants.
     """
 
     sdk: str = "unitree_sdk2"
     autostart: Literal["unconfigured", "inactive", "active"] = "active"
     lock_step: bool = False
-    plan_wait_ms: float = 2.0
+    verdict_wait_ms: float = 2.0
     silence_ms: float = 10.0
     damping_s: float = 0.5
     monitor_rate_hz: float = 50.0
     log_states: bool = False
+    use_realtime: bool = False
 
 
 class BridgeNode(LifecycleNode):
     """Name, parameters, topics and lifecycle of the bridge; the link itself belongs to the control thread."""
 
     link: RobotLink
-    mode: Callable[[], Mode | None]
+    verdict: Callable[[], Verdict | None]
 
     def __init__(self) -> None:
         super().__init__("bridge_node", **DECLARE_FROM_OVERRIDES)
         self.parameters: NodeParameters[BridgeSettings] = read_parameters(self, BridgeSettings)
         self.logs = StageLogs(self.parameters.settings.log_dir)
         self.mailbox = Mailbox()
-        self.times = LoopTimes("state to command")
+        self.times, self.command_times = LoopTimes("state to command"), LoopTimes("leg control and gate")
         self.gate, self._clamped = Reasons("gate"), Counter[str]()
         self.hazards, self._seen = NO_HAZARDS, Reasons("hazards")
         self._watch = RobotWatch(self.parameters.robot, self.parameters.config.bridge.limits)
         self._looked, self._foreign_commands = 0, 0
-        self.states = Stream("lowstate", timeout_s=0.1)
+        self.states = Stream("lowstate", timeout_s=STREAM_TIMEOUT_S, period_ns=TICK_NS)
         self.failure: SafeLocomotionError | None = None
+        self.realtime: tuple[Setting, ...] = ()
         self.newest: LowState | None = None
         self._joints = self.create_publisher(JointState, "joint_states", NEWEST)
         self._imu = self.create_publisher(Imu, "imu/data", NEWEST)
         self._hazards, self._told = self.create_publisher(JointState, "safety/hazards", LATCHED), NO_HAZARDS
         self._battery = self.create_publisher(BatteryState, "battery_state", NEWEST)
+        self._remote = RemoteControl(self.parameters.config.driving)
+        self._remote_stream = Stream("remote", timeout_s=REMOTE_TIMEOUT_S, required=False)
+        self._remote_velocity = self.create_publisher(TwistStamped, REMOTE_VELOCITY, 1)
+        self._remote_request = self.create_publisher(String, REMOTE_REQUEST, REQUESTS_QOS)
+        self._speaks, self._drove = Divider(SPEAK_NS), False
+        self._to_tell: deque[Callable[[], None]] = deque(maxlen=TO_TELL)
         self.create_timer(1.0, self._publish_battery)
 
     def attach(
         self,
         respond: Callable[[LowState], LowCommand],
         stage: CommandStage,
-        mode: Callable[[], Mode | None],
+        verdict: Callable[[], Verdict | None],
         sent: Callable[[LowState, LowCommand, float], None],
     ) -> None:
-        """Say who answers LowStates, which stage damps, which mode is in force, and who is told of each answer that was sent."""
-        settings, self.mode, self._clamped = self.parameters.settings, mode, stage.gate.rate.clamped
+        """Say who answers LowStates, which stage damps, which verdict is in force, and who is told of each answer that was sent."""
+        settings, self.verdict, self._clamped = self.parameters.settings, verdict, stage.gate.rate.clamped
         silence_s = LOCK_STEP_WAIT_S if settings.lock_step else settings.silence_ms * 1e-3
         self.link = RobotLink(
             self._open_backend,
@@ -116,13 +135,39 @@ class BridgeNode(LifecycleNode):
             self.gate.update(("lowstate_silent",))
 
     def _observe(self, state: LowState) -> frozenset[str]:
-        """What is wrong with the robot or the link; nobody is told while the bridge only reads, activation asks then."""
+        """What is wrong with the robot or the link; nobody is told while the bridge only reads, activation asks then.
+
+        The emergency stop of the remote counts always, whatever the mode.
+        """
         self._looked += 1
         backend = self.link.backend
         if backend is not None and self._looked % FOREIGN_EACH == 0:
             self._foreign_commands = backend.counters.foreign_commands
         hazards = self._watch.update(state, self._foreign_commands, self.link.active)
-        return hazards if self.link.active else NO_HAZARDS
+        hazards = hazards if self.link.active else NO_HAZARDS
+        self._hear_remote(state)
+        return hazards | ESTOP if self._remote.estop.latched else hazards
+
+    def _hear_remote(self, state: LowState) -> None:
+        """Line up what the remote asks for, to be published when the command is out."""
+        if not self._remote.update(state, self.verdict()):
+            return
+        wish = self._remote.wish
+        if self._remote.valid:
+            self._remote_stream.hear(state.stamp_ns)
+        else:
+            self._remote_stream.reject("bytes that no remote sends")
+        if wish.request:
+            self._to_tell.append(lambda: self._remote_request.publish(String(data=wish.request)))
+        if (wish.drives and self._speaks.due(state.stamp_ns)) or (self._drove and not wish.drives):
+            message = conversions.twist_message(wish.command, state.stamp_ns)
+            self._to_tell.append(lambda: self._remote_velocity.publish(message))
+        self._drove = wish.drives
+
+    def tell(self) -> None:
+        """Publish one thing that the remote asked for; called when the command is out."""
+        if self._to_tell:
+            self._to_tell.popleft()()
 
     def _timed(self, respond: Callable[[LowState], LowCommand], stage: CommandStage) -> Callable[[LowState], LowCommand]:
         keep = self.logs.states() if self.parameters.settings.log_states else None
@@ -190,13 +235,15 @@ class BridgeNode(LifecycleNode):
         return self._transition(self.link.close)
 
     def _activate(self) -> None:
-        mode = self.mode()
-        if mode is not None and mode not in DAMPED:
+        verdict = self.verdict()
+        if verdict is not None and verdict.mode not in DAMPED:
             raise BackendError(
-                f"not activated: the mode is {mode.name}, the robot would move at once; call estop and reset first"
+                f"not activated: the mode is {verdict.mode.name}, the robot would move at once; call estop and reset first"
             )
         self._require_our_robot()
         self.link.activate()
+        if self.link.backend is not None and self.link.look(0.0) is None:
+            self.link.backend.greet()
 
     def _require_our_robot(self) -> None:
         """Look before the first command: is it this robot, and does nobody else command it?
@@ -223,7 +270,19 @@ class BridgeNode(LifecycleNode):
             self.failure = error
             self.get_logger().error(str(error))
             return TransitionCallbackReturn.FAILURE
+        except Exception as error:  # the lifecycle would swallow it, and the process go on with a closed bridge
+            self.failure = BackendError(f"{type(error).__name__}: {error}")
+            self.get_logger().error(traceback.format_exc())
+            return TransitionCallbackReturn.FAILURE
         return TransitionCallbackReturn.SUCCESS
+
+    def ask_for_realtime(self) -> None:
+        """Make the calling thread the one that answers LowStates, with what the operating system grants; called before the link opens."""
+        if self.parameters.settings.use_realtime:
+            self.realtime = apply(self.parameters.config.bridge.realtime)
+        for setting in self.realtime:
+            if not setting.granted:
+                self.get_logger().warning(f"realtime: {setting.name} {setting.text}. To mend it: {setting.mend}")
 
     def start(self) -> None:
         """Go to the lifecycle state named by `autostart`.
@@ -243,11 +302,25 @@ class BridgeNode(LifecycleNode):
 
     def rows(self) -> Rows:
         """Rows of `/diagnostics`."""
-        return (self.states.status, self.gate.status, self._clamp_status, self._seen.status, self.times.status, self._link_status)
+        streams, counts = (self.states.status, self._remote_status), (self.gate.status, self._clamp_status, self._seen.status)
+        return (*streams, *counts, self.times.status, self.command_times.status, self._link_status, self._realtime_status)
+
+    def _remote_status(self) -> DiagnosticStatus:
+        row, wish = self._remote_stream.status(), self._remote.wish
+        said = "emergency stop" if self._remote.estop.latched else "drives" if wish.drives else "at rest"
+        row.values += [KeyValue(key="says", value=said), KeyValue(key="frozen", value=str(wish.frozen))]
+        return row
 
     def _clamp_status(self) -> DiagnosticStatus:
         counts = dict(self._clamped)
         return status("gate clamps", OK, f"{sum(counts.values())} command(s) changed too suddenly", counts)
+
+    def _realtime_status(self) -> DiagnosticStatus:
+        refused = [f"{setting.name} {setting.text}" for setting in self.realtime if not setting.granted]
+        values = {setting.name: setting.text for setting in self.realtime}
+        values["garbage"] = "frozen" if self.parameters.config.bridge.realtime.freeze_garbage else "as the interpreter likes"
+        text = "granted" if self.realtime else "not asked for"
+        return status("realtime", WARN if refused else OK, ", ".join(refused) or text, values)
 
     def _link_status(self) -> DiagnosticStatus:
         backend, newest = self.link.backend, self.newest
@@ -278,19 +351,26 @@ class BridgeLoop(StageLoop[BridgeNode]):
         super().__init__(BridgeNode())
         parameters, settings = self._node.parameters, self._node.parameters.settings
         config = parameters.config
-        self._command = self._node.logs.command(CommandStage(parameters.robot, config.bridge.gains, config.bridge.limits))
+        stage = self._node.logs.command(CommandStage(parameters.robot, config.bridge.gains, config.bridge.limits))
+        self._command = watched(stage, self._node.command_times)
         self._plan_due = Divider(config.mpc.period_ns)
-        self._wait_s = LOCK_STEP_WAIT_S if settings.lock_step else settings.plan_wait_ms * 1e-3
+        self._lock_step = settings.lock_step
+        self._wait_s = LOCK_STEP_WAIT_S if settings.lock_step else settings.verdict_wait_ms * 1e-3
+        self.freeze_garbage = config.bridge.realtime.freeze_garbage
         self._verdict: Verdict | None = None
-        self._plan: StancePlan | None = None
-        self._verdicts = self._listen(JointState, "safety/verdict", self._on_verdict, LATCHED)
-        self._plans = self._listen(MultiDOFJointState, "mpc/plan", self._on_plan)
+        self._plans_heard: deque[StancePlan] = deque(maxlen=2)  # the newest first
+        self._plan_stamp_ns: int | None = None
+        self._verdicts = self._listen(JointState, "safety/verdict", self._on_verdict, LATCHED, period_ns=TICK_NS)
+        self._plans = self._listen(MultiDOFJointState, "mpc/plan", self._on_plan, period_ns=config.mpc.period_ns)
         self._commands, self._sent = OnDemand(self._node, JointState, LOW_COMMAND, NEWEST), list[tuple[LowCommand, float]]()
-        self._node.attach(self._respond, self._command, self._mode, lambda _, command, took: self._sent.append((command, took)))
+        self._node.attach(
+            self._respond, self._command, lambda: self._verdict, lambda _, command, took: self._sent.append((command, took))
+        )
         self._tell_health()
 
     def start(self) -> None:
         """Warm the stages up, then reach the configured lifecycle state."""
+        self._node.ask_for_realtime()
         super().start()
         self._node.start()
 
@@ -300,7 +380,8 @@ class BridgeLoop(StageLoop[BridgeNode]):
         self._node.link.step()
 
     def tidy(self) -> None:
-        """Tell the recorder, if there is one, what was commanded, and write the log."""
+        """Say what the remote asked for, tell the recorder, if there is one, what was commanded, and write the log."""
+        self._node.tell()
         for command, seconds in self._sent:
             if self._commands.wanted():
                 self._commands.publish(tick_bytes.low_command(command, seconds))
@@ -314,34 +395,39 @@ class BridgeLoop(StageLoop[BridgeNode]):
         finally:
             super().close()
 
-    def _mode(self) -> Mode | None:
-        return None if self._verdict is None else self._verdict.mode
-
     def _respond(self, state: LowState) -> LowCommand:
         self._node.publish_hazards(state.stamp_ns)
+        if self._lock_step:  # the robot waits: nobody gets the next state before the plan for it is made
+            self._await(self._planned)
         self._node.publish(state)
-        self._await_answers(state.stamp_ns, self._plan_due.due(state.stamp_ns))
-        return self._command.update(state, self._verdict, self._plan)
+        self._await(lambda: self._verdict is not None and self._verdict.stamp_ns >= state.stamp_ns)
+        if self._plan_due.due(state.stamp_ns):
+            self._plan_stamp_ns = state.stamp_ns
+        return self._command.update(state, self._verdict, self._plan_before(state.stamp_ns))
 
-    def _await_answers(self, stamp_ns: int, plan_due: bool) -> None:
-        """Wait for verdict and plan of this tick; without them the newest ones act and the gate judges their age."""
+    def _await(self, arrived: Callable[[], bool]) -> None:
+        """Wait for an answer; without it the newest one acts and the gate judges its age."""
         end = monotonic() + self._wait_s
-        while not self._answered(stamp_ns, plan_due) and (left := end - monotonic()) > 0.0:
+        while not arrived() and (left := end - monotonic()) > 0.0:
             self._inbox.wait(left)
 
-    def _answered(self, stamp_ns: int, plan_due: bool) -> bool:
-        verdict, plan = self._verdict, self._plan
-        if verdict is None or verdict.stamp_ns < stamp_ns:
-            return False
-        return not plan_due or (plan is not None and plan.stamp_ns >= stamp_ns)
+    def _planned(self) -> bool:
+        """Whether the plan last due is here."""
+        due_ns, heard = self._plan_stamp_ns, self._plans_heard
+        return due_ns is None or (bool(heard) and heard[0].stamp_ns >= due_ns)
+
+    def _plan_before(self, stamp_ns: int) -> StancePlan | None:
+        """Newest plan made before this tick, as in `Pipeline.plan`: whether that of the tick itself is here already is chance."""
+        return next((plan for plan in self._plans_heard if plan.stamp_ns < stamp_ns), None)
 
     def _on_verdict(self, message: JointState) -> None:
         self._verdict = decisions.verdict_from(message)
         self._verdicts.hear(self._verdict.stamp_ns)
 
     def _on_plan(self, message: MultiDOFJointState) -> None:
-        self._plan = decisions.plan_from(message)
-        self._plans.hear(self._plan.stamp_ns)
+        plan = decisions.plan_from(message)
+        self._plans_heard.appendleft(plan)
+        self._plans.hear(plan.stamp_ns)
 
 
 def main(args: list[str] | None = None) -> int:

@@ -1,9 +1,9 @@
 """All five nodes in one process: the control path is `Pipeline.step` on one thread, topics are for watching.
 
 Same node names, parameters, services and topics as the graph of five processes. On every LowState the main thread reads, steps
-and writes; only when the command is out does it publish what the stages said, one stage per tick and a round `monitor_rate_hz`
-times per second of robot time; a recorder that listens gets every tick. Another thread doing so would take the interpreter in the
-middle of a tick.
+and writes; only when the command is out does it plan for the next tick and publish what the stages said, one stage per tick and a
+round `monitor_rate_hz` times per second of robot time; a recorder that listens gets every tick. Another thread doing so would take
+the interpreter in the middle of a tick.
 """
 
 import sys
@@ -16,12 +16,13 @@ from rclpy.node import Node
 from safe_locomotion.config import StackConfig
 from safe_locomotion.nodes.bridge import BridgeNode
 from safe_locomotion.nodes.estimator import EstimatorNode
-from safe_locomotion.nodes.health import Health
+from safe_locomotion.nodes.health import Health, Stream
 from safe_locomotion.nodes.mpc import MpcNode
 from safe_locomotion.nodes.operator import RequestServices, ScriptedOperator
 from safe_locomotion.nodes.policy import PolicyNode
 from safe_locomotion.nodes.runtime import run
-from safe_locomotion.nodes.supervisor import SupervisorNode
+from safe_locomotion.nodes.stage_loop import STREAM_TIMEOUT_S, TICK_NS, watched
+from safe_locomotion.nodes.supervisor import PROPOSAL_TIMEOUT_S, SupervisorNode
 from safe_locomotion.nodes.tick_feed import TickFeed
 from safe_locomotion.pipeline import Divider, Pipeline
 from safe_locomotion.types import NANOSECONDS, LowCommand, LowState, Verdict
@@ -36,19 +37,20 @@ class ComposedLoop:
         self.nodes: Sequence[Node] = (self._bridge, self._estimator, self._policy, self._supervisor, self._mpc)
         self.slow_nodes: Sequence[Node] = (self._policy,)
         self._pipeline = Pipeline(self._bridge.parameters.robot, self._config())
+        self.freeze_garbage = self._bridge.parameters.config.bridge.realtime.freeze_garbage
         self._policy.attach(self._pipeline.policy)
         self._log_stages()
+        self._watch_stages()
+        self._plan_due = False
         self._monitor_due = Divider(round(NANOSECONDS / self._bridge.parameters.settings.monitor_rate_hz))
         self._to_publish: deque[Callable[[], None]] = deque()
         self._foreseen: Verdict | None = None
         self._feed = TickFeed(self._bridge)
         supervisor = self._pipeline.supervisor
         self._operator = ScriptedOperator(self._supervisor.parameters.settings.script, self._supervisor.velocity, supervisor)
-        self._bridge.attach(self._respond, self._pipeline.command, lambda: supervisor.mode, self._feed.sent)
+        self._bridge.attach(self._respond, self._pipeline.command, lambda: self._pipeline.cycle.verdict, self._feed.sent)
         RequestServices(self._supervisor, self._bridge.mailbox, supervisor.request, self._not_ready)
-        Health(self._bridge, self._bridge.rows())
-        Health(self._policy, self._policy.rows())
-        Health(self._supervisor, [self._supervisor.velocity.stream.status, self._supervisor.reasons.status])
+        self._tell_health()
 
     def _config(self) -> StackConfig:
         """Each node's own section, with its own overrides."""
@@ -58,6 +60,7 @@ class ComposedLoop:
             policy=self._policy.parameters.config.policy,
             supervisor=self._supervisor.parameters.config.supervisor,
             mpc=self._mpc.parameters.config.mpc,
+            driving=self._bridge.parameters.config.driving,
         )
 
     def _log_stages(self) -> None:
@@ -69,8 +72,41 @@ class ComposedLoop:
         pipeline.locomotion = self._mpc.logs.mpc(pipeline.locomotion)
         pipeline.command = self._bridge.logs.command(pipeline.command)
 
+    def _watch_stages(self) -> None:
+        """Time each stage and count what it says, as its receivers do where it travels on topics."""
+        pipeline, config = self._pipeline, self._config()
+        periods = {
+            "state_estimate": TICK_NS,
+            "policy/proposal": 0,  # the policy in force says
+            "safety/verdict": TICK_NS,
+            "mpc/plan": config.mpc.period_ns,
+        }
+        heard = self._heard = {
+            topic: Stream(
+                topic, timeout_s=PROPOSAL_TIMEOUT_S if topic == "policy/proposal" else STREAM_TIMEOUT_S, period_ns=period
+            )
+            for topic, period in periods.items()
+        }
+        pipeline.estimator = watched(pipeline.estimator, self._estimator.times, heard["state_estimate"])
+        pipeline.policy = watched(pipeline.policy, self._policy.times, heard["policy/proposal"])
+        pipeline.supervisor = watched(pipeline.supervisor, self._supervisor.times, heard["safety/verdict"])
+        pipeline.locomotion = watched(pipeline.locomotion, self._mpc.times, heard["mpc/plan"])
+        pipeline.command = watched(pipeline.command, self._bridge.command_times)
+
+    def _tell_health(self) -> None:
+        """Rows of `/diagnostics`, each once, under a node that has it in the graph of five processes too."""
+        self._supervisor.statistics = lambda: self._pipeline.supervisor.statistics
+        hears: dict[Node, tuple[str, ...]] = {
+            self._bridge: ("safety/verdict", "mpc/plan"),
+            self._supervisor: ("state_estimate", "policy/proposal"),
+        }
+        for node in (self._bridge, self._estimator, self._policy, self._supervisor, self._mpc):
+            asked = (self._supervisor.velocity.stream.status,) if node is self._supervisor else ()
+            Health(node, [*(self._heard[topic].status for topic in hears.get(node, ())), *asked, *node.rows()])
+
     def start(self) -> None:
         """Warm the stages up, then reach the configured lifecycle state."""
+        self._bridge.ask_for_realtime()
         self._pipeline.warm_up()
         self._bridge.start()
 
@@ -80,7 +116,11 @@ class ComposedLoop:
         self._bridge.link.step()
 
     def tidy(self) -> None:
-        """Tell those who watch, one stage per tick, and those who record, and write the logs."""
+        """Plan for the next tick, tell those who watch, one stage per tick, and those who record, and write the logs."""
+        if self._plan_due:
+            self._pipeline.plan()
+            self._plan_due = False
+        self._bridge.tell()
         if self._to_publish:
             self._to_publish.popleft()()
         self._feed.settle()
@@ -102,11 +142,13 @@ class ComposedLoop:
         command = velocity.current(state.stamp_ns)
         self._bridge.publish_hazards(state.stamp_ns)
         self._pipeline.supervisor.report(velocity.hazards | self._bridge.hazards)
-        answer = self._pipeline.step(state, command)
+        self._pipeline.sense(state)
+        answer, self._plan_due = self._pipeline.act(command), True
         self._feed.keep(self._pipeline.cycle)
         verdict = self._pipeline.cycle.verdict
         if verdict is not None:
             self._supervisor.publish_feedback(verdict)
+            self._supervisor.reasons.update(verdict.reasons)
             self._foreseen = verdict if verdict.predicted is not None else self._foreseen
         if self._monitor_due.due(state.stamp_ns) and not self._to_publish:
             self._watch()
@@ -128,7 +170,6 @@ class ComposedLoop:
         if proposal is not None:
             add(lambda: self._policy.publish(proposal.stamp_ns, proposal))
         if verdict is not None:
-            self._supervisor.reasons.update(verdict.reasons)
             foreseen, self._foreseen = self._foreseen, None
             if foreseen is not None and foreseen is not verdict:  # the newest with a rollout since the last round
                 add(lambda: self._supervisor.publish(foreseen))

@@ -15,6 +15,8 @@ pair their inputs by equal stamps. Stamps inside arrays are two floats, seconds 
 | `safety/feedback` | JointState | names `mode/<mode>` and `policy/<name of the learner that drives, or nothing>`; sent on a change |
 | `safety/verdict` | JointState | rows of `name = position`, see below |
 | `safety/hazards` | JointState | names = hazards that the bridge sees (`modes.HAZARDS`); sent on a change |
+| `remote/cmd_vel` | TwistStamped | the remote's velocity, while its dead-man is held |
+| `remote/request` | String | one word of `driving.ACTIONS` per chord that was pressed |
 | `mpc/plan` | MultiDOFJointState | per foot: transform = target position, twist = target velocity, wrench = force; frame base |
 | `low_command`, `policy/step` | JointState, Float64MultiArray | for the recorder, while it listens: see `tick_bytes` |
 | `recording/ticks` | UInt8MultiArray | the same and all above, of the composed graph, ten ticks to a message: see `recording.ticks` |

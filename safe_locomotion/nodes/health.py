@@ -12,6 +12,7 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
+RATED_EACH_S = 0.2  # a rate over less than this would jump
 OK, WARN, ERROR, STALE = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR, DiagnosticStatus.STALE
 
 
@@ -40,6 +41,8 @@ class Stream:
         self.last_stamp_ns = 0
         self.last_heard_s = float("-inf")
         self.fault = ""
+        self._told_missed = self._rated = 0
+        self._rated_s, self._rate_hz = clock(), 0.0
 
     def hear(self, stamp_ns: int) -> None:
         """Count a good message."""
@@ -56,7 +59,7 @@ class Stream:
     @property
     def alive(self) -> bool:
         """Something good came within the timeout."""
-        return self._clock() - self.last_heard_s <= self._timeout_s
+        return self.received > 0 and self._clock() - self.last_heard_s <= self._timeout_s
 
     @property
     def expected(self) -> bool:
@@ -72,16 +75,29 @@ class Stream:
                 STALE if self._required else OK,
                 "nothing received yet" if not self.received else f"silent for more than {self._timeout_s} s",
             )
+        elif self.missed > self._told_missed:
+            level, text = WARN, f"{self.missed - self._told_missed} stamp(s) missing"
         else:
-            level, text = (WARN, "stamps missing") if self.missed else (OK, "on time")
+            level, text = OK, "on time"
+        self._told_missed = self.missed
         values = {
             "alive": self.alive,
             "valid": not self.fault,
             "received": self.received,
             "rejected": self.rejected,
             "missed": self.missed,
+            "rate_hz": f"{self._rate():.1f}",
+            "age_ms": f"{1e3 * (self._clock() - self.last_heard_s):.0f}",
         }
         return status(self.name, level, text, values)
+
+    def _rate(self) -> float:
+        """Good messages a second of wall clock since the status before [Hz]."""
+        now, received = self._clock(), self.received
+        if now - self._rated_s >= RATED_EACH_S:
+            self._rate_hz = (received - self._rated) / (now - self._rated_s)
+            self._rated, self._rated_s = received, now
+        return self._rate_hz
 
 
 class LoopTimes:

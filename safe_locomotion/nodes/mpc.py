@@ -1,6 +1,7 @@
 """MPC node: `state_estimate` and `safety/verdict` of one stamp in, `mpc/plan` out."""
 
 import sys
+from collections import deque
 from time import perf_counter
 
 from sensor_msgs.msg import JointState, MultiDOFJointState
@@ -10,7 +11,7 @@ from safe_locomotion.locomotion import LocomotionController
 from safe_locomotion.nodes import conversions, decisions
 from safe_locomotion.nodes.inbox import LATCHED, NEWEST
 from safe_locomotion.nodes.runtime import run
-from safe_locomotion.nodes.stage_loop import StageLoop, StageNode, StageSettings
+from safe_locomotion.nodes.stage_loop import TICK_NS, StageLoop, StageNode, StageSettings
 from safe_locomotion.pipeline import Divider
 from safe_locomotion.types import Estimate, StancePlan
 
@@ -36,31 +37,33 @@ class MpcLoop(StageLoop[MpcNode]):
         self._controller = self._node.logs.mpc(LocomotionController(robot, mpc.locomotion, mpc.swing, mpc.solver))
         self._due = Divider(mpc.period_ns)
         self._estimate: Estimate | None = None
-        self._estimate_stamp_ns = self._verdict_stamp_ns = 0
-        self._verdict: JointState | None = None
-        self._estimates = self._listen(Float64MultiArray, "state_estimate", self._on_estimate)
-        self._verdicts = self._listen(JointState, "safety/verdict", self._on_verdict, LATCHED)
+        self._due_stamp_ns = 0
+        self._heard: deque[tuple[int, JointState]] = deque(maxlen=2)
+        self._estimates = self._listen(Float64MultiArray, "state_estimate", self._on_estimate, period_ns=TICK_NS)
+        self._verdicts = self._listen(JointState, "safety/verdict", self._on_verdict, LATCHED, period_ns=TICK_NS)
         self._tell_health()
 
     def _plan_pair(self) -> None:
-        """A due pair of equal stamps gives a plan."""
-        if self._estimate is None or self._verdict is None or self._estimate_stamp_ns != self._verdict_stamp_ns:
+        """A due estimate and the verdict of the same stamp, which may arrive after the next estimate, give a plan."""
+        message = next((m for stamp_ns, m in self._heard if stamp_ns == self._due_stamp_ns), None)
+        if self._estimate is None or message is None:
             return
         start = perf_counter()
-        estimate, verdict = self._estimate, decisions.verdict_from(self._verdict)
-        self._estimate = self._verdict = None
-        self._node.publish(self._controller.update(estimate, verdict))
+        estimate, self._estimate = self._estimate, None
+        self._node.publish(self._controller.update(estimate, decisions.verdict_from(message)))
         self._node.times.add(perf_counter() - start)
 
     def _on_estimate(self, message: Float64MultiArray) -> None:
-        self._estimate_stamp_ns = conversions.estimate_stamp_of(message)
-        self._estimates.hear(self._estimate_stamp_ns)
-        self._estimate = conversions.estimate_from(message) if self._due.due(self._estimate_stamp_ns) else None
-        self._plan_pair()
+        stamp_ns = conversions.estimate_stamp_of(message)
+        self._estimates.hear(stamp_ns)
+        if self._due.due(stamp_ns):
+            self._estimate, self._due_stamp_ns = conversions.estimate_from(message), stamp_ns
+            self._plan_pair()
 
     def _on_verdict(self, message: JointState) -> None:
-        self._verdict, self._verdict_stamp_ns = message, conversions.stamp_of(message)
-        self._verdicts.hear(self._verdict_stamp_ns)
+        stamp_ns = conversions.stamp_of(message)
+        self._heard.append((stamp_ns, message))
+        self._verdicts.hear(stamp_ns)
         self._plan_pair()
 
 

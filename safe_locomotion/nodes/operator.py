@@ -1,4 +1,9 @@
-"""The operator's side of the supervisor: `cmd_vel` and the services stand, walk, sit, estop, reset."""
+"""The operator's side of the supervisor: `cmd_vel`, the services stand, walk, sit, estop, reset, and what the remote asks for.
+
+The bridge reads the robot's remote and passes on `remote/cmd_vel` (TwistStamped) and `remote/request` (String, one word of
+`driving.ACTIONS`, once per press). Each word has one node that acts on it: the supervisor on stand, walk, sit and reset, the policy
+node on next_policy, a recorder on record.
+"""
 
 from collections import deque
 from collections.abc import Callable
@@ -7,6 +12,7 @@ from typing import Any
 from geometry_msgs.msg import Twist, TwistStamped
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
+from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from safe_locomotion.errors import SafeLocomotionError, UnknownNameError
@@ -22,12 +28,17 @@ CMD_VEL_TYPES = {"TwistStamped": TwistStamped, "Twist": Twist}
 WITHOUT_ROBOT = ("estop", "reset")
 ANSWER_S = 1.0
 COMMANDS = QoSProfile(depth=1)
+REMOTE_VELOCITY, REMOTE_REQUEST = "remote/cmd_vel", "remote/request"
+REQUESTS_QOS = QoSProfile(depth=10)
+HANDS = "operator/hands"  #: String, the name of whoever takes the robot in hand: a script that drives it lets go
+HANDS_QOS = QoSProfile(depth=5)
 
 
 class VelocityTopic:
     """`cmd_vel`, received by the executor, read by the control thread.
 
-    A command's age is counted in robot time from the tick that first saw it, so a slow simulator does not shorten it.
+    A command's age is counted in robot time from the tick that first saw it, so a slow simulator does not shorten it. The person who
+    holds the robot's remote comes first: while that one drives, and until its last command, a zero, times out, `cmd_vel` is not heard.
     """
 
     def __init__(self, node: Node, limits: CommandLimits, type_name: str, inbox: Inbox | None = None) -> None:
@@ -44,13 +55,19 @@ class VelocityTopic:
         """
         if type_name not in CMD_VEL_TYPES:
             raise UnknownNameError("cmd_vel_type", type_name, CMD_VEL_TYPES)
-        self._input = VelocityInput(limits)
+        self._input, self._remote_input = VelocityInput(limits), VelocityInput(limits)
         self._arrived: deque[VelocityCommand] = deque(maxlen=1)
+        self._from_remote: deque[VelocityCommand] = deque(maxlen=1)
         self.stream = Stream("cmd_vel", timeout_s=limits.timeout, required=False)
         if inbox is None:
-            node.create_subscription(CMD_VEL_TYPES[type_name], "cmd_vel", self._receive, 1)
+            node.create_subscription(CMD_VEL_TYPES[type_name], "cmd_vel", self._receive, COMMANDS)
+            node.create_subscription(TwistStamped, REMOTE_VELOCITY, self._receive_remote, COMMANDS)
         else:
             inbox.subscribe(CMD_VEL_TYPES[type_name], "cmd_vel", COMMANDS, self._receive, self.stream)
+            inbox.subscribe(TwistStamped, REMOTE_VELOCITY, COMMANDS, self._receive_remote, self.stream)
+
+    def _receive_remote(self, message: TwistStamped) -> None:
+        self._from_remote.append(velocity_command_from(message))
 
     def _receive(self, message: Any) -> None:
         command = velocity_command_from(message)
@@ -69,7 +86,11 @@ class VelocityTopic:
         if self._arrived:
             command = self._arrived.popleft()
             self._input.set(stamp_ns, command.vx, command.vy, command.wz)
-        return self._input.get(stamp_ns)
+        if self._from_remote:
+            command = self._from_remote.popleft()
+            self._remote_input.set(stamp_ns, command.vx, command.vy, command.wz)
+        source = self._remote_input if self._remote_input.in_force(stamp_ns) else self._input
+        return source.get(stamp_ns)
 
     @property
     def hazards(self) -> frozenset[str]:
@@ -105,7 +126,7 @@ class ScriptedOperator:
 
 
 class RequestServices:
-    """The five Trigger services; each is answered by the control thread, with the reason when it refuses."""
+    """The five Trigger services and the same words on `remote/request`; the control thread answers, with the reason when it refuses."""
 
     def __init__(
         self, node: Node, mailbox: Mailbox, request: Callable[[str], str | None], not_ready: Callable[[], str | None]
@@ -117,8 +138,15 @@ class RequestServices:
             not_ready: why the robot cannot follow a request now, or None; estop and reset are always taken.
         """
         self._mailbox, self._request, self._not_ready = mailbox, request, not_ready
+        self._log = node.get_logger()
         for name in REQUESTS:
             node.create_service(Trigger, name, self._handler(name))
+        node.create_subscription(String, REMOTE_REQUEST, self._on_remote, REQUESTS_QOS)
+
+    def _on_remote(self, message: String) -> None:
+        if message.data in REQUESTS:
+            refusal = self._ask(message.data)
+            self._log.info(f"remote: {message.data}{'' if refusal is None else f' refused: {refusal}'}")
 
     def _handler(self, name: str) -> Callable[[Any, Any], Any]:
         def handle(_: Any, response: Any) -> Any:

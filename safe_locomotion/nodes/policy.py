@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from time import perf_counter
 
@@ -10,18 +11,19 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray
+from std_msgs.msg import Float64MultiArray, String
 
 from safe_locomotion.errors import SafeLocomotionError
 from safe_locomotion.nodes import conversions, decisions, tick_bytes
 from safe_locomotion.nodes.health import OK, WARN, status
 from safe_locomotion.nodes.inbox import LATCHED, NEWEST
-from safe_locomotion.nodes.operator import VelocityTopic
+from safe_locomotion.nodes.operator import REMOTE_REQUEST, REQUESTS_QOS, VelocityTopic
 from safe_locomotion.nodes.runtime import run
-from safe_locomotion.nodes.stage_loop import Rows, StageLoop, StageNode, StageSettings
+from safe_locomotion.nodes.stage_loop import TICK_NS, Rows, StageLoop, StageNode, StageSettings
 from safe_locomotion.nodes.tick_feed import OnDemand
 from safe_locomotion.pipeline import Divider
 from safe_locomotion.policy import NOMINAL, Learner, PolicyStage
+from safe_locomotion.policy_file import installed_policies
 from safe_locomotion.policy_loader import PolicyLoader
 from safe_locomotion.share import find_share
 from safe_locomotion.types import Feedback, Proposal
@@ -70,6 +72,7 @@ class PolicyNode(StageNode[PolicySettings]):
         self.add_on_set_parameters_callback(self._load)
         self.add_post_set_parameters_callback(self._hand_over)
         self.create_timer(TELL_S, self._tell)
+        self.create_subscription(String, REMOTE_REQUEST, self._on_remote, REQUESTS_QOS)
 
     def rows(self) -> Rows:
         """Rows of `/diagnostics`."""
@@ -91,6 +94,15 @@ class PolicyNode(StageNode[PolicySettings]):
             self.get_logger().warning(f"policy {wanted[-1]!r} refused: {error}")
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
+
+    def _on_remote(self, message: String) -> None:
+        """The remote asks for the next policy; what becomes of it is what becomes of any change of the parameter."""
+        if message.data != "next_policy":
+            return
+        given = self.parameters.config.driving.policies or installed_policies(self.parameters.robot.name)
+        names = given if NOMINAL in given else (NOMINAL, *given)
+        now = str(self.get_parameter("policy").value)
+        self.set_parameters([Parameter("policy", value=names[(names.index(now) + 1) % len(names) if now in names else 0])])
 
     def _is_in_force(self, parameter: str) -> bool:
         """Whether the parameter only follows what the stage has done by itself: it went back to an earlier policy."""
@@ -153,10 +165,10 @@ class PolicyLoop(StageLoop[PolicyNode]):
         self._due = Divider(policy.period_ns)
         self._steps = OnDemand(self._node, Float64MultiArray, "policy/step", NEWEST)
         self._feedback: Feedback | None = None
-        self._feedbacks = self._listen(JointState, "safety/feedback", self._on_feedback, LATCHED, required=False)
+        self._feedbacks = self._listen(JointState, "safety/feedback", self._on_feedback, LATCHED, timeout_s=inf, required=False)
         limits, cmd_vel_type = parameters.config.supervisor.command, parameters.settings.cmd_vel_type
         self._velocity = VelocityTopic(self._node, limits, cmd_vel_type, self._inbox)
-        self._stream = self._listen(Float64MultiArray, "state_estimate", self._on_estimate)
+        self._stream = self._listen(Float64MultiArray, "state_estimate", self._on_estimate, period_ns=TICK_NS)
         self._tell_health(self._velocity.stream.status)
 
     def _on_estimate(self, message: Float64MultiArray) -> None:

@@ -176,6 +176,8 @@ class RecorderNode(Node):
 class RecorderLoop:
     """The recorder as a process."""
 
+    freeze_garbage = False
+
     def __init__(self) -> None:
         self._node = RecorderNode()
         self.nodes: Sequence[Node] = (self._node,)

@@ -4,7 +4,6 @@ The control loop runs on the main thread, so that a signal ends it between two t
 Services, parameters, `cmd_vel` and diagnostics run in rclpy's executor on a second thread.
 """
 
-import gc
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -19,11 +18,11 @@ from rclpy.signals import SignalHandlerOptions
 
 from safe_locomotion.errors import SafeLocomotionError
 from safe_locomotion.processes import follow_parent
+from safe_locomotion.realtime import Garbage
 
 IDLE_S = 0.02  # longest wait of a control loop for its next message, so that signals and requests are seen
 LOCK_STEP_WAIT_S = 2.0  # longest wait for another stage where the robot waits for us
 STOPPED, FAILED, REFUSED = 0, 1, 2
-COLLECT_EACH, COLLECT_ALL_EACH = 50, 5000  # steps between two collections of young garbage, and of all since the start
 GIL_SWITCH_INTERVAL_S = 0.0005  # the default of 5 ms would let a diagnostics message delay a control tick by more than two ticks
 
 
@@ -38,6 +37,11 @@ class ControlLoop(Protocol):
     @property
     def slow_nodes(self) -> Sequence[Node]:
         """Those of them whose callbacks may take seconds: a thread of their own serves them, emergency stops do not wait there."""
+        ...
+
+    @property
+    def freeze_garbage(self) -> bool:
+        """Whether garbage is collected between two ticks only."""
         ...
 
     def start(self) -> None:
@@ -55,27 +59,6 @@ class ControlLoop(Protocol):
     def close(self) -> None:
         """Leave the robot in damping and free what is open."""
         ...
-
-
-class _Garbage:
-    """Cyclic garbage, collected between two ticks, when nobody waits for us, and never in the middle of one."""
-
-    def __init__(self) -> None:
-        gc.collect()
-        gc.freeze()  # what lives now lives to the end: it need not be looked through again
-        gc.disable()
-        self._steps = 0
-
-    def collect(self) -> None:
-        """Called when a tick is done; most calls do nothing."""
-        self._steps += 1
-        if self._steps % COLLECT_EACH == 0:
-            gc.collect(2 if self._steps % COLLECT_ALL_EACH == 0 else 0)
-
-    def close(self) -> None:
-        """Leave it to the interpreter again."""
-        gc.enable()
-        gc.unfreeze()
 
 
 def _spinning(nodes: Sequence[Node], stop: Event, failures: list[BaseException]) -> tuple[SingleThreadedExecutor, Thread]:
@@ -126,7 +109,7 @@ def _starting() -> Iterator[None]:
 
 
 def _run(loop: ControlLoop, stop: Event) -> None:
-    garbage = _Garbage()
+    garbage = Garbage(freeze=loop.freeze_garbage)
     try:
         while not stop.is_set():
             loop.step()

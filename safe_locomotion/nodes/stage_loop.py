@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
@@ -12,10 +12,11 @@ from safe_locomotion.nodes.health import Health, LoopTimes, Stream
 from safe_locomotion.nodes.inbox import NEWEST, Inbox
 from safe_locomotion.nodes.parameters import DECLARE_FROM_OVERRIDES, NodeParameters, read_parameters
 from safe_locomotion.nodes.runtime import IDLE_S
-from safe_locomotion.nodes.stage_logs import StageLogs
+from safe_locomotion.nodes.stage_logs import LoggedStage, StageLogs
 
 Rows = Sequence[Callable[[], DiagnosticStatus]]
 STREAM_TIMEOUT_S = 0.1  # 50 ticks
+TICK_NS = 2_000_000  # between two LowStates
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,18 @@ class StageSettings:
 
 
 S = TypeVar("S", bound=StageSettings)
+Stage = TypeVar("Stage")
+
+
+def watched(stage: Stage, times: LoopTimes, stream: Stream | None = None) -> Stage:
+    """The stage, its `update` timed, and its output heard on the stream that others would receive it on."""
+
+    def keep(output: Any, ms: float) -> None:
+        times.add(1e-3 * ms)
+        if stream is not None:
+            stream.hear(output.stamp_ns)
+
+    return cast(Stage, LoggedStage(stage, keep))
 
 
 class StageNode(Node, Generic[S]):
@@ -65,6 +78,7 @@ class StageLoop(Generic[N]):
         self._streams: list[Stream] = []
         self.nodes: Sequence[Node] = (node,)
         self.slow_nodes: Sequence[Node] = ()
+        self.freeze_garbage = True
 
     def _listen(
         self,
@@ -74,10 +88,11 @@ class StageLoop(Generic[N]):
         qos: QoSProfile = NEWEST,
         *,
         timeout_s: float = STREAM_TIMEOUT_S,
+        period_ns: int = 0,
         required: bool = True,
     ) -> Stream:
         """Take a topic from now on; the handler tells the stream what it heard."""
-        stream = Stream(topic, timeout_s=timeout_s, required=required)
+        stream = Stream(topic, timeout_s=timeout_s, period_ns=period_ns, required=required)
         self._inbox.subscribe(message_type, topic, qos, handler, stream)
         self._streams.append(stream)
         return stream

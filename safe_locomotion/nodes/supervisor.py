@@ -1,24 +1,28 @@
 """Supervisor node: `state_estimate`, `policy/proposal` and `cmd_vel` in, `safety/verdict` out, services for the operator."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 from time import monotonic, perf_counter
 
+from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import TwistStamped
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
+from safe_locomotion.intervention import InterventionStatistics
 from safe_locomotion.nodes import conversions, decisions
-from safe_locomotion.nodes.health import Reasons
+from safe_locomotion.nodes.health import OK, WARN, Reasons, status
 from safe_locomotion.nodes.inbox import LATCHED
 from safe_locomotion.nodes.mailbox import Mailbox
 from safe_locomotion.nodes.operator import RequestServices, ScriptedOperator, VelocityTopic
 from safe_locomotion.nodes.runtime import IDLE_S, LOCK_STEP_WAIT_S, run
-from safe_locomotion.nodes.stage_loop import Rows, StageLoop, StageNode, StageSettings
+from safe_locomotion.nodes.stage_loop import TICK_NS, Rows, StageLoop, StageNode, StageSettings
 from safe_locomotion.pipeline import Divider, make_supervisor
 from safe_locomotion.types import Estimate, Feedback, Mode, Proposal, Verdict
 
+PROPOSAL_TIMEOUT_S = 0.5
 SPEAK_NS = 40_000_000  # robot time between velocities of a script on cmd_vel
 
 
@@ -46,15 +50,28 @@ class SupervisorNode(StageNode[SupervisorSettings]):
         super().__init__("supervisor", SupervisorSettings)
         self.velocity = VelocityTopic(self, self.parameters.config.supervisor.command, self.parameters.settings.cmd_vel_type)
         self.reasons = Reasons("hazards")
+        self.statistics: Callable[[], InterventionStatistics] = InterventionStatistics
+        self._newest: Verdict | None = None
         self._verdict = self.create_publisher(JointState, "safety/verdict", LATCHED)
         self._feedback, self._told = self.create_publisher(JointState, "safety/feedback", LATCHED), Feedback(mode=Mode.PASSIVE)
 
     def rows(self) -> Rows:
         """Rows of `/diagnostics`."""
-        return (self.reasons.status, *super().rows())
+        return (self.reasons.status, self._supervision, *super().rows())
+
+    def _supervision(self) -> DiagnosticStatus:
+        """Who drives, and the statistics of the recovery policy since the start."""
+        verdict, values = self._newest, self.statistics().figures()
+        if verdict is None:
+            return status("supervisor", OK, "no verdict yet", values)
+        says = {"mode": verdict.mode.name, "active": verdict.active, "policy": verdict.policy}
+        recovers = verdict.mode is Mode.WALK and verdict.active == "recovery"
+        text = f"{verdict.mode.name}, {'recovery drives' if recovers else verdict.policy or 'nobody drives'}"
+        return status("supervisor", WARN if recovers else OK, text, says | values)
 
     def publish(self, verdict: Verdict) -> None:
         """Send one verdict."""
+        self._newest = verdict
         self._verdict.publish(decisions.verdict_message(verdict))
 
     def publish_feedback(self, verdict: Verdict) -> None:
@@ -73,6 +90,7 @@ class SupervisorLoop(StageLoop[SupervisorNode]):
         parameters, settings = self._node.parameters, self._node.parameters.settings
         config = parameters.config
         self._supervisor = self._node.logs.supervisor(make_supervisor(parameters.robot, config))
+        self._node.statistics = lambda: self._supervisor.statistics
         self._operator = ScriptedOperator(settings.script, self._node.velocity, self._supervisor)
         # The policy node hears what a script commands; without one, cmd_vel belongs to the operator.
         self._cmd_vel = self._node.create_publisher(TwistStamped, "cmd_vel", 1) if self._operator.plays else None
@@ -83,8 +101,10 @@ class SupervisorLoop(StageLoop[SupervisorNode]):
         self._proposal: Proposal | None = None
         self._proposal_stamp_ns = 0
         self._hazards: frozenset[str] = frozenset()
-        self._estimates = self._listen(Float64MultiArray, "state_estimate", self._on_estimate)
-        self._proposals = self._listen(JointState, "policy/proposal", self._on_proposal, timeout_s=0.5 + self._wait_s)
+        self._estimates = self._listen(Float64MultiArray, "state_estimate", self._on_estimate, period_ns=TICK_NS)
+        self._proposals = self._listen(
+            JointState, "policy/proposal", self._on_proposal, timeout_s=PROPOSAL_TIMEOUT_S + self._wait_s
+        )
         self._hazard_reports = self._listen(
             JointState, "safety/hazards", self._on_hazards, LATCHED, timeout_s=inf, required=False
         )

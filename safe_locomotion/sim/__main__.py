@@ -16,6 +16,7 @@ from safe_locomotion.errors import SafeLocomotionError
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.process import ProcessOptions, RobotProcess
 from safe_locomotion.sim.pushes import parse_pushes
+from safe_locomotion.sim.remote_script import parse_holds
 from safe_locomotion.sim.sensors import SensorNoise
 
 LOG = logging.getLogger("robot")
@@ -43,6 +44,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--answer-timeout", type=float, default=run.answer_timeout, help="of lock-step [s]")
     p.add_argument("--duration", type=float, help="robot time after standing up [s]")
     p.add_argument("--push", default="", metavar="J@t[,J@t...]", help="lateral impulses [N s] at times after standing up [s]")
+    p.add_argument(
+        "--remote", default="", metavar="BUTTONS[:AXIS=VALUE...]@FROM-TO,...", help="held on the remote, e.g. L2+B@5-5.2"
+    )
     p.add_argument("--truth", type=Path, help="ground truth of every state (.npz)")
     p.add_argument("--summary", type=Path, help="what happened (.json)")
     p.add_argument("--with-parent", action="store_true", help="end when the process that started this one ends")
@@ -71,6 +75,7 @@ def options_from(args: argparse.Namespace) -> ProcessOptions:
         answer_timeout=args.answer_timeout,
         duration=args.duration,
         pushes=parse_pushes(args.push),
+        remote=parse_holds(args.remote),
         truth_file=args.truth,
     )
 

@@ -18,6 +18,7 @@ from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.pushes import Push, impulse_in_world
 from safe_locomotion.sim.recorder import TruthRecorder
+from safe_locomotion.sim.remote_script import Hold, remote_at
 from safe_locomotion.sim.report import percentiles, without_nan
 from safe_locomotion.sim.robot import SimulatedRobot
 from safe_locomotion.sim.sensors import PERIOD
@@ -78,6 +79,7 @@ class ProcessOptions:
         answer_timeout: longest wait for an answer in lock-step, wall time [s].
         duration: robot time after the robot first stood, at which the run ends [s]; None runs until stopped.
         pushes: on the trunk, in the order of their times.
+        remote: what is held on the remote.
         back_on_feet_after: robot time a fallen robot lies before it is put back on its feet [s].
         truth_file: where the ground truth of every state goes (.npz); None records nothing.
     """
@@ -88,6 +90,7 @@ class ProcessOptions:
     answer_timeout: float = 0.5
     duration: float | None = None
     pushes: tuple[Push, ...] = ()
+    remote: tuple[Hold, ...] = ()
     back_on_feet_after: float = 1.0
     truth_file: Path | None = None
 
@@ -262,7 +265,7 @@ class RobotProcess:
             self._recorder.add(self.robot.truth())
 
     def _disturb(self) -> None:
-        """Put a fallen robot back on its feet and apply the pushes that are due; all wait while a fallen robot gets up."""
+        """Put a fallen robot back on its feet, press the remote, and apply the pushes that are due; those wait while it gets up."""
         now = self.robot.time_s
         if self._put_back_at is not None and now >= self._put_back_at:
             self._put_back_at = None
@@ -271,6 +274,8 @@ class RobotProcess:
             self._steady_from = now + STEADY_TIME
         if self.stood_at is None:
             return
+        if self._options.remote:
+            self.robot.remote = remote_at(self._options.remote, self._since_stood(self.stood_at))
         if self.fall_times and now < self._steady_from:
             self._push_delay += PERIOD
             return

@@ -206,6 +206,7 @@ class GaitEnv:
             if k > 0:
                 self.pipeline.sense(self.robot.low_state())
             motors = self.pipeline.act(command)
+            self.pipeline.plan()
             verdict = verdict or self.pipeline.cycle.verdict
             fell |= self.robot.step(motors)
             power += float(np.abs(self.robot.joint_power).sum())

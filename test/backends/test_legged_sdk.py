@@ -108,6 +108,16 @@ def test_a_backend_that_only_read_stays_silent(vendor: Any, robot: socket.socket
     assert datagrams(robot) == []
 
 
+def test_a_robot_that_only_answers_is_greeted_by_damping(vendor: Any, robot: socket.socket) -> None:
+    """One packet, the one that `stop` repeats from then on until the robot is heard."""
+    backend = linked(robot)
+    backend.greet()
+    (greeting,) = datagrams(robot)
+    backend.stop()
+    assert datagrams(robot) == [greeting] * 10
+    backend.close()
+
+
 def test_noise_on_the_port_is_not_a_state(vendor: Any, robot: socket.socket) -> None:
     """Datagrams that are no LowState are ignored, and the ones with a wrong checksum counted."""
     backend = linked(robot)

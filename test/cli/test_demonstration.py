@@ -4,14 +4,15 @@ import pytest
 
 pytest.importorskip("rclpy")
 
-from safe_locomotion.cli.demonstration import demonstration, shipped_policies
+from safe_locomotion.cli.demonstration import demonstration
 from safe_locomotion.cli.keyboard import KeyDrive
+from safe_locomotion.policy_file import installed_policies
 from safe_locomotion.robots import robot_names
 
 
 def test_each_shipped_policy_is_shown_once_then_the_first_again():
     """Gait before joint, back to where it began; at most 40 s of walking, turning and standing, a swap only while walking."""
-    shipped = shipped_policies("a1")
+    shipped = installed_policies("a1")
     assert shipped == ("a1_trot", "a1_velocity_lstm")
     plan = demonstration(0.4, 0.0, 0.0, "nominal", shipped)
     assert [name for _, name in plan.swaps] == [*shipped, "nominal"]
@@ -31,7 +32,7 @@ def test_who_starts_with_a_shipped_policy_sees_the_others_and_comes_back_to_it()
 @pytest.mark.parametrize("robot", sorted({*robot_names(), "go1"} - {"a1"}))
 def test_a_robot_without_policies_gets_the_shorter_demonstration(robot):
     """Nothing to swap, nothing to choose, no key for it."""
-    plan = demonstration(0.4, 0.0, 0.0, "nominal", shipped_policies(robot))
+    plan = demonstration(0.4, 0.0, 0.0, "nominal", installed_policies(robot))
     keys = KeyDrive("nominal", plan.policies)
     assert plan.swaps == () and plan.policies == ("nominal",)
     assert not keys.press("p") and "policy" not in keys.help

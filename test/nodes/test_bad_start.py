@@ -18,6 +18,7 @@ CASES = {
     "unknown policy": ("policy", ["policy:=moonwalk"], ["moonwalk", "nominal"]),
     "unknown sdk": ("bridge", ["sdk:=spot"], ["spot", "unitree_sdk2", "legged_sdk", "mock"]),
     "unknown sdk option": ("bridge", ["sdk_options.nic:=lo"], ["nic", "interface"]),
+    "missing sdk option": ("bridge", ["sdk:=legged_sdk"], ["legged_sdk", "sdk_options.robot"]),
     "unknown lifecycle state": ("bridge", ["autostart:=running"], ["autostart", "running"]),
     "unknown parameter in composed": ("composed", ["mpc_node:speed:=1.0"], ["speed", "locomotion"]),
 }

@@ -1,6 +1,7 @@
 """The composed process and a simulated robot on the real wire: it stands, walks, and is left in damping."""
 
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -27,11 +28,17 @@ def composed(sdk_domain, **options):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stands_walks_and_is_left_in_damping(tmp_path, number, ros_domain, wire_domain):
-    """Services and cmd_vel move the robot; a signal damps it, repeatedly, before the process ends with status 0."""
+    """Services and cmd_vel move the robot; a signal damps it, repeatedly, before the process ends with status 0.
+
+    Meanwhile its control thread has real-time scheduling, or a warning says that it was refused and what mends that.
+    """
     sdk_domain, file = wire_domain, tmp_path / "robot.json"
     with (
         ros_tester() as t,
-        children([sys.executable, ROBOT, str(sdk_domain), "60", str(file)], composed(sdk_domain)) as (robot, stack_),
+        children([sys.executable, ROBOT, str(sdk_domain), "60", str(file)], composed(sdk_domain, realtime=True)) as (
+            robot,
+            stack_,
+        ),
     ):
         verdicts = t.collect(JointState, "safety/verdict", LATCHED)
         joints = t.collect(JointState, "joint_states", NEWEST)
@@ -44,6 +51,7 @@ def test_stands_walks_and_is_left_in_damping(tmp_path, number, ros_domain, wire_
         assert t.spin_until(lambda: set(t.node.get_node_names()) >= NODES)
         assert t.call(Trigger, "stand").success
         assert t.spin_until(lambda: mode() is Mode.STAND)
+        scheduled = os.sched_getscheduler(stack_.pid) == os.SCHED_FIFO
         assert t.call(Trigger, "walk").success
         assert t.spin_until(lambda: mode() is Mode.WALK)
         for _ in range(6):
@@ -52,6 +60,7 @@ def test_stands_walks_and_is_left_in_damping(tmp_path, number, ros_domain, wire_
         assert decisions.verdict_from(verdicts[-1]).command.vx == pytest.approx(0.3)
         stack_.send_signal(number)
         assert stack_.wait(10) == 0
+        assert scheduled or "SCHED_FIFO 50 refused" in stack_.stderr.read()
         robot.terminate()
         robot.wait(10)
     result = json.loads(file.read_text())

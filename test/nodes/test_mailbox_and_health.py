@@ -78,6 +78,31 @@ def test_stream_alive_valid_on_time():
     assert stream.status().level == STALE and not stream.alive and not stream.expected
 
 
+def test_missing_stamps_are_a_warning_once_and_a_count_for_good():
+    """The row after the gap warns, the next one does not; the total stays."""
+    stream = Stream("s", timeout_s=1.0, period_ns=2, clock=Clock())
+    for stamp in (2, 4, 10):
+        stream.hear(stamp)
+    assert [stream.status().level for _ in range(2)] == [WARN, OK]
+    assert {pair.key: pair.value for pair in stream.status().values}["missed"] == "2"
+
+
+def test_rate_and_age_of_a_stream():
+    """Messages a second between two rows, and the time since the newest; asking again at once changes nothing."""
+    clock = Clock()
+    stream = Stream("s", timeout_s=1.0, clock=clock)
+    for _ in range(100):
+        stream.hear(0)
+    clock.now = 0.5
+    for now in (0.5, 0.51):
+        clock.now = now
+        values = {pair.key: pair.value for pair in stream.status().values}
+        assert values["rate_hz"] == "200.0"
+    assert values["age_ms"] == "510"
+    clock.now = 1.5
+    assert {pair.key: pair.value for pair in stream.status().values}["rate_hz"] == "0.0"
+
+
 def test_silence_of_an_optional_stream_is_no_fault():
     """Nobody has to publish cmd_vel."""
     assert Stream("cmd_vel", timeout_s=1.0, required=False).status().level == OK

@@ -6,7 +6,8 @@ from threading import Event
 
 import pytest
 
-from safe_locomotion.nodes.runtime import COLLECT_EACH, _run
+from safe_locomotion.nodes.runtime import _run
+from safe_locomotion.realtime import COLLECT_EACH
 
 
 class Loop:
@@ -14,7 +15,8 @@ class Loop:
 
     nodes = ()
 
-    def __init__(self, ticks):
+    def __init__(self, ticks, freeze_garbage=True):
+        self.freeze_garbage = freeze_garbage
         self.left, self.stop, self.order, self.garbage = ticks, Event(), [], []
 
     def start(self):
@@ -57,3 +59,10 @@ def test_the_collector_comes_back_after_an_error():
     with pytest.raises(ZeroDivisionError):
         _run(loop, loop.stop)
     assert gc.isenabled() and gc.get_freeze_count() == 0
+
+
+def test_the_collector_can_be_left_alone():
+    """Where the configuration says so the interpreter collects as it likes, in ticks too."""
+    loop = Loop(3, freeze_garbage=False)
+    _run(loop, loop.stop)
+    assert all(enabled for _, enabled in loop.order)

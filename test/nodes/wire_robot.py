@@ -1,6 +1,7 @@
 """A simulated robot on the real wire, for tests: publishes LowStates, keeps what it was commanded.
 
-Run as `python wire_robot.py DOMAIN SECONDS FILE [--real-time]`; writes FILE as JSON when it ends. SIGUSR1 sets a mark.
+Run as `python wire_robot.py DOMAIN SECONDS FILE [--real-time] [--remote=HOLDS]`; writes FILE as JSON when it ends. SIGUSR1 sets a
+mark; SIGUSR2 begins to play HOLDS on the remote (`sim.remote_script`), its times from then on, the next time the next --remote.
 """
 
 import json
@@ -11,6 +12,7 @@ from threading import Event
 
 from safe_locomotion.backends.robot_wire import RobotWire
 from safe_locomotion.sim.options import SimulationOptions
+from safe_locomotion.sim.remote_script import parse_holds, remote_at
 from safe_locomotion.sim.robot import SimulatedRobot
 
 
@@ -22,9 +24,14 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     marks, commands = [], []
     signal.signal(signal.SIGUSR1, lambda *_: marks.append({"commands": len(commands)}))
+    holds = [parse_holds(word.removeprefix("--remote=")) for word in sys.argv if word.startswith("--remote=")]
+    played = []
+    signal.signal(signal.SIGUSR2, lambda *_: played.append(robot.time_s))
     robot, wire = SimulatedRobot(SimulationOptions(seed=1)), RobotWire(domain=domain)
     heights, answered, start = [], 0, time.monotonic()
     while not stop.is_set() and time.monotonic() - start < seconds:
+        if played:
+            robot.remote = remote_at(holds[len(played) - 1], round(robot.time_s - played[-1], 3))
         state = robot.low_state()
         wire.publish(state)
         command = wire.take_command(0.002 if real_time or not wire.controllers() else 0.3)
@@ -45,6 +52,7 @@ def main() -> None:
         "time_s": robot.time_s,
         "answered": answered,
         "marks": marks,
+        "played": played,
         "commands": commands,
         "rejected": dict(wire.rejected),
     }

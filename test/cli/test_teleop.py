@@ -1,0 +1,219 @@
+"""`safe-locomotion teleop`: keys with a dead-man, a gamepad through evdev, and what is published when the device is gone."""
+
+import os
+import struct
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import pytest
+
+pytest.importorskip("rclpy")
+
+from safe_locomotion.cli.gamepad import Gamepad, GamepadGoneError, open_gamepad
+from safe_locomotion.cli.keyboard import KeyTeleop
+from safe_locomotion.cli.teleop import SPEAK_NS, PadSource, Teleop
+from safe_locomotion.config import load_config
+from safe_locomotion.driving import Pad, Wish
+from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.gamepad import EV_ABS, EV_KEY, EV_SYN
+from safe_locomotion.types import Mode, VelocityCommand
+
+DRIVING = load_config("a1").driving
+ZERO = VelocityCommand()
+L1, R1, L2, A, B, START = 0x136, 0x137, 0x138, 0x130, 0x131, 0x13B
+EVENT = struct.Struct("llHHi")  # struct input_event of linux/input.h
+
+
+class Stack:
+    """Remembers what teleop asks of the stack."""
+
+    mode, heard_s, reasons, refusal = Mode.WALK, float("inf"), (), ""
+
+    def __init__(self):
+        self.log = []
+
+    def drive(self, command):
+        """A velocity."""
+        self.log.append(command)
+
+    def request(self, name):
+        """A service."""
+        self.log.append(name)
+
+    ask = request
+
+
+@contextmanager
+def gamepad():
+    """A gamepad whose events come through a pipe: evdev reads and decodes them as it does those of a device."""
+    evdev = pytest.importorskip("evdev")
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+
+    class Device(evdev.InputDevice):
+        def __init__(self):
+            self.fd, self.name, self.path, self.held = reading, "test pad", "pipe", {}
+
+        def capabilities(self, **_):
+            """Sticks of 0..255 and all buttons."""
+            return {EV_ABS: [(c, SimpleNamespace(min=0, max=255)) for c in (0, 1, 3, 4)], EV_KEY: [A, B, L1, R1, L2, START]}
+
+        def active_keys(self, **_):
+            """Nothing is held."""
+            return []
+
+        def absinfo(self, code):
+            """Sticks are in their middle."""
+            return SimpleNamespace(value=128)
+
+        def close(self):
+            """The pipe is closed below."""
+
+        def __del__(self):
+            """The same."""
+
+    def send(*events):
+        os.write(writing, b"".join(EVENT.pack(0, 0, *event) for event in (*events, (EV_SYN, 0, 0))))
+
+    try:
+        yield Gamepad(Device()), send, lambda: os.close(reading)
+    finally:
+        os.close(writing)
+        if os.path.exists(f"/proc/self/fd/{reading}"):
+            os.close(reading)
+
+
+def test_events_of_a_device_become_readings():
+    """Nothing at first; then what came, once new and afterwards not."""
+    with gamepad() as (pad, send, _):
+        assert pad.read()[1] is False
+        send((EV_KEY, R1, 1), (EV_ABS, 1, 0))
+        assert pad.read() == (pad.read()[0], True)
+        reading, new = pad.read()
+        assert reading.pressed == {"R1"} and reading.ly == 1.0 and not new
+        send((EV_SYN, 3, 0))
+        reading, _ = pad.read()
+        assert reading.pressed == frozenset() and reading.ly == pytest.approx(0.0, abs=0.01)
+
+
+def test_a_gamepad_drives_while_the_dead_man_is_held_and_asks_by_its_chords():
+    """20 velocities a second, one zero on letting go, then silence; a chord one request; the emergency stop again and again."""
+    with gamepad() as (pad, send, _):
+        stack = Stack()
+        teleop, now = Teleop(stack, PadSource(pad, DRIVING)), 10**18
+
+        def steps(ms):
+            nonlocal now
+            for _ in range(ms // 10):
+                now += 10_000_000
+                teleop.step(now)
+            said, stack.log = stack.log, []
+            return said
+
+        send((EV_ABS, 1, 0))
+        assert steps(500) == []
+        send((EV_KEY, R1, 1))
+        said = steps(500)
+        assert len(said) == 500_000_000 // SPEAK_NS and {c.vx for c in said} == {DRIVING.vx}
+        send((EV_KEY, R1, 0))
+        assert steps(500) == [ZERO]
+        send((EV_KEY, START, 1))
+        assert steps(500) == ["walk"]
+        send((EV_KEY, START, 0), (EV_KEY, R1, 1))
+        assert steps(50)
+        send((EV_KEY, L2, 1), (EV_KEY, B, 1))
+        said = steps(500)
+        assert said[:2] == ["estop", ZERO] and set(said[2:]) == {"estop"} and len(said) >= 3
+        assert "R1" in teleop.line(now) and "walk" in teleop.line(now)
+
+
+def test_a_device_that_is_gone_stops_the_robot_and_says_so():
+    """One zero, then nothing, and an error that names the device."""
+    with gamepad() as (pad, send, unplug):
+        stack = Stack()
+        teleop = Teleop(stack, PadSource(pad, DRIVING))
+        send((EV_KEY, R1, 1), (EV_ABS, 1, 0))
+        teleop.step(10**18)
+        unplug()
+        with pytest.raises(GamepadGoneError, match="test pad is gone"):
+            teleop.step(10**18 + SPEAK_NS)
+        assert [c.vx for c in stack.log] == [DRIVING.vx, 0.0]
+
+
+def test_a_missing_device_is_refused_with_what_can_be_done(tmp_path):
+    """No such file, and no controller at all."""
+    pytest.importorskip("evdev")
+    with pytest.raises(ConfigurationError, match="No such file or directory; devices that are there"):
+        open_gamepad(str(tmp_path / "event99"))
+    if not os.path.exists("/dev/input"):
+        with pytest.raises(ConfigurationError, match="none found; is it plugged in"):
+            open_gamepad("any")
+
+
+@pytest.mark.parametrize("mode", [*Mode, None])
+def test_keys_ask_for_what_fits_the_mode(mode):
+    """A key that moves asks to walk where the robot stands; r is reset where it is down; Esc is the emergency stop everywhere."""
+    keys = KeyTeleop(DRIVING.keyboard)
+    assert keys.update(0.0, "w", mode).request == ("walk" if mode is Mode.STAND else "")
+    assert keys.update(0.1, "r", mode) == Wish(request="reset" if mode in (Mode.FAULT, Mode.FALLEN) else "stand")
+    assert keys.update(0.2, "x", mode).request == "sit"
+    assert [keys.update(0.3, key, mode).request for key in "pc"] == ["next_policy", "record"]
+    assert keys.update(0.4, "w\x1br", mode) == Wish(estop=True)
+
+
+def test_a_velocity_lasts_while_keys_keep_coming():
+    """Steps add up, a held key repeats without adding, nothing for `hold_time` is zero and the next step starts anew."""
+    p = DRIVING.keyboard
+    keys = KeyTeleop(p)
+    assert keys.update(0.0, "w", Mode.WALK).command == VelocityCommand(vx=p.speed_step)
+    assert keys.update(0.4, "w", Mode.WALK).command == VelocityCommand(vx=2 * p.speed_step)
+    for k in range(1, 100):
+        held = keys.update(0.4 + 0.03 * k, "w", Mode.WALK)
+    assert held == Wish(drives=True, command=VelocityCommand(vx=2 * p.speed_step))
+    assert keys.update(3.9, "k", Mode.WALK).command.vx == 2 * p.speed_step
+    assert keys.update(3.89 + p.hold_time, "", Mode.WALK).drives
+    assert keys.update(3.91 + p.hold_time, "", Mode.WALK) == Wish()
+    assert keys.update(4.0 + p.hold_time, "k", Mode.WALK) == Wish()
+    assert keys.update(4.1 + p.hold_time, "q", Mode.WALK).command == VelocityCommand(wz=p.turn_step)
+    assert keys.update(4.2 + p.hold_time, " ", Mode.WALK) == Wish()
+
+
+def test_without_a_terminal_or_a_stack_it_says_what_to_do(ros_domain):
+    """Status 2 where there are no keys; status 1 and three things to look at where nothing is heard."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-m", "safe_locomotion.cli.main", "teleop"]
+    done = subprocess.run(
+        command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2 and "this is none; choose --gamepad" in done.stderr
+
+
+@pytest.mark.parametrize("sequence", ["\x1b[A", "\x1b[1;5C", "\x1bOP", "\x1b[15~"])
+def test_arrow_and_function_keys_are_neither_letters_nor_the_emergency_stop(sequence):
+    """What they send is dropped; Esc alone stays."""
+    from safe_locomotion.cli.keyboard import Keyboard
+
+    leader, follower = os.openpty()
+    try:
+        keyboard = Keyboard()
+        keyboard._file = follower
+        os.write(leader, f"{sequence}w\n".encode())
+        time.sleep(0.05)
+        assert keyboard.keys() == "w\n"
+        os.write(leader, b"\x1b\n")
+        time.sleep(0.05)
+        assert keyboard.keys() == "\x1b\n"
+    finally:
+        os.close(leader)
+        os.close(follower)
+
+
+def test_pad_is_what_the_mapping_reads():
+    """The help names the dead-man and the emergency stop of the configuration."""
+    with gamepad() as (pad, _, _):
+        source = PadSource(pad, DRIVING)
+        assert "hold R1" in source.help and "L2+B emergency stop" in source.help
+        assert source.look(0, None) == Wish() and source.shown() == "" and Pad().pressed == frozenset()

@@ -1,0 +1,113 @@
+"""The simulated robot's remote drives and stops the real stack; `/diagnostics` and `top` say what goes on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from diagnostic_msgs.msg import DiagnosticArray
+from ros_world import children, ros_tester
+from sensor_msgs.msg import JointState
+from std_srvs.srv import Trigger
+
+from safe_locomotion.config import load_config
+from safe_locomotion.nodes import decisions
+from safe_locomotion.nodes.inbox import LATCHED
+from safe_locomotion.stack import StackOptions, stack
+from safe_locomotion.trigger_set import COMPONENTS
+from safe_locomotion.types import Mode
+
+ROBOT = str(Path(__file__).with_name("wire_robot.py"))
+#: Stand up is asked by service; then the remote walks and drives, and at last the emergency stop while the dead-man is still held.
+WALK, ESTOP_AT = "start@0.1-0.3,R1:ly=1@0.5-100", 0.1
+ESTOP = f"R1:ly=1@0-1,L2+B@{ESTOP_AT}-0.3"
+STREAMS = {
+    "bridge_node": {"lowstate", "remote", "safety/verdict", "mpc/plan"},
+    "supervisor_node": {"state_estimate", "policy/proposal", "cmd_vel"},
+}
+STAGES = {
+    "bridge_node": {"state to command", "leg control and gate"},
+    "estimator_node": {"estimator tick"},
+    "policy_node": {"policy tick"},
+    "supervisor_node": {"supervisor tick"},
+    "mpc_node": {"mpc tick"},
+}
+STATISTICS = {"steps", "recovery_steps", "share", "uses", "duration_p50_s", "duration_p99_s", "duration_max_s"}
+
+
+def top(*arguments):
+    """`safe-locomotion top` with these arguments."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-m", "safe_locomotion.cli.main", "top", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def check_rows(arrays):
+    """Every stream and stage has a row under its node, with its figures."""
+    rows = {(s.hardware_id, s.name.partition(": ")[2]): {p.key: p.value for p in s.values} for a in arrays for s in a.status}
+    for node, names in STREAMS.items():
+        for name in names:
+            assert rows[node, name].keys() >= {"alive", "valid", "received", "missed", "rejected", "rate_hz", "age_ms"}, name
+            assert (rows[node, name]["alive"] == "True") is (name != "cmd_vel"), name
+    for node, names in STAGES.items():
+        for name in names:
+            v = rows[node, name]
+            assert 0.0 < float(v["p50_ms"]) <= float(v["p99_ms"]) <= float(v["max_ms"]) and int(v["count"]) > 100, name
+    supervisor = rows["supervisor_node", "supervisor"]
+    assert supervisor.keys() >= STATISTICS | {f"triggers/{name}" for name in COMPONENTS} | {"mode", "active", "policy"}
+    assert int(supervisor["steps"]) > 50 and supervisor["mode"] == "WALK"
+    assert ("bridge_node", "gate") in rows and ("supervisor_node", "hazards") in rows
+
+
+def test_the_remote_walks_the_robot_and_its_emergency_stop_damps_it_within_20_ms(tmp_path, ros_domain, wire_domain):
+    """Request, velocity and emergency stop by bytes in LowState; FAULT until reset; top shows the walk and then hears nothing."""
+    file = tmp_path / "robot.json"
+    composed = stack(StackOptions(graph="composed", lock_step=True, sdk_options={"domain": wire_domain}))[1].command()
+    robot_command = [sys.executable, ROBOT, str(wire_domain), "90", str(file), f"--remote={WALK}", f"--remote={ESTOP}"]
+    with ros_tester() as t, children(robot_command, composed) as (robot, stack_):
+        verdicts, rows = t.collect(JointState, "safety/verdict", LATCHED), t.collect(DiagnosticArray, "/diagnostics", 50)
+
+        def newest():
+            return decisions.verdict_from(verdicts[-1]) if verdicts else None
+
+        def mode():
+            return newest().mode if verdicts else None
+
+        assert t.spin_until(lambda: mode() is Mode.PASSIVE)
+        assert t.call(Trigger, "stand").success
+        assert t.spin_until(lambda: mode() is Mode.STAND)
+        robot.send_signal(signal.SIGUSR2)
+        assert t.spin_until(lambda: mode() is Mode.WALK)
+        assert t.spin_until(lambda: newest().command.vx == load_config("a1").driving.vx)
+        shown = top("--once")
+        rows.clear()
+        t.spin(1.2)
+        walking_rows = list(rows)
+        robot.send_signal(signal.SIGUSR2)
+        assert shown.returncode == 0, shown.stderr
+        assert all(
+            word in shown.stdout for word in ("WALK", "nominal drives", *COMPONENTS, "state_estimate", "mpc tick", "recovery")
+        )
+        assert t.spin_until(lambda: mode() is Mode.FAULT)
+        assert "estop" in newest().reasons
+        assert t.spin_until(lambda: t.call(Trigger, "reset") and t.spin_until(lambda: mode() is Mode.PASSIVE, 0.2))
+        stack_.send_signal(signal.SIGINT)
+        assert stack_.wait(10) == 0
+        robot.terminate()
+        robot.wait(10)
+    check_rows(walking_rows)
+    result = json.loads(file.read_text())
+    pressed = result["played"][1] + ESTOP_AT
+    walking = [c for c in result["commands"] if pressed - 0.5 < c[0] < pressed]
+    after = [c for c in result["commands"] if c[0] >= pressed + 0.02]
+    assert len(walking) > 200 and all(kp > 0.0 or tau > 0.0 for _, kp, _, tau in walking)
+    assert len(after) > 20 and all(kp == 0.0 and tau == 0.0 and kd > 0.0 for _, kp, kd, tau in after)
+
+
+def test_top_says_what_to_look_at_where_nothing_is_heard(ros_domain):
+    """Status 1, and the three settings of discovery with their values here."""
+    done = top("--once")
+    assert done.returncode == 1
+    assert all(word in done.stderr for word in (f"ROS_DOMAIN_ID={ros_domain}", "ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST", "RMW"))

@@ -1,0 +1,144 @@
+"""What the bridge passes on of the remote: who is heard, which words reach whom."""
+
+from math import nan
+
+import pytest
+import rclpy
+from core_values import A1, low_state, stance_plan, verdict
+from geometry_msgs.msg import TwistStamped
+from rclpy.signals import SignalHandlerOptions
+from std_msgs.msg import String
+
+from safe_locomotion.driving import Pad
+from safe_locomotion.leg_control import CommandStage
+from safe_locomotion.modes import DAMPED
+from safe_locomotion.nodes import conversions
+from safe_locomotion.nodes.bridge import BridgeNode
+from safe_locomotion.nodes.operator import RequestServices, VelocityTopic
+from safe_locomotion.operator_input import REQUESTS, CommandLimits
+from safe_locomotion.types import Mode, VelocityCommand
+from safe_locomotion.unitree_remote import encode_remote
+
+LIMITS = CommandLimits(vx=1.5, vy=0.8, wz=2.5, timeout=0.5)
+SECOND = 1_000_000_000
+START = 1_700_000_000 * SECOND
+ZERO = VelocityCommand()
+
+
+class FakeNode:
+    """Keeps what is subscribed to and offered."""
+
+    def __init__(self):
+        self.handlers, self.said = {}, []
+
+    def create_subscription(self, _, topic, handler, __):
+        """Keep the handler."""
+        self.handlers[topic] = handler
+
+    def create_service(self, _, name, handler):
+        """Keep nothing: services are tested on the wire."""
+
+    def get_logger(self):
+        """A logger that keeps what it is told."""
+        return self
+
+    def info(self, text):
+        """Keep a line."""
+        self.said.append(text)
+
+
+def test_the_remote_comes_before_cmd_vel_and_lets_go_after_the_timeout():
+    """While it drives and for the timeout after its last command, also a zero one; then cmd_vel is heard again."""
+    node = FakeNode()
+    velocity = VelocityTopic(node, LIMITS, "TwistStamped")
+    program, remote = VelocityCommand(vx=1.0), VelocityCommand(vx=-0.2, wz=0.5)
+
+    def hear(topic, command):
+        node.handlers[topic](conversions.twist_message(command, 0))
+
+    hear("cmd_vel", program)
+    assert velocity.current(START) == program
+    hear("remote/cmd_vel", remote)
+    hear("cmd_vel", program)
+    assert velocity.current(START + 1) == remote
+    hear("remote/cmd_vel", ZERO)
+    hear("cmd_vel", program)
+    assert velocity.current(START + 2) == ZERO
+    hear("cmd_vel", program)
+    assert velocity.current(START + 2 + SECOND // 2) == ZERO
+    hear("cmd_vel", program)
+    assert velocity.current(START + 3 + SECOND // 2) == program
+
+
+def test_a_remote_velocity_that_is_no_number_is_zero():
+    """As on cmd_vel."""
+    node = FakeNode()
+    velocity = VelocityTopic(node, LIMITS, "Twist")
+    message = TwistStamped()
+    message.twist.linear.x = nan
+    node.handlers["remote/cmd_vel"](message)
+    assert velocity.current(START) == ZERO
+
+
+@pytest.mark.parametrize("word", [*REQUESTS, "record", "next_policy", "", "jump"])
+def test_the_supervisor_acts_on_its_own_words(word):
+    """The five requests go to the control thread, refusals are logged; other words are for others."""
+
+    class Direct:
+        def ask(self, call, timeout_s):
+            return call()
+
+    node, asked = FakeNode(), []
+    RequestServices(node, Direct(), lambda name: asked.append(name) or "not now", lambda: None)
+    node.handlers["remote/request"](String(data=word))
+    assert asked == ([word] if word in REQUESTS else [])
+    assert node.said == ([f"remote: {word} refused: not now"] if word in REQUESTS else [])
+
+
+def test_next_policy_goes_round_and_other_words_do_nothing(ros_domain):
+    """From nominal to the next that is installed; the parameter says so."""
+    from safe_locomotion.nodes.policy import PolicyNode
+    from safe_locomotion.policy import PolicyStage
+    from safe_locomotion.policy_file import installed_policies
+
+    rclpy.init(domain_id=ros_domain, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        node = PolicyNode()
+        policy = node.parameters.config.policy
+        node.attach(PolicyStage(node.parameters.robot, policy.gait, period_ns=policy.period_ns))
+        node._on_remote(String(data="stand"))
+        assert node.get_parameter("policy").value == "nominal"
+        node._on_remote(String(data="next_policy"))
+        assert node.get_parameter("policy").value == installed_policies("a1")[0]
+        node.destroy_node()
+    finally:
+        rclpy.try_shutdown()
+
+
+def test_the_bridge_alone_damps_for_a_supervisor_that_does_not_hear(ros_domain):
+    """In each moving mode, frozen and fresh: damped from the second state on, told to others at once, after letting go as well."""
+    rclpy.init(domain_id=ros_domain, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        node = BridgeNode()
+        stage = CommandStage(A1, node.parameters.config.bridge.gains, node.parameters.config.bridge.limits)
+        now = {}
+
+        def said():
+            return verdict(stamp_ns=now["stamp_ns"], mode=now["mode"], mode_since_ns=now["stamp_ns"] - SECOND)
+
+        node.attach(lambda state: stage.update(state, said(), stance_plan(stamp_ns=state.stamp_ns)), stage, said)
+        for first, mode in enumerate(mode for mode in Mode if mode not in DAMPED):
+            node._remote.estop.latched = False
+            for k in range(60):
+                pressed = frozenset({"L2", "B"}) if 20 <= k < 40 else frozenset()
+                stamp_ns = START + (100 * first + k) * 2_000_000
+                now.update(stamp_ns=stamp_ns, mode=mode)
+                state = low_state(stamp_ns=stamp_ns, remote=encode_remote(Pad(pressed=pressed)))
+                command = node.link._respond(state)
+                assert (command.reason == "estop") is (k >= 21), (mode, k, command.reason)
+                assert ("estop" in node.hazards) is (k >= 21)
+                assert k < 21 or not (command.kp.any() or command.tau.any())
+        assert node.gate.counts["estop"] == 5
+        node.destroy_node()
+    finally:
+        rclpy.try_shutdown()

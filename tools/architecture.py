@@ -1,0 +1,330 @@
+"""Draw docs/media/architecture.svg from the code: nodes, topics, processes, the control thread, and which folder imports which.
+
+Nothing is described here but the places of things. Nodes and processes come from `stack.py`; topics and their types from the calls in
+`nodes/`; rates from the configuration and the nodes' defaults; the order on the thread from `pipeline.py`; imports from all modules.
+"""
+
+import ast
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from html import escape
+from inspect import getsource, signature
+from pathlib import Path
+from textwrap import dedent
+
+from safe_locomotion import stack
+from safe_locomotion.backends.unitree_sdk2 import COMMAND_TOPIC, STATE_TOPIC
+from safe_locomotion.bench.paced import PERIOD_NS
+from safe_locomotion.config import load_config
+from safe_locomotion.nodes.bridge import BridgeSettings
+from safe_locomotion.nodes.health import Health
+from safe_locomotion.operator_input import REQUESTS
+from safe_locomotion.pipeline import Pipeline
+from safe_locomotion.types import NANOSECONDS
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "safe_locomotion"
+OUTPUT = ROOT / "docs/media/architecture.svg"
+STATES_HZ = NANOSECONDS // PERIOD_NS
+STAGES = {
+    "estimator": "estimator",
+    "policy": "policy",
+    "supervisor": "supervisor",
+    "locomotion": "mpc",
+    "command": "leg control, gate",
+}
+FOLDERS = ("cli", "bench", "training", "nodes", "sim", "recording", "backends", "core")
+
+
+@dataclass(kw_only=True)
+class Topic:
+    """One topic: type, rate of the five processes, who sends and who takes it in the control graph."""
+
+    name: str
+    kind: str
+    rate: str = ""
+    senders: list[str] = field(default_factory=list)
+    takers: list[str] = field(default_factory=list)
+
+
+# ---- facts
+
+
+def trees(folder: Path) -> Iterator[tuple[str, ast.Module]]:
+    """Name and syntax tree of each module of a folder."""
+    for path in sorted(folder.glob("*.py")):
+        yield path.stem, ast.parse(path.read_text())
+
+
+def calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
+    """Last part of the name of what is called, and the call, in the order of the source."""
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    for node in sorted(found, key=lambda node: (node.lineno, node.col_offset)):
+        yield getattr(node.func, "attr", getattr(node.func, "id", "")), node
+
+
+def topics() -> list[Topic]:
+    """Topics of the five nodes, in the order in which a state passes through them; the robot's wire first and last."""
+    found: dict[str, Topic] = {}
+    for node in stack.NODE_NAMES:
+        tree = ast.parse((PACKAGE / f"nodes/{node}.py").read_text())
+        for name, call in calls(tree):
+            if name in ("create_publisher", "_listen") and isinstance(call.args[1], ast.Constant):
+                topic = found.setdefault(call.args[1].value, Topic(name=call.args[1].value, kind=ast.unparse(call.args[0])))
+                people = topic.senders if name == "create_publisher" else topic.takers
+                people += [node] if node not in people and topic.name != "cmd_vel" else []
+            if name == "VelocityTopic":
+                found.setdefault("cmd_vel", Topic(name="cmd_vel", kind="TwistStamped", senders=["operator"])).takers.append(node)
+    found["diagnostics"] = Topic(name="diagnostics", kind="DiagnosticArray", senders=list(stack.NODE_NAMES))
+    for topic in found.values():
+        topic.rate = rates().get(topic.name, "on change")
+        topic.takers = topic.takers or ["watchers"]
+    ends = wire()
+    order = ("joint_states", "imu/data", "state_estimate", "odom", "policy/proposal", "safety/verdict", "mpc/plan")
+    flow = [found.pop(name) for name in order]
+    return [ends[0], *flow, ends[1], *sorted(found.values(), key=lambda topic: (topic.rate == "on change", topic.name))]
+
+
+def wire() -> tuple[Topic, Topic]:
+    """The two ends of the robot's wire."""
+    return (
+        Topic(name=STATE_TOPIC, kind="LowState_, of the SDK", rate=f"{STATES_HZ} Hz", senders=["robot"], takers=["bridge"]),
+        Topic(name=COMMAND_TOPIC, kind="LowCmd_, of the SDK", rate=f"{STATES_HZ} Hz", senders=["bridge"], takers=["robot"]),
+    )
+
+
+def rates() -> dict[str, str]:
+    """Rate by topic; what is not here is sent when it changes."""
+    config = load_config("a1")
+    every_state = ("joint_states", "imu/data", "state_estimate", "odom", "safety/verdict")
+    return {
+        **dict.fromkeys(every_state, f"{STATES_HZ} Hz"),
+        "policy/proposal": f"{NANOSECONDS // config.policy.period_ns} Hz",
+        "mpc/plan": f"{NANOSECONDS // config.mpc.period_ns} Hz",
+        "battery_state": "1 Hz",
+        "diagnostics": f"{signature(Health).parameters['rate_hz'].default:g} Hz a node",
+        "cmd_vel": "operator's",
+    }
+
+
+def monitor_rate_hz() -> float:
+    """Rate at which the one process publishes what the five exchange."""
+    return BridgeSettings.monitor_rate_hz
+
+
+def watchers() -> list[str]:
+    """Processes that only watch."""
+    return [*getattr(stack, "WATCHERS", ()), *([stack.RECORDER] if hasattr(stack, "RECORDER") else [])]
+
+
+def thread() -> list[str]:
+    """What the control thread does with one LowState, and how often."""
+    config, order = load_config("a1"), []
+    for function in (Pipeline.sense, Pipeline.act):
+        for name, call in calls(ast.parse(dedent(getsource(function)))):
+            if name == "update" and isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Attribute):
+                order.append(call.func.value.attr)
+    periods = {"policy": config.policy.period_ns, "locomotion": config.mpc.period_ns}
+    named = [f"{STAGES[name]}{f', {NANOSECONDS // periods[name]} Hz' if name in periods else ''}" for name in order]
+    return ["read LowState", *named, "write LowCmd", "publish"]
+
+
+def imports() -> dict[str, tuple[list[str], list[str]]]:
+    """By folder: the other folders that it imports, and the packages of others."""
+    found: dict[str, tuple[set[str], set[str]]] = {}
+    for folder in FOLDERS:
+        inside, outside = found.setdefault(folder, (set(), set()))
+        for _, tree in trees(PACKAGE if folder == "core" else PACKAGE / folder):
+            for name in imported(tree):
+                top, *rest = name.split(".")
+                if top == "safe_locomotion":
+                    inside.add(rest[0] if rest and rest[0] in FOLDERS else "core")
+                else:
+                    outside.add(top)
+        inside.discard(folder)
+    return {
+        folder: (sorted(inside), sorted(outside - sys.stdlib_module_names))
+        for folder, (inside, outside) in found.items()
+        if inside or outside
+    }
+
+
+def imported(tree: ast.Module) -> Iterator[str]:
+    """Dotted names of all imports of a module, those inside functions too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+
+
+# ---- picture
+
+WIDTH, LEFT, MARGIN = 1180, 300, 24
+ROW = 31  # of a topic
+INK, PALE, LINE = "#1f2933", "#f1f4f8", "#9aa5b1"
+COLOURS = {"robot": "#7c5e10", "control": "#1d4e89", "out": "#5b6670", "composed": "#b23a48"}
+
+
+class Drawing:
+    """Lines of SVG."""
+
+    def __init__(self) -> None:
+        self.rows: list[str] = []
+
+    def box(self, x: float, y: float, w: float, h: float, *, fill: str = PALE, stroke: str = LINE, dash: str = "") -> None:
+        """A rectangle with round corners."""
+        dashes = f' stroke-dasharray="{dash}"' if dash else ""
+        self.rows.append(
+            f'<rect x="{x:g}" y="{y:g}" width="{w:g}" height="{h:g}" rx="6" fill="{fill}" stroke="{stroke}"{dashes}/>'
+        )
+
+    def text(
+        self, x: float, y: float, words: str, *, size: int = 13, anchor: str = "start", fill: str = INK, bold: bool = False
+    ) -> None:
+        """One line of text."""
+        weight = ' font-weight="600"' if bold else ""
+        self.rows.append(
+            f'<text x="{x:g}" y="{y:g}" font-size="{size}" text-anchor="{anchor}" fill="{fill}"{weight}>{escape(words)}</text>'
+        )
+
+    def line(self, x1: float, y1: float, x2: float, y2: float, *, stroke: str = LINE, width: float = 1.0, dash: str = "") -> None:
+        """A straight line."""
+        dashes = f' stroke-dasharray="{dash}"' if dash else ""
+        self.rows.append(
+            f'<line x1="{x1:g}" y1="{y1:g}" x2="{x2:g}" y2="{y2:g}" stroke="{stroke}" stroke-width="{width:g}"{dashes}/>'
+        )
+
+    def dot(self, x: float, y: float, fill: str, radius: float = 4.5) -> None:
+        """Where a topic comes from."""
+        self.rows.append(f'<circle cx="{x:g}" cy="{y:g}" r="{radius:g}" fill="{fill}"/>')
+
+    def head(self, x: float, y: float, direction: int, fill: str) -> None:
+        """Where it is taken; the point touches (x, y)."""
+        self.rows.append(f'<path d="M{x:g},{y:g} l{-9 * direction},-4.5 v9 z" fill="{fill}"/>')
+
+    def svg(self, height: float) -> str:
+        """The whole file."""
+        head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height:g}" viewBox="0 0 {WIDTH} {height:g}"'
+        style = ' font-family="DejaVu Sans, Helvetica, Arial, sans-serif">'
+        return "\n".join([head + style, f'<rect width="{WIDTH}" height="{height:g}" fill="white"/>', *self.rows, "</svg>"]) + "\n"
+
+
+def draw_topics(d: Drawing, y: float) -> float:
+    """Columns are nodes, rows are topics; frames are processes. Returns the lower end."""
+    names = ["operator", "robot", *stack.NODE_NAMES, "watchers"]
+    step = (WIDTH - MARGIN - LEFT) / len(names)
+    x = {name: LEFT + step * (i + 0.5) for i, name in enumerate(names)}
+    rows = topics()
+    first, last = x[stack.NODE_NAMES[0]], x[stack.NODE_NAMES[-1]]
+    d.text(MARGIN, y, "Nodes and topics", size=18, bold=True)
+    d.box(first - step / 2 + 4, y + 16, last - first + step - 8, 34, fill="white", stroke=COLOURS["composed"], dash="5 3")
+    label = f"graph:=composed: one process; topics for watching, {monitor_rate_hz():g} times a second"
+    d.text((first + last) / 2, y + 37, label, size=12, anchor="middle", fill=COLOURS["composed"])
+    top, bottom = y + 60, y + 122 + ROW * (len(rows) + 1)
+    for name in names:
+        ours = name in stack.NODE_NAMES
+        d.box(x[name] - step / 2 + 6, top, step - 12, bottom - top, stroke=COLOURS["control"] if ours else LINE)
+        d.text(x[name], top + 20, name, anchor="middle", bold=True)
+        d.text(x[name], top + 36, under(name), size=10, anchor="middle", fill=COLOURS["out"])
+        d.line(x[name], top + 44, x[name], bottom - 8, dash="2 4")
+    d.text(MARGIN, top + 20, "graph:=nodes: each frame a process", size=12, fill=COLOURS["control"])
+    d.text(MARGIN, top + 38, "dot: sends, arrow: takes", size=12, fill=COLOURS["out"])
+    for i, topic in enumerate(rows):
+        draw_topic(d, topic, x, top + 66 + ROW * i)
+    services(d, x, top + 66 + ROW * len(rows))
+    return bottom
+
+
+def under(name: str) -> str:
+    """Second line of a column's head."""
+    if name == "watchers":
+        return ", ".join(watchers()) or "RViz, bag, you"
+    return {"operator": "a person, teleop", "robot": "or sim_robot"}.get(name, f"{name}_node")
+
+
+def draw_topic(d: Drawing, topic: Topic, x: dict[str, float], y: float) -> None:
+    """One row."""
+    outside = {"robot", "operator", "watchers"} & {*topic.senders, *topic.takers}
+    colour = COLOURS["robot"] if "robot" in outside else COLOURS["out"] if outside else COLOURS["control"]
+    d.text(MARGIN, y + 4, topic.name, bold=True, fill=colour)
+    d.text(LEFT - 8, y + 4, topic.rate, size=11, anchor="end", fill=COLOURS["out"])
+    ends = [x[name] for name in (*topic.senders, *topic.takers)]
+    d.line(min(ends), y, max(ends), y, stroke=colour, width=1.8)
+    for name in topic.senders:
+        d.dot(x[name], y, colour)
+    source = sum(x[name] for name in topic.senders) / len(topic.senders)
+    for name in topic.takers:
+        direction = 1 if x[name] > source else -1
+        d.head(x[name], y, direction, colour)
+    d.text(MARGIN, y + 15, topic.kind, size=9, fill=COLOURS["out"])
+
+
+def services(d: Drawing, x: dict[str, float], y: float) -> None:
+    """The operator's requests."""
+    d.text(MARGIN, y + 4, f"services {', '.join(REQUESTS)}", size=12, bold=True, fill=COLOURS["out"])
+    d.line(x["operator"], y, x["supervisor"], y, stroke=COLOURS["out"], width=1.8, dash="6 3")
+    d.dot(x["operator"], y, COLOURS["out"])
+    d.head(x["supervisor"], y, 1, COLOURS["out"])
+
+
+def draw_thread(d: Drawing, y: float) -> float:
+    """The control thread of the one process, as a row of boxes. Returns the lower end."""
+    steps = thread()
+    d.text(MARGIN, y, "graph:=composed, main thread, on every LowState", size=18, bold=True)
+    step = (WIDTH - 2 * MARGIN) / len(steps)
+    for i, words in enumerate(steps):
+        left, outer = MARGIN + step * i, i in (0, len(steps) - 2)
+        stroke = COLOURS["robot"] if outer else COLOURS["out"] if i == len(steps) - 1 else COLOURS["composed"]
+        d.box(left + 4, y + 16, step - 18, 44, stroke=stroke, dash="4 3" if i == len(steps) - 1 else "")
+        name, _, rate = words.partition(", ")
+        d.text(left + step / 2 - 5, y + (34 if rate else 43), name, size=12, anchor="middle", bold=True)
+        if rate:
+            d.text(left + step / 2 - 5, y + 50, rate, size=11, anchor="middle", fill=COLOURS["out"])
+        if i + 1 < len(steps):
+            d.head(left + step + 3, y + 38, 1, COLOURS["out"])
+    note = "SCHED_FIFO, locked memory and pinned cores are asked for here; services, parameters and diagnostics have threads of their own."
+    d.text(MARGIN, y + 80, note, size=12, fill=COLOURS["out"])
+    return y + 80
+
+
+def draw_imports(d: Drawing, y: float) -> float:
+    """Folders: which imports which, and what of others. Returns the lower end."""
+    found = imports()
+    d.text(MARGIN, y, "Folders of safe_locomotion, and what they import", size=18, bold=True)
+    names, left, step = list(found), 150, 74
+    for j, name in enumerate(names):
+        d.text(left + step * (j + 0.5), y + 30, name, size=12, anchor="middle")
+    d.text(left + step * len(names) + 20, y + 30, "packages of others", size=12, fill=COLOURS["out"])
+    for i, (name, (inside, outside)) in enumerate(found.items()):
+        row = y + 52 + 26 * i
+        d.box(MARGIN, row - 15, WIDTH - 2 * MARGIN, 22, stroke="none" if i % 2 else PALE, fill="white" if i % 2 else PALE)
+        d.text(MARGIN + 8, row, name, bold=True)
+        for j, other in enumerate(names):
+            if other in inside:
+                d.dot(left + step * (j + 0.5), row - 4, COLOURS["control"])
+            elif other == name:
+                d.line(left + step * (j + 0.5) - 6, row - 4, left + step * (j + 0.5) + 6, row - 4)
+        d.text(left + step * len(names) + 20, row, shortened(outside), size=11, fill=COLOURS["out"])
+    return y + 52 + 26 * len(found)
+
+
+def shortened(packages: list[str]) -> str:
+    """ROS messages under one name."""
+    messages = [name for name in packages if name.endswith(("_msgs", "_srvs", "_interfaces"))]
+    rest = [name for name in packages if name not in messages]
+    return ", ".join([*rest, *(["ROS messages"] if messages else [])])
+
+
+def picture() -> str:
+    """The text of the file."""
+    d = Drawing()
+    y = draw_topics(d, 34)
+    y = draw_thread(d, y + 48)
+    return d.svg(draw_imports(d, y + 48) + 6)
+
+
+if __name__ == "__main__":
+    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
+    OUTPUT.write_text(picture())
