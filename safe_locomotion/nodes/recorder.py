@@ -26,6 +26,7 @@ from safe_locomotion.nodes import decisions
 from safe_locomotion.nodes.health import OK, WARN, Health, LoopTimes, status
 from safe_locomotion.nodes.inbox import LATCHED, OutOfTheExecutor
 from safe_locomotion.nodes.mailbox import Mailbox
+from safe_locomotion.nodes.operator import REMOTE_REQUEST, REQUESTS_QOS
 from safe_locomotion.nodes.parameters import DECLARE_FROM_OVERRIDES, read_parameters
 from safe_locomotion.nodes.run_description import RunDescription
 from safe_locomotion.nodes.runtime import run
@@ -39,7 +40,7 @@ POLL_S = 0.02
 DEPTH = 2000  # messages of a full-rate topic: four seconds in which the disk may keep us
 SLOW_DEPTH = 100
 ANSWER_S = 5.0  # a slow disk may need its time to close an episode
-REMOTE_REQUEST, RECORD = "remote/request", "record"
+RECORD = "record"
 FEEDBACK = "safety/feedback"
 NO_BATCH = -1
 UNNUMBERED = 2**64 - 1  # the transport does not number messages
@@ -120,7 +121,7 @@ class RecorderNode(Node):
         self.lost: dict[str, int] = {}
         self._told = ""
         self.create_service(SetBool, RECORD, self._serve)
-        self.create_subscription(String, REMOTE_REQUEST, self._on_remote, 10)
+        self.create_subscription(String, REMOTE_REQUEST, self._on_remote, REQUESTS_QOS)
         Health(self, (self._status, self.times.status))
 
     def drives(self, policy: str) -> None:
