@@ -125,9 +125,9 @@ class Started(Exception):
     """Raised in place of the processes of a simulation."""
 
 
-def stop_before_start(settings, folder, console):
+def stop_before_start(settings, folder, console, *, record):
     """Stands where `cli.sim` runs the stack: everything is described, nothing starts."""
-    settings.processes(folder, 7)
+    settings.processes(folder, 7, record=record)
     raise Started
 
 

@@ -26,6 +26,7 @@ from safe_locomotion.nodes import decisions
 from safe_locomotion.nodes.health import OK, WARN, Health, LoopTimes, status
 from safe_locomotion.nodes.inbox import LATCHED, OutOfTheExecutor
 from safe_locomotion.nodes.mailbox import Mailbox
+from safe_locomotion.nodes.operator import REMOTE_REQUEST, REQUESTS_QOS
 from safe_locomotion.nodes.parameters import DECLARE_FROM_OVERRIDES, read_parameters
 from safe_locomotion.nodes.run_description import RunDescription
 from safe_locomotion.nodes.runtime import run
@@ -39,10 +40,12 @@ POLL_S = 0.02
 DEPTH = 2000  # messages of a full-rate topic: four seconds in which the disk may keep us
 SLOW_DEPTH = 100
 ANSWER_S = 5.0  # a slow disk may need its time to close an episode
-REMOTE_REQUEST, RECORD = "remote/request", "record"
+RECORD = "record"
 FEEDBACK = "safety/feedback"
+NO_BATCH = -1
 UNNUMBERED = 2**64 - 1  # the transport does not number messages
 OF_THIS_MACHINE = ("cmd_vel", "diagnostics")  #: topics whose stamps, if any, are not robot time
+NOT_COUNTED = (*OF_THIS_MACHINE, TICKS)  #: several publishers number their own messages, or the messages say their number
 MESSAGES = {
     "sensor_msgs/msg/JointState": JointState,
     "sensor_msgs/msg/Imu": Imu,
@@ -82,7 +85,7 @@ class Tap:
 
     def __init__(self, node: Node, message_type: type, topic: str, qos: QoSProfile) -> None:
         self.topic, self._type = topic, message_type
-        self._counts = topic not in OF_THIS_MACHINE  # there, several publishers number their own
+        self._counts = topic not in NOT_COUNTED
         self._subscription = node.create_subscription(message_type, topic, _ignore, qos, callback_group=OutOfTheExecutor())
         self._sequence = 0
         self.lost = self.malformed = 0
@@ -118,7 +121,7 @@ class RecorderNode(Node):
         self.lost: dict[str, int] = {}
         self._told = ""
         self.create_service(SetBool, RECORD, self._serve)
-        self.create_subscription(String, REMOTE_REQUEST, self._on_remote, 10)
+        self.create_subscription(String, REMOTE_REQUEST, self._on_remote, REQUESTS_QOS)
         Health(self, (self._status, self.times.status))
 
     def drives(self, policy: str) -> None:
@@ -192,7 +195,7 @@ class RecorderLoop:
         if settings.source == "ticks":
             self._taps.append((Tap(self._node, UInt8MultiArray, TICKS, TICKS_QOS), self._on_ticks))
         self._taps.append((Tap(self._node, JointState, FEEDBACK, LATCHED), self._on_feedback))
-        self._next_s = monotonic()
+        self._next_s, self._batch = monotonic(), NO_BATCH
 
     def start(self) -> None:
         """Load what writes, so that the first walk does not wait for it."""
@@ -207,7 +210,8 @@ class RecorderLoop:
         for tap, handle in self._taps:
             tap.poll(handle)
             if tap.lost or tap.malformed:
-                self._lose(tap)
+                self._lose(tap.topic, tap.lost + tap.malformed)
+                tap.lost = tap.malformed = 0
         self._session.settle()
         self._node.times.add(monotonic() - start)
 
@@ -220,10 +224,10 @@ class RecorderLoop:
         self._session.close()
         self._node.tell()
 
-    def _lose(self, tap: Tap) -> None:
-        lost, tap.lost, tap.malformed = tap.lost + tap.malformed, 0, 0
-        self._session.dropped[tap.topic] += lost
-        self._node.lost[tap.topic] = self._node.lost.get(tap.topic, 0) + lost
+    def _lose(self, topic: str, count: int) -> None:
+        if count:
+            self._session.dropped[topic] += count
+            self._node.lost[topic] = self._node.lost.get(topic, 0) + count
 
     def _handler(self, topic: Topic) -> Callable[[bytes], None]:
         session, name = self._session, topic.name
@@ -236,7 +240,11 @@ class RecorderLoop:
         return lambda data: session.add(name, cdr.stamp_of(data), data)
 
     def _on_ticks(self, data: bytes) -> None:
-        for topic, stamp_ns, message in unpack(data)[1]:
+        number, entries = unpack(data)
+        if 0 <= self._batch < number:
+            self._lose(TICKS, number - self._batch - 1)
+        self._batch = number
+        for topic, stamp_ns, message in entries:
             self._session.add(topic, stamp_ns, message)
 
     def _on_feedback(self, data: bytes) -> None:

@@ -223,6 +223,7 @@ class Session:
 
     def _fail(self, error: RecordingError) -> None:
         writer, self._writer, self._ending, self.fault = self._writer, None, None, str(error)
+        self._requested = self._requested and self._s.start == "always"
         if writer is not None:
             writer.abort()
 

@@ -130,7 +130,7 @@ def topic_counts(record: EpisodeRecord) -> list[TopicCount]:
     """Topics in the order of `TOPICS`, then any other that was written."""
     info, traces = record.info, _traces(record)
     names = [topic.name for topic in TOPICS]
-    names += [name for name in info.written if name not in names]
+    names += [name for name in (*info.written, *info.dropped) if name not in names]
     rows = []
     for name in names:
         trace = traces.get(name)

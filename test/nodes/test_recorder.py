@@ -6,12 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from random_values import random_low_state
 from ros_world import children, ros_tester
 from std_msgs.msg import String
 from std_srvs.srv import SetBool
 
-from safe_locomotion.recording.reader import episode_paths, read_episode
+from safe_locomotion.nodes import tick_bytes
+from safe_locomotion.nodes.recorder import RecorderLoop
+from safe_locomotion.recording.cdr import DecodingError
+from safe_locomotion.recording.reader import episode_paths, read_episode, read_info
+from safe_locomotion.recording.ticks import TickBatch
 from safe_locomotion.stack import StackOptions, stack
 
 FEEDER = str(Path(__file__).with_name("feeder.py"))
@@ -42,6 +48,12 @@ def assert_complete(record):
     assert not record.info.dropped
 
 
+def shared_memory_of(pid):
+    """Files through which a process talks to others of its domain; one that is killed leaves them behind."""
+    lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
+    return {Path(line.split()[-1]) for line in lines if "/dev/shm/" in line}
+
+
 def test_a_walk_of_the_composed_graph(tmp_path, ros_domain):
     """From standing to a second after the fall, every tick, with who drove and what the learner saw and did."""
     with children(recorder(tmp_path, post_roll=0.4)) as (process,), children(feeder("ticks", 3.0, "1.5")) as (robot,):
@@ -68,8 +80,11 @@ def test_kill_while_recording_five_processes(tmp_path, ros_domain):
         assert tester.call(SetBool, "record", SetBool.Request(data=True)).message == "already recording"
         with children(feeder("topics", 2.5)) as (robot,):
             assert robot.wait(60) == 0
+            left = shared_memory_of(process.pid)
             process.kill()
             process.wait(10)
+    for file in left:  # nobody else of this domain is alive
+        file.unlink(missing_ok=True)
     (path,) = episode_paths(tmp_path)
     record = read_episode(path)
     assert not record.whole and record.info.why == "remote"
@@ -93,3 +108,33 @@ def test_a_folder_that_cannot_be_written_is_a_warning(tmp_path, ros_domain):
         assert rows()[-1].level == DiagnosticStatus.WARN and process.poll() is None
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0
+
+
+def test_what_is_lost_is_counted_and_told(tmp_path, ros_domain):
+    """A batch that never came and one that is none are drops, on /diagnostics and in the episode; a publisher that restarts is not."""
+    state = random_low_state(1)
+
+    def batch(number):
+        entry = TickBatch()
+        entry._sequence = number
+        entry.add("joint_states", state.stamp_ns, tick_bytes.joint_states(state))
+        return entry.take()
+
+    rclpy.init(args=["--ros-args", "-p", f"directory:={tmp_path}", "-p", "start:=always", "-p", "free_mb:=0.0"])
+    try:
+        loop = RecorderLoop()
+        loop.start()
+        for number in (7, 8, 12, 13, 0, 1):
+            loop._on_ticks(batch(number))
+        with pytest.raises(DecodingError):
+            loop._on_ticks(batch(2)[:-1])
+        row = loop.nodes[0]._status()
+        assert row.level == DiagnosticStatus.WARN
+        assert {value.key: value.value for value in row.values}["dropped recording/ticks"] == "3"
+        loop.close()
+        loop.nodes[0].destroy_node()
+    finally:
+        rclpy.shutdown()
+    (path,) = episode_paths(tmp_path)
+    assert read_info(path).dropped == {"recording/ticks": 3}
+    assert read_info(path).written["joint_states"] == 6

@@ -118,7 +118,6 @@ def test_what_cannot_be_written_is_a_fault_until_it_can(tmp_path):
     robot.live(2.0, Mode.WALK)
     assert "cannot record" in robot.session.fault and not robot.session.recording
     assert "cannot record" in robot.session.request(True, "service")
-    robot.session.request(False, "service")
     folder.unlink()
     robot.live(2.0, Mode.STAND)
     robot.live(2.0, Mode.WALK)
