@@ -9,7 +9,7 @@ NAME = "safe_locomotion"
 ROOT = Path(__file__).resolve().parent
 SHARE = Path("share") / NAME
 
-NODES = ("bridge", "estimator", "policy", "supervisor", "mpc", "monitor")
+NODES = ("bridge", "estimator", "policy", "supervisor", "mpc", "monitor", "recorder", "viewer")
 
 EXTRAS = {
     "sim": ["mujoco>=3.1", "matplotlib>=3.7"],
@@ -23,11 +23,15 @@ EXTRAS = {
             "ros-kilted-rmw-fastrtps-cpp>=9.3",
         )
     ],
+    # Episodes: rosbag2 folders without ROS.
+    "record": ["rosbags>=0.11"],
     # evdev comes as source, which needs a compiler and Linux headers (or apt install python3-evdev); evdev-binary is its wheels.
     "gamepad": [
         "evdev-binary>=2.0; python_version >= '3.11' and platform_machine == 'x86_64'",
         "evdev>=1.6; python_version < '3.11' or platform_machine != 'x86_64'",
     ],
+    # The robot in a web browser.
+    "viewer": ["viser>=1.1,<1.2"],
     "bench": ["daqp>=0.7", "proxsuite>=0.6.5"],
     # Joint policies: thousands of robots at once on a GPU.
     "train": ["torch>=2.7", "mjlab==1.6.*"],
@@ -43,8 +47,9 @@ EXTRAS = {
         "mypy>=1.11",
         "types-PyYAML>=6.0",
         "import-linter>=2.0",
-        "rosbags>=0.10",
         "evdev-binary>=2.0; python_version >= '3.11' and platform_machine == 'x86_64'",
+        "msgspec>=0.18",  # these two speak to the viewer as its page does
+        "zstandard>=0.20",
         # Wheels end with Python 3.11: of pybullet, whose robot models ours are compared with, and of the vendor's UDP module.
         "pybullet>=3.2.6; python_version < '3.12' and platform_machine == 'x86_64'",
         "unitree-legged-sdk==3.8.20231105; python_version == '3.11' and platform_machine == 'x86_64'",

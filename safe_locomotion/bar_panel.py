@@ -22,7 +22,8 @@ from safe_locomotion.scene import (
 
 LABEL_ASIDE = 0.24  #: [m] from the end of a bar to the middle of its text
 LEAST_LENGTH = 0.002  #: [m] of a value in the middle
-TRACK_HEIGHT = 0.5 * BAR_HEIGHT  #: [m]
+TRACK_SIZE: Vector = (0.25 * BAR_DEPTH, BAR_LENGTH * BAR_OVERSHOOT, 0.5 * BAR_HEIGHT)  #: [m] of the whole track
+BOUNDS_SIZE: Vector = (0.5 * BAR_DEPTH, BAR_LENGTH, 0.5 * BAR_HEIGHT)  #: [m] of the part of it within the bounds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,8 +32,7 @@ class BarBoxes:
 
     Attributes:
         bar: what it shows.
-        middle: of the track, which goes as far as a bar is drawn [m].
-        track_size, bounds_size: (x, y, z) of the track, and of the part of it within the bounds [m].
+        middle: of the track, `TRACK_SIZE` large, which goes as far as a bar is drawn [m].
         value: middle of the box that is the value [m].
         value_size: of it [m].
         label: of the text [m].
@@ -40,8 +40,6 @@ class BarBoxes:
 
     bar: Bar
     middle: Vector
-    track_size: Vector
-    bounds_size: Vector
     value: Vector
     value_size: Vector
     label: Vector
@@ -64,8 +62,6 @@ def _boxes(scene: Scene, bar: Bar, row: int) -> BarBoxes:
     return BarBoxes(
         bar=bar,
         middle=_beside(scene, 0.0, height),
-        track_size=(0.25 * BAR_DEPTH, BAR_LENGTH * BAR_OVERSHOOT, TRACK_HEIGHT),
-        bounds_size=(0.5 * BAR_DEPTH, BAR_LENGTH, TRACK_HEIGHT),
         value=_beside(scene, 0.5 * end, height),
         value_size=(BAR_DEPTH, max(LEAST_LENGTH, abs(end)), BAR_HEIGHT),
         label=_beside(scene, -0.5 * BAR_LENGTH * BAR_OVERSHOOT - LABEL_ASIDE, height),

@@ -33,3 +33,7 @@ class BackendError(SafeLocomotionError):
 
 class PolicyRefusedError(SafeLocomotionError):
     """A policy file that must not fly; one line says what was expected and what was found."""
+
+
+class RecordingError(SafeLocomotionError):
+    """An episode cannot be written: no space, no permission, no folder, no library."""

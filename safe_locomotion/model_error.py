@@ -15,8 +15,10 @@ Units of x (rad, m, rad/s, m/s) are mixed as in the paper, so singular values co
 The factors multiply: without an error of A the theorem promises no loss whatever the error of B, so a small bound is no proof.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -263,14 +265,34 @@ def _rms(rows: Array) -> float:
     return float(np.sqrt((rows**2).sum(axis=1).mean()))
 
 
-class _Recording:
-    """Stage logs of one run, and the robot's state and wrench at any of their rows."""
+Columns = Mapping[str, Any]
+"""Arrays by name, one row per stamp."""
 
-    def __init__(self, folder: Path, robot: RobotModel) -> None:
-        self._estimates, self._plans = read_stage_log(folder / "estimator.log"), read_stage_log(folder / "mpc.log")
-        self._verdicts = read_stage_log(folder / "supervisor.log")
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecordedRun:
+    """What three stages said, each on `stamp_ns` (n,), rising.
+
+    Attributes:
+        where: it was recorded, for messages.
+        estimates: `position`, `velocity`, `angular_velocity` (n, 3), `quaternion_wxyz` (n, 4), `q` (n, 12).
+        verdicts: `mode` (n,), `command` (n, 3).
+        plans: `force` (n, 12) or (n, 4, 3).
+    """
+
+    where: str
+    estimates: Columns
+    verdicts: Columns
+    plans: Columns
+
+
+class _Recording:
+    """One run, and the robot's state and wrench at any of its rows."""
+
+    def __init__(self, run: RecordedRun, robot: RobotModel) -> None:
+        self._estimates, self._plans, self._verdicts = run.estimates, run.plans, run.verdicts
         if "q" not in self._estimates:
-            raise ConfigurationError(f"{folder}: estimator.log has no joints; record again")
+            raise ConfigurationError(f"{run.where}: what the estimator said has no joints; record again")
         self._com, self._kinematics = robot.com, Kinematics(robot)
         self.stamps = self._estimates["stamp_ns"]
 
@@ -288,7 +310,7 @@ class _Recording:
 
     def _verdict(self, name: str, row: int) -> Array:
         at = int(np.searchsorted(self._verdicts["stamp_ns"], self.stamps[row], side="right")) - 1
-        return self._verdicts[name][max(at, 0)]
+        return np.asarray(self._verdicts[name][max(at, 0)])
 
     def frame(self, row: int) -> tuple[Array, Array]:
         """Ground frame of this estimate on level ground, and the point of odom below the centre of mass."""
@@ -331,14 +353,24 @@ class _Recording:
 
 
 def read_transitions(folder: Path, robot: RobotModel, dt: float = STEP) -> Transitions:
-    """Steps of walking on level ground from the stage logs that `safe-locomotion sim --record` or a node's `log_dir` left.
-
-    The wrench is the planned one: what the motors and the contacts do not deliver counts as model error, as it does for a rollout.
+    """`transitions` from the stage logs that `safe-locomotion sim --record` or a node's `log_dir` left.
 
     Raises:
         ConfigurationError: a log is missing or has no steps.
     """
-    recording, step_ns = _Recording(folder, robot), round(dt * NANOSECONDS)
+    estimates, verdicts, plans = (read_stage_log(folder / f"{stage}.log") for stage in ("estimator", "supervisor", "mpc"))
+    return transitions(RecordedRun(where=str(folder), estimates=estimates, verdicts=verdicts, plans=plans), robot, dt)
+
+
+def transitions(run: RecordedRun, robot: RobotModel, dt: float = STEP) -> Transitions:
+    """Steps of walking on level ground.
+
+    The wrench is the planned one: what the motors and the contacts do not deliver counts as model error, as it does for a rollout.
+
+    Raises:
+        ConfigurationError: no step of a walk was recorded.
+    """
+    recording, step_ns = _Recording(run, robot), round(dt * NANOSECONDS)
     stamps, rows, ends = recording.stamps, [], []
     if len(stamps):
         for stamp in np.arange(stamps[0], stamps[-1] - step_ns, step_ns):
@@ -347,12 +379,19 @@ def read_transitions(folder: Path, robot: RobotModel, dt: float = STEP) -> Trans
                 rows.append(step)
                 ends.append(stamp)
     if not rows:
-        raise ConfigurationError(f"{folder}: no steps of a walking robot in the logs")
+        raise ConfigurationError(f"{run.where}: no steps of a walking robot")
     state, following, wrench, command = (np.array(column) for column in zip(*rows, strict=True))
     follows = np.diff(np.array(ends), prepend=-np.inf) == step_ns
     height = float(np.median(state[:, POSITION.start + 2]))
     reference = _reference(command, height, dt)
     return Transitions(dt=dt, state=state, next_state=following, wrench=wrench, reference=reference, follows=follows)
+
+
+def joined(parts: Sequence[Transitions]) -> Transitions:
+    """Steps of several runs, of one length."""
+    names = ("state", "next_state", "wrench", "reference", "follows")
+    arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    return Transitions(dt=parts[0].dt, **arrays)
 
 
 def _step(recording: _Recording, stamp_ns: float, step_ns: int) -> tuple[Array, Array, Array, Array] | None:

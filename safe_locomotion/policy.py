@@ -214,6 +214,8 @@ class PolicyStage:
             joints=None if proposal is None else proposal.joints,
             fault=learner.hazard if proposal is None else "",
             period_ns=contract.period_ns,
+            observation=None if proposal is None else proposal.observation,
+            action=None if proposal is None else proposal.action,
         )
 
     def _swap(self, learner: Learner | None) -> None:

@@ -299,7 +299,13 @@ class PolicyRuntime:
             return None
         self.hazard = ""
         self._previous = action.tolist()
-        stamp_ns, name = estimate.stamp_ns, self.contract.name
-        if isinstance(chosen, GaitParameters):
-            return Proposal(stamp_ns=stamp_ns, policy=name, kind="gait", gait=chosen)
-        return Proposal(stamp_ns=stamp_ns, policy=name, kind="joint", joints=chosen)
+        gait = chosen if isinstance(chosen, GaitParameters) else None
+        return Proposal(
+            stamp_ns=estimate.stamp_ns,
+            policy=self.contract.name,
+            kind="joint" if gait is None else "gait",
+            gait=gait,
+            joints=chosen if isinstance(chosen, JointTargets) else None,
+            observation=observation.copy(),  # the network reads the next one from the same place
+            action=action,
+        )

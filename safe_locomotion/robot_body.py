@@ -1,6 +1,6 @@
 """Robot body: where the links of a robot are, and the primitive shapes that they are drawn with, from our own URDF.
 
-Forward kinematics of the whole tree, level by level, so that the four legs are one array operation.
+Forward kinematics of the tree in plain numbers, link after link: at 17 links that is a fifth of what array operations cost.
 """
 
 from dataclasses import dataclass
@@ -12,9 +12,10 @@ import numpy as np
 
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.robots import Joint, read_urdf, robot_file
-from safe_locomotion.rotations import Vector, quaternion_from_rpy
+from safe_locomotion.rotations import Vector, cross, quaternion_from_rpy
 from safe_locomotion.types import JOINTS, Array
 
+Quaternion = tuple[float, float, float, float]  #: w, x, y, z
 Rgba = tuple[float, float, float, float]
 ROOT = "trunk"
 
@@ -71,9 +72,7 @@ class RobotBody:
         index = {name: i for i, name in enumerate(self.links)}
         above = {joint.child: joint.parent for joint in joints.values()}
         self.parents = tuple(above[name] for name in self.links[1:])
-        depth, parents = np.array([depths[name] for name in self.links]), np.array([0, *(index[name] for name in self.parents)])
-        levels = [np.flatnonzero(depth == d) for d in range(1, int(depth.max()) + 1)]
-        self._levels = [(links, parents[links]) for links in levels]
+        self._parents = [index[name] for name in self.parents]
         places = {joint.child: joint for joint in joints.values()}
         self._origins = np.array([np.zeros(3), *(places[name].origin for name in self.links[1:])])
         self._axes = np.array([np.zeros(3), *(places[name].axis for name in self.links[1:])])
@@ -93,14 +92,14 @@ class RobotBody:
             q: (12,) joint positions [rad].
         """
         joints = self.joint_poses(q)
-        n = len(self.links)
-        places, turns = np.empty((n, 3)), np.empty((n, 4))
-        places[0], turns[0] = position, quaternion_wxyz / np.linalg.norm(quaternion_wxyz)
-        for links, parents in self._levels:
-            above = turns[parents]
-            places[links] = places[parents] + turned(above, joints.position[links])
-            turns[links] = products(above, joints.quaternion_wxyz[links])
-        return Poses(position=places, quaternion_wxyz=turns)
+        offsets, steps = joints.position.tolist(), joints.quaternion_wxyz.tolist()
+        places: list[Vector] = [tuple(position.tolist())]
+        turns: list[Quaternion] = [tuple((quaternion_wxyz / np.linalg.norm(quaternion_wxyz)).tolist())]
+        for parent, offset, step in zip(self._parents, offsets[1:], steps[1:], strict=True):
+            above, (x, y, z), (dx, dy, dz) = turns[parent], places[parent], _turned(turns[parent], offset)
+            places.append((x + dx, y + dy, z + dz))
+            turns.append(_product(above, step))
+        return Poses(position=np.array(places), quaternion_wxyz=np.array(turns))
 
     def joint_poses(self, q: Array) -> Poses:
         """Frame of each link in that of its parent at joint positions q (12,); the trunk's is the base."""
@@ -114,6 +113,27 @@ class RobotBody:
             position=links.position[self._shape_links] + turned(above, self._shape_positions),
             quaternion_wxyz=products(above, self._shape_quaternions),
         )
+
+
+def _product(a: Quaternion, b: Quaternion) -> Quaternion:
+    """One row of `products`, in plain numbers."""
+    aw, ax, ay, az = a
+    bw, bx, by, bz = b
+    return (
+        aw * bw - ax * bx - ay * by - az * bz,
+        aw * bx + ax * bw + ay * bz - az * by,
+        aw * by - ax * bz + ay * bw + az * bx,
+        aw * bz + ax * by - ay * bx + az * bw,
+    )
+
+
+def _turned(turn: Quaternion, v: Vector) -> Vector:
+    """One row of `turned`, in plain numbers."""
+    w, x, y, z = turn
+    tx, ty, tz = cross((x, y, z), v)
+    tx, ty, tz = tx + w * v[0], ty + w * v[1], tz + w * v[2]
+    dx, dy, dz = cross((x, y, z), (tx, ty, tz))
+    return v[0] + 2.0 * dx, v[1] + 2.0 * dy, v[2] + 2.0 * dz
 
 
 def products(a: Array, b: Array) -> Array:

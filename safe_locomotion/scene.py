@@ -11,15 +11,26 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, isfinite, isnan, nan
+from typing import NamedTuple
 
 import numpy as np
 
-from safe_locomotion.centroidal import POSITION, RATES, RPY, VELOCITY, ground_frame
+from safe_locomotion.centroidal import POSITION, RATES, RPY, VELOCITY, ground_rows
 from safe_locomotion.config import StackConfig
 from safe_locomotion.reachability import STEP
-from safe_locomotion.robot_body import Poses, Rgba, RobotBody
+from safe_locomotion.robot_body import Poses, Rgba, RobotBody, products
 from safe_locomotion.robots import RobotModel
-from safe_locomotion.rotations import Vector, matrix_from_quaternion, multiply, quaternion_from_rpy, rpy_from_matrix
+from safe_locomotion.rotations import (
+    Rows,
+    Vector,
+    cross,
+    quaternion_from_rpy,
+    rotate,
+    rotate_back,
+    rows_from_quaternion,
+    rpy_from_matrix,
+    rpy_from_rows,
+)
 from safe_locomotion.swing_end import time_left
 from safe_locomotion.trigger_set import COMPONENTS, TriggerSet, TriggerState, Values
 from safe_locomotion.types import LEGS, N_LEGS, NANOSECONDS, Array, Estimate, GaitParameters, Mode, StancePlan, Verdict
@@ -52,6 +63,9 @@ SLIPPERY = 0.95  #: share of the friction from which a force is amber
 FORCE_FLOOR = 1.0  #: [N]: less than this is no force
 KEPT_PREDICTION = 0.25  #: [s] for which the newest prediction is shown; one comes every 0.1 s
 KEPT_FOOTHOLDS, KEPT_FALLS = 24, 5
+STEEPEST = 0.3  #: z of a normal of ground
+ZERO: Vector = (0.0, 0.0, 0.0)
+UPRIGHT: Vector = (0.0, 0.0, 1.0)
 
 UNITS = {"height": "m", "roll": "rad", "pitch": "rad", "lateral_velocity": "m/s", "roll_rate": "rad/s"}
 
@@ -91,6 +105,11 @@ class FootScene:
         if self.contact != self.stance:
             return AMBER
         return GREEN if self.contact else GREY
+
+    @property
+    def force_tip(self) -> Vector:
+        """Where the arrow of the force ends that begins at `ground` [m]."""
+        return _sum(self.ground, self.force, FORCE_SCALE)
 
     @property
     def force_color(self) -> Rgba:
@@ -154,6 +173,11 @@ class Prediction:
     quaternion_wxyz: Array
     entry: int | None
     components: tuple[str, ...]
+
+    @property
+    def telling(self) -> int:
+        """Index of the state to draw a body at: the first to enter the trigger set; the last where none does, or the first is in it."""
+        return min(self.entry or len(self.position), len(self.position) - 1)
 
     @property
     def colors(self) -> tuple[Rgba, ...]:
@@ -230,6 +254,19 @@ class Scene:
         return GREEN if self.mode is Mode.STAND else WHITE
 
 
+class _Body(NamedTuple):
+    """Where the robot is drawn, and how it moves: in odom but for `rate`, in base; `rows` base to odom, `frame` ground to odom."""
+
+    position: Vector
+    rows: Rows
+    frame: Rows
+    normal: Vector
+    velocity: Vector
+    rate: Vector
+    ground_height: float
+    contact: list[bool]
+
+
 class SceneMaker:
     """Makes scenes of one robot; remembers footholds, falls and the newest prediction."""
 
@@ -246,7 +283,8 @@ class SceneMaker:
         self._frequency = supervisor.recovery.frequency
         self._robot, self._mu, self._swing = robot, config.mpc.solver.mu, config.mpc.swing
         mu = config.mpc.solver.mu
-        self._rim = FORCE_SCALE * np.array([(mu, mu, 1.0), (mu, -mu, 1.0), (-mu, -mu, 1.0), (-mu, mu, 1.0)])
+        rim = FORCE_SCALE * np.array([(mu, mu, 1.0), (mu, -mu, 1.0), (-mu, -mu, 1.0), (-mu, mu, 1.0)])
+        self._rim = [_vector(corner) for corner in rim]
         self._feet_links = [self.body.links.index(f"{leg}_foot") for leg in LEGS]
         self._links = self.body.poses(np.zeros(3), np.array((1.0, 0.0, 0.0, 0.0)), robot.q_stand)
         self._shapes = self.body.shape_poses(self._links)
@@ -280,19 +318,17 @@ class SceneMaker:
         bars = self._bars(measured, verdict)
         self._foresee(estimate, verdicts, measured, tuple(bar.value for bar in bars))
         self._count_falls(verdicts)
-        rotation = matrix_from_quaternion(self._links.quaternion_wxyz[0])
-        heading, normal = rpy_from_matrix(rotation)[2], _unit(estimate.ground_normal)
-        frame = ground_frame(heading, normal)
-        feet = tuple(self._foot(leg, rotation, frame, estimate, verdict, plan) for leg in range(N_LEGS))
+        body = self._where(estimate)
+        feet = tuple(self._foot(leg, body, plan, None if verdict is None else verdict.gait) for leg in range(N_LEGS))
         self._remember_footholds(feet, verdict)
         return Scene(
             stamp_ns=estimate.stamp_ns,
-            position=_vector(self._links.position[0]),
-            heading=heading,
+            position=body.position,
+            heading=rpy_from_rows(body.rows)[2],
             links=self._links,
             shapes=self._shapes,
-            velocity=_vector(estimate.velocity),
-            normal=_vector(normal),
+            velocity=body.velocity,
+            normal=body.normal,
             feet=feet,
             footholds=np.array(self._footholds).reshape(-1, 3),
             prediction=self._young_prediction(estimate.stamp_ns),
@@ -304,6 +340,19 @@ class SceneMaker:
             reason=self._reason(verdict, bars),
             falls=tuple(self._falls),
             finite=finite,
+        )
+
+    def _where(self, estimate: Estimate) -> _Body:
+        rows, normal = rows_from_quaternion(self._links.quaternion_wxyz[0]), _normal(estimate.ground_normal)
+        return _Body(
+            position=_vector(self._links.position[0]),
+            rows=rows,
+            frame=ground_rows(rpy_from_rows(rows)[2], normal),
+            normal=normal,
+            velocity=_vector(estimate.velocity),
+            rate=_vector(estimate.angular_velocity),
+            ground_height=estimate.ground_height,
+            contact=estimate.contact.tolist(),
         )
 
     def _bars(self, measured: Values, verdict: Verdict | None) -> tuple[Bar, ...]:
@@ -325,7 +374,7 @@ class SceneMaker:
         finite = _finite_states(predicted)
         if not len(finite):
             return
-        frame = ground_frame(float(predicted[0, RPY.stop - 1]), estimate.ground_normal)
+        frame = np.array(ground_rows(float(predicted[0, RPY.stop - 1]), _normal(estimate.ground_normal)))
         states = _in_ground_frame(predicted, frame)
         offsets = np.nan_to_num(np.array(shown) - np.array(measured))
         ahead = self._state.predicted(states[0], states[1:], STEP) + offsets
@@ -353,42 +402,42 @@ class SceneMaker:
                 self._falls.append(Fall(stamp_ns=verdict.stamp_ns, position=place, reasons=verdict.reasons))
             self._mode = verdict.mode
 
-    def _foot(
-        self, leg: int, rotation: Array, frame: Array, estimate: Estimate, verdict: Verdict | None, plan: StancePlan | None
-    ) -> FootScene:
-        centre, normal = self._links.position[self._feet_links[leg]], frame[:, 2]
-        ground = centre - self._robot.foot_radius * normal
-        stance = plan is None or bool(plan.stance[leg])
-        force = np.zeros(3) if plan is None or not stance else rotation @ plan.force[leg]
-        target = None if plan is None or stance else self._links.position[0] + rotation @ plan.foot_position[leg]
-        foothold = None
-        if plan is not None and target is not None and verdict is not None:
-            away = np.cross(estimate.angular_velocity, plan.foot_position[leg]) + plan.foot_velocity[leg]
-            speed = estimate.velocity + rotation @ away
-            foothold = self._swing_end(target, speed, normal, estimate, verdict.gait)
+    def _foot(self, leg: int, body: _Body, plan: StancePlan | None, gait: GaitParameters | None) -> FootScene:
+        centre, normal, r = _vector(self._links.position[self._feet_links[leg]]), body.normal, self._robot.foot_radius
+        stance, force, target, foothold = plan is None or bool(plan.stance[leg]), ZERO, None, None
+        if plan is not None and stance:
+            force = rotate(body.rows, _vector(plan.force[leg]))
+        elif plan is not None:
+            away, speed = _vector(plan.foot_position[leg]), _vector(plan.foot_velocity[leg])
+            target = _sum(body.position, rotate(body.rows, away))
+            speed = _sum(body.velocity, rotate(body.rows, _sum(speed, cross(body.rate, away))))
+            foothold = None if gait is None else self._swing_end(target, speed, body, gait)
+        pushes = rotate_back(body.frame, force)
+        ground = _sum(centre, normal, -r)
         return FootScene(
             leg=LEGS[leg],
-            position=_vector(centre),
-            ground=_vector(ground),
-            contact=bool(estimate.contact[leg]),
+            position=centre,
+            ground=ground,
+            contact=body.contact[leg],
             stance=stance,
-            force=_vector(force),
-            cone=ground + max(0.0, float(normal @ force)) * self._rim @ frame.T,
-            friction=_friction(_vector(force @ frame), self._mu),
-            target=None if target is None or not np.isfinite(target).all() else _vector(target),
+            force=force,
+            cone=np.array([_sum(ground, rotate(body.frame, corner), max(0.0, pushes[2])) for corner in self._rim]),
+            friction=_friction(pushes, self._mu),
+            target=target if target is not None and isfinite(sum(target)) else None,
             foothold=foothold,
         )
 
-    def _swing_end(self, target: Array, speed: Array, normal: Array, estimate: Estimate, gait: GaitParameters) -> Vector | None:
+    def _swing_end(self, target: Vector, speed: Vector, body: _Body, gait: GaitParameters) -> Vector | None:
         """Where on the ground a swing ends that is at `target` with `speed` [m/s], both in odom."""
-        slope = normal[:2] / max(float(normal[2]), 0.5)
-        ground = estimate.ground_height - float(slope @ (target[:2] - estimate.position[:2])) + self._robot.foot_radius
-        time = time_left((float(target[2]) - ground) / self._swing.height, rising=float(speed[2]) > 0.0)
+        (nx, ny, nz), (x, y, z), r = body.normal, target, self._robot.foot_radius
+        ground = body.ground_height - (nx * (x - body.position[0]) + ny * (y - body.position[1])) / nz
+        time = time_left((z - r - ground) / self._swing.height, rising=speed[2] > 0.0)
         if time is None or not gait.frequency > 0.0:
             return None
-        way = gait.swing_ratio / gait.frequency * time * speed[:2]
-        x, y, z = float(target[0] + way[0]), float(target[1] + way[1]), ground - float(slope @ way) - self._robot.foot_radius
-        return (x, y, z) if isfinite(x + y + z) else None
+        time *= gait.swing_ratio / gait.frequency
+        dx, dy = time * speed[0], time * speed[1]
+        end = x + dx, y + dy, ground - (nx * dx + ny * dy) / nz
+        return end if isfinite(sum(end)) else None
 
     def _remember_footholds(self, feet: Sequence[FootScene], verdict: Verdict | None) -> None:
         walks = verdict is not None and verdict.mode is Mode.WALK
@@ -430,10 +479,13 @@ def _in_ground_frame(states: Array, frame: Array) -> Array:
 
 
 def _attitudes(states: Array, frame: Array) -> Array:
-    """(W + 1, 4) body to odom; roll and pitch of a state are against the ground, its yaw is in odom."""
+    """(n, 4) body to odom; roll and pitch of a state are against the ground, its yaw is in odom."""
+    half = 0.5 * states[:, RPY]
+    half[:, 2] -= 0.5 * states[0, RPY.stop - 1]
+    (cr, cp, cy), (sr, sp, sy) = np.cos(half).T, np.sin(half).T
+    bodies = (cr * cp * cy + sr * sp * sy, sr * cp * cy - cr * sp * sy, cr * sp * cy + sr * cp * sy, cr * cp * sy - sr * sp * cy)
     turn = quaternion_from_rpy(*rpy_from_matrix(frame))
-    first = float(states[0, RPY.stop - 1])
-    return np.array([multiply(turn, quaternion_from_rpy(r, p, y - first)) for r, p, y in states[:, RPY].tolist()])
+    return products(np.broadcast_to(turn, (len(states), 4)), np.stack(bodies, axis=1))
 
 
 def _friction(force: Vector, mu: float) -> float:
@@ -444,10 +496,14 @@ def _friction(force: Vector, mu: float) -> float:
     return max(abs(fx), abs(fy)) / (mu * fz) if fz > 0.0 else inf
 
 
-def _unit(v: Array) -> Array:
-    """A finite unit vector; upright when v is none."""
-    length = float(np.sqrt(v @ v))
-    return v / length if 0.0 < length < inf else np.array((0.0, 0.0, 1.0))
+def _normal(normal: Array) -> Vector:
+    """A unit vector; upright for one that is none, or that belongs to a wall."""
+    x, y, z = _vector(normal)
+    return (x, y, z) if z >= STEEPEST and isfinite(x + y + z) else UPRIGHT
+
+
+def _sum(a: Vector, b: Vector, times: float = 1.0) -> Vector:
+    return a[0] + times * b[0], a[1] + times * b[1], a[2] + times * b[2]
 
 
 def _vector(v: Array) -> Vector:

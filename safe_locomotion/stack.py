@@ -6,6 +6,7 @@ The simulated stack and the one on hardware differ in one process (the simulated
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal
 
 from safe_locomotion.errors import ConfigurationError, UnknownNameError
@@ -16,7 +17,8 @@ World = Literal["sim", "real"]
 
 PACKAGE = "safe_locomotion"
 NODE_NAMES = ("bridge", "estimator", "policy", "supervisor", "mpc")
-WATCHERS = ("monitor",)  #: nodes that only watch, each a process of its own
+WATCHERS = ("monitor", "viewer")  #: nodes that only watch, each a process of its own
+RECORDER = "recorder"  #: a watcher that needs to know where to
 GRAPHS = ("nodes", "composed")
 SDKS = ("unitree_sdk2", "legged_sdk", "mock")
 CMD_VEL_TYPES = ("TwistStamped", "Twist")
@@ -24,8 +26,9 @@ BRIDGE_STATES = ("unconfigured", "inactive", "active")
 BOOLEANS = {"true": True, "false": False}
 SIMULATION_DOMAIN, ROBOT_DOMAIN = 1, 0  # of the SDK's DDS: the vendor's own convention
 LOOPBACK = "lo"
+LOCALHOST = "127.0.0.1"
 WITH_LOCK_STEP = ("bridge", "supervisor")
-WITH_CMD_VEL = ("policy", "supervisor")
+WITH_CMD_VEL = ("policy", "supervisor", "viewer")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +84,7 @@ class StackOptions:
         overrides: parameters by node name on top of all this.
         robot_arguments: command line of the simulated robot.
         watchers: which of `WATCHERS` run beside it.
+        record: folder for episodes, absolute; a recorder runs when there is one.
     """
 
     robot: str = "a1"
@@ -97,6 +101,7 @@ class StackOptions:
     overrides: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
     robot_arguments: tuple[str, ...] = ()
     watchers: tuple[str, ...] = ()
+    record: str = ""
 
 
 def stack(options: StackOptions) -> tuple[Process, ...]:
@@ -111,7 +116,7 @@ def stack(options: StackOptions) -> tuple[Process, ...]:
         nodes: tuple[Process, ...] = (_node("composed", parameters),)
     else:
         nodes = tuple(_node(name, {f"{name}_node": parameters[f"{name}_node"]}) for name in NODE_NAMES)
-    watchers = (_watcher(name, options) for name in options.watchers)
+    watchers = (*(_watcher(name, options) for name in options.watchers), *((_recorder(options),) if options.record else ()))
     return (*((_simulated_robot(options),) if options.world == "sim" else ()), *nodes, *watchers)
 
 
@@ -124,9 +129,10 @@ def _check(options: StackOptions) -> None:
     ):
         if name not in choices:
             raise UnknownNameError(what, name, choices)
+    known = [f"{name}_node" for name in (*NODE_NAMES, *WATCHERS, RECORDER)]
     for node in options.overrides:
-        if node.removesuffix("_node") not in NODE_NAMES:
-            raise UnknownNameError("node", node, [f"{name}_node" for name in NODE_NAMES])
+        if node not in known:
+            raise UnknownNameError("node", node, known)
     if options.world == "real" and options.sdk == "unitree_sdk2" and not options.sdk_options.get("interface"):
         raise ConfigurationError("sdk unitree_sdk2 needs the network interface that leads to the robot, e.g. interface:=eth0")
 
@@ -146,7 +152,8 @@ def _parameters(options: StackOptions) -> dict[str, dict[str, Value]]:
     parameters["bridge_node"] |= {"sdk": options.sdk, "autostart": options.autostart, "use_realtime": realtime}
     parameters["bridge_node"] |= {f"sdk_options.{name}": value for name, value in _sdk_options(options).items()}
     for node, changed in options.overrides.items():
-        parameters[node] |= changed
+        if node in parameters:
+            parameters[node] |= changed
     return parameters
 
 
@@ -168,7 +175,18 @@ def _watcher(name: str, options: StackOptions) -> Process:
     given: dict[str, Value] = {"robot": options.robot}
     if options.config_file:
         given["config_file"] = options.config_file
+    if name in WITH_CMD_VEL:
+        given["cmd_vel_type"] = options.cmd_vel_type
+    given |= options.overrides.get(f"{name}_node", {})
     return replace(_node(name, {f"{name}_node": given}), essential=False)
+
+
+def _recorder(options: StackOptions) -> Process:
+    source = "ticks" if options.graph == "composed" else "topics"
+    given: dict[str, Value] = {"directory": options.record, "source": source, "cmd_vel_type": options.cmd_vel_type}
+    process = _watcher(RECORDER, options)
+    parameters = {**process.parameters[f"{RECORDER}_node"], **given, **options.overrides.get(f"{RECORDER}_node", {})}
+    return replace(process, parameters={f"{RECORDER}_node": parameters})
 
 
 def _simulated_robot(options: StackOptions) -> Process:
@@ -212,10 +230,14 @@ def launch_arguments(world: World, robot: str) -> tuple[LaunchArgument, ...]:
         LaunchArgument(name="policy", default="nominal", description="who proposes: a policy's name"),
         LaunchArgument(name="cmd_vel_type", default="TwistStamped", description="type of cmd_vel", choices=CMD_VEL_TYPES),
         LaunchArgument(name="autostart", default="active", description="lifecycle state of the bridge", choices=BRIDGE_STATES),
+        LaunchArgument(name="realtime", default=hardware, description="ask for real-time scheduling", choices=tuple(BOOLEANS)),
         LaunchArgument(
             name="watchers", default="monitor", description=f"what else runs: some of {', '.join(WATCHERS)}, or empty"
         ),
-        LaunchArgument(name="realtime", default=hardware, description="ask for real-time scheduling", choices=tuple(BOOLEANS)),
+        LaunchArgument(name="record", default="", description="folder in which each walk is recorded; empty for none"),
+        LaunchArgument(name="viewer", default="false", description="watch and drive from a browser", choices=tuple(BOOLEANS)),
+        LaunchArgument(name="viewer_host", default=LOCALHOST, description="address that the viewer listens on; 0.0.0.0 is any"),
+        LaunchArgument(name="viewer_port", default="8080", description="port that it listens on, or the next free one"),
     )
     if world == "sim":
         return (
@@ -240,7 +262,7 @@ def options_from_launch(world: World, robot: str, values: Mapping[str, str]) -> 
     """Stack options from the text values of `launch_arguments`.
 
     Raises:
-        UnknownNameError: an argument or a value that does not exist.
+        ConfigurationError: an argument or a value that does not exist.
     """
     known = {argument.name: argument for argument in launch_arguments(world, robot)}
     for name, value in values.items():
@@ -263,10 +285,24 @@ def options_from_launch(world: World, robot: str, values: Mapping[str, str]) -> 
         autostart=given["autostart"],
         realtime=BOOLEANS[given["realtime"]],
         robot_arguments=tuple(given.get("robot_arguments", "").split()),
-        watchers=tuple(given["watchers"].replace(",", " ").split()),
+        watchers=_watchers(given),
+        record=str(Path(given["record"]).expanduser().resolve()) if given["record"] else "",
+        overrides={"viewer_node": {"host": given["viewer_host"], "port": _port(given["viewer_port"])}},
     )
 
 
 def _launched_sdk_options(given: Mapping[str, str]) -> dict[str, Value]:
     options: dict[str, Value] = {"interface": given["interface"]} if given.get("interface") else {}
     return options | ({"release_motion": True} if BOOLEANS[given.get("release_motion", "false")] else {})
+
+
+def _watchers(given: Mapping[str, str]) -> tuple[str, ...]:
+    """Those named by `watchers`, and the viewer where it is asked for."""
+    named = tuple(given["watchers"].replace(",", " ").split())
+    return (*named, *(("viewer",) if BOOLEANS[given["viewer"]] and "viewer" not in named else ()))
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise ConfigurationError(f"viewer_port: must be a number (found {text!r})")
+    return int(text)

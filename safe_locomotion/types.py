@@ -148,6 +148,7 @@ class Proposal:
         policy: name of the learner.
         fault: what is wrong with the learner's output, "" when nothing is.
         period_ns: robot time to its next proposal; 0 leaves it as it was.
+        observation, action: what went into the learner's network and what came out, raw, for recorders; None without a network.
     """
 
     stamp_ns: int
@@ -157,6 +158,8 @@ class Proposal:
     joints: JointTargets | None = None
     fault: str = ""
     period_ns: int = 0
+    observation: NDArray[np.float32] | None = None
+    action: Array | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,7 +14,7 @@ from safe_locomotion.backends.backend import BACKENDS
 from safe_locomotion.errors import ConfigurationError, SafeLocomotionError
 
 EVERY = [
-    s.StackOptions(world=world, graph=graph, sdk=sdk, lock_step=lock, sdk_options={"interface": "lo"})
+    s.StackOptions(world=world, graph=graph, sdk=sdk, lock_step=lock, sdk_options={"interface": "lo"}, watchers=s.WATCHERS)
     for world in ("sim", "real")
     for graph in s.GRAPHS
     for sdk in (s.SDKS if world == "real" else ("unitree_sdk2",))
@@ -56,7 +56,20 @@ def test_both_graphs_give_every_node_the_same_parameters(options):
         given = {f.name: getattr(options, f.name) for f in fields(options)} | {"graph": graph}
         return {node: dict(p) for process in s.stack(s.StackOptions(**given)) for node, p in process.parameters.items()}
 
-    assert merged("nodes") == merged("composed") and set(merged("nodes")) == {f"{name}_node" for name in s.NODE_NAMES}
+    names = {f"{name}_node" for name in (*s.NODE_NAMES, *s.WATCHERS)}
+    assert merged("nodes") == merged("composed") and set(merged("nodes")) == names
+
+
+@pytest.mark.parametrize("graph", s.GRAPHS)
+def test_watchers_are_processes_that_may_end(graph):
+    """None unless asked for; each a process of its own behind the stack, of the same robot and file, and the only ones not essential."""
+    plain = s.stack(s.StackOptions(graph=graph, config_file="mine.yaml"))
+    watched = s.stack(s.StackOptions(graph=graph, config_file="mine.yaml", watchers=("monitor",)))
+    assert watched[:-1] == plain and all(process.essential for process in plain)
+    assert watched[-1].name == "monitor_node" and not watched[-1].essential
+    assert watched[-1].parameters == {"monitor_node": {"robot": "a1", "config_file": "mine.yaml"}}
+    assert s.options_from_launch("sim", "a1", {"watchers": ""}).watchers == ()
+    assert s.options_from_launch("sim", "a1", {}).watchers == ("monitor",)
 
 
 @pytest.mark.parametrize("options", [options for options in EVERY if options.sdk != "mock"])
@@ -87,8 +100,29 @@ def test_a_motion_service_is_released_only_where_asked():
 def test_real_time_is_asked_for_on_hardware(world, given, expected):
     """Unless the launch argument says otherwise."""
     processes = s.stack(s.options_from_launch(world, "a1", given))
-    bridge = next(process for process in processes if "bridge_node" in process.parameters)
-    assert bridge.parameters["bridge_node"]["use_realtime"] is expected
+    bridge = next(process.parameters["bridge_node"] for process in processes if "bridge_node" in process.parameters)
+    assert bridge["use_realtime"] is expected
+
+
+def test_the_viewer_listens_where_launch_says():
+    """Nowhere by default; on this machine alone when it runs, unless another address is named; a port is a number."""
+    assert "viewer" not in s.options_from_launch("real", "a1", {}).watchers
+
+    def viewer(**values):
+        options = s.options_from_launch("sim", "a1", {"viewer": "true", **values})
+        assert options.watchers == ("monitor", "viewer")
+        return s.stack(options)[-1].parameters["viewer_node"]
+
+    assert viewer()["host"] == "127.0.0.1" and viewer()["port"] == 8080
+    assert viewer(watchers="monitor,viewer", viewer_host="0.0.0.0", viewer_port="9000", cmd_vel_type="Twist") == {
+        "robot": "a1",
+        "cmd_vel_type": "Twist",
+        "host": "0.0.0.0",
+        "port": 9000,
+    }
+    for port in ("", "-1", "80 80", "²"):
+        with pytest.raises(ConfigurationError, match="viewer_port"):
+            viewer(viewer_port=port)
 
 
 def test_only_the_simulated_stack_has_a_simulated_robot():
@@ -113,6 +147,7 @@ def test_backends_are_the_ones_that_exist():
         (s.StackOptions(graph="star"), ("star", "nodes", "composed")),
         (s.StackOptions(sdk="spot"), ("spot", "legged_sdk")),
         (s.StackOptions(overrides={"planner_node": {}}), ("planner_node", "mpc_node")),
+        (s.StackOptions(watchers=("owl",)), ("owl", "monitor")),
         (s.StackOptions(world="real", sdk="unitree_sdk2"), ("interface",)),
     ],
 )
@@ -159,3 +194,14 @@ def test_hardware_speaks_legged_sdk_to_an_a1_by_default():
     options = s.options_from_launch("real", "a1", {"sdk": "unitree_sdk2", "interface": "eth0"})
     bridge = s.stack(options)[0].parameters["bridge_node"]
     assert bridge["sdk_options.interface"] == "eth0" and bridge["sdk_options.domain"] == s.ROBOT_DOMAIN
+
+
+@pytest.mark.parametrize(("graph", "source"), [("composed", "ticks"), ("nodes", "topics")])
+def test_a_recorder_runs_where_there_is_a_folder(graph, source):
+    """It is told where to write and what its graph says, may be set like any node, and may end without ending the stack."""
+    options = s.StackOptions(graph=graph, record="/walks", overrides={"recorder_node": {"start": "always"}})
+    *_, recorder = s.stack(options)
+    assert recorder.name == "recorder_node" and not recorder.essential
+    given = recorder.parameters["recorder_node"]
+    assert (given["directory"], given["source"], given["start"]) == ("/walks", source, "always")
+    assert "recorder_node" not in {process.name for process in s.stack(s.StackOptions(graph=graph))}

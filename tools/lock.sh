@@ -24,7 +24,7 @@ resolve() {
 
 linux="sys_platform == 'linux'" # said of every line
 echo "no such line" >"$scratch/seen"
-resolve run setup.py --extra sim --extra robot --extra bench
+resolve run setup.py --extra sim --extra robot --extra record --extra viewer --extra bench
 resolve ros setup.py --extra ros --constraint "$scratch/run.lock"
 resolve test setup.py --extra test --constraint "$scratch/run.lock" --constraint "$scratch/ros.lock"
 resolve torch setup.py --extra torch --constraint "$scratch/run.lock" --constraint "$scratch/test.lock"

@@ -65,6 +65,7 @@ class Watcher:
         self._asked = plan.policies[0]
         self._script = Script(plan.steps)
         self._demonstrating = True
+        self._let_go = False
 
     def act(self) -> str:
         """Listen and command for one period; what to tell the person."""
@@ -73,6 +74,8 @@ class Watcher:
         if remote.mode is None or remote.stamp_ns is None:
             return ""
         self._listen(remote.stamp_ns)
+        if self._let_go:
+            return self._say(VelocityCommand())
         request, command = self._script.update(remote.stamp_ns, remote.mode)
         if request is not None:
             remote.request(request)
@@ -81,7 +84,7 @@ class Watcher:
         return self._say(command)
 
     def _listen(self, stamp_ns: int) -> None:
-        """Any key ends the demonstration."""
+        """Any key, and whoever else takes the robot in hand, ends the demonstration; the last one to act drives."""
         keys, stood = self._keyboard.keys(), self._script.stood_ns
         if ESTOP in keys:
             self._remote.request("estop")
@@ -92,6 +95,9 @@ class Watcher:
             shown = [name for time, name in self._plan.swaps if time <= elapsed]
             self._keys.policy = shown[-1] if shown else self._keys.policy
         pressed = [self._keys.press(key) for key in keys]
+        if self._remote.taken_over():
+            self._let_go, self._demonstrating = True, False
+        self._let_go = self._let_go and not any(pressed)
         if any(pressed) or (self._demonstrating and elapsed >= self._plan.end):
             self._demonstrating = False
             self._script = self._keys.script(stood)
@@ -112,6 +118,8 @@ class Watcher:
             mode += f" under {self._remote.policy or 'recovery'}"
         if self._demonstrating:
             return f"{mode}  demonstration"
-        wanted = f"{command.vx:+.1f} {command.vy:+.1f} m/s {command.wz:+.1f} rad/s"
         told = self._keys.help if self._keyboard.present else "Ctrl-C ends"
+        if self._let_go:
+            return f"{mode}  the browser drives  {told}"
+        wanted = f"{command.vx:+.1f} {command.vy:+.1f} m/s {command.wz:+.1f} rad/s"
         return f"{mode}  {wanted}  {self._remote.refusal or told}"

@@ -19,6 +19,7 @@ COMMANDS = {
     "export": ("safe_locomotion.cli.train:export", "Write a trained policy as a file for the robot."),
     "trigger-set": ("safe_locomotion.cli.trigger_set:trigger_set", "Show a trigger set, or design one from the feet's reach."),
     "evaluate": ("safe_locomotion.cli.evaluate:evaluate", "Count falls with and without supervisor."),
+    "episodes": ("safe_locomotion.cli.episodes:episodes", "Look into recorded episodes, draw them, and replay them."),
     "model-error": ("safe_locomotion.cli.model_error:model_error", "Estimate how wrong the supervisor's model is."),
     "doctor": ("safe_locomotion.cli.doctor:doctor", "Check this machine and the link to the robot."),
 }

@@ -16,11 +16,12 @@ from safe_locomotion.model_error import (
     STEP,
     Bound,
     ModelError,
+    Transitions,
     fit_model_error,
     performance_bound,
     read_transitions,
 )
-from safe_locomotion.robots import load_robot, robot_names
+from safe_locomotion.robots import RobotModel, load_robot, robot_names
 
 PLAIN_WIDTH = 120  # columns where the output is no terminal
 
@@ -33,14 +34,13 @@ PLAIN_WIDTH = 120  # columns where the output is no terminal
 @click.option("--smoothness", type=click.FloatRange(min=0.0), help="G. [default: largest singular value of the robot's B]")
 @click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the figures here.")
 def model_error(*, folder: Path, robot: str, horizon: int, alpha: float, smoothness: float | None, json_file: Path | None) -> int:
-    """Estimate A - A_hat and B - B_hat from the logs in FOLDER, and print the bound of theorem 5.1 beside the measured cost.
+    """Estimate A - A_hat and B - B_hat from the recording in FOLDER, and print the bound of theorem 5.1 beside the measured cost.
 
-    FOLDER is what `safe-locomotion sim --record FOLDER`, or a stack whose nodes have the parameter log_dir, left of a walk on level
-    ground.
+    FOLDER holds walks on level ground: an episode, episodes, or the logs of a stack whose nodes have the parameter log_dir.
     """
     one = load_robot(robot)
     model = CentroidalModel(mass=one.mass, inertia=one.inertia)
-    steps = read_transitions(folder, one, STEP)
+    steps = _transitions(folder, one)
     error = fit_model_error(model, steps)
     bound = performance_bound(model, steps, error, horizon=horizon, alpha=alpha, smoothness=smoothness)
     if json_file is not None:
@@ -50,6 +50,16 @@ def model_error(*, folder: Path, robot: str, horizon: int, alpha: float, smoothn
     console.print(_table(error, bound))
     console.print(conclusion(bound))
     return 0
+
+
+def _transitions(folder: Path, robot: RobotModel) -> Transitions:
+    """Steps from stage logs where there are some, else from all episodes of the folder."""
+    if (folder / "estimator.log").is_file():
+        return read_transitions(folder, robot, STEP)
+    from safe_locomotion.recording.reader import episode_paths
+    from safe_locomotion.training.recorded import recorded_transitions
+
+    return recorded_transitions(episode_paths(folder), robot, where=str(folder))
 
 
 def figures(error: ModelError, bound: Bound) -> dict[str, Any]:

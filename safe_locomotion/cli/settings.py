@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from importlib.util import find_spec
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,8 @@ class SimSettings:
     terrain: str
     graph: Graph
     lock_step: bool
+    viewer: bool
+    viewer_port: int
     seed: int
     random_commands: bool
     script: str
@@ -77,6 +80,8 @@ class SimSettings:
         if self.duration is not None and not 0.0 < self.duration <= 1e6:
             raise ConfigurationError(f"--duration {self.duration:g} lies outside (0, 1e6] s")
         parse_holds(self.remote)
+        if self.viewer and not viewer_installed():
+            raise ConfigurationError("--viewer needs viser, which is not installed: pip install 'safe_locomotion[viewer]'")
         SimulationOptions(
             robot=self.robot,
             seed=self.seed,
@@ -151,8 +156,14 @@ class SimSettings:
             *(("--paced",) if self.duration is None else ()),
         )
 
-    def processes(self, folder: Path, domain: int) -> tuple[Process, ...]:
-        """The stack, with every stage logging into `folder`; without a duration nobody asks for a report of it."""
+    def processes(self, folder: Path, domain: int, *, record: bool = False) -> tuple[Process, ...]:
+        """The stack, with every stage logging into `folder`; without a duration nobody asks for a report of it.
+
+        Args:
+            folder: for logs, and for episodes with `record`.
+            domain: of the robot's wire.
+            record: each walk as an episode.
+        """
         overrides: dict[str, dict[str, Value]] = {f"{name}_node": {} for name in NODE_NAMES}
         if self.duration is not None:
             overrides = {node: {"log_dir": str(folder)} for node in overrides}
@@ -161,6 +172,8 @@ class SimSettings:
             overrides["policy_node"]["policy_folder"] = self.policy_folder
         if self.save_states is not None:
             overrides["bridge_node"]["log_states"] = True
+        if self.viewer:
+            overrides["viewer_node"] = {"port": self.viewer_port}
         return stack(
             StackOptions(
                 robot=self.robot,
@@ -171,12 +184,14 @@ class SimSettings:
                 lock_step=self.lock_step,
                 overrides=overrides,
                 robot_arguments=self.robot_arguments(folder),
+                record=str(folder) if record else "",
+                watchers=("viewer",) if self.viewer else (),
             )
         )
 
     def changes(self) -> dict[str, Any]:
         """Parameters that differ from the robot's own file, by dotted key."""
-        changed = dict(_assignment(text) for text in self.overrides)
+        changed = dict(assignment(text) for text in self.overrides)
         if self.gait is not None:
             phase_offsets(self.gait)
             changed |= {"policy.gait.name": self.gait, "supervisor.recovery.name": self.gait}
@@ -185,6 +200,11 @@ class SimSettings:
         if self.horizon is not None:
             changed["supervisor.intervention.horizon"] = self.horizon
         return changed
+
+
+def viewer_installed() -> bool:
+    """Whether the library of the web viewer is there; it is an extra."""
+    return find_spec("viser") is not None
 
 
 def random_steps(duration: float, rng: np.random.Generator) -> tuple[Step, ...]:
@@ -221,7 +241,12 @@ def write_config(robot: str, changes: dict[str, Any], folder: Path) -> str:
     return str(path)
 
 
-def _assignment(text: str) -> tuple[str, Any]:
+def assignment(text: str) -> tuple[str, Any]:
+    """Key and value of node.key=value, the value as YAML.
+
+    Raises:
+        ConfigurationError: of another form.
+    """
     key, equals, value = text.partition("=")
     if not equals or "." not in key:
         raise ConfigurationError(

@@ -7,7 +7,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from safe_locomotion.cli.settings import SimSettings
+from safe_locomotion.cli.settings import SimSettings, viewer_installed
 from safe_locomotion.cli.sim_run import COMPLETED, FELL, INTERRUPTED, build_report, record_folder, run, write_report
 from safe_locomotion.cli.states import write_states
 from safe_locomotion.gait import PHASE_OFFSETS
@@ -58,7 +58,13 @@ HEADLESS_DURATION = 10.0
     "--terrain", type=click.Choice(TERRAINS), default="flat", show_default=True, help="Slope 15 deg, stairs 6 cm, rough 5 cm."
 )
 @click.option("--graph", type=click.Choice(GRAPHS), default="composed", show_default=True, help="One process or five nodes.")
-@click.option("--headless", is_flag=True, help="Only compute: no demonstration, no keyboard.")
+@click.option("--headless", is_flag=True, help="Only compute: no demonstration, no keyboard, no viewer.")
+@click.option(
+    "--viewer/--no-viewer",
+    default=None,
+    help="Show the robot in a web browser; prints where. [default: with the demonstration, when viser is installed]",
+)
+@click.option("--viewer-port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="Or the next free one.")
 @click.option(
     "--lock-step/--wall-clock",
     default=None,
@@ -83,7 +89,9 @@ HEADLESS_DURATION = 10.0
     help="Change a parameter, e.g. mpc.locomotion.body_height=0.25.",
 )
 @click.option(
-    "--record", type=click.Path(path_type=Path, file_okay=False), help="Folder for logs and ground truth of every tick."
+    "--record",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for an episode of each walk, logs and ground truth.",
 )
 @click.option(
     "--save-states",
@@ -97,13 +105,14 @@ def sim(
     duration: float | None,
     headless: bool,
     lock_step: bool | None,
+    viewer: bool | None,
     record: Path | None,
     report: Path | None,
     **options: Any,
 ) -> int:
     """Walk a simulated robot with the whole stack, over the wire that the real robot speaks.
 
-    Without --headless the robot shows a short demonstration, then follows the keyboard until Ctrl-C. Exit status: 0 when the run
+    Without --headless the robot shows a short demonstration, then follows keyboard or browser until Ctrl-C. Exit status: 0 when the run
     completed and the robot did not fall, 3 when it fell, 2 for bad usage.
     """
     watched = not headless and duration is None and not options["script"] and not options["random_commands"]
@@ -111,12 +120,13 @@ def sim(
         vx=(0.4 if watched else 0.0) if vx is None else vx,
         duration=None if watched else HEADLESS_DURATION if duration is None else duration,
         lock_step=(headless or watched) if lock_step is None else lock_step,
+        viewer=(watched and viewer_installed()) if viewer is None else viewer,
         **options,
     )
     settings.check()
     console = Console(stderr=True)
     with record_folder(record) as folder:
-        outcome = run(settings, folder, console)
+        outcome = run(settings, folder, console, record=record is not None)
         if watched:
             return COMPLETED
         figures = build_report(settings, folder, outcome)

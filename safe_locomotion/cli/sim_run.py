@@ -21,6 +21,7 @@ from safe_locomotion.backends.domains import claim_domain
 from safe_locomotion.cli.memory import MemoryWatch
 from safe_locomotion.cli.progress import Progress, Watch
 from safe_locomotion.cli.settings import SimSettings
+from safe_locomotion.cli.viewer_line import ViewerLine
 from safe_locomotion.errors import ConfigurationError, SafeLocomotionError
 from safe_locomotion.policy_file import installed_policies
 from safe_locomotion.processes import RunningStack
@@ -91,7 +92,7 @@ def undisturbed() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def run(settings: SimSettings, folder: Path, console: Console) -> Outcome:
+def run(settings: SimSettings, folder: Path, console: Console, *, record: bool = False) -> Outcome:
     """Run the stack until the robot process ends after its duration, or a person interrupts.
 
     With a duration the script in the supervisor is the operator; without one the person at this terminal is.
@@ -100,7 +101,7 @@ def run(settings: SimSettings, folder: Path, console: Console) -> Outcome:
         RunFailedError: a process ended by itself; names it and what it said last.
     """
     with claim_domain() as domain, claim_domain() as ros_domain:
-        stack = RunningStack(settings.processes(folder, domain), ros_environment(ros_domain), folder)
+        stack = RunningStack(settings.processes(folder, domain, record=record), ros_environment(ros_domain), folder)
         with interrupts_raise(), stack:
             try:
                 if settings.duration is not None:
@@ -141,6 +142,7 @@ def ros_environment(domain: int) -> dict[str, str]:
 def _watch(stack: RunningStack, folder: Path, console: Console, act: Callable[[], str]) -> Outcome:
     """Show progress until the robot process ends; `act` takes a moment and says what else to show."""
     watch, started, latest = Watch(folder), None, None
+    viewer = ViewerLine(folder)
     memory = MemoryWatch(process.pid for name, process in stack.running.items() if name != ROBOT)
     interrupted = False
     with Live(console=console, auto_refresh=False, transient=True) as live:
@@ -148,6 +150,7 @@ def _watch(stack: RunningStack, folder: Path, console: Console, act: Callable[[]
             while ROBOT not in (ended := stack.ended()):
                 _require_running(ended, folder)
                 latest = watch.look() or latest
+                viewer.show(console)
                 started = started or (monotonic() if latest else None)
                 memory.sample(latest.robot_time if latest else 0.0)
                 live.update(_line(latest, act()), refresh=True)

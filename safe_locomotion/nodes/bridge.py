@@ -24,7 +24,7 @@ from safe_locomotion.errors import BackendError, RobotMismatchError, SafeLocomot
 from safe_locomotion.leg_control import CommandStage
 from safe_locomotion.limits import NO_HAZARDS, RobotWatch
 from safe_locomotion.modes import DAMPED
-from safe_locomotion.nodes import conversions, decisions
+from safe_locomotion.nodes import conversions, decisions, tick_bytes
 from safe_locomotion.nodes.health import ERROR, OK, STALE, WARN, LoopTimes, Reasons, Stream, status
 from safe_locomotion.nodes.inbox import LATCHED, NEWEST
 from safe_locomotion.nodes.mailbox import Mailbox
@@ -34,6 +34,7 @@ from safe_locomotion.nodes.robot_link import RobotLink
 from safe_locomotion.nodes.runtime import LOCK_STEP_WAIT_S, run
 from safe_locomotion.nodes.stage_logs import StageLogs
 from safe_locomotion.nodes.stage_loop import STREAM_TIMEOUT_S, TICK_NS, Rows, StageLoop, StageSettings, watched
+from safe_locomotion.nodes.tick_feed import OnDemand
 from safe_locomotion.pipeline import Divider
 from safe_locomotion.realtime import Setting, apply
 from safe_locomotion.robots import robot_names
@@ -43,6 +44,7 @@ from safe_locomotion.unitree_remote import RemoteControl
 LOOK_S = 0.1  # longest look at the robot before activation; a simulated robot may start later than the bridge
 REMOTE_TIMEOUT_S = 0.1  # its bytes are in every LowState; robot time may be slow
 FOREIGN_EACH = 5  # states between two looks at the commands of others
+LOW_COMMAND = "low_command"
 TO_TELL = 50  # things the remote asked for that wait to be published; the oldest are dropped
 ESTOP = frozenset({"estop"})
 SPEAK_NS = 40_000_000  # robot time between two velocities of the remote
@@ -109,9 +111,13 @@ class BridgeNode(LifecycleNode):
         self.create_timer(1.0, self._publish_battery)
 
     def attach(
-        self, respond: Callable[[LowState], LowCommand], stage: CommandStage, verdict: Callable[[], Verdict | None]
+        self,
+        respond: Callable[[LowState], LowCommand],
+        stage: CommandStage,
+        verdict: Callable[[], Verdict | None],
+        sent: Callable[[LowState, LowCommand, float], None],
     ) -> None:
-        """Say who answers LowStates, which stage damps, and which verdict is in force."""
+        """Say who answers LowStates, which stage damps, which verdict is in force, and who is told of each answer that was sent."""
         settings, self.verdict, self._clamped = self.parameters.settings, verdict, stage.gate.rate.clamped
         silence_s = LOCK_STEP_WAIT_S if settings.lock_step else settings.silence_ms * 1e-3
         self.link = RobotLink(
@@ -120,7 +126,7 @@ class BridgeNode(LifecycleNode):
             lambda state: stage.gate.damping(state, "bridge_stopping"),
             silence_s=silence_s,
             damping_s=settings.damping_s,
-            sent=self.logs.bridge(),
+            sent=_both(sent, self.logs.bridge()),
             silent=self._be_silent,
         )
 
@@ -329,6 +335,15 @@ class BridgeNode(LifecycleNode):
         return status("robot link", ERROR if foreign else OK, text, values | counters)
 
 
+def _both(first: Callable[..., None], second: Callable[..., None] | None) -> Callable[..., None]:
+    def call(*values: Any) -> None:
+        first(*values)
+        if second is not None:
+            second(*values)
+
+    return call
+
+
 class BridgeLoop(StageLoop[BridgeNode]):
     """The bridge as a process of its own."""
 
@@ -347,7 +362,10 @@ class BridgeLoop(StageLoop[BridgeNode]):
         self._plan_stamp_ns: int | None = None
         self._verdicts = self._listen(JointState, "safety/verdict", self._on_verdict, LATCHED, period_ns=TICK_NS)
         self._plans = self._listen(MultiDOFJointState, "mpc/plan", self._on_plan, period_ns=config.mpc.period_ns)
-        self._node.attach(self._respond, self._command, lambda: self._verdict)
+        self._commands, self._sent = OnDemand(self._node, JointState, LOW_COMMAND, NEWEST), list[tuple[LowCommand, float]]()
+        self._node.attach(
+            self._respond, self._command, lambda: self._verdict, lambda _, command, took: self._sent.append((command, took))
+        )
         self._tell_health()
 
     def start(self) -> None:
@@ -362,8 +380,12 @@ class BridgeLoop(StageLoop[BridgeNode]):
         self._node.link.step()
 
     def tidy(self) -> None:
-        """Say what the remote asked for, then write the log of the tick that is done."""
+        """Say what the remote asked for, tell the recorder, if there is one, what was commanded, and write the log."""
         self._node.tell()
+        for command, seconds in self._sent:
+            if self._commands.wanted():
+                self._commands.publish(tick_bytes.low_command(command, seconds))
+        self._sent.clear()
         super().tidy()
 
     def close(self) -> None:

@@ -2,7 +2,8 @@
 
 Same node names, parameters, services and topics as the graph of five processes. On every LowState the main thread reads, steps
 and writes; only when the command is out does it plan for the next tick and publish what the stages said, one stage per tick and a
-round `monitor_rate_hz` times per second of robot time. Another thread doing so would take the interpreter in the middle of a tick.
+round `monitor_rate_hz` times per second of robot time; a recorder that listens gets every tick. Another thread doing so would take
+the interpreter in the middle of a tick.
 """
 
 import sys
@@ -22,6 +23,7 @@ from safe_locomotion.nodes.policy import PolicyNode
 from safe_locomotion.nodes.runtime import run
 from safe_locomotion.nodes.stage_loop import STREAM_TIMEOUT_S, TICK_NS, watched
 from safe_locomotion.nodes.supervisor import PROPOSAL_TIMEOUT_S, SupervisorNode
+from safe_locomotion.nodes.tick_feed import TickFeed
 from safe_locomotion.pipeline import Divider, Pipeline
 from safe_locomotion.types import NANOSECONDS, LowCommand, LowState, Verdict
 
@@ -43,9 +45,10 @@ class ComposedLoop:
         self._monitor_due = Divider(round(NANOSECONDS / self._bridge.parameters.settings.monitor_rate_hz))
         self._to_publish: deque[Callable[[], None]] = deque()
         self._foreseen: Verdict | None = None
+        self._feed = TickFeed(self._bridge)
         supervisor = self._pipeline.supervisor
         self._operator = ScriptedOperator(self._supervisor.parameters.settings.script, self._supervisor.velocity, supervisor)
-        self._bridge.attach(self._respond, self._pipeline.command, lambda: self._pipeline.cycle.verdict)
+        self._bridge.attach(self._respond, self._pipeline.command, lambda: self._pipeline.cycle.verdict, self._feed.sent)
         RequestServices(self._supervisor, self._bridge.mailbox, supervisor.request, self._not_ready)
         self._tell_health()
 
@@ -113,13 +116,14 @@ class ComposedLoop:
         self._bridge.link.step()
 
     def tidy(self) -> None:
-        """Plan for the next tick, tell those who watch, one stage per tick, and write the logs."""
+        """Plan for the next tick, tell those who watch, one stage per tick, and those who record, and write the logs."""
         if self._plan_due:
             self._pipeline.plan()
             self._plan_due = False
         self._bridge.tell()
         if self._to_publish:
             self._to_publish.popleft()()
+        self._feed.settle()
         for node in self.nodes:
             node.logs.settle()
 
@@ -127,6 +131,7 @@ class ComposedLoop:
         """Leave the robot in damping, then complete the logs."""
         try:
             self._bridge.link.close()
+            self._feed.close()
         finally:
             for node in self.nodes:
                 node.logs.close()
@@ -139,6 +144,7 @@ class ComposedLoop:
         self._pipeline.supervisor.report(velocity.hazards | self._bridge.hazards)
         self._pipeline.sense(state)
         answer, self._plan_due = self._pipeline.act(command), True
+        self._feed.keep(self._pipeline.cycle)
         verdict = self._pipeline.cycle.verdict
         if verdict is not None:
             self._supervisor.publish_feedback(verdict)

@@ -2,6 +2,8 @@
 
 from array import array
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -56,35 +58,44 @@ def _gait_from(values: Sequence[float]) -> GaitParameters:
     )
 
 
-def _rows(
-    stamp_ns: int, names: list[str], values: list[float], joints: JointTargets | None, predicted: Array | None = None
-) -> JointState:
-    """Rows of scalars, then predicted states, then joint targets; scalars alone have no velocity and effort."""
-    if joints is None and predicted is None:
-        return JointState(header=header(stamp_ns), name=names, position=array("d", values))
-    position, velocity, effort = [np.array(values, dtype=float)], [np.zeros(len(values))], [np.zeros(len(values))]
-    if predicted is not None:
-        rows = _PER_STATE * len(predicted)
-        names = names + _PREDICTED[:rows]
-        position.append(predicted[:, :_PER_STATE])
-        velocity.append(predicted[:, _PER_STATE:])
-        effort.append(np.zeros(rows))
-    if joints is not None:
-        names = names + _JOINT_ROWS
-        position.append(joints.q)
-        velocity.append(joints.kp)
-        effort.append(joints.kd)
-    return JointState(
-        header=header(stamp_ns),
-        name=names,
-        position=floats(*position),
-        velocity=floats(*velocity),
-        effort=floats(*effort),
-    )
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of a JointState: scalars, then predicted states, then joint targets; scalars alone have no velocity and effort."""
+
+    names: Sequence[str]
+    values: list[float]
+    joints: JointTargets | None = None
+    predicted: Array | None = None
+
+    def whole(self) -> tuple[Sequence[str], tuple[Array, Array, Array]]:
+        """Names, and position, velocity and effort of all rows."""
+        names, zeros = self.names, np.zeros(len(self.values))
+        position, velocity, effort = [np.array(self.values, dtype=float)], [zeros], [zeros]
+        if self.predicted is not None:
+            rows = _PER_STATE * len(self.predicted)
+            names = (*names, *_PREDICTED[:rows])
+            position.append(self.predicted[:, :_PER_STATE].ravel())
+            velocity.append(self.predicted[:, _PER_STATE:].ravel())
+            effort.append(np.zeros(rows))
+        if self.joints is not None:
+            names = (*names, *_JOINT_ROWS)
+            position.append(self.joints.q)
+            velocity.append(self.joints.kp)
+            effort.append(self.joints.kd)
+        return names, (np.concatenate(position), np.concatenate(velocity), np.concatenate(effort))
+
+    def message(self, stamp_ns: int) -> JointState:
+        """The message."""
+        if self.joints is None and self.predicted is None:
+            return JointState(header=header(stamp_ns), name=list(self.names), position=array("d", self.values))
+        names, (position, velocity, effort) = self.whole()
+        return JointState(
+            header=header(stamp_ns), name=list(names), position=floats(position), velocity=floats(velocity), effort=floats(effort)
+        )
 
 
 def _split_rows(message: JointState) -> tuple[list[str], list[float], JointTargets | None]:
-    """Undo `_rows`."""
+    """Undo `Rows`."""
     names, n = message.name, len(message.name)
     if len(message.position) != n:
         raise MalformedMessageError(f"{n} names but {len(message.position)} positions")
@@ -109,14 +120,17 @@ def _predicted_from(message: JointState, names: list[str], first: int) -> Array 
 
 def proposal_message(stamp_ns: int, proposal: Proposal | None) -> JointState:
     """A learner's proposal for `policy/proposal`; None says that there is nothing to wait for on this tick."""
-    if proposal is None:
-        return JointState(header=header(stamp_ns))
+    return JointState(header=header(stamp_ns)) if proposal is None else proposal_rows(proposal).message(stamp_ns)
+
+
+def proposal_rows(proposal: Proposal) -> Rows:
+    """Rows of a proposal."""
     names, values = [f"policy/{proposal.policy}"], [float(proposal.period_ns)]
     if proposal.fault:
         names, values = [*names, f"fault/{proposal.kind}/{proposal.fault}"], [*values, 0.0]
     if proposal.gait is not None:
         names, values = names + _GAIT_ROWS, values + _gait_values(proposal.gait)
-    return _rows(stamp_ns, names, values, proposal.joints)
+    return Rows(names, values, proposal.joints)
 
 
 def proposal_from(message: JointState) -> Proposal | None:
@@ -155,14 +169,25 @@ def _fault_from(names: list[str]) -> tuple[Literal["gait", "joint"], str]:
 
 def verdict_message(verdict: Verdict) -> JointState:
     """A verdict for `safety/verdict`."""
-    v = verdict
+    return verdict_rows(verdict).message(verdict.stamp_ns)
+
+
+def verdict_rows(v: Verdict) -> Rows:
+    """Rows of a verdict."""
     since = divmod(v.mode_since_ns, NANOSECONDS)
-    command = (v.command.vx, v.command.vy, v.command.wz)
-    names = _VERDICT_ROWS + [f"margin/{name}" for name, _ in v.margins] + [f"reason/{name}" for name in v.reasons]
-    names += [f"policy/{v.policy}"] if v.policy else []
-    scalars = [float(v.mode), float(since[0]), float(since[1]), float(_ACTIVE.index(v.active)), *command, *_gait_values(v.gait)]
-    values = scalars + [margin for _, margin in v.margins] + [1.0] * (len(v.reasons) + bool(v.policy))
-    return _rows(v.stamp_ns, names, values, v.joints, v.predicted)
+    g, c = v.gait, v.command
+    values = [float(v.mode), float(since[0]), float(since[1]), float(_ACTIVE.index(v.active)), c.vx, c.vy, c.wz]
+    values += (g.frequency, g.swing_ratio, *g.phase_offsets, *g.foot_y)
+    values += [margin for _, margin in v.margins]
+    values += [1.0] * (len(v.reasons) + bool(v.policy))
+    names = _verdict_names(tuple([name for name, _ in v.margins]), v.reasons, v.policy)
+    return Rows(names, values, v.joints, v.predicted)
+
+
+@lru_cache(maxsize=64)
+def _verdict_names(components: tuple[str, ...], reasons: tuple[str, ...], policy: str) -> tuple[str, ...]:
+    margins, hazards = (f"margin/{name}" for name in components), (f"reason/{name}" for name in reasons)
+    return (*_VERDICT_ROWS, *margins, *hazards, *((f"policy/{policy}",) if policy else ()))
 
 
 def verdict_from(message: JointState) -> Verdict:
@@ -238,6 +263,11 @@ _NAMES_OF_PLAN = {
 _FLAGS_OF_PLAN = {name: flags for flags, name in _NAMES_OF_PLAN.items()}
 
 
+def plan_names(plan: StancePlan) -> tuple[str, ...]:
+    """Joint names of a plan, which hold its flags."""
+    return tuple([_NAMES_OF_PLAN[leg, flag, plan.solved] for leg, flag in zip(LEGS, plan.stance.tolist(), strict=True)])
+
+
 class PlanMessage:
     """One `mpc/plan` message that is filled again for each plan: making its 25 parts anew takes four times as long."""
 
@@ -252,8 +282,7 @@ class PlanMessage:
         """The message for a plan, valid until the next; a publisher copies it."""
         message = self._message
         message.header = header(plan.stamp_ns, BASE_FRAME)
-        stance = plan.stance.tolist()
-        message.joint_names = [_NAMES_OF_PLAN[leg, flag, plan.solved] for leg, flag in zip(LEGS, stance, strict=True)]
+        message.joint_names = list(plan_names(plan))
         for vectors, values in zip(self._vectors, (plan.foot_position, plan.foot_velocity, plan.force), strict=True):
             for vector, (x, y, z) in zip(vectors, values.tolist(), strict=True):
                 vector.x, vector.y, vector.z = x, y, z

@@ -1,7 +1,7 @@
 """Monitor node: what the other nodes say as a picture for RViz, `safety/markers` in the frame `odom`, and TF where it is there.
 
 A process of its own, off the control path: it may die, stall or never start, and the robot walks on. It looks at the topics
-`rate_hz` times a second and makes one message of what it sees.
+`rate_hz` times a second and makes markers of what it sees.
 """
 
 import sys
@@ -10,18 +10,21 @@ from dataclasses import dataclass
 from time import monotonic, perf_counter, sleep
 
 from rclpy.node import Node
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from visualization_msgs.msg import MarkerArray
 
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.nodes.health import Health, LoopTimes
-from safe_locomotion.nodes.inbox import NEWEST
-from safe_locomotion.nodes.markers import SceneMarkers
+from safe_locomotion.nodes.markers import LastingMarkers, MovingMarkers
 from safe_locomotion.nodes.parameters import DECLARE_FROM_OVERRIDES, read_parameters
 from safe_locomotion.nodes.runtime import run
 from safe_locomotion.nodes.scene_topics import SceneTopics
 from safe_locomotion.nodes.transforms import transforms
 
 MARKERS = "safety/markers"
+#: A look is two messages. Reliable, because that is what RViz and Foxglove ask for when nobody says otherwise.
+MARKERS_QOS = QoSProfile(depth=4, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE)
+LASTING_EACH = 2  #: looks between two messages of texts and predictions: a prediction comes ten times a second
 FASTEST_HZ, SLOWEST_HZ = 50.0, 4.0  #: markers live for half a second
 
 
@@ -42,6 +45,8 @@ class MonitorSettings:
 class MonitorLoop:
     """The monitor as a process."""
 
+    freeze_garbage = False
+
     def __init__(self) -> None:
         node = Node("monitor_node", **DECLARE_FROM_OVERRIDES)
         parameters = read_parameters(node, MonitorSettings)
@@ -49,8 +54,9 @@ class MonitorLoop:
         self.slow_nodes: Sequence[Node] = ()
         self.freeze_garbage = False  # nobody waits for a picture
         self._topics = SceneTopics(node, parameters.robot, parameters.config)
-        self._markers = SceneMarkers(self._topics.maker.body)
-        self._publisher = node.create_publisher(MarkerArray, MARKERS, NEWEST)
+        self._moving, self._lasting = MovingMarkers(self._topics.maker.body), LastingMarkers(self._topics.maker.body)
+        self._looks = 0
+        self._publisher = node.create_publisher(MarkerArray, MARKERS, MARKERS_QOS)
         self._transforms = transforms(node, parameters.robot.name, self._topics.maker.body)
         self._times = LoopTimes("monitor look")
         self._period_s = 1.0 / parameters.settings.rate_hz
@@ -68,7 +74,10 @@ class MonitorLoop:
         scene = self._topics.look()
         if scene is None:
             return
-        self._publisher.publish(self._markers.fill(scene))
+        self._publisher.publish(self._moving.fill(scene))
+        if self._looks % LASTING_EACH == 0:
+            self._publisher.publish(self._lasting.fill(scene))
+        self._looks += 1
         if self._transforms is not None and self._topics.estimate is not None:
             self._transforms.publish(scene, self._topics.estimate)
         self._times.add(perf_counter() - start)

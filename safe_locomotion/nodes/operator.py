@@ -30,6 +30,8 @@ ANSWER_S = 1.0
 COMMANDS = QoSProfile(depth=1)
 REMOTE_VELOCITY, REMOTE_REQUEST = "remote/cmd_vel", "remote/request"
 REQUESTS_QOS = QoSProfile(depth=10)
+HANDS = "operator/hands"  #: String, the name of whoever takes the robot in hand: a script that drives it lets go
+HANDS_QOS = QoSProfile(depth=5)
 
 
 class VelocityTopic:

@@ -14,12 +14,13 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, String
 
 from safe_locomotion.errors import SafeLocomotionError
-from safe_locomotion.nodes import conversions, decisions
+from safe_locomotion.nodes import conversions, decisions, tick_bytes
 from safe_locomotion.nodes.health import OK, WARN, status
 from safe_locomotion.nodes.inbox import LATCHED, NEWEST
 from safe_locomotion.nodes.operator import REMOTE_REQUEST, REQUESTS_QOS, VelocityTopic
 from safe_locomotion.nodes.runtime import run
 from safe_locomotion.nodes.stage_loop import TICK_NS, Rows, StageLoop, StageNode, StageSettings
+from safe_locomotion.nodes.tick_feed import OnDemand
 from safe_locomotion.pipeline import Divider
 from safe_locomotion.policy import NOMINAL, Learner, PolicyStage
 from safe_locomotion.policy_file import installed_policies
@@ -162,6 +163,7 @@ class PolicyLoop(StageLoop[PolicyNode]):
         self._node.attach(stage)
         self._policy = self._node.logs.policy(stage)
         self._due = Divider(policy.period_ns)
+        self._steps = OnDemand(self._node, Float64MultiArray, "policy/step", NEWEST)
         self._feedback: Feedback | None = None
         self._feedbacks = self._listen(JointState, "safety/feedback", self._on_feedback, LATCHED, timeout_s=inf, required=False)
         limits, cmd_vel_type = parameters.config.supervisor.command, parameters.settings.cmd_vel_type
@@ -177,6 +179,8 @@ class PolicyLoop(StageLoop[PolicyNode]):
         if self._due.due(estimate.stamp_ns):
             proposal = self._policy.update(estimate, command, self._feedback)
             self._node.publish(estimate.stamp_ns, proposal)
+            if self._steps.wanted() and (step := tick_bytes.step(proposal)) is not None:
+                self._steps.publish(step)
             self._due.pace(proposal.period_ns, estimate.stamp_ns)
             self._node.times.add(perf_counter() - start)
 

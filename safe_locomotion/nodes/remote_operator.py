@@ -19,7 +19,7 @@ from std_srvs.srv import Trigger
 
 from safe_locomotion.nodes import conversions, decisions
 from safe_locomotion.nodes.inbox import LATCHED
-from safe_locomotion.nodes.operator import REMOTE_REQUEST, REQUESTS_QOS
+from safe_locomotion.nodes.operator import HANDS, HANDS_QOS, REMOTE_REQUEST, REQUESTS_QOS
 from safe_locomotion.nodes.scene_topics import Queue
 from safe_locomotion.operator_input import REQUESTS
 from safe_locomotion.types import Mode, VelocityCommand
@@ -46,6 +46,7 @@ class RemoteOperator:
         self._parameters = self._node.create_client(SetParameters, "policy_node/set_parameters")
         self._words = self._node.create_publisher(String, REMOTE_REQUEST, REQUESTS_QOS)
         self._verdicts = Queue(self._node, JointState, "safety/verdict", LATCHED)
+        self._hands = Queue(self._node, String, HANDS, HANDS_QOS)
         self.mode: Mode | None = None
         self.stamp_ns: int | None = None
         self.reasons: tuple[str, ...] = ()
@@ -99,6 +100,10 @@ class RemoteOperator:
         result = None if response is None else response.results[0]
         said = "no answer" if result is None else "taken" if result.successful else result.reason
         self.answers.append(f"policy {policy}: {said}")
+
+    def taken_over(self) -> bool:
+        """Whether somebody else has taken the robot in hand since the last call."""
+        return bool(self._hands.take())
 
     def close(self) -> None:
         """Leave the domain."""

@@ -10,6 +10,7 @@ from itertools import pairwise
 from math import isfinite
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("mujoco")
@@ -113,6 +114,24 @@ def test_saved_states_replay_to_the_same_estimates(walk):
     assert all(later.stamp_ns - earlier.stamp_ns == 2_000_000 for earlier, later in pairwise(states))
 
 
+def test_the_walk_is_an_episode(walk):
+    """--record leaves an episode of the walk: each LowState that the bridge decoded, the verdict on it, and what the run was."""
+    from safe_locomotion.backends.log import load_states
+    from safe_locomotion.recording.reader import episode_paths, read_episode
+
+    _, folder, _ = walk
+    (path,) = episode_paths(folder / "run")
+    record = read_episode(path)
+    saved = {state.stamp_ns: state for state in load_states(folder / "s.npz")}
+    assert len(record.states) > 500 and set(np.diff(record.states.stamp_ns)) == {2_000_000}
+    pairs = [(state, saved[state.stamp_ns]) for state in record.states.low_states() if state.stamp_ns in saved]
+    assert len(pairs) > 500
+    for name in ("q", "dq", "tau", "foot_force", "quaternion_wxyz", "gyro", "accelerometer"):
+        assert all(getattr(a, name).tobytes() == getattr(b, name).tobytes() for a, b in pairs), name
+    assert record.verdicts.walking.sum() > 500 and np.array_equal(record.verdicts.stamp_ns, record.states.stamp_ns)
+    assert (record.info.robot, record.info.why, record.info.end, record.info.dropped) == ("a1", "walk", "stopped", {})
+
+
 def test_a_fall_ends_with_status_3(tmp_path):
     """A push that no controller survives: the fall is counted and dated, the report is still written."""
     done = run("sim", "--headless", "--duration", "1.6", "--push", "150@0.5", "--report", tmp_path / "r.json")
@@ -150,7 +169,7 @@ def test_interrupt_damps_and_leaves_nothing_behind(tmp_path, number):
     finally:
         process.kill()
         process.communicate()
-    assert len(children) == 2 and not any(Path(f"/proc/{pid}").exists() for pid in children)
+    assert len(children) == 3 and not any(Path(f"/proc/{pid}").exists() for pid in children)
     assert status == 130
     assert json.loads((folder / "robot.json").read_text())["ended_damped"]
     assert json.loads((tmp_path / "r.json").read_text())["interrupted"]

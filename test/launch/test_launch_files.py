@@ -90,6 +90,7 @@ def test_processes_are_those_of_the_stack(ros_launch, name, graph):
     found = started(name, graph=graph)
     assert len(found) == len(expected)
     for action, process in zip(found, expected, strict=True):
+        assert ("on_exit" in action.kwargs) == process.essential
         if process.parameters:
             assert action.kwargs["package"] == "safe_locomotion" and action.kwargs["executable"] == process.executable
             assert action.kwargs["arguments"] == [*process.arguments, *process.ros_arguments()]
@@ -103,3 +104,4 @@ def test_a_process_that_ends_ends_the_stack_once(ros_launch):
     event = SimpleNamespace(process_name="composed_node", returncode=1)
     assert type(on_exit(event, SimpleNamespace(is_shutdown=False))).__name__ == "Shutdown"
     assert on_exit(event, SimpleNamespace(is_shutdown=True)) is None
+    assert "on_exit" not in started("real_a1")[-1].kwargs  # the monitor may end

@@ -1,0 +1,25 @@
+"""What the web viewer says when it is ready, its address and token, passed on to the person at this terminal."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+LOG = "viewer_node.log"
+BEGINNINGS = ("viewer: ", "error: ")
+
+
+class ViewerLine:
+    """Looks into the viewer's log until it has said something; shows nothing where none runs."""
+
+    def __init__(self, folder: Path) -> None:
+        self._log, self._shown = folder / LOG, False
+
+    def show(self, console: Console) -> None:
+        """Print the line, once, when it is there and complete."""
+        if self._shown or not self._log.is_file():
+            return
+        lines = self._log.read_text(errors="replace").split("\n")[:-1]
+        said = next((line for line in lines if line.startswith(BEGINNINGS)), "")
+        if said:
+            self._shown = True
+            console.print(said.replace("error: ", "viewer: "), markup=False, highlight=False)

@@ -1,0 +1,294 @@
+"""ROS messages as bytes and back, for the few types that episodes consist of: plain CDR, little endian, without ROS.
+
+Written by template: all that does not change from message to message is packed once. Read by column: messages of one layout, with
+the same names in the same places, are decoded together as one array. What pads a message is undefined, so it is masked out first.
+"""
+
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.types import NANOSECONDS, Array
+
+HEAD = b"\x00\x01\x00\x00"
+"""In front of each message: little-endian CDR, version 1; alignment counts from behind it."""
+_STAMP = struct.Struct("<iI")
+_U32 = struct.Struct("<I")
+_TWO = struct.Struct("<2d")
+_COUNT = struct.Struct("<I4x")
+_NO_VALUES = _U32.pack(0)
+
+
+class DecodingError(ConfigurationError):
+    """A message that is not what its topic says."""
+
+
+class Packed:
+    """Bytes of a message under construction, each value on its alignment."""
+
+    def __init__(self, data: bytes = HEAD) -> None:
+        self._data = bytearray(data)
+
+    def align(self, size: int) -> "Packed":
+        """Pad with zeros up to a multiple of `size` behind `HEAD`."""
+        self._data += bytes(-(len(self._data) - len(HEAD)) % size)
+        return self
+
+    def u32(self, *values: int) -> "Packed":
+        """Unsigned numbers of 4 bytes."""
+        self.align(4)
+        self._data += struct.pack(f"<{len(values)}I", *values)
+        return self
+
+    def string(self, text: str) -> "Packed":
+        """A string with its length and final zero."""
+        raw = text.encode() + b"\0"
+        self.u32(len(raw))
+        self._data += raw
+        return self
+
+    def bytes_from(self, start: int) -> bytes:
+        """What has been packed from `start` on."""
+        return bytes(self._data[start:])
+
+
+@lru_cache(maxsize=8)  # several messages have one stamp
+def stamp_head(stamp_ns: int) -> bytes:
+    """First bytes of a message that begins with `std_msgs/Header`: encapsulation and stamp."""
+    return HEAD + _STAMP.pack(*divmod(stamp_ns, NANOSECONDS))
+
+
+def stamp_of(data: bytes) -> int:
+    """Stamp of such a message [ns]."""
+    seconds, nanoseconds = _STAMP.unpack_from(data, 4)
+    return int(seconds) * NANOSECONDS + int(nanoseconds)
+
+
+@lru_cache(maxsize=256)
+def _names_part(names: tuple[str, ...], frame: str) -> bytes:
+    packed = Packed(stamp_head(0)).string(frame).u32(len(names))
+    for name in names:
+        packed.string(name)
+    return packed.u32(len(names)).align(8).bytes_from(12)
+
+
+def joint_state(stamp_ns: int, names: tuple[str, ...], position: bytes, velocity: bytes = b"", effort: bytes = b"") -> bytes:
+    """A sensor_msgs/JointState; rows are float64 as bytes, velocity and effort may both be empty."""
+    first = _names_part(names, "")
+    if not velocity:
+        return b"".join((stamp_head(stamp_ns), first, position, _NO_VALUES, _NO_VALUES))
+    count = _COUNT.pack(len(names))
+    return b"".join((stamp_head(stamp_ns), first, position, count, velocity, count, effort))
+
+
+def trimmed_joint_state(data: bytes) -> bytes:
+    """A JointState without what is no part of it.
+
+    A message without velocity and effort leaves ROS with eight bytes of chance behind its end, which strict readers refuse.
+    """
+    unpack, at = _U32.unpack_from, 12
+    try:
+        at += 4 + unpack(data, at)[0]
+        at += -at % 4
+        (count,) = unpack(data, at)
+        at += 4
+        for _ in range(count):
+            at += 4 + unpack(data, at)[0]
+            at += -at % 4
+        for _ in range(3):
+            (count,) = unpack(data, at)
+            at += 4 + count * 8 + (-at % 8 if count else 0)
+    except struct.error:
+        return data
+    return data[:at]
+
+
+@lru_cache(maxsize=16)
+def header_rest(frame: str) -> bytes:
+    """What follows the stamp in a message of a header and doubles."""
+    return Packed(stamp_head(0)).string(frame).align(8).bytes_from(12)
+
+
+@lru_cache(maxsize=64)
+def float_array_head(label: str, size: int) -> bytes:
+    """A std_msgs/Float64MultiArray of one dimension up to its numbers."""
+    return Packed().u32(1).string(label).u32(size, size, 0, size).align(8).bytes_from(0)
+
+
+def float_array_stamp(data: bytes) -> int:
+    """Stamp in the first two numbers, seconds and nanoseconds, of a Float64MultiArray of one dimension [ns]."""
+    at = 12 + int(_U32.unpack_from(data, 8)[0])
+    at += -at % 4 + 16
+    seconds, nanoseconds = _TWO.unpack_from(data, at + -(at - len(HEAD)) % 8)
+    return int(seconds) * NANOSECONDS + int(nanoseconds)
+
+
+@lru_cache(maxsize=64)
+def multi_dof_rest(names: tuple[str, ...], frame: str) -> bytes:
+    """What follows the stamp in a sensor_msgs/MultiDOFJointState up to its transforms."""
+    packed = Packed(stamp_head(0)).string(frame).u32(len(names))
+    for name in names:
+        packed.string(name)
+    return packed.u32(len(names)).align(8).bytes_from(12)
+
+
+def string_message(text: str) -> bytes:
+    """A std_msgs/String."""
+    return Packed().string(text).bytes_from(0)
+
+
+class Cursor:
+    """Reads one message from its start, and remembers which bytes were padding or value, not layout."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self.at = data, len(HEAD)
+        if len(data) < len(HEAD) or data[1] != 1:
+            raise DecodingError("not little-endian CDR")
+        self.fixed = np.zeros(len(data), dtype=np.bool_)
+
+    def _take(self, size: int, alignment: int, *, fixed: bool) -> int:
+        start = self.at + -(self.at - len(HEAD)) % alignment
+        self.at = start + size
+        if self.at > len(self.data):
+            raise DecodingError(f"a message of {len(self.data)} bytes ends too early")
+        self.fixed[start : self.at] = fixed
+        return start
+
+    def u32(self) -> int:
+        """A count or length, which is part of the layout."""
+        return int(_U32.unpack_from(self.data, self._take(4, 4, fixed=True))[0])
+
+    def string(self) -> str:
+        """A string, which is part of the layout."""
+        size = self.u32()
+        start = self._take(size, 1, fixed=True)
+        return self.data[start : start + max(0, size - 1)].decode(errors="replace")
+
+    def skip(self, size: int, alignment: int) -> int:
+        """Values that change from message to message; returns where they begin."""
+        return self._take(size, alignment, fixed=False)
+
+    def doubles(self, count: int) -> int:
+        """Where `count` doubles begin; of none, the place where they would."""
+        return self.skip(8 * count, 8) if count else self.at
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Messages of one topic with one layout.
+
+    Attributes:
+        rows: (n,) which messages of the topic.
+        labels: strings of the layout in their order.
+        parts: decoded doubles, each (n, k).
+        stamp_ns: (n,) of the header, 0 where the type has none.
+    """
+
+    rows: NDArray[np.intp]
+    labels: tuple[str, ...]
+    parts: tuple[Array, ...]
+    stamp_ns: NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """Where a message's strings and doubles are; `offsets` are (start, count) of the parts, `stamped` says it has a header."""
+
+    labels: tuple[str, ...]
+    offsets: tuple[tuple[int, int], ...]
+    fixed: NDArray[np.bool_]
+    stamped: bool
+
+
+def joint_state_layout(data: bytes) -> Layout:
+    """Labels are the names, parts position, velocity and effort."""
+    cursor = Cursor(data)
+    cursor.skip(8, 4)
+    cursor.string()
+    names = tuple(cursor.string() for _ in range(cursor.u32()))
+    offsets = []
+    for _ in range(3):
+        count = cursor.u32()
+        offsets.append((cursor.doubles(count), count))
+    return Layout(labels=names, offsets=tuple(offsets), fixed=cursor.fixed, stamped=True)
+
+
+def imu_layout(data: bytes) -> Layout:
+    """Parts: orientation xyzw, angular velocity, linear acceleration."""
+    cursor = Cursor(data)
+    cursor.skip(8, 4)
+    cursor.string()
+    offsets = []
+    for count in (4, 3, 3):
+        offsets.append((cursor.doubles(count), count))
+        cursor.doubles(9)
+    return Layout(labels=(), offsets=tuple(offsets), fixed=cursor.fixed, stamped=True)
+
+
+def float_array_layout(data: bytes) -> Layout:
+    """The label of its one dimension, and its numbers."""
+    cursor = Cursor(data)
+    labels = []
+    for _ in range(cursor.u32()):
+        labels.append(cursor.string())
+        cursor.u32()
+        cursor.u32()
+    cursor.u32()
+    count = cursor.u32()
+    return Layout(labels=tuple(labels), offsets=((cursor.doubles(count), count),), fixed=cursor.fixed, stamped=False)
+
+
+def multi_dof_layout(data: bytes) -> Layout:
+    """Labels are the joint names, parts transforms (7 each), twists (6) and wrenches (6)."""
+    cursor = Cursor(data)
+    cursor.skip(8, 4)
+    cursor.string()
+    names = tuple(cursor.string() for _ in range(cursor.u32()))
+    offsets = []
+    for width in (7, 6, 6):
+        count = width * cursor.u32()
+        offsets.append((cursor.doubles(count), count))
+    return Layout(labels=names, offsets=tuple(offsets), fixed=cursor.fixed, stamped=True)
+
+
+def twist_layout(data: bytes, *, stamped: bool) -> Layout:
+    """The six numbers of a geometry_msgs/Twist or TwistStamped."""
+    cursor = Cursor(data)
+    if stamped:
+        cursor.skip(8, 4)
+        cursor.string()
+    return Layout(labels=(), offsets=((cursor.doubles(6), 6),), fixed=cursor.fixed, stamped=stamped)
+
+
+def groups(messages: Sequence[bytes], layout_of: Callable[[bytes], Layout]) -> Iterator[Group]:
+    """Messages of one topic, grouped by layout.
+
+    Raises:
+        DecodingError: a message is not what it should be.
+    """
+    sizes = np.array([len(message) for message in messages])
+    for size in np.unique(sizes).tolist():
+        left = np.flatnonzero(sizes == size)
+        block = np.frombuffer(b"".join([messages[row] for row in left.tolist()]), dtype=np.uint8).reshape(-1, size)
+        while len(left):
+            layout = layout_of(block[0].tobytes())
+            same = (block[:, layout.fixed] == block[0, layout.fixed]).all(axis=1)
+            yield _group(left[same], block[same], layout)
+            left, block = left[~same], block[~same]
+
+
+def _group(rows: NDArray[np.intp], block: NDArray[np.uint8], layout: Layout) -> Group:
+    parts = tuple(
+        np.ascontiguousarray(block[:, start : start + 8 * count]).view("<f8").reshape(len(rows), count)
+        for start, count in layout.offsets
+    )
+    stamps = np.zeros(len(rows), dtype=np.int64)
+    if layout.stamped:
+        seconds, nanoseconds = (np.ascontiguousarray(block[:, at : at + 4]).view("<u4")[:, 0] for at in (4, 8))
+        stamps = seconds.astype(np.int64) * NANOSECONDS + nanoseconds
+    return Group(rows=rows, labels=layout.labels, parts=parts, stamp_ns=stamps)

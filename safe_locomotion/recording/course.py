@@ -1,0 +1,161 @@
+"""The course of an episode: who drove when, how far from the trigger set, and the figures people compare."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from safe_locomotion.trigger_set import COMPONENTS
+from safe_locomotion.types import NANOSECONDS, Array, Flags, Mode
+
+
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """One row per verdict, recorded or replayed.
+
+    Attributes:
+        stamp_ns: (n,) of the LowState, increasing.
+        mode: (n,) numbers of `types.Mode`.
+        recovery: (n,) whether the recovery policy drove, in WALK.
+        margins: (n, 5) of the trigger set's components, negative inside it; NaN where they were not measured.
+    """
+
+    stamp_ns: NDArray[np.int64]
+    mode: NDArray[np.int64]
+    recovery: Flags
+    margins: Array
+
+    @property
+    def walking(self) -> Flags:
+        """(n,) whether the mode was WALK."""
+        walking: Flags = self.mode == Mode.WALK
+        return walking
+
+    @property
+    def falls(self) -> int:
+        """How often the mode became FALLEN."""
+        return len(stretches(self.mode == Mode.FALLEN))
+
+    def since(self, start_ns: int) -> Array:
+        """(n,) seconds from `start_ns`."""
+        return (self.stamp_ns - start_ns) / NANOSECONDS
+
+
+@dataclass(frozen=True, kw_only=True)
+class CourseFigures:
+    """What a course came to; times in seconds since the episode began.
+
+    Attributes:
+        walked_s: time in WALK [s].
+        share: of that time under the recovery policy; NaN where nobody walked.
+        uses: how often the recovery policy took over from the learner.
+        triggers: by component, how often the state entered the trigger set through it.
+        first_trigger_s: when it first did; None: never.
+        take_overs_s, hand_backs_s: when the recovery policy took over, and when the learner drove (again).
+        longest_use_s: longest time under recovery after a take-over [s].
+    """
+
+    walked_s: float
+    share: float
+    uses: int
+    triggers: Mapping[str, int]
+    first_trigger_s: float | None
+    take_overs_s: tuple[float, ...]
+    hand_backs_s: tuple[float, ...]
+    longest_use_s: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data, None for what is not a number."""
+        return {
+            "walked_s": self.walked_s,
+            "share": self.share if self.share == self.share else None,
+            "uses": self.uses,
+            "triggers": dict(self.triggers),
+            "first_trigger_s": self.first_trigger_s,
+            "take_overs_s": list(self.take_overs_s),
+            "hand_backs_s": list(self.hand_backs_s),
+            "longest_use_s": self.longest_use_s,
+        }
+
+
+def course_figures(course: Course, start_ns: int) -> CourseFigures:
+    """Figures of a course that began at `start_ns`."""
+    walking, recovery = course.walking, course.walking & course.recovery
+    learner = walking & ~course.recovery
+    time = course.since(start_ns)
+    took_over = time[1:][recovery[1:] & learner[:-1]]
+    handed_back = time[1:][learner[1:] & recovery[:-1]]
+    entered = _onsets(course.margins < 0.0)
+    triggered = np.flatnonzero(entered.any(axis=1))
+    return CourseFigures(
+        walked_s=_lasted(time, walking),
+        share=float(recovery.sum() / walking.sum()) if walking.any() else float("nan"),
+        uses=len(took_over),
+        triggers={name: int(n) for name, n in zip(COMPONENTS, entered.sum(axis=0), strict=True)},
+        first_trigger_s=_rounded(time[triggered[0]]) if len(triggered) else None,
+        take_overs_s=tuple(map(_rounded, took_over)),
+        hand_backs_s=tuple(map(_rounded, handed_back)),
+        longest_use_s=_longest(time, recovery, took_over),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """How far two courses over the same LowStates agree.
+
+    Attributes:
+        ticks: that both have and on which both walk.
+        equal: share of them on which the same policy drove; NaN of none.
+        first_difference_ns: stamp of the first on which not; None: none.
+        largest_margin_error: between the margins that both measured; NaN of none.
+    """
+
+    ticks: int
+    equal: float
+    first_difference_ns: int | None
+    largest_margin_error: float
+
+
+def agreement(a: Course, b: Course) -> Agreement:
+    """Compare two courses on the stamps that both have."""
+    _, i, j = np.intersect1d(a.stamp_ns, b.stamp_ns, assume_unique=True, return_indices=True)
+    both = a.walking[i] & b.walking[j]
+    same = a.recovery[i][both] == b.recovery[j][both]
+    stamps = a.stamp_ns[i][both]
+    errors = np.abs(a.margins[i][both] - b.margins[j][both])
+    return Agreement(
+        ticks=int(both.sum()),
+        equal=float(same.mean()) if len(same) else float("nan"),
+        first_difference_ns=None if same.all() else int(stamps[np.argmin(same)]),
+        largest_margin_error=float(np.nanmax(errors)) if np.isfinite(errors).any() else float("nan"),
+    )
+
+
+def stretches(flags: Flags) -> list[tuple[int, int]]:
+    """First row of each unbroken stretch of True, and the row after its last."""
+    edges = np.flatnonzero(np.diff(flags.astype(np.int8), prepend=0, append=0))
+    return [(int(a), int(b)) for a, b in zip(edges[0::2], edges[1::2], strict=True)]
+
+
+def _onsets(flags: Flags) -> Flags:
+    """(n, k) where a flag rises; on the first row as well."""
+    before = np.vstack((np.zeros((1, flags.shape[1]), dtype=bool), flags[:-1]))[: len(flags)]
+    risen: Flags = flags & ~before
+    return risen
+
+
+def _lasted(time: Array, flags: Flags) -> float:
+    """Total length of the stretches of `flags` [s], each to the row after it."""
+    return _rounded(sum(float(time[min(b, len(time) - 1)] - time[a]) for a, b in stretches(flags)))
+
+
+def _longest(time: Array, recovery: Flags, took_over: Array) -> float:
+    """Longest stretch of recovery that began with a take-over [s]."""
+    lengths = [time[min(b, len(time) - 1)] - time[a] for a, b in stretches(recovery) if time[a] in took_over]
+    return _rounded(max(lengths, default=0.0))
+
+
+def _rounded(seconds: float) -> float:
+    return round(float(seconds), 4)

@@ -1,0 +1,107 @@
+"""Reads the MCAP files of episodes record by record, so that one that was cut off gives all up to its last whole chunk.
+
+MCAP 0 (mcap.dev/spec): records of opcode (1 byte), length (8) and content; chunks hold schemas, channels and messages.
+"""
+
+import struct
+from collections.abc import Iterator
+from os import SEEK_END
+from pathlib import Path
+from typing import NamedTuple
+
+from rosbags.rosbag2.storage_mcap import decompress
+
+from safe_locomotion.recording.cdr import DecodingError
+
+MAGIC = b"\x89MCAP0\r\n"
+SCHEMA, CHANNEL, MESSAGE, CHUNK, FOOTER = 0x03, 0x04, 0x05, 0x06, 0x02
+NOTHING = 0x00  #: what a power cut leaves where blocks were allocated but never written
+_RECORD = struct.Struct("<BQ")
+_CHUNK_HEAD = struct.Struct("<QQQI")
+_MESSAGE_HEAD = struct.Struct("<HIQQ")
+_U32, _U64, _IDS = struct.Struct("<I"), struct.Struct("<Q"), struct.Struct("<HH")
+
+
+class Message(NamedTuple):
+    """One message: topic, ROS type, stamp under which it was recorded [ns], and its bytes."""
+
+    topic: str
+    type: str
+    stamp_ns: int
+    data: bytes
+
+
+class McapFile:
+    """Messages of one file in the order in which they were written.
+
+    Attributes:
+        whole: the file ends as a file that was closed does.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Look at the end of the file."""
+        self.path = path
+        with path.open("rb") as file:
+            size = file.seek(0, SEEK_END)
+            file.seek(max(0, size - len(MAGIC)))
+            self.whole = size > 2 * len(MAGIC) and file.read() == MAGIC
+        self._schemas: dict[int, str] = {}
+        self._channels: dict[int, tuple[str, str]] = {}
+
+    def messages(self) -> Iterator[Message]:
+        """All messages up to the end or the first record that is not whole.
+
+        Raises:
+            DecodingError: no MCAP file.
+        """
+        with self.path.open("rb") as file:
+            if file.read(len(MAGIC)) != MAGIC:
+                raise DecodingError(f"{self.path}: not an MCAP file")
+            while len(head := file.read(_RECORD.size)) == _RECORD.size:
+                opcode, size = _RECORD.unpack(head)
+                if opcode in (NOTHING, FOOTER):
+                    return
+                if opcode not in (SCHEMA, CHANNEL, MESSAGE, CHUNK):
+                    file.seek(size, 1)
+                    continue
+                content = file.read(size)
+                if len(content) < size:
+                    return
+                records = _records(content) if opcode == CHUNK else head + content
+                if records is None:
+                    return
+                yield from self._messages_in(records)
+
+    def _messages_in(self, data: bytes) -> Iterator[Message]:
+        """Messages among records; schemas and channels are kept for later ones."""
+        at, end, channels = 0, len(data), self._channels
+        record, message_head, skip = _RECORD.unpack_from, _MESSAGE_HEAD.unpack_from, _MESSAGE_HEAD.size
+        while at + _RECORD.size <= end:
+            opcode, size = record(data, at)
+            at += _RECORD.size
+            if opcode == MESSAGE:
+                channel, _, stamp_ns, _ = message_head(data, at)
+                yield Message(*channels[channel], stamp_ns, data[at + skip : at + size])
+            elif opcode == SCHEMA:
+                self._schemas[_IDS.unpack_from(data, at)[0]] = _text(data, at + 2)[0]
+            elif opcode == CHANNEL:
+                number, schema = _IDS.unpack_from(data, at)
+                channels[number] = _text(data, at + _IDS.size)[0], self._schemas.get(schema, "")
+            at += size
+
+
+def _records(content: bytes) -> bytes | None:
+    """Records of a chunk; None where it is damaged, as the last one can be."""
+    _, _, size, crc = _CHUNK_HEAD.unpack_from(content)
+    compression, at = _text(content, _CHUNK_HEAD.size)
+    try:
+        return decompress(content[at + _U64.size :], compression, size, crc)
+    except Exception:  # each compressor has its own
+        return None
+
+
+def _text(data: bytes, at: int) -> tuple[str, int]:
+    """A string and where it ends."""
+    (size,) = _U32.unpack_from(data, at)
+    end = at + _U32.size + size
+    return data[at + _U32.size : end].decode(), end

@@ -1,0 +1,304 @@
+"""Replay: estimator and supervisor again on the LowStates of an episode, with the settings it was recorded with or with others.
+
+The stages are the real ones. What the operator asked for, and the mode that came of it, are taken from the recorded verdicts: the
+question is who would have driven, not where the robot would have walked. The learner's proposals are the recorded ones, or those of a
+policy that is run again.
+
+It is open loop. After the first decision that differs the robot would have moved differently, so up to there the answer is exact, and
+from there on it says what the supervisor would have decided in the states that were recorded.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from safe_locomotion.config import StackConfig
+from safe_locomotion.estimator import EstimatorParameters, StateEstimator
+from safe_locomotion.forecast import Suppose
+from safe_locomotion.intervention import Intervention
+from safe_locomotion.modes import HAZARDS, Conditions, ModeMachine, Severity
+from safe_locomotion.pipeline import Divider, make_forecaster, make_recovery
+from safe_locomotion.policy import Learner, PolicyStage
+from safe_locomotion.recording.course import Course
+from safe_locomotion.recording.episode import EpisodeRecord, VerdictTrace
+from safe_locomotion.recording.stage_values import recorded_config, recorded_estimates
+from safe_locomotion.robots import RobotModel
+from safe_locomotion.supervisor import Supervisor
+from safe_locomotion.trigger_set import N_COMPONENTS
+from safe_locomotion.types import Estimate, Feedback, LowState, Mode, Proposal, VelocityCommand, Verdict
+
+WATCHED_EVERY = 500  #: ticks
+#: Hazards that a supervisor finds by itself; the others were reported to it.
+OWN_HAZARDS = frozenset({"policy_fault", "fallen", "self_right_timeout", "estimate_diverged", "stand_up_timeout"})
+REPORTED_HAZARDS = frozenset(HAZARDS) - OWN_HAZARDS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Circumstances:
+    """What was so on one tick, whoever drove.
+
+    Attributes:
+        mode, mode_since_ns: recorded.
+        command: velocity in force.
+        hazards: that others reported to the supervisor.
+    """
+
+    mode: Mode
+    mode_since_ns: int
+    command: VelocityCommand
+    hazards: frozenset[str] = frozenset()
+
+
+def recorded_circumstances(verdicts: VerdictTrace, recovery_speed: float) -> Callable[[int], Circumstances]:
+    """What the newest recorded verdict says about a stamp; before the first one the robot was passive.
+
+    Args:
+        verdicts: recorded.
+        recovery_speed: share of the wanted velocity that the recovery policy followed then; 0 leaves the wanted velocity unknown, and
+            zero is taken.
+    """
+    stamps, modes, since = (values.tolist() for values in (verdicts.stamp_ns, verdicts.mode, verdicts.mode_since_ns))
+    scaled = recovery_speed not in (0.0, 1.0)
+    speeds = np.where(verdicts.learner, 1.0, recovery_speed if scaled else 1.0)
+    commands = (verdicts.command / speeds[:, None]).tolist()
+    hazards = _reported_hazards(verdicts)
+
+    def circumstances(stamp_ns: int) -> Circumstances:
+        k = bisect_right(stamps, stamp_ns) - 1
+        if k < 0:
+            return Circumstances(mode=Mode.PASSIVE, mode_since_ns=stamp_ns, command=VelocityCommand())
+        vx, vy, wz = commands[k]
+        command = VelocityCommand(vx=vx, vy=vy, wz=wz)
+        return Circumstances(mode=Mode(modes[k]), mode_since_ns=since[k], command=command, hazards=hazards[k])
+
+    return circumstances
+
+
+def _reported_hazards(verdicts: VerdictTrace) -> list[frozenset[str]]:
+    """By row, what others had reported to the supervisor."""
+    reported = [k for k, name in enumerate(verdicts.hazards) if name in REPORTED_HAZARDS]
+    return [frozenset(verdicts.hazards[k] for k in reported if row[k]) for row in verdicts.reasons]
+
+
+class RecordedModes(ModeMachine):
+    """Stands where the mode machine stood and says what was recorded."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            settle_time=0.0, stand_up_timeout=0.0, stop_timeout=0.0, self_right_timeout=0.0, self_right_unasked=False
+        )
+        self.goal = self.wanted = "walk"  # a robot that was told to stop walking has a recorded command of zero
+        self._recorded = Mode.PASSIVE, 0
+
+    def follow(self, mode: Mode, since_ns: int) -> None:
+        """Mode of the coming tick."""
+        self._recorded = mode, since_ns
+
+    def update(self, stamp_ns: int, worst: Severity, conditions: Conditions) -> Mode:
+        """The recorded mode, whatever the hazards and conditions."""
+        self.mode, self.since_ns = self._recorded
+        return self.mode
+
+    def stand_up_overdue(self, stamp_ns: int) -> bool:
+        """Never: the recorded mode knows."""
+        return False
+
+    def self_right_overdue(self, stamp_ns: int) -> bool:
+        """Never: the recorded mode knows."""
+        return False
+
+
+class ReplayedSupervisor(Supervisor):
+    """The supervisor, in the modes that were recorded."""
+
+    def __init__(self, robot: RobotModel, config: StackConfig, suppose: Suppose | None = None) -> None:
+        s = config.supervisor
+        intervention = Intervention(s.intervention, make_forecaster(robot, config, suppose), config.policy.period_ns)
+        super().__init__(robot, s.thresholds, make_recovery(robot, config), intervention)
+        self._modes = self._recorded = RecordedModes()
+
+    def judge(self, estimate: Estimate, proposal: Proposal | None, now: Circumstances) -> Verdict:
+        """The verdict under the circumstances of this tick."""
+        self._recorded.follow(now.mode, now.mode_since_ns)
+        self.report(now.hazards)
+        return self.update(estimate, proposal, now.command)
+
+
+class Proposer(Protocol):
+    """Where a side's proposals come from; `suppose` asks it in predicted states, None: it can only say what it said."""
+
+    @property
+    def suppose(self) -> Suppose | None:
+        """For `forecast.Forecaster`."""
+
+    def propose(self, estimate: Estimate, now: Circumstances) -> Proposal | None:
+        """The newest proposal on this tick."""
+
+
+class RecordedProposals:
+    """The proposals of the episode, each in force until the next."""
+
+    suppose: Suppose | None = None
+
+    def __init__(self, proposals: Sequence[Proposal]) -> None:
+        self._proposals = sorted(proposals, key=lambda proposal: proposal.stamp_ns)
+        self._stamps = [proposal.stamp_ns for proposal in self._proposals]
+
+    def propose(self, estimate: Estimate, now: Circumstances) -> Proposal | None:
+        """The newest that is not from later; None before the first."""
+        at = bisect_right(self._stamps, estimate.stamp_ns)
+        return self._proposals[at - 1] if at else None
+
+
+class RepeatedPolicy:
+    """A policy that is run again on the replayed estimates; it starts anew with each walk, as on the robot."""
+
+    def __init__(self, robot: RobotModel, config: StackConfig, learner: Learner | None) -> None:
+        self._stage = PolicyStage(robot, config.policy.gait, period_ns=config.policy.period_ns)
+        self._stage.take(learner)
+        self._due = Divider(config.policy.period_ns)
+        self._proposal: Proposal | None = None
+        self.suppose: Suppose | None = self._stage.suppose
+
+    def propose(self, estimate: Estimate, now: Circumstances) -> Proposal | None:
+        """What the policy says on its ticks, in force until its next."""
+        if self._due.due(estimate.stamp_ns):
+            self._proposal = self._stage.update(estimate, now.command, Feedback(mode=now.mode))
+            self._due.pace(self._proposal.period_ns, estimate.stamp_ns)
+        return self._proposal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """One column of the comparison: settings, and whose proposals."""
+
+    config: StackConfig
+    proposer: Proposer
+
+
+@dataclass(frozen=True, kw_only=True)
+class EstimateErrors:
+    """Largest differences between recorded and replayed estimates of `ticks` in WALK: height above ground [m], tilt [rad], velocity [m/s].
+
+    All zero: equal to the last digit. They differ where the estimator had run before the episode began: the replayed one starts anew
+    and has yet to learn the gyro's bias.
+    """
+
+    height: float = 0.0
+    tilt: float = 0.0
+    velocity: float = 0.0
+    ticks: int = 0
+
+    @property
+    def exact(self) -> bool:
+        """Every compared number is equal."""
+        return self.ticks > 0 and self.height == self.tilt == self.velocity == 0.0
+
+    def widened(self, recorded: Estimate, replayed: Estimate) -> "EstimateErrors":
+        """With one more tick."""
+        heights = [float(e.position[2]) - e.ground_height for e in (recorded, replayed)]
+        (rw, rx, ry, rz), (w, x, y, z) = recorded.quaternion_wxyz.tolist(), replayed.quaternion_wxyz.tolist()
+        ups = (2 * (rx * rz - rw * ry) - 2 * (x * z - w * y), 2 * (ry * rz + rw * rx) - 2 * (y * z + w * x))
+        return EstimateErrors(
+            height=max(self.height, abs(heights[0] - heights[1])),
+            tilt=max(self.tilt, *(abs(up) for up in ups)),
+            velocity=max(self.velocity, float(np.abs(recorded.velocity - replayed.velocity).max())),
+            ticks=self.ticks + 1,
+        )
+
+
+class _Run:
+    """One side while the replay runs."""
+
+    def __init__(self, robot: RobotModel, side: Side) -> None:
+        self._supervisor, self._proposer = ReplayedSupervisor(robot, side.config, side.proposer.suppose), side.proposer
+        self._rows: list[tuple[int, int, bool]] = []
+        self._margins: list[tuple[float, ...]] = []
+        self._unmeasured = (float("nan"),) * N_COMPONENTS
+
+    def step(self, estimate: Estimate, now: Circumstances) -> None:
+        verdict = self._supervisor.judge(estimate, self._proposer.propose(estimate, now), now)
+        recovers = verdict.mode is Mode.WALK and verdict.active == "recovery"
+        self._rows.append((verdict.stamp_ns, verdict.mode, recovers))
+        self._margins.append(tuple(margin for _, margin in verdict.margins) or self._unmeasured)
+
+    def course(self) -> Course:
+        rows = np.array(self._rows, dtype=np.int64).reshape(-1, 3)
+        return Course(
+            stamp_ns=rows[:, 0],
+            mode=rows[:, 1],
+            recovery=rows[:, 2] > 0,
+            margins=np.array(self._margins, dtype=float).reshape(-1, N_COMPONENTS),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moments:
+    """What a replay is fed: LowStates in order, each with the circumstances of its tick and the estimate that was recorded."""
+
+    states: Iterable[LowState]
+    circumstances: Callable[[int], Circumstances]
+    estimate: Callable[[int], Estimate | None] = lambda stamp_ns: None
+
+
+def moments_of(record: EpisodeRecord) -> Moments:
+    """What an episode feeds a replay.
+
+    Raises:
+        ConfigurationError: see `recorded_config`.
+    """
+    speed = recorded_config(record).supervisor.intervention.recovery_speed
+    return Moments(
+        states=record.states.low_states(),
+        circumstances=recorded_circumstances(record.verdicts, speed),
+        estimate=recorded_estimates(record),
+    )
+
+
+def judge_recorded(
+    robot: RobotModel, moments: Moments, sides: Sequence[Side], watch: Callable[[int], None] = lambda ticks: None
+) -> list[Course]:
+    """Every side over the recorded estimates, without the estimator; a LowState without one is left out. See `replay`."""
+    runs = [_Run(robot, side) for side in sides]
+    for k, state in enumerate(moments.states):
+        estimate = moments.estimate(state.stamp_ns)
+        if estimate is not None:
+            now = moments.circumstances(state.stamp_ns)
+            for run in runs:
+                run.step(estimate, now)
+        if k % WATCHED_EVERY == 0:
+            watch(k)
+    return [run.course() for run in runs]
+
+
+def replay(
+    robot: RobotModel, moments: Moments, sides: Sequence[Side], watch: Callable[[int], None] = lambda ticks: None
+) -> tuple[list[Course], EstimateErrors]:
+    """Every side over the same LowStates; sides whose estimator is set alike share one.
+
+    Args:
+        robot: that was recorded.
+        moments: of the episode.
+        sides: settings.
+        watch: told each second of robot time how many ticks are done.
+
+    Returns:
+        A course per side, and how far the first side's estimates are from the recorded ones.
+    """
+    estimators: dict[EstimatorParameters, StateEstimator] = {}
+    for side in sides:
+        estimators.setdefault(side.config.estimator, StateEstimator(robot, side.config.estimator))
+    runs, errors = [_Run(robot, side) for side in sides], EstimateErrors()
+    for k, state in enumerate(moments.states):
+        estimates = {parameters: estimator.update(state) for parameters, estimator in estimators.items()}
+        now, recorded = moments.circumstances(state.stamp_ns), moments.estimate(state.stamp_ns)
+        if recorded is not None and now.mode is Mode.WALK:
+            errors = errors.widened(recorded, estimates[sides[0].config.estimator])
+        for run, side in zip(runs, sides, strict=True):
+            run.step(estimates[side.config.estimator], now)
+        if k % WATCHED_EVERY == 0:
+            watch(k)
+    return [run.course() for run in runs], errors

@@ -1,0 +1,255 @@
+"""When an episode begins and ends, and what becomes of it when it cannot be written. No ROS, no clock of its own."""
+
+import shutil
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from safe_locomotion.errors import ConfigurationError, RecordingError
+from safe_locomotion.recording.episode import EpisodeInfo
+from safe_locomotion.types import NANOSECONDS, Mode
+
+LONGEST_SYNC = 1.0  #: [s] what a power cut may cost
+MEGABYTE = 1_000_000
+WALK_OVER, FALL = "walk over", "fall"
+WRITER = "safe_locomotion.recording.writer"
+
+
+class Writer(Protocol):
+    """`writer.EpisodeWriter`, which needs a library that may be missing."""
+
+    written: Mapping[str, int]
+
+    def write(self, topic: str, stamp_ns: int, data: bytes) -> None:
+        """Add one message."""
+
+    def sync(self) -> None:
+        """Send what was written to the disk."""
+
+    def close(self, end: str, dropped: Mapping[str, int], late: EpisodeInfo) -> None:
+        """End the episode."""
+
+    def abort(self) -> None:
+        """Let go of the file as it is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionSettings:
+    """What is recorded, and where.
+
+    Attributes:
+        directory: in which the folders of the episodes are made.
+        start: what begins an episode: each `walk`, only a request (`service`), or the first message (`always`). A request is
+            always taken.
+        pre_roll: of each episode, before what began it [s].
+        post_roll: of a walk, after its end [s].
+        sync: between two chunks sent to the disk [s].
+        free_mb: recording stops when the disk has less left [MB].
+        cmd_vel_type: TwistStamped or Twist.
+    """
+
+    directory: str
+    start: Literal["walk", "service", "always"] = "walk"
+    pre_roll: float = 1.0
+    post_roll: float = 1.0
+    sync: float = 0.5
+    free_mb: float = 200.0
+    cmd_vel_type: str = "TwistStamped"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be.
+
+        Raises:
+            ConfigurationError: says what.
+        """
+        if not self.directory:
+            raise ConfigurationError("recorder: directory: name the folder in which episodes are to be written")
+        if not 0.0 < self.sync <= LONGEST_SYNC:
+            raise ConfigurationError(f"recorder: sync: must lie within 0 and {LONGEST_SYNC:g} s (found {self.sync})")
+        for name in ("pre_roll", "post_roll"):
+            if not 0.0 <= getattr(self, name) <= 60.0:
+                raise ConfigurationError(f"recorder: {name}: must lie within 0 and 60 s (found {getattr(self, name)})")
+        if not self.free_mb >= 0.0:
+            raise ConfigurationError(f"recorder: free_mb: must not be negative (found {self.free_mb})")
+
+
+class Session:
+    """Messages come in, episodes come out; a failure ends the episode, never the session.
+
+    Attributes:
+        path: of the episode that is open, or of the last one.
+        fault: why the last episode could not be written, or is not whole; "" when nothing is wrong.
+        finished: episodes that were closed.
+        dropped: messages that never arrived, by topic, since the start of the episode.
+    """
+
+    def __init__(
+        self, settings: SessionSettings, describe: Callable[[str, int], EpisodeInfo], clock: Callable[[], float]
+    ) -> None:
+        """Nothing is open yet.
+
+        Args:
+            settings: of the recorder.
+            describe: (why, stamp) to what is known of the run, asked when an episode begins and when it ends.
+            clock: of this machine [s].
+        """
+        self._s, self._describe, self._clock = settings, describe, clock
+        self._recent: deque[tuple[str, int, bytes]] = deque()
+        self._keep_ns = round(settings.pre_roll * NANOSECONDS)
+        self._writer: Writer | None = None
+        self._requested = settings.start == "always"
+        self._mode: Mode | None = None
+        self._ending: tuple[str, int] | None = None
+        self._synced = clock()
+        self.path: Path | None = None
+        self.fault, self.finished, self.now_ns = "", 0, 0
+        self.dropped: Counter[str] = Counter()
+
+    @property
+    def recording(self) -> bool:
+        """An episode is open."""
+        return self._writer is not None
+
+    @property
+    def written(self) -> Mapping[str, int]:
+        """Messages in the open episode, by topic."""
+        return {} if self._writer is None else self._writer.written
+
+    def warm_up(self) -> None:
+        """Load what writes, which takes a moment; a library that is missing is a fault from now on."""
+        try:
+            _writer_module().message_types()
+        except RecordingError as error:
+            self.fault = str(error)
+
+    def add(self, topic: str, stamp_ns: int, data: bytes) -> None:
+        """Take one message."""
+        self.now_ns = max(self.now_ns, stamp_ns)
+        if self._writer is not None:
+            self._write(topic, stamp_ns, data)
+            return
+        recent = self._recent
+        recent.append((topic, stamp_ns, data))
+        while recent[0][1] < self.now_ns - self._keep_ns:
+            recent.popleft()
+        if self._requested and self._s.start == "always" and not self.fault:
+            self._begin("always")
+
+    def change_mode(self, stamp_ns: int, mode: Mode) -> None:
+        """Hear which mode is in force from a stamp on."""
+        before, self._mode = self._mode, mode
+        if mode is Mode.WALK and before is not Mode.WALK and not self._requested and self._s.start == "walk":
+            if self._writer is not None:
+                self._end(self._ending[0] if self._ending else WALK_OVER)
+            self._begin("walk")
+        elif mode is not before and self._writer is not None and self._ending is None:
+            if mode is Mode.FALLEN:
+                self._ending = FALL, stamp_ns + round(self._s.post_roll * NANOSECONDS)
+            elif before is Mode.WALK and not self._requested:
+                self._ending = WALK_OVER, stamp_ns + round(self._s.post_roll * NANOSECONDS)
+
+    def request(self, on: bool, why: str) -> str | None:
+        """Start or end an episode because somebody wants it; why not, or None."""
+        if on == self._requested and on == self.recording:
+            return "already recording" if on else "nothing is being recorded"
+        self._requested = on
+        if not on:
+            self._end(why)
+            return None
+        if self._writer is None:
+            self._begin(why)
+        self._ending = None
+        return None if self._writer is not None else self.fault
+
+    def settle(self) -> None:
+        """Do what time brings: close what is over, and send to the disk what was written."""
+        if self._ending is not None and self.now_ns >= self._ending[1]:
+            end = self._ending[0]
+            self._end(end)
+            if self._requested:
+                self._begin(end)
+        writer = self._writer
+        if writer is not None and self._clock() - self._synced >= self._s.sync:
+            self._synced = self._clock()
+            try:
+                self._require_space()
+                writer.sync()
+            except RecordingError as error:
+                self._fail(error)
+
+    def close(self) -> None:
+        """End the open episode."""
+        self._end("stopped")
+
+    def _write(self, topic: str, stamp_ns: int, data: bytes) -> None:
+        writer = self._writer
+        assert writer is not None
+        try:
+            writer.write(topic, stamp_ns, data)
+        except RecordingError as error:
+            self._fail(error)
+
+    def _begin(self, why: str) -> None:
+        start_ns = self._recent[0][1] if self._recent else self.now_ns
+        self.fault, self._ending = "", None
+        self.dropped.clear()
+        try:
+            info = self._describe(why, start_ns)
+            self._require_space()
+            path = _free_name(Path(self._s.directory), info)
+            self._writer, self.path = _writer_module().EpisodeWriter(path, info, self._s.cmd_vel_type), path
+        except RecordingError as error:
+            self._fail(error)
+            return
+        recent, self._synced = list(self._recent), self._clock()
+        self._recent.clear()
+        for entry in recent:
+            if self._writer is not None:
+                self._write(*entry)
+
+    def _end(self, end: str) -> None:
+        writer, self._writer, self._ending = self._writer, None, None
+        if writer is None:
+            return
+        try:
+            writer.close(end, self.dropped, self._describe(end, self.now_ns))
+            self.finished += 1
+        except RecordingError as error:
+            self.fault = str(error)
+
+    def _fail(self, error: RecordingError) -> None:
+        writer, self._writer, self._ending, self.fault = self._writer, None, None, str(error)
+        if writer is not None:
+            writer.abort()
+
+    def _require_space(self) -> None:
+        folder = Path(self._s.directory)
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+        try:
+            free = shutil.disk_usage(folder).free / MEGABYTE
+        except OSError as error:
+            raise RecordingError(f"{folder}: cannot record: {error.strerror}") from error
+        if not free >= self._s.free_mb:
+            raise RecordingError(
+                f"{folder}: cannot record: {free:.0f} MB left on the disk, {self._s.free_mb:.0f} MB must stay free"
+            )
+
+
+def _writer_module() -> Any:
+    try:
+        return import_module(WRITER)
+    except ModuleNotFoundError as error:
+        raise RecordingError(f"cannot record without the library {error.name}: pip install rosbags") from error
+
+
+def _free_name(folder: Path, info: EpisodeInfo) -> Path:
+    """A folder that does not exist yet: robot and time of the start, so that names sort by age."""
+    moment = "".join(c for c in info.started[:19] if c.isdigit())
+    base = f"{info.robot}_{moment[:8]}_{moment[8:]}"
+    names = (base, *(f"{base}_{k}" for k in range(2, 1000)))
+    return next(path for name in names if not (path := folder / name).exists())

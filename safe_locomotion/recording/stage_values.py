@@ -1,0 +1,147 @@
+"""An episode's arrays as the values that travelled between the stages, and as the configuration that they travelled under."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import numpy as np
+
+from safe_locomotion.config import StackConfig, load_config
+from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.recording.course import Course
+from safe_locomotion.recording.episode import EpisodeRecord, ProposalTrace, VerdictTrace
+from safe_locomotion.trigger_set import COMPONENTS
+from safe_locomotion.types import Array, Estimate, GaitParameters, JointTargets, Proposal
+
+
+def recorded_config(record: EpisodeRecord, changes: Mapping[str, Any] | None = None) -> StackConfig:
+    """The configuration that an episode was recorded under; what was not recorded is this installation's.
+
+    Args:
+        record: the episode.
+        changes: on top, dotted keys to values as for `config.load_config`.
+
+    Raises:
+        ConfigurationError: the robot has no configuration here, or a change is not valid.
+    """
+    robot = record.info.robot
+    if not robot:
+        raise ConfigurationError("the episode does not say which robot it is of: its record of parameters is missing")
+    overrides: dict[str, Any] = {}
+    shipped = load_config(robot)
+    for section in (f.name for f in fields(StackConfig)):
+        recorded = record.info.parameters.get(f"{section}_node", {})
+        known = _leaves(getattr(shipped, section))
+        overrides |= {f"{section}.{name}": recorded[name] for name in known if recorded.get(name) is not None}
+    return load_config(robot, {**overrides, **(changes or {})})
+
+
+def changed_settings(record: EpisodeRecord) -> dict[str, tuple[Any, Any]]:
+    """Recorded parameters that differ from this installation's, by dotted key: (recorded, here).
+
+    Raises:
+        ConfigurationError: see `recorded_config`.
+    """
+    recorded, here = recorded_config(record), load_config(record.info.robot)
+    pairs = {}
+    for section in (f.name for f in fields(StackConfig)):
+        for name in _leaves(getattr(here, section)):
+            was, now = (_value(getattr(config, section), name) for config in (recorded, here))
+            if was != now:
+                pairs[f"{section}.{name}"] = was, now
+    return pairs
+
+
+def _value(section: Any, name: str) -> Any:
+    for part in name.split("."):
+        section = getattr(section, part)
+    return section
+
+
+def _leaves(section: Any, prefix: str = "") -> list[str]:
+    """Dotted names of the values in a section."""
+    names: list[str] = []
+    for f in fields(section):
+        value = getattr(section, f.name)
+        names += _leaves(value, f"{prefix}{f.name}.") if is_dataclass(value) else [prefix + f.name]
+    return names
+
+
+def recorded_course(verdicts: VerdictTrace) -> Course:
+    """Who drove according to the recorded verdicts."""
+    return Course(
+        stamp_ns=verdicts.stamp_ns,
+        mode=verdicts.mode,
+        recovery=verdicts.recovery,
+        margins=_margins(verdicts),
+    )
+
+
+def _margins(verdicts: VerdictTrace) -> Array:
+    """(n, 5) in the order of `COMPONENTS`; a component that was not recorded is NaN."""
+    margins = np.full((len(verdicts), len(COMPONENTS)), np.nan)
+    for k, name in enumerate(verdicts.components):
+        if name in COMPONENTS:
+            margins[:, COMPONENTS.index(name)] = verdicts.margins[:, k]
+    return margins
+
+
+def recorded_proposals(proposals: ProposalTrace) -> list[Proposal]:
+    """What the learner proposed, in order."""
+    return [_proposal(proposals, k) for k in range(len(proposals))]
+
+
+def _proposal(trace: ProposalTrace, k: int) -> Proposal:
+    fault, gait, joints = trace.fault[k], trace.gait[k], trace.joints[k]
+    targets = None if fault or np.isnan(joints).all() else JointTargets(q=joints[0], kp=joints[1], kd=joints[2])
+    return Proposal(
+        stamp_ns=int(trace.stamp_ns[k]),
+        policy=trace.policies[trace.policy[k]],
+        kind="gait" if targets is None else "joint",
+        gait=None if fault or targets is not None else _gait(gait),
+        joints=targets,
+        fault=fault,
+        period_ns=int(trace.period_ns[k]),
+    )
+
+
+def _gait(values: Array) -> GaitParameters:
+    frequency, swing_ratio, fl, rr, rl, *foot_y = values.tolist()
+    return GaitParameters(
+        frequency=frequency,
+        swing_ratio=swing_ratio,
+        phase_offsets=(fl, rr, rl),
+        foot_y=(foot_y[0], foot_y[1], foot_y[2], foot_y[3]),
+    )
+
+
+def recorded_estimates(record: EpisodeRecord) -> Callable[[int], Estimate | None]:
+    """The recorded estimate of a stamp; None where there is none."""
+    trace = record.estimates
+    rows = {stamp: k for k, stamp in enumerate(trace.stamp_ns.tolist())}
+
+    def estimate(stamp_ns: int) -> Estimate | None:
+        k = rows.get(stamp_ns)
+        return None if k is None else estimate_row(record, k)
+
+    return estimate
+
+
+def estimate_row(record: EpisodeRecord, k: int) -> Estimate:
+    """The recorded estimate in row k."""
+    trace = record.estimates
+    return Estimate(
+        stamp_ns=int(trace.stamp_ns[k]),
+        position=trace.position[k],
+        quaternion_wxyz=trace.quaternion_wxyz[k],
+        velocity=trace.velocity[k],
+        angular_velocity=trace.angular_velocity[k],
+        position_covariance=trace.position_covariance[k],
+        velocity_covariance=trace.velocity_covariance[k],
+        q=trace.q[k],
+        dq=trace.dq[k],
+        contact=trace.contact[k],
+        ground_normal=trace.ground_normal[k],
+        ground_height=float(trace.ground_height[k]),
+        diverged=bool(trace.diverged[k]),
+    )

@@ -1,0 +1,297 @@
+"""Writes one episode as a rosbag2 folder: `<folder>/<folder>.mcap` and metadata.yaml, through `rosbags`.
+
+`rosbags` cuts chunks by size only and writes metadata.yaml at the end. Here each `sync` closes the chunk that is open and hands it to
+the kernel, and a thread waits for the disk, so that a slow card never holds up the one who records; and metadata.yaml is there from
+the start. What was written before the last sync that reached the disk survives a power cut; a killed process loses nothing of it.
+"""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, replace
+from functools import lru_cache
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, Literal
+
+import yaml
+from rosbags.interfaces import (
+    Connection,
+    ConnectionExtRosbag2,
+    Qos,
+    QosDurability,
+    QosHistory,
+    QosLiveliness,
+    QosReliability,
+    QosTime,
+)
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.rosbag2.enums import CompressionFormat, CompressionMode
+from rosbags.rosbag2.errors import WriterError
+from rosbags.rosbag2.metadata import dump_qos_v8
+from rosbags.typesys import Stores, get_typestore
+from rosbags.typesys.store import Typestore
+
+from safe_locomotion.errors import RecordingError
+from safe_locomotion.recording import cdr
+from safe_locomotion.recording.episode import EpisodeInfo
+from safe_locomotion.recording.topics import INFO, TOPICS, Topic
+
+VERSION: Literal[8] = 8  #: of metadata.yaml: the last that ROS 2 Humble reads, which is what a robot's computer runs
+METADATA = "metadata.yaml"
+TELL_EACH = 10  #: syncs between two updates of metadata.yaml
+_INFO_TOPIC = Topic(name=INFO, type="std_msgs/msg/String", latched=True)
+_UNLIMITED = QosTime(2147483647, 4294967295)
+
+
+class EpisodeWriter:
+    """One open episode.
+
+    Attributes:
+        path: its folder.
+        written: messages by topic.
+    """
+
+    def __init__(self, path: Path, info: EpisodeInfo, cmd_vel_type: str = "TwistStamped") -> None:
+        """Create the folder, and write what is known.
+
+        Raises:
+            RecordingError: it cannot be created.
+        """
+        self.path, self._info, self.written = path, info, Counter[str]()
+        self._first_ns, self._last_ns, self._syncs = info.start_ns, info.start_ns, 0
+        self._writer = _bag(path)
+        self._connections: dict[str, Connection] = {}
+        self._disk = _Disk()
+        try:
+            self._writer.open()
+            self._declare(cmd_vel_type)
+            self.write(INFO, info.start_ns, cdr.string_message(_json(info)))
+            self.sync()
+            _sync_folder(path)
+        except (OSError, WriterError) as error:
+            self.abort()
+            raise _wrapped(path, error) from error
+
+    def _declare(self, cmd_vel_type: str) -> None:
+        types = message_types()
+        for topic in (_INFO_TOPIC, *TOPICS):
+            ros_type = f"geometry_msgs/msg/{cmd_vel_type}" if topic.name == "cmd_vel" else topic.type
+            self._connections[topic.name] = self._writer.add_connection(
+                f"/{topic.name}", ros_type, typestore=types, offered_qos_profiles=[_qos(topic)]
+            )
+
+    def write(self, topic: str, stamp_ns: int, data: bytes) -> None:
+        """Add one message.
+
+        Args:
+            topic: of `topics.TOPICS`.
+            stamp_ns: when it was sent, in robot time; messages may be out of order.
+            data: as ROS serialises it.
+
+        Raises:
+            RecordingError: it cannot be written.
+        """
+        self.written[topic] += 1
+        self._last_ns = max(self._last_ns, stamp_ns)
+        self._first_ns = min(self._first_ns, stamp_ns)
+        try:
+            self._writer.write(self._connections[topic], stamp_ns, data)
+        except (OSError, WriterError) as error:
+            raise _wrapped(self.path, error) from error
+
+    def sync(self) -> None:
+        """Close the open chunk and send it on its way to the disk.
+
+        Raises:
+            RecordingError: it, or an earlier one, cannot be written.
+        """
+        storage: Any = self._writer.storage
+        try:
+            if storage.chunk.bio.tell():
+                storage.close_chunk()
+            storage.bio.flush()
+            self._disk.raise_error()
+        except (OSError, WriterError) as error:
+            raise _wrapped(self.path, error) from error
+        self._disk.add(lambda: os.fsync(storage.bio.fileno()))
+        if self._syncs % TELL_EACH == 0:
+            text = self._metadata()
+            self._disk.add(lambda: _replace(self.path / METADATA, text))
+        self._syncs += 1
+
+    def close(self, end: str, dropped: Mapping[str, int] | None = None, late: EpisodeInfo | None = None) -> None:
+        """Write the reason of the end, the index and metadata.yaml.
+
+        Args:
+            end: the reason.
+            dropped: messages that never arrived, by topic.
+            late: what is known at the end; policies join those of the start, parameters stand in where none were known.
+
+        Raises:
+            RecordingError: they cannot be written; the folder can be read all the same.
+        """
+        info, late = self._info, late or EpisodeInfo()
+        self._info = replace(
+            info,
+            end=end,
+            dropped=dict(dropped or {}),
+            written=dict(self.written),
+            policy=info.policy or late.policy,
+            policies={**info.policies, **late.policies},
+            parameters={**late.parameters, **info.parameters},
+        )
+        try:
+            self.write(INFO, self._last_ns, cdr.string_message(_json(self._info)))
+            self._disk.close()
+            self._writer.set_custom_data("episode", _json(self._info))
+            self._writer.close()
+            _sync_file(self.path / f"{self.path.name}.mcap")
+            _sync_folder(self.path)
+        except (OSError, WriterError) as error:
+            self.abort()
+            raise _wrapped(self.path, error) from error
+
+    def abort(self) -> None:
+        """Let go of the file as it is: of one that cannot be written any more."""
+        with suppress(OSError):
+            self._disk.close()
+        with suppress(OSError):
+            self._writer.abort()
+
+    def _metadata(self) -> str:
+        """metadata.yaml of what has been written, as `rosbags` writes it at the end."""
+        count, name = sum(self.written.values()), f"{self.path.name}.mcap"
+        start = {"nanoseconds_since_epoch": self._first_ns}
+        duration = {"nanoseconds": self._last_ns - self._first_ns}
+        topics = [
+            {"topic_metadata": _topic_metadata(connection), "message_count": self.written[topic]}
+            for topic, connection in self._connections.items()
+        ]
+        content = {
+            "version": VERSION,
+            "storage_identifier": "mcap",
+            "relative_file_paths": [name],
+            "duration": duration,
+            "starting_time": start,
+            "message_count": count,
+            "topics_with_message_count": topics,
+            "compression_format": "",
+            "compression_mode": "",
+            "files": [{"path": name, "starting_time": dict(start), "duration": dict(duration), "message_count": count}],
+            "custom_data": {"episode": _json(self._info)},
+            "ros_distro": "rosbags",
+        }
+        return yaml.safe_dump({"rosbag2_bagfile_information": content})
+
+
+def _bag(path: Path) -> Writer:
+    try:
+        bag = Writer(path, version=VERSION, storage_plugin=StoragePlugin.MCAP)
+        bag.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+    except WriterError as error:
+        raise _wrapped(path, error) from error
+    return bag
+
+
+class _Disk:
+    """Waits for the disk on a thread of its own, job after job; what fails is told to the next who asks."""
+
+    def __init__(self) -> None:
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._error: OSError | None = None
+        self._thread = Thread(target=self._work, name="disk", daemon=True)
+        self._thread.start()
+
+    def add(self, job: Callable[[], None]) -> None:
+        """Do it when what was added before is done."""
+        self._jobs.put(job)
+
+    def raise_error(self) -> None:
+        """Raise what a job has raised."""
+        if self._error is not None:
+            raise self._error
+
+    def close(self) -> None:
+        """Finish all jobs; raises what one has raised."""
+        self._jobs.put(None)
+        self._thread.join()
+        self.raise_error()
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            try:
+                job()
+            except OSError as error:
+                self._error = error
+
+
+@lru_cache(maxsize=1)
+def message_types() -> Typestore:
+    """Definitions of all types; the first call takes a third of a second."""
+    return get_typestore(Stores.ROS2_KILTED)
+
+
+def _topic_metadata(connection: Connection) -> dict[str, Any]:
+    extension = connection.ext
+    assert isinstance(extension, ConnectionExtRosbag2)
+    return {
+        "name": connection.topic,
+        "type": connection.msgtype,
+        "serialization_format": extension.serialization_format,
+        "offered_qos_profiles": dump_qos_v8(extension.offered_qos_profiles),
+        "type_description_hash": connection.digest,
+    }
+
+
+def _qos(topic: Topic) -> Qos:
+    """How the stack offers a topic, so that a player offers it the same way."""
+    reliable = topic.latched or topic.reliable
+    return Qos(
+        QosHistory.KEEP_LAST,
+        1 if topic.latched or not topic.reliable else 10,
+        QosReliability.RELIABLE if reliable else QosReliability.BEST_EFFORT,
+        QosDurability.TRANSIENT_LOCAL if topic.latched else QosDurability.VOLATILE,
+        _UNLIMITED,
+        _UNLIMITED,
+        QosLiveliness.AUTOMATIC,
+        _UNLIMITED,
+        False,
+    )
+
+
+def _json(info: EpisodeInfo) -> str:
+    return json.dumps(asdict(info), default=str)
+
+
+def _wrapped(path: Path, error: Exception) -> RecordingError:
+    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return RecordingError(f"{path}: cannot record: {said}")
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file so that it is whole at any time."""
+    partial = path.with_suffix(".tmp")
+    with partial.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def _sync_file(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _sync_folder(path: Path) -> None:
+    """Make sure that the names in a folder, and its own, are on the disk."""
+    for folder in (path, path.parent):
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)

@@ -1,0 +1,56 @@
+"""Several people at one robot: a script that drives it lets go when somebody takes it in hand, and a key takes it back."""
+
+from geometry_msgs.msg import TwistStamped
+from ros_world import ros_tester
+from sensor_msgs.msg import JointState
+from std_msgs.msg import String
+
+from safe_locomotion.cli.demonstration import Watcher, demonstration
+from safe_locomotion.nodes import decisions
+from safe_locomotion.nodes.inbox import LATCHED
+from safe_locomotion.nodes.operator import HANDS, HANDS_QOS
+from safe_locomotion.nodes.remote_operator import RemoteOperator
+from safe_locomotion.types import GaitParameters, Mode, VelocityCommand, Verdict
+
+GAIT = GaitParameters(frequency=2.0, swing_ratio=0.5, phase_offsets=(0.5, 0.5, 0.0), foot_y=(-0.13, 0.13, -0.13, 0.13))
+STANDING = Verdict(
+    stamp_ns=10**9, mode=Mode.STAND, mode_since_ns=0, active="recovery", gait=GAIT, command=VelocityCommand(), policy=""
+)
+
+
+class Keys:
+    """A keyboard on which the test presses."""
+
+    present, pressed = True, ""
+
+    def keys(self):
+        pressed, self.pressed = self.pressed, ""
+        return pressed
+
+
+def test_the_demonstration_lets_go_of_the_robot_and_a_key_takes_it_back(ros_domain):
+    """It publishes velocities until a name comes on `operator/hands`, none after it, and again from the next key on."""
+    remote, keys = RemoteOperator(ros_domain), Keys()
+    try:
+        with ros_tester() as t:
+            velocities = t.collect(TwistStamped, "cmd_vel", 10)
+            hands = t.node.create_publisher(String, HANDS, HANDS_QOS)
+            t.node.create_publisher(JointState, "safety/verdict", LATCHED).publish(decisions.verdict_message(STANDING))
+            watcher = Watcher(remote, keys, demonstration(0.4, 0.0, 0.0, "nominal", ()), print)
+
+            def said():
+                t.spin(0.01)
+                return watcher.act()
+
+            assert t.spin_until(lambda: "demonstration" in said() and velocities)
+            assert t.spin_until(hands.get_subscription_count)
+            hands.publish(String(data="browser"))
+            assert t.spin_until(lambda: "the browser drives" in said())
+            t.spin(0.2)
+            velocities.clear()
+            assert all("the browser drives" in said() for _ in range(10)) and velocities == []
+            keys.pressed = "w"
+            assert t.spin_until(lambda: "+0.1" in said() and velocities)
+            assert velocities[-1].twist.linear.x == 0.1
+    finally:
+        remote.close()

@@ -1,0 +1,159 @@
+"""Replay of a real walk: with the recorded settings it decides as the robot did, with others as those would."""
+
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+from recorded_walk import RANDOM, WildGait, wild_walk, write_walk
+
+from safe_locomotion.cli.episode_tables import comparison as comparison_table
+from safe_locomotion.errors import ConfigurationError, PolicyRefusedError, UnknownNameError
+from safe_locomotion.policy_file import find_policy
+from safe_locomotion.recording import comparison
+from safe_locomotion.recording.comparison import AGAIN, RECORDED, compare
+from safe_locomotion.recording.episode import EpisodeRecord
+from safe_locomotion.recording.measures import measured
+from safe_locomotion.recording.reader import read_episode
+from safe_locomotion.recording.stage_values import (
+    changed_settings,
+    recorded_config,
+    recorded_course,
+    recorded_estimates,
+    recorded_proposals,
+)
+from safe_locomotion.trigger_set import TriggerSet
+from safe_locomotion.types import Mode
+
+STANDING_STILL = 500  # ticks before the walk: what the recorder keeps of the time before
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> EpisodeRecord:
+    """From the robot lying on the ground on."""
+    write_walk(wild_walk(), folder := tmp_path_factory.mktemp("episodes") / "whole")
+    return read_episode(folder)
+
+
+@pytest.fixture(scope="module")
+def late(tmp_path_factory: pytest.TempPathFactory) -> EpisodeRecord:
+    """From the standing robot on, as the recorder begins an episode with each walk."""
+    first = next(k for k, c in enumerate(wild_walk().cycles) if c.verdict.mode is Mode.WALK)
+    write_walk(wild_walk(), folder := tmp_path_factory.mktemp("episodes") / "late", first=first - STANDING_STILL // 2)
+    return read_episode(folder)
+
+
+def test_the_walk_is_worth_replaying(whole):
+    """The recovery policy takes over several times, and comes back."""
+    assert np.count_nonzero(np.diff(whole.verdicts.recovery.astype(int)) == 1) >= 3
+
+
+def test_the_record_gives_back_what_the_stages_said(whole):
+    """Estimates, proposals and configuration of the run, to the last digit."""
+    cycles, estimate = wild_walk().cycles, recorded_estimates(whole)
+    for cycle in cycles[::97]:
+        found, said = estimate(cycle.estimate.stamp_ns), cycle.estimate
+        assert found.position.tobytes() == said.position.tobytes() and found.contact.tolist() == said.contact.tolist()
+        assert found.position_covariance.tobytes() == said.position_covariance.tobytes()
+    said = list({c.proposal.stamp_ns: c.proposal for c in cycles}.values())
+    assert recorded_proposals(whole.proposals) == said
+    assert recorded_config(whole) == wild_walk().config
+
+
+def test_same_settings_give_the_recorded_decisions(whole):
+    """On every tick, with the same margins and estimates to the last digit: sensors are recorded in double precision."""
+    result = compare(whole, {})
+    assert result.same.agreement.equal == 1.0 and result.same.agreement.ticks > 500
+    assert result.same.agreement.largest_margin_error == 0.0
+    assert result.same.figures == result.recorded.figures
+    assert result.estimates.exact and result.other is None and result.gaps == 0
+
+
+def test_an_estimator_that_starts_late_is_the_whole_difference(late):
+    """Where the robot's estimator had run before, the replayed one has to learn; the supervisor on recorded estimates is exact."""
+    again, recorded = compare(late, {}), compare(late, {}, estimates=RECORDED)
+    assert not again.estimates.exact and again.estimates.height < 0.02 and again.same.agreement.equal > 0.9
+    assert recorded.same.agreement.equal == 1.0 and recorded.same.agreement.largest_margin_error == 0.0
+    assert not again.begins_walking
+
+
+def test_what_is_missing_is_said(tmp_path):
+    """An episode from the middle of a walk, with two LowStates lost on the way: both are told, and the rest is replayed."""
+    write_walk(wild_walk(), tmp_path / "part", first=1350)
+    record = read_episode(tmp_path / "part")
+    fewer = {name: np.delete(value, [40, 80], axis=0) for name, value in vars(record.states).items()}
+    result = compare(replace(record, states=replace(record.states, **fewer)), {})
+    assert result.begins_walking and result.gaps == 2
+    assert result.same.agreement.ticks == len(record.states) - 2
+    words = [line for line in map(str, comparison_table(result)) if "missing" in line or "middle of a walk" in line]
+    assert len(words) == 2
+
+
+def test_other_settings_change_what_they_should(whole):
+    """Without intervention nobody takes over; dwell hands back late; both see the same state, so the first trigger is the same."""
+    off = compare(whole, {"supervisor.intervention.criterion": "off"}, estimates=RECORDED).other
+    assert (off.figures.share, off.figures.uses) == (0.0, 0)
+    dwell = compare(whole, {"supervisor.intervention.criterion": "dwell"})
+    assert dwell.other.figures.first_trigger_s == dwell.recorded.figures.first_trigger_s == off.figures.first_trigger_s
+    assert dwell.other.figures.share > dwell.recorded.figures.share
+    first = dwell.other.agreement.first_difference_ns
+    assert dwell.seconds(first) == pytest.approx(dwell.recorded.figures.hand_backs_s[0], abs=0.02)
+
+
+def test_the_same_policy_run_again_proposes_the_same(whole, monkeypatch):
+    """The policy's stage runs on the replayed estimates: where it is the recorded learner, nothing changes."""
+    monkeypatch.setattr(comparison, "_learner", lambda *_: WildGait(1))
+    result = compare(whole, {}, policy="some.onnx")
+    assert result.other.agreement.equal == 1.0 and result.other.policy == "some.onnx, run again"
+
+
+def test_a_policy_is_found_by_its_hash(whole):
+    """The recorded hash leads to the file; without it, or with none like it, the message says what to do."""
+    path = find_policy("a1_trot")
+    info = replace(whole.info, policies={RANDOM: sha256(path.read_bytes()).hexdigest()})
+    assert Path(comparison._by_hash(replace(whole, info=info))) == path
+    with pytest.raises(ConfigurationError, match="--policy FILE"):
+        compare(whole, {}, policy=AGAIN)
+    with pytest.raises(PolicyRefusedError, match="a1_trot"):
+        compare(whole, {}, policy="no_such_policy")
+
+
+def test_values_against_the_trigger_set_are_the_supervisors_own(whole):
+    """Measured again from recorded estimates, their margins are the recorded ones on every decision."""
+    config, course = recorded_config(whole), recorded_course(whole.verdicts)
+    found = measured(whole, config)
+    box = TriggerSet(config.supervisor.trigger_set.bounds, config.supervisor.thresholds.fall_height)
+    margins = np.minimum(found.values - box.low, box.high - found.values) * 2.0 / (box.high - box.low)
+    recorded = course.margins[np.searchsorted(course.stamp_ns, found.stamp_ns)]
+    assert len(found.stamp_ns) > 100
+    np.testing.assert_allclose(margins, recorded, rtol=0.0, atol=1e-12)
+
+
+def test_settings_that_differ_from_this_installation_are_named(whole):
+    """None here; one where the recorded parameters say otherwise, and the replay takes it."""
+    assert changed_settings(whole) == {}
+    parameters = {name: dict(values) for name, values in whole.info.parameters.items()}
+    parameters["supervisor_node"]["trigger_set.use"] = "c3"
+    other = replace(whole, info=replace(whole.info, parameters=parameters))
+    assert changed_settings(other) == {"supervisor.trigger_set.use": ("c3", "c1")}
+    assert recorded_config(other).supervisor.trigger_set.use == "c3"
+
+
+def test_what_cannot_be_replayed_says_why(whole):
+    """No sensors, no verdicts, sparse sensors, an unknown robot, an unknown key."""
+    nothing = replace(whole.states, **{name: getattr(whole.states, name)[:0] for name in vars(whole.states)})
+    sparse = replace(whole.states, **{name: getattr(whole.states, name)[::10] for name in vars(whole.states)})
+    mute = replace(whole.verdicts, **{n: v[:0] for n, v in vars(whole.verdicts).items() if isinstance(v, np.ndarray)})
+    for record, text in (
+        (replace(whole, states=nothing), "no LowStates"),
+        (replace(whole, states=sparse), "each 20 ms"),
+        (replace(whole, verdicts=mute), "no verdicts"),
+        (replace(whole, info=replace(whole.info, robot="")), "which robot"),
+    ):
+        with pytest.raises(ConfigurationError, match=text):
+            compare(record, {})
+    with pytest.raises(UnknownNameError, match="a1"):
+        compare(replace(whole, info=replace(whole.info, robot="unicorn")), {})
+    with pytest.raises(UnknownNameError, match="roll_rate"):
+        compare(whole, {"supervisor.trigger_set.c1.rol": 0.1})

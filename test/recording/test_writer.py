@@ -1,0 +1,212 @@
+"""Episodes on disk: what is written comes back, other readers open it, and a crash costs the last second at most."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from rosbags.rosbag2 import Reader
+from rosbags.typesys import Stores, get_typestore
+
+from safe_locomotion.errors import ConfigurationError, RecordingError
+from safe_locomotion.recording import cdr
+from safe_locomotion.recording.episode import EpisodeInfo
+from safe_locomotion.recording.reader import CUT_OFF, SENSORS, episode_paths, read_episode, read_info, recover
+from safe_locomotion.recording.topics import TOPICS
+from safe_locomotion.recording.writer import METADATA, EpisodeWriter
+
+START_NS, PERIOD_NS = 1_700_000_000_000_000_000, 2_000_000
+INFO = EpisodeInfo(
+    robot="a1",
+    policy="trot",
+    policies={"trot": "abc"},
+    parameters={"supervisor_node": {"intervention.horizon": 10, "bounds": [1.0, 2.0]}},
+    software="1.2.3",
+    start_ns=START_NS,
+    started="2026-01-02T03:04:05.000+00:00",
+    why="walk",
+)
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+RUNNER = Path(__file__).with_name("recorder_of_nothing.py")
+
+
+def sensors(k):
+    """Both halves of LowState k, and its numbers."""
+    rng = np.random.default_rng(k)
+    stamp_ns, values = START_NS + k * PERIOD_NS, rng.normal(size=(3, len(SENSORS)))
+    imu = rng.normal(size=10)
+    joints = cdr.joint_state(stamp_ns, SENSORS, *(row.tobytes() for row in values))
+    parts = (imu[:4].tobytes(), bytes(72), imu[4:7].tobytes(), bytes(72), imu[7:].tobytes(), bytes(72))
+    return joints, cdr.stamp_head(stamp_ns) + cdr.header_rest("base") + b"".join(parts), values, imu
+
+
+def write(path, n, close=True):
+    """An episode of n LowStates, a chunk each 50."""
+    writer = EpisodeWriter(path, INFO)
+    for k in range(n):
+        joints, imu, _, _ = sensors(k)
+        writer.write("joint_states", START_NS + k * PERIOD_NS, joints)
+        writer.write("imu/data", START_NS + k * PERIOD_NS, imu)
+        if k % 50 == 49:
+            writer.sync()
+    if close:
+        writer.close("walk over", {"joint_states": 3}, replace(INFO, policies={"pace": "def"}))
+    return writer
+
+
+def test_states_and_description_come_back(tmp_path):
+    """Every number of every LowState, and all that is known of the run."""
+    write(tmp_path / "e", 120)
+    record = read_episode(tmp_path / "e")
+    assert record.whole and record.duration == pytest.approx(119 * 0.002)
+    for k in (0, 7, 119):
+        _, _, values, imu = sensors(k)
+        s = record.states
+        assert s.stamp_ns[k] == START_NS + k * PERIOD_NS
+        assert np.array_equal(s.q[k], values[0, :12]) and np.array_equal(s.dq[k], values[1, :12])
+        assert np.array_equal(s.tau[k], values[2, :12]) and np.array_equal(s.foot_force[k], values[2, 12:])
+        assert np.array_equal(s.quaternion_wxyz[k], imu[[3, 0, 1, 2]])
+        assert np.array_equal(s.gyro[k], imu[4:7]) and np.array_equal(s.accelerometer[k], imu[7:])
+    state = next(iter(record.states.low_states()))
+    assert state.stamp_ns == START_NS and np.array_equal(state.q, record.states.q[0])
+    counts = {"episode/info": 1, "joint_states": 120, "imu/data": 120}
+    expected = replace(
+        INFO, end="walk over", dropped={"joint_states": 3}, written=counts, policies={"trot": "abc", "pace": "def"}
+    )
+    assert record.info == expected == read_info(tmp_path / "e")
+
+
+def test_other_readers_open_it(tmp_path):
+    """A reader of bags finds index, counts, definitions that decode each message, and how each topic was offered."""
+    write(tmp_path / "e", 120)
+    types = get_typestore(Stores.EMPTY)
+    with Reader(tmp_path / "e") as bag:
+        assert {c.topic for c in bag.connections} == {"/episode/info", *(f"/{topic.name}" for topic in TOPICS)}
+        offered = {c.topic: c.ext.offered_qos_profiles[0] for c in bag.connections}
+        assert offered["/safety/verdict"].durability.name == "TRANSIENT_LOCAL"
+        assert offered["/joint_states"].reliability.name == "BEST_EFFORT"
+        assert bag.message_count == 242 and bag.duration == 119 * PERIOD_NS + 1
+        from rosbags.typesys import get_types_from_msg
+
+        for c in bag.connections:
+            types.register(get_types_from_msg(c.msgdef.data, c.msgtype))
+        states = [types.deserialize_cdr(data, c.msgtype) for c, _, data in bag.messages() if c.topic == "/joint_states"]
+    assert np.array_equal(states[5].position, sensors(5)[2][0]) and tuple(states[5].name) == SENSORS
+
+
+def test_metadata_is_there_from_the_start_and_agrees_with_the_library(tmp_path):
+    """metadata.yaml lists topics and types while the episode is written; at its end the library's own differs in counts alone."""
+    writer = write(tmp_path / "e", 500, close=False)
+    early = yaml.safe_load((tmp_path / "e" / METADATA).read_text())["rosbag2_bagfile_information"]
+    writer.close("walk over")
+    late = yaml.safe_load((tmp_path / "e" / METADATA).read_text())["rosbag2_bagfile_information"]
+    assert set(early) == set(late) and early["version"] == 8
+    assert [t["topic_metadata"] for t in early["topics_with_message_count"]] == [
+        t["topic_metadata"] for t in late["topics_with_message_count"]
+    ]
+    assert early["relative_file_paths"] == late["relative_file_paths"] == ["e.mcap"]
+    assert late["message_count"] == 1002 and early["starting_time"] == late["starting_time"]
+
+
+def test_cut_anywhere_the_beginning_is_read(tmp_path):
+    """However many bytes a power cut leaves, or replaces by zeros, what was in whole chunks comes back, in order."""
+    write(tmp_path / "e", 300)
+    whole = (tmp_path / "e" / "e.mcap").read_bytes()
+    cut = tmp_path / "cut"
+    cut.mkdir()
+    found = []
+    for share in np.linspace(0.02, 0.999, 25):
+        size = int(share * len(whole))
+        for tail in (b"", bytes(500)):
+            (cut / "cut.mcap").write_bytes(whole[:size] + tail)
+            record = read_episode(cut)
+            assert not record.whole
+            assert record.states.stamp_ns.tolist() == [START_NS + k * PERIOD_NS for k in range(len(record.states))]
+        found.append(len(record.states))
+    assert found == sorted(found) and found[0] == 0 and found[-1] == 300 and len(set(found)) > 4
+    assert all(n % 50 == 0 for n in found)
+
+
+def test_recovery_makes_a_bag_of_it(tmp_path):
+    """An episode that was cut off gets its index; a second time there is nothing to do, and nothing else is left in the folder."""
+    write(tmp_path / "e", 120, close=False).abort()
+    (tmp_path / "e" / METADATA).unlink()
+    before = read_episode(tmp_path / "e")
+    assert before.info.end == CUT_OFF and len(before.states) == 100
+    with pytest.raises(FileNotFoundError), Reader(tmp_path / "e"):
+        pass
+    assert recover(tmp_path / "e") and not recover(tmp_path / "e")
+    with Reader(tmp_path / "e") as bag:
+        assert bag.message_count == 202
+    after = read_episode(tmp_path / "e")
+    assert after.whole and after.info.end == CUT_OFF and after.info.policies == INFO.policies
+    assert np.array_equal(after.states.q, before.states.q)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["e"]
+    assert sorted(path.name for path in (tmp_path / "e").iterdir()) == ["e.mcap", METADATA]
+
+
+def test_kill_costs_a_second_at_most(tmp_path):
+    """kill -9 while recording: all but the last second is there."""
+    process = subprocess.Popen([sys.executable, RUNNER, tmp_path], stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    try:
+        for _ in range(75):
+            process.stdout.readline()
+    finally:
+        process.kill()
+        said = process.communicate()[0].split()
+    last_ns = int(said[-1]) if said else time.monotonic_ns()
+    (path,) = episode_paths(tmp_path)
+    stamps = [m.stamp_ns for m in read_messages(path)]
+    assert stamps[-1] > last_ns - 1_000_000_000
+    assert read_info(path).end == CUT_OFF
+    assert recover(path)
+    with Reader(path) as bag:
+        assert bag.message_count == len(stamps) + 1
+
+
+def read_messages(path):
+    """Messages of a file, whole or not."""
+    from safe_locomotion.recording.mcap import McapFile
+
+    return list(McapFile(path / f"{path.name}.mcap").messages())
+
+
+def test_full_disk_ends_the_episode_not_the_recorder(tmp_path):
+    """When the file cannot grow, a real limit, the session says so and goes on; what was written can be read."""
+    limit = 500_000
+    command = [sys.executable, RUNNER, tmp_path, str(limit)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, env=ENVIRONMENT)
+    faults = [line.split(" ", 1)[1] for line in done.stdout.splitlines() if line.split(" ", 1)[1:]]
+    assert any("cannot record: File too large" in fault for fault in faults)
+    (path,) = episode_paths(tmp_path)
+    assert (path / f"{path.name}.mcap").stat().st_size <= limit
+    assert len(read_messages(path)) > 10 and read_info(path).robot == "a1"
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    """No folder, no episode, and the reason."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RecordingError, match="cannot record: Not a directory"):
+        EpisodeWriter(tmp_path / "file" / "e", INFO)
+    EpisodeWriter(tmp_path / "e", INFO).abort()
+    with pytest.raises(RecordingError, match="exists already"):
+        EpisodeWriter(tmp_path / "e", INFO)
+
+
+def test_what_is_no_episode_is_said_so(tmp_path):
+    """An empty folder, another file, a bag of somebody else's."""
+    with pytest.raises(ConfigurationError, match="no episode"):
+        read_episode(tmp_path)
+    (tmp_path / "a.mcap").write_bytes(b"something else")
+    with pytest.raises(ConfigurationError, match="not an MCAP file"):
+        read_episode(tmp_path)
+    shutil.copy(tmp_path / "a.mcap", tmp_path / "b.mcap")
+    with pytest.raises(ConfigurationError):
+        recover(tmp_path)
+    assert episode_paths(tmp_path / "nowhere") == []
