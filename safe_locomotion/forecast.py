@@ -125,9 +125,11 @@ class Forecaster:
             return nullcontext()
         return self._suppose(now.command)
 
-    def safe(self, scene: Scene, states: Array) -> Flags:
-        """(..., W) whether each predicted state lies outside the trigger set."""
-        return self.trigger_set.safe(self.state.predicted(scene.x0, states[..., 1:, :], STEP))
+    def safe(self, scene: Scene, now: Moment, states: Array) -> Flags:
+        """(..., W) whether each predicted state lies outside the trigger set, measured as it will be when the learner drives."""
+        gait = now.learner_gait
+        frequency = None if gait is None else gait.frequency
+        return self.trigger_set.safe(self.state.predicted(scene.x0, states[..., 1:, :], STEP, frequency))
 
     def _spread(self, scene: Scene, estimate: Estimate) -> Array:
         """Deviations (64, 12) of height and velocity on the surface of the estimator's ellipsoid, the first of them none."""
@@ -152,14 +154,14 @@ class Forecast:
     def learner_stays_safe(self) -> bool:
         """Definition 3: none of the next w states under the learner lies in the trigger set; False when nothing can be said."""
         states = self.look()
-        return states is not None and bool(self._f.safe(self._see(), states).all())
+        return states is not None and bool(self._f.safe(self._see(), self._now, states).all())
 
     def least_recovery_steps(self) -> int | None:
         """Definition 2: the least i in 1..w-1 such that the learner, acting after i steps of recovery, stays safe up to step w."""
         states = self._f.recovery_first(self._see(), self._now)
         if states is None:
             return None
-        safe = self._f.safe(self._see(), states)
+        safe = self._f.safe(self._see(), self._now, states)
         steps = np.arange(safe.shape[-1])
         kept = (safe | (steps < np.arange(1, len(safe) + 1)[:, None])).all(axis=-1)
         return int(np.argmax(kept)) + 1 if kept.any() else None

@@ -215,15 +215,22 @@ class TriggerState:
         self.values = (height, roll, pitch, (xx * vy - yx * vx) / (hypot(xx, yx) or nan), rate)
         return self.values
 
-    def predicted(self, x0: Array, states: Array, dt: float) -> Array:
+    def predicted(self, x0: Array, states: Array, dt: float, frequency: float | None = None) -> Array:
         """Components (..., W, 5) of centroidal states (..., W, 12) predicted from x0 (12,), which is now; steps of `dt` [s].
 
         What the model says will have changed is added to what was measured, so that both mean the same.
+
+        Args:
+            x0: now.
+            states: that are predicted.
+            dt: between two of them [s].
+            frequency: of the gait that will then be in force [Hz]; None: the present one.
         """
         changes = states - x0
         values: Array = changes @ self._meaning + np.array(self.values)
         if self._share:
-            values[..., _ROLL_RATE] = self._predicted_rates(changes[..., 0], dt)
+            window = self._window if frequency is None else min(self._share / frequency, HISTORY)
+            values[..., _ROLL_RATE] = self._predicted_rates(changes[..., 0], dt, window)
         return values
 
     def _mean_rate(self, stamp_ns: int, rate: float, window: float) -> float:
@@ -245,14 +252,14 @@ class TriggerState:
         """Integral of the roll rate at the newest sample up to `time`; the first one before that."""
         return self._rolled[max(0, bisect_right(self._times, time) - 1)]
 
-    def _predicted_rates(self, rolling: Array, dt: float) -> Array:
+    def _predicted_rates(self, rolling: Array, dt: float, window: float) -> Array:
         """Mean roll rates (..., W) over windows that end at each predicted state; `rolling` (..., W) is what is rolled until then."""
         steps, now = rolling.shape[-1], self._times[-1]
-        within = min(steps, ceil(self._window / dt))  # the window of the first so many states begins before the first of them
+        within = min(steps, ceil(window / dt))  # the window of the first so many states begins before the first of them
         way = self._rolled[-1] + rolling
-        way[..., :within] -= [self._rolled_at(now + dt * k - self._window) for k in range(1, within + 1)]
+        way[..., :within] -= [self._rolled_at(now + dt * k - window) for k in range(1, within + 1)]
         way[..., within:] -= self._rolled[-1] + rolling[..., : steps - within]
-        rates: Array = way / self._window
+        rates: Array = way / window
         return rates
 
 

@@ -235,6 +235,18 @@ def test_a_predicted_mean_is_the_one_that_will_be_measured(steps: int) -> None:
     np.testing.assert_array_equal(predicted[0], predicted[1])
 
 
+def test_a_predicted_mean_is_over_the_stride_of_the_gait_to_come() -> None:
+    """After 0.25 s at 0.4 rad/s a stride of 0.25 s is full of it, one of 0.5 s half full: so will it be measured after a change."""
+    state = TriggerState(replace(RAW, roll_rate="whole_cycle"))
+    for k in range(300):
+        rate = 0.4 if k > 300 - 125 else 0.0
+        state.update(estimate(stamp_ns=START_NS + k * TICK_NS, angular_velocity=np.array((rate, 0.0, 0.0))), 4.0)
+    still = np.zeros((1, 12))
+    for frequency, expected in ((None, 0.4), (4.0, 0.4), (2.0, 0.2)):
+        mean = float(state.predicted(np.zeros(12), still, 0.002, frequency)[0, 4])
+        assert mean == pytest.approx(expected, abs=0.01), frequency
+
+
 def test_a_designed_box_keeps_the_capture_point_within_reach() -> None:
     """The papers' two robots come out within 7 % of its numbers, and the corner of the box exactly at the reach."""
     for height, reach, slack in ((0.27, 0.1, 0.05), (0.45, 0.15, 0.075)):
