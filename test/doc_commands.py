@@ -125,7 +125,7 @@ class Started(Exception):
     """Raised in place of the processes of a simulation."""
 
 
-def stop_before_start(settings, folder, console):
+def stop_before_start(settings, folder, console, **_):
     """Stands where `cli.sim` runs the stack: everything is described, nothing starts."""
     settings.processes(folder, 7)
     raise Started
