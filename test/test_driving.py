@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from core_values import CONFIG_FILE
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from safe_locomotion.config import load_config
@@ -158,6 +158,7 @@ def test_a_clock_that_goes_back_neither_freezes_nor_asks() -> None:
     assert one.update(START_NS - 960 * MS, pad("start")).request == "walk"
 
 
+@settings(max_examples=50)
 @given(
     st.lists(
         st.tuples(

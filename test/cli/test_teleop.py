@@ -2,8 +2,6 @@
 
 import os
 import struct
-import subprocess
-import sys
 import time
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -12,8 +10,12 @@ import pytest
 
 pytest.importorskip("rclpy")
 
+from rich.console import Console
+
+from safe_locomotion.cli import teleop as teleop_module
 from safe_locomotion.cli.gamepad import Gamepad, GamepadGoneError, open_gamepad
 from safe_locomotion.cli.keyboard import KeyTeleop
+from safe_locomotion.cli.main import main
 from safe_locomotion.cli.teleop import SPEAK_NS, PadSource, Teleop
 from safe_locomotion.config import load_config
 from safe_locomotion.driving import Pad, Wish
@@ -181,14 +183,17 @@ def test_a_velocity_lasts_while_keys_keep_coming():
     assert keys.update(4.2 + p.hold_time, " ", Mode.WALK) == Wish()
 
 
-def test_without_a_terminal_or_a_stack_it_says_what_to_do(ros_domain):
-    """Status 2 where there are no keys; status 1 and three things to look at where nothing is heard."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    command = [sys.executable, "-m", "safe_locomotion.cli.main", "teleop"]
-    done = subprocess.run(
-        command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == 2 and "this is none; choose --gamepad" in done.stderr
+def test_without_a_terminal_it_says_what_to_do(capsys):
+    """Status 2 where there are no keys to press."""
+    assert main(["teleop"]) == 2
+    assert "this is none; choose --gamepad" in capsys.readouterr().err
+
+
+def test_without_a_stack_it_says_what_to_look_at(ros_domain, capsys, monkeypatch):
+    """Status 1 and the settings of discovery; nothing is published."""
+    monkeypatch.setattr(teleop_module, "PATIENCE_S", 0.3)
+    assert teleop_module.drive(ros_domain, lambda: SimpleNamespace(help=""), Console(stderr=True)) == 1
+    assert f"ROS_DOMAIN_ID={ros_domain}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("sequence", ["\x1b[A", "\x1b[1;5C", "\x1bOP", "\x1b[15~"])

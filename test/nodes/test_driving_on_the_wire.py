@@ -1,9 +1,7 @@
 """The simulated robot's remote drives and stops the real stack; `/diagnostics` and `top` say what goes on."""
 
 import json
-import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +10,8 @@ from ros_world import children, ros_tester
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
+from safe_locomotion.cli import top
+from safe_locomotion.cli.main import main
 from safe_locomotion.config import load_config
 from safe_locomotion.nodes import decisions
 from safe_locomotion.nodes.inbox import LATCHED
@@ -37,20 +37,17 @@ STAGES = {
 STATISTICS = {"steps", "recovery_steps", "share", "uses", "duration_p50_s", "duration_p99_s", "duration_max_s"}
 
 
-def top(*arguments):
-    """`safe-locomotion top` with these arguments."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    command = [sys.executable, "-m", "safe_locomotion.cli.main", "top", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
-
-
 def check_rows(arrays):
     """Every stream and stage has a row under its node, with its figures."""
-    rows = {(s.hardware_id, s.name.partition(": ")[2]): {p.key: p.value for p in s.values} for a in arrays for s in a.status}
+    said = [((s.hardware_id, s.name.partition(": ")[2]), {p.key: p.value for p in s.values}) for a in arrays for s in a.status]
+    rows, alive = (
+        dict(said),
+        {key for key, values in said if values.get("alive") == "True"},
+    )  # at times, on a machine with other work
     for node, names in STREAMS.items():
         for name in names:
             assert rows[node, name].keys() >= {"alive", "valid", "received", "missed", "rejected", "rate_hz", "age_ms"}, name
-            assert (rows[node, name]["alive"] == "True") is (name != "cmd_vel"), name
+            assert ((node, name) in alive) is (name != "cmd_vel"), name
     for node, names in STAGES.items():
         for name in names:
             v = rows[node, name]
@@ -61,7 +58,7 @@ def check_rows(arrays):
     assert ("bridge_node", "gate") in rows and ("supervisor_node", "hazards") in rows
 
 
-def test_the_remote_walks_the_robot_and_its_emergency_stop_damps_it_within_20_ms(tmp_path, ros_domain, wire_domain):
+def test_the_remote_walks_the_robot_and_its_emergency_stop_damps_it_within_20_ms(tmp_path, ros_domain, wire_domain, capsys):
     """Request, velocity and emergency stop by bytes in LowState; FAULT until reset; top shows the walk and then hears nothing."""
     file = tmp_path / "robot.json"
     composed = stack(StackOptions(graph="composed", lock_step=True, sdk_options={"domain": wire_domain}))[1].command()
@@ -81,14 +78,14 @@ def test_the_remote_walks_the_robot_and_its_emergency_stop_damps_it_within_20_ms
         robot.send_signal(signal.SIGUSR2)
         assert t.spin_until(lambda: mode() is Mode.WALK)
         assert t.spin_until(lambda: newest().command.vx == load_config("a1").driving.vx)
-        shown = top("--once")
+        status, shown = main(["top", "--once"]), capsys.readouterr()
         rows.clear()
         t.spin(1.2)
         walking_rows = list(rows)
         robot.send_signal(signal.SIGUSR2)
-        assert shown.returncode == 0, shown.stderr
+        assert status == 0, shown.err
         assert all(
-            word in shown.stdout for word in ("WALK", "nominal drives", *COMPONENTS, "state_estimate", "mpc tick", "recovery")
+            word in shown.out for word in ("WALK", "nominal drives", *COMPONENTS, "state_estimate", "mpc tick", "recovery")
         )
         assert t.spin_until(lambda: mode() is Mode.FAULT)
         assert "estop" in newest().reasons
@@ -106,8 +103,9 @@ def test_the_remote_walks_the_robot_and_its_emergency_stop_damps_it_within_20_ms
     assert len(after) > 20 and all(kp == 0.0 and tau == 0.0 and kd > 0.0 for _, kp, kd, tau in after)
 
 
-def test_top_says_what_to_look_at_where_nothing_is_heard(ros_domain):
+def test_top_says_what_to_look_at_where_nothing_is_heard(ros_domain, capsys, monkeypatch):
     """Status 1, and the three settings of discovery with their values here."""
-    done = top("--once")
-    assert done.returncode == 1
-    assert all(word in done.stderr for word in (f"ROS_DOMAIN_ID={ros_domain}", "ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST", "RMW"))
+    monkeypatch.setattr(top, "PATIENCE_S", 0.3)
+    assert main(["top", "--once"]) == 1
+    said = capsys.readouterr().err
+    assert all(word in said for word in (f"ROS_DOMAIN_ID={ros_domain}", "ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST", "RMW"))

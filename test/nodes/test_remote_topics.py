@@ -126,7 +126,7 @@ def test_the_bridge_alone_damps_for_a_supervisor_that_does_not_hear(ros_domain):
         def said():
             return verdict(stamp_ns=now["stamp_ns"], mode=now["mode"], mode_since_ns=now["stamp_ns"] - SECOND)
 
-        node.attach(lambda state: stage.update(state, said(), stance_plan(stamp_ns=state.stamp_ns)), stage, said)
+        node.attach(lambda state: stage.update(state, said(), stance_plan(stamp_ns=state.stamp_ns)), stage, said, lambda *_: None)
         for first, mode in enumerate(mode for mode in Mode if mode not in DAMPED):
             node._remote.estop.latched = False
             for k in range(60):
