@@ -206,6 +206,11 @@ def check_nothing(words: list[str]) -> None:
     """`colcon build`, `rviz2`: of the distribution."""
 
 
+def check_node(words: list[str]) -> None:
+    """A watcher of this checkout, started by hand."""
+    assert not words
+
+
 CHECKS: dict[str, Callable[[list[str]], None]] = {
     "safe-locomotion": check_program,
     "make": check_make,
@@ -214,4 +219,5 @@ CHECKS: dict[str, Callable[[list[str]], None]] = {
     "rviz2": check_nothing,
     "pip": check_pip,
     ".venv/bin/python": check_python,
+    **{f".venv/bin/{name}_node": check_node for name in stack.WATCHERS},
 }

@@ -6,7 +6,7 @@ Nothing is described here but the places of things. Nodes and processes come fro
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from html import escape
 from inspect import getsource, signature
@@ -120,14 +120,17 @@ def watchers() -> list[str]:
 
 def thread() -> list[str]:
     """What the control thread does with one LowState, and how often."""
-    config, order = load_config("a1"), []
-    for function in (Pipeline.sense, Pipeline.act):
+    config = load_config("a1")
+    periods = {"policy": config.policy.period_ns, "locomotion": config.mpc.period_ns}
+
+    def stages(function: Callable[..., object]) -> Iterator[str]:
         for name, call in calls(ast.parse(dedent(getsource(function)))):
             if name == "update" and isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Attribute):
-                order.append(call.func.value.attr)
-    periods = {"policy": config.policy.period_ns, "locomotion": config.mpc.period_ns}
-    named = [f"{STAGES[name]}{f', {NANOSECONDS // periods[name]} Hz' if name in periods else ''}" for name in order]
-    return ["read LowState", *named, "write LowCmd", "publish"]
+                stage = call.func.value.attr
+                yield f"{STAGES[stage]}{f', {NANOSECONDS // periods[stage]} Hz' if stage in periods else ''}"
+
+    before = [*stages(Pipeline.sense), *stages(Pipeline.act)]
+    return ["read LowState", *before, "write LowCmd", *stages(Pipeline.plan), "publish"]
 
 
 def imports() -> dict[str, tuple[list[str], list[str]]]:

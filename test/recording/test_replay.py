@@ -45,8 +45,8 @@ def late(tmp_path_factory: pytest.TempPathFactory) -> EpisodeRecord:
 
 
 def test_the_walk_is_worth_replaying(whole):
-    """The recovery policy takes over several times, and comes back."""
-    assert np.count_nonzero(np.diff(whole.verdicts.recovery.astype(int)) == 1) >= 3
+    """The recovery policy takes over more than once, and comes back."""
+    assert np.count_nonzero(np.diff(whole.verdicts.recovery.astype(int)) == 1) >= 2
 
 
 def test_the_record_gives_back_what_the_stages_said(whole):
