@@ -13,11 +13,9 @@ from time import monotonic, perf_counter
 from typing import Any, Literal
 
 import numpy as np
-from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
-from geometry_msgs.msg import TwistStamped
+from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from sensor_msgs.msg import BatteryState, Imu, JointState, MultiDOFJointState
-from std_msgs.msg import String
 
 from safe_locomotion.backends.backend import Backend, open_backend
 from safe_locomotion.errors import BackendError, RobotMismatchError, SafeLocomotionError
@@ -28,8 +26,8 @@ from safe_locomotion.nodes import conversions, decisions, tick_bytes
 from safe_locomotion.nodes.health import ERROR, OK, STALE, WARN, LoopTimes, Reasons, Stream, status
 from safe_locomotion.nodes.inbox import LATCHED, NEWEST
 from safe_locomotion.nodes.mailbox import Mailbox
-from safe_locomotion.nodes.operator import REMOTE_REQUEST, REMOTE_VELOCITY, REQUESTS_QOS
 from safe_locomotion.nodes.parameters import DECLARE_FROM_OVERRIDES, NodeParameters, read_parameters
+from safe_locomotion.nodes.remote import RemoteListener
 from safe_locomotion.nodes.robot_link import RobotLink
 from safe_locomotion.nodes.runtime import LOCK_STEP_WAIT_S, run
 from safe_locomotion.nodes.stage_logs import StageLogs
@@ -39,15 +37,11 @@ from safe_locomotion.pipeline import Divider
 from safe_locomotion.realtime import Setting, apply
 from safe_locomotion.robots import robot_names
 from safe_locomotion.types import LowCommand, LowState, StancePlan, Verdict
-from safe_locomotion.unitree_remote import RemoteControl
 
 LOOK_S = 0.1  # longest look at the robot before activation; a simulated robot may start later than the bridge
-REMOTE_TIMEOUT_S = 0.1  # its bytes are in every LowState; robot time may be slow
 FOREIGN_EACH = 5  # states between two looks at the commands of others
 LOW_COMMAND = "low_command"
-TO_TELL = 50  # things the remote asked for that wait to be published; the oldest are dropped
 ESTOP = frozenset({"estop"})
-SPEAK_NS = 40_000_000  # robot time between two velocities of the remote
 TRANSITION_S = 10.0  # longest a transition may wait for the control thread; opening an SDK takes seconds
 
 
@@ -102,12 +96,7 @@ class BridgeNode(LifecycleNode):
         self._imu = self.create_publisher(Imu, "imu/data", NEWEST)
         self._hazards, self._told = self.create_publisher(JointState, "safety/hazards", LATCHED), NO_HAZARDS
         self._battery = self.create_publisher(BatteryState, "battery_state", NEWEST)
-        self._remote = RemoteControl(self.parameters.config.driving)
-        self._remote_stream = Stream("remote", timeout_s=REMOTE_TIMEOUT_S, required=False)
-        self._remote_velocity = self.create_publisher(TwistStamped, REMOTE_VELOCITY, 1)
-        self._remote_request = self.create_publisher(String, REMOTE_REQUEST, REQUESTS_QOS)
-        self._speaks, self._drove = Divider(SPEAK_NS), False
-        self._to_tell: deque[Callable[[], None]] = deque(maxlen=TO_TELL)
+        self.remote = RemoteListener(self, self.parameters.config.driving)
         self.create_timer(1.0, self._publish_battery)
 
     def attach(
@@ -145,29 +134,8 @@ class BridgeNode(LifecycleNode):
             self._foreign_commands = backend.counters.foreign_commands
         hazards = self._watch.update(state, self._foreign_commands, self.link.active)
         hazards = hazards if self.link.active else NO_HAZARDS
-        self._hear_remote(state)
-        return hazards | ESTOP if self._remote.estop.latched else hazards
-
-    def _hear_remote(self, state: LowState) -> None:
-        """Line up what the remote asks for, to be published when the command is out."""
-        if not self._remote.update(state, self.verdict()):
-            return
-        wish = self._remote.wish
-        if self._remote.valid:
-            self._remote_stream.hear(state.stamp_ns)
-        else:
-            self._remote_stream.reject("bytes that no remote sends")
-        if wish.request:
-            self._to_tell.append(lambda: self._remote_request.publish(String(data=wish.request)))
-        if (wish.drives and self._speaks.due(state.stamp_ns)) or (self._drove and not wish.drives):
-            message = conversions.twist_message(wish.command, state.stamp_ns)
-            self._to_tell.append(lambda: self._remote_velocity.publish(message))
-        self._drove = wish.drives
-
-    def tell(self) -> None:
-        """Publish one thing that the remote asked for; called when the command is out."""
-        if self._to_tell:
-            self._to_tell.popleft()()
+        self.remote.hear(state, self.verdict())
+        return hazards | ESTOP if self.remote.stops else hazards
 
     def _timed(self, respond: Callable[[LowState], LowCommand], stage: CommandStage) -> Callable[[LowState], LowCommand]:
         keep = self.logs.states() if self.parameters.settings.log_states else None
@@ -302,14 +270,8 @@ class BridgeNode(LifecycleNode):
 
     def rows(self) -> Rows:
         """Rows of `/diagnostics`."""
-        streams, counts = (self.states.status, self._remote_status), (self.gate.status, self._clamp_status, self._seen.status)
+        streams, counts = (self.states.status, self.remote.status), (self.gate.status, self._clamp_status, self._seen.status)
         return (*streams, *counts, self.times.status, self.command_times.status, self._link_status, self._realtime_status)
-
-    def _remote_status(self) -> DiagnosticStatus:
-        row, wish = self._remote_stream.status(), self._remote.wish
-        said = "emergency stop" if self._remote.estop.latched else "drives" if wish.drives else "at rest"
-        row.values += [KeyValue(key="says", value=said), KeyValue(key="frozen", value=str(wish.frozen))]
-        return row
 
     def _clamp_status(self) -> DiagnosticStatus:
         counts = dict(self._clamped)
@@ -381,7 +343,7 @@ class BridgeLoop(StageLoop[BridgeNode]):
 
     def tidy(self) -> None:
         """Say what the remote asked for, tell the recorder, if there is one, what was commanded, and write the log."""
-        self._node.tell()
+        self._node.remote.tell()
         for command, seconds in self._sent:
             if self._commands.wanted():
                 self._commands.publish(tick_bytes.low_command(command, seconds))

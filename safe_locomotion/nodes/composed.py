@@ -120,7 +120,7 @@ class ComposedLoop:
         if self._plan_due:
             self._pipeline.plan()
             self._plan_due = False
-        self._bridge.tell()
+        self._bridge.remote.tell()
         if self._to_publish:
             self._to_publish.popleft()()
         self._feed.settle()
