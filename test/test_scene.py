@@ -12,6 +12,7 @@ from safe_locomotion import scene as s
 from safe_locomotion.bar_panel import bar_panel, headline_place
 from safe_locomotion.config import load_config
 from safe_locomotion.rotations import quaternion_from_rpy
+from safe_locomotion.scene_maker import SceneMaker
 from safe_locomotion.trigger_set import COMPONENTS
 from safe_locomotion.types import Array, Mode, Verdict
 
@@ -25,9 +26,9 @@ CONFIG = load_config("a1", RAW)
 MS = 1_000_000
 
 
-def maker() -> s.SceneMaker:
+def maker() -> SceneMaker:
     """A fresh one, with the paper's measures."""
-    return s.SceneMaker(A1, CONFIG)
+    return SceneMaker(A1, CONFIG)
 
 
 def margins(**changes: float) -> tuple[tuple[str, float], ...]:

@@ -19,7 +19,8 @@ from safe_locomotion.nodes.conversions import MalformedMessageError
 from safe_locomotion.nodes.health import Stream
 from safe_locomotion.nodes.inbox import NEWEST, OutOfTheExecutor
 from safe_locomotion.robots import RobotModel
-from safe_locomotion.scene import Scene, SceneMaker
+from safe_locomotion.scene import Scene
+from safe_locomotion.scene_maker import SceneMaker
 from safe_locomotion.types import Estimate, StancePlan, Verdict
 
 DEPTH = 40  #: verdicts, 80 ms at 500 Hz: one in fifty carries a rollout, and none of these shall be missed

@@ -20,7 +20,7 @@ from safe_locomotion.errors import SafeLocomotionError
 from safe_locomotion.nodes import conversions, packed_markers
 from safe_locomotion.nodes.markers import LastingMarkers, MovingMarkers
 from safe_locomotion.nodes.packed_markers import PackedMarkers
-from safe_locomotion.scene import SceneMaker
+from safe_locomotion.scene_maker import SceneMaker
 from safe_locomotion.types import Mode
 
 EVERYWHERE = {"robot", "bar_tracks", "contacts", "bars", "bar_texts", "text"}

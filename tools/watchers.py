@@ -1,0 +1,98 @@
+"""What watching costs the one who walks: the simulated robot in real time, alone, recorded and viewed, in turns.
+
+.venv/bin/python tools/watchers.py [--seconds 20] [--rounds 3] [--graph composed] [--json FILE]
+
+The table holds the median over the rounds of state to command (p50, p99) and of the share of a core that recorder or viewer took.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from time import monotonic, sleep
+
+CASES = {"alone": (), "recorded": ("--record", "{folder}"), "viewed": ("--viewer",)}
+WATCHERS = {"recorded": "recorder", "viewed": "viewer"}
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def main() -> int:
+    """0 when every run was complete."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=20.0, help="of walking in each run")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--graph", default="composed")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    rows: dict[str, list[dict[str, float]]] = {name: [] for name in CASES}
+    for turn in range(options.rounds):
+        for name in CASES:
+            rows[name].append(measure(name, options.seconds, options.graph))
+            print(f"round {turn + 1} {name}: {rows[name][-1]}", file=sys.stderr, flush=True)
+    print(f"{'':10}{'p50 [ms]':>10}{'p99 [ms]':>10}{'p99, alone = 1':>16}{'watcher [% of a core]':>24}")
+    alone = median(row["p99_ms"] for row in rows["alone"])
+    for name, runs in rows.items():
+        p50, p99, cpu = (median(row[key] for row in runs) for key in ("p50_ms", "p99_ms", "cpu_percent"))
+        print(f"{name:10}{p50:10.3f}{p99:10.3f}{p99 / alone:16.2f}{cpu:24.1f}")
+    if options.json is not None:
+        options.json.write_text(json.dumps(rows, indent=1))
+    return 0
+
+
+def measure(name: str, seconds: float, graph: str) -> dict[str, float]:
+    """One run: its times from state to command [ms], and the CPU of the watcher while the robot walked [%]."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.json"
+        words = [word.format(folder=Path(folder) / "walks") for word in CASES[name]]
+        usual = [
+            "--headless",
+            "--wall-clock",
+            "--graph",
+            graph,
+            "--vx",
+            "0.3",
+            "--duration",
+            str(seconds),
+            "--report",
+            str(report),
+        ]
+        command = [sys.executable, "-m", "safe_locomotion.cli.main", "sim", *usual, *words]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        samples = list(cpu_samples(process, WATCHERS.get(name, "")))
+        if process.returncode != 0:
+            raise SystemExit(f"{name}: the run ended with status {process.returncode}")
+        times = json.loads(report.read_text())["latency_ms"]["state_to_command"]
+    walked = samples[len(samples) // 3 :]
+    share = 100.0 * (walked[-1][1] - walked[0][1]) / (walked[-1][0] - walked[0][0]) if len(walked) > 1 else 0.0
+    return {"p50_ms": times["p50"], "p99_ms": times["p99"], "cpu_percent": share}
+
+
+def cpu_samples(process: "subprocess.Popen[bytes]", watcher: str) -> Iterator[tuple[float, float]]:
+    """Wall clock and CPU time [s] of the watcher among the children of a run, twice a second until the run ends."""
+    while process.poll() is None:
+        sleep(0.5)
+        for child in children(process.pid):
+            try:
+                words = Path(f"/proc/{child}/cmdline").read_text()
+                fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if watcher and f"nodes.{watcher}" in words:
+                yield monotonic(), (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def children(pid: int) -> list[int]:
+    """Direct children of a process."""
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+if __name__ == "__main__":
+    sys.exit(main())
