@@ -53,7 +53,8 @@ class BridgeSettings(StageSettings):
         sdk: a key of `backends.backend.BACKENDS`; its options are the parameters `sdk_options.NAME`.
         autostart: lifecycle state to reach by itself.
         lock_step: the robot waits for our command, so wait for the verdict of each tick, and for its plan before the next one.
-        verdict_wait_ms: longest wait for a verdict where it does not [ms of wall clock]; then the newest acts, if young enough.
+        answer_wait_ms: longest wait where it does not, for the verdict of a tick and the plan of one before [ms of wall clock]; then the
+            newest ones act, if young enough.
         silence_ms: without a LowState for this long, damping [ms of wall clock].
         damping_s: damping is repeated this long before an active bridge goes quiet [s].
         monitor_rate_hz: of topics where the control path does not need them (composed graph), per second of robot time.
@@ -64,7 +65,7 @@ class BridgeSettings(StageSettings):
     sdk: str = "unitree_sdk2"
     autostart: Literal["unconfigured", "inactive", "active"] = "active"
     lock_step: bool = False
-    verdict_wait_ms: float = 2.0
+    answer_wait_ms: float = 2.0
     silence_ms: float = 10.0
     damping_s: float = 0.5
     monitor_rate_hz: float = 50.0
@@ -317,7 +318,7 @@ class BridgeLoop(StageLoop[BridgeNode]):
         self._command = watched(stage, self._node.command_times)
         self._plan_due = Divider(config.mpc.period_ns)
         self._lock_step = settings.lock_step
-        self._wait_s = LOCK_STEP_WAIT_S if settings.lock_step else settings.verdict_wait_ms * 1e-3
+        self._wait_s = LOCK_STEP_WAIT_S if settings.lock_step else settings.answer_wait_ms * 1e-3
         self.freeze_garbage = config.bridge.realtime.freeze_garbage
         self._verdict: Verdict | None = None
         self._plans_heard: deque[StancePlan] = deque(maxlen=2)  # the newest first
@@ -362,16 +363,20 @@ class BridgeLoop(StageLoop[BridgeNode]):
         if self._lock_step:  # the robot waits: nobody gets the next state before the plan for it is made
             self._await(self._planned)
         self._node.publish(state)
-        self._await(lambda: self._verdict is not None and self._verdict.stamp_ns >= state.stamp_ns)
+        self._await(lambda: self._judged(state.stamp_ns) and self._planned())
         if self._plan_due.due(state.stamp_ns):
             self._plan_stamp_ns = state.stamp_ns
         return self._command.update(state, self._verdict, self._plan_before(state.stamp_ns))
 
     def _await(self, arrived: Callable[[], bool]) -> None:
-        """Wait for an answer; without it the newest one acts and the gate judges its age."""
+        """Wait for answers; without them the newest ones act and the gate judges their age."""
         end = monotonic() + self._wait_s
         while not arrived() and (left := end - monotonic()) > 0.0:
             self._inbox.wait(left)
+
+    def _judged(self, stamp_ns: int) -> bool:
+        """Whether the verdict on this tick is here."""
+        return self._verdict is not None and self._verdict.stamp_ns >= stamp_ns
 
     def _planned(self) -> bool:
         """Whether the plan last due is here."""

@@ -195,7 +195,7 @@ def test_killed_it_leaves_nothing_behind(tmp_path):
     end = time.monotonic() + 20.0
     while any(Path(f"/proc/{pid}").exists() for pid in children) and time.monotonic() < end:
         time.sleep(0.1)
-    assert len(children) == 2 and not any(Path(f"/proc/{pid}").exists() for pid in children)
+    assert len(children) == 3 and not any(Path(f"/proc/{pid}").exists() for pid in children)
 
 
 @pytest.mark.parametrize(
