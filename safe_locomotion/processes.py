@@ -51,12 +51,11 @@ class RunningStack:
         return self
 
     def _start(self, process: Process) -> "subprocess.Popen[bytes]":
+        command = [*process.prefix, *process.command()]
         if self._output is None:
-            return subprocess.Popen(process.command(), env=self._environment, start_new_session=True)
+            return subprocess.Popen(command, env=self._environment, start_new_session=True)
         with (self._output / f"{process.name}.log").open("wb") as said:
-            return subprocess.Popen(
-                process.command(), env=self._environment, start_new_session=True, stdout=said, stderr=subprocess.STDOUT
-            )
+            return subprocess.Popen(command, env=self._environment, start_new_session=True, stdout=said, stderr=subprocess.STDOUT)
 
     def __exit__(self, *_: object) -> None:
         self.stop()

@@ -17,6 +17,7 @@ World = Literal["sim", "real"]
 
 PACKAGE = "safe_locomotion"
 NODE_NAMES = ("bridge", "estimator", "policy", "supervisor", "mpc")
+NICENESS = 5  #: of watchers; a stop from the viewer's page still gets a third of its share
 WATCHERS = ("monitor", "viewer")  #: nodes that only watch, each a process of its own
 RECORDER = "recorder"  #: a watcher that needs to know where to
 GRAPHS = ("nodes", "composed")
@@ -50,6 +51,11 @@ class Process:
     arguments: tuple[str, ...] = ()
     parameters: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
     essential: bool = True
+
+    @property
+    def prefix(self) -> tuple[str, ...]:
+        """Words in front of its command: where cores are short the control path comes first, from the first import of a watcher on."""
+        return () if self.essential else ("nice", "-n", str(NICENESS))
 
     def ros_arguments(self) -> list[str]:
         """`--ros-args` and the parameters, each addressed to its node, strings quoted so that YAML keeps them strings."""

@@ -67,6 +67,7 @@ def test_watchers_are_processes_that_may_end(graph):
     watched = s.stack(s.StackOptions(graph=graph, config_file="mine.yaml", watchers=("monitor",)))
     assert watched[:-1] == plain and all(process.essential for process in plain)
     assert watched[-1].name == "monitor_node" and not watched[-1].essential
+    assert watched[-1].prefix[0] == "nice" and not any(process.prefix for process in plain)
     assert watched[-1].parameters == {"monitor_node": {"robot": "a1", "config_file": "mine.yaml"}}
     assert s.options_from_launch("sim", "a1", {"watchers": ""}).watchers == ()
     assert s.options_from_launch("sim", "a1", {}).watchers == ("monitor",)

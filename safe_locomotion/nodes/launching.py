@@ -32,7 +32,7 @@ def _action(process: Process) -> Any:
 
     The parameters go as arguments, addressed to their nodes and with their types, because one process may hold five nodes.
     """
-    ending = {"on_exit": _end} if process.essential else {}
+    ending = {"on_exit": _end} if process.essential else {"prefix": " ".join(process.prefix)}
     if not process.parameters:
         return ExecuteProcess(cmd=process.command(), name=process.name, output="screen", **ending)
     words = [*process.arguments, *process.ros_arguments()]

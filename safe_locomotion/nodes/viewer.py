@@ -34,7 +34,6 @@ UNWATCHED_HZ = 5.0
 REFRESH_S = 0.2  #: between two changes of panels and plots
 SLOWEST_HZ, FASTEST_HZ = 5.0, 60.0
 DIAGNOSTICS = QoSProfile(depth=20)
-NICENESS = 5  #: where cores are short the control path comes first, and a stop from the page still gets a third of its share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +145,6 @@ def _driving(node: Node, parameters: NodeParameters[ViewerSettings], token: str)
 
 def main(args: list[str] | None = None) -> int:
     """Run the viewer until it is told to stop."""
-    os.nice(NICENESS)
     return run(ViewerLoop, args)
 
 
