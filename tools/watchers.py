@@ -18,6 +18,7 @@ from time import monotonic, sleep
 
 CASES = {"alone": (), "recorded": ("--record", "{folder}"), "viewed": ("--viewer",)}
 WATCHERS = {"recorded": "recorder", "viewed": "viewer"}
+TRIES = 4
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -32,7 +33,7 @@ def main() -> int:
     rows: dict[str, list[dict[str, float]]] = {name: [] for name in CASES}
     for turn in range(options.rounds):
         for name in CASES:
-            rows[name].append(measure(name, options.seconds, options.graph))
+            rows[name].append(repeated(name, options.seconds, options.graph))
             print(f"round {turn + 1} {name}: {rows[name][-1]}", file=sys.stderr, flush=True)
     print(f"{'':10}{'p50 [ms]':>10}{'p99 [ms]':>10}{'p99, alone = 1':>16}{'watcher [% of a core]':>24}")
     alone = median(row["p99_ms"] for row in rows["alone"])
@@ -42,6 +43,20 @@ def main() -> int:
     if options.json is not None:
         options.json.write_text(json.dumps(rows, indent=1))
     return 0
+
+
+def repeated(name: str, seconds: float, graph: str) -> dict[str, float]:
+    """`measure`, again where the machine did not keep up and the robot was damped for it."""
+    for _ in range(TRIES):
+        try:
+            return measure(name, seconds, graph)
+        except RunEnded as error:
+            print(error, file=sys.stderr, flush=True)
+    raise SystemExit(f"{name}: no run of {TRIES} was complete: this machine does not keep real time")
+
+
+class RunEnded(Exception):
+    """A run was not complete."""
 
 
 def measure(name: str, seconds: float, graph: str) -> dict[str, float]:
@@ -65,7 +80,7 @@ def measure(name: str, seconds: float, graph: str) -> dict[str, float]:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         samples = list(cpu_samples(process, WATCHERS.get(name, "")))
         if process.returncode != 0:
-            raise SystemExit(f"{name}: the run ended with status {process.returncode}")
+            raise RunEnded(f"{name}: the run ended with status {process.returncode}")
         times = json.loads(report.read_text())["latency_ms"]["state_to_command"]
     walked = samples[len(samples) // 3 :]
     share = 100.0 * (walked[-1][1] - walked[0][1]) / (walked[-1][0] - walked[0][0]) if len(walked) > 1 else 0.0
