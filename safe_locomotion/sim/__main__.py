@@ -13,6 +13,7 @@ from pathlib import Path
 from safe_locomotion.backends.dds import LOOPBACK, SIMULATION_DOMAIN
 from safe_locomotion.backends.robot_wire import RobotWire
 from safe_locomotion.errors import SafeLocomotionError
+from safe_locomotion.processes import follow_parent
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.process import ProcessOptions, RobotProcess
 from safe_locomotion.sim.pushes import parse_pushes
@@ -102,6 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
     args = parser().parse_args(arguments)
     stop = StopRequest(args.with_parent)
+    follow_parent()
     if args.lockstep:  # the robot waits for its controller: waking up, it need not push the controller off the processor
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     try:

@@ -128,7 +128,7 @@ def test_the_bridge_alone_damps_for_a_supervisor_that_does_not_hear(ros_domain):
 
         node.attach(lambda state: stage.update(state, said(), stance_plan(stamp_ns=state.stamp_ns)), stage, said, lambda *_: None)
         for first, mode in enumerate(mode for mode in Mode if mode not in DAMPED):
-            node._remote.estop.latched = False
+            node.remote._remote.estop.latched = False
             for k in range(60):
                 pressed = frozenset({"L2", "B"}) if 20 <= k < 40 else frozenset()
                 stamp_ns = START + (100 * first + k) * 2_000_000
