@@ -37,7 +37,6 @@ from safe_locomotion.reachability import STEP, STEP_NS
 from safe_locomotion.robots import RobotModel
 from safe_locomotion.rotations import (
     Rows,
-    Vector,
     cross,
     matrix_from_quaternion,
     multiply,
@@ -46,6 +45,7 @@ from safe_locomotion.rotations import (
     rotate,
     rows_from_quaternion,
     rpy_from_rows,
+    vector,
 )
 from safe_locomotion.swing import SwingParameters, raibert_step
 from safe_locomotion.types import Array, Estimate, GaitParameters, VelocityCommand
@@ -132,7 +132,7 @@ class GaitRollout:
         self._slack = reference.velocity_slack
         self._kinematics = Kinematics(robot)
         self._hip_x: list[float] = (robot.hip_position[:, 0] - robot.com[0]).tolist()
-        self._com, self._foot_radius = _vector(robot.com), float(robot.foot_radius)
+        self._com, self._foot_radius = vector(robot.com), float(robot.foot_radius)
         self._com_y = self._com[1]
         self._inverse_inertia: Rows = tuple(tuple(row) for row in self.model.inverse_inertia.tolist())  # type: ignore[assignment]
         self._reference = np.zeros((horizon, NX))
@@ -153,17 +153,17 @@ class GaitRollout:
 
     def scene(self, estimate: Estimate, command: VelocityCommand) -> Scene:
         """The robot now; costs the kinematics of four legs, so it is shared by all predictions of a tick."""
-        rotation, normal = rows_from_quaternion(estimate.quaternion_wxyz), _vector(estimate.ground_normal)
+        rotation, normal = rows_from_quaternion(estimate.quaternion_wxyz), vector(estimate.ground_normal)
         frame = ground_rows(atan2(rotation[1][0], rotation[0][0]), normal)
-        position, arm = _vector(estimate.position), rotate(rotation, self._com)
+        position, arm = vector(estimate.position), rotate(rotation, self._com)
         x, y, z = position[0] + arm[0], position[1] + arm[1], position[2] + arm[2]
         gap = arm[0] * normal[0] + arm[1] * normal[1] + (z - estimate.ground_height) * normal[2]
         origin = x - gap * normal[0], y - gap * normal[1], z - gap * normal[2]
         (roll, pitch, _), (px, py, pz), rates, velocity = centroidal_values(
             rotation=rotation,
             position=position,
-            rates=_vector(estimate.angular_velocity),
-            velocity=_vector(estimate.velocity),
+            rates=vector(estimate.angular_velocity),
+            velocity=vector(estimate.velocity),
             com=self._com,
             frame=frame,
             origin=origin,
@@ -298,12 +298,6 @@ def _lighter(mpc: MpcParameters, horizon: int) -> MpcParameters:
     """
     dt = STEPS_PER_SOLVER_STEP * STEP
     return replace(mpc, horizon=horizon, dt=dt, iterations=6, extra_batches=3, primal_tolerance=0.02, dual_tolerance=1.0)
-
-
-def _vector(v: Array) -> Vector:
-    """Plain numbers of (3,)."""
-    x, y, z = v.tolist()
-    return x, y, z
 
 
 def _left_behind(feet: Array, x: Array, times: Array) -> Array:

@@ -10,6 +10,12 @@ Vector = tuple[float, float, float]
 Rows = tuple[Vector, Vector, Vector]  #: of a matrix, in plain numbers
 
 
+def vector(v: Array) -> Vector:
+    """Plain numbers of (3,)."""
+    x, y, z = v.tolist()
+    return x, y, z
+
+
 def skew(v: Array) -> Array:
     """Matrix of the cross product with v."""
     x, y, z = v

@@ -22,6 +22,7 @@ from safe_locomotion.rotations import (
     rows_from_quaternion,
     rpy_from_matrix,
     rpy_from_rows,
+    vector,
 )
 from safe_locomotion.scene import (
     FORCE_FLOOR,
@@ -74,7 +75,7 @@ class SceneMaker:
         self._robot, self._mu, self._swing = robot, config.mpc.solver.mu, config.mpc.swing
         mu = config.mpc.solver.mu
         rim = FORCE_SCALE * np.array([(mu, mu, 1.0), (mu, -mu, 1.0), (-mu, -mu, 1.0), (-mu, mu, 1.0)])
-        self._rim = [_vector(corner) for corner in rim]
+        self._rim = [vector(corner) for corner in rim]
         self._feet_links = [self.body.links.index(f"{leg}_foot") for leg in LEGS]
         self._links = self.body.poses(np.zeros(3), np.array((1.0, 0.0, 0.0, 0.0)), robot.q_stand)
         self._shapes = self.body.shape_poses(self._links)
@@ -135,12 +136,12 @@ class SceneMaker:
     def _where(self, estimate: Estimate) -> _Body:
         rows, normal = rows_from_quaternion(self._links.quaternion_wxyz[0]), _normal(estimate.ground_normal)
         return _Body(
-            position=_vector(self._links.position[0]),
+            position=vector(self._links.position[0]),
             rows=rows,
             frame=ground_rows(rpy_from_rows(rows)[2], normal),
             normal=normal,
-            velocity=_vector(estimate.velocity),
-            rate=_vector(estimate.angular_velocity),
+            velocity=vector(estimate.velocity),
+            rate=vector(estimate.angular_velocity),
             ground_height=estimate.ground_height,
             contact=estimate.contact.tolist(),
         )
@@ -188,17 +189,17 @@ class SceneMaker:
     def _count_falls(self, verdicts: Sequence[Verdict]) -> None:
         for verdict in verdicts:
             if verdict.mode is Mode.FALLEN and self._mode is not Mode.FALLEN:
-                place = _vector(self._links.position[0])
+                place = vector(self._links.position[0])
                 self._falls.append(Fall(stamp_ns=verdict.stamp_ns, position=place, reasons=verdict.reasons))
             self._mode = verdict.mode
 
     def _foot(self, leg: int, body: _Body, plan: StancePlan | None, gait: GaitParameters | None) -> FootScene:
-        centre, normal, r = _vector(self._links.position[self._feet_links[leg]]), body.normal, self._robot.foot_radius
+        centre, normal, r = vector(self._links.position[self._feet_links[leg]]), body.normal, self._robot.foot_radius
         stance, force, target, foothold = plan is None or bool(plan.stance[leg]), ZERO, None, None
         if plan is not None and stance:
-            force = rotate(body.rows, _vector(plan.force[leg]))
+            force = rotate(body.rows, vector(plan.force[leg]))
         elif plan is not None:
-            away, speed = _vector(plan.foot_position[leg]), _vector(plan.foot_velocity[leg])
+            away, speed = vector(plan.foot_position[leg]), vector(plan.foot_velocity[leg])
             target = added(body.position, rotate(body.rows, away))
             speed = added(body.velocity, rotate(body.rows, added(speed, cross(body.rate, away))))
             foothold = None if gait is None else self._swing_end(target, speed, body, gait)
@@ -288,13 +289,8 @@ def _friction(force: Vector, mu: float) -> float:
 
 def _normal(normal: Array) -> Vector:
     """A unit vector; upright for one that is none, or that belongs to a wall."""
-    x, y, z = _vector(normal)
+    x, y, z = vector(normal)
     return (x, y, z) if z >= STEEPEST and isfinite(x + y + z) else UPRIGHT
-
-
-def _vector(v: Array) -> Vector:
-    x, y, z = v.tolist()
-    return x, y, z
 
 
 def _finite(estimate: Estimate) -> bool:

@@ -22,7 +22,7 @@ from safe_locomotion.errors import BackendError, RobotMismatchError, SafeLocomot
 from safe_locomotion.leg_control import CommandStage
 from safe_locomotion.limits import NO_HAZARDS, RobotWatch
 from safe_locomotion.modes import DAMPED
-from safe_locomotion.nodes import conversions, decisions, tick_bytes
+from safe_locomotion.nodes import conversions, decisions
 from safe_locomotion.nodes.health import ERROR, OK, STALE, WARN, LoopTimes, Reasons, Stream, status
 from safe_locomotion.nodes.inbox import LATCHED, NEWEST
 from safe_locomotion.nodes.mailbox import Mailbox
@@ -32,7 +32,7 @@ from safe_locomotion.nodes.robot_link import RobotLink
 from safe_locomotion.nodes.runtime import LOCK_STEP_WAIT_S, run
 from safe_locomotion.nodes.stage_logs import StageLogs
 from safe_locomotion.nodes.stage_loop import STREAM_TIMEOUT_S, TICK_NS, Rows, StageLoop, StageSettings, watched
-from safe_locomotion.nodes.tick_feed import OnDemand
+from safe_locomotion.nodes.tick_feed import CommandFeed
 from safe_locomotion.pipeline import Divider
 from safe_locomotion.realtime import Setting, apply
 from safe_locomotion.robots import robot_names
@@ -40,7 +40,6 @@ from safe_locomotion.types import LowCommand, LowState, StancePlan, Verdict
 
 LOOK_S = 0.1  # longest look at the robot before activation; a simulated robot may start later than the bridge
 FOREIGN_EACH = 5  # states between two looks at the commands of others
-LOW_COMMAND = "low_command"
 ESTOP = frozenset({"estop"})
 TRANSITION_S = 10.0  # longest a transition may wait for the control thread; opening an SDK takes seconds
 
@@ -325,10 +324,8 @@ class BridgeLoop(StageLoop[BridgeNode]):
         self._plan_stamp_ns: int | None = None
         self._verdicts = self._listen(JointState, "safety/verdict", self._on_verdict, LATCHED, period_ns=TICK_NS)
         self._plans = self._listen(MultiDOFJointState, "mpc/plan", self._on_plan, period_ns=config.mpc.period_ns)
-        self._commands, self._sent = OnDemand(self._node, JointState, LOW_COMMAND, NEWEST), list[tuple[LowCommand, float]]()
-        self._node.attach(
-            self._respond, self._command, lambda: self._verdict, lambda _, command, took: self._sent.append((command, took))
-        )
+        self._feed = CommandFeed(self._node)
+        self._node.attach(self._respond, self._command, lambda: self._verdict, self._feed.sent)
         self._tell_health()
 
     def start(self) -> None:
@@ -345,10 +342,7 @@ class BridgeLoop(StageLoop[BridgeNode]):
     def tidy(self) -> None:
         """Say what the remote asked for, tell the recorder, if there is one, what was commanded, and write the log."""
         self._node.remote.tell()
-        for command, seconds in self._sent:
-            if self._commands.wanted():
-                self._commands.publish(tick_bytes.low_command(command, seconds))
-        self._sent.clear()
+        self._feed.settle()
         super().tidy()
 
     def close(self) -> None:

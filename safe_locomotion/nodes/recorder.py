@@ -58,8 +58,8 @@ MESSAGES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecorderSettings:
-    """How the recorder runs; see `recording.session.SessionSettings` for what is not said here.
+class RecorderSettings(SessionSettings):
+    """How the recorder runs.
 
     Attributes:
         source: `ticks` from the composed graph, `topics` from the graph of five processes.
@@ -67,17 +67,6 @@ class RecorderSettings:
 
     directory: str = ""
     source: Literal["ticks", "topics"] = "ticks"
-    start: Literal["walk", "service", "always"] = "walk"
-    pre_roll: float = 1.0
-    post_roll: float = 1.0
-    sync: float = 0.5
-    free_mb: float = 200.0
-    cmd_vel_type: str = "TwistStamped"
-
-    def session(self) -> SessionSettings:
-        """The part that needs no ROS."""
-        names = ("directory", "start", "pre_roll", "post_roll", "sync", "free_mb", "cmd_vel_type")
-        return SessionSettings(**{name: getattr(self, name) for name in names})
 
 
 class Tap:
@@ -117,7 +106,7 @@ class RecorderNode(Node):
         self.mailbox = Mailbox()
         self.times = LoopTimes("recorder look")
         self._run = RunDescription(self, self.parameters.robot.name)
-        self.session = Session(self.parameters.settings.session(), self._run.info, monotonic)
+        self.session = Session(self.parameters.settings, self._run.info, monotonic)
         self.lost: dict[str, int] = {}
         self._told = ""
         self.create_service(SetBool, RECORD, self._serve)

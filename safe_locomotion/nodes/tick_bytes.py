@@ -97,7 +97,7 @@ class PlanBytes:
     def __call__(self, plan: StancePlan) -> bytes:
         """The message for a plan."""
         self._transforms[:, :3], self._twists[:, :3], self._wrenches[:, :3] = plan.foot_position, plan.foot_velocity, plan.force
-        rest = cdr.multi_dof_rest(decisions.plan_names(plan), BASE_FRAME)
+        rest = cdr.names_part(decisions.plan_names(plan), BASE_FRAME)
         body = self._transforms.tobytes(), _COUNT_OF_FEET, self._twists.tobytes(), _COUNT_OF_FEET, self._wrenches.tobytes()
         return b"".join((cdr.stamp_head(plan.stamp_ns), rest, *body))
 

@@ -7,14 +7,17 @@ from typing import Any
 
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import JointState
 from std_msgs.msg import UInt8MultiArray
 
 from safe_locomotion.nodes import tick_bytes
+from safe_locomotion.nodes.inbox import NEWEST
 from safe_locomotion.pipeline import Cycle
 from safe_locomotion.recording.ticks import TickBatch
 from safe_locomotion.recording.topics import TICKS
 from safe_locomotion.types import LowCommand, Proposal, StancePlan
 
+LOW_COMMAND = "low_command"
 LOOK_EACH = 50  # ticks
 TICKS_EACH = 10  # in one message: 20 ms, and 35 kB of the 64 kB from which a transport cuts messages up
 TICKS_QOS = QoSProfile(depth=100, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE)
@@ -38,6 +41,25 @@ class OnDemand:
     def publish(self, data: bytes) -> None:
         """Send one message."""
         self._publisher.publish(data)
+
+
+class CommandFeed:
+    """What the bridge of five processes commanded, tick by tick."""
+
+    def __init__(self, node: Node) -> None:
+        self._out = OnDemand(node, JointState, LOW_COMMAND, NEWEST)
+        self._kept: list[tuple[LowCommand, float]] = []
+
+    def sent(self, _: object, command: LowCommand, seconds: float) -> None:
+        """The answer is with the transport, so long after its LowState [s]."""
+        self._kept.append((command, seconds))
+
+    def settle(self) -> None:
+        """Publish what was kept."""
+        for command, seconds in self._kept:
+            if self._out.wanted():
+                self._out.publish(tick_bytes.low_command(command, seconds))
+        self._kept.clear()
 
 
 class TickFeed:
@@ -95,4 +117,4 @@ class TickFeed:
             self._plan = c.plan
             add("mpc/plan", c.plan.stamp_ns, self._plan_bytes(c.plan))
         if c.command is not None:
-            add("low_command", c.command.stamp_ns, tick_bytes.low_command(c.command, latency))
+            add(LOW_COMMAND, c.command.stamp_ns, tick_bytes.low_command(c.command, latency))

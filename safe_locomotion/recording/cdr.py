@@ -70,7 +70,8 @@ def stamp_of(data: bytes) -> int:
 
 
 @lru_cache(maxsize=256)
-def _names_part(names: tuple[str, ...], frame: str) -> bytes:
+def names_part(names: tuple[str, ...], frame: str) -> bytes:
+    """What follows the stamp in a JointState or a sensor_msgs/MultiDOFJointState up to the first of its values."""
     packed = Packed(stamp_head(0)).string(frame).u32(len(names))
     for name in names:
         packed.string(name)
@@ -79,7 +80,7 @@ def _names_part(names: tuple[str, ...], frame: str) -> bytes:
 
 def joint_state(stamp_ns: int, names: tuple[str, ...], position: bytes, velocity: bytes = b"", effort: bytes = b"") -> bytes:
     """A sensor_msgs/JointState; rows are float64 as bytes, velocity and effort may both be empty."""
-    first = _names_part(names, "")
+    first = names_part(names, "")
     if not velocity:
         return b"".join((stamp_head(stamp_ns), first, position, _NO_VALUES, _NO_VALUES))
     count = _COUNT.pack(len(names))
@@ -126,15 +127,6 @@ def float_array_stamp(data: bytes) -> int:
     at += -at % 4 + 16
     seconds, nanoseconds = _TWO.unpack_from(data, at + -(at - len(HEAD)) % 8)
     return int(seconds) * NANOSECONDS + int(nanoseconds)
-
-
-@lru_cache(maxsize=64)
-def multi_dof_rest(names: tuple[str, ...], frame: str) -> bytes:
-    """What follows the stamp in a sensor_msgs/MultiDOFJointState up to its transforms."""
-    packed = Packed(stamp_head(0)).string(frame).u32(len(names))
-    for name in names:
-        packed.string(name)
-    return packed.u32(len(names)).align(8).bytes_from(12)
 
 
 def string_message(text: str) -> bytes:
