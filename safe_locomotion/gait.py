@@ -79,6 +79,13 @@ class GaitClock:
         self._held = [True] * N_LEGS
         self._passes = [False] * N_LEGS
 
+    def __copy__(self) -> "GaitClock":
+        """A clock that goes on from here by itself."""
+        twin = GaitClock.__new__(GaitClock)
+        twin._stride, twin._stamp_ns, twin._stepping = self._stride, self._stamp_ns, self._stepping
+        twin._phases, twin._held, twin._passes = self._phases.copy(), self._held.copy(), self._passes.copy()
+        return twin
+
     @property
     def stepping(self) -> bool:
         """Whether any foot swings or is going to."""

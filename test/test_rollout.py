@@ -106,6 +106,19 @@ def test_hypotheses_side_by_side_are_single_ones() -> None:
     np.testing.assert_allclose(states[63], last, atol=1e-3)
 
 
+@pytest.mark.parametrize("kind", ["open_loop", "closed_loop"])
+def test_a_forecast_leaves_no_trace_in_the_stride_that_is_executed(kind: str) -> None:
+    """While the robot trots on, it makes no difference to the clock that another gait is predicted on every policy tick."""
+    asked, left_alone = forecaster(rollout=kind), forecaster(rollout=kind)
+    pace = gait_moment(replace(TROT, phase_offsets=(0.5, 0.0, 0.5), swing_ratio=0.6)).proposal
+    for k in range(30):
+        stamp_ns = START_NS + k * 8_000_000
+        asked.follow(stamp_ns, TROT), left_alone.follow(stamp_ns, TROT)
+        now = Moment(estimate(stamp_ns=stamp_ns, **CALM), pace, TROT, SLOW)
+        assert asked.learner(asked.rollout.scene(now.estimate, SLOW), now) is not None
+        assert vars(asked.rollout._clock) == vars(left_alone.rollout._clock)
+
+
 def test_a_single_step_is_the_models() -> None:
     """The plain-number step of the closed loop equals `CentroidalModel.step`."""
     r, random = rollout(), np.random.default_rng(1)
