@@ -126,7 +126,7 @@ def test_a_single_step_is_the_models() -> None:
         x, forces, feet = random.normal(size=12), 30.0 * random.normal(size=(4, 3)), random.normal(size=(4, 3))
         gravity = random.normal(size=3)
         expected = r.model.step(x, forces, feet, STEP, gravity)
-        np.testing.assert_allclose(r.stepped(x, forces, feet, gravity.tolist()), expected, atol=1e-9)
+        np.testing.assert_allclose(r.stepped(x, forces, feet.tolist(), gravity.tolist()), expected, atol=1e-9)
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.2])
