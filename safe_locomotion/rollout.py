@@ -31,7 +31,7 @@ from safe_locomotion.centroidal import (
 from safe_locomotion.gait import GaitClock, GaitPhase
 from safe_locomotion.kinematics import Kinematics, clamp
 from safe_locomotion.locomotion import LocomotionParameters
-from safe_locomotion.mpc import ConvexMpc, MpcParameters, MpcProblem, plan_in_cone
+from safe_locomotion.mpc import ConvexMpc, MpcParameters, MpcProblem
 from safe_locomotion.reachability import STEP, STEP_NS
 from safe_locomotion.robots import RobotModel
 from safe_locomotion.rotations import (
@@ -49,7 +49,7 @@ from safe_locomotion.rotations import (
     vector,
 )
 from safe_locomotion.swing import SwingParameters, raibert_step
-from safe_locomotion.types import N_LEGS, Array, Estimate, GaitParameters, VelocityCommand
+from safe_locomotion.types import N_LEGS, Array, Estimate, Flags, GaitParameters, VelocityCommand
 
 STEPS_PER_SOLVER_STEP = 3  #: 0.048 s, close to the 0.04 s of the MPC that drives
 LEAST_SOLVER_STEPS = 5  #: over 0.24 s, half a stride: a shorter plan does not see the next stance
@@ -171,11 +171,10 @@ class GaitRollout:
         roll, pitch, _ = rpy_from_rows(turned)
         velocity = rotate_back(frame, (vx + ux, vy + uy, vz + uz))
         spots, foot_z, (cx, cy, cz) = [], [], self._com
-        for leg, pose in zip(self._kinematics.legs, self._kinematics.poses(estimate.q), strict=True):
-            foot_x, foot_y, z_ = leg.foot(pose)
-            foot_x, foot_y, z_ = rotate(turned, (foot_x - cx, foot_y - cy, z_ - cz))
-            spots.append((foot_x, foot_y))
-            foot_z.append(z_ + gap - self._foot_radius)
+        for a, b, c in self._kinematics.foot_points(estimate.q):
+            a, b, c = rotate(turned, (a - cx, b - cy, c - cz))
+            spots.append((a, b))
+            foot_z.append(c + gap - self._foot_radius)
         gx, gy, gz = frame[2]
         return Scene(
             x0=np.array((roll, pitch, 0.0, 0.0, 0.0, gap, *rotate(turned, rates), *velocity)),
@@ -196,7 +195,7 @@ class GaitRollout:
         answer = self._mpc.solve(problem)
         if not isfinite(answer.primal_residual):
             return None
-        forces = plan_in_cone(answer.plan, problem.stance, self._parameters)
+        forces = _in_cone(answer.plan, problem.stance, self._parameters)
         effect = self.model.effect(feet, (x[9], x[10]))
         caused: Array = self._held.dot(forces.reshape(-1, NU).dot(effect).reshape(-1, 6))
         caused[:, 3:] += scene.gravity
@@ -301,10 +300,25 @@ class GaitRollout:
 def _lighter(mpc: MpcParameters, horizon: int) -> MpcParameters:
     """Few iterations where the solver goes on from the tick before, more by its residuals after a gap.
 
-    Against a converged plan that moves predicted angles by at most 0.004 rad.
+    Seven are the least of which one batch nearly always does on a calm walk (98 % of ticks; six: 56 %). Against a converged plan,
+    predicted angles then differ by at most 0.003 rad on that walk, and under pushes of 22 N s by at most 0.02 rad (99 % of ticks:
+    0.0035 rad) from states outside the trigger set; from states inside it, where the answer is known, by up to 0.7 rad. Not one of
+    2000 answers of the safety test differed.
     """
     dt = STEPS_PER_SOLVER_STEP * STEP
-    return replace(mpc, horizon=horizon, dt=dt, iterations=6, extra_batches=3, primal_tolerance=0.02, dual_tolerance=1.0)
+    return replace(mpc, horizon=horizon, dt=dt, iterations=7, extra_batches=3, primal_tolerance=0.02, dual_tolerance=1.0)
+
+
+def _in_cone(plan: Array, stance: Flags, parameters: MpcParameters) -> Array:
+    """`mpc.clip_to_cone` of a whole plan (N, 4, 3) with its stance flags (N, 4)."""
+    wanted, out = plan.reshape(-1, 3).T, np.empty((3, stance.size))
+    fz = out[2]
+    np.maximum(wanted[2], parameters.fz_min, out=fz)
+    np.minimum(fz, parameters.fz_max, out=fz)
+    np.multiply(fz, stance.reshape(-1), out=fz)
+    limit = parameters.mu * fz
+    np.minimum(np.maximum(wanted[:2], -limit), limit, out=out[:2])
+    return out.T.reshape(plan.shape)
 
 
 def _since(times: Array) -> Array:

@@ -11,6 +11,7 @@ and the roll rate with them, a slope tilts the body with the ground. So each can
 from array import array
 from bisect import bisect_right
 from dataclasses import dataclass
+from functools import cache
 from math import asin, atan, atan2, ceil, cos, hypot, inf, isfinite, isnan, nan, sin, sqrt, tan
 from typing import Literal
 
@@ -258,7 +259,7 @@ class TriggerState:
         steps, now = rolling.shape[-1], self._times[-1]
         within = min(steps, ceil(window / dt))  # the window of the first so many states begins before the first of them
         way = self._rolled[-1] + rolling
-        way[..., :within] -= self._rolled_at_each(now + dt * np.arange(1.0, within + 1.0) - window)
+        way[..., :within] -= self._rolled_at_each(now + _ends(within, dt) - window)
         if within < steps:
             way[..., within:] -= self._rolled[-1] + rolling[..., : steps - within]
         rates: Array = way / window
@@ -268,6 +269,12 @@ class TriggerState:
         """`_rolled_at` of many times; `np.frombuffer` shares the samples, which may only grow once the result is gone."""
         newest = np.frombuffer(self._times).searchsorted(times, side="right") - 1
         return np.frombuffer(self._rolled).take(newest, mode="clip")
+
+
+@cache
+def _ends(steps: int, dt: float) -> Array:
+    """Ends of steps of `dt` [s]."""
+    return dt * np.arange(1.0, steps + 1.0)
 
 
 def _meaning(lookahead: float) -> Array:
