@@ -132,7 +132,7 @@ def driven(x0: Array, accelerations: Array, dt: float) -> Array:
 
 @cache
 def _histories(steps: int, dt: float) -> tuple[Array, Array]:
-    """From first state (2, 6) and accelerations (W, 6) to all states, (2 W + 2, 2) and (2 W + 2, W); positions, then velocities, of each."""
+    """From a first state (2, 6) and from accelerations (W, 6) to all states (2 W + 2, 6): of each its place, then its velocity."""
     since = np.arange(steps + 1)[:, None] - np.arange(1, steps + 1)  # whole steps between the end of step j and state k
     coasting = [[(1.0, dt * k), (0.0, 1.0)] for k in range(steps + 1)]
     pushed = np.stack((dt * dt * np.where(since >= 0, since + 0.5, 0.0), dt * (since >= 0)), axis=1)

@@ -12,9 +12,9 @@ the air, because the gait wants it down at once, takes its time to come down.
 
 from collections.abc import Callable, Iterable
 from copy import copy
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from math import atan2, ceil, isfinite
+from typing import NamedTuple
 
 import numpy as np
 
@@ -60,8 +60,7 @@ FALL_TIME = 0.09  #: [s] in which such a foot comes down: the controller waits 0
 AskAgain = Callable[[Estimate], GaitParameters | None]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Scene:
+class Scene(NamedTuple):
     """The robot now, in the ground frame.
 
     Attributes:
@@ -84,24 +83,23 @@ class Scene:
     aloft: list[bool]
     wanted: tuple[float, float]
 
-    @cached_property
+    @property
     def frame(self) -> Array:
         """(3, 3) of `rows`."""
         return np.array(self.rows)
 
-    @cached_property
+    @property
     def turn(self) -> Array:
         """The same as quaternion w, x, y, z."""
         return quaternion_from_rpy(*rpy_from_rows(self.rows))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Inputs:
+class Inputs(NamedTuple):
     """What pushes the robot.
 
     Attributes:
         forces: (N, 4, 3) [N], each held over a step of the solver.
-        feet: (4, 3) now, relative to the centre of mass [m].
+        feet: now, relative to the centre of mass [m].
         accelerations: (W, 6) angular and linear that the forces cause, gravity included, in the middle of each predicted step.
 
     The feet fall back along the path that the MPC linearised along. On the path that its forces lead to in the model the body would
@@ -109,7 +107,7 @@ class Inputs:
     """
 
     forces: Array
-    feet: Array
+    feet: list[Vector]
     accelerations: Array
 
 
@@ -172,9 +170,9 @@ class GaitRollout:
         velocity = rotate_back(frame, (vx + ux, vy + uy, vz + uz))
         spots, foot_z, (cx, cy, cz) = [], [], self._com
         for a, b, c in self._kinematics.foot_points(estimate.q):
-            a, b, c = rotate(turned, (a - cx, b - cy, c - cz))
-            spots.append((a, b))
-            foot_z.append(c + gap - self._foot_radius)
+            foot_x, foot_y, above_com = rotate(turned, (a - cx, b - cy, c - cz))
+            spots.append((foot_x, foot_y))
+            foot_z.append(above_com + gap - self._foot_radius)
         gx, gy, gz = frame[2]
         return Scene(
             x0=np.array((roll, pitch, 0.0, 0.0, 0.0, gap, *rotate(turned, rates), *velocity)),
@@ -199,7 +197,7 @@ class GaitRollout:
         effect = self.model.effect(feet, (x[9], x[10]))
         caused: Array = self._held.dot(forces.reshape(-1, NU).dot(effect).reshape(-1, 6))
         caused[:, 3:] += scene.gravity
-        return Inputs(forces=forces, feet=np.array(feet), accelerations=caused)
+        return Inputs(forces=forces, feet=feet, accelerations=caused)
 
     def closed_loop(
         self, scene: Scene, stamp_ns: int, gait: GaitParameters, ask: AskAgain | None, estimate: Estimate
@@ -229,14 +227,15 @@ class GaitRollout:
     def estimate_at(self, scene: Scene, x: Array, estimate: Estimate, steps: int) -> Estimate:
         """What the estimator would say in a predicted state; joints and contacts stay as they are."""
         roll, pitch, yaw = x[RPY].tolist()
-        body = scene.frame @ matrix_from_quaternion(quaternion_from_rpy(roll, pitch, yaw))
-        spin, arm = scene.frame @ x[RATES], body @ self._robot.com
+        frame, turn = scene.frame, quaternion_from_rpy(roll, pitch, yaw)
+        body = frame @ matrix_from_quaternion(turn)
+        spin, arm = frame @ x[RATES], body @ self._robot.com
         return replace(
             estimate,
             stamp_ns=estimate.stamp_ns + steps * STEP_NS,
-            position=scene.origin + scene.frame @ x[POSITION] - arm,
-            quaternion_wxyz=multiply(scene.turn, quaternion_from_rpy(roll, pitch, yaw)),
-            velocity=scene.frame @ x[VELOCITY] - np.array(cross(spin.tolist(), arm.tolist())),
+            position=scene.origin + frame @ x[POSITION] - arm,
+            quaternion_wxyz=multiply(scene.turn, turn),
+            velocity=frame @ x[VELOCITY] - np.array(cross(spin.tolist(), arm.tolist())),
             angular_velocity=body.T @ spin,
         )
 
@@ -311,14 +310,13 @@ def _lighter(mpc: MpcParameters, horizon: int) -> MpcParameters:
 
 def _in_cone(plan: Array, stance: Flags, parameters: MpcParameters) -> Array:
     """`mpc.clip_to_cone` of a whole plan (N, 4, 3) with its stance flags (N, 4)."""
-    wanted, out = plan.reshape(-1, 3).T, np.empty((3, stance.size))
-    fz = out[2]
-    np.maximum(wanted[2], parameters.fz_min, out=fz)
-    np.minimum(fz, parameters.fz_max, out=fz)
-    np.multiply(fz, stance.reshape(-1), out=fz)
+    out = np.empty(plan.shape)
+    wanted, clipped = plan.reshape(-1, 3).T, out.reshape(-1, 3).T
+    fz = np.minimum(np.maximum(wanted[2], parameters.fz_min), parameters.fz_max) * stance.reshape(-1)
     limit = parameters.mu * fz
-    np.minimum(np.maximum(wanted[:2], -limit), limit, out=out[:2])
-    return out.T.reshape(plan.shape)
+    np.minimum(np.maximum(wanted[:2], -limit), limit, out=clipped[:2])
+    clipped[2] = fz
+    return out
 
 
 def _since(times: Array) -> Array:
