@@ -8,7 +8,7 @@ from sensor_msgs.msg import JointState, MultiDOFJointState
 from std_msgs.msg import Float64MultiArray
 
 from safe_locomotion.locomotion import LocomotionController
-from safe_locomotion.nodes import conversions, decisions
+from safe_locomotion.nodes import conversions, decisions, tick_bytes
 from safe_locomotion.nodes.inbox import LATCHED, NEWEST
 from safe_locomotion.nodes.runtime import run
 from safe_locomotion.nodes.stage_loop import TICK_NS, StageLoop, StageNode, StageSettings
@@ -21,11 +21,11 @@ class MpcNode(StageNode[StageSettings]):
 
     def __init__(self) -> None:
         super().__init__("mpc", StageSettings)
-        self._plan, self._message = self.create_publisher(MultiDOFJointState, "mpc/plan", NEWEST), decisions.PlanMessage()
+        self._plan, self._packed = self.create_publisher(MultiDOFJointState, "mpc/plan", NEWEST), tick_bytes.PlanBytes()
 
     def publish(self, plan: StancePlan) -> None:
         """Send one plan."""
-        self._plan.publish(self._message.fill(plan))
+        self._plan.publish(self._packed(plan))
 
 
 class MpcLoop(StageLoop[MpcNode]):

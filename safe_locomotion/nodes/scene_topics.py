@@ -8,13 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.serialization import deserialize_message
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState, MultiDOFJointState
 from std_msgs.msg import Float64MultiArray
 
 from safe_locomotion.config import StackConfig
-from safe_locomotion.nodes import conversions, decisions
+from safe_locomotion.nodes import conversions, decisions, views
 from safe_locomotion.nodes.conversions import MalformedMessageError
 from safe_locomotion.nodes.health import Stream
 from safe_locomotion.nodes.inbox import NEWEST, OutOfTheExecutor
@@ -28,12 +27,8 @@ FEW = 8  #: estimates, of which the newest counts
 NOTED = 2  #: estimates that are unpacked in one look
 TIMEOUT_S = 0.5
 ESTIMATES = QoSProfile(depth=FEW, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT)
-VERDICTS = QoSProfile(
-    depth=DEPTH,
-    history=HistoryPolicy.KEEP_LAST,
-    reliability=ReliabilityPolicy.RELIABLE,
-    durability=DurabilityPolicy.TRANSIENT_LOCAL,
-)
+VERDICTS = QoSProfile(depth=DEPTH, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT)
+"""Best effort: who watches would else acknowledge each verdict, for which the supervisor would have to wake up."""
 _PREDICTED = b"predicted/0/"  #: in a packed verdict that carries a rollout
 
 
@@ -55,7 +50,7 @@ class Queue:
     def read(self, packed: bytes, convert: Callable[[Any], Any]) -> Any:
         """What one message says; None, and counted as rejected, for one that is malformed."""
         try:
-            value = convert(deserialize_message(packed, self._type))
+            value = convert(views.read(packed, self._type))
         except MalformedMessageError as error:
             self.stream.reject(str(error))
             return None
