@@ -23,7 +23,7 @@ from safe_locomotion.scene_maker import SceneMaker
 from safe_locomotion.types import Estimate, StancePlan, Verdict
 
 DEPTH = 40  #: verdicts, 80 ms at 500 Hz: one in fifty carries a rollout, and none of these shall be missed
-FEW = 8  #: estimates, of which the newest counts
+FEW = 4  #: estimates, of which the newest counts
 NOTED = 2  #: estimates that are unpacked in one look
 TIMEOUT_S = 0.5
 ESTIMATES = QoSProfile(depth=FEW, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT)
