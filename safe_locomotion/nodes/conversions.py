@@ -19,6 +19,7 @@ pair their inputs by equal stamps. Stamps inside arrays are two floats, seconds 
 | `remote/request` | String | one word of `driving.ACTIONS` per chord that was pressed |
 | `mpc/plan` | MultiDOFJointState | per foot: transform = target position, twist = target velocity, wrench = force; frame base |
 | `low_command`, `policy/step` | JointState, Float64MultiArray | for the recorder, while it listens: see `tick_bytes` |
+| `display/ticks` | UInt8MultiArray | estimate, verdict and plan of a tick for displays of the graph of five processes: see `tick_feed` |
 | `recording/ticks` | UInt8MultiArray | the same and all above, of the composed graph, ten ticks to a message: see `recording.ticks` |
 
 Rows of a proposal: `policy/<name>` = nanoseconds of robot time to its next proposal, then `gait/...`, `joint/...`, or

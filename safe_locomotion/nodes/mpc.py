@@ -1,4 +1,4 @@
-"""MPC node: `state_estimate` and `safety/verdict` of one stamp in, `mpc/plan` out."""
+"""MPC node: `state_estimate` and `safety/verdict` of one stamp in, `mpc/plan` out; it alone has all three, so it feeds the displays."""
 
 import sys
 from collections import deque
@@ -12,6 +12,7 @@ from safe_locomotion.nodes import conversions, decisions, tick_bytes
 from safe_locomotion.nodes.inbox import NEWEST
 from safe_locomotion.nodes.runtime import run
 from safe_locomotion.nodes.stage_loop import TICK_NS, StageLoop, StageNode, StageSettings
+from safe_locomotion.nodes.tick_feed import DisplayFeed
 from safe_locomotion.pipeline import Divider
 from safe_locomotion.types import Estimate, StancePlan
 
@@ -35,7 +36,7 @@ class MpcLoop(StageLoop[MpcNode]):
         super().__init__(MpcNode())
         robot, mpc = self._node.parameters.robot, self._node.parameters.config.mpc
         self._controller = self._node.logs.mpc(LocomotionController(robot, mpc.locomotion, mpc.swing, mpc.solver))
-        self._due = Divider(mpc.period_ns)
+        self._due, self._display = Divider(mpc.period_ns), DisplayFeed(self._node)
         self._estimate: Estimate | None = None
         self._due_stamp_ns = 0
         self._heard: deque[tuple[int, JointState]] = deque(maxlen=2)
@@ -50,8 +51,11 @@ class MpcLoop(StageLoop[MpcNode]):
             return
         start = perf_counter()
         estimate, self._estimate = self._estimate, None
-        self._node.publish(self._controller.update(estimate, decisions.verdict_from(message)))
+        verdict = decisions.verdict_from(message)
+        plan = self._controller.update(estimate, verdict)
+        self._node.publish(plan)
         self._node.times.add(perf_counter() - start)
+        self._display.settle(estimate, verdict, plan)
 
     def _on_estimate(self, message: Float64MultiArray) -> None:
         stamp_ns = conversions.estimate_stamp_of(message)
@@ -64,6 +68,7 @@ class MpcLoop(StageLoop[MpcNode]):
         stamp_ns = conversions.stamp_of(message)
         self._heard.append((stamp_ns, message))
         self._verdicts.hear(stamp_ns)
+        self._display.foresee(message)
         self._plan_pair()
 
 
