@@ -13,9 +13,9 @@ OSQP runs a fixed number of iterations without scaling or adaptive rho: the time
 good is read from the residuals.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import osqp
@@ -76,8 +76,7 @@ class MpcParameters:
             raise ConfigurationError(f"0 <= fz_min <= fz_max is needed, got {self.fz_min} and {self.fz_max}")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MpcProblem:
+class MpcProblem(NamedTuple):
     """One tick, in the ground frame of `centroidal`.
 
     Attributes:
@@ -92,11 +91,10 @@ class MpcProblem:
     reference: Array
     feet: Array
     stance: Flags
-    gravity: Array = field(default_factory=lambda: LEVEL_GRAVITY)
+    gravity: Array = LEVEL_GRAVITY
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MpcAnswer:
+class MpcAnswer(NamedTuple):
     """What the solver found.
 
     Attributes:
@@ -158,9 +156,8 @@ class MpcQp:
         low, high = _bounds(parameters)
         self.l, self.u = np.concatenate([np.zeros(half), low]), np.concatenate([np.zeros(half), high])
         self._l_states, self._u_states = self.l[:half], self.u[:half]
-        self._foot_terms = np.zeros((n * N_LEGS, 4))
-        terms = self._foot_terms.reshape(n, N_LEGS, 4)
-        self._levers, self._stances = terms[:, :, :3], terms[:, :, 3]
+        self._points, self._foot_terms = np.ones((n * N_LEGS, 4)), np.empty((n * N_LEGS, 4))
+        self._feet = self._points[:, :3]
         self._value_rows, self._lever_map = self.values.reshape(n * N_LEGS, -1), _lever_map(model, dt)
         self._q_states, self._minus_weights = self.q[:half].reshape(n, NX), -np.array(parameters.weights)
         self._first, self._gravity_rows = self._offsets[:NX], self._offsets.reshape(n, NX)[:, 9:]
@@ -169,8 +166,8 @@ class MpcQp:
     def fill(self, problem: MpcProblem) -> bool:
         """Write q, l, u and the changing values of A; False if a number of the problem was not finite."""
         with np.errstate(all="ignore"):  # infinities are reported by the return value
-            np.multiply(problem.feet, problem.stance[:, :, None], out=self._levers)
-            self._stances[:] = problem.stance
+            self._feet[:] = problem.feet.reshape(-1, 3)
+            np.multiply(self._points, problem.stance.reshape(-1, 1), out=self._foot_terms)
             self._foot_terms.dot(self._lever_map, out=self._value_rows)
             np.multiply(problem.reference, self._minus_weights, out=self._q_states)
             self._gravity_rows[:] = self.parameters.dt * problem.gravity
@@ -276,19 +273,6 @@ def clip_to_cone(forces: Array, stance: Flags, parameters: MpcParameters, mu: fl
         limit = mu * fz
         out += (_clipped(flat[3 * leg], -limit, limit), _clipped(flat[3 * leg + 1], -limit, limit), fz)
     return np.array(out).reshape(N_LEGS, 3)
-
-
-def plan_in_cone(plan: Array, stance: Flags, parameters: MpcParameters) -> Array:
-    """`clip_to_cone` of a whole plan (N, 4, 3) with its stance flags (N, 4)."""
-    out = np.empty(plan.shape)
-    fz, tangential = out[:, :, 2], out[:, :, :2]
-    np.maximum(plan[:, :, 2], parameters.fz_min, out=fz)
-    np.minimum(fz, parameters.fz_max, out=fz)
-    fz *= stance
-    limit = parameters.mu * out[:, :, 2:]
-    np.maximum(plan[:, :, :2], -limit, out=tangential)
-    np.minimum(tangential, limit, out=tangential)
-    return out
 
 
 def _clipped(value: float, low: float, high: float) -> float:

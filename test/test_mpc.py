@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -27,7 +25,7 @@ def standing(**changes: object) -> MpcProblem:
     problem = MpcProblem(
         x0=UPRIGHT_STATE, reference=np.tile(UPRIGHT_STATE, (N, 1)), feet=FEET, stance=np.ones((N, 4), dtype=bool)
     )
-    return replace(problem, **changes)
+    return problem._replace(**changes)
 
 
 def settled(mpc: ConvexMpc, problem: MpcProblem) -> np.ndarray:
@@ -161,7 +159,7 @@ def test_bad_numbers_are_refused_and_leave_no_trace(mpc: ConvexMpc, where: str, 
     wanted = mpc.solve(good).forces
     spoiled = getattr(good, where).copy()
     spoiled.flat[-1] = bad
-    answer = mpc.solve(replace(good, **{where: spoiled}))
+    answer = mpc.solve(good._replace(**{where: spoiled}))
     assert not answer.ok
     assert (answer.forces == 0.0).all()
     after = mpc.solve(good)
