@@ -18,12 +18,12 @@ from safe_locomotion.errors import ConfigurationError, UnknownNameError
 from safe_locomotion.estimator import EstimatorParameters
 from safe_locomotion.leg_control import LegGains
 from safe_locomotion.limits import GateLimits
-from safe_locomotion.locomotion import LocomotionParameters
 from safe_locomotion.mpc import MpcParameters
 from safe_locomotion.operator_input import CommandLimits
 from safe_locomotion.policy import GaitSettings
 from safe_locomotion.reachability import InterventionParameters
 from safe_locomotion.realtime import RealtimeParameters
+from safe_locomotion.reference import LocomotionParameters
 from safe_locomotion.share import find_share
 from safe_locomotion.supervisor import SupervisorParameters
 from safe_locomotion.swing import SwingParameters

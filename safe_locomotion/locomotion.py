@@ -5,15 +5,16 @@ the ground plane at the foot of the normal through the centre of mass.
 """
 
 from dataclasses import dataclass
-from math import cos, isfinite, pi, sin
+from math import cos, isfinite, sin
 
 import numpy as np
 
 from safe_locomotion.centroidal import NX, STANDARD_GRAVITY, CentroidalModel, centroidal_values, ground_rows
-from safe_locomotion.friction import SlipParameters, SlipWatch
+from safe_locomotion.friction import SlipWatch
 from safe_locomotion.gait import GaitClock, GaitPhase
 from safe_locomotion.kinematics import Kinematics, clamp
 from safe_locomotion.mpc import ConvexMpc, MpcParameters, MpcProblem
+from safe_locomotion.reference import LocomotionParameters, Reference, within
 from safe_locomotion.robots import RobotModel
 from safe_locomotion.rotations import (
     Rows,
@@ -30,31 +31,6 @@ from safe_locomotion.types import N_LEGS, NANOSECONDS, Array, Estimate, GaitPara
 
 MOMENT = 1e-6  #: [s] in the air of a foot that has just left the ground
 _GRAVITY: Vector = (0.0, 0.0, -STANDARD_GRAVITY)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LocomotionParameters:
-    """Reference and timing of the locomotion controller.
-
-    Attributes:
-        body_height: of the base above the ground plane [m].
-        acceleration: limit on the change of the velocity command [m/s2]; yaw: `yaw_acceleration` [rad/s2].
-        position_slack: how far the integrated position reference may run ahead of the body [m]; acts as integral action.
-        yaw_slack: the same for yaw [rad].
-        velocity_slack: how far the velocity reference may lie from the body's velocity [m/s]; beyond it stepping catches the body,
-            not the MPC, which would jump to find the friction for it.
-        height_rate: limit on the change of the height reference [m/s].
-        slip: how sliding feet lower the friction that the MPC counts on.
-    """
-
-    body_height: float
-    acceleration: float
-    yaw_acceleration: float
-    position_slack: float
-    yaw_slack: float
-    velocity_slack: float
-    height_rate: float
-    slip: SlipParameters
 
 
 @dataclass(slots=True)
@@ -99,49 +75,6 @@ class _Catch:
         left, rate = clamp((1.0 - progress) / rest, 0.0, 1.0), -1.0 / (rest * duration)
         (x, y, z), (vx, vy, vz), (ax, ay, az) = point, velocity, self.away
         return (x + left * ax, y + left * ay, z + left * az), (vx + rate * ax, vy + rate * ay, vz + rate * az)
-
-
-class Reference:
-    """Integrated, rate-limited command: where body and heading should be now and over the horizon."""
-
-    def __init__(self, parameters: LocomotionParameters) -> None:
-        self._p = parameters
-        self.velocity: Vector = (0.0, 0.0, 0.0)
-        self.position: tuple[float, float] = (0.0, 0.0)
-        self.yaw = 0.0
-        self.height = 0.0
-
-    def reset(self, position: Vector, yaw: float, height: float) -> None:
-        """Start from where the body is, at rest."""
-        self.velocity = (0.0, 0.0, 0.0)
-        self.position, self.yaw, self.height = (position[0], position[1]), yaw, height
-
-    def update(self, elapsed: float, command: VelocityCommand, body_position: Vector, body_yaw: float) -> None:
-        """Advance by `elapsed` seconds, staying within the slack around the body."""
-        p = self._p
-        limit, yaw_limit = elapsed * p.acceleration, elapsed * p.yaw_acceleration
-        vx, vy, wz = self.velocity
-        vx, vy = _within(command.vx, vx, limit), _within(command.vy, vy, limit)
-        wz = _within(command.wz, wz, yaw_limit)
-        self.velocity = (vx, vy, wz)
-        lead = (self.yaw + wz * elapsed - body_yaw + pi) % (2 * pi) - pi
-        self.yaw = body_yaw + clamp(lead, -p.yaw_slack, p.yaw_slack)
-        c, s = cos(body_yaw), sin(body_yaw)
-        x, y, slack = body_position[0], body_position[1], p.position_slack
-        ahead_x, ahead_y = self.position[0] - x, self.position[1] - y
-        along = clamp(c * ahead_x + s * ahead_y + vx * elapsed, -slack, slack)
-        across = clamp(c * ahead_y - s * ahead_x + vy * elapsed, -slack, slack)
-        self.position = (x + c * along - s * across, y + s * along + c * across)
-        step = p.height_rate * elapsed
-        self.height += clamp(p.body_height - self.height, -step, step)
-
-    def follow(self, position: Vector, yaw: float, height: float, velocity: Vector) -> None:
-        """Be where the body is, moving as wanted as far as that lies within the slack of its velocity (in odom)."""
-        c, s, slack = cos(yaw), sin(yaw), self._p.velocity_slack
-        vx, vy, wz = self.velocity
-        along, across = c * velocity[0] + s * velocity[1], c * velocity[1] - s * velocity[0]
-        self.velocity = (_within(vx, along, slack), _within(vy, across, slack), wz)
-        self.position, self.yaw, self.height = (position[0], position[1]), yaw, height
 
 
 class LocomotionController:
@@ -407,7 +340,7 @@ class LocomotionController:
         ahead_x, ahead_y = reference.position[0] - body.position[0], reference.position[1] - body.position[1]
         wanted_x, wanted_y, wz = reference.velocity
         x, y = ax * ahead_x + ay * ahead_y, bx * ahead_x + by * ahead_y
-        vx, vy = _within(wanted_x, vx, slack), _within(wanted_y, vy, slack)
+        vx, vy = within(wanted_x, vx, slack), within(wanted_y, vy, slack)
         yaw, height, turn = reference.yaw - body.rpy[2], reference.height + self._com[2], wz * dt
         c, s = cos(turn), sin(turn)
         rows: list[float] = []
@@ -420,10 +353,6 @@ class LocomotionController:
             gone_x, gone_y = gone_x + step_x, gone_y + step_y
             rows += (0.0, 0.0, yaw, x + gone_x, y + gone_y, height, 0.0, 0.0, wz, vx, vy, 0.0)
         return np.array(rows).reshape(-1, NX), np.array(travel).reshape(-1, 2)
-
-
-def _within(value: float, centre: float, slack: float) -> float:
-    return clamp(value, centre - slack, centre + slack)
 
 
 def _sum(a: Vector, b: Vector) -> Vector:

@@ -30,9 +30,9 @@ from safe_locomotion.centroidal import (
 )
 from safe_locomotion.gait import GaitClock, GaitPhase
 from safe_locomotion.kinematics import Kinematics, clamp
-from safe_locomotion.locomotion import LocomotionParameters
 from safe_locomotion.mpc import ConvexMpc, MpcParameters, MpcProblem
 from safe_locomotion.reachability import STEP, STEP_NS
+from safe_locomotion.reference import LocomotionParameters
 from safe_locomotion.robots import RobotModel
 from safe_locomotion.rotations import (
     Rows,

@@ -10,7 +10,8 @@ from core_values import A1, START_NS, TROT, estimate, verdict
 from safe_locomotion.config import load_config
 from safe_locomotion.gait import GaitClock
 from safe_locomotion.kinematics import Kinematics
-from safe_locomotion.locomotion import LocomotionController, Reference
+from safe_locomotion.locomotion import LocomotionController
+from safe_locomotion.reference import Reference
 from safe_locomotion.rotations import quaternion_from_rpy
 from safe_locomotion.types import JointTargets, Mode, StancePlan, VelocityCommand
 

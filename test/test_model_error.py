@@ -19,9 +19,9 @@ from safe_locomotion.model_error import (
     fit_model_error,
     performance_bound,
     performance_excess,
-    read_transitions,
     step_matrices,
 )
+from safe_locomotion.recorded_transitions import read_transitions
 from safe_locomotion.rotations import matrix_from_quaternion, quaternion_from_rpy
 from safe_locomotion.stage_log import StageLog, vector
 from safe_locomotion.types import Array, Mode

@@ -19,8 +19,8 @@ from safe_locomotion.model_error import (
     Transitions,
     fit_model_error,
     performance_bound,
-    read_transitions,
 )
+from safe_locomotion.recorded_transitions import read_transitions
 from safe_locomotion.robots import RobotModel, load_robot, robot_names
 
 PLAIN_WIDTH = 120  # columns where the output is no terminal

@@ -11,7 +11,8 @@ import numpy as np
 
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.intervention import penalised
-from safe_locomotion.model_error import STEP, RecordedRun, Transitions, joined, transitions
+from safe_locomotion.model_error import STEP, Transitions
+from safe_locomotion.recorded_transitions import RecordedRun, joined, transitions
 from safe_locomotion.recording.episode import EpisodeRecord, Numbers, Stamps
 from safe_locomotion.recording.reader import read_episode
 from safe_locomotion.robots import RobotModel

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.model_error import joined
+from safe_locomotion.recorded_transitions import joined
 from safe_locomotion.recording.episode import (
     CommandTrace,
     EpisodeInfo,
