@@ -7,12 +7,12 @@ from time import perf_counter
 from sensor_msgs.msg import JointState, MultiDOFJointState
 from std_msgs.msg import Float64MultiArray
 
+from safe_locomotion.divider import Divider
 from safe_locomotion.locomotion import LocomotionController
 from safe_locomotion.nodes import conversions, decisions
 from safe_locomotion.nodes.inbox import LATCHED, NEWEST
 from safe_locomotion.nodes.runtime import run
 from safe_locomotion.nodes.stage_loop import TICK_NS, StageLoop, StageNode, StageSettings
-from safe_locomotion.pipeline import Divider
 from safe_locomotion.types import Estimate, StancePlan
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
-from ros_world import ros_tester
+from ros_world import QUICK_STAND, ros_tester
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
@@ -26,8 +26,6 @@ from safe_locomotion.nodes.inbox import LATCHED
 from safe_locomotion.processes import RunningStack
 from safe_locomotion.stack import StackOptions, stack
 from safe_locomotion.types import Mode
-
-pytestmark = pytest.mark.wire
 
 ROBOT = str(Path(__file__).with_name("faulty_robot.py"))
 DAMPING_MS = 20.0
@@ -83,7 +81,7 @@ class World:
         return int(self.rows.get(f"bridge_node: {row}", ("", {}))[1].get(reason, 0))
 
 
-@pytest.fixture(scope="module", params=["composed", "nodes"])
+@pytest.fixture(scope="module", params=[pytest.param("composed", marks=pytest.mark.alone), "nodes"])
 def world(request):
     """The composed process in wall-clock time; five processes, which two cores cannot carry at 500 Hz, in lock-step."""
     lock_step = request.param == "nodes"
@@ -91,7 +89,8 @@ def world(request):
         domain, ros_domain = open_.enter_context(claim_domain()), open_.enter_context(claim_domain())
         open_.enter_context(pytest.MonkeyPatch.context()).setenv("ROS_DOMAIN_ID", str(ros_domain))
         t = open_.enter_context(ros_tester())
-        options = StackOptions(graph=request.param, lock_step=lock_step, sdk_options={"domain": domain})
+        overrides = {"bridge_node": QUICK_STAND}
+        options = StackOptions(graph=request.param, lock_step=lock_step, sdk_options={"domain": domain}, overrides=overrides)
         running = open_.enter_context(RunningStack(stack(options)[1:]))
         command = [sys.executable, ROBOT, str(domain), "lock-step" if lock_step else "real-time"]
         robot = subprocess.Popen(
