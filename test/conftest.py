@@ -1,4 +1,4 @@
-"""What every test gets: a deterministic hypothesis, DDS on this machine only, and domains that no other test run uses."""
+"""What every test gets: a deterministic hypothesis, one BLAS thread, DDS on this machine only, domains that no other run uses."""
 
 import os
 from collections.abc import Iterator
@@ -13,6 +13,8 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 # Before any test imports rclpy or starts a process that does.
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+# Before any test imports numpy: threads of two test workers would wait for each other.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 @pytest.fixture

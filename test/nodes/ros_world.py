@@ -10,8 +10,6 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 
 PATIENCE_S = 40.0
-#: Parameters of a bridge whose robot is on its feet when it is told to stand up: nobody waits for the pace of a real one.
-QUICK_STAND = {"gains.fold_time": 0.3, "gains.stand_time": 0.5}
 
 
 class RosTester:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from time import monotonic
 
 import pytest
-from ros_world import PATIENCE_S, QUICK_STAND, ros_tester
+from ros_world import PATIENCE_S, ros_tester
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
@@ -88,7 +88,7 @@ class World:
 @contextmanager
 def walking(domain):
     """A world in which the robot walks; at the end every node runs on and stops as usual, so that none leaves anything behind."""
-    bridge = {"answer_wait_ms": 60.0, "silence_ms": 2000.0, **QUICK_STAND}
+    bridge = {"answer_wait_ms": 60.0, "silence_ms": 2000.0, "gains.stand_time": 0.5}  # it is on its feet already
     overrides = {"bridge_node": bridge, "supervisor_node": {"proposal_wait_ms": 60.0}}
     options = StackOptions(graph="nodes", sdk_options={"domain": domain}, overrides=overrides)
     wire = RobotWire(domain=domain)
