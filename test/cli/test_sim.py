@@ -158,7 +158,7 @@ def test_interrupt_damps_and_leaves_nothing_behind(tmp_path, number):
     try:
         end = time.monotonic() + 60.0
         while (
-            not (folder / "bridge.log").is_file() or (folder / "bridge.log").stat().st_size < 500 * 32
+            not (folder / "bridge.log").is_file() or (folder / "bridge.log").stat().st_size < 1000 * 32
         ) and time.monotonic() < end:
             time.sleep(0.1)
         children = children_of(process.pid)

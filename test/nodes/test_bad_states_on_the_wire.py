@@ -73,7 +73,7 @@ class World:
                 self.t.call(Trigger, "reset")
             self.t.spin(0.4)
             answer = self.t.call(Trigger, "stand")
-            self.t.spin_until(lambda: self.verdict.mode in (Mode.STAND, *LATCHED_MODES), 15.0)
+            self.t.spin_until(lambda: self.verdict.mode in (Mode.STAND, *LATCHED_MODES))
             if self.verdict.mode is Mode.STAND:
                 return self.t.spin(0.3)
         raise AssertionError(f"{answer.message!r} {self.verdict}")
