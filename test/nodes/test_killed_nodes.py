@@ -90,8 +90,7 @@ class World:
 @contextmanager
 def walking(domain):
     """A world in which the robot walks; at the end every node runs on and stops as usual, so that none leaves anything behind."""
-    bridge = {"answer_wait_ms": 60.0, "silence_ms": 2000.0, "gains.stand_time": 0.5}  # it is on its feet already
-    overrides = {"bridge_node": bridge, "supervisor_node": {"proposal_wait_ms": 60.0}}
+    overrides = {"bridge_node": {"answer_wait_ms": 60.0, "silence_ms": 2000.0}, "supervisor_node": {"proposal_wait_ms": 60.0}}
     options = StackOptions(graph="nodes", sdk_options={"domain": domain}, overrides=overrides)
     wire = RobotWire(domain=domain)
     with ros_tester() as tester, RunningStack(stack(options)[1:]) as running:
