@@ -25,7 +25,6 @@ FAULTS = {
     "good": lambda s: s,
 }
 JUMPS_MS = {"back": -5000, "gap": 5000}
-ANSWER_S = 1.0  # longest wait for the answer to a state in lock-step
 UP_MS = 60_000  # how long the robot has been on: its clock can jump back
 
 
@@ -51,7 +50,7 @@ class FaultyRobot:
         state = FAULTS[fault](self.state())
         sent = time.monotonic()
         self.wire.publish(state)
-        command = self.wire.take_command(ANSWER_S if self.lock_step and self.wire.controllers() else 0.002)
+        command = self.wire.take_command(0.002 if not self.lock_step or not self.wire.controllers() else 0.5)
         received = time.monotonic()
         self.last = command or self.last
         self.robot.step(command)

@@ -27,16 +27,10 @@ from safe_locomotion.processes import RunningStack
 from safe_locomotion.stack import StackOptions, stack
 from safe_locomotion.types import Mode
 
+pytestmark = pytest.mark.alone
+
 ROBOT = str(Path(__file__).with_name("faulty_robot.py"))
 DAMPING_MS = 20.0
-#: By graph. Where the robot waits, the stages wait for each other, but not for ever for one that is gone.
-OVERRIDES = {
-    "composed": {},
-    "nodes": {
-        "bridge_node": {"answer_wait_ms": 200.0, "silence_ms": 2000.0},
-        "supervisor_node": {"proposal_wait_ms": 200.0},
-    },
-}
 LATCHED_MODES = (Mode.FAULT, Mode.FALLEN)
 #: fault: reason in the verdict, and where the bridge says what
 LATCHED_FAULTS = {
@@ -89,15 +83,15 @@ class World:
         return int(self.rows.get(f"bridge_node: {row}", ("", {}))[1].get(reason, 0))
 
 
-@pytest.fixture(scope="module", params=[pytest.param("composed", marks=pytest.mark.alone), "nodes"])
+@pytest.fixture(scope="module", params=["composed", "nodes"])
 def world(request):
-    """The composed process in wall-clock time; five processes, which two cores cannot carry at 500 Hz, with a robot that waits for them."""
+    """The composed process in wall-clock time; five processes, which two cores cannot carry at 500 Hz, in lock-step."""
     lock_step = request.param == "nodes"
     with ExitStack() as open_:
         domain, ros_domain = open_.enter_context(claim_domain()), open_.enter_context(claim_domain())
         open_.enter_context(pytest.MonkeyPatch.context()).setenv("ROS_DOMAIN_ID", str(ros_domain))
         t = open_.enter_context(ros_tester())
-        options = StackOptions(graph=request.param, sdk_options={"domain": domain}, overrides=OVERRIDES[request.param])
+        options = StackOptions(graph=request.param, lock_step=lock_step, sdk_options={"domain": domain})
         running = open_.enter_context(RunningStack(stack(options)[1:]))
         command = [sys.executable, ROBOT, str(domain), "lock-step" if lock_step else "real-time"]
         robot = subprocess.Popen(
