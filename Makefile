@@ -29,8 +29,8 @@ sim: setup ## Walk a simulated A1. More options: make sim ARGS="--robot a1 --ter
 
 test: lint ## Check the code and run all tests. Some of them: make test ARGS="-k gait"
 ifeq ($(strip $(ARGS)),)
-	@# Tests of whole graphs need the cores for themselves; the others share them.
-	@status=0; $(PYTEST) -p xdist -n auto -m "not wire" || status=$$?; $(PYTEST) -m wire || status=$$?; exit $$status
+	@# Tests with deadlines need the cores for themselves; the others share them, file by file as far as that keeps all cores busy.
+	@status=0; $(PYTEST) -p xdist -n auto --dist worksteal -m "not alone" || status=$$?; $(PYTEST) -m alone || status=$$?; exit $$status
 else
 	@$(PYTEST) $(ARGS)
 endif

@@ -15,8 +15,8 @@ from collections.abc import Iterable
 from math import isfinite
 from struct import Struct
 
+from safe_locomotion.divider import Divider
 from safe_locomotion.driving import BUTTONS, NO_WISH, DrivingParameters, Pad, PadDriver, Wish
-from safe_locomotion.pipeline import Divider
 from safe_locomotion.types import LowState, Mode, Verdict
 
 SIZE = 40

@@ -76,7 +76,6 @@ def test_an_unknown_command_is_found(text, monkeypatch):
         docs.check(command)
 
 
-@pytest.mark.wire
 @pytest.mark.parametrize("text", RUN)
 def test_commands_that_are_run(text):
     """Shortened as the table says, the command of the page ends with status 0."""

@@ -8,7 +8,7 @@ import pytest
 from core_values import A1, RECOVERY, START_NS, TROT, estimate
 from policy_models import gait_contract
 
-from safe_locomotion.pipeline import Divider
+from safe_locomotion.divider import Divider
 from safe_locomotion.policy import NOMINAL, NOMINAL_PERIOD_NS, TRIAL, PolicyStage
 from safe_locomotion.types import Estimate, Feedback, Mode, Proposal, VelocityCommand
 

@@ -18,6 +18,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from sensor_msgs.msg import BatteryState, Imu, JointState, MultiDOFJointState
 
 from safe_locomotion.backends.backend import Backend, open_backend
+from safe_locomotion.divider import Divider
 from safe_locomotion.errors import BackendError, RobotMismatchError, SafeLocomotionError
 from safe_locomotion.leg_control import CommandStage
 from safe_locomotion.limits import NO_HAZARDS, RobotWatch
@@ -33,7 +34,6 @@ from safe_locomotion.nodes.runtime import LOCK_STEP_WAIT_S, run
 from safe_locomotion.nodes.stage_logs import StageLogs
 from safe_locomotion.nodes.stage_loop import STREAM_TIMEOUT_S, TICK_NS, Rows, StageLoop, StageSettings, watched
 from safe_locomotion.nodes.tick_feed import CommandFeed
-from safe_locomotion.pipeline import Divider
 from safe_locomotion.realtime import Setting, apply
 from safe_locomotion.robots import robot_names
 from safe_locomotion.types import LowCommand, LowState, StancePlan, Verdict

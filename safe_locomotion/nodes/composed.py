@@ -14,6 +14,7 @@ from copy import copy
 from rclpy.node import Node
 
 from safe_locomotion.config import StackConfig
+from safe_locomotion.divider import Divider
 from safe_locomotion.nodes.bridge import BridgeNode
 from safe_locomotion.nodes.estimator import EstimatorNode
 from safe_locomotion.nodes.health import Health, Stream
@@ -24,7 +25,7 @@ from safe_locomotion.nodes.runtime import run
 from safe_locomotion.nodes.stage_loop import STREAM_TIMEOUT_S, TICK_NS, watched
 from safe_locomotion.nodes.supervisor import PROPOSAL_TIMEOUT_S, SupervisorNode
 from safe_locomotion.nodes.tick_feed import TickFeed
-from safe_locomotion.pipeline import Divider, Pipeline
+from safe_locomotion.pipeline import Pipeline
 from safe_locomotion.types import NANOSECONDS, LowCommand, LowState, Verdict
 
 

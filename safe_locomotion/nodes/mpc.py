@@ -7,13 +7,13 @@ from time import perf_counter
 from sensor_msgs.msg import JointState, MultiDOFJointState
 from std_msgs.msg import Float64MultiArray
 
+from safe_locomotion.divider import Divider
 from safe_locomotion.locomotion import LocomotionController
 from safe_locomotion.nodes import conversions, decisions, tick_bytes
 from safe_locomotion.nodes.inbox import NEWEST
 from safe_locomotion.nodes.runtime import run
 from safe_locomotion.nodes.stage_loop import TICK_NS, StageLoop, StageNode, StageSettings
 from safe_locomotion.nodes.tick_feed import DisplayFeed
-from safe_locomotion.pipeline import Divider
 from safe_locomotion.types import Estimate, StancePlan
 
 

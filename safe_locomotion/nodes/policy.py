@@ -13,6 +13,7 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, String
 
+from safe_locomotion.divider import Divider
 from safe_locomotion.errors import SafeLocomotionError
 from safe_locomotion.nodes import conversions, decisions, tick_bytes
 from safe_locomotion.nodes.health import OK, WARN, status
@@ -21,7 +22,6 @@ from safe_locomotion.nodes.operator import REMOTE_REQUEST, REQUESTS_QOS, Velocit
 from safe_locomotion.nodes.runtime import run
 from safe_locomotion.nodes.stage_loop import TICK_NS, Rows, StageLoop, StageNode, StageSettings
 from safe_locomotion.nodes.tick_feed import OnDemand
-from safe_locomotion.pipeline import Divider
 from safe_locomotion.policy import NOMINAL, Learner, PolicyStage
 from safe_locomotion.policy_file import installed_policies
 from safe_locomotion.policy_loader import PolicyLoader

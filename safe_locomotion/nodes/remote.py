@@ -8,11 +8,11 @@ from geometry_msgs.msg import TwistStamped
 from rclpy.node import Node
 from std_msgs.msg import String
 
+from safe_locomotion.divider import Divider
 from safe_locomotion.driving import DrivingParameters
 from safe_locomotion.nodes import conversions
 from safe_locomotion.nodes.health import Stream
 from safe_locomotion.nodes.operator import REMOTE_REQUEST, REMOTE_VELOCITY, REQUESTS_QOS
-from safe_locomotion.pipeline import Divider
 from safe_locomotion.types import LowState, Verdict
 from safe_locomotion.unitree_remote import RemoteControl
 

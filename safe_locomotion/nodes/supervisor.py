@@ -11,6 +11,7 @@ from geometry_msgs.msg import TwistStamped
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
+from safe_locomotion.divider import Divider
 from safe_locomotion.intervention import InterventionStatistics
 from safe_locomotion.nodes import conversions, decisions, tick_bytes
 from safe_locomotion.nodes.health import OK, WARN, Reasons, status
@@ -19,7 +20,7 @@ from safe_locomotion.nodes.mailbox import Mailbox
 from safe_locomotion.nodes.operator import RequestServices, ScriptedOperator, VelocityTopic
 from safe_locomotion.nodes.runtime import IDLE_S, LOCK_STEP_WAIT_S, run
 from safe_locomotion.nodes.stage_loop import TICK_NS, Rows, StageLoop, StageNode, StageSettings
-from safe_locomotion.pipeline import Divider, make_supervisor
+from safe_locomotion.pipeline import make_supervisor
 from safe_locomotion.types import Estimate, Feedback, Mode, Proposal, Verdict
 
 PROPOSAL_TIMEOUT_S = 0.5

@@ -16,11 +16,12 @@ from typing import Protocol
 import numpy as np
 
 from safe_locomotion.config import StackConfig
+from safe_locomotion.divider import Divider
 from safe_locomotion.estimator import EstimatorParameters, StateEstimator
 from safe_locomotion.forecast import Suppose
 from safe_locomotion.intervention import Intervention
 from safe_locomotion.modes import HAZARDS, Conditions, ModeMachine, Severity
-from safe_locomotion.pipeline import Divider, make_forecaster, make_recovery
+from safe_locomotion.pipeline import make_forecaster, make_recovery
 from safe_locomotion.policy import Learner, PolicyStage
 from safe_locomotion.recording.course import Course
 from safe_locomotion.recording.episode import EpisodeRecord, VerdictTrace

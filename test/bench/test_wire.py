@@ -4,8 +4,6 @@ import pytest
 
 from safe_locomotion.bench import wire
 
-pytestmark = pytest.mark.wire
-
 
 def test_round_trips_of_a_controller_that_only_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each state sent to the echo process comes back as a command; the figures are of the counted rounds."""

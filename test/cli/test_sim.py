@@ -17,8 +17,6 @@ pytest.importorskip("mujoco")
 pytest.importorskip("rclpy")
 pytest.importorskip("unitree_sdk2py")
 
-pytestmark = pytest.mark.wire
-
 TIMING = ("wall_s", "real_time_factor", "latency_ms", "round_trip_ms", "memory_mb", "options", "stood_at_s")
 CONTRACT = {
     *("duration_s", "wall_s", "real_time_factor", "falls", "distance_m", "velocity_rmse_mps", "estimator_velocity_rmse_mps"),

@@ -34,27 +34,41 @@ STAGES = {
     "supervisor_node": {"supervisor tick"},
     "mpc_node": {"mpc tick"},
 }
+ALIVE = {(node, name) for node, names in STREAMS.items() for name in names if name != "cmd_vel"}
+ROWS = {
+    *((node, name) for rows in (STREAMS, STAGES) for node, names in rows.items() for name in names),
+    *(("supervisor_node", "supervisor"), ("supervisor_node", "hazards"), ("bridge_node", "gate")),
+}
+STEPS = 50
 STATISTICS = {"steps", "recovery_steps", "share", "uses", "duration_p50_s", "duration_p99_s", "duration_max_s"}
+
+
+def told(arrays):
+    """The newest values of each row by node and name, and which streams were alive in any: on a loaded machine not each time."""
+    said = [((s.hardware_id, s.name.partition(": ")[2]), {p.key: p.value for p in s.values}) for a in arrays for s in a.status]
+    return dict(said), {key for key, values in said if values.get("alive") == "True"}
+
+
+def all_told(arrays):
+    """Whether every row has come, every stream was alive, and the robot has walked for a while."""
+    rows, alive = told(arrays)
+    return rows.keys() >= ROWS and alive >= ALIVE and int(rows["supervisor_node", "supervisor"]["steps"]) > STEPS
 
 
 def check_rows(arrays):
     """Every stream and stage has a row under its node, with its figures."""
-    said = [((s.hardware_id, s.name.partition(": ")[2]), {p.key: p.value for p in s.values}) for a in arrays for s in a.status]
-    rows, alive = (
-        dict(said),
-        {key for key, values in said if values.get("alive") == "True"},
-    )  # at times, on a machine with other work
+    rows, alive = told(arrays)
     for node, names in STREAMS.items():
         for name in names:
             assert rows[node, name].keys() >= {"alive", "valid", "received", "missed", "rejected", "rate_hz", "age_ms"}, name
-            assert ((node, name) in alive) is (name != "cmd_vel"), name
+            assert ((node, name) in alive) is ((node, name) in ALIVE), name
     for node, names in STAGES.items():
         for name in names:
             v = rows[node, name]
             assert 0.0 < float(v["p50_ms"]) <= float(v["p99_ms"]) <= float(v["max_ms"]) and int(v["count"]) > 100, name
     supervisor = rows["supervisor_node", "supervisor"]
     assert supervisor.keys() >= STATISTICS | {f"triggers/{name}" for name in COMPONENTS} | {"mode", "active", "policy"}
-    assert int(supervisor["steps"]) > 50 and supervisor["mode"] == "WALK"
+    assert int(supervisor["steps"]) > STEPS and supervisor["mode"] == "WALK"
     assert ("bridge_node", "gate") in rows and ("supervisor_node", "hazards") in rows
 
 
@@ -80,7 +94,7 @@ def test_the_remote_walks_the_robot_and_its_emergency_stop_damps_it_within_20_ms
         assert t.spin_until(lambda: newest().command.vx == load_config("a1").driving.vx)
         status, shown = main(["top", "--once"]), capsys.readouterr()
         rows.clear()
-        t.spin(1.2)
+        assert t.spin_until(lambda: all_told(rows)), told(rows)
         walking_rows = list(rows)
         robot.send_signal(signal.SIGUSR2)
         assert status == 0, shown.err

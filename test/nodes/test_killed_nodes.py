@@ -22,6 +22,8 @@ from safe_locomotion.sim.robot import SimulatedRobot
 from safe_locomotion.stack import StackOptions, stack
 from safe_locomotion.types import Mode
 
+pytestmark = pytest.mark.alone
+
 ANSWER_S = 0.5  # longest wait for the answer to a state
 STALE_MS = 50  # from the last word of a node to damping
 

@@ -21,10 +21,7 @@ from safe_locomotion.sim.process import LOST_AFTER, ProcessOptions, RobotProcess
 from safe_locomotion.sim.pushes import Push, impulse_in_world, parse_pushes
 from safe_locomotion.types import LowCommand, LowState
 
-pytestmark = pytest.mark.wire
-
 ROBOT = load_robot("a1")
-DOMAIN = 47
 
 
 def hold(q, stamp_ns: int = 0) -> LowCommand:
@@ -253,19 +250,22 @@ def test_options_without_meaning_are_refused(bad) -> None:
 
 
 @pytest.fixture
-def backend():
+def backend(wire_domain):
     pytest.importorskip("unitree_sdk2py")
     from safe_locomotion.backends.unitree_sdk2 import UnitreeSdk2
 
-    link = UnitreeSdk2(stop_kd=3.0, domain=DOMAIN)
+    link = UnitreeSdk2(stop_kd=3.0, domain=wire_domain)
     yield link
     link.close()
 
 
-def start(*arguments: str) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-m", "safe_locomotion.sim", "--domain", str(DOMAIN), *arguments], stderr=subprocess.PIPE
-    )
+def command(domain: int, *arguments: str) -> list[str]:
+    """Command line of the robot process."""
+    return [sys.executable, "-m", "safe_locomotion.sim", "--domain", str(domain), *arguments]
+
+
+def start(domain: int, *arguments: str) -> subprocess.Popen:
+    return subprocess.Popen(command(domain, *arguments), stderr=subprocess.PIPE)
 
 
 def serve(backend, process: subprocess.Popen, limit_s: float) -> int:
@@ -279,10 +279,11 @@ def serve(backend, process: subprocess.Popen, limit_s: float) -> int:
     return answered
 
 
-def test_process_stands_up_over_real_dds(backend, tmp_path) -> None:
+def test_process_stands_up_over_real_dds(backend, wire_domain, tmp_path) -> None:
     """The real process in lock-step, commanded through the SDK2 backend, stands up, ends after its duration and reports."""
     summary_file = tmp_path / "summary.json"
-    process = start("--lockstep", "--duration", "0.5", "--summary", str(summary_file), "--truth", str(tmp_path / "truth.npz"))
+    truth = str(tmp_path / "truth.npz")
+    process = start(wire_domain, "--lockstep", "--duration", "0.5", "--summary", str(summary_file), "--truth", truth)
     try:
         answered = serve(backend, process, 40.0)
         assert process.wait(10) == 0, process.stderr.read()
@@ -297,11 +298,11 @@ def test_process_stands_up_over_real_dds(backend, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
-def test_process_ends_on_a_signal(which, tmp_path) -> None:
+def test_process_ends_on_a_signal(which, tmp_path, wire_domain) -> None:
     """SIGINT and SIGTERM end the process with status 0 and a summary."""
     pytest.importorskip("unitree_sdk2py")
     summary_file = tmp_path / "summary.json"
-    process = start("--summary", str(summary_file))
+    process = start(wire_domain, "--summary", str(summary_file))
     try:
         assert b"DDS domain" in process.stderr.readline()
         process.send_signal(which)
@@ -313,22 +314,13 @@ def test_process_ends_on_a_signal(which, tmp_path) -> None:
     assert json.loads(summary_file.read_text())["stood_at_s"] is None
 
 
-def test_process_ends_with_its_parent(tmp_path) -> None:
+def test_process_ends_with_its_parent(tmp_path, wire_domain) -> None:
     """With --with-parent the process does not outlive the one that started it."""
     pytest.importorskip("unitree_sdk2py")
     summary_file = tmp_path / "summary.json"
     code = "import subprocess, sys\np = subprocess.Popen(sys.argv[1:], stderr=subprocess.PIPE)\np.stderr.readline()\n"
-    command = [
-        sys.executable,
-        "-m",
-        "safe_locomotion.sim",
-        "--domain",
-        str(DOMAIN),
-        "--with-parent",
-        "--summary",
-        str(summary_file),
-    ]
-    subprocess.run([sys.executable, "-W", "ignore", "-c", code, *command], check=True, timeout=40)
+    robot = command(wire_domain, "--with-parent", "--summary", str(summary_file))
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code, *robot], check=True, timeout=40)
     end = time.monotonic() + 20.0
     while not summary_file.exists() and time.monotonic() < end:
         time.sleep(0.05)
