@@ -24,9 +24,19 @@ def turning_over() -> Run:
     run.walking()
     assert {run.tick(**ON_ITS_BACK).mode for _ in range(2)} == {Mode.FALLEN}
     assert run.supervisor.request("stand") is None
-    verdict = run.tick(**ON_ITS_BACK)
-    assert (verdict.mode, verdict.reasons) == (Mode.SELF_RIGHT, ())
+    assert run.tick(**ON_ITS_BACK).mode is Mode.SELF_RIGHT
     return run
+
+
+def test_what_led_to_a_fall_is_told_until_the_robot_rises() -> None:
+    """Also when it lies on its belly by then, and no longer once it turns over."""
+    run = Run()
+    run.walking()
+    run.tick(**ON_ITS_BACK)
+    assert run.tick().reasons == ("fallen",)
+    assert run.supervisor.request("stand") is None
+    verdict = run.tick()
+    assert (verdict.mode, verdict.reasons) == (Mode.SELF_RIGHT, ())
 
 
 def leaning(angle: float) -> dict[str, Any]:
