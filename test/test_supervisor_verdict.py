@@ -12,9 +12,10 @@ from safe_locomotion.config import load_config
 from safe_locomotion.pipeline import make_recovery, make_supervisor
 from safe_locomotion.supervisor import Supervisor
 from safe_locomotion.trigger_set import COMPONENTS
-from safe_locomotion.types import Estimate, GaitParameters, Mode, VelocityCommand
+from safe_locomotion.types import Estimate, GaitParameters, JointTargets, Mode, Proposal, VelocityCommand
 
 CAREFUL = load_config("a1", {**PLAIN, "supervisor.thresholds.settle_time": 0.0, "supervisor.intervention.recovery_speed": 0.5})
+NAIVE = load_config("a1", {"supervisor.thresholds.settle_time": 0.0, "supervisor.intervention.criterion": "naive"})
 LOOKING = load_config("a1", {"supervisor.thresholds.settle_time": 0.0, "supervisor.intervention.criterion": "reachability"})
 
 
@@ -148,3 +149,26 @@ def test_a_learner_that_has_something_to_say_is_named_where_nobody_steps() -> No
     verdict = run.tick(proposal=proposal)
     assert (verdict.active, verdict.gait, verdict.command) == ("learner", proposal.gait, VelocityCommand())
     assert run.tick().active == "recovery"
+
+
+def test_a_state_in_the_trigger_set_is_recoverys_although_the_learner_could_drive() -> None:
+    """And the learner's again outside of it."""
+    run, low = Run(NAIVE), {"position": np.array((0.0, 0.0, 0.15))}
+    run.walking()
+    for height, active in (({}, "learner"), (low, "recovery"), ({}, "learner")):
+        for _ in range(10):
+            verdict = run.tick(proposal=gait_proposal(), **height)
+        assert (verdict.mode, verdict.active, verdict.policy) == (Mode.WALK, active, "learner" if active == "learner" else "")
+
+
+def test_recovery_drives_between_a_joint_policy_and_the_next_learner() -> None:
+    """For `bridge_time`, also where the next one proposes gaits."""
+    targets = JointTargets(q=A1.q_stand, kp=np.full(12, 20.0), kd=np.full(12, 0.5))
+    joint, bridge = Proposal(stamp_ns=0, policy="alarm", kind="joint", joints=targets), round(THRESHOLDS.bridge_time * 1e9)
+    run = Run()
+    run.walking()
+    for _ in range(bridge // TICK_NS + 2):
+        verdict = run.tick(proposal=joint)
+    assert (verdict.active, verdict.policy, verdict.joints) == ("learner", "alarm", targets)
+    drives = [run.tick(proposal=gait_proposal()).active for _ in range(bridge // TICK_NS + 2)]
+    assert drives == ["recovery"] * (bridge // TICK_NS) + ["learner"] * 2

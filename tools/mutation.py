@@ -20,9 +20,12 @@ BUILD = ROOT / "build" / "mutation"
 MODULES = ("trigger_set", "reachability", "supervisor", "modes", "limits", "rate_limit")
 #: Small tests first of all: each change is judged by those of them that run the changed function.
 TESTS = {
-    "limits": ("test/test_limits.py", "test/test_robot_watch.py"),
+    "limits": ("test/test_limits.py", "test/test_limits_settings.py", "test/test_limits_steps.py", "test/test_robot_watch.py"),
     "modes": ("test/test_modes.py", "test/test_hazards.py"),
-    "supervisor": ("test/test_supervisor.py", "test/test_supervisor_hazards.py", "test/test_hazards.py"),
+    "supervisor": (
+        *("test/test_supervisor.py", "test/test_supervisor_fallen.py", "test/test_supervisor_hazards.py"),
+        *("test/test_supervisor_verdict.py", "test/test_hazards.py"),
+    ),
     "trigger_set": ("test/test_trigger_set.py", "test/test_mean_roll_rate.py"),
 }
 #: Searches by hypothesis, which cost more than all others together and notice nothing that those do not.
