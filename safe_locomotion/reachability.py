@@ -10,7 +10,8 @@ The hand-back is tested only when recovery acted last: a learner outside the tri
 - `naive` (equation 1): always, so the trigger set alone decides.
 - `reachability` (definition 3): none of the next w predicted states under the learner lies in the trigger set.
 - `planning` (definition 2): the least number of recovery steps after which the learner stays safe for the rest of the
-  w steps is searched once, and then recovery keeps exactly these.
+  w steps is searched once, and then recovery keeps these. The action of recovery that came last counts as the first of them: where
+  the learner is seen to stay safe at once, before or during the plan, no more is needed.
 - `dwell`: the last trigger is at least `dwell_time` old (w = 0 and 1 s: the setting of the authors' robot).
 """
 
@@ -117,12 +118,10 @@ class SwitchingRule:
         return self._plan_is_over(stamp_ns, outlook)
 
     def _plan_is_over(self, stamp_ns: int, outlook: Outlook) -> bool:
-        if self._hand_back_ns is None:
-            steps = outlook.least_recovery_steps()
-            if steps is None:
-                return False
+        planned = self._hand_back_ns is not None and stamp_ns >= self._hand_back_ns
+        if planned or outlook.learner_stays_safe():
+            self._hand_back_ns = None
+            return True
+        if self._hand_back_ns is None and (steps := outlook.least_recovery_steps()) is not None:
             self._hand_back_ns = stamp_ns + steps * STEP_NS
-        if stamp_ns < self._hand_back_ns:
-            return False
-        self._hand_back_ns = None
-        return True
+        return False

@@ -64,7 +64,8 @@ def equation_2(trace: list[Step]) -> list[bool]:
 def equation_2_with_definition_2(trace: list[Step]) -> list[bool]:
     """The same with the planning criterion: recovery for the least number i of steps that was found, then the learner.
 
-    Found anew when there was none, and after each visit to C_tri; a step is two ticks of the policy.
+    Found anew when there was none, and after each visit to C_tri; a step is two ticks of the policy. i = 0, which is definition 3, is
+    looked for on every tick, for the recovery action before this one was the first of the plan.
     """
     actions: list[bool] = []
     hand_back: int | None = None
@@ -76,7 +77,7 @@ def equation_2_with_definition_2(trace: list[Step]) -> list[bool]:
             continue
         if before and hand_back is None and step.least_steps is not None:
             hand_back = t + 2 * step.least_steps
-        acts = before and (hand_back is None or t < hand_back)
+        acts = before and not step.stays_safe and (hand_back is None or t < hand_back)
         if not acts:
             hand_back = None
         actions.append(acts)
@@ -105,8 +106,19 @@ def test_reachability_is_equation_2(trace: list[Step]) -> None:
 @settings(max_examples=200)
 @given(traces)
 def test_planning_is_equation_2_with_definition_2(trace: list[Step]) -> None:
-    """The plan is made once and then kept."""
+    """The plan is made once and then kept, unless less is seen to do."""
     assert played(trace, parameters("planning")) == equation_2_with_definition_2(trace)
+
+
+@settings(max_examples=200)
+@given(traces)
+def test_planning_hands_back_no_later_than_reachability(trace: list[Step]) -> None:
+    """After the same past: as long as both have recovery acting, whoever returns first is planning."""
+    pairs = zip(played(trace, parameters("planning")), played(trace, parameters("reachability")), strict=True)
+    for planned, waited in pairs:
+        assert waited or not planned
+        if planned is not waited:
+            break
 
 
 @settings(max_examples=100)
