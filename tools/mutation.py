@@ -22,6 +22,7 @@ MODULES = ("trigger_set", "reachability", "supervisor", "modes", "limits", "rate
 TESTS = {
     "limits": ("test/test_limits.py", "test/test_limits_settings.py", "test/test_limits_steps.py", "test/test_robot_watch.py"),
     "modes": ("test/test_modes.py", "test/test_hazards.py"),
+    "reachability": ("test/test_reachability_traces.py",),
     "supervisor": (
         *("test/test_supervisor.py", "test/test_supervisor_fallen.py", "test/test_supervisor_hazards.py"),
         "test/test_supervisor_verdict.py",
