@@ -30,6 +30,11 @@ class Run:
         made = proposal if proposal is None or proposal.stamp_ns else replace(proposal, stamp_ns=self.stamp_ns)
         return self.supervisor.update(estimate(stamp_ns=self.stamp_ns, **changes), made, command)
 
+    def later(self, ns: int) -> "Run":
+        """Lets time pass without ticks; the next one comes `ns` after the last."""
+        self.stamp_ns += ns - TICK_NS
+        return self
+
     def until(self, mode: Mode, **changes: Any) -> Verdict:
         """Ticks until `mode`; fails after 10 s of robot time."""
         for _ in range(5000):

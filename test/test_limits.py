@@ -316,3 +316,36 @@ def test_the_gate_leaves_its_inputs_alone() -> None:
     for mode in Mode:
         decided: Verdict = verdict(mode=mode)
         gate().filter(state, decided, stance_plan(), command)
+
+
+def test_what_is_no_number_is_named_before_what_is_out_of_bounds() -> None:
+    """Of several numbers the first that is none, else the first in order of the state, wherever in the row they lie."""
+    hot, far, fast = np.full(12, LIMITS.temperature_max + 1.0), A1.q_max + 1.0, np.full(12, LIMITS.dq_max + 1.0)
+    broken = replaced(np.full(4, 30.0), 2, math.nan)
+    for changes, reason in (
+        ({"temperature": hot, "dq": fast}, "joint_velocity"),
+        ({"temperature": hot, "dq": fast, "q": far}, "joint_position"),
+        ({"q": far, "foot_force": broken}, "feet_not_finite"),
+        ({"q": far, "tau": replaced(np.zeros(12), 3, -math.inf), "foot_force": broken}, "joints_not_finite"),
+    ):
+        assert gate().state_fault(low_state(**changes)) == reason
+    both = low_command(q=far, kd=np.full(12, LIMITS.kd_max + 1.0))
+    assert refusal(command=both) == "command_position"
+
+
+def test_without_a_verdict_the_answer_is_damping() -> None:
+    """Whatever the command; also of a state that is refused itself, by its own name."""
+    assert_damping(gate().filter(low_state(), None, None, low_command()), "verdict_stale")
+    assert_damping(gate().filter(low_state(voltage=1.0), None, stance_plan(), low_command()), "battery")
+
+
+def test_of_several_faults_the_first_by_name_is_told() -> None:
+    """Among lesser hazards, too."""
+    one = gate()
+    one.report(frozenset({"motor_off", "battery_low", "estop", "policy_fault"}))
+    assert one.refusal(low_state(), verdict(), stance_plan(), low_command()) == "estop"
+
+
+def test_a_battery_below_nothing_and_above_everything() -> None:
+    """The voltage has no upper end; zero is a voltage."""
+    assert refusal(low_state(voltage=1e9)) == "" and refusal(low_state(voltage=0.0)) == "battery"

@@ -157,17 +157,21 @@ def test_a_proposal_drives_up_to_its_timeout_and_none_from_the_future() -> None:
             (-1, "recovery"),
             (0, "learner"),
         ):
-            for _ in range(round(THRESHOLDS.bridge_time * 1e9) // TICK_NS + 1):
+            run.tick()
+            run.later(round(THRESHOLDS.bridge_time * 1e9))
+            for _ in range(2):
                 assert run.tick(proposal=replace(learner, stamp_ns=run.stamp_ns + TICK_NS)).mode is Mode.WALK
             verdict = run.tick(proposal=replace(learner, stamp_ns=run.stamp_ns + TICK_NS - age_ns))
             assert (verdict.active, verdict.joints) == (active, learner.joints if active == "learner" else None)
 
 
 def test_a_robot_that_never_comes_to_rest_sits_down_all_the_same() -> None:
-    """A speed that stays up, as under a wrong estimate, holds neither WALK nor STAND for ever."""
+    """A speed that stays up, as under a wrong estimate, holds neither WALK nor STAND past `stop_timeout`."""
     run = Run()
     run.walking()
     run.supervisor.request("sit")
-    drifting = {"velocity": np.array((0.3, 0.0, 0.0))}
-    run.until(Mode.STAND, **drifting)
-    run.until(Mode.SIT, **drifting)
+    drifting, wait_ns = {"velocity": np.array((0.3, 0.0, 0.0))}, round(THRESHOLDS.stop_timeout * 1e9)
+    for mode, onwards in ((Mode.WALK, Mode.STAND), (Mode.STAND, Mode.SIT)):
+        assert run.tick(**drifting).mode is mode
+        assert run.later(wait_ns).tick(**drifting).mode is mode
+        assert run.later(1).tick(**drifting).mode is onwards

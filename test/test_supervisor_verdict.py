@@ -9,6 +9,7 @@ from core_values import A1, START_NS, THRESHOLDS, TICK_NS
 from supervised import AT_ONCE, FORWARD, PLAIN, Run, gait_proposal
 
 from safe_locomotion.config import load_config
+from safe_locomotion.gait_blend import RATIO_MARGIN
 from safe_locomotion.pipeline import make_recovery, make_supervisor
 from safe_locomotion.supervisor import Supervisor
 from safe_locomotion.trigger_set import COMPONENTS
@@ -128,14 +129,19 @@ def test_a_fault_names_everything_that_led_to_it() -> None:
 
 
 def test_gaits_change_hands_without_a_jump_and_begin_a_walk_as_they_are() -> None:
-    """From the learner's to recovery's phase offsets it takes a while; a new walk owes nothing to the last one."""
+    """From the learner's to recovery's phase offsets it takes a while; a new walk owes nothing to the last one.
+
+    Where recovery takes over, the feet are planted first.
+    """
     run, moved = Run(), gait_proposal(phase_offsets=(0.75, 0.25, 0.5))
     own = run.walking().gait
-    for _ in range(400):
-        learner = run.tick(proposal=moved).gait
+    first = run.tick(proposal=moved).gait
+    assert (first.phase_offsets, first.swing_ratio) == (own.phase_offsets, own.swing_ratio)
+    learner = run.later(10**9).tick(proposal=moved).gait
     assert learner.phase_offsets == (0.75, 0.25, 0.5)
     after = run.tick().gait
     assert after.phase_offsets == learner.phase_offsets and after.frequency == own.frequency
+    assert after.swing_ratio == RATIO_MARGIN < learner.swing_ratio
     run.supervisor.request("stand")
     assert run.until(Mode.STAND).gait == own
     assert run.walking().gait == own
@@ -162,13 +168,14 @@ def test_a_state_in_the_trigger_set_is_recoverys_although_the_learner_could_driv
 
 
 def test_recovery_drives_between_a_joint_policy_and_the_next_learner() -> None:
-    """For `bridge_time`, also where the next one proposes gaits."""
+    """For `bridge_time` to the nanosecond, also where the next one proposes gaits."""
     targets = JointTargets(q=A1.q_stand, kp=np.full(12, 20.0), kd=np.full(12, 0.5))
     joint, bridge = Proposal(stamp_ns=0, policy="alarm", kind="joint", joints=targets), round(THRESHOLDS.bridge_time * 1e9)
     run = Run()
     run.walking()
-    for _ in range(bridge // TICK_NS + 2):
-        verdict = run.tick(proposal=joint)
+    run.later(bridge).tick(proposal=joint)
+    verdict = run.tick(proposal=joint)
     assert (verdict.active, verdict.policy, verdict.joints) == ("learner", "alarm", targets)
-    drives = [run.tick(proposal=gait_proposal()).active for _ in range(bridge // TICK_NS + 2)]
-    assert drives == ["recovery"] * (bridge // TICK_NS) + ["learner"] * 2
+    assert run.tick(proposal=gait_proposal()).active == "recovery"
+    assert run.later(bridge - 1).tick(proposal=gait_proposal()).active == "recovery"
+    assert run.later(1).tick(proposal=gait_proposal()).active == "learner"
