@@ -64,24 +64,16 @@ def test_a_reset_before_the_next_tick_does_not_swallow_an_estop() -> None:
     assert run.tick().mode is Mode.FAULT
 
 
-@pytest.mark.parametrize(
-    ("field", "threshold", "mode"), [("q", "pose_tolerance", Mode.STAND_UP), ("dq", "still_joint_speed", Mode.STAND_UP)]
-)
-@pytest.mark.parametrize("joint", range(12))
+@pytest.mark.parametrize(("field", "threshold"), [("q", "pose_tolerance"), ("dq", "still_joint_speed")])
 @pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_standing_needs_every_joint_near_its_pose_and_still(
-    field: str, threshold: str, mode: Mode, joint: int, sign: float
-) -> None:
-    """One joint just outside its tolerance holds STAND_UP, just inside lets it go on."""
-    base = A1.q_stand if field == "q" else np.zeros(12)
-    for factor, expected in ((1.0 - 1e-6, Mode.STAND), (1.0 + 1e-6, mode)):
-        run = Run()
-        run.tick()
-        run.supervisor.request("stand")
-        changes = {field: replaced(base, joint, base[joint] + sign * factor * getattr(THRESHOLDS, threshold))}
-        for _ in range(5):
-            verdict = run.tick(**changes)
-        assert verdict.mode is expected
+def test_standing_needs_every_joint_near_its_pose_and_still(field: str, threshold: str, sign: float) -> None:
+    """One joint just outside its tolerance holds STAND_UP, all of them just inside let it go on."""
+    base, bound, run = A1.q_stand if field == "q" else np.zeros(12), sign * getattr(THRESHOLDS, threshold), Run()
+    run.tick()
+    run.supervisor.request("stand")
+    for joint in range(12):
+        assert run.tick(**{field: replaced(base, joint, base[joint] + (1.0 + 1e-6) * bound)}).mode is Mode.STAND_UP
+    assert run.tick(**{field: base + (1.0 - 1e-6) * bound}).mode is Mode.STAND
 
 
 @pytest.mark.parametrize("axis", range(3))
@@ -95,7 +87,7 @@ def test_stepping_stops_at_its_speed_and_walking_starts_at_rest(axis: int, sign:
         assert run.tick(velocity=replaced(np.zeros(3), axis, sign * factor * THRESHOLDS.slow_speed)).mode is ended
         run.until(Mode.STAND)
         run.supervisor.request("walk")
-        for _ in range(5):
+        for _ in range(2):
             verdict = run.tick(velocity=replaced(np.zeros(3), axis, sign * factor * THRESHOLDS.still_speed))
         assert verdict.mode is left
 

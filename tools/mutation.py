@@ -3,22 +3,24 @@
     tools/mutation.py MODULE[=TEST,TEST...] ...
 
 MODULE is a file of the package without its ending, `modes` or `nodes/health`; its tests are those below, else test/test_MODULE.py.
-Runs mutmut on a copy in build/mutation/MODULE, one module after the other. What is known, also of a run that was interrupted, lies
-in build/mutation/MODULE.txt; the next run goes on from there: what a test noticed stays noticed, the rest is judged again. Remove
-build/mutation to begin anew. What survives must be in docs/mutation.md, with the reason why it is no mistake.
+mutmut makes the changes, on a copy in build/mutation/MODULE. Tests are collected and timed once; then each change is judged in a
+process forked from there (`mutation_judge.py`). What is known, also of a run that was interrupted, lies in build/mutation/MODULE.txt;
+the next run goes on from there: what a test noticed stays noticed, the rest is judged again. Remove build/mutation to begin anew. What
+survives must be in docs/mutation.md, with the reason why it is no mistake.
 """
 
-import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from mutation_judge import Results
+
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build" / "mutation"
 MODULES = ("trigger_set", "reachability", "supervisor", "modes", "limits", "rate_limit")
-#: Small tests first of all: each change is judged by those of them that run the changed function.
+#: Small tests that notice what larger ones would.
 TESTS = {
     "limits": ("test/test_limits.py", "test/test_limits_settings.py", "test/test_limits_steps.py", "test/test_robot_watch.py"),
     "modes": ("test/test_modes.py", "test/test_hazards.py"),
@@ -40,9 +42,12 @@ SETTINGS = """
 source_paths = ["safe_locomotion"]
 only_mutate = ["safe_locomotion/{module}.py"]
 also_copy = ["config", "models", "resource"]
-pytest_add_cli_args = ["-p", "no:cacheprovider", "-p", "no:randomly"]
-pytest_add_cli_args_test_selection = [{tests}]
 use_setproctitle = false
+"""
+CHANGE = """
+from mutmut.__main__ import create_mutants
+from mutmut.utils.file_utils import copy_also_copy_files, copy_src_dir
+copy_src_dir(), copy_also_copy_files(), create_mutants(1)
 """
 SHOW = """
 import sys
@@ -50,7 +55,6 @@ from mutmut.mutation.diff_apply import get_diff_for_mutant
 for name in sys.argv[2:]:
     print(name, get_diff_for_mutant(name, path=sys.argv[1]), sep="\\n", end="\\n\\n")
 """
-NOTICED = (1, 3)  #: exit status of pytest under a change
 
 
 def tests_of(argument: str) -> tuple[str, list[str]]:
@@ -63,61 +67,45 @@ def tests_of(argument: str) -> tuple[str, list[str]]:
     return module, [*tests, *(f"--deselect={test}" for test in LEFT_OUT.get(module, ()))]
 
 
-def copied(module: str, tests: list[str]) -> Path:
-    """Folder in which the module is changed, brought up to date."""
+def changed(module: str) -> Path:
+    """Folder with a copy of the package in which mutmut has put its changes beside the code, brought up to date."""
     folder = BUILD / module.replace("/", ".")
-    shutil.rmtree(folder / "mutants" / "test", ignore_errors=True)
     for name in COPIED:
         if name != "safe_locomotion":
             shutil.rmtree(folder / name, ignore_errors=True)
+            shutil.rmtree(folder / "mutants" / name, ignore_errors=True)
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
-    settings = SETTINGS.format(module=module, tests=", ".join(f'"{test}"' for test in tests))
-    (folder / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text() + settings)
+    (folder / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text() + SETTINGS.format(module=module))
+    (folder / "mutants").mkdir(exist_ok=True)
+    subprocess.run([sys.executable, "-c", CHANGE], cwd=folder, check=True, stdout=subprocess.DEVNULL)
     return folder
-
-
-def results(folder: Path, module: str) -> dict[str, int | None]:
-    """What pytest said to each change; None: not judged yet."""
-    file = folder / "mutants" / "safe_locomotion" / f"{module}.py.meta"
-    return dict(json.loads(file.read_text())["exit_code_by_key"]) if file.is_file() else {}
-
-
-def judge_again(folder: Path, module: str) -> None:
-    """Forget every result but that a test noticed the change, and which tests run what: there may be new ones."""
-    (folder / "mutants" / "mutmut-stats.json").unlink(missing_ok=True)
-    file = folder / "mutants" / "safe_locomotion" / f"{module}.py.meta"
-    if file.is_file():
-        known = json.loads(file.read_text())
-        known["exit_code_by_key"] = {k: v if v in NOTICED else None for k, v in known["exit_code_by_key"].items()}
-        file.write_text(json.dumps(known))
 
 
 def report(folder: Path, module: str) -> str:
     """Counts, and what no test noticed."""
-    found = results(folder, module)
-    lost = [name for name, status in found.items() if status is not None and status not in NOTICED]
-    noticed, open_ = (sum(status in which for status in found.values()) for which in (NOTICED, (None,)))
+    results = Results(folder / "mutants", module)
+    lost, missing = results.lost(), sum(status is None for status in results.of.values())
     command = [sys.executable, "-c", SHOW, f"safe_locomotion/{module}.py", *lost]
     shown = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True).stdout
-    counts = f"{module}: {len(found)} changes, {noticed} noticed, {len(lost)} not, {open_} not judged"
+    noticed = len(results.of) - len(lost) - missing
+    counts = f"{module}: {len(results.of)} changes, {noticed} noticed, {len(lost)} not, {missing} not judged"
     (BUILD / f"{folder.name}.txt").write_text(f"{counts}\n\n{shown}")
     return counts
 
 
 def mutate(module: str, tests: list[str]) -> int:
     """Judge every change of one module; whatever ends this, what is known is written down."""
-    folder = copied(module, tests)
-    judge_again(folder, module)
-    mutmut = str(Path(sys.executable).with_name("mutmut"))
+    folder = changed(module)
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, str(Path(__file__).with_name("mutation_judge.py")), module, *tests]
     try:
-        return subprocess.run([mutmut, "run", "--max-children", "1"], cwd=folder, env=environment, check=False).returncode
+        return subprocess.run(command, cwd=folder / "mutants", env=environment, check=False).returncode
     finally:
         print(f"\n{report(folder, module)}, see {BUILD / f'{folder.name}.txt'}", flush=True)
 
 
 def main() -> int:
-    """Judge the changes of each module; the exit status is the worst of mutmut."""
+    """Judge the changes of each module; the exit status is the worst of pytest."""
     return max(mutate(*tests_of(argument)) for argument in sys.argv[1:] or MODULES)
 
 
