@@ -76,6 +76,18 @@ def test_standing_needs_every_joint_near_its_pose_and_still(field: str, threshol
     assert run.tick(**{field: base + (1.0 - 1e-6) * bound}).mode is Mode.STAND
 
 
+def test_sitting_down_ends_with_every_joint_near_its_pose_and_still() -> None:
+    """Neither folded but moving, nor still but somewhere else."""
+    run, moving = Run(), replaced(np.zeros(12), 8, THRESHOLDS.still_joint_speed * (1.0 + 1e-6))
+    run.walking()
+    run.supervisor.request("sit")
+    run.until(Mode.SIT)
+    off = replaced(A1.q_sit, 5, A1.q_sit[5] - THRESHOLDS.pose_tolerance - 1e-6)
+    for changes in ({"q": A1.q_sit, "dq": moving}, {"q": off}, {"q": A1.q_stand}):
+        assert run.tick(**changes).mode is Mode.SIT
+    assert run.tick(q=A1.q_sit).mode is Mode.PASSIVE
+
+
 @pytest.mark.parametrize("axis", range(3))
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_stepping_stops_at_its_speed_and_walking_starts_at_rest(axis: int, sign: float) -> None:

@@ -142,6 +142,11 @@ def test_a_box_may_begin_at_the_ground_and_be_as_narrow_as_numbers_are() -> None
     assert bounds.height_min == 0.0
 
 
+def test_before_the_first_estimate_nothing_is_known() -> None:
+    """And what is unknown is not safe."""
+    assert box().triggers(TriggerState(RAW).values) == COMPONENTS
+
+
 def test_raw_components_are_what_the_estimate_says() -> None:
     """Height in odom, roll and pitch of the quaternion, velocity across the heading, rate about the body's x."""
     for yaw in (0.0, 1.0, -2.5):
