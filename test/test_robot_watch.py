@@ -56,18 +56,22 @@ def test_joints_outside_their_range_for_some_ticks_are_another_robot(joint: int)
     ],
 )
 def test_warnings_need_their_time(hazard: str, field: str, good: float, bad: float) -> None:
-    """At the threshold nothing; beyond it, of any motor, after warning_time without interruption."""
-    ticks = round(LIMITS.warning_time * 1e9) // TICK_NS
+    """At the threshold nothing; beyond it, of any motor, after warning_time without interruption, to the nanosecond."""
+    step_ns = 50_000_000
+    steps = round(LIMITS.warning_time * 1e9) // step_ns
     for motor in range(12 if field == "temperature" else 1):
 
         def value(x: float, motor: int = motor) -> Any:
             return replaced(np.full(12, 35.0), motor, x) if field == "temperature" else x
 
         watched = Watched()
-        assert not any(watched.tick(**{field: value(good)}) for _ in range(3 * ticks if motor == 0 else 3))
-        assert not any(watched.tick(**{field: value(bad)}) for _ in range(ticks))
-        assert not watched.tick()
-        assert watched.ticks_until(hazard, **{field: value(bad)}) == ticks
+        assert not any(watched.tick(step_ns, **{field: value(good)}) for _ in range(3 * steps))
+        for _ in range(2):
+            assert not any(watched.tick(step_ns, **{field: value(bad)}) for _ in range(steps))
+            assert not watched.tick()
+        assert not any(watched.tick(step_ns, **{field: value(bad)}) for _ in range(steps))
+        assert not watched.tick(step_ns - 1, **{field: value(bad)})
+        assert watched.tick(1, **{field: value(bad)}) == {hazard}
 
 
 def test_several_hazards_hold_at_once() -> None:

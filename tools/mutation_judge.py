@@ -4,6 +4,7 @@ Each change is put in force in a forked process and judged by the tests that run
 have noticed other changes, then the fastest.
 """
 
+import gc
 import json
 import os
 import resource
@@ -46,6 +47,7 @@ class Judge:
         """Run every test once unchanged, then under each change those that it can concern."""
         runs = _runs(session)
         todo = [name for name, status in self._results.of.items() if status in (None, SURVIVED, UNTESTED)]
+        gc.freeze()  # what all processes share is not looked through in each
         for i, name in enumerate(todo):
             self._results.save(name, self._judged(session, name, runs[name.rpartition("__mutmut_")[0]]))
             print(f"\r{i + 1}/{len(todo)}, {len(self._results.lost())} not noticed", end="", flush=True)
