@@ -162,7 +162,8 @@ def test_hazards_seen_elsewhere_hold_until_the_next_report() -> None:
     """A low battery sits the robot down and says so; unknown hazards are errors."""
     run = Run()
     run.walking()
-    run.supervisor.report(frozenset({"battery_low"}))
+    for _ in range(2):
+        run.supervisor.report(frozenset({"battery_low"}))
     run.until(Mode.SIT)
     assert run.tick().reasons == ("battery_low",)
     assert run.supervisor.request("stand") == "a hazard of severity SIT holds (battery_low)"
