@@ -58,6 +58,14 @@ def test_before_the_first_decision_recovery_has_acted(criterion: Any) -> None:
     assert play.at(2, triggered=True) == (criterion != "off", "")
 
 
+@pytest.mark.parametrize("criterion", ["reachability", "planning"])
+def test_a_horizon_of_nothing_asks_nothing(criterion: Any) -> None:
+    """The learner is back with the end of the trigger; one step ahead is asked about."""
+    play = Play(criterion, horizon=0)
+    assert [play.at(0), play.at(1, triggered=True), play.at(2)] == [(False, ""), (True, ""), (False, "")]
+    assert Play("reachability", horizon=1).at(0) == (True, "safe")
+
+
 def test_dwell_ends_when_its_time_has_passed_since_the_last_trigger() -> None:
     """To the nanosecond; a new trigger starts the time over, a new walk ends it."""
     play = Play("dwell")
