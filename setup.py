@@ -32,6 +32,8 @@ EXTRAS = {
     ],
     # The robot in a web browser.
     "viewer": ["viser>=1.1,<1.2"],
+    # Evaluation on the machines of a cluster.
+    "ray": ["ray>=2.40"],
     "bench": ["daqp>=0.7", "proxsuite>=0.6.5"],
     # Joint policies: thousands of robots at once on a GPU.
     "train": ["torch>=2.7", "mjlab==1.6.*"],

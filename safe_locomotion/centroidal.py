@@ -13,6 +13,7 @@ yaw-aligned frame, where the yaw of the state is zero. On a slope gravity gets c
 a cone about z.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from math import cos, sin
@@ -45,33 +46,26 @@ class CentroidalModel:
     mass: float
     inertia: Array
     inverse_inertia: Array = field(init=False)
-    _per_force: Array = field(init=False, repr=False)
+    _effect: Array = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "inverse_inertia", np.linalg.inv(self.inertia))
-        object.__setattr__(self, "_per_force", np.tile(np.eye(3) / self.mass, (N_LEGS, 1)))
+        object.__setattr__(self, "_effect", _effect_map(self.mass, self.inverse_inertia))
 
     def accelerations(self, feet: Array, forces: Array) -> tuple[Array, Array]:
         """Angular [rad/s2] and linear [m/s2] acceleration without gravity, (..., 3) each, of forces at feet, both (..., 4, 3)."""
         moments = np.add.reduce(np.cross(feet, forces), axis=-2)
         return moments @ self.inverse_inertia.T, np.add.reduce(forces, axis=-2) / self.mass
 
-    def effect(self, feet: Array, velocity: tuple[float, float]) -> Array:
-        """(12, 9) from forces (12,) to the accelerations (6,) they cause now, and to how fast the angular one fades [rad/s3].
+    def effect(self, feet: Sequence[Vector], velocity: tuple[float, float]) -> Array:
+        """(12, 12) from forces (12,) to the accelerations (6,) they cause now, angular and linear, and to how fast these fade (6,).
 
-        It fades because the feet (4, 3) fall back while the centre of mass moves on with `velocity` in the plane:
-        d/dt I^-1 sum r x f = - I^-1 sum v x f.
+        The angular one fades because the four feet fall back while the centre of mass moves on with `velocity` in the plane:
+        d/dt I^-1 sum r x f = - I^-1 sum v x f. The linear one does not.
         """
         vx, vy = velocity
-        rows: list[tuple[float, ...]] = []
-        for x, y, z in feet.tolist():
-            rows += ((0.0, z, -y, 0.0, 0.0, -vy), (-z, 0.0, x, 0.0, 0.0, vx), (y, -x, 0.0, vy, -vx, 0.0))
-        moments = np.array(rows)
-        out = np.empty((NU, 9))
-        np.matmul(moments[:, :3], self.inverse_inertia.T, out=out[:, :3])
-        out[:, 3:6] = self._per_force
-        np.matmul(moments[:, 3:], self.inverse_inertia.T, out=out[:, 6:])
-        return out
+        terms = np.array([(x, y, z, vx, vy, 1.0) for x, y, z in feet])
+        return terms.dot(self._effect).reshape(NU, 12)
 
     def continuous(self, feet: Array, stance: Flags, gravity: Array = LEVEL_GRAVITY) -> tuple[Array, Array, Array]:
         """A (12, 12), B (..., 12, 12), c (12,) of dx/dt = A x + B u + c; columns of B are zero for swing feet.
@@ -131,26 +125,30 @@ def driven(x0: Array, accelerations: Array, dt: float) -> Array:
         dt: length of a step [s].
     """
     steps = accelerations.shape[-2]
-    changes = _triangles(steps, dt) @ accelerations
-    start, velocity = x0[..., None, :6], x0[..., None, 6:]
-    x = np.empty((*np.broadcast_shapes(accelerations.shape[:-2], x0.shape[:-1]), steps + 1, NX))
-    x[..., 0, :] = x0
-    np.add(changes[..., steps:, :], start + _times(steps, dt) * velocity, out=x[..., 1:, :6])
-    np.add(changes[..., :steps, :], velocity, out=x[..., 1:, 6:])
-    return x
+    coasting, pushed = _histories(steps, dt)
+    x: Array = coasting @ x0.reshape(*x0.shape[:-1], 2, NX // 2) + pushed @ accelerations
+    return x.reshape(*x.shape[:-2], steps + 1, NX)
 
 
 @cache
-def _times(steps: int, dt: float) -> Array:
-    """(W, 1) end of each step [s]."""
-    return dt * np.arange(1.0, steps + 1.0)[:, None]
+def _histories(steps: int, dt: float) -> tuple[Array, Array]:
+    """From a first state (2, 6) and from accelerations (W, 6) to all states (2 W + 2, 6): of each its place, then its velocity."""
+    since = np.arange(steps + 1)[:, None] - np.arange(1, steps + 1)  # whole steps between the end of step j and state k
+    coasting = [[(1.0, dt * k), (0.0, 1.0)] for k in range(steps + 1)]
+    pushed = np.stack((dt * dt * np.where(since >= 0, since + 0.5, 0.0), dt * (since >= 0)), axis=1)
+    return np.array(coasting).reshape(-1, 2), pushed.reshape(-1, steps)
 
 
-@cache
-def _triangles(steps: int, dt: float) -> Array:
-    """(2 W, W) from accelerations of each step to the change of velocity, then of position, at the end of each step."""
-    since = np.arange(steps)[:, None] - np.arange(steps)[None, :]  # whole steps between the end of step j and that of step k
-    return np.vstack([dt * (since >= 0), dt * dt * np.where(since >= 0, since + 0.5, 0.0)])
+def _effect_map(mass: float, inverse_inertia: Array) -> Array:
+    """(6, 36) from (x, y, z, vx, vy, 1) of a foot and of the centre of mass to the three rows of the foot in `effect`."""
+    out = np.zeros((6, 3, 12))
+    for axis, unit in enumerate(np.eye(3)):
+        moments = np.cross(unit, np.eye(3)) @ inverse_inertia.T  # of unit forces at a foot one metre along the axis
+        out[axis, :, :3] = moments
+        if axis < 2:
+            out[3 + axis, :, 6:9] = moments
+    out[5, :, 3:6] = np.eye(3) / mass
+    return out.reshape(6, -1)
 
 
 def ground_rows(yaw: float, normal: Vector) -> Rows:

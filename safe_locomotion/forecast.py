@@ -4,11 +4,11 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
-from math import sqrt
+from math import atan2, sqrt
 
 import numpy as np
 
-from safe_locomotion.centroidal import POSITION, RATES, RPY, VELOCITY, driven
+from safe_locomotion.centroidal import POSITION, RPY, VELOCITY, driven
 from safe_locomotion.joint_rollout import JointRollout
 from safe_locomotion.reachability import STEP, InterventionParameters
 from safe_locomotion.rollout import GaitRollout, Inputs, Scene
@@ -134,8 +134,9 @@ class Forecaster:
     def _spread(self, scene: Scene, estimate: Estimate) -> Array:
         """Deviations (64, 12) of height and velocity on the surface of the estimator's ellipsoid, the first of them none."""
         sigma, directions = self.parameters.uncertainty, _directions(HYPOTHESES)
-        values, axes = np.linalg.eigh(scene.frame.T @ estimate.velocity_covariance @ scene.frame)
-        height = float(scene.frame[:, 2] @ estimate.position_covariance @ scene.frame[:, 2])
+        frame = scene.frame
+        values, axes = np.linalg.eigh(frame.T @ estimate.velocity_covariance @ frame)
+        height = float(frame[:, 2] @ estimate.position_covariance @ frame[:, 2])
         spread = np.zeros((HYPOTHESES, len(scene.x0)))
         spread[:, POSITION.stop - 1] = sigma * sqrt(max(0.0, height)) * directions[:, 3]
         spread[:, VELOCITY] = sigma * (directions[:, :3] * np.sqrt(np.maximum(values, 0.0))) @ axes.T
@@ -181,10 +182,9 @@ class Forecast:
             return None
         states = self._states if self._states.ndim == 2 else self._states[0]
         out, frame = states.copy(), self._scene.frame
-        for part in (POSITION, RATES, VELOCITY):
-            out[:, part] = states[:, part] @ frame.T
+        out[:, POSITION.start :] = (states[:, POSITION.start :].reshape(-1, 3) @ frame.T).reshape(len(states), -1)
         out[:, POSITION] += self._scene.origin
-        out[:, RPY.stop - 1] += np.arctan2(frame[1, 0], frame[0, 0])
+        out[:, RPY.stop - 1] += atan2(frame[1, 0], frame[0, 0])
         return out
 
     def _see(self) -> Scene:

@@ -4,8 +4,8 @@ A leg's phase runs from 0 to 1 once a stride: stance on [0, 1 - swing_ratio), sw
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import inf, isfinite
+from typing import NamedTuple
 
 import numpy as np
 
@@ -46,8 +46,7 @@ def executable(gait: GaitParameters) -> bool:
     return finite and 0.0 < gait.frequency < inf and 0.0 < gait.swing_ratio < 1.0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GaitPhase:
+class GaitPhase(NamedTuple):
     """Where the legs are in their stride on one tick.
 
     Attributes:
@@ -79,6 +78,13 @@ class GaitClock:
         self._held = [True] * N_LEGS
         self._passes = [False] * N_LEGS
 
+    def __copy__(self) -> "GaitClock":
+        """A clock that goes on from here by itself."""
+        twin = GaitClock.__new__(GaitClock)
+        twin._stride, twin._stamp_ns, twin._stepping = self._stride, self._stamp_ns, self._stepping
+        twin._phases, twin._held, twin._passes = self._phases.copy(), self._held.copy(), self._passes.copy()
+        return twin
+
     @property
     def stepping(self) -> bool:
         """Whether any foot swings or is going to."""
@@ -106,16 +112,18 @@ class GaitClock:
         """Phase of the legs at the present stride; a foot that is down stays so past the share `latest` of its swing."""
         swing_ratio, lift_off = gait.swing_ratio, 1.0 - gait.swing_ratio
         swing_duration = swing_ratio / gait.frequency
+        stride, held, passes = self._stride, self._held, self._passes
+        self._phases = [stride % 1.0, *[(stride + offset) % 1.0 for offset in gait.phase_offsets]]
         progress, left = [0.0] * N_LEGS, [0.0] * N_LEGS
-        for leg, offset in enumerate((0.0, *gait.phase_offsets)):
-            phase = self._phases[leg] = (self._stride + offset) % 1.0
+        for leg, phase in enumerate(self._phases):
             gone = (phase - lift_off) / swing_ratio
-            self._passes[leg] = self._passes[leg] and gone >= 0.0
-            self._held[leg] = held = gone < 0.0 or (self._held[leg] and (gone > latest or self._passes[leg]))
-            if not held:
+            if gone < 0.0:
+                held[leg], passes[leg] = True, False
+            elif not (held[leg] and (gone > latest or passes[leg])):
+                held[leg] = False
                 progress[leg], left[leg] = gone, (1.0 - gone) * swing_duration
         return GaitPhase(
-            stance=tuple(self._held),
+            stance=tuple(held),
             swing_progress=tuple(progress),
             time_to_touchdown=tuple(left),
             stance_duration=lift_off / gait.frequency,

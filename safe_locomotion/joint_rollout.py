@@ -61,7 +61,7 @@ class JointRollout:
                 later = self._rollout.estimate_at(scene, x, estimate, k)
                 targets = ask(replace(later, q=np.array(legs.q), dq=np.array(legs.dq))) or targets
             forces, feet = self._forces(self._body(x), legs, targets)
-            x = self._rollout.stepped(x, forces, feet - x[3:6], scene.gravity.tolist())
+            x = self._rollout.stepped(x, forces, (feet - x[3:6]).tolist(), scene.gravity.tolist())
             states.append(x)
         return np.array(states)
 

@@ -15,6 +15,7 @@ from safe_locomotion.robots import RobotModel
 from safe_locomotion.rotations import Vector
 from safe_locomotion.types import N_JOINTS, N_LEGS, Array
 
+_FIRST_JOINTS = range(0, N_JOINTS, 3)
 DAMPING = 1e-6  #: of the inverse Jacobian [m2]: 1 mm, far below every singular value but that of a stretched knee
 
 
@@ -59,6 +60,12 @@ class LegKinematics:
         """Foot centre [m]."""
         sa, ca, d, z = pose.sa, pose.ca, self._d, pose.z
         return self._hx + pose.x, self._hy + d * ca - z * sa, self._hz + d * sa + z * ca
+
+    def foot_at(self, a: float, b: float, c: float) -> Vector:
+        """`foot` of `pose`, for those who need nothing else of the leg."""
+        sa, ca, d = sin(a), cos(a), self._d
+        x, z = -self._l * sin(b) - self._m * sin(b + c), -self._l * cos(b) - self._m * cos(b + c)
+        return self._hx + x, self._hy + d * ca - z * sa, self._hz + d * sa + z * ca
 
     def jacobian(self, pose: LegPose) -> tuple[Vector, Vector, Vector]:
         """Rows of J (3, 3): the foot moves with J (da, db, dc)."""
@@ -110,7 +117,12 @@ class Kinematics:
 
     def feet(self, q: Array) -> Array:
         """Foot centres (4, 3) in base [m] at joint positions q (12,)."""
-        return np.array([leg.foot(pose) for leg, pose in zip(self.legs, self.poses(q), strict=True)])
+        return np.array(self.foot_points(q))
+
+    def foot_points(self, q: Array) -> list[Vector]:
+        """`feet` in plain numbers."""
+        a = _finite_angles(q)
+        return [leg.foot_at(a[i], a[i + 1], a[i + 2]) for leg, i in zip(self.legs, _FIRST_JOINTS, strict=True)]
 
     def feet_and_jacobians(self, q: Array) -> tuple[Array, Array]:
         """Foot centres (4, 3) in base and their Jacobians (4, 3, 3): foot velocity of leg i is J[i] @ dq[3 i : 3 i + 3]."""
@@ -123,10 +135,14 @@ class Kinematics:
 
     def poses(self, q: Array) -> list[LegPose]:
         """The four legs at joint positions q (12,); NaN where one of them is not finite."""
-        a = q.tolist()
-        if not isfinite(sum(a)):  # `math.sin` raises on infinities
-            a = [nan] * N_JOINTS
-        return [leg.pose(a[i], a[i + 1], a[i + 2]) for leg, i in zip(self.legs, range(0, N_JOINTS, 3), strict=True)]
+        a = _finite_angles(q)
+        return [leg.pose(a[i], a[i + 1], a[i + 2]) for leg, i in zip(self.legs, _FIRST_JOINTS, strict=True)]
+
+
+def _finite_angles(q: Array) -> list[float]:
+    """Joint positions; NaN where one of them is not finite, for `math.sin` raises on infinities."""
+    a: list[float] = q.tolist()
+    return a if isfinite(sum(a)) else [nan] * N_JOINTS
 
 
 def clamp(value: float, low: float, high: float) -> float:

@@ -55,7 +55,8 @@ def rotate_back(rows: Rows, v: Vector) -> Vector:
 
 def relative_rows(a: Rows, b: Rows) -> Rows:
     """A' B: the frame of b seen from that of a."""
-    x, y, z = (rotate_back(a, column) for column in zip(*b, strict=True))
+    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = b
+    x, y, z = rotate_back(a, (xx, yx, zx)), rotate_back(a, (xy, yy, zy)), rotate_back(a, (xz, yz, zz))
     return (x[0], y[0], z[0]), (x[1], y[1], z[1]), (x[2], y[2], z[2])
 
 

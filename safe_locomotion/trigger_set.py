@@ -8,8 +8,10 @@ The paper measures all five raw. A robot that walks well then leaves the box too
 and the roll rate with them, a slope tilts the body with the ground. So each can be measured otherwise (`TriggerSetParameters`).
 """
 
+from array import array
 from bisect import bisect_right
 from dataclasses import dataclass
+from functools import cache
 from math import asin, atan, atan2, ceil, cos, hypot, inf, isfinite, isnan, nan, sin, sqrt, tan
 from typing import Literal
 
@@ -185,8 +187,8 @@ class TriggerState:
         self._share, self._lookahead = SHARE_OF_CYCLE[measures.roll_rate], measures.lookahead
         self._meaning = _meaning(measures.lookahead)
         self._window = 0.0
-        self._times: list[float] = []  # since the first estimate [s]
-        self._rolled: list[float] = []  # integral of the roll rate [rad]
+        self._times = array("d")  # since the first estimate [s]
+        self._rolled = array("d")  # integral of the roll rate [rad]
         self._first_ns = 0
         self.values: Values = (nan, nan, nan, nan, nan)
 
@@ -239,7 +241,7 @@ class TriggerState:
         times, rolled = self._times, self._rolled
         if not times or not times[-1] <= now <= times[-1] + HISTORY or not isfinite(rolled[-1]):
             self._first_ns, now = stamp_ns, 0.0
-            times, rolled = self._times, self._rolled = [0.0], [0.0]
+            times, rolled = self._times, self._rolled = array("d", (0.0,)), array("d", (0.0,))
         else:
             rolled.append(rolled[-1] + rate * (now - times[-1]))
             times.append(now)
@@ -257,10 +259,22 @@ class TriggerState:
         steps, now = rolling.shape[-1], self._times[-1]
         within = min(steps, ceil(window / dt))  # the window of the first so many states begins before the first of them
         way = self._rolled[-1] + rolling
-        way[..., :within] -= [self._rolled_at(now + dt * k - window) for k in range(1, within + 1)]
-        way[..., within:] -= self._rolled[-1] + rolling[..., : steps - within]
+        way[..., :within] -= self._rolled_at_each(now + _ends(within, dt) - window)
+        if within < steps:
+            way[..., within:] -= self._rolled[-1] + rolling[..., : steps - within]
         rates: Array = way / window
         return rates
+
+    def _rolled_at_each(self, times: Array) -> Array:
+        """`_rolled_at` of many times; `np.frombuffer` shares the samples, which may only grow once the result is gone."""
+        newest = np.frombuffer(self._times).searchsorted(times, side="right") - 1
+        return np.frombuffer(self._rolled).take(newest, mode="clip")
+
+
+@cache
+def _ends(steps: int, dt: float) -> Array:
+    """Ends of steps of `dt` [s]."""
+    return dt * np.arange(1.0, steps + 1.0)
 
 
 def _meaning(lookahead: float) -> Array:

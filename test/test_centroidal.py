@@ -69,11 +69,11 @@ def test_effect_of_forces_on_feet_that_fall_behind(seed: int) -> None:
     """One product with the forces gives their accelerations now, and by its last columns those of feet left behind later."""
     random = np.random.default_rng(seed)
     feet, forces, velocity = random.normal(size=(4, 3)), 30.0 * random.normal(size=(4, 3)), random.normal(size=2)
-    effect = forces.ravel() @ TILTED.effect(feet, tuple(velocity))
+    effect = forces.ravel() @ TILTED.effect(feet.tolist(), tuple(velocity))
     for time in (0.0, 0.3):
         angular, linear = TILTED.accelerations(feet - time * np.array((*velocity, 0.0)), forces)
-        np.testing.assert_allclose(effect[:3] - time * effect[6:], angular, atol=1e-9)
-        np.testing.assert_allclose(effect[3:6], linear, atol=1e-12)
+        np.testing.assert_allclose(effect[:3] - time * effect[6:9], angular, atol=1e-9)
+        np.testing.assert_allclose(effect[3:6] - time * effect[9:], linear, atol=1e-12)
 
 
 def test_swing_feet_do_not_push() -> None:

@@ -1,6 +1,7 @@
 """Gait clock: against a literal transcription of the phase rule, hand-computed numbers, starts, stops and changed parameters."""
 
 import math
+from copy import copy
 from dataclasses import replace
 from itertools import pairwise
 
@@ -193,6 +194,15 @@ def test_schedule_does_not_advance_the_clock() -> None:
         asked.schedule(gait(), np.linspace(0.0, 1.0, 10))
         a, b = (clock.update(START_NS + k * TICK_NS, gait(), step=True) for clock in (asked, left_alone))
         np.testing.assert_array_equal(a.swing_progress, b.swing_progress)
+
+
+def test_a_copy_goes_on_by_itself() -> None:
+    """Whatever a copied clock is led through, the one it was copied from says what it would have said."""
+    copied, left_alone = GaitClock(), GaitClock()
+    for k in range(200):
+        a, b = (clock.update(START_NS + k * TICK_NS, gait(), step=True) for clock in (copied, left_alone))
+        assert a == b
+        run(copy(copied), gait("pace", swing_ratio=0.6), range(k, k + 30, 3))
 
 
 @settings(max_examples=25, deadline=None)

@@ -13,6 +13,7 @@ from safe_locomotion.centroidal import driven
 from safe_locomotion.config import load_config
 from safe_locomotion.forecast import Forecaster, Moment
 from safe_locomotion.joint_rollout import _transposed_solve
+from safe_locomotion.mpc import clip_to_cone
 from safe_locomotion.pipeline import make_supervisor
 from safe_locomotion.reachability import STEP
 from safe_locomotion.rollout import GaitRollout, Scene
@@ -106,6 +107,44 @@ def test_hypotheses_side_by_side_are_single_ones() -> None:
     np.testing.assert_allclose(states[63], last, atol=1e-3)
 
 
+@pytest.mark.parametrize("kind", ["open_loop", "closed_loop"])
+def test_a_forecast_leaves_no_trace_in_the_stride_that_is_executed(kind: str) -> None:
+    """While the robot trots on, it makes no difference to the clock that another gait is predicted on every policy tick."""
+    asked, left_alone = forecaster(rollout=kind), forecaster(rollout=kind)
+    pace = gait_moment(replace(TROT, phase_offsets=(0.5, 0.0, 0.5), swing_ratio=0.6)).proposal
+    for k in range(30):
+        stamp_ns = START_NS + k * 8_000_000
+        asked.follow(stamp_ns, TROT), left_alone.follow(stamp_ns, TROT)
+        now = Moment(estimate(stamp_ns=stamp_ns, **CALM), pace, TROT, SLOW)
+        assert asked.learner(asked.rollout.scene(now.estimate, SLOW), now) is not None
+        assert vars(asked.rollout._clock) == vars(left_alone.rollout._clock)
+
+
+@pytest.mark.parametrize("steps", [4, 10, 20])
+def test_products_of_constant_maps_are_what_they_stand_for(steps: int) -> None:
+    """Reference and feet of the MPC's problem, clipped plan and accelerations of each predicted step, one number after the other."""
+    r, asked = rollout(horizon=steps), []
+    answer = r._mpc.solve
+    r._mpc.solve = lambda problem: asked.append((problem, answer(problem))) or asked[-1][1]  # type: ignore[method-assign, func-returns-value]
+    r.follow(START_NS, TROT), r.follow(START_NS + 100_000_000, TROT)
+    turned, normal = quaternion_from_rpy(0.05, -0.1, 0.4), np.array((-np.sin(0.1), 0.0, np.cos(0.1)))
+    velocity = np.array((0.5, 0.9, -0.1))
+    scene = r.scene(estimate(quaternion_wxyz=turned, ground_normal=normal, velocity=velocity), SLOW)
+    inputs = r.inputs(scene, START_NS + 100_000_000, TROT)
+    (problem, solved), x, p = asked[0], scene.x0, r._mpc.parameters
+    assert inputs is not None and 0 < problem.stance.sum() < problem.stance.size
+    moving, slack = np.array((*x[9:11], 0.0)), load_config("a1").mpc.locomotion.velocity_slack
+    wanted = np.clip((0.3, 0.0), x[9:11] - slack, x[9:11] + slack)
+    for j, row in enumerate(problem.reference):
+        ahead = x[3:5] + (j + 1) * p.dt * wanted
+        np.testing.assert_allclose(row, (0.0, 0.0, x[2], *ahead, r._height, 0.0, 0.0, 0.0, *wanted, 0.0), atol=1e-12)
+        np.testing.assert_allclose(problem.feet[j], inputs.feet - (j + 0.5) * p.dt * moving, atol=1e-12)
+        np.testing.assert_array_equal(inputs.forces[j], clip_to_cone(solved.plan[j].ravel(), problem.stance[j], p))
+    for k, row in enumerate(inputs.accelerations):
+        angular, linear = r.model.accelerations(inputs.feet - STEP * (k + 0.5) * moving, inputs.forces[k // 3])
+        np.testing.assert_allclose(row, (*angular, *(linear + scene.gravity)), atol=1e-10)
+
+
 def test_a_single_step_is_the_models() -> None:
     """The plain-number step of the closed loop equals `CentroidalModel.step`."""
     r, random = rollout(), np.random.default_rng(1)
@@ -113,7 +152,7 @@ def test_a_single_step_is_the_models() -> None:
         x, forces, feet = random.normal(size=12), 30.0 * random.normal(size=(4, 3)), random.normal(size=(4, 3))
         gravity = random.normal(size=3)
         expected = r.model.step(x, forces, feet, STEP, gravity)
-        np.testing.assert_allclose(r.stepped(x, forces, feet, gravity.tolist()), expected, atol=1e-9)
+        np.testing.assert_allclose(r.stepped(x, forces, feet.tolist(), gravity.tolist()), expected, atol=1e-9)
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.2])

@@ -293,6 +293,15 @@ def test_a_predicted_mean_is_the_one_that_will_be_measured(steps: int) -> None:
     np.testing.assert_array_equal(predicted[0], predicted[1])
 
 
+def test_where_windows_begin_is_looked_up_alike_one_by_one_and_together() -> None:
+    """The newest sample up to each time, those on a sample and those before the first one included."""
+    state, random = TriggerState(replace(RAW, roll_rate="half_cycle")), np.random.default_rng(0)
+    for k in range(200):
+        state.update(estimate(stamp_ns=START_NS + k * TICK_NS, angular_velocity=random.normal(size=3)), TROT_HZ)
+    times = np.concatenate((random.uniform(-0.1, 0.5, size=200), state._times))
+    assert state._rolled_at_each(times).tolist() == [state._rolled_at(time) for time in times]
+
+
 def test_a_predicted_mean_is_over_the_stride_of_the_gait_to_come() -> None:
     """After 0.25 s at 0.4 rad/s a stride of 0.25 s is full of it, one of 0.5 s half full: so will it be measured after a change."""
     state = TriggerState(replace(RAW, roll_rate="whole_cycle"))

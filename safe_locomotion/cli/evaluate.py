@@ -42,6 +42,9 @@ TERRAINS = ("flat", "slope", "stairs", "rough")
 @click.option("--episodes", type=click.IntRange(min=1), default=100, show_default=True, help="In each cell.")
 @click.option("--duration", type=click.FloatRange(min=0.5), default=12.0, show_default=True, help="Of an episode [s].")
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
+@click.option(
+    "--ray", default="", help="Address of a Ray cluster that runs the processes: HOST:PORT or auto. Without: this machine."
+)
 @click.option("--minutes", type=click.FloatRange(min=0.0, min_open=True), help="Begin no episode after this wall-clock time.")
 @click.option(
     "--pushes", type=click.FloatRange(min=0.0), default=0.0, help="Impulse of a push from anywhere each 1.5 to 3 s [N s]."
@@ -66,6 +69,7 @@ def evaluate(*, json_file: Path | None, plot: Path | None, critic: Path | None, 
         [cells],
         seeds,
         processes=options["workers"],
+        ray=options["ray"],
         deadline=deadline,
         file=json_file,
         critic_file=critic,
@@ -85,6 +89,7 @@ def run_cells(
     file: Path | None,
     critic_file: Path | None,
     start_seed: int = 0,
+    ray: str = "",
 ) -> list[dict[str, Any]]:
     """Evaluate groups of cells one after the other and print their table; the rows of the file."""
     from safe_locomotion.training.evaluation import Evaluation, Walkers, critic_from
@@ -96,11 +101,11 @@ def run_cells(
     if judged:
         if critic_file is None:
             raise ConfigurationError("the supervisor critic needs --critic FILE, in which a trained one is or will be")
-        critic = critic_from(critic_file, judged[0], processes=processes)
+        critic = critic_from(critic_file, judged[0], processes=processes, ray=ray)
     evaluation = Evaluation(cells, file)
     jobs = evaluation.jobs([[cells.index(cell) for cell in group] for group in groups], list(seeds))
     make = Walkers(cells=cells, models=_models(cells), critic=critic, deadline=deadline, seed=start_seed)
-    walk_all(evaluation, jobs, make, processes=processes)
+    walk_all(evaluation, jobs, make, processes=processes, ray=ray)
     console = Console() if sys.stdout.isatty() else Console(width=PLAIN_WIDTH)
     rows = evaluation.rows()
     console.print(table(rows))

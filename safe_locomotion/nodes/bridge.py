@@ -22,7 +22,7 @@ from safe_locomotion.errors import BackendError, RobotMismatchError, SafeLocomot
 from safe_locomotion.leg_control import CommandStage
 from safe_locomotion.limits import NO_HAZARDS, RobotWatch
 from safe_locomotion.modes import DAMPED
-from safe_locomotion.nodes import conversions, decisions
+from safe_locomotion.nodes import conversions, decisions, tick_bytes
 from safe_locomotion.nodes.health import ERROR, OK, STALE, WARN, LoopTimes, Reasons, Stream, status
 from safe_locomotion.nodes.inbox import LATCHED, NEWEST
 from safe_locomotion.nodes.mailbox import Mailbox
@@ -163,8 +163,8 @@ class BridgeNode(LifecycleNode):
 
     def publish(self, state: LowState) -> None:
         """Send one LowState; the IMU last, who pairs both acts on it."""
-        self._joints.publish(conversions.joint_state_from(state))
-        self._imu.publish(conversions.imu_from(state))
+        self._joints.publish(tick_bytes.joint_states(state))
+        self._imu.publish(tick_bytes.imu(state))
 
     def publish_hazards(self, stamp_ns: int) -> None:
         """Tell the supervisor, when something changed."""

@@ -168,7 +168,7 @@ class ComposedLoop:
         if estimate is not None:
             add(lambda: self._estimator.publish(estimate))
         if proposal is not None:
-            add(lambda: self._policy.publish(proposal.stamp_ns, proposal))
+            add(lambda: self._policy.publish(proposal))
         if verdict is not None:
             foreseen, self._foreseen = self._foreseen, None
             if foreseen is not None and foreseen is not verdict:  # the newest with a rollout since the last round

@@ -19,6 +19,7 @@ pair their inputs by equal stamps. Stamps inside arrays are two floats, seconds 
 | `remote/request` | String | one word of `driving.ACTIONS` per chord that was pressed |
 | `mpc/plan` | MultiDOFJointState | per foot: transform = target position, twist = target velocity, wrench = force; frame base |
 | `low_command`, `policy/step` | JointState, Float64MultiArray | for the recorder, while it listens: see `tick_bytes` |
+| `display/ticks` | UInt8MultiArray | estimate, verdict and plan of a tick for displays of the graph of five processes: see `tick_feed` |
 | `recording/ticks` | UInt8MultiArray | the same and all above, of the composed graph, ten ticks to a message: see `recording.ticks` |
 
 Rows of a proposal: `policy/<name>` = nanoseconds of robot time to its next proposal, then `gait/...`, `joint/...`, or
@@ -69,7 +70,7 @@ _ESTIMATE_FIELDS = (
 )
 ESTIMATE_SIZE = sum(width for _, width in _ESTIMATE_FIELDS)
 ESTIMATE_LAYOUT = " ".join(f"{name}:{width}" for name, width in _ESTIMATE_FIELDS)
-_LAYOUT = MultiArrayLayout(dim=[MultiArrayDimension(label=ESTIMATE_LAYOUT, size=ESTIMATE_SIZE, stride=ESTIMATE_SIZE)])
+ESTIMATE_DIMENSIONS = MultiArrayLayout(dim=[MultiArrayDimension(label=ESTIMATE_LAYOUT, size=ESTIMATE_SIZE, stride=ESTIMATE_SIZE)])
 
 ORIENTATION_VARIANCE = 1e-4  # [rad2] roll and pitch of the robot's own IMU filter, about half a degree; our choice for `odom`
 RATE_VARIANCE = 4e-4  # [rad2/s2] gyroscope noise of 0.02 rad/s, the value the estimator assumes
@@ -190,7 +191,7 @@ def estimate_message(estimate: Estimate) -> Float64MultiArray:
     tail = np.array([*e.contact, *e.ground_normal, e.ground_height, e.diverged], dtype=float)
     covariances = (e.position_covariance, e.velocity_covariance)
     return Float64MultiArray(
-        layout=_LAYOUT,
+        layout=ESTIMATE_DIMENSIONS,
         data=floats(stamp, e.position, e.quaternion_wxyz, e.velocity, e.angular_velocity, *covariances, e.q, e.dq, tail),
     )
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-from geometry_msgs.msg import Transform, Twist, Wrench
+from geometry_msgs.msg import Transform, Twist, Vector3, Wrench
 from sensor_msgs.msg import JointState, MultiDOFJointState
 
 from safe_locomotion.modes import HAZARDS
@@ -268,30 +268,15 @@ def plan_names(plan: StancePlan) -> tuple[str, ...]:
     return tuple([_NAMES_OF_PLAN[leg, flag, plan.solved] for leg, flag in zip(LEGS, plan.stance.tolist(), strict=True)])
 
 
-class PlanMessage:
-    """One `mpc/plan` message that is filled again for each plan: making its 25 parts anew takes four times as long."""
-
-    def __init__(self) -> None:
-        self._message = MultiDOFJointState(
-            transforms=[Transform() for _ in LEGS], twist=[Twist() for _ in LEGS], wrench=[Wrench() for _ in LEGS]
-        )
-        m = self._message
-        self._vectors = [part.translation for part in m.transforms], [t.linear for t in m.twist], [w.force for w in m.wrench]
-
-    def fill(self, plan: StancePlan) -> MultiDOFJointState:
-        """The message for a plan, valid until the next; a publisher copies it."""
-        message = self._message
-        message.header = header(plan.stamp_ns, BASE_FRAME)
-        message.joint_names = list(plan_names(plan))
-        for vectors, values in zip(self._vectors, (plan.foot_position, plan.foot_velocity, plan.force), strict=True):
-            for vector, (x, y, z) in zip(vectors, values.tolist(), strict=True):
-                vector.x, vector.y, vector.z = x, y, z
-        return message
-
-
 def plan_message(plan: StancePlan) -> MultiDOFJointState:
-    """A stance plan for `mpc/plan`, as a message of its own."""
-    return PlanMessage().fill(plan)
+    """A stance plan for `mpc/plan`."""
+    return MultiDOFJointState(
+        header=header(plan.stamp_ns, BASE_FRAME),
+        joint_names=list(plan_names(plan)),
+        transforms=[Transform(translation=Vector3(x=x, y=y, z=z)) for x, y, z in plan.foot_position.tolist()],
+        twist=[Twist(linear=Vector3(x=x, y=y, z=z)) for x, y, z in plan.foot_velocity.tolist()],
+        wrench=[Wrench(force=Vector3(x=x, y=y, z=z)) for x, y, z in plan.force.tolist()],
+    )
 
 
 def plan_from(message: MultiDOFJointState) -> StancePlan:

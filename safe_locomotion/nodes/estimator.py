@@ -8,7 +8,7 @@ from sensor_msgs.msg import Imu, JointState
 from std_msgs.msg import Float64MultiArray
 
 from safe_locomotion.estimator import StateEstimator
-from safe_locomotion.nodes import conversions
+from safe_locomotion.nodes import conversions, tick_bytes
 from safe_locomotion.nodes.inbox import NEWEST
 from safe_locomotion.nodes.runtime import run
 from safe_locomotion.nodes.stage_loop import TICK_NS, StageLoop, StageNode, StageSettings
@@ -25,7 +25,7 @@ class EstimatorNode(StageNode[StageSettings]):
 
     def publish(self, estimate: Estimate) -> None:
         """Send one estimate; the array first, others wait for it."""
-        self._estimate.publish(conversions.estimate_message(estimate))
+        self._estimate.publish(tick_bytes.state_estimate(estimate))
         self._odometry.publish(conversions.odometry_from(estimate))
 
 
@@ -53,7 +53,7 @@ class EstimatorLoop(StageLoop[EstimatorNode]):
     def _estimate_pair(self) -> None:
         """A pair of equal stamps gives an estimate."""
         joints, imu = self._joints, self._imu
-        if joints is None or imu is None or joints.header.stamp != imu.header.stamp:
+        if joints is None or imu is None or conversions.stamp_of(joints) != conversions.stamp_of(imu):
             return
         start = perf_counter()
         state = conversions.low_state_from(joints, imu)

@@ -11,14 +11,15 @@ import numpy as np
 from builtin_interfaces.msg import Duration
 from geometry_msgs.msg import Point, Vector3
 from std_msgs.msg import ColorRGBA, Header
-from visualization_msgs.msg import Marker, MarkerArray
+from visualization_msgs.msg import Marker
 
 from safe_locomotion import scene as look
 from safe_locomotion.bar_panel import BOUNDS_SIZE, TRACK_SIZE, bar_panel, headline_place
-from safe_locomotion.nodes.conversions import ODOM_FRAME, time_message
+from safe_locomotion.nodes.conversions import ODOM_FRAME
+from safe_locomotion.nodes.drawn_markers import DrawnMarkers
 from safe_locomotion.nodes.packed_markers import PackedMarkers
 from safe_locomotion.robot_body import Rgba, RobotBody
-from safe_locomotion.rotations import Vector, quaternion_from_rpy
+from safe_locomotion.rotations import Vector, quaternion_from_rpy, vector
 from safe_locomotion.scene import Bar, FootScene, Scene
 from safe_locomotion.trigger_set import N_COMPONENTS
 from safe_locomotion.types import N_LEGS, NANOSECONDS, Array
@@ -113,57 +114,46 @@ class LastingMarkers:
     def __init__(self, body: RobotBody) -> None:
         """Make all markers of a robot."""
         group, text = _Group(), (0.0, 0.0, look.SMALL_TEXT_HEIGHT)
-        self._header = group.header
-        footholds = group.add("footholds", Marker.CUBE_LIST, look.FOOTHOLD_SIZE, look.GREY)
-        states = group.add("prediction", Marker.SPHERE_LIST, (look.STATE_SIZE,) * 3)
-        path = group.add("prediction", Marker.LINE_STRIP, (look.PATH_WIDTH, 0.0, 0.0))
-        ghost = group.add("prediction", Marker.CUBE, body.shapes[0].size, look.GHOST)
-        labels = group.several(N_COMPONENTS, "bar_texts", Marker.TEXT_VIEW_FACING, text)
-        headline = group.add("text", Marker.TEXT_VIEW_FACING, (0.0, 0.0, look.TEXT_HEIGHT))
-        reason = group.add("text", Marker.TEXT_VIEW_FACING, text)
-        self._always = list(group.markers)
-        falls = group.several(look.KEPT_FALLS, "falls", Marker.SPHERE, (look.FALL_SIZE,) * 3, look.RED)
-        texts = group.several(look.KEPT_FALLS, "fall_texts", Marker.TEXT_VIEW_FACING, text)
-        made = group.markers
-        self._footholds, self._states, self._path, self._ghost = made[footholds], made[states], made[path], made[ghost]
-        self._labels, self._headline, self._reason = made[labels], made[headline], made[reason]
-        self._falls, self._fall_texts = made[falls], made[texts]
-        self._array = MarkerArray(markers=self._always)
+        self._footholds = group.add("footholds", Marker.CUBE_LIST, look.FOOTHOLD_SIZE, look.GREY)
+        self._states = group.add("prediction", Marker.SPHERE_LIST, (look.STATE_SIZE,) * 3)
+        self._path = group.add("prediction", Marker.LINE_STRIP, (look.PATH_WIDTH, 0.0, 0.0))
+        self._ghost = group.add("prediction", Marker.CUBE, body.shapes[0].size, look.GHOST)
+        self._labels = group.several(N_COMPONENTS, "bar_texts", Marker.TEXT_VIEW_FACING, text)
+        self._headline = group.add("text", Marker.TEXT_VIEW_FACING, (0.0, 0.0, look.TEXT_HEIGHT))
+        self._reason = group.add("text", Marker.TEXT_VIEW_FACING, text)
+        self._falls = group.several(look.KEPT_FALLS, "falls", Marker.SPHERE, (look.FALL_SIZE,) * 3, look.RED)
+        self._fall_texts = group.several(look.KEPT_FALLS, "fall_texts", Marker.TEXT_VIEW_FACING, text)
+        self._drawn = DrawnMarkers(group.markers)
 
-    def fill(self, scene: Scene) -> MarkerArray:
-        """The message for a scene, valid until the next; a publisher copies it."""
-        self._header.stamp = time_message(scene.stamp_ns)
-        _list(self._footholds, scene.footholds.tolist())
+    def fill(self, scene: Scene) -> bytes:
+        """The message for a scene, packed. Falls only become more, so those that are not there yet need not be sent."""
+        drawn = self._drawn
+        drawn.list_points(self._footholds, scene.footholds)
         self._fill_prediction(scene)
-        for label, boxes in zip(self._labels, bar_panel(scene), strict=True):
-            _write(label, boxes.label, boxes.bar.text, bar_color(boxes.bar, scene))
+        for row, boxes in enumerate(bar_panel(scene), self._labels.start):
+            drawn.write(row, boxes.label, boxes.bar.text, bar_color(boxes.bar, scene))
         x, y, z = headline_place(scene)
-        _write(self._headline, (x, y, z), scene.headline, scene.color)
-        _write(self._reason, (x, y, z - look.TEXT_HEIGHT), scene.reason, look.WHITE)
-        self._fill_falls(scene)
-        return self._array
+        drawn.write(self._headline, (x, y, z), scene.headline, scene.color)
+        drawn.write(self._reason, (x, y, z - look.TEXT_HEIGHT), scene.reason, look.WHITE)
+        falls, texts = self._falls.start, self._fall_texts.start
+        for k, fall in enumerate(scene.falls):
+            x, y, z = fall.position
+            drawn.put(falls + k, (x, y, z), _UPRIGHT)
+            ago = (scene.stamp_ns - fall.stamp_ns) / NANOSECONDS
+            drawn.write(texts + k, (x, y, z + look.FALL_SIZE), f"fell {ago:.0f} s ago: {', '.join(fall.reasons)}", look.RED)
+        count = len(scene.falls)
+        return drawn.packed(scene.stamp_ns, [*range(falls + count), *range(texts, texts + count)])
 
     def _fill_prediction(self, scene: Scene) -> None:
-        p = scene.prediction
-        places = [] if p is None else p.position.tolist()
-        colors: tuple[Rgba, ...] = () if p is None else p.colors
-        _list(self._states, places, colors)
-        _list(self._path, places if len(places) > 1 else [], colors)
+        p, drawn = scene.prediction, self._drawn
         if p is None:
-            self._ghost.action = Marker.DELETE
+            for row in (self._states, self._path, self._ghost):
+                drawn.hide(row)
             return
-        _put(self._ghost, places[p.telling], p.quaternion_wxyz[p.telling].tolist())
-
-    def _fill_falls(self, scene: Scene) -> None:
-        """Falls only become more, so those that are not there yet need not be sent."""
-        count = len(scene.falls)
-        for marker, text, fall in zip(self._falls, self._fall_texts, scene.falls, strict=False):
-            x, y, z = fall.position
-            _put(marker, (x, y, z), _UPRIGHT)
-            ago = (scene.stamp_ns - fall.stamp_ns) / NANOSECONDS
-            _write(text, (x, y, z + look.FALL_SIZE), f"fell {ago:.0f} s ago: {', '.join(fall.reasons)}", look.RED)
-        if len(self._array.markers) != len(self._always) + 2 * count:
-            self._array.markers = [*self._always, *self._falls[:count], *self._fall_texts[:count]]
+        drawn.list_points(self._states, p.position, p.colors)
+        alone = len(p.position) < 2  # no path
+        drawn.list_points(self._path, p.position[: 0 if alone else None], () if alone else p.colors)
+        drawn.put(self._ghost, vector(p.position[p.telling]), p.quaternion_wxyz[p.telling].tolist())
 
 
 def bar_color(bar: Bar, scene: Scene) -> Rgba:
@@ -178,30 +168,6 @@ def _sides(foot: FootScene) -> Array:
     return sides.reshape(-1, 3)
 
 
-def _list(marker: Marker, places: Sequence[Sequence[float]], colors: Sequence[Rgba] = ()) -> None:
-    """Points of a list, each with its own colour where there are any; RViz complains about empty lists."""
-    marker.action = Marker.ADD if places else Marker.DELETE
-    marker.points = [Point(x=x, y=y, z=z) for x, y, z in places]
-    marker.colors = [_COLORS[color] for color in colors]
-
-
-def _put(marker: Marker, place: Sequence[float], turn: Sequence[float]) -> None:
-    position, orientation = marker.pose.position, marker.pose.orientation
-    position.x, position.y, position.z = place
-    orientation.w, orientation.x, orientation.y, orientation.z = turn
-    marker.action = Marker.ADD
-
-
-def _write(marker: Marker, place: Vector, text: str, color: Rgba) -> None:
-    """Text, or nothing: RViz complains about empty ones."""
-    position = marker.pose.position
-    position.x, position.y, position.z = place
-    marker.text, marker.color, marker.action = text, _COLORS[color], Marker.ADD if text else Marker.DELETE
-
-
 def _color(color: Rgba) -> ColorRGBA:
     r, g, b, a = color
     return ColorRGBA(r=r, g=g, b=b, a=a)
-
-
-_COLORS = {color: _color(color) for color in (look.GREEN, look.AMBER, look.RED, look.BLUE, look.GREY, look.DARK, look.WHITE)}

@@ -1,4 +1,4 @@
-"""MPC node: `state_estimate` and `safety/verdict` of one stamp in, `mpc/plan` out."""
+"""MPC node: `state_estimate` and `safety/verdict` of one stamp in, `mpc/plan` out; it alone has all three, so it feeds the displays."""
 
 import sys
 from collections import deque
@@ -8,10 +8,11 @@ from sensor_msgs.msg import JointState, MultiDOFJointState
 from std_msgs.msg import Float64MultiArray
 
 from safe_locomotion.locomotion import LocomotionController
-from safe_locomotion.nodes import conversions, decisions
-from safe_locomotion.nodes.inbox import LATCHED, NEWEST
+from safe_locomotion.nodes import conversions, decisions, tick_bytes
+from safe_locomotion.nodes.inbox import NEWEST
 from safe_locomotion.nodes.runtime import run
 from safe_locomotion.nodes.stage_loop import TICK_NS, StageLoop, StageNode, StageSettings
+from safe_locomotion.nodes.tick_feed import DisplayFeed
 from safe_locomotion.pipeline import Divider
 from safe_locomotion.types import Estimate, StancePlan
 
@@ -21,11 +22,11 @@ class MpcNode(StageNode[StageSettings]):
 
     def __init__(self) -> None:
         super().__init__("mpc", StageSettings)
-        self._plan, self._message = self.create_publisher(MultiDOFJointState, "mpc/plan", NEWEST), decisions.PlanMessage()
+        self._plan, self._packed = self.create_publisher(MultiDOFJointState, "mpc/plan", NEWEST), tick_bytes.PlanBytes()
 
     def publish(self, plan: StancePlan) -> None:
         """Send one plan."""
-        self._plan.publish(self._message.fill(plan))
+        self._plan.publish(self._packed(plan))
 
 
 class MpcLoop(StageLoop[MpcNode]):
@@ -35,12 +36,12 @@ class MpcLoop(StageLoop[MpcNode]):
         super().__init__(MpcNode())
         robot, mpc = self._node.parameters.robot, self._node.parameters.config.mpc
         self._controller = self._node.logs.mpc(LocomotionController(robot, mpc.locomotion, mpc.swing, mpc.solver))
-        self._due = Divider(mpc.period_ns)
+        self._due, self._display = Divider(mpc.period_ns), DisplayFeed(self._node)
         self._estimate: Estimate | None = None
         self._due_stamp_ns = 0
         self._heard: deque[tuple[int, JointState]] = deque(maxlen=2)
         self._estimates = self._listen(Float64MultiArray, "state_estimate", self._on_estimate, period_ns=TICK_NS)
-        self._verdicts = self._listen(JointState, "safety/verdict", self._on_verdict, LATCHED, period_ns=TICK_NS)
+        self._verdicts = self._listen(JointState, "safety/verdict", self._on_verdict, period_ns=TICK_NS)
         self._tell_health()
 
     def _plan_pair(self) -> None:
@@ -50,8 +51,11 @@ class MpcLoop(StageLoop[MpcNode]):
             return
         start = perf_counter()
         estimate, self._estimate = self._estimate, None
-        self._node.publish(self._controller.update(estimate, decisions.verdict_from(message)))
+        verdict = decisions.verdict_from(message)
+        plan = self._controller.update(estimate, verdict)
+        self._node.publish(plan)
         self._node.times.add(perf_counter() - start)
+        self._display.settle(estimate, verdict, plan)
 
     def _on_estimate(self, message: Float64MultiArray) -> None:
         stamp_ns = conversions.estimate_stamp_of(message)
@@ -64,6 +68,7 @@ class MpcLoop(StageLoop[MpcNode]):
         stamp_ns = conversions.stamp_of(message)
         self._heard.append((stamp_ns, message))
         self._verdicts.hear(stamp_ns)
+        self._display.foresee(message)
         self._plan_pair()
 
 

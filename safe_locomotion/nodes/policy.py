@@ -78,9 +78,9 @@ class PolicyNode(StageNode[PolicySettings]):
         """Rows of `/diagnostics`."""
         return (self._policy_status, *super().rows())
 
-    def publish(self, stamp_ns: int, proposal: Proposal | None) -> None:
+    def publish(self, proposal: Proposal) -> None:
         """Send the proposal of one tick."""
-        self._proposal.publish(decisions.proposal_message(stamp_ns, proposal))
+        self._proposal.publish(tick_bytes.proposal(proposal))
 
     def _load(self, changes: Sequence[Parameter]) -> SetParametersResult:
         """Get the policy ready; called before parameters change, on the thread that serves them."""
@@ -178,7 +178,7 @@ class PolicyLoop(StageLoop[PolicyNode]):
         command = self._velocity.current(estimate.stamp_ns)
         if self._due.due(estimate.stamp_ns):
             proposal = self._policy.update(estimate, command, self._feedback)
-            self._node.publish(estimate.stamp_ns, proposal)
+            self._node.publish(proposal)
             if self._steps.wanted() and (step := tick_bytes.step(proposal)) is not None:
                 self._steps.publish(step)
             self._due.pace(proposal.period_ns, estimate.stamp_ns)

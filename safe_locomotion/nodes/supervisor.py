@@ -12,7 +12,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
 from safe_locomotion.intervention import InterventionStatistics
-from safe_locomotion.nodes import conversions, decisions
+from safe_locomotion.nodes import conversions, decisions, tick_bytes
 from safe_locomotion.nodes.health import OK, WARN, Reasons, status
 from safe_locomotion.nodes.inbox import LATCHED
 from safe_locomotion.nodes.mailbox import Mailbox
@@ -72,7 +72,7 @@ class SupervisorNode(StageNode[SupervisorSettings]):
     def publish(self, verdict: Verdict) -> None:
         """Send one verdict."""
         self._newest = verdict
-        self._verdict.publish(decisions.verdict_message(verdict))
+        self._verdict.publish(tick_bytes.verdict(verdict))
 
     def publish_feedback(self, verdict: Verdict) -> None:
         """Tell the policy, when something changed: another topic at 500 Hz would cost it a tenth of a core or more."""

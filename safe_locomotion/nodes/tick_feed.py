@@ -1,6 +1,7 @@
-"""The recorder's feed: what only it wants is published only while it listens, and never before the command is out.
+"""Feeds of those who watch: what only they want is published only while they listen, and never before the command is out.
 
-Whether somebody listens is looked up once in `LOOK_EACH` ticks, because the question costs as much as an answer.
+The recorder wants each tick; displays want a few dozen looks a second, and would pay for each message between them. Whether somebody
+listens is looked up once in `LOOK_EACH` ticks, because the question costs as much as an answer.
 """
 
 from typing import Any
@@ -10,17 +11,20 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
 from std_msgs.msg import UInt8MultiArray
 
-from safe_locomotion.nodes import tick_bytes
+from safe_locomotion.nodes import decisions, tick_bytes
 from safe_locomotion.nodes.inbox import NEWEST
-from safe_locomotion.pipeline import Cycle
+from safe_locomotion.pipeline import Cycle, Divider
 from safe_locomotion.recording.ticks import TickBatch
 from safe_locomotion.recording.topics import TICKS
-from safe_locomotion.types import LowCommand, Proposal, StancePlan
+from safe_locomotion.types import Estimate, LowCommand, Proposal, StancePlan, Verdict
 
 LOW_COMMAND = "low_command"
 LOOK_EACH = 50  # ticks
 TICKS_EACH = 10  # in one message: 20 ms, and 35 kB of the 64 kB from which a transport cuts messages up
 TICKS_QOS = QoSProfile(depth=100, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE)
+DISPLAY = "display/ticks"
+DISPLAY_NS = 20_000_000  # robot time between two of them: as often as the composed graph publishes its topics
+DISPLAY_QOS = QoSProfile(depth=16, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT)
 NOT_MEASURED = float("nan")
 
 
@@ -60,6 +64,36 @@ class CommandFeed:
             if self._out.wanted():
                 self._out.publish(tick_bytes.low_command(command, seconds))
         self._kept.clear()
+
+
+class DisplayFeed:
+    """What displays of the graph of five processes show, fifty times a second of robot time: estimate, verdict and plan of one tick.
+
+    With them comes the newest verdict that carries a rollout, so that none of these is lost between two ticks that are shown.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._out = OnDemand(node, UInt8MultiArray, DISPLAY, DISPLAY_QOS)
+        self._batch, self._due = TickBatch(), Divider(DISPLAY_NS)
+        self._plan_bytes = tick_bytes.PlanBytes()
+        self._foreseen: Any = None
+
+    def foresee(self, verdict: Any) -> None:
+        """A `safety/verdict`, as it came."""
+        if len(verdict.velocity):  # rollouts and joint targets have one
+            self._foreseen = verdict
+
+    def settle(self, estimate: Estimate, verdict: Verdict, plan: StancePlan) -> None:
+        """One tick, its plan published."""
+        if not self._out.wanted() or not self._due.due(estimate.stamp_ns):
+            return
+        add, foreseen, self._foreseen = self._batch.add, self._foreseen, None
+        add("state_estimate", estimate.stamp_ns, tick_bytes.state_estimate(estimate))
+        if foreseen is not None and (before := decisions.verdict_from(foreseen)).stamp_ns != verdict.stamp_ns:
+            add("safety/verdict", before.stamp_ns, tick_bytes.verdict(before))
+        add("safety/verdict", verdict.stamp_ns, tick_bytes.verdict(verdict))
+        add("mpc/plan", plan.stamp_ns, self._plan_bytes(plan))
+        self._out.publish(self._batch.take())
 
 
 class TickFeed:

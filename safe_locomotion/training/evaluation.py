@@ -328,12 +328,13 @@ def evaluate(
     make: Walkers,
     *,
     processes: int,
+    ray: str = "",
     tell: Callable[[Job, EpisodeResult], None] = lambda *_: None,
 ) -> None:
     """Do the jobs that the deadline leaves time for."""
     listed = list(jobs)
     try:
-        with workers(make, processes) as walked:
+        with workers(make, processes, ray) as walked:
             for job, result in zip(listed, walked(listed), strict=True):
                 if isinstance(result, EpisodeResult):
                     evaluation.take(job, result)
@@ -342,19 +343,20 @@ def evaluate(
         evaluation.write()
 
 
-def critic_from(file: Path, judged: Cell, *, processes: int, episodes: int = CRITIC_EPISODES) -> SafetyCritic:
+def critic_from(file: Path, judged: Cell, *, processes: int, ray: str = "", episodes: int = CRITIC_EPISODES) -> SafetyCritic:
     """The critic in a file; when there is none, one that learns from unsupervised episodes is written there.
 
     Args:
         file: npz.
         judged: the cell that it will supervise; the episodes to learn from are those of a random learner in it.
         processes: that walk them.
+        ray: address of the cluster that they run on, if not on this machine.
         episodes: how many.
     """
     if not file.exists():
         cell = replace(judged, supervisor="off", policy=RANDOM)
         jobs = [Job(0, CRITIC_SEED + k, traced=True) for k in range(episodes)]
-        with workers(Walkers(cells=(cell,)), processes) as walked:
+        with workers(Walkers(cells=(cell,)), processes, ray) as walked:
             traces = [trace for trace in walked(jobs) if isinstance(trace, Trace)]
         train_critic(traces, CRITIC_SEED).save(file)
     return load_critic(file)

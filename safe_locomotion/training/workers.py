@@ -1,4 +1,7 @@
-"""A map over jobs on several processes, each of which keeps what is costly to make: a simulated robot that stands, a pipeline."""
+"""A map over jobs on several processes, each of which keeps what is costly to make: a simulated robot that stands, a pipeline.
+
+The processes are this machine's, or those of a Ray cluster.
+"""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -6,6 +9,8 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import Any, TypeVar
+
+from safe_locomotion.errors import ConfigurationError
 
 Job = TypeVar("Job")
 Answer = TypeVar("Answer")
@@ -17,13 +22,22 @@ _work: Callable[[Any], Any] | None = None
 
 
 @contextmanager
-def workers(make: Callable[[], Callable[[Job], Answer]], count: int) -> Iterator[Map[Job, Answer]]:
+def workers(make: Callable[[], Callable[[Job], Answer]], count: int, ray: str = "") -> Iterator[Map[Job, Answer]]:
     """Yields a map whose answers come in the order of the jobs.
 
     Args:
         make: called once in each process, gives the function that does a job; both can be pickled.
         count: of processes, with one thread each; 1 works in this one.
+        ray: address of a Ray cluster whose machines run the processes: host:port, or `auto` for the one that this machine belongs
+            to. They have this package installed.
+
+    Raises:
+        ConfigurationError: Ray is not installed, or nobody answers at its address.
     """
+    if ray:
+        with _ray_pool(make, count, ray) as pool:
+            yield lambda jobs: pool.imap(_do, jobs, chunksize=1)
+        return
     if count == 1:
         alone = make()
         yield lambda jobs: map(alone, jobs)
@@ -37,6 +51,24 @@ def workers(make: Callable[[], Callable[[Job], Answer]], count: int) -> Iterator
         os.environ.update({name: value for name, value in before.items() if value is not None})
         for name in [name for name, value in before.items() if value is None]:
             os.environ.pop(name, None)
+
+
+@contextmanager
+def _ray_pool(make: Callable[[], Callable[[Any], Any]], count: int, address: str) -> Iterator[Any]:
+    try:
+        import ray  # noqa: PLC0415 - an extra
+        from ray.util.multiprocessing import Pool  # noqa: PLC0415
+    except ImportError as error:
+        raise ConfigurationError(f"--ray needs {error.name}: pip install 'safe_locomotion[ray]'") from error
+    try:
+        ray.init(address=address, log_to_driver=False, runtime_env={"env_vars": dict.fromkeys(THREADS, "1")})
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise ConfigurationError(f"no Ray cluster at {address}: {error}; one is begun with: ray start --head") from error
+    try:
+        with Pool(count, initializer=_start, initargs=(make,)) as pool:
+            yield pool
+    finally:
+        ray.shutdown()
 
 
 def _start(make: Callable[[], Callable[[Any], Any]]) -> None:

@@ -14,10 +14,11 @@ from random_values import (
     random_verdict,
 )
 from rclpy.serialization import deserialize_message, serialize_message
-from sensor_msgs.msg import JointState
+from sensor_msgs.msg import JointState, MultiDOFJointState
 
 from safe_locomotion.nodes import conversions as c
 from safe_locomotion.nodes import decisions as d
+from safe_locomotion.nodes.tick_bytes import PlanBytes
 from safe_locomotion.rotations import matrix_from_quaternion
 from safe_locomotion.types import NANOSECONDS, Feedback, Mode, Proposal, VelocityCommand
 
@@ -197,13 +198,13 @@ def test_malformed_messages_are_refused(case):
         MALFORMED[case]()
 
 
-def test_a_filled_again_message_holds_the_new_plan_alone():
-    """The message that the MPC node uses again and again is, for each plan, the one made anew; also after a held plan."""
-    message = d.PlanMessage()
+def test_held_plans_travel():
+    """With their flags, after a solved plan and before one; the bytes that the MPC node fills again and again hold the new plan alone."""
+    packed = PlanBytes()
     for seed, solved in ((1, True), (2, False), (3, True)):
         plan = replace(random_plan(seed), solved=solved)
-        assert message.fill(plan) == d.plan_message(plan)
-        assert_same_bits(plan, d.plan_from(over_the_wire(message.fill(plan))))
+        assert_same_bits(plan, d.plan_from(over_the_wire(d.plan_message(plan))))
+        assert_same_bits(plan, d.plan_from(deserialize_message(packed(plan), MultiDOFJointState)))
 
 
 @pytest.mark.parametrize("kind", ["gait", "joint"])

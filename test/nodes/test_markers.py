@@ -17,7 +17,8 @@ from visualization_msgs.msg import Marker, MarkerArray
 from safe_locomotion import scene as look
 from safe_locomotion.config import load_config
 from safe_locomotion.errors import SafeLocomotionError
-from safe_locomotion.nodes import conversions, packed_markers
+from safe_locomotion.nodes import conversions, drawn_markers, packed_markers
+from safe_locomotion.nodes.drawn_markers import DrawnMarkers
 from safe_locomotion.nodes.markers import LastingMarkers, MovingMarkers
 from safe_locomotion.nodes.packed_markers import PackedMarkers
 from safe_locomotion.scene_maker import SceneMaker
@@ -54,7 +55,8 @@ def sent(markers, scene):
     """Markers of both messages by namespace."""
     moving, lasting = markers
     found = {}
-    for marker in [*deserialize_message(moving.fill(scene), MarkerArray).markers, *lasting.fill(scene).markers]:
+    messages = [deserialize_message(part.fill(scene), MarkerArray) for part in (moving, lasting)]
+    for marker in [marker for message in messages for marker in message.markers]:
         found.setdefault(marker.ns, []).append(marker)
     return found
 
@@ -88,6 +90,30 @@ def test_packed_is_what_would_have_been_sent():
         assert deserialize_message(got, MarkerArray) == wanted and len(got) == len(serialize_message(wanted))
 
 
+def test_drawn_is_what_would_have_been_sent():
+    """Texts, lists and poses of any size, some of them gone: the message that rclpy would have packed, of any choice of markers."""
+    names = ["a", "ab", "a longer one", "abc"]
+    markers = [Marker(ns=ns, id=i, type=i, scale=Vector3(x=1.0, y=2.0, z=0.5 * i)) for i, ns in enumerate(names)]
+    for marker in markers:
+        marker.header.frame_id, marker.action, marker.pose.orientation.w = "odom", Marker.DELETE, 1.0
+    drawn, rng = DrawnMarkers(markers), np.random.default_rng(0)
+    for chosen in ([0, 1, 2, 3], [3, 0], [2], []):
+        for i, text in zip(chosen, ("", "stands", "recovers: ü", "abc"), strict=False):
+            places, paint = rng.normal(size=(i, 3)), rng.random(4).astype(np.float32)
+            (x, y, z), (w, a, b, c) = rng.normal(size=3).tolist(), rng.normal(size=4).tolist()
+            drawn.put(i, (0.0, 0.0, 0.0), (w, a, b, c))
+            drawn.list_points(i, places, [tuple(paint.tolist())] * i)
+            drawn.write(i, (x, y, z), text, tuple(paint.tolist()))
+            marker = markers[i]
+            marker.pose = Pose(position=Point(x=x, y=y, z=z), orientation=Quaternion(w=w, x=a, y=b, z=c))
+            marker.points, marker.colors = [Point(x=u, y=v, z=w) for u, v, w in places.tolist()], [color(paint)] * i
+            marker.text, marker.color, marker.action = text, color(paint), Marker.ADD if text else Marker.DELETE
+        for marker in markers:
+            marker.header.stamp = conversions.time_message(START_NS)
+        wanted, got = MarkerArray(markers=[markers[i] for i in chosen]), drawn.packed(START_NS, chosen)
+        assert deserialize_message(got, MarkerArray) == wanted and len(got) == len(serialize_message(wanted))
+
+
 def color(rgba):
     """A message."""
     r, g, b, a = rgba.tolist()
@@ -99,6 +125,10 @@ def test_a_middleware_that_packs_otherwise_is_refused(monkeypatch):
     monkeypatch.setattr(packed_markers, "_COLOR_AT", packed_markers._COLOR_AT + 4)
     with pytest.raises(SafeLocomotionError, match="packs here otherwise"):
         PackedMarkers([Marker(ns="here")])
+    for name, instead in (("_TEXTURE", bytes(4)), ("_ADD", drawn_markers._DELETE)):
+        with monkeypatch.context() as other, pytest.raises(SafeLocomotionError, match="packs"):
+            other.setattr(drawn_markers, name, instead)
+            DrawnMarkers([Marker(ns="here"), Marker(ns="there")])
     monkeypatch.setattr(packed_markers, "serialize_message", lambda message: bytes(400))
     with pytest.raises(SafeLocomotionError, match="0 places"):
         PackedMarkers([Marker(ns="here")])

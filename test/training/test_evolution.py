@@ -1,7 +1,6 @@
 """The search: its step, and that interruptions and workers change nothing."""
 
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
@@ -13,7 +12,6 @@ from safe_locomotion.training import imitation
 from safe_locomotion.training.evolution import EvolutionOptions, ascent, evolve, layer_scales
 from safe_locomotion.training.gait_env import GaitEnvOptions
 from safe_locomotion.training.mlp import MlpShape
-from safe_locomotion.training.workers import workers
 
 TINY = EvolutionOptions(environment=GaitEnvOptions(duration=0.1, starts=1), hidden=(4, 4), pairs=1, validation=1)
 
@@ -51,10 +49,3 @@ def test_an_interrupted_search_goes_on(tmp_path, monkeypatch) -> None:
     assert [row["generation"] for row in parts.history] == [0, 1] and parts.best_fitness == whole.best_fitness
     with pytest.raises(ConfigurationError, match="other options"):
         evolve(replace(TINY, sigma=0.1), minutes=5.0, processes=1, folder=tmp_path / "b", generations=2)
-
-
-def test_workers_keep_the_order() -> None:
-    """Two processes answer as one does."""
-    for count in (1, 2):
-        with workers(partial(partial, pow, 2), count) as answers:
-            assert list(answers(range(8))) == [2**k for k in range(8)]

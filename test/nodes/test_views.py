@@ -1,0 +1,116 @@
+"""Views of messages: what they say is what ROS reads from the same bytes, and what they do not know goes the usual way."""
+
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+
+from geometry_msgs.msg import Transform, Twist, Wrench
+from random_values import random_estimate, random_low_state, random_plan, random_proposal, random_verdict
+from rclpy.serialization import deserialize_message, serialize_message
+from sensor_msgs.msg import Imu, JointState, MultiDOFJointState
+from std_msgs.msg import Float64MultiArray, String
+
+from safe_locomotion.nodes import conversions, decisions, tick_bytes, views
+from safe_locomotion.nodes.conversions import MalformedMessageError
+
+VIEWS = (views.RowsView, views.ImuView, views.EstimateView, views.PlanView)
+
+
+def viewed(data, message_type):
+    """A view of a message whose kind was seen before."""
+    views.read(data, message_type)
+    view = views.read(data, message_type)
+    assert isinstance(view, VIEWS)
+    return view
+
+
+def same(a, b):
+    """Equal dataclasses, bit for bit."""
+    assert type(a) is type(b)
+    np.testing.assert_equal(asdict(a), asdict(b))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_view_says_what_the_message_says(seed):
+    """Sensors, estimate, verdict with and without joint targets and rollout, proposals of both kinds, plan."""
+    plan_bytes = tick_bytes.PlanBytes()
+    state, joint = random_low_state(seed), seed % 2 == 0
+    cases = [
+        (tick_bytes.state_estimate(random_estimate(seed)), Float64MultiArray, conversions.estimate_from),
+        (tick_bytes.verdict(random_verdict(seed, joint)), JointState, decisions.verdict_from),
+        (tick_bytes.verdict(replace(random_verdict(seed, joint), predicted=None)), JointState, decisions.verdict_from),
+        (tick_bytes.proposal(random_proposal(seed, "joint" if joint else "gait")), JointState, decisions.proposal_from),
+        (plan_bytes(random_plan(seed)), MultiDOFJointState, decisions.plan_from),
+    ]
+    for data, message_type, convert in cases:
+        same(convert(viewed(data, message_type)), convert(deserialize_message(data, message_type)))
+    joints, imu = tick_bytes.joint_states(state), tick_bytes.imu(state)
+    quick = conversions.low_state_from(viewed(joints, JointState), viewed(imu, Imu))
+    same(quick, conversions.low_state_from(deserialize_message(joints, JointState), deserialize_message(imu, Imu)))
+
+
+def test_numbers_of_a_view_are_aligned_and_its_own():
+    """Arrays made of it are what BLAS likes, and writing into them changes no message."""
+    data = tick_bytes.state_estimate(random_estimate(1))
+    estimate = conversions.estimate_from(viewed(data, Float64MultiArray))
+    assert estimate.q.flags.aligned and estimate.q.flags.writeable
+    estimate.q[:] = 0.0
+    assert conversions.estimate_from(viewed(data, Float64MultiArray)).q.any()
+
+
+@pytest.mark.parametrize(
+    ("message", "convert"),
+    [
+        (JointState(name=["a", "b"], position=[1.0]), decisions.verdict_from),
+        (JointState(name=["a", "b"], position=[1.0, 2.0], velocity=[1.0]), decisions.verdict_from),
+        (JointState(name=["a", "b"], position=[1.0, 2.0], effort=[1.0, 3.0]), decisions.proposal_from),
+        (JointState(name=["a"]), decisions.verdict_from),
+        (Float64MultiArray(data=[1.0, 2.0]), conversions.estimate_from),
+        (MultiDOFJointState(joint_names=["FR/stance"], transforms=[Transform()], twist=[Twist()]), decisions.plan_from),
+        (
+            MultiDOFJointState(joint_names=["x"], transforms=[Transform()], twist=[Twist()], wrench=[Wrench()]),
+            decisions.plan_from,
+        ),
+    ],
+)
+def test_what_is_malformed_is_refused_as_ever(message, convert):
+    """Lengths that do not fit the names, foreign layouts, foreign names: the first time and each time after."""
+    data = serialize_message(message)
+    for _ in range(3):
+        with pytest.raises(MalformedMessageError):
+            convert(views.read(data, type(message)))
+
+
+@pytest.mark.parametrize("end", [0, 3, 4, 11, 12, 40, 300, -200, -9, -1])
+def test_a_message_that_ends_early_is_no_view(end):
+    """Whatever ROS makes of it, nothing is read behind its end."""
+    for data, message_type in (
+        (tick_bytes.verdict(random_verdict(3, True)), JointState),
+        (tick_bytes.state_estimate(random_estimate(3)), Float64MultiArray),
+        (tick_bytes.imu(random_low_state(3)), Imu),
+        (tick_bytes.PlanBytes()(random_plan(3)), MultiDOFJointState),
+    ):
+        viewed(data, message_type)
+        try:
+            found = views.read(data[:end], message_type)
+        except Exception:  # rclpy says what it likes
+            continue
+        assert not isinstance(found, VIEWS)
+
+
+def test_many_layouts_are_forgotten_again():
+    """Reasons that never end do not fill the memory; known ones still read the same."""
+    v = random_verdict(5, False)
+    for k in range(2 * views.KNOWN):
+        views.read(tick_bytes.verdict(replace(v, reasons=(f"reason_{k}",))), JointState)
+    assert sum(len(known) for known in views._rows_begin._known.values()) <= views.KNOWN
+    data = tick_bytes.verdict(v)
+    same(decisions.verdict_from(viewed(data, JointState)), decisions.verdict_from(deserialize_message(data, JointState)))
+
+
+def test_types_without_a_view_are_read_too():
+    """As messages."""
+    assert views.read(serialize_message(String(data="stand")), String).data == "stand"
