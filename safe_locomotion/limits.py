@@ -139,8 +139,8 @@ class CommandGate:
         self._command = self._command_row(robot, limits)
         self._torque = _Row([(*_within(robot.tau_max * limits.torque_margin), "command_torque", "command_torque")])
         self.rate = RateLimit(
-            torque_step=np.tile(np.array(limits.torque_step, dtype=np.float64), N_LEGS),
-            position_step=np.tile(np.array(limits.position_step, dtype=np.float64), N_LEGS),
+            torque_step=np.tile(limits.torque_step, N_LEGS),
+            position_step=np.tile(limits.position_step, N_LEGS),
             patience_ns=round(limits.step_time * NANOSECONDS),
         )
         self._hazard = ""

@@ -162,7 +162,7 @@ def designed_bounds(*, height: float, reach: float, height_slack: float = 0.05) 
         reach: how far from under the hip a foot may step to the side [m].
         height_slack: largest deviation of the height [m].
     """
-    if not (0.0 < height < inf and 0.0 < reach < inf and 0.0 < height_slack < height):
+    if not (0.0 < height_slack < height < inf and 0.0 < reach < inf):
         raise ConfigurationError(f"trigger set: no design for height {height}, reach {reach}, height slack {height_slack}")
     speed = reach / ((1.0 + height) * sqrt(height / STANDARD_GRAVITY))
     lean = atan(LEAN_SHARE * reach / height)

@@ -123,3 +123,12 @@ def replaced(array: Array, index: int, value: float) -> Array:
     changed = np.array(array, dtype=np.float64)
     changed[index] = value
     return changed
+
+
+def assert_damping(command: LowCommand, reason: str) -> None:
+    """Zero stiffness and torque, kd of the limits, finite everywhere, with its reason."""
+    assert command.reason == reason
+    for name in ("dq", "tau", "kp"):
+        assert not getattr(command, name).any()
+    np.testing.assert_array_equal(command.kd, LIMITS.damping)
+    assert np.isfinite(command.q).all()

@@ -1,15 +1,12 @@
 """The gate: every limit swept past both ends, every field with NaN and infinities, every age to the nanosecond."""
 
 import math
-import re
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
-from core_values import A1, LIMITS, START_NS, low_command, low_state, replaced, stance_plan, verdict
+from core_values import A1, LIMITS, START_NS, assert_damping, low_command, low_state, replaced, stance_plan, verdict
 
-from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.limits import CommandGate, commanded_torque, damping_command
 from safe_locomotion.modes import HAZARDS
 from safe_locomotion.types import Array, LowCommand, LowState, Mode, StancePlan, Verdict
@@ -34,15 +31,6 @@ def refusal(
         stance_plan() if plan is None else plan,
         low_command() if command is None else command,
     )
-
-
-def assert_damping(command: LowCommand, reason: str) -> None:
-    """Zero stiffness and torque, kd of the limits, finite everywhere, with its reason."""
-    assert command.reason == reason
-    for name in ("dq", "tau", "kp"):
-        assert not getattr(command, name).any()
-    np.testing.assert_array_equal(command.kd, LIMITS.damping)
-    assert np.isfinite(command.q).all()
 
 
 def around(bound: float, side: int) -> tuple[tuple[float, bool], ...]:
@@ -319,119 +307,6 @@ def test_the_first_reason_is_the_one_closest_to_the_robot() -> None:
     assert gate().refusal(low_state(), verdict(), stance_plan(), bad_command) == "command_kp"
 
 
-STEPPED = replace(LIMITS, torque_step=(1.0, 2.0, 3.0), position_step=(0.1, 0.2, 0.3), step_time=0.01)
-PER_JOINT = np.tile((1.0, 2.0, 3.0), 4)
-
-
-def pushing(tau: float | Array, **changes: Any) -> LowCommand:
-    return low_command(tau=np.full(12, tau), kp=np.zeros(12), kd=np.zeros(12), **changes)
-
-
-def test_a_sudden_command_is_clamped_to_the_largest_step_of_each_joint() -> None:
-    """From damping at rest to 5 Nm: 1, 2 and 3 Nm on hip, thigh and calf, then twice that, until all are there; no reason given."""
-    one = CommandGate(A1, STEPPED)
-    one.filter(low_state(), verdict(mode=Mode.PASSIVE), None, one.damping(low_state(), ""))
-    for k in range(1, 8):
-        sent = one.filter(low_state(), verdict(), stance_plan(), pushing(5.0))
-        np.testing.assert_allclose(sent.tau, np.minimum(5.0, k * PER_JOINT), atol=1e-12)
-        assert sent.reason == ""
-    assert one.rate.clamped == {"torque_step": 4}
-
-
-def test_a_command_that_is_clamped_for_too_long_is_refused() -> None:
-    """Up to step_time without interruption, to the nanosecond; then damping by name, and from there the steps start over."""
-    one = CommandGate(A1, replace(STEPPED, torque_step=(0.1, 0.1, 0.1)))
-    one.filter(low_state(), verdict(mode=Mode.PASSIVE), None, one.damping(low_state(), ""))
-
-    def sent(elapsed_ns: int) -> LowCommand:
-        stamp_ns = START_NS + elapsed_ns
-        return one.filter(low_state(stamp_ns=stamp_ns), verdict(stamp_ns=stamp_ns), stance_plan(stamp_ns=stamp_ns), pushing(30.0))
-
-    for elapsed_ns in (0, 5_000_000, 10_000_000):
-        assert sent(elapsed_ns).reason == ""
-    assert_damping(sent(10_000_001), "command_step")
-
-
-def test_a_clamped_command_passes_the_other_bounds_or_is_refused() -> None:
-    """Clamping keeps the torque near the last one: where the robot moved on that may be past the bound on feed-forward."""
-    one = CommandGate(A1, replace(STEPPED, feedforward_margin=0.1))
-    stiff = np.full(12, 100.0)
-    held = low_command(kp=stiff, kd=np.zeros(12))
-    assert one.filter(low_state(), verdict(), stance_plan(), held).reason == ""
-    moved = low_state(q=A1.q_stand + 0.1)
-    limp = low_command(q=moved.q, kp=np.zeros(12), kd=np.zeros(12))
-    assert_damping(one.filter(moved, verdict(), stance_plan(), limp), "command_feedforward")
-
-
-@pytest.mark.parametrize("mode", DAMPED)
-def test_damping_is_never_clamped(mode: Mode) -> None:
-    """Letting go is allowed at once, from any torque."""
-    one = CommandGate(A1, STEPPED)
-    one.filter(low_state(), verdict(), stance_plan(), pushing(5.0))
-    damping = one.damping(low_state(), "")
-    assert one.filter(low_state(), verdict(mode=mode), None, damping) is damping
-    assert not one.rate.clamped
-
-
-@pytest.mark.parametrize("name", ["torque_step", "position_step"])
-@pytest.mark.parametrize("bad", [0.0, -1.0, math.nan])
-def test_a_step_must_be_positive(name: str, bad: float) -> None:
-    """A step of zero or NaN could never be met; of each kind of joint."""
-    for joint in range(3):
-        steps = [1.0, 1.0, 1.0]
-        steps[joint] = bad
-        with pytest.raises(ConfigurationError, match=rf"^limits: {name}: must be positive \(found "):
-            replace(LIMITS, **{name: tuple(steps)})
-
-
-def changed(**changes: Any) -> CommandGate:
-    return CommandGate(A1, replace(LIMITS, **changes))
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("max_age", "position_margin", "dq_max", "torque_margin", "feedforward_margin", "kp_max", "kd_max"),
-        *("temperature_max", "temperature_warning", "voltage_min", "voltage_warning", "max_gap"),
-    ],
-)
-def test_a_limit_that_is_not_a_number_refuses_everything(name: str) -> None:
-    """A broken configuration cannot open the gate; a NaN age and a NaN bound on damping cannot even be loaded."""
-    if name in ("max_age", "kd_max", "temperature_max", "temperature_warning", "voltage_min", "voltage_warning", "max_gap"):
-        with pytest.raises((ValueError, ConfigurationError), match=rf"NaN|{name}"):
-            changed(**{name: math.nan})
-        return
-    assert changed(**{name: math.nan}).refusal(low_state(), verdict(), stance_plan(), low_command()) != ""
-
-
-@pytest.mark.parametrize(
-    ("damping", "allowed"), [(0.0, False), (1e-9, True), (LIMITS.kd_max, True), (LIMITS.kd_max + 1e-9, False)]
-)
-def test_the_gates_own_answer_passes_the_gate(damping: float, allowed: bool) -> None:
-    """Damping is positive and within kd_max, or the configuration is refused with the number found."""
-    if not allowed:
-        with pytest.raises(ConfigurationError, match=r"^limits: damping: must be positive and at most kd_max \(found "):
-            changed(damping=damping)
-        return
-    gate = changed(damping=damping)
-    assert gate.refusal(low_state(), verdict(mode=Mode.PASSIVE), None, gate.damping(low_state(), "why")) == ""
-
-
-@pytest.mark.parametrize(
-    ("name", "bound", "beyond"),
-    [
-        ("temperature_warning", LIMITS.temperature_max, LIMITS.temperature_max + 1e-9),
-        ("voltage_warning", LIMITS.voltage_min, LIMITS.voltage_min - 1e-9),
-        ("max_gap", 1e-9, 0.0),
-    ],
-)
-def test_a_warning_comes_no_later_than_the_gate(name: str, bound: float, beyond: float) -> None:
-    """Else the robot would be dropped before it is asked to sit down; the refusal names the key and the number."""
-    changed(**{name: bound})
-    with pytest.raises(ConfigurationError, match=rf"^limits: {name}: must be .* \(found {re.escape(str(beyond))}\)$"):
-        changed(**{name: beyond})
-
-
 def test_the_gate_leaves_its_inputs_alone() -> None:
     """Arrays that were handed over are not written to."""
     state, command = low_state(), low_command()
@@ -441,3 +316,36 @@ def test_the_gate_leaves_its_inputs_alone() -> None:
     for mode in Mode:
         decided: Verdict = verdict(mode=mode)
         gate().filter(state, decided, stance_plan(), command)
+
+
+def test_what_is_no_number_is_named_before_what_is_out_of_bounds() -> None:
+    """Of several numbers the first that is none, else the first in order of the state, wherever in the row they lie."""
+    hot, far, fast = np.full(12, LIMITS.temperature_max + 1.0), A1.q_max + 1.0, np.full(12, LIMITS.dq_max + 1.0)
+    broken = replaced(np.full(4, 30.0), 2, math.nan)
+    for changes, reason in (
+        ({"temperature": hot, "dq": fast}, "joint_velocity"),
+        ({"temperature": hot, "dq": fast, "q": far}, "joint_position"),
+        ({"q": far, "foot_force": broken}, "feet_not_finite"),
+        ({"q": far, "tau": replaced(np.zeros(12), 3, -math.inf), "foot_force": broken}, "joints_not_finite"),
+    ):
+        assert gate().state_fault(low_state(**changes)) == reason
+    both = low_command(q=far, kd=np.full(12, LIMITS.kd_max + 1.0))
+    assert refusal(command=both) == "command_position"
+
+
+def test_without_a_verdict_the_answer_is_damping() -> None:
+    """Whatever the command; also of a state that is refused itself, by its own name."""
+    assert_damping(gate().filter(low_state(), None, None, low_command()), "verdict_stale")
+    assert_damping(gate().filter(low_state(voltage=1.0), None, stance_plan(), low_command()), "battery")
+
+
+def test_of_several_faults_the_first_by_name_is_told() -> None:
+    """Among lesser hazards, too."""
+    one = gate()
+    one.report(frozenset({"motor_off", "battery_low", "estop", "policy_fault"}))
+    assert one.refusal(low_state(), verdict(), stance_plan(), low_command()) == "estop"
+
+
+def test_a_battery_below_nothing_and_above_everything() -> None:
+    """The voltage has no upper end; zero is a voltage."""
+    assert refusal(low_state(voltage=1e9)) == "" and refusal(low_state(voltage=0.0)) == "battery"

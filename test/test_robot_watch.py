@@ -56,18 +56,22 @@ def test_joints_outside_their_range_for_some_ticks_are_another_robot(joint: int)
     ],
 )
 def test_warnings_need_their_time(hazard: str, field: str, good: float, bad: float) -> None:
-    """At the threshold nothing; beyond it, of any motor, after warning_time without interruption."""
-    ticks = round(LIMITS.warning_time * 1e9) // TICK_NS
+    """At the threshold nothing; beyond it, of any motor, after warning_time without interruption, to the nanosecond."""
+    step_ns = 50_000_000
+    steps = round(LIMITS.warning_time * 1e9) // step_ns
     for motor in range(12 if field == "temperature" else 1):
 
         def value(x: float, motor: int = motor) -> Any:
             return replaced(np.full(12, 35.0), motor, x) if field == "temperature" else x
 
         watched = Watched()
-        assert not any(watched.tick(**{field: value(good)}) for _ in range(3 * ticks if motor == 0 else 3))
-        assert not any(watched.tick(**{field: value(bad)}) for _ in range(ticks))
-        assert not watched.tick()
-        assert watched.ticks_until(hazard, **{field: value(bad)}) == ticks
+        assert not any(watched.tick(step_ns, **{field: value(good)}) for _ in range(3 * steps))
+        for _ in range(2):
+            assert not any(watched.tick(step_ns, **{field: value(bad)}) for _ in range(steps))
+            assert not watched.tick()
+        assert not any(watched.tick(step_ns, **{field: value(bad)}) for _ in range(steps))
+        assert not watched.tick(step_ns - 1, **{field: value(bad)})
+        assert watched.tick(1, **{field: value(bad)}) == {hazard}
 
 
 def test_several_hazards_hold_at_once() -> None:
@@ -119,11 +123,13 @@ def test_a_jump_starts_the_times_over() -> None:
 def test_commands_by_others_are_reported_while_they_come_and_a_while_after() -> None:
     """The count that was there at the start counts, too; the same count again is no news."""
     watched = Watched()
+    assert not watched.watch.commanded_by_others
     watched.foreign = 1
-    assert watched.tick() == {"foreign_publisher"}
+    assert watched.tick() == {"foreign_publisher"} and watched.watch.commanded_by_others
     assert sum(watched.tick() == {"foreign_publisher"} for _ in range(100)) == RobotWatch.HELD - 1
+    assert not watched.watch.commanded_by_others
     watched.foreign = 2
-    assert watched.tick() == {"foreign_publisher"}
+    assert watched.tick() == {"foreign_publisher"} and watched.watch.commanded_by_others
 
 
 def test_a_mismatch_in_words_names_joint_value_and_range() -> None:

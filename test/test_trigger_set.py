@@ -1,6 +1,7 @@
 """Trigger set: every bound at its very ends, how each component is measured, and what is predicted from there."""
 
 import math
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -17,10 +18,14 @@ from safe_locomotion.trigger_set import COMPONENTS, TriggerBounds, TriggerSet, T
 
 SHIPPED = load_config("a1").supervisor.trigger_set
 BOUNDS = SHIPPED.c1
-SET = TriggerSet(BOUNDS, 0.1)
 SAFE = (0.25, 0.0, 0.0, 0.0, 0.0)
 RAW = replace(SHIPPED, roll_rate="raw", attitude="vertical", height="odom", lookahead=0.0)
 TROT_HZ = 2.5
+
+
+def box() -> TriggerSet:
+    """The set in use; made anew, so that a test of it is also one of its making."""
+    return TriggerSet(BOUNDS, 0.1)
 
 
 def changed(index: int, value: float) -> Any:
@@ -29,7 +34,8 @@ def changed(index: int, value: float) -> Any:
 
 def test_the_shipped_boxes_are_the_papers() -> None:
     """A1 set of section VI, and the two tighter ones of its ablation."""
-    assert (SET.low.tolist(), SET.high.tolist()) == ([0.2, -0.26, -0.26, -0.5, -0.5], [0.3, 0.26, 0.26, 0.5, 0.5])
+    shipped = box()
+    assert (shipped.low.tolist(), shipped.high.tolist()) == ([0.2, -0.26, -0.26, -0.5, -0.5], [0.3, 0.26, 0.26, 0.5, 0.5])
     for bounds, tight in ((SHIPPED.c2, 0.375), (SHIPPED.c3, 0.25)):
         assert bounds == replace(BOUNDS, lateral_velocity=tight, roll_rate=tight)
         assert replace(SHIPPED, use="c2").bounds is SHIPPED.c2
@@ -38,32 +44,33 @@ def test_the_shipped_boxes_are_the_papers() -> None:
 @pytest.mark.parametrize("index", range(5))
 def test_each_bound_is_exact_at_both_ends(index: int) -> None:
     """On the bound is safe, the next double beyond it triggers, and only that component; so do NaN and infinities."""
-    name = COMPONENTS[index]
-    for bound, away in ((SET.low[index], -math.inf), (SET.high[index], math.inf)):
+    name, shipped = COMPONENTS[index], box()
+    for bound, away in ((shipped.low[index], -math.inf), (shipped.high[index], math.inf)):
         beyond = math.nextafter(bound, away)
-        assert SET.triggers(changed(index, float(bound))) == ()
+        assert shipped.triggers(changed(index, float(bound))) == ()
         for value in (beyond, away, math.nan, bound + math.copysign(1.0, away)):
-            assert SET.triggers(changed(index, float(value))) == (name,)
-            assert not SET.safe(np.array(changed(index, float(value))))
+            assert shipped.triggers(changed(index, float(value))) == (name,)
+            assert not shipped.safe(np.array(changed(index, float(value))))
 
 
 @pytest.mark.parametrize("index", range(5))
 def test_a_sweep_through_the_box_agrees_everywhere(index: int) -> None:
     """Scalar test, test of arrays and sign of the margin say the same, from well below the box to well above."""
-    low, high = float(SET.low[index]), float(SET.high[index])
+    shipped = box()
+    low, high = float(shipped.low[index]), float(shipped.high[index])
     for value in np.linspace(low - (high - low), high + (high - low), 301).tolist():
         state = changed(index, value)
         inside = low <= value <= high
-        assert (SET.triggers(state) == ()) is inside
-        assert bool(SET.safe(np.array(state))) is inside
-        margin = dict(SET.margins(state))[COMPONENTS[index]]
+        assert (shipped.triggers(state) == ()) is inside
+        assert bool(shipped.safe(np.array(state))) is inside
+        margin = dict(shipped.margins(state))[COMPONENTS[index]]
         assert margin == pytest.approx(min(value - low, high - value) / ((high - low) / 2.0))
         assert margin >= 0.0 if inside else margin < 0.0
 
 
 def test_margins_of_the_middle_and_of_nothing() -> None:
     """1 in the middle of a side, minus infinity for NaN: a number that is unknown is never safe."""
-    margins = dict(SET.margins((0.25, math.nan, 0.13, -0.5, 0.0)))
+    margins = dict(box().margins((0.25, math.nan, 0.13, -0.5, 0.0)))
     assert margins == {
         "height": pytest.approx(1.0),
         "roll": -math.inf,
@@ -73,32 +80,71 @@ def test_margins_of_the_middle_and_of_nothing() -> None:
     }
 
 
+def test_an_array_of_states_is_judged_state_by_state() -> None:
+    """Over the last axis, however many there are before it."""
+    states = np.array([[SAFE, changed(0, 0.31), SAFE], [changed(4, math.nan), SAFE, changed(2, -0.5)]])
+    assert box().safe(states).tolist() == [[True, False, True], [False, True, False]]
+
+
 @given(st.lists(st.tuples(*[st.floats(allow_nan=True, allow_infinity=True)] * 5), min_size=1, max_size=8))
 def test_arrays_of_states_are_judged_like_single_ones(states: list[Any]) -> None:
     """Whatever the numbers."""
-    assert SET.safe(np.array(states)).tolist() == [SET.triggers(state) == () for state in states]
+    shipped = box()
+    assert shipped.safe(np.array(states)).tolist() == [shipped.triggers(state) == () for state in states]
 
 
-def test_failure_is_part_of_the_trigger_set() -> None:
-    """Below the height of a fall, NaN included; a set that would call a fallen robot safe is refused."""
-    assert [SET.failed(h) for h in (0.1, math.nextafter(0.1, 0.0), math.nan, 0.25)] == [False, True, True, False]
-    with pytest.raises(ConfigurationError, match="failure height"):
-        TriggerSet(BOUNDS, 0.21)
+def test_failure_is_below_the_height_of_a_fall() -> None:
+    """NaN included: a height that is unknown is no height."""
+    shipped = box()
+    assert [shipped.failed(h) for h in (0.1, math.nextafter(0.1, 0.0), math.nan, 0.25)] == [False, True, True, False]
+
+
+def test_the_height_of_a_fall_lies_between_the_ground_and_the_box() -> None:
+    """Both ends included; a set that would call a fallen robot safe is refused, with both numbers."""
+    for height in (0.0, BOUNDS.height_min):
+        assert not TriggerSet(BOUNDS, height).failed(height)
+    for height in (-1e-9, math.nextafter(BOUNDS.height_min, 1.0), math.nan, math.inf):
+        with pytest.raises(ConfigurationError, match=rf"^trigger set: a fall is part of it, .* \(found {height} and 0\.2\)$"):
+            TriggerSet(BOUNDS, height)
+
+
+@pytest.mark.parametrize("values", [SAFE[:4], (*SAFE, 0.0)])
+def test_four_or_six_components_are_no_state(values: Any) -> None:
+    """A component that is missing or too many is an error, never a safe state."""
+    for judged in (box().triggers, box().margins):
+        with pytest.raises(ValueError, match="zip"):
+            judged(values)
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "said"),
     [
-        {"height_min": 0.3},
-        {"height_min": -0.1},
-        {"height_max": math.inf},
-        *({name: bad} for name in COMPONENTS[1:] for bad in (0.0, -1.0, math.inf, math.nan)),
+        ({"height_min": 0.3}, "0 <= height_min < height_max is needed (found 0.3 and 0.3)"),
+        ({"height_min": -0.1}, "0 <= height_min < height_max is needed (found -0.1 and 0.3)"),
+        ({"height_max": math.inf}, "0 <= height_min < height_max is needed (found 0.2 and inf)"),
+        *(
+            ({name: bad}, f"{name}: must be positive (found {bad})")
+            for name in COMPONENTS[1:]
+            for bad in (0.0, -1.0, math.inf, math.nan)
+        ),
     ],
 )
-def test_a_box_without_inside_is_refused(changes: dict[str, float]) -> None:
-    """Before anything moves."""
-    with pytest.raises(ConfigurationError, match="trigger set"):
+def test_a_box_without_inside_is_refused(changes: dict[str, float], said: str) -> None:
+    """Before anything moves, by the name of the bound and the number found."""
+    with pytest.raises(ConfigurationError, match=rf"^trigger set: {re.escape(said)}$"):
         replace(BOUNDS, **changes)
+
+
+def test_a_box_may_begin_at_the_ground_and_be_as_narrow_as_numbers_are() -> None:
+    """The ends of what is allowed."""
+    tiny = math.nextafter(0.0, 1.0)
+    bounds = TriggerBounds(height_min=0.0, height_max=tiny, roll=tiny, pitch=tiny, lateral_velocity=tiny, roll_rate=tiny)
+    assert bounds.height_min == 0.0
+
+
+def test_before_the_first_estimate_nothing_is_known() -> None:
+    """And what is unknown is not safe."""
+    assert box().triggers(TriggerState(RAW).values) == COMPONENTS
 
 
 def test_raw_components_are_what_the_estimate_says() -> None:
@@ -116,6 +162,17 @@ def test_raw_components_are_what_the_estimate_says() -> None:
             TROT_HZ,
         )
         assert values == pytest.approx((0.28, 0.1, -0.2, 0.3, 0.4))
+
+
+def test_a_body_that_stands_upright_on_its_end_is_pitched_by_a_right_angle() -> None:
+    """Also where rounding makes the vertical a hair longer than it is; whose attitude is no number, has none."""
+    state = TriggerState(replace(RAW, attitude="ground"))
+    for x, pitch in ((1.0, -90.0), (-1.0, 90.0), (math.nextafter(1.0, 2.0), -90.0), (math.nextafter(-1.0, -2.0), 90.0)):
+        values = state.update(estimate(ground_normal=np.array((x, 0.0, 0.0))), TROT_HZ)
+        assert math.degrees(values[2]) == pytest.approx(pitch)
+    unknown = TriggerState(RAW).update(estimate(quaternion_wxyz=np.full(4, math.nan)), TROT_HZ)
+    assert [math.isnan(value) for value in unknown] == [False, True, True, True, False]
+    assert box().triggers(unknown) == ("roll", "pitch", "lateral_velocity")
 
 
 def test_on_a_slope_attitude_and_height_can_be_those_above_the_feet() -> None:
@@ -183,7 +240,7 @@ def states_rolling_at(rate: float, steps: int, dt: float) -> np.ndarray:
 
 def test_a_look_ahead_carries_height_and_tilt_on_at_their_rates() -> None:
     """A body that drops and rolls is seen where it will be; what the model predicts is carried on by the same time."""
-    state, rates = TriggerState(replace(RAW, lookahead=0.1)), np.array((1.0, -0.5, 0.0))
+    state, rates = TriggerState(replace(RAW, lookahead=0.1)), np.array((1.0, -0.5, 0.7))
     now = estimate(velocity=np.array((0.0, 0.2, -0.4)), angular_velocity=rates)
     assert state.update(now, TROT_HZ) == pytest.approx((0.23, 0.1, -0.05, 0.2, 1.0))
     turned = quaternion_from_rpy(0.2, 0.3, 0.0)
@@ -201,7 +258,8 @@ def test_a_look_ahead_carries_height_and_tilt_on_at_their_rates() -> None:
 
 @pytest.mark.parametrize("lookahead", [-0.01, 0.21, math.nan, math.inf])
 def test_a_look_too_far_ahead_is_refused(lookahead: float) -> None:
-    """Rates say little about later."""
+    """Rates say little about later; the ends of what is allowed are."""
+    assert [replace(SHIPPED, lookahead=end).lookahead for end in (0.0, 0.2)] == [0.0, 0.2]
     with pytest.raises(ConfigurationError, match="lookahead"):
         replace(SHIPPED, lookahead=lookahead)
 
@@ -265,15 +323,22 @@ def test_a_designed_box_keeps_the_capture_point_within_reach() -> None:
         assert (b + height * b) * math.sqrt(height / 9.81) == pytest.approx(reach)
         assert bounds.roll == bounds.pitch == pytest.approx(0.26, rel=0.07)
         assert (bounds.height_min, bounds.height_max) == pytest.approx((height - slack, height + slack))
+    assert designed_bounds(height=0.27, reach=0.1) == designed_bounds(height=0.27, reach=0.1, height_slack=0.05)
 
 
 @pytest.mark.parametrize(
-    "changes", [{"height": 0.0}, {"height": math.nan}, {"reach": -0.1}, {"reach": math.inf}, {"height_slack": 0.27}]
+    "changes",
+    [
+        *({name: bad} for name in ("height", "reach", "height_slack") for bad in (0.0, -0.1, math.nan, math.inf)),
+        {"height_slack": 0.27},
+    ],
 )
 def test_a_design_without_sense_is_refused(changes: dict[str, float]) -> None:
-    """A robot without height, or a foot that reaches nowhere."""
-    with pytest.raises(ConfigurationError, match="no design"):
-        designed_bounds(**{"height": 0.27, "reach": 0.1, "height_slack": 0.05, **changes})
+    """A robot without height, or a foot that reaches nowhere; the numbers are named."""
+    numbers = {"height": 0.27, "reach": 0.1, "height_slack": 0.05, **changes}
+    found = "height {height}, reach {reach}, height slack {height_slack}".format(**numbers)
+    with pytest.raises(ConfigurationError, match=f"^trigger set: no design for {re.escape(found)}$"):
+        designed_bounds(**numbers)
 
 
 def test_bounds_are_an_ordinary_value() -> None:
