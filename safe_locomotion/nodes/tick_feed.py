@@ -11,9 +11,10 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
 from std_msgs.msg import UInt8MultiArray
 
+from safe_locomotion.divider import Divider
 from safe_locomotion.nodes import decisions, tick_bytes
 from safe_locomotion.nodes.inbox import NEWEST
-from safe_locomotion.pipeline import Cycle, Divider
+from safe_locomotion.pipeline import Cycle
 from safe_locomotion.recording.ticks import TickBatch
 from safe_locomotion.recording.topics import TICKS
 from safe_locomotion.types import Estimate, LowCommand, Proposal, StancePlan, Verdict
