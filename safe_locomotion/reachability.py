@@ -118,10 +118,8 @@ class SwitchingRule:
         return self._plan_is_over(stamp_ns, outlook)
 
     def _plan_is_over(self, stamp_ns: int, outlook: Outlook) -> bool:
-        planned = self._hand_back_ns is not None and stamp_ns >= self._hand_back_ns
-        if planned or outlook.learner_stays_safe():
-            self._hand_back_ns = None
-            return True
+        if (self._hand_back_ns is not None and stamp_ns >= self._hand_back_ns) or outlook.learner_stays_safe():
+            return True  # whatever lets recovery act again forgets the plan
         if self._hand_back_ns is None and (steps := outlook.least_recovery_steps()) is not None:
             self._hand_back_ns = stamp_ns + steps * STEP_NS
         return False

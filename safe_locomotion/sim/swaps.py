@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter_ns, thread_time_ns
 from typing import Any
 
 import numpy as np
@@ -33,18 +33,58 @@ class TickTimes:
     def __init__(self) -> None:
         self._counts = np.zeros(self.BINS, dtype=np.int64)
         self._most = 0.0
+        self._late: Counter[str] = Counter()
 
-    def add(self, ms: float) -> None:
+    def add(self, tick: "Spent") -> None:
         """Count one tick."""
-        self._counts[min(self.BINS - 1, int(ms / self.BIN))] += 1
-        self._most = max(self._most, ms)
+        self._counts[min(self.BINS - 1, int(tick.wall_ms / self.BIN))] += 1
+        self._most = max(self._most, tick.wall_ms)
+        if tick.late_by:
+            self._late[tick.late_by] += 1
 
-    def figures(self) -> dict[str, float]:
-        """p50, p99, max [ms], share of ticks that took longer than 2 ms, and number."""
+    def figures(self) -> dict[str, Any]:
+        """p50, p99, max [ms], number, and how many of them took longer than 2 ms for which reason."""
         below, n = np.cumsum(self._counts), int(self._counts.sum())
         p50, p99 = ((int(np.searchsorted(below, share * n)) + 1) * self.BIN for share in (0.5, 0.99))
-        late = float(self._counts[round(BUDGET_MS / self.BIN) :].sum()) / max(1, n)
-        return {"p50": p50, "p99": p99, "max": self._most, "late_share": late, "n": n}
+        return {"p50": p50, "p99": p99, "max": self._most, "n": n, "late": dict(self._late)}
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """One control tick: by the clock, computing, and ready to run without a core to run on [ms]."""
+
+    wall_ms: float
+    computing_ms: float
+    no_core_ms: float
+
+    @property
+    def late_by(self) -> str:
+        """What it overran its budget by: `computing`, `no_core`, or `waiting` for the interpreter; "" when it kept it."""
+        if self.wall_ms <= BUDGET_MS:
+            return ""
+        if self.computing_ms > BUDGET_MS:
+            return "computing"
+        return "no_core" if self.wall_ms - self.no_core_ms <= BUDGET_MS else "waiting"
+
+
+class TickClock:
+    """What this thread spends, from `start` to `stop`; Linux counts how long it stood in a core's queue."""
+
+    def __init__(self) -> None:
+        self._queue = open("/proc/thread-self/schedstat", "rb", buffering=0)  # noqa: SIM115 - read on every tick
+        self._began = (0, 0, 0)
+
+    def start(self) -> None:
+        """A tick begins."""
+        self._began = self._read()
+
+    def stop(self) -> Spent:
+        """It has ended."""
+        return Spent(*(1e-6 * (now - before) for now, before in zip(self._read(), self._began, strict=True)))
+
+    def _read(self) -> tuple[int, int, int]:
+        queued = int(os.pread(self._queue.fileno(), 64, 0).split()[1])
+        return perf_counter_ns(), thread_time_ns(), queued
 
 
 @dataclass(kw_only=True, slots=True)
@@ -132,7 +172,7 @@ def run_swaps(
         command: to walk by.
         rng: of the times.
     """
-    run, torques = SwapRun(), _Torques()
+    run, torques, clock = SwapRun(), _Torques(), TickClock()
     pipeline.supervisor.request("walk")
     began, next_at, loading = None, FIRST_SWAP, None
     with ThreadPoolExecutor(1) as worker:
@@ -147,7 +187,7 @@ def run_swaps(
             if loading is not None and elapsed >= next_at:
                 _take(run, pipeline, loading, count)
                 loading, next_at = None, elapsed + rng.uniform(*every)
-            _tick(run, robot, pipeline, command, torques, loading)
+            _tick(run, robot, pipeline, command, torques, clock, loading)
             run.robot_time = elapsed
     run.rollbacks = pipeline.policy.rollbacks
     return run
@@ -166,16 +206,17 @@ def _tick(
     pipeline: Pipeline,
     command: VelocityCommand,
     torques: _Torques,
+    clock: TickClock,
     loading: "Future[Learner | None] | None",
 ) -> None:
     state = robot.low_state()
-    start = perf_counter()
+    clock.start()
     answer = pipeline.step(state, command)
-    ms = 1e3 * (perf_counter() - start)
+    spent = clock.stop()
     verdict = pipeline.cycle.verdict
     assert verdict is not None
     if verdict.mode is Mode.WALK:
-        (run.quiet if loading is None or loading.done() else run.loading).add(ms)
+        (run.quiet if loading is None or loading.done() else run.loading).add(spent)
         run.drivers[verdict.policy] += 1
         change, handing = torques.step(robot.time_s, (verdict.policy, verdict.joints is not None), state, answer)
         if handing:
