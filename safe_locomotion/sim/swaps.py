@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter_ns, thread_time_ns
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -68,10 +68,12 @@ class Spent:
 
 
 class TickClock:
-    """What this thread spends, from `start` to `stop`; Linux counts how long it stood in a core's queue."""
+    """What this thread spends, from `start` to `stop`; Linux counts in its QUEUE how long it stood in a core's queue."""
 
-    def __init__(self) -> None:
-        self._queue = open("/proc/thread-self/schedstat", "rb", buffering=0)  # noqa: SIM115 - read on every tick
+    QUEUE = Path("/proc/thread-self/schedstat")
+
+    def __init__(self, queue: BinaryIO) -> None:
+        self._queue = queue.fileno()
         self._began = (0, 0, 0)
 
     def start(self) -> None:
@@ -83,7 +85,7 @@ class TickClock:
         return Spent(*(1e-6 * (now - before) for now, before in zip(self._read(), self._began, strict=True)))
 
     def _read(self) -> tuple[int, int, int]:
-        queued = int(os.pread(self._queue.fileno(), 64, 0).split()[1])
+        queued = int(os.pread(self._queue, 64, 0).split()[1])
         return perf_counter_ns(), thread_time_ns(), queued
 
 
@@ -172,10 +174,11 @@ def run_swaps(
         command: to walk by.
         rng: of the times.
     """
-    run, torques, clock = SwapRun(), _Torques(), TickClock()
+    run, torques = SwapRun(), _Torques()
     pipeline.supervisor.request("walk")
     began, next_at, loading = None, FIRST_SWAP, None
-    with ThreadPoolExecutor(1) as worker:
+    with ThreadPoolExecutor(1) as worker, TickClock.QUEUE.open("rb", buffering=0) as queue:
+        clock = TickClock(queue)
         while run.swaps < count or robot.time_s - (began or 0.0) < next_at:
             if began is None and pipeline.supervisor.mode is Mode.WALK:
                 began = robot.time_s
