@@ -354,17 +354,17 @@ class BridgeLoop(StageLoop[BridgeNode]):
 
     def _respond(self, state: LowState) -> LowCommand:
         self._node.publish_hazards(state.stamp_ns)
+        end = monotonic() + self._wait_s
         if self._lock_step:  # the robot waits: nobody gets the next state before the plan for it is made
-            self._await(self._planned)
+            self._await(self._planned, end)
         self._node.publish(state)
-        self._await(lambda: self._judged(state.stamp_ns) and self._planned())
+        self._await(lambda: self._judged(state.stamp_ns) and self._planned(), end)
         if self._plan_due.due(state.stamp_ns):
             self._plan_stamp_ns = state.stamp_ns
         return self._command.update(state, self._verdict, self._plan_before(state.stamp_ns))
 
-    def _await(self, arrived: Callable[[], bool]) -> None:
+    def _await(self, arrived: Callable[[], bool], end: float) -> None:
         """Wait for answers; without them the newest ones act and the gate judges their age."""
-        end = monotonic() + self._wait_s
         while not arrived() and (left := end - monotonic()) > 0.0:
             self._inbox.wait(left)
 
