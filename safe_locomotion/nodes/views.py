@@ -140,6 +140,19 @@ class _Beginnings:
 _rows_begin, _plans_begin = _Beginnings(), _Beginnings()
 
 
+def _view_of(
+    data: bytes, message_type: Any, names: str, begin: _Beginnings, unpack: Callable[[bytes, int, list[str]], Any]
+) -> Any:
+    """What `unpack` makes of a message that begins as one before, else the message, whose beginning is then known."""
+    known = begin.find(data)
+    if known is not None and (view := unpack(data, *known)) is not None:
+        return view
+    message = deserialize_message(data, message_type)
+    if known is None:
+        begin.learn(data, message.header.frame_id, getattr(message, names))
+    return message
+
+
 def _header(data: bytes) -> HeaderView:
     return HeaderView(StampView(*_STAMP.unpack_from(data, len(cdr.HEAD))))
 
@@ -160,42 +173,38 @@ def _doubles(data: bytes, at: int, count: int, each: Sequence[int]) -> "list[arr
     return found
 
 
+def _rows(data: bytes, at: int, names: list[str]) -> RowsView | None:
+    n = len(names)
+    rest = data[at + 8 * n : at + 8 * n + 8]
+    parts = _doubles(data, at, n, (1,) if rest == bytes(8) else (1, 1, 1))
+    if parts is None:
+        return None
+    return RowsView(_header(data), names, *(parts if len(parts) == 3 else (*parts, _NOTHING, _NOTHING)))
+
+
 def joint_state(data: bytes) -> Any:
     """A JointState, whatever its names."""
-    known = _rows_begin.find(data)
-    if known is not None:
-        at, names = known
-        n = len(names)
-        rest = data[at + 8 * n : at + 8 * n + 8]
-        parts = _doubles(data, at, n, (1,) if rest == bytes(8) else (1, 1, 1))
-        if parts is not None:
-            return RowsView(_header(data), names, *(parts if len(parts) == 3 else (*parts, _NOTHING, _NOTHING)))
-    message = deserialize_message(data, JointState)
-    if known is None:
-        _rows_begin.learn(data, message.header.frame_id, message.name)
-    return message
+    return _view_of(data, JointState, "name", _rows_begin, _rows)
+
+
+def _feet(data: bytes, at: int, names: list[str]) -> PlanView | None:
+    n = len(names)
+    parts = _doubles(data, at, n, (7, 6, 6))
+    if parts is None:
+        return None
+    places, speeds, forces = parts
+    return PlanView(
+        _header(data),
+        names,
+        [TransformView(VectorView(*places[k : k + 3])) for k in range(0, 7 * n, 7)],
+        [TwistView(VectorView(*speeds[k : k + 3])) for k in range(0, 6 * n, 6)],
+        [WrenchView(VectorView(*forces[k : k + 3])) for k in range(0, 6 * n, 6)],
+    )
 
 
 def plan(data: bytes) -> Any:
     """A MultiDOFJointState with as many transforms, twists and wrenches as names."""
-    known = _plans_begin.find(data)
-    if known is not None:
-        at, names = known
-        n = len(names)
-        parts = _doubles(data, at, n, (7, 6, 6))
-        if parts is not None:
-            places, speeds, forces = parts
-            return PlanView(
-                _header(data),
-                names,
-                [TransformView(VectorView(*places[k : k + 3])) for k in range(0, 7 * n, 7)],
-                [TwistView(VectorView(*speeds[k : k + 3])) for k in range(0, 6 * n, 6)],
-                [WrenchView(VectorView(*forces[k : k + 3])) for k in range(0, 6 * n, 6)],
-            )
-    message = deserialize_message(data, MultiDOFJointState)
-    if known is None:
-        _plans_begin.learn(data, message.header.frame_id, message.joint_names)
-    return message
+    return _view_of(data, MultiDOFJointState, "joint_names", _plans_begin, _feet)
 
 
 def imu(data: bytes) -> Any:
