@@ -6,35 +6,102 @@ A second run with the same file goes on where the first one was.
 
 import argparse
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from safe_locomotion.cli.evaluate import draw, run_cells
-from safe_locomotion.training.evaluation import SIGMA, Cell
+from safe_locomotion.random_gait import NAME as RANDOM
+from safe_locomotion.training.evaluation import SIGMAS, Cell
+from safe_locomotion.training.gait_contract import RATE_HZ
 
-HORIZONS = (0, 5, 10, 15, 20)
-PUSHES = (20.0, 35.0, 50.0)  # N s
-SLIPPERY, OFF_CENTRE = 0.4, 0.15  # friction; m before the centre of mass
+TASKS = ("trot", "catwalk", "two_leg")
+HORIZONS = (5, 10, 15, 20)  # w = 0 is `naive`
+LOOKED, RIVALS = ("naive", "planning", "dwell"), ("ellipsoid", "critic")
+STEP_S = 1.0 / RATE_HZ
+HIT, OTHERS = 35.0, (20.0, 50.0)  # N s
+SLIPPERY = {"push": 20.0, "friction": 0.4, "push_offset": 0.15}  # N s; m before the centre of mass
 
 
-def groups(random: Cell, policies: list[str]) -> list[list[Cell]]:
+def groups(random: Cell, policies: list[str]) -> dict[str, list[Cell]]:
     """Cells in the order of their importance; the first of `policies` walks without pushes only."""
-    criteria = [replace(random, supervisor=name) for name in ("off", "naive", "planning", "dwell", "ellipsoid", "critic")]
-    horizons = [replace(random, horizon=w) for w in HORIZONS]
-    boxes = [replace(random, trigger_set=box) for box in ("c2", "c3")]
-    looks = [replace(random, horizon=w) for w in (0, 10, 20)]
-    tasks = [replace(cell, task=task) for task in ("catwalk", "two_leg") for cell in (*criteria[:3], *looks)]
     walking = [replace(random, policy=name) for name in policies]
-    pushed = [
-        replace(cell, supervisor=name, push=push, friction=friction, push_offset=offset)
-        for push, friction, offset in (*((push, random.friction, 0.0) for push in PUSHES), (PUSHES[0], SLIPPERY, OFF_CENTRE))
-        for cell in walking[1:]
-        for name in ("off", "reachability")
-    ]
-    hit = [replace(cell, push=PUSHES[1]) for cell in walking[1:]]
-    choices = [replace(cell, supervisor=name) for name in ("naive", "planning", "dwell") for cell in hit]
-    choices += [replace(cell, trigger_set="c3") for cell in hit]
-    return [[*criteria, *horizons, *boxes], tasks, walking, pushed, choices]
+    pushed = walking[1:]
+    return {
+        **{task: grid(replace(random, task=task, sigma=SIGMAS[task]), RIVALS) for task in TASKS},
+        "walking": walking,
+        "pushed": [cell for one in pushed for cell in grid(replace(one, push=HIT), RIVALS[:1])],
+        "slippery": [cell for one in pushed for cell in grid(replace(one, **SLIPPERY), RIVALS[:1])],
+        "others": [
+            replace(one, push=push, supervisor=name)
+            for one in pushed
+            for push in OTHERS
+            for name in ("off", "naive", "reachability", "planning")
+        ],
+    }
+
+
+def grid(cell: Cell, rivals: tuple[str, ...]) -> list[Cell]:
+    """Every criterion, w and box, and rules of others, for what `cell` simulates."""
+    criteria = [replace(cell, supervisor=name) for name in ("off", *LOOKED, *rivals)]
+    horizons = [replace(cell, horizon=w) for w in HORIZONS]
+    return [*criteria, *horizons, *(replace(cell, trigger_set=box) for box in ("c2", "c3"))]
+
+
+def condition(row: Mapping[str, Any]) -> str:
+    """What a row simulates, whoever supervises."""
+    words = [row["task"] if row["policy"] == RANDOM else row["policy"]]
+    if row["push"]:
+        words.append(f"{row['push']:g} N s")
+    if row["push_offset"]:
+        words.append(f"off centre, friction {row['friction']:g}")
+    return ", ".join(words)
+
+
+def rule(row: Mapping[str, Any]) -> str:
+    """Who supervises."""
+    looks = f" {row['horizon']}" if row["horizon"] else ""
+    return f"{row['supervisor']}{looks}{'' if row['trigger_set'] == 'c1' else ', ' + row['trigger_set']}"
+
+
+def matrix(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rules against conditions, as Markdown: episodes that fell of those walked, and the share of steps under recovery."""
+    conditions, rules = (list(dict.fromkeys(name(row) for row in rows)) for name in (condition, rule))
+    cells = {
+        (rule(row), condition(row)): f"{row['falls']} of {row['episodes']}"
+        + (f", {100.0 * row['share']:.1f} %" if row["supervisor"] != "off" else "")
+        for row in rows
+    }
+    lines = [["", *conditions], ["---"] * (1 + len(conditions))]
+    lines += [[name, *(cells.get((name, what), "") for what in conditions)] for name in rules]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def details(rows: Sequence[Mapping[str, Any]]) -> str:
+    """One condition with intervals of 95 %, as Markdown."""
+    headings = ("", "fell", "Wilson [%]", "uses", "steps under recovery [%]", "in trigger set [%]", "a use lasts [ms]")
+    lines = [headings, ("---",) * len(headings)]
+    for row in rows:
+        low, high, share, least, most = (100.0 * x for x in (*row["falls_interval"], row["share"], *row["share_interval"]))
+        recovered = row["uses"] > 0
+        lasts = 1e3 * STEP_S * sum(row["results"]["recovery_steps"]) / max(1, row["uses"])
+        lines.append(
+            (
+                rule(row),
+                f"{row['falls']} of {row['episodes']}",
+                f"{low:.1f} to {high:.1f}",
+                str(row["uses"]) if recovered else "-",
+                f"{share:.1f} ({least:.1f} to {most:.1f})" if recovered else "-",
+                f"{100.0 * row['triggered']:.1f}",
+                f"{lasts:.0f}" if recovered else "-",
+            )
+        )
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _by_learner(rows: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    return [[row for row in rows if (row["policy"] == RANDOM) is random] for random in (True, False)]
 
 
 def main() -> None:
@@ -43,29 +110,31 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=4.5)
     parser.add_argument("--episodes", type=int, default=100)
-    parser.add_argument("--sigma", type=float, default=SIGMA)
     parser.add_argument(
-        "--calibrate", default="", help="sizes of the random walk, with commas: how often it falls, instead of the rest"
+        "--calibrate",
+        default="",
+        help="sizes of the random walk, with commas: how often it falls on each task, instead of the rest",
     )
     parser.add_argument("--duration", type=float, default=12.0)
     parser.add_argument("--policies", default="", help="shipped ones by name, with commas between them")
-    parser.add_argument(
-        "--groups", default="0,1,2,3,4", help="which groups: criteria, tasks, policies without pushes, with, by criterion"
-    )
+    parser.add_argument("--groups", default="", help="names with commas, all if empty: tasks, walking, pushed, slippery, others")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--critic", type=Path, default=None, help="file of the safety critic; beside the JSON file when not given"
     )
     parser.add_argument("--json", type=Path, required=True)
     parser.add_argument("--plot", type=Path)
+    parser.add_argument(
+        "--markdown", type=Path, help="tables: trot in detail; rules against tasks, and against policies and pushes"
+    )
     a = parser.parse_args()
     deadline = time.time() + 60.0 * a.minutes
     policies = [name for name in a.policies.split(",") if name]
-    every = groups(Cell(sigma=a.sigma, duration=a.duration), ["nominal", *policies])
-    chosen = [every[int(index)] for index in a.groups.split(",")]
+    every = groups(Cell(duration=a.duration), ["nominal", *policies])
+    chosen = [every[name] for name in (a.groups.split(",") if a.groups else every)]
     if a.calibrate:
-        sizes = [float(text) for text in a.calibrate.split(",")]
-        chosen = [[Cell(sigma=size, duration=a.duration, supervisor=name) for size in sizes for name in ("off", "reachability")]]
+        unsupervised = Cell(duration=a.duration, supervisor="off")
+        chosen = [[replace(unsupervised, task=task, sigma=float(size)) for task in TASKS for size in a.calibrate.split(",")]]
     rows = run_cells(
         chosen,
         range(a.seed, a.seed + a.episodes),
@@ -76,6 +145,10 @@ def main() -> None:
     )
     if a.plot:
         draw(rows, a.plot)
+    if a.markdown:
+        a.markdown.write_text(
+            "\n".join([details([row for row in rows if condition(row) == TASKS[0]]), *map(matrix, _by_learner(rows))])
+        )
 
 
 if __name__ == "__main__":

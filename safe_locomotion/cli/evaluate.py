@@ -52,7 +52,7 @@ TERRAINS = ("flat", "slope", "stairs", "rough")
 @click.option("--push-offset", type=float, default=0.0, help="How far before the centre of mass pushes attack [m].")
 @click.option("--friction", type=float, default=0.8, show_default=True, help="Between feet and ground.")
 @click.option("--terrain", type=click.Choice(TERRAINS), default="flat", show_default=True, help="Ground.")
-@click.option("--sigma", type=click.FloatRange(min=0.0), help="Of one step of the random policy's walk.")
+@click.option("--sigma", type=click.FloatRange(min=0.0), help="Of one step of the random policy's walk; by task when not given.")
 @click.option("--set", "overrides", multiple=True, help="Parameter of the robot's configuration: SECTION.KEY=VALUE.")
 @click.option(
     "--critic", type=click.Path(path_type=Path, dir_okay=False), help="Safety critic; one is trained when there is no such file."
@@ -97,14 +97,17 @@ def run_cells(
     from safe_locomotion.training.rival_rules import CRITIC
 
     cells = list(dict.fromkeys(cell for group in groups for cell in group))
-    critic, judged = None, [cell for cell in cells if cell.supervisor == CRITIC]
-    if judged:
+    evaluation = Evaluation(cells, file)
+    jobs = list(evaluation.jobs([[cells.index(cell) for cell in group] for group in groups], list(seeds)))
+    judged = {cells[job.cell].task: cells[job.cell] for job in jobs if cells[job.cell].supervisor == CRITIC}
+    critics = {}
+    for task, cell in judged.items():
         if critic_file is None:
             raise ConfigurationError("the supervisor critic needs --critic FILE, in which a trained one is or will be")
-        critic = critic_from(critic_file, judged[0], processes=processes, ray=ray)
-    evaluation = Evaluation(cells, file)
-    jobs = evaluation.jobs([[cells.index(cell) for cell in group] for group in groups], list(seeds))
-    make = Walkers(cells=cells, models=_models(cells), critic=critic, deadline=deadline, seed=start_seed)
+        only = len({cell.task for cell in cells}) == 1
+        own = critic_file if only else critic_file.with_name(f"{critic_file.stem}.{task}{critic_file.suffix}")
+        critics[task] = critic_from(own, cell, processes=processes, ray=ray)
+    make = Walkers(cells=cells, models=_models(cells), critics=critics, deadline=deadline, seed=start_seed)
     walk_all(evaluation, jobs, make, processes=processes, ray=ray)
     console = Console() if sys.stdout.isatty() else Console(width=PLAIN_WIDTH)
     rows = evaluation.rows()
@@ -167,7 +170,7 @@ def _spread(row: Mapping[str, Any], name: str) -> str:
 
 def _cells(options: Mapping[str, Any]) -> list["Cell"]:
     """One cell for each supervisor, horizon and trigger set."""
-    from safe_locomotion.training.evaluation import SIGMA, Cell
+    from safe_locomotion.training.evaluation import SIGMAS, Cell
 
     try:
         horizons = [int(text) for text in options["horizon"].split(",")]
@@ -178,7 +181,7 @@ def _cells(options: Mapping[str, Any]) -> list["Cell"]:
     same = {
         name: options[name] for name in ("robot", "task", "policy", "measures", "terrain", "friction", "push_offset", "duration")
     }
-    sigma = SIGMA if options["sigma"] is None else options["sigma"]
+    sigma = SIGMAS[options["task"]] if options["sigma"] is None else options["sigma"]
     same["overrides"] = tuple(_override(text) for text in options["overrides"])
     supervisors, boxes = options["supervisor"].split(","), options["trigger_set"].split(",")
     wanted = [

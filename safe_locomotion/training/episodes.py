@@ -7,8 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from safe_locomotion.observation import Float32
-from safe_locomotion.random_gait import RandomGait, RandomWalk
-from safe_locomotion.training.gait_env import GaitEnv, GaitEnvOptions
+from safe_locomotion.training.gait_env import GaitEnv
 from safe_locomotion.training.gait_tasks import gait_task, start_gait
 from safe_locomotion.types import Estimate, Proposal, VelocityCommand
 
@@ -100,17 +99,3 @@ def mean_score(scores: Sequence[Score]) -> Score:
     names = ("fitness", "reward", "power", "cost_of_transport", "velocity_error", "recovery", "uses")
     means = {name: float(np.mean([getattr(score, name) for score in scores])) for name in names}
     return Score(**means, falls=sum(s.falls for s in scores), episodes=sum(s.episodes for s in scores))
-
-
-@dataclass(frozen=True, kw_only=True)
-class RandomEpisodes:
-    """Makes, in a worker, the function from a seed to the episode of a random learner with that seed."""
-
-    options: GaitEnvOptions
-    walk: RandomWalk
-
-    def __call__(self) -> Callable[[int], Score]:
-        """The function."""
-        env = GaitEnv(self.options)
-        start = start_gait(gait_task(self.options.task), env.robot.robot)
-        return lambda seed: walk_learner(env, RandomGait(start, seed, self.walk), seed)

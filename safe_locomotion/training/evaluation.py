@@ -46,7 +46,8 @@ from safe_locomotion.types import VelocityCommand, Verdict
 SUPERVISORS = (*CRITERIA, *RIVALS)
 SPEED = 0.3  #: along x [m/s], as far as the task goes there
 DURATION = 12.0  #: of an episode [s]
-SIGMA = 0.05  #: of the random learner: more than half of its unsupervised episodes fall
+SIGMAS = {"trot": 0.05, "catwalk": 0.17, "two_leg": 0.05, "pacing": 0.05}
+"""Of the random learner on each task: at least half of its unsupervised episodes fall."""
 CRITIC_EPISODES, CRITIC_SEED = 60, 100_000  #: that a critic learns from; seeds of their own
 MEASURES: dict[str, dict[str, Any]] = {
     "configured": {},
@@ -87,7 +88,7 @@ class Cell:
     push: float = 0.0
     push_offset: float = 0.0
     duration: float = DURATION
-    sigma: float = SIGMA
+    sigma: float = SIGMAS["trot"]
     overrides: tuple[tuple[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
@@ -159,8 +160,8 @@ class RandomLearner(RandomGait):
 class Walker:
     """One cell's simulated robot and learner."""
 
-    def __init__(self, cell: Cell, models: Mapping[str, Model], critic: SafetyCritic | None, seed: int) -> None:
-        self._cell, self._critic, self._env = cell, critic, GaitEnv(cell.options(seed))
+    def __init__(self, cell: Cell, models: Mapping[str, Model], critics: Mapping[str, SafetyCritic], seed: int) -> None:
+        self._cell, self._critic, self._env = cell, critics.get(cell.task), GaitEnv(cell.options(seed))
         self._observer = Observer(self._env.contract)
         robot = self._env.robot.robot
         self._loaded = PolicyRuntime(*models[cell.policy], robot) if cell.policy not in (RANDOM, NOMINAL) else None
@@ -243,11 +244,14 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Walkers:
-    """Makes, in a worker, the function that does a job; past `deadline` (of `time.time`) it does nothing and answers None."""
+    """Makes, in a worker, the function that does a job; past `deadline` (of `time.time`) it does nothing and answers None.
+
+    `critics` are those of the tasks.
+    """
 
     cells: Sequence[Cell]
     models: Mapping[str, Model] = field(default_factory=dict)
-    critic: SafetyCritic | None = None
+    critics: Mapping[str, SafetyCritic] = field(default_factory=dict)
     deadline: float = float("inf")
     seed: int = 0
 
@@ -259,7 +263,7 @@ class Walkers:
             if time.time() > self.deadline:
                 return None
             if job.cell not in walkers:
-                walkers[job.cell] = Walker(self.cells[job.cell], self.models, self.critic, self.seed)
+                walkers[job.cell] = Walker(self.cells[job.cell], self.models, self.critics, self.seed)
             walker = walkers[job.cell]
             return walker.trace(job.seed) if job.traced else walker.walk(job.seed)
 
@@ -269,14 +273,15 @@ class Walkers:
 class Evaluation:
     """Cells, the episodes done, and the file they go to."""
 
-    def __init__(self, cells: Sequence[Cell], file: Path | None, header: Mapping[str, Any] | None = None) -> None:
-        """Go on with what the file holds of these cells.
+    def __init__(self, cells: Sequence[Cell], file: Path | None) -> None:
+        """Go on with what the file holds of these cells; what it holds of others stays in it.
 
         Raises:
             ConfigurationError: there is a file, but not of an evaluation.
         """
-        self.cells, self._file, self._header = tuple(cells), file, dict(header or {})
+        self.cells, self._file = tuple(cells), file
         self.results: list[dict[int, EpisodeResult]] = [{} for _ in cells]
+        self._others: list[dict[str, Any]] = []
         self._written = 0.0
         if file is not None and file.exists():
             self._resume(file)
@@ -305,7 +310,7 @@ class Evaluation:
             return
         self._file.parent.mkdir(parents=True, exist_ok=True)
         scratch = self._file.with_name(f".{self._file.name}.new")
-        scratch.write_text(json.dumps({**self._header, "cells": self.rows()}, allow_nan=False) + "\n", encoding="utf-8")
+        scratch.write_text(json.dumps({"cells": [*self._others, *self.rows()]}, allow_nan=False) + "\n", encoding="utf-8")
         scratch.replace(self._file)
 
     def _resume(self, file: Path) -> None:
@@ -314,10 +319,13 @@ class Evaluation:
             for row in json.loads(file.read_text(encoding="utf-8"))["cells"]:
                 overrides = tuple((key, value) for key, value in row["overrides"])
                 index = known.get(Cell(**{f.name: row[f.name] for f in fields(Cell)} | {"overrides": overrides}))
+                if index is None:
+                    self._others.append(row)
+                    continue
                 columns = row["results"]
-                for values in zip(*columns.values(), strict=True) if index is not None else ():
+                for values in zip(*columns.values(), strict=True):
                     result = EpisodeResult(**dict(zip(columns, values, strict=True)))
-                    self.results[index or 0][result.seed] = result
+                    self.results[index][result.seed] = result
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ConfigurationError(f"{file}: no evaluation to go on with: {error!r}") from error
 

@@ -20,7 +20,10 @@ SHORT = 0.5  # s
 
 
 def test_the_command_writes_what_is_promised_and_goes_on_with_it(tmp_path, capsys) -> None:
-    """Two episodes; a second call with three walks only the third, and the first two stay as they were."""
+    """Two episodes; a second call with three walks only the third, and the first two stay as they were.
+
+    A call with another cell leaves what the file holds of the first.
+    """
     file, words = tmp_path / "e.json", ["--supervisor", "naive", "--duration", str(SHORT), "--json", str(tmp_path / "e.json")]
     assert main(["evaluate", *words, "--episodes", "2"]) == 0
     assert "naive" in capsys.readouterr().out
@@ -35,6 +38,8 @@ def test_the_command_writes_what_is_promised_and_goes_on_with_it(tmp_path, capsy
         assert new["seeds"] == [0, 1, 2]
         assert all(column[:2] == old["results"][name] for name, column in new["results"].items())
     assert (tmp_path / "e.png").stat().st_size > 0
+    assert main(["evaluate", "--supervisor", "off", "--episodes", "1", *words[2:]]) == 0
+    assert json.loads(file.read_text())["cells"][:-1] == after
 
 
 def test_cells_grow_together_and_groups_come_in_order() -> None:
@@ -63,7 +68,7 @@ def test_the_ellipsoid_decides_in_the_place_of_the_configured_rule() -> None:
     """It leaves the random learner less than the trigger set does, which contains it; equal seeds give equal episodes."""
     shares = {}
     for name in ("naive", "ellipsoid"):
-        walker = Walker(Cell(supervisor=name, sigma=0.2, duration=1.0), {}, None, 0)
+        walker = Walker(Cell(supervisor=name, sigma=0.2, duration=1.0), {}, {}, 0)
         first, again = walker.walk(1), walker.walk(1)
         assert first == again
         shares[name] = first.recovery_steps / first.steps
