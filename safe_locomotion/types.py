@@ -25,6 +25,7 @@ JOINTS = tuple(f"{leg}_{kind}" for leg in LEGS for kind in JOINT_KINDS)
 N_LEGS, N_JOINTS = len(LEGS), len(JOINTS)
 
 NANOSECONDS = 1_000_000_000
+STATE_PERIOD_NS = 2_000_000  #: between two LowStates
 
 
 class Mode(IntEnum):

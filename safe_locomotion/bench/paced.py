@@ -23,8 +23,8 @@ import numpy as np
 from safe_locomotion.bench.recording import Recording
 from safe_locomotion.pipeline import Pipeline
 from safe_locomotion.realtime import Garbage, apply
+from safe_locomotion.types import STATE_PERIOD_NS
 
-PERIOD_NS = 2_000_000
 LEAD_NS = 5_000_000  # from the order to the first release
 LONGEST = 3  # times the walk; a process that is hopelessly late is stopped there
 ORDINARY, REALTIME = "ordinary", "realtime"
@@ -73,7 +73,7 @@ def _figures(name: str, answers: list[dict[str, Any]]) -> dict[str, Any]:
     times = np.concatenate([answer["response_ms"] for answer in answers])
     p50, p99, p999, most = np.percentile(times, (50.0, 99.0, 99.9, 100.0))
     misses = sum(answer["misses"] for answer in answers)
-    overtaken = misses - np.count_nonzero(times >= PERIOD_NS * 1e-6)
+    overtaken = misses - np.count_nonzero(times >= STATE_PERIOD_NS * 1e-6)
     kind, loaded = ROWS[name]
     return {
         "p50_ms": float(p50),
@@ -147,16 +147,16 @@ def respond(walk: dict[str, Any], garbage: Garbage) -> tuple[list[float], int]:
     for tick in ticks[:first]:
         _step(pipeline, tick)
     release = monotonic_ns() + LEAD_NS
-    end = release + LONGEST * PERIOD_NS * (len(ticks) - first)
+    end = release + LONGEST * STATE_PERIOD_NS * (len(ticks) - first)
     for tick in ticks[first:]:
         sleep(max(0, release - monotonic_ns()) * 1e-9)
         _step(pipeline, tick)
         now = monotonic_ns()
         garbage.collect()
         responses.append((now - release) * 1e-6)
-        late = (now - release) // PERIOD_NS
+        late = (now - release) // STATE_PERIOD_NS
         misses += late
-        release += PERIOD_NS * max(1, late)
+        release += STATE_PERIOD_NS * max(1, late)
         if now > end:
             break
     return responses, misses

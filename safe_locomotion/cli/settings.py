@@ -147,7 +147,7 @@ class SimSettings:
         pushes = format_pushes(self.pushes())
         return (
             *("--seed", str(self.seed), "--terrain", self.terrain, "--friction", repr(self.friction)),
-            *("--payload", repr(self.payload), "--motor-delay-ms", repr(self.motor_delay_ms), "--with-parent"),
+            *("--payload", repr(self.payload), "--motor-delay-ms", repr(self.motor_delay_ms)),
             *("--start", self.start),
             *("--truth", str(folder / "truth.npz"), "--summary", str(folder / "robot.json"), "--answer-timeout", "2"),
             *((f"--push={pushes}",) if pushes else ()),

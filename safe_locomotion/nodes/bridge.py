@@ -32,11 +32,11 @@ from safe_locomotion.nodes.remote import RemoteListener
 from safe_locomotion.nodes.robot_link import RobotLink
 from safe_locomotion.nodes.runtime import LOCK_STEP_WAIT_S, run
 from safe_locomotion.nodes.stage_logs import StageLogs
-from safe_locomotion.nodes.stage_loop import STREAM_TIMEOUT_S, TICK_NS, Rows, StageLoop, StageSettings, watched
+from safe_locomotion.nodes.stage_loop import STREAM_TIMEOUT_S, Rows, StageLoop, StageSettings, watched
 from safe_locomotion.nodes.tick_feed import CommandFeed
 from safe_locomotion.realtime import Setting, apply
 from safe_locomotion.robots import robot_names
-from safe_locomotion.types import LowCommand, LowState, StancePlan, Verdict
+from safe_locomotion.types import STATE_PERIOD_NS, LowCommand, LowState, StancePlan, Verdict
 
 LOOK_S = 0.1  # longest look at the robot before activation; a simulated robot may start later than the bridge
 FOREIGN_EACH = 5  # states between two looks at the commands of others
@@ -88,7 +88,7 @@ class BridgeNode(LifecycleNode):
         self.hazards, self._seen = NO_HAZARDS, Reasons("hazards")
         self._watch = RobotWatch(self.parameters.robot, self.parameters.config.bridge.limits)
         self._looked, self._foreign_commands = 0, 0
-        self.states = Stream("lowstate", timeout_s=STREAM_TIMEOUT_S, period_ns=TICK_NS)
+        self.states = Stream("lowstate", timeout_s=STREAM_TIMEOUT_S, period_ns=STATE_PERIOD_NS)
         self.failure: SafeLocomotionError | None = None
         self.realtime: tuple[Setting, ...] = ()
         self.newest: LowState | None = None
@@ -322,7 +322,7 @@ class BridgeLoop(StageLoop[BridgeNode]):
         self._verdict: Verdict | None = None
         self._plans_heard: deque[StancePlan] = deque(maxlen=2)  # the newest first
         self._plan_stamp_ns: int | None = None
-        self._verdicts = self._listen(JointState, "safety/verdict", self._on_verdict, LATCHED, period_ns=TICK_NS)
+        self._verdicts = self._listen(JointState, "safety/verdict", self._on_verdict, LATCHED, period_ns=STATE_PERIOD_NS)
         self._plans = self._listen(MultiDOFJointState, "mpc/plan", self._on_plan, period_ns=config.mpc.period_ns)
         self._feed = CommandFeed(self._node)
         self._node.attach(self._respond, self._command, lambda: self._verdict, self._feed.sent)

@@ -22,11 +22,11 @@ from safe_locomotion.nodes.mpc import MpcNode
 from safe_locomotion.nodes.operator import RequestServices, ScriptedOperator
 from safe_locomotion.nodes.policy import PolicyNode
 from safe_locomotion.nodes.runtime import run
-from safe_locomotion.nodes.stage_loop import STREAM_TIMEOUT_S, TICK_NS, watched
+from safe_locomotion.nodes.stage_loop import STREAM_TIMEOUT_S, watched
 from safe_locomotion.nodes.supervisor import PROPOSAL_TIMEOUT_S, SupervisorNode
 from safe_locomotion.nodes.tick_feed import TickFeed
 from safe_locomotion.pipeline import Pipeline
-from safe_locomotion.types import NANOSECONDS, LowCommand, LowState, Verdict
+from safe_locomotion.types import NANOSECONDS, STATE_PERIOD_NS, LowCommand, LowState, Verdict
 
 
 class ComposedLoop:
@@ -77,9 +77,9 @@ class ComposedLoop:
         """Time each stage and count what it says, as its receivers do where it travels on topics."""
         pipeline, config = self._pipeline, self._config()
         periods = {
-            "state_estimate": TICK_NS,
+            "state_estimate": STATE_PERIOD_NS,
             "policy/proposal": 0,  # the policy in force says
-            "safety/verdict": TICK_NS,
+            "safety/verdict": STATE_PERIOD_NS,
             "mpc/plan": config.mpc.period_ns,
         }
         heard = self._heard = {

@@ -11,8 +11,8 @@ from safe_locomotion.estimator import StateEstimator
 from safe_locomotion.nodes import conversions, tick_bytes
 from safe_locomotion.nodes.inbox import NEWEST
 from safe_locomotion.nodes.runtime import run
-from safe_locomotion.nodes.stage_loop import TICK_NS, StageLoop, StageNode, StageSettings
-from safe_locomotion.types import Estimate
+from safe_locomotion.nodes.stage_loop import StageLoop, StageNode, StageSettings
+from safe_locomotion.types import STATE_PERIOD_NS, Estimate
 
 
 class EstimatorNode(StageNode[StageSettings]):
@@ -38,8 +38,8 @@ class EstimatorLoop(StageLoop[EstimatorNode]):
         self._estimator = self._node.logs.estimator(StateEstimator(parameters.robot, parameters.config.estimator))
         self._joints: JointState | None = None
         self._imu: Imu | None = None
-        self._listen(JointState, "joint_states", self._on_joints, period_ns=TICK_NS)
-        self._listen(Imu, "imu/data", self._on_imu, period_ns=TICK_NS)
+        self._listen(JointState, "joint_states", self._on_joints, period_ns=STATE_PERIOD_NS)
+        self._listen(Imu, "imu/data", self._on_imu, period_ns=STATE_PERIOD_NS)
         self._tell_health()
 
     def _on_joints(self, message: JointState) -> None:

@@ -12,9 +12,9 @@ from safe_locomotion.locomotion import LocomotionController
 from safe_locomotion.nodes import conversions, decisions, tick_bytes
 from safe_locomotion.nodes.inbox import NEWEST
 from safe_locomotion.nodes.runtime import run
-from safe_locomotion.nodes.stage_loop import TICK_NS, StageLoop, StageNode, StageSettings
+from safe_locomotion.nodes.stage_loop import StageLoop, StageNode, StageSettings
 from safe_locomotion.nodes.tick_feed import DisplayFeed
-from safe_locomotion.types import Estimate, StancePlan
+from safe_locomotion.types import STATE_PERIOD_NS, Estimate, StancePlan
 
 
 class MpcNode(StageNode[StageSettings]):
@@ -40,8 +40,8 @@ class MpcLoop(StageLoop[MpcNode]):
         self._estimate: Estimate | None = None
         self._due_stamp_ns = 0
         self._heard: deque[tuple[int, JointState]] = deque(maxlen=2)
-        self._estimates = self._listen(Float64MultiArray, "state_estimate", self._on_estimate, period_ns=TICK_NS)
-        self._verdicts = self._listen(JointState, "safety/verdict", self._on_verdict, period_ns=TICK_NS)
+        self._estimates = self._listen(Float64MultiArray, "state_estimate", self._on_estimate, period_ns=STATE_PERIOD_NS)
+        self._verdicts = self._listen(JointState, "safety/verdict", self._on_verdict, period_ns=STATE_PERIOD_NS)
         self._tell_health()
 
     def _plan_pair(self) -> None:

@@ -20,13 +20,13 @@ from safe_locomotion.nodes.health import OK, WARN, status
 from safe_locomotion.nodes.inbox import LATCHED, NEWEST
 from safe_locomotion.nodes.operator import REMOTE_REQUEST, REQUESTS_QOS, VelocityTopic
 from safe_locomotion.nodes.runtime import run
-from safe_locomotion.nodes.stage_loop import TICK_NS, Rows, StageLoop, StageNode, StageSettings
+from safe_locomotion.nodes.stage_loop import Rows, StageLoop, StageNode, StageSettings
 from safe_locomotion.nodes.tick_feed import OnDemand
 from safe_locomotion.policy import NOMINAL, Learner, PolicyStage
 from safe_locomotion.policy_file import installed_policies
 from safe_locomotion.policy_loader import PolicyLoader
 from safe_locomotion.share import find_share
-from safe_locomotion.types import Feedback, Proposal
+from safe_locomotion.types import STATE_PERIOD_NS, Feedback, Proposal
 
 TELL_S = 0.1  # between two looks for news
 
@@ -168,7 +168,7 @@ class PolicyLoop(StageLoop[PolicyNode]):
         self._feedbacks = self._listen(JointState, "safety/feedback", self._on_feedback, LATCHED, timeout_s=inf, required=False)
         limits, cmd_vel_type = parameters.config.supervisor.command, parameters.settings.cmd_vel_type
         self._velocity = VelocityTopic(self._node, limits, cmd_vel_type, self._inbox)
-        self._stream = self._listen(Float64MultiArray, "state_estimate", self._on_estimate, period_ns=TICK_NS)
+        self._stream = self._listen(Float64MultiArray, "state_estimate", self._on_estimate, period_ns=STATE_PERIOD_NS)
         self._tell_health(self._velocity.stream.status)
 
     def _on_estimate(self, message: Float64MultiArray) -> None:

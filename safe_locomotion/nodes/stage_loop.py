@@ -16,7 +16,6 @@ from safe_locomotion.nodes.stage_logs import LoggedStage, StageLogs
 
 Rows = Sequence[Callable[[], DiagnosticStatus]]
 STREAM_TIMEOUT_S = 0.1  # 50 ticks
-TICK_NS = 2_000_000  # between two LowStates
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,9 +19,9 @@ from safe_locomotion.nodes.inbox import LATCHED
 from safe_locomotion.nodes.mailbox import Mailbox
 from safe_locomotion.nodes.operator import RequestServices, ScriptedOperator, VelocityTopic
 from safe_locomotion.nodes.runtime import IDLE_S, LOCK_STEP_WAIT_S, run
-from safe_locomotion.nodes.stage_loop import TICK_NS, Rows, StageLoop, StageNode, StageSettings
+from safe_locomotion.nodes.stage_loop import Rows, StageLoop, StageNode, StageSettings
 from safe_locomotion.pipeline import make_supervisor
-from safe_locomotion.types import Estimate, Feedback, Mode, Proposal, Verdict
+from safe_locomotion.types import STATE_PERIOD_NS, Estimate, Feedback, Mode, Proposal, Verdict
 
 PROPOSAL_TIMEOUT_S = 0.5
 SPEAK_NS = 40_000_000  # robot time between velocities of a script on cmd_vel
@@ -102,7 +102,7 @@ class SupervisorLoop(StageLoop[SupervisorNode]):
         self._proposal: Proposal | None = None
         self._proposal_stamp_ns = 0
         self._hazards: frozenset[str] = frozenset()
-        self._estimates = self._listen(Float64MultiArray, "state_estimate", self._on_estimate, period_ns=TICK_NS)
+        self._estimates = self._listen(Float64MultiArray, "state_estimate", self._on_estimate, period_ns=STATE_PERIOD_NS)
         self._proposals = self._listen(
             JointState, "policy/proposal", self._on_proposal, timeout_s=PROPOSAL_TIMEOUT_S + self._wait_s
         )

@@ -50,7 +50,6 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--truth", type=Path, help="ground truth of every state (.npz)")
     p.add_argument("--summary", type=Path, help="what happened (.json)")
-    p.add_argument("--with-parent", action="store_true", help="end when the process that started this one ends")
     return p
 
 
@@ -82,11 +81,10 @@ def options_from(args: argparse.Namespace) -> ProcessOptions:
 
 
 class StopRequest:
-    """True once a signal asked for the end, or the parent is gone."""
+    """True once a signal asked for the end."""
 
-    def __init__(self, with_parent: bool) -> None:
+    def __init__(self) -> None:
         self._asked = False
-        self._parent = os.getppid() if with_parent else None
         signal.signal(signal.SIGINT, self._ask)
         signal.signal(signal.SIGTERM, self._ask)
 
@@ -95,14 +93,14 @@ class StopRequest:
 
     def __call__(self) -> bool:
         """Whether the process should end."""
-        return self._asked or (self._parent is not None and os.getppid() != self._parent)
+        return self._asked
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run; 0 at the end, 2 for options or a wire that cannot be used."""
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
     args = parser().parse_args(arguments)
-    stop = StopRequest(args.with_parent)
+    stop = StopRequest()
     follow_parent()
     if args.lockstep:  # the robot waits for its controller: waking up, it need not push the controller off the processor
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))

@@ -15,8 +15,6 @@ from safe_locomotion.sim.report import RunLog
 from safe_locomotion.sim.robot import SimulatedRobot, Truth
 from safe_locomotion.types import Array, Mode
 
-PERIOD = 0.002  #: [s] between LowStates
-
 
 @dataclass(kw_only=True, slots=True)
 class Episode:

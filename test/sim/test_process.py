@@ -15,6 +15,7 @@ import pytest
 pytest.importorskip("mujoco")
 
 from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.processes import PARENT
 from safe_locomotion.robots import load_robot
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.process import LOST_AFTER, ProcessOptions, RobotProcess
@@ -315,11 +316,15 @@ def test_process_ends_on_a_signal(which, tmp_path, wire_domain) -> None:
 
 
 def test_process_ends_with_its_parent(tmp_path, wire_domain) -> None:
-    """With --with-parent the process does not outlive the one that started it."""
+    """As in a stack, the process does not outlive the one that started it, and ends as on request."""
     pytest.importorskip("unitree_sdk2py")
     summary_file = tmp_path / "summary.json"
-    code = "import subprocess, sys\np = subprocess.Popen(sys.argv[1:], stderr=subprocess.PIPE)\np.stderr.readline()\n"
-    robot = command(wire_domain, "--with-parent", "--summary", str(summary_file))
+    code = (
+        "import os, subprocess, sys\n"
+        f"os.environ[{PARENT!r}] = str(os.getpid())\n"
+        "subprocess.Popen(sys.argv[1:], stderr=subprocess.PIPE).stderr.readline()\n"
+    )
+    robot = command(wire_domain, "--summary", str(summary_file))
     subprocess.run([sys.executable, "-W", "ignore", "-c", code, *robot], check=True, timeout=40)
     end = time.monotonic() + 20.0
     while not summary_file.exists() and time.monotonic() < end:
