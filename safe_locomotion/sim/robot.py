@@ -10,9 +10,10 @@ import mujoco
 import numpy as np
 
 from safe_locomotion.kinematics import Kinematics
-from safe_locomotion.robots import load_robot, robot_file
+from safe_locomotion.robots import load_robot
 from safe_locomotion.rotations import quaternion_from_rpy
 from safe_locomotion.sim.falls import FallDetector
+from safe_locomotion.sim.model import build_model
 from safe_locomotion.sim.motors import Impedance, MotorParameters, Motors, PowerMeter
 from safe_locomotion.sim.options import STARTS, SimulationOptions
 from safe_locomotion.sim.sensors import (
@@ -27,7 +28,6 @@ from safe_locomotion.sim.sensors import (
     NoErrors,
     SensorErrors,
 )
-from safe_locomotion.sim.terrain import TerrainOptions, build_terrain
 from safe_locomotion.types import Array, Flags, LowCommand, LowState
 
 PHYSICS_STEP = 0.001
@@ -152,24 +152,7 @@ class SimulatedRobot:
 
     def _build(self) -> None:
         """Compile robot, payload and terrain, and keep views of the simulator's arrays."""
-        options = self.options
-        spec = mujoco.MjSpec.from_file(str(robot_file(options.robot, ".xml")))
-        self.terrain = build_terrain(
-            spec,
-            TerrainOptions(
-                name=options.terrain,
-                slope=options.slope,
-                roughness=options.roughness,
-                step=options.step,
-                friction=options.friction,
-                seed=options.seed,
-            ),
-        )
-        _add_payload(spec, options)
-        if not options.visuals:
-            for geom in [geom for geom in spec.geoms if geom.group == 2]:
-                spec.delete(geom)
-        self.model = spec.compile()
+        self.model, self.terrain = build_model(self.options)
         self.model.opt.timestep = PHYSICS_STEP
         self.data = data = mujoco.MjData(self.model)
         self._trunk = self.model.body("trunk").id
@@ -454,14 +437,4 @@ def _tilted(quaternion: Array, row: Array) -> Array:
             n * (y - a * z + b * w + c * x),
             n * (z + a * y - b * x + c * w),
         )
-    )
-
-
-def _add_payload(spec: mujoco.MjSpec, options: SimulationOptions) -> None:
-    """Fix a box to the trunk."""
-    if options.payload <= 0.0:
-        return
-    body = spec.body("trunk").add_body(name="payload", pos=options.payload_offset)
-    body.add_geom(
-        type=mujoco.mjtGeom.mjGEOM_BOX, size=[0.08, 0.06, 0.02], mass=options.payload, contype=0, conaffinity=0, group=1
     )
