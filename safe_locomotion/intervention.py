@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from safe_locomotion.capture import CAPTURE, CapturePoint
 from safe_locomotion.forecast import Forecast, Forecaster, Moment
 from safe_locomotion.reachability import InterventionParameters, Outlook, SwitchingRule
 from safe_locomotion.trigger_set import COMPONENTS, Values
@@ -30,7 +31,7 @@ class InterventionStatistics:
         steps, recovery_steps: policy ticks in WALK, and those of them that the recovery policy drove.
         uses: how often it took over from the learner.
         durations: of each finished use [s].
-        triggers: by component, how often the state entered the trigger set through it.
+        triggers: by component, and capture beside them, how often the state entered the trigger set through it.
     """
 
     steps: int = 0
@@ -55,7 +56,7 @@ class InterventionStatistics:
             "share": f"{self.share:.4f}",
             "uses": str(self.uses),
             **{f"duration_{name}_s": f"{seconds:.3f}" for name, seconds in durations.items()},
-            **{f"triggers/{name}": str(self.triggers[name]) for name in COMPONENTS},
+            **{f"triggers/{name}": str(self.triggers[name]) for name in (*COMPONENTS, CAPTURE)},
         }
 
 
@@ -90,9 +91,10 @@ class Rule(Protocol):
 class Intervention:
     """One `update` per tick of the estimate while the robot walks; decides on the first tick of each policy period."""
 
-    def __init__(self, parameters: InterventionParameters, forecaster: Forecaster, period_ns: int) -> None:
+    def __init__(self, parameters: InterventionParameters, forecaster: Forecaster, capture: CapturePoint, period_ns: int) -> None:
         self._forecaster, self._period_ns = forecaster, period_ns
         self._set, self._state = forecaster.trigger_set, forecaster.state
+        self._capture = capture if parameters.capture else None
         self._intervenes = parameters.criterion != "off"
         self._speed = parameters.recovery_speed
         self._rule: Rule = SwitchingRule(parameters)
@@ -148,6 +150,8 @@ class Intervention:
         self._forecaster.follow(stamp_ns, driving)
         values = self._state.update(now.estimate, driving.frequency)
         outside = self._set.triggers(values)
+        if self._capture is not None and not self._capture.beyond(now.estimate) <= 0.0:
+            outside = (*outside, CAPTURE)
         forecast = Forecast(self._forecaster, now)
         recovers = self._rule.recovers(stamp_ns, bool(outside), forecast) if now.proposal is not None else self._rule.alone()
         if self._look_due(stamp_ns):

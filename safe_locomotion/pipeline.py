@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from safe_locomotion.capture import CapturePoint
 from safe_locomotion.config import StackConfig
 from safe_locomotion.divider import Divider
 from safe_locomotion.estimator import StateEstimator
@@ -130,9 +131,15 @@ class Pipeline:
 
 def make_supervisor(robot: RobotModel, config: StackConfig, suppose: Suppose | None = None) -> Supervisor:
     """The supervisor with all that it decides by; `suppose` is for `Forecaster`."""
-    s = config.supervisor
-    intervention = Intervention(s.intervention, make_forecaster(robot, config, suppose), config.policy.period_ns)
-    return Supervisor(robot, s.thresholds, make_recovery(robot, config), intervention)
+    return Supervisor(
+        robot, config.supervisor.thresholds, make_recovery(robot, config), make_intervention(robot, config, suppose)
+    )
+
+
+def make_intervention(robot: RobotModel, config: StackConfig, suppose: Suppose | None = None) -> Intervention:
+    """Who decides between learner and recovery policy."""
+    forecaster = make_forecaster(robot, config, suppose)
+    return Intervention(config.supervisor.intervention, forecaster, CapturePoint(robot), config.policy.period_ns)
 
 
 def make_recovery(robot: RobotModel, config: StackConfig) -> RecoveryPolicy:

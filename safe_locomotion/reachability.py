@@ -43,6 +43,7 @@ class InterventionParameters:
         uncertainty: standard deviations of the estimator's height and velocity within which the learner must stay safe; 0 tests
             the estimate alone, as the paper does.
         recovery_speed: share of the wanted velocity that the recovery policy follows.
+        capture: whether a capture point beyond the feet counts as a state of the trigger set, see `capture.CapturePoint`.
     """
 
     criterion: Criterion
@@ -51,6 +52,7 @@ class InterventionParameters:
     rollout: Rollout
     uncertainty: float
     recovery_speed: float
+    capture: bool
 
     def __post_init__(self) -> None:
         """Refuse what no criterion can use."""

@@ -21,6 +21,7 @@ HORIZONS = (5, 10, 15, 20)  # w = 0 is `naive`
 LOOKED, RIVALS = ("naive", "planning", "dwell"), ("ellipsoid", "critic")
 STEP_S = 1.0 / RATE_HZ
 HIT, OTHERS = 35.0, (20.0, 50.0)  # N s
+CAPTURE = ("supervisor.intervention.capture", True)
 SLIPPERY = {"push": 20.0, "friction": 0.4, "push_offset": 0.15}  # N s; m before the centre of mass
 
 
@@ -30,6 +31,11 @@ def groups(random: Cell, policies: list[str]) -> dict[str, list[Cell]]:
     pushed = walking[1:]
     return {
         **{task: grid(replace(random, task=task, sigma=SIGMAS[task]), RIVALS) for task in TASKS},
+        "capture": [
+            replace(random, task=task, sigma=SIGMAS[task], supervisor=name, overrides=(CAPTURE,))
+            for name in ("reachability", "planning")
+            for task in TASKS
+        ],
         "walking": walking,
         "pushed": [cell for one in pushed for cell in grid(replace(one, push=HIT), RIVALS[:1])],
         "slippery": [cell for one in pushed for cell in grid(replace(one, **SLIPPERY), RIVALS[:1])],
@@ -61,8 +67,12 @@ def condition(row: Mapping[str, Any]) -> str:
 
 def rule(row: Mapping[str, Any]) -> str:
     """Who supervises."""
-    looks = f" {row['horizon']}" if row["horizon"] else ""
-    return f"{row['supervisor']}{looks}{'' if row['trigger_set'] == 'c1' else ', ' + row['trigger_set']}"
+    words = [f"{row['supervisor']} {row['horizon']}" if row["horizon"] else row["supervisor"]]
+    if row["trigger_set"] != "c1":
+        words.append(row["trigger_set"])
+    if row["overrides"]:
+        words.append("capture")
+    return ", ".join(words)
 
 
 def matrix(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -117,7 +127,9 @@ def main() -> None:
     )
     parser.add_argument("--duration", type=float, default=12.0)
     parser.add_argument("--policies", default="", help="shipped ones by name, with commas between them")
-    parser.add_argument("--groups", default="", help="names with commas, all if empty: tasks, walking, pushed, slippery, others")
+    parser.add_argument(
+        "--groups", default="", help="names with commas, all if empty: tasks, capture, walking, pushed, slippery, others"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--critic", type=Path, default=None, help="file of the safety critic; beside the JSON file when not given"

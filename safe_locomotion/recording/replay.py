@@ -19,9 +19,8 @@ from safe_locomotion.config import StackConfig
 from safe_locomotion.divider import Divider
 from safe_locomotion.estimator import EstimatorParameters, StateEstimator
 from safe_locomotion.forecast import Suppose
-from safe_locomotion.intervention import Intervention
 from safe_locomotion.modes import HAZARDS, Conditions, ModeMachine, Severity
-from safe_locomotion.pipeline import make_forecaster, make_recovery
+from safe_locomotion.pipeline import make_intervention, make_recovery
 from safe_locomotion.policy import Learner, PolicyStage
 from safe_locomotion.recording.course import Course
 from safe_locomotion.recording.episode import EpisodeRecord, VerdictTrace
@@ -116,9 +115,8 @@ class ReplayedSupervisor(Supervisor):
     """The supervisor, in the modes that were recorded."""
 
     def __init__(self, robot: RobotModel, config: StackConfig, suppose: Suppose | None = None) -> None:
-        s = config.supervisor
-        intervention = Intervention(s.intervention, make_forecaster(robot, config, suppose), config.policy.period_ns)
-        super().__init__(robot, s.thresholds, make_recovery(robot, config), intervention)
+        intervention = make_intervention(robot, config, suppose)
+        super().__init__(robot, config.supervisor.thresholds, make_recovery(robot, config), intervention)
         self._modes = self._recorded = RecordedModes()
 
     def judge(self, estimate: Estimate, proposal: Proposal | None, now: Circumstances) -> Verdict:
