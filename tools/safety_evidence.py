@@ -29,13 +29,11 @@ def groups(random: Cell, policies: list[str]) -> dict[str, list[Cell]]:
     """Cells in the order of their importance; the first of `policies` walks without pushes only."""
     walking = [replace(random, policy=name) for name in policies]
     pushed = walking[1:]
+    captured = [replace(random, task=task, sigma=SIGMAS[task], overrides=(CAPTURE,)) for task in TASKS]
     return {
         **{task: grid(replace(random, task=task, sigma=SIGMAS[task]), RIVALS) for task in TASKS},
-        "capture": [
-            replace(random, task=task, sigma=SIGMAS[task], supervisor=name, overrides=(CAPTURE,))
-            for name in ("reachability", "planning")
-            for task in TASKS
-        ],
+        "capture": captured,
+        "planned": [replace(cell, supervisor="planning") for cell in captured],
         "walking": walking,
         "pushed": [cell for one in pushed for cell in grid(replace(one, push=HIT), RIVALS[:1])],
         "slippery": [cell for one in pushed for cell in grid(replace(one, **SLIPPERY), RIVALS[:1])],
@@ -128,7 +126,7 @@ def main() -> None:
     parser.add_argument("--duration", type=float, default=12.0)
     parser.add_argument("--policies", default="", help="shipped ones by name, with commas between them")
     parser.add_argument(
-        "--groups", default="", help="names with commas, all if empty: tasks, capture, walking, pushed, slippery, others"
+        "--groups", default="", help="names with commas, all if empty: tasks, capture, planned, walking, pushed, slippery, others"
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
