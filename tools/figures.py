@@ -40,6 +40,17 @@ HEADINGS = (
     "real time",
     "wanted",
 )
+SUMMARY = (
+    "scenario",
+    "seeds",
+    "outcome",
+    "RMSE [m/s]",
+    "roll / pitch RMS [deg]",
+    "estimator RMSE [m/s]",
+    "drift [%]",
+    "trips",
+    "wanted",
+)
 
 
 def _near(key: str, value: float) -> Callable[[Report], bool]:
@@ -112,14 +123,47 @@ def measure(scenario: Scenario, seed: int) -> Report:
 
 def row(scenario: Scenario, seed: int, r: Report) -> str:
     """One line of the table."""
-    v = r["mean_velocity"]
-    survived = f"{r['pushes'] - r['falls']}/{r['pushes']}" if r["pushes"] else f"{r['falls']} falls"
-    drift = 100.0 * r["estimator_drift_m"] / max(r["distance_m"], 1e-9)
+    vx, vy, wz = (f"{r['mean_velocity'][name]:.3f}" for name in ("vx_mps", "vy_mps", "wz_radps"))
     return (
-        f"| {scenario.name} | {seed} | {survived} | {v['vx_mps']:.3f} {v['vy_mps']:.3f} {v['wz_radps']:.3f} | {r['velocity_rmse_mps']:.4f} "
-        f"| {r['roll_rms_deg']:.2f} / {r['pitch_rms_deg']:.2f} | {r['estimator_velocity_rmse_mps']:.4f} | {drift:.2f} "
+        f"| {scenario.name} | {seed} | {_outcome([r])} | {vx} {vy} {wz} | {r['velocity_rmse_mps']:.4f} "
+        f"| {r['roll_rms_deg']:.2f} / {r['pitch_rms_deg']:.2f} | {r['estimator_velocity_rmse_mps']:.4f} | {_drift(r):.2f} "
         f"| {sum(r['gate_trips'].values())} | {r['real_time_factor']:.2f} | {scenario.wanted}: {'yes' if r['holds'] else '**no**'} |"
     )
+
+
+def summary(scenario: Scenario, reports: list[Report]) -> str:
+    """One line for all seeds of a scenario: least and most of each figure; whether pushes were survived is judged over all of them."""
+
+    def spread(figure: Callable[[Report], float], digits: int) -> str:
+        low, high = (f"{pick(map(figure, reports)):.{digits}f}" for pick in (min, max))
+        return low if low == high else f"{low} to {high}"
+
+    pushed = {key: sum(r[key] for r in reports) for key in ("pushes", "falls")}
+    holds = scenario.holds({**reports[0], **pushed}) if pushed["pushes"] else all(r["holds"] for r in reports)
+    return (
+        f"| {scenario.name} | {len(reports)} | {_outcome(reports)} | {spread(lambda r: r['velocity_rmse_mps'], 4)} "
+        f"| {spread(lambda r: r['roll_rms_deg'], 2)} / {spread(lambda r: r['pitch_rms_deg'], 2)} "
+        f"| {spread(lambda r: r['estimator_velocity_rmse_mps'], 4)} | {spread(_drift, 2)} "
+        f"| {sum(sum(r['gate_trips'].values()) for r in reports)} | {scenario.wanted}: {'yes' if holds else '**no**'} |"
+    )
+
+
+def table(reports: list[Report]) -> str:
+    """The summary of each scenario that was run."""
+    lines = ["|".join(("", *SUMMARY, "")), "|---" * len(SUMMARY) + "|"]
+    for scenario in SCENARIOS:
+        own = [r for r in reports if r["scenario"] == scenario.name]
+        lines += [summary(scenario, own)] if own else []
+    return "\n".join(lines)
+
+
+def _outcome(reports: list[Report]) -> str:
+    pushes, falls = (sum(r[key] for r in reports) for key in ("pushes", "falls"))
+    return f"{pushes - falls}/{pushes}" if pushes else f"{falls} falls"
+
+
+def _drift(r: Report) -> float:
+    return float(100.0 * r["estimator_drift_m"] / max(r["distance_m"], 1e-9))
 
 
 def main() -> int:
@@ -145,7 +189,8 @@ def main() -> int:
             print(row(scenario, seed, report), flush=True)
             if options.json:
                 options.json.write_text(json.dumps(reports, indent=1))
-    return int(not all(report["holds"] for report in reports))
+    print(f"\n{table(reports)}")
+    return int("**no**" in table(reports))
 
 
 if __name__ == "__main__":
