@@ -146,7 +146,7 @@ def draw(rows: Sequence[Mapping[str, Any]], file: Path) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    names = [f"{row['task']} {row['supervisor']} {row['horizon'] or ''} {row['trigger_set']}" for row in rows]
+    names = [label(row) for row in rows]
     figure, axes = plt.subplots(1, 2, sharey=True, figsize=(11.0, 1.5 + 0.3 * len(rows)), layout="constrained")
     for axis, interval, values, title in (
         (axes[0], "falls_interval", [row["falls"] / row["episodes"] for row in rows], "episodes that fell [%]"),
@@ -161,6 +161,12 @@ def draw(rows: Sequence[Mapping[str, Any]], file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file)
     plt.close(figure)
+
+
+def label(row: Mapping[str, Any]) -> str:
+    """Names a cell's bar; no two cells of one policy and ground share it."""
+    words = [row["task"], row["supervisor"], str(row["horizon"] or ""), row["trigger_set"]]
+    return " ".join(words + [f"{key.rpartition('.')[2]}={value}" for key, value in row["overrides"]])
 
 
 def _spread(row: Mapping[str, Any], name: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("mujoco")
 pytest.importorskip("onnx")
 
-from safe_locomotion.cli.evaluate import draw, run_cells
+from safe_locomotion.cli.evaluate import draw, label, run_cells
 from safe_locomotion.cli.main import main
 from safe_locomotion.errors import ConfigurationError, UnknownNameError
 from safe_locomotion.training.evaluation import Cell, Evaluation, Job, Walker, Walkers, evaluate
@@ -88,6 +88,9 @@ def test_what_is_not_there_is_refused(tmp_path) -> None:
 
 def test_the_picture_shows_every_cell(tmp_path) -> None:
     """An interval that ends at the value itself is no error."""
-    row = {"task": "trot", "supervisor": "off", "horizon": 0, "trigger_set": "c1", "falls": 0, "episodes": 4, "share": 0.0}
+    cell = {"task": "trot", "supervisor": "off", "horizon": 0, "trigger_set": "c1", "overrides": []}
+    assert label(cell) == "trot off  c1"
+    assert label(cell | {"horizon": 5, "overrides": [["a.capture", True]]}) == "trot off 5 c1 capture=True"
+    row = cell | {"falls": 0, "episodes": 4, "share": 0.0}
     draw([row | {"falls_interval": (0.0, 0.5), "share_interval": (0.0, 0.0)}], tmp_path / "falls.svg")
     assert "recovery" in (tmp_path / "falls.svg").read_text() or (tmp_path / "falls.svg").stat().st_size > 1000
