@@ -15,18 +15,17 @@ from textwrap import dedent
 
 from safe_locomotion import stack
 from safe_locomotion.backends.unitree_sdk2 import COMMAND_TOPIC, STATE_TOPIC
-from safe_locomotion.bench.paced import PERIOD_NS
 from safe_locomotion.config import load_config
 from safe_locomotion.nodes.bridge import BridgeSettings
 from safe_locomotion.nodes.health import Health
 from safe_locomotion.operator_input import REQUESTS
 from safe_locomotion.pipeline import Pipeline
-from safe_locomotion.types import NANOSECONDS
+from safe_locomotion.types import NANOSECONDS, STATE_PERIOD_NS
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "safe_locomotion"
 OUTPUT = ROOT / "docs/media/architecture.svg"
-STATES_HZ = NANOSECONDS // PERIOD_NS
+STATES_HZ = NANOSECONDS // STATE_PERIOD_NS
 STAGES = {
     "estimator": "estimator",
     "policy": "policy",

@@ -4,8 +4,9 @@ from time import sleep
 
 from safe_locomotion.bench import paced
 from safe_locomotion.realtime import Garbage
+from safe_locomotion.types import STATE_PERIOD_NS
 
-STUMBLE, PERIOD_S = 5, 1e-9 * paced.PERIOD_NS
+STUMBLE, PERIOD_S = 5, 1e-9 * STATE_PERIOD_NS
 
 
 def test_lateness_is_counted_until_it_is_made_up(monkeypatch):
