@@ -66,16 +66,18 @@ class World:
             self.step()
 
     def walk(self):
-        """Ask until it walks, then let it take two steps."""
-        client = self.t.node.create_client(Trigger, "walk")
-        self.run(client.service_is_ready)
-        self.run(lambda: self.verdict is not None)
-        while self.verdict.mode is Mode.PASSIVE:
-            future = client.call_async(Trigger.Request())
-            self.run(future.done)
+        """Ask until it walks, then let it take two steps; a machine that stalls for longer than the bridge waits may fell it before."""
+        asked = {Mode.PASSIVE: "walk", Mode.FALLEN: "reset"}
+        clients = {mode: self.t.node.create_client(Trigger, name) for mode, name in asked.items()}
+        self.run(lambda: self.verdict is not None and all(client.service_is_ready() for client in clients.values()))
+        end = monotonic() + PATIENCE_S
+        while self.verdict.mode is not Mode.WALK:
+            assert monotonic() < end, self.verdict
+            if self.verdict.mode in clients:
+                future = clients[self.verdict.mode].call_async(Trigger.Request())
+                self.run(future.done)
             for _ in range(25):
                 self.step()
-        self.run(lambda: self.verdict.mode is Mode.WALK)
         for _ in range(200):
             self.step()
         assert self.verdict.mode is Mode.WALK
