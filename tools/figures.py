@@ -189,8 +189,9 @@ def main() -> int:
             print(row(scenario, seed, report), flush=True)
             if options.json:
                 options.json.write_text(json.dumps(reports, indent=1))
-    print(f"\n{table(reports)}")
-    return int("**no**" in table(reports))
+    summaries = table(reports)
+    print(f"\n{summaries}")
+    return int("**no**" in summaries)
 
 
 if __name__ == "__main__":

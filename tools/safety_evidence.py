@@ -6,7 +6,7 @@ A second run with the same file goes on where the first one was.
 
 import argparse
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,7 @@ def matrix(rows: Sequence[Mapping[str, Any]]) -> str:
     }
     lines = [["", *conditions], ["---"] * (1 + len(conditions))]
     lines += [[name, *(cells.get((name, what), "") for what in conditions)] for name in rules]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return _markdown(lines)
 
 
 def details(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -105,6 +105,10 @@ def details(rows: Sequence[Mapping[str, Any]]) -> str:
                 f"{lasts:.0f}" if recovered else "-",
             )
         )
+    return _markdown(lines)
+
+
+def _markdown(lines: Iterable[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
