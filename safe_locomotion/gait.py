@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from safe_locomotion.errors import UnknownNameError
-from safe_locomotion.types import N_LEGS, NANOSECONDS, Array, Flags, GaitParameters
+from safe_locomotion.types import N_LEGS, NANOSECONDS, Flags, GaitParameters
 
 #: Phase of FL, RR, RL relative to FR [strides]; standard quadruped gaits.
 PHASE_OFFSETS: dict[str, tuple[float, float, float]] = {
@@ -160,15 +160,15 @@ class GaitClock:
         self._passes = [held and at >= lift_off for held, at in zip(self._held, self._phases, strict=True)]
         return phase
 
-    def schedule(self, gait: GaitParameters, times: Array) -> Flags:
+    def schedule(self, gait: GaitParameters, times: Sequence[float]) -> Flags:
         """Stance flags (len(times), 4) at `times` [s] after the last update, were the gait parameters to stay."""
-        phases = np.add.outer(gait.frequency * times, np.array(self._phases))
+        phases, held, lift_off = self._phases, self._held, 1.0 - gait.swing_ratio
+        ahead = [gait.frequency * time for time in times]
         if not self._stepping:
             # No new lift-off: a foot is down from its touchdown on.
-            return np.array(self._held) | (phases >= 1.0)
-        lift_off = 1.0 - gait.swing_ratio
-        stance: Flags = phases % 1.0 < lift_off
-        missed_swing = [held and phase >= lift_off for held, phase in zip(self._held, self._phases, strict=True)]
-        if any(missed_swing):
-            stance |= np.array(missed_swing) & (phases < 1.0)
+            return np.array([[on or phase + by >= 1.0 for phase, on in zip(phases, held, strict=True)] for by in ahead])
+        stance: Flags = np.array([[(phase + by) % 1.0 < lift_off for phase in phases] for by in ahead])
+        for leg, phase in enumerate(phases):
+            if held[leg] and phase >= lift_off:  # it misses this swing
+                stance[:, leg] |= [phase + by < 1.0 for by in ahead]
         return stance

@@ -12,15 +12,15 @@ from math import exp
 
 import numpy as np
 
-from safe_locomotion.centroidal import RATES, RPY, VELOCITY
 from safe_locomotion.kinematics import Kinematics, clamp
 from safe_locomotion.reachability import STEP
 from safe_locomotion.robots import RobotModel
 from safe_locomotion.rollout import GaitRollout, Scene
-from safe_locomotion.rotations import Rows, Vector, cross, quaternion_from_rpy, rotate, rotate_back, rows_from_quaternion
+from safe_locomotion.rotations import Rows, Vector, cross, rotate, rotate_back, rows_from_rpy
 from safe_locomotion.types import N_LEGS, Array, Estimate, JointTargets
 
 AskForJoints = Callable[[Estimate], JointTargets | None]
+_Motors = list[tuple[float, float, float]]  # target [rad], kp, kd of the joints
 
 
 @dataclass(slots=True)
@@ -54,14 +54,17 @@ class JointRollout:
         self, scene: Scene, x0: Array, steps: int, targets: JointTargets, ask: AskForJoints | None, estimate: Estimate
     ) -> Array:
         """Predicted states (steps + 1, 12) from x0 on; `ask` gives later targets, None keeps the present ones."""
-        x, legs = x0, self._start(scene, estimate)
-        states = [x]
+        x, legs, gravity = x0.tolist(), self._start(scene, estimate), scene.gravity.tolist()
+        motors, states = _motors(targets), [x]
         for k in range(steps):
             if k and ask is not None:
-                later = self._rollout.estimate_at(scene, x, estimate, k)
+                later = self._rollout.estimate_at(scene, np.array(x), estimate, k)
                 targets = ask(replace(later, q=np.array(legs.q), dq=np.array(legs.dq))) or targets
-            forces, feet = self._forces(self._body(x), legs, targets)
-            x = self._rollout.stepped(x, forces, (feet - x[3:6]).tolist(), scene.gravity.tolist())
+                motors = _motors(targets)
+            pushes = self._pushes(self._body(x), legs, motors)
+            px, py, pz = x[3:6]
+            levers = [(a - px, b - py, -pz) for a, b, _ in (spot for spot, _ in pushes)]
+            x = self._rollout.stepped(x, [force for _, force in pushes], levers, gravity)
             states.append(x)
         return np.array(states)
 
@@ -70,74 +73,63 @@ class JointRollout:
         spots = [(x, y, self._radius) if on else None for (x, y), on in zip(scene.spots, stands, strict=True)]
         return _Legs(q=estimate.q.tolist(), dq=estimate.dq.tolist(), spots=spots)
 
-    def _body(self, x: Array) -> _Body:
-        rows = rows_from_quaternion(quaternion_from_rpy(*x[RPY].tolist()))
-        spin, arm = tuple(x[RATES].tolist()), rotate(rows, self._com)
-        (px, py, pz), (vx, vy, vz), (ax, ay, az), (lx, ly, lz) = x[3:6].tolist(), x[VELOCITY].tolist(), arm, cross(spin, arm)
+    def _body(self, x: list[float]) -> _Body:
+        roll, pitch, yaw, px, py, pz, wx, wy, wz, vx, vy, vz = x
+        rows, spin = rows_from_rpy(roll, pitch, yaw), (wx, wy, wz)
+        arm = rotate(rows, self._com)
+        (ax, ay, az), (lx, ly, lz) = arm, cross(spin, arm)
         return _Body(rows=rows, position=(px - ax, py - ay, pz - az), spin=spin, velocity=(vx - lx, vy - ly, vz - lz))
 
-    def _forces(self, body: _Body, legs: _Legs, targets: JointTargets) -> tuple[Array, Array]:
-        """Forces of the ground (4, 3) and where they push (4, 3), in the ground frame; moves `legs` on by a step."""
-        goal, kp, kd = targets.q.tolist(), targets.kp.tolist(), targets.kd.tolist()
-        forces, feet = np.zeros((N_LEGS, 3)), np.zeros((N_LEGS, 3))
+    def _pushes(self, body: _Body, legs: _Legs, motors: _Motors) -> list[tuple[Vector, Vector]]:
+        """Where feet push and with which force of the ground, in the ground frame; moves `legs` on by a step."""
+        pushes = []
         for leg in range(N_LEGS):
-            part = slice(3 * leg, 3 * leg + 3)
             if legs.spots[leg] is None:
-                self._swing(body, legs, leg, goal[part], kp[part], kd[part])
+                self._swing(body, legs, leg, motors)
             spot = legs.spots[leg]
             if spot is None:
                 continue
-            force = self._push(body, legs, leg, spot, goal[part], kp[part], kd[part])
-            if force[2] <= 0.0:
+            fx, fy, fz = self._push(body, legs, leg, spot, motors)
+            if fz <= 0.0:
                 legs.spots[leg] = None
                 continue
-            limit = self._mu * force[2]
-            forces[leg] = clamp(force[0], -limit, limit), clamp(force[1], -limit, limit), force[2]
-            feet[leg] = spot[0], spot[1], 0.0
-        return forces, feet
+            limit = self._mu * fz
+            pushes.append((spot, (clamp(fx, -limit, limit), clamp(fy, -limit, limit), fz)))
+        return pushes
 
-    def _push(
-        self, body: _Body, legs: _Legs, leg: int, spot: Vector, goal: list[float], kp: list[float], kd: list[float]
-    ) -> Vector:
+    def _push(self, body: _Body, legs: _Legs, leg: int, spot: Vector, motors: _Motors) -> Vector:
         """Force of the ground on a foot that stands at `spot`."""
-        kinematics = self._legs[leg]
-        away = _difference(spot, body.position)
-        lever, moving = rotate_back(body.rows, away), _sum(body.velocity, cross(body.spin, away))
-        q = kinematics.inverse(*lever)
-        pose = kinematics.pose(*q)
-        dq = kinematics.joint_velocity(pose, *(-v for v in rotate_back(body.rows, moving)))
-        legs.q[3 * leg : 3 * leg + 3], legs.dq[3 * leg : 3 * leg + 3] = q, dq
-        tau = tuple(p * (g - a) - d * w for p, g, a, d, w in zip(kp, goal, q, kd, dq, strict=True))
-        x, y, z = _transposed_solve(kinematics.jacobian(pose), tau)
-        return rotate(body.rows, (-x, -y, -z))
+        kinematics, rows, i = self._legs[leg], body.rows, 3 * leg
+        (x, y, z), (px, py, pz), (vx, vy, vz), (wx, wy, wz) = spot, body.position, body.velocity, body.spin
+        x, y, z = x - px, y - py, z - pz
+        a, b, c = kinematics.inverse(*rotate_back(rows, (x, y, z)))
+        pose = kinematics.pose(a, b, c)
+        leaving = (wz * y - wy * z - vx, wx * z - wz * x - vy, wy * x - wx * y - vz)  # the foot, seen from the body
+        da, db, dc = kinematics.joint_velocity(pose, *rotate_back(rows, leaving))
+        legs.q[i : i + 3], legs.dq[i : i + 3] = (a, b, c), (da, db, dc)
+        (goal_a, stiff_a, damp_a), (goal_b, stiff_b, damp_b), (goal_c, stiff_c, damp_c) = motors[i : i + 3]
+        fx, fy, fz = kinematics.force(
+            pose,
+            stiff_a * (goal_a - a) - damp_a * da,
+            stiff_b * (goal_b - b) - damp_b * db,
+            stiff_c * (goal_c - c) - damp_c * dc,
+        )
+        return rotate(rows, (-fx, -fy, -fz))
 
-    def _swing(self, body: _Body, legs: _Legs, leg: int, goal: list[float], kp: list[float], kd: list[float]) -> None:
+    def _swing(self, body: _Body, legs: _Legs, leg: int, motors: _Motors) -> None:
         """Move a leg in the air; it stands from the moment its foot is in the ground."""
-        for joint in range(3):
-            at, stiff = 3 * leg + joint, kp[joint] / kd[joint] if kd[joint] > 0.0 else np.inf
-            moved = (goal[joint] - legs.q[at]) * (1.0 - exp(-STEP * stiff))
-            legs.q[at] += moved
-            legs.dq[at] = moved / STEP
+        first = 3 * leg
+        for joint in range(first, first + 3):
+            goal, kp, kd = motors[joint]
+            moved = (goal - legs.q[joint]) * (1.0 - exp(-STEP * kp / kd) if kd > 0.0 else 1.0)
+            legs.q[joint] += moved
+            legs.dq[joint] = moved / STEP
         kinematics = self._legs[leg]
-        foot = _sum(body.position, rotate(body.rows, kinematics.foot(kinematics.pose(*legs.q[3 * leg : 3 * leg + 3]))))
-        if foot[2] <= self._radius:
-            legs.spots[leg] = foot[0], foot[1], self._radius
+        x, y, z = rotate(body.rows, kinematics.foot_at(*legs.q[first : first + 3]))
+        px, py, pz = body.position
+        if pz + z <= self._radius:
+            legs.spots[leg] = px + x, py + y, self._radius
 
 
-def _transposed_solve(jacobian: tuple[Vector, Vector, Vector], tau: tuple[float, ...]) -> Vector:
-    """f with J' f = tau, by Cramer's rule; zero where the leg is singular and no force is defined."""
-    a, b, c = jacobian
-    bc, ca, ab = cross(b, c), cross(c, a), cross(a, b)
-    det = a[0] * bc[0] + a[1] * bc[1] + a[2] * bc[2]
-    if not abs(det) > 1e-9:
-        return 0.0, 0.0, 0.0
-    x, y, z = ((tau[0] * n[0] + tau[1] * n[1] + tau[2] * n[2]) / det for n in (bc, ca, ab))
-    return x, y, z
-
-
-def _sum(a: Vector, b: Vector) -> Vector:
-    return a[0] + b[0], a[1] + b[1], a[2] + b[2]
-
-
-def _difference(a: Vector, b: Vector) -> Vector:
-    return a[0] - b[0], a[1] - b[1], a[2] - b[2]
+def _motors(targets: JointTargets) -> _Motors:
+    return list(zip(targets.q.tolist(), targets.kp.tolist(), targets.kd.tolist(), strict=True))

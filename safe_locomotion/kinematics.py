@@ -16,6 +16,7 @@ from safe_locomotion.rotations import Vector
 from safe_locomotion.types import N_JOINTS, N_LEGS, Array
 
 _FIRST_JOINTS = range(0, N_JOINTS, 3)
+SINGULAR = 1e-9  #: of the Jacobian's determinant [m3]
 DAMPING = 1e-6  #: of the inverse Jacobian [m2]: 1 mm, far below every singular value but that of a stretched knee
 
 
@@ -78,6 +79,16 @@ class LegKinematics:
         sa, ca, _, _, _, _, mx, mz, x, z = pose
         y_leg, z_leg = ca * fy + sa * fz, ca * fz - sa * fy
         return self._d * z_leg - z * y_leg, z * fx - x * z_leg, mz * fx - mx * z_leg
+
+    def force(self, pose: LegPose, ta: float, tb: float, tc: float) -> Vector:
+        """f with J' f = tau: the force [N] on the foot centre that joint torques [Nm] balance; zero where the leg is singular."""
+        sa, ca, _, _, _, _, mx, mz, x, z = pose
+        plane = x * mz - z * mx
+        if not abs(z * plane) > SINGULAR:
+            return 0.0, 0.0, 0.0
+        fx, z_leg = (x * tc - mx * tb) / plane, (z * tc - mz * tb) / plane
+        y_leg = (self._d * z_leg - ta) / z
+        return fx, ca * y_leg - sa * z_leg, sa * y_leg + ca * z_leg
 
     def joint_velocity(self, pose: LegPose, vx: float, vy: float, vz: float) -> Vector:
         """(da, db, dc) = J' (J J' + lambda)^-1 v [rad/s]: moves the foot with v [m/s], damped near a stretched knee.

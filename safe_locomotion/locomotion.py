@@ -85,7 +85,7 @@ class LocomotionController:
         self._kinematics = Kinematics(robot)
         self._mpc = ConvexMpc(CentroidalModel(mass=robot.mass, inertia=robot.inertia), mpc)
         self._horizon, self._dt = mpc.horizon, mpc.dt
-        self._middles: Array = mpc.dt * np.arange(0.5, mpc.horizon)
+        self._middles: list[float] = (mpc.dt * np.arange(0.5, mpc.horizon)).tolist()
         self._clock = GaitClock()
         self._slip = SlipWatch(parameters.slip, mpc.mu)
         self._reference = Reference(parameters)

@@ -98,19 +98,30 @@ class MpcAnswer(NamedTuple):
     """What the solver found.
 
     Attributes:
-        forces: (4, 3) to apply now, inside the cone, exactly zero for swing feet [N].
         solution: (N * 24,) states and forces of the QP, see `states` and `plan`; NaN when there is none.
         primal_residual, dual_residual: infinity norms, in the units of the QP (forces in FORCE_UNIT).
         iterations: spent on this tick.
         ok: finite and within tolerance. Otherwise hold the last good forces: these are a rough solution, or zero.
+        stance: (4,) feet that push now.
+        parameters, mu: of the cone.
     """
 
-    forces: Array
     solution: Array
     primal_residual: float
     dual_residual: float
     iterations: int
     ok: bool
+    stance: Flags
+    parameters: MpcParameters
+    mu: float
+
+    @property
+    def forces(self) -> Array:
+        """(4, 3) to apply now, inside the cone, exactly zero for swing feet and where there is no solution [N]."""
+        if not isfinite(self.primal_residual):
+            return np.zeros((N_LEGS, 3))
+        first = self.solution[len(self.solution) // 2 :][: 3 * N_LEGS]
+        return clip_to_cone(FORCE_UNIT * first, self.stance, self.parameters, self.mu)
 
     @property
     def states(self) -> Array:
@@ -213,7 +224,7 @@ class ConvexMpc:
 
     def solve(self, problem: MpcProblem) -> MpcAnswer:
         """Forces for now and the plan behind them. Bad input or a bad solve gives `ok=False`, and the next tick starts cold."""
-        return self.solve_filled(problem) if self.matrices.fill(problem) else self._failure(0)
+        return self.solve_filled(problem) if self.matrices.fill(problem) else self._failure(problem, 0)
 
     def solve_filled(self, problem: MpcProblem) -> MpcAnswer:
         """`solve` for the problem that `matrices` was just filled with."""
@@ -233,12 +244,8 @@ class ConvexMpc:
         solution = solver.solution.x.copy()
         # OSQP calls NaN solved, with residual zero, now and on every later tick: the numbers themselves must be looked at
         if not isfinite(solution.dot(solution)):
-            return self._failure(batch * p.iterations)
-        first = solution[len(solution) // 2 :][: 3 * N_LEGS]
-        forces = clip_to_cone(FORCE_UNIT * first, problem.stance[0], p, self.mu)
-        return MpcAnswer(
-            forces=forces, solution=solution, primal_residual=primal, dual_residual=dual, iterations=batch * p.iterations, ok=ok
-        )
+            return self._failure(problem, batch * p.iterations)
+        return MpcAnswer(solution, primal, dual, batch * p.iterations, ok, problem.stance[0], p, self.mu)
 
     def warm_up(self, problem: MpcProblem, ticks: int = 5) -> None:
         """Solve a problem a few times and forget it: the first ticks of a process pay for page faults and cold caches."""
@@ -250,16 +257,10 @@ class ConvexMpc:
         """Forget the previous answer; the next tick starts from zeros."""
         self._forget = True
 
-    def _failure(self, iterations: int) -> MpcAnswer:
+    def _failure(self, problem: MpcProblem, iterations: int) -> MpcAnswer:
         self.reset()
-        return MpcAnswer(
-            forces=np.zeros((N_LEGS, 3)),
-            solution=np.full(len(self._zero_x), np.nan),
-            primal_residual=np.inf,
-            dual_residual=np.inf,
-            iterations=iterations,
-            ok=False,
-        )
+        nothing = np.full(len(self._zero_x), np.nan)
+        return MpcAnswer(nothing, np.inf, np.inf, iterations, False, problem.stance[0], self.parameters, self.mu)
 
 
 def clip_to_cone(forces: Array, stance: Flags, parameters: MpcParameters, mu: float | None = None) -> Array:

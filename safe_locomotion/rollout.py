@@ -10,7 +10,7 @@ push stay where they are, feet in the air come down where Raibert's rule puts th
 the air, because the gait wants it down at once, takes its time to come down.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from dataclasses import replace
 from math import atan2, ceil, isfinite
@@ -144,8 +144,9 @@ class GaitRollout:
         self._inverse_inertia: Rows = tuple(tuple(row) for row in self.model.inverse_inertia.tolist())  # type: ignore[assignment]
         self._height = reference.body_height + float(robot.com[2])
         ends: Array = self._parameters.dt * np.arange(1.0, horizon + 1.0)
-        self._middles: Array = ends - 0.5 * self._parameters.dt
-        self._at_ends, self._in_middles = _since(ends), _since(self._middles)
+        middles: Array = ends - 0.5 * self._parameters.dt
+        self._middles: list[float] = middles.tolist()
+        self._at_ends, self._in_middles = _since(ends), _since(middles)
         self._held = _held_and_fading(steps, horizon)
         self._clock = GaitClock()
 
@@ -196,7 +197,7 @@ class GaitRollout:
         forces = _in_cone(answer.plan, problem.stance, self._parameters)
         effect = self.model.effect(feet, (x[9], x[10]))
         caused: Array = self._held.dot(forces.reshape(-1, NU).dot(effect).reshape(-1, 6))
-        caused[:, 3:] += scene.gravity
+        caused += (0.0, 0.0, 0.0, *scene.gravity.tolist())
         return Inputs(forces=forces, feet=feet, accelerations=caused)
 
     def closed_loop(
@@ -220,7 +221,7 @@ class GaitRollout:
             answer = self._mpc.solve(problem)
             if not isfinite(answer.primal_residual):
                 return None
-            x = self.stepped(x, answer.forces, feet, gravity)
+            x = np.array(self.stepped(x.tolist(), answer.forces.tolist(), feet, gravity))
             states.append(x)
         return np.array(states)
 
@@ -264,8 +265,9 @@ class GaitRollout:
         """The MPC's problem in state x, `since` [s] from now: hold height and attitude, move as wanted."""
         stance = clock.schedule(gait, self._middles)
         if any(scene.aloft):
-            falls = self._middles + since < FALL_TIME
-            stance &= ~(falls[:, None] & np.array(scene.aloft))
+            for leg, hangs in enumerate(scene.aloft):
+                if hangs:
+                    stance[:, leg] &= [not middle + since < FALL_TIME for middle in self._middles]
         _, _, yaw, px, py, _, _, _, _, vx, vy, _ = x.tolist()
         slack, (wx, wy) = self._slack, scene.wanted
         wx, wy = clamp(wx, vx - slack, vx + slack), clamp(wy, vy - slack, vy + slack)
@@ -282,18 +284,19 @@ class GaitRollout:
             gravity=scene.gravity,
         )
 
-    def stepped(self, x: Array, forces: Array, feet: Iterable[Vector], gravity: list[float]) -> Array:
-        """`CentroidalModel.step` of one state over 0.016 s, in plain numbers."""
+    def stepped(
+        self, x: list[float], forces: Iterable[Sequence[float]], feet: Iterable[Vector], gravity: list[float]
+    ) -> list[float]:
+        """`CentroidalModel.step` of one state over 0.016 s, in plain numbers; feet that do not push may be left out."""
         fx = fy = fz = mx = my = mz = 0.0
-        for (x_, y_, z_), (a, b, c) in zip(feet, forces.tolist(), strict=True):
+        for (x_, y_, z_), (a, b, c) in zip(feet, forces, strict=True):
             fx, fy, fz = fx + a, fy + b, fz + c
             mx, my, mz = mx + y_ * c - z_ * b, my + z_ * a - x_ * c, mz + x_ * b - y_ * a
         m = self.model.mass
         turning = rotate(self._inverse_inertia, (mx, my, mz))
-        rates, now = (*turning, fx / m + gravity[0], fy / m + gravity[1], fz / m + gravity[2]), x.tolist()
-        after = [velocity + STEP * rate for velocity, rate in zip(now[6:], rates, strict=True)]
-        place = [at + 0.5 * STEP * (before + then) for at, before, then in zip(now[:6], now[6:], after, strict=True)]
-        return np.array(place + after)
+        rates, before = (*turning, fx / m + gravity[0], fy / m + gravity[1], fz / m + gravity[2]), x[6:]
+        after = [velocity + STEP * rate for velocity, rate in zip(before, rates, strict=True)]
+        return [at + 0.5 * STEP * (old + new) for at, old, new in zip(x[:6], before, after, strict=True)] + after
 
 
 def _lighter(mpc: MpcParameters, horizon: int) -> MpcParameters:
@@ -310,13 +313,11 @@ def _lighter(mpc: MpcParameters, horizon: int) -> MpcParameters:
 
 def _in_cone(plan: Array, stance: Flags, parameters: MpcParameters) -> Array:
     """`mpc.clip_to_cone` of a whole plan (N, 4, 3) with its stance flags (N, 4)."""
-    out = np.empty(plan.shape)
-    wanted, clipped = plan.reshape(-1, 3).T, out.reshape(-1, 3).T
-    fz = np.minimum(np.maximum(wanted[2], parameters.fz_min), parameters.fz_max) * stance.reshape(-1)
-    limit = parameters.mu * fz
-    np.minimum(np.maximum(wanted[:2], -limit), limit, out=clipped[:2])
-    clipped[2] = fz
-    return out
+    fz = np.minimum(np.maximum(plan[..., 2], parameters.fz_min), parameters.fz_max) * stance
+    limits = (parameters.mu * fz)[..., None]
+    clipped: Array = np.minimum(np.maximum(plan, -limits), limits)
+    clipped[..., 2] = fz
+    return clipped
 
 
 def _since(times: Array) -> Array:

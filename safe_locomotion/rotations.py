@@ -81,6 +81,16 @@ def quaternion_from_rpy(roll: float, pitch: float, yaw: float) -> Array:
     )
 
 
+def rows_from_rpy(roll: float, pitch: float, yaw: float) -> Rows:
+    """Matrix of Rz(yaw) Ry(pitch) Rx(roll), in plain numbers."""
+    sr, cr, sp, cp, sy, cy = sin(roll), cos(roll), sin(pitch), cos(pitch), sin(yaw), cos(yaw)
+    return (
+        (cy * cp, cy * sp * sr - sy * cr, cy * sp * cr + sy * sr),
+        (sy * cp, sy * sp * sr + cy * cr, sy * sp * cr - cy * sr),
+        (-sp, cp * sr, cp * cr),
+    )
+
+
 def rpy_from_rows(rows: Rows) -> Vector:
     """Roll, pitch, yaw of a rotation matrix; pitch in [-pi/2, pi/2]."""
     (xx, _, _), (yx, _, _), (zx, zy, zz) = rows

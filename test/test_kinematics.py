@@ -54,6 +54,19 @@ def test_jacobian_is_the_derivative_of_the_feet(share) -> None:
         np.testing.assert_allclose(np.delete(difference, j // 3, axis=0), 0.0, atol=1e-12)
 
 
+def test_a_force_balances_its_torques_and_a_singular_leg_pushes_with_none() -> None:
+    """J' f = tau in 200 poses; where the knee is stretched, or the foot level with its hip axis, no force is defined."""
+    rng, straight, level = np.random.default_rng(0), (0.1, 0.4, 0.0), (0.1, 0.5 * np.pi, 0.0)
+    for _ in range(200):
+        q, tau = joints(rng.random(12)), 10.0 * rng.normal(size=12)
+        _, jacobians = KINEMATICS.feet_and_jacobians(q)
+        for i, (leg, pose) in enumerate(zip(KINEMATICS.legs, KINEMATICS.poses(q), strict=True)):
+            part = tau[3 * i : 3 * i + 3]
+            np.testing.assert_allclose(jacobians[i].T @ leg.force(pose, *part), part, atol=1e-9)
+    for leg in KINEMATICS.legs:
+        assert leg.force(leg.pose(*straight), 1.0, 2.0, 3.0) == leg.force(leg.pose(*level), 1.0, 2.0, 3.0) == (0.0, 0.0, 0.0)
+
+
 @settings(max_examples=200, deadline=None)
 @given(unit)
 def test_inverse_undoes_forward_below_the_hips(share) -> None:

@@ -12,6 +12,7 @@ from safe_locomotion.rotations import (
     multiply,
     quaternion_from_rotation_vector,
     quaternion_from_rpy,
+    rows_from_rpy,
     rpy_from_matrix,
     rpy_from_quaternion,
     skew,
@@ -88,8 +89,9 @@ def test_quarter_turns_by_hand(rpy: tuple[float, float, float], vector: tuple[in
 
 @given(roll=ANGLE, pitch=PITCH, yaw=ANGLE)
 def test_rpy_is_rz_ry_rx_and_comes_back(roll: float, pitch: float, yaw: float) -> None:
-    """The quaternion is that of the product of three axis rotations, and both inverses return the angles."""
+    """Quaternion and matrix are those of the product of three axis rotations, and both inverses return the angles."""
     q = quaternion_from_rpy(roll, pitch, yaw)
+    np.testing.assert_allclose(rows_from_rpy(roll, pitch, yaw), matrix_from_quaternion(q), atol=1e-12)
     parts = [
         quaternion_from_rotation_vector(angle * axis) for angle, axis in zip((yaw, pitch, roll), np.eye(3)[::-1], strict=True)
     ]
