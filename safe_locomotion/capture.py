@@ -4,15 +4,21 @@ The trigger set of paper 1 knows the body alone. A learner that leaves its feet 
 in order, until it falls over them: what recovery is given then, no step can catch.
 """
 
-from math import hypot, isfinite, nan, sqrt
+from math import hypot, inf, isfinite, nan, sqrt
+
+import numpy as np
 
 from safe_locomotion.centroidal import STANDARD_GRAVITY
 from safe_locomotion.kinematics import Kinematics
 from safe_locomotion.robots import RobotModel
 from safe_locomotion.rotations import rotate, rows_from_quaternion
+from safe_locomotion.trigger_set import COMPONENTS
 from safe_locomotion.types import Estimate
 
-CAPTURE = "capture"  #: its name, where triggers are counted beside the components of the set
+CAPTURE = "capture"  #: its name beside the components of the set
+BEYOND = "capture point beyond the feet"  #: what is said of it
+MARGINS = (*COMPONENTS, CAPTURE)  #: all that a verdict may have a margin of
+N_MARGINS = len(MARGINS)
 
 
 class CapturePoint:
@@ -21,6 +27,12 @@ class CapturePoint:
     def __init__(self, robot: RobotModel) -> None:
         self._kinematics = Kinematics(robot)
         self._com = tuple(robot.com.tolist())
+        self._half_width = 0.5 * float(np.ptp(self._kinematics.feet(robot.q_stand)[:, 1]))
+
+    def margin(self, estimate: Estimate) -> float:
+        """As of a component of the trigger set: 1 half the width of a standing robot within the feet, negative outside, -inf for NaN."""
+        beyond = self.beyond(estimate)
+        return -beyond / self._half_width if isfinite(beyond) else -inf
 
     def beyond(self, estimate: Estimate) -> float:
         """How far it lies outside the rectangle around the feet, in the yaw frame [m]; negative within, NaN where it is not known.

@@ -7,10 +7,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from safe_locomotion.capture import CAPTURE, CapturePoint
+from safe_locomotion.capture import CAPTURE, MARGINS, CapturePoint
 from safe_locomotion.forecast import Forecast, Forecaster, Moment
 from safe_locomotion.reachability import InterventionParameters, Outlook, SwitchingRule
-from safe_locomotion.trigger_set import COMPONENTS, Values
+from safe_locomotion.trigger_set import Values
 from safe_locomotion.types import NANOSECONDS, Array, Estimate, GaitParameters, Proposal, VelocityCommand
 
 LOOK_NS = 100_000_000  #: robot time between forecasts that are made for nobody but the one who watches
@@ -56,7 +56,7 @@ class InterventionStatistics:
             "share": f"{self.share:.4f}",
             "uses": str(self.uses),
             **{f"duration_{name}_s": f"{seconds:.3f}" for name, seconds in durations.items()},
-            **{f"triggers/{name}": str(self.triggers[name]) for name in (*COMPONENTS, CAPTURE)},
+            **{f"triggers/{name}": str(self.triggers[name]) for name in MARGINS},
         }
 
 
@@ -66,7 +66,7 @@ class Decision:
 
     Attributes:
         recovers: the recovery policy drives.
-        margins: of the trigger set, see `TriggerSet.margins`.
+        margins: of the trigger set, see `TriggerSet.margins`, and of the capture point where that counts.
         predicted: (w + 1, 12) states under the learner, on the tick on which they were computed.
     """
 
@@ -150,14 +150,17 @@ class Intervention:
         self._forecaster.follow(stamp_ns, driving)
         values = self._state.update(now.estimate, driving.frequency)
         outside = self._set.triggers(values)
-        if self._capture is not None and not self._capture.beyond(now.estimate) <= 0.0:
-            outside = (*outside, CAPTURE)
+        margins = self._set.margins(values)
+        if self._capture is not None:
+            margin = self._capture.margin(now.estimate)
+            margins = (*margins, (CAPTURE, margin))
+            outside = outside if margin >= 0.0 else (*outside, CAPTURE)
         forecast = Forecast(self._forecaster, now)
         recovers = self._rule.recovers(stamp_ns, bool(outside), forecast) if now.proposal is not None else self._rule.alone()
         if self._look_due(stamp_ns):
             forecast.look()
         self._count(stamp_ns, recovers, outside)
-        return Decision(recovers, self._set.margins(values), forecast.states_in_odom())
+        return Decision(recovers, margins, forecast.states_in_odom())
 
     def _look_due(self, stamp_ns: int) -> bool:
         due = self._looked_ns is None or not 0 <= stamp_ns - self._looked_ns < LOOK_NS

@@ -4,6 +4,7 @@ Whatever the network says, a proposal holds only numbers in range. An output tha
 proposal but the name of a hazard.
 """
 
+import os
 from math import isfinite
 from time import sleep
 from typing import Any
@@ -26,6 +27,9 @@ OUT_OF_RANGE = "policy_out_of_range"  #: hazard: an output beyond the contract's
 def open_session(model: bytes) -> onnxruntime.InferenceSession:
     """A session of one thread that never spins: a spinning thread takes its core from the control loop.
 
+    ONNX Runtime copies bytes while it holds the interpreter, 2 ms for a policy of 1.7 MB, but reads a file without it. So the bytes
+    become a file in memory.
+
     Raises:
         PolicyRefusedError: ONNX Runtime does not take the model.
     """
@@ -36,7 +40,10 @@ def open_session(model: bytes) -> onnxruntime.InferenceSession:
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     options.log_severity_level = 4
     try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        with os.fdopen(os.memfd_create("policy"), "wb") as file:
+            file.write(model)
+            file.flush()
+            return onnxruntime.InferenceSession(f"/proc/self/fd/{file.fileno()}", options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime raises classes of its own that share no base
         raise PolicyRefusedError(f"ONNX Runtime refuses the model: {' '.join(str(error).split())[:300]}") from error
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from safe_locomotion.capture import BEYOND, CAPTURE
 from safe_locomotion.centroidal import POSITION, RATES, RPY, VELOCITY, ground_rows
 from safe_locomotion.config import StackConfig
 from safe_locomotion.reachability import STEP
@@ -247,6 +248,8 @@ class SceneMaker:
         if verdict.mode is not Mode.WALK or verdict.active == "learner":
             return ""
         outside = [bar.text for bar in bars if bar.outside]
+        if dict(verdict.margins).get(CAPTURE, 0.0) < 0.0:
+            outside.append(BEYOND)
         if outside:
             return f"in the trigger set: {', '.join(outside)}"
         p = self._young_prediction(verdict.stamp_ns)

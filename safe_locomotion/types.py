@@ -173,7 +173,8 @@ class Verdict:
         gait: selected gait, always set: the MPC stays warm under a joint policy too.
         joints: joint targets when a joint policy drives.
         command: velocity that the gait must follow.
-        margins: distance to the nearest bound of each trigger-set component, negative inside the trigger set.
+        margins: distance to the nearest bound of each trigger-set component, negative inside the trigger set, and of the capture point
+            to the feet where that counts.
         predicted: (W + 1, 12) states that the learner's rollout predicts, the first now, on the ticks on which there was one: roll,
             pitch, yaw, position of the centre of mass, angular velocity, velocity, in odom, 0.016 s apart.
         reasons: names of the hazards that hold now.

@@ -87,6 +87,7 @@ def drives(**named: Any) -> list[bool]:
             now = estimate(stamp_ns=stamp_ns, velocity=np.array((speed, 0.0, 0.0)))
             decision = tested.update(now, learner, TROT, VelocityCommand())
         out.append(decision.recovers)
+        assert (dict(decision.margins).get(CAPTURE, 1.0) < 0.0) == (CAPTURE in dict(decision.margins) and speed > 0.0)
     assert tested.statistics.triggers[CAPTURE] == out.count(True)
     assert tested.statistics.figures()["triggers/capture"] == str(out.count(True))
     return out
@@ -94,6 +95,16 @@ def drives(**named: Any) -> list[bool]:
 
 @pytest.mark.parametrize("criterion", ["naive", "reachability", "planning"])
 def test_recovery_drives_while_the_feet_are_left_behind(criterion) -> None:
-    """The body is inside the box all the time; the configuration that ships follows the paper and looks at the body alone."""
-    assert drives(criterion=criterion, capture=True) == [False, True, False]
-    assert drives(criterion=criterion) == [False, False, False]
+    """The body is inside the box all the time: the configuration that ships looks at the feet too, the paper's at the body alone."""
+    assert drives(criterion=criterion) == [False, True, False]
+    assert drives(criterion=criterion, capture=False) == [False, False, False]
+
+
+def test_its_margin_is_that_of_a_component() -> None:
+    """1 in the middle of a standing robot's width, 0 on the rectangle, negative outside, -inf where nothing is known."""
+    side = FEET[:, 1].max()
+    assert CAPTURED.margin(estimate()) == pytest.approx((side - abs(A1.com[1])) / side)
+    for share in (0.5, 1.0, 1.5):
+        sideways = np.array((0.0, (share * side - A1.com[1]) / TIME, 0.0))
+        assert CAPTURED.margin(estimate(velocity=sideways)) == pytest.approx(1.0 - share, abs=1e-9)
+    assert CAPTURED.margin(estimate(velocity=np.array((nan, 0.0, 0.0)))) == -inf

@@ -55,7 +55,7 @@ def test_a_quiet_learner_gets_the_robot_at_once_and_keeps_it() -> None:
     assert walk.decision.predicted is not None and walk.decision.predicted.shape == (11, 12)
     assert not any(walk.ticks(200))
     assert {name: margin > 0.0 for name, margin in walk.decision.margins} == dict.fromkeys(
-        ("height", "roll", "pitch", "lateral_velocity", "roll_rate"), True
+        ("height", "roll", "pitch", "lateral_velocity", "roll_rate", "capture"), True
     )
 
 

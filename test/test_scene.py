@@ -250,6 +250,12 @@ def test_falls_are_counted_once() -> None:
             s.AMBER,
         ),
         (
+            verdict(margins=(*margins(), ("capture", -0.1))),
+            "WALK: recovery",
+            "in the trigger set: capture point beyond the feet",
+            s.AMBER,
+        ),
+        (
             verdict(margins=margins(height=0.6), predicted=states(c10=[0.0, 0.3, 0.6])),
             "WALK: recovery",
             "the learner would enter the trigger set in 0.032 s: lateral_velocity",

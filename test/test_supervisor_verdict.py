@@ -8,11 +8,11 @@ import pytest
 from core_values import A1, START_NS, THRESHOLDS, TICK_NS
 from supervised import AT_ONCE, FORWARD, PLAIN, Run, gait_proposal
 
+from safe_locomotion.capture import MARGINS
 from safe_locomotion.config import load_config
 from safe_locomotion.gait_blend import RATIO_MARGIN
 from safe_locomotion.pipeline import make_recovery, make_supervisor
 from safe_locomotion.supervisor import Supervisor
-from safe_locomotion.trigger_set import COMPONENTS
 from safe_locomotion.types import Estimate, GaitParameters, JointTargets, Mode, Proposal, VelocityCommand
 
 CAREFUL = load_config("a1", {**PLAIN, "supervisor.thresholds.settle_time": 0.0, "supervisor.intervention.recovery_speed": 0.5})
@@ -78,7 +78,7 @@ def test_margins_are_told_while_the_robot_walks() -> None:
     run = Run()
     assert run.tick().margins == ()
     walking = run.walking()
-    assert tuple(name for name, _ in walking.margins) == COMPONENTS and run.supervisor.statistics.steps == 1
+    assert tuple(name for name, _ in walking.margins) == MARGINS and run.supervisor.statistics.steps == 1
     for _ in range(10):
         run.tick(position=np.array((0.0, 0.0, 0.15)))
     assert run.supervisor.statistics.triggers == {"height": 1}

@@ -18,10 +18,10 @@ from safe_locomotion.training.gait_contract import RATE_HZ
 
 TASKS = ("trot", "catwalk", "two_leg")
 HORIZONS = (5, 10, 15, 20)  # w = 0 is `naive`
-LOOKED, RIVALS = ("naive", "planning", "dwell"), ("ellipsoid", "critic")
+RIVALS = ("ellipsoid", "critic")
 STEP_S = 1.0 / RATE_HZ
 HIT, OTHERS = 35.0, (20.0, 50.0)  # N s
-CAPTURE = ("supervisor.intervention.capture", True)
+BOX_ALONE = ("supervisor.intervention.capture", False)  # as in the paper
 SLIPPERY = {"push": 20.0, "friction": 0.4, "push_offset": 0.15}  # N s; m before the centre of mass
 
 
@@ -29,28 +29,37 @@ def groups(random: Cell, policies: list[str]) -> dict[str, list[Cell]]:
     """Cells in the order of their importance; the first of `policies` walks without pushes only."""
     walking = [replace(random, policy=name) for name in policies]
     pushed = walking[1:]
-    captured = [replace(random, task=task, sigma=SIGMAS[task], overrides=(CAPTURE,)) for task in TASKS]
+    walked = {task: replace(random, task=task, sigma=SIGMAS[task]) for task in TASKS}
+    hit, slipped = ([replace(one, **how) for one in pushed] for how in ({"push": HIT}, SLIPPERY))
     return {
-        **{task: grid(replace(random, task=task, sigma=SIGMAS[task]), RIVALS) for task in TASKS},
-        "capture": captured,
-        "planned": [replace(cell, supervisor="planning") for cell in captured],
+        **{task: grid(cell, RIVALS) for task, cell in walked.items()},
         "walking": walking,
-        "pushed": [cell for one in pushed for cell in grid(replace(one, push=HIT), RIVALS[:1])],
-        "slippery": [cell for one in pushed for cell in grid(replace(one, **SLIPPERY), RIVALS[:1])],
+        "pushed": [cell for one in hit for cell in grid(one, RIVALS[:1])],
+        "slippery": [cell for one in slipped for cell in grid(one, RIVALS[:1])],
         "others": [
             replace(one, push=push, supervisor=name)
             for one in pushed
             for push in OTHERS
             for name in ("off", "naive", "reachability", "planning")
         ],
+        "box": [replace(cell, overrides=(BOX_ALONE,)) for one in (*walked.values(), *hit) for cell in supervised(one)],
     }
 
 
 def grid(cell: Cell, rivals: tuple[str, ...]) -> list[Cell]:
     """Every criterion, w and box, and rules of others, for what `cell` simulates."""
-    criteria = [replace(cell, supervisor=name) for name in ("off", *LOOKED, *rivals)]
-    horizons = [replace(cell, horizon=w) for w in HORIZONS]
-    return [*criteria, *horizons, *(replace(cell, trigger_set=box) for box in ("c2", "c3"))]
+    return [replace(cell, supervisor="off"), *supervised(cell), *(replace(cell, supervisor=name) for name in rivals)]
+
+
+def supervised(cell: Cell) -> list[Cell]:
+    """Every criterion that intervenes, w and box."""
+    naive, *others = (replace(cell, supervisor=name) for name in ("naive", "planning", "dwell"))
+    return [
+        naive,
+        *(replace(cell, horizon=w) for w in HORIZONS),
+        *others,
+        *(replace(cell, trigger_set=box) for box in ("c2", "c3")),
+    ]
 
 
 def condition(row: Mapping[str, Any]) -> str:
@@ -69,7 +78,7 @@ def rule(row: Mapping[str, Any]) -> str:
     if row["trigger_set"] != "c1":
         words.append(row["trigger_set"])
     if row["overrides"]:
-        words.append("capture")
+        words.append("box alone")
     return ", ".join(words)
 
 
@@ -130,7 +139,7 @@ def main() -> None:
     parser.add_argument("--duration", type=float, default=12.0)
     parser.add_argument("--policies", default="", help="shipped ones by name, with commas between them")
     parser.add_argument(
-        "--groups", default="", help="names with commas, all if empty: tasks, capture, planned, walking, pushed, slippery, others"
+        "--groups", default="", help="names with commas, all if empty: tasks, walking, pushed, slippery, others, box"
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(

@@ -59,7 +59,7 @@ def _margins(report: "StackReport") -> RenderableType:
     """One bar per component: full in the middle of the safe set, empty at its edge."""
     table = Table.grid(padding=(0, 2))
     measured = dict(report.verdict.margins) if report.verdict is not None else {}
-    for name in COMPONENTS:
+    for name in (*COMPONENTS, *measured.keys() - set(COMPONENTS)):
         if name not in measured:
             table.add_row(name, Text("only while walking", style="dim"), "")
             continue

@@ -9,12 +9,12 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, TypeVar, cast
 
+from safe_locomotion.capture import MARGINS, N_MARGINS
 from safe_locomotion.stage_log import StageLog, vector
-from safe_locomotion.trigger_set import N_COMPONENTS
 from safe_locomotion.types import Estimate, LowCommand, LowState, Proposal, StancePlan, Verdict
 
 Stage = TypeVar("Stage")
-NO_MARGINS = [float("nan")] * N_COMPONENTS  #: nothing is measured but in WALK
+NOT_MEASURED = float("nan")  #: but in WALK nothing is, and the capture point only where it counts
 
 LOW_STATE = {
     "quaternion_wxyz": 4,
@@ -103,13 +103,13 @@ class StageLogs:
             *vector("command", 3),
             "frequency",
             "n_reasons",
-            *vector("margin", N_COMPONENTS),
+            *vector("margin", N_MARGINS),
             "predicted",
             "ms",
         )
 
         def add(v: Verdict, ms: float) -> None:
-            c, margins = v.command, [margin for _, margin in v.margins] or NO_MARGINS
+            c, measured = v.command, dict(v.margins)
             log.append(
                 v.stamp_ns,
                 v.mode,
@@ -119,7 +119,7 @@ class StageLogs:
                 c.wz,
                 v.gait.frequency,
                 len(v.reasons),
-                *margins,
+                *(measured.get(name, NOT_MEASURED) for name in MARGINS),
                 v.predicted is not None,
                 ms,
             )

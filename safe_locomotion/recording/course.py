@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from safe_locomotion.trigger_set import COMPONENTS
+from safe_locomotion.capture import MARGINS
 from safe_locomotion.types import NANOSECONDS, Array, Flags, Mode
 
 
@@ -19,7 +19,7 @@ class Course:
         stamp_ns: (n,) of the LowState, increasing.
         mode: (n,) numbers of `types.Mode`.
         recovery: (n,) whether the recovery policy drove, in WALK.
-        margins: (n, 5) of the trigger set's components, negative inside it; NaN where they were not measured.
+        margins: (n, 6) of `capture.MARGINS`, negative inside the trigger set; NaN where they were not measured.
     """
 
     stamp_ns: NDArray[np.int64]
@@ -93,7 +93,7 @@ def course_figures(course: Course, start_ns: int) -> CourseFigures:
         walked_s=_lasted(time, walking),
         share=float(recovery.sum() / walking.sum()) if walking.any() else float("nan"),
         uses=len(took_over),
-        triggers={name: int(n) for name, n in zip(COMPONENTS, entered.sum(axis=0), strict=True)},
+        triggers={name: int(n) for name, n in zip(MARGINS, entered.sum(axis=0), strict=True)},
         first_trigger_s=_rounded(time[triggered[0]]) if len(triggered) else None,
         take_overs_s=tuple(map(_rounded, took_over)),
         hand_backs_s=tuple(map(_rounded, handed_back)),

@@ -6,11 +6,12 @@ from typing import Any, Literal
 
 import numpy as np
 
+from safe_locomotion.capture import BEYOND, CAPTURE, MARGINS
 from safe_locomotion.recording.course import Course, stretches
 from safe_locomotion.recording.episode import EpisodeRecord, VerdictTrace
 from safe_locomotion.recording.measures import Measured
 from safe_locomotion.recording.stage_values import recorded_course
-from safe_locomotion.trigger_set import COMPONENTS, TriggerSet
+from safe_locomotion.trigger_set import TriggerSet
 from safe_locomotion.types import NANOSECONDS, Flags, Mode
 
 Kind = Literal["mode", "recovery", "hazard", "gate"]
@@ -76,7 +77,9 @@ def _values_at(measured: Measured | None, stamp_ns: int) -> Sequence[float] | No
 
 def _bound(component: int, values: Sequence[float] | None, trigger_set: TriggerSet | None) -> str:
     """Such as "roll 0.31 > 0.26 rad"."""
-    name = COMPONENTS[component]
+    name = MARGINS[component]
+    if name == CAPTURE:
+        return BEYOND
     words = name.replace("_", " ")
     if values is None or trigger_set is None:
         return words

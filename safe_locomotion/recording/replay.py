@@ -11,10 +11,12 @@ from there on it says what the supervisor would have decided in the states that 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from math import nan
 from typing import Protocol
 
 import numpy as np
 
+from safe_locomotion.capture import MARGINS, N_MARGINS
 from safe_locomotion.config import StackConfig
 from safe_locomotion.divider import Divider
 from safe_locomotion.estimator import EstimatorParameters, StateEstimator
@@ -27,7 +29,6 @@ from safe_locomotion.recording.episode import EpisodeRecord, VerdictTrace
 from safe_locomotion.recording.stage_values import recorded_config, recorded_estimates
 from safe_locomotion.robots import RobotModel
 from safe_locomotion.supervisor import Supervisor
-from safe_locomotion.trigger_set import N_COMPONENTS
 from safe_locomotion.types import Estimate, Feedback, LowState, Mode, Proposal, VelocityCommand, Verdict
 
 WATCHED_EVERY = 500  #: ticks
@@ -215,14 +216,14 @@ class _Run:
     def __init__(self, robot: RobotModel, side: Side) -> None:
         self._supervisor, self._proposer = ReplayedSupervisor(robot, side.config, side.proposer.suppose), side.proposer
         self._rows: list[tuple[int, int, bool]] = []
-        self._margins: list[tuple[float, ...]] = []
-        self._unmeasured = (float("nan"),) * N_COMPONENTS
+        self._margins: list[list[float]] = []
 
     def step(self, estimate: Estimate, now: Circumstances) -> None:
         verdict = self._supervisor.judge(estimate, self._proposer.propose(estimate, now), now)
         recovers = verdict.mode is Mode.WALK and verdict.active == "recovery"
         self._rows.append((verdict.stamp_ns, verdict.mode, recovers))
-        self._margins.append(tuple(margin for _, margin in verdict.margins) or self._unmeasured)
+        measured = dict(verdict.margins)
+        self._margins.append([measured.get(name, nan) for name in MARGINS])
 
     def course(self) -> Course:
         rows = np.array(self._rows, dtype=np.int64).reshape(-1, 3)
@@ -230,7 +231,7 @@ class _Run:
             stamp_ns=rows[:, 0],
             mode=rows[:, 1],
             recovery=rows[:, 2] > 0,
-            margins=np.array(self._margins, dtype=float).reshape(-1, N_COMPONENTS),
+            margins=np.array(self._margins, dtype=float).reshape(-1, N_MARGINS),
         )
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from safe_locomotion.capture import MARGINS, N_MARGINS
 from safe_locomotion.config import StackConfig, load_config
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.recording.course import Course
 from safe_locomotion.recording.episode import EpisodeRecord, ProposalTrace, VerdictTrace
-from safe_locomotion.trigger_set import COMPONENTS
 from safe_locomotion.types import Array, Estimate, GaitParameters, JointTargets, Proposal
 
 
@@ -78,11 +78,11 @@ def recorded_course(verdicts: VerdictTrace) -> Course:
 
 
 def _margins(verdicts: VerdictTrace) -> Array:
-    """(n, 5) in the order of `COMPONENTS`; a component that was not recorded is NaN."""
-    margins = np.full((len(verdicts), len(COMPONENTS)), np.nan)
+    """(n, 6) in the order of `MARGINS`; one that was not recorded is NaN."""
+    margins = np.full((len(verdicts), N_MARGINS), np.nan)
     for k, name in enumerate(verdicts.components):
-        if name in COMPONENTS:
-            margins[:, COMPONENTS.index(name)] = verdicts.margins[:, k]
+        if name in MARGINS:
+            margins[:, MARGINS.index(name)] = verdicts.margins[:, k]
     return margins
 
 

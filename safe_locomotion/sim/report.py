@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from safe_locomotion.trigger_set import COMPONENTS
+from safe_locomotion.capture import MARGINS
 from safe_locomotion.types import Array
 
 SETTLE_TIME = 2.0  #: [s] at the start that the velocity error leaves out
@@ -159,7 +159,7 @@ def intervention_figures(supervisor: Mapping[str, Array], recovery: NDArray[np.b
     entered = np.count_nonzero(np.diff(outside.astype(int), axis=0, prepend=0) == 1, axis=0)
     return {
         "recovery_duration_s": percentiles(lengths),
-        "triggers": {name: int(count) for name, count in zip(COMPONENTS, entered, strict=True)},
+        "triggers": {name: int(count) for name, count in zip(MARGINS, entered, strict=True)},
     }
 
 

@@ -40,7 +40,7 @@ from safe_locomotion.training.rival_rules import (
     train_critic,
 )
 from safe_locomotion.training.workers import workers
-from safe_locomotion.trigger_set import TriggerSet
+from safe_locomotion.trigger_set import COMPONENTS, TriggerSet
 from safe_locomotion.types import VelocityCommand, Verdict
 
 SUPERVISORS = (*CRITERIA, *RIVALS)
@@ -128,7 +128,7 @@ class EpisodeResult:
         seed: of all that was drawn.
         fell: it ended in a fall, or in a fault that takes the robot down.
         steps: policy steps of 8 ms walked.
-        recovery_steps, triggered_steps: those under the recovery policy, those inside the trigger set.
+        recovery_steps, triggered_steps: those under the recovery policy, those outside the box of safe states.
         uses: how often the recovery policy took over.
         reward: sum over the steps, each less 1 under recovery.
         energy_j: positive mechanical work of the motors.
@@ -190,7 +190,7 @@ class Walker:
             look()
             done, reward, recovers = fell or late, reward + earned, info["active"] == "recovery"
             recovery, uses, before = recovery + recovers, uses + (recovers and not before), recovers
-            triggered += any(not margin >= 0.0 for _, margin in _verdict(env).margins)
+            triggered += any(not margin >= 0.0 for name, margin in _verdict(env).margins if name in COMPONENTS)
         truth = env.robot.truth()
         return EpisodeResult(
             seed=seed,

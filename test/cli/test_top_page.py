@@ -10,11 +10,11 @@ pytest.importorskip("rclpy")
 from core_values import TROT
 from rich.console import Console
 
+from safe_locomotion.capture import MARGINS
 from safe_locomotion.cli.hearing import ros_domain, unheard
 from safe_locomotion.cli.top_page import BAR, page
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.nodes.stack_view import Row, StackReport
-from safe_locomotion.trigger_set import COMPONENTS
 from safe_locomotion.types import Mode, VelocityCommand, Verdict
 
 NOW = 1000.0
@@ -65,11 +65,11 @@ def test_recovery_and_silence_stand_out():
 
 def test_a_bar_is_the_share_of_room_that_is_left():
     """Full in the middle, empty at the edge, beyond it, and for what is no number; nothing measured says when it is."""
-    shares = (1.0, 0.5, 0.0, -0.4, -inf)
-    shown = text(StackReport(verdict=verdict(margins=tuple(zip(COMPONENTS, shares, strict=True))), verdict_s=NOW))
-    lines = [next(line for line in shown.splitlines() if f"│ {name} " in line) for name in COMPONENTS]
-    assert [line.count("█") for line in lines] == [BAR, BAR // 2, 0, 0, 0]
-    assert ["in the trigger set" in line for line in lines] == [False, False, False, True, True]
+    shares = (1.0, 0.5, 0.0, -0.4, -inf, -0.1)
+    shown = text(StackReport(verdict=verdict(margins=tuple(zip(MARGINS, shares, strict=True))), verdict_s=NOW))
+    lines = [next(line for line in shown.splitlines() if f"│ {name} " in line) for name in MARGINS]
+    assert [line.count("█") for line in lines] == [BAR, BAR // 2, 0, 0, 0, 0]
+    assert ["in the trigger set" in line for line in lines] == [False, False, False, True, True, True]
     assert text(StackReport(verdict=verdict(margins=(("roll", nan),)), verdict_s=NOW)).count("only while walking") == 4
 
 

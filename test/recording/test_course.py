@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
+from safe_locomotion.capture import MARGINS
 from safe_locomotion.recording.course import Course, agreement, course_figures, stretches
-from safe_locomotion.trigger_set import COMPONENTS
 from safe_locomotion.types import Mode
 
 START = 1_000_000_000
@@ -15,10 +15,10 @@ STEP = 100_000_000  # ns; a tenth of a second makes sums readable
 
 def course(drivers: str, outside: dict[int, str] | None = None) -> Course:
     """A tick per letter: l learner, r recovery, s standing; `outside` names the component that lies in the trigger set on a tick."""
-    margins = np.full((len(drivers), len(COMPONENTS)), 0.5)
+    margins = np.full((len(drivers), len(MARGINS)), 0.5)
     margins[np.array([letter == "s" for letter in drivers], dtype=bool)] = np.nan
     for tick, name in (outside or {}).items():
-        margins[tick, COMPONENTS.index(name)] = -0.1
+        margins[tick, MARGINS.index(name)] = -0.1
     return Course(
         stamp_ns=START + STEP * np.arange(len(drivers)),
         mode=np.array([Mode.STAND if letter == "s" else Mode.WALK for letter in drivers]),
@@ -31,7 +31,7 @@ def test_figures_are_counted_by_hand():
     """A walk begins under recovery, which is no use of it; two take-overs, three hand-backs, one entry that lasts two ticks."""
     f = course_figures(course("ssrllrrllrls", {5: "roll", 6: "roll", 9: "height"}), START)
     assert (f.uses, f.take_overs_s, f.hand_backs_s) == (2, (0.5, 0.9), (0.3, 0.7, 1.0))
-    assert f.triggers == {"height": 1, "roll": 1, "pitch": 0, "lateral_velocity": 0, "roll_rate": 0}
+    assert f.triggers == {"height": 1, "roll": 1, "pitch": 0, "lateral_velocity": 0, "roll_rate": 0, "capture": 0}
     assert (f.first_trigger_s, f.longest_use_s, f.walked_s) == (0.5, 0.2, 0.9)
     assert f.share == pytest.approx(4 / 9)
 

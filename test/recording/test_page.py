@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from recorded_walk import wild_walk, write_walk
 
+from safe_locomotion.capture import N_MARGINS
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.recording.episode import EpisodeRecord, Trace
 from safe_locomotion.recording.events import events
@@ -52,9 +53,10 @@ def verdicts(record: EpisodeRecord, **changes: Any) -> EpisodeRecord:
 def test_take_overs_hazards_and_refusals_have_their_reasons(record):
     """A component with value and bound; a hazard where nothing is outside; a gate's word; each with its time and length."""
     v, n = record.verdicts, len(record.verdicts)
-    learner, margins = np.ones(n, dtype=bool), np.full((n, 5), 0.5)
+    learner, margins = np.ones(n, dtype=bool), np.full((n, len(v.components)), 0.5)
     learner[[200, 201, 220]] = False
     margins[200, v.components.index("roll")] = -0.01
+    learner[240], margins[240, v.components.index("capture")] = False, -0.1
     reasons = np.zeros((n, 1), dtype=bool)
     reasons[220:222] = True
     refusal = tuple("stale plan" if 10 <= k < 15 else "" for k in range(len(record.commands)))
@@ -66,6 +68,7 @@ def test_take_overs_hazards_and_refusals_have_their_reasons(record):
     found = [(e.kind, e.text, e.time, e.duration) for e in events(changed, box, seen)]
     assert ("recovery", "roll -0.2634 < -0.26 rad", 0.4, 0.004) in found
     assert ("recovery", "policy_fault", 0.44, 0.002) in found
+    assert ("recovery", "capture point beyond the feet", 0.48, 0.002) in found
     assert ("hazard", "policy_fault", 0.44, 0.004) in found
     assert ("gate", "stale plan", 0.02, 0.01) in found
     assert [text for kind, text, *_ in found if kind == "mode"] == ["STAND", "WALK"]
@@ -74,7 +77,7 @@ def test_take_overs_hazards_and_refusals_have_their_reasons(record):
 def test_a_line_of_text_fits_beside_the_panels(record):
     """However many components are outside at once."""
     n = len(record.verdicts)
-    worst = verdicts(record, margins=np.full((n, 5), -0.5), learner=np.arange(n) % 2 == 0)
+    worst = verdicts(record, margins=np.full((n, N_MARGINS), -0.5), learner=np.arange(n) % 2 == 0)
     page = make_page("worst", worst, recorded_config(record))
     assert len(page.lines) > LINES
     assert max(len(line) for event in page.lines for line in event_lines(event)) < 62

@@ -32,12 +32,15 @@ def test_every_rule_w_and_box_is_walked_on_every_task_and_for_pushed_policies() 
     assert {(cell.push, cell.friction, cell.push_offset) for cell in groups["slippery"]} == {(20.0, 0.4, 0.15)}
     assert {cell.push for cell in (*groups["pushed"], *groups["others"])} == {20.0, 35.0, 50.0}
     assert len({cell for cells in groups.values() for cell in cells}) == sum(len(cells) for cells in groups.values())
+    assert len(groups["box"]) == 5 * 9 and all(
+        not dict(cell.overrides)["supervisor.intervention.capture"] for cell in groups["box"]
+    )
 
 
 def test_tables_say_who_fell_under_which_rule() -> None:
     """One column for what is simulated, one line for who supervises; what was not walked stays empty."""
     cells = [Cell(supervisor="off"), Cell(horizon=5, trigger_set="c2"), Cell(policy="a1_trot", push=20.0, push_offset=0.15)]
-    cells.append(Cell(task="catwalk", overrides=(("supervisor.intervention.capture", True),)))
+    cells.append(Cell(task="catwalk", overrides=(("supervisor.intervention.capture", False),)))
     evaluation = Evaluation(cells, None)
     for index in range(len(cells)):
         evaluation.results[index][3] = RESULT
@@ -48,7 +51,7 @@ def test_tables_say_who_fell_under_which_rule() -> None:
         "| off | 1 of 1 |  |  |",
         "| reachability 5, c2 | 1 of 1, 20.0 % |  |  |",
         "| reachability 10 |  | 1 of 1, 20.0 % |  |",
-        "| reachability 10, capture |  |  | 1 of 1, 20.0 % |",
+        "| reachability 10, box alone |  |  | 1 of 1, 20.0 % |",
     ]
     detailed = TOOL["details"](rows[1:2]).splitlines()
     assert detailed[2] == "| reachability 5, c2 | 1 of 1 | 20.7 to 100.0 | 4 | 20.0 (20.0 to 20.0) | 5.0 | 40 |"
