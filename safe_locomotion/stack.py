@@ -54,8 +54,11 @@ class Process:
 
     @property
     def prefix(self) -> tuple[str, ...]:
-        """Words in front of its command: where cores are short the control path comes first, from the first import of a watcher on."""
-        return () if self.essential else ("nice", "-n", str(NICENESS))
+        """Words in front of its command: where cores are short the control path comes first, from the first import of a watcher on.
+
+        Of the batch class, a watcher that wakes up for a message does not push the one who sent it off its core.
+        """
+        return () if self.essential else ("chrt", "--batch", "0", "nice", "-n", str(NICENESS))
 
     def ros_arguments(self) -> list[str]:
         """`--ros-args` and the parameters, each addressed to its node, strings quoted so that YAML keeps them strings."""

@@ -2,6 +2,9 @@
 
 import importlib
 import inspect
+import os
+import subprocess
+import sys
 from dataclasses import fields
 
 import pytest
@@ -67,7 +70,10 @@ def test_watchers_are_processes_that_may_end(graph):
     watched = s.stack(s.StackOptions(graph=graph, config_file="mine.yaml", watchers=("monitor",)))
     assert watched[:-1] == plain and all(process.essential for process in plain)
     assert watched[-1].name == "monitor_node" and not watched[-1].essential
-    assert watched[-1].prefix[0] == "nice" and not any(process.prefix for process in plain)
+    assert not any(process.prefix for process in plain)
+    told = "import os; print(os.sched_getscheduler(0) == os.SCHED_BATCH, os.nice(0))"
+    shown = subprocess.run([*watched[-1].prefix, sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    assert shown.stdout.split() == ["True", str(os.nice(0) + s.NICENESS)]
     assert watched[-1].parameters == {"monitor_node": {"robot": "a1", "config_file": "mine.yaml"}}
     assert s.options_from_launch("sim", "a1", {"watchers": ""}).watchers == ()
     assert s.options_from_launch("sim", "a1", {}).watchers == ("monitor",)

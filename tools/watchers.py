@@ -2,7 +2,8 @@
 
 .venv/bin/python tools/watchers.py [--seconds 20] [--rounds 3] [--graph composed] [--json FILE]
 
-The table holds the median over the rounds of state to command (p50, p99) and of the share of a core that recorder or viewer took.
+The table holds the median over the rounds of state to command (p50, p99), of its p99 over that of the run alone in the same round, whose
+minute was much the same, with the quartiles over the rounds, and of the share of a core that recorder or viewer took.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from time import monotonic, sleep
 
 CASES = {"alone": (), "recorded": ("--record", "{folder}"), "viewed": ("--viewer",)}
@@ -35,14 +36,19 @@ def main() -> int:
         for name in CASES:
             rows[name].append(repeated(name, options.seconds, options.graph))
             print(f"round {turn + 1} {name}: {rows[name][-1]}", file=sys.stderr, flush=True)
-    print(f"{'':10}{'p50 [ms]':>10}{'p99 [ms]':>10}{'p99, alone = 1':>16}{'watcher [% of a core]':>24}")
-    alone = median(row["p99_ms"] for row in rows["alone"])
+    print(f"{'':10}{'p50 [ms]':>10}{'p99 [ms]':>10}{'p99, alone = 1':>24}{'watcher [% of a core]':>24}")
     for name, runs in rows.items():
         p50, p99, cpu = (median(row[key] for row in runs) for key in ("p50_ms", "p99_ms", "cpu_percent"))
-        print(f"{name:10}{p50:10.3f}{p99:10.3f}{p99 / alone:16.2f}{cpu:24.1f}")
+        low, ratio, high = quartiles([run["p99_ms"] / alone["p99_ms"] for run, alone in zip(runs, rows["alone"], strict=True)])
+        print(f"{name:10}{p50:10.3f}{p99:10.3f}{f'{ratio:.2f} ({low:.2f} to {high:.2f})':>24}{cpu:24.1f}")
     if options.json is not None:
         options.json.write_text(json.dumps(rows, indent=1))
     return 0
+
+
+def quartiles(values: list[float]) -> list[float]:
+    """Three of them; of a single value, that value."""
+    return quantiles(values, n=4, method="inclusive") if len(values) > 1 else 3 * values
 
 
 def repeated(name: str, seconds: float, graph: str) -> dict[str, float]:
