@@ -1,6 +1,8 @@
 """What watching costs the one who walks: the simulated robot in real time, alone, recorded and viewed, in turns.
 
-.venv/bin/python tools/watchers.py [--seconds 20] [--rounds 3] [--graph composed] [--json FILE]
+.venv/bin/python tools/watchers.py [--realtime] [--seconds 20] [--rounds 3] [--graph composed] [--json FILE]
+
+With --realtime the control thread has the scheduling that it has on a robot, where it is allowed.
 
 The table holds the median over the rounds of state to command (p50, p99), of its p99 over that of the run alone in the same round, whose
 minute was much the same, with the quartiles over the rounds, and of the share of a core that recorder or viewer took.
@@ -29,12 +31,14 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=20.0, help="of walking in each run")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--graph", default="composed")
+    parser.add_argument("--realtime", action="store_true")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    extra = ["--graph", options.graph, *(["--realtime"] if options.realtime else [])]
     rows: dict[str, list[dict[str, float]]] = {name: [] for name in CASES}
     for turn in range(options.rounds):
         for name in CASES:
-            rows[name].append(repeated(name, options.seconds, options.graph))
+            rows[name].append(repeated(name, options.seconds, extra))
             print(f"round {turn + 1} {name}: {rows[name][-1]}", file=sys.stderr, flush=True)
     print(f"{'':10}{'p50 [ms]':>10}{'p99 [ms]':>10}{'p99, alone = 1':>24}{'watcher [% of a core]':>24}")
     for name, runs in rows.items():
@@ -51,11 +55,11 @@ def quartiles(values: list[float]) -> list[float]:
     return quantiles(values, n=4, method="inclusive") if len(values) > 1 else 3 * values
 
 
-def repeated(name: str, seconds: float, graph: str) -> dict[str, float]:
+def repeated(name: str, seconds: float, extra: list[str]) -> dict[str, float]:
     """`measure`, again where the machine did not keep up and the robot was damped for it."""
     for _ in range(TRIES):
         try:
-            return measure(name, seconds, graph)
+            return measure(name, seconds, extra)
         except RunEnded as error:
             print(error, file=sys.stderr, flush=True)
     raise SystemExit(f"{name}: no run of {TRIES} was complete: this machine does not keep real time")
@@ -65,7 +69,7 @@ class RunEnded(Exception):
     """A run was not complete."""
 
 
-def measure(name: str, seconds: float, graph: str) -> dict[str, float]:
+def measure(name: str, seconds: float, extra: list[str]) -> dict[str, float]:
     """One run: its times from state to command [ms], and the CPU of the watcher while the robot walked [%]."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
@@ -73,8 +77,7 @@ def measure(name: str, seconds: float, graph: str) -> dict[str, float]:
         usual = [
             "--headless",
             "--wall-clock",
-            "--graph",
-            graph,
+            *extra,
             "--vx",
             "0.3",
             "--duration",

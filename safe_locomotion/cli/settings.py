@@ -54,6 +54,7 @@ class SimSettings:
     terrain: str
     graph: Graph
     lock_step: bool
+    realtime: bool
     viewer: bool
     viewer_port: int
     seed: int
@@ -182,6 +183,7 @@ class SimSettings:
                 config_file=write_config(self.robot, self.changes(), folder),
                 policy=self.policy_value,
                 lock_step=self.lock_step,
+                realtime=self.realtime,
                 overrides=overrides,
                 robot_arguments=self.robot_arguments(folder),
                 record=str(folder) if record else "",

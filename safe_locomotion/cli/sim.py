@@ -71,6 +71,7 @@ HEADLESS_DURATION = 10.0
     help="The robot waits for its controller (equal seeds give equal runs) or keeps real time. [default: lock-step; wall-clock"
     " with --duration but no --headless]",
 )
+@click.option("--realtime", is_flag=True, help="Ask for real-time scheduling, as on a robot: section `realtime` of the bridge.")
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of sensor noise, terrain, pushes, random commands."
 )

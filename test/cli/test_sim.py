@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from itertools import pairwise
 from math import isfinite
 from pathlib import Path
@@ -143,6 +144,33 @@ def test_five_nodes_walk_too(tmp_path):
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "r.json").read_text())
     assert report["falls"] == 0 and report["distance_m"] > 0.15 and report["rates_hz"]["lowcmd"] == pytest.approx(500, rel=0.01)
+
+
+@pytest.mark.parametrize("asked", [(), ("--realtime",)])
+def test_the_controller_gets_the_scheduling_of_a_robot_where_it_is_asked_for(asked):
+    """Its main thread runs under SCHED_FIFO; the robot beside it, and a controller that nobody asked for it, do not."""
+    if not granted():
+        pytest.skip("no real-time priority is allowed here")
+    process = subprocess.Popen(
+        command("sim", "--headless", "--duration", "2", *asked),
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    seen = set()
+    while process.poll() is None:
+        for child in children_of(process.pid):
+            with suppress(OSError):
+                words = Path(f"/proc/{child}/cmdline").read_text()
+                seen.add(("nodes.composed" in words, os.sched_getscheduler(child) == os.SCHED_FIFO))
+        time.sleep(0.02)
+    assert process.returncode == 0 and ((True, True) in seen) == bool(asked) and (False, True) not in seen
+
+
+def granted():
+    """Whether this user may have a real-time priority."""
+    told = "import os; os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50))"
+    return subprocess.run([sys.executable, "-c", told], capture_output=True, check=False).returncode == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
