@@ -20,7 +20,7 @@ from safe_locomotion.sim.robot import SimulatedRobot
 from safe_locomotion.sim.swaps import run_swaps
 from safe_locomotion.types import VelocityCommand
 
-GIL_SWITCH_INTERVAL_S = 0.0001  # as the nodes set it
+GIL_SWITCH_INTERVAL_S = 0.0005  # as the nodes set it
 
 
 def main() -> int:

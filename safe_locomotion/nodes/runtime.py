@@ -23,7 +23,7 @@ from safe_locomotion.realtime import Garbage
 IDLE_S = 0.02  # longest wait of a control loop for its next message, so that signals and requests are seen
 LOCK_STEP_WAIT_S = 2.0  # longest wait for another stage where the robot waits for us
 STOPPED, FAILED, REFUSED = 0, 1, 2
-GIL_SWITCH_INTERVAL_S = 0.0001  # the default of 5 ms would let a diagnostics message delay a control tick by more than two ticks
+GIL_SWITCH_INTERVAL_S = 0.0005  # the default of 5 ms would let a diagnostics message delay a control tick by more than two ticks
 
 
 class ControlLoop(Protocol):
