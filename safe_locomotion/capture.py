@@ -4,6 +4,7 @@ The trigger set of paper 1 knows the body alone. A learner that leaves its feet 
 in order, until it falls over them: what recovery is given then, no step can catch.
 """
 
+from collections.abc import Iterable
 from math import hypot, inf, isfinite, nan, sqrt
 
 import numpy as np
@@ -19,6 +20,12 @@ CAPTURE = "capture"  #: its name beside the components of the set
 BEYOND = "capture point beyond the feet"  #: what is said of it
 MARGINS = (*COMPONENTS, CAPTURE)  #: all that a verdict may have a margin of
 N_MARGINS = len(MARGINS)
+
+
+def margin_row(margins: Iterable[tuple[str, float]]) -> list[float]:
+    """Margins of a verdict in the order of `MARGINS`; NaN where one was not measured."""
+    measured = dict(margins)
+    return [measured.get(name, nan) for name in MARGINS]
 
 
 class CapturePoint:

@@ -127,16 +127,9 @@ class Forecaster:
 
     def safe(self, scene: Scene, now: Moment, states: Array) -> Flags:
         """(..., W) whether each predicted state lies outside the trigger set, measured as it will be when the learner drives."""
-        return self.trigger_set.safe(self._measured(scene, now, states))
-
-    def all_safe(self, scene: Scene, now: Moment, states: Array) -> bool:
-        """Whether all of them do."""
-        return self.trigger_set.all_safe(self._measured(scene, now, states))
-
-    def _measured(self, scene: Scene, now: Moment, states: Array) -> Array:
         gait = now.learner_gait
         frequency = None if gait is None else gait.frequency
-        return self.state.predicted(scene.x0, states[..., 1:, :], STEP, frequency)
+        return self.trigger_set.safe(self.state.predicted(scene.x0, states[..., 1:, :], STEP, frequency))
 
     def _spread(self, scene: Scene, estimate: Estimate) -> Array:
         """Deviations (64, 12) of height and velocity on the surface of the estimator's ellipsoid, the first of them none."""
@@ -162,7 +155,7 @@ class Forecast:
     def learner_stays_safe(self) -> bool:
         """Definition 3: none of the next w states under the learner lies in the trigger set; False when nothing can be said."""
         states = self.look()
-        return states is not None and self._f.all_safe(self._see(), self._now, states)
+        return states is not None and bool(self._f.safe(self._see(), self._now, states).all())
 
     def least_recovery_steps(self) -> int | None:
         """Definition 2: the least i in 1..w-1 such that the learner, acting after i steps of recovery, stays safe up to step w."""

@@ -245,7 +245,16 @@ class ConvexMpc:
         # OSQP calls NaN solved, with residual zero, now and on every later tick: the numbers themselves must be looked at
         if not isfinite(solution.dot(solution)):
             return self._failure(problem, batch * p.iterations)
-        return MpcAnswer(solution, primal, dual, batch * p.iterations, ok, problem.stance[0], p, self.mu)
+        return MpcAnswer(
+            solution=solution,
+            primal_residual=primal,
+            dual_residual=dual,
+            iterations=batch * p.iterations,
+            ok=ok,
+            stance=problem.stance[0],
+            parameters=p,
+            mu=self.mu,
+        )
 
     def warm_up(self, problem: MpcProblem, ticks: int = 5) -> None:
         """Solve a problem a few times and forget it: the first ticks of a process pay for page faults and cold caches."""
@@ -259,8 +268,16 @@ class ConvexMpc:
 
     def _failure(self, problem: MpcProblem, iterations: int) -> MpcAnswer:
         self.reset()
-        nothing = np.full(len(self._zero_x), np.nan)
-        return MpcAnswer(nothing, np.inf, np.inf, iterations, False, problem.stance[0], self.parameters, self.mu)
+        return MpcAnswer(
+            solution=np.full(len(self._zero_x), np.nan),
+            primal_residual=np.inf,
+            dual_residual=np.inf,
+            iterations=iterations,
+            ok=False,
+            stance=problem.stance[0],
+            parameters=self.parameters,
+            mu=self.mu,
+        )
 
 
 def clip_to_cone(forces: Array, stance: Flags, parameters: MpcParameters, mu: float | None = None) -> Array:

@@ -138,15 +138,7 @@ class TriggerSet:
 
     def safe(self, values: Array) -> Flags:
         """(...) of components (..., 5): whether each is a safe state."""
-        safe: Flags = np.logical_and.reduce(self._inside(values), axis=-1)
-        return safe
-
-    def all_safe(self, values: Array) -> bool:
-        """Whether all of them are."""
-        return bool(self._inside(values).all())
-
-    def _inside(self, values: Array) -> Flags:
-        inside: Flags = (self.low <= values) & (values <= self.high)
+        inside: Flags = np.logical_and.reduce((self.low <= values) & (values <= self.high), axis=-1)
         return inside
 
     def failed(self, height: float) -> bool:

@@ -9,12 +9,11 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, TypeVar, cast
 
-from safe_locomotion.capture import MARGINS, N_MARGINS
+from safe_locomotion.capture import N_MARGINS, margin_row
 from safe_locomotion.stage_log import StageLog, vector
 from safe_locomotion.types import Estimate, LowCommand, LowState, Proposal, StancePlan, Verdict
 
 Stage = TypeVar("Stage")
-NOT_MEASURED = float("nan")  #: but in WALK nothing is, and the capture point only where it counts
 
 LOW_STATE = {
     "quaternion_wxyz": 4,
@@ -109,7 +108,7 @@ class StageLogs:
         )
 
         def add(v: Verdict, ms: float) -> None:
-            c, measured = v.command, dict(v.margins)
+            c = v.command
             log.append(
                 v.stamp_ns,
                 v.mode,
@@ -119,7 +118,7 @@ class StageLogs:
                 c.wz,
                 v.gait.frequency,
                 len(v.reasons),
-                *(measured.get(name, NOT_MEASURED) for name in MARGINS),
+                *margin_row(v.margins),
                 v.predicted is not None,
                 ms,
             )

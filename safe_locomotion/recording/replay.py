@@ -11,12 +11,11 @@ from there on it says what the supervisor would have decided in the states that 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from math import nan
 from typing import Protocol
 
 import numpy as np
 
-from safe_locomotion.capture import MARGINS, N_MARGINS
+from safe_locomotion.capture import N_MARGINS, margin_row
 from safe_locomotion.config import StackConfig
 from safe_locomotion.divider import Divider
 from safe_locomotion.estimator import EstimatorParameters, StateEstimator
@@ -222,8 +221,7 @@ class _Run:
         verdict = self._supervisor.judge(estimate, self._proposer.propose(estimate, now), now)
         recovers = verdict.mode is Mode.WALK and verdict.active == "recovery"
         self._rows.append((verdict.stamp_ns, verdict.mode, recovers))
-        measured = dict(verdict.margins)
-        self._margins.append([measured.get(name, nan) for name in MARGINS])
+        self._margins.append(margin_row(verdict.margins))
 
     def course(self) -> Course:
         rows = np.array(self._rows, dtype=np.int64).reshape(-1, 3)
