@@ -67,7 +67,7 @@ class Decision:
     Attributes:
         recovers: the recovery policy drives.
         margins: of the trigger set, see `TriggerSet.margins`, and of the capture point where that counts.
-        predicted: (w + 1, 12) states under the learner, on the tick on which they were computed.
+        predicted: (w + 1, 12) states under the learner, on the tick on which they were computed: for the decision, or to be shown.
     """
 
     recovers: bool = True
@@ -131,13 +131,12 @@ class Intervention:
             recovery: gait of the recovery policy.
             command: velocity in force.
         """
-        bucket = estimate.stamp_ns // self._period_ns
+        now, bucket = Moment(estimate, proposal, recovery, command), estimate.stamp_ns // self._period_ns
         if bucket != self._bucket:
-            self._bucket = bucket
-            self._decision = self._decide(Moment(estimate, proposal, recovery, command))
+            self._bucket, self._decision = bucket, self._decide(now)
             return self._decision
         last = self._decision
-        return Decision(proposal is None or (self._intervenes and last.recovers), last.margins)
+        return Decision(proposal is None or (self._intervenes and last.recovers), last.margins, self._look(now))
 
     def recovery_command(self, wanted: VelocityCommand) -> VelocityCommand:
         """Velocity that the recovery policy follows when `wanted` is in force."""
@@ -157,16 +156,20 @@ class Intervention:
             outside = outside if margin >= 0.0 else (*outside, CAPTURE)
         forecast = Forecast(self._forecaster, now)
         recovers = self._rule.recovers(stamp_ns, bool(outside), forecast) if now.proposal is not None else self._rule.alone()
-        if self._look_due(stamp_ns):
-            forecast.look()
         self._count(stamp_ns, recovers, outside)
-        return Decision(recovers, margins, forecast.states_in_odom())
-
-    def _look_due(self, stamp_ns: int) -> bool:
-        due = self._looked_ns is None or not 0 <= stamp_ns - self._looked_ns < LOOK_NS
-        if due:
+        predicted = forecast.states_in_odom()
+        if predicted is not None:
             self._looked_ns = stamp_ns
-        return due
+        return Decision(recovers, margins, predicted)
+
+    def _look(self, now: Moment) -> Array | None:
+        """A forecast for whoever watches when there was none for a while, on a tick that has nothing to decide, and nothing to plan."""
+        stamp_ns = now.estimate.stamp_ns
+        if self._looked_ns is not None and 0 <= stamp_ns - self._looked_ns < LOOK_NS:
+            return None
+        self._looked_ns, forecast = stamp_ns, Forecast(self._forecaster, now)
+        forecast.look()
+        return forecast.states_in_odom()
 
     def _count(self, stamp_ns: int, recovers: bool, outside: tuple[str, ...]) -> None:
         s = self.statistics

@@ -114,13 +114,29 @@ def test_statistics_count_uses_steps_durations_and_triggers() -> None:
 
 
 def test_the_watcher_gets_a_forecast_ten_times_a_second() -> None:
-    """Although nobody needs it while the learner drives; not on the ticks between."""
+    """Although nobody needs it while the learner drives, and never on a tick that decides, which has enough to do."""
     walk = Walk(intervention())
-    seen = 0
-    for _ in range(500):
+    walk.ticks(1)
+    told, decided = [], walk.tested.statistics.steps
+    for k in range(500):
         walk.ticks(1)
-        seen += walk.decision.predicted is not None
-    assert 9 <= seen <= 11
+        if walk.decision.predicted is not None:
+            told.append(k)
+            assert walk.tested.statistics.steps == decided
+        decided = walk.tested.statistics.steps
+    assert 9 <= len(told) <= 10 and 50 <= np.diff(told).min() <= np.diff(told).max() <= 51
+
+
+def test_while_forecasts_decide_no_other_is_made() -> None:
+    """Recovery holds on to a robot that the learner would drop: each decision looks ahead, and no tick between them; nor soon after."""
+    walk, told = Walk(intervention(horizon=20)), []
+    for _ in range(27 + 50):
+        decided = walk.tested.statistics.steps
+        recovers = walk.ticks(1, NO_SUPPORT)[0]
+        told.append((walk.decision.predicted is not None, walk.tested.statistics.steps > decided, recovers))
+    held = [shown is decides for shown, decides, recovers in told if recovers]
+    assert len(held) == 27 and all(held)
+    assert [shown for shown, _, recovers in told if not recovers] == [True] + 49 * [False]
 
 
 def test_joint_learners_are_judged_by_their_own_rollout() -> None:
