@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from safe_locomotion.cli.evaluate import draw, run_cells
+from safe_locomotion.policy_file import find_policy, read_policy
 from safe_locomotion.random_gait import NAME as RANDOM
 from safe_locomotion.training.evaluation import SIGMAS, Cell
 from safe_locomotion.training.gait_contract import RATE_HZ
 
 TASKS = ("trot", "catwalk", "two_leg")
 HORIZONS = (5, 10, 15, 20)  # w = 0 is `naive`
-RIVALS = ("ellipsoid", "critic")
+RIVALS = ("ellipsoid", "critic")  # the critic judges gaits, so no joint policy
 STEP_S = 1.0 / RATE_HZ
 HIT, OTHERS = 35.0, (20.0, 50.0)  # N s
 BOX_ALONE = ("supervisor.intervention.capture", False)  # as in the paper
@@ -34,8 +35,8 @@ def groups(random: Cell, policies: list[str]) -> dict[str, list[Cell]]:
     return {
         **{task: grid(cell, RIVALS) for task, cell in walked.items()},
         "walking": walking,
-        "pushed": [cell for one in hit for cell in grid(one, RIVALS[:1])],
-        "slippery": [cell for one in slipped for cell in grid(one, RIVALS[:1])],
+        "pushed": [cell for one in hit for cell in grid(one, rivals(one.policy))],
+        "slippery": [cell for one in slipped for cell in grid(one, rivals(one.policy))],
         "others": [
             replace(one, push=push, supervisor=name)
             for one in pushed
@@ -46,9 +47,14 @@ def groups(random: Cell, policies: list[str]) -> dict[str, list[Cell]]:
     }
 
 
-def grid(cell: Cell, rivals: tuple[str, ...]) -> list[Cell]:
+def rivals(policy: str) -> tuple[str, ...]:
+    """Rules of others that can judge a policy."""
+    return RIVALS if read_policy(find_policy(policy))[0].kind == "gait" else RIVALS[:1]
+
+
+def grid(cell: Cell, others: tuple[str, ...]) -> list[Cell]:
     """Every criterion, w and box, and rules of others, for what `cell` simulates."""
-    return [replace(cell, supervisor="off"), *supervised(cell), *(replace(cell, supervisor=name) for name in rivals)]
+    return [replace(cell, supervisor="off"), *supervised(cell), *(replace(cell, supervisor=name) for name in others)]
 
 
 def supervised(cell: Cell) -> list[Cell]:

@@ -1,10 +1,11 @@
 """Let policies of both kinds take turns on a walking simulated A1, and say what it cost: `tools/swaps.py trot.onnx paces.onnx`."""
 
 import argparse
-import gc
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from time import monotonic_ns, sleep
 
 import numpy as np
 
@@ -14,13 +15,28 @@ from safe_locomotion.policy import Learner
 from safe_locomotion.policy_file import check_fit, read_policy
 from safe_locomotion.policy_loader import PAUSE_S
 from safe_locomotion.policy_runtime import PolicyRuntime
+from safe_locomotion.realtime import Garbage, apply
 from safe_locomotion.robots import load_robot
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.robot import SimulatedRobot
 from safe_locomotion.sim.swaps import run_swaps
-from safe_locomotion.types import VelocityCommand
+from safe_locomotion.types import NANOSECONDS, STATE_PERIOD_NS, VelocityCommand
 
 GIL_SWITCH_INTERVAL_S = 0.0005  # as the nodes set it
+
+
+def by_the_clock(first: Callable[[], None]) -> Callable[[], None]:
+    """Do `first`, then sleep until the next LowState is due; after a tick that took longer the next one comes at once."""
+    due_ns = monotonic_ns()
+
+    def wait() -> None:
+        nonlocal due_ns
+        first()
+        now_ns = monotonic_ns()
+        due_ns = max(due_ns + STATE_PERIOD_NS, now_ns)
+        sleep((due_ns - now_ns) / NANOSECONDS)
+
+    return wait
 
 
 def main() -> int:
@@ -33,6 +49,9 @@ def main() -> int:
     parser.add_argument("--every", type=float, nargs=2, default=(0.55, 0.85), metavar=("MIN", "MAX"), help="s between swaps")
     parser.add_argument("--supervisor", default="off", help="criterion between learner and recovery")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--realtime", action="store_true", help="ticks by the clock, with the scheduling of a robot where it is allowed"
+    )
     options = parser.parse_args()
     sys.setswitchinterval(GIL_SWITCH_INTERVAL_S)
     robot = load_robot(options.robot)
@@ -44,8 +63,11 @@ def main() -> int:
     def loader(k: int) -> Learner:
         return PolicyRuntime(*files[k], robot, PAUSE_S)
 
-    gc.collect()
-    gc.freeze()  # likewise
+    between = Garbage().collect  # likewise
+    if options.realtime:
+        for setting in apply(config.bridge.realtime):
+            print(f"{setting.name}: {setting.text}", file=sys.stderr)
+        between = by_the_clock(between)
     run = run_swaps(
         SimulatedRobot(SimulationOptions(robot=options.robot, seed=options.seed)),
         Pipeline(robot, config),
@@ -54,6 +76,7 @@ def main() -> int:
         every=tuple(options.every),
         command=VelocityCommand(vx=options.vx),
         rng=np.random.default_rng(options.seed),
+        between=between,
     )
     print(json.dumps(run.figures(), indent=2))
     return 1 if run.falls else 0

@@ -99,14 +99,14 @@ def run_cells(
     cells = list(dict.fromkeys(cell for group in groups for cell in group))
     evaluation = Evaluation(cells, file)
     jobs = list(evaluation.jobs([[cells.index(cell) for cell in group] for group in groups], list(seeds)))
-    judged = {cells[job.cell].task: cells[job.cell] for job in jobs if cells[job.cell].supervisor == CRITIC}
+    only = len({cell.unsupervised for cell in cells}) == 1
     critics = {}
-    for task, cell in judged.items():
+    for lesson in dict.fromkeys(cells[job.cell].unsupervised for job in jobs if cells[job.cell].supervisor == CRITIC):
         if critic_file is None:
             raise ConfigurationError("the supervisor critic needs --critic FILE, in which a trained one is or will be")
-        only = len({cell.task for cell in cells}) == 1
-        own = critic_file if only else critic_file.with_name(f"{critic_file.stem}.{task}{critic_file.suffix}")
-        critics[task] = critic_from(own, cell, processes=processes, ray=ray)
+        pushed = f"-{lesson.push:g}Ns-{lesson.push_offset:g}m-{lesson.friction:g}" if lesson.push else ""
+        own = critic_file if only else critic_file.with_name(f"{critic_file.stem}.{lesson.task}{pushed}{critic_file.suffix}")
+        critics[lesson] = critic_from(own, lesson, processes=processes, ray=ray)
     make = Walkers(cells=cells, models=_models(cells), critics=critics, deadline=deadline, seed=start_seed)
     walk_all(evaluation, jobs, make, processes=processes, ray=ray)
     console = Console() if sys.stdout.isatty() else Console(width=PLAIN_WIDTH)

@@ -159,6 +159,7 @@ def run_swaps(
     every: tuple[float, float],
     command: VelocityCommand,
     rng: np.random.Generator,
+    between: Callable[[], None] = lambda: None,
 ) -> SwapRun:
     """Walk, and take the policies in turns.
 
@@ -173,11 +174,12 @@ def run_swaps(
         every: bounds of the time between two of them [s].
         command: to walk by.
         rng: of the times.
+        between: called after each tick, whose time it is not: to wait for the next one, to collect garbage.
     """
     run, torques = SwapRun(), _Torques()
     pipeline.supervisor.request("walk")
     began, next_at, loading = None, FIRST_SWAP, None
-    with ThreadPoolExecutor(1) as worker, TickClock.QUEUE.open("rb", buffering=0) as queue:
+    with ThreadPoolExecutor(1, initializer=_ordinary) as worker, TickClock.QUEUE.open("rb", buffering=0) as queue:
         clock = TickClock(queue)
         while run.swaps < count or robot.time_s - (began or 0.0) < next_at:
             if began is None and pipeline.supervisor.mode is Mode.WALK:
@@ -192,8 +194,14 @@ def run_swaps(
                 loading, next_at = None, elapsed + rng.uniform(*every)
             _tick(run, robot, pipeline, command, torques, clock, loading)
             run.robot_time = elapsed
+            between()
     run.rollbacks = pipeline.policy.rollbacks
     return run
+
+
+def _ordinary() -> None:
+    """Ordinary scheduling for this thread, whatever it inherited: a policy is never loaded in the place of a tick."""
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 def _take(run: SwapRun, pipeline: Pipeline, loading: "Future[Learner | None]", count: int) -> None:

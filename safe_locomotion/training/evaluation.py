@@ -101,6 +101,11 @@ class Cell:
         if self.supervisor not in PREDICTING:
             object.__setattr__(self, "horizon", 0)
 
+    @property
+    def unsupervised(self) -> "Cell":
+        """The random learner by itself on the same task and ground, under the same pushes: what a safety critic learns from."""
+        return replace(self, supervisor="off", policy=RANDOM, trigger_set="c1", overrides=())
+
     def options(self, seed: int) -> GaitEnvOptions:
         """The environment."""
         task, set_key = gait_task(self.task), "supervisor.trigger_set"
@@ -160,8 +165,8 @@ class RandomLearner(RandomGait):
 class Walker:
     """One cell's simulated robot and learner."""
 
-    def __init__(self, cell: Cell, models: Mapping[str, Model], critics: Mapping[str, SafetyCritic], seed: int) -> None:
-        self._cell, self._critic, self._env = cell, critics.get(cell.task), GaitEnv(cell.options(seed))
+    def __init__(self, cell: Cell, models: Mapping[str, Model], critics: Mapping[Cell, SafetyCritic], seed: int) -> None:
+        self._cell, self._critic, self._env = cell, critics.get(cell.unsupervised), GaitEnv(cell.options(seed))
         self._observer = Observer(self._env.contract)
         robot = self._env.robot.robot
         self._loaded = PolicyRuntime(*models[cell.policy], robot) if cell.policy not in (RANDOM, NOMINAL) else None
@@ -246,12 +251,12 @@ class Job:
 class Walkers:
     """Makes, in a worker, the function that does a job; past `deadline` (of `time.time`) it does nothing and answers None.
 
-    `critics` are those of the tasks.
+    `critics` are by the cell that they learned from.
     """
 
     cells: Sequence[Cell]
     models: Mapping[str, Model] = field(default_factory=dict)
-    critics: Mapping[str, SafetyCritic] = field(default_factory=dict)
+    critics: Mapping[Cell, SafetyCritic] = field(default_factory=dict)
     deadline: float = float("inf")
     seed: int = 0
 
@@ -351,20 +356,19 @@ def evaluate(
         evaluation.write()
 
 
-def critic_from(file: Path, judged: Cell, *, processes: int, ray: str = "", episodes: int = CRITIC_EPISODES) -> SafetyCritic:
+def critic_from(file: Path, lesson: Cell, *, processes: int, ray: str = "", episodes: int = CRITIC_EPISODES) -> SafetyCritic:
     """The critic in a file; when there is none, one that learns from unsupervised episodes is written there.
 
     Args:
         file: npz.
-        judged: the cell that it will supervise; the episodes to learn from are those of a random learner in it.
+        lesson: `Cell.unsupervised` of those that it will supervise.
         processes: that walk them.
         ray: address of the cluster that they run on, if not on this machine.
         episodes: how many.
     """
     if not file.exists():
-        cell = replace(judged, supervisor="off", policy=RANDOM)
         jobs = [Job(0, CRITIC_SEED + k, traced=True) for k in range(episodes)]
-        with workers(Walkers(cells=(cell,)), processes, ray) as walked:
+        with workers(Walkers(cells=(lesson,)), processes, ray) as walked:
             traces = [trace for trace in walked(jobs) if isinstance(trace, Trace)]
         train_critic(traces, CRITIC_SEED).save(file)
     return load_critic(file)

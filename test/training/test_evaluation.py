@@ -1,6 +1,7 @@
 """Evaluations end to end: the file, going on with it, and learners and rules that meet in one environment."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -73,6 +74,14 @@ def test_the_ellipsoid_decides_in_the_place_of_the_configured_rule() -> None:
         assert first == again
         shares[name] = first.recovery_steps / first.steps
     assert shares["naive"] < shares["ellipsoid"]
+
+
+def test_a_critic_learns_where_it_will_judge() -> None:
+    """From the random learner on the same task and ground, pushed alike, whatever it is compared with."""
+    hit = Cell(policy="a1_trot", supervisor="critic", push=35.0, friction=0.4)
+    assert hit.unsupervised == Cell(supervisor="off", push=35.0, friction=0.4)
+    assert hit.unsupervised == replace(hit, supervisor="reachability", horizon=5, trigger_set="c2").unsupervised
+    assert hit.unsupervised != replace(hit, push=20.0).unsupervised
 
 
 def test_what_is_not_there_is_refused(tmp_path) -> None:
