@@ -14,7 +14,7 @@ from typing import Any
 from safe_locomotion.cli.evaluate import draw, run_cells
 from safe_locomotion.policy_file import find_policy, read_policy
 from safe_locomotion.random_gait import NAME as RANDOM
-from safe_locomotion.training.evaluation import SIGMAS, Cell
+from safe_locomotion.training.evaluation import SIGMAS, SUPERVISORS, Cell
 from safe_locomotion.training.gait_contract import RATE_HZ
 
 TASKS = ("trot", "catwalk", "two_leg")
@@ -88,9 +88,18 @@ def rule(row: Mapping[str, Any]) -> str:
     return ", ".join(words)
 
 
+def rank(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Order of the rules: nobody, as shipped, the box alone, those of others; the configured box before others, then by criterion and w."""
+    supervisor = row["supervisor"]
+    kind = 0 if supervisor == "off" else 2 if row["overrides"] else 3 if supervisor in RIVALS else 1
+    return kind, row["trigger_set"], SUPERVISORS.index(supervisor), row["horizon"]
+
+
 def matrix(rows: Sequence[Mapping[str, Any]]) -> str:
     """Rules against conditions, as Markdown: episodes that fell of those walked, and the share of steps under recovery."""
-    conditions, rules = (list(dict.fromkeys(name(row) for row in rows)) for name in (condition, rule))
+    conditions, rules = (
+        list(dict.fromkeys(map(name, some))) for name, some in ((condition, rows), (rule, sorted(rows, key=rank)))
+    )
     cells = {
         (rule(row), condition(row)): f"{row['falls']} of {row['episodes']}"
         + (f", {100.0 * row['share']:.1f} %" if row["supervisor"] != "off" else "")
@@ -105,7 +114,7 @@ def details(rows: Sequence[Mapping[str, Any]]) -> str:
     """One condition with intervals of 95 %, as Markdown."""
     headings = ("", "fell", "Wilson [%]", "uses", "steps under recovery [%]", "in trigger set [%]", "a use lasts [ms]")
     lines = [headings, ("---",) * len(headings)]
-    for row in rows:
+    for row in sorted(rows, key=rank):
         low, high, share, least, most = (100.0 * x for x in (*row["falls_interval"], row["share"], *row["share_interval"]))
         recovered = row["uses"] > 0
         lasts = 1e3 * STEP_S * sum(row["results"]["recovery_steps"]) / max(1, row["uses"])
@@ -127,8 +136,9 @@ def _markdown(lines: Iterable[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _by_learner(rows: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
-    return [[row for row in rows if (row["policy"] == RANDOM) is random] for random in (True, False)]
+def by_learner(rows: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    """Rows of each learner."""
+    return [[row for row in rows if row["policy"] == name] for name in dict.fromkeys(row["policy"] for row in rows)]
 
 
 def main() -> None:
@@ -152,10 +162,8 @@ def main() -> None:
         "--critic", type=Path, default=None, help="file of the safety critic; beside the JSON file when not given"
     )
     parser.add_argument("--json", type=Path, required=True)
-    parser.add_argument("--plot", type=Path)
-    parser.add_argument(
-        "--markdown", type=Path, help="tables: trot in detail; rules against tasks, and against policies and pushes"
-    )
+    parser.add_argument("--plot", type=Path, help="picture of the rules on trot")
+    parser.add_argument("--markdown", type=Path, help="tables: trot in detail; of each learner, rules against tasks or pushes")
     a = parser.parse_args()
     deadline = time.time() + 60.0 * a.minutes
     policies = [name for name in a.policies.split(",") if name]
@@ -173,10 +181,10 @@ def main() -> None:
         critic_file=a.critic or a.json.with_suffix(".critic.npz"),
     )
     if a.plot:
-        draw(rows, a.plot)
+        draw(sorted((row for row in rows if condition(row) == TASKS[0]), key=rank), a.plot)
     if a.markdown:
         a.markdown.write_text(
-            "\n".join([details([row for row in rows if condition(row) == TASKS[0]]), *map(matrix, _by_learner(rows))])
+            "\n".join([details([row for row in rows if condition(row) == TASKS[0]]), *map(matrix, by_learner(rows))])
         )
 
 

@@ -1,6 +1,7 @@
 """Swaps of policies on a walking simulated robot: does it stay on its feet, does a control tick wait, does memory grow?"""
 
 import os
+import resource
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -51,30 +52,37 @@ class TickTimes:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """One control tick: by the clock, computing, and ready to run without a core to run on [ms]."""
+    """One control tick: by the clock, computing, ready to run without a core to run on [ms], and how often it gave its core up."""
 
     wall_ms: float
     computing_ms: float
     no_core_ms: float
+    waits: int
 
     @property
     def late_by(self) -> str:
-        """What it overran its budget by: `computing`, `no_core`, or `waiting` for the interpreter; "" when it kept it."""
+        """What it overran its budget by; "" when it kept it.
+
+        `computing`; `no_core`, another thread had it; `waiting`, for the interpreter or a page; or `stolen`: the machine, a virtual one,
+        stood still.
+        """
         if self.wall_ms <= BUDGET_MS:
             return ""
         if self.computing_ms > BUDGET_MS:
             return "computing"
-        return "no_core" if self.wall_ms - self.no_core_ms <= BUDGET_MS else "waiting"
+        if self.wall_ms - self.no_core_ms <= BUDGET_MS:
+            return "no_core"
+        return "waiting" if self.waits else "stolen"
 
 
-class TickClock:
+class Stopwatch:
     """What this thread spends, from `start` to `stop`; Linux counts in its QUEUE how long it stood in a core's queue."""
 
     QUEUE = Path("/proc/thread-self/schedstat")
 
     def __init__(self, queue: BinaryIO) -> None:
         self._queue = queue.fileno()
-        self._began = (0, 0, 0)
+        self._began = (0, 0, 0, 0)
 
     def start(self) -> None:
         """A tick begins."""
@@ -82,11 +90,13 @@ class TickClock:
 
     def stop(self) -> Spent:
         """It has ended."""
-        return Spent(*(1e-6 * (now - before) for now, before in zip(self._read(), self._began, strict=True)))
+        wall, computing, queued, waits = (now - before for now, before in zip(self._read(), self._began, strict=True))
+        return Spent(1e-6 * wall, 1e-6 * computing, 1e-6 * queued, waits)
 
-    def _read(self) -> tuple[int, int, int]:
+    def _read(self) -> tuple[int, int, int, int]:
         queued = int(os.pread(self._queue, 64, 0).split()[1])
-        return perf_counter_ns(), thread_time_ns(), queued
+        waits = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
+        return perf_counter_ns(), thread_time_ns(), queued, waits
 
 
 @dataclass(kw_only=True, slots=True)
@@ -179,8 +189,8 @@ def run_swaps(
     run, torques = SwapRun(), _Torques()
     pipeline.supervisor.request("walk")
     began, next_at, loading = None, FIRST_SWAP, None
-    with ThreadPoolExecutor(1, initializer=_ordinary) as worker, TickClock.QUEUE.open("rb", buffering=0) as queue:
-        clock = TickClock(queue)
+    with ThreadPoolExecutor(1, initializer=_ordinary) as worker, Stopwatch.QUEUE.open("rb", buffering=0) as queue:
+        clock = Stopwatch(queue)
         while run.swaps < count or robot.time_s - (began or 0.0) < next_at:
             if began is None and pipeline.supervisor.mode is Mode.WALK:
                 began = robot.time_s
@@ -217,7 +227,7 @@ def _tick(
     pipeline: Pipeline,
     command: VelocityCommand,
     torques: _Torques,
-    clock: TickClock,
+    clock: Stopwatch,
     loading: "Future[Learner | None] | None",
 ) -> None:
     state = robot.low_state()

@@ -38,7 +38,7 @@ def test_every_rule_w_and_box_is_walked_on_every_task_and_for_pushed_policies() 
 
 
 def test_tables_say_who_fell_under_which_rule() -> None:
-    """One column for what is simulated, one line for who supervises; what was not walked stays empty."""
+    """One column for what is simulated, one line for who supervises, in an order of its own; what was not walked stays empty."""
     cells = [Cell(supervisor="off"), Cell(horizon=5, trigger_set="c2"), Cell(policy="a1_trot", push=20.0, push_offset=0.15)]
     cells.append(Cell(task="catwalk", overrides=(("supervisor.intervention.capture", False),)))
     evaluation = Evaluation(cells, None)
@@ -49,9 +49,10 @@ def test_tables_say_who_fell_under_which_rule() -> None:
         "|  | trot | a1_trot, 20 N s, off centre, friction 0.8 | catwalk |",
         "| --- | --- | --- | --- |",
         "| off | 1 of 1 |  |  |",
-        "| reachability 5, c2 | 1 of 1, 20.0 % |  |  |",
         "| reachability 10 |  | 1 of 1, 20.0 % |  |",
+        "| reachability 5, c2 | 1 of 1, 20.0 % |  |  |",
         "| reachability 10, box alone |  |  | 1 of 1, 20.0 % |",
     ]
     detailed = TOOL["details"](rows[1:2]).splitlines()
+    assert [[row["policy"] for row in some] for some in TOOL["by_learner"](rows)] == [["random"] * 3, ["a1_trot"]]
     assert detailed[2] == "| reachability 5, c2 | 1 of 1 | 20.7 to 100.0 | 4 | 20.0 (20.0 to 20.0) | 5.0 | 40 |"
