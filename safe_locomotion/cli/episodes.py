@@ -92,7 +92,8 @@ def plot(folder: Path, output: Path | None, first: float, last: float | None) ->
     path = _one(folder)
     record = _read(path)
     with _installed():
-        from safe_locomotion.recording.page import html, make_page, png
+        from safe_locomotion.recording.page import html, make_page
+        from safe_locomotion.recording.page_picture import png
     page = make_page(summarise(path, record).name, record, recorded_config(record), first, last)
     picture = png(page)
     target = output or (path.parent if path.is_file() else path) / "page"
