@@ -29,17 +29,21 @@ def margin_row(margins: Iterable[tuple[str, float]]) -> list[float]:
 
 
 class CapturePoint:
-    """Of one robot, by the linear inverted pendulum (Pratt et al., Capture Point, Humanoids 2006)."""
+    """Of one robot, by the linear inverted pendulum (Pratt et al., Capture Point, Humanoids 2006).
+
+    Attributes:
+        half_width: of the rectangle around the feet of a standing robot [m].
+    """
 
     def __init__(self, robot: RobotModel) -> None:
         self._kinematics = Kinematics(robot)
         self._com = tuple(robot.com.tolist())
-        self._half_width = 0.5 * float(np.ptp(self._kinematics.feet(robot.q_stand)[:, 1]))
+        self.half_width = 0.5 * float(np.ptp(self._kinematics.feet(robot.q_stand)[:, 1]))
 
     def margin(self, estimate: Estimate) -> float:
         """As of a component of the trigger set: 1 half the width of a standing robot within the feet, negative outside, -inf for NaN."""
         beyond = self.beyond(estimate)
-        return -beyond / self._half_width if isfinite(beyond) else -inf
+        return -beyond / self.half_width if isfinite(beyond) else -inf
 
     def beyond(self, estimate: Estimate) -> float:
         """How far it lies outside the rectangle around the feet, in the yaw frame [m]; negative within, NaN where it is not known.

@@ -36,7 +36,7 @@ PATH_WIDTH = 0.006  #: [m]
 FALL_SIZE = 0.12  #: [m] of the mark where the robot fell
 BAR_LENGTH, BAR_HEIGHT, BAR_DEPTH, BAR_PITCH = 0.30, 0.022, 0.006, 0.045  #: [m]; from bound to bound, and from bar to bar
 BAR_OVERSHOOT = 1.4  #: in half widths: how far a bar is drawn past its bounds
-BARS_ABOVE, TEXT_ABOVE = 0.25, 0.55  #: [m] over the base
+BARS_ABOVE, TEXT_ABOVE = 0.25, 0.60  #: [m] over the base
 TEXT_HEIGHT, SMALL_TEXT_HEIGHT = 0.05, 0.024  #: [m]
 
 CLOSE = 0.25  #: of a margin, from which a bar is amber
@@ -48,7 +48,7 @@ STEEPEST = 0.3  #: z of a normal of ground
 ZERO: Vector = (0.0, 0.0, 0.0)
 UPRIGHT: Vector = (0.0, 0.0, 1.0)
 
-UNITS = {"height": "m", "roll": "rad", "pitch": "rad", "lateral_velocity": "m/s", "roll_rate": "rad/s"}
+UNITS = {"height": "m", "roll": "rad", "pitch": "rad", "lateral_velocity": "m/s", "roll_rate": "rad/s", "capture": "m"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,11 +100,11 @@ class FootScene:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bar:
-    """One component of the trigger set.
+    """One component of the trigger set, or the capture point.
 
     Attributes:
-        name: of `trigger_set.COMPONENTS`.
-        value, low, high: in SI units.
+        name: of `capture.MARGINS`.
+        value, low, high: in SI units; of the capture point how far it lies beyond the feet, negative within.
         margin: 1 in the middle, 0 on a bound, negative inside the trigger set, -inf for NaN.
     """
 
@@ -189,7 +189,7 @@ class Scene:
         feet: FR, FL, RR, RL.
         footholds: (n, 3) where feet stood lately, oldest first.
         prediction: the newest one, while it is young.
-        bars: one per component of the trigger set.
+        bars: one per component of the trigger set, and one of the capture point where it counts.
         judged: the supervisor judges by the bars now.
         mode, active, policy: of the verdict; None and empty before the first.
         reason: why it is so, for people; empty when all is well.

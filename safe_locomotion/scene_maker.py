@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from safe_locomotion.capture import BEYOND, CAPTURE
+from safe_locomotion.capture import BEYOND, CAPTURE, CapturePoint
 from safe_locomotion.centroidal import POSITION, RATES, RPY, VELOCITY, ground_rows
 from safe_locomotion.config import StackConfig
 from safe_locomotion.reachability import STEP
@@ -42,7 +42,7 @@ from safe_locomotion.scene import (
     added,
 )
 from safe_locomotion.swing_end import time_left
-from safe_locomotion.trigger_set import COMPONENTS, TriggerSet, TriggerState, Values
+from safe_locomotion.trigger_set import COMPONENTS, N_COMPONENTS, TriggerSet, TriggerState, Values
 from safe_locomotion.types import LEGS, N_LEGS, NANOSECONDS, Array, Estimate, GaitParameters, Mode, StancePlan, Verdict
 
 
@@ -60,7 +60,12 @@ class _Body(NamedTuple):
 
 
 class SceneMaker:
-    """Makes scenes of one robot; remembers footholds, falls and the newest prediction."""
+    """Makes scenes of one robot; remembers footholds, falls and the newest prediction.
+
+    Attributes:
+        body: what is drawn of the robot.
+        bar_names: of the bars of every scene.
+    """
 
     def __init__(self, robot: RobotModel, config: StackConfig) -> None:
         """Prepare for a robot under this configuration; reads its URDF.
@@ -72,6 +77,8 @@ class SceneMaker:
         self.body = RobotBody(robot.name)
         self._set = TriggerSet(supervisor.trigger_set.bounds, supervisor.thresholds.fall_height)
         self._state = TriggerState(supervisor.trigger_set)
+        self._capture = CapturePoint(robot) if supervisor.intervention.capture else None
+        self.bar_names = COMPONENTS if self._capture is None else (*COMPONENTS, CAPTURE)
         self._frequency = supervisor.recovery.frequency
         self._robot, self._mu, self._swing = robot, config.mpc.solver.mu, config.mpc.swing
         mu = config.mpc.solver.mu
@@ -107,8 +114,8 @@ class SceneMaker:
         if verdict is not None and verdict.gait.frequency > 0.0:
             self._frequency = verdict.gait.frequency
         measured = self._state.update(estimate, self._frequency)
-        bars = self._bars(measured, verdict)
-        self._foresee(estimate, verdicts, measured, tuple(bar.value for bar in bars))
+        bars = self._bars(estimate, measured, verdict)
+        self._foresee(estimate, verdicts, measured, tuple(bar.value for bar in bars[:N_COMPONENTS]))
         self._count_falls(verdicts)
         body = self._where(estimate)
         feet = tuple(self._foot(leg, body, plan, None if verdict is None else verdict.gait) for leg in range(N_LEGS))
@@ -147,7 +154,7 @@ class SceneMaker:
             contact=estimate.contact.tolist(),
         )
 
-    def _bars(self, measured: Values, verdict: Verdict | None) -> tuple[Bar, ...]:
+    def _bars(self, estimate: Estimate, measured: Values, verdict: Verdict | None) -> tuple[Bar, ...]:
         """Values as the supervisor has them: from its margins, with the sign that is measured here."""
         margins = dict(self._set.margins(measured) if verdict is None or not verdict.margins else verdict.margins)
         bars = []
@@ -156,6 +163,10 @@ class SceneMaker:
             side = 1.0 if value >= middle else -1.0
             shown = middle + side * half * (1.0 - margin) if isfinite(margin) else nan
             bars.append(Bar(name=name, value=shown, low=low, high=high, margin=margin))
+        if self._capture is not None:
+            margin, half = margins[CAPTURE] if CAPTURE in margins else self._capture.margin(estimate), self._capture.half_width
+            beyond = -half * margin if isfinite(margin) else nan
+            bars.append(Bar(name=CAPTURE, value=beyond, low=-2.0 * half, high=0.0, margin=margin))
         return tuple(bars)
 
     def _foresee(self, estimate: Estimate, verdicts: Sequence[Verdict], measured: Values, shown: Sequence[float]) -> None:
@@ -247,7 +258,7 @@ class SceneMaker:
             return ", ".join(verdict.reasons)
         if verdict.mode is not Mode.WALK or verdict.active == "learner":
             return ""
-        outside = [bar.text for bar in bars if bar.outside]
+        outside = [bar.text for bar in bars if bar.outside and bar.name != CAPTURE]
         if dict(verdict.margins).get(CAPTURE, 0.0) < 0.0:
             outside.append(BEYOND)
         if outside:

@@ -10,6 +10,7 @@ from core_values import A1, START_NS, TROT, estimate, replaced, stance_plan, ver
 
 from safe_locomotion import scene as s
 from safe_locomotion.bar_panel import bar_panel, headline_place
+from safe_locomotion.capture import CapturePoint
 from safe_locomotion.config import load_config
 from safe_locomotion.rotations import quaternion_from_rpy
 from safe_locomotion.scene_maker import SceneMaker
@@ -144,6 +145,24 @@ def test_bars_without_a_verdict_are_measured() -> None:
     assert not scene.judged and found["lateral_velocity"].value == pytest.approx(0.3)
     assert found["roll_rate"].value == pytest.approx(-0.6) and found["roll_rate"].outside
     assert found["height"].margin == pytest.approx(0.6)
+
+
+def test_the_capture_point_has_a_bar_where_it_counts() -> None:
+    """Metres beyond the feet: as the supervisor says, else as measured; 0 is the bound, half a standing width within them the middle."""
+    point, e = CapturePoint(A1), estimate(velocity=np.array((0.0, 0.4, 0.0)))
+    for said, value, colour in (
+        (1.0, -point.half_width, s.GREEN),
+        (0.1, -0.1 * point.half_width, s.AMBER),
+        (-0.2, 0.2 * point.half_width, s.RED),
+    ):
+        bar = bars(maker().update(e, [verdict(margins=(*margins(), ("capture", said)))]))["capture"]
+        assert bar.value == pytest.approx(value) and bar.color == colour and bar.share == pytest.approx(1.0 - said)
+    assert bar.text == f"capture {bar.value:+.3f} m ({bar.low:g} .. 0)"
+    assert bars(maker().update(e, [verdict()]))["capture"].value == pytest.approx(point.beyond(e))
+    lost = bars(maker().update(estimate(velocity=np.full(3, nan)), [verdict()]))["capture"]
+    assert lost.outside and lost.share == s.BAR_OVERSHOOT
+    alone = SceneMaker(A1, load_config("a1", {"supervisor.intervention.capture": False}))
+    assert [bar.name for bar in alone.update(e, [verdict()]).bars] == list(alone.bar_names) == list(COMPONENTS)
 
 
 @pytest.mark.parametrize("bad", [nan, inf, -inf])
@@ -303,7 +322,7 @@ def test_bars_float_over_the_robot() -> None:
     e = estimate(position=np.array((1.0, 2.0, 0.3)), quaternion_wxyz=quaternion_from_rpy(0.0, 0.0, np.pi / 2))
     scene = maker().update(e, [verdict(margins=margins(height=0.0, roll=1.0))])
     boxes = {b.bar.name: b for b in bar_panel(scene)}
-    top = 0.3 + s.BARS_ABOVE + 4 * s.BAR_PITCH
+    top = 0.3 + s.BARS_ABOVE + 5 * s.BAR_PITCH
     assert boxes["height"].middle == pytest.approx((1.0, 2.0, top))
     assert boxes["height"].value == pytest.approx((1.0 - s.BAR_LENGTH / 4, 2.0, top))
     assert boxes["height"].value_size[1] == pytest.approx(s.BAR_LENGTH / 2)

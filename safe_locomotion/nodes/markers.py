@@ -21,7 +21,6 @@ from safe_locomotion.nodes.packed_markers import PackedMarkers
 from safe_locomotion.robot_body import Rgba, RobotBody
 from safe_locomotion.rotations import Vector, quaternion_from_rpy, vector
 from safe_locomotion.scene import Bar, FootScene, Scene
-from safe_locomotion.trigger_set import N_COMPONENTS
 from safe_locomotion.types import N_LEGS, NANOSECONDS, Array
 
 LIFETIME = Duration(sec=0, nanosec=500_000_000)
@@ -59,14 +58,14 @@ class _Group:
 class MovingMarkers:
     """Robot, feet, forces, cones and bars of every scene."""
 
-    def __init__(self, body: RobotBody) -> None:
-        """Make all markers of a robot."""
+    def __init__(self, body: RobotBody, bars: int) -> None:
+        """Make all markers of a robot with so many bars over it."""
         group = _Group()
         for shape in body.shapes:
             group.add("robot", _SHAPES[shape.kind], shape.size, shape.color)
-        group.several(N_COMPONENTS, "bar_tracks", Marker.CUBE, TRACK_SIZE, look.DARK)
-        group.several(N_COMPONENTS, "bar_tracks", Marker.CUBE, BOUNDS_SIZE, look.GREY)
-        self._bars = group.several(N_COMPONENTS, "bars", Marker.CUBE, _ONE)
+        group.several(bars, "bar_tracks", Marker.CUBE, TRACK_SIZE, look.DARK)
+        group.several(bars, "bar_tracks", Marker.CUBE, BOUNDS_SIZE, look.GREY)
+        self._bars = group.several(bars, "bars", Marker.CUBE, _ONE)
         self._posed = slice(0, len(group.markers))
         self._contacts = group.several(N_LEGS, "contacts", Marker.SPHERE, (look.FOOT_SIZE,) * 3)
         self._targets = group.several(N_LEGS, "swing_targets", Marker.SPHERE, (look.TARGET_SIZE,) * 3, look.BLUE)
@@ -111,14 +110,14 @@ class MovingMarkers:
 class LastingMarkers:
     """Texts, footholds, prediction and falls."""
 
-    def __init__(self, body: RobotBody) -> None:
-        """Make all markers of a robot."""
+    def __init__(self, body: RobotBody, bars: int) -> None:
+        """Make all markers of a robot with so many bars over it."""
         group, text = _Group(), (0.0, 0.0, look.SMALL_TEXT_HEIGHT)
         self._footholds = group.add("footholds", Marker.CUBE_LIST, look.FOOTHOLD_SIZE, look.GREY)
         self._states = group.add("prediction", Marker.SPHERE_LIST, (look.STATE_SIZE,) * 3)
         self._path = group.add("prediction", Marker.LINE_STRIP, (look.PATH_WIDTH, 0.0, 0.0))
         self._ghost = group.add("prediction", Marker.CUBE, body.shapes[0].size, look.GHOST)
-        self._labels = group.several(N_COMPONENTS, "bar_texts", Marker.TEXT_VIEW_FACING, text)
+        self._labels = group.several(bars, "bar_texts", Marker.TEXT_VIEW_FACING, text)
         self._headline = group.add("text", Marker.TEXT_VIEW_FACING, (0.0, 0.0, look.TEXT_HEIGHT))
         self._reason = group.add("text", Marker.TEXT_VIEW_FACING, text)
         self._falls = group.several(look.KEPT_FALLS, "falls", Marker.SPHERE, (look.FALL_SIZE,) * 3, look.RED)

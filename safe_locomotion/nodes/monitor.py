@@ -54,7 +54,8 @@ class MonitorLoop:
         self.slow_nodes: Sequence[Node] = ()
         self.freeze_garbage = False  # nobody waits for a picture
         self._topics = SceneTopics(node, parameters.robot, parameters.config)
-        self._moving, self._lasting = MovingMarkers(self._topics.maker.body), LastingMarkers(self._topics.maker.body)
+        body, bars = self._topics.maker.body, len(self._topics.maker.bar_names)
+        self._moving, self._lasting = MovingMarkers(body, bars), LastingMarkers(body, bars)
         self._looks = 0
         self._publisher = node.create_publisher(MarkerArray, MARKERS, MARKERS_QOS)
         self._transforms = transforms(node, parameters.robot.name, self._topics.maker.body)

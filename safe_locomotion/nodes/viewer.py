@@ -81,7 +81,8 @@ class ViewerLoop:
         self._server = ViewerServer(parameters.settings.host, parameters.settings.port)
         self._server.look_from(CAMERA, LOOK_AT, FIELD_OF_VIEW)
         light(self._server.scene, parameters.settings.shadows)
-        self._view, self._panels = SceneView(self._server.scene, self._topics.maker.body), Panels(self._server.gui)
+        maker = self._topics.maker
+        self._view, self._panels = SceneView(self._server.scene, maker.body), Panels(self._server.gui, maker.bar_names)
         self._times = LoopTimes("viewer frame")
         self._period_s = 1.0 / parameters.settings.rate_hz
         self._next_s = self._heard_s = self._refreshed_s = monotonic()

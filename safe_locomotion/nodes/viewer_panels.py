@@ -15,14 +15,13 @@ from viser import uplot
 
 from safe_locomotion.robot_body import Rgba
 from safe_locomotion.scene import BAR_OVERSHOOT, GREY, Bar, Scene
-from safe_locomotion.trigger_set import COMPONENTS
 
 MARGIN_S, TIMING_S = 10.0, 60.0  #: of the plots
 MARGINS_KEPT, TIMES_KEPT = 300, 300  #: points of a plot
 STALE_S = 0.5  #: without a new state for this long the picture says so [s]
 PANEL_WIDTH = 310  #: [px]
 PLOT_HEIGHT = 150  #: [px]
-LINES = ("#1c7ed6", "#e8590c", "#2f9e44", "#9c36b5", "#e6a700")
+LINES = ("#1c7ed6", "#e8590c", "#2f9e44", "#9c36b5", "#e6a700", "#0c8599")
 TIMED = "bridge_node: state to command"  #: row of `/diagnostics` that is plotted
 POLICY_ROW = "policy_node: policy"
 TEXT = "font-size:13px;line-height:1.45;padding:0 12px 4px"
@@ -31,14 +30,15 @@ TEXT = "font-size:13px;line-height:1.45;padding:0 12px 4px"
 class Panels:
     """The read-only part of the page."""
 
-    def __init__(self, gui: viser.GuiApi) -> None:
+    def __init__(self, gui: viser.GuiApi, bars: Sequence[str]) -> None:
+        """Lay out the page, for bars of these names."""
         gui.configure_theme(show_logo=False, show_share_button=False, control_width="medium")
         gui.set_panel_label("safe_locomotion")
         self._status = gui.add_html(_status("waiting", GREY, "no state yet", ""), order=0)
         panel = gui.add_panel()
         with panel.add_tab("Safety and timing", viser.Icon.ACTIVITY):
             self._bars = gui.add_html("")
-            self._margins = _MarginPlot(gui)
+            self._margins = _MarginPlot(gui, bars)
             self._times = _TimePlot(gui)
             self._table = gui.add_html("")
         panel.dock_left()
@@ -81,11 +81,11 @@ class Panels:
 
 
 class _MarginPlot:
-    """Margins of the trigger set's components over the last seconds: 1 in the middle, 0 on the bound."""
+    """Margins of the bars over the last seconds: 1 in the middle, 0 on the bound."""
 
-    def __init__(self, gui: viser.GuiApi) -> None:
+    def __init__(self, gui: viser.GuiApi, bars: Sequence[str]) -> None:
         self._rows: deque[tuple[float, ...]] = deque(maxlen=MARGINS_KEPT)
-        names = [name.replace("_", " ") for name in COMPONENTS]
+        names = [name.replace("_", " ") for name in bars]
         self._plot = gui.add_uplot(
             _columns([(0.0,) * (len(names) + 2)]),
             (uplot.Series(label="s"), *_series(names), uplot.Series(label="trigger", stroke="#e03131", width=1, dash=(6.0, 4.0))),

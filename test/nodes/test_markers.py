@@ -46,9 +46,10 @@ def everything():
     return maker, maker.update(e, [verdict(predicted=predicted([0.27, 0.25, 0.1]))], plan)
 
 
-def both(body):
+def both(maker):
     """Both messages of a robot."""
-    return MovingMarkers(body), LastingMarkers(body)
+    bars = len(maker.bar_names)
+    return MovingMarkers(maker.body, bars), LastingMarkers(maker.body, bars)
 
 
 def sent(markers, scene):
@@ -137,7 +138,7 @@ def test_a_middleware_that_packs_otherwise_is_refused(monkeypatch):
 def test_everything_is_there():
     """A scene with everything in it: all namespaces, numbers unique within each, stamps of the estimate, in odom, for half a second."""
     maker, scene = everything()
-    found = sent(both(maker.body), scene)
+    found = sent(both(maker), scene)
     there = {ns for ns, group in found.items() if any(m.action == Marker.ADD for m in group)}
     assert there == EVERYWHERE | {
         *("forces", "friction_cones", "swing_targets", "next_footholds", "footholds", "prediction", "falls", "fall_texts")
@@ -151,7 +152,7 @@ def test_everything_is_there():
 def test_places_and_colours():
     """The robot's shapes where the scene has them, an arrow from the ground along the force, states coloured one by one."""
     maker, scene = everything()
-    found = sent(both(maker.body), scene)
+    found = sent(both(maker), scene)
     places = [[m.pose.position.x, m.pose.position.y, m.pose.position.z] for m in found["robot"]]
     np.testing.assert_array_equal(places, scene.shapes.position)
     assert [m.pose.orientation.w for m in found["robot"]] == scene.shapes.quaternion_wxyz[:, 0].tolist()
@@ -177,12 +178,12 @@ def test_places_and_colours():
 def test_what_is_gone_is_deleted_and_comes_back():
     """On the same messages: prediction and swing foot go and come; a robot alone has no list without points and no empty text."""
     maker, full = everything()
-    markers, bare = both(maker.body), SceneMaker(A1, load_config("a1")).update(estimate(), [verdict(mode=Mode.STAND)])
+    markers, bare = both(maker), SceneMaker(A1, load_config("a1")).update(estimate(), [verdict(mode=Mode.STAND)])
     for scene, count in ((full, 3), (bare, 0), (full, 3)):
         found = sent(markers, scene)
         assert sum(m.action == Marker.ADD for m in found["prediction"]) == count
         assert found["swing_targets"][0].action == (Marker.ADD if count else Marker.DELETE)
-    there = {ns for ns, group in sent(both(maker.body), bare).items() if any(m.action == Marker.ADD for m in group)}
+    there = {ns for ns, group in sent(both(maker), bare).items() if any(m.action == Marker.ADD for m in group)}
     assert there == EVERYWHERE | {"text"}
 
 
@@ -195,7 +196,7 @@ def test_rviz_has_nothing_to_complain_about(which):
     if which == "broken":
         bad = estimate(position=np.full(3, np.nan), velocity=np.full(3, np.inf), ground_normal=np.zeros(3))
         scene = maker.update(bad, [verdict()], stance_plan(force=np.full((4, 3), np.nan)))
-    for group in sent(both(maker.body), scene).values():
+    for group in sent(both(maker), scene).values():
         for m in (m for m in group if m.action == Marker.ADD):
             p, o, k = m.pose.position, m.pose.orientation, m.scale
             assert all(map(isfinite, (p.x, p.y, p.z, o.w, o.x, o.y, o.z, k.x, k.y, k.z))), m.ns
