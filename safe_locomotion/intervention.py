@@ -49,7 +49,7 @@ class InterventionStatistics:
         """All of it as words for a message; durations of the newest uses, in seconds. Any thread may ask."""
         longest = sorted(self.durations[-NEWEST_USES:]) or [0.0]
         n = len(longest)
-        durations = {"p50": longest[n // 2], "p99": longest[min(n - 1, n * 99 // 100)], "max": longest[-1]}
+        durations = {"p50": longest[n // 2], "p99": longest[n * 99 // 100], "max": longest[-1]}
         return {
             "steps": str(self.steps),
             "recovery_steps": str(self.recovery_steps),

@@ -10,7 +10,7 @@ from core_values import A1, START_NS, TICK_NS, TROT, estimate
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safe_locomotion.capture import CAPTURE, CapturePoint
+from safe_locomotion.capture import CAPTURE, MARGINS, N_MARGINS, CapturePoint, margin_row
 from safe_locomotion.config import load_config
 from safe_locomotion.kinematics import Kinematics
 from safe_locomotion.pipeline import make_intervention
@@ -73,7 +73,8 @@ def test_what_is_not_finite_is_not_known(name, bad) -> None:
             value = clean.copy()
             value[k] = bad
             assert not CAPTURED.beyond(estimate(**{name: value})) <= 0.0, k
-    assert isnan(CAPTURED.beyond(estimate(ground_height=1.0)))
+    for ground_height in (1.0, float(A1.com[2])):  # above the centre of mass, and at it
+        assert isnan(CAPTURED.beyond(estimate(position=np.zeros(3), ground_height=ground_height)))
 
 
 def drives(**named: Any) -> list[bool]:
@@ -100,11 +101,18 @@ def test_recovery_drives_while_the_feet_are_left_behind(criterion) -> None:
     assert drives(criterion=criterion, capture=False) == [False, False, False]
 
 
+def test_a_row_of_margins_has_a_place_for_each() -> None:
+    """NaN where one was not measured, as in verdicts of the box alone."""
+    row = margin_row((("capture", 0.5), ("roll", -0.25)))
+    assert len(row) == N_MARGINS == 6 and row[MARGINS.index("roll")] == -0.25 and row[-1] == 0.5
+    assert np.isnan(row).sum() == 4
+
+
 def test_its_margin_is_that_of_a_component() -> None:
     """1 in the middle of a standing robot's width, 0 on the rectangle, negative outside, -inf where nothing is known."""
-    side = FEET[:, 1].max()
-    assert CAPTURED.margin(estimate()) == pytest.approx((side - abs(A1.com[1])) / side)
+    captured, side = CapturePoint(A1), FEET[:, 1].max()
+    assert captured.margin(estimate()) == pytest.approx((side - abs(A1.com[1])) / side)
     for share in (0.5, 1.0, 1.5):
         sideways = np.array((0.0, (share * side - A1.com[1]) / TIME, 0.0))
-        assert CAPTURED.margin(estimate(velocity=sideways)) == pytest.approx(1.0 - share, abs=1e-9)
-    assert CAPTURED.margin(estimate(velocity=np.array((nan, 0.0, 0.0)))) == -inf
+        assert captured.margin(estimate(velocity=sideways)) == pytest.approx(1.0 - share, abs=1e-9)
+    assert captured.margin(estimate(velocity=np.array((nan, 0.0, 0.0)))) == -inf

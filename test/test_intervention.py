@@ -1,6 +1,7 @@
 """Intervention: who drives, tick by tick, and what is counted; hand-over of gaits without a jump of phase."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -111,6 +112,71 @@ def test_statistics_count_uses_steps_durations_and_triggers() -> None:
     assert s.durations == pytest.approx([0.2, 0.2], abs=0.008)
     assert s.share == s.recovery_steps / s.steps == pytest.approx(0.4, abs=0.02)
     assert isinstance(s, InterventionStatistics)
+
+
+def test_what_is_told_of_durations_are_their_ranks() -> None:
+    """Of 200 uses of 1 to 200 ms the middle one, the one that two are longer than, and the longest."""
+    s = InterventionStatistics(steps=400, recovery_steps=100, uses=200, durations=[k / 1000 for k in range(200, 0, -1)])
+    told = s.figures()
+    assert {name: told[f"duration_{name}_s"] for name in ("p50", "p99", "max")} == {
+        "p50": "0.101",
+        "p99": "0.199",
+        "max": "0.200",
+    }
+    assert (told["steps"], told["recovery_steps"], told["share"], told["uses"]) == ("400", "100", "0.2500", "200")
+
+
+def test_another_rule_drives_between_decisions_too() -> None:
+    """Though the configuration says `off`: one that always takes the robot has it on every tick."""
+
+    class Always:
+        def recovers(self, *_: object) -> bool:
+            return True
+
+    walk = Walk(intervention(criterion="off"))
+    assert not any(walk.ticks(8))
+    walk.tested.judge_by(Always())
+    assert all(walk.ticks(12)[4:])
+
+
+def test_a_walk_that_begins_in_the_trigger_set_counts_it() -> None:
+    """What was outside before the first decision is nothing; on the bound of the capture point nobody is outside."""
+    walk = Walk(intervention(criterion="naive"))
+    assert all(walk.ticks(4, **PUSHED))
+    assert dict(walk.tested.statistics.triggers) == {"lateral_velocity": 1}
+    for margin, triggers in ((0.0, {}), (-1e-9, {"capture": 1})):
+        walk = Walk(intervention(criterion="naive"))
+        walk.tested._capture = SimpleNamespace(margin=lambda _, m=margin: m)
+        walk.ticks(4)
+        assert dict(walk.tested.statistics.triggers) == triggers
+
+
+def test_recovery_is_slower_by_one_factor() -> None:
+    """In all directions."""
+    wanted = VelocityCommand(vx=0.4, vy=-0.2, wz=0.6)
+    assert intervention().recovery_command(wanted) == wanted
+    assert intervention(recovery_speed=0.5).recovery_command(wanted) == VelocityCommand(vx=0.2, vy=-0.1, wz=0.3)
+
+
+def test_the_forecast_knows_the_stride_of_who_drove() -> None:
+    """The gait whose phase goes on is the learner's from the decision after it got the robot, else that of recovery."""
+    walk, followed = Walk(intervention()), []
+    follow = walk.tested._forecaster.follow
+    walk.tested._forecaster.follow = lambda stamp_ns, gait: (followed.append(gait), follow(stamp_ns, gait))
+    walk.ticks(8)
+    assert followed[:2] == [TROT, LEARNER]
+    walk.ticks(4, None)
+    assert followed[-1] == TROT
+
+
+def test_a_tick_that_comes_twice_is_not_looked_ahead_from_twice() -> None:
+    """The same stamp again: what was shown is no older than it was."""
+    walk = Walk(intervention(criterion="off"))
+    walk.ticks(2)
+    assert walk.decision.predicted is not None
+    walk.stamp_ns -= TICK_NS
+    walk.ticks(1)
+    assert walk.decision.predicted is None
 
 
 def test_the_watcher_gets_a_forecast_ten_times_a_second() -> None:

@@ -19,9 +19,10 @@ from mutation_judge import Results
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build" / "mutation"
-MODULES = ("trigger_set", "reachability", "supervisor", "modes", "limits", "rate_limit")
+MODULES = ("trigger_set", "capture", "reachability", "intervention", "supervisor", "modes", "limits", "rate_limit")
 #: Small tests that notice what larger ones would.
 TESTS = {
+    "intervention": ("test/test_intervention.py", "test/test_supervisor_verdict.py", "test/test_capture.py"),
     "limits": ("test/test_limits.py", "test/test_limits_settings.py", "test/test_limits_steps.py", "test/test_robot_watch.py"),
     "modes": ("test/test_modes.py", "test/test_hazards.py"),
     "reachability": ("test/test_reachability_traces.py",),
