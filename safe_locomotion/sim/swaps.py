@@ -76,27 +76,31 @@ class Spent:
 
 
 class Stopwatch:
-    """What this thread spends, from `start` to `stop`; Linux counts in its QUEUE how long it stood in a core's queue."""
+    """What this thread spends, from `start` to `stop`; Linux counts in its QUEUE how long it stood in a core's queue.
+
+    Reading a file lets other threads have the interpreter, so that is done before the clocks are read first, and after they are last.
+    """
 
     QUEUE = Path("/proc/thread-self/schedstat")
 
     def __init__(self, queue: BinaryIO) -> None:
         self._queue = queue.fileno()
-        self._began = (0, 0, 0, 0)
+        self._queued = self._waits = self._wall = self._computing = 0
 
     def start(self) -> None:
         """A tick begins."""
-        self._began = self._read()
+        self._queued, self._waits = self._scheduled()
+        self._wall, self._computing = perf_counter_ns(), thread_time_ns()
 
     def stop(self) -> Spent:
         """It has ended."""
-        wall, computing, queued, waits = (now - before for now, before in zip(self._read(), self._began, strict=True))
-        return Spent(1e-6 * wall, 1e-6 * computing, 1e-6 * queued, waits)
+        wall, computing = perf_counter_ns() - self._wall, thread_time_ns() - self._computing
+        queued, waits = self._scheduled()
+        return Spent(1e-6 * wall, 1e-6 * computing, 1e-6 * (queued - self._queued), waits - self._waits)
 
-    def _read(self) -> tuple[int, int, int, int]:
+    def _scheduled(self) -> tuple[int, int]:
         queued = int(os.pread(self._queue, 64, 0).split()[1])
-        waits = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
-        return perf_counter_ns(), thread_time_ns(), queued, waits
+        return queued, resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
 
 
 @dataclass(kw_only=True, slots=True)
