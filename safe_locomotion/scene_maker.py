@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from safe_locomotion.capture import BEYOND, CAPTURE, CapturePoint
+from safe_locomotion.capture import BEYOND, CAPTURE, MARGINS, CapturePoint
 from safe_locomotion.centroidal import POSITION, RATES, RPY, VELOCITY, ground_rows
 from safe_locomotion.config import StackConfig
 from safe_locomotion.reachability import STEP
@@ -78,7 +78,7 @@ class SceneMaker:
         self._set = TriggerSet(supervisor.trigger_set.bounds, supervisor.thresholds.fall_height)
         self._state = TriggerState(supervisor.trigger_set)
         self._capture = CapturePoint(robot) if supervisor.intervention.capture else None
-        self.bar_names = COMPONENTS if self._capture is None else (*COMPONENTS, CAPTURE)
+        self.bar_names = COMPONENTS if self._capture is None else MARGINS
         self._frequency = supervisor.recovery.frequency
         self._robot, self._mu, self._swing = robot, config.mpc.solver.mu, config.mpc.swing
         mu = config.mpc.solver.mu
