@@ -16,6 +16,7 @@ from safe_locomotion.intervention import Intervention
 from safe_locomotion.joint_rollout import JointRollout
 from safe_locomotion.leg_control import GRAVITY, CommandStage
 from safe_locomotion.locomotion import LocomotionController
+from safe_locomotion.planner import Planner, PlansInTurn
 from safe_locomotion.policy import NOMINAL, Learner, NominalGait, PolicyStage
 from safe_locomotion.policy_file import load_policy
 from safe_locomotion.recovery import LearnedRecovery, RecoveryPolicy
@@ -40,7 +41,7 @@ from safe_locomotion.types import (
 
 @dataclass(slots=True)
 class Cycle:
-    """What the stages said last; read by monitors and recorders, never written by them."""
+    """What the stages said last, and the plan by which the command was made; read by monitors and recorders, never written by them."""
 
     state: LowState | None = None
     estimate: Estimate | None = None
@@ -58,8 +59,17 @@ WARM_UP_MODES = (Mode.PASSIVE, Mode.STAND_UP, Mode.STAND, Mode.WALK, Mode.SIT)
 class Pipeline:
     """Estimator, policy, supervisor, MPC and leg controller of one robot, ticking on LowState."""
 
-    def __init__(self, robot: RobotModel, config: StackConfig, learner: Learner | None = None) -> None:
-        """Stages of a robot that has not moved yet; without a learner the nominal gait is proposed."""
+    def __init__(
+        self, robot: RobotModel, config: StackConfig, learner: Learner | None = None, planner: Planner | None = None
+    ) -> None:
+        """Stages of a robot that has not moved yet.
+
+        Args:
+            robot: model.
+            config: of each stage.
+            learner: that proposes; without one, the nominal gait is proposed.
+            planner: where plans are computed; without one, by `plan` itself.
+        """
         self.estimator = StateEstimator(robot, config.estimator)
         self.policy = PolicyStage(robot, config.policy.gait, period_ns=config.policy.period_ns)
         if learner is not None:
@@ -70,6 +80,7 @@ class Pipeline:
         self._robot, self._config = robot, config
         self._policy_due = Divider(config.policy.period_ns)
         self._mpc_due = Divider(config.mpc.period_ns)
+        self._planner = PlansInTurn() if planner is None else planner
         self.cycle = Cycle()
 
     def _feedback(self) -> Feedback | None:
@@ -101,11 +112,12 @@ class Pipeline:
             if c.proposal is not None:
                 self._policy_due.pace(c.proposal.period_ns, state.stamp_ns)
         c.verdict = self.supervisor.update(c.estimate, c.proposal, command)
+        c.plan = self._planner.newest()
         c.command = self.command.update(state, c.verdict, c.plan)
         return c.command
 
     def plan(self) -> None:
-        """Last part of `step`: the plan for the ticks after this one, where it is due.
+        """Last part of `step`: begins the plan for the ticks after this one, where it is due.
 
         Its forces and foot targets act from the next LowState on, in the leg controller, which knows their age. So the longest
         computation of the cycle keeps no command waiting, and a plan is 2 ms older than it could be, of a step of 40 ms.
@@ -113,7 +125,8 @@ class Pipeline:
         c = self.cycle
         assert c.estimate is not None and c.verdict is not None
         if self._mpc_due.due(c.estimate.stamp_ns):
-            c.plan = self.locomotion.update(c.estimate, c.verdict)
+            estimate, verdict = c.estimate, c.verdict  # of this tick, whenever it is computed
+            self._planner.begin(lambda: self.locomotion.update(estimate, verdict))
 
     def warm_up(self) -> None:
         """Run stages like these through every mode on a robot that stands: the first real tick finds code and caches warm.

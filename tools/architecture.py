@@ -17,6 +17,7 @@ from safe_locomotion import stack
 from safe_locomotion.backends.unitree_sdk2 import COMMAND_TOPIC, STATE_TOPIC
 from safe_locomotion.config import load_config
 from safe_locomotion.nodes.bridge import BridgeSettings
+from safe_locomotion.nodes.composed import CORES_TO_PLAN_BESIDE
 from safe_locomotion.nodes.health import Health
 from safe_locomotion.operator_input import REQUESTS
 from safe_locomotion.pipeline import Pipeline
@@ -129,7 +130,7 @@ def thread() -> list[str]:
                 yield f"{STAGES[stage]}{f', {NANOSECONDS // periods[stage]} Hz' if stage in periods else ''}"
 
     before = [*stages(Pipeline.sense), *stages(Pipeline.act)]
-    return ["read LowState", *before, "write LowCmd", *stages(Pipeline.plan), "publish"]
+    return ["read LowState", *before, "write LowCmd", "publish", *stages(Pipeline.plan)]
 
 
 def imports() -> dict[str, tuple[list[str], list[str]]]:
@@ -277,16 +278,19 @@ def draw_thread(d: Drawing, y: float) -> float:
     d.text(MARGIN, y, "graph:=composed, main thread, on every LowState", size=18, bold=True)
     step = (WIDTH - 2 * MARGIN) / len(steps)
     for i, words in enumerate(steps):
-        left, outer = MARGIN + step * i, i in (0, len(steps) - 2)
-        stroke = COLOURS["robot"] if outer else COLOURS["out"] if i == len(steps) - 1 else COLOURS["composed"]
-        d.box(left + 4, y + 16, step - 18, 44, stroke=stroke, dash="4 3" if i == len(steps) - 1 else "")
+        left, outer, told = MARGIN + step * i, words in ("read LowState", "write LowCmd"), words == "publish"
+        stroke = COLOURS["robot"] if outer else COLOURS["out"] if told else COLOURS["composed"]
+        d.box(left + 4, y + 16, step - 18, 44, stroke=stroke, dash="4 3" if told else "")
         name, _, rate = words.partition(", ")
         d.text(left + step / 2 - 5, y + (34 if rate else 43), name, size=12, anchor="middle", bold=True)
         if rate:
             d.text(left + step / 2 - 5, y + 50, rate, size=11, anchor="middle", fill=COLOURS["out"])
         if i + 1 < len(steps):
             d.head(left + step + 3, y + 38, 1, COLOURS["out"])
-    note = "SCHED_FIFO, locked memory and pinned cores are asked for here; services, parameters and diagnostics have threads of their own."
+    note = (
+        "SCHED_FIFO, locked memory and pinned cores are asked for here; services, parameters and diagnostics have threads of their own,"
+        f" plans too from {CORES_TO_PLAN_BESIDE} cores on."
+    )
     d.text(MARGIN, y + 80, note, size=12, fill=COLOURS["out"])
     return y + 80
 

@@ -1,4 +1,7 @@
-"""Let policies of both kinds take turns on a walking simulated A1, and say what it cost: `tools/swaps.py trot.onnx paces.onnx`."""
+"""Let policies of both kinds take turns on a walking simulated A1, and say what it cost: `tools/swaps.py trot.onnx paces.onnx`.
+
+LowStates come by the clock, as on a robot.
+"""
 
 import argparse
 import json
@@ -11,6 +14,7 @@ import numpy as np
 
 from safe_locomotion.config import load_config
 from safe_locomotion.pipeline import Pipeline
+from safe_locomotion.planner import PlansBeside, PlansInTurn
 from safe_locomotion.policy import Learner
 from safe_locomotion.policy_file import check_fit, read_policy
 from safe_locomotion.policy_loader import PAUSE_S
@@ -49,9 +53,8 @@ def main() -> int:
     parser.add_argument("--every", type=float, nargs=2, default=(0.55, 0.85), metavar=("MIN", "MAX"), help="s between swaps")
     parser.add_argument("--supervisor", default="off", help="criterion between learner and recovery")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--realtime", action="store_true", help="ticks by the clock, with the scheduling of a robot where it is allowed"
-    )
+    parser.add_argument("--plan-beside", action="store_true", help="plans on a thread beside the ticks")
+    parser.add_argument("--realtime", action="store_true", help="with the scheduling of a robot where it is allowed")
     options = parser.parse_args()
     sys.setswitchinterval(GIL_SWITCH_INTERVAL_S)
     robot = load_robot(options.robot)
@@ -63,21 +66,23 @@ def main() -> int:
     def loader(k: int) -> Learner:
         return PolicyRuntime(*files[k], robot, PAUSE_S)
 
-    between = Garbage().collect  # likewise
     if options.realtime:
         for setting in apply(config.bridge.realtime):
             print(f"{setting.name}: {setting.text}", file=sys.stderr)
-        between = by_the_clock(between)
+    planner = PlansBeside() if options.plan_beside else PlansInTurn()
+    pipeline = Pipeline(robot, config, planner=planner)
+    pipeline.warm_up()
     run = run_swaps(
         SimulatedRobot(SimulationOptions(robot=options.robot, seed=options.seed)),
-        Pipeline(robot, config),
+        pipeline,
         [lambda k=k: loader(k) for k in range(len(files))],  # type: ignore[misc]
         count=options.count,
         every=tuple(options.every),
         command=VelocityCommand(vx=options.vx),
         rng=np.random.default_rng(options.seed),
-        between=between,
+        between=by_the_clock(Garbage().collect),
     )
+    planner.close()
     print(json.dumps(run.figures(), indent=2))
     return 1 if run.falls else 0
 

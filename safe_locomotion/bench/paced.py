@@ -1,9 +1,10 @@
-"""The whole control cycle at 500 Hz by the clock, with and without what `realtime` asks the operating system for.
+"""The whole control cycle at 500 Hz by the clock: what `realtime` asks the operating system for, and plans beside the ticks, are worth.
 
-Two processes hold the same recorded walk and take turns, so both see the same machine: on one the settings of the robot's
-configuration are in force, the other is an ordinary process. Each is told to walk it through alone, and beside one busy process per
-core, as a robot's other programs are. A tick is released every 2 ms; its response ends when the command is computed, so waking up
-late counts. A state that a newer one overtakes is never answered: it counts as a miss, as does a response later than the period.
+Three processes hold the same recorded walk and take turns, so all see the same machine: an ordinary one, one with the settings of the
+robot's configuration in force, and one that has these and computes its plans beside its ticks. Each is told to walk it through alone,
+and beside one busy process per core, as a robot's other programs are. A tick is released every 2 ms; its response ends when the control
+thread is free for the next, so waking up late counts. A state that a newer one overtakes is never answered: it counts as a miss, as does
+a response later than the period.
 """
 
 import json
@@ -22,17 +23,20 @@ import numpy as np
 
 from safe_locomotion.bench.recording import Recording
 from safe_locomotion.pipeline import Pipeline
+from safe_locomotion.planner import Planner, PlansBeside, PlansInTurn
 from safe_locomotion.realtime import Garbage, apply
 from safe_locomotion.types import STATE_PERIOD_NS
 
 LEAD_NS = 5_000_000  # from the order to the first release
 LONGEST = 3  # times the walk; a process that is hopelessly late is stopped there
-ORDINARY, REALTIME = "ordinary", "realtime"
+ORDINARY, REALTIME, BESIDE = "ordinary", "realtime", "beside"
 ROWS = {
     "paced": (ORDINARY, False),
     "paced_realtime": (REALTIME, False),
+    "paced_beside": (BESIDE, False),
     "paced_loaded": (ORDINARY, True),
     "paced_loaded_realtime": (REALTIME, True),
+    "paced_loaded_beside": (BESIDE, True),
 }
 PACED = tuple(ROWS)
 WHAT = {False: "pipeline at 500 Hz by the clock", True: "the same beside one busy process per core"}
@@ -84,7 +88,7 @@ def _figures(name: str, answers: list[dict[str, Any]]) -> dict[str, Any]:
         "misses": misses,
         "released": len(times) + int(overtaken),
         "what": WHAT[loaded],
-        "realtime": answers[0]["settings"] if kind == REALTIME else [],
+        "realtime": [] if kind == ORDINARY else answers[0]["settings"],
     }
 
 
@@ -129,20 +133,22 @@ def main(kind: str, file: Path) -> None:
     """A worker: for each line that comes in, one walk, answered with a line of JSON."""
     walk = pickle.loads(file.read_bytes())
     parameters = walk["config"].bridge.realtime
-    settings = apply(parameters) if kind == REALTIME else ()
+    settings = () if kind == ORDINARY else apply(parameters)
     Pipeline(walk["robot"], walk["config"]).warm_up()
-    garbage = Garbage(freeze=kind == REALTIME and parameters.freeze_garbage)
+    garbage = Garbage(freeze=kind != ORDINARY and parameters.freeze_garbage)
     said = [f"{setting.name} {setting.text}" for setting in settings]
     for _ in sys.stdin:
-        response_ms, misses = respond(walk, garbage)
+        planner = PlansBeside() if kind == BESIDE else PlansInTurn()
+        response_ms, misses = respond(walk, garbage, planner)
+        planner.close()
         answer = {"response_ms": response_ms, "misses": misses, "settings": said}
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
 
 
-def respond(walk: dict[str, Any], garbage: Garbage) -> tuple[list[float], int]:
+def respond(walk: dict[str, Any], garbage: Garbage, planner: Planner) -> tuple[list[float], int]:
     """Response times [ms] and misses of one walk; the ticks before the first step are not paced."""
-    pipeline, responses, misses = Pipeline(walk["robot"], walk["config"]), list[float](), 0
+    pipeline, responses, misses = Pipeline(walk["robot"], walk["config"], planner=planner), list[float](), 0
     ticks, first = walk["ticks"], walk["first"]
     for tick in ticks[:first]:
         _step(pipeline, tick)

@@ -1,11 +1,13 @@
-"""All five nodes in one process: the control path is `Pipeline.step` on one thread, topics are for watching.
+"""All five nodes in one process: the control path is `Pipeline.step`, topics are for watching.
 
 Same node names, parameters, services and topics as the graph of five processes. On every LowState the main thread reads, steps
-and writes; only when the command is out does it plan for the next tick and publish what the stages said, one stage per tick and a
-round `monitor_rate_hz` times per second of robot time; a recorder that listens gets every tick. Another thread doing so would take
-the interpreter in the middle of a tick.
+and writes; only when the command is out does it publish what the stages said, one stage per tick and a round `monitor_rate_hz` times
+per second of robot time; a recorder that listens gets every tick. Another thread publishing would take the interpreter in the middle of
+a tick. Last comes the plan for the next tick, on a thread beside the main one where there are cores for both: it has the interpreter
+for itself then, and needs none while it solves.
 """
 
+import os
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -21,12 +23,20 @@ from safe_locomotion.nodes.health import Health, Stream
 from safe_locomotion.nodes.mpc import MpcNode
 from safe_locomotion.nodes.operator import RequestServices, ScriptedOperator
 from safe_locomotion.nodes.policy import PolicyNode
-from safe_locomotion.nodes.runtime import run
+from safe_locomotion.nodes.runtime import LOCK_STEP_WAIT_S, run
 from safe_locomotion.nodes.stage_loop import STREAM_TIMEOUT_S, watched
 from safe_locomotion.nodes.supervisor import PROPOSAL_TIMEOUT_S, SupervisorNode
 from safe_locomotion.nodes.tick_feed import TickFeed
 from safe_locomotion.pipeline import Pipeline
+from safe_locomotion.planner import PATIENCE, Planner, PlansBeside, PlansInTurn
 from safe_locomotion.types import NANOSECONDS, STATE_PERIOD_NS, LowCommand, LowState, Verdict
+
+CORES_TO_PLAN_BESIDE = 4  # for ticks, plans, the link's threads, and everything else
+
+
+def plans_beside(wanted: str, *, lock_step: bool, cores: int) -> bool:
+    """Whether plans get a thread of their own: where it has a core, unless a robot that waits for each command leaves it no time."""
+    return wanted == "always" or (wanted == "auto" and not lock_step and cores >= CORES_TO_PLAN_BESIDE)
 
 
 class ComposedLoop:
@@ -37,7 +47,8 @@ class ComposedLoop:
         self._supervisor, self._mpc = SupervisorNode(), MpcNode()
         self.nodes: Sequence[Node] = (self._bridge, self._estimator, self._policy, self._supervisor, self._mpc)
         self.slow_nodes: Sequence[Node] = (self._policy,)
-        self._pipeline = Pipeline(self._bridge.parameters.robot, self._config())
+        self._planner = self._make_planner()
+        self._pipeline = Pipeline(self._bridge.parameters.robot, self._config(), planner=self._planner)
         self.freeze_garbage = self._bridge.parameters.config.bridge.realtime.freeze_garbage
         self._policy.attach(self._pipeline.policy)
         self._log_stages()
@@ -52,6 +63,13 @@ class ComposedLoop:
         self._bridge.attach(self._respond, self._pipeline.command, lambda: self._pipeline.cycle.verdict, self._feed.sent)
         RequestServices(self._supervisor, self._bridge.mailbox, supervisor.request, self._not_ready)
         self._tell_health()
+
+    def _make_planner(self) -> Planner:
+        settings, pinned = self._bridge.parameters.settings, self._bridge.parameters.config.bridge.realtime.cores
+        cores = len(pinned if settings.use_realtime and pinned else os.sched_getaffinity(0))
+        if not plans_beside(settings.plan_beside, lock_step=settings.lock_step, cores=cores):
+            return PlansInTurn()
+        return PlansBeside(LOCK_STEP_WAIT_S if settings.lock_step else PATIENCE)
 
     def _config(self) -> StackConfig:
         """Each node's own section, with its own overrides."""
@@ -117,16 +135,16 @@ class ComposedLoop:
         self._bridge.link.step()
 
     def tidy(self) -> None:
-        """Plan for the next tick, tell those who watch, one stage per tick, and those who record, and write the logs."""
-        if self._plan_due:
-            self._pipeline.plan()
-            self._plan_due = False
+        """Tell those who watch, one stage per tick, and those who record, write the logs, and plan for the next tick."""
         self._bridge.remote.tell()
         if self._to_publish:
             self._to_publish.popleft()()
         self._feed.settle()
         for node in self.nodes:
             node.logs.settle()
+        if self._plan_due:
+            self._pipeline.plan()
+            self._plan_due = False
 
     def close(self) -> None:
         """Leave the robot in damping, then complete the logs."""
@@ -134,6 +152,7 @@ class ComposedLoop:
             self._bridge.link.close()
             self._feed.close()
         finally:
+            self._planner.close()
             for node in self.nodes:
                 node.logs.close()
 

@@ -4,6 +4,7 @@ Stamps are nanoseconds of robot time in double precision: exact to a quarter of 
 kept; it is packed and written by `settle`, when nobody waits for the stage.
 """
 
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
@@ -50,7 +51,7 @@ class StageLogs:
     def __init__(self, folder: str) -> None:
         self._folder = Path(folder) if folder else None
         self._open: list[StageLog] = []
-        self._kept: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
+        self._kept: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()  # a plan comes from another thread
 
     def _log(self, name: str, *columns: str) -> StageLog:
         assert self._folder is not None
@@ -64,9 +65,9 @@ class StageLogs:
 
     def settle(self) -> None:
         """Write what was kept."""
-        for add, values in self._kept:
+        while self._kept:
+            add, values = self._kept.popleft()
             add(*values)
-        self._kept.clear()
 
     def estimator(self, stage: Stage) -> Stage:
         """Log each estimate."""
