@@ -14,7 +14,7 @@ import resource
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from safe_locomotion.errors import ConfigurationError
 
@@ -22,6 +22,7 @@ LIMITS_FILE = "/etc/security/limits.d/safe_locomotion.conf"
 HIGHEST_PRIORITY = 99
 MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT = 1, 2, 4  # mlockall(2), the same on x86-64 and ARM
 CAP_IPC_LOCK = 14  # capabilities(7)
+CORES_TO_PLAN_BESIDE = 4  # for ticks, plans, the threads of the link, and everything else
 COLLECT_EACH, COLLECT_ALL_EACH = 50, 5000  # steps between two collections of young garbage, and of all since the start
 
 
@@ -34,12 +35,14 @@ class RealtimeParameters:
         cores: on which they may run; empty for all. The link's threads need a core beside that of the control thread.
         lock_memory: pages once used are never written to disk.
         freeze_garbage: collect garbage between two ticks only, and never look again through what lives since the start.
+        plan_beside: in the composed graph, compute plans on a thread beside the ticks; auto: where there are cores for both.
     """
 
     priority: int
     cores: tuple[int, ...]
     lock_memory: bool
     freeze_garbage: bool
+    plan_beside: Literal["auto", "always", "never"]
 
     def __post_init__(self) -> None:
         """Refuse what no kernel has."""
@@ -47,6 +50,16 @@ class RealtimeParameters:
             raise ConfigurationError(f"realtime: priority: must lie within 0 and {HIGHEST_PRIORITY} (found {self.priority})")
         if len(set(self.cores)) != len(self.cores) or not all(core >= 0 for core in self.cores):
             raise ConfigurationError(f"realtime: cores: must be different numbers from 0 on (found {list(self.cores)})")
+
+    def plans_beside(self, *, lock_step: bool, cores: int) -> bool:
+        """Whether plans get a thread of their own; a robot that waits for each command leaves it no time beside the ticks.
+
+        Args:
+            lock_step: the robot waits.
+            cores: on which this process may run.
+        """
+        spare = cores >= CORES_TO_PLAN_BESIDE and not lock_step
+        return self.plan_beside == "always" or (self.plan_beside == "auto" and spare)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -53,7 +53,7 @@ def leaves(content: Any, *path: str) -> list[tuple[str, ...]]:
 
 
 LEAVES = leaves(SHIPPED)
-WORDS = ("name", "recovery_policy", "ros__parameters", "lock_memory", "freeze_garbage", "capture")
+WORDS = ("name", "recovery_policy", "ros__parameters", "lock_memory", "freeze_garbage", "plan_beside", "capture")
 NUMBERS = [leaf for leaf in LEAVES if leaf[-1] not in WORDS]
 
 

@@ -17,10 +17,10 @@ from safe_locomotion import stack
 from safe_locomotion.backends.unitree_sdk2 import COMMAND_TOPIC, STATE_TOPIC
 from safe_locomotion.config import load_config
 from safe_locomotion.nodes.bridge import BridgeSettings
-from safe_locomotion.nodes.composed import CORES_TO_PLAN_BESIDE
 from safe_locomotion.nodes.health import Health
 from safe_locomotion.operator_input import REQUESTS
 from safe_locomotion.pipeline import Pipeline
+from safe_locomotion.realtime import CORES_TO_PLAN_BESIDE
 from safe_locomotion.types import NANOSECONDS, STATE_PERIOD_NS
 
 ROOT = Path(__file__).resolve().parents[1]

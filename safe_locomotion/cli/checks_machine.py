@@ -135,7 +135,7 @@ def check_priority(ask: Callable[[], Setting] | None = None) -> Finding:
 
 
 def _ask_for_priority() -> Setting:
-    wish = RealtimeParameters(priority=WANTED_PRIORITY, cores=(), lock_memory=False, freeze_garbage=False)
+    wish = RealtimeParameters(priority=WANTED_PRIORITY, cores=(), lock_memory=False, freeze_garbage=False, plan_beside="never")
     with ThreadPoolExecutor(1) as executor:
         return executor.submit(apply, wish).result()[0]
 

@@ -59,7 +59,6 @@ class BridgeSettings(StageSettings):
         monitor_rate_hz: of topics where the control path does not need them (composed graph), per second of robot time.
         log_states: also log the LowStates themselves in `log_dir`.
         use_realtime: ask the operating system for what the section `realtime` of the configuration wants.
-        plan_beside: in the composed graph, whether plans are computed on a thread beside the ticks; auto: where there are cores to spare.
     """
 
     sdk: str = "unitree_sdk2"
@@ -71,7 +70,6 @@ class BridgeSettings(StageSettings):
     monitor_rate_hz: float = 50.0
     log_states: bool = False
     use_realtime: bool = False
-    plan_beside: Literal["auto", "always", "never"] = "auto"
 
 
 class BridgeNode(LifecycleNode):

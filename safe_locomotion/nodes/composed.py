@@ -31,13 +31,6 @@ from safe_locomotion.pipeline import Pipeline
 from safe_locomotion.planner import PATIENCE, Planner, PlansBeside, PlansInTurn
 from safe_locomotion.types import NANOSECONDS, STATE_PERIOD_NS, LowCommand, LowState, Verdict
 
-CORES_TO_PLAN_BESIDE = 4  # for ticks, plans, the link's threads, and everything else
-
-
-def plans_beside(wanted: str, *, lock_step: bool, cores: int) -> bool:
-    """Whether plans get a thread of their own: where it has a core, unless a robot that waits for each command leaves it no time."""
-    return wanted == "always" or (wanted == "auto" and not lock_step and cores >= CORES_TO_PLAN_BESIDE)
-
 
 class ComposedLoop:
     """The whole stack as one process."""
@@ -65,9 +58,9 @@ class ComposedLoop:
         self._tell_health()
 
     def _make_planner(self) -> Planner:
-        settings, pinned = self._bridge.parameters.settings, self._bridge.parameters.config.bridge.realtime.cores
-        cores = len(pinned if settings.use_realtime and pinned else os.sched_getaffinity(0))
-        if not plans_beside(settings.plan_beside, lock_step=settings.lock_step, cores=cores):
+        settings, wishes = self._bridge.parameters.settings, self._bridge.parameters.config.bridge.realtime
+        cores = len(wishes.cores) if settings.use_realtime and wishes.cores else len(os.sched_getaffinity(0))
+        if not wishes.plans_beside(lock_step=settings.lock_step, cores=cores):
             return PlansInTurn()
         return PlansBeside(LOCK_STEP_WAIT_S if settings.lock_step else PATIENCE)
 

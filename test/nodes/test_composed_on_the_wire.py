@@ -12,7 +12,6 @@ from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
 from safe_locomotion.nodes import conversions, decisions
-from safe_locomotion.nodes.composed import plans_beside
 from safe_locomotion.nodes.inbox import LATCHED, NEWEST
 from safe_locomotion.stack import StackOptions, stack
 from safe_locomotion.types import Mode
@@ -32,22 +31,6 @@ def priorities(pid):
     return {os.sched_getparam(int(task.name)).sched_priority for task in Path(f"/proc/{pid}/task").iterdir()}
 
 
-@pytest.mark.parametrize(
-    ("wanted", "lock_step", "cores", "expected"),
-    [
-        ("auto", False, 4, True),
-        ("auto", False, 3, False),
-        ("auto", True, 64, False),
-        ("always", True, 1, True),
-        ("always", False, 1, True),
-        ("never", False, 64, False),
-    ],
-)
-def test_plans_get_a_thread_where_a_core_is_left_for_it(wanted, lock_step, cores, expected):
-    """Unless somebody decides otherwise."""
-    assert plans_beside(wanted, lock_step=lock_step, cores=cores) is expected
-
-
 @pytest.mark.parametrize(("number", "plan_beside"), [(signal.SIGINT, "auto"), (signal.SIGTERM, "always")])
 def test_stands_walks_and_is_left_in_damping(tmp_path, number, plan_beside, ros_domain, wire_domain):
     """Services and cmd_vel move the robot; a signal damps it, repeatedly, before the process ends with status 0.
@@ -60,7 +43,7 @@ def test_stands_walks_and_is_left_in_damping(tmp_path, number, plan_beside, ros_
         ros_tester() as t,
         children(
             [sys.executable, ROBOT, str(sdk_domain), "60", str(file)],
-            composed(sdk_domain, realtime=True, overrides={"bridge_node": {"plan_beside": plan_beside}}),
+            composed(sdk_domain, realtime=True, overrides={"bridge_node": {"realtime.plan_beside": plan_beside}}),
         ) as (robot, stack_),
     ):
         verdicts = t.collect(JointState, "safety/verdict", LATCHED)
