@@ -20,7 +20,6 @@ from safe_locomotion.nodes.bridge import BridgeSettings
 from safe_locomotion.nodes.health import Health
 from safe_locomotion.operator_input import REQUESTS
 from safe_locomotion.pipeline import Pipeline
-from safe_locomotion.realtime import CORES_TO_PLAN_BESIDE
 from safe_locomotion.types import NANOSECONDS, STATE_PERIOD_NS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -289,7 +288,7 @@ def draw_thread(d: Drawing, y: float) -> float:
             d.head(left + step + 3, y + 38, 1, COLOURS["out"])
     note = (
         "SCHED_FIFO, locked memory and pinned cores are asked for here; services, parameters and diagnostics have threads of their own,"
-        f" plans too from {CORES_TO_PLAN_BESIDE} cores on."
+        " plans too where plan_beside asks for it."
     )
     d.text(MARGIN, y + 80, note, size=12, fill=COLOURS["out"])
     return y + 80
