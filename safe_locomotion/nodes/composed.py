@@ -3,8 +3,8 @@
 Same node names, parameters, services and topics as the graph of five processes. On every LowState the main thread reads, steps
 and writes; only when the command is out does it publish what the stages said, one stage per tick and a round `monitor_rate_hz` times
 per second of robot time; a recorder that listens gets every tick. Another thread publishing would take the interpreter in the middle of
-a tick. Last comes the plan for the next tick, on a thread beside the main one where there are cores for both: it has the interpreter
-for itself then, and needs none while it solves.
+a tick. Last comes the plan for the next tick; where `realtime.plan_beside` asks for it, on a thread beside the main one: it has the
+interpreter for itself then, and needs none while it solves.
 """
 
 import os
