@@ -27,17 +27,9 @@ def plan(stamp_ns):
 
 
 @pytest.fixture
-def beside():
-    """A planner that waits, ended whatever happens."""
-    planner = PlansBeside(LONG)
-    yield planner
-    planner.close()
-
-
-@pytest.fixture
-def hasty():
-    """A planner that does not wait."""
-    planner = PlansBeside(0.0)
+def beside(request):
+    """A planner that waits, or as long as a test says, ended whatever happens."""
+    planner = PlansBeside(getattr(request, "param", LONG))
     yield planner
     planner.close()
 
@@ -70,11 +62,12 @@ def test_the_newest_plan_is_the_last_one_begun(make):
     planner.close()
 
 
-def test_a_late_plan_is_not_waited_for_and_none_is_begun_behind_it(hasty):
+@pytest.mark.parametrize("beside", [0.0], indirect=True)
+def test_a_late_plan_is_not_waited_for_and_none_is_begun_behind_it(beside):
     """The one before acts on; what would have been begun meanwhile never is; the late one counts when it is done."""
-    hasty.begin(lambda: plan(1))
+    beside.begin(lambda: plan(1))
     until = monotonic() + LONG
-    while hasty.newest() is None and monotonic() < until:
+    while beside.newest() is None and monotonic() < until:
         pass
     go, skipped = Event(), []
 
@@ -82,25 +75,25 @@ def test_a_late_plan_is_not_waited_for_and_none_is_begun_behind_it(hasty):
         go.wait(LONG)
         return plan(2)
 
-    hasty.begin(slow)
-    assert hasty.newest().stamp_ns == 1
-    hasty.begin(lambda: skipped.append(3))
-    assert hasty.newest().stamp_ns == 1
+    beside.begin(slow)
+    assert beside.newest().stamp_ns == 1
+    beside.begin(lambda: skipped.append(3))
+    assert beside.newest().stamp_ns == 1
     go.set()
-    while hasty.newest().stamp_ns == 1 and monotonic() < until:
+    while beside.newest().stamp_ns == 1 and monotonic() < until:
         pass
-    assert hasty.newest().stamp_ns == 2 and not skipped
+    assert beside.newest().stamp_ns == 2 and not skipped
 
 
-def test_patience_ends():
+@pytest.mark.parametrize("beside", [0.05], indirect=True)
+def test_patience_ends(beside):
     """Somebody who waits goes on after so long, not before."""
-    planner, go = PlansBeside(0.05), Event()
-    planner.begin(lambda: go.wait(LONG))
+    go = Event()
+    beside.begin(lambda: go.wait(LONG))
     start = monotonic()
-    assert planner.newest() is None
+    assert beside.newest() is None
     assert 0.05 <= monotonic() - start < LONG
     go.set()
-    planner.close()
 
 
 def test_what_a_computation_raises_is_raised_where_its_plan_is_asked_for(beside):

@@ -78,7 +78,7 @@ def _times(report: dict[str, Any]) -> Table:
 def _paced(report: dict[str, Any], names: list[str]) -> Table:
     table = Table(
         box=None,
-        title="paced 500 Hz: milliseconds from the release of a tick to its command; missed: later than 2 ms, or never",
+        title="paced 500 Hz: milliseconds from the release of a tick until all is done for it; missed: later than 2 ms, or never",
         title_justify="left",
     )
     table.add_column("", no_wrap=True)
