@@ -9,7 +9,12 @@ NAME = "safe_locomotion"
 ROOT = Path(__file__).resolve().parent
 SHARE = Path("share") / NAME
 
-NODES = ("bridge", "estimator", "policy", "supervisor", "mpc", "monitor", "recorder", "viewer")
+NODES = {
+    **{f"{stage}_node": f"nodes.{stage}" for stage in ("bridge", "estimator", "policy", "supervisor", "mpc", "composed")},
+    "monitor_node": "ui.monitor_node",
+    "recorder_node": "recording.recorder_node",
+    "viewer_node": "ui.viewer.viewer_node",
+}
 
 EXTRAS = {
     "sim": ["mujoco>=3.1", "matplotlib>=3.7"],
@@ -99,8 +104,7 @@ setup(
     entry_points={
         "console_scripts": [
             "safe-locomotion = safe_locomotion.cli.main:main",
-            *(f"{node}_node = safe_locomotion.nodes.{node}:main" for node in NODES),
-            "composed_node = safe_locomotion.nodes.composed:main",
+            *(f"{name} = {NAME}.{module}:main" for name, module in NODES.items()),
             "sim_robot = safe_locomotion.sim.__main__:main",
         ]
     },

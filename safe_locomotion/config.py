@@ -13,21 +13,21 @@ from typing import Any, get_type_hints
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from safe_locomotion.driving import DrivingParameters
+from safe_locomotion.control.leg_control import LegGains
+from safe_locomotion.control.mpc import MpcParameters
+from safe_locomotion.control.nominal_gait import GaitSettings
+from safe_locomotion.control.reference import LocomotionParameters
+from safe_locomotion.control.swing import SwingParameters
 from safe_locomotion.errors import ConfigurationError, UnknownNameError
-from safe_locomotion.estimator import EstimatorParameters
-from safe_locomotion.leg_control import LegGains
-from safe_locomotion.limits import GateLimits
-from safe_locomotion.mpc import MpcParameters
-from safe_locomotion.operator_input import CommandLimits
-from safe_locomotion.policy import GaitSettings
-from safe_locomotion.reachability import InterventionParameters
-from safe_locomotion.realtime import RealtimeParameters
-from safe_locomotion.reference import LocomotionParameters
-from safe_locomotion.share import find_share
-from safe_locomotion.supervisor import SupervisorParameters
-from safe_locomotion.swing import SwingParameters
-from safe_locomotion.trigger_set import TriggerSetParameters
+from safe_locomotion.estimation.estimator import EstimatorParameters
+from safe_locomotion.operator.commands import CommandLimits
+from safe_locomotion.operator.mapping import DrivingParameters
+from safe_locomotion.robot.limits import GateLimits
+from safe_locomotion.runtime.realtime import RealtimeParameters
+from safe_locomotion.safety.supervisor import SupervisorParameters
+from safe_locomotion.safety.switching_rule import InterventionParameters
+from safe_locomotion.safety.trigger_set import TriggerSetParameters
+from safe_locomotion.shared_files import find_share
 
 #: The safe loader, by libyaml where PyYAML was built with it: ten times as fast.
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -7,24 +7,26 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from safe_locomotion.capture import CapturePoint
 from safe_locomotion.config import StackConfig
-from safe_locomotion.divider import Divider
-from safe_locomotion.estimator import StateEstimator
-from safe_locomotion.forecast import Forecaster, Suppose
-from safe_locomotion.intervention import Intervention
-from safe_locomotion.joint_rollout import JointRollout
-from safe_locomotion.leg_control import GRAVITY, CommandStage
-from safe_locomotion.locomotion import LocomotionController
-from safe_locomotion.planner import Planner, PlansInTurn
-from safe_locomotion.policy import NOMINAL, Learner, NominalGait, PolicyStage
-from safe_locomotion.policy_file import load_policy
-from safe_locomotion.recovery import LearnedRecovery, RecoveryPolicy
-from safe_locomotion.robots import RobotModel
-from safe_locomotion.rollout import GaitRollout
-from safe_locomotion.supervisor import Supervisor
-from safe_locomotion.trigger_set import TriggerSet, TriggerState
+from safe_locomotion.control.locomotion import LocomotionController
+from safe_locomotion.control.nominal_gait import NominalGait
+from safe_locomotion.control.planner import Planner, PlansInTurn
+from safe_locomotion.estimation.estimator import StateEstimator
+from safe_locomotion.policy.file import load_policy
+from safe_locomotion.policy.learned_recovery import LearnedRecovery
+from safe_locomotion.policy.stage import NOMINAL, Learner, PolicyStage
+from safe_locomotion.robot.models import RobotModel
+from safe_locomotion.robot_time import Divider
+from safe_locomotion.safety.capture_point import CapturePoint
+from safe_locomotion.safety.command_stage import CommandStage
+from safe_locomotion.safety.forecast import Forecaster, Suppose
+from safe_locomotion.safety.gait_rollout import GaitRollout
+from safe_locomotion.safety.intervention import Intervention
+from safe_locomotion.safety.joint_rollout import JointRollout
+from safe_locomotion.safety.supervisor import RecoveryPolicy, Supervisor
+from safe_locomotion.safety.trigger_set import TriggerSet, TriggerState
 from safe_locomotion.types import (
+    GRAVITY,
     N_JOINTS,
     N_LEGS,
     Estimate,

@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+GRAVITY = 9.81  #: [m/s2] MuJoCo's default; the spread on Earth (9.78-9.83) is below every other model error
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
@@ -39,6 +40,11 @@ class Mode(IntEnum):
     FALLEN = 5
     SELF_RIGHT = 6
     FAULT = 7
+
+
+DAMPED = frozenset({Mode.PASSIVE, Mode.FALLEN, Mode.FAULT})
+LYING = DAMPED | {Mode.SELF_RIGHT}  #: nothing hangs on the robot's being upright
+RAMPED = frozenset({Mode.STAND_UP, Mode.SIT, Mode.SELF_RIGHT})  #: joint ramps that need no stance plan
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,7 +14,7 @@ from core_values import A1, CONFIG_FILE
 from safe_locomotion.config import StackConfig, load_config
 from safe_locomotion.errors import ConfigurationError, UnknownNameError
 from safe_locomotion.pipeline import Pipeline
-from safe_locomotion.robots import robot_names
+from safe_locomotion.robot.models import robot_names
 
 Document = dict[str, Any]
 

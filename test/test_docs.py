@@ -12,8 +12,8 @@ import pytest
 
 from safe_locomotion.cli.main import main
 from safe_locomotion.config import load_config
-from safe_locomotion.limits import CommandGate
-from safe_locomotion.modes import HAZARDS
+from safe_locomotion.safety.gate import CommandGate
+from safe_locomotion.safety.modes import HAZARDS
 
 COMMANDS = [command for page in docs.PAGES for command in docs.commands(page)]
 
@@ -40,7 +40,7 @@ def readers_folder(tmp_path, monkeypatch):
 @pytest.mark.parametrize("page", docs.PAGES, ids=lambda page: page.name)
 def test_every_command_is_known(page, monkeypatch):
     """Command, options, values, targets, launch arguments, services, topics and files exist as the page writes them."""
-    monkeypatch.setattr("safe_locomotion.cli.sim.run", docs.stop_before_start)
+    monkeypatch.setattr("safe_locomotion.cli.sim.command.run", docs.stop_before_start)
     for command in docs.commands(page):
         try:
             docs.check(command)
@@ -70,7 +70,7 @@ def test_every_command_is_known(page, monkeypatch):
 )
 def test_an_unknown_command_is_found(text, monkeypatch):
     """The failing twin of the test above."""
-    monkeypatch.setattr("safe_locomotion.cli.sim.run", docs.stop_before_start)
+    monkeypatch.setattr("safe_locomotion.cli.sim.command.run", docs.stop_before_start)
     command = docs.Command(page="", line=0, text=text)
     with pytest.raises(Exception, match=r"."):
         docs.check(command)

@@ -4,8 +4,8 @@ import numpy as np
 from core_values import A1, CONFIG_FILE, START_NS, TICK_NS, low_state
 
 from safe_locomotion.config import load_config
-from safe_locomotion.divider import Divider
 from safe_locomotion.pipeline import Pipeline, standing_state
+from safe_locomotion.robot_time import Divider
 from safe_locomotion.types import LowCommand, Mode, VelocityCommand
 
 CONFIG = load_config(CONFIG_FILE)

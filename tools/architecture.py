@@ -8,18 +8,19 @@ import ast
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from html import escape
 from inspect import getsource, signature
 from pathlib import Path
 from textwrap import dedent
 
-from safe_locomotion import stack
 from safe_locomotion.backends.unitree_sdk2 import COMMAND_TOPIC, STATE_TOPIC
 from safe_locomotion.config import load_config
 from safe_locomotion.nodes.bridge import BridgeSettings
 from safe_locomotion.nodes.health import Health
-from safe_locomotion.operator_input import REQUESTS
+from safe_locomotion.operator.commands import REQUESTS
 from safe_locomotion.pipeline import Pipeline
+from safe_locomotion.runtime import stack
 from safe_locomotion.types import NANOSECONDS, STATE_PERIOD_NS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,7 +34,6 @@ STAGES = {
     "locomotion": "mpc",
     "command": "leg control, gate",
 }
-FOLDERS = ("cli", "bench", "training", "nodes", "sim", "recording", "backends", "core")
 
 
 @dataclass(kw_only=True)
@@ -133,22 +133,27 @@ def thread() -> list[str]:
 
 
 def imports() -> dict[str, tuple[list[str], list[str]]]:
-    """By folder: the other folders that it imports, and the packages of others."""
+    """By room: the other rooms that it imports, and the packages of others; each room stands above those that it imports."""
     found: dict[str, tuple[set[str], set[str]]] = {}
-    for folder in FOLDERS:
-        inside, outside = found.setdefault(folder, (set(), set()))
-        for _, tree in trees(PACKAGE if folder == "core" else PACKAGE / folder):
-            for name in imported(tree):
-                top, *rest = name.split(".")
-                if top == "safe_locomotion":
-                    inside.add(rest[0] if rest and rest[0] in FOLDERS else "core")
-                else:
-                    outside.add(top)
-        inside.discard(folder)
+    for path in PACKAGE.rglob("*.py"):
+        room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        if room == "__init__":
+            continue
+        inside, outside = found.setdefault(room, (set(), set()))
+        for name in imported(ast.parse(path.read_text())):
+            top, *rest = name.split(".")
+            if top != "safe_locomotion":
+                outside.add(top)
+            elif rest and rest[0] != room:
+                inside.add(rest[0])
+
+    @cache
+    def level(room: str) -> int:
+        return 1 + max((level(other) for other in found[room][0]), default=0)
+
     return {
-        folder: (sorted(inside), sorted(outside - sys.stdlib_module_names))
-        for folder, (inside, outside) in found.items()
-        if inside or outside
+        room: (sorted(found[room][0]), sorted(found[room][1] - sys.stdlib_module_names))
+        for room in sorted(found, key=lambda room: (-level(room), room))
     }
 
 
@@ -183,12 +188,22 @@ class Drawing:
         )
 
     def text(
-        self, x: float, y: float, words: str, *, size: int = 13, anchor: str = "start", fill: str = INK, bold: bool = False
+        self,
+        x: float,
+        y: float,
+        words: str,
+        *,
+        size: int = 13,
+        anchor: str = "start",
+        fill: str = INK,
+        bold: bool = False,
+        turned: bool = False,
     ) -> None:
-        """One line of text."""
+        """One line of text; `turned` reads upwards."""
         weight = ' font-weight="600"' if bold else ""
+        turn = f' transform="rotate(-60 {x:g} {y:g})"' if turned else ""
         self.rows.append(
-            f'<text x="{x:g}" y="{y:g}" font-size="{size}" text-anchor="{anchor}" fill="{fill}"{weight}>{escape(words)}</text>'
+            f'<text x="{x:g}" y="{y:g}" font-size="{size}" text-anchor="{anchor}" fill="{fill}"{weight}{turn}>{escape(words)}</text>'
         )
 
     def line(self, x1: float, y1: float, x2: float, y2: float, *, stroke: str = LINE, width: float = 1.0, dash: str = "") -> None:
@@ -295,15 +310,18 @@ def draw_thread(d: Drawing, y: float) -> float:
 
 
 def draw_imports(d: Drawing, y: float) -> float:
-    """Folders: which imports which, and what of others. Returns the lower end."""
+    """Rooms: which imports which, and what of others. Returns the lower end."""
     found = imports()
-    d.text(MARGIN, y, "Folders of safe_locomotion, and what they import", size=18, bold=True)
-    names, left, step = list(found), 150, 74
+    d.text(MARGIN, y, "Rooms of safe_locomotion, and what they import: only rooms below them", size=18, bold=True)
+    names = list(found)
+    left = 150
+    step = 25
+    top = y + 92
     for j, name in enumerate(names):
-        d.text(left + step * (j + 0.5), y + 30, name, size=12, anchor="middle")
-    d.text(left + step * len(names) + 20, y + 30, "packages of others", size=12, fill=COLOURS["out"])
+        d.text(left + step * (j + 0.6), top, name, size=12, turned=True)
+    d.text(left + step * len(names) + 20, top, "packages of others", size=12, fill=COLOURS["out"])
     for i, (name, (inside, outside)) in enumerate(found.items()):
-        row = y + 52 + 26 * i
+        row = top + 24 + 24 * i
         d.box(MARGIN, row - 15, WIDTH - 2 * MARGIN, 22, stroke="none" if i % 2 else PALE, fill="white" if i % 2 else PALE)
         d.text(MARGIN + 8, row, name, bold=True)
         for j, other in enumerate(names):
@@ -312,7 +330,7 @@ def draw_imports(d: Drawing, y: float) -> float:
             elif other == name:
                 d.line(left + step * (j + 0.5) - 6, row - 4, left + step * (j + 0.5) + 6, row - 4)
         d.text(left + step * len(names) + 20, row, shortened(outside), size=11, fill=COLOURS["out"])
-    return y + 52 + 26 * len(found)
+    return top + 24 + 24 * len(found)
 
 
 def shortened(packages: list[str]) -> str:

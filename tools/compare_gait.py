@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from safe_locomotion.policy import NominalGait
-from safe_locomotion.training.episodes import Score, mean_score, walk, walk_learner
-from safe_locomotion.training.evolution import CHECKPOINT, read_checkpoint
-from safe_locomotion.training.gait_env import GaitEnv, GaitEnvOptions
-from safe_locomotion.training.mlp import Mlp
-from safe_locomotion.training.workers import workers
+from safe_locomotion.control.nominal_gait import NominalGait
+from safe_locomotion.envs.episodes import Score, mean_score, walk, walk_learner
+from safe_locomotion.envs.gait_env import GaitEnv, GaitEnvOptions
+from safe_locomotion.envs.workers import workers
+from safe_locomotion.training.gait.evolution import CHECKPOINT, read_checkpoint
+from safe_locomotion.training.gait.mlp import Mlp
 from safe_locomotion.types import Estimate, Proposal, VelocityCommand
 
 SPEEDS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # m/s

@@ -2,9 +2,10 @@
 
     tools/mutation.py MODULE[=TEST,TEST...] ...
 
-MODULE is a file of the package without its ending, `modes` or `nodes/health`; its tests are those below, else test/test_MODULE.py.
+MODULE is a file of the package without its ending, `safety/modes` or `nodes/health`; its tests are those below, else
+test/ROOM/test_FILE.py.
 mutmut makes the changes, on a copy in build/mutation/MODULE. Tests are collected and timed once; then each change is judged in a
-process forked from there (`mutation_judge.py`). What is known, also of a run that was interrupted, lies in build/mutation/MODULE.txt;
+process forked from there (`mutation_judge.py`). What is known, also of a run that was interrupted, lies in build/mutation/ROOM.FILE.txt;
 the next run goes on from there: what a test noticed stays noticed, the rest is judged again. Remove build/mutation to begin anew. What
 survives must be in docs/mutation.md, with the reason why it is no mistake.
 """
@@ -19,23 +20,46 @@ from mutation_judge import Results
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build" / "mutation"
-MODULES = ("trigger_set", "capture", "reachability", "intervention", "supervisor", "modes", "limits", "rate_limit")
+MODULES = (
+    "safety/trigger_set",
+    "safety/capture_point",
+    "safety/switching_rule",
+    "safety/intervention",
+    "safety/supervisor",
+    "safety/modes",
+    "safety/gate",
+    "safety/bounds",
+    "safety/robot_watch",
+    "safety/rate_limit",
+)
+GATE_TESTS = (
+    "test/safety/test_gate.py",
+    "test/safety/test_gate_settings.py",
+    "test/safety/test_gate_steps.py",
+)
 #: Small tests that notice what larger ones would.
 TESTS = {
-    "intervention": ("test/test_intervention.py", "test/test_supervisor_verdict.py", "test/test_capture.py"),
-    "limits": ("test/test_limits.py", "test/test_limits_settings.py", "test/test_limits_steps.py", "test/test_robot_watch.py"),
-    "modes": ("test/test_modes.py", "test/test_hazards.py"),
-    "reachability": ("test/test_reachability_traces.py",),
-    "supervisor": (
-        *("test/test_supervisor.py", "test/test_supervisor_fallen.py", "test/test_supervisor_hazards.py"),
-        "test/test_supervisor_verdict.py",
+    "safety/bounds": (*GATE_TESTS, "test/safety/test_robot_watch.py"),
+    "safety/gate": GATE_TESTS,
+    "safety/intervention": (
+        "test/safety/test_intervention.py",
+        "test/safety/test_supervisor_verdict.py",
+        "test/safety/test_capture_point.py",
     ),
-    "trigger_set": ("test/test_trigger_set.py", "test/test_mean_roll_rate.py"),
+    "safety/modes": ("test/safety/test_modes.py", "test/safety/test_hazards.py"),
+    "safety/switching_rule": ("test/safety/test_switching_rule_traces.py",),
+    "safety/supervisor": (
+        "test/safety/test_supervisor.py",
+        "test/safety/test_supervisor_fallen.py",
+        "test/safety/test_supervisor_hazards.py",
+        "test/safety/test_supervisor_verdict.py",
+    ),
+    "safety/trigger_set": ("test/safety/test_trigger_set.py", "test/safety/test_mean_roll_rate.py"),
 }
 #: Searches by hypothesis, which cost more than all others together and notice nothing that those do not.
 LEFT_OUT = {
-    "modes": ("test/test_hazards.py::test_one_more_hazard_never_gives_a_more_permissive_verdict",),
-    "trigger_set": ("test/test_trigger_set.py::test_arrays_of_states_are_judged_like_single_ones",),
+    "safety/modes": ("test/safety/test_hazards.py::test_one_more_hazard_never_gives_a_more_permissive_verdict",),
+    "safety/trigger_set": ("test/safety/test_trigger_set.py::test_arrays_of_states_are_judged_like_single_ones",),
 }
 COPIED = ("safe_locomotion", "test", "config", "models", "resource")
 SETTINGS = """

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from safe_locomotion.cli.evaluate import draw, run_cells
-from safe_locomotion.policy_file import find_policy, read_policy
-from safe_locomotion.random_gait import NAME as RANDOM
-from safe_locomotion.training.evaluation import SIGMAS, SUPERVISORS, Cell
-from safe_locomotion.training.gait_contract import RATE_HZ
+from safe_locomotion.envs.gait_contract import RATE_HZ
+from safe_locomotion.evaluation.cells import SIGMAS, SUPERVISORS, Cell
+from safe_locomotion.evaluation.random_gait import NAME as RANDOM
+from safe_locomotion.policy.file import find_policy, read_policy
 
 TASKS = ("trot", "catwalk", "two_leg")
 HORIZONS = (5, 10, 15, 20)  # w = 0 is `naive`

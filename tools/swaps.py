@@ -12,18 +12,18 @@ from time import monotonic_ns, sleep
 
 import numpy as np
 
+from safe_locomotion.bench.policy_swaps import run_swaps
 from safe_locomotion.config import load_config
+from safe_locomotion.control.planner import PlansBeside, PlansInTurn
 from safe_locomotion.pipeline import Pipeline
-from safe_locomotion.planner import PlansBeside, PlansInTurn
-from safe_locomotion.policy import Learner
-from safe_locomotion.policy_file import check_fit, read_policy
-from safe_locomotion.policy_loader import PAUSE_S
-from safe_locomotion.policy_runtime import PolicyRuntime
-from safe_locomotion.realtime import Garbage, apply
-from safe_locomotion.robots import load_robot
+from safe_locomotion.policy.file import check_fit, read_policy
+from safe_locomotion.policy.loader import PAUSE_S
+from safe_locomotion.policy.runtime import PolicyRuntime
+from safe_locomotion.policy.stage import Learner
+from safe_locomotion.robot.models import load_robot
+from safe_locomotion.runtime.realtime import Garbage, apply
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.robot import SimulatedRobot
-from safe_locomotion.sim.swaps import run_swaps
 from safe_locomotion.types import NANOSECONDS, STATE_PERIOD_NS, VelocityCommand
 
 GIL_SWITCH_INTERVAL_S = 0.0005  # as the nodes set it

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from safe_locomotion.kinematics import Kinematics
-from safe_locomotion.robots import RobotModel
+from safe_locomotion.robot.kinematics import Kinematics
+from safe_locomotion.robot.models import RobotModel
 from safe_locomotion.rotations import matrix_from_quaternion, skew
 from safe_locomotion.types import N_LEGS, NANOSECONDS, Array, Estimate, Flags, LowState
 

@@ -12,8 +12,8 @@ import osqp
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from safe_locomotion.centroidal import NU, NX, CentroidalModel
-from safe_locomotion.mpc import FORCE_UNIT, MpcParameters, MpcProblem, MpcQp, QuadraticProgram, clip_to_cone
+from safe_locomotion.control.mpc import FORCE_UNIT, MpcParameters, MpcProblem, MpcQp, QuadraticProgram, clip_to_cone
+from safe_locomotion.robot.centroidal import NU, NX, CentroidalModel
 from safe_locomotion.types import N_LEGS, Array
 
 SolveForces = Callable[[MpcProblem], Array]

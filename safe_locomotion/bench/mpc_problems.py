@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from safe_locomotion.centroidal import LEVEL_GRAVITY, CentroidalModel, centroidal_state, ground_frame
-from safe_locomotion.mpc import ConvexMpc, MpcParameters, MpcProblem
+from safe_locomotion.control.mpc import ConvexMpc, MpcParameters, MpcProblem
+from safe_locomotion.robot.centroidal import LEVEL_GRAVITY, CentroidalModel, centroidal_state
+from safe_locomotion.robot.ground_frame import ground_frame
 from safe_locomotion.rotations import matrix_from_quaternion, multiply, quaternion_from_rotation_vector, rpy_from_quaternion
 from safe_locomotion.types import N_LEGS, Array, Flags
 

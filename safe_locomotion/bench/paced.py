@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 
 from safe_locomotion.bench.recording import Recording
+from safe_locomotion.control.planner import Planner, PlansBeside, PlansInTurn
 from safe_locomotion.pipeline import Pipeline
-from safe_locomotion.planner import Planner, PlansBeside, PlansInTurn
-from safe_locomotion.realtime import Garbage, apply
+from safe_locomotion.runtime.realtime import Garbage, apply
 from safe_locomotion.types import STATE_PERIOD_NS
 
 LEAD_NS = 5_000_000  # from the order to the first release

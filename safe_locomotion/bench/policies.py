@@ -9,10 +9,10 @@ import onnxruntime
 from safe_locomotion.bench.policy_networks import lstm_memories, lstm_pair, mlp
 from safe_locomotion.bench.recording import Recording
 from safe_locomotion.bench.timing import Call, Stage
-from safe_locomotion.observation import Float32, Observer
-from safe_locomotion.policy_contract import JointAction, Origin, PolicyContract, observation_term
-from safe_locomotion.policy_file import pack
-from safe_locomotion.policy_runtime import Network, PolicyRuntime
+from safe_locomotion.policy.contract import JointAction, Origin, PolicyContract, observation_term
+from safe_locomotion.policy.file import pack
+from safe_locomotion.policy.observation import Float32, Observer
+from safe_locomotion.policy.runtime import Network, PolicyRuntime
 from safe_locomotion.types import N_JOINTS, Estimate, VelocityCommand
 
 POLICIES = ("policy_mlp", "policy_mlp_plain_run", "policy_lstm", "policy_lstm_plain_run", "policy_act")

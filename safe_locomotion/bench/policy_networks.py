@@ -8,7 +8,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from safe_locomotion.policy_contract import RecurrentTensor
+from safe_locomotion.policy.contract import RecurrentTensor
 
 HIDDEN = 256
 LATENT = 32

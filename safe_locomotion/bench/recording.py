@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from safe_locomotion.config import StackConfig, load_config
+from safe_locomotion.control.mpc import ConvexMpc, MpcAnswer, MpcProblem
+from safe_locomotion.envs.walk import run_episode
 from safe_locomotion.errors import SafeLocomotionError
-from safe_locomotion.mpc import ConvexMpc, MpcAnswer, MpcProblem
-from safe_locomotion.operator_input import Step, VelocityInput
+from safe_locomotion.operator.commands import Step, VelocityInput
 from safe_locomotion.pipeline import Cycle, Pipeline
-from safe_locomotion.robots import RobotModel
-from safe_locomotion.sim.episode import run_episode
+from safe_locomotion.robot.models import RobotModel
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.pushes import lateral_pushes
 from safe_locomotion.sim.robot import SimulatedRobot, Truth

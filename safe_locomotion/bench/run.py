@@ -15,9 +15,9 @@ from safe_locomotion.bench.safety import SAFETY
 from safe_locomotion.bench.stages import comparison_stages, core_stages, swing_reading
 from safe_locomotion.bench.timing import REPLAYS, measure
 from safe_locomotion.bench.wire import ECHO, ROUND_TRIPS, STATES_TO_COMMANDS, measure_echo, measure_graph
-from safe_locomotion.centroidal import CentroidalModel
 from safe_locomotion.errors import SafeLocomotionError, UnknownNameError
-from safe_locomotion.estimator import StateEstimator
+from safe_locomotion.estimation.estimator import StateEstimator
+from safe_locomotion.robot.centroidal import CentroidalModel
 
 COMPARED = ("estimator_complementary", "codec_read", "codec_write", "codec_read_sdk", "codec_write_sdk")
 CORE = ("estimator", "supervisor", "locomotion", "leg_control", "pipeline", *SAFETY)

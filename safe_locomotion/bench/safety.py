@@ -5,10 +5,10 @@ from functools import partial
 
 from safe_locomotion.bench.recording import Recording, Tick
 from safe_locomotion.bench.timing import Call, Stage
-from safe_locomotion.forecast import Forecast, Forecaster, Moment
 from safe_locomotion.pipeline import make_forecaster
-from safe_locomotion.reachability import InterventionParameters, Rollout
-from safe_locomotion.trigger_set import TriggerSet, TriggerState
+from safe_locomotion.safety.forecast import Forecast, Forecaster, Moment
+from safe_locomotion.safety.switching_rule import InterventionParameters, Rollout
+from safe_locomotion.safety.trigger_set import TriggerSet, TriggerState
 
 POLICY_EVERY = 4  # ticks of 2 ms
 SAFETY = ("trigger", "rollout_open", "rollout_open_64", "rollout_closed")

@@ -8,10 +8,10 @@ import numpy as np
 from safe_locomotion.bench.recording import Recording, Tick
 from safe_locomotion.bench.safety import safety_stages
 from safe_locomotion.bench.timing import Call, Stage
-from safe_locomotion.estimator import StateEstimator
-from safe_locomotion.leg_control import CommandStage
-from safe_locomotion.locomotion import LocomotionController
+from safe_locomotion.control.locomotion import LocomotionController
+from safe_locomotion.estimation.estimator import StateEstimator
 from safe_locomotion.pipeline import Pipeline, make_supervisor
+from safe_locomotion.safety.command_stage import CommandStage
 from safe_locomotion.types import Array
 
 
@@ -128,7 +128,7 @@ def _codecs(r: Recording) -> list[Stage]:
 
 
 def _sdk_codecs(r: Recording) -> list[Stage]:
-    from safe_locomotion.backends.generic_codec import GenericCodec
+    from safe_locomotion.bench.sdk_codec import GenericCodec
 
     few = 500  # it is slow
     return [

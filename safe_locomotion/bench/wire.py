@@ -20,7 +20,7 @@ import numpy as np
 
 from safe_locomotion.backends.domains import claim_domain
 from safe_locomotion.pipeline import standing_state
-from safe_locomotion.robots import load_robot
+from safe_locomotion.robot.models import load_robot
 from safe_locomotion.types import LowState
 
 STATES_TO_COMMANDS = {graph: f"state_to_command_{graph}" for graph in ("composed", "nodes")}

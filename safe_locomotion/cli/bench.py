@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from safe_locomotion.robots import robot_names
+from safe_locomotion.robot.models import robot_names
 
 PLAIN_WIDTH = 160  # columns where the output is no terminal
 

@@ -14,11 +14,11 @@ from rich.progress import Progress
 from safe_locomotion.cli.episode_tables import comparison, details, listing, topics
 from safe_locomotion.cli.settings import assignment
 from safe_locomotion.errors import ConfigurationError, SafeLocomotionError, UnknownNameError
-from safe_locomotion.reachability import CRITERIA, PREDICTING
 from safe_locomotion.recording.comparison import AGAIN, RECORDED, compare
 from safe_locomotion.recording.episode import EpisodeRecord
 from safe_locomotion.recording.stage_values import changed_settings, recorded_config
 from safe_locomotion.recording.summary import Summary, remembered_summary, summarise, topic_counts
+from safe_locomotion.safety.switching_rule import CRITERIA, PREDICTING
 
 PLAIN_WIDTH = 160  # columns where the output is no terminal
 BOXES = ("c1", "c2", "c3")

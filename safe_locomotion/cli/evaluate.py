@@ -13,13 +13,13 @@ from rich.console import Console
 from rich.table import Table
 
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.policy import NOMINAL
-from safe_locomotion.random_gait import NAME as RANDOM
-from safe_locomotion.reachability import CRITERIA, PREDICTING
-from safe_locomotion.robots import robot_names
+from safe_locomotion.evaluation.random_gait import NAME as RANDOM
+from safe_locomotion.policy.stage import NOMINAL
+from safe_locomotion.robot.models import robot_names
+from safe_locomotion.safety.switching_rule import CRITERIA, PREDICTING
 
 if TYPE_CHECKING:
-    from safe_locomotion.training.evaluation import Cell, Model
+    from safe_locomotion.evaluation.cells import Cell, Model
 
 PLAIN_WIDTH = 140  # columns where the output is no terminal
 DEFAULT_CRITERIA = ",".join(CRITERIA)
@@ -92,9 +92,9 @@ def run_cells(
     ray: str = "",
 ) -> list[dict[str, Any]]:
     """Evaluate groups of cells one after the other and print their table; the rows of the file."""
-    from safe_locomotion.training.evaluation import Evaluation, Walkers, critic_from
-    from safe_locomotion.training.evaluation import evaluate as walk_all
-    from safe_locomotion.training.rival_rules import CRITIC
+    from safe_locomotion.evaluation.baselines import CRITIC
+    from safe_locomotion.evaluation.cells import Evaluation, Walkers, critic_from
+    from safe_locomotion.evaluation.cells import evaluate as walk_all
 
     cells = list(dict.fromkeys(cell for group in groups for cell in group))
     evaluation = Evaluation(cells, file)
@@ -176,7 +176,7 @@ def _spread(row: Mapping[str, Any], name: str) -> str:
 
 def _cells(options: Mapping[str, Any]) -> list["Cell"]:
     """One cell for each supervisor, horizon and trigger set."""
-    from safe_locomotion.training.evaluation import SIGMAS, Cell
+    from safe_locomotion.evaluation.cells import SIGMAS, Cell
 
     try:
         horizons = [int(text) for text in options["horizon"].split(",")]
@@ -212,8 +212,8 @@ def _models(cells: Iterable["Cell"]) -> dict[str, "Model"]:
     if not named:
         return {}
     from safe_locomotion.config import load_config
-    from safe_locomotion.policy_file import check_fit, find_policy, read_policy
-    from safe_locomotion.robots import load_robot
+    from safe_locomotion.policy.file import check_fit, find_policy, read_policy
+    from safe_locomotion.robot.models import load_robot
 
     models = {}
     for name, robot in named:

@@ -10,8 +10,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from safe_locomotion.centroidal import CentroidalModel
-from safe_locomotion.model_error import (
+from safe_locomotion.evaluation.model_error import (
     LINEAR_ALPHA,
     STEP,
     Bound,
@@ -20,8 +19,9 @@ from safe_locomotion.model_error import (
     fit_model_error,
     performance_bound,
 )
-from safe_locomotion.recorded_transitions import read_transitions
-from safe_locomotion.robots import RobotModel, load_robot, robot_names
+from safe_locomotion.evaluation.recorded_transitions import read_transitions
+from safe_locomotion.robot.centroidal import CentroidalModel
+from safe_locomotion.robot.models import RobotModel, load_robot, robot_names
 
 PLAIN_WIDTH = 120  # columns where the output is no terminal
 
@@ -56,8 +56,8 @@ def _transitions(folder: Path, robot: RobotModel) -> Transitions:
     """Steps from stage logs where there are some, else from all episodes of the folder."""
     if (folder / "estimator.log").is_file():
         return read_transitions(folder, robot, STEP)
+    from safe_locomotion.evaluation.transitions import recorded_transitions
     from safe_locomotion.recording.reader import episode_paths
-    from safe_locomotion.training.recorded import recorded_transitions
 
     return recorded_transitions(episode_paths(folder), robot, where=str(folder))
 

@@ -11,16 +11,16 @@ import numpy as np
 import yaml
 
 from safe_locomotion.config import load_config
+from safe_locomotion.control.gait import phase_offsets
 from safe_locomotion.errors import ConfigurationError, UnknownNameError
-from safe_locomotion.gait import phase_offsets
-from safe_locomotion.operator_input import Step, format_script, parse_script
-from safe_locomotion.policy import NOMINAL
-from safe_locomotion.reachability import CRITERIA, PREDICTING
-from safe_locomotion.share import find_share
+from safe_locomotion.operator.commands import Step, format_script, parse_script
+from safe_locomotion.policy.stage import NOMINAL
+from safe_locomotion.runtime.stack import NODE_NAMES, Graph, Process, StackOptions, Value, stack
+from safe_locomotion.safety.switching_rule import CRITERIA, PREDICTING
+from safe_locomotion.shared_files import find_share
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.pushes import Push, format_pushes, lateral_pushes, parse_pushes
 from safe_locomotion.sim.remote_script import parse_holds
-from safe_locomotion.stack import NODE_NAMES, Graph, Process, StackOptions, Value, stack
 from safe_locomotion.types import VelocityCommand
 
 FIRST_PUSH = 3.0  # s after standing up, when the robot has reached its speed
@@ -109,7 +109,7 @@ class SimSettings:
     def _check_policy(self) -> None:
         if self.policy == NOMINAL:
             return
-        from safe_locomotion.policy_check import locate
+        from safe_locomotion.policy.vetting import locate
 
         locate(self.policy, [Path(self.policy_folder)] if self.policy_folder else None)
 

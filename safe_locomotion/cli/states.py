@@ -7,7 +7,7 @@ import numpy as np
 
 from safe_locomotion.backends.log import save_states
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.stage_log import read_stage_log
+from safe_locomotion.runtime.stage_log import read_stage_log
 from safe_locomotion.types import LowState
 
 BEFORE_STANDING = 1.0  # s

@@ -7,7 +7,7 @@ import click
 from rich.console import Console
 
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.robots import robot_names
+from safe_locomotion.robot.models import robot_names
 
 TASKS = ("trot", "catwalk", "two_leg", "pacing")
 
@@ -42,9 +42,9 @@ def gait(
     out: Path,
 ) -> int:
     """Search for a gait policy by evolution strategies; an interrupted search goes on where it was."""
+    from safe_locomotion.envs.gait_env import GaitEnvOptions
     from safe_locomotion.sim.options import SimulationOptions
-    from safe_locomotion.training.evolution import EvolutionOptions, evolve
-    from safe_locomotion.training.gait_env import GaitEnvOptions
+    from safe_locomotion.training.gait.evolution import EvolutionOptions, evolve
 
     environment = GaitEnvOptions(
         task=task,
@@ -96,7 +96,7 @@ def joint(
 ) -> int:
     """Train a recurrent joint policy of the A1 by PPO; needs the extra 'train', and a GPU to be quick."""
     try:
-        from safe_locomotion.training.joint_train import JointTraining, train_joint
+        from safe_locomotion.training.joint.learner import JointTraining, train_joint
     except ModuleNotFoundError as error:
         raise ConfigurationError(f"{error.name} is not installed; the extra 'train' brings it") from error
     command = f"safe-locomotion train joint --seed {seed} --envs {envs} --steps {steps} --entropy {entropy:g}"
@@ -124,8 +124,8 @@ def joint(
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File. [default: models/policies/NAME.onnx]")
 def export(*, folder: Path, name: str, last: bool, out: Path | None) -> int:
     """Write the policy of a training in FOLDER, gait or joint, as a file that the robot runs: network, contract, recorded pairs."""
-    from safe_locomotion.training.export import export_gait
-    from safe_locomotion.training.joint_export import WEIGHTS, export_joint
+    from safe_locomotion.training.gait.export import export_gait
+    from safe_locomotion.training.joint.export import WEIGHTS, export_joint
 
     target = out or Path("models/policies") / f"{name}.onnx"
     joint = (folder / WEIGHTS).exists()

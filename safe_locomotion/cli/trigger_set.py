@@ -8,11 +8,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from safe_locomotion.centroidal import STANDARD_GRAVITY
 from safe_locomotion.config import load_config
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.robots import robot_names
-from safe_locomotion.trigger_set import TriggerBounds, designed_bounds
+from safe_locomotion.robot.models import robot_names
+from safe_locomotion.safety.trigger_set import TriggerBounds, designed_bounds
+from safe_locomotion.types import GRAVITY
 
 FORMATS = (".png", ".svg", ".pdf")
 
@@ -52,7 +52,7 @@ def _draw(rows: dict[str, TriggerBounds], height: float, reach: float, file: Pat
     for name, b in rows.items():
         v, w = b.lateral_velocity, b.roll_rate
         axes.plot([-v, v, v, -v, -v], [-w, -w, w, w, -w], label=name)
-    speed = reach / np.sqrt(height / STANDARD_GRAVITY)
+    speed = reach / np.sqrt(height / GRAVITY)
     widest = 1.5 * max(b.lateral_velocity for b in rows.values())
     along = np.linspace(-widest, widest, 2)
     for side in (-1.0, 1.0):

@@ -18,25 +18,25 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from sensor_msgs.msg import BatteryState, Imu, JointState, MultiDOFJointState
 
 from safe_locomotion.backends.backend import Backend, open_backend
-from safe_locomotion.divider import Divider
+from safe_locomotion.backends.robot_link import RobotLink
 from safe_locomotion.errors import BackendError, RobotMismatchError, SafeLocomotionError
-from safe_locomotion.leg_control import CommandStage
-from safe_locomotion.limits import NO_HAZARDS, RobotWatch
-from safe_locomotion.modes import DAMPED
-from safe_locomotion.nodes import conversions, decisions, tick_bytes
+from safe_locomotion.messages import encode
+from safe_locomotion.nodes import conversions, decisions
 from safe_locomotion.nodes.health import ERROR, OK, STALE, WARN, LoopTimes, Reasons, Stream, status
-from safe_locomotion.nodes.inbox import LATCHED, NEWEST
 from safe_locomotion.nodes.mailbox import Mailbox
 from safe_locomotion.nodes.parameters import DECLARE_FROM_OVERRIDES, NodeParameters, read_parameters
 from safe_locomotion.nodes.remote import RemoteListener
-from safe_locomotion.nodes.robot_link import RobotLink
 from safe_locomotion.nodes.runtime import LOCK_STEP_WAIT_S, run
 from safe_locomotion.nodes.stage_logs import StageLogs
 from safe_locomotion.nodes.stage_loop import STREAM_TIMEOUT_S, Rows, StageLoop, StageSettings, watched
+from safe_locomotion.nodes.subscriptions import LATCHED, NEWEST
 from safe_locomotion.nodes.tick_feed import CommandFeed
-from safe_locomotion.realtime import Setting, apply
-from safe_locomotion.robots import robot_names
-from safe_locomotion.types import STATE_PERIOD_NS, LowCommand, LowState, StancePlan, Verdict
+from safe_locomotion.robot.models import robot_names
+from safe_locomotion.robot_time import Divider
+from safe_locomotion.runtime.realtime import Setting, apply
+from safe_locomotion.safety.command_stage import CommandStage
+from safe_locomotion.safety.robot_watch import NO_HAZARDS, RobotWatch
+from safe_locomotion.types import DAMPED, STATE_PERIOD_NS, LowCommand, LowState, StancePlan, Verdict
 
 LOOK_S = 0.1  # longest look at the robot before activation; a simulated robot may start later than the bridge
 FOREIGN_EACH = 5  # states between two looks at the commands of others
@@ -163,8 +163,8 @@ class BridgeNode(LifecycleNode):
 
     def publish(self, state: LowState) -> None:
         """Send one LowState; the IMU last, who pairs both acts on it."""
-        self._joints.publish(tick_bytes.joint_states(state))
-        self._imu.publish(tick_bytes.imu(state))
+        self._joints.publish(encode.joint_states(state))
+        self._imu.publish(encode.imu(state))
 
     def publish_hazards(self, stamp_ns: int) -> None:
         """Tell the supervisor, when something changed."""

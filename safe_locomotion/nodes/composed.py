@@ -16,7 +16,7 @@ from copy import copy
 from rclpy.node import Node
 
 from safe_locomotion.config import StackConfig
-from safe_locomotion.divider import Divider
+from safe_locomotion.control.planner import PATIENCE, Planner, PlansBeside, PlansInTurn
 from safe_locomotion.nodes.bridge import BridgeNode
 from safe_locomotion.nodes.estimator import EstimatorNode
 from safe_locomotion.nodes.health import Health, Stream
@@ -28,7 +28,7 @@ from safe_locomotion.nodes.stage_loop import STREAM_TIMEOUT_S, watched
 from safe_locomotion.nodes.supervisor import PROPOSAL_TIMEOUT_S, SupervisorNode
 from safe_locomotion.nodes.tick_feed import TickFeed
 from safe_locomotion.pipeline import Pipeline
-from safe_locomotion.planner import PATIENCE, Planner, PlansBeside, PlansInTurn
+from safe_locomotion.robot_time import Divider
 from safe_locomotion.types import NANOSECONDS, STATE_PERIOD_NS, LowCommand, LowState, Verdict
 
 

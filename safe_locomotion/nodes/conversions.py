@@ -1,36 +1,9 @@
 """Dataclasses to ROS messages and back, every number bit for bit: sensors, estimate and velocity command.
 
-What the stages decide (proposal, verdict, hazards, plan) is converted in `decisions`; the layouts of all topics are here.
+What the stages decide (proposal, verdict, hazards, plan) is converted in `decisions`; the layouts of all topics are in `messages.layouts`.
 
 `header.stamp` is the stamp of the LowState the value was computed from, so latency can be read from any two topics and stages
 pair their inputs by equal stamps. Stamps inside arrays are two floats, seconds and nanoseconds: one float64 cannot hold both.
-
-| topic | type | layout |
-|---|---|---|
-| `joint_states` | JointState | 12 joints in SDK order (position, velocity, effort), then `FR_foot` ... with effort = raw force |
-| `imu/data` | Imu | REP-145: orientation of base, rates and specific force in base |
-| `state_estimate` | Float64MultiArray | the whole `Estimate`; `layout.dim[0].label` is `ESTIMATE_LAYOUT`, `name:width` in order |
-| `odom` | Odometry | REP-105 view of the same: pose of base in odom, twist expressed in base |
-| `policy/proposal` | JointState | rows of `name = position`; no row at all: the learner has nothing to propose on this tick |
-| `safety/feedback` | JointState | names `mode/<mode>` and `policy/<name of the learner that drives, or nothing>`; sent on a change |
-| `safety/verdict` | JointState | rows of `name = position`, see below |
-| `safety/hazards` | JointState | names = hazards that the bridge sees (`modes.HAZARDS`); sent on a change |
-| `remote/cmd_vel` | TwistStamped | the remote's velocity, while its dead-man is held |
-| `remote/request` | String | one word of `driving.ACTIONS` per chord that was pressed |
-| `mpc/plan` | MultiDOFJointState | per foot: transform = target position, twist = target velocity, wrench = force; frame base |
-| `low_command`, `policy/step` | JointState, Float64MultiArray | for the recorder, while it listens: see `tick_bytes` |
-| `display/ticks` | UInt8MultiArray | estimate, verdict and plan of a tick for displays of the graph of five processes: see `tick_feed` |
-| `recording/ticks` | UInt8MultiArray | the same and all above, of the composed graph, ten ticks to a message: see `recording.ticks` |
-
-Rows of a proposal: `policy/<name>` = nanoseconds of robot time to its next proposal, then `gait/...`, `joint/...`, or
-`fault/<kind>/<reason>` when the learner's output cannot be used. Rows of a verdict: `mode` (number of `types.Mode`),
-`mode_since/s`, `mode_since/ns`, `active` (0 learner, 1 recovery), `command/vx|vy|wz`, `gait/...`, then `margin/<component>`, one
-`reason/<hazard>` per hazard that holds, `policy/<name>` of the learner that drives, `predicted/<k>/roll|pitch|yaw|x|y|z` for each
-step k of a rollout where there was one (position = angle or place, velocity = its rate), and `joint/...` when a joint policy drives.
-`gait/...` is `frequency`, `swing_ratio`, `offset_FL|RR|RL`, `foot_y_FR|FL|RR|RL`; `joint/<joint>` has position = target,
-velocity = kp, effort = kd.
-
-In a plan the flags are in the joint names: `FR/stance` or `FR/swing`, with `/held` after it while the force is the last good one.
 
 Decoders raise `MalformedMessageError` on anything they did not write; the receiving end counts it and drops the message.
 """
@@ -46,30 +19,10 @@ from sensor_msgs.msg import BatteryState, Imu, JointState
 from std_msgs.msg import Float64MultiArray, Header, MultiArrayDimension, MultiArrayLayout
 
 from safe_locomotion.errors import SafeLocomotionError
+from safe_locomotion.messages.layouts import BASE_FRAME, ESTIMATE_LAYOUT, ESTIMATE_SIZE, ODOM_FRAME, SENSOR_NAMES
 from safe_locomotion.rotations import matrix_from_quaternion
-from safe_locomotion.types import JOINTS, LEGS, N_JOINTS, N_LEGS, NANOSECONDS, Array, Estimate, LowState, VelocityCommand
+from safe_locomotion.types import N_JOINTS, N_LEGS, NANOSECONDS, Array, Estimate, LowState, VelocityCommand
 
-BASE_FRAME, ODOM_FRAME = "base", "odom"
-SENSOR_NAMES = [*JOINTS, *(f"{leg}_foot" for leg in LEGS)]
-
-_ESTIMATE_FIELDS = (
-    ("stamp_s", 1),
-    ("stamp_ns", 1),
-    ("position", 3),
-    ("quaternion_wxyz", 4),
-    ("velocity", 3),
-    ("angular_velocity", 3),
-    ("position_covariance", 9),
-    ("velocity_covariance", 9),
-    ("q", N_JOINTS),
-    ("dq", N_JOINTS),
-    ("contact", N_LEGS),
-    ("ground_normal", 3),
-    ("ground_height", 1),
-    ("diverged", 1),
-)
-ESTIMATE_SIZE = sum(width for _, width in _ESTIMATE_FIELDS)
-ESTIMATE_LAYOUT = " ".join(f"{name}:{width}" for name, width in _ESTIMATE_FIELDS)
 ESTIMATE_DIMENSIONS = MultiArrayLayout(dim=[MultiArrayDimension(label=ESTIMATE_LAYOUT, size=ESTIMATE_SIZE, stride=ESTIMATE_SIZE)])
 
 ORIENTATION_VARIANCE = 1e-4  # [rad2] roll and pitch of the robot's own IMU filter, about half a degree; our choice for `odom`

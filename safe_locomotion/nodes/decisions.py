@@ -1,20 +1,30 @@
-"""What the stages decide, as ROS messages and back: proposal, verdict, hazards and plan; their layouts are in `conversions`."""
+"""What the stages decide, as ROS messages and back: proposal, verdict, hazards and plan; their layouts are in `messages.layouts`."""
 
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 from geometry_msgs.msg import Transform, Twist, Vector3, Wrench
 from sensor_msgs.msg import JointState, MultiDOFJointState
 
-from safe_locomotion.modes import HAZARDS
-from safe_locomotion.nodes.conversions import BASE_FRAME, MalformedMessageError, floats, header, stamp_of, xyz
-from safe_locomotion.reachability import LONGEST_HORIZON
+from safe_locomotion.messages.layouts import (
+    ACTIVE,
+    BASE_FRAME,
+    FLAGS_OF_PLAN,
+    GAIT,
+    PER_STATE,
+    PREDICTED,
+    TARGETS,
+    VERDICT,
+    NamedRows,
+    plan_names,
+    proposal_rows,
+    verdict_rows,
+)
+from safe_locomotion.nodes.conversions import MalformedMessageError, floats, header, stamp_of, xyz
+from safe_locomotion.safety.modes import HAZARDS
 from safe_locomotion.types import (
-    JOINTS,
     LEGS,
     N_JOINTS,
     N_LEGS,
@@ -30,23 +40,6 @@ from safe_locomotion.types import (
     Verdict,
 )
 
-_GAIT_ROWS = [
-    "gait/frequency",
-    "gait/swing_ratio",
-    *(f"gait/offset_{leg}" for leg in LEGS[1:]),
-    *(f"gait/foot_y_{leg}" for leg in LEGS),
-]
-_JOINT_ROWS = [f"joint/{joint}" for joint in JOINTS]
-_COMMAND_ROWS = ["command/vx", "command/vy", "command/wz"]
-_VERDICT_ROWS = ["mode", "mode_since/s", "mode_since/ns", "active", *_COMMAND_ROWS, *_GAIT_ROWS]
-_PREDICTED = [f"predicted/{k}/{name}" for k in range(LONGEST_HORIZON + 1) for name in ("roll", "pitch", "yaw", "x", "y", "z")]
-_PER_STATE = 6  # rows
-_ACTIVE: tuple[Literal["learner"], Literal["recovery"]] = ("learner", "recovery")
-
-
-def _gait_values(gait: GaitParameters) -> list[float]:
-    return [gait.frequency, gait.swing_ratio, *gait.phase_offsets, *gait.foot_y]
-
 
 def _gait_from(values: Sequence[float]) -> GaitParameters:
     frequency, swing_ratio, fl, rr, rl, *foot_y = values
@@ -58,40 +51,13 @@ def _gait_from(values: Sequence[float]) -> GaitParameters:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Rows of a JointState: scalars, then predicted states, then joint targets; scalars alone have no velocity and effort."""
-
-    names: Sequence[str]
-    values: list[float]
-    joints: JointTargets | None = None
-    predicted: Array | None = None
-
-    def whole(self) -> tuple[Sequence[str], tuple[Array, Array, Array]]:
-        """Names, and position, velocity and effort of all rows."""
-        names, zeros = self.names, np.zeros(len(self.values))
-        position, velocity, effort = [np.array(self.values, dtype=float)], [zeros], [zeros]
-        if self.predicted is not None:
-            rows = _PER_STATE * len(self.predicted)
-            names = (*names, *_PREDICTED[:rows])
-            position.append(self.predicted[:, :_PER_STATE].ravel())
-            velocity.append(self.predicted[:, _PER_STATE:].ravel())
-            effort.append(np.zeros(rows))
-        if self.joints is not None:
-            names = (*names, *_JOINT_ROWS)
-            position.append(self.joints.q)
-            velocity.append(self.joints.kp)
-            effort.append(self.joints.kd)
-        return names, (np.concatenate(position), np.concatenate(velocity), np.concatenate(effort))
-
-    def message(self, stamp_ns: int) -> JointState:
-        """The message."""
-        if self.joints is None and self.predicted is None:
-            return JointState(header=header(stamp_ns), name=list(self.names), position=array("d", self.values))
-        names, (position, velocity, effort) = self.whole()
-        return JointState(
-            header=header(stamp_ns), name=list(names), position=floats(position), velocity=floats(velocity), effort=floats(effort)
-        )
+def _rows_message(rows: NamedRows, stamp_ns: int) -> JointState:
+    if rows.joints is None and rows.predicted is None:
+        return JointState(header=header(stamp_ns), name=list(rows.names), position=array("d", rows.values))
+    names, (position, velocity, effort) = rows.whole()
+    return JointState(
+        header=header(stamp_ns), name=list(names), position=floats(position), velocity=floats(velocity), effort=floats(effort)
+    )
 
 
 def _split_rows(message: JointState) -> tuple[list[str], list[float], JointTargets | None]:
@@ -99,7 +65,7 @@ def _split_rows(message: JointState) -> tuple[list[str], list[float], JointTarge
     names, n = message.name, len(message.name)
     if len(message.position) != n:
         raise MalformedMessageError(f"{n} names but {len(message.position)} positions")
-    if names[-N_JOINTS:] != _JOINT_ROWS:
+    if names[-N_JOINTS:] != TARGETS:
         return names, message.position.tolist(), None
     if not len(message.velocity) == len(message.effort) == n:
         raise MalformedMessageError(f"joint targets need {n} velocities (kp) and efforts (kd)")
@@ -112,25 +78,15 @@ def _predicted_from(message: JointState, names: list[str], first: int) -> Array 
     n = len(names) - first
     if not n:
         return None
-    if n % _PER_STATE or names[first:] != _PREDICTED[:n] or len(message.velocity) != len(message.name):
+    if n % PER_STATE or names[first:] != PREDICTED[:n] or len(message.velocity) != len(message.name):
         raise MalformedMessageError("safety/verdict: predicted states have rows predicted/<k>/roll|pitch|yaw|x|y|z, k from 0 on")
     position, velocity = (np.frombuffer(part)[first : len(names)] for part in (message.position, message.velocity))
-    return np.hstack((position.reshape(-1, _PER_STATE), velocity.reshape(-1, _PER_STATE)))
+    return np.hstack((position.reshape(-1, PER_STATE), velocity.reshape(-1, PER_STATE)))
 
 
 def proposal_message(stamp_ns: int, proposal: Proposal | None) -> JointState:
     """A learner's proposal for `policy/proposal`; None says that there is nothing to wait for on this tick."""
-    return JointState(header=header(stamp_ns)) if proposal is None else proposal_rows(proposal).message(stamp_ns)
-
-
-def proposal_rows(proposal: Proposal) -> Rows:
-    """Rows of a proposal."""
-    names, values = [f"policy/{proposal.policy}"], [float(proposal.period_ns)]
-    if proposal.fault:
-        names, values = [*names, f"fault/{proposal.kind}/{proposal.fault}"], [*values, 0.0]
-    if proposal.gait is not None:
-        names, values = names + _GAIT_ROWS, values + _gait_values(proposal.gait)
-    return Rows(names, values, proposal.joints)
+    return JointState(header=header(stamp_ns)) if proposal is None else _rows_message(proposal_rows(proposal), stamp_ns)
 
 
 def proposal_from(message: JointState) -> Proposal | None:
@@ -138,7 +94,7 @@ def proposal_from(message: JointState) -> Proposal | None:
     if not message.name:
         return None
     names, values, joints = _split_rows(message)
-    gait = _gait_from(values[1:]) if names[1:] == _GAIT_ROWS else None
+    gait = _gait_from(values[1:]) if names[1:] == GAIT else None
     kind, fault = _fault_from(names[1:])
     if (
         not names
@@ -169,33 +125,15 @@ def _fault_from(names: list[str]) -> tuple[Literal["gait", "joint"], str]:
 
 def verdict_message(verdict: Verdict) -> JointState:
     """A verdict for `safety/verdict`."""
-    return verdict_rows(verdict).message(verdict.stamp_ns)
-
-
-def verdict_rows(v: Verdict) -> Rows:
-    """Rows of a verdict."""
-    since = divmod(v.mode_since_ns, NANOSECONDS)
-    g, c = v.gait, v.command
-    values = [float(v.mode), float(since[0]), float(since[1]), float(_ACTIVE.index(v.active)), c.vx, c.vy, c.wz]
-    values += (g.frequency, g.swing_ratio, *g.phase_offsets, *g.foot_y)
-    values += [margin for _, margin in v.margins]
-    values += [1.0] * (len(v.reasons) + bool(v.policy))
-    names = _verdict_names(tuple([name for name, _ in v.margins]), v.reasons, v.policy)
-    return Rows(names, values, v.joints, v.predicted)
-
-
-@lru_cache(maxsize=64)
-def _verdict_names(components: tuple[str, ...], reasons: tuple[str, ...], policy: str) -> tuple[str, ...]:
-    margins, hazards = (f"margin/{name}" for name in components), (f"reason/{name}" for name in reasons)
-    return (*_VERDICT_ROWS, *margins, *hazards, *((f"policy/{policy}",) if policy else ()))
+    return _rows_message(verdict_rows(verdict), verdict.stamp_ns)
 
 
 def verdict_from(message: JointState) -> Verdict:
     """The verdict behind `safety/verdict`."""
     names, values, joints = _split_rows(message)
-    n = len(_VERDICT_ROWS)
-    if names[:n] != _VERDICT_ROWS:
-        raise MalformedMessageError(f"safety/verdict must start with the rows {', '.join(_VERDICT_ROWS)}")
+    n = len(VERDICT)
+    if names[:n] != VERDICT:
+        raise MalformedMessageError(f"safety/verdict must start with the rows {', '.join(VERDICT)}")
     mode, since_s, since_ns, active, vx, vy, wz = values[:7]
     first = next((i for i in range(n, len(names)) if names[i].startswith("predicted/")), len(names))
     extra = list(zip(names[n:first], values[n:first], strict=True))
@@ -214,7 +152,7 @@ def verdict_from(message: JointState) -> Verdict:
         stamp_ns=stamp_of(message),
         mode=mode_number,
         mode_since_ns=since,
-        active=_ACTIVE[int(active)],
+        active=ACTIVE[int(active)],
         gait=_gait_from(values[7:n]),
         command=VelocityCommand(vx=vx, vy=vy, wz=wz),
         joints=joints,
@@ -254,19 +192,6 @@ def hazards_from(message: JointState) -> frozenset[str]:
 
 # --- plan ------------------------------------------------------------------------------------------------------------------
 
-_NAMES_OF_PLAN = {
-    (leg, stance, solved): f"{leg}/{'stance' if stance else 'swing'}{'' if solved else '/held'}"
-    for leg in LEGS
-    for stance in (False, True)
-    for solved in (False, True)
-}
-_FLAGS_OF_PLAN = {name: flags for flags, name in _NAMES_OF_PLAN.items()}
-
-
-def plan_names(plan: StancePlan) -> tuple[str, ...]:
-    """Joint names of a plan, which hold its flags."""
-    return tuple([_NAMES_OF_PLAN[leg, flag, plan.solved] for leg, flag in zip(LEGS, plan.stance.tolist(), strict=True)])
-
 
 def plan_message(plan: StancePlan) -> MultiDOFJointState:
     """A stance plan for `mpc/plan`."""
@@ -281,7 +206,7 @@ def plan_message(plan: StancePlan) -> MultiDOFJointState:
 
 def plan_from(message: MultiDOFJointState) -> StancePlan:
     """The stance plan behind `mpc/plan`."""
-    flags = [_FLAGS_OF_PLAN.get(name) for name in message.joint_names]
+    flags = [FLAGS_OF_PLAN.get(name) for name in message.joint_names]
     legs = tuple(flag[0] for flag in flags if flag is not None)
     solved = {flag[2] for flag in flags if flag is not None}
     if legs != LEGS or len(solved) != 1 or not len(message.transforms) == len(message.twist) == len(message.wrench) == N_LEGS:

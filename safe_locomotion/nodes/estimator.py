@@ -7,11 +7,12 @@ from nav_msgs.msg import Odometry
 from sensor_msgs.msg import Imu, JointState
 from std_msgs.msg import Float64MultiArray
 
-from safe_locomotion.estimator import StateEstimator
-from safe_locomotion.nodes import conversions, tick_bytes
-from safe_locomotion.nodes.inbox import NEWEST
+from safe_locomotion.estimation.estimator import StateEstimator
+from safe_locomotion.messages import encode
+from safe_locomotion.nodes import conversions
 from safe_locomotion.nodes.runtime import run
 from safe_locomotion.nodes.stage_loop import StageLoop, StageNode, StageSettings
+from safe_locomotion.nodes.subscriptions import NEWEST
 from safe_locomotion.types import STATE_PERIOD_NS, Estimate
 
 
@@ -25,7 +26,7 @@ class EstimatorNode(StageNode[StageSettings]):
 
     def publish(self, estimate: Estimate) -> None:
         """Send one estimate; the array first, others wait for it."""
-        self._estimate.publish(tick_bytes.state_estimate(estimate))
+        self._estimate.publish(encode.state_estimate(estimate))
         self._odometry.publish(conversions.odometry_from(estimate))
 
 

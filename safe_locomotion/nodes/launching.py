@@ -7,7 +7,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from launch import LaunchDescription
-from safe_locomotion.stack import PACKAGE, Process, World, launch_arguments, options_from_launch, stack
+from safe_locomotion.runtime.stack import PACKAGE, Process, World, launch_arguments, options_from_launch, stack
 
 
 def launch_description(world: World, robot: str) -> LaunchDescription:

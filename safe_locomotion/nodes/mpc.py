@@ -7,13 +7,14 @@ from time import perf_counter
 from sensor_msgs.msg import JointState, MultiDOFJointState
 from std_msgs.msg import Float64MultiArray
 
-from safe_locomotion.divider import Divider
-from safe_locomotion.locomotion import LocomotionController
-from safe_locomotion.nodes import conversions, decisions, tick_bytes
-from safe_locomotion.nodes.inbox import NEWEST
+from safe_locomotion.control.locomotion import LocomotionController
+from safe_locomotion.messages import encode
+from safe_locomotion.nodes import conversions, decisions
 from safe_locomotion.nodes.runtime import run
 from safe_locomotion.nodes.stage_loop import StageLoop, StageNode, StageSettings
+from safe_locomotion.nodes.subscriptions import NEWEST
 from safe_locomotion.nodes.tick_feed import DisplayFeed
+from safe_locomotion.robot_time import Divider
 from safe_locomotion.types import STATE_PERIOD_NS, Estimate, StancePlan
 
 
@@ -22,7 +23,7 @@ class MpcNode(StageNode[StageSettings]):
 
     def __init__(self) -> None:
         super().__init__("mpc", StageSettings)
-        self._plan, self._packed = self.create_publisher(MultiDOFJointState, "mpc/plan", NEWEST), tick_bytes.PlanBytes()
+        self._plan, self._packed = self.create_publisher(MultiDOFJointState, "mpc/plan", NEWEST), encode.PlanBytes()
 
     def publish(self, plan: StancePlan) -> None:
         """Send one plan."""

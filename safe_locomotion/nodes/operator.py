@@ -1,8 +1,8 @@
 """The operator's side of the supervisor: `cmd_vel`, the services stand, walk, sit, estop, reset, and what the remote asks for.
 
 The bridge reads the robot's remote and passes on `remote/cmd_vel` (TwistStamped) and `remote/request` (String, one word of
-`driving.ACTIONS`, once per press). Each word has one node that acts on it: the supervisor on stand, walk, sit and reset, the policy
-node on next_policy, a recorder on record.
+`operator.mapping.ACTIONS`, once per press). Each word has one node that acts on it: the supervisor on stand, walk, sit and reset,
+the policy node on next_policy, a recorder on record.
 """
 
 from collections import deque
@@ -18,10 +18,10 @@ from std_srvs.srv import Trigger
 from safe_locomotion.errors import SafeLocomotionError, UnknownNameError
 from safe_locomotion.nodes.conversions import velocity_command_from
 from safe_locomotion.nodes.health import Stream
-from safe_locomotion.nodes.inbox import Inbox
 from safe_locomotion.nodes.mailbox import Mailbox
-from safe_locomotion.operator_input import REQUESTS, CommandLimits, Script, VelocityInput, parse_script
-from safe_locomotion.supervisor import Supervisor
+from safe_locomotion.nodes.subscriptions import Inbox
+from safe_locomotion.operator.commands import REQUESTS, CommandLimits, Script, VelocityInput, parse_script
+from safe_locomotion.safety.supervisor import Supervisor
 from safe_locomotion.types import VelocityCommand
 
 CMD_VEL_TYPES = {"TwistStamped": TwistStamped, "Twist": Twist}

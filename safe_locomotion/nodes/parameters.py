@@ -16,7 +16,7 @@ from rclpy.node import Node
 from safe_locomotion.config import StackConfig, build, load_config
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.pipeline import Pipeline
-from safe_locomotion.robots import RobotModel, load_robot
+from safe_locomotion.robot.models import RobotModel, load_robot
 
 DECLARE_FROM_OVERRIDES = {"automatically_declare_parameters_from_overrides": True}
 _OF_ROS = ("use_sim_time", "start_type_description_service")

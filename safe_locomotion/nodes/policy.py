@@ -13,19 +13,20 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, String
 
-from safe_locomotion.divider import Divider
 from safe_locomotion.errors import SafeLocomotionError
-from safe_locomotion.nodes import conversions, decisions, tick_bytes
+from safe_locomotion.messages import encode
+from safe_locomotion.nodes import conversions, decisions
 from safe_locomotion.nodes.health import OK, WARN, status
-from safe_locomotion.nodes.inbox import LATCHED, NEWEST
 from safe_locomotion.nodes.operator import REMOTE_REQUEST, REQUESTS_QOS, VelocityTopic
 from safe_locomotion.nodes.runtime import run
 from safe_locomotion.nodes.stage_loop import Rows, StageLoop, StageNode, StageSettings
+from safe_locomotion.nodes.subscriptions import LATCHED, NEWEST
 from safe_locomotion.nodes.tick_feed import OnDemand
-from safe_locomotion.policy import NOMINAL, Learner, PolicyStage
-from safe_locomotion.policy_file import installed_policies
-from safe_locomotion.policy_loader import PolicyLoader
-from safe_locomotion.share import find_share
+from safe_locomotion.policy.file import installed_policies
+from safe_locomotion.policy.loader import PolicyLoader
+from safe_locomotion.policy.stage import NOMINAL, Learner, PolicyStage
+from safe_locomotion.robot_time import Divider
+from safe_locomotion.shared_files import find_share
 from safe_locomotion.types import STATE_PERIOD_NS, Feedback, Proposal
 
 TELL_S = 0.1  # between two looks for news
@@ -80,7 +81,7 @@ class PolicyNode(StageNode[PolicySettings]):
 
     def publish(self, proposal: Proposal) -> None:
         """Send the proposal of one tick."""
-        self._proposal.publish(tick_bytes.proposal(proposal))
+        self._proposal.publish(encode.proposal(proposal))
 
     def _load(self, changes: Sequence[Parameter]) -> SetParametersResult:
         """Get the policy ready; called before parameters change, on the thread that serves them."""
@@ -179,7 +180,7 @@ class PolicyLoop(StageLoop[PolicyNode]):
         if self._due.due(estimate.stamp_ns):
             proposal = self._policy.update(estimate, command, self._feedback)
             self._node.publish(proposal)
-            if self._steps.wanted() and (step := tick_bytes.step(proposal)) is not None:
+            if self._steps.wanted() and (step := encode.step(proposal)) is not None:
                 self._steps.publish(step)
             self._due.pace(proposal.period_ns, estimate.stamp_ns)
             self._node.times.add(perf_counter() - start)

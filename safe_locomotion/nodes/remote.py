@@ -8,13 +8,13 @@ from geometry_msgs.msg import TwistStamped
 from rclpy.node import Node
 from std_msgs.msg import String
 
-from safe_locomotion.divider import Divider
-from safe_locomotion.driving import DrivingParameters
 from safe_locomotion.nodes import conversions
 from safe_locomotion.nodes.health import Stream
 from safe_locomotion.nodes.operator import REMOTE_REQUEST, REMOTE_VELOCITY, REQUESTS_QOS
+from safe_locomotion.operator.mapping import DrivingParameters
+from safe_locomotion.operator.unitree_remote import RemoteControl
+from safe_locomotion.robot_time import Divider
 from safe_locomotion.types import LowState, Verdict
-from safe_locomotion.unitree_remote import RemoteControl
 
 TIMEOUT_S = 0.1  # its bytes are in every LowState; robot time may be slow
 TO_TELL = 50  # wishes that wait to be published; the oldest are dropped

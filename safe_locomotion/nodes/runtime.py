@@ -17,8 +17,8 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from safe_locomotion.errors import SafeLocomotionError
-from safe_locomotion.processes import follow_parent
-from safe_locomotion.realtime import Garbage
+from safe_locomotion.runtime.processes import follow_parent
+from safe_locomotion.runtime.realtime import Garbage
 
 IDLE_S = 0.02  # longest wait of a control loop for its next message, so that signals and requests are seen
 LOCK_STEP_WAIT_S = 2.0  # longest wait for another stage where the robot waits for us

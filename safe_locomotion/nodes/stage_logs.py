@@ -10,8 +10,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, TypeVar, cast
 
-from safe_locomotion.capture import N_MARGINS, margin_row
-from safe_locomotion.stage_log import StageLog, vector
+from safe_locomotion.runtime.stage_log import StageLog, vector
+from safe_locomotion.safety.capture_point import N_MARGINS, margin_row
 from safe_locomotion.types import Estimate, LowCommand, LowState, Proposal, StancePlan, Verdict
 
 Stage = TypeVar("Stage")

@@ -9,10 +9,10 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
 from safe_locomotion.nodes.health import Health, LoopTimes, Stream
-from safe_locomotion.nodes.inbox import NEWEST, Inbox
 from safe_locomotion.nodes.parameters import DECLARE_FROM_OVERRIDES, NodeParameters, read_parameters
 from safe_locomotion.nodes.runtime import IDLE_S
 from safe_locomotion.nodes.stage_logs import LoggedStage, StageLogs
+from safe_locomotion.nodes.subscriptions import NEWEST, Inbox
 
 Rows = Sequence[Callable[[], DiagnosticStatus]]
 STREAM_TIMEOUT_S = 0.1  # 50 ticks

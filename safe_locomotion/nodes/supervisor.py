@@ -11,16 +11,17 @@ from geometry_msgs.msg import TwistStamped
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
-from safe_locomotion.divider import Divider
-from safe_locomotion.intervention import InterventionStatistics
-from safe_locomotion.nodes import conversions, decisions, tick_bytes
+from safe_locomotion.messages import encode
+from safe_locomotion.nodes import conversions, decisions
 from safe_locomotion.nodes.health import OK, WARN, Reasons, status
-from safe_locomotion.nodes.inbox import LATCHED
 from safe_locomotion.nodes.mailbox import Mailbox
 from safe_locomotion.nodes.operator import RequestServices, ScriptedOperator, VelocityTopic
 from safe_locomotion.nodes.runtime import IDLE_S, LOCK_STEP_WAIT_S, run
 from safe_locomotion.nodes.stage_loop import Rows, StageLoop, StageNode, StageSettings
+from safe_locomotion.nodes.subscriptions import LATCHED
 from safe_locomotion.pipeline import make_supervisor
+from safe_locomotion.robot_time import Divider
+from safe_locomotion.safety.intervention import InterventionStatistics
 from safe_locomotion.types import STATE_PERIOD_NS, Estimate, Feedback, Mode, Proposal, Verdict
 
 PROPOSAL_TIMEOUT_S = 0.5
@@ -35,7 +36,7 @@ class SupervisorSettings(StageSettings):
         cmd_vel_type: TwistStamped or Twist.
         lock_step: the robot waits for us, so wait for the proposal of each due tick.
         proposal_wait_ms: longest wait for it where the robot does not wait [ms of wall clock].
-        script: an operator who follows a plan (`operator_input.parse_script`); empty listens to cmd_vel.
+        script: an operator who follows a plan (`operator.commands.parse_script`); empty listens to cmd_vel.
     """
 
     cmd_vel_type: str = "TwistStamped"
@@ -73,7 +74,7 @@ class SupervisorNode(StageNode[SupervisorSettings]):
     def publish(self, verdict: Verdict) -> None:
         """Send one verdict."""
         self._newest = verdict
-        self._verdict.publish(tick_bytes.verdict(verdict))
+        self._verdict.publish(encode.verdict(verdict))
 
     def publish_feedback(self, verdict: Verdict) -> None:
         """Tell the policy, when something changed: another topic at 500 Hz would cost it a tenth of a core or more."""

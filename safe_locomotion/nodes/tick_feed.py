@@ -11,12 +11,13 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
 from std_msgs.msg import UInt8MultiArray
 
-from safe_locomotion.divider import Divider
-from safe_locomotion.nodes import decisions, tick_bytes
-from safe_locomotion.nodes.inbox import NEWEST
+from safe_locomotion.messages import encode
+from safe_locomotion.messages.ticks import TickBatch
+from safe_locomotion.messages.topics import TICKS
+from safe_locomotion.nodes import decisions
+from safe_locomotion.nodes.subscriptions import NEWEST
 from safe_locomotion.pipeline import Cycle
-from safe_locomotion.recording.ticks import TickBatch
-from safe_locomotion.recording.topics import TICKS
+from safe_locomotion.robot_time import Divider
 from safe_locomotion.types import Estimate, LowCommand, Proposal, StancePlan, Verdict
 
 LOW_COMMAND = "low_command"
@@ -63,7 +64,7 @@ class CommandFeed:
         """Publish what was kept."""
         for command, seconds in self._kept:
             if self._out.wanted():
-                self._out.publish(tick_bytes.low_command(command, seconds))
+                self._out.publish(encode.low_command(command, seconds))
         self._kept.clear()
 
 
@@ -76,7 +77,7 @@ class DisplayFeed:
     def __init__(self, node: Node) -> None:
         self._out = OnDemand(node, UInt8MultiArray, DISPLAY, DISPLAY_QOS)
         self._batch, self._due = TickBatch(), Divider(DISPLAY_NS)
-        self._plan_bytes = tick_bytes.PlanBytes()
+        self._plan_bytes = encode.PlanBytes()
         self._foreseen: Any = None
 
     def foresee(self, verdict: Any) -> None:
@@ -89,10 +90,10 @@ class DisplayFeed:
         if not self._out.wanted() or not self._due.due(estimate.stamp_ns):
             return
         add, foreseen, self._foreseen = self._batch.add, self._foreseen, None
-        add("state_estimate", estimate.stamp_ns, tick_bytes.state_estimate(estimate))
+        add("state_estimate", estimate.stamp_ns, encode.state_estimate(estimate))
         if foreseen is not None and (before := decisions.verdict_from(foreseen)).stamp_ns != verdict.stamp_ns:
-            add("safety/verdict", before.stamp_ns, tick_bytes.verdict(before))
-        add("safety/verdict", verdict.stamp_ns, tick_bytes.verdict(verdict))
+            add("safety/verdict", before.stamp_ns, encode.verdict(before))
+        add("safety/verdict", verdict.stamp_ns, encode.verdict(verdict))
         add("mpc/plan", plan.stamp_ns, self._plan_bytes(plan))
         self._out.publish(self._batch.take())
 
@@ -103,7 +104,7 @@ class TickFeed:
     def __init__(self, node: Node) -> None:
         self._out = OnDemand(node, UInt8MultiArray, TICKS, TICKS_QOS)
         self._batch, self._ticks = TickBatch(), 0
-        self._plan_bytes = tick_bytes.PlanBytes()
+        self._plan_bytes = encode.PlanBytes()
         self._cycle: Cycle | None = None
         self._latency = NOT_MEASURED
         self._proposal: Proposal | None = None
@@ -137,19 +138,19 @@ class TickFeed:
     def _pack(self, c: Cycle, latency: float) -> None:
         add = self._batch.add
         if c.state is not None:
-            add("joint_states", c.state.stamp_ns, tick_bytes.joint_states(c.state))
-            add("imu/data", c.state.stamp_ns, tick_bytes.imu(c.state))
+            add("joint_states", c.state.stamp_ns, encode.joint_states(c.state))
+            add("imu/data", c.state.stamp_ns, encode.imu(c.state))
         if c.estimate is not None:
-            add("state_estimate", c.estimate.stamp_ns, tick_bytes.state_estimate(c.estimate))
+            add("state_estimate", c.estimate.stamp_ns, encode.state_estimate(c.estimate))
         if c.proposal is not None and c.proposal is not self._proposal:
             self._proposal = c.proposal
-            add("policy/proposal", c.proposal.stamp_ns, tick_bytes.proposal(c.proposal))
-            if (step := tick_bytes.step(c.proposal)) is not None:
+            add("policy/proposal", c.proposal.stamp_ns, encode.proposal(c.proposal))
+            if (step := encode.step(c.proposal)) is not None:
                 add("policy/step", c.proposal.stamp_ns, step)
         if c.verdict is not None:
-            add("safety/verdict", c.verdict.stamp_ns, tick_bytes.verdict(c.verdict))
+            add("safety/verdict", c.verdict.stamp_ns, encode.verdict(c.verdict))
         if c.plan is not None and c.plan is not self._plan:
             self._plan = c.plan
             add("mpc/plan", c.plan.stamp_ns, self._plan_bytes(c.plan))
         if c.command is not None:
-            add(LOW_COMMAND, c.command.stamp_ns, tick_bytes.low_command(c.command, latency))
+            add(LOW_COMMAND, c.command.stamp_ns, encode.low_command(c.command, latency))

@@ -1,8 +1,8 @@
 """Messages of the stack's own topics as plain tuples, read from their bytes without making ROS objects of them.
 
 rclpy takes 100-250 us to make a JointState of 26 rows, a view takes a few. It has those attributes of the message that `conversions` and
-`decisions` read, and they check it as they check a message. What is laid out otherwise than `tick_bytes` does, by another middleware or
-another program, is deserialised the usual way.
+`decisions` read, and they check it as they check a message. What is laid out otherwise than `messages.encode` does,
+by another middleware or another program, is deserialised the usual way.
 """
 
 import struct
@@ -14,8 +14,9 @@ from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import Imu, JointState, MultiDOFJointState
 from std_msgs.msg import Float64MultiArray
 
-from safe_locomotion.nodes.conversions import BASE_FRAME, ESTIMATE_DIMENSIONS, ESTIMATE_LAYOUT, ESTIMATE_SIZE
-from safe_locomotion.recording import cdr
+from safe_locomotion.messages import cdr
+from safe_locomotion.messages.layouts import BASE_FRAME, ESTIMATE_LAYOUT, ESTIMATE_SIZE
+from safe_locomotion.nodes.conversions import ESTIMATE_DIMENSIONS
 
 KNOWN = 256  #: beginnings of messages that are remembered; a stack has a few dozen: reasons, policies and feet come and go
 _STAMP, _U32 = struct.Struct("<iI"), struct.Struct("<I")

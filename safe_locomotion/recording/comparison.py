@@ -10,8 +10,8 @@ import numpy as np
 
 from safe_locomotion.config import StackConfig
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.policy import NOMINAL, Learner
-from safe_locomotion.policy_file import SUFFIX, load_policy, policy_folders
+from safe_locomotion.policy.file import SUFFIX, load_policy, policy_folders
+from safe_locomotion.policy.stage import NOMINAL, Learner
 from safe_locomotion.recording.course import Agreement, CourseFigures, agreement, course_figures
 from safe_locomotion.recording.episode import EpisodeRecord
 from safe_locomotion.recording.replay import (
@@ -25,7 +25,7 @@ from safe_locomotion.recording.replay import (
     replay,
 )
 from safe_locomotion.recording.stage_values import recorded_config, recorded_course, recorded_proposals
-from safe_locomotion.robots import RobotModel, load_robot
+from safe_locomotion.robot.models import RobotModel, load_robot
 from safe_locomotion.types import NANOSECONDS
 
 RECORDED, AGAIN = "recorded", "again"

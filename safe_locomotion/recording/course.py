@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from safe_locomotion.capture import MARGINS
+from safe_locomotion.safety.capture_point import MARGINS
 from safe_locomotion.types import NANOSECONDS, Array, Flags, Mode
 
 
@@ -19,7 +19,7 @@ class Course:
         stamp_ns: (n,) of the LowState, increasing.
         mode: (n,) numbers of `types.Mode`.
         recovery: (n,) whether the recovery policy drove, in WALK.
-        margins: (n, 6) of `capture.MARGINS`, negative inside the trigger set; NaN where they were not measured.
+        margins: (n, 6) of `capture_point.MARGINS`, negative inside the trigger set; NaN where they were not measured.
     """
 
     stamp_ns: NDArray[np.int64]

@@ -6,12 +6,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from safe_locomotion.capture import BEYOND, CAPTURE, MARGINS
 from safe_locomotion.recording.course import Course, stretches
 from safe_locomotion.recording.episode import EpisodeRecord, VerdictTrace
 from safe_locomotion.recording.measures import Measured
 from safe_locomotion.recording.stage_values import recorded_course
-from safe_locomotion.trigger_set import TriggerSet
+from safe_locomotion.safety.capture_point import BEYOND, CAPTURE, MARGINS
+from safe_locomotion.safety.trigger_set import TriggerSet
 from safe_locomotion.types import NANOSECONDS, Flags, Mode
 
 Kind = Literal["mode", "recovery", "hazard", "gate"]

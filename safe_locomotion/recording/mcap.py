@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from rosbags.rosbag2.storage_mcap import decompress
 
-from safe_locomotion.recording.cdr import DecodingError
+from safe_locomotion.messages.cdr import DecodingError
 
 MAGIC = b"\x89MCAP0\r\n"
 SCHEMA, CHANNEL, MESSAGE, CHUNK, FOOTER = 0x03, 0x04, 0x05, 0x06, 0x02

@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safe_locomotion.config import StackConfig
-from safe_locomotion.policy import NOMINAL, NominalGait
+from safe_locomotion.control.nominal_gait import NominalGait
+from safe_locomotion.policy.stage import NOMINAL
 from safe_locomotion.recording.episode import EpisodeRecord, EstimateTrace
 from safe_locomotion.recording.stage_values import estimate_row
-from safe_locomotion.robots import load_robot
-from safe_locomotion.trigger_set import COMPONENTS, N_COMPONENTS, TriggerState
+from safe_locomotion.robot.models import load_robot
+from safe_locomotion.safety.trigger_set import COMPONENTS, N_COMPONENTS, TriggerState
 from safe_locomotion.types import Array, Estimate, VelocityCommand
 
 

@@ -16,7 +16,7 @@ from safe_locomotion.recording.events import Event, events
 from safe_locomotion.recording.measures import Measured, measured
 from safe_locomotion.recording.stage_values import recorded_course
 from safe_locomotion.recording.summary import clock
-from safe_locomotion.trigger_set import TriggerSet
+from safe_locomotion.safety.trigger_set import TriggerSet
 
 
 @dataclass(frozen=True, kw_only=True)

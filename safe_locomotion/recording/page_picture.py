@@ -14,7 +14,7 @@ from safe_locomotion.recording.course import stretches
 from safe_locomotion.recording.events import UNITS, Event
 from safe_locomotion.recording.measures import planar_velocity, raw_components
 from safe_locomotion.recording.page import Page, facts, heading
-from safe_locomotion.trigger_set import COMPONENTS
+from safe_locomotion.safety.trigger_set import COMPONENTS
 from safe_locomotion.types import LEGS, NANOSECONDS, Array, Flags, Mode
 
 LEARNER, RECOVERY, OUTSIDE, REFUSED = "#2a9d5c", "#f08c00", "#d6336c", "#c92a2a"

@@ -15,7 +15,8 @@ import yaml
 
 from safe_locomotion.config import LOADER
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.recording import cdr
+from safe_locomotion.messages import cdr
+from safe_locomotion.messages.topics import BY_NAME, INFO
 from safe_locomotion.recording.episode import (
     EpisodeInfo,
     EpisodeRecord,
@@ -28,7 +29,6 @@ from safe_locomotion.recording.episode import (
 )
 from safe_locomotion.recording.mcap import McapFile, Message
 from safe_locomotion.recording.rows import command_trace, proposal_trace, verdict_trace
-from safe_locomotion.recording.topics import BY_NAME, INFO
 from safe_locomotion.recording.writer import METADATA, EpisodeWriter, message_types
 from safe_locomotion.types import JOINTS, LEGS, N_JOINTS, N_LEGS, NANOSECONDS, Array
 

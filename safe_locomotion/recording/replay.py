@@ -15,19 +15,19 @@ from typing import Protocol
 
 import numpy as np
 
-from safe_locomotion.capture import N_MARGINS, margin_row
 from safe_locomotion.config import StackConfig
-from safe_locomotion.divider import Divider
-from safe_locomotion.estimator import EstimatorParameters, StateEstimator
-from safe_locomotion.forecast import Suppose
-from safe_locomotion.modes import HAZARDS, Conditions, ModeMachine, Severity
+from safe_locomotion.estimation.estimator import EstimatorParameters, StateEstimator
 from safe_locomotion.pipeline import make_intervention, make_recovery
-from safe_locomotion.policy import Learner, PolicyStage
+from safe_locomotion.policy.stage import Learner, PolicyStage
 from safe_locomotion.recording.course import Course
 from safe_locomotion.recording.episode import EpisodeRecord, VerdictTrace
 from safe_locomotion.recording.stage_values import recorded_config, recorded_estimates
-from safe_locomotion.robots import RobotModel
-from safe_locomotion.supervisor import Supervisor
+from safe_locomotion.robot.models import RobotModel
+from safe_locomotion.robot_time import Divider
+from safe_locomotion.safety.capture_point import N_MARGINS, margin_row
+from safe_locomotion.safety.forecast import Suppose
+from safe_locomotion.safety.modes import HAZARDS, Conditions, ModeMachine, Severity
+from safe_locomotion.safety.supervisor import Supervisor
 from safe_locomotion.types import Estimate, Feedback, LowState, Mode, Proposal, VelocityCommand, Verdict
 
 WATCHED_EVERY = 500  #: ticks

@@ -1,27 +1,14 @@
-"""Verdicts, proposals and low commands as arrays: what the rows of their messages mean (`nodes.conversions` has the layouts)."""
+"""Verdicts, proposals and low commands as arrays: what the rows of their messages mean (`messages.layouts` has their names)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from safe_locomotion.recording.cdr import DecodingError, Group, groups, joint_state_layout
+from safe_locomotion.messages.cdr import DecodingError, Group, groups, joint_state_layout
+from safe_locomotion.messages.layouts import COMMAND, GAINS, GAIT, LATENCY, PER_STATE, REASON, TARGETS
 from safe_locomotion.recording.episode import CommandTrace, Numbers, ProposalTrace, VerdictTrace
-from safe_locomotion.types import JOINTS, LEGS, N_JOINTS, NANOSECONDS, Array
-
-GAIT = (
-    "gait/frequency",
-    "gait/swing_ratio",
-    *(f"gait/offset_{leg}" for leg in LEGS[1:]),
-    *(f"gait/foot_y_{leg}" for leg in LEGS),
-)
-TARGETS = tuple(f"joint/{joint}" for joint in JOINTS)
-COMMAND = ("command/vx", "command/vy", "command/wz")
-GAINS = tuple(f"gains/{joint}" for joint in JOINTS)
-LATENCY, REASON = "latency", "reason/"
-LOW_COMMAND = (*JOINTS, *GAINS, LATENCY)
-"""Rows of `low_command`: q, dq, tau of each joint; kp (position) and kd (velocity); seconds; one `reason/<why>` when refused."""
-_PREDICTED_ROWS = 6  # per state
+from safe_locomotion.types import JOINTS, N_JOINTS, NANOSECONDS, Array
 
 
 class _Rows:
@@ -141,7 +128,7 @@ def _predicted(rows: _Rows) -> dict[int, Array]:
     if not count:
         return {}
     first = rows.columns(["predicted/0/roll"])[0]
-    shape = len(rows.group.rows), count // _PREDICTED_ROWS, _PREDICTED_ROWS
+    shape = len(rows.group.rows), count // PER_STATE, PER_STATE
     place, rate = (part[:, first : first + count].reshape(shape) for part in (rows.position, rows.velocity))
     return dict(zip(rows.group.rows.tolist(), np.concatenate((place, rate), axis=2), strict=True))
 

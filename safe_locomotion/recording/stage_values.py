@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from safe_locomotion.capture import MARGINS, N_MARGINS
 from safe_locomotion.config import StackConfig, load_config
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.recording.course import Course
 from safe_locomotion.recording.episode import EpisodeRecord, ProposalTrace, VerdictTrace
+from safe_locomotion.safety.capture_point import MARGINS, N_MARGINS
 from safe_locomotion.types import Array, Estimate, GaitParameters, JointTargets, Proposal
 
 

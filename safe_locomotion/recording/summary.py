@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from safe_locomotion import __version__
+from safe_locomotion.messages.topics import TOPICS
 from safe_locomotion.recording.course import course_figures
 from safe_locomotion.recording.episode import EpisodeRecord, Trace
 from safe_locomotion.recording.measures import distance
 from safe_locomotion.recording.stage_values import recorded_course
-from safe_locomotion.recording.topics import TOPICS
 
 SUMMARY_FILE = "summary.json"
 

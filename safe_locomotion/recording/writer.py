@@ -36,9 +36,9 @@ from rosbags.typesys import Stores, get_typestore
 from rosbags.typesys.store import Typestore
 
 from safe_locomotion.errors import RecordingError
-from safe_locomotion.recording import cdr
+from safe_locomotion.messages import cdr
+from safe_locomotion.messages.topics import INFO, TOPICS, Topic
 from safe_locomotion.recording.episode import EpisodeInfo
-from safe_locomotion.recording.topics import INFO, TOPICS, Topic
 
 VERSION: Literal[8] = 8  #: of metadata.yaml: the last that ROS 2 Humble reads, which is what a robot's computer runs
 METADATA = "metadata.yaml"
@@ -88,7 +88,7 @@ class EpisodeWriter:
         """Add one message.
 
         Args:
-            topic: of `topics.TOPICS`.
+            topic: of `messages.topics.TOPICS`.
             stamp_ns: when it was sent, in robot time; messages may be out of order.
             data: as ROS serialises it.
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from safe_locomotion.backends.dds import LOOPBACK, SIMULATION_DOMAIN
 from safe_locomotion.backends.robot_wire import RobotWire
 from safe_locomotion.errors import SafeLocomotionError
-from safe_locomotion.processes import follow_parent
+from safe_locomotion.runtime.processes import follow_parent
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.process import ProcessOptions, RobotProcess
 from safe_locomotion.sim.pushes import parse_pushes

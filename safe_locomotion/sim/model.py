@@ -2,7 +2,7 @@
 
 import mujoco
 
-from safe_locomotion.robots import robot_file
+from safe_locomotion.robot.models import robot_file
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.terrain import Terrain, TerrainOptions, build_terrain
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from safe_locomotion.robots import RobotModel
+from safe_locomotion.robot.models import RobotModel
 from safe_locomotion.types import N_JOINTS, Array, LowCommand
 
 AMBIENT = 25.0

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
 
-from safe_locomotion.driving import AXES, Pad, parse_chord
 from safe_locomotion.errors import ConfigurationError, UnknownNameError
-from safe_locomotion.unitree_remote import encode_remote
+from safe_locomotion.operator.mapping import AXES, Pad, parse_chord
+from safe_locomotion.operator.unitree_remote import encode_remote
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from safe_locomotion.capture import MARGINS
-from safe_locomotion.types import Array
+from safe_locomotion.safety.capture_point import MARGINS
+from safe_locomotion.types import GRAVITY, Array
 
 SETTLE_TIME = 2.0  #: [s] at the start that the velocity error leaves out
-STANDARD_GRAVITY = 9.81  #: [m/s2]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,7 +101,7 @@ def motion_figures(log: RunLog, *, cycle: float, mass: float) -> dict[str, Any]:
         "recovery_share": float(log.recovery.mean()) if len(log.recovery) else float("nan"),
         "recovery_uses": int(np.count_nonzero(np.diff(log.recovery.astype(int), prepend=0) == 1)),
         "energy_j": used,
-        "cost_of_transport": used / (mass * STANDARD_GRAVITY * travelled) if travelled > 0.0 else float("nan"),
+        "cost_of_transport": used / (mass * GRAVITY * travelled) if travelled > 0.0 else float("nan"),
     }
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from safe_locomotion.kinematics import Kinematics
-from safe_locomotion.robots import load_robot
+from safe_locomotion.robot.kinematics import Kinematics
+from safe_locomotion.robot.models import load_robot
 from safe_locomotion.rotations import quaternion_from_rpy
 from safe_locomotion.sim.falls import FallDetector
 from safe_locomotion.sim.model import build_model

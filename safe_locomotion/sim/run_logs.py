@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.runtime.stage_log import read_stage_log
 from safe_locomotion.sim.report import RunLog
-from safe_locomotion.stage_log import read_stage_log
 from safe_locomotion.types import NANOSECONDS, Array, Mode
 
 TRUTH, SUMMARY, REASONS = "truth.npz", "robot.json", "gate_reasons.txt"

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ import pytest
 from states import is_damping, resting_state, servo_command, spoiled
 
 pytest.importorskip("unitree_sdk2py")
+from places import HELPERS
 from unitree_sdk2py.idl.unitree_go.msg.dds_ import LowCmd_, LowState_
 from unitree_sdk2py.utils.crc import CRC
 
@@ -320,7 +320,7 @@ raise RuntimeError("a controller that dies")
 def test_a_controller_that_dies_of_an_exception_leaves_damping(domain: int) -> None:
     """Where nobody catches the exception and nobody closes the backend, the robot's last command still is damping."""
     robot, commands = RobotWire(domain=domain), []
-    program = [sys.executable, "-c", CRASHING_CONTROLLER, str(domain), str(Path(__file__).parent)]
+    program = [sys.executable, "-c", CRASHING_CONTROLLER, str(domain), str(HELPERS)]
     with subprocess.Popen(program, stderr=subprocess.PIPE, text=True) as controller:
         for tick in range(1, 3000):
             robot.publish(resting_state(tick))

@@ -3,8 +3,8 @@
 from time import sleep
 
 from safe_locomotion.bench import paced
-from safe_locomotion.planner import PlansInTurn
-from safe_locomotion.realtime import Garbage
+from safe_locomotion.control.planner import PlansInTurn
+from safe_locomotion.runtime.realtime import Garbage
 from safe_locomotion.types import STATE_PERIOD_NS
 
 STUMBLE, PERIOD_S = 5, 1e-9 * STATE_PERIOD_NS

@@ -6,7 +6,7 @@ from policy_models import joint_contract
 
 from safe_locomotion.bench.policies import _bound, _plain
 from safe_locomotion.bench.policy_networks import lstm_memories, lstm_pair, mlp
-from safe_locomotion.policy_file import pack
+from safe_locomotion.policy.file import pack
 
 
 @pytest.mark.parametrize("recurrent", [False, True])

@@ -4,10 +4,10 @@ import pytest
 
 pytest.importorskip("rclpy")
 
-from safe_locomotion.cli.demonstration import demonstration
-from safe_locomotion.cli.keyboard import KeyDrive
-from safe_locomotion.policy_file import installed_policies
-from safe_locomotion.robots import robot_names
+from safe_locomotion.cli.drive.keyboard import KeyDrive
+from safe_locomotion.cli.sim.demonstration import demonstration
+from safe_locomotion.policy.file import installed_policies
+from safe_locomotion.robot.models import robot_names
 
 
 def test_each_shipped_policy_is_shown_once_then_the_first_again():

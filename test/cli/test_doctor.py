@@ -13,20 +13,16 @@ from click.testing import CliRunner
 
 from safe_locomotion.backends.robot_wire import RobotWire
 from safe_locomotion.backends.unitree_sdk2 import UnitreeSdk2
-from safe_locomotion.cli import checks_machine as machine
-from safe_locomotion.cli import checks_robot as robot
-from safe_locomotion.cli import checks_software as software
-from safe_locomotion.cli import checks_wire as wire
-from safe_locomotion.cli import doctor as command
-from safe_locomotion.cli.checks_robot import Heard
-from safe_locomotion.cli.findings import Finding
+from safe_locomotion.cli.doctor import command, machine, robot, software, wire
+from safe_locomotion.cli.doctor.findings import Finding
+from safe_locomotion.cli.doctor.robot import Heard
 from safe_locomotion.errors import BackendError
-from safe_locomotion.realtime import Setting
+from safe_locomotion.runtime.realtime import Setting
 
 TICKING = """import sys, time
 from safe_locomotion.backends.robot_wire import RobotWire
 from safe_locomotion.pipeline import standing_state
-from safe_locomotion.robots import load_robot
+from safe_locomotion.robot.models import load_robot
 from dataclasses import replace
 wire, state, start = RobotWire(domain=int(sys.argv[1])), standing_state(load_robot("a1"), 0), time.monotonic()
 while True:

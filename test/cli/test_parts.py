@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from safe_locomotion.backends.domains import FIRST_UNICAST_PORT, LAST, PORT_BASE, PORTS_PER_DOMAIN, claim_domain
-from safe_locomotion.cli.keyboard import STEP, KeyDrive
+from safe_locomotion.cli.drive.keyboard import STEP, KeyDrive
 from safe_locomotion.cli.memory import MemoryWatch, resident_mb
 from safe_locomotion.cli.progress import last_row
 from safe_locomotion.cli.settings import RANDOM_VELOCITY, random_steps, write_config
 from safe_locomotion.config import load_config
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.operator_input import REQUESTS, Step, format_script, parse_script
-from safe_locomotion.stage_log import StageLog
+from safe_locomotion.operator.commands import REQUESTS, Step, format_script, parse_script
+from safe_locomotion.runtime.stage_log import StageLog
 from safe_locomotion.types import Mode, VelocityCommand
 
 speeds = st.floats(-3.0, 3.0)

@@ -11,7 +11,7 @@ from policy_models import gait_contract, joint_contract
 
 from safe_locomotion.bench.policy_networks import HIDDEN, GraphBuilder, lstm_memories, lstm_pair, mlp
 from safe_locomotion.cli.main import main
-from safe_locomotion.policy_file import load_policy, read_policy, write_policy
+from safe_locomotion.policy.file import load_policy, read_policy, write_policy
 from safe_locomotion.rotations import quaternion_from_rpy
 from safe_locomotion.types import JOINTS, VelocityCommand
 

@@ -12,15 +12,15 @@ pytest.importorskip("rclpy")
 
 from rich.console import Console
 
-from safe_locomotion.cli import teleop as teleop_module
-from safe_locomotion.cli.gamepad import Gamepad, GamepadGoneError, open_gamepad
-from safe_locomotion.cli.keyboard import KeyTeleop
+from safe_locomotion.cli.drive import teleop as teleop_module
+from safe_locomotion.cli.drive.gamepad import Gamepad, GamepadGoneError, open_gamepad
+from safe_locomotion.cli.drive.keyboard import KeyTeleop
+from safe_locomotion.cli.drive.teleop import SPEAK_NS, PadSource, Teleop
 from safe_locomotion.cli.main import main
-from safe_locomotion.cli.teleop import SPEAK_NS, PadSource, Teleop
 from safe_locomotion.config import load_config
-from safe_locomotion.driving import Pad, Wish
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.gamepad import EV_ABS, EV_KEY, EV_SYN
+from safe_locomotion.operator.gamepad import EV_ABS, EV_KEY, EV_SYN
+from safe_locomotion.operator.mapping import Pad, Wish
 from safe_locomotion.types import Mode, VelocityCommand
 
 DRIVING = load_config("a1").driving
@@ -199,7 +199,7 @@ def test_without_a_stack_it_says_what_to_look_at(ros_domain, capsys, monkeypatch
 @pytest.mark.parametrize("sequence", ["\x1b[A", "\x1b[1;5C", "\x1bOP", "\x1b[15~"])
 def test_arrow_and_function_keys_are_neither_letters_nor_the_emergency_stop(sequence):
     """What they send is dropped; Esc alone stays."""
-    from safe_locomotion.cli.keyboard import Keyboard
+    from safe_locomotion.cli.drive.keyboard import Keyboard
 
     leader, follower = os.openpty()
     try:

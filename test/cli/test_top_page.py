@@ -10,12 +10,12 @@ pytest.importorskip("rclpy")
 from core_values import TROT
 from rich.console import Console
 
-from safe_locomotion.capture import MARGINS
-from safe_locomotion.cli.hearing import ros_domain, unheard
-from safe_locomotion.cli.top_page import BAR, page
+from safe_locomotion.cli.doctor.hearing import ros_domain, unheard
+from safe_locomotion.cli.drive.top_page import BAR, page
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.nodes.stack_view import Row, StackReport
+from safe_locomotion.safety.capture_point import MARGINS
 from safe_locomotion.types import Mode, VelocityCommand, Verdict
+from safe_locomotion.ui.stack_view import Row, StackReport
 
 NOW = 1000.0
 STREAM = {"alive": "True", "received": "9", "age_ms": "2", "missed": "3", "rejected": "4", "rate_hz": "499.9"}

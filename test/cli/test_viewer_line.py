@@ -8,7 +8,7 @@ from rich.console import Console
 
 from safe_locomotion.cli import settings
 from safe_locomotion.cli.main import cli
-from safe_locomotion.cli.viewer_line import LOG, ViewerLine
+from safe_locomotion.cli.sim.viewer_line import LOG, ViewerLine
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,14 @@
 
 import importlib.util
 import sys
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
+from places import ROOT
 
-from safe_locomotion.stack import launch_arguments, options_from_launch, stack
+from safe_locomotion.runtime.stack import launch_arguments, options_from_launch, stack
 
-LAUNCH = Path(__file__).parents[2] / "launch"
+LAUNCH = ROOT / "launch"
 FILES = {"sim_a1": ("sim", "a1"), "real_a1": ("real", "a1")}
 
 

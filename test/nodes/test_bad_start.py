@@ -8,6 +8,8 @@ from importlib import import_module
 
 import pytest
 
+from safe_locomotion.runtime.stack import WATCHER_MODULES
+
 CASES = {
     "unknown robot": ("estimator", ["robot:=b2"], ["b2", "a1"]),
     "unknown key": ("mpc", ["locomotion.body_hight:=0.2"], ["body_hight", "body_height"]),
@@ -38,7 +40,7 @@ def own_signals():
 def test_refused_with_the_reason(case, capfd, ros_domain):
     """Status 2 and one line that names what was found and what is valid."""
     module, settings, words = CASES[case]
-    main = import_module(f"safe_locomotion.nodes.{module}").main
+    main = import_module(f"safe_locomotion.{WATCHER_MODULES.get(module, f'nodes.{module}')}").main
     assert main(["--ros-args", *(word for setting in settings for word in ("-p", setting))]) == 2
     lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("error: ")]
     assert len(lines) == 1 and all(word in lines[0] for word in words), lines

@@ -10,26 +10,26 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
+from places import HELPERS
 from ros_world import ros_tester
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
 from safe_locomotion.backends.domains import claim_domain
 from safe_locomotion.backends.unitree_sdk2 import UnitreeSdk2
-from safe_locomotion.limits import damping_command
+from safe_locomotion.commands import damping_command
 from safe_locomotion.nodes import conversions, decisions
-from safe_locomotion.nodes.inbox import LATCHED
-from safe_locomotion.processes import RunningStack
-from safe_locomotion.stack import StackOptions, stack
+from safe_locomotion.nodes.subscriptions import LATCHED
+from safe_locomotion.runtime.processes import RunningStack
+from safe_locomotion.runtime.stack import StackOptions, stack
 from safe_locomotion.types import Mode
 
 pytestmark = pytest.mark.alone
 
-ROBOT = str(Path(__file__).with_name("faulty_robot.py"))
+ROBOT = str(HELPERS / "faulty_robot.py")
 DAMPING_MS = 20.0
 LATCHED_MODES = (Mode.FAULT, Mode.FALLEN)
 #: fault: reason in the verdict, and where the bridge says what

@@ -7,16 +7,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from places import HELPERS
 from ros_world import children, ros_tester
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
 from safe_locomotion.nodes import conversions, decisions
-from safe_locomotion.nodes.inbox import LATCHED, NEWEST
-from safe_locomotion.stack import StackOptions, stack
+from safe_locomotion.nodes.subscriptions import LATCHED, NEWEST
+from safe_locomotion.runtime.stack import StackOptions, stack
 from safe_locomotion.types import Mode
 
-ROBOT = str(Path(__file__).with_name("wire_robot.py"))
+ROBOT = str(HELPERS / "wire_robot.py")
 NODES = {"bridge_node", "estimator_node", "policy_node", "supervisor_node", "mpc_node"}
 
 

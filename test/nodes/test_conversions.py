@@ -16,9 +16,9 @@ from random_values import (
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import JointState, MultiDOFJointState
 
+from safe_locomotion.messages.encode import PlanBytes
 from safe_locomotion.nodes import conversions as c
 from safe_locomotion.nodes import decisions as d
-from safe_locomotion.nodes.tick_bytes import PlanBytes
 from safe_locomotion.rotations import matrix_from_quaternion
 from safe_locomotion.types import NANOSECONDS, Feedback, Mode, Proposal, VelocityCommand
 

@@ -3,23 +3,23 @@
 import json
 import signal
 import sys
-from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticArray
+from places import HELPERS
 from ros_world import children, ros_tester
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
-from safe_locomotion.cli import top
+from safe_locomotion.cli.drive import top
 from safe_locomotion.cli.main import main
 from safe_locomotion.config import load_config
 from safe_locomotion.nodes import decisions
-from safe_locomotion.nodes.inbox import LATCHED
-from safe_locomotion.stack import StackOptions, stack
-from safe_locomotion.trigger_set import COMPONENTS
+from safe_locomotion.nodes.subscriptions import LATCHED
+from safe_locomotion.runtime.stack import StackOptions, stack
+from safe_locomotion.safety.trigger_set import COMPONENTS
 from safe_locomotion.types import Mode
 
-ROBOT = str(Path(__file__).with_name("wire_robot.py"))
+ROBOT = str(HELPERS / "wire_robot.py")
 #: Stand up is asked by service; then the remote walks and drives, and at last the emergency stop while the dead-man is still held.
 WALK, ESTOP_AT = "start@0.1-0.3,R1:ly=1@0.5-100", 0.1
 ESTOP = f"R1:ly=1@0-1,L2+B@{ESTOP_AT}-0.3"

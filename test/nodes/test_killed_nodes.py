@@ -15,11 +15,11 @@ from std_srvs.srv import Trigger
 
 from safe_locomotion.backends.robot_wire import RobotWire
 from safe_locomotion.nodes import decisions
-from safe_locomotion.nodes.inbox import LATCHED
-from safe_locomotion.processes import RunningStack
+from safe_locomotion.nodes.subscriptions import LATCHED
+from safe_locomotion.runtime.processes import RunningStack
+from safe_locomotion.runtime.stack import StackOptions, stack
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.robot import SimulatedRobot
-from safe_locomotion.stack import StackOptions, stack
 from safe_locomotion.types import Mode
 
 pytestmark = pytest.mark.alone

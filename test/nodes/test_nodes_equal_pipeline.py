@@ -14,12 +14,12 @@ from safe_locomotion.backends.backend import Counters
 from safe_locomotion.config import load_config
 from safe_locomotion.nodes import conversions
 from safe_locomotion.nodes.bridge import BridgeLoop
-from safe_locomotion.operator_input import VelocityInput
+from safe_locomotion.operator.commands import VelocityInput
 from safe_locomotion.pipeline import Pipeline
-from safe_locomotion.robots import load_robot
+from safe_locomotion.robot.models import load_robot
+from safe_locomotion.runtime.stack import StackOptions, stack
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.robot import SimulatedRobot
-from safe_locomotion.stack import StackOptions, stack
 from safe_locomotion.types import Mode, VelocityCommand
 
 STAND_AT, WALK_AT, END = 25, 900, 1300

@@ -2,10 +2,10 @@
 
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
+from places import HELPERS
 from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.parameter import Parameter
 from ros_world import children, ros_tester
@@ -14,12 +14,12 @@ from std_srvs.srv import Trigger
 from walking_policies import write_gait, write_runaway, write_trot
 
 from safe_locomotion.nodes import conversions, decisions
-from safe_locomotion.nodes.inbox import LATCHED
-from safe_locomotion.nodes.remote_operator import RemoteOperator
-from safe_locomotion.stack import StackOptions, stack
+from safe_locomotion.nodes.subscriptions import LATCHED
+from safe_locomotion.runtime.stack import StackOptions, stack
 from safe_locomotion.types import Mode, VelocityCommand
+from safe_locomotion.ui.remote_operator import RemoteOperator
 
-ROBOT = str(Path(__file__).with_name("wire_robot.py"))
+ROBOT = str(HELPERS / "wire_robot.py")
 
 
 class Operator:

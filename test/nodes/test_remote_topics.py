@@ -9,15 +9,14 @@ from geometry_msgs.msg import TwistStamped
 from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import String
 
-from safe_locomotion.driving import Pad
-from safe_locomotion.leg_control import CommandStage
-from safe_locomotion.modes import DAMPED
 from safe_locomotion.nodes import conversions
 from safe_locomotion.nodes.bridge import BridgeNode
 from safe_locomotion.nodes.operator import RequestServices, VelocityTopic
-from safe_locomotion.operator_input import REQUESTS, CommandLimits
-from safe_locomotion.types import Mode, VelocityCommand
-from safe_locomotion.unitree_remote import encode_remote
+from safe_locomotion.operator.commands import REQUESTS, CommandLimits
+from safe_locomotion.operator.mapping import Pad
+from safe_locomotion.operator.unitree_remote import encode_remote
+from safe_locomotion.safety.command_stage import CommandStage
+from safe_locomotion.types import DAMPED, Mode, VelocityCommand
 
 LIMITS = CommandLimits(vx=1.5, vy=0.8, wz=2.5, timeout=0.5)
 SECOND = 1_000_000_000
@@ -98,8 +97,8 @@ def test_the_supervisor_acts_on_its_own_words(word):
 def test_next_policy_goes_round_and_other_words_do_nothing(ros_domain):
     """From nominal to the next that is installed; the parameter says so."""
     from safe_locomotion.nodes.policy import PolicyNode
-    from safe_locomotion.policy import PolicyStage
-    from safe_locomotion.policy_file import installed_policies
+    from safe_locomotion.policy.file import installed_policies
+    from safe_locomotion.policy.stage import PolicyStage
 
     rclpy.init(domain_id=ros_domain, signal_handler_options=SignalHandlerOptions.NO)
     try:

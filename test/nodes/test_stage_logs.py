@@ -3,7 +3,7 @@
 from random_values import random_estimate
 
 from safe_locomotion.nodes.stage_logs import StageLogs
-from safe_locomotion.stage_log import read_stage_log
+from safe_locomotion.runtime.stage_log import read_stage_log
 
 
 class Stage:

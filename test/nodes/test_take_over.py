@@ -5,12 +5,12 @@ from ros_world import ros_tester
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
-from safe_locomotion.cli.demonstration import Watcher, demonstration
+from safe_locomotion.cli.sim.demonstration import Watcher, demonstration
 from safe_locomotion.nodes import decisions
-from safe_locomotion.nodes.inbox import LATCHED
 from safe_locomotion.nodes.operator import HANDS, HANDS_QOS
-from safe_locomotion.nodes.remote_operator import RemoteOperator
+from safe_locomotion.nodes.subscriptions import LATCHED
 from safe_locomotion.types import GaitParameters, Mode, VelocityCommand, Verdict
+from safe_locomotion.ui.remote_operator import RemoteOperator
 
 GAIT = GaitParameters(frequency=2.0, swing_ratio=0.5, phase_offsets=(0.5, 0.5, 0.0), foot_y=(-0.13, 0.13, -0.13, 0.13))
 STANDING = Verdict(

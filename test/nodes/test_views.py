@@ -13,7 +13,8 @@ from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import Imu, JointState, MultiDOFJointState
 from std_msgs.msg import Float64MultiArray, String
 
-from safe_locomotion.nodes import conversions, decisions, tick_bytes, views
+from safe_locomotion.messages import encode
+from safe_locomotion.nodes import conversions, decisions, views
 from safe_locomotion.nodes.conversions import MalformedMessageError
 
 VIEWS = (views.RowsView, views.ImuView, views.EstimateView, views.PlanView)
@@ -36,25 +37,25 @@ def same(a, b):
 @pytest.mark.parametrize("seed", range(4))
 def test_a_view_says_what_the_message_says(seed):
     """Sensors, estimate, verdict with and without joint targets and rollout, proposals of both kinds, plan."""
-    plan_bytes = tick_bytes.PlanBytes()
+    plan_bytes = encode.PlanBytes()
     state, joint = random_low_state(seed), seed % 2 == 0
     cases = [
-        (tick_bytes.state_estimate(random_estimate(seed)), Float64MultiArray, conversions.estimate_from),
-        (tick_bytes.verdict(random_verdict(seed, joint)), JointState, decisions.verdict_from),
-        (tick_bytes.verdict(replace(random_verdict(seed, joint), predicted=None)), JointState, decisions.verdict_from),
-        (tick_bytes.proposal(random_proposal(seed, "joint" if joint else "gait")), JointState, decisions.proposal_from),
+        (encode.state_estimate(random_estimate(seed)), Float64MultiArray, conversions.estimate_from),
+        (encode.verdict(random_verdict(seed, joint)), JointState, decisions.verdict_from),
+        (encode.verdict(replace(random_verdict(seed, joint), predicted=None)), JointState, decisions.verdict_from),
+        (encode.proposal(random_proposal(seed, "joint" if joint else "gait")), JointState, decisions.proposal_from),
         (plan_bytes(random_plan(seed)), MultiDOFJointState, decisions.plan_from),
     ]
     for data, message_type, convert in cases:
         same(convert(viewed(data, message_type)), convert(deserialize_message(data, message_type)))
-    joints, imu = tick_bytes.joint_states(state), tick_bytes.imu(state)
+    joints, imu = encode.joint_states(state), encode.imu(state)
     quick = conversions.low_state_from(viewed(joints, JointState), viewed(imu, Imu))
     same(quick, conversions.low_state_from(deserialize_message(joints, JointState), deserialize_message(imu, Imu)))
 
 
 def test_numbers_of_a_view_are_aligned_and_its_own():
     """Arrays made of it are what BLAS likes, and writing into them changes no message."""
-    data = tick_bytes.state_estimate(random_estimate(1))
+    data = encode.state_estimate(random_estimate(1))
     estimate = conversions.estimate_from(viewed(data, Float64MultiArray))
     assert estimate.q.flags.aligned and estimate.q.flags.writeable
     estimate.q[:] = 0.0
@@ -88,10 +89,10 @@ def test_what_is_malformed_is_refused_as_ever(message, convert):
 def test_a_message_that_ends_early_is_no_view(end):
     """Whatever ROS makes of it, nothing is read behind its end."""
     for data, message_type in (
-        (tick_bytes.verdict(random_verdict(3, True)), JointState),
-        (tick_bytes.state_estimate(random_estimate(3)), Float64MultiArray),
-        (tick_bytes.imu(random_low_state(3)), Imu),
-        (tick_bytes.PlanBytes()(random_plan(3)), MultiDOFJointState),
+        (encode.verdict(random_verdict(3, True)), JointState),
+        (encode.state_estimate(random_estimate(3)), Float64MultiArray),
+        (encode.imu(random_low_state(3)), Imu),
+        (encode.PlanBytes()(random_plan(3)), MultiDOFJointState),
     ):
         viewed(data, message_type)
         try:
@@ -105,9 +106,9 @@ def test_many_layouts_are_forgotten_again():
     """Reasons that never end do not fill the memory; known ones still read the same."""
     v = random_verdict(5, False)
     for k in range(2 * views.KNOWN):
-        views.read(tick_bytes.verdict(replace(v, reasons=(f"reason_{k}",))), JointState)
+        views.read(encode.verdict(replace(v, reasons=(f"reason_{k}",))), JointState)
     assert sum(len(known) for known in views._rows_begin._known.values()) <= views.KNOWN
-    data = tick_bytes.verdict(v)
+    data = encode.verdict(v)
     same(decisions.verdict_from(viewed(data, JointState)), decisions.verdict_from(deserialize_message(data, JointState)))
 
 

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from safe_locomotion.capture import MARGINS
 from safe_locomotion.recording.course import Course, agreement, course_figures, stretches
+from safe_locomotion.safety.capture_point import MARGINS
 from safe_locomotion.types import Mode
 
 START = 1_000_000_000

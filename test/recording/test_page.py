@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from recorded_walk import wild_walk, write_walk
 
-from safe_locomotion.capture import N_MARGINS
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.recording.episode import EpisodeRecord, Trace
 from safe_locomotion.recording.events import events
@@ -17,7 +16,8 @@ from safe_locomotion.recording.page import facts, make_page
 from safe_locomotion.recording.page_picture import LINES, draw, event_lines, png
 from safe_locomotion.recording.reader import read_episode
 from safe_locomotion.recording.stage_values import recorded_config
-from safe_locomotion.trigger_set import TriggerSet
+from safe_locomotion.safety.capture_point import N_MARGINS
+from safe_locomotion.safety.trigger_set import TriggerSet
 from safe_locomotion.types import Mode
 
 pytest.importorskip("matplotlib")

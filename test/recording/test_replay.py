@@ -10,7 +10,7 @@ from recorded_walk import RANDOM, WildGait, wild_walk, write_walk
 
 from safe_locomotion.cli.episode_tables import comparison as comparison_table
 from safe_locomotion.errors import ConfigurationError, PolicyRefusedError, UnknownNameError
-from safe_locomotion.policy_file import find_policy
+from safe_locomotion.policy.file import find_policy
 from safe_locomotion.recording import comparison
 from safe_locomotion.recording.comparison import AGAIN, RECORDED, compare
 from safe_locomotion.recording.episode import EpisodeRecord
@@ -23,7 +23,7 @@ from safe_locomotion.recording.stage_values import (
     recorded_estimates,
     recorded_proposals,
 )
-from safe_locomotion.trigger_set import N_COMPONENTS, TriggerSet
+from safe_locomotion.safety.trigger_set import N_COMPONENTS, TriggerSet
 from safe_locomotion.types import Mode
 
 STANDING_STILL = 500  # ticks before the walk: what the recorder keeps of the time before

@@ -6,19 +6,19 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from places import HELPERS
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
 from safe_locomotion.errors import ConfigurationError, RecordingError
-from safe_locomotion.recording import cdr
+from safe_locomotion.messages import cdr
+from safe_locomotion.messages.topics import TOPICS
 from safe_locomotion.recording.episode import EpisodeInfo
 from safe_locomotion.recording.reader import CUT_OFF, SENSORS, episode_paths, read_episode, read_info, recover
-from safe_locomotion.recording.topics import TOPICS
 from safe_locomotion.recording.writer import METADATA, EpisodeWriter
 
 START_NS, PERIOD_NS = 1_700_000_000_000_000_000, 2_000_000
@@ -33,7 +33,7 @@ INFO = EpisodeInfo(
     why="walk",
 )
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-RUNNER = Path(__file__).with_name("recorder_of_nothing.py")
+RUNNER = HELPERS / "recorder_of_nothing.py"
 
 
 def sensors(k):

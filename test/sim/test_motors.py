@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("mujoco")
 
-from safe_locomotion.robots import load_robot
+from safe_locomotion.robot.models import load_robot
 from safe_locomotion.sim.motors import AMBIENT, Impedance, MotorParameters, Motors, PowerMeter
 from safe_locomotion.types import LowCommand
 

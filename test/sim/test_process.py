@@ -15,8 +15,8 @@ import pytest
 pytest.importorskip("mujoco")
 
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.processes import PARENT
-from safe_locomotion.robots import load_robot
+from safe_locomotion.robot.models import load_robot
+from safe_locomotion.runtime.processes import PARENT
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.process import LOST_AFTER, ProcessOptions, RobotProcess
 from safe_locomotion.sim.pushes import Push, impulse_in_world, parse_pushes

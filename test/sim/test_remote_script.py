@@ -2,10 +2,10 @@
 
 import pytest
 
-from safe_locomotion.driving import Pad
 from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.operator.mapping import Pad
+from safe_locomotion.operator.unitree_remote import decode_remote
 from safe_locomotion.sim.remote_script import parse_holds, remote_at
-from safe_locomotion.unitree_remote import decode_remote
 
 
 def test_what_overlaps_is_held_together_to_the_millisecond() -> None:

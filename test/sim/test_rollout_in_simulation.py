@@ -8,12 +8,12 @@ import pytest
 pytest.importorskip("mujoco")
 
 from safe_locomotion.config import load_config
-from safe_locomotion.forecast import Forecast, Moment
-from safe_locomotion.operator_input import Script, Step
+from safe_locomotion.operator.commands import Script, Step
 from safe_locomotion.pipeline import Pipeline
+from safe_locomotion.safety.forecast import Forecast, Moment
+from safe_locomotion.safety.trigger_set import TriggerState
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.robot import SimulatedRobot
-from safe_locomotion.trigger_set import TriggerState
 from safe_locomotion.types import Array, Mode, VelocityCommand
 
 FORWARD = VelocityCommand(vx=0.4)

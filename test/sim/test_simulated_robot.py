@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("mujoco")
 
 from safe_locomotion.errors import ConfigurationError, UnknownNameError
-from safe_locomotion.robots import robot_file
+from safe_locomotion.robot.models import robot_file
 from safe_locomotion.sim.motors import MotorParameters
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.robot import SimulatedRobot

@@ -7,11 +7,11 @@ import pytest
 
 pytest.importorskip("mujoco")
 
+from safe_locomotion.envs.gait_env import GaitEnvOptions
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.training import imitation
-from safe_locomotion.training.evolution import EvolutionOptions, ascent, evolve, layer_scales
-from safe_locomotion.training.gait_env import GaitEnvOptions
-from safe_locomotion.training.mlp import MlpShape
+from safe_locomotion.training.gait import imitation
+from safe_locomotion.training.gait.evolution import EvolutionOptions, ascent, evolve, layer_scales
+from safe_locomotion.training.gait.mlp import MlpShape
 
 TINY = EvolutionOptions(environment=GaitEnvOptions(duration=0.1, starts=1), hidden=(4, 4), pairs=1, validation=1)
 

@@ -8,27 +8,29 @@ from core_values import A1, LIMITS
 
 pytest.importorskip("mujoco")
 
+from places import DATA
+
 from safe_locomotion.backends.log import load_states
 from safe_locomotion.config import load_config
+from safe_locomotion.envs.walk import run_episode
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.estimator import StateEstimator
-from safe_locomotion.observation import Observer
-from safe_locomotion.operator_input import Step, VelocityInput
+from safe_locomotion.estimation.estimator import StateEstimator
+from safe_locomotion.operator.commands import Step, VelocityInput
 from safe_locomotion.pipeline import Pipeline
-from safe_locomotion.policy_contract import PARITY_PAIRS, Origin
-from safe_locomotion.policy_file import load_policy, pack, read_policy
-from safe_locomotion.policy_runtime import Network
-from safe_locomotion.sim.episode import run_episode
+from safe_locomotion.policy.contract import PARITY_PAIRS, Origin
+from safe_locomotion.policy.file import load_policy, pack, read_policy
+from safe_locomotion.policy.observation import Observer
+from safe_locomotion.policy.runtime import Network
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.robot import SimulatedRobot
-from safe_locomotion.training.joint_contract import joint_contract
-from safe_locomotion.training.joint_export import WEIGHTS, build_model, export_joint
-from safe_locomotion.training.joint_observation import OBSERVATION, observation_terms
-from safe_locomotion.training.joint_task import Drive
+from safe_locomotion.training.joint.contract import joint_contract
+from safe_locomotion.training.joint.export import WEIGHTS, build_model, export_joint
+from safe_locomotion.training.joint.observation import OBSERVATION, observation_terms
+from safe_locomotion.training.joint.task import Drive
 from safe_locomotion.types import VelocityCommand
 
 HIDDEN, WIDTHS = 8, (8, 16, 6, 12)
-WALK = Path(__file__).parents[1] / "data" / "a1_walk.npz"
+WALK = DATA / "a1_walk.npz"
 DRIVE = Drive()
 CONTRACT = joint_contract(A1, DRIVE, HIDDEN, name="small", origin=Origin(command="none", seed=0, commit=""))
 

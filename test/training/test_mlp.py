@@ -8,13 +8,13 @@ pytest.importorskip("mujoco")
 
 from core_values import A1
 
-from safe_locomotion.policy_contract import Origin
-from safe_locomotion.policy_runtime import open_session
-from safe_locomotion.training.export import network
-from safe_locomotion.training.gait_contract import gait_contract
-from safe_locomotion.training.gait_tasks import gait_task
-from safe_locomotion.training.imitation import gradient
-from safe_locomotion.training.mlp import Mlp, MlpShape, Normaliser, random_weights
+from safe_locomotion.envs.gait_contract import gait_contract
+from safe_locomotion.envs.gait_tasks import gait_task
+from safe_locomotion.policy.contract import Origin
+from safe_locomotion.policy.runtime import open_session
+from safe_locomotion.training.gait.export import network
+from safe_locomotion.training.gait.imitation import gradient
+from safe_locomotion.training.gait.mlp import Mlp, MlpShape, Normaliser, random_weights
 
 RNG = np.random.default_rng(0)
 

@@ -1,0 +1,115 @@
+"""Checks that need a robot that is switched on: does it report, does its clock run like ours, who moves its motors."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import numpy as np
+
+from safe_locomotion.cli.doctor.findings import Finding, judge
+from safe_locomotion.errors import BackendError
+from safe_locomotion.runtime.stack import LOOPBACK, ROBOT_DOMAIN, SIMULATION_DOMAIN, robot_sdk
+
+RATE_HZ = 500.0
+LEAST_RATE_HZ = 400.0
+CLOCK_ERROR = 0.005  # between the robot's tick and our monotonic clock; quartz differs by 1e-4
+ENOUGH = 100  # states, to judge a clock by
+ROBOT_COMPUTER = "192.168.123.161"  # of a Go2
+PATIENCE_S = 8.0  # of the motion switcher's answer and the start of an interpreter
+LOW_LEVEL_ENTRY = {
+    "a1": "on the remote: L2+A until the robot lies, then L2+B; sport mode 1.19 or newer",
+    "go1": "on the remote: L2+A, L2+B, then L1+L2+START",
+}
+ASK = """import sys
+from safe_locomotion.backends.motion_switcher import active_service
+print("MODE=" + active_service(int(sys.argv[1]), sys.argv[2]))"""
+
+Heard = tuple[tuple[float, int], ...]  # (monotonic [s], tick [ms]) of each LowState
+Listen = Callable[[int, str], Heard]
+Service = Callable[[int, str], str]
+
+
+def check_states(robot: str, interface: str | None, listen: Listen | None = None) -> Finding:
+    """LowStates arrive at their rate, and the robot's tick runs like our clock; without an interface only a simulated one is looked for."""
+    if interface and robot_sdk(robot) != "unitree_sdk2":
+        text = f"a {robot} only sends states to a program that commands it"
+        return Finding(check="robot_states", level="ok", text=text)
+    domain, name = (ROBOT_DOMAIN, interface) if interface else (SIMULATION_DOMAIN, LOOPBACK)
+    try:
+        heard = (listen or _listener())(domain, name)
+    except ImportError as error:
+        return Finding(check="robot_states", level="problem", text=f"{error.name} cannot be imported", mend="make setup")
+    except BackendError as error:
+        return Finding(check="robot_states", level="problem", text=str(error), mend="ip -br link")
+    if not heard:
+        text = f"no robot heard on domain {domain}, {name}"
+        mend = f"ping -c 3 {ROBOT_COMPUTER}; the robot boots for a minute"
+        return judge("robot_states", met=not interface, text=text, mend=mend)
+    return _judge_states(heard, f"domain {domain}, {name}")
+
+
+def _judge_states(heard: Heard, place: str) -> Finding:
+    times, ticks = np.array(heard, dtype=np.float64).T
+    if len(times) < ENOUGH or not times[-1] > times[0]:
+        return Finding(
+            check="robot_states",
+            level="problem",
+            text=f"{len(times)} LowStates on {place}",
+            mend="ip -s link  # look for errors; end what loads the CPU",
+        )
+    rate, error = (len(times) - 1) / (times[-1] - times[0]), _slope(times, ticks * 1e-3) - 1.0
+    return judge(
+        "robot_states",
+        met=rate >= LEAST_RATE_HZ and -CLOCK_ERROR <= error <= CLOCK_ERROR,
+        text=f"{rate:.0f} LowStates a second on {place}, the robot's clock runs {100.0 * error:+.2f} % against ours",
+        otherwise="warning",
+        mend=f"wanted {RATE_HZ:.0f} and 0.00 %: a wired link, or a simulator with less load",
+    )
+
+
+def _slope(x: "np.ndarray", y: "np.ndarray") -> float:
+    """Of the straight line through the points."""
+    return float(np.polyfit(x - x[0], y - y[0], 1)[0])
+
+
+def _listener() -> Listen:
+    from safe_locomotion.backends.listen import state_ticks
+
+    return state_ticks
+
+
+def active_service(domain: int, interface: str) -> str:
+    """Name of the motion service that moves the robot, empty for none; asked by a process of its own, as the SDK wants the domain first.
+
+    Raises:
+        BackendError: no answer.
+    """
+    command = [sys.executable, "-c", ASK, str(domain), interface]
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    except subprocess.TimeoutExpired:
+        raise BackendError("the robot's motion switcher does not answer") from None
+    answers = [row.removeprefix("MODE=") for row in said.stdout.splitlines() if row.startswith("MODE=")]
+    if not answers:
+        raise BackendError((said.stderr.strip().splitlines() or ["no answer"])[-1].rpartition("Error: ")[2])
+    return answers[-1]
+
+
+def check_firmware(robot: str, interface: str | None, service: Service = active_service) -> Finding:
+    """The robot's own motion service leaves the motors to us."""
+    if not interface:
+        return Finding(check="firmware_mode", level="ok", text="no robot addressed: name its network with --interface")
+    if robot in LOW_LEVEL_ENTRY and robot_sdk(robot) != "unitree_sdk2":
+        text = f"a {robot} does not tell its mode; it must be in low-level mode before the launch"
+        return Finding(check="firmware_mode", level="warning", text=text, mend=LOW_LEVEL_ENTRY[robot])
+    try:
+        mode = service(ROBOT_DOMAIN, interface)
+    except BackendError as error:
+        mend = f"ping -c 3 {ROBOT_COMPUTER}; the robot boots for a minute"
+        return Finding(check="firmware_mode", level="problem", text=str(error), mend=mend)
+    return judge(
+        "firmware_mode",
+        met=not mode,
+        text=f"motion service {mode!r} moves the robot" if mode else "no motion service is active",
+        mend=f"ros2 launch safe_locomotion real_{robot}.launch.py interface:={interface} release_motion:=true  # lays the robot down first",
+    )

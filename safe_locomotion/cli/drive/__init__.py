@@ -1,0 +1,1 @@
+"""The commands `safe-locomotion teleop` and `top`."""

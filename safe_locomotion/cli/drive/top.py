@@ -1,0 +1,64 @@
+"""`safe-locomotion top`: a running stack at a glance, in a terminal."""
+
+from time import monotonic, sleep
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.live import Live
+
+from safe_locomotion.cli.doctor.hearing import PATIENCE_S, ros_domain, unheard
+from safe_locomotion.cli.drive.top_page import page
+
+if TYPE_CHECKING:
+    from safe_locomotion.ui.stack_view import StackView
+
+LOOK_S = 0.2
+WIDTH = 110  # columns where there is no terminal
+HEARD, UNHEARD = 0, 1
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="Print one page and end; what happens anyway where the output is no terminal.")
+def top(once: bool) -> int:
+    """Watch a running stack: mode, who drives, margins, streams, times, gate trips, interventions.
+
+    It only listens, on ROS_DOMAIN_ID. Exit status: 0 when a stack is heard, 1 when not.
+    """
+    from safe_locomotion.ui.stack_view import StackView
+
+    console, view = Console(), StackView(ros_domain())
+    try:
+        if not _hears(view):
+            Console(stderr=True).print(f"error: {unheard()}", markup=False, highlight=False, soft_wrap=True)
+            return UNHEARD
+        if once or not console.is_terminal:
+            wide = console if console.is_terminal else Console(width=WIDTH)
+            wide.print(page(view.look(), monotonic()))
+            return HEARD
+        return _show(view, console)
+    finally:
+        view.close()
+
+
+def _hears(view: "StackView") -> bool:
+    """Whether anything is heard in time: a verdict and rows of every kind, or what there is at the end."""
+    end = monotonic() + PATIENCE_S
+    while monotonic() < end:
+        report = view.look()
+        if report.verdict is not None and any(name == "supervisor" for _, name in report.rows):
+            sleep(2.5 * LOOK_S)  # until each node has spoken once
+            return True
+        sleep(0.25 * LOOK_S)
+    return view.report.verdict is not None or bool(view.report.rows)
+
+
+def _show(view: "StackView", console: Console) -> int:
+    """Until Ctrl-C."""
+    try:
+        with Live(console=console, auto_refresh=False, screen=True, vertical_overflow="crop") as live:
+            while True:
+                live.update(page(view.look(), monotonic()), refresh=True)
+                sleep(LOOK_S)
+    except KeyboardInterrupt:
+        return HEARD

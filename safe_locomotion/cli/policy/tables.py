@@ -1,0 +1,82 @@
+"""Tables of `safe-locomotion policy`: a contract for people."""
+
+from rich.markup import escape
+from rich.table import Table
+
+from safe_locomotion.policy.contract import Numbers, PolicyContract
+
+
+def row(c: PolicyContract) -> tuple[str, ...]:
+    """Kind, rate, robot, width of the observation, sort of network, origin."""
+    network = "recurrent" if c.recurrent else "feed-forward"
+    return c.kind, f"{c.rate_hz} Hz", c.robot, str(c.observation_width), network, f"{c.origin.command} (seed {c.origin.seed})"
+
+
+def head(c: PolicyContract, size: int) -> Table:
+    """What a contract says in single values; size of the file in bytes."""
+    table = Table(box=None, show_header=False, title=escape(c.name), title_justify="left")
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    assert c.parity is not None
+    for key, value in (
+        ("kind", c.kind),
+        ("robot", c.robot),
+        ("rate", f"{c.rate_hz} Hz"),
+        ("command", c.origin.command),
+        ("seed", c.origin.seed),
+        ("commit", c.origin.commit),
+        ("tensors", f"{c.observation_input} [1, {c.observation_width}] -> {c.action_output} [1, {c.action_width}]"),
+        *(("memory", f"{pair.input} {list(pair.shape)} -> {pair.output}") for pair in c.recurrent),
+        ("action limit", f"{c.action_limit:g}"),
+        ("recorded pairs", f"{len(c.parity.actions)}, tolerance {c.parity.tolerance:g}"),
+        ("size", f"{size / 1024:.0f} KiB"),
+    ):
+        table.add_row(key, escape(str(value)))
+    return table
+
+
+def observation(c: PolicyContract) -> Table:
+    """Its terms, in order."""
+    table = Table(box=None, title="observation", title_justify="left")
+    for heading in ("at", "term", "width", "scale"):
+        table.add_column(heading, overflow="fold")
+    at = 0
+    for term in c.observation:
+        same = len(set(term.scale)) == 1
+        table.add_row(str(at), term.name, str(term.width), _numbers(term.scale[:1] if same else term.scale))
+        at += term.width
+    return table
+
+
+def action(c: PolicyContract) -> Table:
+    """What its output means."""
+    return _joint_action(c) if c.gait is None else _gait_action(c)
+
+
+def _gait_action(c: PolicyContract) -> Table:
+    assert c.gait is not None
+    table = Table(box=None, title=f"action, each number within +-{c.gait.clip:g}", title_justify="left")
+    for heading in ("at", "term", "meaning", "scale", "nominal", "lower", "upper"):
+        table.add_column(heading, overflow="fold")
+    at = 0
+    for term in c.gait.terms:
+        meaning = "value" if term.name == "foot_y" else "change"
+        table.add_row(str(at), term.name, meaning, *map(_numbers, (term.scale, term.nominal, term.lower, term.upper)))
+        at += term.width
+    return table
+
+
+def _joint_action(c: PolicyContract) -> Table:
+    assert c.joint is not None
+    bound = "" if c.joint.clip is None else f", each number within +-{c.joint.clip:g}"
+    table = Table(box=None, title=f"action: q = default + scale a{bound}", title_justify="left")
+    for heading in ("at", "joint", "default, rad", "scale, rad", "kp, Nm/rad", "kd, Nm s/rad"):
+        table.add_column(heading, justify="left" if heading == "joint" else "right")
+    for i, name in enumerate(c.joint_order):
+        numbers = (c.default_pose[i], c.joint.scale[i], c.joint.kp[i], c.joint.kd[i])
+        table.add_row(str(i), name, *(f"{x:.6g}" for x in numbers))
+    return table
+
+
+def _numbers(values: Numbers) -> str:
+    return ", ".join(f"{value:.6g}" for value in values)

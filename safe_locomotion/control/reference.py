@@ -1,0 +1,82 @@
+"""Reference of the locomotion controller: the commanded velocity, limited in its rate and integrated around the body."""
+
+from dataclasses import dataclass
+from math import cos, pi, sin
+
+from safe_locomotion.control.friction import SlipParameters
+from safe_locomotion.robot.kinematics import clamp
+from safe_locomotion.rotations import Vector
+from safe_locomotion.types import VelocityCommand
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LocomotionParameters:
+    """Reference and timing of the locomotion controller.
+
+    Attributes:
+        body_height: of the base above the ground plane [m].
+        acceleration: limit on the change of the velocity command [m/s2]; yaw: `yaw_acceleration` [rad/s2].
+        position_slack: how far the integrated position reference may run ahead of the body [m]; acts as integral action.
+        yaw_slack: the same for yaw [rad].
+        velocity_slack: how far the velocity reference may lie from the body's velocity [m/s]; beyond it stepping catches the body,
+            not the MPC, which would jump to find the friction for it.
+        height_rate: limit on the change of the height reference [m/s].
+        slip: how sliding feet lower the friction that the MPC counts on.
+    """
+
+    body_height: float
+    acceleration: float
+    yaw_acceleration: float
+    position_slack: float
+    yaw_slack: float
+    velocity_slack: float
+    height_rate: float
+    slip: SlipParameters
+
+
+class Reference:
+    """Integrated, rate-limited command: where body and heading should be now and over the horizon."""
+
+    def __init__(self, parameters: LocomotionParameters) -> None:
+        self._p = parameters
+        self.velocity: Vector = (0.0, 0.0, 0.0)
+        self.position: tuple[float, float] = (0.0, 0.0)
+        self.yaw = 0.0
+        self.height = 0.0
+
+    def reset(self, position: Vector, yaw: float, height: float) -> None:
+        """Start from where the body is, at rest."""
+        self.velocity = (0.0, 0.0, 0.0)
+        self.position, self.yaw, self.height = (position[0], position[1]), yaw, height
+
+    def update(self, elapsed: float, command: VelocityCommand, body_position: Vector, body_yaw: float) -> None:
+        """Advance by `elapsed` seconds, staying within the slack around the body."""
+        p = self._p
+        limit, yaw_limit = elapsed * p.acceleration, elapsed * p.yaw_acceleration
+        vx, vy, wz = self.velocity
+        vx, vy = within(command.vx, vx, limit), within(command.vy, vy, limit)
+        wz = within(command.wz, wz, yaw_limit)
+        self.velocity = (vx, vy, wz)
+        lead = (self.yaw + wz * elapsed - body_yaw + pi) % (2 * pi) - pi
+        self.yaw = body_yaw + clamp(lead, -p.yaw_slack, p.yaw_slack)
+        c, s = cos(body_yaw), sin(body_yaw)
+        x, y, slack = body_position[0], body_position[1], p.position_slack
+        ahead_x, ahead_y = self.position[0] - x, self.position[1] - y
+        along = clamp(c * ahead_x + s * ahead_y + vx * elapsed, -slack, slack)
+        across = clamp(c * ahead_y - s * ahead_x + vy * elapsed, -slack, slack)
+        self.position = (x + c * along - s * across, y + s * along + c * across)
+        step = p.height_rate * elapsed
+        self.height += clamp(p.body_height - self.height, -step, step)
+
+    def follow(self, position: Vector, yaw: float, height: float, velocity: Vector) -> None:
+        """Be where the body is, moving as wanted as far as that lies within the slack of its velocity (in odom)."""
+        c, s, slack = cos(yaw), sin(yaw), self._p.velocity_slack
+        vx, vy, wz = self.velocity
+        along, across = c * velocity[0] + s * velocity[1], c * velocity[1] - s * velocity[0]
+        self.velocity = (within(vx, along, slack), within(vy, across, slack), wz)
+        self.position, self.yaw, self.height = (position[0], position[1]), yaw, height
+
+
+def within(value: float, centre: float, slack: float) -> float:
+    """`value`, no farther than `slack` from `centre`."""
+    return clamp(value, centre - slack, centre + slack)

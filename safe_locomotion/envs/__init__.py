@@ -1,0 +1,1 @@
+"""Environments: the whole stack on a simulated robot as an MDP."""

@@ -1,0 +1,172 @@
+"""The locomotion tasks of paper 1 for policies that choose the gait: what is rewarded, and which gait parameters are free.
+
+Rewards are of one policy step (8 ms) and come from the simulator's truth, so that no policy earns anything by deceiving the estimator.
+The paper's targets are those of Laikago (0.45 m tall); here they scale with the robot's nominal height.
+
+One departure: the paper's two-leg task keeps FL and RR in the air for good, which gait parameters shared by all legs cannot say. Here the
+two diagonal pairs take turns and never help each other out: a swing ratio from 0.5 on, at most one pair on the ground.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from safe_locomotion.control.gait import phase_offsets
+from safe_locomotion.errors import UnknownNameError
+from safe_locomotion.robot.models import RobotModel
+from safe_locomotion.types import FL, FR, GRAVITY, RL, RR, GaitParameters, VelocityCommand
+
+SURVIVAL = 1.0
+"""Positive bonus e of every step that keeps rewards from being negative (paper 1, section VI)."""
+POWER_WEIGHT = 1.0
+"""Of the mechanical power over weight times `POWER_SPEED`: at the A1's nominal trot about 0.4."""
+POWER_SPEED = 1.0  # m/s
+TRACKING_WEIGHT = 8.0  # s2/m2
+LARGEST_ERROR = 0.5  # m/s; past it a pushed robot has other worries
+TURNING_WEIGHT = 1.0  # s2/rad2
+TILT_WEIGHT = 4.0  # 1/rad2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StepOutcome:
+    """What one policy step came to, true values.
+
+    Attributes:
+        height: base above the ground [m].
+        velocity: vx, vy of the base in its yaw frame and vertical velocity, mean over the last stride [m/s].
+        yaw_rate: mean over the last stride [rad/s].
+        roll, pitch: [rad].
+        power: sum over the motors of |tau dq|, mean over the step [W].
+        gait: parameters that the learner asked for.
+        command: in force, ramped and averaged as the velocities are.
+    """
+
+    height: float
+    velocity: tuple[float, float, float]
+    yaw_rate: float
+    roll: float
+    pitch: float
+    power: float
+    gait: GaitParameters
+    command: VelocityCommand
+
+
+Reward = Callable[[StepOutcome, RobotModel], float]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GaitTask:
+    """A task.
+
+    Attributes:
+        reward: of one step.
+        offsets: phase offsets at the start.
+        frequency, swing_ratio: at the start [Hz, -].
+        stance_width: of the feet at the start as a share of the nominal one.
+        free: (9,) which of the actions frequency, swing ratio, three offsets, four foot y the policy has; the others stay as they start.
+        vx, vy, wz: ranges that episodes draw their velocity command from [m/s, m/s, rad/s].
+    """
+
+    reward: Reward
+    offsets: tuple[float, float, float]
+    frequency: float = 2.5
+    swing_ratio: float = 0.45
+    stance_width: float = 1.0
+    free: tuple[bool, ...]
+    vx: tuple[float, float]
+    vy: tuple[float, float]
+    wz: tuple[float, float]
+
+
+def efficient_gait(outcome: StepOutcome, robot: RobotModel) -> float:
+    """Follow the command with little power and a level trunk: e - P / (m g v0) - |v - v*|^2 - (w - w*)^2 - tilt^2, weighted."""
+    vx, vy, _ = outcome.velocity
+    command = outcome.command
+    tracking = min(LARGEST_ERROR**2, (vx - command.vx) ** 2 + (vy - command.vy) ** 2)
+    turning = (outcome.yaw_rate - command.wz) ** 2
+    tilt = outcome.roll**2 + outcome.pitch**2
+    power = outcome.power / (robot.mass * GRAVITY * POWER_SPEED)
+    return SURVIVAL - POWER_WEIGHT * power - TRACKING_WEIGHT * tracking - TURNING_WEIGHT * turning - TILT_WEIGHT * tilt
+
+
+def catwalk(outcome: StepOutcome, robot: RobotModel) -> float:
+    """Left and right feet close together: e - (yFR - yFL)^2 - (yRR - yRL)^2, in units of the nominal distance."""
+    y = outcome.gait.foot_y
+    width = hip_width(robot)
+    return SURVIVAL - ((y[FR] - y[FL]) / width) ** 2 - ((y[RR] - y[RL]) / width) ** 2
+
+
+def two_leg(outcome: StepOutcome, robot: RobotModel) -> float:
+    """Stay up: e - (z - z0)^2 with z0 the nominal height, in units of it."""
+    return SURVIVAL - (outcome.height / robot.nominal_height - 1.0) ** 2
+
+
+def pacing(outcome: StepOutcome, robot: RobotModel) -> float:
+    """Match the velocity: e - |v - v*|^2."""
+    (vx, vy, vz), command = outcome.velocity, outcome.command
+    return SURVIVAL - (vx - command.vx) ** 2 - (vy - command.vy) ** 2 - vz**2
+
+
+def hip_width(robot: RobotModel) -> float:
+    """Distance between left and right feet under their hips [m]."""
+    return 2.0 * float(abs(robot.hip_position[0, 1] + robot.hip_offset[0]))
+
+
+_STEPPING = (True, True, False, False, False)
+_FREE_FEET, _FIXED_FEET = (True,) * 4, (False,) * 4
+
+TASKS: dict[str, GaitTask] = {
+    "trot": GaitTask(
+        reward=efficient_gait,
+        offsets=phase_offsets("trot"),
+        free=_STEPPING + _FREE_FEET,
+        vx=(-0.4, 1.0),
+        vy=(-0.3, 0.3),
+        wz=(-0.8, 0.8),
+    ),
+    "catwalk": GaitTask(
+        reward=catwalk,
+        offsets=phase_offsets("trot"),
+        stance_width=0.59,
+        free=_STEPPING + _FREE_FEET,
+        vx=(0.2, 0.4),
+        vy=(0.0, 0.0),
+        wz=(0.0, 0.0),
+    ),
+    "two_leg": GaitTask(
+        reward=two_leg,
+        offsets=phase_offsets("trot"),
+        swing_ratio=0.5,
+        free=(True, True, False, False, True, *_FIXED_FEET),
+        vx=(0.0, 0.0),
+        vy=(0.0, 0.0),
+        wz=(0.0, 0.0),
+    ),
+    "pacing": GaitTask(
+        reward=pacing,
+        offsets=phase_offsets("pace"),
+        free=_STEPPING + _FIXED_FEET,
+        vx=(0.0, 0.6),
+        vy=(0.0, 0.0),
+        wz=(0.0, 0.0),
+    ),
+}
+
+
+def gait_task(name: str) -> GaitTask:
+    """A task by name.
+
+    Raises:
+        UnknownNameError: with the choices.
+    """
+    try:
+        return TASKS[name]
+    except KeyError:
+        raise UnknownNameError("task", name, TASKS) from None
+
+
+def start_gait(task: GaitTask, robot: RobotModel) -> GaitParameters:
+    """The gait that a task begins with."""
+    right, left = (0.5 * task.stance_width * hip_width(robot) * side for side in (-1.0, 1.0))
+    return GaitParameters(
+        frequency=task.frequency, swing_ratio=task.swing_ratio, phase_offsets=task.offsets, foot_y=(right, left, right, left)
+    )

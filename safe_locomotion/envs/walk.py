@@ -1,0 +1,123 @@
+"""One run of the control cycle on the simulated robot within one process, without a wire: for tuning, training and tests."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import cos, pi, sin
+
+import numpy as np
+
+from safe_locomotion.operator.commands import Script, Step, VelocityInput
+from safe_locomotion.pipeline import Cycle, Pipeline
+from safe_locomotion.rotations import rpy_from_quaternion
+from safe_locomotion.sim.pushes import Push, impulse_in_world
+from safe_locomotion.sim.report import RunLog
+from safe_locomotion.sim.robot import SimulatedRobot, Truth
+from safe_locomotion.types import Array, Mode
+
+
+@dataclass(kw_only=True, slots=True)
+class Episode:
+    """What happened: the log since the robot first stood, and what the gate said."""
+
+    log: RunLog
+    falls: int
+    fall_times: list[float] = field(default_factory=list)
+    gate_trips: Counter[str] = field(default_factory=Counter)
+
+
+def run_episode(
+    robot: SimulatedRobot,
+    pipeline: Pipeline,
+    velocity: VelocityInput,
+    steps: Sequence[Step],
+    *,
+    duration: float,
+    pushes: Sequence[Push] = (),
+    stand_up_limit: float = 10.0,
+) -> Episode:
+    """Run for `duration` seconds after the robot first stands; a fallen robot is put back on its feet.
+
+    Args:
+        robot: lying on the ground.
+        pipeline: fresh.
+        velocity: limits of the operator's velocity.
+        steps: what the operator asks for.
+        duration: [s] after standing up.
+        pushes: in the order of their times.
+        stand_up_limit: [s] after which a robot that does not stand ends the run.
+    """
+    script, rows = Script(steps), []
+    waiting, stood = list(pushes), None
+    episode = Episode(log=_log([]), falls=0)
+    while stood is None or robot.time_s - stood < duration:
+        state = robot.low_state()
+        request, wanted = script.update(state.stamp_ns, pipeline.supervisor.mode)
+        if request is not None:
+            pipeline.supervisor.request(request)
+        velocity.set(state.stamp_ns, wanted.vx, wanted.vy, wanted.wz)
+        command = pipeline.step(state, velocity.get(state.stamp_ns))
+        if command.reason:
+            episode.gate_trips[command.reason] += 1
+        truth = robot.truth()
+        if stood is not None:
+            elapsed = robot.time_s - stood
+            rows.append(_row(elapsed, truth, pipeline.cycle))
+            while waiting and waiting[0].time <= elapsed:
+                robot.push(impulse_in_world(waiting.pop(0), truth.quaternion_wxyz))
+        if robot.step(command):
+            episode.fall_times.append(robot.time_s - (stood or 0.0))
+            robot.put_on_feet()
+        if stood is None and script.stood_ns is not None:
+            stood = robot.time_s
+        elif stood is None and robot.time_s > stand_up_limit:
+            break
+    episode.log, episode.falls = _log(rows), robot.falls
+    return episode
+
+
+def _planar(yaw: float, velocity: Array) -> tuple[float, float]:
+    x, y = float(velocity[0]), float(velocity[1])
+    return cos(yaw) * x + sin(yaw) * y, -sin(yaw) * x + cos(yaw) * y
+
+
+def _row(elapsed: float, truth: Truth, cycle: Cycle) -> tuple[float, ...]:
+    estimate, verdict = cycle.estimate, cycle.verdict
+    assert estimate is not None and verdict is not None
+    roll, pitch, yaw = rpy_from_quaternion(truth.quaternion_wxyz)
+    estimated_yaw = rpy_from_quaternion(estimate.quaternion_wxyz)[2]
+    walking = verdict.mode is Mode.WALK
+    command = verdict.command
+    return (
+        elapsed,
+        *((command.vx, command.vy, command.wz) if walking else (np.nan,) * 3),
+        *_planar(yaw, truth.velocity),
+        float(truth.angular_velocity[2]),
+        *truth.position[:2],
+        yaw,
+        roll,
+        pitch,
+        *_planar(estimated_yaw, estimate.velocity),
+        float(estimate.angular_velocity[2]),
+        *estimate.position[:2],
+        estimated_yaw,
+        float(np.abs(truth.joint_power).sum()),
+        float(walking and verdict.active == "recovery"),
+    )
+
+
+def _log(rows: list[tuple[float, ...]]) -> RunLog:
+    r = np.array(rows, dtype=np.float64).reshape(-1, 20)
+    return RunLog(
+        time=r[:, 0],
+        command=r[:, 1:4],
+        velocity=r[:, 4:7],
+        position=r[:, 7:9],
+        yaw=np.unwrap(r[:, 9], period=2 * pi),
+        roll_pitch=r[:, 10:12],
+        estimated_velocity=r[:, 12:15],
+        estimated_position=r[:, 15:17],
+        estimated_yaw=np.unwrap(r[:, 17], period=2 * pi),
+        power=r[:, 18],
+        recovery=r[:, 19] > 0.5,
+    )

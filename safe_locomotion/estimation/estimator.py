@@ -1,0 +1,254 @@
+"""Base state from IMU, leg kinematics and contact.
+
+What makes leg odometry drift, and what is done about it here. The foot is a ball that rolls: its centre moves with the calf's
+angular velocity times the radius, as an input of the foot states. A foot that touches down or lifts off still slides: it is
+believed in proportion to its load, after a short settling time, and less when its speed disagrees with the prediction. The
+gyro bias acts through the lever of the leg: it is learnt at rest and while moving. A tilt error leaks gravity into the
+acceleration: each axis carries an acceleration error.
+"""
+
+from dataclasses import dataclass, field
+from math import isfinite
+from operator import mul
+
+import numpy as np
+
+from safe_locomotion.estimation.attitude import AttitudeObserver, AttitudeParameters
+from safe_locomotion.estimation.base_filter import BaseFilter, FilterParameters
+from safe_locomotion.estimation.contacts import ContactDetector, ContactParameters
+from safe_locomotion.estimation.leg_odometry import LegOdometry, speed
+from safe_locomotion.estimation.terrain_plane import TerrainPlane
+from safe_locomotion.robot.models import RobotModel
+from safe_locomotion.rotations import Vector, rotate, rotate_back
+from safe_locomotion.types import GRAVITY, N_LEGS, NANOSECONDS, Estimate, LowState
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EstimatorParameters:
+    """Noise and limits of the estimator.
+
+    Attributes:
+        filter, attitude, contact: of the parts.
+        leg_velocity: (xy, z) velocity of the base from one trusted foot [m/s].
+        settling: time after touchdown until a foot is fully believed [s].
+        full_load: load above which a foot is fully believed, as a share of a quarter of the weight.
+        slip: a foot this much faster than predicted loses half of its weight [m/s].
+        anchor: how well one foothold gives the height of level ground [m].
+        anchor_gate: a foothold further from the level than this starts a new level [m].
+        slope_time_constant: of the ground plane [s].
+        max_slope: tangent of the steepest believed ground.
+        max_speed: faster is implausible [m/s].
+        max_velocity_deviation: the filter's own uncertainty beyond which it says so [m/s].
+        max_innovation: low-pass filtered normalised innovation of the velocity beyond which the filter has diverged.
+        innovation_time_constant: of that filter [s].
+        restart_after: diverged states in a row after which the filter starts anew.
+        max_step: longer gaps between states count as this [s].
+    """
+
+    filter: FilterParameters = field(default_factory=FilterParameters)
+    attitude: AttitudeParameters = field(default_factory=AttitudeParameters)
+    contact: ContactParameters = field(default_factory=ContactParameters)
+    leg_velocity: tuple[float, float] = (0.1, 1.0)
+    settling: float = 0.02
+    full_load: float = 1.0
+    slip: float = 0.3
+    anchor: float = 0.01
+    anchor_gate: float = 0.03
+    slope_time_constant: float = 0.15
+    max_slope: float = 0.7
+    max_speed: float = 6.0
+    max_velocity_deviation: float = 1.0
+    max_innovation: float = 12.0
+    innovation_time_constant: float = 0.1
+    restart_after: int = 250
+    max_step: float = 0.02
+
+
+class StateEstimator:
+    """Estimate of the floating base on every LowState."""
+
+    def __init__(self, robot: RobotModel, parameters: EstimatorParameters) -> None:
+        self.parameters = parameters
+        self._odometry = LegOdometry(robot)
+        self._radius = float(robot.foot_radius)
+        self._quarter = robot.mass * GRAVITY / N_LEGS
+        self.attitude = AttitudeObserver(parameters.attitude)
+        self.detector = ContactDetector(parameters.contact, weight=robot.mass * GRAVITY)
+        self.filter = BaseFilter(parameters.filter)
+        self.terrain = TerrainPlane(time_constant=parameters.slope_time_constant, max_slope=parameters.max_slope)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget position, velocity and contacts; the next state is the new origin. Gyro bias and foot calibration stay."""
+        self._last: Estimate | None = None
+        self._unusable = 0
+        self._stance_time = [0.0] * N_LEGS
+        self._level = 0.0
+        self._innovation = 1.0
+        self._acceleration: Vector = (0.0, 0.0, 0.0)
+        self._rolling: list[Vector] = [self._acceleration] * N_LEGS
+
+    def update(self, state: LowState) -> Estimate:
+        """Estimate at the stamp of `state`; a state that is not finite changes nothing and is flagged.
+
+        A filter that has diverged for `restart_after` starts anew: the next state is the new origin.
+        """
+        estimate = self._advance(state)
+        self._unusable = self._unusable + 1 if estimate.diverged else 0
+        if self._unusable >= self.parameters.restart_after:
+            self.reset()
+        return estimate
+
+    def _advance(self, state: LowState) -> Estimate:
+        if not _is_finite(state):
+            return self._hold(state)
+        if self._last is None:
+            return self._start(state)
+        dt = (state.stamp_ns - self._last.stamp_ns) / NANOSECONDS
+        if dt == 0.0:
+            return self._last
+        if not dt > 0.0:
+            return self._hold(state)
+        dt = min(dt, self.parameters.max_step)
+        self.attitude.update(state.quaternion_wxyz, state.gyro, state.dq, dt)
+        feet, leg_velocity, rolling = self._legs(state, dt)
+        trust = self._trust(leg_velocity, dt)
+        ax, ay, az = state.accelerometer.tolist()
+        x, y, z = rotate(self.attitude.rotation, (ax, ay, az))
+        acceleration = (x, y, z - GRAVITY)
+        self.filter.predict(_middle(acceleration, self._acceleration), list(map(_middle, rolling, self._rolling)), trust, dt)
+        self._acceleration, self._rolling = acceleration, rolling
+        self._correct(feet, leg_velocity, trust, dt)
+        self._touch_ground(trust, dt)
+        return self._publish(state)
+
+    def _start(self, state: LowState) -> Estimate:
+        """At rest at the origin, its feet on ground of mean height 0."""
+        self.attitude.reset(state.quaternion_wxyz)
+        feet = self._legs(state, 1e-3)[0]
+        height = self._radius - sum(z for _, _, z in feet) / N_LEGS
+        self.filter.reset((0.0, 0.0, height), [(x, y, z + height) for x, y, z in feet])
+        self.terrain.reset([(x, y, z + height - self._radius) for x, y, z in feet])
+        return self._publish(state)
+
+    def _legs(self, state: LowState, dt: float) -> tuple[list[Vector], list[Vector], list[Vector]]:
+        """Of each leg, in odom: foot relative to the base, base velocity if that foot stood, rolling velocity of the foot."""
+        legs = self._odometry.read(state.q, state.dq, state.tau)
+        self.detector.update(state.foot_force, [leg.load for leg in legs], [speed(leg.velocity) for leg in legs], dt)
+        rotation, rate = self.attitude.rotation, self.attitude.angular_velocity
+        normal, feet, bases, rolling = rotate_back(rotation, self.terrain.normal), [], [], []
+        for leg in legs:
+            base, roll = self._odometry.standing(leg, rate, normal)
+            feet.append(rotate(rotation, leg.foot))
+            bases.append(rotate(rotation, base))
+            rolling.append(rotate(rotation, roll))
+        return feet, bases, rolling
+
+    def _trust(self, leg_velocity: list[Vector], dt: float) -> list[float]:
+        """How far each foot is believed to stand, in [0, 1]: its load, ramped in after touchdown, less when it slides."""
+        p, contact, trust = self.parameters, self.detector.contact.tolist(), []
+        full, slip2 = p.full_load * self._quarter, p.slip**2
+        vx, vy, vz = self.filter.velocity
+        for i, (x, y, z) in enumerate(leg_velocity):
+            self._stance_time[i] = self._stance_time[i] + dt if contact[i] else 0.0
+            slide2 = (x - vx) ** 2 + (y - vy) ** 2 + (z - vz) ** 2
+            loaded = min(1.0, max(0.0, self.detector.load[i] / full))
+            trust.append(loaded * min(1.0, self._stance_time[i] / p.settling) / (1.0 + slide2 / slip2))
+        return trust
+
+    def _correct(self, feet: list[Vector], leg_velocity: list[Vector], trust: list[float], dt: float) -> None:
+        """Fuse the feet, and the mean of the legs' velocities weighted by trust: the same as fusing them one by one."""
+        p, total = self.parameters, sum(trust)
+        velocity = self.filter.velocity
+        if total > 1e-3:
+            xs, ys, zs = zip(*leg_velocity, strict=True)
+            velocity = (sum(map(mul, trust, xs)) / total, sum(map(mul, trust, ys)) / total, sum(map(mul, trust, zs)) / total)
+        total = max(total, 1e-6)
+        xy, vertical = p.leg_velocity
+        innovation = self.filter.correct(feet, velocity, (xy * xy / total, vertical * vertical / total))
+        self._innovation += min(1.0, dt / p.innovation_time_constant) * (innovation - self._innovation)
+
+    def _touch_ground(self, trust: list[float], dt: float) -> None:
+        """Follow the ground plane; each foot that has just settled ties the height to the level it walked on so far."""
+        p = self.parameters
+        for foot, time in enumerate(self._stance_time):
+            if p.settling <= time < p.settling + dt and trust[foot] >= 0.3:
+                self._anchor(foot)
+        self.terrain.update([self._contact_point(i) for i in range(N_LEGS)], [t >= 0.5 for t in trust], dt)
+
+    def _contact_point(self, foot: int) -> Vector:
+        (x, y, z), (nx, ny, nz), r = self.filter.feet[foot], self.terrain.normal, self._radius
+        return x - r * nx, y - r * ny, z - r * nz
+
+    def _anchor(self, foot: int) -> None:
+        p = self.parameters
+        error = self._contact_point(foot)[2] - self._level
+        if abs(error) <= p.anchor_gate:
+            self.filter.anchor(foot, self.filter.feet[foot][2] - error, p.anchor)
+            self._level += 0.02 * error
+        else:
+            self._level += error
+
+    def _publish(self, state: LowState) -> Estimate:
+        position, velocity = self.filter.position, self.filter.velocity
+        if not isfinite(sum(position) + sum(velocity)):
+            self.reset()
+            return self._hold(state)
+        (px, pz), (vx, vz) = self.filter.variances
+        self._last = Estimate(
+            stamp_ns=state.stamp_ns,
+            position=np.array(position),
+            quaternion_wxyz=self.attitude.quaternion,
+            velocity=np.array(velocity),
+            angular_velocity=np.array(self.attitude.angular_velocity),
+            position_covariance=np.array((px, 0.0, 0.0, 0.0, px, 0.0, 0.0, 0.0, pz)).reshape(3, 3),
+            velocity_covariance=np.array((vx, 0.0, 0.0, 0.0, vx, 0.0, 0.0, 0.0, vz)).reshape(3, 3),
+            q=state.q,
+            dq=state.dq,
+            contact=self.detector.contact,
+            ground_normal=np.array(self.terrain.normal),
+            ground_height=self.terrain.height_at(position[0], position[1]),
+            diverged=self._has_diverged(velocity, max(vx, vz)),
+        )
+        return self._last
+
+    def _has_diverged(self, velocity: Vector, variance: float) -> bool:
+        p = self.parameters
+        sane = (
+            speed(velocity) <= p.max_speed
+            and 0.0 <= variance <= p.max_velocity_deviation**2
+            and self._innovation <= p.max_innovation
+        )
+        return not sane
+
+    def _hold(self, state: LowState) -> Estimate:
+        """The last estimate, restamped and flagged: this state could not be used."""
+        last = self._last
+        zero, nan = np.zeros(3), np.full(3, np.nan)
+        return Estimate(
+            stamp_ns=state.stamp_ns,
+            position=last.position if last else zero,
+            quaternion_wxyz=self.attitude.quaternion,
+            velocity=last.velocity if last else zero,
+            angular_velocity=np.array(self.attitude.angular_velocity),
+            position_covariance=last.position_covariance if last else np.diag(nan),
+            velocity_covariance=last.velocity_covariance if last else np.diag(nan),
+            q=last.q if last else state.q,
+            dq=last.dq if last else state.dq,
+            contact=self.detector.contact,
+            ground_normal=np.array(self.terrain.normal),
+            ground_height=last.ground_height if last else 0.0,
+            diverged=True,
+        )
+
+
+def _is_finite(state: LowState) -> bool:
+    """All sensors finite and the quaternion not degenerate."""
+    s, norm2 = state, float(state.quaternion_wxyz.dot(state.quaternion_wxyz))
+    joints = float(s.q.dot(s.q)) + float(s.dq.dot(s.dq)) + float(s.tau.dot(s.tau))
+    others = float(s.gyro.dot(s.gyro)) + float(s.accelerometer.dot(s.accelerometer)) + float(s.foot_force.dot(s.foot_force))
+    return isfinite(joints + others) and 0.25 <= norm2 <= 4.0
+
+
+def _middle(a: Vector, b: Vector) -> Vector:
+    return 0.5 * (a[0] + b[0]), 0.5 * (a[1] + b[1]), 0.5 * (a[2] + b[2])

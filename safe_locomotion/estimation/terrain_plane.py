@@ -1,0 +1,62 @@
+"""The ground as the legs felt it: a plane through the latest footholds."""
+
+from math import sqrt
+
+from safe_locomotion.rotations import Vector
+from safe_locomotion.types import N_LEGS
+
+
+class TerrainPlane:
+    """Plane z = level + slope . (xy - centre) fitted through the last contact point of each foot, slope low-pass filtered."""
+
+    def __init__(self, *, time_constant: float, max_slope: float) -> None:
+        """Args: time_constant: of the slope [s]; max_slope: tangent of the steepest believed inclination."""
+        self._time_constant = time_constant
+        self._max_slope = max_slope
+        self.reset([(0.0, 0.0, 0.0)] * N_LEGS)
+
+    def reset(self, footholds: list[Vector]) -> None:
+        """Level ground through the mean of the four `footholds`, in odom."""
+        self._footholds = list(footholds)
+        self._slope_x, self._slope_y = 0.0, 0.0
+        self.normal: Vector = (0.0, 0.0, 1.0)
+        self._centre()
+
+    def update(self, points: list[Vector], standing: list[bool], dt: float) -> None:
+        """Take the contact points, in odom, of standing feet, then move the slope towards the plane through all four."""
+        for i, stands in enumerate(standing):
+            if stands:
+                self._footholds[i] = points[i]
+        self._centre()
+        fit = self._fit()
+        if fit is None:
+            return
+        gain = min(1.0, dt / self._time_constant)
+        self._slope_x += gain * (fit[0] - self._slope_x)
+        self._slope_y += gain * (fit[1] - self._slope_y)
+        scale = 1.0 / sqrt(1.0 + self._slope_x**2 + self._slope_y**2)
+        self.normal = (-self._slope_x * scale, -self._slope_y * scale, scale)
+
+    def height_at(self, x: float, y: float) -> float:
+        """Height of the plane [m] at (x, y)."""
+        return self._cz + self._slope_x * (x - self._cx) + self._slope_y * (y - self._cy)
+
+    def _centre(self) -> None:
+        (ax, ay, az), (bx, by, bz), (cx, cy, cz), (dx, dy, dz) = self._footholds
+        self._cx: float = 0.25 * (ax + bx + cx + dx)
+        self._cy: float = 0.25 * (ay + by + cy + dy)
+        self._cz: float = 0.25 * (az + bz + cz + dz)
+
+    def _fit(self) -> tuple[float, float] | None:
+        """Least-squares slopes; None while the footholds are too close to a line."""
+        xx = xy = xz = yy = yz = 0.0
+        cx, cy, cz = self._cx, self._cy, self._cz
+        for px, py, pz in self._footholds:
+            x, y, z = px - cx, py - cy, pz - cz
+            xx, xy, xz, yy, yz = xx + x * x, xy + x * y, xz + x * z, yy + y * y, yz + y * z
+        determinant = xx * yy - xy * xy
+        if not determinant > 1e-5:  # two rows of feet 0.1 m apart and 0.03 m long
+            return None
+        a, b = (yy * xz - xy * yz) / determinant, (xx * yz - xy * xz) / determinant
+        limit = self._max_slope / max(self._max_slope, sqrt(a * a + b * b))
+        return a * limit, b * limit

@@ -1,0 +1,1 @@
+"""Evaluation: what a supervisor is worth, counted over many episodes."""

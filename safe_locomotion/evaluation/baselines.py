@@ -1,0 +1,199 @@
+"""Two rules of others for who acts, learner or recovery policy, to compare with the shipped ones; for evaluations only.
+
+- `ellipsoid`: recovery when s'Ps > 1, kept for a fixed time, as schemes with a learner and a verified teacher do (Simplex
+  architectures with a Lyapunov ellipsoid). s are the components of the trigger set about the middle of its box, and P makes it the largest
+  ellipsoid with the box's axes inside that box.
+- `critic`: recovery while a learned risk of falling soon exceeds a threshold, asked anew on every step (Thananjeyan et al., Recovery RL,
+  2021). The risk is a network's probability of a fall within `HORIZON`, fitted to unsupervised episodes (Monte-Carlo labels).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from safe_locomotion.envs.gait_contract import RATE_HZ
+from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.policy.observation import Float32
+from safe_locomotion.safety.switching_rule import Outlook
+from safe_locomotion.safety.trigger_set import TriggerSet, Values
+from safe_locomotion.types import NANOSECONDS, Array
+
+ELLIPSOID, CRITIC = "ellipsoid", "critic"
+RIVALS = (ELLIPSOID, CRITIC)
+HORIZON = 0.8  #: within which a fall counts as the fault of a state [s]: two strides
+LEAD = 0.15  #: a warning later than this before a fall comes too late [s]
+CAUGHT = 0.95  #: share of the falls in training that the threshold must warn of in time
+EVEN = 0.5  #: probability from which on a fall is more likely than not
+HIDDEN = 32
+PASSES, BATCH, RATE = 30, 512, 3e-3
+MOMENTS = (0.9, 0.999)  # of Adam
+
+
+class EllipsoidRule:
+    """Recovery outside an ellipsoid, and for `dwell_time` [s] after the state was last outside."""
+
+    def __init__(self, trigger_set: TriggerSet, measured: Callable[[], Values], dwell_time: float) -> None:
+        self._middle = 0.5 * (trigger_set.low + trigger_set.high)
+        self._p = (2.0 / (trigger_set.high - trigger_set.low)) ** 2
+        self._measured, self._dwell_ns = measured, round(dwell_time * NANOSECONDS)
+        self.reset()
+
+    def reset(self) -> None:
+        """Nothing was outside so far."""
+        self._outside_ns: int | None = None
+
+    def recovers(self, stamp_ns: int, triggered: bool, outlook: Outlook) -> bool:
+        """Whether the recovery policy acts; NaN lies outside."""
+        e = np.array(self._measured()) - self._middle
+        if not float(self._p @ (e * e)) <= 1.0:
+            self._outside_ns = stamp_ns
+        return self._outside_ns is not None and stamp_ns - self._outside_ns < self._dwell_ns
+
+    def alone(self) -> bool:
+        """Recovery acts because there is no learner."""
+        return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class SafetyCritic:
+    """Probability of a fall within `HORIZON` from an observation: one hidden layer of tanh, a logistic output.
+
+    Attributes:
+        mean, deviation: (O,) of the observations.
+        w1, b1, w2, b2: (O, H), (H,), (H,), () weights.
+        threshold: of the probability, from which on recovery acts.
+    """
+
+    mean: Array
+    deviation: Array
+    w1: Array
+    b1: Array
+    w2: Array
+    b2: Array
+    threshold: float
+
+    def risk(self, observations: NDArray[np.floating]) -> Array:
+        """(...) of observations (..., O)."""
+        hidden = np.tanh((observations - self.mean) / self.deviation @ self.w1 + self.b1)
+        risk: Array = _logistic(hidden @ self.w2 + self.b2)
+        return risk
+
+    def save(self, path: Path) -> None:
+        """Write to an npz file."""
+        arrays: dict[str, Any] = vars(self)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            np.savez(file, **arrays)
+
+
+def load_critic(path: Path) -> SafetyCritic:
+    """Read what `SafetyCritic.save` wrote.
+
+    Raises:
+        ConfigurationError: it is not that.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            values = {name: file[name] for name in file.files}
+        return SafetyCritic(**{**values, "threshold": float(values["threshold"])})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigurationError(f"{path}: no safety critic: {error}") from error
+
+
+class CriticRule:
+    """Recovery while the critic's risk is not below its threshold."""
+
+    def __init__(self, critic: SafetyCritic, observe: Callable[[], Float32]) -> None:
+        self._critic, self._observe = critic, observe
+
+    def reset(self) -> None:
+        """Nothing is remembered."""
+
+    def recovers(self, stamp_ns: int, triggered: bool, outlook: Outlook) -> bool:
+        """Whether the recovery policy acts; NaN is a risk."""
+        return not float(self._critic.risk(self._observe())) < self._critic.threshold
+
+    def alone(self) -> bool:
+        """Recovery acts because there is no learner."""
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """(n, O) observations of an episode, one per policy step, and whether it ended in a fall."""
+
+    observations: Float32
+    fell: bool
+
+
+def train_critic(traces: Sequence[Trace], seed: int) -> SafetyCritic:
+    """Fit the risk to unsupervised episodes, and set the threshold so that it warns in time of `CAUGHT` of their falls.
+
+    Raises:
+        ConfigurationError: none of them fell, or all fell at once.
+    """
+    labels = [_falls_soon(trace) for trace in traces]
+    x = np.concatenate([trace.observations for trace in traces]).astype(np.float64)
+    y = np.concatenate(labels).astype(np.float64)
+    if not 0.0 < y.mean() < 1.0:
+        raise ConfigurationError("safety critic: episodes with and without falls are needed to learn from")
+    deviation = x.std(axis=0)
+    mean, deviation = x.mean(axis=0), np.where(deviation > 1e-6, deviation, 1.0)
+    w1, b1, w2, b2 = _fit((x - mean) / deviation, y, np.random.default_rng(seed))
+    critic = SafetyCritic(mean=mean, deviation=deviation, w1=w1, b1=b1, w2=w2, b2=b2, threshold=EVEN)
+    return SafetyCritic(**{**vars(critic), "threshold": _threshold(critic, traces)})
+
+
+def _falls_soon(trace: Trace) -> NDArray[np.bool_]:
+    """(n,) whether a fall follows within `HORIZON`."""
+    n = len(trace.observations)
+    soon: NDArray[np.bool_] = np.arange(n) >= n - round(HORIZON * RATE_HZ) if trace.fell else np.zeros(n, dtype=bool)
+    return soon
+
+
+def _threshold(critic: SafetyCritic, traces: Sequence[Trace]) -> float:
+    """Largest threshold up to even odds that the risk reaches in time before `CAUGHT` of the falls."""
+    first, last = round(HORIZON * RATE_HZ), round(LEAD * RATE_HZ)
+    highest = [
+        float(critic.risk(trace.observations[-first:-last]).max())
+        for trace in traces
+        if trace.fell and len(trace.observations) > last
+    ]
+    return min(EVEN, float(np.quantile(highest, 1.0 - CAUGHT))) if highest else EVEN
+
+
+def _fit(x: Array, y: Array, rng: np.random.Generator) -> tuple[Array, Array, Array, Array]:
+    """Weights that minimise the cross entropy, by Adam on shuffled batches."""
+    n, width = x.shape
+    weights = [rng.normal(size=(width, HIDDEN)) / np.sqrt(width), np.zeros(HIDDEN), np.zeros(HIDDEN), np.zeros(())]
+    first, second = [np.zeros_like(w) for w in weights], [np.zeros_like(w) for w in weights]
+    step = 0
+    for _ in range(PASSES):
+        order = rng.permutation(n)
+        for begin in range(0, n, BATCH):
+            rows, step = order[begin : begin + BATCH], step + 1
+            for k, gradient in enumerate(_gradient(weights, x[rows], y[rows])):
+                first[k] = MOMENTS[0] * first[k] + (1.0 - MOMENTS[0]) * gradient
+                second[k] = MOMENTS[1] * second[k] + (1.0 - MOMENTS[1]) * gradient**2
+                m, v = first[k] / (1.0 - MOMENTS[0] ** step), second[k] / (1.0 - MOMENTS[1] ** step)
+                weights[k] = weights[k] - RATE * m / (np.sqrt(v) + 1e-8)
+    w1, b1, w2, b2 = weights
+    return w1, b1, w2, b2
+
+
+def _gradient(weights: Sequence[Array], x: Array, y: Array) -> tuple[Array, ...]:
+    """Of the mean cross entropy, in the order of the weights."""
+    w1, b1, w2, b2 = weights
+    hidden = np.tanh(x @ w1 + b1)
+    error = (_logistic(hidden @ w2 + b2) - y) / len(y)
+    back = np.outer(error, w2) * (1.0 - hidden**2)
+    return x.T @ back, back.sum(axis=0), hidden.T @ error, np.asarray(error.sum())
+
+
+def _logistic(z: Array) -> Array:
+    value: Array = 1.0 / (1.0 + np.exp(-np.clip(z, -60.0, 60.0)))
+    return value

@@ -1,0 +1,1 @@
+"""Messages: layouts of the topics, and their bytes without ROS."""

@@ -1,0 +1,1 @@
+"""Operator: what a person asks for, by topic, remote or gamepad."""

@@ -1,0 +1,248 @@
+"""Networks of others: what their exporters leave unsaid or round is said here, and the result is a contract of ours.
+
+Two layouts. `mjlab`: rsl_rl's exporter with the metadata that mjlab and its relatives attach (joint names, gains, default pose and
+scales, rounded to three decimals by the exporter). `legged_gym`: no metadata; the observation of 45 or 48 numbers that Isaac-Gym
+trainings share, in Isaac's order of the legs.
+"""
+
+from dataclasses import dataclass
+from math import inf
+from pathlib import Path
+
+import onnx
+
+from safe_locomotion.policy.contract import (
+    JointAction,
+    Numbers,
+    ObservationTerm,
+    Origin,
+    PolicyContract,
+    RecurrentTensor,
+    observation_term,
+    refuse,
+)
+from safe_locomotion.policy.operators import fix_batch, shape_of
+from safe_locomotion.types import JOINT_KINDS, JOINTS, N_JOINTS
+
+ISAAC_ORDER = tuple(f"{leg}_{kind}" for leg in ("FL", "FR", "RL", "RR") for kind in JOINT_KINDS)
+ORDERS = {"sdk": JOINTS, "isaac": ISAAC_ORDER}
+
+#: Names of observation terms in mjlab and Isaac Lab.
+MJLAB_TERMS = {
+    "base_lin_vel": "base_velocity",
+    "base_ang_vel": "base_angular_velocity",
+    "projected_gravity": "projected_gravity",
+    "joint_pos": "joint_position",
+    "joint_vel": "joint_velocity",
+    "actions": "previous_action",
+    "command": "velocity_command",
+    "velocity_commands": "velocity_command",
+}
+MJLAB_KEYS = ("joint_names", "joint_stiffness", "joint_damping", "default_joint_pos", "action_scale", "observation_names")
+
+#: Observation of legged_gym with its scales; the first term is there in the 48-wide variant alone.
+LEGGED_GYM_TERMS: tuple[tuple[str, float | tuple[float, ...]], ...] = (
+    ("base_velocity", 2.0),
+    ("base_angular_velocity", 0.25),
+    ("projected_gravity", 1.0),
+    ("velocity_command", (2.0, 2.0, 0.25)),
+    ("joint_position", 1.0),
+    ("joint_velocity", 0.05),
+    ("previous_action", 1.0),
+)
+LEGGED_GYM_POSE = {"hip": 0.1, "front_thigh": 0.8, "rear_thigh": 1.0, "calf": -1.5}  #: its A1; hips outwards [rad]
+LEGGED_GYM_SCALE, LEGGED_GYM_KP, LEGGED_GYM_KD, LEGGED_GYM_CLIP = 0.25, 20.0, 0.5, 100.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImportOptions:
+    """What the user says beside the file.
+
+    Attributes:
+        name, robot, rate_hz, origin, action_limit: as in the contract.
+        order: names of the joints in the network's order; None for the layout's own.
+        kp, kd, scale, default_pose: (12,) in that order, instead of what the file or the layout says.
+        clip: bound on the network's output; None for the layout's own.
+    """
+
+    name: str
+    robot: str
+    rate_hz: int
+    origin: Origin
+    action_limit: float
+    order: tuple[str, ...] | None = None
+    kp: Numbers | None = None
+    kd: Numbers | None = None
+    scale: Numbers | None = None
+    default_pose: Numbers | None = None
+    clip: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Layout:
+    """What a layout says of a file; vectors in `order`."""
+
+    order: tuple[str, ...]
+    observation: tuple[ObservationTerm, ...]
+    scale: Numbers
+    kp: Numbers
+    kd: Numbers
+    default_pose: Numbers
+    clip: float | None
+
+
+def load_foreign(path: Path) -> onnx.ModelProto:
+    """A model as others write it; weights in a file beside it come along.
+
+    Raises:
+        PolicyRefusedError: it is none.
+    """
+    try:
+        return onnx.load(str(path))
+    except Exception as error:  # of protobuf, of the checker and of the file system
+        raise refuse("source", "an ONNX model", f"{path} ({error})") from error
+
+
+def metadata(model: onnx.ModelProto) -> dict[str, str]:
+    """Metadata of a model by key."""
+    return {entry.key: entry.value for entry in model.metadata_props}
+
+
+def detect_layout(model: onnx.ModelProto) -> str:
+    """The layout of a model: "mjlab" when its metadata is there, else "legged_gym"."""
+    return "mjlab" if "joint_names" in metadata(model) else "legged_gym"
+
+
+def import_contract(model: onnx.ModelProto, layout: str, options: ImportOptions) -> PolicyContract:
+    """The contract of a foreign model, without recorded pairs; sizes that the model leaves open become 1.
+
+    Raises:
+        PolicyRefusedError: the file does not say what its layout says, or says what no contract can.
+    """
+    fix_batch(model)
+    tensors = _Tensors(model)
+    found = _mjlab(metadata(model), options) if layout == "mjlab" else _legged_gym(tensors.observation_width, options)
+    o = options
+    return PolicyContract(
+        name=o.name,
+        kind="joint",
+        robot=o.robot,
+        rate_hz=o.rate_hz,
+        observation=found.observation,
+        joint_order=found.order,
+        default_pose=o.default_pose or found.default_pose,
+        action_limit=o.action_limit,
+        origin=o.origin,
+        joint=JointAction(
+            scale=o.scale or found.scale,
+            kp=o.kp or found.kp,
+            kd=o.kd or found.kd,
+            clip=found.clip if o.clip is None else o.clip,
+        ),
+        recurrent=tensors.recurrent,
+        observation_input=tensors.observation,
+        action_output=tensors.action,
+    )
+
+
+class _Tensors:
+    """Which input is the observation, which output the action, and which pairs are memories: those called X_in and X_out."""
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        given = {tensor.name for tensor in model.graph.initializer}
+        inputs = {value.name: shape_of(value) for value in model.graph.input if value.name not in given}
+        outputs = {value.name for value in model.graph.output}
+        pairs = {name: f"{name[:-3]}_out" for name in inputs if name.endswith("_in") and f"{name[:-3]}_out" in outputs}
+        self.observation = _only("inputs besides memories", [name for name in inputs if name not in pairs])
+        self.action = _only("outputs besides memories", sorted(outputs - set(pairs.values())))
+        self.recurrent = tuple(RecurrentTensor(input=i, output=o, shape=_known(inputs[i], i)) for i, o in pairs.items())
+        self.observation_width = _known(inputs[self.observation], self.observation)[-1]
+
+
+def _only(what: str, names: list[str]) -> str:
+    if len(names) != 1:
+        raise refuse(what, "one", ", ".join(names) or "none")
+    return names[0]
+
+
+def _known(shape: tuple[int | str, ...], name: str) -> tuple[int, ...]:
+    sizes = tuple(size for size in shape if isinstance(size, int))
+    if not shape or sizes != shape:
+        raise refuse(f"shape of {name!r}", "sizes", shape)
+    return sizes
+
+
+def _mjlab(said: dict[str, str], options: ImportOptions) -> _Layout:
+    missing = [key for key in MJLAB_KEYS if key not in said]
+    if missing:
+        raise refuse("metadata of an mjlab export", ", ".join(MJLAB_KEYS), f"none of {', '.join(missing)}")
+    order = options.order or tuple(
+        name.strip().rpartition("/")[2].removesuffix("_joint") for name in said["joint_names"].split(",")
+    )
+    return _Layout(
+        order=order,
+        observation=_mjlab_terms(said),
+        scale=_twelve("action_scale", said["action_scale"]),
+        kp=_twelve("joint_stiffness", said["joint_stiffness"]),
+        kd=_twelve("joint_damping", said["joint_damping"]),
+        default_pose=_twelve("default_joint_pos", said["default_joint_pos"]),
+        clip=None,
+    )
+
+
+def _mjlab_terms(said: dict[str, str]) -> tuple[ObservationTerm, ...]:
+    names = [name.strip() for name in said["observation_names"].split(",")]
+    unknown = [name for name in names if name not in MJLAB_TERMS]
+    if unknown:
+        raise refuse("observation_names", f"names out of {', '.join(MJLAB_TERMS)}", ", ".join(unknown))
+    plain = {"history_length": {0.0, 1.0}, "clip": {-inf, inf}}
+    for key, allowed in plain.items():
+        text = said.get(f"observation_terms_{key}", "")
+        if not {x for entry in _entries(text) for x in entry} <= allowed:
+            raise refuse(f"observation_terms_{key}", "none", text)
+    scales = _entries(said.get("observation_terms_scale", "")) or [(1.0,)] * len(names)
+    if len(scales) != len(names):
+        raise refuse("observation_terms_scale", f"{len(names)} entries", len(scales))
+    return tuple(
+        observation_term(MJLAB_TERMS[name], scale if len(scale) > 1 else scale[0], width=N_JOINTS)
+        for name, scale in zip(names, scales, strict=True)
+    )
+
+
+def _entries(text: str) -> list[Numbers]:
+    """Numbers separated by commas, each of which may be several separated by semicolons."""
+    try:
+        return [tuple(float(x) for x in entry.split(";")) for entry in text.split(",")] if text.strip() else []
+    except ValueError:
+        raise refuse("metadata", "numbers separated by commas", repr(text)) from None
+
+
+def _twelve(key: str, text: str) -> Numbers:
+    """Twelve numbers, or one for all joints."""
+    numbers = tuple(x for entry in _entries(text) for x in entry)
+    if len(numbers) not in (1, N_JOINTS):
+        raise refuse(key, f"1 or {N_JOINTS} numbers", len(numbers))
+    return numbers * (N_JOINTS // len(numbers))
+
+
+def _legged_gym(width: int, options: ImportOptions) -> _Layout:
+    if width not in (45, 48):
+        raise refuse("observation of legged_gym", "45 or 48 numbers", width)
+    order = options.order or ISAAC_ORDER
+    terms = LEGGED_GYM_TERMS if width == 48 else LEGGED_GYM_TERMS[1:]
+    return _Layout(
+        order=order,
+        observation=tuple(observation_term(name, scale, width=N_JOINTS) for name, scale in terms),
+        scale=(LEGGED_GYM_SCALE,) * N_JOINTS,
+        kp=(LEGGED_GYM_KP,) * N_JOINTS,
+        kd=(LEGGED_GYM_KD,) * N_JOINTS,
+        default_pose=tuple(_legged_gym_angle(joint) for joint in order),
+        clip=LEGGED_GYM_CLIP,
+    )
+
+
+def _legged_gym_angle(joint: str) -> float:
+    leg, _, kind = joint.partition("_")
+    if kind == "hip":
+        return LEGGED_GYM_POSE["hip"] * (1.0 if leg.endswith("L") else -1.0)
+    return LEGGED_GYM_POSE[kind if kind == "calf" else f"{'front' if leg.startswith('F') else 'rear'}_thigh"]

@@ -1,0 +1,186 @@
+"""What a policy sees: one definition of every observation term, for training and robot alike.
+
+Each term is a pure function of a `Sight`: plain numbers, frames in their names. Legs and joints arrive in SDK order
+and leave in the policy's own; scales are applied last, by `Observer`, in float32 as training does.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from safe_locomotion.policy.contract import PolicyContract
+from safe_locomotion.rotations import Rows, Vector, rotate_back, rows_from_quaternion, rpy_from_rows
+from safe_locomotion.types import Estimate, GaitParameters, VelocityCommand
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(slots=True)
+class Sight:
+    """What the terms are made of; written anew for every observation.
+
+    Attributes:
+        rotation_base_to_odom: rows of the rotation matrix.
+        velocity_base_in_odom: [m/s].
+        angular_velocity_in_base: [rad/s].
+        height: of the base above the ground plane under it [m].
+        q, dq: joints in the policy's order [rad, rad/s].
+        default_pose: the same order [rad].
+        command: wanted velocity.
+        previous_action: output of the network on its last step, limited by the contract's clip but not scaled; zeros after a reset.
+        gait: parameters in force after that step; None for a joint policy.
+    """
+
+    rotation_base_to_odom: Rows
+    velocity_base_in_odom: Vector
+    angular_velocity_in_base: Sequence[float]
+    height: float
+    q: Sequence[float]
+    dq: Sequence[float]
+    default_pose: Sequence[float]
+    command: VelocityCommand
+    previous_action: Sequence[float]
+    gait: GaitParameters | None
+
+
+def base_angular_velocity(s: Sight) -> Sequence[float]:
+    """(3,) in base [rad/s], gyro bias removed."""
+    return s.angular_velocity_in_base
+
+
+def projected_gravity(s: Sight) -> Sequence[float]:
+    """(3,) unit vector of gravity in base: R' (0, 0, -1); (0, 0, -1) on a level robot."""
+    x, y, z = s.rotation_base_to_odom[2]
+    return -x, -y, -z
+
+
+def velocity_command(s: Sight) -> Sequence[float]:
+    """(3,) vx, vy [m/s], wz [rad/s] wanted, in the heading frame."""
+    return s.command.vx, s.command.vy, s.command.wz
+
+
+def joint_position(s: Sight) -> Sequence[float]:
+    """(12,) relative to the default pose [rad]."""
+    return [q - default for q, default in zip(s.q, s.default_pose, strict=True)]
+
+
+def joint_velocity(s: Sight) -> Sequence[float]:
+    """(12,) [rad/s]."""
+    return s.dq
+
+
+def previous_action(s: Sight) -> Sequence[float]:
+    """(A,) the network's last output, before its scale."""
+    return s.previous_action
+
+
+def base_velocity(s: Sight) -> Sequence[float]:
+    """(3,) of the base's origin, expressed in base [m/s]."""
+    return rotate_back(s.rotation_base_to_odom, s.velocity_base_in_odom)
+
+
+def heading_velocity(s: Sight) -> Sequence[float]:
+    """(3,) of the base's origin, expressed in the heading frame [m/s]: z up, x along the base's x axis seen from above."""
+    (xx, _, _), (yx, _, _), _ = s.rotation_base_to_odom
+    length = (xx * xx + yx * yx) ** 0.5
+    c, d = (xx / length, yx / length) if length > 0.0 else (1.0, 0.0)
+    vx, vy, vz = s.velocity_base_in_odom
+    return c * vx + d * vy, c * vy - d * vx, vz
+
+
+def base_height(s: Sight) -> Sequence[float]:
+    """(1,) of the base's origin above the plane through the latest footholds [m]."""
+    return (s.height,)
+
+
+def base_rpy(s: Sight) -> Sequence[float]:
+    """(3,) roll, pitch, yaw [rad]; yaw is that of odom, which drifts."""
+    return rpy_from_rows(s.rotation_base_to_odom)
+
+
+def base_roll_pitch(s: Sight) -> Sequence[float]:
+    """(2,) roll, pitch [rad]."""
+    return rpy_from_rows(s.rotation_base_to_odom)[:2]
+
+
+def previous_gait(s: Sight) -> Sequence[float]:
+    """(9,) frequency [Hz], swing ratio, offsets of FL, RR, RL [strides], y of feet FR, FL, RR, RL in base [m] (paper 1)."""
+    assert s.gait is not None
+    return s.gait.frequency, s.gait.swing_ratio, *s.gait.phase_offsets, *s.gait.foot_y
+
+
+#: Every term by its name in a contract; widths are in `policy.contract.TERM_WIDTHS`.
+TERMS: dict[str, Callable[[Sight], Sequence[float]]] = {
+    term.__name__: term
+    for term in (
+        base_angular_velocity,
+        projected_gravity,
+        velocity_command,
+        joint_position,
+        joint_velocity,
+        previous_action,
+        base_velocity,
+        heading_velocity,
+        base_height,
+        base_rpy,
+        base_roll_pitch,
+        previous_gait,
+    )
+}
+
+
+class Observer:
+    """Writes the observation of one contract into an array that is made once.
+
+    Attributes:
+        vector: (1, O) float32, the last observation.
+    """
+
+    def __init__(self, contract: PolicyContract) -> None:
+        self.vector: Float32 = np.zeros((1, contract.observation_width), dtype=np.float32)
+        self._row: Float32 = self.vector[0]
+        self._terms = [TERMS[term.name] for term in contract.observation]
+        self._scale: Float32 = np.array([factor for term in contract.observation for factor in term.scale], dtype=np.float32)
+        self._scaled = bool((self._scale != 1.0).any())
+        self._order: list[int] = contract.to_policy.tolist()
+        self._default_pose = list(contract.default_pose)
+
+    def write(
+        self,
+        estimate: Estimate,
+        command: VelocityCommand,
+        previous_action: Sequence[float],
+        gait: GaitParameters | None = None,
+    ) -> Float32:
+        """The observation (1, O) now; the array is the same on every call.
+
+        Args:
+            estimate: of this tick.
+            command: velocity in force.
+            previous_action: see `Sight`.
+            gait: see `Sight`.
+        """
+        q, dq, e = estimate.q.tolist(), estimate.dq.tolist(), estimate
+        vx, vy, vz = e.velocity.tolist()
+        sight = Sight(
+            rotation_base_to_odom=rows_from_quaternion(e.quaternion_wxyz),
+            velocity_base_in_odom=(vx, vy, vz),
+            angular_velocity_in_base=e.angular_velocity.tolist(),
+            height=float(e.position[2]) - e.ground_height,
+            q=[q[i] for i in self._order],
+            dq=[dq[i] for i in self._order],
+            default_pose=self._default_pose,
+            command=command,
+            previous_action=previous_action,
+            gait=gait,
+        )
+        numbers: list[float] = []
+        for term in self._terms:
+            numbers += term(sight)
+        with np.errstate(over="ignore"):  # past the largest float32 a number is infinite, as any other fault of the estimate
+            self._row[:] = numbers
+            if self._scaled:
+                self._row *= self._scale
+        return self.vector

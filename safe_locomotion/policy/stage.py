@@ -1,0 +1,190 @@
+"""Policy stage: what a learner proposes on each policy tick.
+
+Without a learned policy the stage proposes a fixed gait; the MPC follows the velocity command with it.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from safe_locomotion.control.nominal_gait import GaitSettings, NominalGait
+from safe_locomotion.policy.contract import PolicyContract
+from safe_locomotion.robot.models import RobotModel
+from safe_locomotion.types import NANOSECONDS, Estimate, Feedback, Mode, Proposal, VelocityCommand
+
+NOMINAL = "nominal"  #: the policy that is no file: the gait of the configuration
+NOMINAL_PERIOD_NS = 8_000_000  #: 125 Hz (paper 1, section VI)
+TRIAL = 2.0  #: [s] five strides of a trot at 2.5 Hz
+
+
+class Learner(Protocol):
+    """A policy that is loaded; `policy.runtime.PolicyRuntime` is one."""
+
+    hazard: str
+
+    @property
+    def contract(self) -> PolicyContract:
+        """What it proposes, under which name, how often."""
+        ...
+
+    def reset(self) -> None:
+        """Forget all that was."""
+        ...
+
+    def act(self, estimate: Estimate, command: VelocityCommand) -> Proposal | None:
+        """The proposal, or None and the reason in `hazard`."""
+        ...
+
+    def remember(self) -> Any:
+        """What `recall` needs to go on from here."""
+        ...
+
+    def recall(self, kept: Any) -> None:
+        """Go on from where `remember` was called, as if nothing had been asked since."""
+        ...
+
+
+class PolicyStage:
+    """Asks the policy in force; a new one takes over between two proposals and is on trial until it has driven for a while.
+
+    It runs whether it drives or not, so its memory is warm when it is let back. It starts anew when it takes over and when the robot
+    begins to walk. A policy on trial, which the one it all began with is not, goes when it fails, loses control after it had it, or lets
+    the robot fall; the last one that passed comes back.
+
+    Attributes:
+        name: of the policy in force.
+        news: what happened last to a policy, for people; "" at first.
+        rollbacks: policies that failed their trial.
+        fault: of the last proposal.
+    """
+
+    def __init__(
+        self, robot: RobotModel, settings: GaitSettings, *, period_ns: int = NOMINAL_PERIOD_NS, trial: float = TRIAL
+    ) -> None:
+        """Start with the nominal gait.
+
+        Args:
+            robot: whose nominal gait it is.
+            settings: of that gait.
+            period_ns: robot time between its proposals.
+            trial: for which a new policy must drive without incident [s].
+        """
+        self._nominal = NominalGait(robot, settings)
+        self._nominal_period_ns, self._trial_ns = period_ns, round(trial * NANOSECONDS)
+        self._learner: Learner | None = None
+        self._good: Learner | None = None
+        self._next: deque[Learner | None] = deque(maxlen=1)
+        self._mode: Mode | None = None
+        self._on_trial = self._asked = False
+        self._driving_since_ns: int | None = None
+        self.name, self.news, self.rollbacks, self.fault = NOMINAL, "", 0, ""
+
+    def take(self, learner: Learner | None) -> None:
+        """Let a policy take over with the next proposal, None: the nominal gait. Any thread may call it."""
+        self._next.append(learner)
+
+    @property
+    def taken(self) -> bool:
+        """No policy waits to take over."""
+        return not self._next
+
+    def update(self, estimate: Estimate, command: VelocityCommand, feedback: Feedback | None = None) -> Proposal:
+        """The proposal of the policy in force on this stamp.
+
+        Args:
+            estimate: of this tick.
+            command: velocity in force.
+            feedback: on the latest proposals; None when nobody gives any.
+        """
+        if self._next:
+            self._swap(self._next.popleft())
+        if feedback is not None:
+            self._hear(estimate.stamp_ns, feedback)
+        proposal = self._ask(estimate, command)
+        if proposal.fault and self._on_trial:
+            self._roll_back(proposal.fault)
+            proposal = self._ask(estimate, command)
+        self.fault = proposal.fault
+        return proposal
+
+    @contextmanager
+    def suppose(self, command: VelocityCommand) -> Iterator[Callable[[Estimate], Proposal]]:
+        """What the policy in force would propose in states to come, asked one after the other; afterwards it has forgotten them.
+
+        Args:
+            command: velocity in force.
+        """
+        learner = self._learner
+        kept = None if learner is None else learner.remember()
+        try:
+            yield lambda estimate: self._ask(estimate, command)
+        finally:
+            if learner is not None:
+                learner.recall(kept)
+
+    def _ask(self, estimate: Estimate, command: VelocityCommand) -> Proposal:
+        learner, stamp_ns, self._asked = self._learner, estimate.stamp_ns, True
+        if learner is None:
+            gait = self._nominal.gait(command, estimate)
+            return Proposal(stamp_ns=stamp_ns, policy=NOMINAL, kind="gait", gait=gait, period_ns=self._nominal_period_ns)
+        contract, proposal = learner.contract, learner.act(estimate, command)
+        return Proposal(
+            stamp_ns=stamp_ns,
+            policy=contract.name,
+            kind=contract.kind,
+            gait=None if proposal is None else proposal.gait,
+            joints=None if proposal is None else proposal.joints,
+            fault=learner.hazard if proposal is None else "",
+            period_ns=contract.period_ns,
+            observation=None if proposal is None else proposal.observation,
+            action=None if proposal is None else proposal.action,
+        )
+
+    def _swap(self, learner: Learner | None) -> None:
+        before = self.name
+        self._begin(learner)
+        self._on_trial = learner is not None and self._asked
+        if not self._on_trial:
+            self._good = learner
+        self.news = f"{self.name} took over from {before}"
+
+    def _begin(self, learner: Learner | None) -> None:
+        self._learner, self._driving_since_ns = learner, None
+        self.name = NOMINAL if learner is None else learner.contract.name
+        if learner is not None:
+            learner.reset()
+
+    def _hear(self, stamp_ns: int, feedback: Feedback) -> None:
+        """Start anew with a walk, and judge a policy on trial by what became of its proposals."""
+        began = feedback.mode is Mode.WALK and self._mode is not Mode.WALK
+        self._mode = feedback.mode
+        if began and self._learner is not None:
+            self._learner.reset()
+        if not self._on_trial:
+            return
+        drives = feedback.mode is Mode.WALK and feedback.policy == self.name
+        if self._driving_since_ns is None:
+            self._driving_since_ns = stamp_ns if drives else None
+        elif incident := _incident(feedback, drives=drives):
+            self._roll_back(incident)
+        elif feedback.mode is not Mode.WALK:
+            self._driving_since_ns = None
+        elif stamp_ns - self._driving_since_ns >= self._trial_ns:
+            self._good, self._on_trial = self._learner, False
+
+    def _roll_back(self, reason: str) -> None:
+        failed = self.name
+        self._begin(self._good)
+        self._on_trial = False
+        self.rollbacks += 1
+        self.news = f"{failed} failed its trial ({reason}); {self.name} is back"
+
+
+def _incident(feedback: Feedback, *, drives: bool) -> str:
+    """What speaks against a policy that was driving when last heard of; "" when nothing does."""
+    if feedback.gate:
+        return f"the gate refused: {feedback.gate}"
+    if feedback.mode is Mode.FALLEN:
+        return "the robot fell"
+    return "recovery took over" if feedback.mode is Mode.WALK and not drives else ""

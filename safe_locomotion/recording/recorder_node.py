@@ -1,0 +1,267 @@
+"""Recorder node: writes episodes of all that the stack says, each tick of it, into rosbag2 folders.
+
+A process of its own, off the control path: a full disk, a slow card or its death costs the recording, never the robot. It polls its
+queues a few dozen times a second and takes messages as they were serialised; from the composed graph it gets ten ticks in one message.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from struct import error as StructError
+from time import monotonic, sleep
+from typing import Any, Literal
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from geometry_msgs.msg import Twist, TwistStamped
+from nav_msgs.msg import Odometry
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import BatteryState, Imu, JointState, MultiDOFJointState
+from std_msgs.msg import Float64MultiArray, String, UInt8MultiArray
+from std_srvs.srv import SetBool
+
+from safe_locomotion.errors import SafeLocomotionError
+from safe_locomotion.messages import cdr
+from safe_locomotion.messages.ticks import unpack
+from safe_locomotion.messages.topics import TICKS, TOPICS, Topic
+from safe_locomotion.nodes import decisions
+from safe_locomotion.nodes.health import OK, WARN, Health, LoopTimes, status
+from safe_locomotion.nodes.mailbox import Mailbox
+from safe_locomotion.nodes.operator import REMOTE_REQUEST, REQUESTS_QOS
+from safe_locomotion.nodes.parameters import DECLARE_FROM_OVERRIDES, read_parameters
+from safe_locomotion.nodes.runtime import run
+from safe_locomotion.nodes.subscriptions import LATCHED, OutOfTheExecutor
+from safe_locomotion.nodes.tick_feed import TICKS_QOS
+from safe_locomotion.recording.run_description import RunDescription
+from safe_locomotion.recording.session import Session, SessionSettings
+
+POLL_S = 0.02
+DEPTH = 2000  # messages of a full-rate topic: four seconds in which the disk may keep us
+SLOW_DEPTH = 100
+ANSWER_S = 5.0  # a slow disk may need its time to close an episode
+RECORD = "record"
+FEEDBACK = "safety/feedback"
+NO_BATCH = -1
+UNNUMBERED = 2**64 - 1  # the transport does not number messages
+OF_THIS_MACHINE = ("cmd_vel", "diagnostics")  #: topics whose stamps, if any, are not robot time
+NOT_COUNTED = (*OF_THIS_MACHINE, TICKS)  #: several publishers number their own messages, or the messages say their number
+MESSAGES = {
+    "sensor_msgs/msg/JointState": JointState,
+    "sensor_msgs/msg/Imu": Imu,
+    "std_msgs/msg/Float64MultiArray": Float64MultiArray,
+    "sensor_msgs/msg/MultiDOFJointState": MultiDOFJointState,
+    "nav_msgs/msg/Odometry": Odometry,
+    "sensor_msgs/msg/BatteryState": BatteryState,
+    "diagnostic_msgs/msg/DiagnosticArray": DiagnosticArray,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecorderSettings(SessionSettings):
+    """How the recorder runs.
+
+    Attributes:
+        source: `ticks` from the composed graph, `topics` from the graph of five processes.
+    """
+
+    directory: str = ""
+    source: Literal["ticks", "topics"] = "ticks"
+
+
+class Tap:
+    """One topic's queue of serialised messages, and how many of them were lost on the way or are not what they should be."""
+
+    def __init__(self, node: Node, message_type: type, topic: str, qos: QoSProfile) -> None:
+        self.topic, self._type = topic, message_type
+        self._counts = topic not in NOT_COUNTED
+        self._subscription = node.create_subscription(message_type, topic, _ignore, qos, callback_group=OutOfTheExecutor())
+        self._sequence = 0
+        self.lost = self.malformed = 0
+
+    def poll(self, handle: Callable[[bytes], None]) -> None:
+        """Hand over all that is there, oldest first."""
+        take = self._subscription.handle.take_message
+        while (taken := take(self._type, True)) is not None:
+            self._count(taken[1].get("publication_sequence_number") or UNNUMBERED)
+            try:
+                handle(taken[0])
+            except (SafeLocomotionError, StructError):
+                self.malformed += 1
+
+    def _count(self, sequence: int) -> None:
+        if sequence == UNNUMBERED or not self._counts:
+            return
+        if 0 < self._sequence < sequence:
+            self.lost += sequence - self._sequence - 1
+        self._sequence = sequence
+
+
+class RecorderNode(Node):
+    """Name, parameters and service of the recorder, and its row of `/diagnostics`."""
+
+    def __init__(self) -> None:
+        super().__init__("recorder_node", **DECLARE_FROM_OVERRIDES)
+        self.parameters = read_parameters(self, RecorderSettings)
+        self.mailbox = Mailbox()
+        self.times = LoopTimes("recorder look")
+        self._run = RunDescription(self, self.parameters.robot.name)
+        self.session = Session(self.parameters.settings, self._run.info, monotonic)
+        self.lost: dict[str, int] = {}
+        self._told = ""
+        self.create_service(SetBool, RECORD, self._serve)
+        self.create_subscription(String, REMOTE_REQUEST, self._on_remote, REQUESTS_QOS)
+        Health(self, (self._status, self.times.status))
+
+    def drives(self, policy: str) -> None:
+        """Hear the name of a learner that drives."""
+        self._run.drives(policy)
+
+    def _serve(self, request: Any, response: Any) -> Any:
+        refusal = self._ask(bool(request.data), "service")
+        path = self.session.path
+        response.success, response.message = refusal is None, refusal or str(path or "")
+        return response
+
+    def _on_remote(self, message: String) -> None:
+        if message.data == RECORD:
+            refusal = self._ask(None, "remote")
+            if refusal is not None:
+                self.get_logger().warning(f"the remote's request to record was refused: {refusal}")
+
+    def _ask(self, on: bool | None, why: str) -> str | None:
+        """Start or stop, None: the other of the two; why not, or None."""
+        session = self.session
+        try:
+            return self.mailbox.ask(lambda: session.request(not session.recording if on is None else on, why), ANSWER_S)
+        except SafeLocomotionError as error:
+            return str(error)
+
+    def tell(self) -> None:
+        """Log what has changed."""
+        session = self.session
+        said = session.fault or (f"recording {session.path}" if session.recording else f"{session.finished} episode(s) recorded")
+        if said == self._told:
+            return
+        self._told = said
+        if session.fault:  # rclpy ties each line that logs to one severity
+            self.get_logger().warning(said)
+        else:
+            self.get_logger().info(said)
+
+    def _status(self) -> DiagnosticStatus:
+        session, lost = self.session, sum(self.lost.values())
+        values = {
+            "episodes": session.finished,
+            "path": session.path or "",
+            "written": sum(session.written.values()),
+            "dropped": lost,
+            **{f"dropped {topic}": count for topic, count in self.lost.items() if count},
+        }
+        if session.fault:
+            return status("recorder", WARN, session.fault, values)
+        return status("recorder", WARN if lost else OK, "recording" if session.recording else "waiting", values)
+
+
+class RecorderLoop:
+    """The recorder as a process."""
+
+    freeze_garbage = False
+
+    def __init__(self) -> None:
+        self._node = RecorderNode()
+        self.nodes: Sequence[Node] = (self._node,)
+        self.slow_nodes: Sequence[Node] = ()
+        settings = self._node.parameters.settings
+        self._session = self._node.session
+        cmd_vel = {"TwistStamped": TwistStamped, "Twist": Twist}[settings.cmd_vel_type]
+        self._taps: list[tuple[Tap, Callable[[bytes], None]]] = []
+        for topic in TOPICS:
+            if settings.source == "ticks" and topic.full_rate:
+                continue
+            tap = Tap(self._node, MESSAGES.get(topic.type, cmd_vel), topic.name, _qos(topic))
+            self._taps.append((tap, self._handler(topic)))
+        if settings.source == "ticks":
+            self._taps.append((Tap(self._node, UInt8MultiArray, TICKS, TICKS_QOS), self._on_ticks))
+        self._taps.append((Tap(self._node, JointState, FEEDBACK, LATCHED), self._on_feedback))
+        self._next_s, self._batch = monotonic(), NO_BATCH
+
+    def start(self) -> None:
+        """Load what writes, so that the first walk does not wait for it."""
+        self._session.warm_up()
+
+    def step(self) -> None:
+        """Sleep until the next look is due, take what arrived, and do what is due."""
+        sleep(max(0.0, self._next_s - monotonic()))
+        start = monotonic()
+        self._next_s = max(self._next_s + POLL_S, start)
+        self._node.mailbox.serve()
+        for tap, handle in self._taps:
+            tap.poll(handle)
+            if tap.lost or tap.malformed:
+                self._lose(tap.topic, tap.lost + tap.malformed)
+                tap.lost = tap.malformed = 0
+        self._session.settle()
+        self._node.times.add(monotonic() - start)
+
+    def tidy(self) -> None:
+        """Log what has changed."""
+        self._node.tell()
+
+    def close(self) -> None:
+        """Close the open episode."""
+        self._session.close()
+        self._node.tell()
+
+    def _lose(self, topic: str, count: int) -> None:
+        if count:
+            self._session.dropped[topic] += count
+            self._node.lost[topic] = self._node.lost.get(topic, 0) + count
+
+    def _handler(self, topic: Topic) -> Callable[[bytes], None]:
+        session, name = self._session, topic.name
+        if name in OF_THIS_MACHINE:
+            return lambda data: session.add(name, session.now_ns, data) if session.now_ns else None
+        if topic.type == "std_msgs/msg/Float64MultiArray":
+            return lambda data: session.add(name, cdr.float_array_stamp(data), data)
+        if topic.type == "sensor_msgs/msg/JointState":
+            return lambda data: session.add(name, cdr.stamp_of(data), cdr.trimmed_joint_state(data))
+        return lambda data: session.add(name, cdr.stamp_of(data), data)
+
+    def _on_ticks(self, data: bytes) -> None:
+        number, entries = unpack(data)
+        if 0 <= self._batch < number:
+            self._lose(TICKS, number - self._batch - 1)
+        self._batch = number
+        for topic, stamp_ns, message in entries:
+            self._session.add(topic, stamp_ns, message)
+
+    def _on_feedback(self, data: bytes) -> None:
+        feedback = decisions.feedback_from(deserialize_message(data, JointState))
+        if feedback.policy:
+            self._node.drives(feedback.policy)
+        self._session.change_mode(cdr.stamp_of(data), feedback.mode)
+
+
+def _qos(topic: Topic) -> QoSProfile:
+    """Deep enough for the longest wait; best effort where a second copy would cost the publisher more than it is worth."""
+    reliable = topic.reliable or (topic.latched and not topic.full_rate)
+    return QoSProfile(
+        depth=DEPTH if topic.full_rate else SLOW_DEPTH,
+        history=HistoryPolicy.KEEP_LAST,
+        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if topic.latched and not topic.full_rate else DurabilityPolicy.VOLATILE,
+    )
+
+
+def _ignore(message: Any) -> None:
+    """Never called: nobody serves these subscriptions."""
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the recorder until it is told to stop."""
+    return run(RecorderLoop, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

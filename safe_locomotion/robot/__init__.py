@@ -1,0 +1,1 @@
+"""Robot: model, kinematics and centroidal dynamics."""

@@ -1,0 +1,161 @@
+"""Leg kinematics of a quadruped whose hip axis is x and whose thigh and calf axes are y (all Unitree quadrupeds).
+
+With hip, thigh, calf angles a, b, c, thigh and calf lengths l, m and signed hip offset d, the foot centre in the leg plane is
+x = -l sin b - m sin(b + c), z = -l cos b - m cos(b + c), at lateral distance d, turned by a about x.
+
+Written out in plain numbers, one leg at a time: three joints are too few for array arithmetic to pay at 500 Hz.
+"""
+
+from math import acos, atan2, cos, isfinite, nan, sin, sqrt
+from typing import NamedTuple
+
+import numpy as np
+
+from safe_locomotion.robot.models import RobotModel
+from safe_locomotion.rotations import Vector
+from safe_locomotion.types import N_JOINTS, N_LEGS, Array
+
+_FIRST_JOINTS = range(0, N_JOINTS, 3)
+SINGULAR = 1e-9  #: of the Jacobian's determinant [m3]
+DAMPING = 1e-6  #: of the inverse Jacobian [m2]: 1 mm, far below every singular value but that of a stretched knee
+
+
+class LegPose(NamedTuple):
+    """What the angles of one leg give, computed once for all that needs it.
+
+    Attributes:
+        sa, ca, sb, cb, sbc, cbc: sines and cosines of a, b and b + c.
+        mx, mz: from the knee to the foot in the leg plane [m].
+        x, z: from the hip to the foot in the leg plane [m].
+    """
+
+    sa: float
+    ca: float
+    sb: float
+    cb: float
+    sbc: float
+    cbc: float
+    mx: float
+    mz: float
+    x: float
+    z: float
+
+
+class LegKinematics:
+    """Forward, differential and inverse kinematics of one leg; every vector is in base unless it says so."""
+
+    def __init__(self, robot: RobotModel, leg: int) -> None:
+        self._hx, self._hy, self._hz = robot.hip_position[leg].tolist()
+        self._d = float(robot.hip_offset[leg])
+        self._l, self._m = float(robot.thigh_length), float(robot.calf_length)
+        low, high = robot.q_min[3 * leg : 3 * leg + 3].tolist(), robot.q_max[3 * leg : 3 * leg + 3].tolist()
+        self._ranges = tuple(zip(low, high, strict=True))
+
+    def pose(self, a: float, b: float, c: float) -> LegPose:
+        """The leg at hip, thigh and calf angles [rad]; finite numbers or NaN."""
+        sb, cb, sbc, cbc = sin(b), cos(b), sin(b + c), cos(b + c)
+        mx, mz = -self._m * sbc, -self._m * cbc
+        return LegPose(sin(a), cos(a), sb, cb, sbc, cbc, mx, mz, mx - self._l * sb, mz - self._l * cb)
+
+    def foot(self, pose: LegPose) -> Vector:
+        """Foot centre [m]."""
+        sa, ca, d, z = pose.sa, pose.ca, self._d, pose.z
+        return self._hx + pose.x, self._hy + d * ca - z * sa, self._hz + d * sa + z * ca
+
+    def foot_at(self, a: float, b: float, c: float) -> Vector:
+        """`foot` of `pose`, for those who need nothing else of the leg."""
+        sa, ca, d = sin(a), cos(a), self._d
+        x, z = -self._l * sin(b) - self._m * sin(b + c), -self._l * cos(b) - self._m * cos(b + c)
+        return self._hx + x, self._hy + d * ca - z * sa, self._hz + d * sa + z * ca
+
+    def jacobian(self, pose: LegPose) -> tuple[Vector, Vector, Vector]:
+        """Rows of J (3, 3): the foot moves with J (da, db, dc)."""
+        sa, ca, _, _, _, _, mx, mz, x, z = pose
+        d = self._d
+        return (0.0, z, mz), (-d * sa - z * ca, x * sa, mx * sa), (d * ca - z * sa, -x * ca, -mx * ca)
+
+    def torque(self, pose: LegPose, fx: float, fy: float, fz: float) -> Vector:
+        """J' f: what a force [N] on the foot centre does at the joints [Nm]."""
+        sa, ca, _, _, _, _, mx, mz, x, z = pose
+        y_leg, z_leg = ca * fy + sa * fz, ca * fz - sa * fy
+        return self._d * z_leg - z * y_leg, z * fx - x * z_leg, mz * fx - mx * z_leg
+
+    def force(self, pose: LegPose, ta: float, tb: float, tc: float) -> Vector:
+        """f with J' f = tau: the force [N] on the foot centre that joint torques [Nm] balance; zero where the leg is singular."""
+        sa, ca, _, _, _, _, mx, mz, x, z = pose
+        plane = x * mz - z * mx
+        if not abs(z * plane) > SINGULAR:
+            return 0.0, 0.0, 0.0
+        fx, z_leg = (x * tc - mx * tb) / plane, (z * tc - mz * tb) / plane
+        y_leg = (self._d * z_leg - ta) / z
+        return fx, ca * y_leg - sa * z_leg, sa * y_leg + ca * z_leg
+
+    def joint_velocity(self, pose: LegPose, vx: float, vy: float, vz: float) -> Vector:
+        """(da, db, dc) = J' (J J' + lambda)^-1 v [rad/s]: moves the foot with v [m/s], damped near a stretched knee.
+
+        In the leg's frame, base turned by the hip angle, J J' has a zero beside its diagonal and is eliminated by hand.
+        """
+        sa, ca, _, _, _, _, mx, mz, x, z = pose
+        d = self._d
+        y_leg, z_leg = ca * vy + sa * vz, ca * vz - sa * vy
+        xx, yy, zz = z * z + mz * mz + DAMPING, z * z + DAMPING, d * d + x * x + mx * mx + DAMPING
+        xz, yz = (z * x + mz * mx) / xx, z * d / yy
+        wz = (z_leg + xz * vx + yz * y_leg) / (zz - xz * xz * xx - yz * yz * yy)
+        wx, wy = vx / xx + xz * wz, y_leg / yy + yz * wz
+        return d * wz - z * wy, z * wx - x * wz, mz * wx - mx * wz
+
+    def inverse(self, x: float, y: float, z: float) -> Vector:
+        """Joint positions that put the foot centre at (x, y, z), knee bent backwards.
+
+        A target out of reach gives the nearest reachable pose along its direction; the result lies inside the joint ranges.
+        """
+        x, y, z = x - self._hx, y - self._hy, z - self._hz
+        d, l, m = self._d, self._l, self._m
+        z_plane = -sqrt(max(1e-8, y * y + z * z - d * d))
+        cos_knee = clamp((x * x + z_plane * z_plane - l * l - m * m) / (2.0 * l * m), -1.0, 1.0)
+        calf = -acos(cos_knee)
+        thigh = atan2(-x, -z_plane) - atan2(m * sin(calf), l + m * cos_knee)
+        hip = atan2(z * d - y * z_plane, y * d + z * z_plane)
+        a, b, c = self._ranges
+        return clamp(hip, *a), clamp(thigh, *b), clamp(calf, *c)
+
+
+class Kinematics:
+    """`LegKinematics` of all four legs, as arrays."""
+
+    def __init__(self, robot: RobotModel) -> None:
+        self.legs = tuple(LegKinematics(robot, leg) for leg in range(N_LEGS))
+
+    def feet(self, q: Array) -> Array:
+        """Foot centres (4, 3) in base [m] at joint positions q (12,)."""
+        return np.array(self.foot_points(q))
+
+    def foot_points(self, q: Array) -> list[Vector]:
+        """`feet` in plain numbers."""
+        a = _finite_angles(q)
+        return [leg.foot_at(a[i], a[i + 1], a[i + 2]) for leg, i in zip(self.legs, _FIRST_JOINTS, strict=True)]
+
+    def feet_and_jacobians(self, q: Array) -> tuple[Array, Array]:
+        """Foot centres (4, 3) in base and their Jacobians (4, 3, 3): foot velocity of leg i is J[i] @ dq[3 i : 3 i + 3]."""
+        posed = list(zip(self.legs, self.poses(q), strict=True))
+        return np.array([leg.foot(pose) for leg, pose in posed]), np.array([leg.jacobian(pose) for leg, pose in posed])
+
+    def inverse(self, feet: Array) -> Array:
+        """Joint positions (12,) that put the foot centres at `feet` (4, 3) in base; see `LegKinematics.inverse`."""
+        return np.array([leg.inverse(*foot) for leg, foot in zip(self.legs, feet.tolist(), strict=True)]).reshape(-1)
+
+    def poses(self, q: Array) -> list[LegPose]:
+        """The four legs at joint positions q (12,); NaN where one of them is not finite."""
+        a = _finite_angles(q)
+        return [leg.pose(a[i], a[i + 1], a[i + 2]) for leg, i in zip(self.legs, _FIRST_JOINTS, strict=True)]
+
+
+def _finite_angles(q: Array) -> list[float]:
+    """Joint positions; NaN where one of them is not finite, for `math.sin` raises on infinities."""
+    a: list[float] = q.tolist()
+    return a if isfinite(sum(a)) else [nan] * N_JOINTS
+
+
+def clamp(value: float, low: float, high: float) -> float:
+    """`value` inside [low, high]; NaN stays NaN."""
+    return low if value < low else high if value > high else value

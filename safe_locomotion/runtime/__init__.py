@@ -1,0 +1,1 @@
+"""Runtime: processes of a stack, their scheduling and their logs."""

@@ -1,0 +1,87 @@
+"""Starts the processes of a stack and stops them again, the bridge first: it leaves the robot in damping."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from safe_locomotion.runtime.stack import Process
+
+BRIDGES = ("bridge_node", "composed_node")
+PATIENCE = ((signal.SIGINT, 5.0), (signal.SIGTERM, 2.0), (signal.SIGKILL, 1.0))  # what is sent, and how long it may take [s]
+PARENT = "SAFE_LOCOMOTION_PARENT"  #: environment: the process without which a child is to end
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+def follow_parent() -> None:
+    """End by SIGTERM, as on request, when the process that started this one is gone: killed, it cannot stop anybody itself."""
+    parent = os.environ.pop(PARENT, None)
+    if parent is None or not sys.platform.startswith("linux"):
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != int(parent):  # gone before we asked
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+class RunningStack:
+    """Context manager around the processes of one stack; leaving it stops what still runs."""
+
+    def __init__(
+        self, processes: Sequence[Process], environment: Mapping[str, str] | None = None, output: Path | None = None
+    ) -> None:
+        """Describe; nothing starts yet.
+
+        Args:
+            environment: added to this process's own, e.g. ROS_DOMAIN_ID.
+            output: folder for what each process says, `<name>.log`; None leaves it on our own streams.
+        """
+        self._processes, self._output = tuple(processes), output
+        path = os.pathsep.join(filter(None, sys.path))
+        self._environment = {**os.environ, "PYTHONPATH": path, PARENT: str(os.getpid()), **(environment or {})}
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def __enter__(self) -> "RunningStack":
+        for process in self._processes:
+            # A session of its own: Ctrl-C reaches only us, and we end the bridge before the rest.
+            self.running[process.name] = self._start(process)
+        return self
+
+    def _start(self, process: Process) -> "subprocess.Popen[bytes]":
+        command = [*process.prefix, *process.command()]
+        if self._output is None:
+            return subprocess.Popen(command, env=self._environment, start_new_session=True)
+        with (self._output / f"{process.name}.log").open("wb") as said:
+            return subprocess.Popen(command, env=self._environment, start_new_session=True, stdout=said, stderr=subprocess.STDOUT)
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def ended(self) -> dict[str, int]:
+        """Exit status of every essential process that has ended by itself."""
+        essential = {process.name for process in self._processes if process.essential}
+        running = {name: process for name, process in self.running.items() if name in essential}
+        return {name: status for name, process in running.items() if (status := process.poll()) is not None}
+
+    def stop(self) -> dict[str, int]:
+        """Stop the bridge, then the others; the exit status of each."""
+        _stop([process for name, process in self.running.items() if name in BRIDGES])
+        _stop([process for name, process in self.running.items() if name not in BRIDGES])
+        return {name: process.returncode for name, process in self.running.items()}
+
+
+def _stop(group: Sequence["subprocess.Popen[bytes]"]) -> None:
+    """Ask politely, then insist."""
+    for number, patience_s in PATIENCE:
+        alive = [process for process in group if process.poll() is None]
+        for process in alive:
+            process.send_signal(number)
+        end = time.monotonic() + patience_s
+        for process in alive:
+            try:
+                process.wait(max(0.0, end - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                continue

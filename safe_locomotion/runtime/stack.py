@@ -1,0 +1,319 @@
+"""Which processes make up the stack, with which parameters and arguments: plain data for launch files, command line and tests.
+
+The simulated stack and the one on hardware differ in one process (the simulated robot) and in a few parameters of the bridge.
+"""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from safe_locomotion.errors import ConfigurationError, UnknownNameError
+
+Value = bool | int | float | str
+Graph = Literal["nodes", "composed"]
+World = Literal["sim", "real"]
+
+PACKAGE = "safe_locomotion"
+NODE_NAMES = ("bridge", "estimator", "policy", "supervisor", "mpc")
+NICENESS = 5  #: of watchers; a stop from the viewer's page still gets a third of its share
+WATCHERS = ("monitor", "viewer")  #: nodes that only watch, each a process of its own
+RECORDER = "recorder"  #: a watcher that needs to know where to
+WATCHER_MODULES = {"monitor": "ui.monitor_node", "viewer": "ui.viewer.viewer_node", RECORDER: "recording.recorder_node"}
+GRAPHS = ("nodes", "composed")
+SDKS = ("unitree_sdk2", "legged_sdk", "mock")
+CMD_VEL_TYPES = ("TwistStamped", "Twist")
+BRIDGE_STATES = ("unconfigured", "inactive", "active")
+BOOLEANS = {"true": True, "false": False}
+SIMULATION_DOMAIN, ROBOT_DOMAIN = 1, 0  # of the SDK's DDS: the vendor's own convention
+LOOPBACK = "lo"
+LOCALHOST = "127.0.0.1"
+WITH_LOCK_STEP = ("bridge", "supervisor")
+WITH_CMD_VEL = ("policy", "supervisor", "viewer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Process:
+    """One operating-system process.
+
+    Attributes:
+        name: for people.
+        executable: under `lib/safe_locomotion` of an installation.
+        module: the same for `python -m`.
+        arguments: of its command line.
+        parameters: ROS parameters by node name; empty for a process that is no ROS node.
+        essential: when it ends, the whole stack shall end.
+    """
+
+    name: str
+    executable: str
+    module: str
+    arguments: tuple[str, ...] = ()
+    parameters: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
+    essential: bool = True
+
+    @property
+    def prefix(self) -> tuple[str, ...]:
+        """Words in front of its command: where cores are short the control path comes first, from the first import of a watcher on.
+
+        Of the batch class, a watcher that wakes up for a message does not push the one who sent it off its core.
+        """
+        return () if self.essential else ("chrt", "--batch", "0", "nice", "-n", str(NICENESS))
+
+    def ros_arguments(self) -> list[str]:
+        """`--ros-args` and the parameters, each addressed to its node, strings quoted so that YAML keeps them strings."""
+        settings = [
+            f"{node}:{name}:={yaml_scalar(value)}"
+            for node, parameters in self.parameters.items()
+            for name, value in parameters.items()
+        ]
+        return ["--ros-args", *(word for setting in settings for word in ("-p", setting))] if settings else []
+
+    def command(self) -> list[str]:
+        """Command line that starts this process with the running Python."""
+        return [sys.executable, "-m", self.module, *self.arguments, *self.ros_arguments()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackOptions:
+    """What a user chooses about the stack.
+
+    Attributes:
+        robot: a robot of `models/robots`.
+        world: simulated robot or hardware.
+        graph: five processes or one.
+        sdk: backend of the bridge.
+        sdk_options: passed to the backend by name, e.g. {"domain": 1, "interface": "lo"}.
+        config_file: parameter file instead of the robot's own.
+        policy: for the policy node.
+        cmd_vel_type: TwistStamped or Twist.
+        lock_step: robot and stages wait for each other.
+        autostart: lifecycle state that the bridge reaches by itself.
+        realtime: the bridge asks for what the section `realtime` of its parameter file wants; None: on hardware, not in simulation.
+        overrides: parameters by node name on top of all this.
+        robot_arguments: command line of the simulated robot.
+        watchers: which of `WATCHERS` run beside it.
+        record: folder for episodes, absolute; a recorder runs when there is one.
+    """
+
+    robot: str = "a1"
+    world: World = "sim"
+    graph: Graph = "composed"
+    sdk: str = "unitree_sdk2"
+    sdk_options: Mapping[str, Value] = field(default_factory=dict)
+    config_file: str = ""
+    policy: str = "nominal"
+    cmd_vel_type: str = "TwistStamped"
+    lock_step: bool = False
+    autostart: str = "active"
+    realtime: bool | None = None
+    overrides: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
+    robot_arguments: tuple[str, ...] = ()
+    watchers: tuple[str, ...] = ()
+    record: str = ""
+
+
+def stack(options: StackOptions) -> tuple[Process, ...]:
+    """Processes of the stack, the robot first and those that only watch last.
+
+    Raises:
+        ConfigurationError: an option that does not exist, or hardware without a network interface; names the choices.
+    """
+    _check(options)
+    parameters = _parameters(options)
+    if options.graph == "composed":
+        nodes: tuple[Process, ...] = (_node("composed", parameters),)
+    else:
+        nodes = tuple(_node(name, {f"{name}_node": parameters[f"{name}_node"]}) for name in NODE_NAMES)
+    watchers = (*(_watcher(name, options) for name in options.watchers), *((_recorder(options),) if options.record else ()))
+    return (*((_simulated_robot(options),) if options.world == "sim" else ()), *nodes, *watchers)
+
+
+def _check(options: StackOptions) -> None:
+    for what, name, choices in (
+        ("graph", options.graph, GRAPHS),
+        ("sdk", options.sdk, SDKS),
+        ("world", options.world, ("sim", "real")),
+        *(("watcher", name, WATCHERS) for name in options.watchers),
+    ):
+        if name not in choices:
+            raise UnknownNameError(what, name, choices)
+    known = [f"{name}_node" for name in (*NODE_NAMES, *WATCHERS, RECORDER)]
+    for node in options.overrides:
+        if node not in known:
+            raise UnknownNameError("node", node, known)
+    if options.world == "real" and options.sdk == "unitree_sdk2" and not options.sdk_options.get("interface"):
+        raise ConfigurationError("sdk unitree_sdk2 needs the network interface that leads to the robot, e.g. interface:=eth0")
+
+
+def _parameters(options: StackOptions) -> dict[str, dict[str, Value]]:
+    """Parameters of the five nodes by node name."""
+    parameters: dict[str, dict[str, Value]] = {f"{name}_node": {"robot": options.robot} for name in NODE_NAMES}
+    for name, given in parameters.items():
+        if options.config_file:
+            given["config_file"] = options.config_file
+        if name.removesuffix("_node") in WITH_LOCK_STEP:
+            given["lock_step"] = options.lock_step
+        if name.removesuffix("_node") in WITH_CMD_VEL:
+            given["cmd_vel_type"] = options.cmd_vel_type
+    parameters["policy_node"]["policy"] = options.policy
+    realtime = options.world == "real" if options.realtime is None else options.realtime
+    parameters["bridge_node"] |= {"sdk": options.sdk, "autostart": options.autostart, "use_realtime": realtime}
+    parameters["bridge_node"] |= {f"sdk_options.{name}": value for name, value in _sdk_options(options).items()}
+    for node, changed in options.overrides.items():
+        if node in parameters:
+            parameters[node] |= changed
+    return parameters
+
+
+def _sdk_options(options: StackOptions) -> dict[str, Value]:
+    if options.sdk == "legged_sdk":
+        return {"robot": options.robot} | dict(options.sdk_options)
+    if options.sdk == "mock":
+        return dict(options.sdk_options)
+    domain = SIMULATION_DOMAIN if options.world == "sim" else ROBOT_DOMAIN
+    usual: dict[str, Value] = {"domain": domain} if options.world == "real" else {"domain": domain, "interface": LOOPBACK}
+    return usual | dict(options.sdk_options)
+
+
+def _node(name: str, parameters: Mapping[str, Mapping[str, Value]]) -> Process:
+    module = f"{PACKAGE}.{WATCHER_MODULES.get(name, f'nodes.{name}')}"
+    return Process(name=f"{name}_node", executable=f"{name}_node", module=module, parameters=parameters)
+
+
+def _watcher(name: str, options: StackOptions) -> Process:
+    given: dict[str, Value] = {"robot": options.robot}
+    if options.config_file:
+        given["config_file"] = options.config_file
+    if name in WITH_CMD_VEL:
+        given["cmd_vel_type"] = options.cmd_vel_type
+    given |= options.overrides.get(f"{name}_node", {})
+    return replace(_node(name, {f"{name}_node": given}), essential=False)
+
+
+def _recorder(options: StackOptions) -> Process:
+    source = "ticks" if options.graph == "composed" else "topics"
+    given: dict[str, Value] = {"directory": options.record, "source": source, "cmd_vel_type": options.cmd_vel_type}
+    process = _watcher(RECORDER, options)
+    parameters = {**process.parameters[f"{RECORDER}_node"], **given, **options.overrides.get(f"{RECORDER}_node", {})}
+    return replace(process, parameters={f"{RECORDER}_node": parameters})
+
+
+def _simulated_robot(options: StackOptions) -> Process:
+    sdk_options = _sdk_options(options)
+    usual = ["--robot", options.robot, "--domain", str(sdk_options["domain"]), "--interface", str(sdk_options["interface"])]
+    lock_step = ["--lock-step"] if options.lock_step else []
+    arguments = (*usual, *lock_step, *options.robot_arguments)
+    return Process(name="sim_robot", executable="sim_robot", module=f"{PACKAGE}.sim", arguments=arguments)
+
+
+def yaml_scalar(value: Value) -> str:
+    """A value as YAML that ROS reads back with the same type: `off` and `1` stay strings, 1.0 stays a float."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    return repr(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaunchArgument:
+    """An argument of `ros2 launch`: text in, checked by `options_from_launch`."""
+
+    name: str
+    default: str
+    description: str
+    choices: tuple[str, ...] = ()
+
+
+def robot_sdk(robot: str) -> str:
+    """The SDK that a robot of this model speaks; its simulator always speaks unitree_sdk2."""
+    return "unitree_sdk2" if robot == "go2" else "legged_sdk"
+
+
+def launch_arguments(world: World, robot: str) -> tuple[LaunchArgument, ...]:
+    """Arguments of a launch file for this world and robot."""
+    hardware = "true" if world == "real" else "false"
+    common = (
+        LaunchArgument(name="graph", default="composed", description="one process or five", choices=GRAPHS),
+        LaunchArgument(name="config_file", default="", description="parameter file instead of config/<robot>.yaml"),
+        LaunchArgument(name="policy", default="nominal", description="who proposes: a policy's name"),
+        LaunchArgument(name="cmd_vel_type", default="TwistStamped", description="type of cmd_vel", choices=CMD_VEL_TYPES),
+        LaunchArgument(name="autostart", default="active", description="lifecycle state of the bridge", choices=BRIDGE_STATES),
+        LaunchArgument(name="realtime", default=hardware, description="ask for real-time scheduling", choices=tuple(BOOLEANS)),
+        LaunchArgument(
+            name="watchers", default="monitor", description=f"what else runs: some of {', '.join(WATCHERS)}, or empty"
+        ),
+        LaunchArgument(name="record", default="", description="folder in which each walk is recorded; empty for none"),
+        LaunchArgument(name="viewer", default="false", description="watch and drive from a browser", choices=tuple(BOOLEANS)),
+        LaunchArgument(name="viewer_host", default=LOCALHOST, description="address that the viewer listens on; 0.0.0.0 is any"),
+        LaunchArgument(name="viewer_port", default="8080", description="port that it listens on, or the next free one"),
+    )
+    if world == "sim":
+        return (
+            *common,
+            LaunchArgument(name="lock_step", default="false", description="robot waits for the stack", choices=tuple(BOOLEANS)),
+            LaunchArgument(name="robot_arguments", default="", description="more arguments for the simulated robot"),
+        )
+    return (
+        *common,
+        LaunchArgument(name="sdk", default=robot_sdk(robot), description="how the robot is spoken to", choices=SDKS),
+        LaunchArgument(name="interface", default="", description="network interface to the robot (unitree_sdk2)"),
+        LaunchArgument(
+            name="release_motion",
+            default="false",
+            description="first lay the robot down and release its own motion service (unitree_sdk2)",
+            choices=tuple(BOOLEANS),
+        ),
+    )
+
+
+def options_from_launch(world: World, robot: str, values: Mapping[str, str]) -> StackOptions:
+    """Stack options from the text values of `launch_arguments`.
+
+    Raises:
+        ConfigurationError: an argument or a value that does not exist.
+    """
+    known = {argument.name: argument for argument in launch_arguments(world, robot)}
+    for name, value in values.items():
+        if name not in known:
+            raise UnknownNameError("launch argument", name, known)
+        if known[name].choices and value not in known[name].choices:
+            raise UnknownNameError(name, value, known[name].choices)
+    given = {name: argument.default for name, argument in known.items()} | dict(values)
+    graph: Graph = "nodes" if given["graph"] == "nodes" else "composed"
+    return StackOptions(
+        robot=robot,
+        world=world,
+        graph=graph,
+        sdk=given.get("sdk", "unitree_sdk2"),
+        sdk_options=_launched_sdk_options(given),
+        config_file=given["config_file"],
+        policy=given["policy"],
+        cmd_vel_type=given["cmd_vel_type"],
+        lock_step=BOOLEANS[given.get("lock_step", "false")],
+        autostart=given["autostart"],
+        realtime=BOOLEANS[given["realtime"]],
+        robot_arguments=tuple(given.get("robot_arguments", "").split()),
+        watchers=_watchers(given),
+        record=str(Path(given["record"]).expanduser().resolve()) if given["record"] else "",
+        overrides={"viewer_node": {"host": given["viewer_host"], "port": _port(given["viewer_port"])}},
+    )
+
+
+def _launched_sdk_options(given: Mapping[str, str]) -> dict[str, Value]:
+    options: dict[str, Value] = {"interface": given["interface"]} if given.get("interface") else {}
+    return options | ({"release_motion": True} if BOOLEANS[given.get("release_motion", "false")] else {})
+
+
+def _watchers(given: Mapping[str, str]) -> tuple[str, ...]:
+    """Those named by `watchers`, and the viewer where it is asked for."""
+    named = tuple(given["watchers"].replace(",", " ").split())
+    return (*named, *(("viewer",) if BOOLEANS[given["viewer"]] and "viewer" not in named else ()))
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise ConfigurationError(f"viewer_port: must be a number (found {text!r})")
+    return int(text)

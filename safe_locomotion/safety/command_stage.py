@@ -1,0 +1,27 @@
+"""Command stage: the leg controller behind the gate, the last stage before the wire."""
+
+from safe_locomotion.control.leg_control import LegController, LegGains
+from safe_locomotion.robot.limits import GateLimits
+from safe_locomotion.robot.models import RobotModel
+from safe_locomotion.safety.gate import CommandGate
+from safe_locomotion.types import LowCommand, LowState, StancePlan, Verdict
+
+
+class CommandStage:
+    """Leg controller behind the gate: the last stage before the wire."""
+
+    def __init__(self, robot: RobotModel, gains: LegGains, limits: GateLimits) -> None:
+        self.gate = CommandGate(robot, limits)
+        self._legs = LegController(robot, gains)
+
+    def update(self, state: LowState, verdict: Verdict | None, plan: StancePlan | None) -> LowCommand:
+        """Gated motor command for this LowState; see `LegController.update`."""
+        fault = self.gate.state_fault(state)
+        command = (
+            self.gate.damping(state, fault)
+            if fault
+            else self.gate.filter(state, verdict, plan, self._legs.update(state, verdict, plan))
+        )
+        if command.reason:
+            self._legs.interrupt()
+        return command

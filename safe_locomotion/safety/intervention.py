@@ -1,0 +1,185 @@
+"""Intervention: on each policy tick, whether the learner may drive or the recovery policy must (paper 1, section IV).
+
+Puts trigger set, criterion and forecast together. What is not between learner and recovery policy is the supervisor's.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from safe_locomotion.safety.capture_point import CAPTURE, MARGINS, CapturePoint
+from safe_locomotion.safety.forecast import Forecast, Forecaster, Moment
+from safe_locomotion.safety.switching_rule import InterventionParameters, Outlook, SwitchingRule
+from safe_locomotion.safety.trigger_set import Values
+from safe_locomotion.types import NANOSECONDS, Array, Estimate, GaitParameters, Proposal, VelocityCommand
+
+LOOK_NS = 100_000_000  #: robot time between forecasts that are made for nobody but the one who watches
+NEWEST_USES = 1000  #: whose durations are told
+PENALTY = 1.0  #: of a step under recovery (paper 1, algorithm 1)
+
+
+def penalised(reward: float, recovered: bool) -> float:
+    """Reward to store with the learner's own action: less 1 for a step that the recovery policy took (paper 1, algorithm 1)."""
+    return reward - PENALTY if recovered else reward
+
+
+@dataclass(slots=True)
+class InterventionStatistics:
+    """What the recovery policy was needed for.
+
+    Attributes:
+        steps, recovery_steps: policy ticks in WALK, and those of them that the recovery policy drove.
+        uses: how often it took over from the learner.
+        durations: of each finished use [s].
+        triggers: by component, and capture beside them, how often the state entered the trigger set through it.
+    """
+
+    steps: int = 0
+    recovery_steps: int = 0
+    uses: int = 0
+    durations: list[float] = field(default_factory=list)
+    triggers: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def share(self) -> float:
+        """Of steps under recovery; 0 before the first step."""
+        return self.recovery_steps / self.steps if self.steps else 0.0
+
+    def figures(self) -> dict[str, str]:
+        """All of it as words for a message; durations of the newest uses, in seconds. Any thread may ask."""
+        longest = sorted(self.durations[-NEWEST_USES:]) or [0.0]
+        n = len(longest)
+        durations = {"p50": longest[n // 2], "p99": longest[n * 99 // 100], "max": longest[-1]}
+        return {
+            "steps": str(self.steps),
+            "recovery_steps": str(self.recovery_steps),
+            "share": f"{self.share:.4f}",
+            "uses": str(self.uses),
+            **{f"duration_{name}_s": f"{seconds:.3f}" for name, seconds in durations.items()},
+            **{f"triggers/{name}": str(self.triggers[name]) for name in MARGINS},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Of one tick.
+
+    Attributes:
+        recovers: the recovery policy drives.
+        margins: of the trigger set, see `TriggerSet.margins`, and of the capture point where that counts.
+        predicted: (w + 1, 12) states under the learner, on the tick on which they were computed: for the decision, or to be shown.
+    """
+
+    recovers: bool = True
+    margins: tuple[tuple[str, float], ...] = ()
+    predicted: Array | None = None
+
+
+class Rule(Protocol):
+    """Who acts on each tick; `switching_rule.SwitchingRule` is the one that is shipped."""
+
+    def reset(self) -> None:
+        """A new walk begins: recovery has acted until now."""
+
+    def recovers(self, stamp_ns: int, triggered: bool, outlook: Outlook) -> bool:
+        """Whether the recovery policy acts on this tick."""
+
+    def alone(self) -> bool:
+        """Recovery acts because there is no learner; always True."""
+
+
+class Intervention:
+    """One `update` per tick of the estimate while the robot walks; decides on the first tick of each policy period."""
+
+    def __init__(self, parameters: InterventionParameters, forecaster: Forecaster, capture: CapturePoint, period_ns: int) -> None:
+        self._forecaster, self._period_ns = forecaster, period_ns
+        self._set, self._state = forecaster.trigger_set, forecaster.state
+        self._capture = capture if parameters.capture else None
+        self._intervenes = parameters.criterion != "off"
+        self._speed = parameters.recovery_speed
+        self._rule: Rule = SwitchingRule(parameters)
+        self.statistics = InterventionStatistics()
+        self.reset()
+
+    @property
+    def measured(self) -> Values:
+        """Components of the trigger set on the last decision."""
+        return self._state.values
+
+    def judge_by(self, rule: Rule) -> None:
+        """Let another rule decide, to compare it with the shipped one; the trigger set is measured all the same."""
+        self._rule, self._intervenes = rule, True
+
+    def reset(self) -> None:
+        """A new walk begins: recovery has acted until now."""
+        self._rule.reset()
+        self._forecaster.reset()
+        self._bucket: int | None = None
+        self._looked_ns: int | None = None
+        self._took_over_ns: int | None = None
+        self._outside: tuple[str, ...] = ()
+        self._decision = Decision()
+
+    def update(
+        self, estimate: Estimate, proposal: Proposal | None, recovery: GaitParameters, command: VelocityCommand
+    ) -> Decision:
+        """Who drives on this tick.
+
+        Args:
+            estimate: of this tick.
+            proposal: of the learner, one that can be executed; None leaves only the recovery policy.
+            recovery: gait of the recovery policy.
+            command: velocity in force.
+        """
+        now, bucket = Moment(estimate, proposal, recovery, command), estimate.stamp_ns // self._period_ns
+        if bucket != self._bucket:
+            self._bucket, self._decision = bucket, self._decide(now)
+            return self._decision
+        last = self._decision
+        return Decision(proposal is None or (self._intervenes and last.recovers), last.margins, self._look(now))
+
+    def recovery_command(self, wanted: VelocityCommand) -> VelocityCommand:
+        """Velocity that the recovery policy follows when `wanted` is in force."""
+        s = self._speed
+        return wanted if s == 1.0 else VelocityCommand(vx=s * wanted.vx, vy=s * wanted.vy, wz=s * wanted.wz)
+
+    def _decide(self, now: Moment) -> Decision:
+        stamp_ns, gait = now.estimate.stamp_ns, now.learner_gait
+        driving = now.recovery if self._decision.recovers or gait is None else gait
+        self._forecaster.follow(stamp_ns, driving)
+        values = self._state.update(now.estimate, driving.frequency)
+        outside = self._set.triggers(values)
+        margins = self._set.margins(values)
+        if self._capture is not None:
+            margin = self._capture.margin(now.estimate)
+            margins = (*margins, (CAPTURE, margin))
+            outside = outside if margin >= 0.0 else (*outside, CAPTURE)
+        forecast = Forecast(self._forecaster, now)
+        recovers = self._rule.recovers(stamp_ns, bool(outside), forecast) if now.proposal is not None else self._rule.alone()
+        self._count(stamp_ns, recovers, outside)
+        predicted = forecast.states_in_odom()
+        if predicted is not None:
+            self._looked_ns = stamp_ns
+        return Decision(recovers, margins, predicted)
+
+    def _look(self, now: Moment) -> Array | None:
+        """A forecast for whoever watches when there was none for a while, on a tick that has nothing to decide, and nothing to plan."""
+        stamp_ns = now.estimate.stamp_ns
+        if self._looked_ns is not None and 0 <= stamp_ns - self._looked_ns < LOOK_NS:
+            return None
+        self._looked_ns, forecast = stamp_ns, Forecast(self._forecaster, now)
+        forecast.look()
+        return forecast.states_in_odom()
+
+    def _count(self, stamp_ns: int, recovers: bool, outside: tuple[str, ...]) -> None:
+        s = self.statistics
+        s.steps += 1
+        s.recovery_steps += recovers
+        s.triggers.update(name for name in outside if name not in self._outside)
+        self._outside = outside
+        if recovers and not self._decision.recovers:
+            s.uses += 1
+            self._took_over_ns = stamp_ns
+        elif not recovers and self._took_over_ns is not None:
+            s.durations.append((stamp_ns - self._took_over_ns) / NANOSECONDS)
+            self._took_over_ns = None

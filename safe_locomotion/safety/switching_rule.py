@@ -1,0 +1,127 @@
+"""Who acts, learner or recovery policy: equations 1 and 2 and definitions 2 and 3 of paper 1.
+
+    a_t from recovery  if  s_t in C_tri  or  (a_t-1 from recovery and the learner, acting from now on, is not seen to stay safe)
+    a_t from learner   otherwise
+
+The hand-back is tested only when recovery acted last: a learner outside the trigger set may go where it wants. What
+"is seen to stay safe" means is the criterion:
+
+- `off`: nobody intervenes; the trigger set is only measured.
+- `naive` (equation 1): always, so the trigger set alone decides.
+- `reachability` (definition 3): none of the next w predicted states under the learner lies in the trigger set.
+- `planning` (definition 2): the least number of recovery steps after which the learner stays safe for the rest of the
+  w steps is searched once, and then recovery keeps these. The action of recovery that came last counts as the first of them: where
+  the learner is seen to stay safe at once, before or during the plan, no more is needed.
+- `dwell`: the last trigger is at least `dwell_time` old (w = 0 and 1 s: the setting of the authors' robot).
+"""
+
+from dataclasses import dataclass
+from math import inf
+from typing import Literal, Protocol
+
+from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.types import NANOSECONDS
+
+Criterion = Literal["off", "naive", "reachability", "planning", "dwell"]
+Rollout = Literal["open_loop", "closed_loop"]
+CRITERIA: tuple[Criterion, ...] = ("off", "naive", "reachability", "planning", "dwell")
+PREDICTING = ("reachability", "planning")  #: those that look ahead
+LONGEST_HORIZON = 50  #: steps, 0.8 s: two strides
+STEP = 0.016  #: [s] of a predicted step (paper 1, section VI)
+STEP_NS = round(STEP * NANOSECONDS)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InterventionParameters:
+    """How the supervisor decides between learner and recovery.
+
+    Attributes:
+        criterion: which of the above.
+        horizon: w, predicted steps of 0.016 s.
+        dwell_time: of `dwell` [s].
+        rollout: whether learner and MPC are asked once per prediction, or at each predicted state.
+        uncertainty: standard deviations of the estimator's height and velocity within which the learner must stay safe; 0 tests
+            the estimate alone, as the paper does.
+        recovery_speed: share of the wanted velocity that the recovery policy follows.
+        capture: whether a capture point beyond the feet counts as a state of the trigger set, see `capture_point.CapturePoint`.
+    """
+
+    criterion: Criterion
+    horizon: int
+    dwell_time: float
+    rollout: Rollout
+    uncertainty: float
+    recovery_speed: float
+    capture: bool
+
+    def __post_init__(self) -> None:
+        """Refuse what no criterion can use."""
+        if not 0 <= self.horizon <= LONGEST_HORIZON:
+            raise ConfigurationError(f"intervention: horizon: must lie within 0 and {LONGEST_HORIZON} (found {self.horizon})")
+        if not 0.0 <= self.recovery_speed <= 1.0:
+            raise ConfigurationError(f"intervention: recovery_speed: must lie within 0 and 1 (found {self.recovery_speed})")
+        if self.criterion == "planning" and self.horizon == 1:
+            raise ConfigurationError("intervention: horizon: planning needs 2 steps, one of each policy (found 1)")
+        for name in ("dwell_time", "uncertainty"):
+            if not 0.0 <= getattr(self, name) < inf:
+                raise ConfigurationError(f"intervention: {name}: must be finite and not negative (found {getattr(self, name)})")
+
+
+class Outlook(Protocol):
+    """What a model says about the next w steps; asked only when the answer decides."""
+
+    def learner_stays_safe(self) -> bool:
+        """Whether the learner, acting from now on, keeps the next w states out of the trigger set."""
+
+    def least_recovery_steps(self) -> int | None:
+        """Least number i >= 1 of recovery steps after which the learner keeps the rest of the w states out; None: there is none."""
+
+
+class SwitchingRule:
+    """Equation 2, one decision per policy tick; remembers who acted last and since when."""
+
+    def __init__(self, parameters: InterventionParameters) -> None:
+        self._p = parameters
+        self._dwell_ns = round(parameters.dwell_time * NANOSECONDS)
+        self.recovered_last = True
+        self._triggered_ns: int | None = None
+        self._hand_back_ns: int | None = None
+
+    def reset(self) -> None:
+        """Recovery has acted until now, and nothing was triggered: before the first decision, and when walking begins."""
+        self.recovered_last, self._triggered_ns, self._hand_back_ns = True, None, None
+
+    def recovers(self, stamp_ns: int, triggered: bool, outlook: Outlook) -> bool:
+        """Whether the recovery policy acts on this tick.
+
+        Args:
+            stamp_ns: of this tick.
+            triggered: the state lies in the trigger set.
+            outlook: of the learner from this state on.
+        """
+        if triggered:
+            self._triggered_ns, self._hand_back_ns = stamp_ns, None
+        recovers = self._p.criterion != "off" and (triggered or (self.recovered_last and not self._may_return(stamp_ns, outlook)))
+        self.recovered_last = recovers
+        return recovers
+
+    def alone(self) -> bool:
+        """Recovery acts because there is no learner: remembered like any other action of its own."""
+        self.recovered_last, self._hand_back_ns = True, None
+        return True
+
+    def _may_return(self, stamp_ns: int, outlook: Outlook) -> bool:
+        if self._p.criterion == "dwell":
+            return self._triggered_ns is None or stamp_ns - self._triggered_ns >= self._dwell_ns
+        if self._p.criterion == "naive" or self._p.horizon == 0:
+            return True
+        if self._p.criterion == "reachability":
+            return outlook.learner_stays_safe()
+        return self._plan_is_over(stamp_ns, outlook)
+
+    def _plan_is_over(self, stamp_ns: int, outlook: Outlook) -> bool:
+        if (self._hand_back_ns is not None and stamp_ns >= self._hand_back_ns) or outlook.learner_stays_safe():
+            return True  # whatever lets recovery act again forgets the plan
+        if self._hand_back_ns is None and (steps := outlook.least_recovery_steps()) is not None:
+            self._hand_back_ns = stamp_ns + steps * STEP_NS
+        return False

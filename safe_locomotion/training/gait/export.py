@@ -1,0 +1,112 @@
+"""From a checkpoint of `evolution` to a policy file that the robot runs: network and normaliser in one ONNX graph, contract beside it."""
+
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from safe_locomotion.envs.gait_env import GaitEnv, GaitEnvOptions
+from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.policy.contract import PARITY_PAIRS, Origin, PolicyContract
+from safe_locomotion.policy.file import write_policy
+from safe_locomotion.sim.options import SimulationOptions
+from safe_locomotion.training.gait.evolution import CHECKPOINT, Checkpoint, read_checkpoint
+from safe_locomotion.training.gait.mlp import Mlp
+from safe_locomotion.types import Array
+
+OPSET, IR_VERSION = 17, 8  # old enough for every ONNX Runtime that is supported
+RECORDED_EACH = 5  # policy steps between two recorded pairs: 64 of them cover 2.5 s of a walk with a push
+
+
+def export_gait(folder: Path, name: str, target: Path, *, best: bool = True) -> PolicyContract:
+    """Write the policy of a search to `target`.
+
+    Args:
+        folder: with the checkpoint.
+        name: of the policy.
+        target: file to write.
+        best: the best validated weights instead of the last.
+
+    Raises:
+        ConfigurationError: there is no checkpoint.
+        PolicyRefusedError: network and contract do not make a policy.
+    """
+    if not (folder / CHECKPOINT).exists():
+        raise ConfigurationError(f"{folder} holds no {CHECKPOINT}")
+    found = read_checkpoint(folder / CHECKPOINT)
+    mlp, generations = (found.best, found.search.best_generation) if best else (found.last, found.search.generation)
+    env = GaitEnv(_environment(found))
+    origin = Origin(command=f"{found.command} --generations {generations}", seed=found.seed, commit=code_commit())
+    contract = replace(env.contract, name=name, origin=origin)
+    return write_policy(network(mlp, contract), contract, target, observations=_recorded(env, mlp))
+
+
+def network(mlp: Mlp, contract: PolicyContract) -> onnx.ModelProto:
+    """The graph action = tanh(W3 tanh(W2 tanh(W1 (o - mean) / deviation + b1) + b2) + b3) in float32."""
+    shape, normaliser = mlp.shape, mlp.normaliser
+    constants = [_constant("mean", normaliser.mean), _constant("scale", 1.0 / normaliser.deviation)]
+    nodes = [
+        helper.make_node("Sub", [contract.observation_input, "mean"], ["centred"]),
+        helper.make_node("Mul", ["centred", "scale"], ["x0"]),
+    ]
+    layers = shape.split(mlp.weights)
+    for k, (matrix, bias) in enumerate(layers):
+        constants += [_constant(f"W{k}", matrix), _constant(f"b{k}", bias)]
+        out = contract.action_output if k == len(layers) - 1 else f"x{k + 1}"
+        nodes.append(helper.make_node("Gemm", [f"x{k}", f"W{k}", f"b{k}"], [f"z{k}"], transB=1))
+        nodes.append(helper.make_node("Tanh", [f"z{k}"], [out]))
+    graph = helper.make_graph(
+        nodes,
+        "gait_policy",
+        [helper.make_tensor_value_info(contract.observation_input, TensorProto.FLOAT, [1, shape.observation])],
+        [helper.make_tensor_value_info(contract.action_output, TensorProto.FLOAT, [1, shape.action])],
+        constants,
+    )
+    return helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="safe_locomotion"
+    )
+
+
+def _constant(name: str, values: Array) -> onnx.TensorProto:
+    return numpy_helper.from_array(np.asarray(values, dtype=np.float32), name)
+
+
+def _environment(found: Checkpoint) -> GaitEnvOptions:
+    """Short walks that are pushed."""
+    return GaitEnvOptions(
+        task=found.task,
+        duration=PARITY_PAIRS * RECORDED_EACH / 125,
+        push_share=1.0,
+        starts=1,
+        simulation=SimulationOptions(robot=found.robot, seed=found.seed),
+    )
+
+
+def _recorded(env: GaitEnv, mlp: Mlp) -> NDArray[np.float32]:
+    """Observations (64, O) of walks of this policy."""
+    rows: list[NDArray[np.float32]] = []
+    seed = 0
+    while len(rows) < PARITY_PAIRS:
+        observation, _ = env.reset(seed=seed)
+        done = False
+        while not done and len(rows) < PARITY_PAIRS:
+            rows += [observation] if env.steps % RECORDED_EACH == 0 else []
+            observation, _, fell, late, _ = env.step(mlp.act(observation))
+            done = fell or late
+        seed += 1
+    return np.array(rows)
+
+
+def code_commit() -> str:
+    """Commit of the code that exports; "" outside of a repository."""
+    try:
+        answer = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=True, timeout=10
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return answer.stdout.strip()

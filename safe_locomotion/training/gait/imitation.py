@@ -1,0 +1,139 @@
+"""Where gait training starts: a network that imitates the tuned gait, its haste after a push included.
+
+A random network would drive the gait parameters to their bounds within half a second, because its outputs are their rates of change.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from safe_locomotion.control.gait import PHASE_OFFSETS
+from safe_locomotion.control.nominal_gait import GaitSettings, NominalGait
+from safe_locomotion.envs.gait_tasks import GaitTask
+from safe_locomotion.policy.contract import GaitTerm, PolicyContract
+from safe_locomotion.policy.observation import Observer
+from safe_locomotion.robot.models import RobotModel
+from safe_locomotion.rotations import quaternion_from_rpy
+from safe_locomotion.training.gait.mlp import Mlp, MlpShape, Normaliser, random_weights
+from safe_locomotion.types import N_JOINTS, N_LEGS, Array, Estimate, GaitParameters, VelocityCommand
+
+SAMPLES, BATCH, ITERATIONS = 8192, 256, 4000
+LEARNING_RATE, MOMENTUM, SQUARES = 3e-3, 0.9, 0.999
+RETURN_TIME = 0.08  # s in which a parameter goes back to the tuned gait's
+LARGEST_OUTPUT = 0.9  # tanh reaches 1 nowhere
+COMMANDS = ((-0.5, 1.5), (-0.8, 0.8), (-2.0, 2.0))  # m/s, m/s, rad/s: what the operator may ask for
+VELOCITY_ERROR = (0.3, 0.3, 0.1)  # m/s, deviations while a robot is pushed about
+TILT, RATE, HEIGHT = 0.1, 0.6, 0.015  # rad, rad/s, m
+
+
+def imitation(
+    contract: PolicyContract, robot: RobotModel, task: GaitTask, tuned: GaitSettings, hidden: tuple[int, int], seed: int
+) -> tuple[Mlp, float]:
+    """A network fitted to the tuned gait, and the root mean square error of its outputs."""
+    rng = np.random.default_rng(seed)
+    observations, wanted = _examples(contract, robot, task, tuned, rng)
+    deviation = observations.std(axis=0)
+    normaliser = Normaliser(mean=observations.mean(axis=0), deviation=np.where(deviation > 1e-6, deviation, 1.0))
+    shape = MlpShape(observation=contract.observation_width, hidden=hidden, action=contract.action_width)
+    mlp = Mlp(shape, normaliser, random_weights(shape, rng))
+    _fit(mlp, observations, wanted, rng)
+    return mlp, float(np.sqrt(np.mean((mlp.act(observations) - wanted) ** 2)))
+
+
+def _examples(
+    contract: PolicyContract, robot: RobotModel, task: GaitTask, tuned: GaitSettings, rng: np.random.Generator
+) -> tuple[Array, Array]:
+    """Observations (n, O) of a robot that walks and is pushed, with any gait, and outputs (n, A) that return to the tuned one."""
+    assert contract.gait is not None
+    name = next((name for name, offsets in PHASE_OFFSETS.items() if offsets == task.offsets), tuned.name)
+    settings = replace(tuned, name=name, frequency=task.frequency, swing_ratio=task.swing_ratio)
+    nominal, observer = NominalGait(robot, settings), Observer(contract)
+    terms = {term.name: term for term in contract.gait.terms}
+    observations, wanted = [], []
+    for _ in range(SAMPLES):
+        command = VelocityCommand(
+            **{axis: float(rng.uniform(*limits)) for axis, limits in zip(("vx", "vy", "wz"), COMMANDS, strict=True)}
+        )
+        estimate, gait = _estimate(robot, command, rng), _gait(terms, rng)
+        observations.append(observer.write(estimate, command, [0.0] * contract.action_width, gait)[0].copy())
+        target = nominal.gait(command, estimate)
+        wanted.append(
+            [
+                _towards(terms["frequency"], gait.frequency, target.frequency),
+                _towards(terms["swing_ratio"], gait.swing_ratio, target.swing_ratio),
+                *[0.0] * (contract.action_width - 2),
+            ]
+        )
+    return np.array(observations, dtype=np.float64), np.array(wanted)
+
+
+def _estimate(robot: RobotModel, command: VelocityCommand, rng: np.random.Generator) -> Estimate:
+    """Heading 0, so that odom and heading frame agree."""
+    roll, pitch = (TILT * rng.standard_normal(2)).tolist()
+    noise = rng.standard_normal(3) * VELOCITY_ERROR * rng.uniform(0.0, 3.0)
+    height = robot.nominal_height + HEIGHT * float(rng.standard_normal())
+    zeros = np.zeros(N_JOINTS)
+    return Estimate(
+        stamp_ns=0,
+        position=np.array((0.0, 0.0, height)),
+        quaternion_wxyz=quaternion_from_rpy(roll, pitch, 0.0),
+        velocity=np.array((command.vx, command.vy, 0.0)) + noise,
+        angular_velocity=np.array((0.0, 0.0, command.wz)) + RATE * rng.standard_normal(3),
+        position_covariance=np.eye(3),
+        velocity_covariance=np.eye(3),
+        q=robot.q_stand,
+        dq=zeros,
+        contact=np.ones(N_LEGS, dtype=np.bool_),
+        ground_normal=np.array((0.0, 0.0, 1.0)),
+        ground_height=0.0,
+        diverged=False,
+    )
+
+
+def _gait(terms: dict[str, GaitTerm], rng: np.random.Generator) -> GaitParameters:
+    """Any gait within the bounds; parameters that are fixed stay where they are."""
+    drawn = {
+        name: [float(rng.uniform(lo, hi)) if k else x for k, x, lo, hi in zip(t.scale, t.nominal, t.lower, t.upper, strict=True)]
+        for name, t in terms.items()
+    }
+    offsets, feet = drawn["phase_offsets"], drawn["foot_y"]
+    return GaitParameters(
+        frequency=drawn["frequency"][0],
+        swing_ratio=drawn["swing_ratio"][0],
+        phase_offsets=(offsets[0], offsets[1], offsets[2]),
+        foot_y=(feet[0], feet[1], feet[2], feet[3]),
+    )
+
+
+def _towards(term: GaitTerm, value: float, target: float) -> float:
+    """Output that takes a parameter to the target in about `RETURN_TIME`."""
+    step = term.scale[0]
+    if step == 0.0:
+        return 0.0
+    wanted = (min(term.upper[0], target) - value) * 0.008 / RETURN_TIME / step
+    return max(-LARGEST_OUTPUT, min(LARGEST_OUTPUT, wanted))
+
+
+def _fit(mlp: Mlp, observations: Array, wanted: Array, rng: np.random.Generator) -> None:
+    """Least squares by Adam (Kingma and Ba, 2015), in place."""
+    mean, square = np.zeros_like(mlp.weights), np.zeros_like(mlp.weights)
+    for k in range(1, ITERATIONS + 1):
+        batch = rng.integers(len(observations), size=BATCH)
+        slope = gradient(mlp, observations[batch], wanted[batch])
+        mean += (1.0 - MOMENTUM) * (slope - mean)
+        square += (1.0 - SQUARES) * (slope * slope - square)
+        rate = LEARNING_RATE * (1.0 - k / (ITERATIONS + 1)) / (1.0 - MOMENTUM**k)
+        mlp.weights -= rate * mean / (np.sqrt(square / (1.0 - SQUARES**k)) + 1e-8)
+
+
+def gradient(mlp: Mlp, observations: Array, wanted: Array) -> Array:
+    """Of the mean squared error with respect to the flat weights, by the chain rule."""
+    slope = np.zeros_like(mlp.weights)
+    values, layers = mlp.activations(observations), mlp.shape.split(mlp.weights)
+    error = 2.0 * (values[-1] - wanted) / wanted.size
+    for k, (into_matrix, into_bias) in reversed(list(enumerate(mlp.shape.split(slope)))):
+        error = error * (1.0 - values[k + 1] ** 2)
+        into_matrix[:] = error.T @ values[k]
+        into_bias[:] = error.sum(axis=0)
+        error = error @ layers[k][0]
+    return slope

@@ -1,0 +1,99 @@
+"""Monitor node: what the other nodes say as a picture for RViz, `safety/markers` in the frame `odom`, and TF where it is there.
+
+A process of its own, off the control path: it may die, stall or never start, and the robot walks on. It looks at the topics
+`rate_hz` times a second and makes markers of what it sees.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import monotonic, perf_counter, sleep
+
+from rclpy.node import Node
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from visualization_msgs.msg import MarkerArray
+
+from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.nodes.health import Health, LoopTimes
+from safe_locomotion.nodes.parameters import DECLARE_FROM_OVERRIDES, read_parameters
+from safe_locomotion.nodes.runtime import run
+from safe_locomotion.ui.markers import LastingMarkers, MovingMarkers
+from safe_locomotion.ui.scene_topics import SceneTopics
+from safe_locomotion.ui.transforms import transforms
+
+MARKERS = "safety/markers"
+#: A look is two messages. Reliable, because that is what RViz and Foxglove ask for when nobody says otherwise.
+MARKERS_QOS = QoSProfile(depth=4, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE)
+LASTING_EACH = 2  #: looks between two messages of texts and predictions: a prediction comes ten times a second
+FASTEST_HZ, SLOWEST_HZ = 50.0, 4.0  #: markers live for half a second
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonitorSettings:
+    """How the monitor runs; `rate_hz` is looks per second of wall clock."""
+
+    rate_hz: float = 20.0
+
+    def __post_init__(self) -> None:
+        """Refuse a rate at which markers die, or at which it is no monitor any more."""
+        if not SLOWEST_HZ <= self.rate_hz <= FASTEST_HZ:
+            raise ConfigurationError(
+                f"monitor_node: rate_hz: must lie within {SLOWEST_HZ} and {FASTEST_HZ} (found {self.rate_hz})"
+            )
+
+
+class MonitorLoop:
+    """The monitor as a process."""
+
+    freeze_garbage = False
+
+    def __init__(self) -> None:
+        node = Node("monitor_node", **DECLARE_FROM_OVERRIDES)
+        parameters = read_parameters(node, MonitorSettings)
+        self.nodes: Sequence[Node] = (node,)
+        self.slow_nodes: Sequence[Node] = ()
+        self.freeze_garbage = False  # nobody waits for a picture
+        self._topics = SceneTopics(node, parameters.robot, parameters.config)
+        body, bars = self._topics.maker.body, len(self._topics.maker.bar_names)
+        self._moving, self._lasting = MovingMarkers(body, bars), LastingMarkers(body, bars)
+        self._looks = 0
+        self._publisher = node.create_publisher(MarkerArray, MARKERS, MARKERS_QOS)
+        self._transforms = transforms(node, parameters.robot.name, self._topics.maker.body)
+        self._times = LoopTimes("monitor look")
+        self._period_s = 1.0 / parameters.settings.rate_hz
+        self._next_s = monotonic()
+        Health(node, [*(stream.status for stream in self._topics.streams), self._times.status])
+
+    def start(self) -> None:
+        """Nothing to warm up: nobody waits for a picture."""
+
+    def step(self) -> None:
+        """Sleep until the next look is due, look, and show what is there."""
+        sleep(max(0.0, self._next_s - monotonic()))
+        self._next_s = max(self._next_s + self._period_s, monotonic())
+        start = perf_counter()
+        scene = self._topics.look()
+        if scene is None:
+            return
+        self._publisher.publish(self._moving.fill(scene))
+        if self._looks % LASTING_EACH == 0:
+            self._publisher.publish(self._lasting.fill(scene))
+        self._looks += 1
+        if self._transforms is not None and self._topics.estimate is not None:
+            self._transforms.publish(scene, self._topics.estimate)
+        self._times.add(perf_counter() - start)
+
+    def tidy(self) -> None:
+        """Nothing is left over."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the monitor until it is told to stop."""
+    return run(MonitorLoop, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

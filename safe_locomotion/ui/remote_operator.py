@@ -1,0 +1,112 @@
+"""An operator in a process of its own: velocities over `cmd_vel`, requests and policies over services, the mode from the verdict.
+
+The verdict is looked at, not listened to: an executor that serves it on each of 500 ticks a second costs a quarter of a core.
+"""
+
+from functools import partial
+from time import monotonic
+from typing import Any
+
+import rclpy
+from geometry_msgs.msg import TwistStamped
+from rcl_interfaces.srv import SetParameters
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import JointState
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+
+from safe_locomotion.nodes import conversions, decisions
+from safe_locomotion.nodes.operator import HANDS, HANDS_QOS, REMOTE_REQUEST, REQUESTS_QOS
+from safe_locomotion.nodes.subscriptions import LATCHED
+from safe_locomotion.operator.commands import REQUESTS
+from safe_locomotion.types import Mode, VelocityCommand
+from safe_locomotion.ui.scene_topics import Queue
+
+
+class RemoteOperator:
+    """Speaks to a running stack on the ROS domain of this process's environment.
+
+    Attributes:
+        mode, stamp_ns, reasons, policy: of the newest verdict; None or empty before the first.
+        refusal: why the last request was refused, empty when it was not.
+        heard_s: when on the monotonic clock it came [s]; minus infinity before the first.
+        answers: to swaps of the policy, one line each, oldest first; the caller empties it.
+    """
+
+    def __init__(self, domain: int) -> None:
+        self._context = rclpy.Context()
+        rclpy.init(context=self._context, domain_id=domain, signal_handler_options=SignalHandlerOptions.NO)
+        self._node = rclpy.create_node("operator", context=self._context)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self._node)
+        self._velocity = self._node.create_publisher(TwistStamped, "cmd_vel", 1)
+        self._clients = {name: self._node.create_client(Trigger, name) for name in REQUESTS}
+        self._parameters = self._node.create_client(SetParameters, "policy_node/set_parameters")
+        self._words = self._node.create_publisher(String, REMOTE_REQUEST, REQUESTS_QOS)
+        self._verdicts = Queue(self._node, JointState, "safety/verdict", LATCHED)
+        self._hands = Queue(self._node, String, HANDS, HANDS_QOS)
+        self.mode: Mode | None = None
+        self.stamp_ns: int | None = None
+        self.reasons: tuple[str, ...] = ()
+        self.policy = ""
+        self.refusal = ""
+        self.answers: list[str] = []
+        self.heard_s = float("-inf")
+
+    def _look(self) -> None:
+        """Take the newest verdict; one that is malformed, of another version, counts as silence."""
+        packed = self._verdicts.take()
+        verdict = self._verdicts.read(packed[-1], decisions.verdict_from) if packed else None
+        if verdict is None:
+            return
+        self.heard_s = monotonic()
+        self.mode, self.stamp_ns, self.reasons, self.policy = verdict.mode, verdict.stamp_ns, verdict.reasons, verdict.policy
+
+    def spin(self, seconds: float) -> None:
+        """Take what arrives within `seconds`."""
+        end = self._node.get_clock().now().nanoseconds + round(seconds * 1e9)
+        while (left := end - self._node.get_clock().now().nanoseconds) > 0:
+            self._executor.spin_once(timeout_sec=left * 1e-9)
+        self._look()
+
+    def ask(self, word: str) -> None:
+        """Ask for what has no service, as the robot's remote does: `next_policy` or `record`."""
+        self._words.publish(String(data=word))
+
+    def drive(self, command: VelocityCommand) -> None:
+        """Ask for a velocity; it dies unless it is repeated."""
+        self._velocity.publish(conversions.twist_message(command, self._node.get_clock().now().nanoseconds))
+
+    def request(self, name: str) -> None:
+        """Ask for a mode; the answer arrives while spinning."""
+        self._clients[name].call_async(Trigger.Request()).add_done_callback(self._answered)
+
+    def _answered(self, future: Any) -> None:
+        response = future.result()
+        self.refusal = "" if response is None or response.success else response.message
+
+    def swap(self, policy: str) -> None:
+        """Ask for a policy; the answer arrives in `answers` while spinning, about a second later."""
+        if not self._parameters.service_is_ready():
+            self.answers.append(f"policy {policy}: /policy_node is not there to take it")
+            return
+        request = SetParameters.Request(parameters=[Parameter("policy", value=policy).to_parameter_msg()])
+        self._parameters.call_async(request).add_done_callback(partial(self._swapped, policy))
+
+    def _swapped(self, policy: str, future: Any) -> None:
+        response = future.result()
+        result = None if response is None else response.results[0]
+        said = "no answer" if result is None else "taken" if result.successful else result.reason
+        self.answers.append(f"policy {policy}: {said}")
+
+    def taken_over(self) -> bool:
+        """Whether somebody else has taken the robot in hand since the last call."""
+        return bool(self._hands.take())
+
+    def close(self) -> None:
+        """Leave the domain."""
+        self._executor.shutdown(timeout_sec=1.0)
+        self._node.destroy_node()
+        rclpy.shutdown(context=self._context)

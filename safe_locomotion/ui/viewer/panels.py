@@ -1,0 +1,197 @@
+"""What every browser reads beside the scene: mode and reason, margins to the trigger set, times of the stages.
+
+Shown to all connections alike, so nothing in here can be pressed: an element that all share could be changed for all by any of them.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+import viser
+from diagnostic_msgs.msg import DiagnosticArray
+from viser import uplot
+
+from safe_locomotion.ui.robot_body import Rgba
+from safe_locomotion.ui.scene import BAR_OVERSHOOT, GREY, Bar, Scene
+
+MARGIN_S, TIMING_S = 10.0, 60.0  #: of the plots
+MARGINS_KEPT, TIMES_KEPT = 300, 300  #: points of a plot
+STALE_S = 0.5  #: without a new state for this long the picture says so [s]
+PANEL_WIDTH = 310  #: [px]
+PLOT_HEIGHT = 150  #: [px]
+LINES = ("#1c7ed6", "#e8590c", "#2f9e44", "#9c36b5", "#e6a700", "#0c8599")
+TIMED = "bridge_node: state to command"  #: row of `/diagnostics` that is plotted
+POLICY_ROW = "policy_node: policy"
+TEXT = "font-size:13px;line-height:1.45;padding:0 12px 4px"
+
+
+class Panels:
+    """The read-only part of the page."""
+
+    def __init__(self, gui: viser.GuiApi, bars: Sequence[str]) -> None:
+        """Lay out the page, for bars of these names."""
+        gui.configure_theme(show_logo=False, show_share_button=False, control_width="medium")
+        gui.set_panel_label("safe_locomotion")
+        self._status = gui.add_html(_status("waiting", GREY, "no state yet", ""), order=0)
+        panel = gui.add_panel()
+        with panel.add_tab("Safety and timing", viser.Icon.ACTIVITY):
+            self._bars = gui.add_html("")
+            self._margins = _MarginPlot(gui, bars)
+            self._times = _TimePlot(gui)
+            self._table = gui.add_html("")
+        panel.dock_left()
+        panel.set_width(PANEL_WIDTH)
+        gui.main_panel.dock_right()
+        gui.main_panel.set_width(PANEL_WIDTH)
+        self._shown: Scene | None = None
+        self.policy = ""
+
+    def note(self, now: float, scene: Scene) -> None:
+        """Take a scene into the plots; `now` is any clock [s]."""
+        self._shown = scene
+        self._margins.add(now, scene.bars)
+
+    def diagnose(self, now: float, message: DiagnosticArray) -> None:
+        """Take what the nodes say about themselves."""
+        for row in message.status:
+            values = {pair.key: pair.value for pair in row.values}
+            if row.name == POLICY_ROW:
+                self.policy = values.get("policy", self.policy)
+            if "p50_ms" in values:
+                self._times.add(now, row.name, values)
+
+    def refresh(self, now: float, age_s: float) -> None:
+        """Show what was taken; `age_s` is the time since the newest state [s]."""
+        self._margins.draw(now)
+        if self._times.draw(now):
+            self._table.content = self._times.table()
+        scene = self._shown
+        if scene is None:
+            return
+        self._bars.content = _bars(scene.bars, scene.judged)
+        if age_s > STALE_S:
+            self._status.content = _status(scene.headline, GREY, f"no state for {age_s:.0f} s: this picture is old", "")
+            return
+        speed = float(np.hypot(*scene.velocity[:2]))
+        falls = f" · {len(scene.falls)} fall{'s' * (len(scene.falls) != 1)}" if scene.falls else ""
+        facts = f"{speed:.2f} m/s · proposes: {self.policy or 'unknown'}{falls}"
+        self._status.content = _status(scene.headline, scene.color, scene.reason or "all well", facts)
+
+
+class _MarginPlot:
+    """Margins of the bars over the last seconds: 1 in the middle, 0 on the bound."""
+
+    def __init__(self, gui: viser.GuiApi, bars: Sequence[str]) -> None:
+        self._rows: deque[tuple[float, ...]] = deque(maxlen=MARGINS_KEPT)
+        names = [name.replace("_", " ") for name in bars]
+        self._plot = gui.add_uplot(
+            _columns([(0.0,) * (len(names) + 2)]),
+            (uplot.Series(label="s"), *_series(names), uplot.Series(label="trigger", stroke="#e03131", width=1, dash=(6.0, 4.0))),
+            title="margin to the trigger set",
+            scales={"x": uplot.Scale(time=False, range=(-MARGIN_S, 0.0)), "y": uplot.Scale(range=(-0.5, 1.1))},
+            **_look(),
+        )
+
+    def add(self, now: float, bars: Sequence[Bar]) -> None:
+        self._rows.append((now, *(max(-1.0, min(1.0, bar.margin)) for bar in bars), 0.0))
+
+    def draw(self, now: float) -> None:
+        rows = [(row[0] - now, *row[1:]) for row in self._rows if now - row[0] <= MARGIN_S]
+        if rows:
+            self._plot.data = _columns(rows)
+
+
+class _TimePlot:
+    """Time from a state to its command, and a table of all stages."""
+
+    def __init__(self, gui: viser.GuiApi) -> None:
+        self._rows: deque[tuple[float, ...]] = deque(maxlen=TIMES_KEPT)
+        self._newest: dict[str, dict[str, str]] = {}
+        self._changed = False
+        self._plot = gui.add_uplot(
+            _columns([(0.0, 0.0, 0.0)]),
+            (uplot.Series(label="s"), *_series(["p50", "p99"])),
+            title="state to command, ms",
+            scales={"x": uplot.Scale(time=False, range=(-TIMING_S, 0.0)), "y": uplot.Scale(range=(0.0, None))},
+            **_look(),
+        )
+
+    def add(self, now: float, name: str, values: dict[str, str]) -> None:
+        self._newest[name] = values
+        self._changed = True
+        if name == TIMED:
+            self._rows.append((now, _number(values.get("p50_ms")), _number(values.get("p99_ms"))))
+
+    def draw(self, now: float) -> bool:
+        """Show what is new; whether there was something."""
+        changed, self._changed = self._changed, False
+        rows = [(row[0] - now, *row[1:]) for row in self._rows if now - row[0] <= TIMING_S]
+        if changed and rows:
+            self._plot.data = _columns(rows)
+        return changed
+
+    def table(self) -> str:
+        """Newest times of every stage as HTML."""
+        head = "<tr style='color:#868e96;text-align:right'><td style='text-align:left'>ms</td><td>p50</td><td>p99</td><td>max</td></tr>"
+        cell = "<td style='text-align:right;font-variant-numeric:tabular-nums'>"
+        rows = "".join(
+            f"<tr><td>{escape(name.split(': ')[-1])}</td>"
+            + "".join(f"{cell}{_number(values.get(key)):.2f}</td>" for key in ("p50_ms", "p99_ms", "max_ms"))
+            + "</tr>"
+            for name, values in sorted(self._newest.items())
+        )
+        return f"<div style='{TEXT}'><table style='width:100%'>{head}{rows}</table></div>"
+
+
+def _series(names: Sequence[str]) -> list[uplot.Series]:
+    return [
+        uplot.Series(label=name, stroke=LINES[i], width=1.5, points=uplot.Series_Points(show=False))
+        for i, name in enumerate(names)
+    ]
+
+
+def _look() -> dict[str, Any]:
+    return {"legend": uplot.Legend(live=False), "cursor": uplot.Cursor(show=False), "height": PLOT_HEIGHT}
+
+
+def _columns(rows: Sequence[tuple[float, ...]]) -> tuple[Any, ...]:
+    return tuple(np.array(rows, dtype=np.float64).T.copy())
+
+
+def _number(text: str | None) -> float:
+    try:
+        return float(text or "nan")
+    except ValueError:
+        return float("nan")
+
+
+def _css(color: Rgba) -> str:
+    return f"rgb({', '.join(str(round(255.0 * part)) for part in color[:3])})"
+
+
+def _status(headline: str, color: Rgba, reason: str, facts: str) -> str:
+    dark = sum(color[:3]) < 2.4  # white letters can be read on it
+    chip = f"background:{_css(color)};color:{'white' if dark else '#212529'};border-radius:6px;padding:3px 10px;font-weight:600"
+    return (
+        f"<div style='{TEXT}'><div style='font-size:15px;margin:2px 0 6px'><span style='{chip}'>{escape(headline)}</span></div>"
+        f"<div>{escape(reason)}</div><div style='color:#868e96'>{escape(facts)}</div></div>"
+    )
+
+
+def _bars(bars: Sequence[Bar], judged: bool) -> str:
+    """A track per component, from past one bound to past the other, with a mark where the value is."""
+    whole, bound = 2.0 * BAR_OVERSHOOT, 100.0 * (BAR_OVERSHOOT - 1.0) / (2.0 * BAR_OVERSHOOT)
+    dot = "position:absolute;width:10px;height:10px;border-radius:5px"
+    rows = ""
+    for bar in bars:
+        at = 100.0 * (bar.share + BAR_OVERSHOOT) / whole
+        rows += (
+            f"<div>{escape(bar.text)}</div>"
+            "<div style='position:relative;height:10px;margin:1px 0 6px;border-radius:5px;background:#ffe3e3'>"
+            f"<div style='position:absolute;left:{bound:.1f}%;right:{bound:.1f}%;height:10px;background:#e9ecef'></div>"
+            f"<div style='{dot};left:calc({at:.1f}% - 5px);background:{_css(bar.color)}'></div></div>"
+        )
+    note = "" if judged else "<div style='color:#868e96'>measured; the supervisor judges only while the robot walks</div>"
+    return f"<div style='{TEXT}'>{rows}{note}</div>"

@@ -1,0 +1,80 @@
+"""What a browser asks of the running stack: the services, the policy parameter, `cmd_vel`.
+
+Answers come on the executor's thread, as one line for the person who asked.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from geometry_msgs.msg import Twist
+from rcl_interfaces.srv import SetParameters
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+
+from safe_locomotion.errors import UnknownNameError
+from safe_locomotion.nodes import conversions
+from safe_locomotion.nodes.operator import CMD_VEL_TYPES, HANDS, HANDS_QOS
+from safe_locomotion.operator.commands import REQUESTS
+from safe_locomotion.types import VelocityCommand
+
+NAME = "browser"
+
+Tell = Callable[[str], None]
+
+
+class Requests:
+    """Clients of the stack's services on one node."""
+
+    def __init__(self, node: Node, cmd_vel_type: str) -> None:
+        """Look for the services.
+
+        Raises:
+            UnknownNameError: `cmd_vel_type` is not in `operator.CMD_VEL_TYPES`.
+        """
+        if cmd_vel_type not in CMD_VEL_TYPES:
+            raise UnknownNameError("cmd_vel_type", cmd_vel_type, CMD_VEL_TYPES)
+        self._node, self._stamped = node, CMD_VEL_TYPES[cmd_vel_type] is not Twist
+        self._services = {name: node.create_client(Trigger, name) for name in REQUESTS}
+        self._parameters = node.create_client(SetParameters, "policy_node/set_parameters")
+        self._velocity = node.create_publisher(CMD_VEL_TYPES[cmd_vel_type], "cmd_vel", 1)
+        self._hands = node.create_publisher(String, HANDS, HANDS_QOS)
+
+    def take_over(self) -> None:
+        """Say that a person drives from here."""
+        self._hands.publish(String(data=NAME))
+
+    def request(self, name: str, tell: Tell) -> None:
+        """Ask for a mode by a name of `REQUESTS`."""
+        service = self._services[name]
+        if not service.service_is_ready():
+            tell(f"{name}: the supervisor does not answer")
+            return
+        service.call_async(Trigger.Request()).add_done_callback(lambda future: tell(_answer(name, future.result())))
+
+    def swap(self, policy: str, tell: Callable[[bool, str], None]) -> None:
+        """Ask for a policy; told about a second later whether it was taken, and the reason when it was refused."""
+        if not self._parameters.service_is_ready():
+            tell(False, f"policy {policy}: the policy node does not answer")
+            return
+        request = SetParameters.Request(parameters=[Parameter("policy", value=policy).to_parameter_msg()])
+        self._parameters.call_async(request).add_done_callback(lambda future: tell(*_verdict(policy, future.result())))
+
+    def drive(self, command: VelocityCommand) -> None:
+        """Publish a velocity; it dies after the supervisor's timeout unless it is repeated."""
+        message = conversions.twist_message(command, self._node.get_clock().now().nanoseconds)
+        self._velocity.publish(message if self._stamped else message.twist)
+
+
+def _answer(name: str, response: Any) -> str:
+    if response is None:
+        return f"{name}: no answer"
+    return name if response.success else f"{name} refused: {response.message}"
+
+
+def _verdict(policy: str, response: Any) -> tuple[bool, str]:
+    if response is None or not response.results:
+        return False, f"policy {policy}: no answer"
+    result = response.results[0]
+    return result.successful, f"policy {policy}" if result.successful else f"policy {policy} refused: {result.reason}"

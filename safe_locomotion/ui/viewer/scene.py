@@ -1,0 +1,308 @@
+"""The `Scene` in a browser: objects that are made once and then moved.
+
+Equal primitives are one object with many instances, so a frame is a handful of messages whatever the robot is made of; what did not
+change is not sent. Everything hangs on the frame `/odom`, which moves against the robot: cameras stay where people put them and
+the ground passes by.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import viser
+
+from safe_locomotion.rotations import Vector
+from safe_locomotion.safety.switching_rule import LONGEST_HORIZON
+from safe_locomotion.types import N_LEGS, Array
+from safe_locomotion.ui.robot_body import Rgba, RobotBody
+from safe_locomotion.ui.scene import (
+    BLUE,
+    CONE,
+    FALL_SIZE,
+    FOOT_SIZE,
+    FOOTHOLD_SIZE,
+    FORCE_SCALE,
+    FORCE_WIDTH,
+    GHOST,
+    GREY,
+    KEPT_FALLS,
+    KEPT_FOOTHOLDS,
+    PATH_WIDTH,
+    RED,
+    STATE_SIZE,
+    TARGET_SIZE,
+    Fall,
+    Prediction,
+    Scene,
+)
+
+NOTHING = 1e-6  #: size of an instance that is not to be seen [m]
+FAR_BELOW = (0.0, 0.0, -1e4)  #: where an arrow that is not to be seen lies: beyond every camera's far plane [m]
+UPRIGHT = (1.0, 0.0, 0.0, 0.0)
+SIDES = 32  #: of a cylinder
+GROUND_SIZE, SECTION, CELL = 24.0, 1.0, 0.25  #: [m]
+UNSEEN = 5e-4  #: smaller changes of the ground [m, or of a quaternion] are not sent
+GROUND_FOLLOWS = 0.2  #: share of the way to the feet that the ground moves in one frame: a step does not shake it
+HEADLINE_ABOVE = 0.22  #: [m] over the base
+CAMERA, LOOK_AT = (1.05, -1.25, 0.75), (0.0, 0.0, 0.16)  #: first view, from the robot [m]
+FIELD_OF_VIEW = 0.75  #: [rad]
+AROUND, SUN, FILL = 1.6, 2.0, 0.6  #: intensity of the light from around, above and the side
+SKY, EARTH = (255, 255, 255), (190, 190, 195)  #: colours of that from around
+PAPER, LINES, SECTIONS = (236, 239, 243), (221, 225, 231), (190, 197, 207)  #: colours of the ground
+
+
+class Batch:
+    """Equal primitives with a size, place, turn and colour each."""
+
+    def __init__(self, api: viser.SceneApi, name: str, kind: str, count: int, opacity: float | None = None) -> None:
+        self._count = count
+        self._style: tuple[tuple[Vector, ...], tuple[Rgba, ...]] = ((), ())
+        vertices, faces = _unit_mesh(kind)
+        self._handle = api.add_batched_meshes_simple(
+            name,
+            vertices,
+            faces,
+            np.tile(UPRIGHT, (count, 1)),
+            np.zeros((count, 3)),
+            batched_scales=np.full((count, 3), NOTHING),
+            batched_colors=np.zeros((count, 3), np.uint8),
+            flat_shading=kind != "sphere",
+            opacity=opacity,
+            lod="off",
+            cast_shadow=opacity is None,
+            receive_shadow=False,
+        )
+
+    def place(self, positions: Array, wxyzs: Array | None = None) -> None:
+        """Move the instances to positions (n, 3) and, if given, turn them; those past n stay where they are."""
+        self._handle.batched_positions = _padded(positions, self._handle.batched_positions)
+        if wxyzs is not None:
+            self._handle.batched_wxyzs = _padded(wxyzs, self._handle.batched_wxyzs)
+
+    def style(self, sizes: Sequence[Vector], colors: Sequence[Rgba]) -> None:
+        """Give the first n instances sizes [m] and colours, and hide the others."""
+        wanted = (tuple(sizes), tuple(colors))
+        if wanted == self._style:
+            return
+        self._style = wanted
+        hidden = np.full((self._count, 3), NOTHING)
+        self._handle.batched_scales = _padded(np.array(sizes).reshape(-1, 3), hidden)
+        if colors:
+            self._handle.batched_colors = _padded(_rgb(colors), self._handle.batched_colors)
+
+
+class SceneView:
+    """Draws scenes of one robot for all browsers."""
+
+    def __init__(self, api: viser.SceneApi, body: RobotBody) -> None:
+        """Make every object, unseen before the first scene."""
+        self._root = api.add_frame("/odom", show_axes=False)
+        self._ground_height: float | None = None
+        self._laid = (float("inf"),) * 7
+        self._ground = api.add_grid(
+            "/odom/ground",
+            width=GROUND_SIZE,
+            height=GROUND_SIZE,
+            cell_size=CELL,
+            section_size=SECTION,
+            plane_opacity=1.0,
+            plane_color=PAPER,
+            cell_color=LINES,
+            section_color=SECTIONS,
+            fade_distance=GROUND_SIZE / 2,
+            shadow_opacity=0.3,
+        )
+        self._robot = _RobotView(api, body)
+        self._feet = _FeetView(api)
+        self._plan = _PlanView(api, body)
+        self._headline = api.add_label("/odom/headline", "", anchor="bottom-center", visible=False)
+
+    def draw(self, scene: Scene) -> None:
+        """Move everything to where it is in this scene."""
+        x, y, z = scene.position
+        self._root.position = (-x, -y, 0.0)
+        self._robot.draw(scene)
+        self._feet.draw(scene)
+        self._plan.draw(scene)
+        self._lay_ground(scene)
+        self._headline.position = (x, y, z + HEADLINE_ABOVE)
+        self._headline.text = scene.headline
+        self._headline.visible = True
+
+    def _lay_ground(self, scene: Scene) -> None:
+        """Under the feet that carry, moved by whole sections of its grid."""
+        heights = [foot.ground[2] for foot in scene.feet if foot.contact]
+        if heights:
+            height = sum(heights) / len(heights)
+            before = height if self._ground_height is None else self._ground_height
+            self._ground_height = before + GROUND_FOLLOWS * (height - before)
+        (x, y, _), (nx, ny, nz) = scene.position, scene.normal
+        east, north = SECTION * round(x / SECTION), SECTION * round(y / SECTION)
+        rise = -(nx * (east - x) + ny * (north - y)) / max(nz, 0.5)
+        place = (east, north, (self._ground_height or 0.0) + rise, *_upright_on(scene.normal))
+        if max(abs(new - old) for new, old in zip(place, self._laid, strict=True)) > UNSEEN:
+            self._laid = place
+            self._ground.position, self._ground.wxyz = place[:3], place[3:]
+
+
+class _RobotView:
+    """The shapes of the robot, one batch per kind of primitive."""
+
+    def __init__(self, api: viser.SceneApi, body: RobotBody) -> None:
+        self._batches = []
+        for kind in sorted({shape.kind for shape in body.shapes}):
+            indices = [i for i, shape in enumerate(body.shapes) if shape.kind == kind]
+            batch = Batch(api, f"/odom/robot/{kind}", kind, len(indices))
+            shapes = [body.shapes[i] for i in indices]
+            self._batches.append((batch, indices, [shape.size for shape in shapes], [shape.color for shape in shapes]))
+
+    def draw(self, scene: Scene) -> None:
+        for batch, indices, sizes, colors in self._batches:
+            batch.place(scene.shapes.position[indices], scene.shapes.quaternion_wxyz[indices])
+            batch.style(sizes, colors)
+
+
+class _FeetView:
+    """Contacts, planned forces in their friction cones, swing targets."""
+
+    def __init__(self, api: viser.SceneApi) -> None:
+        self._balls = Batch(api, "/odom/feet", "sphere", N_LEGS)
+        self._targets = Batch(api, "/odom/swing_targets", "sphere", N_LEGS)
+        self._forces = api.add_arrows(
+            "/odom/forces",
+            np.tile(FAR_BELOW, (N_LEGS, 2, 1)),
+            _rgb([BLUE] * N_LEGS),
+            shaft_radius=0.5 * FORCE_WIDTH,
+            head_radius=1.2 * FORCE_WIDTH,
+            head_length=2.5 * FORCE_WIDTH,
+        )
+        self._force_colors = [BLUE] * N_LEGS
+        rims = np.arange(N_LEGS)[:, None] * 5 + np.arange(4)
+        faces = [(5 * leg + 4, rim[i], rim[(i + 1) % 4]) for leg, rim in enumerate(rims) for i in range(4)]
+        self._cones = api.add_mesh_simple(
+            "/odom/friction_cones",
+            np.tile(FAR_BELOW, (5 * N_LEGS, 1)),
+            np.array(faces),
+            color=_rgb([CONE])[0],
+            opacity=CONE[3],
+            side="double",
+            flat_shading=True,
+            cast_shadow=False,
+            receive_shadow=False,
+        )
+
+    def draw(self, scene: Scene) -> None:
+        feet = scene.feet
+        self._balls.place(np.array([foot.position for foot in feet]))
+        self._balls.style([_ball(FOOT_SIZE)] * N_LEGS, [foot.color for foot in feet])
+        targets = [foot.target for foot in feet if foot.target is not None]
+        self._targets.place(np.array(targets).reshape(-1, 3))
+        self._targets.style([_ball(TARGET_SIZE)] * len(targets), [BLUE] * len(targets))
+        grounds, forces = np.array([foot.ground for foot in feet]), np.array([foot.force for foot in feet])
+        pushes = np.array([foot.friction == foot.friction for foot in feet])[:, None, None]  # NaN: there is no force
+        arrows = np.stack((grounds, grounds + FORCE_SCALE * forces), axis=1)
+        self._forces.points = np.where(pushes, arrows, FAR_BELOW).astype(np.float32)
+        colors = [foot.force_color for foot in feet]
+        if colors != self._force_colors:
+            self._force_colors = colors
+            self._forces.colors = _rgb(colors)
+        cones = np.concatenate((np.array([foot.cone for foot in feet]), grounds[:, None]), axis=1)
+        self._cones.vertices = np.where(pushes, cones, FAR_BELOW).reshape(-1, 3).astype(np.float32)
+
+
+class _PlanView:
+    """Footholds behind and ahead, the learner's prediction, falls."""
+
+    def __init__(self, api: viser.SceneApi, body: RobotBody) -> None:
+        self._footholds = Batch(api, "/odom/footholds", "cylinder", KEPT_FOOTHOLDS + N_LEGS)
+        self._states = Batch(api, "/odom/prediction/states", "sphere", LONGEST_HORIZON + 1)
+        nothing, black = np.zeros((LONGEST_HORIZON, 2, 3)), (0, 0, 0)
+        path = "/odom/prediction/path"
+        self._path = api.add_line_segments(path, nothing, black, thickness=PATH_WIDTH, thickness_units="world", visible=False)
+        self._ghost = Batch(api, "/odom/prediction/body", "box", 1, opacity=GHOST[3])
+        self._trunk = next(shape.size for shape in body.shapes if shape.link == 0 and shape.kind == "box")
+        self._falls = Batch(api, "/odom/falls", "sphere", KEPT_FALLS)
+        self._fallen: tuple[Fall, ...] = ()
+        self._foreseen: int | None = None
+
+    def draw(self, scene: Scene) -> None:
+        ahead = [foot.foothold for foot in scene.feet if foot.foothold is not None]
+        holds = np.concatenate((scene.footholds, np.array(ahead).reshape(-1, 3)))
+        self._footholds.place(holds, np.tile(_upright_on(scene.normal), (len(holds), 1)))
+        self._footholds.style([FOOTHOLD_SIZE] * len(holds), [GREY] * len(scene.footholds) + [BLUE] * len(ahead))
+        if scene.falls != self._fallen:
+            self._fallen = scene.falls
+            self._falls.place(np.array([fall.position for fall in scene.falls]))
+            self._falls.style([_ball(FALL_SIZE)] * len(scene.falls), [RED] * len(scene.falls))
+        stamp_ns = None if scene.prediction is None else scene.prediction.stamp_ns
+        if stamp_ns != self._foreseen:
+            self._foreseen = stamp_ns
+            self._foresee(scene.prediction)
+
+    def _foresee(self, prediction: Prediction | None) -> None:
+        n = 0 if prediction is None else len(prediction.position)
+        self._path.visible = n > 1
+        self._states.style([_ball(STATE_SIZE)] * n, () if prediction is None else prediction.colors)
+        self._ghost.style([self._trunk] if n else [], [GHOST] if n else [])
+        if prediction is None or not n:
+            return
+        self._states.place(prediction.position)
+        self._ghost.place(prediction.position[-1:], prediction.quaternion_wxyz[-1:])
+        points = _padded(prediction.position, np.tile(prediction.position[-1], (LONGEST_HORIZON + 1, 1)))
+        self._path.points = np.stack((points[:-1], points[1:]), axis=1).astype(np.float32)
+        colors = _padded(_rgb(prediction.colors), np.zeros((LONGEST_HORIZON + 1, 3), np.uint8))
+        self._path.colors = np.stack((colors[:-1], colors[1:]), axis=1)
+
+
+def light(api: viser.SceneApi, shadows: bool) -> None:
+    """Daylight that leaves colours what they are; no environment map, which takes a browser without a graphics card half a minute."""
+    api.configure_default_lights(enabled=False)
+    api.configure_environment_map(None)
+    api.add_light_hemisphere("/sky", sky_color=SKY, ground_color=EARTH, intensity=AROUND)
+    api.add_light_directional("/sun", intensity=SUN, cast_shadow=shadows, position=(1.0, -1.5, 4.0))
+    api.add_light_directional("/fill", intensity=FILL, position=(-2.0, 2.0, 1.5))
+
+
+def _ball(diameter: float) -> Vector:
+    return diameter, diameter, diameter
+
+
+def _unit_mesh(kind: str) -> tuple[Array, Any]:
+    """Vertices (n, 3) and triangles (m, 3) of a primitive of size one along each axis: rings from the bottom to the top."""
+    if kind == "box":
+        return _revolved(np.array([(0.0, -0.5), (0.5**0.5, -0.5), (0.5**0.5, 0.5), (0.0, 0.5)]), 4)
+    if kind == "cylinder":
+        return _revolved(np.array([(0.0, -0.5), (0.5, -0.5), (0.5, 0.5), (0.0, 0.5)]), SIDES)
+    angles = np.linspace(-0.5 * np.pi, 0.5 * np.pi, SIDES // 2 + 1)
+    return _revolved(0.5 * np.column_stack((np.cos(angles), np.sin(angles))), SIDES)
+
+
+def _revolved(profile: Array, sides: int) -> tuple[Array, Any]:
+    """A profile of radii and heights (k, 2) around z; four sides stand square to the axes."""
+    around = 2.0 * np.pi * (np.arange(sides) + 0.5) / sides
+    circle = np.column_stack((np.cos(around), np.sin(around)))
+    rings = np.concatenate(
+        (profile[:, None, :1] * circle, np.broadcast_to(profile[:, None, 1:], (len(profile), sides, 1))), axis=2
+    )
+    ring, side = np.meshgrid(np.arange(len(profile) - 1), np.arange(sides), indexing="ij")
+    a, b = ring * sides + side, ring * sides + (side + 1) % sides
+    faces = np.concatenate((np.stack((a, b, b + sides), axis=2), np.stack((a, b + sides, a + sides), axis=2)))
+    return rings.reshape(-1, 3), faces.reshape(-1, 3)
+
+
+def _padded(values: Array, rest: Any) -> Any:
+    """`values` in front of what `rest` has past them."""
+    return values if len(values) == len(rest) else np.concatenate((values, rest[len(values) :]))
+
+
+def _rgb(colors: Sequence[Rgba]) -> Any:
+    """(n, 3) bytes."""
+    return np.array([[round(255.0 * part) for part in color[:3]] for color in colors], np.uint8)
+
+
+def _upright_on(normal: Vector) -> tuple[float, float, float, float]:
+    """The shortest turn that takes z to the normal, as w, x, y, z."""
+    x, y, z = normal
+    w = 1.0 + z
+    length = (w * w + x * x + y * y) ** 0.5
+    return (w / length, -y / length, x / length, 0.0) if length > 1e-6 else UPRIGHT

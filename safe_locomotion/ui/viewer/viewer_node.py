@@ -1,0 +1,153 @@
+"""Viewer node: the robot in a web browser, and the controls of whoever has the token.
+
+A process of its own, off the control path. It looks at the topics as often as it draws, a few times a second while nobody watches.
+It listens on this machine alone unless it is told otherwise, and prints its address and token when it does.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import monotonic, perf_counter, sleep
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from rclpy.serialization import deserialize_message
+
+from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.nodes.health import OK, Health, LoopTimes, status
+from safe_locomotion.nodes.parameters import DECLARE_FROM_OVERRIDES, NodeParameters, read_parameters
+from safe_locomotion.nodes.runtime import run
+from safe_locomotion.policy.file import installed_policies
+from safe_locomotion.policy.stage import NOMINAL
+from safe_locomotion.ui.scene_topics import Queue, SceneTopics
+from safe_locomotion.ui.viewer.access import Access, VelocityPad, new_token
+from safe_locomotion.ui.viewer.controls import Controls, Driving
+from safe_locomotion.ui.viewer.panels import Panels
+from safe_locomotion.ui.viewer.requests import Requests
+from safe_locomotion.ui.viewer.scene import CAMERA, FIELD_OF_VIEW, LOOK_AT, SceneView, light
+from safe_locomotion.ui.viewer.server import ViewerServer
+
+TOKEN_VARIABLE = "SAFE_LOCOMOTION_VIEWER_TOKEN"  #: a token of the user's own; no parameter, which every node could read
+UNWATCHED_HZ = 5.0
+REFRESH_S = 0.2  #: between two changes of panels and plots
+SLOWEST_HZ, FASTEST_HZ = 5.0, 60.0
+DIAGNOSTICS = QoSProfile(depth=20)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewerSettings:
+    """How the viewer runs.
+
+    Attributes:
+        host: address to listen on; 0.0.0.0 is every one of this machine.
+        port: to listen on, or the next free one.
+        rate_hz: frames per second of wall clock.
+        cmd_vel_type: TwistStamped or Twist.
+        shadows: the sun casts them; a browser without a graphics card draws several times faster without.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    rate_hz: float = 20.0
+    cmd_vel_type: str = "TwistStamped"
+    shadows: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse what no browser shows and no socket takes."""
+        if not SLOWEST_HZ <= self.rate_hz <= FASTEST_HZ:
+            raise ConfigurationError(
+                f"viewer_node: rate_hz: must lie within {SLOWEST_HZ} and {FASTEST_HZ} (found {self.rate_hz})"
+            )
+        if not 1 <= self.port <= 65535:
+            raise ConfigurationError(f"viewer_node: port: must lie within 1 and 65535 (found {self.port})")
+
+
+class ViewerLoop:
+    """The viewer as a process."""
+
+    freeze_garbage = False
+
+    def __init__(self) -> None:
+        node = Node("viewer_node", **DECLARE_FROM_OVERRIDES)
+        parameters = read_parameters(node, ViewerSettings)
+        self.nodes: Sequence[Node] = (node,)
+        self.slow_nodes: Sequence[Node] = ()
+        self._topics = SceneTopics(node, parameters.robot, parameters.config)
+        self._diagnostics = Queue(node, DiagnosticArray, "/diagnostics", DIAGNOSTICS)
+        self._token = os.environ.get(TOKEN_VARIABLE) or new_token()
+        self._driving = _driving(node, parameters, self._token)
+        self._server = ViewerServer(parameters.settings.host, parameters.settings.port)
+        self._server.look_from(CAMERA, LOOK_AT, FIELD_OF_VIEW)
+        light(self._server.scene, parameters.settings.shadows)
+        maker = self._topics.maker
+        self._view, self._panels = SceneView(self._server.scene, maker.body), Panels(self._server.gui, maker.bar_names)
+        self._times = LoopTimes("viewer frame")
+        self._period_s = 1.0 / parameters.settings.rate_hz
+        self._next_s = self._heard_s = self._refreshed_s = monotonic()
+        Health(node, [*(stream.status for stream in self._topics.streams), self._times.status, self._browsers])
+
+    def start(self) -> None:
+        """Let browsers in and say where."""
+        self._server.admit(lambda client: Controls(client, self._driving))
+        sys.stdout.write(f"viewer: {self._server.address}  token: {self._token}\n")
+        sys.stdout.flush()
+
+    def step(self) -> None:
+        """Sleep until the next frame, look, drive, show."""
+        sleep(max(0.0, self._next_s - monotonic()))
+        start, now = perf_counter(), monotonic()
+        watched = self._server.browsers > 0
+        self._next_s = max(self._next_s + (self._period_s if watched else 1.0 / UNWATCHED_HZ), now)
+        command = self._driving.pad.command()
+        if command is not None:
+            self._driving.requests.drive(command)
+        with self._server.frame():
+            self._show(now, watched)
+        self._times.add(perf_counter() - start)
+
+    def _show(self, now: float, watched: bool) -> None:
+        scene = self._topics.look()
+        for packed in self._diagnostics.take():
+            self._panels.diagnose(now, deserialize_message(packed, DiagnosticArray))
+        if scene is not None:
+            self._heard_s = now
+            self._panels.note(now, scene)
+            if watched:
+                self._view.draw(scene)
+        if watched and now - self._refreshed_s >= REFRESH_S:
+            self._refreshed_s = now
+            self._panels.refresh(now, now - self._heard_s)
+            self._server.follow(self._panels.policy)
+
+    def _browsers(self) -> DiagnosticStatus:
+        count = self._server.browsers
+        return status("browsers", OK, f"{count} connected", {"connected": count})
+
+    def tidy(self) -> None:
+        """Nothing is left over."""
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._server.stop()
+
+
+def _driving(node: Node, parameters: NodeParameters[ViewerSettings], token: str) -> Driving:
+    limits = parameters.config.supervisor.command
+    return Driving(
+        access=Access(token),
+        pad=VelocityPad(limits),
+        requests=Requests(node, parameters.settings.cmd_vel_type),
+        policies=(NOMINAL, *installed_policies(parameters.robot.name)),
+        limits=limits,
+    )
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the viewer until it is told to stop."""
+    return run(ViewerLoop, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

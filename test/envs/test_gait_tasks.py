@@ -1,0 +1,78 @@
+"""Rewards of the paper's tasks, against numbers worked out by hand."""
+
+import pytest
+from core_values import A1, TROT
+
+from safe_locomotion.control.gait import executable
+from safe_locomotion.envs.gait_tasks import (
+    TASKS,
+    StepOutcome,
+    catwalk,
+    efficient_gait,
+    gait_task,
+    hip_width,
+    pacing,
+    start_gait,
+    two_leg,
+)
+from safe_locomotion.errors import UnknownNameError
+from safe_locomotion.types import GaitParameters, VelocityCommand
+
+
+def outcome(**changes) -> StepOutcome:
+    """A robot that does exactly what it is told, level, without power."""
+    values = {
+        "height": A1.nominal_height,
+        "velocity": (0.4, 0.0, 0.0),
+        "yaw_rate": 0.0,
+        "roll": 0.0,
+        "pitch": 0.0,
+        "power": 0.0,
+        "gait": TROT,
+        "command": VelocityCommand(vx=0.4),
+    }
+    return StepOutcome(**{**values, **changes})
+
+
+def feet(y) -> GaitParameters:
+    return GaitParameters(frequency=2.5, swing_ratio=0.45, phase_offsets=(0.5, 0.5, 0.0), foot_y=y)
+
+
+def test_efficient_gait() -> None:
+    """1 - P / (m g 1 m/s) - 8 |dv|^2 - dw^2 - 4 tilt^2; the velocity error counts up to 0.5 m/s."""
+    weight = A1.mass * 9.81
+    assert efficient_gait(outcome(), A1) == 1.0
+    assert efficient_gait(outcome(power=0.4 * weight), A1) == pytest.approx(0.6)
+    assert efficient_gait(outcome(velocity=(0.3, 0.1, 0.0)), A1) == pytest.approx(1.0 - 8.0 * 0.02)
+    assert efficient_gait(outcome(velocity=(9.0, 0.0, 0.0)), A1) == pytest.approx(1.0 - 8.0 * 0.25)
+    assert efficient_gait(outcome(yaw_rate=0.2, roll=0.1, pitch=-0.1), A1) == pytest.approx(1.0 - 0.04 - 0.08)
+
+
+def test_catwalk() -> None:
+    """Best with the feet in one line; at the nominal width each pair costs 1."""
+    half = 0.5 * hip_width(A1)
+    assert catwalk(outcome(gait=feet((0.0, 0.0, 0.0, 0.0))), A1) == 1.0
+    assert catwalk(outcome(gait=feet((-half, half, -half, half))), A1) == pytest.approx(-1.0)
+    assert catwalk(outcome(gait=feet((-half / 2, half / 2, 0.0, 0.0))), A1) == pytest.approx(0.75)
+
+
+def test_two_leg_and_pacing() -> None:
+    """One wants the nominal height, the other the commanded velocity, the vertical one included."""
+    assert two_leg(outcome(), A1) == 1.0
+    assert two_leg(outcome(height=0.9 * A1.nominal_height), A1) == pytest.approx(0.99)
+    assert pacing(outcome(), A1) == 1.0
+    assert pacing(outcome(velocity=(0.2, 0.1, 0.3)), A1) == pytest.approx(1.0 - 0.04 - 0.01 - 0.09)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_tasks_begin_with_a_gait(name) -> None:
+    """The first gait can be executed, its feet lie on their own sides, and nine parameters are free or fixed."""
+    task = gait_task(name)
+    gait = start_gait(task, A1)
+    assert executable(gait) and gait.foot_y[0] < 0.0 < gait.foot_y[1] and len(task.free) == 9
+
+
+def test_unknown_tasks_are_named() -> None:
+    """With the choices."""
+    with pytest.raises(UnknownNameError, match="catwalk"):
+        gait_task("moonwalk")

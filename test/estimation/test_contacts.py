@@ -1,0 +1,113 @@
+"""Contact from foot sensors of unknown zero and gain."""
+
+import numpy as np
+import pytest
+from legged_motion import Motion, add_noise, robot, walk
+
+from safe_locomotion.estimation.contacts import ContactDetector, ContactParameters
+from safe_locomotion.estimation.leg_odometry import LegOdometry, speed
+from safe_locomotion.types import Array
+
+WEIGHT = 12.5 * 9.81
+ZERO = np.array([-40.0, 40.0, 25.0, -10.0])
+GAIN = np.array([0.5, 2.0, 0.7, 1.5])
+
+
+def trot(
+    detector: ContactDetector, *, seconds: float, raw_of_load: object = None, torque_error: float = 10.0, start: float = 0.0
+) -> tuple[Array, Array]:
+    """Contacts found and true (n, 4) on a trot whose legs carry half the weight each, sensors ZERO + GAIN load unless given."""
+    rng = np.random.default_rng(3)
+    found, true = [], []
+    for k in range(round(seconds / 0.002)):
+        phase = ((start + 0.002 * k) * 2.5 + np.array([0.0, 0.5, 0.5, 0.0])) % 1.0
+        standing = phase >= 0.45
+        load = np.where(standing, WEIGHT / 2 * np.minimum(1.0, (phase - 0.45) / 0.02), 0.0)
+        raw = raw_of_load(load) if callable(raw_of_load) else ZERO + GAIN * load + rng.normal(0, 2.0, 4)
+        speed = np.where(standing, 0.5, 2.0)
+        torque_load = load + rng.normal(0, torque_error * (1 + speed), 4)
+        found.append(detector.update(raw, torque_load.tolist(), speed.tolist(), 0.002))
+        true.append(standing)
+    return np.array(found), np.array(true)
+
+
+def test_zero_and_gain_are_learnt_from_walking() -> None:
+    """Zeros of +-40 N and gains of 0.5-2 are found within 4 N and 10 % after 10 s of trot, whatever they are at the start."""
+    detector = ContactDetector(ContactParameters(), weight=WEIGHT)
+    trot(detector, seconds=10.0)
+    np.testing.assert_allclose(detector.zero, ZERO, atol=4.0)
+    np.testing.assert_allclose(detector.gain, GAIN, rtol=0.1)
+
+
+def test_contact_is_right_once_calibrated() -> None:
+    """After 5 s less than 2 % of the readings are wrong, and no foot chatters: one touchdown per stride."""
+    detector = ContactDetector(ContactParameters(), weight=WEIGHT)
+    trot(detector, seconds=5.0)
+    found, true = trot(detector, seconds=4.0)
+    assert (found != true).mean() < 0.02
+    touchdowns = (found[1:] & ~found[:-1]).sum(0)
+    assert (abs(touchdowns - 10) <= 1).all()
+
+
+def test_a_drifting_zero_is_followed() -> None:
+    """A zero that wanders by 20 N in 40 s does not make contact wrong."""
+    detector = ContactDetector(ContactParameters(), weight=WEIGHT)
+    trot(detector, seconds=5.0)
+    clock = iter(range(10**6))
+    found, true = trot(detector, seconds=40.0, raw_of_load=lambda load: ZERO + 0.001 * next(clock) + GAIN * load)
+    assert (found != true).mean() < 0.02
+
+
+def test_clipped_sensors_still_tell_contact() -> None:
+    """A sensor that saturates at half of the stance load still gives the right contact."""
+    detector = ContactDetector(ContactParameters(), weight=WEIGHT)
+    trot(detector, seconds=5.0, raw_of_load=lambda load: np.minimum(30.0, load))
+    found, true = trot(detector, seconds=4.0, raw_of_load=lambda load: np.minimum(30.0, load))
+    assert (found != true).mean() < 0.03
+
+
+@pytest.mark.parametrize("dead", [0.0, 120.0])
+def test_a_dead_sensor_drops_out(dead: float) -> None:
+    """A sensor stuck at any value leaves contact to the joint torques."""
+    detector = ContactDetector(ContactParameters(), weight=WEIGHT)
+    stuck = np.full(4, dead)
+    trot(detector, seconds=10.0, raw_of_load=lambda load: stuck, torque_error=1.0)
+    found, true = trot(detector, seconds=4.0, raw_of_load=lambda load: stuck, torque_error=1.0)
+    assert (found != true).mean() < 0.05
+
+
+def test_standing_for_long_does_not_lose_contact() -> None:
+    """A minute of standing on uncalibrated sensors never ends contact: the zero must not creep up to the load."""
+    detector = ContactDetector(ContactParameters(), weight=WEIGHT)
+    rng = np.random.default_rng(0)
+    load = np.full(4, WEIGHT / 4)
+    found = [
+        detector.update(ZERO + GAIN * load + rng.normal(0, 2.0, 4), (load + rng.normal(0, 3.0, 4)).tolist(), [0.0] * 4, 0.002)
+        for _ in range(30_000)
+    ]
+    assert np.array(found)[50:].all()
+
+
+def test_hysteresis_separates_touchdown_from_lift_off() -> None:
+    """Contact begins above the threshold and ends below 70 % of it."""
+    detector = ContactDetector(ContactParameters(offset_deviation=1e-3, slope_deviation=1e-3), weight=WEIGHT)
+    on = 0.48 * WEIGHT / 4
+
+    def contact(load: float) -> bool:
+        return bool(detector.update(np.full(4, load), [load] * 4, [0.0] * 4, 0.002)[0])
+
+    assert [contact(on * share) for share in (0.9, 1.1, 0.9, 0.75, 0.65, 0.9)] == [False, True, True, True, False, False]
+
+
+def test_calibration_survives_noisy_walking() -> None:
+    """On the kinematic trot with noisy sensors the detector's contacts are the true ones after 2 s, but for 2 %."""
+    model = robot()
+    detector, odometry = ContactDetector(ContactParameters(), weight=WEIGHT), LegOdometry(model)
+    rng = np.random.default_rng(0)
+    wrong = []
+    for state, truth in walk(Motion(duration=4.0), model):
+        noisy = add_noise(state, rng, gyro_bias=np.zeros(3), zero=ZERO, gain=GAIN)
+        legs = odometry.read(noisy.q, noisy.dq, noisy.tau)
+        found = detector.update(noisy.foot_force, [leg.load for leg in legs], [speed(leg.velocity) for leg in legs], 0.002)
+        wrong.append((found != truth.contact).mean())
+    assert np.mean(wrong[1000:]) < 0.02

@@ -1,0 +1,156 @@
+"""Recorded episodes as what algorithm 1 stores, on an episode small enough to check by hand."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.evaluation.recorded_transitions import joined
+from safe_locomotion.evaluation.transitions import _transitions_of, stored_steps
+from safe_locomotion.recording.episode import (
+    CommandTrace,
+    EpisodeInfo,
+    EpisodeRecord,
+    EstimateTrace,
+    PlanTrace,
+    ProposalTrace,
+    StateTrace,
+    StepTrace,
+    VelocityTrace,
+    VerdictTrace,
+)
+from safe_locomotion.robot.models import load_robot
+from safe_locomotion.types import Mode
+
+N, PERIOD_NS, START_NS = 40, 2_000_000, 10**18
+POLICY_EACH = 4
+WALK, FALLEN_FROM = 8, 32  # ticks
+RECOVERY = slice(16, 24)
+
+
+def record():
+    """40 ticks: standing, then a walk in which recovery takes two of six policy steps, then a fall."""
+    stamps = START_NS + PERIOD_NS * np.arange(N)
+    due = np.arange(0, N, POLICY_EACH)
+    mode = np.full(N, Mode.STAND)
+    mode[WALK:FALLEN_FROM], mode[FALLEN_FROM:] = Mode.WALK, Mode.FALLEN
+    learner = np.ones(N, dtype=bool)
+    learner[RECOVERY] = False
+    level = np.tile((1.0, 0.0, 0.0, 0.0), (N, 1))
+    triple, twelve = np.zeros((N, 3)), np.zeros((N, 12))
+    return EpisodeRecord(
+        info=EpisodeInfo(robot="a1"),
+        whole=True,
+        states=StateTrace(
+            stamp_ns=stamps,
+            q=twelve,
+            dq=np.full((N, 12), 2.0),
+            tau=np.full((N, 12), -0.5) * np.arange(N)[:, None],
+            foot_force=np.zeros((N, 4)),
+            quaternion_wxyz=level,
+            gyro=triple,
+            accelerometer=triple,
+        ),
+        estimates=EstimateTrace(
+            stamp_ns=stamps,
+            position=np.tile((0.0, 0.0, 0.30), (N, 1)),
+            quaternion_wxyz=level,
+            velocity=np.tile((0.4, 0.1, 0.0), (N, 1)),
+            angular_velocity=np.tile((0.0, 0.0, 0.2), (N, 1)),
+            position_covariance=np.zeros((N, 3, 3)),
+            velocity_covariance=np.zeros((N, 3, 3)),
+            q=twelve,
+            dq=twelve,
+            contact=np.ones((N, 4), dtype=bool),
+            ground_normal=triple,
+            ground_height=np.full(N, 0.01),
+            diverged=np.zeros(N, dtype=bool),
+        ),
+        verdicts=VerdictTrace(
+            stamp_ns=stamps,
+            mode=mode,
+            mode_since_ns=stamps,
+            learner=learner,
+            command=np.tile((0.5, 0.0, 0.0), (N, 1)),
+            gait=np.zeros((N, 9)),
+            joints=np.full((N, 3, 12), np.nan),
+            components=(),
+            margins=np.zeros((N, 0)),
+            hazards=(),
+            reasons=np.zeros((N, 0), dtype=bool),
+            policies=("p",),
+            policy=np.zeros(N, dtype=int),
+            predicted_at=np.empty(0, dtype=int),
+            predicted=(),
+        ),
+        proposals=ProposalTrace(
+            stamp_ns=stamps[due],
+            policies=("p",),
+            policy=np.zeros(len(due), dtype=int),
+            gait=np.tile((2.5, 0.45, 0.5, 0.5, 0.0, -0.1, 0.1, -0.1, 0.1), (len(due), 1)),
+            joints=np.full((len(due), 3, 12), np.nan),
+            period_ns=np.zeros(len(due), dtype=int),
+            fault=("",) * len(due),
+        ),
+        steps=StepTrace(
+            stamp_ns=stamps[due],
+            observation=np.column_stack((due, 2.0 * due, np.full(len(due), np.nan))),
+            action=10.0 + due[:, None],
+        ),
+        plans=PlanTrace(
+            stamp_ns=stamps[::2],
+            stance=np.ones((N // 2, 4), dtype=bool),
+            force=np.tile((0.0, 0.0, 30.0), (N // 2, 4, 1)),
+            foot_position=np.zeros((N // 2, 4, 3)),
+            foot_velocity=np.zeros((N // 2, 4, 3)),
+            solved=np.ones(N // 2, dtype=bool),
+        ),
+        commands=CommandTrace(
+            stamp_ns=stamps[:0], **{n: twelve[:0] for n in ("q", "dq", "tau", "kp", "kd")}, reason=(), latency=np.empty(0)
+        ),
+        velocity=VelocityTrace(stamp_ns=stamps[:0], velocity=triple[:0]),
+    )
+
+
+def test_algorithm_1_stores_the_learners_action_and_the_penalty():
+    """One row per policy step of the walk: the learner's own action also under recovery, reward less one there, the fall at the end."""
+    stored = stored_steps(record(), "p", load_robot("a1"))
+    ticks = np.array([8, 12, 16, 20, 24, 28])
+    assert np.array_equal(stored.stamp_ns, START_NS + PERIOD_NS * ticks)
+    assert np.array_equal(stored.action[:, 0], 10.0 + ticks)
+    assert np.array_equal(stored.observation, np.column_stack((ticks, 2.0 * ticks)))
+    assert np.array_equal(stored.next_observation[:, 0], ticks + 4)
+    assert stored.recovered.tolist() == [False, False, True, True, False, False]
+    assert stored.reward.tolist() == [0.0, 0.0, -1.0, -1.0, 0.0, 0.0]
+    assert stored.fell.tolist() == [False] * 5 + [True]
+
+
+def test_a_reward_sees_what_the_robot_knew():
+    """Height above the ground, velocity in the yaw frame, the command, and the motors' power over the step."""
+    seen = []
+    stored = stored_steps(record(), "p", load_robot("a1"), lambda outcome, robot: seen.append(outcome) or 2.0)
+    assert stored.reward.tolist() == [2.0, 2.0, 1.0, 1.0, 2.0, 2.0]
+    first = seen[0]
+    assert first.height == pytest.approx(0.29) and first.velocity == pytest.approx((0.4, 0.1, 0.0))
+    assert first.yaw_rate == pytest.approx(0.2) and first.command.vx == 0.5 and first.gait.frequency == 2.5
+    assert first.power == pytest.approx(12 * 2.0 * 0.5 * np.mean((9, 10, 11, 12)))
+
+
+def test_a_policy_that_never_acted_is_said_so():
+    """Another name, or a learner without a network."""
+    with pytest.raises(ConfigurationError, match="who proposed: p"):
+        stored_steps(record(), "q", load_robot("a1"))
+    empty = StepTrace(stamp_ns=np.empty(0, dtype=int), observation=np.empty((0, 0)), action=np.empty((0, 0)))
+    with pytest.raises(ConfigurationError, match="no step of a network of 'p'"):
+        stored_steps(replace(record(), steps=empty), "p", load_robot("a1"))
+
+
+def test_steps_for_the_models_error():
+    """Steps of 0.016 s that lie in the walk as a whole; several episodes join without a window running across."""
+    found = _transitions_of(record(), load_robot("a1"), "here", 0.016)
+    assert len(found.state) == 2 and found.wrench[0, 5] == pytest.approx(120.0)
+    assert found.follows.tolist() == [False, True]
+    assert joined([found, found]).follows.tolist() == [False, True, False, True]
+    with pytest.raises(ConfigurationError, match="--robot a1"):
+        _transitions_of(record(), replace(load_robot("a1"), name="laikago"), "here", 0.016)

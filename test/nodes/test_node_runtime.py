@@ -1,0 +1,68 @@
+"""What the loop of every node does between two ticks."""
+
+import gc
+import weakref
+from threading import Event
+
+import pytest
+
+from safe_locomotion.nodes.runtime import _run
+from safe_locomotion.runtime.realtime import COLLECT_EACH
+
+
+class Loop:
+    """Leaves a cycle of garbage at each tick."""
+
+    nodes = ()
+
+    def __init__(self, ticks, freeze_garbage=True):
+        self.freeze_garbage = freeze_garbage
+        self.left, self.stop, self.order, self.garbage = ticks, Event(), [], []
+
+    def start(self):
+        pass
+
+    def step(self):
+        cycle = Cycle()
+        cycle.own = cycle
+        self.garbage.append(weakref.ref(cycle))
+        self.order.append(("step", gc.isenabled()))
+        self.left -= 1
+        if not self.left:
+            self.stop.set()
+
+    def tidy(self):
+        self.order.append(("tidy", gc.isenabled()))
+
+    def close(self):
+        pass
+
+
+class Cycle:
+    own = None
+
+
+def test_a_tick_is_never_interrupted_by_the_collector():
+    """Each tick is followed by what can wait; garbage goes between two ticks, the interpreter's own collector is off until the end."""
+    loop = Loop(COLLECT_EACH + 1)
+    _run(loop, loop.stop)
+    assert [name for name, _ in loop.order] == ["step", "tidy"] * (COLLECT_EACH + 1)
+    assert not any(enabled for _, enabled in loop.order)
+    assert gc.isenabled() and gc.get_freeze_count() == 0
+    assert not any(cycle() for cycle in loop.garbage[:COLLECT_EACH])
+
+
+def test_the_collector_comes_back_after_an_error():
+    """A loop that fails leaves the interpreter as it was."""
+    loop = Loop(1)
+    loop.tidy = lambda: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        _run(loop, loop.stop)
+    assert gc.isenabled() and gc.get_freeze_count() == 0
+
+
+def test_the_collector_can_be_left_alone():
+    """Where the configuration says so the interpreter collects as it likes, in ticks too."""
+    loop = Loop(3, freeze_garbage=False)
+    _run(loop, loop.stop)
+    assert all(enabled for _, enabled in loop.order)

@@ -1,0 +1,19 @@
+"""Processes of a stack: whose end is the end of it, and whose is not."""
+
+from pathlib import Path
+
+from safe_locomotion.runtime.processes import RunningStack
+from safe_locomotion.runtime.stack import Process
+
+
+def test_only_essential_processes_are_reported_as_ended(tmp_path: Path) -> None:
+    """A watcher that ends by itself is no end of the stack, and stopping it all still gives its status."""
+    processes = [
+        Process(name="robot", executable="", module="this"),  # `import this` ends by itself, with status 0
+        Process(name="watcher", executable="", module="this", essential=False),
+    ]
+    with RunningStack(processes, output=tmp_path) as running:
+        for process in running.running.values():
+            process.wait(20)
+        assert running.ended() == {"robot": 0}
+    assert running.stop() == {"robot": 0, "watcher": 0}

@@ -1,0 +1,158 @@
+"""The watch on the robot and the link: every hazard at its threshold and to its time."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from core_values import A1, LIMITS, START_NS, TICK_NS, low_state, replaced
+
+from safe_locomotion.safety.robot_watch import RobotWatch
+
+
+class Watched:
+    """A watch fed with states one tick apart."""
+
+    def __init__(self) -> None:
+        self.watch, self.stamp_ns, self.foreign, self.commanded = RobotWatch(A1, LIMITS), START_NS, 0, True
+
+    def tick(self, step_ns: int = TICK_NS, **changes: Any) -> frozenset[str]:
+        self.stamp_ns += step_ns
+        return self.watch.update(low_state(stamp_ns=self.stamp_ns, **changes), self.foreign, self.commanded)
+
+    def ticks_until(self, hazard: str, **changes: Any) -> int:
+        """How many ticks it takes; fails after 5 s of robot time."""
+        return next(k for k in range(2500) if self.tick(**changes) == {hazard})
+
+
+def test_an_ordinary_robot_is_no_hazard() -> None:
+    """Nor one that does not report its battery."""
+    watched = Watched()
+    assert {watched.tick(voltage=voltage) for voltage in (24.0, None) for _ in range(600)} == {frozenset()}
+
+
+@pytest.mark.parametrize("joint", range(12))
+def test_joints_outside_their_range_for_some_ticks_are_another_robot(joint: int) -> None:
+    """At both ends, a hair beyond the margin; a shorter excursion is forgiven, and the end of it takes the hazard back."""
+    ticks = round(LIMITS.mismatch_time * 1e9) // TICK_NS
+    for bound, side in ((A1.q_min[joint] - LIMITS.position_margin, -1), (A1.q_max[joint] + LIMITS.position_margin, 1)):
+        watched, inside = Watched(), {"q": replaced(A1.q_stand, joint, bound)}
+        outside = {"q": replaced(A1.q_stand, joint, math.nextafter(bound, side * math.inf))}
+        assert not any(watched.tick(**inside) for _ in range(100))
+        assert not any(watched.tick(**outside) for _ in range(ticks))
+        assert not watched.tick()
+        assert watched.ticks_until("robot_mismatch", **outside) == ticks
+        assert watched.tick(**outside) == {"robot_mismatch"}
+        assert not watched.tick()
+
+
+@pytest.mark.parametrize(
+    ("hazard", "field", "good", "bad"),
+    [
+        ("motor_hot", "temperature", LIMITS.temperature_warning, math.nextafter(LIMITS.temperature_warning, math.inf)),
+        ("motor_hot", "temperature", LIMITS.temperature_warning, math.nan),
+        ("battery_low", "voltage", LIMITS.voltage_warning, math.nextafter(LIMITS.voltage_warning, 0.0)),
+        ("battery_low", "voltage", LIMITS.voltage_warning, math.nan),
+    ],
+)
+def test_warnings_need_their_time(hazard: str, field: str, good: float, bad: float) -> None:
+    """At the threshold nothing; beyond it, of any motor, after warning_time without interruption, to the nanosecond."""
+    step_ns = 50_000_000
+    steps = round(LIMITS.warning_time * 1e9) // step_ns
+    for motor in range(12 if field == "temperature" else 1):
+
+        def value(x: float, motor: int = motor) -> Any:
+            return replaced(np.full(12, 35.0), motor, x) if field == "temperature" else x
+
+        watched = Watched()
+        assert not any(watched.tick(step_ns, **{field: value(good)}) for _ in range(3 * steps))
+        for _ in range(2):
+            assert not any(watched.tick(step_ns, **{field: value(bad)}) for _ in range(steps))
+            assert not watched.tick()
+        assert not any(watched.tick(step_ns, **{field: value(bad)}) for _ in range(steps))
+        assert not watched.tick(step_ns - 1, **{field: value(bad)})
+        assert watched.tick(1, **{field: value(bad)}) == {hazard}
+
+
+def test_several_hazards_hold_at_once() -> None:
+    """One does not hide another, and each has its own time."""
+    watched = Watched()
+    for _ in range(100):
+        watched.tick(temperature=np.full(12, 85.0))
+    found = [watched.tick(temperature=np.full(12, 85.0), voltage=20.5, q=A1.q_max + 1.0) for _ in range(600)]
+    assert found[5] == {"robot_mismatch"}
+    assert found[400] == {"robot_mismatch", "motor_hot"}
+    assert found[500] == {"robot_mismatch", "motor_hot", "battery_low"}
+
+
+def test_a_lasting_hazard_keeps_neither_bounds_nor_times_of_others() -> None:
+    """While the battery is low, a motor at its threshold is not hot, and short excursions of a joint do not add up."""
+    watched, edge = Watched(), np.full(12, LIMITS.temperature_warning)
+    outside = replaced(A1.q_stand, 0, A1.q_max[0] + 1.0)
+    for _ in range(600):
+        watched.tick(voltage=20.5)
+    found = [watched.tick(voltage=20.5, temperature=edge, q=outside if k % 4 else A1.q_stand) for k in range(600)]
+    assert set(found) == {frozenset({"battery_low"})}
+
+
+MAX_GAP_NS = round(LIMITS.max_gap * 1e9)
+
+
+@pytest.mark.parametrize(
+    ("step_ns", "jump"),
+    [(1, False), (MAX_GAP_NS, False), (MAX_GAP_NS + 1, True), (0, True), (-1, True), (-(10**12), True), (10**12, True)],
+)
+def test_a_stamp_that_jumps_is_reported_for_a_while(step_ns: int, jump: bool) -> None:
+    """Back, on the spot, or further ahead than max_gap; for exactly `HELD` states, so that nobody misses it."""
+    watched = Watched()
+    assert not watched.tick()
+    expected = frozenset({"state_jump"} if jump else ())
+    assert watched.tick(step_ns) == expected
+    assert [watched.tick() for _ in range(RobotWatch.HELD + 3)] == [expected] * (RobotWatch.HELD - 1) + [frozenset()] * 4
+
+
+def test_a_jump_starts_the_times_over() -> None:
+    """What was measured before a jump says nothing about the time after it."""
+    watched, hot = Watched(), {"temperature": np.full(12, 85.0)}
+    for _ in range(400):
+        watched.tick(**hot)
+    assert watched.tick(10**12, **hot) == {"state_jump"}
+    assert watched.ticks_until("motor_hot", **hot) == 499
+
+
+def test_commands_by_others_are_reported_while_they_come_and_a_while_after() -> None:
+    """The count that was there at the start counts, too; the same count again is no news."""
+    watched = Watched()
+    assert not watched.watch.commanded_by_others
+    watched.foreign = 1
+    assert watched.tick() == {"foreign_publisher"} and watched.watch.commanded_by_others
+    assert sum(watched.tick() == {"foreign_publisher"} for _ in range(100)) == RobotWatch.HELD - 1
+    assert not watched.watch.commanded_by_others
+    watched.foreign = 2
+    assert watched.tick() == {"foreign_publisher"} and watched.watch.commanded_by_others
+
+
+def test_a_mismatch_in_words_names_joint_value_and_range() -> None:
+    """What a person needs to see which robot it is; nothing to say about the right one."""
+    watch = RobotWatch(A1, LIMITS)
+    assert watch.mismatch(low_state()) == ""
+    for end in (A1.q_min - LIMITS.position_margin, A1.q_max + LIMITS.position_margin):
+        assert watch.mismatch(low_state(q=end)) == ""
+    q = replaced(replaced(A1.q_stand, 2, -3.0), 9, math.nan)
+    assert watch.mismatch(low_state(q=q)) == (
+        "FR_calf at -3.00 rad, outside -2.70..-0.92, RL_hip at nan rad, outside -0.80..0.80"
+    )
+
+
+def test_a_drive_that_is_off_while_it_is_commanded() -> None:
+    """After motor_off_time without interruption; not where nobody commands it, nor where the link does not say."""
+    watched, ticks = Watched(), round(LIMITS.motor_off_time * 1e9) // TICK_NS
+    assert not any(watched.tick(motors_on=on) for on in (True, None) for _ in range(2 * ticks))
+    watched.commanded = False
+    assert not any(watched.tick(motors_on=False) for _ in range(2 * ticks))
+    watched.commanded = True
+    assert not any(watched.tick(motors_on=False) for _ in range(ticks))
+    assert not watched.tick(motors_on=True)
+    assert watched.ticks_until("motor_off", motors_on=False) == ticks
+    assert watched.tick(motors_on=False) == {"motor_off"}
+    assert not watched.tick()

@@ -1,0 +1,181 @@
+"""Supervisor: what a verdict says besides its mode, and what each walk begins with."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from core_values import A1, START_NS, THRESHOLDS, TICK_NS
+from supervised import AT_ONCE, FORWARD, PLAIN, Run, gait_proposal
+
+from safe_locomotion.config import load_config
+from safe_locomotion.control.gait_handover import RATIO_MARGIN
+from safe_locomotion.pipeline import make_recovery, make_supervisor
+from safe_locomotion.safety.capture_point import MARGINS
+from safe_locomotion.safety.supervisor import Supervisor
+from safe_locomotion.types import Estimate, GaitParameters, JointTargets, Mode, Proposal, VelocityCommand
+
+CAREFUL = load_config("a1", {**PLAIN, "supervisor.thresholds.settle_time": 0.0, "supervisor.intervention.recovery_speed": 0.5})
+NAIVE = load_config("a1", {"supervisor.thresholds.settle_time": 0.0, "supervisor.intervention.criterion": "naive"})
+LOOKING = load_config("a1", {"supervisor.thresholds.settle_time": 0.0, "supervisor.intervention.criterion": "reachability"})
+
+
+class Listening:
+    """The recovery policy, with what it was told."""
+
+    def __init__(self) -> None:
+        self.policy = make_recovery(A1, AT_ONCE)
+        self.resets: list[int] = []
+        self.commands: list[VelocityCommand] = []
+
+    def reset(self) -> None:
+        self.resets.append(len(self.commands))
+        self.policy.reset()
+
+    def gait(self, command: VelocityCommand, estimate: Estimate) -> GaitParameters:
+        self.commands.append(command)
+        return self.policy.gait(command, estimate)
+
+
+def test_recovery_begins_anew_with_each_walk() -> None:
+    """Before it is asked on the first tick of it, and not again while the walk lasts."""
+    run, recovery = Run(), Listening()
+    run.supervisor = Supervisor(A1, AT_ONCE.supervisor.thresholds, recovery, make_supervisor(A1, AT_ONCE).intervention)
+    begun = []
+    for _ in range(2):
+        run.walking()
+        begun.append(len(recovery.commands) - 1)
+        for _ in range(5):
+            run.tick()
+        run.supervisor.request("stand")
+        run.until(Mode.STAND)
+    assert recovery.resets == begun
+
+
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_recovery_follows_its_share_of_the_wanted_velocity(share: float) -> None:
+    """The verdict says the velocity of whoever drives; where nobody walks it is zero."""
+    run = Run(CAREFUL if share < 1.0 else AT_ONCE)
+    run.walking()
+    assert run.tick().command == VelocityCommand(vx=share * FORWARD.vx)
+    verdict = run.tick(proposal=gait_proposal())
+    assert (verdict.command, verdict.active, verdict.policy) == (FORWARD, "learner", "learner")
+    verdict = run.tick()
+    assert (verdict.command, verdict.active, verdict.policy) == (VelocityCommand(vx=share * FORWARD.vx), "recovery", "")
+
+
+def test_a_verdict_names_its_tick_and_the_entry_of_its_mode() -> None:
+    """Both stamps of the estimate."""
+    run = Run()
+    first = run.tick()
+    later = [run.tick() for _ in range(3)][-1]
+    assert (first.stamp_ns, first.mode_since_ns) == (START_NS + TICK_NS, START_NS + TICK_NS)
+    assert (later.stamp_ns, later.mode_since_ns) == (START_NS + 4 * TICK_NS, START_NS + TICK_NS)
+
+
+def test_margins_are_told_while_the_robot_walks() -> None:
+    """Of every component, and the way into the trigger set through one of them counts."""
+    run = Run()
+    assert run.tick().margins == ()
+    walking = run.walking()
+    assert tuple(name for name, _ in walking.margins) == MARGINS and run.supervisor.statistics.steps == 1
+    for _ in range(10):
+        run.tick(position=np.array((0.0, 0.0, 0.15)))
+    assert run.supervisor.statistics.triggers == {"height": 1}
+    assert run.supervisor.statistics is run.supervisor.intervention.statistics
+    run.supervisor.request("stand")
+    assert run.until(Mode.STAND).margins == ()
+
+
+def test_predicted_states_are_told_on_the_tick_on_which_they_are_computed() -> None:
+    """The present state and those of the horizon; the first decision of a walk looks ahead, since recovery acted until then."""
+    run = Run(LOOKING)
+    run.supervisor.request("walk")
+    verdicts = [run.tick(proposal=gait_proposal()) for _ in range(5)]
+    told = [v for v in verdicts if v.predicted is not None]
+    assert [v.mode for v in told] == [Mode.WALK] and told[0].stamp_ns == told[0].mode_since_ns
+    assert told[0].predicted is not None
+    assert told[0].predicted.shape == (LOOKING.supervisor.intervention.horizon + 1, 12)
+
+
+def test_a_learner_that_is_broken_is_a_hazard_while_its_word_is_young() -> None:
+    """NaN in a proposal of now names the policy; the same word past its timeout, and no word at all, say nothing.
+
+    It hides no other hazard.
+    """
+    broken, timeout_ns = gait_proposal(frequency=math.nan), round(THRESHOLDS.proposal_timeout * 1e9)
+    run = Run()
+    run.walking()
+    for age_ns, reasons in ((0, ("policy_fault",)), (timeout_ns, ("policy_fault",)), (timeout_ns + 1, ()), (-1, ())):
+        verdict = run.tick(proposal=replace(broken, stamp_ns=run.stamp_ns + TICK_NS - age_ns))
+        assert (verdict.reasons, verdict.active, verdict.mode) == (reasons, "recovery", Mode.WALK)
+    assert run.tick().reasons == ()
+    run.supervisor.report(frozenset({"motor_off"}))
+    verdict = run.tick(proposal=replace(broken, stamp_ns=run.stamp_ns + TICK_NS))
+    assert (verdict.reasons, verdict.mode) == (("motor_off", "policy_fault"), Mode.FAULT)
+
+
+def test_a_fault_names_everything_that_led_to_it() -> None:
+    """In the refusal too, in order of the names; what held before the fault is not among it."""
+    run = Run()
+    run.walking()
+    run.supervisor.report(frozenset({"command_not_finite"}))
+    run.tick()
+    run.supervisor.report(frozenset({"motor_off", "foreign_publisher"}))
+    assert run.tick().reasons == ("foreign_publisher", "motor_off")
+    run.supervisor.report(frozenset())
+    assert run.tick().reasons == ("foreign_publisher", "motor_off")
+    assert run.supervisor.request("stand") == "the mode is FAULT: call reset first (foreign_publisher, motor_off)"
+
+
+def test_gaits_change_hands_without_a_jump_and_begin_a_walk_as_they_are() -> None:
+    """From the learner's to recovery's phase offsets it takes a while; a new walk owes nothing to the last one.
+
+    Where recovery takes over, the feet are planted first.
+    """
+    run, moved = Run(), gait_proposal(phase_offsets=(0.75, 0.25, 0.5))
+    own = run.walking().gait
+    first = run.tick(proposal=moved).gait
+    assert (first.phase_offsets, first.swing_ratio) == (own.phase_offsets, own.swing_ratio)
+    learner = run.later(10**9).tick(proposal=moved).gait
+    assert learner.phase_offsets == (0.75, 0.25, 0.5)
+    after = run.tick().gait
+    assert after.phase_offsets == learner.phase_offsets and after.frequency == own.frequency
+    assert after.swing_ratio == RATIO_MARGIN < learner.swing_ratio
+    run.supervisor.request("stand")
+    assert run.until(Mode.STAND).gait == own
+    assert run.walking().gait == own
+
+
+def test_a_learner_that_has_something_to_say_is_named_where_nobody_steps() -> None:
+    """Standing: its gait is shown, no velocity is in force."""
+    run, proposal = Run(), gait_proposal(frequency=3.3)
+    run.supervisor.request("stand")
+    run.until(Mode.STAND)
+    verdict = run.tick(proposal=proposal)
+    assert (verdict.active, verdict.gait, verdict.command) == ("learner", proposal.gait, VelocityCommand())
+    assert run.tick().active == "recovery"
+
+
+def test_a_state_in_the_trigger_set_is_recoverys_although_the_learner_could_drive() -> None:
+    """And the learner's again outside of it."""
+    run, low = Run(NAIVE), {"position": np.array((0.0, 0.0, 0.15))}
+    run.walking()
+    for height, active in (({}, "learner"), (low, "recovery"), ({}, "learner")):
+        for _ in range(10):
+            verdict = run.tick(proposal=gait_proposal(), **height)
+        assert (verdict.mode, verdict.active, verdict.policy) == (Mode.WALK, active, "learner" if active == "learner" else "")
+
+
+def test_recovery_drives_between_a_joint_policy_and_the_next_learner() -> None:
+    """For `bridge_time` to the nanosecond, also where the next one proposes gaits."""
+    targets = JointTargets(q=A1.q_stand, kp=np.full(12, 20.0), kd=np.full(12, 0.5))
+    joint, bridge = Proposal(stamp_ns=0, policy="alarm", kind="joint", joints=targets), round(THRESHOLDS.bridge_time * 1e9)
+    run = Run()
+    run.walking()
+    run.later(bridge).tick(proposal=joint)
+    verdict = run.tick(proposal=joint)
+    assert (verdict.active, verdict.policy, verdict.joints) == ("learner", "alarm", targets)
+    assert run.tick(proposal=gait_proposal()).active == "recovery"
+    assert run.later(bridge - 1).tick(proposal=gait_proposal()).active == "recovery"
+    assert run.later(1).tick(proposal=gait_proposal()).active == "learner"

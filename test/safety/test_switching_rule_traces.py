@@ -1,0 +1,172 @@
+"""Criteria on short traces, to the nanosecond: what is asked, when recovery ends, and what is forgotten."""
+
+import math
+import re
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from core_values import START_NS
+
+from safe_locomotion.config import load_config
+from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.safety.switching_rule import CRITERIA, STEP_NS, InterventionParameters, SwitchingRule
+
+SHIPPED = load_config("a1").supervisor.intervention
+DWELL_NS = 1_000_000_000
+
+
+@dataclass
+class Asked:
+    """What a model would say, and what it was asked for."""
+
+    stays_safe: bool = False
+    least_steps: int | None = None
+    questions: list[str] = field(default_factory=list)
+
+    def learner_stays_safe(self) -> bool:
+        self.questions.append("safe")
+        return self.stays_safe
+
+    def least_recovery_steps(self) -> int | None:
+        self.questions.append("steps")
+        return self.least_steps
+
+
+class Play:
+    """A rule on a clock."""
+
+    def __init__(self, criterion: Any, **changes: Any) -> None:
+        self.rule = SwitchingRule(replace(SHIPPED, criterion=criterion, dwell_time=DWELL_NS * 1e-9, **changes))
+
+    def at(self, ns: int, triggered: bool = False, **said: Any) -> tuple[bool, str]:
+        """Whether recovery acts, and what was asked."""
+        outlook = Asked(**said)
+        acts = self.rule.recovers(START_NS + ns, triggered, outlook)
+        assert self.rule.recovered_last is acts
+        return acts, " ".join(outlook.questions)
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+def test_before_the_first_decision_recovery_has_acted(criterion: Any) -> None:
+    """So the first one is a hand-back, tested where the criterion tests any; afterwards the learner is not asked about."""
+    play = Play(criterion)
+    assert play.rule.recovered_last is True
+    looks = {"reachability": "safe", "planning": "safe"}.get(criterion, "")
+    assert play.at(0, stays_safe=True) == (False, looks)
+    assert play.at(1, stays_safe=False) == (False, "")
+    assert play.at(2, triggered=True) == (criterion != "off", "")
+
+
+@pytest.mark.parametrize("criterion", ["reachability", "planning"])
+def test_a_horizon_of_nothing_asks_nothing(criterion: Any) -> None:
+    """The learner is back with the end of the trigger; one step ahead is asked about."""
+    play = Play(criterion, horizon=0)
+    assert [play.at(0), play.at(1, triggered=True), play.at(2)] == [(False, ""), (True, ""), (False, "")]
+    assert Play("reachability", horizon=1).at(0) == (True, "safe")
+
+
+def test_dwell_ends_when_its_time_has_passed_since_the_last_trigger() -> None:
+    """To the nanosecond; a new trigger starts the time over, a new walk ends it."""
+    play = Play("dwell")
+    assert play.at(0, triggered=True) == (True, "")
+    assert play.at(5, triggered=True) == (True, "")
+    assert play.at(5 + DWELL_NS - 1) == (True, "")
+    assert play.at(5 + DWELL_NS) == (False, "")
+    assert play.at(6 + DWELL_NS, triggered=True) == (True, "")
+    play.rule.reset()
+    assert play.at(7 + DWELL_NS) == (False, "")
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_a_plan_lasts_its_steps(steps: int) -> None:
+    """To the nanosecond, from the tick on which it is made; while it lasts only its shortening is asked about, at its end nothing."""
+    play = Play("planning")
+    assert play.at(0, triggered=True) == (True, "")
+    assert play.at(7, least_steps=steps) == (True, "safe steps")
+    assert play.at(8, least_steps=9) == (True, "safe")
+    assert play.at(7 + steps * STEP_NS - 1) == (True, "safe")
+    assert play.at(7 + steps * STEP_NS) == (False, "")
+    assert play.at(8 + steps * STEP_NS) == (False, "")
+
+
+def test_without_a_plan_recovery_stays_and_asks_again() -> None:
+    """Until one is found or the learner is seen safe."""
+    play = Play("planning")
+    assert [play.at(k) for k in range(3)] == [(True, "safe steps")] * 3
+    assert play.at(3, stays_safe=True) == (False, "safe")
+
+
+@pytest.mark.parametrize("end", ["safe", "trigger", "alone", "reset", "over"])
+def test_a_plan_that_has_ended_is_forgotten(end: str) -> None:
+    """However it ended, the next one is made anew and counted from there."""
+    play = Play("planning")
+    assert play.at(0, least_steps=5) == (True, "safe steps")
+    if end == "safe":
+        assert play.at(1, stays_safe=True) == (False, "safe")
+    elif end == "over":
+        assert play.at(5 * STEP_NS) == (False, "")
+    elif end == "trigger":
+        assert play.at(1, triggered=True) == (True, "")
+    elif end == "alone":
+        assert play.rule.alone() is True
+    else:
+        play.rule.reset()
+    later = 5 * STEP_NS + 1
+    if end in ("safe", "over"):
+        assert play.at(later, triggered=True) == (True, "")
+    assert play.at(later, least_steps=2) == (True, "safe steps")
+    assert play.at(later + 2 * STEP_NS - 1) == (True, "safe")
+    assert play.at(later + 2 * STEP_NS) == (False, "")
+
+
+@pytest.mark.parametrize("forget", ["alone", "reset"])
+def test_recovery_that_acted_alone_or_before_a_walk_is_recovery_that_acted(forget: str) -> None:
+    """The learner that drove is tested again."""
+    play = Play("reachability")
+    assert play.at(0, stays_safe=True) == (False, "safe")
+    getattr(play.rule, forget)()
+    assert play.rule.recovered_last is True
+    assert play.at(1) == (True, "safe")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"horizon": -1}, "horizon: must lie within 0 and 50 (found -1)"),
+        ({"horizon": 51}, "horizon: must lie within 0 and 50 (found 51)"),
+        ({"criterion": "planning", "horizon": 1}, "horizon: planning needs 2 steps, one of each policy (found 1)"),
+        *(
+            ({"recovery_speed": bad}, f"recovery_speed: must lie within 0 and 1 (found {bad})")
+            for bad in (-1e-9, math.nextafter(1.0, 2.0), math.nan, math.inf, -math.inf)
+        ),
+        *(
+            ({name: bad}, f"{name}: must be finite and not negative (found {bad})")
+            for name in ("dwell_time", "uncertainty")
+            for bad in (-1e-9, math.nan, math.inf, -math.inf)
+        ),
+    ],
+)
+def test_settings_that_no_criterion_can_use_are_refused(changes: dict[str, Any], said: str) -> None:
+    """By the name of the setting, with what was found."""
+    with pytest.raises(ConfigurationError, match=f"^intervention: {re.escape(said)}$"):
+        replace(SHIPPED, **changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"horizon": 0, "criterion": "planning"},
+        {"horizon": 2, "criterion": "planning"},
+        {"horizon": 1, "criterion": "reachability"},
+        {"horizon": 50},
+        {"recovery_speed": 0.0},
+        {"recovery_speed": 1.0},
+        {"dwell_time": 0.0},
+        {"uncertainty": 0.0},
+        {"dwell_time": 1e9, "uncertainty": 1e9},
+    ],
+)
+def test_the_ends_of_what_is_allowed_are_allowed(changes: dict[str, Any]) -> None:
+    """Each bound belongs to what it allows."""
+    assert isinstance(replace(SHIPPED, **changes), InterventionParameters)

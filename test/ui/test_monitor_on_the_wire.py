@@ -1,0 +1,195 @@
+"""The monitor beside a running stack and a simulated robot: markers with everything in them, and a RViz file that fits what is sent."""
+
+import signal
+import sys
+from ast import literal_eval
+from math import inf, nan
+
+import numpy as np
+import pytest
+import yaml
+from ros_world import children, ros_tester
+
+pytest.importorskip("rclpy")
+
+from nav_msgs.msg import Odometry
+from places import HELPERS, ROOT
+from rclpy.qos import DurabilityPolicy, QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_check_compatible
+from sensor_msgs.msg import JointState
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+from visualization_msgs.msg import Marker, MarkerArray
+
+from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.nodes import conversions, decisions
+from safe_locomotion.nodes.subscriptions import NEWEST
+from safe_locomotion.robot.models import robot_file
+from safe_locomotion.runtime.stack import StackOptions, stack
+from safe_locomotion.types import Mode
+from safe_locomotion.ui.monitor_node import MonitorSettings
+from safe_locomotion.ui.scene_topics import VERDICTS
+
+ROBOT = str(HELPERS / "wire_robot.py")
+RVIZ = ROOT / "config/rviz/safety.rviz"
+WALKING = {
+    *("robot", "contacts", "forces", "friction_cones", "swing_targets", "next_footholds", "footholds", "prediction"),
+    *("bar_tracks", "bars", "bar_texts", "text"),
+}
+ON_A_FALL = {"falls", "fall_texts"}
+#: What RViz's displays subscribe to, under which key; None for displays that draw no topic of their own.
+DISPLAYS = {
+    "rviz_default_plugins/Grid": None,
+    "rviz_default_plugins/TF": None,
+    "rviz_default_plugins/MarkerArray": ("Topic", "visualization_msgs/msg/MarkerArray"),
+    "rviz_default_plugins/Odometry": ("Topic", "nav_msgs/msg/Odometry"),
+    "rviz_default_plugins/RobotModel": ("Description Topic", "std_msgs/msg/String"),
+}
+#: `tf2_ros` comes with ROS distributions only; this stands in for it, and says in a file what it was sent.
+TF2 = """
+class TransformBroadcaster:
+    def __init__(self, node):
+        self.file = open({file!r}, "w")
+
+    def sendTransform(self, messages):
+        self.file.write(repr([(m.header.frame_id, m.child_frame_id) for m in messages]) + chr(10))
+        self.file.flush()
+"""
+
+
+def displays():
+    """Displays of the shipped RViz file."""
+    return yaml.safe_load(RVIZ.read_text())["Visualization Manager"]["Displays"]
+
+
+def wanted_qos(topic):
+    """What a display asks for."""
+    reliable, lasting = topic["Reliability Policy"] == "Reliable", topic["Durability Policy"] == "Transient Local"
+    return QoSProfile(
+        depth=topic["Depth"],
+        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if lasting else DurabilityPolicy.VOLATILE,
+    )
+
+
+def commands(sdk_domain, **options):
+    """Command lines of stack and monitor."""
+    given = StackOptions(graph="composed", lock_step=True, sdk_options={"domain": sdk_domain}, watchers=("monitor",), **options)
+    return [process.command() for process in stack(given)[1:]]
+
+
+def walk(t, verdicts):
+    """Stand up and step on the spot."""
+
+    def mode():
+        return decisions.verdict_from(verdicts[-1]).mode if verdicts else None
+
+    assert t.spin_until(lambda: mode() is Mode.PASSIVE)
+    assert t.call(Trigger, "stand").success
+    assert t.spin_until(lambda: mode() is Mode.STAND)
+    assert t.call(Trigger, "walk").success
+    assert t.spin_until(lambda: mode() is Mode.WALK)
+
+
+def check_every_display(t):
+    """Topic, type and QoS of each display against what is really published; returns the topics."""
+    found = {}
+    for display in displays():
+        assert display["Class"] in DISPLAYS, "a display that this test does not know"
+        if DISPLAYS[display["Class"]] is None:
+            assert not any(key.endswith("Topic") for key in display)
+            continue
+        key, message_type = DISPLAYS[display["Class"]]
+        topic = display[key]
+        publishers = t.node.get_publishers_info_by_topic(topic["Value"])
+        assert publishers, f"{display['Name']}: nobody publishes {topic['Value']}"
+        for publisher in publishers:
+            assert publisher.topic_type == message_type
+            compatible, why = qos_check_compatible(publisher.qos_profile, wanted_qos(topic))
+            assert compatible != QoSCompatibility.ERROR, (display["Name"], why)
+        found[topic["Value"]] = wanted_qos(topic)
+    return found
+
+
+def test_a_walking_robot_is_seen(tmp_path, monkeypatch, ros_domain, wire_domain):
+    """Every namespace but those of falls appears; places agree with `odom`; every display of the RViz file gets what it asks for.
+
+    With `tf2_ros` to import, frames form one tree from odom and the URDF is on `robot_description`, also for one who comes late.
+    When the monitor is stopped the robot walks on.
+    """
+    frames = tmp_path / "frames"
+    (tmp_path / "tf2_ros.py").write_text(TF2.format(file=str(frames)))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    robot = [sys.executable, ROBOT, str(wire_domain), "90", str(tmp_path / "robot.json")]
+    with ros_tester() as t, children(robot, *commands(wire_domain)) as (_, composed, monitor):
+        verdicts = t.collect(JointState, "safety/verdict", VERDICTS)
+        walk(t, verdicts)
+        topics = check_every_display(t)
+        assert set(topics) == {"/safety/markers", "/odom", "/robot_description"}
+        arrays = t.collect(MarkerArray, "safety/markers", topics["/safety/markers"])
+        places = t.collect(Odometry, "odom", NEWEST)
+        seen = {}
+
+        def all_seen():
+            seen.update({m.ns: m for array in arrays for m in array.markers if m.action == Marker.ADD})
+            return set(seen) >= WALKING and places
+
+        assert t.spin_until(all_seen), WALKING - set(seen)
+        trunk, stamps = arrays_of(arrays, "robot"), {conversions.stamp_of(p): p.pose.pose for p in places}
+        both = [(m.pose.position, stamps[s].position) for s, m in trunk.items() if s in stamps]
+        assert both and all((a.x, a.y, a.z) == (b.x, b.y, b.z) for a, b in both)
+        descriptions = t.collect(String, "robot_description", topics["/robot_description"])
+        assert t.spin_until(lambda: descriptions) and descriptions[0].data == robot_file("a1", ".urdf").read_text()
+        check_tree(frames)
+        check_rollouts(t, verdicts)
+        assert set(displays_namespaces()) == WALKING | ON_A_FALL
+        monitor.send_signal(signal.SIGTERM)
+        assert monitor.wait(15) == 0
+        count = len(verdicts)
+        assert t.spin_until(lambda: len(verdicts) > count + 5) and composed.poll() is None
+
+
+def arrays_of(arrays, namespace):
+    """First marker of a namespace by stamp."""
+    return {conversions.stamp_of(m): m for a in arrays for m in a.markers if m.ns == namespace and m.id == 0}
+
+
+def check_rollouts(t, verdicts):
+    """Though the composed graph publishes one verdict in ten, none of its rollouts, which come every 0.1 s, gets lost between them."""
+
+    def walking():
+        return [v for v in map(decisions.verdict_from, verdicts[-60:]) if v.mode is Mode.WALK]
+
+    assert t.spin_until(lambda: (w := walking()) and w[-1].stamp_ns - w[0].stamp_ns > 400_000_000)
+    stamps = [v.stamp_ns for v in walking() if v.predicted is not None]
+    assert len(stamps) >= 3 and np.diff(stamps).max() <= 130_000_000
+
+
+def displays_namespaces():
+    """Namespaces of the marker display in the RViz file."""
+    return next(d["Namespaces"] for d in displays() if d["Class"].endswith("MarkerArray"))
+
+
+def check_tree(frames):
+    """Every frame has one parent, and all lead to odom: trunk and 16 more links below base."""
+    pairs = {child: parent for parent, child in literal_eval(frames.read_text().splitlines()[-1])}
+    assert len(pairs) == 18 and pairs["base"] == "odom" and pairs["FR_foot"] == "FR_calf"
+    for frame in pairs:
+        above = frame
+        for _ in range(7):
+            above = pairs.get(above, above)
+        assert above == "odom"
+
+
+@pytest.mark.parametrize("rate_hz", [0.5, 3.9, 51.0, nan, inf])
+def test_a_rate_at_which_markers_would_die_is_refused(rate_hz):
+    """Markers live for half a second; the error names the limits."""
+    with pytest.raises(ConfigurationError, match=r"4\.0 and 50\.0"):
+        MonitorSettings(rate_hz=rate_hz)
+
+
+def test_refuses_to_start_with_what_it_does_not_know(ros_domain):
+    """A bad value for a box that it shall draw: status 2 and one line. It has no section of its own, but takes those of all nodes."""
+    command = [sys.executable, "-m", "safe_locomotion.ui.monitor_node", "--ros-args", "-p", "supervisor.trigger_set.use:='c9'"]
+    with children(command) as (monitor,):
+        _, said = monitor.communicate(timeout=30)
+    assert monitor.returncode == 2 and said.count("\n") == 1 and "trigger_set" in said and "c9" in said, said

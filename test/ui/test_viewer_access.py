@@ -1,0 +1,109 @@
+"""Who may move the robot from a browser, and the dead-man of the velocity pad."""
+
+from math import inf, nan
+
+import pytest
+
+from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.operator.commands import CommandLimits
+from safe_locomotion.types import VelocityCommand
+from safe_locomotion.ui.viewer.access import HALT_S, HOLD_S, RETRY_S, TOKEN_LENGTH, Access, VelocityPad, new_token
+
+LIMITS = CommandLimits(vx=1.0, vy=0.5, wz=2.0, timeout=0.5)
+ZERO = VelocityCommand()
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+def test_each_connection_needs_the_token():
+    """One that gave it does not let the others in, and has to give it again after it ended."""
+    access = Access("correct-horse")
+    assert access.unlock(1, " correct-horse\n") == ""
+    assert access.allows(1) and not access.allows(2)
+    access.forget(1)
+    assert not access.allows(1)
+
+
+@pytest.mark.parametrize("word", ["", "correct-hors", "correct-horse1", "CORRECT-HORSE", "corréct-horse", "\0"])
+def test_another_word_lets_nobody_in(word):
+    """Neither a part of the token, nor more than it, nor other letters."""
+    access = Access("correct-horse")
+    assert access.unlock(1, word) == "wrong token"
+    assert not access.allows(1)
+
+
+def test_after_a_wrong_token_nobodys_is_looked_at_for_a_while(clock):
+    """Not even the right one of another connection, so that many connections do not guess faster than one."""
+    access = Access("correct-horse", clock)
+    access.unlock(1, "guess")
+    clock.now += 0.9 * RETRY_S
+    assert "wait" in access.unlock(2, "correct-horse") and not access.allows(2)
+    clock.now += 0.2 * RETRY_S
+    assert access.unlock(2, "correct-horse") == ""
+
+
+def test_a_short_token_is_refused_and_new_ones_differ():
+    """A person's own token has at least eight characters; ours are longer and random."""
+    with pytest.raises(ConfigurationError, match="8 characters"):
+        Access("1234567")
+    tokens = {new_token() for _ in range(100)}
+    assert len(tokens) == 100 and {len(token) for token in tokens} == {TOKEN_LENGTH}
+
+
+def test_a_velocity_lives_while_it_is_held_then_zero_then_silence(clock):
+    """Held by touches; without one it is zero after `HOLD_S` and not published any more after `HALT_S`."""
+    pad = VelocityPad(LIMITS, clock)
+    assert pad.command() is None
+    for _ in range(5):
+        assert pad.touch(1, 0.4, 0.0, 0.1) == ""
+        clock.now += 0.9 * HOLD_S
+        assert pad.command() == VelocityCommand(vx=0.4, wz=0.1)
+    clock.now += 0.2 * HOLD_S
+    assert pad.command() == ZERO
+    clock.now += HALT_S
+    assert pad.command() is None
+
+
+def test_letting_go_stops_at_once(clock):
+    """Without waiting for `HOLD_S`; another connection's letting go does nothing."""
+    pad = VelocityPad(LIMITS, clock)
+    pad.touch(1, 0.4, 0.0, 0.0)
+    pad.release(2)
+    assert pad.command() == VelocityCommand(vx=0.4)
+    pad.release(1)
+    assert pad.command() == ZERO
+
+
+def test_one_connection_drives_at_a_time(clock):
+    """A second one is refused until the first has let go."""
+    pad = VelocityPad(LIMITS, clock)
+    pad.touch(1, 0.4, 0.0, 0.0)
+    clock.now += 0.1
+    assert "another" in pad.touch(2, -1.0, 0.0, 0.0)
+    assert pad.command() == VelocityCommand(vx=0.4)
+    pad.release(1)
+    assert pad.command() == ZERO
+    assert pad.touch(2, -0.2, 0.0, 0.0) == ""
+    assert pad.command() == VelocityCommand(vx=-0.2)
+
+
+def test_commands_are_clipped_and_must_be_numbers(clock):
+    """Whatever a page sends, what is published lies inside the limits."""
+    pad = VelocityPad(LIMITS, clock)
+    pad.touch(1, 99.0, -99.0, 1.5)
+    assert pad.command() == VelocityCommand(vx=1.0, vy=-0.5, wz=1.5)
+    for bad in (nan, inf, -inf):
+        for velocity in ((bad, 0.0, 0.0), (0.0, bad, 0.0), (0.0, 0.0, bad)):
+            pad = VelocityPad(LIMITS, clock)
+            assert "not a number" in pad.touch(1, *velocity)
+            assert pad.command() is None
