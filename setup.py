@@ -10,7 +10,10 @@ ROOT = Path(__file__).resolve().parent
 SHARE = Path("share") / NAME
 
 NODES = {
-    **{f"{stage}_node": f"nodes.{stage}" for stage in ("bridge", "estimator", "policy", "supervisor", "mpc", "composed")},
+    **{
+        f"{stage}_node": f"nodes.{stage}"
+        for stage in ("bridge", "estimator", "policy", "supervisor", "mpc", "composed")
+    },
     "monitor_node": "ui.monitor_node",
     "recorder_node": "recording.recorder_node",
     "viewer_node": "ui.viewer.viewer_node",
@@ -67,7 +70,12 @@ EXTRAS = {
 def shared_files() -> list[tuple[str, list[str]]]:
     """Lists what ROS tools and the program read at run time, as (target folder, files), both relative as setuptools wants."""
     patterns = ("launch/*.launch.py", "config/**/*", "models/**/*")
-    found = sorted(path.relative_to(ROOT) for pattern in patterns for path in ROOT.glob(pattern) if path.is_file())
+    found = sorted(
+        path.relative_to(ROOT)
+        for pattern in patterns
+        for path in ROOT.glob(pattern)
+        if path.is_file()
+    )
     folders = groupby(found, key=lambda path: path.parent)
     return [
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),

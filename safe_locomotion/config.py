@@ -93,7 +93,9 @@ class StackConfig:
     driving: DrivingParameters
 
 
-def load_config(robot_or_file: str | Path, overrides: Mapping[str, Any] | None = None) -> StackConfig:
+def load_config(
+    robot_or_file: str | Path, overrides: Mapping[str, Any] | None = None
+) -> StackConfig:
     """Read `config/<robot>.yaml`, or a file by path.
 
     Args:
@@ -128,7 +130,9 @@ def build(cls: type[Any], values: Mapping[str, Any], where: str) -> Any:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise ConfigurationError(f"{where}: {place}: {first['msg']} (found {first['input']!r})") from error
+        raise ConfigurationError(
+            f"{where}: {place}: {first['msg']} (found {first['input']!r})"
+        ) from error
 
 
 def _adapter(cls: type[Any]) -> TypeAdapter[Any]:
@@ -160,7 +164,9 @@ def _check_period(node: str, period_ns: int) -> None:
 
 
 def _with_default(cls: type[Any]) -> set[str]:
-    return {f.name for f in fields(cls) if f.default is not MISSING or f.default_factory is not MISSING}
+    return {
+        f.name for f in fields(cls) if f.default is not MISSING or f.default_factory is not MISSING
+    }
 
 
 def _config_path(robot_or_file: str | Path) -> Path:
@@ -170,7 +176,9 @@ def _config_path(robot_or_file: str | Path) -> Path:
     folder = find_share("config")
     found = folder / f"{robot_or_file}.yaml"
     if not found.exists():
-        raise UnknownNameError("robot", str(robot_or_file), sorted(p.stem for p in folder.glob("*.yaml")))
+        raise UnknownNameError(
+            "robot", str(robot_or_file), sorted(p.stem for p in folder.glob("*.yaml"))
+        )
     return found
 
 

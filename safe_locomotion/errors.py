@@ -20,7 +20,8 @@ class UnknownNameError(ConfigurationError):
     def __init__(self, what: str, name: object, choices: Iterable[object]) -> None:
         listed = ", ".join(str(choice) for choice in choices)
         super().__init__(f"unknown {what} {name!r}; choose one of: {listed}")
-        self.what, self.name = what, name
+        self.what = what
+        self.name = name
 
 
 class RobotMismatchError(SafeLocomotionError):

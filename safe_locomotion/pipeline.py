@@ -62,7 +62,11 @@ class Pipeline:
     """Estimator, policy, supervisor, MPC and leg controller of one robot, ticking on LowState."""
 
     def __init__(
-        self, robot: RobotModel, config: StackConfig, learner: Learner | None = None, planner: Planner | None = None
+        self,
+        robot: RobotModel,
+        config: StackConfig,
+        learner: Learner | None = None,
+        planner: Planner | None = None,
     ) -> None:
         """Stages of a robot that has not moved yet.
 
@@ -77,16 +81,20 @@ class Pipeline:
         if learner is not None:
             self.policy.take(learner)
         self.supervisor = make_supervisor(robot, config, self.policy.suppose)
-        self.locomotion = LocomotionController(robot, config.mpc.locomotion, config.mpc.swing, config.mpc.solver)
+        self.locomotion = LocomotionController(
+            robot, config.mpc.locomotion, config.mpc.swing, config.mpc.solver
+        )
         self.command = CommandStage(robot, config.bridge.gains, config.bridge.limits)
-        self._robot, self._config = robot, config
+        self._robot = robot
+        self._config = config
         self._policy_due = Divider(config.policy.period_ns)
         self._mpc_due = Divider(config.mpc.period_ns)
         self._planner = PlansInTurn() if planner is None else planner
         self.cycle = Cycle()
 
     def _feedback(self) -> Feedback | None:
-        verdict, command = self.cycle.verdict, self.cycle.command
+        verdict = self.cycle.verdict
+        command = self.cycle.command
         if verdict is None or command is None:
             return None
         return Feedback(mode=verdict.mode, policy=verdict.policy, gate=command.reason)
@@ -127,7 +135,9 @@ class Pipeline:
         c = self.cycle
         assert c.estimate is not None and c.verdict is not None
         if self._mpc_due.due(c.estimate.stamp_ns):
-            estimate, verdict = c.estimate, c.verdict  # of this tick, whenever it is computed
+            # of this tick, whenever it is computed
+            estimate = c.estimate
+            verdict = c.verdict
             self._planner.begin(lambda: self.locomotion.update(estimate, verdict))
 
     def warm_up(self) -> None:
@@ -139,22 +149,33 @@ class Pipeline:
         for k in range(WARM_UP_TICKS * len(WARM_UP_MODES)):
             state = standing_state(self._robot, (k + 1) * WARM_UP_STEP_NS)
             estimate = twin.estimator.update(state)
-            judged = twin.supervisor.update(estimate, twin.policy.update(estimate, VelocityCommand()), VelocityCommand())
+            judged = twin.supervisor.update(
+                estimate, twin.policy.update(estimate, VelocityCommand()), VelocityCommand()
+            )
             verdict = replace(judged, mode=WARM_UP_MODES[k // WARM_UP_TICKS])
             twin.command.update(state, verdict, twin.locomotion.update(estimate, verdict))
 
 
-def make_supervisor(robot: RobotModel, config: StackConfig, suppose: Suppose | None = None) -> Supervisor:
+def make_supervisor(
+    robot: RobotModel, config: StackConfig, suppose: Suppose | None = None
+) -> Supervisor:
     """The supervisor with all that it decides by; `suppose` is for `Forecaster`."""
     return Supervisor(
-        robot, config.supervisor.thresholds, make_recovery(robot, config), make_intervention(robot, config, suppose)
+        robot,
+        config.supervisor.thresholds,
+        make_recovery(robot, config),
+        make_intervention(robot, config, suppose),
     )
 
 
-def make_intervention(robot: RobotModel, config: StackConfig, suppose: Suppose | None = None) -> Intervention:
+def make_intervention(
+    robot: RobotModel, config: StackConfig, suppose: Suppose | None = None
+) -> Intervention:
     """Who decides between learner and recovery policy."""
     forecaster = make_forecaster(robot, config, suppose)
-    return Intervention(config.supervisor.intervention, forecaster, CapturePoint(robot), config.policy.period_ns)
+    return Intervention(
+        config.supervisor.intervention, forecaster, CapturePoint(robot), config.policy.period_ns
+    )
 
 
 def make_recovery(robot: RobotModel, config: StackConfig) -> RecoveryPolicy:
@@ -171,13 +192,26 @@ def make_recovery(robot: RobotModel, config: StackConfig) -> RecoveryPolicy:
     return LearnedRecovery(load_policy(s.recovery_policy, robot, config.bridge.limits), nominal)
 
 
-def make_forecaster(robot: RobotModel, config: StackConfig, suppose: Suppose | None = None) -> Forecaster:
+def make_forecaster(
+    robot: RobotModel, config: StackConfig, suppose: Suppose | None = None
+) -> Forecaster:
     """Trigger set, measured state and rollouts for the controller of this configuration."""
-    s, mpc = config.supervisor, config.mpc
-    state, trigger_set = TriggerState(s.trigger_set), TriggerSet(s.trigger_set.bounds, s.thresholds.fall_height)
+    s = config.supervisor
+    mpc = config.mpc
+    state = TriggerState(s.trigger_set)
+    trigger_set = TriggerSet(s.trigger_set.bounds, s.thresholds.fall_height)
     steps = max(1, s.intervention.horizon)
-    rollout = GaitRollout(robot, reference=mpc.locomotion, swing=mpc.swing, mpc=mpc.solver, steps=steps)
-    return Forecaster(s.intervention, trigger_set, state, rollout, JointRollout(robot, rollout, mpc.solver.mu), suppose)
+    rollout = GaitRollout(
+        robot, reference=mpc.locomotion, swing=mpc.swing, mpc=mpc.solver, steps=steps
+    )
+    return Forecaster(
+        s.intervention,
+        trigger_set,
+        state,
+        rollout,
+        JointRollout(robot, rollout, mpc.solver.mu),
+        suppose,
+    )
 
 
 def standing_state(robot: RobotModel, stamp_ns: int) -> LowState:

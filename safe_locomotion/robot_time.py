@@ -11,10 +11,12 @@ class Divider:
     def pace(self, period_ns: int, stamp_ns: int) -> None:
         """Take another period (0: keep the present one), counted as if `stamp_ns` had been due under it."""
         if period_ns not in (0, self._period_ns):
-            self._period_ns, self._bucket = period_ns, stamp_ns // period_ns
+            self._period_ns = period_ns
+            self._bucket = stamp_ns // period_ns
 
     def due(self, stamp_ns: int) -> bool:
         """Whether `stamp_ns` is the first seen in its period."""
         bucket = stamp_ns // self._period_ns
-        due, self._bucket = bucket != self._bucket, bucket
+        due = bucket != self._bucket
+        self._bucket = bucket
         return due

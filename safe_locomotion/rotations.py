@@ -56,7 +56,9 @@ def rotate_back(rows: Rows, v: Vector) -> Vector:
 def relative_rows(a: Rows, b: Rows) -> Rows:
     """A' B: the frame of b seen from that of a."""
     (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = b
-    x, y, z = rotate_back(a, (xx, yx, zx)), rotate_back(a, (xy, yy, zy)), rotate_back(a, (xz, yz, zz))
+    x = rotate_back(a, (xx, yx, zx))
+    y = rotate_back(a, (xy, yy, zy))
+    z = rotate_back(a, (xz, yz, zz))
     return (x[0], y[0], z[0]), (x[1], y[1], z[1]), (x[2], y[2], z[2])
 
 
@@ -68,9 +70,12 @@ def cross(a: Vector, b: Vector) -> Vector:
 
 def quaternion_from_rpy(roll: float, pitch: float, yaw: float) -> Array:
     """Quaternion w, x, y, z of Rz(yaw) Ry(pitch) Rx(roll)."""
-    cr, sr = cos(roll / 2), sin(roll / 2)
-    cp, sp = cos(pitch / 2), sin(pitch / 2)
-    cy, sy = cos(yaw / 2), sin(yaw / 2)
+    cr = cos(roll / 2)
+    sr = sin(roll / 2)
+    cp = cos(pitch / 2)
+    sp = sin(pitch / 2)
+    cy = cos(yaw / 2)
+    sy = sin(yaw / 2)
     return np.array(
         [
             cr * cp * cy + sr * sp * sy,
@@ -83,7 +88,12 @@ def quaternion_from_rpy(roll: float, pitch: float, yaw: float) -> Array:
 
 def rows_from_rpy(roll: float, pitch: float, yaw: float) -> Rows:
     """Matrix of Rz(yaw) Ry(pitch) Rx(roll), in plain numbers."""
-    sr, cr, sp, cp, sy, cy = sin(roll), cos(roll), sin(pitch), cos(pitch), sin(yaw), cos(yaw)
+    sr = sin(roll)
+    cr = cos(roll)
+    sp = sin(pitch)
+    cp = cos(pitch)
+    sy = sin(yaw)
+    cy = cos(yaw)
     return (
         (cy * cp, cy * sp * sr - sy * cr, cy * sp * cr + sy * sr),
         (sy * cp, sy * sp * sr + cy * cr, sy * sp * cr - cy * sr),
@@ -110,7 +120,8 @@ def rpy_from_quaternion(wxyz: Array) -> Vector:
 
 def yaw_matrix(yaw: float) -> Array:
     """Rotation (3, 3) about z."""
-    c, s = cos(yaw), sin(yaw)
+    c = cos(yaw)
+    s = sin(yaw)
     return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
 
 

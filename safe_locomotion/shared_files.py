@@ -11,7 +11,11 @@ PACKAGE = "safe_locomotion"
 
 def share_roots() -> tuple[Path, ...]:
     """Folders that may hold the shared files, in order: source checkout, installation prefix, ament prefixes."""
-    ament = (Path(prefix) / "share" / PACKAGE for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if prefix)
+    ament = (
+        Path(prefix) / "share" / PACKAGE
+        for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
+        if prefix
+    )
     return Path(__file__).resolve().parents[1], Path(sys.prefix) / "share" / PACKAGE, *ament
 
 

@@ -23,7 +23,8 @@ LEGS = ("FR", "FL", "RR", "RL")
 FR, FL, RR, RL = range(4)
 JOINT_KINDS = ("hip", "thigh", "calf")
 JOINTS = tuple(f"{leg}_{kind}" for leg in LEGS for kind in JOINT_KINDS)
-N_LEGS, N_JOINTS = len(LEGS), len(JOINTS)
+N_LEGS = len(LEGS)
+N_JOINTS = len(JOINTS)
 
 NANOSECONDS = 1_000_000_000
 STATE_PERIOD_NS = 2_000_000  #: between two LowStates
@@ -44,7 +45,9 @@ class Mode(IntEnum):
 
 DAMPED = frozenset({Mode.PASSIVE, Mode.FALLEN, Mode.FAULT})
 LYING = DAMPED | {Mode.SELF_RIGHT}  #: nothing hangs on the robot's being upright
-RAMPED = frozenset({Mode.STAND_UP, Mode.SIT, Mode.SELF_RIGHT})  #: joint ramps that need no stance plan
+RAMPED = frozenset(
+    {Mode.STAND_UP, Mode.SIT, Mode.SELF_RIGHT}
+)  #: joint ramps that need no stance plan
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

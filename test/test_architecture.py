@@ -29,7 +29,9 @@ def test_the_picture_in_the_repository_is_the_one_of_this_code(architecture: Mod
 def test_every_topic_of_the_control_path_has_a_sender_and_a_taker(architecture: ModuleType) -> None:
     """Nothing is sent into the void or waited for in vain: what one node of the five takes, another one or the operator sends."""
     topics = architecture.topics()
-    assert {"joint_states", "state_estimate", "safety/verdict", "mpc/plan", "cmd_vel"} <= {topic.name for topic in topics}
+    assert {"joint_states", "state_estimate", "safety/verdict", "mpc/plan", "cmd_vel"} <= {
+        topic.name for topic in topics
+    }
     for topic in topics:
         assert topic.senders and topic.takers, topic
         assert topic.kind and topic.rate, topic

@@ -53,7 +53,15 @@ def leaves(content: Any, *path: str) -> list[tuple[str, ...]]:
 
 
 LEAVES = leaves(SHIPPED)
-WORDS = ("name", "recovery_policy", "ros__parameters", "lock_memory", "freeze_garbage", "plan_beside", "capture")
+WORDS = (
+    "name",
+    "recovery_policy",
+    "ros__parameters",
+    "lock_memory",
+    "freeze_garbage",
+    "plan_beside",
+    "capture",
+)
 NUMBERS = [leaf for leaf in LEAVES if leaf[-1] not in WORDS]
 
 
@@ -64,7 +72,11 @@ def at(content: Document, path: tuple[str, ...]) -> Document:
 
 
 def plain(value: Any) -> Any:
-    return {f.name: plain(getattr(value, f.name)) for f in fields(value)} if is_dataclass(value) else value
+    return (
+        {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+        if is_dataclass(value)
+        else value
+    )
 
 
 @pytest.mark.parametrize("robot", [path.stem for path in CONFIG_FILE.parent.glob("*.yaml")])
@@ -109,14 +121,19 @@ def test_safety_limits_and_gains_have_no_defaults(tmp_path: Path) -> None:
 def test_every_misspelt_key_is_named_with_the_valid_ones(tmp_path: Path) -> None:
     """Next to any key, one more with a typo."""
     for leaf in LEAVES:
-        error = refusal(tmp_path, lambda content, leaf=leaf: at(content, leaf).update({f"{leaf[-1]}x": 1.0}))
+        error = refusal(
+            tmp_path, lambda content, leaf=leaf: at(content, leaf).update({f"{leaf[-1]}x": 1.0})
+        )
         assert isinstance(error, UnknownNameError), leaf
         assert re.search(f"unknown .*'{leaf[-1]}x'; choose one of: .*{leaf[-1]}", str(error)), leaf
 
 
 def test_an_unknown_node_is_named_with_the_valid_ones(tmp_path: Path) -> None:
     """A section nobody reads is a typo."""
-    with pytest.raises(UnknownNameError, match=r"unknown node in .* 'brigde_node'; choose one of: bridge_node, estimator_node,"):
+    with pytest.raises(
+        UnknownNameError,
+        match=r"unknown node in .* 'brigde_node'; choose one of: bridge_node, estimator_node,",
+    ):
         load(tmp_path, lambda content: content.update(brigde_node={}))
 
 
@@ -125,7 +142,9 @@ def test_every_value_of_the_wrong_type_is_named(tmp_path: Path, value: object) -
     """A quoted number, a boolean or a list in place of a number: where, and what was found."""
     for leaf in NUMBERS:
         if leaf[-1] != "weights" or value != [1.0]:
-            error = refusal(tmp_path, lambda content, leaf=leaf: at(content, leaf).update({leaf[-1]: value}))
+            error = refusal(
+                tmp_path, lambda content, leaf=leaf: at(content, leaf).update({leaf[-1]: value})
+            )
             assert leaf[-1] in str(error), leaf
 
 
@@ -134,7 +153,10 @@ def test_every_number_must_be_finite(tmp_path: Path, value: float) -> None:
     """Also within a list: an infinite limit is no limit."""
     for leaf in NUMBERS:
         wanted = [value] * 12 if leaf[-1] == "weights" else value
-        error = refusal(tmp_path, lambda content, leaf=leaf, wanted=wanted: at(content, leaf).update({leaf[-1]: wanted}))
+        error = refusal(
+            tmp_path,
+            lambda content, leaf=leaf, wanted=wanted: at(content, leaf).update({leaf[-1]: wanted}),
+        )
         assert f"{leaf[-1]}: must be finite" in str(error), leaf
 
 
@@ -149,12 +171,18 @@ def test_every_number_must_be_finite(tmp_path: Path, value: float) -> None:
         ("bridge_node.limits.damping", 9.0, "damping: must be positive and at most kd_max"),
         ("policy_node.gait.frequency", 0.0, "frequency: must be positive"),
         ("policy_node.gait.swing_ratio", 1.0, "swing_ratio: must lie between 0 and 1"),
-        ("supervisor_node.recovery.fast_swing_ratio", 0.0, "fast_swing_ratio: must lie between 0 and 1"),
+        (
+            "supervisor_node.recovery.fast_swing_ratio",
+            0.0,
+            "fast_swing_ratio: must lie between 0 and 1",
+        ),
         ("policy_node.period_ns", 0, "policy_node: period_ns: must be positive"),
         ("mpc_node.period_ns", -4, "mpc_node: period_ns: must be positive"),
     ],
 )
-def test_numbers_that_would_divide_by_zero_are_refused(tmp_path: Path, path: str, value: float, message: str) -> None:
+def test_numbers_that_would_divide_by_zero_are_refused(
+    tmp_path: Path, path: str, value: float, message: str
+) -> None:
     """At start-up and by name, not in the control loop."""
     node, *rest = path.split(".")
     leaf = (node, "ros__parameters", *rest)
@@ -166,7 +194,10 @@ def test_numbers_that_would_divide_by_zero_are_refused(tmp_path: Path, path: str
 def test_an_unknown_gait_names_the_choices(tmp_path: Path, section: str) -> None:
     """In both places in which a gait is named."""
     node, key = section.split(".")
-    with pytest.raises(UnknownNameError, match=r"unknown gait 'gallop'; choose one of: bound, pace, pronk, trot, walk"):
+    with pytest.raises(
+        UnknownNameError,
+        match=r"unknown gait 'gallop'; choose one of: bound, pace, pronk, trot, walk",
+    ):
         load(tmp_path, lambda content: content[node]["ros__parameters"][key].update(name="gallop"))
 
 
@@ -176,7 +207,9 @@ def test_an_unknown_robot_names_the_choices() -> None:
         load_config("b1")
 
 
-@pytest.mark.parametrize("content", ["", "- 1\n", "3\n", "a: [\n", "bridge_node: 3\n", "bridge_node:\n"])
+@pytest.mark.parametrize(
+    "content", ["", "- 1\n", "3\n", "a: [\n", "bridge_node: 3\n", "bridge_node:\n"]
+)
 def test_a_file_that_is_no_parameter_file_is_named(tmp_path: Path, content: str) -> None:
     """Empty, a list, a number, broken YAML, a node without parameters."""
     path = tmp_path / "robot.yaml"
@@ -198,7 +231,8 @@ def test_overrides_change_one_value() -> None:
     """Dotted keys, also for values that the file leaves to their default; everything else stays."""
     changed = load_config("a1", {"mpc.locomotion.body_height": 0.25, "estimator.max_step": 0.1})
     assert (changed.mpc.locomotion.body_height, changed.estimator.max_step) == (0.25, 0.1)
-    before, after = plain(load_config("a1")), plain(changed)
+    before = plain(load_config("a1"))
+    after = plain(changed)
     after["mpc"]["locomotion"]["body_height"] = before["mpc"]["locomotion"]["body_height"]
     after["estimator"]["max_step"] = before["estimator"]["max_step"]
     assert after == before
@@ -207,8 +241,16 @@ def test_overrides_change_one_value() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("mpc.locomotion.body_hight", 0.25, "unknown key .*'body_hight'; choose one of: body_height"),
-        ("mcp.locomotion.body_height", 0.25, "unknown key .*'mcp'; choose one of: bridge, estimator, policy"),
+        (
+            "mpc.locomotion.body_hight",
+            0.25,
+            "unknown key .*'body_hight'; choose one of: body_height",
+        ),
+        (
+            "mcp.locomotion.body_height",
+            0.25,
+            "unknown key .*'mcp'; choose one of: bridge, estimator, policy",
+        ),
         ("mpc", 3, "expected keys and values, found 3"),
         ("mpc.period_ns.x", 3, "override mpc.period_ns.x: period_ns is a value"),
         ("policy.gait.name.x", 3, "override policy.gait.name.x: name is a value"),

@@ -23,7 +23,9 @@ RUN = {
     "safe-locomotion policy check a1_trot": {},
     "safe-locomotion policy info a1_velocity_lstm": {},
     "safe-locomotion trigger-set --design --reach 0.12": {},
-    "safe-locomotion sim --headless --duration 20 --vx 0.5 --report report.json": {"--duration 20": "--duration 0.5"},
+    "safe-locomotion sim --headless --duration 20 --vx 0.5 --report report.json": {
+        "--duration 20": "--duration 0.5"
+    },
 }
 
 
@@ -45,7 +47,9 @@ def test_every_command_is_known(page, monkeypatch):
         try:
             docs.check(command)
         except Exception as error:
-            raise AssertionError(f"{command.page}:{command.line}: {command.text}: {error}") from error
+            raise AssertionError(
+                f"{command.page}:{command.line}: {command.text}: {error}"
+            ) from error
 
 
 @pytest.mark.parametrize(
@@ -89,7 +93,9 @@ def test_commands_that_are_run(text):
 def test_commands_for_the_robot_are_marked():
     """In a block of code, what addresses a real robot carries the mark, and nothing else does."""
     for command in (command for command in COMMANDS if not command.in_text):
-        addresses = any(word in command.text for word in ("real_a1.launch.py", "--interface", "ping "))
+        addresses = any(
+            word in command.text for word in ("real_a1.launch.py", "--interface", "ping ")
+        )
         assert addresses == command.on_robot, command
 
 
@@ -104,7 +110,9 @@ def test_links_lead_somewhere(page):
         assert file.exists(), f"{page.name}: {target}"
         if anchor:
             headings = re.findall(r"^#+ (.+)$", file.read_text(), re.MULTILINE)
-            assert anchor in {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in headings}, target
+            assert anchor in {
+                re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in headings
+            }, target
 
 
 def test_the_index_names_every_page():
@@ -118,7 +126,9 @@ def test_the_index_names_every_page():
 def test_parameters_exist(page):
     """What a page calls `node.section.key` is in the configuration."""
     config = load_config("a1")
-    for name in re.findall(r"`((?:bridge|estimator|policy|supervisor|mpc)(?:\.[a-z_0-9]+)+)`", page.read_text()):
+    for name in re.findall(
+        r"`((?:bridge|estimator|policy|supervisor|mpc)(?:\.[a-z_0-9]+)+)`", page.read_text()
+    ):
         value = config
         for part in name.split("."):
             value = getattr(value, part)

@@ -18,12 +18,18 @@ ENVIRONMENT = ROOT / ".venv-colcon"
 
 def declared_scripts() -> list[EntryPoint]:
     """The executables of this checkout, from the metadata that installing it wrote."""
-    return [script for script in entry_points(group="console_scripts") if script.value.startswith(f"{PACKAGE}.")]
+    return [
+        script
+        for script in entry_points(group="console_scripts")
+        if script.value.startswith(f"{PACKAGE}.")
+    ]
 
 
 def shared_files() -> list[Path]:
     """Every file of the checkout that nodes, launch files or RViz read at run time."""
-    found = (path for folder in ("launch", "config", "models") for path in (ROOT / folder).rglob("*"))
+    found = (
+        path for folder in ("launch", "config", "models") for path in (ROOT / folder).rglob("*")
+    )
     return [path.relative_to(ROOT) for path in found if path.is_file() and path.suffix != ".pyc"]
 
 
@@ -34,7 +40,14 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     base = tmp_path_factory.mktemp("workspace")
     built = subprocess.run(
         [
-            *(ENVIRONMENT / "bin" / "colcon", "--log-base", base / "log", "build", "--event-handlers", "console_direct+"),
+            *(
+                ENVIRONMENT / "bin" / "colcon",
+                "--log-base",
+                base / "log",
+                "build",
+                "--event-handlers",
+                "console_direct+",
+            ),
             *("--paths", ROOT, "--build-base", base / "build", "--install-base", base / "install"),
         ],
         cwd=base,
@@ -67,7 +80,12 @@ def test_an_installed_executable_finds_its_package(workspace: Path, tmp_path: Pa
     code = f"import {PACKAGE}; print({PACKAGE}.__file__)"
     command = [sys.executable, "-c", code]
     found = subprocess.run(
-        command, cwd=tmp_path, env={"PYTHONPATH": str(site)}, check=True, capture_output=True, text=True
+        command,
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(site)},
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout.strip()
     assert Path(found) == site / PACKAGE / "__init__.py"
 
@@ -95,7 +113,9 @@ def test_every_module_is_installed_and_no_test_is(workspace: Path) -> None:
     (site,) = workspace.glob("lib/python*/site-packages")
     installed = {path.relative_to(site) for path in site.glob(f"{PACKAGE}/**/*.py")}
     assert installed == {path.relative_to(ROOT) for path in ROOT.glob(f"{PACKAGE}/**/*.py")}
-    assert {path.name for path in site.iterdir() if path.is_dir() and path.suffix != ".egg-info"} == {PACKAGE}
+    assert {
+        path.name for path in site.iterdir() if path.is_dir() and path.suffix != ".egg-info"
+    } == {PACKAGE}
 
 
 @pytest.mark.parametrize("script", declared_scripts(), ids=lambda script: script.name)
@@ -107,8 +127,12 @@ def test_every_executable_names_a_function_that_exists(script: EntryPoint) -> No
 def test_setup_and_manifest_agree() -> None:
     """Name, version, licence and description are the same in `setup.py`, which pip reads, and `package.xml`, which ROS reads."""
     manifest = ElementTree.parse(ROOT / "package.xml").getroot()
-    (call,) = (node for node in ast.walk(ast.parse((ROOT / "setup.py").read_text())) if is_setup_call(node))
-    values = {word.arg: word.value.value for word in call.keywords if isinstance(word.value, ast.Constant)}
+    (call,) = (
+        node for node in ast.walk(ast.parse((ROOT / "setup.py").read_text())) if is_setup_call(node)
+    )
+    values = {
+        word.arg: word.value.value for word in call.keywords if isinstance(word.value, ast.Constant)
+    }
     assert manifest.findtext("name") == PACKAGE
     for tag in ("version", "license", "description"):
         assert manifest.findtext(tag) == values[tag]
@@ -116,7 +140,9 @@ def test_setup_and_manifest_agree() -> None:
 
 def is_setup_call(node: ast.AST) -> bool:
     """Tells the call of `setup(...)` from every other node of a syntax tree."""
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "setup"
+    return (
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "setup"
+    )
 
 
 def test_what_the_build_reads_is_in_the_repository() -> None:
@@ -132,4 +158,6 @@ def test_every_test_states_its_claim() -> None:
     for path in sorted((ROOT / "test").rglob("test_*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
-                assert ast.get_docstring(node), f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
+                assert ast.get_docstring(node), (
+                    f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
+                )

@@ -14,12 +14,16 @@ CONFIG = load_config(CONFIG_FILE)
 def commands(pipeline: Pipeline) -> list[LowCommand]:
     """Answers to a robot that is asked to stand and held in its standing pose."""
     pipeline.supervisor.request("walk")
-    return [pipeline.step(low_state(stamp_ns=START_NS + k * TICK_NS), VelocityCommand(vx=0.2)) for k in range(600)]
+    return [
+        pipeline.step(low_state(stamp_ns=START_NS + k * TICK_NS), VelocityCommand(vx=0.2))
+        for k in range(600)
+    ]
 
 
 def test_a_warm_up_leaves_no_trace() -> None:
     """The commands after it are those without it, bit for bit, through standing up, standing and walking."""
-    cold, warm = Pipeline(A1, CONFIG), Pipeline(A1, CONFIG)
+    cold = Pipeline(A1, CONFIG)
+    warm = Pipeline(A1, CONFIG)
     warm.warm_up()
     assert warm.cycle.state is None and warm.supervisor.mode is Mode.PASSIVE
     for a, b in zip(commands(cold), commands(warm), strict=True):

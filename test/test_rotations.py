@@ -24,7 +24,10 @@ ONE = np.array((1.0, 0.0, 0.0, 0.0))
 COMPONENT = st.floats(-1.0, 1.0)
 VECTORS = st.tuples(*[st.floats(-10.0, 10.0)] * 3).map(np.array)
 QUATERNIONS = (
-    st.tuples(*[COMPONENT] * 4).map(np.array).filter(lambda q: np.linalg.norm(q) > 0.1).map(lambda q: q / np.linalg.norm(q))
+    st.tuples(*[COMPONENT] * 4)
+    .map(np.array)
+    .filter(lambda q: np.linalg.norm(q) > 0.1)
+    .map(lambda q: q / np.linalg.norm(q))
 )
 ANGLE = st.floats(-math.pi + 1e-6, math.pi - 1e-6)
 PITCH = st.floats(-1.5, 1.5)
@@ -65,7 +68,9 @@ def test_quaternions_are_a_group(a: Array, b: Array, c: Array) -> None:
 def test_product_of_quaternions_is_product_of_matrices(a: Array, b: Array, v: Array) -> None:
     """R(a b) = R(a) R(b), and R(q) v = q v q*."""
     np.testing.assert_allclose(
-        matrix_from_quaternion(multiply(a, b)), matrix_from_quaternion(a) @ matrix_from_quaternion(b), atol=1e-12
+        matrix_from_quaternion(multiply(a, b)),
+        matrix_from_quaternion(a) @ matrix_from_quaternion(b),
+        atol=1e-12,
     )
     sandwich = multiply(multiply(a, np.array((0.0, *v))), conjugate(a))
     np.testing.assert_allclose(matrix_from_quaternion(a) @ v, sandwich[1:], atol=1e-10)
@@ -82,22 +87,31 @@ def test_product_of_quaternions_is_product_of_matrices(a: Array, b: Array, v: Ar
         ((math.pi / 2, math.pi / 2, 0.0), (0, 1, 0), (1, 0, 0)),
     ],
 )
-def test_quarter_turns_by_hand(rpy: tuple[float, float, float], vector: tuple[int, ...], turned: tuple[int, ...]) -> None:
+def test_quarter_turns_by_hand(
+    rpy: tuple[float, float, float], vector: tuple[int, ...], turned: tuple[int, ...]
+) -> None:
     """Positive yaw turns x to y, positive pitch x to -z (nose down), positive roll y to z; roll first, yaw last."""
-    np.testing.assert_allclose(matrix_from_quaternion(quaternion_from_rpy(*rpy)) @ vector, turned, atol=1e-15)
+    np.testing.assert_allclose(
+        matrix_from_quaternion(quaternion_from_rpy(*rpy)) @ vector, turned, atol=1e-15
+    )
 
 
 @given(roll=ANGLE, pitch=PITCH, yaw=ANGLE)
 def test_rpy_is_rz_ry_rx_and_comes_back(roll: float, pitch: float, yaw: float) -> None:
     """Quaternion and matrix are those of the product of three axis rotations, and both inverses return the angles."""
     q = quaternion_from_rpy(roll, pitch, yaw)
-    np.testing.assert_allclose(rows_from_rpy(roll, pitch, yaw), matrix_from_quaternion(q), atol=1e-12)
+    np.testing.assert_allclose(
+        rows_from_rpy(roll, pitch, yaw), matrix_from_quaternion(q), atol=1e-12
+    )
     parts = [
-        quaternion_from_rotation_vector(angle * axis) for angle, axis in zip((yaw, pitch, roll), np.eye(3)[::-1], strict=True)
+        quaternion_from_rotation_vector(angle * axis)
+        for angle, axis in zip((yaw, pitch, roll), np.eye(3)[::-1], strict=True)
     ]
     np.testing.assert_allclose(q, multiply(multiply(parts[0], parts[1]), parts[2]), atol=1e-12)
     np.testing.assert_allclose(rpy_from_quaternion(q), (roll, pitch, yaw), atol=1e-7)
-    np.testing.assert_allclose(rpy_from_matrix(matrix_from_quaternion(q)), (roll, pitch, yaw), atol=1e-7)
+    np.testing.assert_allclose(
+        rpy_from_matrix(matrix_from_quaternion(q)), (roll, pitch, yaw), atol=1e-7
+    )
 
 
 @pytest.mark.parametrize("pitch", [math.pi / 2, -math.pi / 2])
@@ -114,7 +128,9 @@ def test_at_gimbal_lock_the_angles_still_give_the_rotation(pitch: float, yaw: fl
 @given(yaw=ANGLE)
 def test_yaw_matrix_is_the_rotation_about_z(yaw: float) -> None:
     """The same as through a quaternion."""
-    np.testing.assert_allclose(yaw_matrix(yaw), matrix_from_quaternion(quaternion_from_rpy(0.0, 0.0, yaw)), atol=1e-12)
+    np.testing.assert_allclose(
+        yaw_matrix(yaw), matrix_from_quaternion(quaternion_from_rpy(0.0, 0.0, yaw)), atol=1e-12
+    )
 
 
 @given(vector=VECTORS)
@@ -124,14 +140,20 @@ def test_rotation_vector_keeps_its_axis_and_turns_by_its_length(vector: Array) -
     rotation = matrix_from_quaternion(q)
     assert np.linalg.norm(q) == pytest.approx(1.0, abs=1e-12)
     np.testing.assert_allclose(rotation @ vector, vector, atol=1e-10)
-    assert np.trace(rotation) == pytest.approx(1.0 + 2.0 * math.cos(np.linalg.norm(vector)), abs=1e-10)
+    assert np.trace(rotation) == pytest.approx(
+        1.0 + 2.0 * math.cos(np.linalg.norm(vector)), abs=1e-10
+    )
 
 
 @given(vector=VECTORS, s=st.floats(-2.0, 2.0), t=st.floats(-2.0, 2.0))
 def test_turns_about_one_axis_add_up(vector: Array, s: float, t: float) -> None:
     """exp(s v) exp(t v) = exp((s + t) v)."""
-    product = multiply(quaternion_from_rotation_vector(s * vector), quaternion_from_rotation_vector(t * vector))
-    np.testing.assert_allclose(product, quaternion_from_rotation_vector((s + t) * vector), atol=1e-10)
+    product = multiply(
+        quaternion_from_rotation_vector(s * vector), quaternion_from_rotation_vector(t * vector)
+    )
+    np.testing.assert_allclose(
+        product, quaternion_from_rotation_vector((s + t) * vector), atol=1e-10
+    )
 
 
 @pytest.mark.parametrize("length", [1e-12, 0.9e-9, 1.1e-9, 1e-6])
@@ -147,8 +169,13 @@ def test_small_rotations_are_seamless(length: float) -> None:
 def test_derivative_of_the_rotation_is_its_rate(q: Array, rate: Array) -> None:
     """d/dt R(q exp(w t)) = R(q) skew(w) for w in base, by central differences."""
     h = 1e-6
-    ahead, behind = (matrix_from_quaternion(multiply(q, quaternion_from_rotation_vector(s * h * rate))) for s in (1, -1))
-    np.testing.assert_allclose((ahead - behind) / (2 * h), matrix_from_quaternion(q) @ skew(rate), atol=1e-7)
+    ahead, behind = (
+        matrix_from_quaternion(multiply(q, quaternion_from_rotation_vector(s * h * rate)))
+        for s in (1, -1)
+    )
+    np.testing.assert_allclose(
+        (ahead - behind) / (2 * h), matrix_from_quaternion(q) @ skew(rate), atol=1e-7
+    )
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e200])

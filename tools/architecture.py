@@ -70,26 +70,58 @@ def topics() -> list[Topic]:
         tree = ast.parse((PACKAGE / f"nodes/{node}.py").read_text())
         for name, call in calls(tree):
             if name in ("create_publisher", "_listen") and isinstance(call.args[1], ast.Constant):
-                topic = found.setdefault(call.args[1].value, Topic(name=call.args[1].value, kind=ast.unparse(call.args[0])))
+                topic = found.setdefault(
+                    call.args[1].value,
+                    Topic(name=call.args[1].value, kind=ast.unparse(call.args[0])),
+                )
                 people = topic.senders if name == "create_publisher" else topic.takers
                 people += [node] if node not in people and topic.name != "cmd_vel" else []
             if name == "VelocityTopic":
-                found.setdefault("cmd_vel", Topic(name="cmd_vel", kind="TwistStamped", senders=["operator"])).takers.append(node)
-    found["diagnostics"] = Topic(name="diagnostics", kind="DiagnosticArray", senders=list(stack.NODE_NAMES))
+                found.setdefault(
+                    "cmd_vel", Topic(name="cmd_vel", kind="TwistStamped", senders=["operator"])
+                ).takers.append(node)
+    found["diagnostics"] = Topic(
+        name="diagnostics", kind="DiagnosticArray", senders=list(stack.NODE_NAMES)
+    )
     for topic in found.values():
         topic.rate = rates().get(topic.name, "on change")
         topic.takers = topic.takers or ["watchers"]
     ends = wire()
-    order = ("joint_states", "imu/data", "state_estimate", "odom", "policy/proposal", "safety/verdict", "mpc/plan")
+    order = (
+        "joint_states",
+        "imu/data",
+        "state_estimate",
+        "odom",
+        "policy/proposal",
+        "safety/verdict",
+        "mpc/plan",
+    )
     flow = [found.pop(name) for name in order]
-    return [ends[0], *flow, ends[1], *sorted(found.values(), key=lambda topic: (topic.rate == "on change", topic.name))]
+    return [
+        ends[0],
+        *flow,
+        ends[1],
+        *sorted(found.values(), key=lambda topic: (topic.rate == "on change", topic.name)),
+    ]
 
 
 def wire() -> tuple[Topic, Topic]:
     """The two ends of the robot's wire."""
     return (
-        Topic(name=STATE_TOPIC, kind="LowState_, of the SDK", rate=f"{STATES_HZ} Hz", senders=["robot"], takers=["bridge"]),
-        Topic(name=COMMAND_TOPIC, kind="LowCmd_, of the SDK", rate=f"{STATES_HZ} Hz", senders=["bridge"], takers=["robot"]),
+        Topic(
+            name=STATE_TOPIC,
+            kind="LowState_, of the SDK",
+            rate=f"{STATES_HZ} Hz",
+            senders=["robot"],
+            takers=["bridge"],
+        ),
+        Topic(
+            name=COMMAND_TOPIC,
+            kind="LowCmd_, of the SDK",
+            rate=f"{STATES_HZ} Hz",
+            senders=["bridge"],
+            takers=["robot"],
+        ),
     )
 
 
@@ -114,7 +146,10 @@ def monitor_rate_hz() -> float:
 
 def watchers() -> list[str]:
     """Processes that only watch."""
-    return [*getattr(stack, "WATCHERS", ()), *([stack.RECORDER] if hasattr(stack, "RECORDER") else [])]
+    return [
+        *getattr(stack, "WATCHERS", ()),
+        *([stack.RECORDER] if hasattr(stack, "RECORDER") else []),
+    ]
 
 
 def thread() -> list[str]:
@@ -124,7 +159,11 @@ def thread() -> list[str]:
 
     def stages(function: Callable[..., object]) -> Iterator[str]:
         for name, call in calls(ast.parse(dedent(getsource(function)))):
-            if name == "update" and isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Attribute):
+            if (
+                name == "update"
+                and isinstance(call.func, ast.Attribute)
+                and isinstance(call.func.value, ast.Attribute)
+            ):
                 stage = call.func.value.attr
                 yield f"{STAGES[stage]}{f', {NANOSECONDS // periods[stage]} Hz' if stage in periods else ''}"
 
@@ -168,9 +207,13 @@ def imported(tree: ast.Module) -> Iterator[str]:
 
 # ---- picture
 
-WIDTH, LEFT, MARGIN = 1180, 300, 24
+WIDTH = 1180
+LEFT = 300
+MARGIN = 24
 ROW = 31  # of a topic
-INK, PALE, LINE = "#1f2933", "#f1f4f8", "#9aa5b1"
+INK = "#1f2933"
+PALE = "#f1f4f8"
+LINE = "#9aa5b1"
 COLOURS = {"robot": "#7c5e10", "control": "#1d4e89", "out": "#5b6670", "composed": "#b23a48"}
 
 
@@ -180,7 +223,17 @@ class Drawing:
     def __init__(self) -> None:
         self.rows: list[str] = []
 
-    def box(self, x: float, y: float, w: float, h: float, *, fill: str = PALE, stroke: str = LINE, dash: str = "") -> None:
+    def box(
+        self,
+        x: float,
+        y: float,
+        w: float,
+        h: float,
+        *,
+        fill: str = PALE,
+        stroke: str = LINE,
+        dash: str = "",
+    ) -> None:
         """A rectangle with round corners."""
         dashes = f' stroke-dasharray="{dash}"' if dash else ""
         self.rows.append(
@@ -206,7 +259,17 @@ class Drawing:
             f'<text x="{x:g}" y="{y:g}" font-size="{size}" text-anchor="{anchor}" fill="{fill}"{weight}{turn}>{escape(words)}</text>'
         )
 
-    def line(self, x1: float, y1: float, x2: float, y2: float, *, stroke: str = LINE, width: float = 1.0, dash: str = "") -> None:
+    def line(
+        self,
+        x1: float,
+        y1: float,
+        x2: float,
+        y2: float,
+        *,
+        stroke: str = LINE,
+        width: float = 1.0,
+        dash: str = "",
+    ) -> None:
         """A straight line."""
         dashes = f' stroke-dasharray="{dash}"' if dash else ""
         self.rows.append(
@@ -225,7 +288,17 @@ class Drawing:
         """The whole file."""
         head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height:g}" viewBox="0 0 {WIDTH} {height:g}"'
         style = ' font-family="DejaVu Sans, Helvetica, Arial, sans-serif">'
-        return "\n".join([head + style, f'<rect width="{WIDTH}" height="{height:g}" fill="white"/>', *self.rows, "</svg>"]) + "\n"
+        return (
+            "\n".join(
+                [
+                    head + style,
+                    f'<rect width="{WIDTH}" height="{height:g}" fill="white"/>',
+                    *self.rows,
+                    "</svg>",
+                ]
+            )
+            + "\n"
+        )
 
 
 def draw_topics(d: Drawing, y: float) -> float:
@@ -234,15 +307,33 @@ def draw_topics(d: Drawing, y: float) -> float:
     step = (WIDTH - MARGIN - LEFT) / len(names)
     x = {name: LEFT + step * (i + 0.5) for i, name in enumerate(names)}
     rows = topics()
-    first, last = x[stack.NODE_NAMES[0]], x[stack.NODE_NAMES[-1]]
+    first = x[stack.NODE_NAMES[0]]
+    last = x[stack.NODE_NAMES[-1]]
     d.text(MARGIN, y, "Nodes and topics", size=18, bold=True)
-    d.box(first - step / 2 + 4, y + 16, last - first + step - 8, 34, fill="white", stroke=COLOURS["composed"], dash="5 3")
-    label = f"graph:=composed: one process; topics for watching, {monitor_rate_hz():g} times a second"
+    d.box(
+        first - step / 2 + 4,
+        y + 16,
+        last - first + step - 8,
+        34,
+        fill="white",
+        stroke=COLOURS["composed"],
+        dash="5 3",
+    )
+    label = (
+        f"graph:=composed: one process; topics for watching, {monitor_rate_hz():g} times a second"
+    )
     d.text((first + last) / 2, y + 37, label, size=12, anchor="middle", fill=COLOURS["composed"])
-    top, bottom = y + 60, y + 122 + ROW * (len(rows) + 1)
+    top = y + 60
+    bottom = y + 122 + ROW * (len(rows) + 1)
     for name in names:
         ours = name in stack.NODE_NAMES
-        d.box(x[name] - step / 2 + 6, top, step - 12, bottom - top, stroke=COLOURS["control"] if ours else LINE)
+        d.box(
+            x[name] - step / 2 + 6,
+            top,
+            step - 12,
+            bottom - top,
+            stroke=COLOURS["control"] if ours else LINE,
+        )
         d.text(x[name], top + 20, name, anchor="middle", bold=True)
         d.text(x[name], top + 36, under(name), size=10, anchor="middle", fill=COLOURS["out"])
         d.line(x[name], top + 44, x[name], bottom - 8, dash="2 4")
@@ -264,7 +355,13 @@ def under(name: str) -> str:
 def draw_topic(d: Drawing, topic: Topic, x: dict[str, float], y: float) -> None:
     """One row."""
     outside = {"robot", "operator", "watchers"} & {*topic.senders, *topic.takers}
-    colour = COLOURS["robot"] if "robot" in outside else COLOURS["out"] if outside else COLOURS["control"]
+    colour = (
+        COLOURS["robot"]
+        if "robot" in outside
+        else COLOURS["out"]
+        if outside
+        else COLOURS["control"]
+    )
     d.text(MARGIN, y + 4, topic.name, bold=True, fill=colour)
     d.text(LEFT - 8, y + 4, topic.rate, size=11, anchor="end", fill=COLOURS["out"])
     ends = [x[name] for name in (*topic.senders, *topic.takers)]
@@ -280,7 +377,9 @@ def draw_topic(d: Drawing, topic: Topic, x: dict[str, float], y: float) -> None:
 
 def services(d: Drawing, x: dict[str, float], y: float) -> None:
     """The operator's requests."""
-    d.text(MARGIN, y + 4, f"services {', '.join(REQUESTS)}", size=12, bold=True, fill=COLOURS["out"])
+    d.text(
+        MARGIN, y + 4, f"services {', '.join(REQUESTS)}", size=12, bold=True, fill=COLOURS["out"]
+    )
     d.line(x["operator"], y, x["supervisor"], y, stroke=COLOURS["out"], width=1.8, dash="6 3")
     d.dot(x["operator"], y, COLOURS["out"])
     d.head(x["supervisor"], y, 1, COLOURS["out"])
@@ -292,11 +391,15 @@ def draw_thread(d: Drawing, y: float) -> float:
     d.text(MARGIN, y, "graph:=composed, main thread, on every LowState", size=18, bold=True)
     step = (WIDTH - 2 * MARGIN) / len(steps)
     for i, words in enumerate(steps):
-        left, outer, told = MARGIN + step * i, words in ("read LowState", "write LowCmd"), words == "publish"
+        left = MARGIN + step * i
+        outer = words in ("read LowState", "write LowCmd")
+        told = words == "publish"
         stroke = COLOURS["robot"] if outer else COLOURS["out"] if told else COLOURS["composed"]
         d.box(left + 4, y + 16, step - 18, 44, stroke=stroke, dash="4 3" if told else "")
         name, _, rate = words.partition(", ")
-        d.text(left + step / 2 - 5, y + (34 if rate else 43), name, size=12, anchor="middle", bold=True)
+        d.text(
+            left + step / 2 - 5, y + (34 if rate else 43), name, size=12, anchor="middle", bold=True
+        )
         if rate:
             d.text(left + step / 2 - 5, y + 50, rate, size=11, anchor="middle", fill=COLOURS["out"])
         if i + 1 < len(steps):
@@ -312,7 +415,13 @@ def draw_thread(d: Drawing, y: float) -> float:
 def draw_imports(d: Drawing, y: float) -> float:
     """Rooms: which imports which, and what of others. Returns the lower end."""
     found = imports()
-    d.text(MARGIN, y, "Rooms of safe_locomotion, and what they import: only rooms below them", size=18, bold=True)
+    d.text(
+        MARGIN,
+        y,
+        "Rooms of safe_locomotion, and what they import: only rooms below them",
+        size=18,
+        bold=True,
+    )
     names = list(found)
     left = 150
     step = 25
@@ -322,7 +431,14 @@ def draw_imports(d: Drawing, y: float) -> float:
     d.text(left + step * len(names) + 20, top, "packages of others", size=12, fill=COLOURS["out"])
     for i, (name, (inside, outside)) in enumerate(found.items()):
         row = top + 24 + 24 * i
-        d.box(MARGIN, row - 15, WIDTH - 2 * MARGIN, 22, stroke="none" if i % 2 else PALE, fill="white" if i % 2 else PALE)
+        d.box(
+            MARGIN,
+            row - 15,
+            WIDTH - 2 * MARGIN,
+            22,
+            stroke="none" if i % 2 else PALE,
+            fill="white" if i % 2 else PALE,
+        )
         d.text(MARGIN + 8, row, name, bold=True)
         for j, other in enumerate(names):
             if other in inside:

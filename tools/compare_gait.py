@@ -33,7 +33,12 @@ class Tuned:
 
     def act(self, estimate: Estimate, command: VelocityCommand) -> Proposal:
         """Its choice."""
-        return Proposal(stamp_ns=estimate.stamp_ns, policy="nominal", kind="gait", gait=self._gait.gait(command, estimate))
+        return Proposal(
+            stamp_ns=estimate.stamp_ns,
+            policy="nominal",
+            kind="gait",
+            gait=self._gait.gait(command, estimate),
+        )
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,9 @@ class Comparison:
         def score(cell: Cell) -> Score:
             key = (cell.vx, cell.impulse)
             if key not in made:
-                options = GaitEnvOptions(duration=self.duration, command=VelocityCommand(vx=cell.vx), starts=2)
+                options = GaitEnvOptions(
+                    duration=self.duration, command=VelocityCommand(vx=cell.vx), starts=2
+                )
                 pushed = replace(options, push_share=1.0, push_impulse=(cell.impulse, cell.impulse))
                 made[key] = GaitEnv(pushed if cell.impulse else options)
             env = made[key]
@@ -76,7 +83,9 @@ def main() -> None:
     """A table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--episodes", type=int, default=4, help="at each speed; eight times as many at each push")
+    parser.add_argument(
+        "--episodes", type=int, default=4, help="at each speed; eight times as many at each push"
+    )
     parser.add_argument("--duration", type=float, default=10.0)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--json", type=Path)
@@ -87,7 +96,11 @@ def main() -> None:
     situations += [(PUSHED_SPEED, impulse, 8 * arguments.episodes) for impulse in PUSHES]
     rows = [(policy, *situation) for situation in situations for policy in ("nominal", *networks)]
     # Seeds that training never draws: its own lie below 2^31.
-    cells = [Cell(policy, vx, impulse, 2**31 + k) for policy, vx, impulse, count in rows for k in range(count)]
+    cells = [
+        Cell(policy, vx, impulse, 2**31 + k)
+        for policy, vx, impulse, count in rows
+        for k in range(count)
+    ]
     table = []
     with workers(Comparison(networks, arguments.duration), arguments.workers) as scored:
         answers = iter(scored(cells))

@@ -70,10 +70,30 @@ def _trot(r: Report) -> bool:
 
 PUSHES = "--vx 0.3 --pushes-every 3 --duration 93"
 SCENARIOS = (
-    Scenario(name="trot", arguments="--vx 0.5 --duration 30", wanted="RMSE <= 0.03, drift <= 4 %", holds=_trot),
-    Scenario(name="vx", arguments="--vx 1.2 --duration 20", wanted="within 10 %", holds=_near("vx_mps", 1.2)),
-    Scenario(name="vy", arguments="--vy 0.6 --duration 20", wanted="within 10 %", holds=_near("vy_mps", 0.6)),
-    Scenario(name="wz", arguments="--wz 2.0 --duration 20", wanted="within 10 %", holds=_near("wz_radps", 2.0)),
+    Scenario(
+        name="trot",
+        arguments="--vx 0.5 --duration 30",
+        wanted="RMSE <= 0.03, drift <= 4 %",
+        holds=_trot,
+    ),
+    Scenario(
+        name="vx",
+        arguments="--vx 1.2 --duration 20",
+        wanted="within 10 %",
+        holds=_near("vx_mps", 1.2),
+    ),
+    Scenario(
+        name="vy",
+        arguments="--vy 0.6 --duration 20",
+        wanted="within 10 %",
+        holds=_near("vy_mps", 0.6),
+    ),
+    Scenario(
+        name="wz",
+        arguments="--wz 2.0 --duration 20",
+        wanted="within 10 %",
+        holds=_near("wz_radps", 2.0),
+    ),
     Scenario(
         name="modes",
         arguments="--script stand@0,walk@1:0.4:0:0,sit@6,stand@10 --duration 16",
@@ -113,10 +133,24 @@ def measure(scenario: Scenario, seed: int) -> Report:
     """The report of one run; its exit status 2 ends the program."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "report.json"
-        words = [sys.executable, "-m", "safe_locomotion.cli.main", "sim", "--headless", *scenario.arguments.split()]
-        run = subprocess.run([*words, "--seed", str(seed), "--report", str(file)], capture_output=True, text=True, check=False)
+        words = [
+            sys.executable,
+            "-m",
+            "safe_locomotion.cli.main",
+            "sim",
+            "--headless",
+            *scenario.arguments.split(),
+        ]
+        run = subprocess.run(
+            [*words, "--seed", str(seed), "--report", str(file)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if not file.exists():
-            sys.exit(f"{scenario.name}, seed {seed}: exit status {run.returncode}: {run.stderr[-2000:]}")
+            sys.exit(
+                f"{scenario.name}, seed {seed}: exit status {run.returncode}: {run.stderr[-2000:]}"
+            )
         report: Report = json.loads(file.read_text())
     return report | {"scenario": scenario.name, "seed": seed, "holds": scenario.holds(report)}
 
@@ -139,7 +173,11 @@ def summary(scenario: Scenario, reports: list[Report]) -> str:
         return low if low == high else f"{low} to {high}"
 
     pushed = {key: sum(r[key] for r in reports) for key in ("pushes", "falls")}
-    holds = scenario.holds({**reports[0], **pushed}) if pushed["pushes"] else all(r["holds"] for r in reports)
+    holds = (
+        scenario.holds({**reports[0], **pushed})
+        if pushed["pushes"]
+        else all(r["holds"] for r in reports)
+    )
     return (
         f"| {scenario.name} | {len(reports)} | {_outcome(reports)} | {spread(lambda r: r['velocity_rmse_mps'], 4)} "
         f"| {spread(lambda r: r['roll_rms_deg'], 2)} / {spread(lambda r: r['pitch_rms_deg'], 2)} "
@@ -168,23 +206,38 @@ def _drift(r: Report) -> float:
 
 def main() -> int:
     """Run the scenarios; exit status 1 when one missed its figure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seeds", default="0-4", help="first and last seed")
     parser.add_argument("--workers", type=int, default=2, help="runs at once")
-    parser.add_argument("--only", default=",".join(s.name for s in SCENARIOS if s.name != "endurance"), help="scenarios, by name")
+    parser.add_argument(
+        "--only",
+        default=",".join(s.name for s in SCENARIOS if s.name != "endurance"),
+        help="scenarios, by name",
+    )
     parser.add_argument("--json", type=Path, help="all reports")
     options = parser.parse_args()
     first, _, last = options.seeds.partition("-")
     names = options.only.split(",")
     unknown = sorted(set(names) - {s.name for s in SCENARIOS})
     if unknown:
-        parser.error(f"unknown scenario {', '.join(unknown)}; choose from {', '.join(s.name for s in SCENARIOS)}")
-    jobs = [(s, seed) for s in SCENARIOS if s.name in names for seed in range(int(first), int(last or first) + 1)]
+        parser.error(
+            f"unknown scenario {', '.join(unknown)}; choose from {', '.join(s.name for s in SCENARIOS)}"
+        )
+    jobs = [
+        (s, seed)
+        for s in SCENARIOS
+        if s.name in names
+        for seed in range(int(first), int(last or first) + 1)
+    ]
     print("|".join(("", *HEADINGS, "")))
     print("|---" * len(HEADINGS) + "|", flush=True)
     reports = []
     with ThreadPoolExecutor(options.workers) as pool:
-        for (scenario, seed), report in zip(jobs, pool.map(lambda job: measure(*job), jobs), strict=True):
+        for (scenario, seed), report in zip(
+            jobs, pool.map(lambda job: measure(*job), jobs), strict=True
+        ):
             reports.append(report)
             print(row(scenario, seed, report), flush=True)
             if options.json:

@@ -58,8 +58,12 @@ TESTS = {
 }
 #: Searches by hypothesis, which cost more than all others together and notice nothing that those do not.
 LEFT_OUT = {
-    "safety/modes": ("test/safety/test_hazards.py::test_one_more_hazard_never_gives_a_more_permissive_verdict",),
-    "safety/trigger_set": ("test/safety/test_trigger_set.py::test_arrays_of_states_are_judged_like_single_ones",),
+    "safety/modes": (
+        "test/safety/test_hazards.py::test_one_more_hazard_never_gives_a_more_permissive_verdict",
+    ),
+    "safety/trigger_set": (
+        "test/safety/test_trigger_set.py::test_arrays_of_states_are_judged_like_single_ones",
+    ),
 }
 COPIED = ("safe_locomotion", "test", "config", "models", "resource")
 SETTINGS = """
@@ -88,7 +92,11 @@ def tests_of(argument: str) -> tuple[str, list[str]]:
     if not (ROOT / "safe_locomotion" / f"{module}.py").is_file():
         sys.exit(f"no module {module}")
     folder, _, name = module.rpartition("/")
-    tests = given.split(",") if given else TESTS.get(module, (str(Path("test", folder, f"test_{name}.py")),))
+    tests = (
+        given.split(",")
+        if given
+        else TESTS.get(module, (str(Path("test", folder, f"test_{name}.py")),))
+    )
     return module, [*tests, *(f"--deselect={test}" for test in LEFT_OUT.get(module, ()))]
 
 
@@ -99,17 +107,27 @@ def changed(module: str) -> Path:
         if name != "safe_locomotion":
             shutil.rmtree(folder / name, ignore_errors=True)
             shutil.rmtree(folder / "mutants" / name, ignore_errors=True)
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
-    (folder / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text() + SETTINGS.format(module=module))
+        shutil.copytree(
+            ROOT / name,
+            folder / name,
+            ignore=shutil.ignore_patterns("__pycache__"),
+            dirs_exist_ok=True,
+        )
+    (folder / "pyproject.toml").write_text(
+        (ROOT / "pyproject.toml").read_text() + SETTINGS.format(module=module)
+    )
     (folder / "mutants").mkdir(exist_ok=True)
-    subprocess.run([sys.executable, "-c", CHANGE], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [sys.executable, "-c", CHANGE], cwd=folder, check=True, stdout=subprocess.DEVNULL
+    )
     return folder
 
 
 def report(folder: Path, module: str) -> str:
     """Counts, and what no test noticed."""
     results = Results(folder / "mutants", module)
-    lost, missing = results.lost(), sum(status is None for status in results.of.values())
+    lost = results.lost()
+    missing = sum(status is None for status in results.of.values())
     command = [sys.executable, "-c", SHOW, f"safe_locomotion/{module}.py", *lost]
     shown = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True).stdout
     noticed = len(results.of) - len(lost) - missing
@@ -124,7 +142,9 @@ def mutate(module: str, tests: list[str]) -> int:
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, str(Path(__file__).with_name("mutation_judge.py")), module, *tests]
     try:
-        return subprocess.run(command, cwd=folder / "mutants", env=environment, check=False).returncode
+        return subprocess.run(
+            command, cwd=folder / "mutants", env=environment, check=False
+        ).returncode
     finally:
         print(f"\n{report(folder, module)}, see {BUILD / f'{folder.name}.txt'}", flush=True)
 

@@ -14,7 +14,9 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
-SURVIVED, FAILED, UNTESTED = 0, 1, 33
+SURVIVED = 0
+FAILED = 1
+UNTESTED = 33
 PATIENCE = 10  #: times the CPU time that the tests took without a change, and seconds on top
 
 
@@ -46,11 +48,21 @@ class Judge:
     def pytest_runtestloop(self, session: Any) -> bool:
         """Run every test once unchanged, then under each change those that it can concern."""
         runs = _runs(session)
-        todo = [name for name, status in self._results.of.items() if status in (None, SURVIVED, UNTESTED)]
+        todo = [
+            name
+            for name, status in self._results.of.items()
+            if status in (None, SURVIVED, UNTESTED)
+        ]
         gc.freeze()  # what all processes share is not looked through in each
         for i, name in enumerate(todo):
-            self._results.save(name, self._judged(session, name, runs[name.rpartition("__mutmut_")[0]]))
-            print(f"\r{i + 1}/{len(todo)}, {len(self._results.lost())} not noticed", end="", flush=True)
+            self._results.save(
+                name, self._judged(session, name, runs[name.rpartition("__mutmut_")[0]])
+            )
+            print(
+                f"\r{i + 1}/{len(todo)}, {len(self._results.lost())} not noticed",
+                end="",
+                flush=True,
+            )
         return True
 
     def _judged(self, session: Any, name: str, runs: list[tuple[float, Any]]) -> int:
@@ -103,7 +115,16 @@ def main() -> int:
     """Judge what is not judged yet; the exit status is that of pytest."""
     sys.path.insert(0, os.getcwd())
     module, *tests = sys.argv[1:]
-    arguments = ["--rootdir=.", "-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:randomly", *tests]
+    arguments = [
+        "--rootdir=.",
+        "-p",
+        "no:terminal",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:randomly",
+        *tests,
+    ]
     return int(pytest.main(arguments, plugins=[Judge(Results(Path(), module))]))
 
 

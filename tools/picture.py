@@ -25,7 +25,12 @@ def walk(terrain: str, seconds: float, *, push: float = 0.0, after: float = 0.0)
     pipeline = Pipeline(robot.robot, load_config("a1"))
     pipeline.supervisor.request("walk")
     camera = Camera(
-        robot, width=640, height=440, azimuth_deg=105.0 if terrain == "stairs" else 125.0, elevation_deg=-9.0, distance=1.1
+        robot,
+        width=640,
+        height=440,
+        azimuth_deg=105.0 if terrain == "stairs" else 125.0,
+        elevation_deg=-9.0,
+        distance=1.1,
     )
     push_at = round((STAND_UP + seconds - after) / 0.002)
     for tick in range(round((STAND_UP + seconds) / 0.002)):
@@ -41,14 +46,23 @@ def png(image: Image) -> bytes:
     """An (h, w, 3) image as PNG."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     height, width, _ = image.shape
     rows = b"".join(b"\0" + line.tobytes() for line in image)
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(rows, 9))
+        + chunk(b"IEND", b"")
+    )
 
 
 if __name__ == "__main__":
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    OUTPUT.write_bytes(png(np.concatenate((walk("stairs", 7.0), walk("flat", 4.2, push=25.0, after=0.4)), axis=1)))
+    OUTPUT.write_bytes(
+        png(np.concatenate((walk("stairs", 7.0), walk("flat", 4.2, push=25.0, after=0.4)), axis=1))
+    )

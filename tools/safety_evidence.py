@@ -21,7 +21,9 @@ TASKS = ("trot", "catwalk", "two_leg")
 HORIZONS = (5, 10, 15, 20)  # w = 0 is `naive`
 RIVALS = ("ellipsoid", "critic")  # the critic judges gaits, so no joint policy
 STEP_S = 1.0 / RATE_HZ
-HIT, OTHERS = 35.0, (20.0, 50.0)  # N s
+# N s
+HIT = 35.0
+OTHERS = (20.0, 50.0)
 BOX_ALONE = ("supervisor.intervention.capture", False)  # as in the paper
 SLIPPERY = {"push": 20.0, "friction": 0.4, "push_offset": 0.15}  # N s; m before the centre of mass
 
@@ -43,7 +45,11 @@ def groups(random: Cell, policies: list[str]) -> dict[str, list[Cell]]:
             for push in OTHERS
             for name in ("off", "naive", "reachability", "planning")
         ],
-        "box": [replace(cell, overrides=(BOX_ALONE,)) for one in (*walked.values(), *hit) for cell in supervised(one)],
+        "box": [
+            replace(cell, overrides=(BOX_ALONE,))
+            for one in (*walked.values(), *hit)
+            for cell in supervised(one)
+        ],
     }
 
 
@@ -54,7 +60,11 @@ def rivals(policy: str) -> tuple[str, ...]:
 
 def grid(cell: Cell, others: tuple[str, ...]) -> list[Cell]:
     """Every criterion, w and box, and rules of others, for what `cell` simulates."""
-    return [replace(cell, supervisor="off"), *supervised(cell), *(replace(cell, supervisor=name) for name in others)]
+    return [
+        replace(cell, supervisor="off"),
+        *supervised(cell),
+        *(replace(cell, supervisor=name) for name in others),
+    ]
 
 
 def supervised(cell: Cell) -> list[Cell]:
@@ -98,7 +108,8 @@ def rank(row: Mapping[str, Any]) -> tuple[Any, ...]:
 def matrix(rows: Sequence[Mapping[str, Any]]) -> str:
     """Rules against conditions, as Markdown: episodes that fell of those walked, and the share of steps under recovery."""
     conditions, rules = (
-        list(dict.fromkeys(map(name, some))) for name, some in ((condition, rows), (rule, sorted(rows, key=rank)))
+        list(dict.fromkeys(map(name, some)))
+        for name, some in ((condition, rows), (rule, sorted(rows, key=rank)))
     )
     cells = {
         (rule(row), condition(row)): f"{row['falls']} of {row['episodes']}"
@@ -112,10 +123,20 @@ def matrix(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def details(rows: Sequence[Mapping[str, Any]]) -> str:
     """One condition with intervals of 95 %, as Markdown."""
-    headings = ("", "fell", "Wilson [%]", "uses", "steps under recovery [%]", "in trigger set [%]", "a use lasts [ms]")
+    headings = (
+        "",
+        "fell",
+        "Wilson [%]",
+        "uses",
+        "steps under recovery [%]",
+        "in trigger set [%]",
+        "a use lasts [ms]",
+    )
     lines = [headings, ("---",) * len(headings)]
     for row in sorted(rows, key=rank):
-        low, high, share, least, most = (100.0 * x for x in (*row["falls_interval"], row["share"], *row["share_interval"]))
+        low, high, share, least, most = (
+            100.0 * x for x in (*row["falls_interval"], row["share"], *row["share_interval"])
+        )
         recovered = row["uses"] > 0
         lasts = 1e3 * STEP_S * sum(row["results"]["recovery_steps"]) / max(1, row["uses"])
         lines.append(
@@ -138,7 +159,10 @@ def _markdown(lines: Iterable[Sequence[str]]) -> str:
 
 def by_learner(rows: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
     """Rows of each learner."""
-    return [[row for row in rows if row["policy"] == name] for name in dict.fromkeys(row["policy"] for row in rows)]
+    return [
+        [row for row in rows if row["policy"] == name]
+        for name in dict.fromkeys(row["policy"] for row in rows)
+    ]
 
 
 def main() -> None:
@@ -153,17 +177,28 @@ def main() -> None:
         help="sizes of the random walk, with commas: how often it falls on each task, instead of the rest",
     )
     parser.add_argument("--duration", type=float, default=12.0)
-    parser.add_argument("--policies", default="", help="shipped ones by name, with commas between them")
     parser.add_argument(
-        "--groups", default="", help="names with commas, all if empty: tasks, walking, pushed, slippery, others, box"
+        "--policies", default="", help="shipped ones by name, with commas between them"
+    )
+    parser.add_argument(
+        "--groups",
+        default="",
+        help="names with commas, all if empty: tasks, walking, pushed, slippery, others, box",
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--critic", type=Path, default=None, help="file of the safety critic; beside the JSON file when not given"
+        "--critic",
+        type=Path,
+        default=None,
+        help="file of the safety critic; beside the JSON file when not given",
     )
     parser.add_argument("--json", type=Path, required=True)
     parser.add_argument("--plot", type=Path, help="picture of the rules on trot")
-    parser.add_argument("--markdown", type=Path, help="tables: trot in detail; of each learner, rules against tasks or pushes")
+    parser.add_argument(
+        "--markdown",
+        type=Path,
+        help="tables: trot in detail; of each learner, rules against tasks or pushes",
+    )
     a = parser.parse_args()
     deadline = time.time() + 60.0 * a.minutes
     policies = [name for name in a.policies.split(",") if name]
@@ -171,7 +206,13 @@ def main() -> None:
     chosen = [every[name] for name in (a.groups.split(",") if a.groups else every)]
     if a.calibrate:
         unsupervised = Cell(duration=a.duration, supervisor="off")
-        chosen = [[replace(unsupervised, task=task, sigma=float(size)) for task in TASKS for size in a.calibrate.split(",")]]
+        chosen = [
+            [
+                replace(unsupervised, task=task, sigma=float(size))
+                for task in TASKS
+                for size in a.calibrate.split(",")
+            ]
+        ]
     rows = run_cells(
         chosen,
         range(a.seed, a.seed + a.episodes),
@@ -184,7 +225,12 @@ def main() -> None:
         draw(sorted((row for row in rows if condition(row) == TASKS[0]), key=rank), a.plot)
     if a.markdown:
         a.markdown.write_text(
-            "\n".join([details([row for row in rows if condition(row) == TASKS[0]]), *map(matrix, by_learner(rows))])
+            "\n".join(
+                [
+                    details([row for row in rows if condition(row) == TASKS[0]]),
+                    *map(matrix, by_learner(rows)),
+                ]
+            )
         )
 
 

@@ -50,11 +50,24 @@ def main() -> int:
     parser.add_argument("--robot", default="a1")
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--vx", type=float, default=0.4)
-    parser.add_argument("--every", type=float, nargs=2, default=(0.55, 0.85), metavar=("MIN", "MAX"), help="s between swaps")
-    parser.add_argument("--supervisor", default="off", help="criterion between learner and recovery")
+    parser.add_argument(
+        "--every",
+        type=float,
+        nargs=2,
+        default=(0.55, 0.85),
+        metavar=("MIN", "MAX"),
+        help="s between swaps",
+    )
+    parser.add_argument(
+        "--supervisor", default="off", help="criterion between learner and recovery"
+    )
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--plan-beside", action="store_true", help="plans on a thread beside the ticks")
-    parser.add_argument("--realtime", action="store_true", help="with the scheduling of a robot where it is allowed")
+    parser.add_argument(
+        "--plan-beside", action="store_true", help="plans on a thread beside the ticks"
+    )
+    parser.add_argument(
+        "--realtime", action="store_true", help="with the scheduling of a robot where it is allowed"
+    )
     options = parser.parse_args()
     sys.setswitchinterval(GIL_SWITCH_INTERVAL_S)
     robot = load_robot(options.robot)

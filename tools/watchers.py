@@ -40,11 +40,22 @@ def main() -> int:
         for name in CASES:
             rows[name].append(repeated(name, options.seconds, extra))
             print(f"round {turn + 1} {name}: {rows[name][-1]}", file=sys.stderr, flush=True)
-    print(f"{'':10}{'p50 [ms]':>10}{'p99 [ms]':>10}{'p99, alone = 1':>24}{'watcher [% of a core]':>24}")
+    print(
+        f"{'':10}{'p50 [ms]':>10}{'p99 [ms]':>10}{'p99, alone = 1':>24}{'watcher [% of a core]':>24}"
+    )
     for name, runs in rows.items():
-        p50, p99, cpu = (median(row[key] for row in runs) for key in ("p50_ms", "p99_ms", "cpu_percent"))
-        low, ratio, high = quartiles([run["p99_ms"] / alone["p99_ms"] for run, alone in zip(runs, rows["alone"], strict=True)])
-        print(f"{name:10}{p50:10.3f}{p99:10.3f}{f'{ratio:.2f} ({low:.2f} to {high:.2f})':>24}{cpu:24.1f}")
+        p50, p99, cpu = (
+            median(row[key] for row in runs) for key in ("p50_ms", "p99_ms", "cpu_percent")
+        )
+        low, ratio, high = quartiles(
+            [
+                run["p99_ms"] / alone["p99_ms"]
+                for run, alone in zip(runs, rows["alone"], strict=True)
+            ]
+        )
+        print(
+            f"{name:10}{p50:10.3f}{p99:10.3f}{f'{ratio:.2f} ({low:.2f} to {high:.2f})':>24}{cpu:24.1f}"
+        )
     if options.json is not None:
         options.json.write_text(json.dumps(rows, indent=1))
     return 0
@@ -62,7 +73,9 @@ def repeated(name: str, seconds: float, extra: list[str]) -> dict[str, float]:
             return measure(name, seconds, extra)
         except RunEnded as error:
             print(error, file=sys.stderr, flush=True)
-    raise SystemExit(f"{name}: no run of {TRIES} was complete: this machine does not keep real time")
+    raise SystemExit(
+        f"{name}: no run of {TRIES} was complete: this machine does not keep real time"
+    )
 
 
 class RunEnded(Exception):
@@ -92,7 +105,11 @@ def measure(name: str, seconds: float, extra: list[str]) -> dict[str, float]:
             raise RunEnded(f"{name}: the run ended with status {process.returncode}")
         times = json.loads(report.read_text())["latency_ms"]["state_to_command"]
     walked = samples[len(samples) // 3 :]
-    share = 100.0 * (walked[-1][1] - walked[0][1]) / (walked[-1][0] - walked[0][0]) if len(walked) > 1 else 0.0
+    share = (
+        100.0 * (walked[-1][1] - walked[0][1]) / (walked[-1][0] - walked[0][0])
+        if len(walked) > 1
+        else 0.0
+    )
     return {"p50_ms": times["p50"], "p99_ms": times["p99"], "cpu_percent": share}
 
 
@@ -113,7 +130,9 @@ def cpu_samples(process: "subprocess.Popen[bytes]", watcher: str) -> Iterator[tu
 def children(pid: int) -> list[int]:
     """Direct children of a process."""
     try:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return [
+            int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        ]
     except OSError:
         return []
 

@@ -47,7 +47,13 @@ def damping_command(stop_kd: float, reason: str = "stop") -> LowCommand:
     """No stiffness, no torque, joint damping `stop_kd` [Nm s/rad]; the velocity set-point is 0: VelStopF would switch kd off."""
     zero = np.zeros(N_JOINTS)
     return LowCommand(
-        stamp_ns=0, q=np.full(N_JOINTS, POS_STOP), dq=zero, tau=zero, kp=zero, kd=np.full(N_JOINTS, stop_kd), reason=reason
+        stamp_ns=0,
+        q=np.full(N_JOINTS, POS_STOP),
+        dq=zero,
+        tau=zero,
+        kp=zero,
+        kd=np.full(N_JOINTS, stop_kd),
+        reason=reason,
     )
 
 
@@ -109,12 +115,18 @@ def open_backend(name: str, **options: Any) -> Backend:
     try:
         constructor = getattr(import_module(module_name), class_name)
     except ImportError as error:
-        raise BackendError(f"sdk {name!r} needs a package that cannot be imported: {error}") from error
+        raise BackendError(
+            f"sdk {name!r} needs a package that cannot be imported: {error}"
+        ) from error
     accepted = inspect.signature(constructor).parameters
     for key in options:
         if key not in accepted:
             raise UnknownNameError(f"option of sdk {name!r}", key, accepted)
-    missing = [key for key, parameter in accepted.items() if parameter.default is parameter.empty and key not in options]
+    missing = [
+        key
+        for key, parameter in accepted.items()
+        if parameter.default is parameter.empty and key not in options
+    ]
     if missing:
         raise BackendError(
             f"sdk {name!r} needs the option {', '.join(missing)}: parameter sdk_options.{missing[0]} of the bridge"

@@ -16,8 +16,12 @@ class CommandingBackend(ABC):
     def __init__(self) -> None:
         """Call when the link is open."""
         self._counters = Counters()
-        self._stops, self._commanding, self._closed = 0, False, False
-        atexit.register(self.close)  # an exception nobody caught must not leave the robot on its last command
+        self._stops = 0
+        self._commanding = False
+        self._closed = False
+        atexit.register(
+            self.close
+        )  # an exception nobody caught must not leave the robot on its last command
 
     @abstractmethod
     def _packed(self, command: LowCommand) -> Any | None:
@@ -52,7 +56,9 @@ class CommandingBackend(ABC):
             return
         self._commanding = True
         self._send(packet)
-        if stops != self._stops:  # stop ran between the test and the send: the last word must be damping
+        if (
+            stops != self._stops
+        ):  # stop ran between the test and the send: the last word must be damping
             self._send(self._packed_damping())
 
     def greet(self) -> None:

@@ -9,7 +9,14 @@ import socket
 from typing import Any, Final
 
 from cyclonedds._clayer import ddspy_take, ddspy_write
-from cyclonedds.core import DDSException, InstanceState, ReadCondition, SampleState, ViewState, WaitSet
+from cyclonedds.core import (
+    DDSException,
+    InstanceState,
+    ReadCondition,
+    SampleState,
+    ViewState,
+    WaitSet,
+)
 from cyclonedds.domain import Domain, DomainParticipant
 from cyclonedds.pub import DataWriter
 from cyclonedds.qos import Policy, Qos
@@ -62,11 +69,15 @@ def join_sdk_channels(domain: int, interface: str) -> None:
     if _joined.get(domain) == (interface, None):
         return
     if _joined:
-        raise BackendError(f"the SDK's channels must come first in a process that already opened DDS domains {list(_joined)}")
+        raise BackendError(
+            f"the SDK's channels must come first in a process that already opened DDS domains {list(_joined)}"
+        )
     try:
         ChannelFactoryInitialize(domain, interface)
     except Exception as error:  # the SDK raises bare Exception
-        raise BackendError(f"the SDK cannot open DDS domain {domain} on {interface}: {error}") from error
+        raise BackendError(
+            f"the SDK cannot open DDS domain {domain} on {interface}: {error}"
+        ) from error
     _joined[domain] = interface, None
 
 
@@ -89,17 +100,29 @@ def _configure(domain: int, interface: str) -> None:
             )
         return
     discovery = _LOOPBACK_DISCOVERY if interface == LOOPBACK else ""
-    _joined[domain] = interface, Domain(domain, _CONFIG.format(interface=interface, discovery=discovery))
+    _joined[domain] = (
+        interface,
+        Domain(domain, _CONFIG.format(interface=interface, discovery=discovery)),
+    )
 
 
 class RawReader:
     """Takes serialised samples of one topic."""
 
-    def __init__(self, participant: DomainParticipant, topic: str, message_type: Any, *, ignore_own: bool = False) -> None:
+    def __init__(
+        self,
+        participant: DomainParticipant,
+        topic: str,
+        message_type: Any,
+        *,
+        ignore_own: bool = False,
+    ) -> None:
         policies = [Policy.Reliability.BestEffort, Policy.History.KeepLast(_DEPTH)]
         if ignore_own:
             policies.append(Policy.IgnoreLocal.Participant)
-        self._reader: Any = DataReader(participant, Topic(participant, topic, message_type), Qos(*policies))
+        self._reader: Any = DataReader(
+            participant, Topic(participant, topic, message_type), Qos(*policies)
+        )
         self._mask = ViewState.Any | InstanceState.Any | SampleState.NotRead
         self._condition: Any = ReadCondition(self._reader, self._mask)
         self._waitset: Any = WaitSet(participant)
@@ -125,7 +148,9 @@ class RawWriter:
     def __init__(self, participant: DomainParticipant, topic: str, message_type: Any) -> None:
         # Reliable, so that reliable and best-effort readers both match, but a reader that does not acknowledge never holds us up.
         policies = Policy.Reliability.Reliable(max_blocking_time=0), Policy.History.KeepLast(1)
-        self._writer: Any = DataWriter(participant, Topic(participant, topic, message_type), Qos(*policies))
+        self._writer: Any = DataWriter(
+            participant, Topic(participant, topic, message_type), Qos(*policies)
+        )
 
     def write(self, raw: bytes) -> bool:
         """Hand a sample to the transport; False where it refuses."""

@@ -11,8 +11,12 @@ from pathlib import Path
 from safe_locomotion.errors import ConfigurationError
 
 # 0 and 1 are the robot's and the vendor's simulator's; the ports of those past 101 are handed out by Linux to other programs.
-FIRST, LAST = 2, 101
-PORT_BASE, PORTS_PER_DOMAIN, FIRST_UNICAST_PORT = 7400, 250, 10  # DDSI-RTPS 2.3, section 9.6.1
+FIRST = 2
+LAST = 101
+# DDSI-RTPS 2.3, section 9.6.1
+PORT_BASE = 7400
+PORTS_PER_DOMAIN = 250
+FIRST_UNICAST_PORT = 10
 LOCAL_ADDRESS = "127.0.0.1"
 
 
@@ -24,7 +28,9 @@ def claim_domain(wanted: int | None = None) -> Iterator[int]:
         ConfigurationError: it is taken, out of range, or none is free.
     """
     if wanted is not None and not FIRST <= wanted <= LAST:
-        raise ConfigurationError(f"DDS domain {wanted} is not in {FIRST}..{LAST}; 0 and 1 belong to robots and their simulators")
+        raise ConfigurationError(
+            f"DDS domain {wanted} is not in {FIRST}..{LAST}; 0 and 1 belong to robots and their simulators"
+        )
     folder = Path(tempfile.gettempdir()) / f"safe_locomotion_domains_{os.getuid()}"
     folder.mkdir(exist_ok=True)
     first = FIRST + os.getpid() % (LAST - FIRST + 1)
@@ -35,8 +41,12 @@ def claim_domain(wanted: int | None = None) -> Iterator[int]:
                 yield domain
                 return
     if wanted is not None:
-        raise ConfigurationError(f"DDS domain {wanted} is in use by another program; leave the choice open or take another one")
-    raise ConfigurationError(f"all DDS domains {FIRST}..{LAST} are in use, see the locks in {folder}")
+        raise ConfigurationError(
+            f"DDS domain {wanted} is in use by another program; leave the choice open or take another one"
+        )
+    raise ConfigurationError(
+        f"all DDS domains {FIRST}..{LAST} are in use, see the locks in {folder}"
+    )
 
 
 def _locked(file: int) -> bool:

@@ -16,17 +16,27 @@ import numpy as np
 
 from safe_locomotion.backends.backend import POS_STOP, VEL_STOP, damping_command, is_finite
 from safe_locomotion.backends.commanding import CommandingBackend
-from safe_locomotion.backends.tick_clock import MICROSECOND_TICK_NS, MILLISECOND_TICK_NS, TickClock, TickStep
+from safe_locomotion.backends.tick_clock import (
+    MICROSECOND_TICK_NS,
+    MILLISECOND_TICK_NS,
+    TickClock,
+    TickStep,
+)
 from safe_locomotion.errors import BackendError, UnknownNameError
 from safe_locomotion.types import N_JOINTS, LowCommand, LowState
 
 LOW_LEVEL: Final = 0xFF
 MODE_SERVO: Final = 0x0A
 MODE_DAMPING: Final = 0x00
-_V331_LENGTHS: Final = (610, 771)  # compressed LowCmd and LowState of v3.3.1, which asks its caller for them
+_V331_LENGTHS: Final = (
+    610,
+    771,
+)  # compressed LowCmd and LowState of v3.3.1, which asks its caller for them
 _POLL_S: Final = 0.0002  # the module's receive does not wait; a tenth of the period of the wire
 _MAX_DRAIN: Final = 64  # datagrams, 0.13 s of states
-_NOTHING_ARRIVED: Final = -1  # answers of Recv, as seen with the module of v3.8; -1 also for what has no frame head
+_NOTHING_ARRIVED: Final = (
+    -1
+)  # answers of Recv, as seen with the module of v3.8; -1 also for what has no frame head
 _WRONG_CHECKSUM: Final = -3
 _MODULES: Final = ("robot_interface", "unitree_legged_sdk.robot_interface")
 
@@ -132,7 +142,10 @@ class LeggedSdk(CommandingBackend):
 
     def _current(self) -> LowState:
         state = self._state
-        rows = [(m.q, m.dq, m.tauEst, m.temperature, m.mode) for m in itertools.islice(state.motorState, N_JOINTS)]
+        rows = [
+            (m.q, m.dq, m.tauEst, m.temperature, m.mode)
+            for m in itertools.islice(state.motorState, N_JOINTS)
+        ]
         motors = np.array(rows).T
         return LowState(
             stamp_ns=self._clock.stamp_ns,
@@ -164,11 +177,21 @@ class LeggedSdk(CommandingBackend):
         return self._command
 
     def _fill(self, command: LowCommand) -> None:
-        columns = (command.q.tolist(), command.dq.tolist(), command.tau.tolist(), command.kp.tolist(), command.kd.tolist())
+        columns = (
+            command.q.tolist(),
+            command.dq.tolist(),
+            command.tau.tolist(),
+            command.kp.tolist(),
+            command.kd.tolist(),
+        )
         motors = self._command.motorCmd
         for motor, q, dq, tau, kp, kd in zip(motors, *columns, strict=False):
             motor.mode = MODE_SERVO
-            motor.q, motor.dq, motor.tau, motor.Kp, motor.Kd = q, dq, tau, kp, kd
+            motor.q = q
+            motor.dq = dq
+            motor.tau = tau
+            motor.Kp = kp
+            motor.Kd = kd
 
     def _apply_vendor_limits(self, power_level: int) -> None:
         self._safety.PositionLimit(self._command)
@@ -187,7 +210,11 @@ class LeggedSdk(CommandingBackend):
     def _switch_off(self) -> None:
         for motor in itertools.islice(self._command.motorCmd, N_JOINTS):
             motor.mode = MODE_DAMPING
-            motor.q, motor.dq, motor.tau, motor.Kp, motor.Kd = POS_STOP, VEL_STOP, 0.0, 0.0, 0.0
+            motor.q = POS_STOP
+            motor.dq = VEL_STOP
+            motor.tau = 0.0
+            motor.Kp = 0.0
+            motor.Kd = 0.0
         self._send(self._command)
 
 
@@ -198,7 +225,9 @@ def _vendor_module(variant: _Variant) -> ModuleType:
             return importlib.import_module(name)
         except ImportError as error:
             failures.append(f"{name}: {error}")
-    raise BackendError(f"the vendor's module robot_interface cannot be imported ({'; '.join(failures)}); {variant.origin}")
+    raise BackendError(
+        f"the vendor's module robot_interface cannot be imported ({'; '.join(failures)}); {variant.origin}"
+    )
 
 
 def _require_free_port(port: int) -> None:

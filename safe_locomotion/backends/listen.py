@@ -33,7 +33,8 @@ def state_ticks(
     Raises:
         BackendError: unknown or busy interface or domain.
     """
-    reader, codec = RawReader(join_domain(domain, interface), STATE_TOPIC, LowState_), LowStateCodec()
+    reader = RawReader(join_domain(domain, interface), STATE_TOPIC, LowState_)
+    codec = LowStateCodec()
     heard: list[tuple[float, int]] = []
     end = time.monotonic() + wait_s
     while reader.wait(end - time.monotonic()):

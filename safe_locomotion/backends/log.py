@@ -12,14 +12,22 @@ import numpy as np
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.types import Array, LowState
 
-_NAMES = tuple(field.name for field in fields(LowState) if field.name != "motors_on")  # not every link says it
+_NAMES = tuple(
+    field.name for field in fields(LowState) if field.name != "motors_on"
+)  # not every link says it
 _REMOTE_BYTES = 40
 
 
 def save_states(path: str | PathLike[str], states: Sequence[LowState]) -> None:
     """Write states to `path`, floats in double precision."""
-    columns: dict[str, Any] = {name: np.array([getattr(state, name) for state in states]) for name in _NAMES if name != "remote"}
-    columns["remote"] = np.frombuffer(b"".join(state.remote for state in states), np.uint8).reshape(-1, _REMOTE_BYTES)
+    columns: dict[str, Any] = {
+        name: np.array([getattr(state, name) for state in states])
+        for name in _NAMES
+        if name != "remote"
+    }
+    columns["remote"] = np.frombuffer(b"".join(state.remote for state in states), np.uint8).reshape(
+        -1, _REMOTE_BYTES
+    )
     np.savez_compressed(path, **columns)
 
 
@@ -36,7 +44,9 @@ def load_states(path: str | PathLike[str]) -> list[LowState]:
         near = ", ".join(sorted(log.name for log in Path(path).parent.glob("*.npz"))) or "none"
         raise ConfigurationError(f"no log {path}; logs in that folder: {near}") from error
     except (KeyError, ValueError, BadZipFile) as error:
-        raise ConfigurationError(f"{path} is not a log of LowStates with the columns {', '.join(_NAMES)}: {error}") from error
+        raise ConfigurationError(
+            f"{path} is not a log of LowStates with the columns {', '.join(_NAMES)}: {error}"
+        ) from error
     if len({len(column) for column in columns.values()}) != 1:
         raise ConfigurationError(f"{path}: the columns differ in length")
     return [_row(columns, index) for index in range(len(columns["tick"]))]
@@ -44,5 +54,9 @@ def load_states(path: str | PathLike[str]) -> list[LowState]:
 
 def _row(columns: dict[str, Array], index: int) -> LowState:
     row: dict[str, Any] = {name: column[index] for name, column in columns.items()}
-    scalars = {"stamp_ns": int(row["stamp_ns"]), "tick": int(row["tick"]), "voltage": float(row["voltage"])}
+    scalars = {
+        "stamp_ns": int(row["stamp_ns"]),
+        "tick": int(row["tick"]),
+        "voltage": float(row["voltage"]),
+    }
     return LowState(**{**row, **scalars, "remote": row["remote"].tobytes()})

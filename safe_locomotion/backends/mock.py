@@ -36,13 +36,18 @@ class Mock:
         realtime: bool = False,
     ) -> None:
         if (states is None) == (path is None):
-            raise BackendError("the mock backend replays either `states` or the log at `path`: give one of them")
+            raise BackendError(
+                "the mock backend replays either `states` or the log at `path`: give one of them"
+            )
         recording = load_states(path) if path is not None else states
         if not recording:
             raise BackendError("the mock backend has no state to replay")
-        self._states, self._realtime = recording, realtime
+        self._states = recording
+        self._realtime = realtime
         self._damping = damping_command(stop_kd)
-        self._counters, self._next, self._start_s = Counters(), 0, 0.0
+        self._counters = Counters()
+        self._next = 0
+        self._start_s = 0.0
         self._closed = False
         self.commands: list[LowCommand] = []
 

@@ -44,7 +44,8 @@ def release_motion_service(domain: int, interface: str) -> int:
         BackendError: the service does not answer, or is still active after `ATTEMPTS` releases.
     """
     join_sdk_channels(domain, interface)
-    switcher, sport = MotionSwitcherClient(), SportClient()
+    switcher = MotionSwitcherClient()
+    sport = SportClient()
     for client in (switcher, sport):
         client.SetTimeout(_TIMEOUT_S)
         client.Init()

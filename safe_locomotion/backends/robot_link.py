@@ -38,8 +38,14 @@ class RobotLink:
             sent: told of each answer when the transport has it, and of the time since its LowState was there [s].
             silent: told of each wait for a LowState that was in vain.
         """
-        self._open_backend, self._respond, self._damp = open_backend, respond, damp
-        self._silence_s, self._damping_s, self._clock, self._sent, self._silent = silence_s, damping_s, clock, sent, silent
+        self._open_backend = open_backend
+        self._respond = respond
+        self._damp = damp
+        self._silence_s = silence_s
+        self._damping_s = damping_s
+        self._clock = clock
+        self._sent = sent
+        self._silent = silent
         self._ahead: LowState | None = None
         self.backend: Backend | None = None
         self.active = False
@@ -66,7 +72,8 @@ class RobotLink:
         if backend is None:
             sleep(CLOSED_PAUSE_S)
             return
-        state, self._ahead = self._ahead or backend.read(self._silence_s), None
+        state = self._ahead or backend.read(self._silence_s)
+        self._ahead = None
         if state is None:
             self._be_silent(backend)
             return
@@ -87,7 +94,9 @@ class RobotLink:
 
     def deactivate(self) -> None:
         """Damp for a while, then write nothing any more."""
-        backend, was_active, self.active = self.backend, self.active, False
+        backend = self.backend
+        was_active = self.active
+        self.active = False
         if backend is None or not was_active:
             return
         end = self._clock() + self._damping_s
@@ -105,6 +114,8 @@ class RobotLink:
         try:
             self.deactivate()
         finally:
-            backend, self.backend, self._ahead = self.backend, None, None
+            backend = self.backend
+            self.backend = None
+            self._ahead = None
             if backend is not None:
                 backend.close()

@@ -8,7 +8,13 @@ from typing import Final
 import numpy as np
 from unitree_sdk2py.idl.unitree_go.msg.dds_ import LowCmd_, LowState_, SportModeState_
 
-from safe_locomotion.backends.dds import LOOPBACK, SIMULATION_DOMAIN, RawReader, RawWriter, join_domain
+from safe_locomotion.backends.dds import (
+    LOOPBACK,
+    SIMULATION_DOMAIN,
+    RawReader,
+    RawWriter,
+    join_domain,
+)
 from safe_locomotion.backends.sdk2_codec import LowCommandCodec, LowStateCodec, Truth, TruthCodec
 from safe_locomotion.backends.tick_clock import MILLISECOND_TICK_NS, tick_difference
 from safe_locomotion.backends.unitree_sdk2 import COMMAND_TOPIC, STATE_TOPIC
@@ -29,10 +35,15 @@ class RobotWire:
     """
 
     def __init__(self, *, domain: int = SIMULATION_DOMAIN, interface: str = LOOPBACK) -> None:
-        self._states, self._commands, self._truths = LowStateCodec(), LowCommandCodec(), TruthCodec()
+        self._states, self._commands, self._truths = (
+            LowStateCodec(),
+            LowCommandCodec(),
+            TruthCodec(),
+        )
         self.rejected: Counter[str] = Counter()
         self.overtaken = 0
-        self._tick, self._stamp_ns = 0, 0
+        self._tick = 0
+        self._stamp_ns = 0
         participant = join_domain(domain, interface)
         self._state_writer = RawWriter(participant, STATE_TOPIC, LowState_)
         self._truth_writer = RawWriter(participant, TRUTH_TOPIC, SportModeState_)
@@ -41,7 +52,8 @@ class RobotWire:
 
     def publish(self, state: LowState) -> None:
         """Send one state. Ticks are milliseconds and start at 1 or later: a command that echoes 0 names no state."""
-        self._tick, self._stamp_ns = state.tick, state.stamp_ns
+        self._tick = state.tick
+        self._stamp_ns = state.stamp_ns
         self._state_writer.write(self._states.encode(state))
 
     def take_command(self, timeout_s: float) -> LowCommand | None:
@@ -115,7 +127,9 @@ class TruthReader:
         """What arrived since the last take, oldest first; at most the 64 newest. Empty after `timeout_s` without any."""
         if not self._reader.wait(timeout_s):
             return []
-        return [truth for raw in self._reader.take() if (truth := self._codec.decode(raw)) is not None]
+        return [
+            truth for raw in self._reader.take() if (truth := self._codec.decode(raw)) is not None
+        ]
 
     def publishers(self) -> int:
         """Number of simulated robots heard."""

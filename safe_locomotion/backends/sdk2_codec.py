@@ -30,7 +30,9 @@ _REMOTE_AT: Final = 1100  # wireless_remote in the body of LowState_
 CDR_HEADER: Final = b"\x00\x01\x00\x00"  # XCDR1, little endian
 LITTLE_ENDIAN_KINDS: Final = (0x01, 0x07)  # XCDR1 and XCDR2 of a final type
 
-_MAX_SQUARE_SUM: Final = float(np.finfo(np.float32).max) ** 2  # below it, each addend's root fits in single precision
+_MAX_SQUARE_SUM: Final = (
+    float(np.finfo(np.float32).max) ** 2
+)  # below it, each addend's root fits in single precision
 
 Rejection = Literal["size", "crc", "head", "level", "mode", "slots", "nonfinite"]
 
@@ -38,7 +40,9 @@ Rejection = Literal["size", "crc", "head", "level", "mode", "slots", "nonfinite"
 def _dtype(itemsize: int, **fields: tuple[Any, int]) -> np.dtype[Any]:
     """Structured dtype from name = (format, byte offset)."""
     formats, offsets = zip(*fields.values(), strict=True)
-    return np.dtype({"names": list(fields), "formats": formats, "offsets": offsets, "itemsize": itemsize})
+    return np.dtype(
+        {"names": list(fields), "formats": formats, "offsets": offsets, "itemsize": itemsize}
+    )
 
 
 # A motor record starts at `q`, where all slots are aligned alike. The mode byte of a slot lies in front of its record, that is in
@@ -94,7 +98,9 @@ def crc32_words(words: NDArray[np.uint32]) -> int:
     result, so mirrored bytes go in and the inverted answer comes out mirrored.
     """
     mirrored = words.astype(">u4").tobytes().translate(_BIT_REVERSED)
-    return int.from_bytes((zlib.crc32(mirrored) ^ 0xFFFFFFFF).to_bytes(4, "little").translate(_BIT_REVERSED), "big")
+    return int.from_bytes(
+        (zlib.crc32(mirrored) ^ 0xFFFFFFFF).to_bytes(4, "little").translate(_BIT_REVERSED), "big"
+    )
 
 
 def _mark_used(dtype: np.dtype[Any], used: NDArray[np.uint8], start: int) -> None:
@@ -116,13 +122,15 @@ class _Checksum:
         _mark_used(dtype, used, 0)
         assert dtype.fields is not None
         mode_at = dtype.fields["first_mode"][1]
-        self._split, self._shift = mode_at // 4, 8 * (mode_at % 4)
+        self._split = mode_at // 4
+        self._shift = 8 * (mode_at % 4)
         self._mask = used.view("<u4")[:-1].copy()
         self._mask[self._split] = (1 << self._shift) - 1
         self._words = np.empty(dtype.itemsize // 4, np.uint32)
 
     def __call__(self, body: NDArray[np.uint32]) -> int:
-        split, words = self._split, self._words
+        split = self._split
+        words = self._words
         np.bitwise_and(body[: split + 1], self._mask[: split + 1], out=words[: split + 1])
         words[split + 1] = (body.item(split) >> self._shift) & 0xFF
         np.bitwise_and(body[split + 1 : -1], self._mask[split + 1 :], out=words[split + 2 :])
@@ -195,7 +203,9 @@ class LowCommandCodec:
     @staticmethod
     def _set_point_view(message: _Message) -> NDArray[np.float32]:
         """(20, 5) floats q, dq, tau, kp, kd of all slots."""
-        motor: NDArray[np.float32] = message.words[6 : 6 + 9 * N_SLOTS].view("<f4").reshape(N_SLOTS, 9)[:, :5]
+        motor: NDArray[np.float32] = (
+            message.words[6 : 6 + 9 * N_SLOTS].view("<f4").reshape(N_SLOTS, 9)[:, :5]
+        )
         return motor
 
     def _fill_constants(self) -> None:
@@ -259,7 +269,10 @@ class LowStateCodec:
         self._temperature = self._in.field("motor")["temperature"][:N_JOINTS]
         self._foot_force = self._in.field("foot_force")
         self._voltage = self._in.field("voltage")
-        self._first_mode, self._modes = self._in.field("first_mode"), self._in.field("motor")["next_mode"][: N_JOINTS - 1]
+        self._first_mode, self._modes = (
+            self._in.field("first_mode"),
+            self._in.field("motor")["next_mode"][: N_JOINTS - 1],
+        )
         self._tick = self._in.field("tick")
         self._view_output()
 
@@ -296,13 +309,18 @@ class LowStateCodec:
             temperature=self._temperature.astype(np.float64),
             voltage=float(self._voltage[0]),
             remote=self._in.get_bytes(_REMOTE_AT, REMOTE_BYTES),
-            motors_on=self._first_mode.item(0) == MODE_FOC and bool(np.count_nonzero(self._modes == MODE_FOC) == N_JOINTS - 1),
+            motors_on=self._first_mode.item(0) == MODE_FOC
+            and bool(np.count_nonzero(self._modes == MODE_FOC) == N_JOINTS - 1),
         )
 
     def encode(self, state: LowState) -> bytes:
         """The state as CDR with its CRC, as a robot sends it; `stamp_ns` is not on the wire."""
         rpy = rpy_from_quaternion(state.quaternion_wxyz)
-        np.concatenate((state.quaternion_wxyz, state.gyro, state.accelerometer, rpy), out=self._imu_out, casting="same_kind")
+        np.concatenate(
+            (state.quaternion_wxyz, state.gyro, state.accelerometer, rpy),
+            out=self._imu_out,
+            casting="same_kind",
+        )
         q, dq, tau = self._joints_out
         q[:], dq[:], tau[:] = state.q, state.dq, state.tau
         self._temperature_out[:] = _saturated(state.temperature, 0, 127)
@@ -357,7 +375,10 @@ class TruthCodec:
         if not self._in.load(raw):
             return None
         fields = self._in.fields
-        columns = {name: fields[name][0].astype(np.float64) for name in ("position", "velocity", "foot_force")}
+        columns = {
+            name: fields[name][0].astype(np.float64)
+            for name in ("position", "velocity", "foot_force")
+        }
         return Truth(
             stamp_ns=int(fields["second"][0]) * NANOSECONDS + int(fields["nanosecond"][0]),
             quaternion_wxyz=fields["quaternion"][0].astype(np.float64),

@@ -49,10 +49,13 @@ class TickClock:
     def update(self, tick: int, now_unix_ns: int) -> TickStep:
         """Advance to `tick`; `now_unix_ns` only anchors the first one, later differences come from the tick alone."""
         if not self._started:
-            self.tick, self.stamp_ns, self._started = tick, now_unix_ns - now_unix_ns % ANCHOR_STEP_NS, True
+            self.tick = tick
+            self.stamp_ns = now_unix_ns - now_unix_ns % ANCHOR_STEP_NS
+            self._started = True
             return TickStep.FIRST
         step_ns = tick_difference(tick, self.tick) * self.tick_ns
-        self.tick, self.stamp_ns = tick, self.stamp_ns + step_ns
+        self.tick = tick
+        self.stamp_ns = self.stamp_ns + step_ns
         if step_ns == 0:
             return TickStep.REPEAT
         if step_ns < 0:

@@ -7,7 +7,13 @@ from unitree_sdk2py.idl.unitree_go.msg.dds_ import LowCmd_, LowState_
 
 from safe_locomotion.backends.backend import damping_command
 from safe_locomotion.backends.commanding import CommandingBackend
-from safe_locomotion.backends.dds import LOOPBACK, SIMULATION_DOMAIN, RawReader, RawWriter, join_domain
+from safe_locomotion.backends.dds import (
+    LOOPBACK,
+    SIMULATION_DOMAIN,
+    RawReader,
+    RawWriter,
+    join_domain,
+)
 from safe_locomotion.backends.motion_switcher import release_motion_service
 from safe_locomotion.backends.sdk2_codec import LowCommandCodec, LowStateCodec
 from safe_locomotion.backends.tick_clock import TickClock, TickStep
@@ -104,7 +110,9 @@ class UnitreeSdk2(CommandingBackend):
         self._counters.foreign_publishers = self._foreign.matched_publishers()
 
     def _packed(self, command: LowCommand) -> bytes | None:
-        return self._commands.encode(command, self._clock.tick_of(command.stamp_ns) if self._echo_tick else 0)
+        return self._commands.encode(
+            command, self._clock.tick_of(command.stamp_ns) if self._echo_tick else 0
+        )
 
     def _packed_damping(self) -> bytes:
         return self._damping

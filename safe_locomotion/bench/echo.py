@@ -12,7 +12,8 @@ STOP_KD = 3.0
 
 def main(domain: int) -> None:
     """Answer until told to end."""
-    backend, answer = UnitreeSdk2(stop_kd=STOP_KD, domain=domain), damping_command(STOP_KD)
+    backend = UnitreeSdk2(stop_kd=STOP_KD, domain=domain)
+    answer = damping_command(STOP_KD)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     while True:
         state = backend.read(0.1)

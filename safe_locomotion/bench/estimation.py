@@ -20,9 +20,13 @@ def accuracy(recording: Recording, update: Update) -> dict[str, float]:
     """
     estimates = [update(tick.state) for tick in recording.ticks]
     walk = np.flatnonzero(recording.walking).tolist()
-    said, true = [estimates[i] for i in walk], [recording.ticks[i].truth for i in walk]
+    said = [estimates[i] for i in walk]
+    true = [recording.ticks[i].truth for i in walk]
     error = np.array(
-        [_planar(e.quaternion_wxyz, e.velocity) - _planar(t.quaternion_wxyz, t.velocity) for e, t in zip(said, true, strict=True)]
+        [
+            _planar(e.quaternion_wxyz, e.velocity) - _planar(t.quaternion_wxyz, t.velocity)
+            for e, t in zip(said, true, strict=True)
+        ]
     )
     path = np.array([t.position[:2] for t in true])
     went = _planar(said[0].quaternion_wxyz, said[-1].position - said[0].position)
@@ -37,5 +41,6 @@ def accuracy(recording: Recording, update: Update) -> dict[str, float]:
 def _planar(quaternion_wxyz: Array, vector: Array) -> Array:
     """(2,) along and across the heading."""
     yaw = rpy_from_quaternion(quaternion_wxyz)[2]
-    c, s = np.cos(yaw), np.sin(yaw)
+    c = np.cos(yaw)
+    s = np.sin(yaw)
     return np.array([c * vector[0] + s * vector[1], -s * vector[0] + c * vector[1]])

@@ -18,7 +18,12 @@ class ComplementaryEstimator:
     """
 
     def __init__(
-        self, robot: RobotModel, *, contact_threshold: float = 15.0, velocity_pull: float = 20.0, foot_zero: Array | None = None
+        self,
+        robot: RobotModel,
+        *,
+        contact_threshold: float = 15.0,
+        velocity_pull: float = 20.0,
+        foot_zero: Array | None = None,
     ) -> None:
         """Start at the standing height.
 
@@ -46,7 +51,9 @@ class ComplementaryEstimator:
         contact = state.foot_force > self._threshold
         self._velocity = self._velocity + dt * (rotation @ state.accelerometer + GRAVITY)
         if contact.any():
-            swinging = (jacobians @ state.dq.reshape(N_LEGS, 3, 1))[:, :, 0] + feet @ skew(state.gyro).T
+            swinging = (jacobians @ state.dq.reshape(N_LEGS, 3, 1))[:, :, 0] + feet @ skew(
+                state.gyro
+            ).T
             legs = -(swinging[contact] @ rotation.T).mean(0)
             self._velocity = self._velocity + min(1.0, self._pull * dt) * (legs - self._velocity)
         self._position = self._position + dt * self._velocity

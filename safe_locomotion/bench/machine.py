@@ -7,7 +7,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("numpy", "scipy", "osqp", "mujoco", "cyclonedds", "daqp", "proxsuite", "ros-kilted-rclpy")
+PACKAGES = (
+    "numpy",
+    "scipy",
+    "osqp",
+    "mujoco",
+    "cyclonedds",
+    "daqp",
+    "proxsuite",
+    "ros-kilted-rclpy",
+)
 
 
 def describe() -> dict[str, Any]:
@@ -35,7 +44,11 @@ def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
         rows = [row.partition(":") for row in cpuinfo.read_text().splitlines()]
     except OSError:
         rows = []
-    names = [value.strip() for key, _, value in rows if key.strip() in ("model name", "Model", "Hardware")]
+    names = [
+        value.strip()
+        for key, _, value in rows
+        if key.strip() in ("model name", "Model", "Hardware")
+    ]
     return names[0] if names else platform.machine()
 
 

@@ -28,7 +28,9 @@ Build = Callable[[CentroidalModel, MpcParameters], alternatives.Split]
 def ours(model: CentroidalModel, parameters: MpcParameters) -> alternatives.Split:
     """`ConvexMpc` as the robot runs it."""
     mpc = ConvexMpc(model, parameters)
-    return alternatives.Split(mpc.matrices.fill, lambda problem, _: mpc.solve_filled(problem).forces)
+    return alternatives.Split(
+        mpc.matrices.fill, lambda problem, _: mpc.solve_filled(problem).forces
+    )
 
 
 SOLVERS: dict[str, Build] = {
@@ -75,7 +77,9 @@ def run(
             for name, solver in solvers.items():
                 spent[name][replay], forces = _replay(solver, problems)
                 report["accuracy"][name] = _accuracy(forces, exact, parameters)
-    report["stages"] = {name: {**_split_figures(times), "what": WHAT[name]} for name, times in spent.items()}
+    report["stages"] = {
+        name: {**_split_figures(times), "what": WHAT[name]} for name, times in spent.items()
+    }
     return report
 
 
@@ -83,7 +87,8 @@ def _replay(solver: alternatives.Split, problems: list[MpcProblem]) -> tuple[Arr
     """Milliseconds (n, 2) of build and solve, and forces (n, 4, 3) of one pass, its LEAD_IN ticks not counted."""
     for _ in range(LEAD_IN):
         solver(problems[0])
-    spent, forces = np.empty((len(problems), 2)), np.empty((len(problems), 4, 3))
+    spent = np.empty((len(problems), 2))
+    forces = np.empty((len(problems), 4, 3))
     for i, problem in enumerate(problems):
         start = perf_counter_ns()
         built = solver.build(problem)
@@ -94,7 +99,8 @@ def _replay(solver: alternatives.Split, problems: list[MpcProblem]) -> tuple[Arr
 
 
 def _split_figures(times: Array) -> dict[str, Any]:
-    build, solve = times[..., 0], times[..., 1]
+    build = times[..., 0]
+    solve = times[..., 1]
     return {
         **figures(build + solve),
         "build_p50_ms": float(np.median(build)),
@@ -109,7 +115,14 @@ def _accuracy(forces: Array, exact: Array, parameters: MpcParameters) -> dict[st
     return {
         "u0_rms_n": float(np.sqrt((error**2).mean())),
         "u0_max_n": float(np.abs(error).max()),
-        "cone_violation_n": float(max(0.0, outside.max(), -forces[:, :, 2].min(), forces[:, :, 2].max() - parameters.fz_max)),
+        "cone_violation_n": float(
+            max(
+                0.0,
+                outside.max(),
+                -forces[:, :, 2].min(),
+                forces[:, :, 2].max() - parameters.fz_max,
+            )
+        ),
     }
 
 

@@ -12,7 +12,14 @@ import osqp
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from safe_locomotion.control.mpc import FORCE_UNIT, MpcParameters, MpcProblem, MpcQp, QuadraticProgram, clip_to_cone
+from safe_locomotion.control.mpc import (
+    FORCE_UNIT,
+    MpcParameters,
+    MpcProblem,
+    MpcQp,
+    QuadraticProgram,
+    clip_to_cone,
+)
 from safe_locomotion.robot.centroidal import NU, NX, CentroidalModel
 from safe_locomotion.types import N_LEGS, Array
 
@@ -56,7 +63,8 @@ def textbook_osqp(model: CentroidalModel, parameters: MpcParameters) -> Split:
 
 def exact_osqp(model: CentroidalModel, parameters: MpcParameters) -> SolveForces:
     """Our own QP solved to 1e-9: what the answers are compared with."""
-    matrices, first = MpcQp(model, parameters), parameters.horizon * NX
+    matrices = MpcQp(model, parameters)
+    first = parameters.horizon * NX
     solver: osqp.OSQP | None = None
 
     def solve(problem: MpcProblem) -> Array:
@@ -64,7 +72,13 @@ def exact_osqp(model: CentroidalModel, parameters: MpcParameters) -> SolveForces
         program = matrices.materialise(problem)
         if solver is None:
             solver = osqp.OSQP(algebra="builtin")
-            settings = {"eps_abs": 1e-9, "eps_rel": 1e-9, "max_iter": 100_000, "polishing": True, "verbose": False}
+            settings = {
+                "eps_abs": 1e-9,
+                "eps_rel": 1e-9,
+                "max_iter": 100_000,
+                "polishing": True,
+                "verbose": False,
+            }
             solver.setup(program.P, program.q, program.A, program.l, program.u, **settings)
         else:
             solver.update(q=program.q, l=program.l, u=program.u, Ax=program.A.data)
@@ -100,7 +114,9 @@ def condensed_proxqp(model: CentroidalModel, parameters: MpcParameters) -> Split
         solver = solvers.get(len(h))
         if solver is None:
             solver = solvers[len(h)] = proxsuite.proxqp.dense.QP(len(h), 0, len(low))
-            solver.settings.initial_guess = proxsuite.proxqp.InitialGuess.WARM_START_WITH_PREVIOUS_RESULT
+            solver.settings.initial_guess = (
+                proxsuite.proxqp.InitialGuess.WARM_START_WITH_PREVIOUS_RESULT
+            )
             solver.init(H, h, None, None, C, low, high)
         else:
             solver.update(H=H, g=h, C=C, l=low, u=high)
@@ -117,9 +133,14 @@ class TextbookQp:
     """x_k+1 = A_d x_k + B_d u_k + c_d as equality rows, forces in newtons, swing feet held by their bounds."""
 
     def __init__(self, model: CentroidalModel, parameters: MpcParameters) -> None:
-        p, n = parameters, parameters.horizon
-        self.model, self.parameters, self.half = model, parameters, n * NX
-        self.P = sp.diags(np.concatenate([np.tile(p.weights, n), np.full(n * NU, p.force_weight)]), format="csc")
+        p = parameters
+        n = parameters.horizon
+        self.model = model
+        self.parameters = parameters
+        self.half = n * NX
+        self.P = sp.diags(
+            np.concatenate([np.tile(p.weights, n), np.full(n * NU, p.force_weight)]), format="csc"
+        )
         a, _, _ = model.discrete(np.zeros((N_LEGS, 3)), np.ones(N_LEGS, dtype=bool), p.dt)
         self._a = a
         inputs = np.zeros((NX, 3))
@@ -129,19 +150,25 @@ class TextbookQp:
         mask.eliminate_zeros()
         dynamics = sp.kron(sp.eye(n), np.eye(NX)) + sp.kron(sp.eye(n, k=-1), -a)
         cone = [[1, 0, -p.mu], [1, 0, p.mu], [0, 1, -p.mu], [0, 1, p.mu], [0, 0, 1]]
-        self.A = sp.csc_matrix(sp.bmat([[dynamics, mask], [None, sp.kron(sp.eye(n * N_LEGS), cone)]]))
+        self.A = sp.csc_matrix(
+            sp.bmat([[dynamics, mask], [None, sp.kron(sp.eye(n * N_LEGS), cone)]])
+        )
         self.A.eliminate_zeros()
         self.A.sort_indices()
         places = self.A.copy()
         places.data = np.arange(places.nnz, dtype=float)
         block = mask.tocoo()
-        self._to = np.asarray(places[: self.half, self.half :][block.row, block.col]).ravel().astype(int)
+        self._to = (
+            np.asarray(places[: self.half, self.half :][block.row, block.col]).ravel().astype(int)
+        )
         self._from = (block.row // NX, block.row % NX, block.col % NU)
-        self._low, self._high = np.array([-np.inf, 0.0, -np.inf, 0.0]), np.array([0.0, np.inf, 0.0, np.inf])
+        self._low = np.array([-np.inf, 0.0, -np.inf, 0.0])
+        self._high = np.array([0.0, np.inf, 0.0, np.inf])
 
     def program(self, problem: MpcProblem) -> QuadraticProgram:
         """Matrices and bounds of a problem; A is written in place."""
-        p, n = self.parameters, self.parameters.horizon
+        p = self.parameters
+        n = self.parameters.horizon
         _, b, c = self.model.discrete(problem.feet, problem.stance, p.dt, problem.gravity)
         self.A.data[self._to] = -b[self._from]
         q = np.concatenate([-(problem.reference * p.weights).ravel(), np.zeros(n * NU)])
@@ -150,40 +177,57 @@ class TextbookQp:
         on = problem.stance.ravel()[:, None]
         low = np.hstack([np.tile(self._low, (n * N_LEGS, 1)), on * p.fz_min])
         high = np.hstack([np.tile(self._high, (n * N_LEGS, 1)), on * p.fz_max])
-        return QuadraticProgram(self.P, q, self.A, np.concatenate([equal, low.ravel()]), np.concatenate([equal, high.ravel()]))
+        return QuadraticProgram(
+            self.P,
+            q,
+            self.A,
+            np.concatenate([equal, low.ravel()]),
+            np.concatenate([equal, high.ravel()]),
+        )
 
 
 class CondensedQp:
     """The QP in the stance forces alone: x = F x_0 + G a with accelerations a (N * 6), a = B u."""
 
     def __init__(self, model: CentroidalModel, parameters: MpcParameters) -> None:
-        p, n = parameters, parameters.horizon
-        self.model, self.parameters = model, parameters
+        p = parameters
+        n = parameters.horizon
+        self.model = model
+        self.parameters = parameters
         a, _, _ = model.discrete(np.zeros((N_LEGS, 3)), np.ones(N_LEGS, dtype=bool), p.dt)
         hold = np.vstack([0.5 * p.dt**2 * np.eye(6), p.dt * np.eye(6)])
         powers = [np.linalg.matrix_power(a, k) for k in range(n + 1)]
         self._free = np.vstack(powers[1:])
         self._from_acceleration = np.block(
-            [[powers[k - j] @ hold if j <= k else np.zeros((NX, 6)) for j in range(n)] for k in range(n)]
+            [
+                [powers[k - j] @ hold if j <= k else np.zeros((NX, 6)) for j in range(n)]
+                for k in range(n)
+            ]
         )
         weighted = np.tile(p.weights, n)[:, None] * self._from_acceleration
         self._gradient = weighted.T
         self._hessian = (weighted.T @ self._from_acceleration).reshape(n, 6, n, 6)
-        self._face = np.array([[1, 0, -p.mu], [-1, 0, -p.mu], [0, 1, -p.mu], [0, -1, -p.mu], [0, 0, 1]])
+        self._face = np.array(
+            [[1, 0, -p.mu], [-1, 0, -p.mu], [0, 1, -p.mu], [0, -1, -p.mu], [0, 0, 1]]
+        )
 
     def program(self, problem: MpcProblem) -> DenseProgram:
         """H, h, C, lower, upper of min 1/2 u H u + h u, lower <= C u <= upper, and the indices of u among all (N * 12) forces."""
-        p, n = self.parameters, self.parameters.horizon
+        p = self.parameters
+        n = self.parameters.horizon
         _, b, c = self.model.continuous(problem.feet, problem.stance, problem.gravity)
         b = b[:, 6:, :]
         on = np.flatnonzero(np.repeat(problem.stance.ravel(), 3))
-        H = np.einsum("iak,iajb,jbl->ikjl", b, self._hessian, b, optimize=_PATH).reshape(n * NU, n * NU)[np.ix_(on, on)]
+        H = np.einsum("iak,iajb,jbl->ikjl", b, self._hessian, b, optimize=_PATH).reshape(
+            n * NU, n * NU
+        )[np.ix_(on, on)]
         H[np.diag_indices_from(H)] += p.force_weight
         free = self._free @ problem.x0 + self._from_acceleration @ np.tile(c[6:], n)
         h = (self._gradient @ (free - problem.reference.ravel())).reshape(n, 1, 6) @ b
         feet = len(on) // 3
         C: Array = np.kron(np.eye(feet), self._face)
-        low, high = np.tile([-1e30, -1e30, -1e30, -1e30, p.fz_min], feet), np.tile([0.0, 0.0, 0.0, 0.0, p.fz_max], feet)
+        low = np.tile([-1e30, -1e30, -1e30, -1e30, p.fz_min], feet)
+        high = np.tile([0.0, 0.0, 0.0, 0.0, p.fz_max], feet)
         return np.ascontiguousarray(H), h.ravel()[on], C, low, high, on
 
     def first_forces(self, u: Array, on: NDArray[np.intp], problem: MpcProblem) -> Array:

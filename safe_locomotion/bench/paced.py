@@ -29,7 +29,9 @@ from safe_locomotion.types import STATE_PERIOD_NS
 
 LEAD_NS = 5_000_000  # from the order to the first release
 LONGEST = 3  # times the walk; a process that is hopelessly late is stopped there
-ORDINARY, REALTIME, BESIDE = "ordinary", "realtime", "beside"
+ORDINARY = "ordinary"
+REALTIME = "realtime"
+BESIDE = "beside"
 ROWS = {
     "paced": (ORDINARY, False),
     "paced_realtime": (REALTIME, False),
@@ -43,7 +45,9 @@ WHAT = {False: "pipeline at 500 Hz by the clock", True: "the same beside one bus
 BUSY = "while True: pass"
 
 
-def measure_paced(recording: Recording, names: Sequence[str], blocks: int) -> dict[str, dict[str, Any]]:
+def measure_paced(
+    recording: Recording, names: Sequence[str], blocks: int
+) -> dict[str, dict[str, Any]]:
     """Rows of `ROWS`; each walks the recording through `blocks` times.
 
     Returns:
@@ -55,7 +59,10 @@ def measure_paced(recording: Recording, names: Sequence[str], blocks: int) -> di
     """
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     kinds = sorted({ROWS[name][0] for name in names})
-    with tempfile.TemporaryDirectory(prefix="safe_locomotion_bench_") as folder, ExitStack() as stack:
+    with (
+        tempfile.TemporaryDirectory(prefix="safe_locomotion_bench_") as folder,
+        ExitStack() as stack,
+    ):
         file = Path(folder) / "walk.pickle"
         file.write_bytes(pickle.dumps(recording_of(recording)))
         workers = {kind: stack.enter_context(_worker(kind, file)) for kind in kinds}
@@ -70,7 +77,12 @@ def measure_paced(recording: Recording, names: Sequence[str], blocks: int) -> di
 def recording_of(recording: Recording) -> dict[str, Any]:
     """What a worker needs: robot, configuration, and of each tick its state, velocity command, requests, and whether it walks."""
     ticks = [(tick.state, tick.command, tick.requests) for tick in recording.ticks]
-    return {"robot": recording.robot, "config": recording.config, "ticks": ticks, "first": int(np.argmax(recording.walking))}
+    return {
+        "robot": recording.robot,
+        "config": recording.config,
+        "ticks": ticks,
+        "first": int(np.argmax(recording.walking)),
+    }
 
 
 def _figures(name: str, answers: list[dict[str, Any]]) -> dict[str, Any]:
@@ -96,7 +108,9 @@ def _figures(name: str, answers: list[dict[str, Any]]) -> dict[str, Any]:
 def _worker(kind: str, file: Path) -> "Iterator[subprocess.Popen[str]]":
     command = [sys.executable, "-m", "safe_locomotion.bench.paced", kind, str(file)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as worker:
+    with subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as worker:
         try:
             yield worker
         finally:
@@ -148,8 +162,11 @@ def main(kind: str, file: Path) -> None:
 
 def respond(walk: dict[str, Any], garbage: Garbage, planner: Planner) -> tuple[list[float], int]:
     """Response times [ms] and misses of one walk; the ticks before the first step are not paced."""
-    pipeline, responses, misses = Pipeline(walk["robot"], walk["config"], planner=planner), list[float](), 0
-    ticks, first = walk["ticks"], walk["first"]
+    pipeline = Pipeline(walk["robot"], walk["config"], planner=planner)
+    responses = list[float]()
+    misses = 0
+    ticks = walk["ticks"]
+    first = walk["first"]
     for tick in ticks[:first]:
         _step(pipeline, tick)
     release = monotonic_ns() + LEAD_NS

@@ -15,7 +15,13 @@ from safe_locomotion.policy.observation import Float32, Observer
 from safe_locomotion.policy.runtime import Network, PolicyRuntime
 from safe_locomotion.types import N_JOINTS, Estimate, VelocityCommand
 
-POLICIES = ("policy_mlp", "policy_mlp_plain_run", "policy_lstm", "policy_lstm_plain_run", "policy_act")
+POLICIES = (
+    "policy_mlp",
+    "policy_mlp_plain_run",
+    "policy_lstm",
+    "policy_lstm_plain_run",
+    "policy_act",
+)
 WARM_UP_STEPS = 32
 Seen = tuple[Estimate, VelocityCommand]
 Packed = tuple[bytes, PolicyContract]
@@ -31,7 +37,11 @@ def policy_stages(recording: Recording) -> list[Stage]:
     walk = (tick for tick, walks in zip(recording.ticks, recording.walking, strict=True) if walks)
     seen = [(tick.cycle.estimate, tick.command) for tick in walk if tick.cycle.estimate is not None]
     rows = _rows(contract, seen)
-    stages = [stage for name, (what, packed) in files.items() for stage in _inference(name, what, packed, rows)]
+    stages = [
+        stage
+        for name, (what, packed) in files.items()
+        for stage in _inference(name, what, packed, rows)
+    ]
     act = "estimate to proposal of a joint policy, an MLP 2 x 256: observation, inference, checks, targets"
     packed = files["policy_mlp"][1]
     return [*stages, _stage("policy_act", act, lambda: _act(recording, packed), seen)]
@@ -43,8 +53,18 @@ def _stage(name: str, what: str, make: Any, items: list[Any]) -> Stage:
 
 def _inference(name: str, what: str, packed: Packed, rows: list[Float32]) -> list[Stage]:
     return [
-        _stage(name, f"inference of {what}, memory bound once, one thread", lambda: _bound(*packed), rows),
-        _stage(f"{name}_plain_run", f"inference of {what} by run() of a default session", lambda: _plain(*packed), rows),
+        _stage(
+            name,
+            f"inference of {what}, memory bound once, one thread",
+            lambda: _bound(*packed),
+            rows,
+        ),
+        _stage(
+            f"{name}_plain_run",
+            f"inference of {what} by run() of a default session",
+            lambda: _plain(*packed),
+            rows,
+        ),
     ]
 
 
@@ -72,13 +92,17 @@ def _contract(r: Recording) -> PolicyContract:
 
 
 def _recurrent(contract: PolicyContract) -> tuple[Any, PolicyContract]:
-    return lstm_pair(contract.observation_width, N_JOINTS), replace(contract, recurrent=lstm_memories())
+    return lstm_pair(contract.observation_width, N_JOINTS), replace(
+        contract, recurrent=lstm_memories()
+    )
 
 
 def _rows(contract: PolicyContract, seen: list[Seen]) -> list[Float32]:
     """Observations (1, O) of the walk."""
     observer = Observer(contract)
-    return [observer.write(estimate, command, [0.0] * N_JOINTS).copy() for estimate, command in seen]
+    return [
+        observer.write(estimate, command, [0.0] * N_JOINTS).copy() for estimate, command in seen
+    ]
 
 
 def _bound(model: bytes, contract: PolicyContract) -> Call:

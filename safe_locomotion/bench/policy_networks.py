@@ -12,7 +12,8 @@ from safe_locomotion.policy.contract import RecurrentTensor
 
 HIDDEN = 256
 LATENT = 32
-OPSET, IR_VERSION = 17, 8
+OPSET = 17
+IR_VERSION = 8
 Shapes = dict[str, tuple[int, ...]]
 
 
@@ -35,20 +36,26 @@ class GraphBuilder:
         self.nodes.append(helper.make_node(op, [x], [y]))
         return y
 
-    def linear(self, x: str, y: str, inputs: int, outputs: int, *, scale: float | None = None) -> str:
+    def linear(
+        self, x: str, y: str, inputs: int, outputs: int, *, scale: float | None = None
+    ) -> str:
         """Y = x W' + b."""
-        w, b = self.weight(f"{y}.weight", outputs, inputs, scale=scale), self.weight(f"{y}.bias", outputs, scale=0.1)
+        w = self.weight(f"{y}.weight", outputs, inputs, scale=scale)
+        b = self.weight(f"{y}.bias", outputs, scale=0.1)
         self.nodes.append(helper.make_node("Gemm", [x, w, b], [y], transB=1))
         return y
 
     def lstm(self, x: str, y: str, inputs: int, h: tuple[str, str], c: tuple[str, str]) -> str:
         """One LSTM layer of one step; memories (1, 1, 256) from h[0], c[0] to h[1], c[1]."""
-        w, r = self.weight(f"{y}.w", 1, 4 * HIDDEN, inputs), self.weight(f"{y}.r", 1, 4 * HIDDEN, HIDDEN)
+        w = self.weight(f"{y}.w", 1, 4 * HIDDEN, inputs)
+        r = self.weight(f"{y}.r", 1, 4 * HIDDEN, HIDDEN)
         b = self.weight(f"{y}.b", 1, 8 * HIDDEN, scale=0.05)
         self.weights.setdefault("axis0", np.array([0], dtype=np.int64))
         self.nodes += [
             helper.make_node("Unsqueeze", [x, "axis0"], [f"{y}.x"]),
-            helper.make_node("LSTM", [f"{y}.x", w, r, b, "", h[0], c[0]], ["", h[1], c[1]], hidden_size=HIDDEN),
+            helper.make_node(
+                "LSTM", [f"{y}.x", w, r, b, "", h[0], c[0]], ["", h[1], c[1]], hidden_size=HIDDEN
+            ),
             helper.make_node("Squeeze", [h[1], "axis0"], [y]),
         ]
         return y
@@ -57,14 +64,21 @@ class GraphBuilder:
         """What was collected, with float32 inputs and outputs of these shapes."""
         tensors = [numpy_helper.from_array(array, name) for name, array in self.weights.items()]
         graph = helper.make_graph(self.nodes, "policy", _values(inputs), _values(outputs), tensors)
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+        return helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION
+        )
 
 
 def _values(shapes: Shapes) -> list[onnx.ValueInfoProto]:
-    return [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
+    return [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in shapes.items()
+    ]
 
 
-def mlp(inputs: int, outputs: int, *, hidden: int = HIDDEN, seed: int = 0, scale: float = 0.05) -> onnx.ModelProto:
+def mlp(
+    inputs: int, outputs: int, *, hidden: int = HIDDEN, seed: int = 0, scale: float = 0.05
+) -> onnx.ModelProto:
     """Two hidden layers with tanh (paper 1, section VI)."""
     b = GraphBuilder(np.random.default_rng(seed))
     b.apply("Tanh", b.linear("observation", "l0", inputs, hidden), "a0")
@@ -75,7 +89,10 @@ def mlp(inputs: int, outputs: int, *, hidden: int = HIDDEN, seed: int = 0, scale
 
 def lstm_memories() -> tuple[RecurrentTensor, ...]:
     """Memories of `lstm_pair`."""
-    return tuple(RecurrentTensor(input=f"{k}_in", output=f"{k}_out", shape=(1, 1, HIDDEN)) for k in ("h0", "c0", "h1", "c1"))
+    return tuple(
+        RecurrentTensor(input=f"{k}_in", output=f"{k}_out", shape=(1, 1, HIDDEN))
+        for k in ("h0", "c0", "h1", "c1")
+    )
 
 
 def lstm_pair(inputs: int, outputs: int, *, seed: int = 0) -> onnx.ModelProto:

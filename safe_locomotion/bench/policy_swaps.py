@@ -29,7 +29,8 @@ _PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 2**20
 class TickTimes:
     """Durations in bins: memory must not grow with the ticks where the growth of memory is looked at."""
 
-    BIN, BINS = 0.02, 5000  #: [ms]
+    BIN = 0.02  #: [ms]
+    BINS = 5000
 
     def __init__(self) -> None:
         self._counts = np.zeros(self.BINS, dtype=np.int64)
@@ -45,8 +46,11 @@ class TickTimes:
 
     def figures(self) -> dict[str, Any]:
         """p50, p99, max [ms], number, and how many of them took longer than 2 ms for which reason."""
-        below, n = np.cumsum(self._counts), int(self._counts.sum())
-        p50, p99 = ((int(np.searchsorted(below, share * n)) + 1) * self.BIN for share in (0.5, 0.99))
+        below = np.cumsum(self._counts)
+        n = int(self._counts.sum())
+        p50, p99 = (
+            (int(np.searchsorted(below, share * n)) + 1) * self.BIN for share in (0.5, 0.99)
+        )
         return {"p50": p50, "p99": p99, "max": self._most, "n": n, "late": dict(self._late)}
 
 
@@ -94,9 +98,12 @@ class Stopwatch:
 
     def stop(self) -> Spent:
         """It has ended."""
-        wall, computing = perf_counter_ns() - self._wall, thread_time_ns() - self._computing
+        wall = perf_counter_ns() - self._wall
+        computing = thread_time_ns() - self._computing
         queued, waits = self._scheduled()
-        return Spent(1e-6 * wall, 1e-6 * computing, 1e-6 * (queued - self._queued), waits - self._waits)
+        return Spent(
+            1e-6 * wall, 1e-6 * computing, 1e-6 * (queued - self._queued), waits - self._waits
+        )
 
     def _scheduled(self) -> tuple[int, int]:
         queued = int(os.pread(self._queue, 64, 0).split()[1])
@@ -140,7 +147,10 @@ class SwapRun:
             "gate_trips": dict(self.gate_trips),
             "robot_time_s": self.robot_time,
             "tick_ms": {"quiet": self.quiet.figures(), "loading": self.loading.figures()},
-            "torque_step_nm": {"walking": self.torque_step_walking, "handover": self.torque_step_handover},
+            "torque_step_nm": {
+                "walking": self.torque_step_walking,
+                "handover": self.torque_step_handover,
+            },
             "drivers": dict(self.drivers),
             "memory_mb": self.memory_mb,
         }
@@ -154,12 +164,15 @@ class _Torques:
         self._driver: tuple[str, bool] | None = None
         self._since = 0.0
 
-    def step(self, time: float, driver: tuple[str, bool], state: LowState, command: LowCommand) -> tuple[float, bool]:
+    def step(
+        self, time: float, driver: tuple[str, bool], state: LowState, command: LowCommand
+    ) -> tuple[float, bool]:
         """Largest change since the last tick [Nm], and whether who drives changed a moment ago."""
         torque = commanded_torque(state, command)
         change = 0.0 if self._last is None else float(np.abs(torque - self._last).max())
         if driver != self._driver:
-            self._driver, self._since = driver, time
+            self._driver = driver
+            self._since = time
         self._last = torque
         return change, time - self._since < FADE
 
@@ -190,10 +203,16 @@ def run_swaps(
         rng: of the times.
         between: called after each tick, whose time it is not: to wait for the next one, to collect garbage.
     """
-    run, torques = SwapRun(), _Torques()
+    run = SwapRun()
+    torques = _Torques()
     pipeline.supervisor.request("walk")
-    began, next_at, loading = None, FIRST_SWAP, None
-    with ThreadPoolExecutor(1, initializer=_ordinary) as worker, Stopwatch.QUEUE.open("rb", buffering=0) as queue:
+    began = None
+    next_at = FIRST_SWAP
+    loading = None
+    with (
+        ThreadPoolExecutor(1, initializer=_ordinary) as worker,
+        Stopwatch.QUEUE.open("rb", buffering=0) as queue,
+    ):
         clock = Stopwatch(queue)
         while run.swaps < count or robot.time_s - (began or 0.0) < next_at:
             if began is None and pipeline.supervisor.mode is Mode.WALK:
@@ -205,7 +224,8 @@ def run_swaps(
                 loading = worker.submit(policies[run.swaps % len(policies)])
             if loading is not None and elapsed >= next_at:
                 _take(run, pipeline, loading, count)
-                loading, next_at = None, elapsed + rng.uniform(*every)
+                loading = None
+                next_at = elapsed + rng.uniform(*every)
             _tick(run, robot, pipeline, command, torques, clock, loading)
             run.robot_time = elapsed
             between()
@@ -243,7 +263,9 @@ def _tick(
     if verdict.mode is Mode.WALK:
         (run.quiet if loading is None or loading.done() else run.loading).add(spent)
         run.drivers[verdict.policy] += 1
-        change, handing = torques.step(robot.time_s, (verdict.policy, verdict.joints is not None), state, answer)
+        change, handing = torques.step(
+            robot.time_s, (verdict.policy, verdict.joints is not None), state, answer
+        )
         if handing:
             run.torque_step_handover = max(run.torque_step_handover, change)
         else:

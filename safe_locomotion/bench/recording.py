@@ -19,8 +19,12 @@ from safe_locomotion.sim.robot import SimulatedRobot, Truth
 from safe_locomotion.types import Flags, LowCommand, LowState, Mode, VelocityCommand
 
 WALK = VelocityCommand(vx=0.5, vy=0.05, wz=0.2)
-PUSH_NS = 15.0  # N s, well inside what the controller holds, large enough to saturate the friction cone
-FIRST_PUSH, PUSH_EVERY = 1.0, 1.5  # s
+PUSH_NS = (
+    15.0  # N s, well inside what the controller holds, large enough to saturate the friction cone
+)
+# s
+FIRST_PUSH = 1.0
+PUSH_EVERY = 1.5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,11 +91,18 @@ class _ListeningPipeline(Pipeline):
         return self._request(name)
 
     def step(self, state: LowState, command: VelocityCommand) -> LowCommand:
-        truth, requests = self._simulated.truth(), tuple(self._requests)
+        truth = self._simulated.truth()
+        requests = tuple(self._requests)
         self._requests.clear()
         answer = super().step(state, command)
-        self.ticks.append(Tick(state=state, command=command, requests=requests, cycle=copy(self.cycle), truth=truth))
-        self.problem_modes += [self.supervisor.mode] * (len(self.solver.seen) - len(self.problem_modes))
+        self.ticks.append(
+            Tick(
+                state=state, command=command, requests=requests, cycle=copy(self.cycle), truth=truth
+            )
+        )
+        self.problem_modes += [self.supervisor.mode] * (
+            len(self.solver.seen) - len(self.problem_modes)
+        )
         return answer
 
 
@@ -105,13 +116,33 @@ def record(*, robot: str = "a1", seconds: float, seed: int = 0) -> Recording:
     simulated = SimulatedRobot(SimulationOptions(robot=robot, seed=seed))
     pipeline = _ListeningPipeline(simulated, config)
     count = max(0, int((seconds - FIRST_PUSH) / PUSH_EVERY))
-    pushes = lateral_pushes(PUSH_NS, count, start=FIRST_PUSH, interval=PUSH_EVERY, rng=np.random.default_rng(seed))
+    pushes = lateral_pushes(
+        PUSH_NS, count, start=FIRST_PUSH, interval=PUSH_EVERY, rng=np.random.default_rng(seed)
+    )
     steps = [Step(time=0.0, request="walk", command=WALK)]
-    run_episode(simulated, pipeline, VelocityInput(config.supervisor.command), steps, duration=seconds, pushes=pushes)
-    walking = np.array([tick.cycle.verdict is not None and tick.cycle.verdict.mode is Mode.WALK for tick in pipeline.ticks])
-    seen = [pair for pair, mode in zip(pipeline.solver.seen, pipeline.problem_modes, strict=True) if mode is Mode.WALK]
+    run_episode(
+        simulated,
+        pipeline,
+        VelocityInput(config.supervisor.command),
+        steps,
+        duration=seconds,
+        pushes=pushes,
+    )
+    walking = np.array(
+        [
+            tick.cycle.verdict is not None and tick.cycle.verdict.mode is Mode.WALK
+            for tick in pipeline.ticks
+        ]
+    )
+    seen = [
+        pair
+        for pair, mode in zip(pipeline.solver.seen, pipeline.problem_modes, strict=True)
+        if mode is Mode.WALK
+    ]
     if not walking.any() or not seen:
-        raise SafeLocomotionError(f"the simulated {robot} did not walk within {seconds:g} s: nothing to measure on")
+        raise SafeLocomotionError(
+            f"the simulated {robot} did not walk within {seconds:g} s: nothing to measure on"
+        )
     return Recording(
         robot=simulated.robot,
         config=config,

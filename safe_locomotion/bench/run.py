@@ -14,14 +14,35 @@ from safe_locomotion.bench.recording import Recording, record
 from safe_locomotion.bench.safety import SAFETY
 from safe_locomotion.bench.stages import comparison_stages, core_stages, swing_reading
 from safe_locomotion.bench.timing import REPLAYS, measure
-from safe_locomotion.bench.wire import ECHO, ROUND_TRIPS, STATES_TO_COMMANDS, measure_echo, measure_graph
+from safe_locomotion.bench.wire import (
+    ECHO,
+    ROUND_TRIPS,
+    STATES_TO_COMMANDS,
+    measure_echo,
+    measure_graph,
+)
 from safe_locomotion.errors import SafeLocomotionError, UnknownNameError
 from safe_locomotion.estimation.estimator import StateEstimator
 from safe_locomotion.robot.centroidal import CentroidalModel
 
-COMPARED = ("estimator_complementary", "codec_read", "codec_write", "codec_read_sdk", "codec_write_sdk")
+COMPARED = (
+    "estimator_complementary",
+    "codec_read",
+    "codec_write",
+    "codec_read_sdk",
+    "codec_write_sdk",
+)
 CORE = ("estimator", "supervisor", "locomotion", "leg_control", "pipeline", *SAFETY)
-NAMES = (*mpc_bench.SOLVERS, *CORE, *POLICIES, *COMPARED, *PACED, ECHO, *STATES_TO_COMMANDS.values(), *ROUND_TRIPS.values())
+NAMES = (
+    *mpc_bench.SOLVERS,
+    *CORE,
+    *POLICIES,
+    *COMPARED,
+    *PACED,
+    ECHO,
+    *STATES_TO_COMMANDS.values(),
+    *ROUND_TRIPS.values(),
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,7 +84,11 @@ QUICK = Effort(walk_s=1.5, wire_s=2.0, replays=2, blocks=1)
 
 
 def run(
-    *, effort: Effort = FULL, only: Sequence[str] = (), robot: str = "a1", tell: Callable[[str], None] = lambda _: None
+    *,
+    effort: Effort = FULL,
+    only: Sequence[str] = (),
+    robot: str = "a1",
+    tell: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """The report of `safe-locomotion bench`.
 
@@ -98,7 +123,9 @@ def run(
             tell(f"Walking over the wire, graph {graph}.")
             _merge(report, _over_wire(names, measure_graph, graph, robot, effort.wire_s))
     report["budgets"] = {
-        name: _judge(report["stages"][name], budget) for name, budget in BUDGETS.items() if name in report["stages"]
+        name: _judge(report["stages"][name], budget)
+        for name, budget in BUDGETS.items()
+        if name in report["stages"]
     }
     return report
 
@@ -107,8 +134,13 @@ def _stages(recording: Recording, wanted: Sequence[str], effort: Effort) -> dict
     """Timing the stages."""
     stages, missing = comparison_stages(recording)
     policies = policy_stages(recording) if set(wanted) & set(POLICIES) else []
-    stages = [stage for stage in (*core_stages(recording), *policies, *stages) if stage.name in wanted]
-    return {"stages": measure(stages, effort.replays), "missing": {name: why for name, why in missing.items() if name in wanted}}
+    stages = [
+        stage for stage in (*core_stages(recording), *policies, *stages) if stage.name in wanted
+    ]
+    return {
+        "stages": measure(stages, effort.replays),
+        "missing": {name: why for name, why in missing.items() if name in wanted},
+    }
 
 
 def _mpc(recording: Recording, wanted: Sequence[str], effort: Effort) -> dict[str, Any]:
@@ -117,22 +149,28 @@ def _mpc(recording: Recording, wanted: Sequence[str], effort: Effort) -> dict[st
     if not names:
         return {}
     model = CentroidalModel(mass=recording.robot.mass, inertia=recording.robot.inertia)
-    problems, parameters = recording.problems, recording.config.mpc.solver
-    return mpc_bench.run(problems, parameters=parameters, model=model, only=names, replays=effort.replays)
+    problems = recording.problems
+    parameters = recording.config.mpc.solver
+    return mpc_bench.run(
+        problems, parameters=parameters, model=model, only=names, replays=effort.replays
+    )
 
 
 def _accuracy(recording: Recording, wanted: Sequence[str], _: Effort) -> dict[str, Any]:
     """Comparing the estimators with the truth."""
     found = {}
     if "estimator" in wanted:
-        found["estimator"] = accuracy(recording, StateEstimator(recording.robot, recording.config.estimator).update)
+        found["estimator"] = accuracy(
+            recording, StateEstimator(recording.robot, recording.config.estimator).update
+        )
     if "estimator_complementary" in wanted:
         try:
             from safe_locomotion.bench.estimator_alternatives import ComplementaryEstimator
         except ImportError:
             return {"accuracy": found}
         found["estimator_complementary"] = accuracy(
-            recording, ComplementaryEstimator(recording.robot, foot_zero=swing_reading(recording)).update
+            recording,
+            ComplementaryEstimator(recording.robot, foot_zero=swing_reading(recording)).update,
         )
     return {"accuracy": found}
 
@@ -143,9 +181,15 @@ def _paced(recording: Recording, wanted: Sequence[str], effort: Effort) -> dict[
     return _over_wire(names, measure_paced, recording, names, effort.blocks) if names else {}
 
 
-def _over_wire(names: Sequence[str], measure: Callable[..., dict[str, dict[str, Any]]], *arguments: Any) -> dict[str, Any]:
+def _over_wire(
+    names: Sequence[str], measure: Callable[..., dict[str, dict[str, Any]]], *arguments: Any
+) -> dict[str, Any]:
     try:
-        return {"stages": {name: figures for name, figures in measure(*arguments).items() if name in names}}
+        return {
+            "stages": {
+                name: figures for name, figures in measure(*arguments).items() if name in names
+            }
+        }
     except (RuntimeError, SafeLocomotionError) as error:
         return {"missing": dict.fromkeys(names, str(error))}
 

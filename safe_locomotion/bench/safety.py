@@ -16,7 +16,9 @@ SAFETY = ("trigger", "rollout_open", "rollout_open_64", "rollout_closed")
 
 def safety_stages(r: Recording) -> list[Stage]:
     """The paper's horizons: 20 steps of 0.016 s from one MPC solve, 10 with a solve at each of them."""
-    ticks = [tick for tick, walks in zip(r.ticks, r.walking.tolist(), strict=True) if walks][::POLICY_EVERY]
+    ticks = [tick for tick, walks in zip(r.ticks, r.walking.tolist(), strict=True) if walks][
+        ::POLICY_EVERY
+    ]
     rows: list[tuple[str, str, Call]] = [
         ("trigger", "estimate to components, trigger test and margins", _trigger(r)),
         (
@@ -24,11 +26,25 @@ def safety_stages(r: Recording) -> list[Stage]:
             "20 steps of the learner: kinematics, MPC solve under its gait, rollout and test",
             _forecast(r, 20, "open_loop", 0.0),
         ),
-        ("rollout_open_64", "the same from 64 states within the estimator's uncertainty", _forecast(r, 20, "open_loop", 2.0)),
-        ("rollout_closed", "10 steps with a solve at each of them", _forecast(r, 10, "closed_loop", 0.0)),
+        (
+            "rollout_open_64",
+            "the same from 64 states within the estimator's uncertainty",
+            _forecast(r, 20, "open_loop", 2.0),
+        ),
+        (
+            "rollout_closed",
+            "10 steps with a solve at each of them",
+            _forecast(r, 10, "closed_loop", 0.0),
+        ),
     ]
     return [
-        Stage(name=name, what=what, make=partial(_same, call), items=ticks, counted=[True] * len(ticks))
+        Stage(
+            name=name,
+            what=what,
+            make=partial(_same, call),
+            items=ticks,
+            counted=[True] * len(ticks),
+        )
         for name, what, call in rows
     ]
 
@@ -39,7 +55,8 @@ def _same(call: Call) -> Call:
 
 def _trigger(r: Recording) -> Call:
     s = r.config.supervisor
-    state, trigger_set = TriggerState(s.trigger_set), TriggerSet(s.trigger_set.bounds, s.thresholds.fall_height)
+    state = TriggerState(s.trigger_set)
+    trigger_set = TriggerSet(s.trigger_set.bounds, s.thresholds.fall_height)
 
     def test(tick: Tick) -> None:
         assert tick.cycle.estimate is not None and tick.cycle.verdict is not None
@@ -52,14 +69,23 @@ def _trigger(r: Recording) -> Call:
 
 def _forecast(r: Recording, horizon: int, rollout: Rollout, uncertainty: float) -> Call:
     forecaster = _forecaster(
-        r, replace(r.config.supervisor.intervention, horizon=horizon, rollout=rollout, uncertainty=uncertainty)
+        r,
+        replace(
+            r.config.supervisor.intervention,
+            horizon=horizon,
+            rollout=rollout,
+            uncertainty=uncertainty,
+        ),
     )
 
     def look(tick: Tick) -> None:
-        estimate, verdict = tick.cycle.estimate, tick.cycle.verdict
+        estimate = tick.cycle.estimate
+        verdict = tick.cycle.verdict
         assert estimate is not None and verdict is not None
         forecaster.follow(estimate.stamp_ns, verdict.gait)
-        Forecast(forecaster, Moment(estimate, tick.cycle.proposal, verdict.gait, verdict.command)).learner_stays_safe()
+        Forecast(
+            forecaster, Moment(estimate, tick.cycle.proposal, verdict.gait, verdict.command)
+        ).learner_stays_safe()
 
     return look
 
@@ -67,7 +93,9 @@ def _forecast(r: Recording, horizon: int, rollout: Rollout, uncertainty: float) 
 def _forecaster(r: Recording, parameters: InterventionParameters) -> Forecaster:
     supervisor = replace(r.config.supervisor, intervention=parameters)
     forecaster = make_forecaster(r.robot, replace(r.config, supervisor=supervisor))
-    first = next(tick.cycle.estimate for tick, walks in zip(r.ticks, r.walking, strict=True) if walks)
+    first = next(
+        tick.cycle.estimate for tick, walks in zip(r.ticks, r.walking, strict=True) if walks
+    )
     assert first is not None
     forecaster.state.update(first, supervisor.recovery.frequency)
     return forecaster

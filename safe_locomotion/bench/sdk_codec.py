@@ -20,7 +20,9 @@ class GenericCodec:
         self._command.head[:] = HEAD
         self._command.level_flag = LEVEL_LOW
         for motor in self._command.motor_cmd:
-            motor.mode, motor.q, motor.dq = MODE_FOC, POS_STOP, VEL_STOP
+            motor.mode = MODE_FOC
+            motor.q = POS_STOP
+            motor.dq = VEL_STOP
 
     def read(self, raw: bytes) -> tuple[Any, bool]:
         """The message object, and whether its checksum fits."""
@@ -31,10 +33,19 @@ class GenericCodec:
         """The command serialised, checksum included."""
         message = self._command
         values = zip(
-            command.q.tolist(), command.dq.tolist(), command.tau.tolist(), command.kp.tolist(), command.kd.tolist(), strict=True
+            command.q.tolist(),
+            command.dq.tolist(),
+            command.tau.tolist(),
+            command.kp.tolist(),
+            command.kd.tolist(),
+            strict=True,
         )
         for motor, (q, dq, tau, kp, kd) in zip(message.motor_cmd[:N_JOINTS], values, strict=True):
-            motor.q, motor.dq, motor.tau, motor.kp, motor.kd = q, dq, tau, kp, kd
+            motor.q = q
+            motor.dq = dq
+            motor.tau = tau
+            motor.kp = kp
+            motor.kd = kd
         message.crc = self._crc.Crc(message)
         raw: bytes = message.serialize()
         return raw

@@ -17,15 +17,32 @@ from safe_locomotion.types import Array
 
 def core_stages(recording: Recording) -> list[Stage]:
     """Stages of the pure core, on every tick of the recording, walking ticks counted."""
-    r, ticks, walking = recording, recording.ticks, recording.walking.tolist()
+    r = recording
+    ticks = recording.ticks
+    walking = recording.walking.tolist()
     from_tick: list[tuple[str, str, Callable[[], Call]]] = [
         ("estimator", "LowState to estimate", lambda: _estimator(r)),
         ("supervisor", "estimate to verdict", lambda: _supervisor(r)),
-        ("locomotion", "estimate and verdict to stance plan: gait, footholds, reference and MPC", lambda: _locomotion(r)),
-        ("leg_control", "LowState, verdict and plan to gated motor command", lambda: _leg_control(r)),
-        ("pipeline", "LowState to motor command, all stages; the MPC is due on every second", lambda: _pipeline(r)),
+        (
+            "locomotion",
+            "estimate and verdict to stance plan: gait, footholds, reference and MPC",
+            lambda: _locomotion(r),
+        ),
+        (
+            "leg_control",
+            "LowState, verdict and plan to gated motor command",
+            lambda: _leg_control(r),
+        ),
+        (
+            "pipeline",
+            "LowState to motor command, all stages; the MPC is due on every second",
+            lambda: _pipeline(r),
+        ),
     ]
-    stages = [Stage(name=name, what=what, make=make, items=ticks, counted=walking) for name, what, make in from_tick]
+    stages = [
+        Stage(name=name, what=what, make=make, items=ticks, counted=walking)
+        for name, what, make in from_tick
+    ]
     return stages + safety_stages(recording)
 
 
@@ -75,7 +92,8 @@ def _pipeline(r: Recording) -> Call:
 
 def comparison_stages(recording: Recording) -> tuple[list[Stage], dict[str, str]]:
     """The complementary estimator and both codecs; a stage whose package is not installed is named with the reason."""
-    stages, missing = [], dict[str, str]()
+    stages = []
+    missing = dict[str, str]()
     for build, names in (
         (_complementary, ("estimator_complementary",)),
         (_codecs, ("codec_read", "codec_write")),
@@ -90,7 +108,13 @@ def comparison_stages(recording: Recording) -> tuple[list[Stage], dict[str, str]
 
 def swing_reading(recording: Recording) -> Array:
     """(4,) what each foot sensor reads in the air [N], from the walk itself: an advantage for an estimator that cannot learn it."""
-    forces = np.array([tick.state.foot_force for tick, walks in zip(recording.ticks, recording.walking, strict=True) if walks])
+    forces = np.array(
+        [
+            tick.state.foot_force
+            for tick, walks in zip(recording.ticks, recording.walking, strict=True)
+            if walks
+        ]
+    )
     return np.asarray(np.percentile(forces, 15.0, axis=0))
 
 
@@ -104,7 +128,15 @@ def _complementary(r: Recording) -> list[Stage]:
         return lambda tick: estimator.update(tick.state)
 
     what = "IMU orientation, leg odometry, fixed gains and one contact threshold, to compare with `estimator`"
-    return [Stage(name="estimator_complementary", what=what, make=make, items=r.ticks, counted=r.walking.tolist())]
+    return [
+        Stage(
+            name="estimator_complementary",
+            what=what,
+            make=make,
+            items=r.ticks,
+            counted=r.walking.tolist(),
+        )
+    ]
 
 
 def _codecs(r: Recording) -> list[Stage]:
@@ -120,9 +152,14 @@ def _codecs(r: Recording) -> list[Stage]:
         return read
 
     return [
-        _codec_stage("codec_read", "bytes of LowState_ to LowState, checksum tested", reader, _state_bytes(r)),
         _codec_stage(
-            "codec_write", "LowCommand to bytes of LowCmd_ with checksum", lambda: LowCommandCodec().encode, _commands(r)
+            "codec_read", "bytes of LowState_ to LowState, checksum tested", reader, _state_bytes(r)
+        ),
+        _codec_stage(
+            "codec_write",
+            "LowCommand to bytes of LowCmd_ with checksum",
+            lambda: LowCommandCodec().encode,
+            _commands(r),
         ),
     ]
 
@@ -133,10 +170,16 @@ def _sdk_codecs(r: Recording) -> list[Stage]:
     few = 500  # it is slow
     return [
         _codec_stage(
-            "codec_read_sdk", "the SDK's own serialiser and checksum", lambda: GenericCodec().read, _state_bytes(r)[:few]
+            "codec_read_sdk",
+            "the SDK's own serialiser and checksum",
+            lambda: GenericCodec().read,
+            _state_bytes(r)[:few],
         ),
         _codec_stage(
-            "codec_write_sdk", "the SDK's own serialiser and checksum", lambda: GenericCodec().write, _commands(r)[:few]
+            "codec_write_sdk",
+            "the SDK's own serialiser and checksum",
+            lambda: GenericCodec().write,
+            _commands(r)[:few],
         ),
     ]
 
@@ -149,7 +192,9 @@ def _state_bytes(r: Recording) -> list[bytes]:
     from safe_locomotion.backends.sdk2_codec import LowStateCodec
 
     codec = LowStateCodec()
-    return [codec.encode(tick.state) for tick, walks in zip(r.ticks, r.walking, strict=True) if walks]
+    return [
+        codec.encode(tick.state) for tick, walks in zip(r.ticks, r.walking, strict=True) if walks
+    ]
 
 
 def _commands(r: Recording) -> list[Any]:

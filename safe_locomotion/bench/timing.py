@@ -54,12 +54,15 @@ def measure(stages: Sequence[Stage], replays: int = REPLAYS) -> dict[str, dict[s
         for _ in range(replays):
             for stage in stages:
                 spent[stage.name].append(_replay(stage))
-    return {stage.name: {**figures(np.array(spent[stage.name])), "what": stage.what} for stage in stages}
+    return {
+        stage.name: {**figures(np.array(spent[stage.name])), "what": stage.what} for stage in stages
+    }
 
 
 def _replay(stage: Stage) -> Array:
     """Milliseconds of the counted calls of one pass, back to back."""
-    call, spent = stage.make(), np.empty(len(stage.items))
+    call = stage.make()
+    spent = np.empty(len(stage.items))
     for i, item in enumerate(stage.items):
         start = perf_counter_ns()
         call(item)

@@ -27,8 +27,11 @@ STATES_TO_COMMANDS = {graph: f"state_to_command_{graph}" for graph in ("composed
 ROUND_TRIPS = {graph: f"round_trip_{graph}" for graph in STATES_TO_COMMANDS}
 TIMEOUT_S = 180.0
 ECHO = "wire_echo"
-ECHO_ROUNDS, ECHO_LEAD = 2000, 100
-ECHO_PAUSE_S = 0.001  # between an answer and the next state, as long as a robot needs for its physics
+ECHO_ROUNDS = 2000
+ECHO_LEAD = 100
+ECHO_PAUSE_S = (
+    0.001  # between an answer and the next state, as long as a robot needs for its physics
+)
 
 
 def measure_graph(graph: str, robot: str, seconds: float) -> dict[str, dict[str, Any]]:
@@ -39,15 +42,29 @@ def measure_graph(graph: str, robot: str, seconds: float) -> dict[str, dict[str,
     """
     with tempfile.TemporaryDirectory(prefix="safe_locomotion_bench_") as folder:
         report = Path(folder) / "report.json"
-        command = [sys.executable, "-m", "safe_locomotion.cli.main", "sim", "--robot", robot, "--headless", "--graph", graph]
+        command = [
+            sys.executable,
+            "-m",
+            "safe_locomotion.cli.main",
+            "sim",
+            "--robot",
+            robot,
+            "--headless",
+            "--graph",
+            graph,
+        ]
         command += ["--duration", repr(seconds), "--vx", "0.5", "--report", str(report)]
         try:
-            run = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+            run = subprocess.run(
+                command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+            )
         except subprocess.TimeoutExpired:
             raise RuntimeError(f"no end after {TIMEOUT_S:g} s") from None
         if not report.exists():
             said = run.stderr.strip().splitlines()
-            raise RuntimeError(f"safe-locomotion sim ended with {run.returncode}: {said[-1] if said else 'it said nothing'}")
+            raise RuntimeError(
+                f"safe-locomotion sim ended with {run.returncode}: {said[-1] if said else 'it said nothing'}"
+            )
         figures = json.loads(report.read_text())
     n = round(figures["rates_hz"]["lowcmd"] * figures["duration_s"])
     return {
@@ -79,7 +96,9 @@ def measure_echo(robot: str) -> dict[str, dict[str, Any]]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     with claim_domain() as domain:
         wire = RobotWire(domain=domain)
-        with subprocess.Popen([sys.executable, "-m", "safe_locomotion.bench.echo", str(domain)], env=environment) as echo:
+        with subprocess.Popen(
+            [sys.executable, "-m", "safe_locomotion.bench.echo", str(domain)], env=environment
+        ) as echo:
             try:
                 times = _round_trips(wire, standing_state(load_robot(robot), 0))
             finally:
@@ -87,7 +106,15 @@ def measure_echo(robot: str) -> dict[str, dict[str, Any]]:
                 wire.close()
     p50, p99, most = np.percentile(times, (50, 99, 100))
     what = "LowState published to LowCommand decoded, through a controller that computes nothing: encode and decode twice, wake up twice"
-    return {ECHO: {"p50_ms": float(p50), "p99_ms": float(p99), "max_ms": float(most), "n": len(times), "what": what}}
+    return {
+        ECHO: {
+            "p50_ms": float(p50),
+            "p99_ms": float(p99),
+            "max_ms": float(most),
+            "n": len(times),
+            "what": what,
+        }
+    }
 
 
 def _round_trips(wire: Any, state: LowState) -> list[float]:

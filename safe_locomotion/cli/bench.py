@@ -15,9 +15,22 @@ PLAIN_WIDTH = 160  # columns where the output is no terminal
 
 
 @click.command()
-@click.option("--robot", type=click.Choice(robot_names()), default="a1", show_default=True, help="Robot model.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the figures here.")
-@click.option("--quick", is_flag=True, help="A short walk and two passes: seconds, and coarser tails.")
+@click.option(
+    "--robot",
+    type=click.Choice(robot_names()),
+    default="a1",
+    show_default=True,
+    help="Robot model.",
+)
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the figures here.",
+)
+@click.option(
+    "--quick", is_flag=True, help="A short walk and two passes: seconds, and coarser tails."
+)
 @click.option("--only", default="", metavar="STAGE[,STAGE...]", help="Measure these stages alone.")
 def bench(*, robot: str, json_file: Path | None, quick: bool, only: str) -> int:
     """Time every stage on data of a simulated walk, beside the alternatives it claims to beat.
@@ -88,14 +101,18 @@ def _paced(report: dict[str, Any], names: list[str]) -> Table:
     for name in names:
         stage = report["stages"][name]
         times = (_ms(stage[key]) for key in ("p50_ms", "p99_ms", "p999_ms", "max_ms"))
-        table.add_row(name, *times, f"{stage['misses']} of {stage['released']}", "; ".join(stage["realtime"]))
+        table.add_row(
+            name, *times, f"{stage['misses']} of {stage['released']}", "; ".join(stage["realtime"])
+        )
     return table
 
 
 def _budget_cells(budget: dict[str, Any] | None) -> tuple[str, str]:
     if budget is None:
         return "", ""
-    limits = " / ".join(f"{limit:g}" for limit in (budget["p50_ms"], budget["p99_ms"]) if limit is not None)
+    limits = " / ".join(
+        f"{limit:g}" for limit in (budget["p50_ms"], budget["p99_ms"]) if limit is not None
+    )
     return limits, "[green]yes[/]" if budget["met"] else "[red]no[/]"
 
 

@@ -44,7 +44,9 @@ def details(summary: Summary, info: EpisodeInfo, changes: Mapping[str, tuple[Any
     table = Table(box=None, show_header=False, title=escape(summary.name), title_justify="left")
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    whole = "closed as it should be" if summary.whole else "cut off; read up to the last whole chunk"
+    whole = (
+        "closed as it should be" if summary.whole else "cut off; read up to the last whole chunk"
+    )
     rows = [
         ("robot", summary.robot),
         ("policy", summary.policy),
@@ -85,7 +87,9 @@ def comparison(result: Comparison) -> list[RenderableType]:
         table.add_column(heading, overflow="fold")
     columns = list(result.columns.values())
     for name, cells in _rows(columns):
-        table.add_row(escape(name), *map(escape, cells), style="bold" if len(set(cells[1:])) > 1 else "")
+        table.add_row(
+            escape(name), *map(escape, cells), style="bold" if len(set(cells[1:])) > 1 else ""
+        )
     return [table, "", *_words(result)]
 
 
@@ -96,7 +100,10 @@ def _rows(columns: Sequence[Column]) -> list[tuple[str, list[str]]]:
         ("trigger set", [c.config.supervisor.trigger_set.use for c in columns]),
         ("proposals", [c.policy for c in columns]),
         ("walked [s]", [f"{c.figures.walked_s:.2f}" for c in columns]),
-        ("recovery [%]", [_percent(c.figures.share if c.figures.walked_s else None) for c in columns]),
+        (
+            "recovery [%]",
+            [_percent(c.figures.share if c.figures.walked_s else None) for c in columns],
+        ),
         ("uses", [str(c.figures.uses) for c in columns]),
         ("longest use [s]", [f"{c.figures.longest_use_s:.2f}" for c in columns]),
         ("first trigger [s]", [_time(c.figures.first_trigger_s) for c in columns]),
@@ -104,7 +111,12 @@ def _rows(columns: Sequence[Column]) -> list[tuple[str, list[str]]]:
         ("hand-backs at [s]", [_times(c.figures.hand_backs_s) for c in columns]),
     ]
     for name in columns[0].figures.triggers:
-        rows.append((f"triggers: {name.replace('_', ' ')}", [str(c.figures.triggers[name]) for c in columns]))
+        rows.append(
+            (
+                f"triggers: {name.replace('_', ' ')}",
+                [str(c.figures.triggers[name]) for c in columns],
+            )
+        )
     return rows
 
 
@@ -119,13 +131,18 @@ def _words(result: Comparison) -> list[str]:
         lines.append(
             f"{result.gaps} LowStates are missing in the episode: the replayed estimator did not see what the robot's saw."
         )
-    if any(c.policy == RECORDED and c.config.supervisor.intervention.rollout == "closed_loop" for c in result.columns.values()):
+    if any(
+        c.policy == RECORDED and c.config.supervisor.intervention.rollout == "closed_loop"
+        for c in result.columns.values()
+    ):
         lines.append(
             "Closed loop: recorded proposals cannot be asked what they would be in predicted states; --policy again can."
         )
     if result.other is not None:
         lines.append(_agreement("other settings", result, result.other))
-        lines.append("Open loop: after the first decision that differs the robot would have moved differently.")
+        lines.append(
+            "Open loop: after the first decision that differs the robot would have moved differently."
+        )
     return lines
 
 
@@ -156,7 +173,11 @@ def _estimates(result: Comparison) -> str:
 
 def _criterion(column: Column) -> str:
     s = column.config.supervisor.intervention
-    return f"{s.criterion}, w = {s.horizon}" if s.criterion in ("reachability", "planning") else s.criterion
+    return (
+        f"{s.criterion}, w = {s.horizon}"
+        if s.criterion in ("reachability", "planning")
+        else s.criterion
+    )
 
 
 def _percent(share: float | None) -> str:

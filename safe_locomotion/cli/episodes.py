@@ -60,7 +60,8 @@ def info(folder: Path, json_file: Path | None) -> int:
     """Print what one episode is about: robot, policy, software, settings, topics with counts, rates and drops, and why it ended."""
     path = _one(folder)
     record = _read(path)
-    summary, counts = summarise(path, record), topic_counts(record)
+    summary = summarise(path, record)
+    counts = topic_counts(record)
     try:
         changes: dict[str, Any] = changed_settings(record)
     except ConfigurationError as error:
@@ -79,10 +80,20 @@ def info(folder: Path, json_file: Path | None) -> int:
 @episodes.command()
 @click.argument("folder", metavar="DIR", type=_FOLDER)
 @click.option(
-    "--output", type=_FOLDER, help="Name of the page without .png and .html. [default: page, in the episode's own folder]"
+    "--output",
+    type=_FOLDER,
+    help="Name of the page without .png and .html. [default: page, in the episode's own folder]",
 )
-@click.option("--from", "first", type=click.FloatRange(min=0.0), default=0.0, help="Begin here [s]. [default: 0]")
-@click.option("--to", "last", type=click.FloatRange(min=0.0), help="End here [s]. [default: the end]")
+@click.option(
+    "--from",
+    "first",
+    type=click.FloatRange(min=0.0),
+    default=0.0,
+    help="Begin here [s]. [default: 0]",
+)
+@click.option(
+    "--to", "last", type=click.FloatRange(min=0.0), help="End here [s]. [default: the end]"
+)
 def plot(folder: Path, output: Path | None, first: float, last: float | None) -> int:
     """Draw one page, as PNG and as HTML that needs nothing else.
 
@@ -103,7 +114,9 @@ def plot(folder: Path, output: Path | None, first: float, last: float | None) ->
         files[0].write_bytes(picture)
         files[1].write_text(html(page, picture), encoding="utf-8")
     except OSError as error:
-        raise ConfigurationError(f"{target}: cannot be written: {error.strerror}; choose another place with --output") from error
+        raise ConfigurationError(
+            f"{target}: cannot be written: {error.strerror}; choose another place with --output"
+        ) from error
     for file in files:
         click.echo(file)
     return 0
@@ -112,8 +125,14 @@ def plot(folder: Path, output: Path | None, first: float, last: float | None) ->
 @episodes.command("replay")
 @click.argument("folder", metavar="DIR", type=_FOLDER)
 @click.option("--supervisor", help=f"Criterion: {', '.join(CRITERIA)}. [default: as recorded]")
-@click.option("--horizon", type=int, help="Steps of 0.016 s that the supervisor looks ahead. [default: as recorded]")
-@click.option("--trigger-set", type=click.Choice(BOXES), help="Box of the trigger set. [default: as recorded]")
+@click.option(
+    "--horizon",
+    type=int,
+    help="Steps of 0.016 s that the supervisor looks ahead. [default: as recorded]",
+)
+@click.option(
+    "--trigger-set", type=click.Choice(BOXES), help="Box of the trigger set. [default: as recorded]"
+)
 @click.option(
     "--set",
     "overrides",
@@ -135,7 +154,9 @@ def plot(folder: Path, output: Path | None, first: float, last: float | None) ->
     help="Run the estimator again, or let the supervisor judge the recorded estimates.",
 )
 @_json
-def replay_episode(*, folder: Path, json_file: Path | None, policy: str, estimates: str, **options: Any) -> int:
+def replay_episode(
+    *, folder: Path, json_file: Path | None, policy: str, estimates: str, **options: Any
+) -> int:
     """Run estimator and supervisor again on the recorded LowStates, with other settings, and say what would have changed.
 
     Beside what was recorded stands the replay with the recorded settings, which must agree with it, and the one with those given here:
@@ -148,16 +169,30 @@ def replay_episode(*, folder: Path, json_file: Path | None, policy: str, estimat
     record = _read(path)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("replaying", total=1.0)
-        result = compare(record, changes, policy, estimates, lambda share: progress.update(task, completed=share))
-    return _answer(comparison(result), json_file, {"episode": path.name, "changes": changes, **result.as_json()})
+        result = compare(
+            record, changes, policy, estimates, lambda share: progress.update(task, completed=share)
+        )
+    return _answer(
+        comparison(result),
+        json_file,
+        {"episode": path.name, "changes": changes, **result.as_json()},
+    )
 
 
-def _changes(*, supervisor: str | None, horizon: int | None, trigger_set: str | None, overrides: Sequence[str]) -> dict[str, Any]:
+def _changes(
+    *,
+    supervisor: str | None,
+    horizon: int | None,
+    trigger_set: str | None,
+    overrides: Sequence[str],
+) -> dict[str, Any]:
     """Parameters that differ from the recorded ones, by dotted key."""
     if supervisor is not None and supervisor not in CRITERIA:
         raise UnknownNameError("supervisor", supervisor, CRITERIA)
     if horizon is not None and supervisor not in (None, *PREDICTING):
-        raise ConfigurationError(f"--horizon needs a supervisor that predicts: {', '.join(PREDICTING)}")
+        raise ConfigurationError(
+            f"--horizon needs a supervisor that predicts: {', '.join(PREDICTING)}"
+        )
     changed = dict(assignment(text) for text in overrides)
     named = {
         "supervisor.intervention.criterion": supervisor,
@@ -188,7 +223,9 @@ def _one(folder: Path) -> Path:
     paths = _found(folder)
     if len(paths) > 1:
         names = ", ".join(path.name for path in paths[-5:])
-        raise ConfigurationError(f"{folder} holds {len(paths)} episodes; name one of them, the last are: {names}")
+        raise ConfigurationError(
+            f"{folder} holds {len(paths)} episodes; name one of them, the last are: {names}"
+        )
     return paths[0]
 
 
@@ -205,7 +242,9 @@ def _installed() -> Iterator[None]:
         yield
     except ImportError as error:
         package = (error.name or "").partition(".")[0]
-        raise ConfigurationError(f"episodes need {package}, which is not installed: pip install {package}") from None
+        raise ConfigurationError(
+            f"episodes need {package}, which is not installed: pip install {package}"
+        ) from None
 
 
 def _listed(name: str, row: Summary | str) -> dict[str, Any]:

@@ -28,39 +28,126 @@ TERRAINS = ("flat", "slope", "stairs", "rough")
 
 
 @click.command()
-@click.option("--robot", type=click.Choice(robot_names()), default="a1", show_default=True, help="Robot model.")
 @click.option(
-    "--policy", default=RANDOM, show_default=True, help="Name or path of a policy, nominal, or random: one that never learned."
+    "--robot",
+    type=click.Choice(robot_names()),
+    default="a1",
+    show_default=True,
+    help="Robot model.",
 )
-@click.option("--task", type=click.Choice(TASKS), default="trot", show_default=True, help="Reward and first gait.")
 @click.option(
-    "--supervisor", default=DEFAULT_CRITERIA, show_default=True, help="Criteria; also ellipsoid and critic, rules of others."
+    "--policy",
+    default=RANDOM,
+    show_default=True,
+    help="Name or path of a policy, nominal, or random: one that never learned.",
 )
-@click.option("--horizon", default="10", show_default=True, help="Steps of 0.016 s that reachability and planning look ahead.")
-@click.option("--trigger-set", default="c1", show_default=True, help="Boxes of the configuration: c1, c2, c3.")
-@click.option("--measures", default="configured", show_default=True, help="Of the trigger set's components: configured, paper.")
-@click.option("--episodes", type=click.IntRange(min=1), default=100, show_default=True, help="In each cell.")
-@click.option("--duration", type=click.FloatRange(min=0.5), default=12.0, show_default=True, help="Of an episode [s].")
-@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
 @click.option(
-    "--ray", default="", help="Address of a Ray cluster that runs the processes: HOST:PORT or auto. Without: this machine."
+    "--task",
+    type=click.Choice(TASKS),
+    default="trot",
+    show_default=True,
+    help="Reward and first gait.",
 )
-@click.option("--minutes", type=click.FloatRange(min=0.0, min_open=True), help="Begin no episode after this wall-clock time.")
 @click.option(
-    "--pushes", type=click.FloatRange(min=0.0), default=0.0, help="Impulse of a push from anywhere each 1.5 to 3 s [N s]."
+    "--supervisor",
+    default=DEFAULT_CRITERIA,
+    show_default=True,
+    help="Criteria; also ellipsoid and critic, rules of others.",
 )
-@click.option("--push-offset", type=float, default=0.0, help="How far before the centre of mass pushes attack [m].")
-@click.option("--friction", type=float, default=0.8, show_default=True, help="Between feet and ground.")
-@click.option("--terrain", type=click.Choice(TERRAINS), default="flat", show_default=True, help="Ground.")
-@click.option("--sigma", type=click.FloatRange(min=0.0), help="Of one step of the random policy's walk; by task when not given.")
-@click.option("--set", "overrides", multiple=True, help="Parameter of the robot's configuration: SECTION.KEY=VALUE.")
 @click.option(
-    "--critic", type=click.Path(path_type=Path, dir_okay=False), help="Safety critic; one is trained when there is no such file."
+    "--horizon",
+    default="10",
+    show_default=True,
+    help="Steps of 0.016 s that reachability and planning look ahead.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the first episode.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Results; goes on with what is there.")
-@click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Picture of falls and share of recovery.")
-def evaluate(*, json_file: Path | None, plot: Path | None, critic: Path | None, minutes: float | None, **options: Any) -> int:
+@click.option(
+    "--trigger-set", default="c1", show_default=True, help="Boxes of the configuration: c1, c2, c3."
+)
+@click.option(
+    "--measures",
+    default="configured",
+    show_default=True,
+    help="Of the trigger set's components: configured, paper.",
+)
+@click.option(
+    "--episodes", type=click.IntRange(min=1), default=100, show_default=True, help="In each cell."
+)
+@click.option(
+    "--duration",
+    type=click.FloatRange(min=0.5),
+    default=12.0,
+    show_default=True,
+    help="Of an episode [s].",
+)
+@click.option(
+    "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes."
+)
+@click.option(
+    "--ray",
+    default="",
+    help="Address of a Ray cluster that runs the processes: HOST:PORT or auto. Without: this machine.",
+)
+@click.option(
+    "--minutes",
+    type=click.FloatRange(min=0.0, min_open=True),
+    help="Begin no episode after this wall-clock time.",
+)
+@click.option(
+    "--pushes",
+    type=click.FloatRange(min=0.0),
+    default=0.0,
+    help="Impulse of a push from anywhere each 1.5 to 3 s [N s].",
+)
+@click.option(
+    "--push-offset",
+    type=float,
+    default=0.0,
+    help="How far before the centre of mass pushes attack [m].",
+)
+@click.option(
+    "--friction", type=float, default=0.8, show_default=True, help="Between feet and ground."
+)
+@click.option(
+    "--terrain", type=click.Choice(TERRAINS), default="flat", show_default=True, help="Ground."
+)
+@click.option(
+    "--sigma",
+    type=click.FloatRange(min=0.0),
+    help="Of one step of the random policy's walk; by task when not given.",
+)
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    help="Parameter of the robot's configuration: SECTION.KEY=VALUE.",
+)
+@click.option(
+    "--critic",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Safety critic; one is trained when there is no such file.",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the first episode."
+)
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Results; goes on with what is there.",
+)
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Picture of falls and share of recovery.",
+)
+def evaluate(
+    *,
+    json_file: Path | None,
+    plot: Path | None,
+    critic: Path | None,
+    minutes: float | None,
+    **options: Any,
+) -> int:
     """Walk episodes of a policy with each supervisor, and say how often the robot fell and how much of the learner was left."""
     cells = _cells(options)
     deadline = time.time() + 60.0 * minutes if minutes is not None else float("inf")
@@ -98,16 +185,32 @@ def run_cells(
 
     cells = list(dict.fromkeys(cell for group in groups for cell in group))
     evaluation = Evaluation(cells, file)
-    jobs = list(evaluation.jobs([[cells.index(cell) for cell in group] for group in groups], list(seeds)))
+    jobs = list(
+        evaluation.jobs([[cells.index(cell) for cell in group] for group in groups], list(seeds))
+    )
     only = len({cell.unsupervised for cell in cells}) == 1
     critics = {}
-    for lesson in dict.fromkeys(cells[job.cell].unsupervised for job in jobs if cells[job.cell].supervisor == CRITIC):
+    for lesson in dict.fromkeys(
+        cells[job.cell].unsupervised for job in jobs if cells[job.cell].supervisor == CRITIC
+    ):
         if critic_file is None:
-            raise ConfigurationError("the supervisor critic needs --critic FILE, in which a trained one is or will be")
-        pushed = f"-{lesson.push:g}Ns-{lesson.push_offset:g}m-{lesson.friction:g}" if lesson.push else ""
-        own = critic_file if only else critic_file.with_name(f"{critic_file.stem}.{lesson.task}{pushed}{critic_file.suffix}")
+            raise ConfigurationError(
+                "the supervisor critic needs --critic FILE, in which a trained one is or will be"
+            )
+        pushed = (
+            f"-{lesson.push:g}Ns-{lesson.push_offset:g}m-{lesson.friction:g}" if lesson.push else ""
+        )
+        own = (
+            critic_file
+            if only
+            else critic_file.with_name(
+                f"{critic_file.stem}.{lesson.task}{pushed}{critic_file.suffix}"
+            )
+        )
         critics[lesson] = critic_from(own, lesson, processes=processes, ray=ray)
-    make = Walkers(cells=cells, models=_models(cells), critics=critics, deadline=deadline, seed=start_seed)
+    make = Walkers(
+        cells=cells, models=_models(cells), critics=critics, deadline=deadline, seed=start_seed
+    )
     walk_all(evaluation, jobs, make, processes=processes, ray=ray)
     console = Console() if sys.stdout.isatty() else Console(width=PLAIN_WIDTH)
     rows = evaluation.rows()
@@ -120,7 +223,16 @@ def table(rows: Iterable[Mapping[str, Any]]) -> Table:
     shown = Table(box=None)
     for heading in ("policy", "task", "supervisor", "w", "set", "ground", "push"):
         shown.add_column(heading)
-    for heading in ("falls", "of", "fall rate [%]", "uses", "recovery [%]", "in set [%]", "reward", "energy [J]"):
+    for heading in (
+        "falls",
+        "of",
+        "fall rate [%]",
+        "uses",
+        "recovery [%]",
+        "in set [%]",
+        "reward",
+        "energy [J]",
+    ):
         shown.add_column(heading, justify="right")
     for row in rows:
         low, high = (100.0 * x for x in row["falls_interval"])
@@ -147,9 +259,16 @@ def draw(rows: Sequence[Mapping[str, Any]], file: Path) -> None:
     from matplotlib import pyplot as plt
 
     names = [label(row) for row in rows]
-    figure, axes = plt.subplots(1, 2, sharey=True, figsize=(11.0, 1.5 + 0.3 * len(rows)), layout="constrained")
+    figure, axes = plt.subplots(
+        1, 2, sharey=True, figsize=(11.0, 1.5 + 0.3 * len(rows)), layout="constrained"
+    )
     for axis, interval, values, title in (
-        (axes[0], "falls_interval", [row["falls"] / row["episodes"] for row in rows], "episodes that fell [%]"),
+        (
+            axes[0],
+            "falls_interval",
+            [row["falls"] / row["episodes"] for row in rows],
+            "episodes that fell [%]",
+        ),
         (axes[1], "share_interval", [row["share"] for row in rows], "steps under recovery [%]"),
     ):
         low, high = zip(*(row[interval] for row in rows), strict=True)
@@ -166,7 +285,9 @@ def draw(rows: Sequence[Mapping[str, Any]], file: Path) -> None:
 def label(row: Mapping[str, Any]) -> str:
     """Names a cell's bar; no two cells of one policy and ground share it."""
     words = [row["task"], row["supervisor"], str(row["horizon"] or ""), row["trigger_set"]]
-    return " ".join(words + [f"{key.rpartition('.')[2]}={value}" for key, value in row["overrides"]])
+    return " ".join(
+        words + [f"{key.rpartition('.')[2]}={value}" for key, value in row["overrides"]]
+    )
 
 
 def _spread(row: Mapping[str, Any], name: str) -> str:
@@ -185,13 +306,31 @@ def _cells(options: Mapping[str, Any]) -> list["Cell"]:
             f"--horizon: whole numbers with commas between them are needed (found {options['horizon']!r})"
         ) from None
     same = {
-        name: options[name] for name in ("robot", "task", "policy", "measures", "terrain", "friction", "push_offset", "duration")
+        name: options[name]
+        for name in (
+            "robot",
+            "task",
+            "policy",
+            "measures",
+            "terrain",
+            "friction",
+            "push_offset",
+            "duration",
+        )
     }
     sigma = SIGMAS[options["task"]] if options["sigma"] is None else options["sigma"]
     same["overrides"] = tuple(_override(text) for text in options["overrides"])
-    supervisors, boxes = options["supervisor"].split(","), options["trigger_set"].split(",")
+    supervisors = options["supervisor"].split(",")
+    boxes = options["trigger_set"].split(",")
     wanted = [
-        Cell(supervisor=supervisor, horizon=horizon, trigger_set=box, push=options["pushes"], sigma=sigma, **same)
+        Cell(
+            supervisor=supervisor,
+            horizon=horizon,
+            trigger_set=box,
+            push=options["pushes"],
+            sigma=sigma,
+            **same,
+        )
         for box, supervisor in product(boxes, supervisors)
         for horizon in (horizons if supervisor in PREDICTING else [0])
     ]

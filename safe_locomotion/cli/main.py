@@ -11,19 +11,45 @@ from safe_locomotion.errors import SafeLocomotionError
 
 COMMANDS = {
     "sim": ("safe_locomotion.cli.sim.command:sim", "Walk a simulated robot with the whole stack."),
-    "teleop": ("safe_locomotion.cli.drive.teleop:teleop", "Drive a running stack by keyboard or gamepad."),
+    "teleop": (
+        "safe_locomotion.cli.drive.teleop:teleop",
+        "Drive a running stack by keyboard or gamepad.",
+    ),
     "top": ("safe_locomotion.cli.drive.top:top", "Watch a running stack in the terminal."),
     "bench": ("safe_locomotion.cli.bench:bench", "Time every stage, beside the alternatives."),
-    "policy": ("safe_locomotion.cli.policy.command:policy", "Look into, check and import policy files."),
+    "policy": (
+        "safe_locomotion.cli.policy.command:policy",
+        "Look into, check and import policy files.",
+    ),
     "train": ("safe_locomotion.cli.train:train", "Train a policy on the simulated robot."),
-    "export": ("safe_locomotion.cli.train:export", "Write a trained policy as a file for the robot."),
-    "trigger-set": ("safe_locomotion.cli.trigger_set:trigger_set", "Show a trigger set, or design one from the feet's reach."),
-    "evaluate": ("safe_locomotion.cli.evaluate:evaluate", "Count falls with and without supervisor."),
-    "episodes": ("safe_locomotion.cli.episodes:episodes", "Look into recorded episodes, draw them, and replay them."),
-    "model-error": ("safe_locomotion.cli.model_error:model_error", "Estimate how wrong the supervisor's model is."),
-    "doctor": ("safe_locomotion.cli.doctor.command:doctor", "Check this machine and the link to the robot."),
+    "export": (
+        "safe_locomotion.cli.train:export",
+        "Write a trained policy as a file for the robot.",
+    ),
+    "trigger-set": (
+        "safe_locomotion.cli.trigger_set:trigger_set",
+        "Show a trigger set, or design one from the feet's reach.",
+    ),
+    "evaluate": (
+        "safe_locomotion.cli.evaluate:evaluate",
+        "Count falls with and without supervisor.",
+    ),
+    "episodes": (
+        "safe_locomotion.cli.episodes:episodes",
+        "Look into recorded episodes, draw them, and replay them.",
+    ),
+    "model-error": (
+        "safe_locomotion.cli.model_error:model_error",
+        "Estimate how wrong the supervisor's model is.",
+    ),
+    "doctor": (
+        "safe_locomotion.cli.doctor.command:doctor",
+        "Check this machine and the link to the robot.",
+    ),
 }
-FAILED, BAD_USAGE, INTERRUPTED = 1, 2, 130
+FAILED = 1
+BAD_USAGE = 2
+INTERRUPTED = 130
 
 
 class LazyGroup(click.Group):
@@ -36,7 +62,9 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command, imported now."""
         if cmd_name not in COMMANDS:
-            raise click.UsageError(f"unknown command {cmd_name!r}; choose one of: {', '.join(COMMANDS)}", ctx)
+            raise click.UsageError(
+                f"unknown command {cmd_name!r}; choose one of: {', '.join(COMMANDS)}", ctx
+            )
         module, _, name = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(import_module(module), name)
         return command

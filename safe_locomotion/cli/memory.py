@@ -35,5 +35,7 @@ class MemoryWatch:
 
     def figures(self) -> dict[str, float | None]:
         """For the report [MB]; no growth is stated for runs shorter than a minute."""
-        growth = None if self.first_minute is None or self.end is None else self.end - self.first_minute
+        growth = (
+            None if self.first_minute is None or self.end is None else self.end - self.first_minute
+        )
         return {"first_minute": self.first_minute, "end": self.end, "growth": growth}

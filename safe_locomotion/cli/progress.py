@@ -45,7 +45,9 @@ class Watch:
         if truth is None:
             return None
         at = dict(zip(COLUMNS, np.cumsum((0, *COLUMNS.values())), strict=False))
-        time, vx, vy = (float(x) for x in (truth[at["time"]], *truth[at["velocity"] : at["velocity"] + 2]))
+        time, vx, vy = (
+            float(x) for x in (truth[at["time"]], *truth[at["velocity"] : at["velocity"] + 2])
+        )
         self._time_passes(time)
         return Progress(
             robot_time=time,

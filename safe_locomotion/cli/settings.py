@@ -26,7 +26,11 @@ from safe_locomotion.types import VelocityCommand
 FIRST_PUSH = 3.0  # s after standing up, when the robot has reached its speed
 DEMONSTRATED_PUSH = Push(time=7.0, impulse=(0.0, 15.0, 0.0))
 NEW_COMMAND_EACH = (2.0, 4.0)  # s
-RANDOM_VELOCITY = ((-0.4, 0.8), (-0.3, 0.3), (-1.0, 1.0))  # m/s, m/s, rad/s: well inside what the tuned controller follows
+RANDOM_VELOCITY = (
+    (-0.4, 0.8),
+    (-0.3, 0.3),
+    (-1.0, 1.0),
+)  # m/s, m/s, rad/s: well inside what the tuned controller follows
 PAUSE_SHARE = 0.15  # of the random commands
 
 
@@ -73,7 +77,9 @@ class SimSettings:
             raise UnknownNameError("supervisor", self.supervisor, CRITERIA)
         self._check_policy()
         if self.horizon is not None and self.supervisor not in (None, *PREDICTING):
-            raise ConfigurationError(f"--horizon needs a supervisor that predicts: {', '.join(PREDICTING)}")
+            raise ConfigurationError(
+                f"--horizon needs a supervisor that predicts: {', '.join(PREDICTING)}"
+            )
         if self.script and self.random_commands:
             raise ConfigurationError("--script and --random-commands exclude each other")
         if self.save_states is not None and self.duration is None:
@@ -82,7 +88,9 @@ class SimSettings:
             raise ConfigurationError(f"--duration {self.duration:g} lies outside (0, 1e6] s")
         parse_holds(self.remote)
         if self.viewer and not viewer_installed():
-            raise ConfigurationError("--viewer needs viser, which is not installed: pip install 'safe_locomotion[viewer]'")
+            raise ConfigurationError(
+                "--viewer needs viser, which is not installed: pip install 'safe_locomotion[viewer]'"
+            )
         SimulationOptions(
             robot=self.robot,
             seed=self.seed,
@@ -99,7 +107,11 @@ class SimSettings:
     @property
     def policy_folder(self) -> str:
         """Folder of a policy that was given by its path: who names a file on the command line allows its folder."""
-        return str(Path(self.policy).resolve().parent) if os.sep in self.policy or self.policy.endswith(".onnx") else ""
+        return (
+            str(Path(self.policy).resolve().parent)
+            if os.sep in self.policy or self.policy.endswith(".onnx")
+            else ""
+        )
 
     @property
     def policy_value(self) -> str:
@@ -124,7 +136,9 @@ class SimSettings:
             Step(
                 time=s.time,
                 request=s.request,
-                command=walk if s.request == "walk" and s.command == VelocityCommand() else s.command,
+                command=walk
+                if s.request == "walk" and s.command == VelocityCommand()
+                else s.command,
             )
             for s in parse_script(self.script)
         )
@@ -137,7 +151,9 @@ class SimSettings:
                 raise ConfigurationError("--pushes-every must lie within 0.5 and 10000 s")
             count = int(((self.duration or 0.0) - FIRST_PUSH - 1.0) / self.pushes_every) + 1
             rng = np.random.default_rng(self.seed)
-            regular = lateral_pushes(self.push_impulse, count, start=FIRST_PUSH, interval=self.pushes_every, rng=rng)
+            regular = lateral_pushes(
+                self.push_impulse, count, start=FIRST_PUSH, interval=self.pushes_every, rng=rng
+            )
         if self.duration is None and not self.push:
             regular = [DEMONSTRATED_PUSH]
         return tuple(sorted((*parse_pushes(self.push), *regular), key=lambda push: push.time))
@@ -147,10 +163,24 @@ class SimSettings:
         duration = () if self.duration is None else ("--duration", repr(self.duration))
         pushes = format_pushes(self.pushes())
         return (
-            *("--seed", str(self.seed), "--terrain", self.terrain, "--friction", repr(self.friction)),
+            *(
+                "--seed",
+                str(self.seed),
+                "--terrain",
+                self.terrain,
+                "--friction",
+                repr(self.friction),
+            ),
             *("--payload", repr(self.payload), "--motor-delay-ms", repr(self.motor_delay_ms)),
             *("--start", self.start),
-            *("--truth", str(folder / "truth.npz"), "--summary", str(folder / "robot.json"), "--answer-timeout", "2"),
+            *(
+                "--truth",
+                str(folder / "truth.npz"),
+                "--summary",
+                str(folder / "robot.json"),
+                "--answer-timeout",
+                "2",
+            ),
             *((f"--push={pushes}",) if pushes else ()),
             *((f"--remote={self.remote}",) if self.remote else ()),
             *duration,
@@ -211,12 +241,17 @@ def viewer_installed() -> bool:
 
 def random_steps(duration: float, rng: np.random.Generator) -> tuple[Step, ...]:
     """A new random velocity each few seconds, sometimes zero, for `duration` [s]."""
-    steps, time = [], 0.0
+    steps = []
+    time = 0.0
     while time < max(duration, 1e-9):
         velocity = [float(rng.uniform(low, high)) for low, high in RANDOM_VELOCITY]
         vx, vy, wz = velocity if rng.random() >= PAUSE_SHARE else (0.0, 0.0, 0.0)
         steps.append(
-            Step(time=round(time, 3), request="walk", command=VelocityCommand(vx=round(vx, 3), vy=round(vy, 3), wz=round(wz, 3)))
+            Step(
+                time=round(time, 3),
+                request="walk",
+                command=VelocityCommand(vx=round(vx, 3), vy=round(vy, 3), wz=round(wz, 3)),
+            )
         )
         time += float(rng.uniform(*NEW_COMMAND_EACH))
     return tuple(steps)
@@ -257,4 +292,6 @@ def assignment(text: str) -> tuple[str, Any]:
     try:
         return key.strip(), yaml.safe_load(value)
     except yaml.YAMLError:
-        raise ConfigurationError(f"--set {text!r}: the value is not a number, word or list") from None
+        raise ConfigurationError(
+            f"--set {text!r}: the value is not a number, word or list"
+        ) from None

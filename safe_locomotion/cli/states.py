@@ -12,7 +12,11 @@ from safe_locomotion.types import LowState
 
 BEFORE_STANDING = 1.0  # s
 TICK_NS = 1_000_000  # of the simulated robot; the log's doubles are exact to less than that
-_VECTORS = tuple(f.name for f in fields(LowState) if f.name not in ("stamp_ns", "tick", "voltage", "remote", "motors_on"))
+_VECTORS = tuple(
+    f.name
+    for f in fields(LowState)
+    if f.name not in ("stamp_ns", "tick", "voltage", "remote", "motors_on")
+)
 
 
 def write_states(folder: Path, stood_at_s: float, path: Path) -> None:

@@ -18,21 +18,47 @@ FORMATS = (".png", ".svg", ".pdf")
 
 
 @click.command("trigger-set")
-@click.option("--robot", type=click.Choice(robot_names()), default="a1", show_default=True, help="Robot model.")
-@click.option("--design", is_flag=True, help="Design a set from the capture point, beside the configured ones.")
-@click.option("--reach", type=float, default=0.1, show_default=True, help="How far to the side a foot may step [m].")
+@click.option(
+    "--robot",
+    type=click.Choice(robot_names()),
+    default="a1",
+    show_default=True,
+    help="Robot model.",
+)
+@click.option(
+    "--design",
+    is_flag=True,
+    help="Design a set from the capture point, beside the configured ones.",
+)
+@click.option(
+    "--reach",
+    type=float,
+    default=0.1,
+    show_default=True,
+    help="How far to the side a foot may step [m].",
+)
 @click.option("--height", type=float, help="Of the walking base [m]. [default: the robot's file]")
-@click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help=f"Draw the sets: {', '.join(FORMATS)}.")
-def trigger_set(robot: str, design: bool, reach: float, height: float | None, plot: Path | None) -> int:
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help=f"Draw the sets: {', '.join(FORMATS)}.",
+)
+def trigger_set(
+    robot: str, design: bool, reach: float, height: float | None, plot: Path | None
+) -> int:
     """Bounds of the states in which a learner may drive."""
     config = load_config(robot)
-    sets, height = config.supervisor.trigger_set, height or config.mpc.locomotion.body_height
+    sets = config.supervisor.trigger_set
+    height = height or config.mpc.locomotion.body_height
     rows = {"c1": sets.c1, "c2": sets.c2, "c3": sets.c3}
     if design:
         rows["designed"] = designed_bounds(height=height, reach=reach)
     table = Table("set", *asdict(sets.c1), box=None)
     for name, bounds in rows.items():
-        table.add_row(f"{name} (in use)" if name == sets.use else name, *(f"{value:.3g}" for value in asdict(bounds).values()))
+        table.add_row(
+            f"{name} (in use)" if name == sets.use else name,
+            *(f"{value:.3g}" for value in asdict(bounds).values()),
+        )
     Console().print(table)
     if plot is not None:
         _draw(rows, height, reach, plot)
@@ -50,14 +76,25 @@ def _draw(rows: dict[str, TriggerBounds], height: float, reach: float, file: Pat
     figure = Figure(figsize=(5.0, 4.5), layout="constrained")
     axes = figure.add_subplot()
     for name, b in rows.items():
-        v, w = b.lateral_velocity, b.roll_rate
+        v = b.lateral_velocity
+        w = b.roll_rate
         axes.plot([-v, v, v, -v, -v], [-w, -w, w, w, -w], label=name)
     speed = reach / np.sqrt(height / GRAVITY)
     widest = 1.5 * max(b.lateral_velocity for b in rows.values())
     along = np.linspace(-widest, widest, 2)
     for side in (-1.0, 1.0):
-        axes.plot(along, (side * speed - along) / height, "k--", label=f"capture point {reach:g} m away" if side > 0.0 else None)
-    axes.set(xlabel="lateral velocity [m/s]", ylabel="roll rate [rad/s]", xlim=(-widest, widest), ylim=(-widest, widest))
+        axes.plot(
+            along,
+            (side * speed - along) / height,
+            "k--",
+            label=f"capture point {reach:g} m away" if side > 0.0 else None,
+        )
+    axes.set(
+        xlabel="lateral velocity [m/s]",
+        ylabel="roll rate [rad/s]",
+        xlim=(-widest, widest),
+        ylim=(-widest, widest),
+    )
     axes.legend(loc="upper right", fontsize="small")
     try:
         figure.savefig(file)

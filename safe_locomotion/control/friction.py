@@ -31,14 +31,17 @@ class SlipParameters:
         """Refuse numbers that describe no watch."""
         for name in ("speed", "mu_min", "fall_time", "rise_rate"):
             if not getattr(self, name) > 0.0:
-                raise ConfigurationError(f"slip: {name}: must be positive (found {getattr(self, name)})")
+                raise ConfigurationError(
+                    f"slip: {name}: must be positive (found {getattr(self, name)})"
+                )
 
 
 class SlipWatch:
     """Follows the loaded feet; `mu` is the friction to count on."""
 
     def __init__(self, parameters: SlipParameters, mu: float) -> None:
-        self._p, self._nominal = parameters, mu
+        self._p = parameters
+        self._nominal = mu
         self.mu = mu
         self._mu_min = min(mu, parameters.mu_min)
         self.reset()
@@ -56,7 +59,8 @@ class SlipWatch:
             feet: (4) foot centres in odom [m].
             loaded: (4) feet that push and feel the ground.
         """
-        p, worst = self._p, 0.0
+        p = self._p
+        worst = 0.0
         for leg, foot in enumerate(feet):
             last, self._last[leg] = self._last[leg], foot if loaded[leg] else None
             if last is None or not loaded[leg] or elapsed <= 0.0:

@@ -81,8 +81,12 @@ class GaitClock:
     def __copy__(self) -> "GaitClock":
         """A clock that goes on from here by itself."""
         twin = GaitClock.__new__(GaitClock)
-        twin._stride, twin._stamp_ns, twin._stepping = self._stride, self._stamp_ns, self._stepping
-        twin._phases, twin._held, twin._passes = self._phases.copy(), self._held.copy(), self._passes.copy()
+        twin._stride = self._stride
+        twin._stamp_ns = self._stamp_ns
+        twin._stepping = self._stepping
+        twin._phases = self._phases.copy()
+        twin._held = self._held.copy()
+        twin._passes = self._passes.copy()
         return twin
 
     @property
@@ -110,11 +114,15 @@ class GaitClock:
 
     def _phase(self, gait: GaitParameters, latest: float) -> GaitPhase:
         """Phase of the legs at the present stride; a foot that is down stays so past the share `latest` of its swing."""
-        swing_ratio, lift_off = gait.swing_ratio, 1.0 - gait.swing_ratio
+        swing_ratio = gait.swing_ratio
+        lift_off = 1.0 - gait.swing_ratio
         swing_duration = swing_ratio / gait.frequency
-        stride, held, passes = self._stride, self._held, self._passes
+        stride = self._stride
+        held = self._held
+        passes = self._passes
         self._phases = [stride % 1.0, *[(stride + offset) % 1.0 for offset in gait.phase_offsets]]
-        progress, left = [0.0] * N_LEGS, [0.0] * N_LEGS
+        progress = [0.0] * N_LEGS
+        left = [0.0] * N_LEGS
         for leg, phase in enumerate(self._phases):
             gone = (phase - lift_off) / swing_ratio
             if gone < 0.0:
@@ -130,7 +138,13 @@ class GaitClock:
             swing_duration=swing_duration,
         )
 
-    def follow(self, stamp_ns: int, gait: GaitParameters, air_time: Sequence[float], ground_time: Sequence[float]) -> GaitPhase:
+    def follow(
+        self,
+        stamp_ns: int,
+        gait: GaitParameters,
+        air_time: Sequence[float],
+        ground_time: Sequence[float],
+    ) -> GaitPhase:
         """Set the phase to what the feet do while something else moves the legs, so that `update` can take over at any tick.
 
         A foot in the air is as far in its swing as it has been off the ground; with all feet down the one that landed last is at its
@@ -143,31 +157,51 @@ class GaitClock:
             air_time: (4,) for which each foot has been in the air, 0 on the ground [s].
             ground_time: (4,) for which it has been on the ground, 0 in the air [s].
         """
-        ratio, offsets = gait.swing_ratio, (0.0, *gait.phase_offsets)
-        duration, lift_off = ratio / gait.frequency, 1.0 - ratio
+        ratio = gait.swing_ratio
+        offsets = (0.0, *gait.phase_offsets)
+        duration = ratio / gait.frequency
+        lift_off = 1.0 - ratio
         flying = [leg for leg in range(N_LEGS) if air_time[leg] > 0.0]
         landed = min(range(N_LEGS), key=lambda leg: ground_time[leg])
-        strides = [lift_off + ratio * min(air_time[leg] / duration, LATEST_CATCH) - offsets[leg] for leg in flying]
+        strides = [
+            lift_off + ratio * min(air_time[leg] / duration, LATEST_CATCH) - offsets[leg]
+            for leg in flying
+        ]
         strides = strides or [-offsets[landed]]
 
         def fits(stride: float) -> int:
-            return sum(((stride + offsets[leg]) % 1.0 >= lift_off) == (air_time[leg] > 0.0) for leg in range(N_LEGS))
+            return sum(
+                ((stride + offsets[leg]) % 1.0 >= lift_off) == (air_time[leg] > 0.0)
+                for leg in range(N_LEGS)
+            )
 
-        self._stamp_ns, self._stepping = stamp_ns, True
+        self._stamp_ns = stamp_ns
+        self._stepping = True
         self._stride = max(strides, key=fits) % 1.0
         self._held = [time == 0.0 for time in air_time]
         phase = self._phase(gait, -inf)
-        self._passes = [held and at >= lift_off for held, at in zip(self._held, self._phases, strict=True)]
+        self._passes = [
+            held and at >= lift_off for held, at in zip(self._held, self._phases, strict=True)
+        ]
         return phase
 
     def schedule(self, gait: GaitParameters, times: Sequence[float]) -> Flags:
         """Stance flags (len(times), 4) at `times` [s] after the last update, were the gait parameters to stay."""
-        phases, held, lift_off = self._phases, self._held, 1.0 - gait.swing_ratio
+        phases = self._phases
+        held = self._held
+        lift_off = 1.0 - gait.swing_ratio
         ahead = [gait.frequency * time for time in times]
         if not self._stepping:
             # No new lift-off: a foot is down from its touchdown on.
-            return np.array([[on or phase + by >= 1.0 for phase, on in zip(phases, held, strict=True)] for by in ahead])
-        stance: Flags = np.array([[(phase + by) % 1.0 < lift_off for phase in phases] for by in ahead])
+            return np.array(
+                [
+                    [on or phase + by >= 1.0 for phase, on in zip(phases, held, strict=True)]
+                    for by in ahead
+                ]
+            )
+        stance: Flags = np.array(
+            [[(phase + by) % 1.0 < lift_off for phase in phases] for by in ahead]
+        )
         for leg, phase in enumerate(phases):
             if held[leg] and phase >= lift_off:  # it misses this swing
                 stance[:, leg] |= [phase + by < 1.0 for by in ahead]

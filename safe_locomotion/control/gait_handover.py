@@ -16,7 +16,9 @@ from math import copysign
 from safe_locomotion.types import NANOSECONDS, GaitParameters
 
 RECOVERY = "recovery"  #: the driver that plants the feet
-OFFSET_RATE = 2.0  #: strides per second; below the slowest stride, so that no leg's phase runs backwards
+OFFSET_RATE = (
+    2.0  #: strides per second; below the slowest stride, so that no leg's phase runs backwards
+)
 RATIO_RATE = 4.0  #: 1/s
 RATIO_MARGIN = 0.05  #: of the swing ratio from 0 and 1
 PLANTED_FROM = 0.1  #: strides; gaits whose offsets differ by more have feet in the air together on the way from one to the other
@@ -35,28 +37,34 @@ class GaitBlend:
     def reset(self) -> None:
         """Nothing has been executed: the next gait starts as it is."""
         self._last = None
-        self._offsets, self._ratio = [0.0, 0.0, 0.0], 0.0
+        self._offsets = [0.0, 0.0, 0.0]
+        self._ratio = 0.0
 
     def update(self, stamp_ns: int, driver: str, gait: GaitParameters) -> GaitParameters:
         """The gait to execute when `driver` wants `gait`."""
         elapsed = max(0, stamp_ns - self._stamp_ns) / NANOSECONDS
         if self._last is not None and driver != self._driver:
             last = self._last.phase_offsets
-            self._offsets = [(a - b + 0.5) % 1.0 - 0.5 for a, b in zip(last, gait.phase_offsets, strict=True)]
+            self._offsets = [
+                (a - b + 0.5) % 1.0 - 0.5 for a, b in zip(last, gait.phase_offsets, strict=True)
+            ]
             self._ratio = self._last.swing_ratio - gait.swing_ratio
             if driver == RECOVERY and max(map(abs, self._offsets)) > PLANTED_FROM:
                 self._ratio = RATIO_MARGIN - gait.swing_ratio
         else:
             self._offsets = [_towards_zero(d, OFFSET_RATE * elapsed) for d in self._offsets]
             self._ratio = _towards_zero(self._ratio, RATIO_RATE * elapsed)
-        self._driver, self._stamp_ns = driver, stamp_ns
+        self._driver = driver
+        self._stamp_ns = stamp_ns
         self._last = self._shifted(gait) if self._ratio or any(self._offsets) else gait
         return self._last
 
     def _shifted(self, gait: GaitParameters) -> GaitParameters:
         (a, b, c), (da, db, dc) = gait.phase_offsets, self._offsets
         ratio = min(1.0 - RATIO_MARGIN, max(RATIO_MARGIN, gait.swing_ratio + self._ratio))
-        return replace(gait, phase_offsets=((a + da) % 1.0, (b + db) % 1.0, (c + dc) % 1.0), swing_ratio=ratio)
+        return replace(
+            gait, phase_offsets=((a + da) % 1.0, (b + db) % 1.0, (c + dc) % 1.0), swing_ratio=ratio
+        )
 
 
 def _towards_zero(value: float, step: float) -> float:

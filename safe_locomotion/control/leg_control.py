@@ -15,7 +15,18 @@ from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.robot.kinematics import Kinematics, LegPose, clamp
 from safe_locomotion.robot.models import RobotModel
 from safe_locomotion.rotations import Vector, rows_from_quaternion
-from safe_locomotion.types import DAMPED, N_JOINTS, N_LEGS, NANOSECONDS, Array, LowCommand, LowState, Mode, StancePlan, Verdict
+from safe_locomotion.types import (
+    DAMPED,
+    N_JOINTS,
+    N_LEGS,
+    NANOSECONDS,
+    Array,
+    LowCommand,
+    LowState,
+    Mode,
+    StancePlan,
+    Verdict,
+)
 
 STORED = 1.8  #: feed-forward that may stand against stiffness and damping, in peak torques; the gate allows a little more
 
@@ -52,21 +63,27 @@ class LegGains:
         """Refuse ramps without a duration."""
         for name in ("fold_time", "stand_time", "sit_time", "crossfade_time", "handover_time"):
             if not getattr(self, name) > 0.0:
-                raise ConfigurationError(f"gains: {name}: must be positive (found {getattr(self, name)})")
+                raise ConfigurationError(
+                    f"gains: {name}: must be positive (found {getattr(self, name)})"
+                )
 
 
 class LegController:
     """State of the ramps and of the cross-fade; one `update` per LowState."""
 
     def __init__(self, robot: RobotModel, gains: LegGains) -> None:
-        self._robot, self._gains = robot, gains
+        self._robot = robot
+        self._gains = gains
         self._kinematics = Kinematics(robot)
         self._self_right = SelfRighting(robot)
         self._weights = [LegWeight(robot, leg) for leg in range(N_LEGS)]
         self._radius = float(robot.foot_radius)
         self._zeros = np.zeros(N_JOINTS)
         self._q_min, self._q_max = _by_leg(robot.q_min), _by_leg(robot.q_max)
-        self._swing_min, self._swing_max = _by_leg(robot.q_min + gains.swing_margin), _by_leg(robot.q_max - gains.swing_margin)
+        self._swing_min, self._swing_max = (
+            _by_leg(robot.q_min + gains.swing_margin),
+            _by_leg(robot.q_max - gains.swing_margin),
+        )
         self._dq_min, self._dq_max = _by_leg(-robot.dq_max), _by_leg(robot.dq_max)
         self._gains_of: dict[tuple[bool, ...], tuple[Array, Array]] = {}
         self._ramp_kp = np.full(N_JOINTS, gains.ramp_kp)
@@ -77,7 +94,9 @@ class LegController:
         self._torque_offset = self._zeros
         self._last: LowCommand | None = None
 
-    def update(self, state: LowState, verdict: Verdict | None, plan: StancePlan | None) -> LowCommand:
+    def update(
+        self, state: LowState, verdict: Verdict | None, plan: StancePlan | None
+    ) -> LowCommand:
         """Motor command for this LowState, not yet gated.
 
         Args:
@@ -95,7 +114,8 @@ class LegController:
         driver = (verdict.mode, joints)
         changed = driver != self._driver
         if changed:
-            self._q_entry, self._driver_since_ns = state.q, state.stamp_ns
+            self._q_entry = state.q
+            self._driver_since_ns = state.stamp_ns
             self._self_right.begin(state)
         command = self._wanted(state, verdict, plan)
         if changed:
@@ -106,14 +126,17 @@ class LegController:
 
     def interrupt(self) -> None:
         """The last command was not sent: ramps start over from where the joints are, and no torque is left to fade from."""
-        self._driver, self._last = None, None
+        self._driver = None
+        self._last = None
 
     def _wanted(self, state: LowState, verdict: Verdict, plan: StancePlan | None) -> LowCommand:
         elapsed = (state.stamp_ns - self._driver_since_ns) / NANOSECONDS
         if verdict.mode is Mode.STAND_UP:
             return self._pd(state, self._stand_up_pose(elapsed))
         if verdict.mode is Mode.SIT:
-            return self._pd(state, _ramp(self._q_entry, self._robot.q_sit, elapsed / self._gains.sit_time))
+            return self._pd(
+                state, _ramp(self._q_entry, self._robot.q_sit, elapsed / self._gains.sit_time)
+            )
         if verdict.mode is Mode.SELF_RIGHT:
             return self._pd(state, self._self_right.target(state))
         if verdict.joints is not None:
@@ -125,8 +148,15 @@ class LegController:
 
     def _stand_up_pose(self, elapsed: float) -> Array:
         """Straight to the standing pose from anywhere between sitting and standing; other poses fold the legs first."""
-        gains, robot = self._gains, self._robot
-        folded = min(np.abs(self._q_entry - robot.q_sit).max(), np.abs(self._q_entry - robot.q_stand).max()) < 0.6
+        gains = self._gains
+        robot = self._robot
+        folded = (
+            min(
+                np.abs(self._q_entry - robot.q_sit).max(),
+                np.abs(self._q_entry - robot.q_stand).max(),
+            )
+            < 0.6
+        )
         if folded:
             return _ramp(self._q_entry, robot.q_stand, elapsed / gains.stand_time)
         if elapsed < gains.fold_time:
@@ -139,9 +169,12 @@ class LegController:
     def _legs(self, state: LowState, plan: StancePlan) -> LowCommand:
         up = rows_from_quaternion(state.quaternion_wxyz)[2]
         age = (state.stamp_ns - plan.stamp_ns) / NANOSECONDS
-        poses, angles = self._kinematics.poses(state.q), state.q.tolist()
-        stance, force = plan.stance.tolist(), plan.force.tolist()
-        feet, velocity = plan.foot_position.tolist(), plan.foot_velocity.tolist()
+        poses = self._kinematics.poses(state.q)
+        angles = state.q.tolist()
+        stance = plan.stance.tolist()
+        force = plan.force.tolist()
+        feet = plan.foot_position.tolist()
+        velocity = plan.foot_velocity.tolist()
         tau: list[float] = []
         q: list[float] = []
         dq: list[float] = []
@@ -168,7 +201,9 @@ class LegController:
         about_y = r * (pose.ca * (uz * fx - ux * fz) + pose.sa * (ux * fy - uy * fx))
         return a - ja + r * (uy * fz - uz * fy), b - jb + about_y, c - jc + about_y
 
-    def _swing(self, leg: int, foot: list[float], velocity: list[float], age: float, dq: list[float]) -> list[float]:
+    def _swing(
+        self, leg: int, foot: list[float], velocity: list[float], age: float, dq: list[float]
+    ) -> list[float]:
         """Joint positions of a swing foot; a joint held at the end of its range gets speed zero in the last three of `dq`."""
         (x, y, z), (vx, vy, vz) = foot, velocity
         wanted = self._kinematics.legs[leg].inverse(x + age * vx, y + age * vy, z + age * vz)
@@ -181,15 +216,21 @@ class LegController:
     def _foot_gains(self, stance: tuple[bool, ...]) -> tuple[Array, Array]:
         """kp, kd (12,) of stance and swing joints; one pair per set of stance feet, kept."""
         if stance not in self._gains_of:
-            gains, swing = self._gains, ~np.repeat(stance, 3)
-            self._gains_of[stance] = np.where(swing, gains.swing_kp, 0.0), np.where(swing, gains.swing_kd, gains.stance_kd)
+            gains = self._gains
+            swing = ~np.repeat(stance, 3)
+            self._gains_of[stance] = (
+                np.where(swing, gains.swing_kp, 0.0),
+                np.where(swing, gains.swing_kd, gains.stance_kd),
+            )
         return self._gains_of[stance]
 
     def _begin_crossfade(self, state: LowState, command: LowCommand) -> None:
         if self._last is None:
             self._torque_offset = self._zeros
         else:
-            self._torque_offset = commanded_torque(state, self._last) - commanded_torque(state, command)
+            self._torque_offset = commanded_torque(state, self._last) - commanded_torque(
+                state, command
+            )
 
     def _faded(self, stamp_ns: int, command: LowCommand) -> LowCommand:
         walks = self._driver is not None and self._driver[0] is Mode.WALK
@@ -212,10 +253,14 @@ class LegController:
         if np.count_nonzero(inside) == N_JOINTS:
             return command
         tau = command.tau - (total - np.minimum(np.maximum(total, -tau_max), tau_max))
-        excess = np.where(command.kp > 0.0, tau - np.clip(tau, -STORED * tau_max, STORED * tau_max), 0.0)
+        excess = np.where(
+            command.kp > 0.0, tau - np.clip(tau, -STORED * tau_max, STORED * tau_max), 0.0
+        )
         if not excess.any():
             return _with_torque(command, tau)
-        q = command.q + np.divide(excess, command.kp, out=np.zeros(N_JOINTS), where=command.kp > 0.0)
+        q = command.q + np.divide(
+            excess, command.kp, out=np.zeros(N_JOINTS), where=command.kp > 0.0
+        )
         return replace(command, q=q, tau=tau - excess)
 
 
@@ -235,4 +280,6 @@ def _command(state: LowState, q: Array, dq: Array, tau: Array, kp: Array, kd: Ar
 
 
 def _with_torque(command: LowCommand, tau: Array) -> LowCommand:
-    return LowCommand(stamp_ns=command.stamp_ns, q=command.q, dq=command.dq, tau=tau, kp=command.kp, kd=command.kd)
+    return LowCommand(
+        stamp_ns=command.stamp_ns, q=command.q, dq=command.dq, tau=tau, kp=command.kp, kd=command.kd
+    )

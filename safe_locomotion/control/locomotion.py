@@ -82,21 +82,37 @@ class _Catch:
     away: Vector
     progress: float
 
-    def joined(self, point: Vector, velocity: Vector, progress: float, duration: float) -> tuple[Vector, Vector]:
+    def joined(
+        self, point: Vector, velocity: Vector, progress: float, duration: float
+    ) -> tuple[Vector, Vector]:
         rest = 1.0 - self.progress
-        left, rate = clamp((1.0 - progress) / rest, 0.0, 1.0), -1.0 / (rest * duration)
+        left = clamp((1.0 - progress) / rest, 0.0, 1.0)
+        rate = -1.0 / (rest * duration)
         (x, y, z), (vx, vy, vz), (ax, ay, az) = point, velocity, self.away
-        return (x + left * ax, y + left * ay, z + left * az), (vx + rate * ax, vy + rate * ay, vz + rate * az)
+        return (x + left * ax, y + left * ay, z + left * az), (
+            vx + rate * ax,
+            vy + rate * ay,
+            vz + rate * az,
+        )
 
 
 class LocomotionController:
     """One `update` per MPC tick; keeps the gait phase, lift-off points, reference and the solver's memory."""
 
-    def __init__(self, robot: RobotModel, parameters: LocomotionParameters, swing: SwingParameters, mpc: MpcParameters) -> None:
-        self._robot, self._parameters, self._swing = robot, parameters, swing
+    def __init__(
+        self,
+        robot: RobotModel,
+        parameters: LocomotionParameters,
+        swing: SwingParameters,
+        mpc: MpcParameters,
+    ) -> None:
+        self._robot = robot
+        self._parameters = parameters
+        self._swing = swing
         self._kinematics = Kinematics(robot)
         self._mpc = ConvexMpc(CentroidalModel(mass=robot.mass, inertia=robot.inertia), mpc)
-        self._horizon, self._dt = mpc.horizon, mpc.dt
+        self._horizon = mpc.horizon
+        self._dt = mpc.dt
         self._middles: list[float] = (mpc.dt * np.arange(0.5, mpc.horizon)).tolist()
         self._clock = GaitClock()
         self._slip = SlipWatch(parameters.slip, mpc.mu)
@@ -129,15 +145,27 @@ class LocomotionController:
             return self._idle(estimate.stamp_ns, body)
         if not self._running:
             self._restart(estimate, body)
-        elapsed = 0.0 if self._stamp_ns is None else max(0, estimate.stamp_ns - self._stamp_ns) / NANOSECONDS
+        elapsed = (
+            0.0
+            if self._stamp_ns is None
+            else max(0, estimate.stamp_ns - self._stamp_ns) / NANOSECONDS
+        )
         self._stamp_ns = estimate.stamp_ns
         walking = verdict.mode is Mode.WALK
         if verdict.mode is Mode.STAND_UP:
-            self._reference.reset(body.position, body.rpy[2], body.position[2] - estimate.ground_height)
-        self._reference.update(elapsed, verdict.command if walking else VelocityCommand(), body.position, body.rpy[2])
+            self._reference.reset(
+                body.position, body.rpy[2], body.position[2] - estimate.ground_height
+            )
+        self._reference.update(
+            elapsed, verdict.command if walking else VelocityCommand(), body.position, body.rpy[2]
+        )
         following = verdict.joints is not None
-        phase, stance = (self._follow if following else self._step)(estimate, verdict, body, elapsed)
-        loaded = [pushes and felt for pushes, felt in zip(stance, estimate.contact.tolist(), strict=True)]
+        phase, stance = (self._follow if following else self._step)(
+            estimate, verdict, body, elapsed
+        )
+        loaded = [
+            pushes and felt for pushes, felt in zip(stance, estimate.contact.tolist(), strict=True)
+        ]
         self._mpc.assume_friction(self._slip.update(elapsed, body.feet, loaded))
         footholds = self._footholds(phase, stance, verdict.gait, body)
         force, solved = self._solve(stance, estimate, verdict.gait, body, footholds)
@@ -157,9 +185,14 @@ class LocomotionController:
     def _body(self, estimate: Estimate) -> _Body:
         rows = rows_from_quaternion(estimate.quaternion_wxyz)
         rpy = rpy_from_rows(rows)
-        position, rate, normal = estimate.position.tolist(), estimate.angular_velocity.tolist(), estimate.ground_normal.tolist()
+        position = estimate.position.tolist()
+        rate = estimate.angular_velocity.tolist()
+        normal = estimate.ground_normal.tolist()
         legs = self._kinematics.legs
-        feet = [leg.foot(pose) for leg, pose in zip(legs, self._kinematics.poses(estimate.q), strict=True)]
+        feet = [
+            leg.foot(pose)
+            for leg, pose in zip(legs, self._kinematics.poses(estimate.q), strict=True)
+        ]
         return _Body(
             position=position,
             rows=rows,
@@ -199,13 +232,18 @@ class LocomotionController:
             solved=False,
         )
 
-    def _step(self, estimate: Estimate, verdict: Verdict, body: _Body, elapsed: float) -> tuple[GaitPhase, list[bool]]:
+    def _step(
+        self, estimate: Estimate, verdict: Verdict, body: _Body, elapsed: float
+    ) -> tuple[GaitPhase, list[bool]]:
         phase = self._clock.update(estimate.stamp_ns, verdict.gait, step=verdict.mode is Mode.WALK)
         return phase, self._contacts(phase, estimate, body, elapsed)
 
-    def _follow(self, estimate: Estimate, verdict: Verdict, body: _Body, elapsed: float) -> tuple[GaitPhase, list[bool]]:
+    def _follow(
+        self, estimate: Estimate, verdict: Verdict, body: _Body, elapsed: float
+    ) -> tuple[GaitPhase, list[bool]]:
         """Gait phase and stance as the feet are, reference as the body is; a foot in the air that the gait wants down counts as lost."""
-        contact, p = estimate.contact.tolist(), self._swing
+        contact = estimate.contact.tolist()
+        p = self._swing
         height = body.position[2] - estimate.ground_height
         self._reference.follow(body.position, body.rpy[2], height, body.velocity)
         for leg, down in enumerate(contact):
@@ -213,32 +251,44 @@ class LocomotionController:
                 self._lift_off[leg] = body.feet[leg]
             self._air_time[leg] = 0.0 if down else self._air_time[leg] + max(elapsed, MOMENT)
             self._ground_time[leg] = self._ground_time[leg] + elapsed if down else 0.0
-        phase = self._clock.follow(estimate.stamp_ns, verdict.gait, self._air_time, self._ground_time)
+        phase = self._clock.follow(
+            estimate.stamp_ns, verdict.gait, self._air_time, self._ground_time
+        )
         for leg, stands in enumerate(phase.stance):
             lost = stands and not contact[leg]
             self._unloaded_time[leg] = p.lost_after if lost else 0.0
             if lost:
                 self._lift_off[leg] = body.feet[leg]
-        self._landed, self._lost = [False] * N_LEGS, [False] * N_LEGS
+        self._landed = [False] * N_LEGS
+        self._lost = [False] * N_LEGS
         self._stance = contact
         return phase, contact.copy()
 
-    def _catch(self, phase: GaitPhase, stance: list[bool], body: _Body, footholds: list[Vector]) -> None:
+    def _catch(
+        self, phase: GaitPhase, stance: list[bool], body: _Body, footholds: list[Vector]
+    ) -> None:
         """Remember how far each foot in the air is from the curve that it is to follow from now on."""
         for leg, foot in enumerate(body.feet):
             self._caught[leg] = None
             if not stance[leg] and not self._lost[leg]:
                 point, _ = self._swing_point(leg, phase, footholds[leg])
-                self._caught[leg] = _Catch(_difference(foot, point), float(phase.swing_progress[leg]))
+                self._caught[leg] = _Catch(
+                    _difference(foot, point), float(phase.swing_progress[leg])
+                )
 
-    def _contacts(self, phase: GaitPhase, estimate: Estimate, body: _Body, elapsed: float) -> list[bool]:
+    def _contacts(
+        self, phase: GaitPhase, estimate: Estimate, body: _Body, elapsed: float
+    ) -> list[bool]:
         """Scheduled stance plus feet that met the ground early, less feet that lost it; remembers where feet lift off.
 
         A foot that should carry but feels no ground for a while, away from the ground plane, is taken out of the MPC and reaches for the
         foothold under its hip: the body has been thrown off it, or the ground is lower than expected. A foot that slides stays.
         """
-        p, stepping = self._swing, self._clock.stepping
-        scheduled, progress, contact = phase.stance, phase.swing_progress, estimate.contact.tolist()
+        p = self._swing
+        stepping = self._clock.stepping
+        scheduled = phase.stance
+        progress = phase.swing_progress
+        contact = estimate.contact.tolist()
         for leg, on in enumerate(scheduled):
             x, y, z = body.feet[leg]
             early = progress[leg] >= p.early_contact and contact[leg]
@@ -246,42 +296,59 @@ class LocomotionController:
             away = abs(z - self._radius - body.plane_height(x, y)) > p.lost_distance
             unloaded = on and not contact[leg] and away and stepping
             self._unloaded_time[leg] = self._unloaded_time[leg] + elapsed if unloaded else 0.0
-            reached_out, lost = self._lost[leg], self._unloaded_time[leg] > p.lost_after
+            reached_out = self._lost[leg]
+            lost = self._unloaded_time[leg] > p.lost_after
             pushes = (on and not lost) or self._landed[leg]
             if (self._stance[leg] and not pushes) or (reached_out and not on):
                 self._lift_off[leg], self._caught[leg] = (x, y, z), None
             self._lost[leg], self._stance[leg] = lost, pushes
         return self._stance.copy()
 
-    def _footholds(self, phase: GaitPhase, stance: list[bool], gait: GaitParameters, body: _Body) -> list[Vector]:
+    def _footholds(
+        self, phase: GaitPhase, stance: list[bool], gait: GaitParameters, body: _Body
+    ) -> list[Vector]:
         """Foot centres in odom at the next touchdown; stance feet where they are."""
         left = phase.time_to_touchdown
         return [
             foot
             if stance[leg]
-            else self._foothold((self._hip_x[leg], gait.foot_y[leg], 0.0), left[leg], phase.stance_duration, body)
+            else self._foothold(
+                (self._hip_x[leg], gait.foot_y[leg], 0.0), left[leg], phase.stance_duration, body
+            )
             for leg, foot in enumerate(body.feet)
         ]
 
-    def _foothold(self, nominal: Vector, left: float, stance_duration: float, body: _Body) -> Vector:
+    def _foothold(
+        self, nominal: Vector, left: float, stance_duration: float, body: _Body
+    ) -> Vector:
         """Raibert's foothold, in odom, of a foot that wants to be at `nominal` in base, `left` seconds before it touches down."""
         p, (wanted_x, wanted_y, wz) = self._swing, self._reference.velocity
         (px, py, _), (vx, vy, _), rate = body.position, body.velocity, body.rate[2]
-        c, s = cos(rate * left), sin(rate * left)
+        c = cos(rate * left)
+        s = sin(rate * left)
         x, y, _ = rotate(body.rows, nominal)
         x, y = c * x - s * y, s * x + c * y
-        c, s = cos(body.rpy[2]), sin(body.rpy[2])
-        wanted_x, wanted_y = c * wanted_x - s * wanted_y - wz * y, s * wanted_x + c * wanted_y + wz * x
+        c = cos(body.rpy[2])
+        s = sin(body.rpy[2])
+        wanted_x, wanted_y = (
+            c * wanted_x - s * wanted_y - wz * y,
+            s * wanted_x + c * wanted_y + wz * x,
+        )
         step_x = raibert_step(vx - rate * y, wanted_x, stance_duration, p.velocity_gain, p.reach)
         step_y = raibert_step(vy + rate * x, wanted_y, stance_duration, p.velocity_gain, p.reach)
-        x, y = px + x + vx * left + step_x, py + y + vy * left + step_y
+        x = px + x + vx * left + step_x
+        y = py + y + vy * left + step_y
         return x, y, body.plane_height(x, y) + self._radius
 
-    def _swing_targets(self, phase: GaitPhase, stance: list[bool], body: _Body, footholds: list[Vector]) -> tuple[Array, Array]:
+    def _swing_targets(
+        self, phase: GaitPhase, stance: list[bool], body: _Body, footholds: list[Vector]
+    ) -> tuple[Array, Array]:
         """Position and velocity (4, 3) of the feet in base; a stance foot moves as fast as the body leaves it behind."""
-        positions, velocities = [], []
+        positions = []
+        velocities = []
         for leg, foot in enumerate(body.feet_in_base):
-            position, speed = foot, (0.0, 0.0, 0.0)
+            position = foot
+            speed = (0.0, 0.0, 0.0)
             if not stance[leg]:
                 point, speed = self._swing_point(leg, phase, footholds[leg])
                 position = rotate_back(body.rows, _difference(point, body.position))
@@ -297,12 +364,24 @@ class LocomotionController:
             searched = self._unloaded_time[leg] - p.lost_after
             end = (x, y, z - p.depth - min(p.search_depth, p.search_speed * searched))
             return cycloid(self._lift_off[leg], end, 0.0, searched / p.search_time, p.search_time)
-        progress, caught = phase.swing_progress[leg], self._caught[leg]
-        point, velocity = cycloid(self._lift_off[leg], (x, y, z - p.depth), p.height, progress, phase.swing_duration)
-        return (point, velocity) if caught is None else caught.joined(point, velocity, progress, phase.swing_duration)
+        progress = phase.swing_progress[leg]
+        caught = self._caught[leg]
+        point, velocity = cycloid(
+            self._lift_off[leg], (x, y, z - p.depth), p.height, progress, phase.swing_duration
+        )
+        return (
+            (point, velocity)
+            if caught is None
+            else caught.joined(point, velocity, progress, phase.swing_duration)
+        )
 
     def _solve(
-        self, stance: list[bool], estimate: Estimate, gait: GaitParameters, body: _Body, footholds: list[Vector]
+        self,
+        stance: list[bool],
+        estimate: Estimate,
+        gait: GaitParameters,
+        body: _Body,
+        footholds: list[Vector],
     ) -> tuple[Array, bool]:
         answer = self._mpc.solve(self._problem(stance, estimate, gait, body, footholds))
         if isfinite(
@@ -316,7 +395,12 @@ class LocomotionController:
         return force, answer.ok
 
     def _problem(
-        self, stance: list[bool], estimate: Estimate, gait: GaitParameters, body: _Body, footholds: list[Vector]
+        self,
+        stance: list[bool],
+        estimate: Estimate,
+        gait: GaitParameters,
+        body: _Body,
+        footholds: list[Vector],
     ) -> MpcProblem:
         frame, (nx, ny, nz), (cx, cy, cz) = body.frame, body.normal, body.com
         gap = nz * (cz - body.plane_height(cx, cy))
@@ -347,22 +431,36 @@ class LocomotionController:
 
     def _reference_states(self, body: _Body, vx: float, vy: float) -> tuple[Array, Array]:
         """Reference (N, 12) of a body that moves with vx, vy now, and how far it has gone in the middle of each step (N, 2)."""
-        reference, slack, dt = self._reference, self._parameters.velocity_slack, self._dt
+        reference = self._reference
+        slack = self._parameters.velocity_slack
+        dt = self._dt
         (ax, bx, _), (ay, by, _), _ = body.frame
-        ahead_x, ahead_y = reference.position[0] - body.position[0], reference.position[1] - body.position[1]
+        ahead_x = reference.position[0] - body.position[0]
+        ahead_y = reference.position[1] - body.position[1]
         wanted_x, wanted_y, wz = reference.velocity
-        x, y = ax * ahead_x + ay * ahead_y, bx * ahead_x + by * ahead_y
-        vx, vy = within(wanted_x, vx, slack), within(wanted_y, vy, slack)
-        yaw, height, turn = reference.yaw - body.rpy[2], reference.height + self._com[2], wz * dt
-        c, s = cos(turn), sin(turn)
+        x = ax * ahead_x + ay * ahead_y
+        y = bx * ahead_x + by * ahead_y
+        vx = within(wanted_x, vx, slack)
+        vy = within(wanted_y, vy, slack)
+        yaw = reference.yaw - body.rpy[2]
+        height = reference.height + self._com[2]
+        turn = wz * dt
+        c = cos(turn)
+        s = sin(turn)
         rows: list[float] = []
         travel: list[float] = []
         gone_x = gone_y = 0.0
         for _ in range(self._horizon):
-            vx, vy, yaw = c * vx - s * vy, s * vx + c * vy, yaw + turn  # the velocity turns with the heading
-            step_x, step_y = dt * vx, dt * vy
+            vx, vy, yaw = (
+                c * vx - s * vy,
+                s * vx + c * vy,
+                yaw + turn,
+            )  # the velocity turns with the heading
+            step_x = dt * vx
+            step_y = dt * vy
             travel += (gone_x + 0.5 * step_x, gone_y + 0.5 * step_y)
-            gone_x, gone_y = gone_x + step_x, gone_y + step_y
+            gone_x = gone_x + step_x
+            gone_y = gone_y + step_y
             rows += (0.0, 0.0, yaw, x + gone_x, y + gone_y, height, 0.0, 0.0, wz, vx, vy, 0.0)
         return np.array(rows).reshape(-1, NX), np.array(travel).reshape(-1, 2)
 

@@ -31,7 +31,8 @@ _NEVER_REFUSED = 1e3
 FORCE_UNIT = 50.0  # N
 # OSQP weighs the equations and the inequalities of a problem alike. How much the sides of a pyramid and its top weigh against the
 # dynamics decides how far a fixed number of iterations gets: a foot that slips fast, and a limit of f_z that is rarely met slowly.
-SIDE_WEIGHT, TOP_WEIGHT = 0.3, 0.09
+SIDE_WEIGHT = 0.3
+TOP_WEIGHT = 0.09
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,10 +71,20 @@ class MpcParameters:
     def __post_init__(self) -> None:
         if not (len(self.weights) == NX and all(w >= 0.0 for w in self.weights)):
             raise ConfigurationError(f"weights: {NX} numbers >= 0 are needed, got {self.weights}")
-        if not (self.horizon >= 1 and self.dt > 0.0 and self.mu > 0.0 and self.force_weight > 0.0 and self.iterations >= 1):
-            raise ConfigurationError("horizon, dt, mu, force_weight and iterations must be positive")
+        if not (
+            self.horizon >= 1
+            and self.dt > 0.0
+            and self.mu > 0.0
+            and self.force_weight > 0.0
+            and self.iterations >= 1
+        ):
+            raise ConfigurationError(
+                "horizon, dt, mu, force_weight and iterations must be positive"
+            )
         if not 0.0 <= self.fz_min <= self.fz_max < np.inf:
-            raise ConfigurationError(f"0 <= fz_min <= fz_max is needed, got {self.fz_min} and {self.fz_max}")
+            raise ConfigurationError(
+                f"0 <= fz_min <= fz_max is needed, got {self.fz_min} and {self.fz_max}"
+            )
 
 
 class MpcProblem(NamedTuple):
@@ -156,22 +167,34 @@ class MpcQp:
     """
 
     def __init__(self, model: CentroidalModel, parameters: MpcParameters) -> None:
-        n, dt, half = parameters.horizon, parameters.dt, parameters.horizon * NX
+        n = parameters.horizon
+        dt = parameters.dt
+        half = parameters.horizon * NX
         coupling = _inertia_rows(model)
         self.parameters = parameters
         self.P, self.A = _cost(parameters), _constraints(parameters, coupling)
         self.changing = _changing_positions(self.A, n)
         # what a problem writes lies side by side, so that one pass tells whether all of it is finite
         self._written = np.zeros(len(self.changing) + 3 * half)
-        self.values, self.q, self._offsets = np.split(self._written, [len(self.changing), len(self.changing) + 2 * half])
+        self.values, self.q, self._offsets = np.split(
+            self._written, [len(self.changing), len(self.changing) + 2 * half]
+        )
         low, high = _bounds(parameters)
-        self.l, self.u = np.concatenate([np.zeros(half), low]), np.concatenate([np.zeros(half), high])
-        self._l_states, self._u_states = self.l[:half], self.u[:half]
-        self._points, self._foot_terms = np.ones((n * N_LEGS, 4)), np.empty((n * N_LEGS, 4))
+        self.l = np.concatenate([np.zeros(half), low])
+        self.u = np.concatenate([np.zeros(half), high])
+        self._l_states = self.l[:half]
+        self._u_states = self.u[:half]
+        self._points = np.ones((n * N_LEGS, 4))
+        self._foot_terms = np.empty((n * N_LEGS, 4))
         self._feet = self._points[:, :3]
-        self._value_rows, self._lever_map = self.values.reshape(n * N_LEGS, -1), _lever_map(model, dt)
-        self._q_states, self._minus_weights = self.q[:half].reshape(n, NX), -np.array(parameters.weights)
-        self._first, self._gravity_rows = self._offsets[:NX], self._offsets.reshape(n, NX)[:, 9:]
+        self._value_rows, self._lever_map = (
+            self.values.reshape(n * N_LEGS, -1),
+            _lever_map(model, dt),
+        )
+        self._q_states = self.q[:half].reshape(n, NX)
+        self._minus_weights = -np.array(parameters.weights)
+        self._first = self._offsets[:NX]
+        self._gravity_rows = self._offsets.reshape(n, NX)[:, 9:]
         self._from_x0 = _first_row_map(coupling, dt)
 
     def fill(self, problem: MpcProblem) -> bool:
@@ -200,12 +223,16 @@ class ConvexMpc:
     """Solves one `MpcProblem` per tick, warm started from the tick before; never raises on bad numbers."""
 
     def __init__(self, model: CentroidalModel, parameters: MpcParameters) -> None:
-        self.model, self.parameters = model, parameters
+        self.model = model
+        self.parameters = parameters
         self.matrices = MpcQp(model, parameters)
         rows, columns = self.matrices.A.shape
-        self._zero_x, self._zero_y = np.zeros(columns), np.zeros(rows)
+        self._zero_x = np.zeros(columns)
+        self._zero_y = np.zeros(rows)
         self._solver = _osqp(self.matrices, parameters)
-        self._cone_positions, self._cone_factors = _cone_positions(self.matrices.A, parameters.horizon)
+        self._cone_positions, self._cone_factors = _cone_positions(
+            self.matrices.A, parameters.horizon
+        )
         self.mu = parameters.mu
         self._forget = False
 
@@ -220,15 +247,21 @@ class ConvexMpc:
         if mu == self.mu:
             return
         self.mu = mu
-        self._solver.update_data_mat(P_x=None, P_i=None, A_x=self._cone_factors * mu, A_i=self._cone_positions)
+        self._solver.update_data_mat(
+            P_x=None, P_i=None, A_x=self._cone_factors * mu, A_i=self._cone_positions
+        )
 
     def solve(self, problem: MpcProblem) -> MpcAnswer:
         """Forces for now and the plan behind them. Bad input or a bad solve gives `ok=False`, and the next tick starts cold."""
-        return self.solve_filled(problem) if self.matrices.fill(problem) else self._failure(problem, 0)
+        return (
+            self.solve_filled(problem) if self.matrices.fill(problem) else self._failure(problem, 0)
+        )
 
     def solve_filled(self, problem: MpcProblem) -> MpcAnswer:
         """`solve` for the problem that `matrices` was just filled with."""
-        p, solver, matrices = self.parameters, self._solver, self.matrices
+        p = self.parameters
+        solver = self._solver
+        matrices = self.matrices
         if self._forget:
             solver.warm_start(self._zero_x, self._zero_y)
             self._forget = False
@@ -237,7 +270,8 @@ class ConvexMpc:
         for batch in range(1, 2 + p.extra_batches):  # noqa: B007 - used after the loop
             solver.solve()
             info = solver.info
-            primal, dual = info.prim_res, info.dual_res
+            primal = info.prim_res
+            dual = info.dual_res
             ok = primal <= p.primal_tolerance and dual <= p.dual_tolerance
             if ok:
                 break
@@ -280,16 +314,23 @@ class ConvexMpc:
         )
 
 
-def clip_to_cone(forces: Array, stance: Flags, parameters: MpcParameters, mu: float | None = None) -> Array:
+def clip_to_cone(
+    forces: Array, stance: Flags, parameters: MpcParameters, mu: float | None = None
+) -> Array:
     """Forces (12,) moved into the pyramid, as (4, 3): f_z into its bounds, then f_x, f_y to mu f_z; zero for swing feet."""
-    low, high = parameters.fz_min, parameters.fz_max
+    low = parameters.fz_min
+    high = parameters.fz_max
     mu = parameters.mu if mu is None else mu
     flat: list[float] = forces.tolist()
     out: list[float] = []
     for leg, on in enumerate(stance.tolist()):
         fz = _clipped(flat[3 * leg + 2], low, high) if on else 0.0
         limit = mu * fz
-        out += (_clipped(flat[3 * leg], -limit, limit), _clipped(flat[3 * leg + 1], -limit, limit), fz)
+        out += (
+            _clipped(flat[3 * leg], -limit, limit),
+            _clipped(flat[3 * leg + 1], -limit, limit),
+            fz,
+        )
     return np.array(out).reshape(N_LEGS, 3)
 
 
@@ -300,14 +341,26 @@ def _clipped(value: float, low: float, high: float) -> float:
 # (row of the stage, force axis) of the nine values of a foot: I^-1 [r]x without its diagonal, then the mass terms
 _LEVER_ENTRIES = ((7, 0), (8, 0), (6, 1), (8, 1), (6, 2), (7, 2), (9, 0), (10, 1), (11, 2))
 # the component of (r_x, r_y, r_z, 1) that each is made of, and its sign
-_LEVER_TERMS = ((2, 1.0), (1, -1.0), (2, -1.0), (0, 1.0), (1, 1.0), (0, -1.0), (3, 1.0), (3, 1.0), (3, 1.0))
+_LEVER_TERMS = (
+    (2, 1.0),
+    (1, -1.0),
+    (2, -1.0),
+    (0, 1.0),
+    (1, 1.0),
+    (0, -1.0),
+    (3, 1.0),
+    (3, 1.0),
+    (3, 1.0),
+)
 
 
 def _lever_map(model: CentroidalModel, dt: float) -> Array:
     """(4, 9) from (r, 1) of a foot, times its stance flag, to its nine values in A: minus dt times the columns of B, in FORCE_UNIT."""
     out = np.zeros((4, len(_LEVER_ENTRIES)))
     inertia = np.concatenate([np.diag(model.inertia), np.full(3, model.mass)])
-    for value, ((row, _), (term, sign)) in enumerate(zip(_LEVER_ENTRIES, _LEVER_TERMS, strict=True)):
+    for value, ((row, _), (term, sign)) in enumerate(
+        zip(_LEVER_ENTRIES, _LEVER_TERMS, strict=True)
+    ):
         out[term, value] = -sign * dt * FORCE_UNIT / inertia[row - 6]
     return out
 
@@ -330,7 +383,8 @@ def _first_row_map(coupling: Array, dt: float) -> Array:
 
 
 def _cost(p: MpcParameters) -> sp.csc_matrix:
-    states, forces = np.tile(p.weights, p.horizon), np.full(p.horizon * NU, p.force_weight * FORCE_UNIT**2)
+    states = np.tile(p.weights, p.horizon)
+    forces = np.full(p.horizon * NU, p.force_weight * FORCE_UNIT**2)
     return sp.diags(np.concatenate([states, forces]), format="csc")
 
 
@@ -353,7 +407,9 @@ def _constraints(p: MpcParameters, coupling: Array) -> sp.csc_matrix:
     foot = np.zeros((NX, 3))
     foot[tuple(zip(*_LEVER_ENTRIES, strict=True))] = 1.0
     inputs = sp.kron(sp.eye(n), np.tile(foot, N_LEGS))
-    sides = SIDE_WEIGHT * np.array([[1.0, 0.0, -p.mu], [1.0, 0.0, p.mu], [0.0, 1.0, -p.mu], [0.0, 1.0, p.mu]])
+    sides = SIDE_WEIGHT * np.array(
+        [[1.0, 0.0, -p.mu], [1.0, 0.0, p.mu], [0.0, 1.0, -p.mu], [0.0, 1.0, p.mu]]
+    )
     cone = sp.kron(sp.eye(n * N_LEGS), np.vstack([sides, [0.0, 0.0, TOP_WEIGHT]]))
     A = sp.csc_matrix(sp.bmat([[dynamics, inputs], [None, cone]]))
     A.eliminate_zeros()
@@ -368,14 +424,17 @@ def _changing_positions(A: sp.csc_matrix, horizon: int) -> NDArray[np.int32]:
         stage = foot // N_LEGS
         for row, axis in _LEVER_ENTRIES:
             column = horizon * NX + 3 * foot + axis
-            start, stop = A.indptr[column], A.indptr[column + 1]
+            start = A.indptr[column]
+            stop = A.indptr[column + 1]
             found.append(start + np.searchsorted(A.indices[start:stop], stage * NX + row))
     return np.array(found, dtype=np.int32)
 
 
 def _cone_positions(A: sp.csc_matrix, horizon: int) -> tuple[NDArray[np.int32], Array]:
     """Where -mu and mu of the cone rows sit in A.data, and what mu is multiplied with there."""
-    half, found, factors = horizon * NX, [], []
+    half = horizon * NX
+    found = []
+    factors = []
     for column in range(half + 2, half + 3 * N_LEGS * horizon, 3):
         for i in range(A.indptr[column], A.indptr[column + 1]):
             face = (A.indices[i] - half) % 5
@@ -397,5 +456,8 @@ def _osqp(matrices: MpcQp | QuadraticProgram, parameters: MpcParameters) -> Any:
     }  # fmt: skip
     for name, value in wanted.items():
         setattr(settings, name, value)
-    P, A = ext.CSC(matrices.P), ext.CSC(matrices.A)
-    return ext.OSQPSolver(P, matrices.q, A, matrices.l, matrices.u, matrices.A.shape[0], matrices.A.shape[1], settings)
+    P = ext.CSC(matrices.P)
+    A = ext.CSC(matrices.A)
+    return ext.OSQPSolver(
+        P, matrices.q, A, matrices.l, matrices.u, matrices.A.shape[0], matrices.A.shape[1], settings
+    )

@@ -38,10 +38,14 @@ class GaitSettings:
         phase_offsets(self.name)
         for name in ("frequency", "fast_frequency", "hurry_limit"):
             if not getattr(self, name) > 0.0:
-                raise ConfigurationError(f"gait: {name}: must be positive (found {getattr(self, name)})")
+                raise ConfigurationError(
+                    f"gait: {name}: must be positive (found {getattr(self, name)})"
+                )
         for name in ("swing_ratio", "fast_swing_ratio"):
             if not 0.0 < getattr(self, name) < 1.0:
-                raise ConfigurationError(f"gait: {name}: must lie between 0 and 1 (found {getattr(self, name)})")
+                raise ConfigurationError(
+                    f"gait: {name}: must lie between 0 and 1 (found {getattr(self, name)})"
+                )
 
 
 class NominalGait:
@@ -63,7 +67,9 @@ class NominalGait:
         """Gait parameters for a velocity command in the present state."""
         s = self._s
         fast = command.vx**2 + command.vy**2 >= s.fast_speed**2
-        frequency, swing_ratio = (s.fast_frequency, s.fast_swing_ratio) if fast else (s.frequency, s.swing_ratio)
+        frequency, swing_ratio = (
+            (s.fast_frequency, s.fast_swing_ratio) if fast else (s.frequency, s.swing_ratio)
+        )
         hurry = 1.0 + s.hurry_gain * max(0.0, _velocity_error(command, estimate) - s.hurry_error)
         return GaitParameters(
             frequency=frequency * min(s.hurry_limit, hurry),
@@ -78,6 +84,7 @@ def _velocity_error(command: VelocityCommand, estimate: Estimate) -> float:
     if estimate.diverged:
         return 0.0
     w, x, y, z = estimate.quaternion_wxyz.tolist()
-    c, s = 1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y + w * z)
+    c = 1.0 - 2.0 * (y * y + z * z)
+    s = 2.0 * (x * y + w * z)
     vx, vy, _ = estimate.velocity.tolist()
     return hypot(c * vx + s * vy - command.vx, c * vy - s * vx - command.vy)

@@ -47,21 +47,31 @@ class Reference:
     def reset(self, position: Vector, yaw: float, height: float) -> None:
         """Start from where the body is, at rest."""
         self.velocity = (0.0, 0.0, 0.0)
-        self.position, self.yaw, self.height = (position[0], position[1]), yaw, height
+        self.position = (position[0], position[1])
+        self.yaw = yaw
+        self.height = height
 
-    def update(self, elapsed: float, command: VelocityCommand, body_position: Vector, body_yaw: float) -> None:
+    def update(
+        self, elapsed: float, command: VelocityCommand, body_position: Vector, body_yaw: float
+    ) -> None:
         """Advance by `elapsed` seconds, staying within the slack around the body."""
         p = self._p
-        limit, yaw_limit = elapsed * p.acceleration, elapsed * p.yaw_acceleration
+        limit = elapsed * p.acceleration
+        yaw_limit = elapsed * p.yaw_acceleration
         vx, vy, wz = self.velocity
-        vx, vy = within(command.vx, vx, limit), within(command.vy, vy, limit)
+        vx = within(command.vx, vx, limit)
+        vy = within(command.vy, vy, limit)
         wz = within(command.wz, wz, yaw_limit)
         self.velocity = (vx, vy, wz)
         lead = (self.yaw + wz * elapsed - body_yaw + pi) % (2 * pi) - pi
         self.yaw = body_yaw + clamp(lead, -p.yaw_slack, p.yaw_slack)
-        c, s = cos(body_yaw), sin(body_yaw)
-        x, y, slack = body_position[0], body_position[1], p.position_slack
-        ahead_x, ahead_y = self.position[0] - x, self.position[1] - y
+        c = cos(body_yaw)
+        s = sin(body_yaw)
+        x = body_position[0]
+        y = body_position[1]
+        slack = p.position_slack
+        ahead_x = self.position[0] - x
+        ahead_y = self.position[1] - y
         along = clamp(c * ahead_x + s * ahead_y + vx * elapsed, -slack, slack)
         across = clamp(c * ahead_y - s * ahead_x + vy * elapsed, -slack, slack)
         self.position = (x + c * along - s * across, y + s * along + c * across)
@@ -70,11 +80,16 @@ class Reference:
 
     def follow(self, position: Vector, yaw: float, height: float, velocity: Vector) -> None:
         """Be where the body is, moving as wanted as far as that lies within the slack of its velocity (in odom)."""
-        c, s, slack = cos(yaw), sin(yaw), self._p.velocity_slack
+        c = cos(yaw)
+        s = sin(yaw)
+        slack = self._p.velocity_slack
         vx, vy, wz = self.velocity
-        along, across = c * velocity[0] + s * velocity[1], c * velocity[1] - s * velocity[0]
+        along = c * velocity[0] + s * velocity[1]
+        across = c * velocity[1] - s * velocity[0]
         self.velocity = (within(vx, along, slack), within(vy, across, slack), wz)
-        self.position, self.yaw, self.height = (position[0], position[1]), yaw, height
+        self.position = (position[0], position[1])
+        self.yaw = yaw
+        self.height = height
 
 
 def within(value: float, centre: float, slack: float) -> float:

@@ -18,14 +18,20 @@ from safe_locomotion.robot.models import RobotModel
 from safe_locomotion.rotations import rows_from_quaternion
 from safe_locomotion.types import FL, FR, N_LEGS, NANOSECONDS, RL, RR, Array, LowState
 
-LEFT, RIGHT = (FL, RL), (FR, RR)
+LEFT = (FL, RL)
+RIGHT = (FR, RR)
 BELLY = 0.8  #: cosine of the tilt below which a folded robot has to be rolled
-LEANING = 0.1  #: sine of the roll from which a robot is rolled further to the side to which it leans
+LEANING = (
+    0.1  #: sine of the roll from which a robot is rolled further to the side to which it leans
+)
 
-LegAngles = tuple[float, float, float]  #: hip outwards, thigh, calf [rad]; clipped to the joint's range
+LegAngles = tuple[
+    float, float, float
+]  #: hip outwards, thigh, calf [rad]; clipped to the joint's range
 
 TUCKED: LegAngles = (0.0, 1.3, -pi)
-FOLDED_OVER_BACK, OVER_BACK = -pi, 0.0  #: calf folded, calf as straight as it goes
+FOLDED_OVER_BACK = -pi  #: calf folded, calf as straight as it goes
+OVER_BACK = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,14 +44,17 @@ class Stage:
     hold: float
 
 
-FOLD_TIME, FOLD_HOLD = 0.6, 0.4  #: [s]
+FOLD_TIME = 0.6  #: [s]
+FOLD_HOLD = 0.4
 ROLL = (
     Stage(low=TUCKED, high=(0.4, pi, FOLDED_OVER_BACK), ramp=0.4, hold=0.1),
     Stage(low=TUCKED, high=(0.4, pi, OVER_BACK), ramp=0.15, hold=0.3),
     Stage(low=(0.0, 3.3, FOLDED_OVER_BACK), high=(0.4, pi, OVER_BACK), ramp=0.3, hold=0.2),
     Stage(low=(0.0, 3.3, OVER_BACK), high=(0.4, 1.3, FOLDED_OVER_BACK), ramp=0.2, hold=0.3),
 )
-ATTEMPT_TIME = FOLD_TIME + FOLD_HOLD + sum(stage.ramp + stage.hold for stage in ROLL)  #: of one roll and the fold behind it [s]
+ATTEMPT_TIME = (
+    FOLD_TIME + FOLD_HOLD + sum(stage.ramp + stage.hold for stage in ROLL)
+)  #: of one roll and the fold behind it [s]
 
 
 class SelfRighting:
@@ -60,11 +69,14 @@ class SelfRighting:
         self.attempts = 0
         self._stages: list[tuple[Array, float, float]] = []
         self._start = self._end = robot.q_sit
-        self._since_ns, self._ramp, self._duration = 0, FOLD_TIME, 0.0
+        self._since_ns = 0
+        self._ramp = FOLD_TIME
+        self._duration = 0.0
 
     def begin(self, state: LowState) -> None:
         """Fold the legs from where they are."""
-        self.attempts, self._stages = 0, []
+        self.attempts = 0
+        self._stages = []
         self._end = state.q
         self._enter(state.stamp_ns, (self._robot.q_sit, FOLD_TIME, FOLD_HOLD))
 
@@ -80,7 +92,8 @@ class SelfRighting:
         return self._start + (s * s * (3.0 - 2.0 * s)) * (self._end - self._start)
 
     def _enter(self, stamp_ns: int, stage: tuple[Array, float, float]) -> None:
-        self._start, self._since_ns = self._end, stamp_ns
+        self._start = self._end
+        self._since_ns = stamp_ns
         self._end, self._ramp, hold = stage
         self._duration = self._ramp + hold
 
@@ -99,5 +112,10 @@ class SelfRighting:
         high = LEFT if lift_left else RIGHT
         legs = [stage.high if leg in high else stage.low for leg in range(N_LEGS)]
         outwards = [1.0 if leg in LEFT else -1.0 for leg in range(N_LEGS)]
-        q = np.array([(side * hip, thigh, calf) for side, (hip, thigh, calf) in zip(outwards, legs, strict=True)])
+        q = np.array(
+            [
+                (side * hip, thigh, calf)
+                for side, (hip, thigh, calf) in zip(outwards, legs, strict=True)
+            ]
+        )
         return np.clip(q.reshape(-1), self._robot.q_min, self._robot.q_max)

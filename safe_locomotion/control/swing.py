@@ -35,7 +35,9 @@ class SwingParameters:
     search_depth: float = 0.06
 
 
-def raibert_step(velocity: float, wanted: float, stance_duration: float, gain: float, reach: float) -> float:
+def raibert_step(
+    velocity: float, wanted: float, stance_duration: float, gain: float, reach: float
+) -> float:
     """Step [m] from under the hip along one horizontal axis: v T_stance / 2 + gain (v - v_wanted), clipped to `reach`.
 
     Args:
@@ -49,7 +51,9 @@ def raibert_step(velocity: float, wanted: float, stance_duration: float, gain: f
     return clamp(velocity * (0.5 * stance_duration) + gain * (velocity - wanted), -reach, reach)
 
 
-def cycloid(start: Vector, end: Vector, height: float, progress: float, duration: float) -> tuple[Vector, Vector]:
+def cycloid(
+    start: Vector, end: Vector, height: float, progress: float, duration: float
+) -> tuple[Vector, Vector]:
     """Point and velocity of the swing foot, in the frame of `start` and `end`.
 
     Horizontally a cycloid (zero speed at both ends); vertically a cycloid up to `height` above the higher end on the first half
@@ -61,7 +65,8 @@ def cycloid(start: Vector, end: Vector, height: float, progress: float, duration
     apex = max(z, z_end) + height
     low, high, half = (z, apex, 2.0 * s) if s < 0.5 else (apex, z_end, 2.0 * s - 1.0)
     rise, rise_rate = _cycloid(half)
-    rate, rise_rate = rate / duration, 2.0 * rise_rate / duration
+    rate = rate / duration
+    rise_rate = 2.0 * rise_rate / duration
     return (
         (x + blend * (x_end - x), y + blend * (y_end - y), low + rise * (high - low)),
         (rate * (x_end - x), rate * (y_end - y), rise_rate * (high - low)),

@@ -34,7 +34,8 @@ def _blend(s: float) -> float:
 
 def _progress_at(way: float) -> float:
     """Inverse of the way, which rises monotonically from 0 to 1."""
-    low, high = 0.0, 1.0
+    low = 0.0
+    high = 1.0
     for _ in range(BISECTIONS):
         middle = 0.5 * (low + high)
         low, high = (middle, high) if _blend(middle) < way else (low, middle)

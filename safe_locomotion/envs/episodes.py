@@ -56,17 +56,24 @@ def walk(env: GaitEnv, advance: Advance, seed: int) -> Score:
     """One episode; `advance` makes one step of it from the observation before."""
     observation, _ = env.reset(seed=seed)
     rewards = power = distance = error = 0.0
-    steps, recovery, uses, done, fell = 0, 0, 0, False, False
+    steps = 0
+    recovery = 0
+    uses = 0
+    done = False
+    fell = False
     before = False
     while not done:
         observation, reward, fell, late, info = advance(observation)
-        steps, done = steps + 1, fell or late
+        steps = steps + 1
+        done = fell or late
         rewards += reward
         power += info["power"]
         distance += info["distance"]
         error += info["velocity_error"] ** 2
         recovers = info["active"] == "recovery"
-        recovery, uses, before = recovery + recovers, uses + (recovers and not before), recovers
+        recovery = recovery + recovers
+        uses = uses + (recovers and not before)
+        before = recovers
     return Score(
         fitness=rewards / env.total_steps - FALL_PENALTY * fell,
         reward=rewards / steps,
@@ -96,6 +103,16 @@ def walk_learner(env: GaitEnv, learner: Learner, seed: int) -> Score:
 
 def mean_score(scores: Sequence[Score]) -> Score:
     """Means, and sums of falls and episodes."""
-    names = ("fitness", "reward", "power", "cost_of_transport", "velocity_error", "recovery", "uses")
+    names = (
+        "fitness",
+        "reward",
+        "power",
+        "cost_of_transport",
+        "velocity_error",
+        "recovery",
+        "uses",
+    )
     means = {name: float(np.mean([getattr(score, name) for score in scores])) for name in names}
-    return Score(**means, falls=sum(s.falls for s in scores), episodes=sum(s.episodes for s in scores))
+    return Score(
+        **means, falls=sum(s.falls for s in scores), episodes=sum(s.episodes for s in scores)
+    )

@@ -3,7 +3,13 @@
 import numpy as np
 
 from safe_locomotion.envs.gait_tasks import GaitTask, start_gait
-from safe_locomotion.policy.contract import GaitAction, GaitTerm, Origin, PolicyContract, observation_term
+from safe_locomotion.policy.contract import (
+    GaitAction,
+    GaitTerm,
+    Origin,
+    PolicyContract,
+    observation_term,
+)
 from safe_locomotion.robot.models import RobotModel
 
 RATE_HZ = 125  #: paper 1, section VI
@@ -19,15 +25,20 @@ OBSERVATION = (
 )
 
 # Change per step of 8 ms at an output of 1, and bounds. A pushed robot must be able to double its frequency within 0.2 s.
-FREQUENCY_STEP, FREQUENCY_BOUNDS = 0.1, (1.2, 5.0)  # Hz
-SWING_STEP, SWING_BOUNDS = 0.02, (0.25, 0.6)
+# Hz
+FREQUENCY_STEP = 0.1
+FREQUENCY_BOUNDS = (1.2, 5.0)
+SWING_STEP = 0.02
+SWING_BOUNDS = (0.25, 0.6)
 OFFSET_STEP = 0.01  # strides
 FOOT_STEP = 0.09  # m about the nominal place
 FOOT_BOUNDS = (0.03, 0.22)  # m from the middle
 OUTPUT_LIMIT = 1.0  #: the network ends in tanh
 
 
-def gait_contract(robot: RobotModel, task: GaitTask, *, name: str, origin: Origin) -> PolicyContract:
+def gait_contract(
+    robot: RobotModel, task: GaitTask, *, name: str, origin: Origin
+) -> PolicyContract:
     """Contract of a policy for a task; parameters that the task fixes have scale 0."""
     frequency, swing, *offsets = task.free[:5]
     side = np.sign(robot.hip_position[:, 1])
@@ -36,7 +47,12 @@ def gait_contract(robot: RobotModel, task: GaitTask, *, name: str, origin: Origi
     terms = (
         _term("frequency", [FREQUENCY_STEP * frequency], [task.frequency], [FREQUENCY_BOUNDS]),
         _term("swing_ratio", [SWING_STEP * swing], [task.swing_ratio], [SWING_BOUNDS]),
-        _term("phase_offsets", [OFFSET_STEP * free for free in offsets], task.offsets, [(0.0, 1.0)] * 3),
+        _term(
+            "phase_offsets",
+            [OFFSET_STEP * free for free in offsets],
+            task.offsets,
+            [(0.0, 1.0)] * 3,
+        ),
         _term("foot_y", [FOOT_STEP * free for free in task.free[5:]], start.foot_y, bounds),
     )
     return PolicyContract(
@@ -56,4 +72,11 @@ def _term(name: str, scale: object, nominal: object, bounds: object) -> GaitTerm
     steps, values, limits = (np.asarray(x, dtype=np.float64) for x in (scale, nominal, bounds))
     lower, upper = limits.T
     numbers = [tuple(array.tolist()) for array in (steps, values, lower, upper)]
-    return GaitTerm(name=name, width=len(steps), scale=numbers[0], nominal=numbers[1], lower=numbers[2], upper=numbers[3])
+    return GaitTerm(
+        name=name,
+        width=len(steps),
+        scale=numbers[0],
+        nominal=numbers[1],
+        lower=numbers[2],
+        upper=numbers[3],
+    )

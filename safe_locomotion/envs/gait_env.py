@@ -92,7 +92,9 @@ class LearnerStage(PolicyStage):
     def update(self, estimate: Estimate, command: VelocityCommand, *_: object) -> Proposal:
         """The learner's wish on this stamp; the nominal gait before its first."""
         gait = self.gait or self._nominal.gait(command, estimate)
-        return Proposal(stamp_ns=estimate.stamp_ns, policy="learner", kind="gait", gait=gait, period_ns=STEP_NS)
+        return Proposal(
+            stamp_ns=estimate.stamp_ns, policy="learner", kind="gait", gait=gait, period_ns=STEP_NS
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +138,22 @@ class GaitEnv:
         self.options = options
         self._task = gait_task(options.task)
         self.robot = SimulatedRobot(options.simulation)
-        criterion = {"supervisor.intervention.criterion": options.supervisor, "supervisor.intervention.horizon": options.horizon}
+        criterion = {
+            "supervisor.intervention.criterion": options.supervisor,
+            "supervisor.intervention.horizon": options.horizon,
+        }
         self.config = load_config(options.simulation.robot, {**criterion, **options.overrides})
-        self.contract: PolicyContract = gait_contract(self.robot.robot, self._task, name=options.task, origin=UNTRAINED)
+        self.contract: PolicyContract = gait_contract(
+            self.robot.robot, self._task, name=options.task, origin=UNTRAINED
+        )
         assert self.contract.gait is not None
-        self.action_size, self.observation_size = self.contract.action_width, self.contract.observation_width
+        self.action_size = self.contract.action_width
+        self.observation_size = self.contract.observation_width
         self._limit = self.contract.action_limit
-        self._observer, self._interpreter = Observer(self.contract), GaitInterpreter(self.contract.gait)
+        self._observer, self._interpreter = (
+            Observer(self.contract),
+            GaitInterpreter(self.contract.gait),
+        )
         self.tuned_gait = self.config.policy.gait
         self.command = options.command
         self.step_time = STEP_NS / NANOSECONDS
@@ -151,7 +162,9 @@ class GaitEnv:
         self.total_steps = round(options.duration * RATE_HZ)
         self._rng = np.random.default_rng(options.simulation.seed)
 
-    def reset(self, *, seed: int | None = None, options: Mapping[str, Any] | None = None) -> tuple[Float32, dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
+    ) -> tuple[Float32, dict[str, Any]]:
         """Begin an episode: the robot stands and begins to walk.
 
         Args:
@@ -170,7 +183,9 @@ class GaitEnv:
         self._interpreter.reset()
         self._previous: list[float] = [0.0] * self.action_size
         state = self.robot.low_state()
-        self._episode = _Episode(commands=self._commands(rng), pushes=self._pushes(rng), began_ns=state.stamp_ns)
+        self._episode = _Episode(
+            commands=self._commands(rng), pushes=self._pushes(rng), began_ns=state.stamp_ns
+        )
         return self._observe(state), {}
 
     def step(self, action: Array) -> tuple[Float32, float, bool, bool, dict[str, Any]]:
@@ -194,14 +209,19 @@ class GaitEnv:
     def host(self, learner: Learner | None) -> None:
         """Let a policy of either kind propose in this episode, from a policy stage as on the robot; None: the tuned gait."""
         settings = self.config.policy
-        self.pipeline.policy = PolicyStage(self.robot.robot, settings.gait, period_ns=settings.period_ns)
+        self.pipeline.policy = PolicyStage(
+            self.robot.robot, settings.gait, period_ns=settings.period_ns
+        )
         self.pipeline.policy.take(learner)
 
     def advance(self) -> tuple[Float32, float, bool, bool, dict[str, Any]]:
         """`step` for a policy stage that knows by itself what to propose."""
-        episode, command = self._episode, self._command()
+        episode = self._episode
+        command = self._command()
         before = self.robot.truth()
-        fell, power, verdict = False, 0.0, None
+        fell = False
+        power = 0.0
+        verdict = None
         for k in range(STATES_PER_STEP):
             if k > 0:
                 self.pipeline.sense(self.robot.low_state())
@@ -217,7 +237,9 @@ class GaitEnv:
         proposal = self.pipeline.cycle.proposal
         gait = verdict.gait if proposal is None or proposal.gait is None else proposal.gait
         outcome = self._outcome(truth, power / STATES_PER_STEP, gait, command)
-        reward = self._task.reward(outcome, self.robot.robot) - SUPERVISED_PENALTY * (verdict.active == "recovery")
+        reward = self._task.reward(outcome, self.robot.robot) - SUPERVISED_PENALTY * (
+            verdict.active == "recovery"
+        )
         observation = self._observe(self.robot.low_state())
         mode = self.pipeline.supervisor.mode
         terminated = fell or mode in (Mode.FALLEN, Mode.FAULT)
@@ -227,7 +249,12 @@ class GaitEnv:
             "fell": terminated,
             "power": outcome.power,
             "distance": float(np.hypot(*(truth.position - before.position)[:2])),
-            "velocity_error": float(np.hypot(outcome.velocity[0] - outcome.command.vx, outcome.velocity[1] - outcome.command.vy)),
+            "velocity_error": float(
+                np.hypot(
+                    outcome.velocity[0] - outcome.command.vx,
+                    outcome.velocity[1] - outcome.command.vy,
+                )
+            ),
         }
         return observation, reward, terminated, episode.steps >= self.total_steps, info
 
@@ -249,16 +276,23 @@ class GaitEnv:
 
     def _observe(self, state: LowState) -> Float32:
         estimate = self.pipeline.sense(state)
-        return self._observer.write(estimate, self._command(), self._previous, self._interpreter.gait)[0].copy()
+        return self._observer.write(
+            estimate, self._command(), self._previous, self._interpreter.gait
+        )[0].copy()
 
     def _command(self) -> VelocityCommand:
         e = self._episode
-        return e.commands[min(len(e.commands) - 1, int(e.steps / (RATE_HZ * self.options.command_period)))]
+        return e.commands[
+            min(len(e.commands) - 1, int(e.steps / (RATE_HZ * self.options.command_period)))
+        ]
 
-    def _outcome(self, truth: Truth, power: float, gait: GaitParameters, command: VelocityCommand) -> StepOutcome:
+    def _outcome(
+        self, truth: Truth, power: float, gait: GaitParameters, command: VelocityCommand
+    ) -> StepOutcome:
         e = self._episode
         roll, pitch, yaw = rpy_from_quaternion(truth.quaternion_wxyz)
-        c, s = cos(yaw), sin(yaw)
+        c = cos(yaw)
+        s = sin(yaw)
         x, y, z = truth.velocity.tolist()
         share = 1.0 / (STRIDE_TIME * RATE_HZ)
         now = (c * x + s * y, c * y - s * x, z)
@@ -279,7 +313,9 @@ class GaitEnv:
 
     def _follow(self, command: VelocityCommand, share: float) -> None:
         """What a perfect robot would show: the command at the acceleration that the controller allows, averaged as velocities are."""
-        e, limits, dt = self._episode, self.config.mpc.locomotion, self.step_time
+        e = self._episode
+        limits = self.config.mpc.locomotion
+        dt = self.step_time
         steps = (limits.acceleration * dt, limits.acceleration * dt, limits.yaw_acceleration * dt)
         names = ("vx", "vy", "wz")
         e.ramp = VelocityCommand(
@@ -289,7 +325,10 @@ class GaitEnv:
             }
         )
         e.wanted = VelocityCommand(
-            **{n: getattr(e.wanted, n) + share * (getattr(e.ramp, n) - getattr(e.wanted, n)) for n in names}
+            **{
+                n: getattr(e.wanted, n) + share * (getattr(e.ramp, n) - getattr(e.wanted, n))
+                for n in names
+            }
         )
 
     def _push(self, truth: Truth) -> None:
@@ -299,10 +338,17 @@ class GaitEnv:
             self.robot.push(impulse_in_world(e.pushes.pop(0), truth.quaternion_wxyz), offset=offset)
 
     def _commands(self, rng: np.random.Generator) -> list[VelocityCommand]:
-        o, task = self.options, self._task
+        o = self.options
+        task = self._task
         count = max(1, round(np.ceil(o.duration / o.command_period)))
-        drawn = [[float(rng.uniform(*limits)) for limits in (task.vx, task.vy, task.wz)] for _ in range(count)]
-        return [VelocityCommand(vx=vx, vy=vy, wz=wz) if self.command is None else self.command for vx, vy, wz in drawn]
+        drawn = [
+            [float(rng.uniform(*limits)) for limits in (task.vx, task.vy, task.wz)]
+            for _ in range(count)
+        ]
+        return [
+            VelocityCommand(vx=vx, vy=vy, wz=wz) if self.command is None else self.command
+            for vx, vy, wz in drawn
+        ]
 
     def _pushes(self, rng: np.random.Generator) -> list[Push]:
         """Pushes from random directions until the episode ends, or none."""
@@ -311,8 +357,14 @@ class GaitEnv:
             return pushes
         time = FIRST_PUSH
         while time < self.options.duration - 0.5:
-            impulse, angle = rng.uniform(*self.options.push_impulse), rng.uniform(0.0, 2.0 * pi)
-            pushes.append(Push(time=time, impulse=(float(impulse * cos(angle)), float(impulse * sin(angle)), 0.0)))
+            impulse = rng.uniform(*self.options.push_impulse)
+            angle = rng.uniform(0.0, 2.0 * pi)
+            pushes.append(
+                Push(
+                    time=time,
+                    impulse=(float(impulse * cos(angle)), float(impulse * sin(angle)), 0.0),
+                )
+            )
             time += float(rng.uniform(*PUSH_INTERVAL))
         return pushes
 
@@ -320,7 +372,9 @@ class GaitEnv:
         """The start of this number, made when it is needed first: it costs seconds, going back to it milliseconds."""
         if index not in self._starts:
             simulation = replace(self.options.simulation, seed=self.options.simulation.seed + index)
-            self._starts[index] = _stand_up(SimulatedRobot(simulation), Pipeline(self.robot.robot, self.config))
+            self._starts[index] = _stand_up(
+                SimulatedRobot(simulation), Pipeline(self.robot.robot, self.config)
+            )
         return self._starts[index]
 
 
@@ -336,5 +390,7 @@ def _stand_up(robot: SimulatedRobot, pipeline: Pipeline) -> _Start:
         robot.step(pipeline.step(state, VelocityCommand()))
         state = robot.low_state()
         if robot.time_s > STAND_UP_LIMIT:
-            raise SafeLocomotionError(f"the simulated robot does not stand after {STAND_UP_LIMIT:g} s")
+            raise SafeLocomotionError(
+                f"the simulated robot does not stand after {STAND_UP_LIMIT:g} s"
+            )
     return _Start(robot.snapshot(), pipeline)

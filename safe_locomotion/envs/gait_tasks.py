@@ -85,7 +85,13 @@ def efficient_gait(outcome: StepOutcome, robot: RobotModel) -> float:
     turning = (outcome.yaw_rate - command.wz) ** 2
     tilt = outcome.roll**2 + outcome.pitch**2
     power = outcome.power / (robot.mass * GRAVITY * POWER_SPEED)
-    return SURVIVAL - POWER_WEIGHT * power - TRACKING_WEIGHT * tracking - TURNING_WEIGHT * turning - TILT_WEIGHT * tilt
+    return (
+        SURVIVAL
+        - POWER_WEIGHT * power
+        - TRACKING_WEIGHT * tracking
+        - TURNING_WEIGHT * turning
+        - TILT_WEIGHT * tilt
+    )
 
 
 def catwalk(outcome: StepOutcome, robot: RobotModel) -> float:
@@ -112,7 +118,8 @@ def hip_width(robot: RobotModel) -> float:
 
 
 _STEPPING = (True, True, False, False, False)
-_FREE_FEET, _FIXED_FEET = (True,) * 4, (False,) * 4
+_FREE_FEET = (True,) * 4
+_FIXED_FEET = (False,) * 4
 
 TASKS: dict[str, GaitTask] = {
     "trot": GaitTask(
@@ -168,5 +175,8 @@ def start_gait(task: GaitTask, robot: RobotModel) -> GaitParameters:
     """The gait that a task begins with."""
     right, left = (0.5 * task.stance_width * hip_width(robot) * side for side in (-1.0, 1.0))
     return GaitParameters(
-        frequency=task.frequency, swing_ratio=task.swing_ratio, phase_offsets=task.offsets, foot_y=(right, left, right, left)
+        frequency=task.frequency,
+        swing_ratio=task.swing_ratio,
+        phase_offsets=task.offsets,
+        foot_y=(right, left, right, left),
     )

@@ -47,8 +47,10 @@ def run_episode(
         pushes: in the order of their times.
         stand_up_limit: [s] after which a robot that does not stand ends the run.
     """
-    script, rows = Script(steps), []
-    waiting, stood = list(pushes), None
+    script = Script(steps)
+    rows = []
+    waiting = list(pushes)
+    stood = None
     episode = Episode(log=_log([]), falls=0)
     while stood is None or robot.time_s - stood < duration:
         state = robot.low_state()
@@ -72,17 +74,20 @@ def run_episode(
             stood = robot.time_s
         elif stood is None and robot.time_s > stand_up_limit:
             break
-    episode.log, episode.falls = _log(rows), robot.falls
+    episode.log = _log(rows)
+    episode.falls = robot.falls
     return episode
 
 
 def _planar(yaw: float, velocity: Array) -> tuple[float, float]:
-    x, y = float(velocity[0]), float(velocity[1])
+    x = float(velocity[0])
+    y = float(velocity[1])
     return cos(yaw) * x + sin(yaw) * y, -sin(yaw) * x + cos(yaw) * y
 
 
 def _row(elapsed: float, truth: Truth, cycle: Cycle) -> tuple[float, ...]:
-    estimate, verdict = cycle.estimate, cycle.verdict
+    estimate = cycle.estimate
+    verdict = cycle.verdict
     assert estimate is not None and verdict is not None
     roll, pitch, yaw = rpy_from_quaternion(truth.quaternion_wxyz)
     estimated_yaw = rpy_from_quaternion(estimate.quaternion_wxyz)[2]

@@ -22,7 +22,9 @@ _work: Callable[[Any], Any] | None = None
 
 
 @contextmanager
-def workers(make: Callable[[], Callable[[Job], Answer]], count: int, ray: str = "") -> Iterator[Map[Job, Answer]]:
+def workers(
+    make: Callable[[], Callable[[Job], Answer]], count: int, ray: str = ""
+) -> Iterator[Map[Job, Answer]]:
     """Yields a map whose answers come in the order of the jobs.
 
     Args:
@@ -45,7 +47,9 @@ def workers(make: Callable[[], Callable[[Job], Answer]], count: int, ray: str = 
     before = {name: os.environ.get(name) for name in THREADS}
     os.environ.update(dict.fromkeys(THREADS, "1"))  # read when a process imports numpy
     try:
-        with ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_start, initargs=(make,)) as pool:
+        with ProcessPoolExecutor(
+            count, mp_context=get_context("spawn"), initializer=_start, initargs=(make,)
+        ) as pool:
             yield lambda jobs: pool.map(_do, jobs)
     finally:
         os.environ.update({name: value for name, value in before.items() if value is not None})
@@ -59,11 +63,19 @@ def _ray_pool(make: Callable[[], Callable[[Any], Any]], count: int, address: str
         import ray  # noqa: PLC0415 - an extra
         from ray.util.multiprocessing import Pool  # noqa: PLC0415
     except ImportError as error:
-        raise ConfigurationError(f"--ray needs {error.name}: pip install 'safe_locomotion[ray]'") from error
+        raise ConfigurationError(
+            f"--ray needs {error.name}: pip install 'safe_locomotion[ray]'"
+        ) from error
     try:
-        ray.init(address=address, log_to_driver=False, runtime_env={"env_vars": dict.fromkeys(THREADS, "1")})
+        ray.init(
+            address=address,
+            log_to_driver=False,
+            runtime_env={"env_vars": dict.fromkeys(THREADS, "1")},
+        )
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise ConfigurationError(f"no Ray cluster at {address}: {error}; one is begun with: ray start --head") from error
+        raise ConfigurationError(
+            f"no Ray cluster at {address}: {error}; one is begun with: ray start --head"
+        ) from error
     try:
         with Pool(count, initializer=_start, initargs=(make,)) as pool:
             yield pool

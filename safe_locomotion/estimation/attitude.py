@@ -56,11 +56,14 @@ class AttitudeObserver:
 
     def update(self, quaternion_wxyz: Array, gyro: Array, dq: Array, dt: float) -> None:
         """Advance by one reading; dq (12,) joint speeds, dt since the last reading [s]."""
-        p, reading = self.parameters, gyro.tolist()
+        p = self.parameters
+        reading = gyro.tolist()
         self._watch_rest(dq.tolist() + reading, dt)
         if self.at_rest:
             self._rest_mean_time += dt
-            self._shift_bias(min(1.0, dt / min(self._rest_mean_time, p.rest_time_constant)), reading)
+            self._shift_bias(
+                min(1.0, dt / min(self._rest_mean_time, p.rest_time_constant)), reading
+            )
         ex, ey, ez = self._error(*quaternion_wxyz.tolist())
         bx, by, bz = self.bias
         x, y, z = self.angular_velocity = (reading[0] - bx, reading[1] - by, reading[2] - bz)
@@ -76,8 +79,14 @@ class AttitudeObserver:
     def _watch_rest(self, speeds: list[float], dt: float) -> None:
         """Rest is when joints and gyro, low-pass filtered, have been slow for a while."""
         gain = min(1.0, dt / self._FILTER)
-        slow = speeds if self._slow is None else [a + gain * (b - a) for a, b in zip(self._slow, speeds, strict=True)]
-        self._slow, sizes, p = slow, list(map(abs, slow)), self.parameters
+        slow = (
+            speeds
+            if self._slow is None
+            else [a + gain * (b - a) for a, b in zip(self._slow, speeds, strict=True)]
+        )
+        self._slow = slow
+        sizes = list(map(abs, slow))
+        p = self.parameters
         still = max(sizes[:N_JOINTS]) <= p.rest_joint_speed and max(sizes[N_JOINTS:]) <= p.rest_rate
         self._rest_time = self._rest_time + dt if still else 0.0
         self._rest_mean_time = self._rest_mean_time if still else 0.0
@@ -86,7 +95,9 @@ class AttitudeObserver:
     def _error(self, mw: float, mx: float, my: float, mz: float) -> Vector:
         """Rotation vector in base, to first order, from the observer's orientation q to the measured m: 2 vec(conj(q) m)."""
         w, x, y, z = self._q
-        s = (2.0 if w * mw + x * mx + y * my + z * mz >= 0.0 else -2.0) / sqrt(mw * mw + mx * mx + my * my + mz * mz)
+        s = (2.0 if w * mw + x * mx + y * my + z * mz >= 0.0 else -2.0) / sqrt(
+            mw * mw + mx * mx + my * my + mz * mz
+        )
         return (
             s * (w * mx - x * mw - y * mz + z * my),
             s * (w * my + x * mz - y * mw - z * mx),
@@ -97,8 +108,11 @@ class AttitudeObserver:
         """q <- q exp((a, b, c) dt / 2), to third order."""
         w, x, y, z = self._q
         n = 0.25 * dt * dt * (a * a + b * b + c * c)
-        s, d = 0.5 * dt * (1.0 - n / 6.0), 1.0 - 0.5 * n
-        a, b, c = s * a, s * b, s * c
+        s = 0.5 * dt * (1.0 - n / 6.0)
+        d = 1.0 - 0.5 * n
+        a = s * a
+        b = s * b
+        c = s * c
         self._set(
             w * d - x * a - y * b - z * c,
             w * a + x * d + y * c - z * b,

@@ -22,11 +22,20 @@ from scipy.linalg.lapack import dposv
 from safe_locomotion.rotations import Vector
 from safe_locomotion.types import N_LEGS
 
-_SYMMETRIC_EVERY = 16  # corrections: by then rounding has parted the two halves of the covariance by 1e-15 of it
+_SYMMETRIC_EVERY = (
+    16  # corrections: by then rounding has parted the two halves of the covariance by 1e-15 of it
+)
 _MEASURED = 2 * (N_LEGS + 1)
 _N = _MEASURED + 4
 # r_1..r_4 of x and y, their v; the same of z; p and b of x and y; p and b of z
-R_, V_, ZR_, ZV_, P_, B_, ZP_, ZB_ = 0, N_LEGS, N_LEGS + 1, 2 * N_LEGS + 1, _MEASURED, _MEASURED + 1, _MEASURED + 2, _MEASURED + 3
+R_ = 0
+V_ = N_LEGS
+ZR_ = N_LEGS + 1
+ZV_ = 2 * N_LEGS + 1
+P_ = _MEASURED
+B_ = _MEASURED + 1
+ZP_ = _MEASURED + 2
+ZB_ = _MEASURED + 3
 _HALVES = ((R_, V_, P_, B_), (ZR_, ZV_, ZP_, ZB_))
 
 
@@ -58,14 +67,19 @@ class BaseFilter:
 
     def __init__(self, parameters: FilterParameters) -> None:
         self.parameters = parameters
-        self._joined = np.zeros((_N + 2, _N))  # covariance, then the states of x with those of z, and of y
-        self.covariance, self._states = self._joined[:_N], self._joined[_N:]
-        self._f, self._added = np.eye(_N + 2), np.zeros((_N + 2, _N))
+        self._joined = np.zeros(
+            (_N + 2, _N)
+        )  # covariance, then the states of x with those of z, and of y
+        self.covariance = self._joined[:_N]
+        self._states = self._joined[_N:]
+        self._f = np.eye(_N + 2)
+        self._added = np.zeros((_N + 2, _N))
         self._ft = self._f[:_N, :_N].T.copy()
         # where `predict` writes: the diagonal of the noise, then the inputs
         self._changing = np.concatenate([np.arange(_N) * (_N + 1), _N * _N + np.arange(2 * _N)])
         self._r = np.eye(_MEASURED) * parameters.foot_position**2
-        self._dt, self._since_symmetric = 0.0, 0
+        self._dt = 0.0
+        self._since_symmetric = 0
         self.reset((0.0, 0.0, 0.0), [(0.0, 0.0, 0.0)] * N_LEGS)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "BaseFilter":
@@ -74,13 +88,15 @@ class BaseFilter:
         for name, value in vars(self).items():
             if isinstance(value, np.ndarray):
                 setattr(twin, name, value.copy())
-        twin.covariance, twin._states = twin._joined[:_N], twin._joined[_N:]
+        twin.covariance = twin._joined[:_N]
+        twin._states = twin._joined[_N:]
         return twin
 
     def reset(self, position: Vector, feet: list[Vector]) -> None:
         """At rest at `position`, with foot centres `feet` in odom."""
         p, (x, y, z) = self.parameters, position
-        first, relative = np.zeros(_N), np.eye(_N)
+        first = np.zeros(_N)
+        relative = np.eye(_N)
         for r, v, base, error in _HALVES:
             first[r : r + N_LEGS], first[v], first[base] = p.foot_position**2, 0.1**2, 1e-6
             first[error] = p.acceleration_error_initial**2
@@ -92,7 +108,9 @@ class BaseFilter:
         self._states[:, P_], self._states[0, ZP_] = (x, y), z
         self._take()
 
-    def predict(self, acceleration: Vector, foot_velocity: list[Vector], trust: list[float], dt: float) -> None:
+    def predict(
+        self, acceleration: Vector, foot_velocity: list[Vector], trust: list[float], dt: float
+    ) -> None:
         """Advance by dt [s].
 
         Args:
@@ -105,7 +123,9 @@ class BaseFilter:
             self._set_step(dt)
         ax, ay, az = acceleration
         half = 0.5 * dt * dt
-        x, y, z = half * ax, half * ay, half * az
+        x = half * ax
+        y = half * ay
+        z = half * az
         (ux, uy, uz), (vx, vy, vz), (wx, wy, wz), (sx, sy, sz) = foot_velocity
         written = self._process_noise(trust, dt)
         written += (dt * ux - x, dt * vx - x, dt * wx - x, dt * sx - x, dt * ax)
@@ -119,8 +139,10 @@ class BaseFilter:
 
     def _set_step(self, dt: float) -> None:
         """Transition over dt, and the noise of the base position, which all r_i of an axis share."""
-        self._dt, base = dt, self.parameters.position**2 * dt
-        f, q = self._f, self._added
+        self._dt = dt
+        base = self.parameters.position**2 * dt
+        f = self._f
+        q = self._added
         for r, v, p, b in _HALVES:
             feet = slice(r, r + N_LEGS)
             f[feet, v], f[feet, b] = -dt, 0.5 * dt * dt
@@ -131,7 +153,8 @@ class BaseFilter:
     def _process_noise(self, trust: list[float], dt: float) -> list[float]:
         """Diagonal (14,) of the noise that dt adds."""
         p = self.parameters
-        base, drift = p.position**2 * dt, p.acceleration_error**2 * dt
+        base = p.position**2 * dt
+        drift = p.acceleration_error**2 * dt
         (v, vz), (f, fz), swing = p.velocity, p.foot, p.swing_foot
         away = [swing * (1.0 - t) * (1.0 - t) for t in trust]
         return [
@@ -145,7 +168,9 @@ class BaseFilter:
             drift,
         ]
 
-    def correct(self, feet: list[Vector], velocity: Vector, velocity_variance: tuple[float, float]) -> float:
+    def correct(
+        self, feet: list[Vector], velocity: Vector, velocity_variance: tuple[float, float]
+    ) -> float:
         """Fuse the feet relative to the base, in odom, and the velocity that the standing legs give.
 
         Args:
@@ -157,13 +182,16 @@ class BaseFilter:
             Normalised innovation squared of the velocity, of the worst axis; about 1 when the model holds.
         """
         xs, ys, zs = zip(*feet, velocity, strict=True)
-        r, joined, covariance = self._r, self._joined, self.covariance
+        r = self._r
+        joined = self._joined
+        covariance = self.covariance
         r[V_, V_], r[ZV_, ZV_] = velocity_variance
         right = joined[:, :_MEASURED].copy()
         right[_N:] -= np.array((*xs, *zs, *ys, 0.0, 0.0, 0.0, 0.0, 0.0)).reshape(2, _MEASURED)
         s = right[:_MEASURED] + r
         (x, z), (y, _) = right[_N:, V_ :: V_ + 1].tolist()
-        s_xy, s_z = s[V_, V_].item(), s[ZV_, ZV_].item()
+        s_xy = s[V_, V_].item()
+        s_z = s[ZV_, ZV_].item()
         # LAPACK wants columns: transposed views of rows, so that nothing is copied
         gain = dposv(s.T, right.T, overwrite_a=True, overwrite_b=True)[1].T
         joined -= gain.dot(joined[:_MEASURED])

@@ -66,7 +66,9 @@ class ContactDetector:
     def reset(self) -> None:
         """Forget the calibration and every contact."""
         p = self.parameters
-        self._feet = [_Line(0.0, 1.0, p.offset_deviation**2, 0.0, p.slope_deviation**2) for _ in range(N_LEGS)]
+        self._feet = [
+            _Line(0.0, 1.0, p.offset_deviation**2, 0.0, p.slope_deviation**2) for _ in range(N_LEGS)
+        ]
         self._turn = 0  # one foot a tick learns: successive readings say the same anyway
         self.load: list[float] = [0.0] * N_LEGS
         self.contact: Flags = np.zeros(N_LEGS, dtype=np.bool_)
@@ -81,7 +83,9 @@ class ContactDetector:
         """(4,) raw reading per load."""
         return np.array([1.0 / max(line.slope, 1e-6) for line in self._feet])
 
-    def update(self, foot_force: Array, torque_load: list[float], foot_speed: list[float], dt: float) -> Flags:
+    def update(
+        self, foot_force: Array, torque_load: list[float], foot_speed: list[float], dt: float
+    ) -> Flags:
         """Contact (4,) after one more reading.
 
         Args:
@@ -103,7 +107,9 @@ class ContactDetector:
         self.contact = np.array(contact)
         return self.contact
 
-    def _calibrate(self, line: "_Line", raw: float, torque_load: float, torque_variance: float, dt: float) -> None:
+    def _calibrate(
+        self, line: "_Line", raw: float, torque_load: float, torque_variance: float, dt: float
+    ) -> None:
         """Learn one sensor's line from the load that the torques give."""
         p = self.parameters
         load = min(self._clip, max(-self._clip, torque_load))
@@ -139,8 +145,10 @@ class _Line:
     def watch(self, raw: float, load: float, gain: float) -> None:
         """Follow mean and variance of both readings."""
         if self.raw_mean is None:
-            self.raw_mean, self.load_mean = raw, load
-        d_raw, d_load = raw - self.raw_mean, load - self.load_mean
+            self.raw_mean = raw
+            self.load_mean = load
+        d_raw = raw - self.raw_mean
+        d_load = load - self.load_mean
         self.raw_mean += gain * d_raw
         self.load_mean += gain * d_load
         self.raw_variance += gain * (d_raw * d_raw - self.raw_variance)
@@ -156,11 +164,13 @@ class _Line:
 
     def learn(self, raw: float, load: float, variance: float) -> None:
         """Kalman correction with load = offset + slope * raw + noise; an innovation beyond 3 sigma counts as 3 sigma."""
-        h_o, h_s = self.oo + self.os * raw, self.os + self.ss * raw
+        h_o = self.oo + self.os * raw
+        h_s = self.os + self.ss * raw
         s = h_o + h_s * raw + variance
         bound = 3.0 * sqrt(s)
         error = min(bound, max(-bound, load - self.offset - self.slope * raw))
-        k_o, k_s = h_o / s, h_s / s
+        k_o = h_o / s
+        k_s = h_s / s
         self.offset += k_o * error
         self.slope = max(0.0, self.slope + k_s * error)
         self.oo -= k_o * h_o

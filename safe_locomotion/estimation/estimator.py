@@ -75,7 +75,9 @@ class StateEstimator:
         self.attitude = AttitudeObserver(parameters.attitude)
         self.detector = ContactDetector(parameters.contact, weight=robot.mass * GRAVITY)
         self.filter = BaseFilter(parameters.filter)
-        self.terrain = TerrainPlane(time_constant=parameters.slope_time_constant, max_slope=parameters.max_slope)
+        self.terrain = TerrainPlane(
+            time_constant=parameters.slope_time_constant, max_slope=parameters.max_slope
+        )
         self.reset()
 
     def reset(self) -> None:
@@ -116,8 +118,14 @@ class StateEstimator:
         ax, ay, az = state.accelerometer.tolist()
         x, y, z = rotate(self.attitude.rotation, (ax, ay, az))
         acceleration = (x, y, z - GRAVITY)
-        self.filter.predict(_middle(acceleration, self._acceleration), list(map(_middle, rolling, self._rolling)), trust, dt)
-        self._acceleration, self._rolling = acceleration, rolling
+        self.filter.predict(
+            _middle(acceleration, self._acceleration),
+            list(map(_middle, rolling, self._rolling)),
+            trust,
+            dt,
+        )
+        self._acceleration = acceleration
+        self._rolling = rolling
         self._correct(feet, leg_velocity, trust, dt)
         self._touch_ground(trust, dt)
         return self._publish(state)
@@ -134,9 +142,15 @@ class StateEstimator:
     def _legs(self, state: LowState, dt: float) -> tuple[list[Vector], list[Vector], list[Vector]]:
         """Of each leg, in odom: foot relative to the base, base velocity if that foot stood, rolling velocity of the foot."""
         legs = self._odometry.read(state.q, state.dq, state.tau)
-        self.detector.update(state.foot_force, [leg.load for leg in legs], [speed(leg.velocity) for leg in legs], dt)
-        rotation, rate = self.attitude.rotation, self.attitude.angular_velocity
-        normal, feet, bases, rolling = rotate_back(rotation, self.terrain.normal), [], [], []
+        self.detector.update(
+            state.foot_force, [leg.load for leg in legs], [speed(leg.velocity) for leg in legs], dt
+        )
+        rotation = self.attitude.rotation
+        rate = self.attitude.angular_velocity
+        normal = rotate_back(rotation, self.terrain.normal)
+        feet = []
+        bases = []
+        rolling = []
         for leg in legs:
             base, roll = self._odometry.standing(leg, rate, normal)
             feet.append(rotate(rotation, leg.foot))
@@ -146,27 +160,43 @@ class StateEstimator:
 
     def _trust(self, leg_velocity: list[Vector], dt: float) -> list[float]:
         """How far each foot is believed to stand, in [0, 1]: its load, ramped in after touchdown, less when it slides."""
-        p, contact, trust = self.parameters, self.detector.contact.tolist(), []
-        full, slip2 = p.full_load * self._quarter, p.slip**2
+        p = self.parameters
+        contact = self.detector.contact.tolist()
+        trust = []
+        full = p.full_load * self._quarter
+        slip2 = p.slip**2
         vx, vy, vz = self.filter.velocity
         for i, (x, y, z) in enumerate(leg_velocity):
             self._stance_time[i] = self._stance_time[i] + dt if contact[i] else 0.0
             slide2 = (x - vx) ** 2 + (y - vy) ** 2 + (z - vz) ** 2
             loaded = min(1.0, max(0.0, self.detector.load[i] / full))
-            trust.append(loaded * min(1.0, self._stance_time[i] / p.settling) / (1.0 + slide2 / slip2))
+            trust.append(
+                loaded * min(1.0, self._stance_time[i] / p.settling) / (1.0 + slide2 / slip2)
+            )
         return trust
 
-    def _correct(self, feet: list[Vector], leg_velocity: list[Vector], trust: list[float], dt: float) -> None:
+    def _correct(
+        self, feet: list[Vector], leg_velocity: list[Vector], trust: list[float], dt: float
+    ) -> None:
         """Fuse the feet, and the mean of the legs' velocities weighted by trust: the same as fusing them one by one."""
-        p, total = self.parameters, sum(trust)
+        p = self.parameters
+        total = sum(trust)
         velocity = self.filter.velocity
         if total > 1e-3:
             xs, ys, zs = zip(*leg_velocity, strict=True)
-            velocity = (sum(map(mul, trust, xs)) / total, sum(map(mul, trust, ys)) / total, sum(map(mul, trust, zs)) / total)
+            velocity = (
+                sum(map(mul, trust, xs)) / total,
+                sum(map(mul, trust, ys)) / total,
+                sum(map(mul, trust, zs)) / total,
+            )
         total = max(total, 1e-6)
         xy, vertical = p.leg_velocity
-        innovation = self.filter.correct(feet, velocity, (xy * xy / total, vertical * vertical / total))
-        self._innovation += min(1.0, dt / p.innovation_time_constant) * (innovation - self._innovation)
+        innovation = self.filter.correct(
+            feet, velocity, (xy * xy / total, vertical * vertical / total)
+        )
+        self._innovation += min(1.0, dt / p.innovation_time_constant) * (
+            innovation - self._innovation
+        )
 
     def _touch_ground(self, trust: list[float], dt: float) -> None:
         """Follow the ground plane; each foot that has just settled ties the height to the level it walked on so far."""
@@ -174,7 +204,9 @@ class StateEstimator:
         for foot, time in enumerate(self._stance_time):
             if p.settling <= time < p.settling + dt and trust[foot] >= 0.3:
                 self._anchor(foot)
-        self.terrain.update([self._contact_point(i) for i in range(N_LEGS)], [t >= 0.5 for t in trust], dt)
+        self.terrain.update(
+            [self._contact_point(i) for i in range(N_LEGS)], [t >= 0.5 for t in trust], dt
+        )
 
     def _contact_point(self, foot: int) -> Vector:
         (x, y, z), (nx, ny, nz), r = self.filter.feet[foot], self.terrain.normal, self._radius
@@ -190,7 +222,8 @@ class StateEstimator:
             self._level += error
 
     def _publish(self, state: LowState) -> Estimate:
-        position, velocity = self.filter.position, self.filter.velocity
+        position = self.filter.position
+        velocity = self.filter.velocity
         if not isfinite(sum(position) + sum(velocity)):
             self.reset()
             return self._hold(state)
@@ -224,7 +257,8 @@ class StateEstimator:
     def _hold(self, state: LowState) -> Estimate:
         """The last estimate, restamped and flagged: this state could not be used."""
         last = self._last
-        zero, nan = np.zeros(3), np.full(3, np.nan)
+        zero = np.zeros(3)
+        nan = np.full(3, np.nan)
         return Estimate(
             stamp_ns=state.stamp_ns,
             position=last.position if last else zero,
@@ -244,9 +278,14 @@ class StateEstimator:
 
 def _is_finite(state: LowState) -> bool:
     """All sensors finite and the quaternion not degenerate."""
-    s, norm2 = state, float(state.quaternion_wxyz.dot(state.quaternion_wxyz))
+    s = state
+    norm2 = float(state.quaternion_wxyz.dot(state.quaternion_wxyz))
     joints = float(s.q.dot(s.q)) + float(s.dq.dot(s.dq)) + float(s.tau.dot(s.tau))
-    others = float(s.gyro.dot(s.gyro)) + float(s.accelerometer.dot(s.accelerometer)) + float(s.foot_force.dot(s.foot_force))
+    others = (
+        float(s.gyro.dot(s.gyro))
+        + float(s.accelerometer.dot(s.accelerometer))
+        + float(s.foot_force.dot(s.foot_force))
+    )
     return isfinite(joints + others) and 0.25 <= norm2 <= 4.0
 
 

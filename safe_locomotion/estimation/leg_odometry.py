@@ -39,7 +39,9 @@ class LegOdometry:
     def __init__(self, robot: RobotModel) -> None:
         self._hips = [tuple(map(float, hip)) for hip in robot.hip_position]
         self._d = robot.hip_offset.tolist()
-        self._l, self._m, self._radius = float(robot.thigh_length), float(robot.calf_length), float(robot.foot_radius)
+        self._l = float(robot.thigh_length)
+        self._m = float(robot.calf_length)
+        self._radius = float(robot.foot_radius)
         _, thigh, calf = robot.leg_link_mass.tolist()
         thigh_share = float(-robot.leg_link_com[:, 1, 2].mean()) / self._l
         calf_share = float(-robot.leg_link_com[:, 2, 2].mean()) / self._m
@@ -48,22 +50,46 @@ class LegOdometry:
 
     def read(self, q: Array, dq: Array, tau: Array) -> list[Leg]:
         """The four legs at joints, speeds and torques (12,) each."""
-        angles, rates, torques = q.tolist(), dq.tolist(), tau.tolist()
+        angles = q.tolist()
+        rates = dq.tolist()
+        torques = tau.tolist()
         return [
-            self._leg(i, *angles[3 * i : 3 * i + 3], *rates[3 * i : 3 * i + 3], *torques[3 * i + 1 : 3 * i + 3])
+            self._leg(
+                i,
+                *angles[3 * i : 3 * i + 3],
+                *rates[3 * i : 3 * i + 3],
+                *torques[3 * i + 1 : 3 * i + 3],
+            )
             for i in range(N_LEGS)
         ]
 
     def _leg(
-        self, i: int, a: float, b: float, c: float, da: float, db: float, dc: float, tau_thigh: float, tau_calf: float
+        self,
+        i: int,
+        a: float,
+        b: float,
+        c: float,
+        da: float,
+        db: float,
+        dc: float,
+        tau_thigh: float,
+        tau_calf: float,
     ) -> Leg:
-        sa, ca, bc = sin(a), cos(a), b + c
-        mx, mz = -self._m * sin(bc), -self._m * cos(bc)
+        sa = sin(a)
+        ca = cos(a)
+        bc = b + c
+        mx = -self._m * sin(bc)
+        mz = -self._m * cos(bc)
         kx = -self._l * sin(b)
-        x, z, d = kx + mx, mz - self._l * cos(b), self._d[i]
-        y_out, z_out = d * ca - z * sa, d * sa + z * ca
+        x = kx + mx
+        z = mz - self._l * cos(b)
+        d = self._d[i]
+        y_out = d * ca - z * sa
+        z_out = d * sa + z * ca
         hx, hy, hz = self._hips[i]
-        vx, vz, pitch = z * db + mz * dc, -x * db - mx * dc, db + dc
+        vx = z * db + mz * dc
+        vz = -x * db - mx * dc
+        pitch = db + dc
         calf_torque = tau_calf + self._calf_weight * mx
         thigh_torque = tau_thigh + self._knee_weight * kx + self._calf_weight * mx
         determinant = mx * z - x * mz
@@ -85,9 +111,18 @@ class LegOdometry:
         (fx, fy, fz), (vx, vy, vz), (cx, cy, cz) = leg.foot, leg.velocity, leg.calf_rate
         wx, wy, wz = rate
         nx, ny, nz = normal
-        r, cx, cy, cz = self._radius, cx + wx, cy + wy, cz + wz
-        rx, ry, rz = r * (cy * nz - cz * ny), r * (cz * nx - cx * nz), r * (cx * ny - cy * nx)
-        base = (rx - vx - wy * fz + wz * fy, ry - vy - wz * fx + wx * fz, rz - vz - wx * fy + wy * fx)
+        r = self._radius
+        cx = cx + wx
+        cy = cy + wy
+        cz = cz + wz
+        rx = r * (cy * nz - cz * ny)
+        ry = r * (cz * nx - cx * nz)
+        rz = r * (cx * ny - cy * nx)
+        base = (
+            rx - vx - wy * fz + wz * fy,
+            ry - vy - wz * fx + wx * fz,
+            rz - vz - wx * fy + wy * fx,
+        )
         return base, (rx, ry, rz)
 
 

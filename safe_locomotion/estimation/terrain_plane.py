@@ -18,7 +18,8 @@ class TerrainPlane:
     def reset(self, footholds: list[Vector]) -> None:
         """Level ground through the mean of the four `footholds`, in odom."""
         self._footholds = list(footholds)
-        self._slope_x, self._slope_y = 0.0, 0.0
+        self._slope_x = 0.0
+        self._slope_y = 0.0
         self.normal: Vector = (0.0, 0.0, 1.0)
         self._centre()
 
@@ -50,13 +51,22 @@ class TerrainPlane:
     def _fit(self) -> tuple[float, float] | None:
         """Least-squares slopes; None while the footholds are too close to a line."""
         xx = xy = xz = yy = yz = 0.0
-        cx, cy, cz = self._cx, self._cy, self._cz
+        cx = self._cx
+        cy = self._cy
+        cz = self._cz
         for px, py, pz in self._footholds:
-            x, y, z = px - cx, py - cy, pz - cz
-            xx, xy, xz, yy, yz = xx + x * x, xy + x * y, xz + x * z, yy + y * y, yz + y * z
+            x = px - cx
+            y = py - cy
+            z = pz - cz
+            xx = xx + x * x
+            xy = xy + x * y
+            xz = xz + x * z
+            yy = yy + y * y
+            yz = yz + y * z
         determinant = xx * yy - xy * xy
         if not determinant > 1e-5:  # two rows of feet 0.1 m apart and 0.03 m long
             return None
-        a, b = (yy * xz - xy * yz) / determinant, (xx * yz - xy * xz) / determinant
+        a = (yy * xz - xy * yz) / determinant
+        b = (xx * yz - xy * xz) / determinant
         limit = self._max_slope / max(self._max_slope, sqrt(a * a + b * b))
         return a * limit, b * limit

@@ -22,24 +22,30 @@ from safe_locomotion.safety.switching_rule import Outlook
 from safe_locomotion.safety.trigger_set import TriggerSet, Values
 from safe_locomotion.types import NANOSECONDS, Array
 
-ELLIPSOID, CRITIC = "ellipsoid", "critic"
+ELLIPSOID = "ellipsoid"
+CRITIC = "critic"
 RIVALS = (ELLIPSOID, CRITIC)
 HORIZON = 0.8  #: within which a fall counts as the fault of a state [s]: two strides
 LEAD = 0.15  #: a warning later than this before a fall comes too late [s]
 CAUGHT = 0.95  #: share of the falls in training that the threshold must warn of in time
 EVEN = 0.5  #: probability from which on a fall is more likely than not
 HIDDEN = 32
-PASSES, BATCH, RATE = 30, 512, 3e-3
+PASSES = 30
+BATCH = 512
+RATE = 3e-3
 MOMENTS = (0.9, 0.999)  # of Adam
 
 
 class EllipsoidRule:
     """Recovery outside an ellipsoid, and for `dwell_time` [s] after the state was last outside."""
 
-    def __init__(self, trigger_set: TriggerSet, measured: Callable[[], Values], dwell_time: float) -> None:
+    def __init__(
+        self, trigger_set: TriggerSet, measured: Callable[[], Values], dwell_time: float
+    ) -> None:
         self._middle = 0.5 * (trigger_set.low + trigger_set.high)
         self._p = (2.0 / (trigger_set.high - trigger_set.low)) ** 2
-        self._measured, self._dwell_ns = measured, round(dwell_time * NANOSECONDS)
+        self._measured = measured
+        self._dwell_ns = round(dwell_time * NANOSECONDS)
         self.reset()
 
     def reset(self) -> None:
@@ -108,7 +114,8 @@ class CriticRule:
     """Recovery while the critic's risk is not below its threshold."""
 
     def __init__(self, critic: SafetyCritic, observe: Callable[[], Float32]) -> None:
-        self._critic, self._observe = critic, observe
+        self._critic = critic
+        self._observe = observe
 
     def reset(self) -> None:
         """Nothing is remembered."""
@@ -140,24 +147,32 @@ def train_critic(traces: Sequence[Trace], seed: int) -> SafetyCritic:
     x = np.concatenate([trace.observations for trace in traces]).astype(np.float64)
     y = np.concatenate(labels).astype(np.float64)
     if not 0.0 < y.mean() < 1.0:
-        raise ConfigurationError("safety critic: episodes with and without falls are needed to learn from")
+        raise ConfigurationError(
+            "safety critic: episodes with and without falls are needed to learn from"
+        )
     deviation = x.std(axis=0)
-    mean, deviation = x.mean(axis=0), np.where(deviation > 1e-6, deviation, 1.0)
+    mean = x.mean(axis=0)
+    deviation = np.where(deviation > 1e-6, deviation, 1.0)
     w1, b1, w2, b2 = _fit((x - mean) / deviation, y, np.random.default_rng(seed))
-    critic = SafetyCritic(mean=mean, deviation=deviation, w1=w1, b1=b1, w2=w2, b2=b2, threshold=EVEN)
+    critic = SafetyCritic(
+        mean=mean, deviation=deviation, w1=w1, b1=b1, w2=w2, b2=b2, threshold=EVEN
+    )
     return SafetyCritic(**{**vars(critic), "threshold": _threshold(critic, traces)})
 
 
 def _falls_soon(trace: Trace) -> NDArray[np.bool_]:
     """(n,) whether a fall follows within `HORIZON`."""
     n = len(trace.observations)
-    soon: NDArray[np.bool_] = np.arange(n) >= n - round(HORIZON * RATE_HZ) if trace.fell else np.zeros(n, dtype=bool)
+    soon: NDArray[np.bool_] = (
+        np.arange(n) >= n - round(HORIZON * RATE_HZ) if trace.fell else np.zeros(n, dtype=bool)
+    )
     return soon
 
 
 def _threshold(critic: SafetyCritic, traces: Sequence[Trace]) -> float:
     """Largest threshold up to even odds that the risk reaches in time before `CAUGHT` of the falls."""
-    first, last = round(HORIZON * RATE_HZ), round(LEAD * RATE_HZ)
+    first = round(HORIZON * RATE_HZ)
+    last = round(LEAD * RATE_HZ)
     highest = [
         float(critic.risk(trace.observations[-first:-last]).max())
         for trace in traces
@@ -169,17 +184,25 @@ def _threshold(critic: SafetyCritic, traces: Sequence[Trace]) -> float:
 def _fit(x: Array, y: Array, rng: np.random.Generator) -> tuple[Array, Array, Array, Array]:
     """Weights that minimise the cross entropy, by Adam on shuffled batches."""
     n, width = x.shape
-    weights = [rng.normal(size=(width, HIDDEN)) / np.sqrt(width), np.zeros(HIDDEN), np.zeros(HIDDEN), np.zeros(())]
-    first, second = [np.zeros_like(w) for w in weights], [np.zeros_like(w) for w in weights]
+    weights = [
+        rng.normal(size=(width, HIDDEN)) / np.sqrt(width),
+        np.zeros(HIDDEN),
+        np.zeros(HIDDEN),
+        np.zeros(()),
+    ]
+    first = [np.zeros_like(w) for w in weights]
+    second = [np.zeros_like(w) for w in weights]
     step = 0
     for _ in range(PASSES):
         order = rng.permutation(n)
         for begin in range(0, n, BATCH):
-            rows, step = order[begin : begin + BATCH], step + 1
+            rows = order[begin : begin + BATCH]
+            step = step + 1
             for k, gradient in enumerate(_gradient(weights, x[rows], y[rows])):
                 first[k] = MOMENTS[0] * first[k] + (1.0 - MOMENTS[0]) * gradient
                 second[k] = MOMENTS[1] * second[k] + (1.0 - MOMENTS[1]) * gradient**2
-                m, v = first[k] / (1.0 - MOMENTS[0] ** step), second[k] / (1.0 - MOMENTS[1] ** step)
+                m = first[k] / (1.0 - MOMENTS[0] ** step)
+                v = second[k] / (1.0 - MOMENTS[1] ** step)
                 weights[k] = weights[k] - RATE * m / (np.sqrt(v) + 1e-8)
     w1, b1, w2, b2 = weights
     return w1, b1, w2, b2

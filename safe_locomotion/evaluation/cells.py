@@ -48,7 +48,8 @@ SPEED = 0.3  #: along x [m/s], as far as the task goes there
 DURATION = 12.0  #: of an episode [s]
 SIGMAS = {"trot": 0.05, "catwalk": 0.17, "two_leg": 0.05, "pacing": 0.05}
 """Of the random learner on each task: at least half of its unsupervised episodes fall."""
-CRITIC_EPISODES, CRITIC_SEED = 60, 100_000  #: that a critic learns from; seeds of their own
+CRITIC_EPISODES = 60  #: that a critic learns from; seeds of their own
+CRITIC_SEED = 100_000
 MEASURES: dict[str, dict[str, Any]] = {
     "configured": {},
     "paper": {"roll_rate": "raw", "attitude": "vertical", "height": "odom", "lookahead": 0.0},
@@ -108,7 +109,8 @@ class Cell:
 
     def options(self, seed: int) -> GaitEnvOptions:
         """The environment."""
-        task, set_key = gait_task(self.task), "supervisor.trigger_set"
+        task = gait_task(self.task)
+        set_key = "supervisor.trigger_set"
         measures = {f"{set_key}.{key}": value for key, value in MEASURES[self.measures].items()}
         return GaitEnvOptions(
             task=self.task,
@@ -120,7 +122,9 @@ class Cell:
             starts=1,
             supervisor="naive" if self.supervisor in RIVALS else self.supervisor,
             horizon=self.horizon,
-            simulation=SimulationOptions(robot=self.robot, terrain=self.terrain, friction=self.friction, seed=seed),
+            simulation=SimulationOptions(
+                robot=self.robot, terrain=self.terrain, friction=self.friction, seed=seed
+            ),
             overrides={f"{set_key}.use": self.trigger_set, **measures, **dict(self.overrides)},
         )
 
@@ -165,13 +169,33 @@ class RandomLearner(RandomGait):
 class Walker:
     """One cell's simulated robot and learner."""
 
-    def __init__(self, cell: Cell, models: Mapping[str, Model], critics: Mapping[Cell, SafetyCritic], seed: int) -> None:
-        self._cell, self._critic, self._env = cell, critics.get(cell.unsupervised), GaitEnv(cell.options(seed))
+    def __init__(
+        self,
+        cell: Cell,
+        models: Mapping[str, Model],
+        critics: Mapping[Cell, SafetyCritic],
+        seed: int,
+    ) -> None:
+        self._cell, self._critic, self._env = (
+            cell,
+            critics.get(cell.unsupervised),
+            GaitEnv(cell.options(seed)),
+        )
         self._observer = Observer(self._env.contract)
         robot = self._env.robot.robot
-        self._loaded = PolicyRuntime(*models[cell.policy], robot) if cell.policy not in (RANDOM, NOMINAL) else None
-        if cell.supervisor == CRITIC and self._loaded is not None and self._loaded.contract.kind != "gait":
-            raise ConfigurationError("the safety critic judges gaits; the policy proposes joint targets")
+        self._loaded = (
+            PolicyRuntime(*models[cell.policy], robot)
+            if cell.policy not in (RANDOM, NOMINAL)
+            else None
+        )
+        if (
+            cell.supervisor == CRITIC
+            and self._loaded is not None
+            and self._loaded.contract.kind != "gait"
+        ):
+            raise ConfigurationError(
+                "the safety critic judges gaits; the policy proposes joint targets"
+            )
 
     def walk(self, seed: int) -> EpisodeResult:
         """One episode."""
@@ -189,13 +213,25 @@ class Walker:
         env.host(self._learner(seed))
         self._judge()
         began = env.robot.truth()
-        reward, recovery, triggered, uses, done, fell, before = 0.0, 0, 0, 0, False, False, False
+        reward = 0.0
+        recovery = 0
+        triggered = 0
+        uses = 0
+        done = False
+        fell = False
+        before = False
         while not done:
             _, earned, fell, late, info = env.advance()
             look()
-            done, reward, recovers = fell or late, reward + earned, info["active"] == "recovery"
-            recovery, uses, before = recovery + recovers, uses + (recovers and not before), recovers
-            triggered += any(not margin >= 0.0 for name, margin in _verdict(env).margins if name in COMPONENTS)
+            done = fell or late
+            reward = reward + earned
+            recovers = info["active"] == "recovery"
+            recovery = recovery + recovers
+            uses = uses + (recovers and not before)
+            before = recovers
+            triggered += any(
+                not margin >= 0.0 for name, margin in _verdict(env).margins if name in COMPONENTS
+            )
         truth = env.robot.truth()
         return EpisodeResult(
             seed=seed,
@@ -217,10 +253,13 @@ class Walker:
 
     def _judge(self) -> None:
         """Put a rival in the place of the configuration's rule."""
-        intervention, config = self._env.pipeline.supervisor.intervention, self._env.config.supervisor
+        intervention = self._env.pipeline.supervisor.intervention
+        config = self._env.config.supervisor
         if self._cell.supervisor == ELLIPSOID:
             box = TriggerSet(config.trigger_set.bounds, config.thresholds.fall_height)
-            intervention.judge_by(EllipsoidRule(box, lambda: intervention.measured, config.intervention.dwell_time))
+            intervention.judge_by(
+                EllipsoidRule(box, lambda: intervention.measured, config.intervention.dwell_time)
+            )
         elif self._cell.supervisor == CRITIC:
             if self._critic is None:
                 raise ConfigurationError("the supervisor critic needs a trained safety critic")
@@ -228,9 +267,16 @@ class Walker:
 
     def _observe(self) -> Float32:
         """What a gait policy sees, with the gait that the learner asks for now."""
-        cycle, env = self._env.pipeline.cycle, self._env
-        gait = _verdict(env).gait if cycle.proposal is None or cycle.proposal.gait is None else cycle.proposal.gait
-        return self._observer.write(env.estimate, env.velocity_command, [0.0] * env.action_size, gait)[0].copy()
+        cycle = self._env.pipeline.cycle
+        env = self._env
+        gait = (
+            _verdict(env).gait
+            if cycle.proposal is None or cycle.proposal.gait is None
+            else cycle.proposal.gait
+        )
+        return self._observer.write(
+            env.estimate, env.velocity_command, [0.0] * env.action_size, gait
+        )[0].copy()
 
 
 def _verdict(env: GaitEnv) -> Verdict:
@@ -268,7 +314,9 @@ class Walkers:
             if time.time() > self.deadline:
                 return None
             if job.cell not in walkers:
-                walkers[job.cell] = Walker(self.cells[job.cell], self.models, self.critics, self.seed)
+                walkers[job.cell] = Walker(
+                    self.cells[job.cell], self.models, self.critics, self.seed
+                )
             walker = walkers[job.cell]
             return walker.trace(job.seed) if job.traced else walker.walk(job.seed)
 
@@ -284,7 +332,8 @@ class Evaluation:
         Raises:
             ConfigurationError: there is a file, but not of an evaluation.
         """
-        self.cells, self._file = tuple(cells), file
+        self.cells = tuple(cells)
+        self._file = file
         self.results: list[dict[int, EpisodeResult]] = [{} for _ in cells]
         self._others: list[dict[str, Any]] = []
         self._written = 0.0
@@ -315,7 +364,10 @@ class Evaluation:
             return
         self._file.parent.mkdir(parents=True, exist_ok=True)
         scratch = self._file.with_name(f".{self._file.name}.new")
-        scratch.write_text(json.dumps({"cells": [*self._others, *self.rows()]}, allow_nan=False) + "\n", encoding="utf-8")
+        scratch.write_text(
+            json.dumps({"cells": [*self._others, *self.rows()]}, allow_nan=False) + "\n",
+            encoding="utf-8",
+        )
         scratch.replace(self._file)
 
     def _resume(self, file: Path) -> None:
@@ -323,7 +375,9 @@ class Evaluation:
         try:
             for row in json.loads(file.read_text(encoding="utf-8"))["cells"]:
                 overrides = tuple((key, value) for key, value in row["overrides"])
-                index = known.get(Cell(**{f.name: row[f.name] for f in fields(Cell)} | {"overrides": overrides}))
+                index = known.get(
+                    Cell(**{f.name: row[f.name] for f in fields(Cell)} | {"overrides": overrides})
+                )
                 if index is None:
                     self._others.append(row)
                     continue
@@ -356,7 +410,9 @@ def evaluate(
         evaluation.write()
 
 
-def critic_from(file: Path, lesson: Cell, *, processes: int, ray: str = "", episodes: int = CRITIC_EPISODES) -> SafetyCritic:
+def critic_from(
+    file: Path, lesson: Cell, *, processes: int, ray: str = "", episodes: int = CRITIC_EPISODES
+) -> SafetyCritic:
     """The critic in a file; when there is none, one that learns from unsupervised episodes is written there.
 
     Args:
@@ -377,7 +433,8 @@ def critic_from(file: Path, lesson: Cell, *, processes: int, ray: str = "", epis
 def _row(cell: Cell, done: Sequence[EpisodeResult]) -> dict[str, Any]:
     """One cell of the file."""
     columns = {f.name: [getattr(result, f.name) for result in done] for f in fields(EpisodeResult)}
-    steps, falls = columns["steps"], sum(columns["fell"])
+    steps = columns["steps"]
+    falls = sum(columns["fell"])
     return {
         **asdict(cell),
         "episodes": len(done),

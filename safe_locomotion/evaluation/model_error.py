@@ -136,16 +136,20 @@ def fit_model_error(model: CentroidalModel, steps: Transitions) -> ModelError:
     """
     a_hat, b_hat, c = step_matrices(model, steps.dt)
     inputs = np.hstack((steps.state, steps.wrench))
-    mean, spread = inputs.mean(axis=0), inputs.std(axis=0)
+    mean = inputs.mean(axis=0)
+    spread = inputs.std(axis=0)
     excited = spread > UNEXCITED
     if not len(inputs) > np.count_nonzero(excited) + 1:
-        raise ConfigurationError(f"model error: {len(inputs)} steps are too few for {np.count_nonzero(excited) + 1} unknowns")
+        raise ConfigurationError(
+            f"model error: {len(inputs)} steps are too few for {np.count_nonzero(excited) + 1} unknowns"
+        )
     residual = steps.next_state - steps.state @ a_hat.T - steps.wrench @ b_hat.T - c
     scaled = np.hstack(((inputs - mean)[:, excited] / spread[excited], np.ones((len(inputs), 1))))
     solution = np.linalg.lstsq(scaled, residual, rcond=None)[0]
     error = np.zeros((NX, NX + NW))
     error[:, excited] = solution[:-1].T / spread[excited]
-    a, b = error[:, :NX], error[:, NX:]
+    a = error[:, :NX]
+    b = error[:, NX:]
     remaining = residual - scaled @ solution
     deviation = np.zeros((NX, NX + NW))
     deviation[:, excited] = _standard_errors(scaled, remaining)[:-1].T / spread[excited]
@@ -173,7 +177,14 @@ def _standard_errors(inputs: Array, remaining: Array) -> Array:
 
 
 def performance_excess(
-    *, sigma_a: float, sigma_b: float, horizon: int, alpha: float, smoothness: float, action_max: float, initial: float
+    *,
+    sigma_a: float,
+    sigma_b: float,
+    horizon: int,
+    alpha: float,
+    smoothness: float,
+    action_max: float,
+    initial: float,
 ) -> float:
     """The second term of theorem 5.1; `initial` is |s_1|^alpha."""
     inner = (sigma_b * action_max) ** alpha * 2.0 / (alpha + 2.0) + initial
@@ -202,7 +213,9 @@ def performance_bound(
     """
     starts = _windows(steps, horizon)
     if not len(starts):
-        raise ConfigurationError(f"model error: nowhere were {horizon} steps recorded without interruption")
+        raise ConfigurationError(
+            f"model error: nowhere were {horizon} steps recorded without interruption"
+        )
     g = error.sigma_b_robot if smoothness is None else smoothness
     action_max = float(np.linalg.norm(steps.wrench, axis=1).max())
     initial = float((np.linalg.norm(steps.state[starts], axis=1) ** alpha).mean())
@@ -230,7 +243,8 @@ def performance_bound(
 
 def _windows(steps: Transitions, horizon: int) -> Array:
     """First steps of windows that do not overlap."""
-    starts, run = [], 0
+    starts = []
+    run = 0
     for k, follows in enumerate(steps.follows.tolist()):
         run = run + 1 if follows and run else 1
         if run == horizon:
@@ -239,13 +253,17 @@ def _windows(steps: Transitions, horizon: int) -> Array:
     return np.array(starts, dtype=np.int64)
 
 
-def _costs(model: CentroidalModel, steps: Transitions, start: int, horizon: int) -> tuple[float, float]:
+def _costs(
+    model: CentroidalModel, steps: Transitions, start: int, horizon: int
+) -> tuple[float, float]:
     """Tracking cost of robot and model over one window.
 
     The model's state keeps what it has got wrong so far: it enters each step as its difference to the robot's state.
     """
     a, b, c = step_matrices(model, steps.dt)
-    cost, predicted, drift = 0.0, 0.0, np.zeros(NX)
+    cost = 0.0
+    predicted = 0.0
+    drift = np.zeros(NX)
     for k in range(start, start + horizon):
         guess = a @ (steps.state[k] + drift) + b @ steps.wrench[k] + c
         cost += float(np.sum((steps.next_state[k] - steps.reference[k]) ** 2))

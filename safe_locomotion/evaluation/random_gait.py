@@ -64,9 +64,12 @@ class RandomGait:
 
     def act(self, estimate: Estimate, command: VelocityCommand) -> Proposal:
         """The proposal on this estimate."""
-        walk, gait = self._walk, self._gait
+        walk = self._walk
+        gait = self._gait
         steps: list[float] = (walk.sigma * self._rng.standard_normal(5)).tolist()
-        fl, rr, rl = ((x + step) % 1.0 % 1.0 for x, step in zip(gait.phase_offsets, steps[2:], strict=True))
+        fl, rr, rl = (
+            (x + step) % 1.0 % 1.0 for x, step in zip(gait.phase_offsets, steps[2:], strict=True)
+        )
         self._gait = GaitParameters(
             frequency=_within(gait.frequency + walk.frequency_scale * steps[0], walk.frequency),
             swing_ratio=_within(gait.swing_ratio + steps[1], walk.swing_ratio),

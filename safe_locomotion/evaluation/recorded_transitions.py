@@ -42,9 +42,13 @@ class _Recording:
     """One run, and the robot's state and wrench at any of its rows."""
 
     def __init__(self, run: RecordedRun, robot: RobotModel) -> None:
-        self._estimates, self._plans, self._verdicts = run.estimates, run.plans, run.verdicts
+        self._estimates = run.estimates
+        self._plans = run.plans
+        self._verdicts = run.verdicts
         if "q" not in self._estimates:
-            raise ConfigurationError(f"{run.where}: what the estimator said has no joints; record again")
+            raise ConfigurationError(
+                f"{run.where}: what the estimator said has no joints; record again"
+            )
         self._com, self._kinematics = robot.com, Kinematics(robot)
         self.stamps = self._estimates["stamp_ns"]
 
@@ -85,7 +89,9 @@ class _Recording:
 
     def wrench(self, start_ns: float, end_ns: float, frame: Array) -> Array | None:
         """Mean wrench (6,) of the plans in force in [start, end), in a ground frame; None where there was none."""
-        first, last = (int(np.searchsorted(self._plans["stamp_ns"], stamp)) for stamp in (start_ns, end_ns))
+        first, last = (
+            int(np.searchsorted(self._plans["stamp_ns"], stamp)) for stamp in (start_ns, end_ns)
+        )
         rows = [self._plan_wrench(plan) for plan in range(first, last)]
         if not rows:
             return None
@@ -98,7 +104,9 @@ class _Recording:
         rotation = self._rotation(row)
         force = self._plans["force"][plan].reshape(N_LEGS, 3)
         feet = self._kinematics.feet(self._estimates["q"][row]) - self._com
-        return np.concatenate((rotation @ np.cross(feet, force).sum(axis=0), rotation @ force.sum(axis=0)))
+        return np.concatenate(
+            (rotation @ np.cross(feet, force).sum(axis=0), rotation @ force.sum(axis=0))
+        )
 
     def _rotation(self, row: int) -> Array:
         return matrix_from_quaternion(self._estimates["quaternion_wxyz"][row])
@@ -110,8 +118,14 @@ def read_transitions(folder: Path, robot: RobotModel, dt: float = STEP) -> Trans
     Raises:
         ConfigurationError: a log is missing or has no steps.
     """
-    estimates, verdicts, plans = (read_stage_log(folder / f"{stage}.log") for stage in ("estimator", "supervisor", "mpc"))
-    return transitions(RecordedRun(where=str(folder), estimates=estimates, verdicts=verdicts, plans=plans), robot, dt)
+    estimates, verdicts, plans = (
+        read_stage_log(folder / f"{stage}.log") for stage in ("estimator", "supervisor", "mpc")
+    )
+    return transitions(
+        RecordedRun(where=str(folder), estimates=estimates, verdicts=verdicts, plans=plans),
+        robot,
+        dt,
+    )
 
 
 def transitions(run: RecordedRun, robot: RobotModel, dt: float = STEP) -> Transitions:
@@ -122,8 +136,11 @@ def transitions(run: RecordedRun, robot: RobotModel, dt: float = STEP) -> Transi
     Raises:
         ConfigurationError: no step of a walk was recorded.
     """
-    recording, step_ns = _Recording(run, robot), round(dt * NANOSECONDS)
-    stamps, rows, ends = recording.stamps, [], []
+    recording = _Recording(run, robot)
+    step_ns = round(dt * NANOSECONDS)
+    stamps = recording.stamps
+    rows = []
+    ends = []
     if len(stamps):
         for stamp in np.arange(stamps[0], stamps[-1] - step_ns, step_ns):
             step = _step(recording, float(stamp), step_ns)
@@ -136,7 +153,14 @@ def transitions(run: RecordedRun, robot: RobotModel, dt: float = STEP) -> Transi
     follows = np.diff(np.array(ends), prepend=-np.inf) == step_ns
     height = float(np.median(state[:, POSITION.start + 2]))
     reference = _reference(command, height, dt)
-    return Transitions(dt=dt, state=state, next_state=following, wrench=wrench, reference=reference, follows=follows)
+    return Transitions(
+        dt=dt,
+        state=state,
+        next_state=following,
+        wrench=wrench,
+        reference=reference,
+        follows=follows,
+    )
 
 
 def joined(parts: Sequence[Transitions]) -> Transitions:
@@ -146,9 +170,12 @@ def joined(parts: Sequence[Transitions]) -> Transitions:
     return Transitions(dt=parts[0].dt, **arrays)
 
 
-def _step(recording: _Recording, stamp_ns: float, step_ns: int) -> tuple[Array, Array, Array, Array] | None:
+def _step(
+    recording: _Recording, stamp_ns: float, step_ns: int
+) -> tuple[Array, Array, Array, Array] | None:
     """State, next state, wrench and command of one step; None where the robot did not walk from its start to its end."""
-    first, last = recording.row(stamp_ns), recording.row(stamp_ns + step_ns)
+    first = recording.row(stamp_ns)
+    last = recording.row(stamp_ns + step_ns)
     whole = abs((recording.stamps[last] - recording.stamps[first]) - step_ns) < 1000.0
     if not (whole and recording.walking(first) and recording.walking(last)):
         return None
@@ -156,7 +183,12 @@ def _step(recording: _Recording, stamp_ns: float, step_ns: int) -> tuple[Array, 
     wrench = recording.wrench(stamp_ns, stamp_ns + step_ns, frame)
     if wrench is None:
         return None
-    return recording.state(first, frame, origin), recording.state(last, frame, origin), wrench, recording.command(first)
+    return (
+        recording.state(first, frame, origin),
+        recording.state(last, frame, origin),
+        wrench,
+        recording.command(first),
+    )
 
 
 def _reference(command: Array, height: float, dt: float) -> Array:

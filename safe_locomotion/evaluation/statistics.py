@@ -17,8 +17,11 @@ def wilson(events: int, trials: int, confidence: float = CONFIDENCE) -> tuple[fl
     """
     if trials == 0:
         return 0.0, 1.0
-    z, p, n = float(norm.ppf(0.5 + 0.5 * confidence)), events / trials, trials
-    middle, half = p + z * z / (2 * n), z * sqrt(p * (1.0 - p) / n + z * z / (4 * n * n))
+    z = float(norm.ppf(0.5 + 0.5 * confidence))
+    p = events / trials
+    n = trials
+    middle = p + z * z / (2 * n)
+    half = z * sqrt(p * (1.0 - p) / n + z * z / (4 * n * n))
     scale = 1.0 + z * z / n
     return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
 
@@ -31,7 +34,9 @@ def bootstrap(
     The resamples come from a fixed seed: equal results have equal intervals.
     """
     top = np.asarray(numerators, dtype=np.float64)
-    bottom = np.ones_like(top) if denominators is None else np.asarray(denominators, dtype=np.float64)
+    bottom = (
+        np.ones_like(top) if denominators is None else np.asarray(denominators, dtype=np.float64)
+    )
     rows = np.random.default_rng(0).integers(len(top), size=(RESAMPLES, len(top)))
     ratios = top[rows].sum(axis=1) / bottom[rows].sum(axis=1)
     low, high = np.quantile(ratios, (0.5 - 0.5 * confidence, 0.5 + 0.5 * confidence))

@@ -50,7 +50,9 @@ class StoredSteps:
         return len(self.stamp_ns)
 
 
-def stored_steps(record: EpisodeRecord, policy: str, robot: RobotModel, reward: Reward | None = None) -> StoredSteps:
+def stored_steps(
+    record: EpisodeRecord, policy: str, robot: RobotModel, reward: Reward | None = None
+) -> StoredSteps:
     """Steps of a policy in one episode.
 
     Args:
@@ -65,15 +67,25 @@ def stored_steps(record: EpisodeRecord, policy: str, robot: RobotModel, reward: 
     rows = _rows_of(record, policy)
     if len(rows) < 2:
         names = ", ".join(record.proposals.policies) or "nobody"
-        raise ConfigurationError(f"no step of a network of {policy!r} while the robot walked; who proposed: {names}")
-    steps, verdicts = record.steps, record.verdicts
-    here, after = rows[:-1], rows[1:]
+        raise ConfigurationError(
+            f"no step of a network of {policy!r} while the robot walked; who proposed: {names}"
+        )
+    steps = record.steps
+    verdicts = record.verdicts
+    here = rows[:-1]
+    after = rows[1:]
     whole = _follows(record, here, after)
-    here, after = here[whole], after[whole]
+    here = here[whole]
+    after = after[whole]
     stamps = steps.stamp_ns[here]
-    now, then = np.maximum(verdicts.at(stamps), 0), np.maximum(verdicts.at(steps.stamp_ns[after]), 0)
+    now = np.maximum(verdicts.at(stamps), 0)
+    then = np.maximum(verdicts.at(steps.stamp_ns[after]), 0)
     recovered = verdicts.recovery[now]
-    earned = np.zeros(len(here)) if reward is None else _rewards(record, stamps, steps.stamp_ns[after], robot, reward)
+    earned = (
+        np.zeros(len(here))
+        if reward is None
+        else _rewards(record, stamps, steps.stamp_ns[after], robot, reward)
+    )
     return StoredSteps(
         policy=policy,
         stamp_ns=stamps,
@@ -81,24 +93,31 @@ def stored_steps(record: EpisodeRecord, policy: str, robot: RobotModel, reward: 
         next_observation=_used(steps.observation[after]),
         action=_used(steps.action[here]),
         recovered=recovered,
-        reward=np.array([penalised(value, bool(on)) for value, on in zip(earned, recovered, strict=True)]),
+        reward=np.array(
+            [penalised(value, bool(on)) for value, on in zip(earned, recovered, strict=True)]
+        ),
         fell=verdicts.mode[then] == Mode.FALLEN,
     )
 
 
 def _rows_of(record: EpisodeRecord, policy: str) -> Numbers:
     """Network steps of a policy in a walk, and the one after it."""
-    proposals, verdicts, stamps = record.proposals, record.verdicts, record.steps.stamp_ns
+    proposals = record.proposals
+    verdicts = record.verdicts
+    stamps = record.steps.stamp_ns
     if policy not in proposals.policies or not len(stamps) or not len(verdicts):
         return np.empty(0, dtype=np.int64)
-    of_policy = proposals.policy[np.maximum(proposals.at(stamps), 0)] == proposals.policies.index(policy)
+    of_policy = proposals.policy[np.maximum(proposals.at(stamps), 0)] == proposals.policies.index(
+        policy
+    )
     walking = verdicts.walking[np.maximum(verdicts.at(stamps), 0)]
     return np.flatnonzero(of_policy & (walking | np.concatenate(([False], walking[:-1]))))
 
 
 def _follows(record: EpisodeRecord, here: Numbers, after: Numbers) -> Flags:
     """Pairs of which the first is in a walk and the second its successor."""
-    stamps, verdicts = record.steps.stamp_ns, record.verdicts
+    stamps = record.steps.stamp_ns
+    verdicts = record.verdicts
     walking = verdicts.walking[np.maximum(verdicts.at(stamps[here]), 0)]
     return np.asarray(walking & (after - here == 1))
 
@@ -108,16 +127,24 @@ def _used(rows: Array) -> Array:
     return rows[:, ~np.isnan(rows).all(axis=0)]
 
 
-def _rewards(record: EpisodeRecord, start: Stamps, end: Stamps, robot: RobotModel, reward: Reward) -> Array:
+def _rewards(
+    record: EpisodeRecord, start: Stamps, end: Stamps, robot: RobotModel, reward: Reward
+) -> Array:
     """Of each step from what the estimator and the motors say."""
-    estimates, verdicts, states, proposals = record.estimates, record.verdicts, record.states, record.proposals
+    estimates = record.estimates
+    verdicts = record.verdicts
+    states = record.states
+    proposals = record.proposals
     power = np.abs(states.tau * states.dq).sum(axis=1)
     rolled = np.concatenate(([0.0], np.cumsum(power)))
-    first, last = states.at(start), np.maximum(states.at(end), states.at(start) + 1)
+    first = states.at(start)
+    last = np.maximum(states.at(end), states.at(start) + 1)
     mean_power = (rolled[last + 1] - rolled[first + 1]) / (last - first)
-    row, gaits = np.maximum(estimates.at(end), 0), proposals.gait[np.maximum(proposals.at(start), 0)]
+    row = np.maximum(estimates.at(end), 0)
+    gaits = proposals.gait[np.maximum(proposals.at(start), 0)]
     rpy = np.array([rpy_from_quaternion(estimates.quaternion_wxyz[k]) for k in row])
-    c, s = np.cos(rpy[:, 2]), np.sin(rpy[:, 2])
+    c = np.cos(rpy[:, 2])
+    s = np.sin(rpy[:, 2])
     x, y, z = estimates.velocity[row].T
     motion = np.column_stack((c * x + s * y, c * y - s * x, z, estimates.angular_velocity[row, 2]))
     wanted = verdicts.command[np.maximum(verdicts.at(end), 0)]
@@ -151,26 +178,46 @@ def _averaged(values: Array, step_ns: Stamps) -> Array:
 def _gait(row: Array) -> GaitParameters:
     frequency, swing_ratio, fl, rr, rl, *y = row.tolist()
     return GaitParameters(
-        frequency=frequency, swing_ratio=swing_ratio, phase_offsets=(fl, rr, rl), foot_y=(y[0], y[1], y[2], y[3])
+        frequency=frequency,
+        swing_ratio=swing_ratio,
+        phase_offsets=(fl, rr, rl),
+        foot_y=(y[0], y[1], y[2], y[3]),
     )
 
 
-def recorded_transitions(paths: Sequence[Path], robot: RobotModel, *, where: str, dt: float = STEP) -> Transitions:
+def recorded_transitions(
+    paths: Sequence[Path], robot: RobotModel, *, where: str, dt: float = STEP
+) -> Transitions:
     """Steps of all walks in some episodes, for `model_error.fit_model_error`.
 
     Raises:
         ConfigurationError: there is no episode, one is of another robot, or none has a walk.
     """
-    found = [part for path in paths if (part := _transitions_of(read_episode(path), robot, str(path), dt)) is not None]
+    found = [
+        part
+        for path in paths
+        if (part := _transitions_of(read_episode(path), robot, str(path), dt)) is not None
+    ]
     if not found:
-        raise ConfigurationError(f"{where}: {len(paths)} episode(s), and no step of a walking robot in any")
+        raise ConfigurationError(
+            f"{where}: {len(paths)} episode(s), and no step of a walking robot in any"
+        )
     return joined(found)
 
 
-def _transitions_of(record: EpisodeRecord, robot: RobotModel, where: str, dt: float) -> Transitions | None:
+def _transitions_of(
+    record: EpisodeRecord, robot: RobotModel, where: str, dt: float
+) -> Transitions | None:
     if record.info.robot not in ("", robot.name):
-        raise ConfigurationError(f"{where}: an episode of {record.info.robot}; choose it with --robot {record.info.robot}")
+        raise ConfigurationError(
+            f"{where}: an episode of {record.info.robot}; choose it with --robot {record.info.robot}"
+        )
     if not record.verdicts.walking.any() or not len(record.plans):
         return None
-    run = RecordedRun(where=where, estimates=vars(record.estimates), verdicts=vars(record.verdicts), plans=vars(record.plans))
+    run = RecordedRun(
+        where=where,
+        estimates=vars(record.estimates),
+        verdicts=vars(record.verdicts),
+        plans=vars(record.plans),
+    )
     return transitions(run, robot, dt)

@@ -78,7 +78,13 @@ def names_part(names: tuple[str, ...], frame: str) -> bytes:
     return packed.u32(len(names)).align(8).bytes_from(12)
 
 
-def joint_state(stamp_ns: int, names: tuple[str, ...], position: bytes, velocity: bytes = b"", effort: bytes = b"") -> bytes:
+def joint_state(
+    stamp_ns: int,
+    names: tuple[str, ...],
+    position: bytes,
+    velocity: bytes = b"",
+    effort: bytes = b"",
+) -> bytes:
     """A sensor_msgs/JointState; rows are float64 as bytes, velocity and effort may both be empty."""
     first = names_part(names, "")
     if not velocity:
@@ -92,7 +98,8 @@ def trimmed_joint_state(data: bytes) -> bytes:
 
     A message without velocity and effort leaves ROS with eight bytes of chance behind its end, which strict readers refuse.
     """
-    unpack, at = _U32.unpack_from, 12
+    unpack = _U32.unpack_from
+    at = 12
     try:
         at += 4 + unpack(data, at)[0]
         at += -at % 4
@@ -138,7 +145,8 @@ class Cursor:
     """Reads one message from its start, and remembers which bytes were padding or value, not layout."""
 
     def __init__(self, data: bytes) -> None:
-        self.data, self.at = data, len(HEAD)
+        self.data = data
+        self.at = len(HEAD)
         if len(data) < len(HEAD) or data[1] != 1:
             raise DecodingError("not little-endian CDR")
         self.fixed = np.zeros(len(data), dtype=np.bool_)
@@ -232,7 +240,12 @@ def float_array_layout(data: bytes) -> Layout:
         cursor.u32()
     cursor.u32()
     count = cursor.u32()
-    return Layout(labels=tuple(labels), offsets=((cursor.doubles(count), count),), fixed=cursor.fixed, stamped=False)
+    return Layout(
+        labels=tuple(labels),
+        offsets=((cursor.doubles(count), count),),
+        fixed=cursor.fixed,
+        stamped=False,
+    )
 
 
 def multi_dof_layout(data: bytes) -> Layout:
@@ -266,21 +279,28 @@ def groups(messages: Sequence[bytes], layout_of: Callable[[bytes], Layout]) -> I
     sizes = np.array([len(message) for message in messages])
     for size in np.unique(sizes).tolist():
         left = np.flatnonzero(sizes == size)
-        block = np.frombuffer(b"".join([messages[row] for row in left.tolist()]), dtype=np.uint8).reshape(-1, size)
+        block = np.frombuffer(
+            b"".join([messages[row] for row in left.tolist()]), dtype=np.uint8
+        ).reshape(-1, size)
         while len(left):
             layout = layout_of(block[0].tobytes())
             same = (block[:, layout.fixed] == block[0, layout.fixed]).all(axis=1)
             yield _group(left[same], block[same], layout)
-            left, block = left[~same], block[~same]
+            left = left[~same]
+            block = block[~same]
 
 
 def _group(rows: NDArray[np.intp], block: NDArray[np.uint8], layout: Layout) -> Group:
     parts = tuple(
-        np.ascontiguousarray(block[:, start : start + 8 * count]).view("<f8").reshape(len(rows), count)
+        np.ascontiguousarray(block[:, start : start + 8 * count])
+        .view("<f8")
+        .reshape(len(rows), count)
         for start, count in layout.offsets
     )
     stamps = np.zeros(len(rows), dtype=np.int64)
     if layout.stamped:
-        seconds, nanoseconds = (np.ascontiguousarray(block[:, at : at + 4]).view("<u4")[:, 0] for at in (4, 8))
+        seconds, nanoseconds = (
+            np.ascontiguousarray(block[:, at : at + 4]).view("<u4")[:, 0] for at in (4, 8)
+        )
         stamps = seconds.astype(np.int64) * NANOSECONDS + nanoseconds
     return Group(rows=rows, labels=layout.labels, parts=parts, stamp_ns=stamps)

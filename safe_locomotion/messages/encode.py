@@ -49,23 +49,50 @@ _JOINT_ROWS = tuple(f"joint/{joint}" for joint in JOINTS)
 
 def joint_states(state: LowState) -> bytes:
     """`joint_states` of a LowState."""
-    position, velocity = state.q.tobytes() + _NO_FEET, state.dq.tobytes() + _NO_FEET
-    return cdr.joint_state(state.stamp_ns, _SENSORS, position, velocity, state.tau.tobytes() + state.foot_force.tobytes())
+    position = state.q.tobytes() + _NO_FEET
+    velocity = state.dq.tobytes() + _NO_FEET
+    return cdr.joint_state(
+        state.stamp_ns,
+        _SENSORS,
+        position,
+        velocity,
+        state.tau.tobytes() + state.foot_force.tobytes(),
+    )
 
 
 def imu(state: LowState) -> bytes:
     """`imu/data` of a LowState."""
     w, x, y, z = state.quaternion_wxyz.tolist()
-    rotation, rates, force = _FOUR.pack(x, y, z, w), state.gyro.tobytes(), state.accelerometer.tobytes()
+    rotation = _FOUR.pack(x, y, z, w)
+    rates = state.gyro.tobytes()
+    force = state.accelerometer.tobytes()
     none = _NO_COVARIANCE
-    return b"".join((cdr.stamp_head(state.stamp_ns), _IMU_REST, rotation, none, rates, none, force, none))
+    return b"".join(
+        (cdr.stamp_head(state.stamp_ns), _IMU_REST, rotation, none, rates, none, force, none)
+    )
 
 
 def state_estimate(e: Estimate) -> bytes:
     """`state_estimate`."""
-    parts = e.position, e.quaternion_wxyz, e.velocity, e.angular_velocity, e.position_covariance, e.velocity_covariance, e.q, e.dq
+    parts = (
+        e.position,
+        e.quaternion_wxyz,
+        e.velocity,
+        e.angular_velocity,
+        e.position_covariance,
+        e.velocity_covariance,
+        e.q,
+        e.dq,
+    )
     tail = _TAIL.pack(*e.contact.tolist(), *e.ground_normal.tolist(), e.ground_height, e.diverged)
-    return b"".join((_ESTIMATE_HEAD, _TWO.pack(*divmod(e.stamp_ns, NANOSECONDS)), *[part.tobytes() for part in parts], tail))
+    return b"".join(
+        (
+            _ESTIMATE_HEAD,
+            _TWO.pack(*divmod(e.stamp_ns, NANOSECONDS)),
+            *[part.tobytes() for part in parts],
+            tail,
+        )
+    )
 
 
 def verdict(v: Verdict) -> bytes:
@@ -88,32 +115,62 @@ def _rows(stamp_ns: int, rows: NamedRows) -> bytes:
 
 def step(p: Proposal) -> bytes | None:
     """`policy/step` of a proposal; None from a learner that has no network."""
-    observation, action = p.observation, p.action
+    observation = p.observation
+    action = p.action
     if observation is None or action is None:
         return None
     label = f"stamp_s:1 stamp_ns:1 observation:{len(observation)} action:{len(action)}"
     head = cdr.float_array_head(label, 2 + len(observation) + len(action))
-    return b"".join((head, _TWO.pack(*divmod(p.stamp_ns, NANOSECONDS)), observation.astype("<f8").tobytes(), action.tobytes()))
+    return b"".join(
+        (
+            head,
+            _TWO.pack(*divmod(p.stamp_ns, NANOSECONDS)),
+            observation.astype("<f8").tobytes(),
+            action.tobytes(),
+        )
+    )
 
 
 class PlanBytes:
     """`mpc/plan`, in arrays that are filled again for each plan."""
 
     def __init__(self) -> None:
-        self._transforms, self._twists, self._wrenches = np.zeros((N_LEGS, 7)), np.zeros((N_LEGS, 6)), np.zeros((N_LEGS, 6))
+        self._transforms = np.zeros((N_LEGS, 7))
+        self._twists = np.zeros((N_LEGS, 6))
+        self._wrenches = np.zeros((N_LEGS, 6))
         self._transforms[:, 6] = 1.0
 
     def __call__(self, plan: StancePlan) -> bytes:
         """The message for a plan."""
-        self._transforms[:, :3], self._twists[:, :3], self._wrenches[:, :3] = plan.foot_position, plan.foot_velocity, plan.force
+        self._transforms[:, :3], self._twists[:, :3], self._wrenches[:, :3] = (
+            plan.foot_position,
+            plan.foot_velocity,
+            plan.force,
+        )
         rest = cdr.names_part(plan_names(plan), BASE_FRAME)
-        body = self._transforms.tobytes(), _COUNT_OF_FEET, self._twists.tobytes(), _COUNT_OF_FEET, self._wrenches.tobytes()
+        body = (
+            self._transforms.tobytes(),
+            _COUNT_OF_FEET,
+            self._twists.tobytes(),
+            _COUNT_OF_FEET,
+            self._wrenches.tobytes(),
+        )
         return b"".join((cdr.stamp_head(plan.stamp_ns), rest, *body))
 
 
 def low_command(command: LowCommand, latency: float) -> bytes:
     """`low_command`: what was sent to the motors, and how long after its LowState [s]."""
-    names, more = (LOW_COMMAND, b"") if not command.reason else ((*LOW_COMMAND, REASON + command.reason), bytes(8))
+    names, more = (
+        (LOW_COMMAND, b"")
+        if not command.reason
+        else ((*LOW_COMMAND, REASON + command.reason), bytes(8))
+    )
     position = command.q.tobytes() + command.kp.tobytes() + _LATENCY.pack(latency) + more
     velocity = command.dq.tobytes() + command.kd.tobytes() + bytes(8) + more
-    return cdr.joint_state(command.stamp_ns, names, position, velocity, command.tau.tobytes() + bytes(8 * len(JOINTS) + 8) + more)
+    return cdr.joint_state(
+        command.stamp_ns,
+        names,
+        position,
+        velocity,
+        command.tau.tobytes() + bytes(8 * len(JOINTS) + 8) + more,
+    )

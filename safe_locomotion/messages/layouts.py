@@ -83,7 +83,11 @@ TARGETS = [f"joint/{joint}" for joint in JOINTS]
 COMMAND = ["command/vx", "command/vy", "command/wz"]
 VERDICT = ["mode", "mode_since/s", "mode_since/ns", "active", *COMMAND, *GAIT]
 PER_STATE = 6  #: rows of a predicted state
-PREDICTED = [f"predicted/{k}/{name}" for k in range(LONGEST_HORIZON + 1) for name in ("roll", "pitch", "yaw", "x", "y", "z")]
+PREDICTED = [
+    f"predicted/{k}/{name}"
+    for k in range(LONGEST_HORIZON + 1)
+    for name in ("roll", "pitch", "yaw", "x", "y", "z")
+]
 ACTIVE: tuple[Literal["learner"], Literal["recovery"]] = ("learner", "recovery")
 REASON = "reason/"
 LATENCY = "latency"
@@ -115,8 +119,11 @@ class NamedRows:
 
     def whole(self) -> tuple[Sequence[str], tuple[Array, Array, Array]]:
         """Names, and position, velocity and effort of all rows."""
-        names, zeros = self.names, np.zeros(len(self.values))
-        position, velocity, effort = [np.array(self.values, dtype=float)], [zeros], [zeros]
+        names = self.names
+        zeros = np.zeros(len(self.values))
+        position = [np.array(self.values, dtype=float)]
+        velocity = [zeros]
+        effort = [zeros]
         if self.predicted is not None:
             rows = PER_STATE * len(self.predicted)
             names = (*names, *PREDICTED[:rows])
@@ -133,19 +140,31 @@ class NamedRows:
 
 def proposal_rows(proposal: Proposal) -> NamedRows:
     """Rows of a proposal."""
-    names, values = [f"policy/{proposal.policy}"], [float(proposal.period_ns)]
+    names = [f"policy/{proposal.policy}"]
+    values = [float(proposal.period_ns)]
     if proposal.fault:
-        names, values = [*names, f"fault/{proposal.kind}/{proposal.fault}"], [*values, 0.0]
+        names = [*names, f"fault/{proposal.kind}/{proposal.fault}"]
+        values = [*values, 0.0]
     if proposal.gait is not None:
-        names, values = names + GAIT, values + gait_values(proposal.gait)
+        names = names + GAIT
+        values = values + gait_values(proposal.gait)
     return NamedRows(names, values, proposal.joints)
 
 
 def verdict_rows(v: Verdict) -> NamedRows:
     """Rows of a verdict."""
     since = divmod(v.mode_since_ns, NANOSECONDS)
-    g, c = v.gait, v.command
-    values = [float(v.mode), float(since[0]), float(since[1]), float(ACTIVE.index(v.active)), c.vx, c.vy, c.wz]
+    g = v.gait
+    c = v.command
+    values = [
+        float(v.mode),
+        float(since[0]),
+        float(since[1]),
+        float(ACTIVE.index(v.active)),
+        c.vx,
+        c.vy,
+        c.wz,
+    ]
     values += (g.frequency, g.swing_ratio, *g.phase_offsets, *g.foot_y)
     values += [margin for _, margin in v.margins]
     values += [1.0] * (len(v.reasons) + bool(v.policy))
@@ -154,11 +173,19 @@ def verdict_rows(v: Verdict) -> NamedRows:
 
 
 @lru_cache(maxsize=64)
-def _verdict_names(components: tuple[str, ...], reasons: tuple[str, ...], policy: str) -> tuple[str, ...]:
-    margins, hazards = (f"margin/{name}" for name in components), (f"reason/{name}" for name in reasons)
+def _verdict_names(
+    components: tuple[str, ...], reasons: tuple[str, ...], policy: str
+) -> tuple[str, ...]:
+    margins = (f"margin/{name}" for name in components)
+    hazards = (f"reason/{name}" for name in reasons)
     return (*VERDICT, *margins, *hazards, *((f"policy/{policy}",) if policy else ()))
 
 
 def plan_names(plan: StancePlan) -> tuple[str, ...]:
     """Joint names of a plan, which hold its flags."""
-    return tuple([NAMES_OF_PLAN[leg, flag, plan.solved] for leg, flag in zip(LEGS, plan.stance.tolist(), strict=True)])
+    return tuple(
+        [
+            NAMES_OF_PLAN[leg, flag, plan.solved]
+            for leg, flag in zip(LEGS, plan.stance.tolist(), strict=True)
+        ]
+    )

@@ -11,10 +11,13 @@ from collections.abc import Iterator
 from safe_locomotion.messages import cdr
 from safe_locomotion.messages.topics import TOPICS
 
-_SEQUENCE, _ENTRY = struct.Struct("<Q"), struct.Struct("<BqI")
+_SEQUENCE = struct.Struct("<Q")
+_ENTRY = struct.Struct("<BqI")
 _NUMBERS = {topic.name: number for number, topic in enumerate(TOPICS)}
 _NAMES = tuple(topic.name for topic in TOPICS)
-_HEAD = cdr.Packed().u32(0, 0).bytes_from(0)  # of a std_msgs/UInt8MultiArray: no dimensions, no offset
+_HEAD = (
+    cdr.Packed().u32(0, 0).bytes_from(0)
+)  # of a std_msgs/UInt8MultiArray: no dimensions, no offset
 _LENGTH = struct.Struct("<I")
 
 
@@ -49,7 +52,9 @@ def unpack(message: bytes) -> tuple[int, Iterator[tuple[str, int, bytes]]]:
     end = start + int(_LENGTH.unpack_from(message, len(_HEAD))[0])
     if end > len(message):
         raise cdr.DecodingError(f"recording/ticks: {end} bytes announced, {len(message)} received")
-    return int(_SEQUENCE.unpack_from(message, start)[0]), _entries(message, start + _SEQUENCE.size, end)
+    return int(_SEQUENCE.unpack_from(message, start)[0]), _entries(
+        message, start + _SEQUENCE.size, end
+    )
 
 
 def _entries(message: bytes, at: int, end: int) -> Iterator[tuple[str, int, bytes]]:

@@ -28,7 +28,13 @@ from safe_locomotion.nodes.parameters import DECLARE_FROM_OVERRIDES, NodeParamet
 from safe_locomotion.nodes.remote import RemoteListener
 from safe_locomotion.nodes.runtime import LOCK_STEP_WAIT_S, run
 from safe_locomotion.nodes.stage_logs import StageLogs
-from safe_locomotion.nodes.stage_loop import STREAM_TIMEOUT_S, Rows, StageLoop, StageSettings, watched
+from safe_locomotion.nodes.stage_loop import (
+    STREAM_TIMEOUT_S,
+    Rows,
+    StageLoop,
+    StageSettings,
+    watched,
+)
 from safe_locomotion.nodes.subscriptions import LATCHED, NEWEST
 from safe_locomotion.nodes.tick_feed import CommandFeed
 from safe_locomotion.robot.models import robot_names
@@ -41,7 +47,9 @@ from safe_locomotion.types import DAMPED, STATE_PERIOD_NS, LowCommand, LowState,
 LOOK_S = 0.1  # longest look at the robot before activation; a simulated robot may start later than the bridge
 FOREIGN_EACH = 5  # states between two looks at the commands of others
 ESTOP = frozenset({"estop"})
-TRANSITION_S = 10.0  # longest a transition may wait for the control thread; opening an SDK takes seconds
+TRANSITION_S = (
+    10.0  # longest a transition may wait for the control thread; opening an SDK takes seconds
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,18 +91,23 @@ class BridgeNode(LifecycleNode):
         self.parameters: NodeParameters[BridgeSettings] = read_parameters(self, BridgeSettings)
         self.logs = StageLogs(self.parameters.settings.log_dir)
         self.mailbox = Mailbox()
-        self.times, self.command_times = LoopTimes("state to command"), LoopTimes("leg control and gate")
+        self.times, self.command_times = (
+            LoopTimes("state to command"),
+            LoopTimes("leg control and gate"),
+        )
         self.gate, self._clamped = Reasons("gate"), Counter[str]()
         self.hazards, self._seen = NO_HAZARDS, Reasons("hazards")
         self._watch = RobotWatch(self.parameters.robot, self.parameters.config.bridge.limits)
-        self._looked, self._foreign_commands = 0, 0
+        self._looked = 0
+        self._foreign_commands = 0
         self.states = Stream("lowstate", timeout_s=STREAM_TIMEOUT_S, period_ns=STATE_PERIOD_NS)
         self.failure: SafeLocomotionError | None = None
         self.realtime: tuple[Setting, ...] = ()
         self.newest: LowState | None = None
         self._joints = self.create_publisher(JointState, "joint_states", NEWEST)
         self._imu = self.create_publisher(Imu, "imu/data", NEWEST)
-        self._hazards, self._told = self.create_publisher(JointState, "safety/hazards", LATCHED), NO_HAZARDS
+        self._hazards = self.create_publisher(JointState, "safety/hazards", LATCHED)
+        self._told = NO_HAZARDS
         self._battery = self.create_publisher(BatteryState, "battery_state", NEWEST)
         self.remote = RemoteListener(self, self.parameters.config.driving)
         self.create_timer(1.0, self._publish_battery)
@@ -107,7 +120,9 @@ class BridgeNode(LifecycleNode):
         sent: Callable[[LowState, LowCommand, float], None],
     ) -> None:
         """Say who answers LowStates, which stage damps, which verdict is in force, and who is told of each answer that was sent."""
-        settings, self.verdict, self._clamped = self.parameters.settings, verdict, stage.gate.rate.clamped
+        settings = self.parameters.settings
+        self.verdict = verdict
+        self._clamped = stage.gate.rate.clamped
         silence_s = LOCK_STEP_WAIT_S if settings.lock_step else settings.silence_ms * 1e-3
         self.link = RobotLink(
             self._open_backend,
@@ -137,7 +152,9 @@ class BridgeNode(LifecycleNode):
         self.remote.hear(state, self.verdict())
         return hazards | ESTOP if self.remote.stops else hazards
 
-    def _timed(self, respond: Callable[[LowState], LowCommand], stage: CommandStage) -> Callable[[LowState], LowCommand]:
+    def _timed(
+        self, respond: Callable[[LowState], LowCommand], stage: CommandStage
+    ) -> Callable[[LowState], LowCommand]:
         keep = self.logs.states() if self.parameters.settings.log_states else None
 
         def timed(state: LowState) -> LowCommand:
@@ -228,7 +245,9 @@ class BridgeNode(LifecycleNode):
                 f" choose the robot by the parameter robot, one of: {', '.join(robot_names())}"
             )
         if self._watch.commanded_by_others:
-            raise BackendError("not activated: another program sends low commands to this robot; stop it first")
+            raise BackendError(
+                "not activated: another program sends low commands to this robot; stop it first"
+            )
 
     def _transition(self, work: Callable[[], None]) -> TransitionCallbackReturn:
         self.failure = None
@@ -238,7 +257,9 @@ class BridgeNode(LifecycleNode):
             self.failure = error
             self.get_logger().error(str(error))
             return TransitionCallbackReturn.FAILURE
-        except Exception as error:  # the lifecycle would swallow it, and the process go on with a closed bridge
+        except (
+            Exception
+        ) as error:  # the lifecycle would swallow it, and the process go on with a closed bridge
             self.failure = BackendError(f"{type(error).__name__}: {error}")
             self.get_logger().error(traceback.format_exc())
             return TransitionCallbackReturn.FAILURE
@@ -250,7 +271,9 @@ class BridgeNode(LifecycleNode):
             self.realtime = apply(self.parameters.config.bridge.realtime)
         for setting in self.realtime:
             if not setting.granted:
-                self.get_logger().warning(f"realtime: {setting.name} {setting.text}. To mend it: {setting.mend}")
+                self.get_logger().warning(
+                    f"realtime: {setting.name} {setting.text}. To mend it: {setting.mend}"
+                )
 
     def start(self) -> None:
         """Go to the lifecycle state named by `autostart`.
@@ -270,30 +293,56 @@ class BridgeNode(LifecycleNode):
 
     def rows(self) -> Rows:
         """Rows of `/diagnostics`."""
-        streams, counts = (self.states.status, self.remote.status), (self.gate.status, self._clamp_status, self._seen.status)
-        return (*streams, *counts, self.times.status, self.command_times.status, self._link_status, self._realtime_status)
+        streams = (self.states.status, self.remote.status)
+        counts = (self.gate.status, self._clamp_status, self._seen.status)
+        return (
+            *streams,
+            *counts,
+            self.times.status,
+            self.command_times.status,
+            self._link_status,
+            self._realtime_status,
+        )
 
     def _clamp_status(self) -> DiagnosticStatus:
         counts = dict(self._clamped)
-        return status("gate clamps", OK, f"{sum(counts.values())} command(s) changed too suddenly", counts)
+        return status(
+            "gate clamps", OK, f"{sum(counts.values())} command(s) changed too suddenly", counts
+        )
 
     def _realtime_status(self) -> DiagnosticStatus:
-        refused = [f"{setting.name} {setting.text}" for setting in self.realtime if not setting.granted]
+        refused = [
+            f"{setting.name} {setting.text}" for setting in self.realtime if not setting.granted
+        ]
         values = {setting.name: setting.text for setting in self.realtime}
-        values["garbage"] = "frozen" if self.parameters.config.bridge.realtime.freeze_garbage else "as the interpreter likes"
+        values["garbage"] = (
+            "frozen"
+            if self.parameters.config.bridge.realtime.freeze_garbage
+            else "as the interpreter likes"
+        )
         text = "granted" if self.realtime else "not asked for"
         return status("realtime", WARN if refused else OK, ", ".join(refused) or text, values)
 
     def _link_status(self) -> DiagnosticStatus:
-        backend, newest = self.link.backend, self.newest
+        backend = self.link.backend
+        newest = self.newest
         values: dict[str, Any] = {"active": self.link.active, "silences": self.link.silences}
         if newest is not None:
-            values |= {"voltage": newest.voltage, "hottest_motor": f"{np.max(newest.temperature):.0f}"}
+            values |= {
+                "voltage": newest.voltage,
+                "hottest_motor": f"{np.max(newest.temperature):.0f}",
+            }
         if backend is None:
             return status("robot link", STALE, "closed", values)
         counters = asdict(backend.counters)
         foreign = counters.get("foreign_publishers", 0)
-        text = f"{foreign} other publisher(s) of low commands" if foreign else "active" if self.link.active else "read-only"
+        text = (
+            f"{foreign} other publisher(s) of low commands"
+            if foreign
+            else "active"
+            if self.link.active
+            else "read-only"
+        )
         return status("robot link", ERROR if foreign else OK, text, values | counters)
 
 
@@ -311,9 +360,12 @@ class BridgeLoop(StageLoop[BridgeNode]):
 
     def __init__(self) -> None:
         super().__init__(BridgeNode())
-        parameters, settings = self._node.parameters, self._node.parameters.settings
+        parameters = self._node.parameters
+        settings = self._node.parameters.settings
         config = parameters.config
-        stage = self._node.logs.command(CommandStage(parameters.robot, config.bridge.gains, config.bridge.limits))
+        stage = self._node.logs.command(
+            CommandStage(parameters.robot, config.bridge.gains, config.bridge.limits)
+        )
         self._command = watched(stage, self._node.command_times)
         self._plan_due = Divider(config.mpc.period_ns)
         self._lock_step = settings.lock_step
@@ -322,8 +374,12 @@ class BridgeLoop(StageLoop[BridgeNode]):
         self._verdict: Verdict | None = None
         self._plans_heard: deque[StancePlan] = deque(maxlen=2)  # the newest first
         self._plan_stamp_ns: int | None = None
-        self._verdicts = self._listen(JointState, "safety/verdict", self._on_verdict, LATCHED, period_ns=STATE_PERIOD_NS)
-        self._plans = self._listen(MultiDOFJointState, "mpc/plan", self._on_plan, period_ns=config.mpc.period_ns)
+        self._verdicts = self._listen(
+            JointState, "safety/verdict", self._on_verdict, LATCHED, period_ns=STATE_PERIOD_NS
+        )
+        self._plans = self._listen(
+            MultiDOFJointState, "mpc/plan", self._on_plan, period_ns=config.mpc.period_ns
+        )
         self._feed = CommandFeed(self._node)
         self._node.attach(self._respond, self._command, lambda: self._verdict, self._feed.sent)
         self._tell_health()
@@ -355,7 +411,9 @@ class BridgeLoop(StageLoop[BridgeNode]):
     def _respond(self, state: LowState) -> LowCommand:
         self._node.publish_hazards(state.stamp_ns)
         end = monotonic() + self._wait_s
-        if self._lock_step:  # the robot waits: nobody gets the next state before the plan for it is made
+        if (
+            self._lock_step
+        ):  # the robot waits: nobody gets the next state before the plan for it is made
             self._await(self._planned, end)
         self._node.publish(state)
         self._await(lambda: self._judged(state.stamp_ns) and self._planned(), end)
@@ -374,7 +432,8 @@ class BridgeLoop(StageLoop[BridgeNode]):
 
     def _planned(self) -> bool:
         """Whether the plan last due is here."""
-        due_ns, heard = self._plan_stamp_ns, self._plans_heard
+        due_ns = self._plan_stamp_ns
+        heard = self._plans_heard
         return due_ns is None or (bool(heard) and heard[0].stamp_ns >= due_ns)
 
     def _plan_before(self, stamp_ns: int) -> StancePlan | None:

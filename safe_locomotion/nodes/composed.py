@@ -38,28 +38,50 @@ class ComposedLoop:
     def __init__(self) -> None:
         self._bridge, self._estimator, self._policy = BridgeNode(), EstimatorNode(), PolicyNode()
         self._supervisor, self._mpc = SupervisorNode(), MpcNode()
-        self.nodes: Sequence[Node] = (self._bridge, self._estimator, self._policy, self._supervisor, self._mpc)
+        self.nodes: Sequence[Node] = (
+            self._bridge,
+            self._estimator,
+            self._policy,
+            self._supervisor,
+            self._mpc,
+        )
         self.slow_nodes: Sequence[Node] = (self._policy,)
         self._planner = self._make_planner()
-        self._pipeline = Pipeline(self._bridge.parameters.robot, self._config(), planner=self._planner)
+        self._pipeline = Pipeline(
+            self._bridge.parameters.robot, self._config(), planner=self._planner
+        )
         self.freeze_garbage = self._bridge.parameters.config.bridge.realtime.freeze_garbage
         self._policy.attach(self._pipeline.policy)
         self._log_stages()
         self._watch_stages()
         self._plan_due = False
-        self._monitor_due = Divider(round(NANOSECONDS / self._bridge.parameters.settings.monitor_rate_hz))
+        self._monitor_due = Divider(
+            round(NANOSECONDS / self._bridge.parameters.settings.monitor_rate_hz)
+        )
         self._to_publish: deque[Callable[[], None]] = deque()
         self._foreseen: Verdict | None = None
         self._feed = TickFeed(self._bridge)
         supervisor = self._pipeline.supervisor
-        self._operator = ScriptedOperator(self._supervisor.parameters.settings.script, self._supervisor.velocity, supervisor)
-        self._bridge.attach(self._respond, self._pipeline.command, lambda: self._pipeline.cycle.verdict, self._feed.sent)
+        self._operator = ScriptedOperator(
+            self._supervisor.parameters.settings.script, self._supervisor.velocity, supervisor
+        )
+        self._bridge.attach(
+            self._respond,
+            self._pipeline.command,
+            lambda: self._pipeline.cycle.verdict,
+            self._feed.sent,
+        )
         RequestServices(self._supervisor, self._bridge.mailbox, supervisor.request, self._not_ready)
         self._tell_health()
 
     def _make_planner(self) -> Planner:
-        settings, wishes = self._bridge.parameters.settings, self._bridge.parameters.config.bridge.realtime
-        cores = len(wishes.cores) if settings.use_realtime and wishes.cores else len(os.sched_getaffinity(0))
+        settings = self._bridge.parameters.settings
+        wishes = self._bridge.parameters.config.bridge.realtime
+        cores = (
+            len(wishes.cores)
+            if settings.use_realtime and wishes.cores
+            else len(os.sched_getaffinity(0))
+        )
         if not wishes.plans_beside(lock_step=settings.lock_step, cores=cores):
             return PlansInTurn()
         return PlansBeside(LOCK_STEP_WAIT_S if settings.lock_step else PATIENCE)
@@ -86,7 +108,8 @@ class ComposedLoop:
 
     def _watch_stages(self) -> None:
         """Time each stage and count what it says, as its receivers do where it travels on topics."""
-        pipeline, config = self._pipeline, self._config()
+        pipeline = self._pipeline
+        config = self._config()
         periods = {
             "state_estimate": STATE_PERIOD_NS,
             "policy/proposal": 0,  # the policy in force says
@@ -95,13 +118,19 @@ class ComposedLoop:
         }
         heard = self._heard = {
             topic: Stream(
-                topic, timeout_s=PROPOSAL_TIMEOUT_S if topic == "policy/proposal" else STREAM_TIMEOUT_S, period_ns=period
+                topic,
+                timeout_s=PROPOSAL_TIMEOUT_S if topic == "policy/proposal" else STREAM_TIMEOUT_S,
+                period_ns=period,
             )
             for topic, period in periods.items()
         }
-        pipeline.estimator = watched(pipeline.estimator, self._estimator.times, heard["state_estimate"])
+        pipeline.estimator = watched(
+            pipeline.estimator, self._estimator.times, heard["state_estimate"]
+        )
         pipeline.policy = watched(pipeline.policy, self._policy.times, heard["policy/proposal"])
-        pipeline.supervisor = watched(pipeline.supervisor, self._supervisor.times, heard["safety/verdict"])
+        pipeline.supervisor = watched(
+            pipeline.supervisor, self._supervisor.times, heard["safety/verdict"]
+        )
         pipeline.locomotion = watched(pipeline.locomotion, self._mpc.times, heard["mpc/plan"])
         pipeline.command = watched(pipeline.command, self._bridge.command_times)
 
@@ -114,7 +143,14 @@ class ComposedLoop:
         }
         for node in (self._bridge, self._estimator, self._policy, self._supervisor, self._mpc):
             asked = (self._supervisor.velocity.stream.status,) if node is self._supervisor else ()
-            Health(node, [*(self._heard[topic].status for topic in hears.get(node, ())), *asked, *node.rows()])
+            Health(
+                node,
+                [
+                    *(self._heard[topic].status for topic in hears.get(node, ())),
+                    *asked,
+                    *node.rows(),
+                ],
+            )
 
     def start(self) -> None:
         """Warm the stages up, then reach the configured lifecycle state."""
@@ -156,7 +192,8 @@ class ComposedLoop:
         self._bridge.publish_hazards(state.stamp_ns)
         self._pipeline.supervisor.report(velocity.hazards | self._bridge.hazards)
         self._pipeline.sense(state)
-        answer, self._plan_due = self._pipeline.act(command), True
+        answer = self._pipeline.act(command)
+        self._plan_due = True
         self._feed.keep(self._pipeline.cycle)
         verdict = self._pipeline.cycle.verdict
         if verdict is not None:
@@ -170,12 +207,21 @@ class ComposedLoop:
     def _not_ready(self) -> str | None:
         if not self._bridge.states.alive:
             return "no LowState arrives: is the robot on, the bridge configured?"
-        return None if self._bridge.link.active else "the bridge is not active: ros2 lifecycle set /bridge_node activate"
+        return (
+            None
+            if self._bridge.link.active
+            else "the bridge is not active: ros2 lifecycle set /bridge_node activate"
+        )
 
     def _watch(self) -> None:
         """Line up what the stages said on this tick, to be published when there is time."""
-        cycle, add = copy(self._pipeline.cycle), self._to_publish.append
-        state, estimate, proposal, verdict, plan = cycle.state, cycle.estimate, cycle.proposal, cycle.verdict, cycle.plan
+        cycle = copy(self._pipeline.cycle)
+        add = self._to_publish.append
+        state = cycle.state
+        estimate = cycle.estimate
+        proposal = cycle.proposal
+        verdict = cycle.verdict
+        plan = cycle.plan
         if state is not None:
             add(lambda: self._bridge.publish(state))
         if estimate is not None:
@@ -183,8 +229,11 @@ class ComposedLoop:
         if proposal is not None:
             add(lambda: self._policy.publish(proposal))
         if verdict is not None:
-            foreseen, self._foreseen = self._foreseen, None
-            if foreseen is not None and foreseen is not verdict:  # the newest with a rollout since the last round
+            foreseen = self._foreseen
+            self._foreseen = None
+            if (
+                foreseen is not None and foreseen is not verdict
+            ):  # the newest with a rollout since the last round
                 add(lambda: self._supervisor.publish(foreseen))
             add(lambda: self._supervisor.publish(verdict))
         if plan is not None:

@@ -19,11 +19,27 @@ from sensor_msgs.msg import BatteryState, Imu, JointState
 from std_msgs.msg import Float64MultiArray, Header, MultiArrayDimension, MultiArrayLayout
 
 from safe_locomotion.errors import SafeLocomotionError
-from safe_locomotion.messages.layouts import BASE_FRAME, ESTIMATE_LAYOUT, ESTIMATE_SIZE, ODOM_FRAME, SENSOR_NAMES
+from safe_locomotion.messages.layouts import (
+    BASE_FRAME,
+    ESTIMATE_LAYOUT,
+    ESTIMATE_SIZE,
+    ODOM_FRAME,
+    SENSOR_NAMES,
+)
 from safe_locomotion.rotations import matrix_from_quaternion
-from safe_locomotion.types import N_JOINTS, N_LEGS, NANOSECONDS, Array, Estimate, LowState, VelocityCommand
+from safe_locomotion.types import (
+    N_JOINTS,
+    N_LEGS,
+    NANOSECONDS,
+    Array,
+    Estimate,
+    LowState,
+    VelocityCommand,
+)
 
-ESTIMATE_DIMENSIONS = MultiArrayLayout(dim=[MultiArrayDimension(label=ESTIMATE_LAYOUT, size=ESTIMATE_SIZE, stride=ESTIMATE_SIZE)])
+ESTIMATE_DIMENSIONS = MultiArrayLayout(
+    dim=[MultiArrayDimension(label=ESTIMATE_LAYOUT, size=ESTIMATE_SIZE, stride=ESTIMATE_SIZE)]
+)
 
 ORIENTATION_VARIANCE = 1e-4  # [rad2] roll and pitch of the robot's own IMU filter, about half a degree; our choice for `odom`
 RATE_VARIANCE = 4e-4  # [rad2/s2] gyroscope noise of 0.02 rad/s, the value the estimator assumes
@@ -102,7 +118,9 @@ def battery_from(state: LowState) -> BatteryState:
     return BatteryState(
         header=header(state.stamp_ns),
         voltage=nan if state.voltage is None else state.voltage,
-        **dict.fromkeys(("temperature", "current", "charge", "capacity", "design_capacity", "percentage"), nan),
+        **dict.fromkeys(
+            ("temperature", "current", "charge", "capacity", "design_capacity", "percentage"), nan
+        ),
         present=True,
     )
 
@@ -114,9 +132,15 @@ def low_state_from(joints: JointState, imu: Imu) -> LowState:
     """
     stamp_ns = stamp_of(joints)
     if stamp_of(imu) != stamp_ns:
-        raise MalformedMessageError(f"joint_states of {stamp_ns} ns paired with imu/data of {stamp_of(imu)} ns")
-    if joints.name != SENSOR_NAMES or not len(joints.position) == len(joints.velocity) == len(joints.effort) == len(SENSOR_NAMES):
-        raise MalformedMessageError(f"joint_states must have the rows {', '.join(SENSOR_NAMES)}; got {', '.join(joints.name)}")
+        raise MalformedMessageError(
+            f"joint_states of {stamp_ns} ns paired with imu/data of {stamp_of(imu)} ns"
+        )
+    if joints.name != SENSOR_NAMES or not len(joints.position) == len(joints.velocity) == len(
+        joints.effort
+    ) == len(SENSOR_NAMES):
+        raise MalformedMessageError(
+            f"joint_states must have the rows {', '.join(SENSOR_NAMES)}; got {', '.join(joints.name)}"
+        )
     effort = np.frombuffer(joints.effort)
     orientation = imu.orientation
     return LowState(
@@ -145,18 +169,35 @@ def estimate_message(estimate: Estimate) -> Float64MultiArray:
     covariances = (e.position_covariance, e.velocity_covariance)
     return Float64MultiArray(
         layout=ESTIMATE_DIMENSIONS,
-        data=floats(stamp, e.position, e.quaternion_wxyz, e.velocity, e.angular_velocity, *covariances, e.q, e.dq, tail),
+        data=floats(
+            stamp,
+            e.position,
+            e.quaternion_wxyz,
+            e.velocity,
+            e.angular_velocity,
+            *covariances,
+            e.q,
+            e.dq,
+            tail,
+        ),
     )
 
 
 def estimate_stamp_of(message: Float64MultiArray) -> int:
     """Stamp of a `state_estimate` whose layout is ours."""
     dimensions = message.layout.dim
-    if len(dimensions) != 1 or dimensions[0].label != ESTIMATE_LAYOUT or len(message.data) != ESTIMATE_SIZE:
+    if (
+        len(dimensions) != 1
+        or dimensions[0].label != ESTIMATE_LAYOUT
+        or len(message.data) != ESTIMATE_SIZE
+    ):
         raise MalformedMessageError(f"state_estimate must have the layout {ESTIMATE_LAYOUT}")
-    seconds, nanoseconds = message.data[0], message.data[1]
+    seconds = message.data[0]
+    nanoseconds = message.data[1]
     if not (0.0 <= seconds < 2**31 and 0.0 <= nanoseconds < NANOSECONDS):
-        raise MalformedMessageError(f"state_estimate has no valid stamp: {seconds} s {nanoseconds} ns")
+        raise MalformedMessageError(
+            f"state_estimate has no valid stamp: {seconds} s {nanoseconds} ns"
+        )
     return int(seconds) * NANOSECONDS + int(nanoseconds)
 
 
@@ -193,7 +234,9 @@ def odometry_from(estimate: Estimate) -> Odometry:
     base_from_odom = matrix_from_quaternion(estimate.quaternion_wxyz).T
     odometry = Odometry(header=header(estimate.stamp_ns, ODOM_FRAME), child_frame_id=BASE_FRAME)
     position = estimate.position.tolist()
-    odometry.pose.pose.position.x, odometry.pose.pose.position.y, odometry.pose.pose.position.z = position
+    odometry.pose.pose.position.x, odometry.pose.pose.position.y, odometry.pose.pose.position.z = (
+        position
+    )
     odometry.pose.pose.orientation = _quaternion(estimate.quaternion_wxyz)
     odometry.pose.covariance = _covariance_6x6(estimate.position_covariance, ORIENTATION_VARIANCE)
     odometry.twist.twist.linear = _vector(base_from_odom @ estimate.velocity)
@@ -215,5 +258,9 @@ def velocity_command_from(message: Twist | TwistStamped) -> VelocityCommand:
 def twist_message(command: VelocityCommand, stamp_ns: int) -> TwistStamped:
     """A `cmd_vel` message."""
     message = TwistStamped(header=header(stamp_ns, BASE_FRAME))
-    message.twist.linear.x, message.twist.linear.y, message.twist.angular.z = command.vx, command.vy, command.wz
+    message.twist.linear.x, message.twist.linear.y, message.twist.angular.z = (
+        command.vx,
+        command.vy,
+        command.wz,
+    )
     return message

@@ -53,23 +53,33 @@ def _gait_from(values: Sequence[float]) -> GaitParameters:
 
 def _rows_message(rows: NamedRows, stamp_ns: int) -> JointState:
     if rows.joints is None and rows.predicted is None:
-        return JointState(header=header(stamp_ns), name=list(rows.names), position=array("d", rows.values))
+        return JointState(
+            header=header(stamp_ns), name=list(rows.names), position=array("d", rows.values)
+        )
     names, (position, velocity, effort) = rows.whole()
     return JointState(
-        header=header(stamp_ns), name=list(names), position=floats(position), velocity=floats(velocity), effort=floats(effort)
+        header=header(stamp_ns),
+        name=list(names),
+        position=floats(position),
+        velocity=floats(velocity),
+        effort=floats(effort),
     )
 
 
 def _split_rows(message: JointState) -> tuple[list[str], list[float], JointTargets | None]:
     """Undo `Rows`."""
-    names, n = message.name, len(message.name)
+    names = message.name
+    n = len(message.name)
     if len(message.position) != n:
         raise MalformedMessageError(f"{n} names but {len(message.position)} positions")
     if names[-N_JOINTS:] != TARGETS:
         return names, message.position.tolist(), None
     if not len(message.velocity) == len(message.effort) == n:
         raise MalformedMessageError(f"joint targets need {n} velocities (kp) and efforts (kd)")
-    q, kp, kd = (np.frombuffer(part)[-N_JOINTS:] for part in (message.position, message.velocity, message.effort))
+    q, kp, kd = (
+        np.frombuffer(part)[-N_JOINTS:]
+        for part in (message.position, message.velocity, message.effort)
+    )
     return names[:-N_JOINTS], message.position.tolist()[:-N_JOINTS], JointTargets(q=q, kp=kp, kd=kd)
 
 
@@ -78,15 +88,27 @@ def _predicted_from(message: JointState, names: list[str], first: int) -> Array 
     n = len(names) - first
     if not n:
         return None
-    if n % PER_STATE or names[first:] != PREDICTED[:n] or len(message.velocity) != len(message.name):
-        raise MalformedMessageError("safety/verdict: predicted states have rows predicted/<k>/roll|pitch|yaw|x|y|z, k from 0 on")
-    position, velocity = (np.frombuffer(part)[first : len(names)] for part in (message.position, message.velocity))
+    if (
+        n % PER_STATE
+        or names[first:] != PREDICTED[:n]
+        or len(message.velocity) != len(message.name)
+    ):
+        raise MalformedMessageError(
+            "safety/verdict: predicted states have rows predicted/<k>/roll|pitch|yaw|x|y|z, k from 0 on"
+        )
+    position, velocity = (
+        np.frombuffer(part)[first : len(names)] for part in (message.position, message.velocity)
+    )
     return np.hstack((position.reshape(-1, PER_STATE), velocity.reshape(-1, PER_STATE)))
 
 
 def proposal_message(stamp_ns: int, proposal: Proposal | None) -> JointState:
     """A learner's proposal for `policy/proposal`; None says that there is nothing to wait for on this tick."""
-    return JointState(header=header(stamp_ns)) if proposal is None else _rows_message(proposal_rows(proposal), stamp_ns)
+    return (
+        JointState(header=header(stamp_ns))
+        if proposal is None
+        else _rows_message(proposal_rows(proposal), stamp_ns)
+    )
 
 
 def proposal_from(message: JointState) -> Proposal | None:
@@ -120,7 +142,9 @@ def proposal_from(message: JointState) -> Proposal | None:
 def _fault_from(names: list[str]) -> tuple[Literal["gait", "joint"], str]:
     """Kind and fault in the row `fault/<kind>/<reason>`; an empty fault when that is not the only row."""
     word, kind, fault = [*names[0].split("/", 2), "", ""][:3] if len(names) == 1 else ("", "", "")
-    return ("joint" if kind == "joint" else "gait"), (fault if word == "fault" and kind in ("gait", "joint") else "")
+    return ("joint" if kind == "joint" else "gait"), (
+        fault if word == "fault" and kind in ("gait", "joint") else ""
+    )
 
 
 def verdict_message(verdict: Verdict) -> JointState:
@@ -137,17 +161,26 @@ def verdict_from(message: JointState) -> Verdict:
     mode, since_s, since_ns, active, vx, vy, wz = values[:7]
     first = next((i for i in range(n, len(names)) if names[i].startswith("predicted/")), len(names))
     extra = list(zip(names[n:first], values[n:first], strict=True))
-    margins = tuple((name.removeprefix("margin/"), value) for name, value in extra if name.startswith("margin/"))
+    margins = tuple(
+        (name.removeprefix("margin/"), value) for name, value in extra if name.startswith("margin/")
+    )
     reasons = tuple(name.removeprefix("reason/") for name, _ in extra if name.startswith("reason/"))
     policies = [name.removeprefix("policy/") for name, _ in extra if name.startswith("policy/")]
-    if len(margins) + len(reasons) + len(policies) != len(extra) or len(policies) > 1 or active not in (0.0, 1.0):
+    if (
+        len(margins) + len(reasons) + len(policies) != len(extra)
+        or len(policies) > 1
+        or active not in (0.0, 1.0)
+    ):
         raise MalformedMessageError(
             "safety/verdict: after the fixed rows come margin/<component>, reason/<hazard> and policy/<name>; active is 0 or 1"
         )
     try:
-        mode_number, since = Mode(int(mode)), int(since_s) * NANOSECONDS + int(since_ns)
+        mode_number = Mode(int(mode))
+        since = int(since_s) * NANOSECONDS + int(since_ns)
     except (ValueError, OverflowError) as error:
-        raise MalformedMessageError(f"safety/verdict: mode {mode}, mode_since {since_s} s {since_ns} ns") from error
+        raise MalformedMessageError(
+            f"safety/verdict: mode {mode}, mode_since {since_s} s {since_ns} ns"
+        ) from error
     return Verdict(
         stamp_ns=stamp_of(message),
         mode=mode_number,
@@ -173,7 +206,9 @@ def feedback_from(message: JointState) -> Feedback:
     """The feedback behind `safety/feedback`."""
     rows = [name.split("/", 1) for name in message.name]
     if [row[0] for row in rows] != ["mode", "policy"] or rows[0][-1] not in Mode.__members__:
-        raise MalformedMessageError(f"safety/feedback must have mode/<name>, policy/<name>; got {', '.join(message.name)}")
+        raise MalformedMessageError(
+            f"safety/feedback must have mode/<name>, policy/<name>; got {', '.join(message.name)}"
+        )
     return Feedback(mode=Mode[rows[0][1]], policy=rows[1][1])
 
 
@@ -186,7 +221,9 @@ def hazards_from(message: JointState) -> frozenset[str]:
     """The hazards behind `safety/hazards`."""
     unknown = sorted(set(message.name) - set(HAZARDS))
     if unknown:
-        raise MalformedMessageError(f"safety/hazards: unknown {', '.join(unknown)}; known: {', '.join(HAZARDS)}")
+        raise MalformedMessageError(
+            f"safety/hazards: unknown {', '.join(unknown)}; known: {', '.join(HAZARDS)}"
+        )
     return frozenset(message.name)
 
 
@@ -198,7 +235,9 @@ def plan_message(plan: StancePlan) -> MultiDOFJointState:
     return MultiDOFJointState(
         header=header(plan.stamp_ns, BASE_FRAME),
         joint_names=list(plan_names(plan)),
-        transforms=[Transform(translation=Vector3(x=x, y=y, z=z)) for x, y, z in plan.foot_position.tolist()],
+        transforms=[
+            Transform(translation=Vector3(x=x, y=y, z=z)) for x, y, z in plan.foot_position.tolist()
+        ],
         twist=[Twist(linear=Vector3(x=x, y=y, z=z)) for x, y, z in plan.foot_velocity.tolist()],
         wrench=[Wrench(force=Vector3(x=x, y=y, z=z)) for x, y, z in plan.force.tolist()],
     )
@@ -209,7 +248,11 @@ def plan_from(message: MultiDOFJointState) -> StancePlan:
     flags = [FLAGS_OF_PLAN.get(name) for name in message.joint_names]
     legs = tuple(flag[0] for flag in flags if flag is not None)
     solved = {flag[2] for flag in flags if flag is not None}
-    if legs != LEGS or len(solved) != 1 or not len(message.transforms) == len(message.twist) == len(message.wrench) == N_LEGS:
+    if (
+        legs != LEGS
+        or len(solved) != 1
+        or not len(message.transforms) == len(message.twist) == len(message.wrench) == N_LEGS
+    ):
         raise MalformedMessageError(
             f"mpc/plan needs one row per foot, e.g. FR/stance, FL/swing; got {', '.join(message.joint_names)}"
         )

@@ -36,7 +36,9 @@ class EstimatorLoop(StageLoop[EstimatorNode]):
     def __init__(self) -> None:
         super().__init__(EstimatorNode())
         parameters = self._node.parameters
-        self._estimator = self._node.logs.estimator(StateEstimator(parameters.robot, parameters.config.estimator))
+        self._estimator = self._node.logs.estimator(
+            StateEstimator(parameters.robot, parameters.config.estimator)
+        )
         self._joints: JointState | None = None
         self._imu: Imu | None = None
         self._listen(JointState, "joint_states", self._on_joints, period_ns=STATE_PERIOD_NS)
@@ -53,8 +55,13 @@ class EstimatorLoop(StageLoop[EstimatorNode]):
 
     def _estimate_pair(self) -> None:
         """A pair of equal stamps gives an estimate."""
-        joints, imu = self._joints, self._imu
-        if joints is None or imu is None or conversions.stamp_of(joints) != conversions.stamp_of(imu):
+        joints = self._joints
+        imu = self._imu
+        if (
+            joints is None
+            or imu is None
+            or conversions.stamp_of(joints) != conversions.stamp_of(imu)
+        ):
             return
         start = perf_counter()
         state = conversions.low_state_from(joints, imu)

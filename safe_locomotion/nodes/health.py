@@ -13,7 +13,10 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
 RATED_EACH_S = 0.2  # a rate over less than this would jump
-OK, WARN, ERROR, STALE = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR, DiagnosticStatus.STALE
+OK = DiagnosticStatus.OK
+WARN = DiagnosticStatus.WARN
+ERROR = DiagnosticStatus.ERROR
+STALE = DiagnosticStatus.STALE
 
 
 class Stream:
@@ -35,14 +38,18 @@ class Stream:
             period_ns: expected step between stamps, 0 when there is none [ns].
             required: silence is a fault.
         """
-        self.name, self._timeout_s, self._period_ns, self._clock = name, timeout_s, period_ns, clock
+        self.name = name
+        self._timeout_s = timeout_s
+        self._period_ns = period_ns
+        self._clock = clock
         self._required = required
         self.received = self.rejected = self.missed = 0
         self.last_stamp_ns = 0
         self.last_heard_s = float("-inf")
         self.fault = ""
         self._told_missed = self._rated = 0
-        self._rated_s, self._rate_hz = clock(), 0.0
+        self._rated_s = clock()
+        self._rate_hz = 0.0
 
     def hear(self, stamp_ns: int) -> None:
         """Count a good message."""
@@ -69,16 +76,21 @@ class Stream:
     def status(self) -> DiagnosticStatus:
         """Row of the diagnostics message."""
         if self.fault:
-            level, text = ERROR, self.fault
+            level = ERROR
+            text = self.fault
         elif not self.alive:
-            level, text = (
-                STALE if self._required else OK,
-                "nothing received yet" if not self.received else f"silent for more than {self._timeout_s} s",
+            level = STALE if self._required else OK
+            text = (
+                "nothing received yet"
+                if not self.received
+                else f"silent for more than {self._timeout_s} s"
             )
         elif self.missed > self._told_missed:
-            level, text = WARN, f"{self.missed - self._told_missed} stamp(s) missing"
+            level = WARN
+            text = f"{self.missed - self._told_missed} stamp(s) missing"
         else:
-            level, text = OK, "on time"
+            level = OK
+            text = "on time"
         self._told_missed = self.missed
         values = {
             "alive": self.alive,
@@ -93,10 +105,12 @@ class Stream:
 
     def _rate(self) -> float:
         """Good messages a second of wall clock since the status before [Hz]."""
-        now, received = self._clock(), self.received
+        now = self._clock()
+        received = self.received
         if now - self._rated_s >= RATED_EACH_S:
             self._rate_hz = (received - self._rated) / (now - self._rated_s)
-            self._rated, self._rated_s = received, now
+            self._rated = received
+            self._rated_s = now
         return self._rate_hz
 
 
@@ -119,7 +133,12 @@ class LoopTimes:
             return status(self.name, OK, "no tick yet", {"count": 0})
         recent = self._seconds[: min(self.count, len(self._seconds))] * 1e3
         p50, p99, most = np.percentile(recent, (50, 99, 100))
-        values = {"p50_ms": f"{p50:.3f}", "p99_ms": f"{p99:.3f}", "max_ms": f"{most:.3f}", "count": self.count}
+        values = {
+            "p50_ms": f"{p50:.3f}",
+            "p99_ms": f"{p99:.3f}",
+            "max_ms": f"{most:.3f}",
+            "count": self.count,
+        }
         return status(self.name, OK, f"{p50:.3f} ms", values)
 
 
@@ -139,7 +158,9 @@ class Reasons:
 
     def status(self) -> DiagnosticStatus:
         """Row of the diagnostics message."""
-        return status(self.name, ERROR if self.now else OK, ", ".join(self.now) or "none", dict(self.counts))
+        return status(
+            self.name, ERROR if self.now else OK, ", ".join(self.now) or "none", dict(self.counts)
+        )
 
 
 def status(name: str, level: bytes, message: str, values: Mapping[str, object]) -> DiagnosticStatus:
@@ -151,8 +172,11 @@ def status(name: str, level: bytes, message: str, values: Mapping[str, object]) 
 class Health:
     """Publishes rows of one node on `/diagnostics` from the executor thread."""
 
-    def __init__(self, node: Node, rows: Iterable[Callable[[], DiagnosticStatus]], rate_hz: float = 2.0) -> None:
-        self._node, self._rows = node, list(rows)
+    def __init__(
+        self, node: Node, rows: Iterable[Callable[[], DiagnosticStatus]], rate_hz: float = 2.0
+    ) -> None:
+        self._node = node
+        self._rows = list(rows)
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._timer = node.create_timer(1.0 / rate_hz, self.publish)
 

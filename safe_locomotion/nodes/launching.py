@@ -7,7 +7,14 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from launch import LaunchDescription
-from safe_locomotion.runtime.stack import PACKAGE, Process, World, launch_arguments, options_from_launch, stack
+from safe_locomotion.runtime.stack import (
+    PACKAGE,
+    Process,
+    World,
+    launch_arguments,
+    options_from_launch,
+    stack,
+)
 
 
 def launch_description(world: World, robot: str) -> LaunchDescription:
@@ -15,12 +22,18 @@ def launch_description(world: World, robot: str) -> LaunchDescription:
     arguments = launch_arguments(world, robot)
 
     def start(context: Any) -> list[Any]:
-        values = {argument.name: LaunchConfiguration(argument.name).perform(context) for argument in arguments}
+        values = {
+            argument.name: LaunchConfiguration(argument.name).perform(context)
+            for argument in arguments
+        }
         return [_action(process) for process in stack(options_from_launch(world, robot, values))]
 
     declared = [
         DeclareLaunchArgument(
-            a.name, default_value=a.default, description=a.description, **({"choices": a.choices} if a.choices else {})
+            a.name,
+            default_value=a.default,
+            description=a.description,
+            **({"choices": a.choices} if a.choices else {}),
         )
         for a in arguments
     ]
@@ -36,7 +49,9 @@ def _action(process: Process) -> Any:
     if not process.parameters:
         return ExecuteProcess(cmd=process.command(), name=process.name, output="screen", **ending)
     words = [*process.arguments, *process.ros_arguments()]
-    return Node(package=PACKAGE, executable=process.executable, arguments=words, output="screen", **ending)
+    return Node(
+        package=PACKAGE, executable=process.executable, arguments=words, output="screen", **ending
+    )
 
 
 def _end(event: Any, context: Any) -> Any:

@@ -38,7 +38,9 @@ class Mailbox:
             return future.result(timeout_s)
         except FutureTimeoutError:
             if future.cancel():
-                raise NoAnswerError(f"the control loop did not answer within {timeout_s} s") from None
+                raise NoAnswerError(
+                    f"the control loop did not answer within {timeout_s} s"
+                ) from None
             return future.result()
 
     def serve(self) -> None:

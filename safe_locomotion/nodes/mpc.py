@@ -23,7 +23,10 @@ class MpcNode(StageNode[StageSettings]):
 
     def __init__(self) -> None:
         super().__init__("mpc", StageSettings)
-        self._plan, self._packed = self.create_publisher(MultiDOFJointState, "mpc/plan", NEWEST), encode.PlanBytes()
+        self._plan, self._packed = (
+            self.create_publisher(MultiDOFJointState, "mpc/plan", NEWEST),
+            encode.PlanBytes(),
+        )
 
     def publish(self, plan: StancePlan) -> None:
         """Send one plan."""
@@ -35,14 +38,21 @@ class MpcLoop(StageLoop[MpcNode]):
 
     def __init__(self) -> None:
         super().__init__(MpcNode())
-        robot, mpc = self._node.parameters.robot, self._node.parameters.config.mpc
-        self._controller = self._node.logs.mpc(LocomotionController(robot, mpc.locomotion, mpc.swing, mpc.solver))
+        robot = self._node.parameters.robot
+        mpc = self._node.parameters.config.mpc
+        self._controller = self._node.logs.mpc(
+            LocomotionController(robot, mpc.locomotion, mpc.swing, mpc.solver)
+        )
         self._due, self._display = Divider(mpc.period_ns), DisplayFeed(self._node)
         self._estimate: Estimate | None = None
         self._due_stamp_ns = 0
         self._heard: deque[tuple[int, JointState]] = deque(maxlen=2)
-        self._estimates = self._listen(Float64MultiArray, "state_estimate", self._on_estimate, period_ns=STATE_PERIOD_NS)
-        self._verdicts = self._listen(JointState, "safety/verdict", self._on_verdict, period_ns=STATE_PERIOD_NS)
+        self._estimates = self._listen(
+            Float64MultiArray, "state_estimate", self._on_estimate, period_ns=STATE_PERIOD_NS
+        )
+        self._verdicts = self._listen(
+            JointState, "safety/verdict", self._on_verdict, period_ns=STATE_PERIOD_NS
+        )
         self._tell_health()
 
     def _plan_pair(self) -> None:
@@ -51,7 +61,8 @@ class MpcLoop(StageLoop[MpcNode]):
         if self._estimate is None or message is None:
             return
         start = perf_counter()
-        estimate, self._estimate = self._estimate, None
+        estimate = self._estimate
+        self._estimate = None
         verdict = decisions.verdict_from(message)
         plan = self._controller.update(estimate, verdict)
         self._node.publish(plan)
@@ -62,7 +73,8 @@ class MpcLoop(StageLoop[MpcNode]):
         stamp_ns = conversions.estimate_stamp_of(message)
         self._estimates.hear(stamp_ns)
         if self._due.due(stamp_ns):
-            self._estimate, self._due_stamp_ns = conversions.estimate_from(message), stamp_ns
+            self._estimate = conversions.estimate_from(message)
+            self._due_stamp_ns = stamp_ns
             self._plan_pair()
 
     def _on_verdict(self, message: JointState) -> None:

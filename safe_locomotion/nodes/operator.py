@@ -20,7 +20,13 @@ from safe_locomotion.nodes.conversions import velocity_command_from
 from safe_locomotion.nodes.health import Stream
 from safe_locomotion.nodes.mailbox import Mailbox
 from safe_locomotion.nodes.subscriptions import Inbox
-from safe_locomotion.operator.commands import REQUESTS, CommandLimits, Script, VelocityInput, parse_script
+from safe_locomotion.operator.commands import (
+    REQUESTS,
+    CommandLimits,
+    Script,
+    VelocityInput,
+    parse_script,
+)
 from safe_locomotion.safety.supervisor import Supervisor
 from safe_locomotion.types import VelocityCommand
 
@@ -28,7 +34,8 @@ CMD_VEL_TYPES = {"TwistStamped": TwistStamped, "Twist": Twist}
 WITHOUT_ROBOT = ("estop", "reset")
 ANSWER_S = 1.0
 COMMANDS = QoSProfile(depth=1)
-REMOTE_VELOCITY, REMOTE_REQUEST = "remote/cmd_vel", "remote/request"
+REMOTE_VELOCITY = "remote/cmd_vel"
+REMOTE_REQUEST = "remote/request"
 REQUESTS_QOS = QoSProfile(depth=10)
 HANDS = "operator/hands"  #: String, the name of whoever takes the robot in hand: a script that drives it lets go
 HANDS_QOS = QoSProfile(depth=5)
@@ -41,7 +48,9 @@ class VelocityTopic:
     holds the robot's remote comes first: while that one drives, and until its last command, a zero, times out, `cmd_vel` is not heard.
     """
 
-    def __init__(self, node: Node, limits: CommandLimits, type_name: str, inbox: Inbox | None = None) -> None:
+    def __init__(
+        self, node: Node, limits: CommandLimits, type_name: str, inbox: Inbox | None = None
+    ) -> None:
         """Subscribe.
 
         Args:
@@ -63,8 +72,12 @@ class VelocityTopic:
             node.create_subscription(CMD_VEL_TYPES[type_name], "cmd_vel", self._receive, COMMANDS)
             node.create_subscription(TwistStamped, REMOTE_VELOCITY, self._receive_remote, COMMANDS)
         else:
-            inbox.subscribe(CMD_VEL_TYPES[type_name], "cmd_vel", COMMANDS, self._receive, self.stream)
-            inbox.subscribe(TwistStamped, REMOTE_VELOCITY, COMMANDS, self._receive_remote, self.stream)
+            inbox.subscribe(
+                CMD_VEL_TYPES[type_name], "cmd_vel", COMMANDS, self._receive, self.stream
+            )
+            inbox.subscribe(
+                TwistStamped, REMOTE_VELOCITY, COMMANDS, self._receive_remote, self.stream
+            )
 
     def _receive_remote(self, message: TwistStamped) -> None:
         self._from_remote.append(velocity_command_from(message))
@@ -108,7 +121,8 @@ class ScriptedOperator:
     def __init__(self, text: str, velocity: VelocityTopic, supervisor: Supervisor) -> None:
         steps = parse_script(text)
         self._script = Script(steps) if steps else None
-        self._velocity, self._supervisor = velocity, supervisor
+        self._velocity = velocity
+        self._supervisor = supervisor
 
     @property
     def plays(self) -> bool:
@@ -129,7 +143,11 @@ class RequestServices:
     """The five Trigger services and the same words on `remote/request`; the control thread answers, with the reason when it refuses."""
 
     def __init__(
-        self, node: Node, mailbox: Mailbox, request: Callable[[str], str | None], not_ready: Callable[[], str | None]
+        self,
+        node: Node,
+        mailbox: Mailbox,
+        request: Callable[[str], str | None],
+        not_ready: Callable[[], str | None],
     ) -> None:
         """Offer the services.
 
@@ -137,7 +155,9 @@ class RequestServices:
             request: the supervisor's `request`, run on the control thread.
             not_ready: why the robot cannot follow a request now, or None; estop and reset are always taken.
         """
-        self._mailbox, self._request, self._not_ready = mailbox, request, not_ready
+        self._mailbox = mailbox
+        self._request = request
+        self._not_ready = not_ready
         self._log = node.get_logger()
         for name in REQUESTS:
             node.create_service(Trigger, name, self._handler(name))
@@ -146,12 +166,15 @@ class RequestServices:
     def _on_remote(self, message: String) -> None:
         if message.data in REQUESTS:
             refusal = self._ask(message.data)
-            self._log.info(f"remote: {message.data}{'' if refusal is None else f' refused: {refusal}'}")
+            self._log.info(
+                f"remote: {message.data}{'' if refusal is None else f' refused: {refusal}'}"
+            )
 
     def _handler(self, name: str) -> Callable[[Any, Any], Any]:
         def handle(_: Any, response: Any) -> Any:
             refusal = self._ask(name)
-            response.success, response.message = refusal is None, refusal or name
+            response.success = refusal is None
+            response.message = refusal or name
             return response
 
         return handle

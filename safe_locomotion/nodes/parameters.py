@@ -46,7 +46,9 @@ class NodeParameters(Generic[S]):
         return Pipeline(self.robot, self.config)
 
 
-def read_parameters(node: Node, settings: type[S], changeable: Set[str] = frozenset()) -> NodeParameters[S]:
+def read_parameters(
+    node: Node, settings: type[S], changeable: Set[str] = frozenset()
+) -> NodeParameters[S]:
     """Parameters of `node`, declared for inspection, and refused when changed later unless in `changeable`.
 
     A node without a section of its own in the configuration file takes overrides of all sections, `supervisor.trigger_set.use`.
@@ -54,23 +56,40 @@ def read_parameters(node: Node, settings: type[S], changeable: Set[str] = frozen
     Raises:
         ConfigurationError: unknown robot, file or parameter, or a value out of type; names the valid ones.
     """
-    given = {name: _plain(p.value) for name, p in node.get_parameters_by_prefix("").items() if _is_ours(name)}
+    given = {
+        name: _plain(p.value)
+        for name, p in node.get_parameters_by_prefix("").items()
+        if _is_ours(name)
+    }
     section = node.get_name().removesuffix("_node")
     has_section = section in {f.name for f in fields(StackConfig)}
-    robot_name, config_file = str(given.pop("robot", "a1")), str(given.pop("config_file", ""))
-    options = {name.removeprefix(_OPTIONS): given.pop(name) for name in list(given) if name.startswith(_OPTIONS)}
+    robot_name = str(given.pop("robot", "a1"))
+    config_file = str(given.pop("config_file", ""))
+    options = {
+        name.removeprefix(_OPTIONS): given.pop(name)
+        for name in list(given)
+        if name.startswith(_OPTIONS)
+    }
     own = {f.name: given.pop(f.name) for f in fields(settings) if f.name in given}  # type: ignore[arg-type]
     robot = load_robot(robot_name)
     if config_file and not Path(config_file).is_file():
-        raise ConfigurationError(f"config_file {config_file!r} does not exist; leave it empty for the robot's own file")
+        raise ConfigurationError(
+            f"config_file {config_file!r} does not exist; leave it empty for the robot's own file"
+        )
     config = load_config(
-        config_file or robot_name, {f"{section}.{name}" if has_section else name: v for name, v in given.items()}
+        config_file or robot_name,
+        {f"{section}.{name}" if has_section else name: v for name, v in given.items()},
     )
     read = NodeParameters(
-        robot=robot, config=config, settings=build(settings, own, f"parameters of {node.get_name()}"), options=options
+        robot=robot,
+        config=config,
+        settings=build(settings, own, f"parameters of {node.get_name()}"),
+        options=options,
     )
     shown = _flat(getattr(config, section)) if has_section else {}
-    _declare(node, {"robot": robot_name, "config_file": config_file, **asdict(read.settings), **shown})
+    _declare(
+        node, {"robot": robot_name, "config_file": config_file, **asdict(read.settings), **shown}
+    )
     node.add_on_set_parameters_callback(lambda changes: _refuse_unless(changes, changeable))
     return read
 
@@ -97,7 +116,11 @@ def _flat(section: Any, prefix: str = "") -> dict[str, Any]:
 
 def _declare(node: Node, values: Mapping[str, Any]) -> None:
     for name, value in values.items():
-        shown = [float(v) for v in value] if isinstance(value, tuple | list) or hasattr(value, "tolist") else value
+        shown = (
+            [float(v) for v in value]
+            if isinstance(value, tuple | list) or hasattr(value, "tolist")
+            else value
+        )
         if not node.has_parameter(name) and isinstance(shown, bool | int | float | str | list):
             node.declare_parameter(name, shown, ParameterDescriptor(dynamic_typing=True))
 
@@ -106,5 +129,9 @@ def _refuse_unless(changes: list[Any], changeable: Set[str]) -> SetParametersRes
     fixed = [change.name for change in changes if change.name not in changeable]
     if not fixed:
         return SetParametersResult(successful=True)
-    allowed = f"; only {', '.join(sorted(changeable))} may change while it runs" if changeable else ""
-    return SetParametersResult(successful=False, reason=f"{', '.join(fixed)}: read at start-up, restart the node{allowed}")
+    allowed = (
+        f"; only {', '.join(sorted(changeable))} may change while it runs" if changeable else ""
+    )
+    return SetParametersResult(
+        successful=False, reason=f"{', '.join(fixed)}: read at start-up, restart the node{allowed}"
+    )

@@ -56,13 +56,15 @@ class PolicyNode(StageNode[PolicySettings]):
 
     def __init__(self) -> None:
         super().__init__("policy", PolicySettings, frozenset({"policy"}))
-        settings, limits = self.parameters.settings, self.parameters.config.bridge.limits
+        settings = self.parameters.settings
+        limits = self.parameters.config.bridge.limits
         self._loader = PolicyLoader(self.parameters.robot, limits, _folders(settings.policy_folder))
         self._ready: list[tuple[str, Learner | None]] = []
         self._first = self._loader.load(settings.policy)
         self._parameter_of = {_name(self._first): settings.policy, NOMINAL: NOMINAL}
         self._stage: PolicyStage | None = None
-        self._told, self._rollbacks = "", 0
+        self._told = ""
+        self._rollbacks = 0
         self._proposal = self.create_publisher(JointState, "policy/proposal", NEWEST)
 
     def attach(self, stage: PolicyStage) -> None:
@@ -100,15 +102,28 @@ class PolicyNode(StageNode[PolicySettings]):
         """The remote asks for the next policy; what becomes of it is what becomes of any change of the parameter."""
         if message.data != "next_policy":
             return
-        given = self.parameters.config.driving.policies or installed_policies(self.parameters.robot.name)
+        given = self.parameters.config.driving.policies or installed_policies(
+            self.parameters.robot.name
+        )
         names = given if NOMINAL in given else (NOMINAL, *given)
         now = str(self.get_parameter("policy").value)
-        self.set_parameters([Parameter("policy", value=names[(names.index(now) + 1) % len(names) if now in names else 0])])
+        self.set_parameters(
+            [
+                Parameter(
+                    "policy",
+                    value=names[(names.index(now) + 1) % len(names) if now in names else 0],
+                )
+            ]
+        )
 
     def _is_in_force(self, parameter: str) -> bool:
         """Whether the parameter only follows what the stage has done by itself: it went back to an earlier policy."""
         stage = self._stage
-        return stage is not None and stage.rollbacks != self._rollbacks and self._parameter_of.get(stage.name) == parameter
+        return (
+            stage is not None
+            and stage.rollbacks != self._rollbacks
+            and self._parameter_of.get(stage.name) == parameter
+        )
 
     def _hand_over(self, _: Sequence[Parameter]) -> None:
         """Parameters have changed: the policy that is ready takes over with the next proposal."""
@@ -127,16 +142,30 @@ class PolicyNode(StageNode[PolicySettings]):
         if stage.rollbacks == self._rollbacks:
             self.get_logger().info(f"policy: {stage.news}")
             return
-        self.get_logger().warning(f"policy: {stage.news}")  # a line of its own: rclpy ties each line to one severity
-        self.set_parameters([Parameter("policy", value=self._parameter_of.get(stage.name, stage.name))])
+        self.get_logger().warning(
+            f"policy: {stage.news}"
+        )  # a line of its own: rclpy ties each line to one severity
+        self.set_parameters(
+            [Parameter("policy", value=self._parameter_of.get(stage.name, stage.name))]
+        )
         self._rollbacks = stage.rollbacks
 
     def _policy_status(self) -> DiagnosticStatus:
         stage = self._stage
         if stage is None:
             return status("policy", WARN, "none", {})
-        values = {"policy": stage.name, "fault": stage.fault, "rollbacks": stage.rollbacks, "news": stage.news}
-        return status("policy", WARN if stage.fault or stage.rollbacks else OK, stage.fault or stage.news or stage.name, values)
+        values = {
+            "policy": stage.name,
+            "fault": stage.fault,
+            "rollbacks": stage.rollbacks,
+            "news": stage.news,
+        }
+        return status(
+            "policy",
+            WARN if stage.fault or stage.rollbacks else OK,
+            stage.fault or stage.news or stage.name,
+            values,
+        )
 
 
 def _name(learner: Learner | None) -> str:
@@ -166,10 +195,15 @@ class PolicyLoop(StageLoop[PolicyNode]):
         self._due = Divider(policy.period_ns)
         self._steps = OnDemand(self._node, Float64MultiArray, "policy/step", NEWEST)
         self._feedback: Feedback | None = None
-        self._feedbacks = self._listen(JointState, "safety/feedback", self._on_feedback, LATCHED, timeout_s=inf, required=False)
-        limits, cmd_vel_type = parameters.config.supervisor.command, parameters.settings.cmd_vel_type
+        self._feedbacks = self._listen(
+            JointState, "safety/feedback", self._on_feedback, LATCHED, timeout_s=inf, required=False
+        )
+        limits = parameters.config.supervisor.command
+        cmd_vel_type = parameters.settings.cmd_vel_type
         self._velocity = VelocityTopic(self._node, limits, cmd_vel_type, self._inbox)
-        self._stream = self._listen(Float64MultiArray, "state_estimate", self._on_estimate, period_ns=STATE_PERIOD_NS)
+        self._stream = self._listen(
+            Float64MultiArray, "state_estimate", self._on_estimate, period_ns=STATE_PERIOD_NS
+        )
         self._tell_health(self._velocity.stream.status)
 
     def _on_estimate(self, message: Float64MultiArray) -> None:

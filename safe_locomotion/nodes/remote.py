@@ -25,10 +25,14 @@ class RemoteListener:
     """Hears the remote and tells the other nodes; its emergency stop needs none of them."""
 
     def __init__(self, node: Node, parameters: DrivingParameters) -> None:
-        self._remote, self._stream = RemoteControl(parameters), Stream("remote", timeout_s=TIMEOUT_S, required=False)
+        self._remote, self._stream = (
+            RemoteControl(parameters),
+            Stream("remote", timeout_s=TIMEOUT_S, required=False),
+        )
         self._velocity = node.create_publisher(TwistStamped, REMOTE_VELOCITY, 1)
         self._request = node.create_publisher(String, REMOTE_REQUEST, REQUESTS_QOS)
-        self._speaks, self._drove = Divider(SPEAK_NS), False
+        self._speaks = Divider(SPEAK_NS)
+        self._drove = False
         self._to_tell: deque[Callable[[], None]] = deque(maxlen=TO_TELL)
 
     @property
@@ -59,7 +63,11 @@ class RemoteListener:
 
     def status(self) -> DiagnosticStatus:
         """Row of `/diagnostics`."""
-        row, wish = self._stream.status(), self._remote.wish
+        row = self._stream.status()
+        wish = self._remote.wish
         said = "emergency stop" if self.stops else "drives" if wish.drives else "at rest"
-        row.values += [KeyValue(key="says", value=said), KeyValue(key="frozen", value=str(wish.frozen))]
+        row.values += [
+            KeyValue(key="says", value=said),
+            KeyValue(key="frozen", value=str(wish.frozen)),
+        ]
         return row

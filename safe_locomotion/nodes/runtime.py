@@ -22,7 +22,9 @@ from safe_locomotion.runtime.realtime import Garbage
 
 IDLE_S = 0.02  # longest wait of a control loop for its next message, so that signals and requests are seen
 LOCK_STEP_WAIT_S = 2.0  # longest wait for another stage where the robot waits for us
-STOPPED, FAILED, REFUSED = 0, 1, 2
+STOPPED = 0
+FAILED = 1
+REFUSED = 2
 GIL_SWITCH_INTERVAL_S = 0.0005  # the default of 5 ms would let a diagnostics message delay a control tick by more than two ticks
 
 
@@ -61,7 +63,9 @@ class ControlLoop(Protocol):
         ...
 
 
-def _spinning(nodes: Sequence[Node], stop: Event, failures: list[BaseException]) -> tuple[SingleThreadedExecutor, Thread]:
+def _spinning(
+    nodes: Sequence[Node], stop: Event, failures: list[BaseException]
+) -> tuple[SingleThreadedExecutor, Thread]:
     executor = SingleThreadedExecutor()
     for node in nodes:
         executor.add_node(node)

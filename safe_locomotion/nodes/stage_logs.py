@@ -32,7 +32,9 @@ class LoggedStage:
     """A stage whose `update` is timed and kept for its log; everything else is the stage's own."""
 
     def __init__(self, stage: Any, keep: Callable[[Any, float], None]) -> None:
-        self._stage, self._keep, self._update = stage, keep, stage.update
+        self._stage = stage
+        self._keep = keep
+        self._update = stage.update
 
     def update(self, *inputs: Any) -> Any:
         """The stage's own `update`."""
@@ -51,7 +53,9 @@ class StageLogs:
     def __init__(self, folder: str) -> None:
         self._folder = Path(folder) if folder else None
         self._open: list[StageLog] = []
-        self._kept: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()  # a plan comes from another thread
+        self._kept: deque[tuple[Callable[..., None], tuple[Any, ...]]] = (
+            deque()
+        )  # a plan comes from another thread
 
     def _log(self, name: str, *columns: str) -> StageLog:
         assert self._folder is not None
@@ -73,11 +77,25 @@ class StageLogs:
         """Log each estimate."""
         if self._folder is None:
             return stage
-        columns = *vector("position", 3), *vector("quaternion_wxyz", 4), *vector("velocity", 3), *vector("angular_velocity", 3)
+        columns = (
+            *vector("position", 3),
+            *vector("quaternion_wxyz", 4),
+            *vector("velocity", 3),
+            *vector("angular_velocity", 3),
+        )
         log = self._log("estimator", *columns, *vector("contact", 4), *vector("q", 12), "ms")
 
         def add(e: Estimate, ms: float) -> None:
-            log.append(e.stamp_ns, e.position, e.quaternion_wxyz, e.velocity, e.angular_velocity, e.contact, e.q, ms)
+            log.append(
+                e.stamp_ns,
+                e.position,
+                e.quaternion_wxyz,
+                e.velocity,
+                e.angular_velocity,
+                e.contact,
+                e.q,
+                ms,
+            )
 
         return cast(Stage, LoggedStage(stage, self._later(add)))
 
@@ -142,16 +160,25 @@ class StageLogs:
         if self._folder is None:
             return stage
         log = self._log("command", "ms")
-        return cast(Stage, LoggedStage(stage, self._later(lambda command, ms: log.append(command.stamp_ns, ms))))
+        return cast(
+            Stage,
+            LoggedStage(stage, self._later(lambda command, ms: log.append(command.stamp_ns, ms))),
+        )
 
     def bridge(self) -> Callable[[LowState, LowCommand, float], None] | None:
         """Logger of each answered LowState: tick, why the gate refused (line of `gate_reasons.txt`, 0: passed), latency."""
         if self._folder is None:
             return None
-        log, reasons = self._log("bridge", "tick", "reason", "ms"), _Numbers(self._folder / "gate_reasons.txt")
+        log = self._log("bridge", "tick", "reason", "ms")
+        reasons = _Numbers(self._folder / "gate_reasons.txt")
 
         def add(state: LowState, command: LowCommand, seconds: float) -> None:
-            log.append(state.stamp_ns, state.tick, reasons[command.reason] if command.reason else 0, 1e3 * seconds)
+            log.append(
+                state.stamp_ns,
+                state.tick,
+                reasons[command.reason] if command.reason else 0,
+                1e3 * seconds,
+            )
 
         return self._later(add)
 
@@ -162,7 +189,9 @@ class StageLogs:
 
         def add(state: LowState) -> None:
             voltage = float("nan") if state.voltage is None else state.voltage
-            log.append(state.stamp_ns, state.tick, voltage, *(getattr(state, name) for name in LOW_STATE))
+            log.append(
+                state.stamp_ns, state.tick, voltage, *(getattr(state, name) for name in LOW_STATE)
+            )
 
         return self._later(add)
 

@@ -98,7 +98,9 @@ class StageLoop(Generic[N]):
 
     def _tell_health(self, *more: Callable[[], DiagnosticStatus]) -> None:
         """Publish what is known about the streams and the node, and `more`, on `/diagnostics` from now on."""
-        Health(self._node, [*(stream.status for stream in self._streams), *more, *self._node.rows()])
+        Health(
+            self._node, [*(stream.status for stream in self._streams), *more, *self._node.rows()]
+        )
 
     def start(self) -> None:
         """Warm the stages up."""

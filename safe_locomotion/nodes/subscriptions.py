@@ -17,7 +17,9 @@ from safe_locomotion.nodes import views
 from safe_locomotion.nodes.conversions import MalformedMessageError
 from safe_locomotion.nodes.health import Stream
 
-NEWEST = QoSProfile(depth=1, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT)
+NEWEST = QoSProfile(
+    depth=1, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT
+)
 """States and commands: only the newest counts."""
 
 LATCHED = QoSProfile(
@@ -54,16 +56,27 @@ class Inbox:
         self._takers: list[tuple[Any, Callable[[Any], None], Stream]] = []
         self._wait_set: Any = None
 
-    def subscribe(self, message_type: type, topic: str, qos: QoSProfile, handler: Callable[[Any], None], stream: Stream) -> None:
+    def subscribe(
+        self,
+        message_type: type,
+        topic: str,
+        qos: QoSProfile,
+        handler: Callable[[Any], None],
+        stream: Stream,
+    ) -> None:
         """Take `topic` from now on.
 
         Args:
             handler: called with every message, or with a view of it (`views`); a `MalformedMessageError` it raises is counted in
                 `stream`.
         """
-        subscription = self._node.create_subscription(message_type, topic, handler, qos, callback_group=self._group)
+        subscription = self._node.create_subscription(
+            message_type, topic, handler, qos, callback_group=self._group
+        )
         self._takers.append((subscription, handler, stream))
-        self._wait_set = rclpy_implementation.WaitSet(len(self._takers), 0, 0, 0, 0, 0, self._node.context.handle)
+        self._wait_set = rclpy_implementation.WaitSet(
+            len(self._takers), 0, 0, 0, 0, 0, self._node.context.handle
+        )
 
     def wait(self, timeout_s: float) -> bool:
         """Hand over what is there, waiting up to `timeout_s` for the first message; False when nothing came."""

@@ -50,12 +50,17 @@ class SupervisorNode(StageNode[SupervisorSettings]):
 
     def __init__(self) -> None:
         super().__init__("supervisor", SupervisorSettings)
-        self.velocity = VelocityTopic(self, self.parameters.config.supervisor.command, self.parameters.settings.cmd_vel_type)
+        self.velocity = VelocityTopic(
+            self, self.parameters.config.supervisor.command, self.parameters.settings.cmd_vel_type
+        )
         self.reasons = Reasons("hazards")
         self.statistics: Callable[[], InterventionStatistics] = InterventionStatistics
         self._newest: Verdict | None = None
         self._verdict = self.create_publisher(JointState, "safety/verdict", LATCHED)
-        self._feedback, self._told = self.create_publisher(JointState, "safety/feedback", LATCHED), Feedback(mode=Mode.PASSIVE)
+        self._feedback, self._told = (
+            self.create_publisher(JointState, "safety/feedback", LATCHED),
+            Feedback(mode=Mode.PASSIVE),
+        )
 
     def rows(self) -> Rows:
         """Rows of `/diagnostics`."""
@@ -63,7 +68,8 @@ class SupervisorNode(StageNode[SupervisorSettings]):
 
     def _supervision(self) -> DiagnosticStatus:
         """Who drives, and the statistics of the recovery policy since the start."""
-        verdict, values = self._newest, self.statistics().figures()
+        verdict = self._newest
+        values = self.statistics().figures()
         if verdict is None:
             return status("supervisor", OK, "no verdict yet", values)
         says = {"mode": verdict.mode.name, "active": verdict.active, "policy": verdict.policy}
@@ -89,13 +95,18 @@ class SupervisorLoop(StageLoop[SupervisorNode]):
 
     def __init__(self) -> None:
         super().__init__(SupervisorNode())
-        parameters, settings = self._node.parameters, self._node.parameters.settings
+        parameters = self._node.parameters
+        settings = self._node.parameters.settings
         config = parameters.config
         self._supervisor = self._node.logs.supervisor(make_supervisor(parameters.robot, config))
         self._node.statistics = lambda: self._supervisor.statistics
         self._operator = ScriptedOperator(settings.script, self._node.velocity, self._supervisor)
         # The policy node hears what a script commands; without one, cmd_vel belongs to the operator.
-        self._cmd_vel = self._node.create_publisher(TwistStamped, "cmd_vel", 1) if self._operator.plays else None
+        self._cmd_vel = (
+            self._node.create_publisher(TwistStamped, "cmd_vel", 1)
+            if self._operator.plays
+            else None
+        )
         self._mailbox = Mailbox()
         self._due, self._spoken = Divider(config.policy.period_ns), Divider(SPEAK_NS)
         self._wait_s = LOCK_STEP_WAIT_S if settings.lock_step else settings.proposal_wait_ms * 1e-3
@@ -103,9 +114,14 @@ class SupervisorLoop(StageLoop[SupervisorNode]):
         self._proposal: Proposal | None = None
         self._proposal_stamp_ns = 0
         self._hazards: frozenset[str] = frozenset()
-        self._estimates = self._listen(Float64MultiArray, "state_estimate", self._on_estimate, period_ns=STATE_PERIOD_NS)
+        self._estimates = self._listen(
+            Float64MultiArray, "state_estimate", self._on_estimate, period_ns=STATE_PERIOD_NS
+        )
         self._proposals = self._listen(
-            JointState, "policy/proposal", self._on_proposal, timeout_s=PROPOSAL_TIMEOUT_S + self._wait_s
+            JointState,
+            "policy/proposal",
+            self._on_proposal,
+            timeout_s=PROPOSAL_TIMEOUT_S + self._wait_s,
         )
         self._hazard_reports = self._listen(
             JointState, "safety/hazards", self._on_hazards, LATCHED, timeout_s=inf, required=False
@@ -118,7 +134,8 @@ class SupervisorLoop(StageLoop[SupervisorNode]):
         self._mailbox.serve()
         if self._estimate is None:
             self._inbox.wait(IDLE_S)
-        estimate, self._estimate = self._estimate, None
+        estimate = self._estimate
+        self._estimate = None
         if estimate is not None:
             self._judge(estimate)
 
@@ -140,11 +157,19 @@ class SupervisorLoop(StageLoop[SupervisorNode]):
     def _await_proposal(self, stamp_ns: int) -> None:
         """Give the policy time to answer this tick, while it is alive."""
         end = monotonic() + self._wait_s
-        while self._proposal_stamp_ns < stamp_ns and (left := end - monotonic()) > 0.0 and self._proposals.expected:
+        while (
+            self._proposal_stamp_ns < stamp_ns
+            and (left := end - monotonic()) > 0.0
+            and self._proposals.expected
+        ):
             self._inbox.wait(left)
 
     def _not_ready(self) -> str | None:
-        return None if self._estimates.alive else "no state estimate arrives: is the robot on, the bridge configured?"
+        return (
+            None
+            if self._estimates.alive
+            else "no state estimate arrives: is the robot on, the bridge configured?"
+        )
 
     def _on_estimate(self, message: Float64MultiArray) -> None:
         self._estimate = conversions.estimate_from(message)

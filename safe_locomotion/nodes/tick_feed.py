@@ -22,11 +22,17 @@ from safe_locomotion.types import Estimate, LowCommand, Proposal, StancePlan, Ve
 
 LOW_COMMAND = "low_command"
 LOOK_EACH = 50  # ticks
-TICKS_EACH = 10  # in one message: 20 ms, and 35 kB of the 64 kB from which a transport cuts messages up
-TICKS_QOS = QoSProfile(depth=100, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE)
+TICKS_EACH = (
+    10  # in one message: 20 ms, and 35 kB of the 64 kB from which a transport cuts messages up
+)
+TICKS_QOS = QoSProfile(
+    depth=100, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE
+)
 DISPLAY = "display/ticks"
 DISPLAY_NS = 20_000_000  # robot time between two of them: as often as the composed graph publishes its topics
-DISPLAY_QOS = QoSProfile(depth=16, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT)
+DISPLAY_QOS = QoSProfile(
+    depth=16, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT
+)
 NOT_MEASURED = float("nan")
 
 
@@ -35,7 +41,8 @@ class OnDemand:
 
     def __init__(self, node: Node, message_type: type, topic: str, qos: QoSProfile) -> None:
         self._publisher: Any = node.create_publisher(message_type, topic, qos)
-        self._looked, self._wanted = 0, False
+        self._looked = 0
+        self._wanted = False
 
     def wanted(self) -> bool:
         """Whether to publish on this tick; called on each."""
@@ -89,9 +96,14 @@ class DisplayFeed:
         """One tick, its plan published."""
         if not self._out.wanted() or not self._due.due(estimate.stamp_ns):
             return
-        add, foreseen, self._foreseen = self._batch.add, self._foreseen, None
+        add = self._batch.add
+        foreseen = self._foreseen
+        self._foreseen = None
         add("state_estimate", estimate.stamp_ns, encode.state_estimate(estimate))
-        if foreseen is not None and (before := decisions.verdict_from(foreseen)).stamp_ns != verdict.stamp_ns:
+        if (
+            foreseen is not None
+            and (before := decisions.verdict_from(foreseen)).stamp_ns != verdict.stamp_ns
+        ):
             add("safety/verdict", before.stamp_ns, encode.verdict(before))
         add("safety/verdict", verdict.stamp_ns, encode.verdict(verdict))
         add("mpc/plan", plan.stamp_ns, self._plan_bytes(plan))
@@ -103,7 +115,8 @@ class TickFeed:
 
     def __init__(self, node: Node) -> None:
         self._out = OnDemand(node, UInt8MultiArray, TICKS, TICKS_QOS)
-        self._batch, self._ticks = TickBatch(), 0
+        self._batch = TickBatch()
+        self._ticks = 0
         self._plan_bytes = encode.PlanBytes()
         self._cycle: Cycle | None = None
         self._latency = NOT_MEASURED
@@ -120,8 +133,10 @@ class TickFeed:
 
     def settle(self) -> None:
         """Pack what was kept, and publish when enough is there."""
-        cycle, latency = self._cycle, self._latency
-        self._cycle, self._latency = None, NOT_MEASURED
+        cycle = self._cycle
+        latency = self._latency
+        self._cycle = None
+        self._latency = NOT_MEASURED
         if cycle is None or not self._out.wanted():
             return
         self._pack(cycle, latency)

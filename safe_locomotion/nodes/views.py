@@ -19,7 +19,8 @@ from safe_locomotion.messages.layouts import BASE_FRAME, ESTIMATE_LAYOUT, ESTIMA
 from safe_locomotion.nodes.conversions import ESTIMATE_DIMENSIONS
 
 KNOWN = 256  #: beginnings of messages that are remembered; a stack has a few dozen: reasons, policies and feet come and go
-_STAMP, _U32 = struct.Struct("<iI"), struct.Struct("<I")
+_STAMP = struct.Struct("<iI")
+_U32 = struct.Struct("<I")
 _NAMES_AT = len(cdr.HEAD) + _STAMP.size
 _ESTIMATE_HEAD = cdr.float_array_head(ESTIMATE_LAYOUT, ESTIMATE_SIZE)
 _ESTIMATE_END = len(_ESTIMATE_HEAD) + 8 * ESTIMATE_SIZE
@@ -138,11 +139,16 @@ class _Beginnings:
             self._count += 1
 
 
-_rows_begin, _plans_begin = _Beginnings(), _Beginnings()
+_rows_begin = _Beginnings()
+_plans_begin = _Beginnings()
 
 
 def _view_of(
-    data: bytes, message_type: Any, names: str, begin: _Beginnings, unpack: Callable[[bytes, int, list[str]], Any]
+    data: bytes,
+    message_type: Any,
+    names: str,
+    begin: _Beginnings,
+    unpack: Callable[[bytes, int, list[str]], Any],
 ) -> Any:
     """What `unpack` makes of a message that begins as one before, else the message, whose beginning is then known."""
     known = begin.find(data)
@@ -180,7 +186,9 @@ def _rows(data: bytes, at: int, names: list[str]) -> RowsView | None:
     parts = _doubles(data, at, n, (1,) if rest == bytes(8) else (1, 1, 1))
     if parts is None:
         return None
-    return RowsView(_header(data), names, *(parts if len(parts) == 3 else (*parts, _NOTHING, _NOTHING)))
+    return RowsView(
+        _header(data), names, *(parts if len(parts) == 3 else (*parts, _NOTHING, _NOTHING))
+    )
 
 
 def joint_state(data: bytes) -> Any:
@@ -211,7 +219,11 @@ def plan(data: bytes) -> Any:
 def imu(data: bytes) -> Any:
     """An Imu."""
     start = _NAMES_AT + len(_IMU_REST)
-    if not (data.startswith(cdr.HEAD) and data.startswith(_IMU_REST, _NAMES_AT) and len(data) >= start + _IMU.size):
+    if not (
+        data.startswith(cdr.HEAD)
+        and data.startswith(_IMU_REST, _NAMES_AT)
+        and len(data) >= start + _IMU.size
+    ):
         return deserialize_message(data, Imu)
     n = _IMU.unpack_from(data, start)
     return ImuView(_header(data), QuaternionView(*n[:4]), VectorView(*n[4:7]), VectorView(*n[7:]))
@@ -220,7 +232,9 @@ def imu(data: bytes) -> Any:
 def float_array(data: bytes) -> Any:
     """A Float64MultiArray, quickly where it is a `state_estimate`."""
     if data.startswith(_ESTIMATE_HEAD) and len(data) >= _ESTIMATE_END:
-        return EstimateView(ESTIMATE_DIMENSIONS, array("d", data[len(_ESTIMATE_HEAD) : _ESTIMATE_END]))
+        return EstimateView(
+            ESTIMATE_DIMENSIONS, array("d", data[len(_ESTIMATE_HEAD) : _ESTIMATE_END])
+        )
     return deserialize_message(data, Float64MultiArray)
 
 

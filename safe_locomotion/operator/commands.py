@@ -47,7 +47,9 @@ class VelocityInput:
         self._command = (
             VelocityCommand()
             if self.not_finite
-            else VelocityCommand(vx=_clip(vx, limits.vx), vy=_clip(vy, limits.vy), wz=_clip(wz, limits.wz))
+            else VelocityCommand(
+                vx=_clip(vx, limits.vx), vy=_clip(vy, limits.vy), wz=_clip(wz, limits.wz)
+            )
         )
 
     def in_force(self, stamp_ns: int) -> bool:
@@ -81,7 +83,9 @@ def parse_script(text: str) -> tuple[Step, ...]:
 
 def format_script(steps: Sequence[Step]) -> str:
     """The text that `parse_script` reads back as `steps`."""
-    return ",".join(f"{s.request}@{s.time!r}:{s.command.vx!r}:{s.command.vy!r}:{s.command.wz!r}" for s in steps)
+    return ",".join(
+        f"{s.request}@{s.time!r}:{s.command.vx!r}:{s.command.vy!r}:{s.command.wz!r}" for s in steps
+    )
 
 
 def _step(part: str) -> Step:
@@ -89,8 +93,13 @@ def _step(part: str) -> Step:
     try:
         time, *velocity = (float(number) for number in rest.split(":"))
     except ValueError:
-        velocity, time = [0.0], float("nan")
-    if len(velocity) not in (0, 3) or not time >= 0.0 or not all(isfinite(v) for v in (time, *velocity)):
+        velocity = [0.0]
+        time = float("nan")
+    if (
+        len(velocity) not in (0, 3)
+        or not time >= 0.0
+        or not all(isfinite(v) for v in (time, *velocity))
+    ):
         raise ConfigurationError(
             f"script: {part!r} is not of the form request@t or request@t:vx:vy:wz, for instance walk@1:0.5:0:0"
         )
@@ -111,7 +120,9 @@ class Script:
     def __init__(self, steps: Sequence[Step]) -> None:
         for step in steps:
             if step.request not in REQUESTS:
-                raise ConfigurationError(f"script: unknown request {step.request!r}; choose one of: {', '.join(REQUESTS)}")
+                raise ConfigurationError(
+                    f"script: unknown request {step.request!r}; choose one of: {', '.join(REQUESTS)}"
+                )
         if any(later.time < earlier.time for earlier, later in pairwise(steps)):
             raise ConfigurationError("script: the steps are not in the order of their times")
         self._steps = tuple(steps)
@@ -127,7 +138,9 @@ class Script:
         if mode is Mode.FALLEN and step.request != "estop":
             return self._once(stamp_ns, mode, "reset"), VelocityCommand()
         if mode is Mode.FAULT:
-            return self._once(stamp_ns, mode, "reset") if step.request == "reset" else None, VelocityCommand()
+            return self._once(
+                stamp_ns, mode, "reset"
+            ) if step.request == "reset" else None, VelocityCommand()
         if mode is Mode.PASSIVE and step.request in ("sit", "reset"):
             return None, step.command
         return self._once(stamp_ns, mode, step.request), step.command
@@ -145,7 +158,8 @@ class Script:
         lying = mode in (Mode.PASSIVE, Mode.FALLEN) and stamp_ns - self._asked_ns >= RETRY_NS
         if self._asked == (mode, request) and not lying:
             return None
-        self._asked, self._asked_ns = (mode, request), stamp_ns
+        self._asked = (mode, request)
+        self._asked_ns = stamp_ns
         return request
 
 

@@ -10,9 +10,20 @@ from dataclasses import dataclass
 
 from safe_locomotion.operator.mapping import Pad
 
-EV_SYN, EV_KEY, EV_ABS = 0, 1, 3
+EV_SYN = 0
+EV_KEY = 1
+EV_ABS = 3
 SYN_DROPPED = 3
-ABS_X, ABS_Y, ABS_Z, ABS_RX, ABS_RY, ABS_RZ, ABS_GAS, ABS_BRAKE, ABS_HAT0X, ABS_HAT0Y = 0, 1, 2, 3, 4, 5, 9, 10, 16, 17
+ABS_X = 0
+ABS_Y = 1
+ABS_Z = 2
+ABS_RX = 3
+ABS_RY = 4
+ABS_RZ = 5
+ABS_GAS = 9
+ABS_BRAKE = 10
+ABS_HAT0X = 16
+ABS_HAT0Y = 17
 BTN_SOUTH = 0x130
 KEYS = {
     BTN_SOUTH: "A",
@@ -44,7 +55,11 @@ class AxisRange:
 
     def share(self, value: int) -> float:
         """0 at the low end, 1 at the high one; the middle for an axis without a range."""
-        return min(1.0, max(0.0, (value - self.low) / (self.high - self.low))) if self.high > self.low else 0.5
+        return (
+            min(1.0, max(0.0, (value - self.low) / (self.high - self.low)))
+            if self.high > self.low
+            else 0.5
+        )
 
 
 def is_gamepad(keys: Iterable[int], axes: Iterable[int]) -> bool:
@@ -62,14 +77,20 @@ class GamepadState:
     def __init__(self, ranges: Mapping[int, AxisRange]) -> None:
         self._ranges = dict(ranges)
         second = ABS_RX in ranges
-        self._sticks = {"lx": ABS_X, "ly": ABS_Y, **({"rx": ABS_RX, "ry": ABS_RY} if second else {"rx": ABS_Z, "ry": ABS_RZ})}
+        self._sticks = {
+            "lx": ABS_X,
+            "ly": ABS_Y,
+            **({"rx": ABS_RX, "ry": ABS_RY} if second else {"rx": ABS_Z, "ry": ABS_RZ}),
+        }
         triggers = {ABS_Z: "L2", ABS_RZ: "R2"} if second else {}
         self._triggers = {**triggers, ABS_BRAKE: "L2", ABS_GAS: "R2"}
         self.reset((), {})
 
     def reset(self, pressed: Iterable[int], values: Mapping[int, int]) -> None:
         """Take what the device says that holds now; an axis it does not name is in its middle, a trigger at rest."""
-        self._pressed, self._values, self.dropped = set(pressed), dict(values), False
+        self._pressed = set(pressed)
+        self._values = dict(values)
+        self.dropped = False
 
     def take(self, kind: int, code: int, value: int) -> None:
         """One event."""
@@ -90,10 +111,17 @@ class GamepadState:
             turn = self._values.get(code, 0)
             pressed |= {low} if turn < 0 else {high} if turn > 0 else set()
         for code, name in self._triggers.items():
-            if code in self._ranges and code in self._values and self._ranges[code].share(self._values[code]) > TRIGGER_PRESSED:
+            if (
+                code in self._ranges
+                and code in self._values
+                and self._ranges[code].share(self._values[code]) > TRIGGER_PRESSED
+            ):
                 pressed.add(name)
-        x, y = self._stick("lx"), self._stick("ly")
-        return Pad(pressed=frozenset(pressed), lx=x, ly=-y, rx=self._stick("rx"), ry=-self._stick("ry"))
+        x = self._stick("lx")
+        y = self._stick("ly")
+        return Pad(
+            pressed=frozenset(pressed), lx=x, ly=-y, rx=self._stick("rx"), ry=-self._stick("ry")
+        )
 
     def _stick(self, name: str) -> float:
         """Within -1..1, as the driver counts: to the right and back positive."""

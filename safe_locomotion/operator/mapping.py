@@ -73,20 +73,31 @@ class PadMap:
         for name in ("forward", "left", "turn_left"):
             chosen = getattr(self, name)
             if chosen.removeprefix("-") not in AXES:
-                raise UnknownNameError(f"axis {name}", chosen, (*AXES, *(f"-{axis}" for axis in AXES)))
+                raise UnknownNameError(
+                    f"axis {name}", chosen, (*AXES, *(f"-{axis}" for axis in AXES))
+                )
         if self.dead_man != NONE and self.dead_man not in BUTTONS:
             raise UnknownNameError("dead_man", self.dead_man, (*BUTTONS, NONE))
         if not self.estop_chord:
             raise ConfigurationError("driving: estop: needs a chord, none is not possible")
         if self.dead_man in self.estop_chord:
-            raise ConfigurationError(f"driving: estop {self.estop}: must not need the dead-man, {self.dead_man}")
-        chords = {"estop": self.estop_chord, **{name: chord for chord, name in self.actions.items()}}
+            raise ConfigurationError(
+                f"driving: estop {self.estop}: must not need the dead-man, {self.dead_man}"
+            )
+        chords = {
+            "estop": self.estop_chord,
+            **{name: chord for chord, name in self.actions.items()},
+        }
         for name, other in ((a, b) for a in chords for b in chords if a != b):
             if chords[name] <= chords[other]:
-                raise ConfigurationError(f"driving: {name} and {other}: one chord is part of the other")
+                raise ConfigurationError(
+                    f"driving: {name} and {other}: one chord is part of the other"
+                )
         for name, chord in chords.items():
             if self.dead_man in chord:
-                raise ConfigurationError(f"driving: {name}: must not contain the dead-man, {self.dead_man}")
+                raise ConfigurationError(
+                    f"driving: {name}: must not contain the dead-man, {self.dead_man}"
+                )
 
     @property
     def estop_chord(self) -> frozenset[str]:
@@ -153,7 +164,9 @@ class DrivingParameters:
     def __post_init__(self) -> None:
         """Refuse numbers without a meaning, NaN included."""
         if not 0.0 <= self.deadband < 1.0:
-            raise ConfigurationError(f"driving: deadband: must lie within 0 and 1 (found {self.deadband})")
+            raise ConfigurationError(
+                f"driving: deadband: must lie within 0 and 1 (found {self.deadband})"
+            )
         if not 0.0 <= self.expo <= 1.0:
             raise ConfigurationError(f"driving: expo: must lie within 0 and 1 (found {self.expo})")
         _require("driving", self, ("vx", "vy", "wz", "debounce", "frozen_time"))
@@ -225,14 +238,17 @@ class PadDriver:
     """Turns readings of one pad into wishes; time comes in as nanoseconds of any clock that goes on."""
 
     def __init__(self, parameters: DrivingParameters, pad_map: PadMap) -> None:
-        self._p, self._map = parameters, pad_map
-        self._actions, self._estop = pad_map.actions, pad_map.estop_chord
+        self._p = parameters
+        self._map = pad_map
+        self._actions = pad_map.actions
+        self._estop = pad_map.estop_chord
         self._dead_man = NO_BUTTONS if pad_map.dead_man == NONE else frozenset((pad_map.dead_man,))
         self._debounce_ns = round(parameters.debounce * NANOSECONDS)
         self._frozen_ns = round(parameters.frozen_time * NANOSECONDS)
         self._last: Pad | None = None
         self._changed_ns = self._pressed_ns = 0
-        self._pressed, self._armed = NO_BUTTONS, False
+        self._pressed = NO_BUTTONS
+        self._armed = False
 
     def update(self, now_ns: int, pad: Pad | None, *, changed: bool = False) -> Wish:
         """The wish behind a reading.
@@ -243,10 +259,12 @@ class PadDriver:
             changed: something about the reading is new although the pad is the same (the raw bytes, or an event).
         """
         if pad is None:
-            self._last, self._armed = None, False
+            self._last = None
+            self._armed = False
             return NO_WISH
         if changed or pad != self._last or now_ns < self._changed_ns:
-            self._last, self._changed_ns = pad, now_ns
+            self._last = pad
+            self._changed_ns = now_ns
         if self._estop <= pad.pressed:
             self._armed = False
             return Wish(estop=True)
@@ -256,20 +274,33 @@ class PadDriver:
         held = self._dead_man <= pad.pressed if self._dead_man else command != VelocityCommand()
         if not held:
             return Wish(request=request)
-        return Wish(drives=True, command=VelocityCommand() if frozen else command, request=request, frozen=frozen)
+        return Wish(
+            drives=True,
+            command=VelocityCommand() if frozen else command,
+            request=request,
+            frozen=frozen,
+        )
 
     def _command(self, pad: Pad) -> VelocityCommand:
-        p, m = self._p, self._map
-        forward, left, turn = (shaped(axis(pad, name), p.deadband, p.expo) for name in (m.forward, m.left, m.turn_left))
+        p = self._p
+        m = self._map
+        forward, left, turn = (
+            shaped(axis(pad, name), p.deadband, p.expo) for name in (m.forward, m.left, m.turn_left)
+        )
         return VelocityCommand(vx=p.vx * forward, vy=p.vy * left, wz=p.wz * turn)
 
     def _request(self, now_ns: int, pressed: frozenset[str]) -> str:
         """The action whose chord has just been held for long enough."""
         if pressed != self._pressed or now_ns < self._pressed_ns:
-            self._pressed, self._pressed_ns = pressed, now_ns
+            self._pressed = pressed
+            self._pressed_ns = now_ns
         if not pressed:
             self._armed = True
-        if not self._armed or now_ns - self._pressed_ns < self._debounce_ns or pressed not in self._actions:
+        if (
+            not self._armed
+            or now_ns - self._pressed_ns < self._debounce_ns
+            or pressed not in self._actions
+        ):
             return ""
         self._armed = False
         return self._actions[pressed]

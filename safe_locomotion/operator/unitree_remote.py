@@ -15,7 +15,14 @@ from collections.abc import Iterable
 from math import isfinite
 from struct import Struct
 
-from safe_locomotion.operator.mapping import BUTTONS, NO_WISH, DrivingParameters, Pad, PadDriver, Wish
+from safe_locomotion.operator.mapping import (
+    BUTTONS,
+    NO_WISH,
+    DrivingParameters,
+    Pad,
+    PadDriver,
+    Wish,
+)
 from safe_locomotion.robot_time import Divider
 from safe_locomotion.types import LowState, Mode, Verdict
 
@@ -83,7 +90,12 @@ class EstopButton:
             self.latched = self.latched or self._count >= CONFIRMED
         else:
             self._count = 0
-            if self.latched and verdict is not None and verdict.mode is Mode.FAULT and "estop" in verdict.reasons:
+            if (
+                self.latched
+                and verdict is not None
+                and verdict.mode is Mode.FAULT
+                and "estop" in verdict.reasons
+            ):
                 self.latched = False
         return self.latched
 

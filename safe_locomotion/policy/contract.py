@@ -21,9 +21,12 @@ from safe_locomotion.types import JOINTS, N_JOINTS, N_LEGS, NANOSECONDS
 FORMAT = 1
 STATE_RATE_HZ = 500  #: of LowState, on which everything ticks
 PARITY_PAIRS = 64
-TOLERANCE_MAX = 1e-3  #: of the parity check; float32 networks of this size agree within 1e-5 between machines
+TOLERANCE_MAX = (
+    1e-3  #: of the parity check; float32 networks of this size agree within 1e-5 between machines
+)
 FREQUENCY_MAX = 10.0  #: of strides [Hz]; a swing of 0.05 s, faster than any leg here follows
-LARGEST, SMALLEST = 1e6, 1e-6  #: numbers beyond mean nothing here and leave no room for arithmetic in float32
+LARGEST = 1e6  #: numbers beyond mean nothing here and leave no room for arithmetic in float32
+SMALLEST = 1e-6
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 Kind = Literal["gait", "joint"]
@@ -54,7 +57,9 @@ _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 def refuse(what: str, expected: object, found: object) -> PolicyRefusedError:
     """The error that says, in one line, what was expected and what was found; of what a file says only so much is repeated."""
-    return PolicyRefusedError(_line(f"{what[:80]}: expected {_short(expected)}, found {_short(found)}"))
+    return PolicyRefusedError(
+        _line(f"{what[:80]}: expected {_short(expected)}, found {_short(found)}")
+    )
 
 
 def _short(said: object) -> str:
@@ -100,14 +105,24 @@ class GaitTerm:
     def __post_init__(self) -> None:
         """Refuse a term that can lead to what is no gait."""
         if GAIT_WIDTHS.get(self.name) != self.width:
-            raise refuse("gait action", f"terms of widths {GAIT_WIDTHS}", f"{self.name!r} of width {self.width}")
+            raise refuse(
+                "gait action",
+                f"terms of widths {GAIT_WIDTHS}",
+                f"{self.name!r} of width {self.width}",
+            )
         where = f"gait action {self.name}"
         for key in ("scale", "nominal", "lower", "upper"):
             _check_numbers(f"{where}: {key}", getattr(self, key), self.width)
-        if not all(lo <= x <= hi for lo, x, hi in zip(self.lower, self.nominal, self.upper, strict=True)):
+        if not all(
+            lo <= x <= hi for lo, x, hi in zip(self.lower, self.nominal, self.upper, strict=True)
+        ):
             raise refuse(f"{where}: nominal", f"within {self.lower}..{self.upper}", self.nominal)
         if self.name == "frequency" and not 0.0 < self.lower[0] <= self.upper[0] <= FREQUENCY_MAX:
-            raise refuse(f"{where}: bounds", f"within 0..{FREQUENCY_MAX:g} Hz", (self.lower[0], self.upper[0]))
+            raise refuse(
+                f"{where}: bounds",
+                f"within 0..{FREQUENCY_MAX:g} Hz",
+                (self.lower[0], self.upper[0]),
+            )
         if self.name == "swing_ratio" and not 0.0 < self.lower[0] <= self.upper[0] < 1.0:
             raise refuse(f"{where}: bounds", "inside 0..1", (self.lower[0], self.upper[0]))
         if self.name == "phase_offsets" and (set(self.lower), set(self.upper)) != ({0.0}, {1.0}):
@@ -127,7 +142,9 @@ class GaitAction:
         """All four terms, once each."""
         names = [term.name for term in self.terms]
         if sorted(names) != sorted(GAIT_WIDTHS):
-            raise refuse("gait action", f"each of {', '.join(GAIT_WIDTHS)} once", ", ".join(names) or "none")
+            raise refuse(
+                "gait action", f"each of {', '.join(GAIT_WIDTHS)} once", ", ".join(names) or "none"
+            )
         _check_positive("gait action: clip", (self.clip,))
 
 
@@ -172,7 +189,9 @@ class RecurrentTensor:
     def __post_init__(self) -> None:
         """Refuse a shape that holds nothing."""
         if not self.shape or not all(0 < n <= 65_536 for n in self.shape):
-            raise refuse(f"recurrent tensor {self.input!r}", "a shape of positive sizes", self.shape)
+            raise refuse(
+                f"recurrent tensor {self.input!r}", "a shape of positive sizes", self.shape
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -199,7 +218,11 @@ class Parity:
     def __post_init__(self) -> None:
         """Refuse too few pairs and a tolerance that would let anything pass."""
         if not len(self.observations) == len(self.actions) == PARITY_PAIRS:
-            raise refuse("parity", f"{PARITY_PAIRS} pairs", f"{len(self.observations)} observations, {len(self.actions)} actions")
+            raise refuse(
+                "parity",
+                f"{PARITY_PAIRS} pairs",
+                f"{len(self.observations)} observations, {len(self.actions)} actions",
+            )
         if not 0.0 < self.tolerance <= TOLERANCE_MAX:
             raise refuse("parity: tolerance", f"within 0..{TOLERANCE_MAX:g}", self.tolerance)
 
@@ -252,7 +275,9 @@ class PolicyContract:
         if not (0 < self.rate_hz <= STATE_RATE_HZ and STATE_RATE_HZ % self.rate_hz == 0):
             raise refuse("rate_hz", f"a divisor of {STATE_RATE_HZ}", self.rate_hz)
         if sorted(self.joint_order) != sorted(JOINTS):
-            raise refuse("joint_order", f"each of {', '.join(JOINTS)} once", ", ".join(self.joint_order))
+            raise refuse(
+                "joint_order", f"each of {', '.join(JOINTS)} once", ", ".join(self.joint_order)
+            )
         _check_numbers("default_pose", self.default_pose, N_JOINTS)
         _check_positive("action_limit", (self.action_limit,))
         self._check_action()
@@ -287,19 +312,25 @@ class PolicyContract:
     def _check_action(self) -> None:
         set_fields = [key for key in ("gait", "joint") if getattr(self, key) is not None]
         if set_fields != [self.kind]:
-            raise refuse("action", f"exactly the field {self.kind!r}", " and ".join(set_fields) or "none")
+            raise refuse(
+                "action", f"exactly the field {self.kind!r}", " and ".join(set_fields) or "none"
+            )
 
     def _check_observation(self) -> None:
         if not self.observation:
             raise refuse("observation", "at least one term", "none")
         for term in self.observation:
             if term.name not in TERM_WIDTHS:
-                raise refuse("observation", f"terms out of {', '.join(TERM_WIDTHS)}", repr(term.name))
+                raise refuse(
+                    "observation", f"terms out of {', '.join(TERM_WIDTHS)}", repr(term.name)
+                )
             width = TERM_WIDTHS[term.name] or self.action_width
             if term.width != width:
                 raise refuse(f"observation {term.name}: width", width, term.width)
             if term.name == "previous_gait" and self.gait is None:
-                raise refuse("observation previous_gait", "a policy of kind 'gait'", repr(self.kind))
+                raise refuse(
+                    "observation previous_gait", "a policy of kind 'gait'", repr(self.kind)
+                )
             _check_numbers(f"observation {term.name}: scale", term.scale, width)
 
     def _check_recurrent(self) -> None:
@@ -333,13 +364,19 @@ def contract_from_json(text: str) -> PolicyContract:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "contract"
-        raise PolicyRefusedError(_line(f"{place}: {first['msg']} (found {str(first['input'])[:80]!r})")) from error
+        raise PolicyRefusedError(
+            _line(f"{place}: {first['msg']} (found {str(first['input'])[:80]!r})")
+        ) from error
     except (ValueError, RecursionError) as error:
-        raise PolicyRefusedError(_line(f"contract: expected JSON, found an error: {error}")) from error
+        raise PolicyRefusedError(
+            _line(f"contract: expected JSON, found an error: {error}")
+        ) from error
     return contract
 
 
-def observation_term(name: str, scale: float | Sequence[float] = 1.0, *, width: int | None = None) -> ObservationTerm:
+def observation_term(
+    name: str, scale: float | Sequence[float] = 1.0, *, width: int | None = None
+) -> ObservationTerm:
     """A term of its usual width under one factor or several; `previous_action` needs its width said."""
     width = TERM_WIDTHS[name] or width
     if width is None:
@@ -348,7 +385,9 @@ def observation_term(name: str, scale: float | Sequence[float] = 1.0, *, width: 
     return ObservationTerm(name=name, width=width, scale=tuple(float(factor) for factor in factors))
 
 
-def with_parity(contract: PolicyContract, observations: NDArray[Any], actions: NDArray[Any], tolerance: float) -> PolicyContract:
+def with_parity(
+    contract: PolicyContract, observations: NDArray[Any], actions: NDArray[Any], tolerance: float
+) -> PolicyContract:
     """The contract with recorded pairs (64, O) and (64, A)."""
     pairs = Parity(observations=_rows(observations), actions=_rows(actions), tolerance=tolerance)
     return replace(contract, parity=pairs)

@@ -16,8 +16,21 @@ import onnx
 from numpy.typing import NDArray
 
 from safe_locomotion.errors import ConfigurationError, PolicyRefusedError
-from safe_locomotion.policy.contract import PARITY_PAIRS, PolicyContract, contract_from_json, refuse, with_parity
-from safe_locomotion.policy.operators import IR_MAX, check_model, check_tensors, decode, fix_batch, parse_model
+from safe_locomotion.policy.contract import (
+    PARITY_PAIRS,
+    PolicyContract,
+    contract_from_json,
+    refuse,
+    with_parity,
+)
+from safe_locomotion.policy.operators import (
+    IR_MAX,
+    check_model,
+    check_tensors,
+    decode,
+    fix_batch,
+    parse_model,
+)
 from safe_locomotion.policy.runtime import Network, PolicyRuntime
 from safe_locomotion.robot.limits import GateLimits
 from safe_locomotion.robot.models import RobotModel
@@ -27,8 +40,12 @@ BYTES_MAX = 32 * 1024 * 1024  #: ten times an LSTM 256 pair
 CONTRACT_KEY = "safe_locomotion"
 SEAL_KEY = "safe_locomotion_sha256"
 SUFFIX = ".onnx"
-TOLERANCE = 1e-4  #: between this machine's answers and the recorded ones, in units of the network's output
-_ENTRY = b"\x0a" + bytes([len(SEAL_KEY)]) + SEAL_KEY.encode() + b"\x12\x40"  # key, then a value of 64 bytes
+TOLERANCE = (
+    1e-4  #: between this machine's answers and the recorded ones, in units of the network's output
+)
+_ENTRY = (
+    b"\x0a" + bytes([len(SEAL_KEY)]) + SEAL_KEY.encode() + b"\x12\x40"
+)  # key, then a value of 64 bytes
 _SEAL = b"\x72" + bytes([len(_ENTRY) + 64]) + _ENTRY  # field 14 of a model: metadata
 
 
@@ -59,15 +76,25 @@ def find_policy(name_or_path: str, folders: Sequence[Path] | None = None) -> Pat
     allowed = policy_folders() if folders is None else tuple(folders)
     named = os.sep not in name_or_path and not name_or_path.endswith(SUFFIX)
     if named and name_or_path not in policy_names(allowed):
-        raise refuse("policy", f"one of: {', '.join(policy_names(allowed)) or 'none installed'}", repr(name_or_path))
+        raise refuse(
+            "policy",
+            f"one of: {', '.join(policy_names(allowed)) or 'none installed'}",
+            repr(name_or_path),
+        )
     try:
-        paths = [folder / f"{name_or_path}{SUFFIX}" for folder in allowed] if named else [Path(name_or_path)]
+        paths = (
+            [folder / f"{name_or_path}{SUFFIX}" for folder in allowed]
+            if named
+            else [Path(name_or_path)]
+        )
         resolved = next(path for path in paths if path.is_file() or not named).resolve(strict=True)
         roots = [folder.resolve() for folder in allowed]
     except (OSError, RuntimeError, ValueError, StopIteration) as error:
         raise refuse("policy", "a file that exists", f"{name_or_path!r} ({error})") from error
     if not any(resolved.is_relative_to(root) for root in roots):
-        raise refuse("policy", f"a file inside {', '.join(map(str, roots)) or 'no folder'}", str(resolved))
+        raise refuse(
+            "policy", f"a file inside {', '.join(map(str, roots)) or 'no folder'}", str(resolved)
+        )
     return resolved
 
 
@@ -99,7 +126,9 @@ def unpack(data: bytes) -> PolicyContract:
     return contract
 
 
-def load_policy(name_or_path: str, robot: RobotModel, limits: GateLimits, folders: Sequence[Path] | None = None) -> PolicyRuntime:
+def load_policy(
+    name_or_path: str, robot: RobotModel, limits: GateLimits, folders: Sequence[Path] | None = None
+) -> PolicyRuntime:
     """A policy that is ready to act on this robot: found, read, compared with the robot, its parity checked, warm.
 
     Raises:
@@ -124,17 +153,24 @@ def check_fit(contract: PolicyContract, robot: RobotModel, limits: GateLimits) -
     if contract.joint is not None:
         for key, largest in (("kp", limits.kp_max), ("kd", limits.kd_max)):
             if not max(getattr(contract.joint, key)) <= largest:
-                raise refuse(f"joint action: {key}", f"at most {largest:g}", max(getattr(contract.joint, key)))
+                raise refuse(
+                    f"joint action: {key}",
+                    f"at most {largest:g}",
+                    max(getattr(contract.joint, key)),
+                )
     if contract.gait is not None:
         feet = next(term for term in contract.gait.terms if term.name == "foot_y")
         reach = _lateral_reach(robot)
         if not all(abs(y) <= reach for y in (*feet.lower, *feet.upper)):
-            raise refuse("gait action foot_y: bounds", f"within +-{reach:.2f} m", (feet.lower, feet.upper))
+            raise refuse(
+                "gait action foot_y: bounds", f"within +-{reach:.2f} m", (feet.lower, feet.upper)
+            )
 
 
 def _lateral_reach(robot: RobotModel) -> float:
     """How far beside the base a foot on the ground can be at the nominal height [m]."""
-    leg, height = robot.thigh_length + robot.calf_length, robot.nominal_height - robot.foot_radius
+    leg = robot.thigh_length + robot.calf_length
+    height = robot.nominal_height - robot.foot_radius
     widest = float(np.max(np.abs(robot.hip_position[:, 1] + robot.hip_offset)))
     return widest + float(np.sqrt(leg * leg - height * height))
 
@@ -188,10 +224,16 @@ def pack(
     check_model(proto)
     check_tensors(proto, contract)
     if observations is None:
-        observations = np.random.default_rng(0).normal(size=(PARITY_PAIRS, contract.observation_width))
+        observations = np.random.default_rng(0).normal(
+            size=(PARITY_PAIRS, contract.observation_width)
+        )
     seen = np.asarray(observations, dtype=np.float32)[:PARITY_PAIRS]
     if seen.shape != (PARITY_PAIRS, contract.observation_width):
-        raise refuse("observations", f"{PARITY_PAIRS} of width {contract.observation_width}", f"shape {seen.shape}")
+        raise refuse(
+            "observations",
+            f"{PARITY_PAIRS} of width {contract.observation_width}",
+            f"shape {seen.shape}",
+        )
     actions = Network(contract, proto.SerializeToString()).sequence(seen)
     written = with_parity(contract, seen, actions, tolerance)
     kept = [entry for entry in proto.metadata_props if entry.key not in (CONTRACT_KEY, SEAL_KEY)]
@@ -217,11 +259,19 @@ def check_seal(data: bytes) -> None:
     """
     if len(data) > BYTES_MAX:
         raise refuse("file size", f"at most {BYTES_MAX} bytes", len(data))
-    body, mark, digest = data[: -len(_SEAL) - 64], data[-len(_SEAL) - 64 : -64], data[-64:]
+    body = data[: -len(_SEAL) - 64]
+    mark = data[-len(_SEAL) - 64 : -64]
+    digest = data[-64:]
     if mark != _SEAL:
-        raise refuse("end of the file", f"the checksum {SEAL_KEY!r}", "none: not written by this package, or cut off")
+        raise refuse(
+            "end of the file",
+            f"the checksum {SEAL_KEY!r}",
+            "none: not written by this package, or cut off",
+        )
     if digest != sha256(body).hexdigest().encode():
-        raise refuse("checksum", digest.decode(errors="replace")[:12], sha256(body).hexdigest()[:12])
+        raise refuse(
+            "checksum", digest.decode(errors="replace")[:12], sha256(body).hexdigest()[:12]
+        )
 
 
 def read_bytes(path: Path) -> bytes:

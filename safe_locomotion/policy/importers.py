@@ -38,7 +38,14 @@ MJLAB_TERMS = {
     "command": "velocity_command",
     "velocity_commands": "velocity_command",
 }
-MJLAB_KEYS = ("joint_names", "joint_stiffness", "joint_damping", "default_joint_pos", "action_scale", "observation_names")
+MJLAB_KEYS = (
+    "joint_names",
+    "joint_stiffness",
+    "joint_damping",
+    "default_joint_pos",
+    "action_scale",
+    "observation_names",
+)
 
 #: Observation of legged_gym with its scales; the first term is there in the 48-wide variant alone.
 LEGGED_GYM_TERMS: tuple[tuple[str, float | tuple[float, ...]], ...] = (
@@ -50,8 +57,16 @@ LEGGED_GYM_TERMS: tuple[tuple[str, float | tuple[float, ...]], ...] = (
     ("joint_velocity", 0.05),
     ("previous_action", 1.0),
 )
-LEGGED_GYM_POSE = {"hip": 0.1, "front_thigh": 0.8, "rear_thigh": 1.0, "calf": -1.5}  #: its A1; hips outwards [rad]
-LEGGED_GYM_SCALE, LEGGED_GYM_KP, LEGGED_GYM_KD, LEGGED_GYM_CLIP = 0.25, 20.0, 0.5, 100.0
+LEGGED_GYM_POSE = {
+    "hip": 0.1,
+    "front_thigh": 0.8,
+    "rear_thigh": 1.0,
+    "calf": -1.5,
+}  #: its A1; hips outwards [rad]
+LEGGED_GYM_SCALE = 0.25
+LEGGED_GYM_KP = 20.0
+LEGGED_GYM_KD = 0.5
+LEGGED_GYM_CLIP = 100.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,7 +136,11 @@ def import_contract(model: onnx.ModelProto, layout: str, options: ImportOptions)
     """
     fix_batch(model)
     tensors = _Tensors(model)
-    found = _mjlab(metadata(model), options) if layout == "mjlab" else _legged_gym(tensors.observation_width, options)
+    found = (
+        _mjlab(metadata(model), options)
+        if layout == "mjlab"
+        else _legged_gym(tensors.observation_width, options)
+    )
     o = options
     return PolicyContract(
         name=o.name,
@@ -150,12 +169,22 @@ class _Tensors:
 
     def __init__(self, model: onnx.ModelProto) -> None:
         given = {tensor.name for tensor in model.graph.initializer}
-        inputs = {value.name: shape_of(value) for value in model.graph.input if value.name not in given}
+        inputs = {
+            value.name: shape_of(value) for value in model.graph.input if value.name not in given
+        }
         outputs = {value.name for value in model.graph.output}
-        pairs = {name: f"{name[:-3]}_out" for name in inputs if name.endswith("_in") and f"{name[:-3]}_out" in outputs}
-        self.observation = _only("inputs besides memories", [name for name in inputs if name not in pairs])
+        pairs = {
+            name: f"{name[:-3]}_out"
+            for name in inputs
+            if name.endswith("_in") and f"{name[:-3]}_out" in outputs
+        }
+        self.observation = _only(
+            "inputs besides memories", [name for name in inputs if name not in pairs]
+        )
         self.action = _only("outputs besides memories", sorted(outputs - set(pairs.values())))
-        self.recurrent = tuple(RecurrentTensor(input=i, output=o, shape=_known(inputs[i], i)) for i, o in pairs.items())
+        self.recurrent = tuple(
+            RecurrentTensor(input=i, output=o, shape=_known(inputs[i], i)) for i, o in pairs.items()
+        )
         self.observation_width = _known(inputs[self.observation], self.observation)[-1]
 
 
@@ -175,9 +204,12 @@ def _known(shape: tuple[int | str, ...], name: str) -> tuple[int, ...]:
 def _mjlab(said: dict[str, str], options: ImportOptions) -> _Layout:
     missing = [key for key in MJLAB_KEYS if key not in said]
     if missing:
-        raise refuse("metadata of an mjlab export", ", ".join(MJLAB_KEYS), f"none of {', '.join(missing)}")
+        raise refuse(
+            "metadata of an mjlab export", ", ".join(MJLAB_KEYS), f"none of {', '.join(missing)}"
+        )
     order = options.order or tuple(
-        name.strip().rpartition("/")[2].removesuffix("_joint") for name in said["joint_names"].split(",")
+        name.strip().rpartition("/")[2].removesuffix("_joint")
+        for name in said["joint_names"].split(",")
     )
     return _Layout(
         order=order,
@@ -194,7 +226,9 @@ def _mjlab_terms(said: dict[str, str]) -> tuple[ObservationTerm, ...]:
     names = [name.strip() for name in said["observation_names"].split(",")]
     unknown = [name for name in names if name not in MJLAB_TERMS]
     if unknown:
-        raise refuse("observation_names", f"names out of {', '.join(MJLAB_TERMS)}", ", ".join(unknown))
+        raise refuse(
+            "observation_names", f"names out of {', '.join(MJLAB_TERMS)}", ", ".join(unknown)
+        )
     plain = {"history_length": {0.0, 1.0}, "clip": {-inf, inf}}
     for key, allowed in plain.items():
         text = said.get(f"observation_terms_{key}", "")
@@ -212,7 +246,11 @@ def _mjlab_terms(said: dict[str, str]) -> tuple[ObservationTerm, ...]:
 def _entries(text: str) -> list[Numbers]:
     """Numbers separated by commas, each of which may be several separated by semicolons."""
     try:
-        return [tuple(float(x) for x in entry.split(";")) for entry in text.split(",")] if text.strip() else []
+        return (
+            [tuple(float(x) for x in entry.split(";")) for entry in text.split(",")]
+            if text.strip()
+            else []
+        )
     except ValueError:
         raise refuse("metadata", "numbers separated by commas", repr(text)) from None
 
@@ -245,4 +283,6 @@ def _legged_gym_angle(joint: str) -> float:
     leg, _, kind = joint.partition("_")
     if kind == "hip":
         return LEGGED_GYM_POSE["hip"] * (1.0 if leg.endswith("L") else -1.0)
-    return LEGGED_GYM_POSE[kind if kind == "calf" else f"{'front' if leg.startswith('F') else 'rear'}_thigh"]
+    return LEGGED_GYM_POSE[
+        kind if kind == "calf" else f"{'front' if leg.startswith('F') else 'rear'}_thigh"
+    ]

@@ -23,7 +23,8 @@ class LearnedRecovery:
             raise ConfigurationError(
                 f"recovery_policy: {learner.contract.name} proposes {learner.contract.kind} targets; recovery needs a gait policy"
             )
-        self._learner, self._fallback = learner, fallback
+        self._learner = learner
+        self._fallback = fallback
         self._bucket: int | None = None
         self._gait: GaitParameters | None = None
 

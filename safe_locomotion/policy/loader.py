@@ -30,7 +30,9 @@ REFUSED = 1  #: status of a check that has given its reason
 class PolicyLoader:
     """Loads policies for one robot."""
 
-    def __init__(self, robot: RobotModel, limits: GateLimits, folders: Sequence[Path] | None = None) -> None:
+    def __init__(
+        self, robot: RobotModel, limits: GateLimits, folders: Sequence[Path] | None = None
+    ) -> None:
         """Load nothing yet.
 
         Args:
@@ -38,7 +40,9 @@ class PolicyLoader:
             limits: of the gate, which gains must respect.
             folders: in which policies may lie, `policy.file.policy_folders` when not given.
         """
-        self._robot, self._limits, self._folders = robot, limits, folders
+        self._robot = robot
+        self._limits = limits
+        self._folders = folders
 
     def load(self, name_or_path: str) -> Learner | None:
         """The policy, checked and warm; None for `nominal`.
@@ -50,12 +54,19 @@ class PolicyLoader:
             return None
         contract, model = self._checked(name_or_path)
         if contract.name == NOMINAL:
-            raise PolicyRefusedError(f"name: expected another than {NOMINAL!r}, which is no file, found {contract.name!r}")
+            raise PolicyRefusedError(
+                f"name: expected another than {NOMINAL!r}, which is no file, found {contract.name!r}"
+            )
         return PolicyRuntime(contract, model, self._robot, PAUSE_S)
 
     def _checked(self, name_or_path: str) -> tuple[PolicyContract, bytes]:
         folders = None if self._folders is None else [str(folder) for folder in self._folders]
-        request = {"policy": name_or_path, "robot": self._robot.name, "limits": asdict(self._limits), "folders": folders}
+        request = {
+            "policy": name_or_path,
+            "robot": self._robot.name,
+            "limits": asdict(self._limits),
+            "folders": folders,
+        }
         path = os.pathsep.join(filter(None, sys.path))
         try:
             done = subprocess.run(
@@ -67,9 +78,13 @@ class PolicyLoader:
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            raise PolicyRefusedError(f"policy: expected to be checked within {PATIENCE_S:g} s, found no end") from None
+            raise PolicyRefusedError(
+                f"policy: expected to be checked within {PATIENCE_S:g} s, found no end"
+            ) from None
         if done.returncode != 0:
-            said = done.stderr.decode(errors="replace").strip().splitlines() or [f"the check ended with status {done.returncode}"]
+            said = done.stderr.decode(errors="replace").strip().splitlines() or [
+                f"the check ended with status {done.returncode}"
+            ]
             raise PolicyRefusedError(said[0] if done.returncode == REFUSED else said[-1])
         contract, model = pickle.loads(done.stdout)  # of our own child
         return contract, model

@@ -142,7 +142,9 @@ class Observer:
         self.vector: Float32 = np.zeros((1, contract.observation_width), dtype=np.float32)
         self._row: Float32 = self.vector[0]
         self._terms = [TERMS[term.name] for term in contract.observation]
-        self._scale: Float32 = np.array([factor for term in contract.observation for factor in term.scale], dtype=np.float32)
+        self._scale: Float32 = np.array(
+            [factor for term in contract.observation for factor in term.scale], dtype=np.float32
+        )
         self._scaled = bool((self._scale != 1.0).any())
         self._order: list[int] = contract.to_policy.tolist()
         self._default_pose = list(contract.default_pose)
@@ -162,7 +164,9 @@ class Observer:
             previous_action: see `Sight`.
             gait: see `Sight`.
         """
-        q, dq, e = estimate.q.tolist(), estimate.dq.tolist(), estimate
+        q = estimate.q.tolist()
+        dq = estimate.dq.tolist()
+        e = estimate
         vx, vy, vz = e.velocity.tolist()
         sight = Sight(
             rotation_base_to_odom=rows_from_quaternion(e.quaternion_wxyz),
@@ -179,7 +183,9 @@ class Observer:
         numbers: list[float] = []
         for term in self._terms:
             numbers += term(sight)
-        with np.errstate(over="ignore"):  # past the largest float32 a number is infinite, as any other fault of the estimate
+        with np.errstate(
+            over="ignore"
+        ):  # past the largest float32 a number is infinite, as any other fault of the estimate
             self._row[:] = numbers
             if self._scaled:
                 self._row *= self._scale

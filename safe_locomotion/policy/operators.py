@@ -13,7 +13,9 @@ from onnx import TensorProto, numpy_helper
 
 from safe_locomotion.policy.contract import PolicyContract, refuse
 
-OPSETS = range(11, 22)  #: of the standard operators; what ONNX Runtime 1.18, the oldest supported, knows
+OPSETS = range(
+    11, 22
+)  #: of the standard operators; what ONNX Runtime 1.18, the oldest supported, knows
 IR_MAX = 10  #: version of the file layout, likewise
 NODES_MAX = 2_000
 ELEMENTS_MAX = 1 << 23  #: numbers in one tensor, given or computed: 32 MiB in float32
@@ -25,7 +27,9 @@ LogSoftmax MatMul Max Mean Min Mish Mul Neg Not Or PRelu Pow RNN Reciprocal Redu
 Selu Shape Sigmoid Sign Sin Slice Softmax Softplus Softsign Split Sqrt Squeeze Sub Sum Tanh ThresholdedRelu Transpose Unsqueeze Where
 """
 OPERATORS = frozenset(_NAMES.split())
-DATA_TYPES = frozenset({TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT32, TensorProto.INT64, TensorProto.BOOL})
+DATA_TYPES = frozenset(
+    {TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT32, TensorProto.INT64, TensorProto.BOOL}
+)
 
 
 def decode(data: bytes) -> onnx.ModelProto:
@@ -38,7 +42,9 @@ def decode(data: bytes) -> onnx.ModelProto:
     try:
         model.ParseFromString(data)
     except Exception as error:  # DecodeError of protobuf, which has no types
-        raise refuse("file", "an ONNX model", f"bytes that are none ({_line(str(error))})") from error
+        raise refuse(
+            "file", "an ONNX model", f"bytes that are none ({_line(str(error))})"
+        ) from error
     _check_text(model)
     return model
 
@@ -47,7 +53,10 @@ def _check_text(message: Any) -> None:
     """Refuse text that is not UTF-8, which protobuf hands out as bytes."""
     for field, value in message.ListFields():
         if field.type == field.TYPE_STRING:
-            if any(isinstance(text, bytes) for text in ([value] if isinstance(value, str | bytes) else value)):
+            if any(
+                isinstance(text, bytes)
+                for text in ([value] if isinstance(value, str | bytes) else value)
+            ):
                 raise refuse(f"text of {field.name!r}", "UTF-8", "other bytes")
         elif field.type == field.TYPE_MESSAGE:
             for part in value if hasattr(value, "__len__") else (value,):
@@ -79,7 +88,9 @@ def check_model(model: onnx.ModelProto) -> None:
         _check_tensor(tensor)
     try:
         onnx.checker.check_model(model)
-        inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+        inferred = onnx.shape_inference.infer_shapes(
+            model, check_type=True, strict_mode=True, data_prop=True
+        )
     except Exception as error:  # the checker raises classes of its own that share no base
         raise refuse("graph", "one that the ONNX checker accepts", _line(str(error))) from error
     for value in inferred.graph.value_info:
@@ -93,27 +104,41 @@ def check_tensors(model: onnx.ModelProto, contract: PolicyContract) -> None:
         PolicyRefusedError: a tensor is missing, not expected, not float32 or of another shape.
     """
     c = contract
-    inputs = {c.observation_input: (1, c.observation_width)} | {pair.input: pair.shape for pair in c.recurrent}
-    outputs = {c.action_output: (1, c.action_width)} | {pair.output: pair.shape for pair in c.recurrent}
+    inputs = {c.observation_input: (1, c.observation_width)} | {
+        pair.input: pair.shape for pair in c.recurrent
+    }
+    outputs = {c.action_output: (1, c.action_width)} | {
+        pair.output: pair.shape for pair in c.recurrent
+    }
     given = {tensor.name for tensor in model.graph.initializer}
-    _check_values("input", [value for value in model.graph.input if value.name not in given], inputs)
+    _check_values(
+        "input", [value for value in model.graph.input if value.name not in given], inputs
+    )
     _check_values("output", list(model.graph.output), outputs)
 
 
 def shape_of(value: onnx.ValueInfoProto) -> tuple[int | str, ...]:
     """Sizes of a tensor; a name or "?" where one is left open."""
     dims = value.type.tensor_type.shape.dim
-    return tuple(dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?" for dim in dims)
+    return tuple(
+        dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?" for dim in dims
+    )
 
 
-def _check_values(what: str, found: list[onnx.ValueInfoProto], expected: dict[str, tuple[int, ...]]) -> None:
+def _check_values(
+    what: str, found: list[onnx.ValueInfoProto], expected: dict[str, tuple[int, ...]]
+) -> None:
     names = [value.name for value in found]
     if sorted(names) != sorted(expected):
-        raise refuse(f"{what}s of the model", ", ".join(sorted(expected)), ", ".join(sorted(names)) or "none")
+        raise refuse(
+            f"{what}s of the model", ", ".join(sorted(expected)), ", ".join(sorted(names)) or "none"
+        )
     for value in found:
         shape = shape_of(value)
         if value.type.tensor_type.elem_type != TensorProto.FLOAT:
-            raise refuse(f"{what} {value.name!r}: type", "float32", onnx.helper.printable_type(value.type))
+            raise refuse(
+                f"{what} {value.name!r}: type", "float32", onnx.helper.printable_type(value.type)
+            )
         if shape != expected[value.name]:
             raise refuse(f"{what} {value.name!r}: shape", expected[value.name], shape)
 
@@ -124,7 +149,11 @@ def _check_operator_sets(model: onnx.ModelProto) -> None:
     if domains:
         raise refuse("operator sets", "the standard one alone", ", ".join(domains))
     if len(versions) != 1 or versions[0][1] not in OPSETS:
-        raise refuse("operator set", f"one version in {OPSETS[0]}..{OPSETS[-1]}", [version for _, version in versions][:4])
+        raise refuse(
+            "operator set",
+            f"one version in {OPSETS[0]}..{OPSETS[-1]}",
+            [version for _, version in versions][:4],
+        )
     if model.functions:
         raise refuse("functions", "none", ", ".join(function.name for function in model.functions))
 
@@ -139,8 +168,17 @@ def _check_nodes(model: onnx.ModelProto) -> None:
         raise refuse("operators", "standard ones of neural layers", ", ".join(foreign + unknown))
     for node in graph.node:
         for attribute in node.attribute:
-            if attribute.HasField("g") or attribute.graphs or attribute.HasField("sparse_tensor") or attribute.sparse_tensors:
-                raise refuse(f"attribute {attribute.name!r} of {node.op_type}", "numbers", "a graph or a sparse tensor")
+            if (
+                attribute.HasField("g")
+                or attribute.graphs
+                or attribute.HasField("sparse_tensor")
+                or attribute.sparse_tensors
+            ):
+                raise refuse(
+                    f"attribute {attribute.name!r} of {node.op_type}",
+                    "numbers",
+                    "a graph or a sparse tensor",
+                )
     if graph.sparse_initializer:
         raise refuse("weights", "dense tensors", "sparse ones")
 

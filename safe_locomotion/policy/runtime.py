@@ -17,7 +17,14 @@ from safe_locomotion.errors import PolicyRefusedError
 from safe_locomotion.policy.contract import GaitAction, JointAction, PolicyContract, refuse
 from safe_locomotion.policy.observation import Float32, Observer
 from safe_locomotion.robot.models import RobotModel
-from safe_locomotion.types import Array, Estimate, GaitParameters, JointTargets, Proposal, VelocityCommand
+from safe_locomotion.types import (
+    Array,
+    Estimate,
+    GaitParameters,
+    JointTargets,
+    Proposal,
+    VelocityCommand,
+)
 
 NOT_FINITE = "policy_not_finite"  #: hazard: observation or output is not a number
 FAILED = "policy_failed"  #: hazard: ONNX Runtime stopped with an error
@@ -43,9 +50,13 @@ def open_session(model: bytes) -> onnxruntime.InferenceSession:
         with os.fdopen(os.memfd_create("policy"), "wb") as file:
             file.write(model)
             file.flush()
-            return onnxruntime.InferenceSession(f"/proc/self/fd/{file.fileno()}", options, providers=["CPUExecutionProvider"])
+            return onnxruntime.InferenceSession(
+                f"/proc/self/fd/{file.fileno()}", options, providers=["CPUExecutionProvider"]
+            )
     except Exception as error:  # ONNX Runtime raises classes of its own that share no base
-        raise PolicyRefusedError(f"ONNX Runtime refuses the model: {' '.join(str(error).split())[:300]}") from error
+        raise PolicyRefusedError(
+            f"ONNX Runtime refuses the model: {' '.join(str(error).split())[:300]}"
+        ) from error
 
 
 class Network:
@@ -58,25 +69,43 @@ class Network:
         action: (1, A) output of the last step.
     """
 
-    def __init__(self, contract: PolicyContract, model: bytes, observation: Float32 | None = None) -> None:
+    def __init__(
+        self, contract: PolicyContract, model: bytes, observation: Float32 | None = None
+    ) -> None:
         self._session = open_session(model)
         shape = (1, contract.observation_width)
-        self.observation: Float32 = np.zeros(shape, dtype=np.float32) if observation is None else observation
+        self.observation: Float32 = (
+            np.zeros(shape, dtype=np.float32) if observation is None else observation
+        )
         self.action: Float32 = np.zeros((1, contract.action_width), dtype=np.float32)
-        self._memories = [[np.zeros(pair.shape, dtype=np.float32) for pair in contract.recurrent] for _ in range(2)]
-        self._bindings = [self._bind(contract, *self._memories), self._bind(contract, *reversed(self._memories))]
+        self._memories = [
+            [np.zeros(pair.shape, dtype=np.float32) for pair in contract.recurrent]
+            for _ in range(2)
+        ]
+        self._bindings = [
+            self._bind(contract, *self._memories),
+            self._bind(contract, *reversed(self._memories)),
+        ]
         self._turn = 0
 
-    def _bind(self, c: PolicyContract, read: list[Float32], write: list[Float32]) -> onnxruntime.IOBinding:
+    def _bind(
+        self, c: PolicyContract, read: list[Float32], write: list[Float32]
+    ) -> onnxruntime.IOBinding:
         binding = self._session.io_binding()
-        inputs = {c.observation_input: self.observation} | {p.input: x for p, x in zip(c.recurrent, read, strict=True)}
-        outputs = {c.action_output: self.action} | {p.output: x for p, x in zip(c.recurrent, write, strict=True)}
+        inputs = {c.observation_input: self.observation} | {
+            p.input: x for p, x in zip(c.recurrent, read, strict=True)
+        }
+        outputs = {c.action_output: self.action} | {
+            p.output: x for p, x in zip(c.recurrent, write, strict=True)
+        }
         try:
             for bind, arrays in ((binding.bind_input, inputs), (binding.bind_output, outputs)):
                 for name, array in arrays.items():
                     bind(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
         except Exception as error:  # see `open_session`
-            raise PolicyRefusedError(f"the tensors do not fit the model: {' '.join(str(error).split())[:300]}") from error
+            raise PolicyRefusedError(
+                f"the tensors do not fit the model: {' '.join(str(error).split())[:300]}"
+            ) from error
         return binding
 
     def reset(self) -> None:
@@ -115,7 +144,9 @@ class Network:
                 if pause:
                     sleep(pause)
         except Exception as error:  # see `open_session`
-            raise PolicyRefusedError(f"the network cannot be run: {' '.join(str(error).split())[:300]}") from error
+            raise PolicyRefusedError(
+                f"the network cannot be run: {' '.join(str(error).split())[:300]}"
+            ) from error
         finally:
             self.reset()
         return actions
@@ -133,7 +164,11 @@ def check_parity(contract: PolicyContract, network: Network, pause: float = 0.0)
     answers = network.sequence(observations, pause)
     error = float(np.max(np.abs(answers - np.array(contract.parity.actions))))
     if not error <= contract.parity.tolerance:
-        raise refuse("parity", f"recorded actions within {contract.parity.tolerance:g}", f"a difference of {error:.3g}")
+        raise refuse(
+            "parity",
+            f"recorded actions within {contract.parity.tolerance:g}",
+            f"a difference of {error:.3g}",
+        )
     return error
 
 
@@ -148,13 +183,17 @@ class JointInterpreter:
     def __init__(self, contract: PolicyContract, action: JointAction, robot: RobotModel) -> None:
         back = np.argsort(contract.to_policy)
         self._back = back
-        self._default, self._scale = (np.array(x)[back] for x in (contract.default_pose, action.scale))
+        self._default, self._scale = (
+            np.array(x)[back] for x in (contract.default_pose, action.scale)
+        )
         self._kp, self._kd = (np.array(x)[back] for x in (action.kp, action.kd))
         for array in (self._kp, self._kd):
             array.setflags(write=False)
-        self._q_min, self._q_max = robot.q_min, robot.q_max
+        self._q_min = robot.q_min
+        self._q_max = robot.q_max
         margin = robot.tau_max / self._kp
-        self._lower, self._upper = robot.q_min - margin, robot.q_max + margin
+        self._lower = robot.q_min - margin
+        self._upper = robot.q_max + margin
         self.gait: GaitParameters | None = None
 
     def reset(self) -> None:
@@ -205,22 +244,29 @@ class GaitInterpreter:
 
     def read(self, action: Array) -> GaitParameters | None:
         """Parameters after one more action (9,) within +-clip."""
-        u, at = action.tolist(), 0
+        u = action.tolist()
+        at = 0
         for t in self._terms:
-            part, at = u[at : at + t.width], at + t.width
+            part = u[at : at + t.width]
+            at = at + t.width
             start = t.nominal if t.name == "foot_y" else self._values[t.name]
             moved = [x + k * v for x, k, v in zip(start, t.scale, part, strict=True)]
             if t.name == "phase_offsets":
-                bounded = (x % 1.0 % 1.0 for x in moved)  # twice: a tiny negative number gives exactly 1 first
+                bounded = (
+                    x % 1.0 % 1.0 for x in moved
+                )  # twice: a tiny negative number gives exactly 1 first
             else:
-                bounded = (min(hi, max(lo, x)) for lo, x, hi in zip(t.lower, moved, t.upper, strict=True))
+                bounded = (
+                    min(hi, max(lo, x)) for lo, x, hi in zip(t.lower, moved, t.upper, strict=True)
+                )
             self._values[t.name] = tuple(bounded)
         self.gait = self._parameters()
         return self.gait
 
     def _parameters(self) -> GaitParameters:
         v = self._values
-        offsets, feet = v["phase_offsets"], v["foot_y"]
+        offsets = v["phase_offsets"]
+        feet = v["foot_y"]
         return GaitParameters(
             frequency=v["frequency"][0],
             swing_ratio=v["swing_ratio"][0],
@@ -238,7 +284,9 @@ class PolicyRuntime:
             finite stays so until `reset`.
     """
 
-    def __init__(self, contract: PolicyContract, model: bytes, robot: RobotModel, pause: float = 0.0) -> None:
+    def __init__(
+        self, contract: PolicyContract, model: bytes, robot: RobotModel, pause: float = 0.0
+    ) -> None:
         """Load, check parity, and warm up by it.
 
         Args:
@@ -258,10 +306,12 @@ class PolicyRuntime:
         self._interpreter: JointInterpreter | GaitInterpreter
         self._clip: float | None
         if contract.gait is not None:
-            self._interpreter, self._clip = GaitInterpreter(contract.gait), contract.gait.clip
+            self._interpreter = GaitInterpreter(contract.gait)
+            self._clip = contract.gait.clip
         else:
             assert contract.joint is not None
-            self._interpreter, self._clip = JointInterpreter(contract, contract.joint, robot), contract.joint.clip
+            self._interpreter = JointInterpreter(contract, contract.joint, robot)
+            self._clip = contract.joint.clip
         self._limit = contract.action_limit
         self.parity_error = check_parity(contract, self._network, pause)
         self.reset()
@@ -285,7 +335,9 @@ class PolicyRuntime:
 
     def act(self, estimate: Estimate, command: VelocityCommand) -> Proposal | None:
         """The proposal on this estimate; None, and the reason in `hazard`, when there is none that may be used."""
-        observation = self._observer.write(estimate, command, self._previous, self._interpreter.gait)[0]
+        observation = self._observer.write(
+            estimate, command, self._previous, self._interpreter.gait
+        )[0]
         if not np.isfinite(observation).all():
             self.hazard = NOT_FINITE
             return None

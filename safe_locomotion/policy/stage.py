@@ -60,7 +60,12 @@ class PolicyStage:
     """
 
     def __init__(
-        self, robot: RobotModel, settings: GaitSettings, *, period_ns: int = NOMINAL_PERIOD_NS, trial: float = TRIAL
+        self,
+        robot: RobotModel,
+        settings: GaitSettings,
+        *,
+        period_ns: int = NOMINAL_PERIOD_NS,
+        trial: float = TRIAL,
     ) -> None:
         """Start with the nominal gait.
 
@@ -71,14 +76,18 @@ class PolicyStage:
             trial: for which a new policy must drive without incident [s].
         """
         self._nominal = NominalGait(robot, settings)
-        self._nominal_period_ns, self._trial_ns = period_ns, round(trial * NANOSECONDS)
+        self._nominal_period_ns = period_ns
+        self._trial_ns = round(trial * NANOSECONDS)
         self._learner: Learner | None = None
         self._good: Learner | None = None
         self._next: deque[Learner | None] = deque(maxlen=1)
         self._mode: Mode | None = None
         self._on_trial = self._asked = False
         self._driving_since_ns: int | None = None
-        self.name, self.news, self.rollbacks, self.fault = NOMINAL, "", 0, ""
+        self.name = NOMINAL
+        self.news = ""
+        self.rollbacks = 0
+        self.fault = ""
 
     def take(self, learner: Learner | None) -> None:
         """Let a policy take over with the next proposal, None: the nominal gait. Any thread may call it."""
@@ -89,7 +98,9 @@ class PolicyStage:
         """No policy waits to take over."""
         return not self._next
 
-    def update(self, estimate: Estimate, command: VelocityCommand, feedback: Feedback | None = None) -> Proposal:
+    def update(
+        self, estimate: Estimate, command: VelocityCommand, feedback: Feedback | None = None
+    ) -> Proposal:
         """The proposal of the policy in force on this stamp.
 
         Args:
@@ -124,11 +135,20 @@ class PolicyStage:
                 learner.recall(kept)
 
     def _ask(self, estimate: Estimate, command: VelocityCommand) -> Proposal:
-        learner, stamp_ns, self._asked = self._learner, estimate.stamp_ns, True
+        learner = self._learner
+        stamp_ns = estimate.stamp_ns
+        self._asked = True
         if learner is None:
             gait = self._nominal.gait(command, estimate)
-            return Proposal(stamp_ns=stamp_ns, policy=NOMINAL, kind="gait", gait=gait, period_ns=self._nominal_period_ns)
-        contract, proposal = learner.contract, learner.act(estimate, command)
+            return Proposal(
+                stamp_ns=stamp_ns,
+                policy=NOMINAL,
+                kind="gait",
+                gait=gait,
+                period_ns=self._nominal_period_ns,
+            )
+        contract = learner.contract
+        proposal = learner.act(estimate, command)
         return Proposal(
             stamp_ns=stamp_ns,
             policy=contract.name,
@@ -150,7 +170,8 @@ class PolicyStage:
         self.news = f"{self.name} took over from {before}"
 
     def _begin(self, learner: Learner | None) -> None:
-        self._learner, self._driving_since_ns = learner, None
+        self._learner = learner
+        self._driving_since_ns = None
         self.name = NOMINAL if learner is None else learner.contract.name
         if learner is not None:
             learner.reset()
@@ -171,7 +192,8 @@ class PolicyStage:
         elif feedback.mode is not Mode.WALK:
             self._driving_since_ns = None
         elif stamp_ns - self._driving_since_ns >= self._trial_ns:
-            self._good, self._on_trial = self._learner, False
+            self._good = self._learner
+            self._on_trial = False
 
     def _roll_back(self, reason: str) -> None:
         failed = self.name

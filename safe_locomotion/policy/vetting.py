@@ -39,7 +39,9 @@ def main() -> int:
     """Check what standard input names; 0, or `REFUSED` with the reason on standard error."""
     os.nice(NICENESS)
     request = json.load(sys.stdin)
-    folders = None if request["folders"] is None else [Path(folder) for folder in request["folders"]]
+    folders = (
+        None if request["folders"] is None else [Path(folder) for folder in request["folders"]]
+    )
     try:
         contract, model = read_policy(locate(request["policy"], folders))
         check_fit(contract, load_robot(request["robot"]), GateLimits(**request["limits"]))

@@ -24,11 +24,16 @@ from safe_locomotion.recording.replay import (
     moments_of,
     replay,
 )
-from safe_locomotion.recording.stage_values import recorded_config, recorded_course, recorded_proposals
+from safe_locomotion.recording.stage_values import (
+    recorded_config,
+    recorded_course,
+    recorded_proposals,
+)
 from safe_locomotion.robot.models import RobotModel, load_robot
 from safe_locomotion.types import NANOSECONDS
 
-RECORDED, AGAIN = "recorded", "again"
+RECORDED = "recorded"
+AGAIN = "again"
 SLOWEST_NS = 5_000_000  #: between LowStates that can be replayed; the robot sends them every 2 ms
 
 
@@ -82,12 +87,18 @@ class Comparison:
             "missing_states": self.gaps,
             "begins_walking": self.begins_walking,
             "estimates": self.estimates_from,
-            "estimate_errors": {"exact": e.exact, "height_m": e.height, "tilt_rad": e.tilt, "velocity_mps": e.velocity},
+            "estimate_errors": {
+                "exact": e.exact,
+                "height_m": e.height,
+                "tilt_rad": e.tilt,
+                "velocity_mps": e.velocity,
+            },
             "columns": {name: self._column(column) for name, column in self.columns.items()},
         }
 
     def _column(self, column: Column) -> dict[str, Any]:
-        s, agreed = column.config.supervisor, column.agreement
+        s = column.config.supervisor
+        agreed = column.agreement
         values: dict[str, Any] = {
             "criterion": s.intervention.criterion,
             "horizon": s.intervention.horizon,
@@ -129,15 +140,30 @@ def compare(
     sides = [Side(config=same, proposer=proposals)]
     if changes or policy != RECORDED:
         config = recorded_config(record, changes)
-        sides.append(Side(config=config, proposer=proposals if policy == RECORDED else _run_again(record, robot, config, policy)))
-    total, moments = len(record.states), moments_of(record)
+        sides.append(
+            Side(
+                config=config,
+                proposer=proposals
+                if policy == RECORDED
+                else _run_again(record, robot, config, policy),
+            )
+        )
+    total = len(record.states)
+    moments = moments_of(record)
     if estimates == RECORDED:
-        courses, errors = judge_recorded(robot, moments, sides, lambda ticks: watch(ticks / total)), EstimateErrors()
+        courses = judge_recorded(robot, moments, sides, lambda ticks: watch(ticks / total))
+        errors = EstimateErrors()
     else:
         courses, errors = replay(robot, moments, sides, lambda ticks: watch(ticks / total))
-    start_ns, recorded = record.info.start_ns, recorded_course(record.verdicts)
+    start_ns = record.info.start_ns
+    recorded = recorded_course(record.verdicts)
     columns = [
-        Column(config=s.config, policy=RECORDED, figures=course_figures(c, start_ns), agreement=agreement(recorded, c))
+        Column(
+            config=s.config,
+            policy=RECORDED,
+            figures=course_figures(c, start_ns),
+            agreement=agreement(recorded, c),
+        )
         for s, c in zip(sides, courses, strict=True)
     ]
     return Comparison(
@@ -148,22 +174,33 @@ def compare(
         estimates=errors,
         estimates_from=estimates,
         gaps=_gaps(record),
-        begins_walking=bool(record.verdicts.walking[0] and record.verdicts.mode_since_ns[0] < record.verdicts.stamp_ns[0]),
+        begins_walking=bool(
+            record.verdicts.walking[0]
+            and record.verdicts.mode_since_ns[0] < record.verdicts.stamp_ns[0]
+        ),
     )
 
 
 def _shown(policy: str, record: EpisodeRecord) -> str:
     """Heading of whose proposals were judged."""
-    return policy if policy == RECORDED else f"{record.info.policy if policy == AGAIN else policy}, run again"
+    return (
+        policy
+        if policy == RECORDED
+        else f"{record.info.policy if policy == AGAIN else policy}, run again"
+    )
 
 
 def _check(record: EpisodeRecord) -> None:
     """Refuse an episode from which nothing can be said."""
     steps = np.diff(record.states.stamp_ns)
     if not len(steps):
-        raise ConfigurationError("the episode holds no LowStates (joint_states and imu/data): there is nothing to replay")
+        raise ConfigurationError(
+            "the episode holds no LowStates (joint_states and imu/data): there is nothing to replay"
+        )
     if not len(record.verdicts):
-        raise ConfigurationError("the episode holds no verdicts (safety/verdict): in which mode the robot was is not known")
+        raise ConfigurationError(
+            "the episode holds no verdicts (safety/verdict): in which mode the robot was is not known"
+        )
     if not np.median(steps) <= SLOWEST_NS:
         raise ConfigurationError(
             f"the episode holds a LowState each {np.median(steps) * 1e-6:.0f} ms, the estimator needs each of them: record with the"
@@ -177,16 +214,22 @@ def _gaps(record: EpisodeRecord) -> int:
     return int(np.sum(np.round(steps / np.median(steps)) - 1.0))
 
 
-def _run_again(record: EpisodeRecord, robot: RobotModel, config: StackConfig, policy: str) -> Proposer:
+def _run_again(
+    record: EpisodeRecord, robot: RobotModel, config: StackConfig, policy: str
+) -> Proposer:
     """A policy that acts on the replayed estimates."""
-    return RepeatedPolicy(robot, config, _learner(_by_hash(record) if policy == AGAIN else policy, robot, config))
+    return RepeatedPolicy(
+        robot, config, _learner(_by_hash(record) if policy == AGAIN else policy, robot, config)
+    )
 
 
 def _learner(name_or_path: str, robot: RobotModel, config: StackConfig) -> Learner | None:
     if name_or_path == NOMINAL:
         return None
     named = not name_or_path.endswith(SUFFIX)
-    folders = None if named else [Path(name_or_path).resolve().parent]  # who names a file allows its folder
+    folders = (
+        None if named else [Path(name_or_path).resolve().parent]
+    )  # who names a file allows its folder
     return load_policy(name_or_path, robot, config.bridge.limits, folders)
 
 
@@ -201,7 +244,8 @@ def _by_hash(record: EpisodeRecord) -> str:
     name = proposed.pop()
     if name == NOMINAL:
         return NOMINAL
-    digest, folders = record.info.policies.get(name, ""), policy_folders()
+    digest = record.info.policies.get(name, "")
+    folders = policy_folders()
     for path in sorted(path for folder in folders for path in folder.glob(f"*{SUFFIX}")):
         if digest and sha256(path.read_bytes()).hexdigest() == digest:
             return str(path)

@@ -82,7 +82,8 @@ class CourseFigures:
 
 def course_figures(course: Course, start_ns: int) -> CourseFigures:
     """Figures of a course that began at `start_ns`."""
-    walking, recovery = course.walking, course.walking & course.recovery
+    walking = course.walking
+    recovery = course.walking & course.recovery
     learner = walking & ~course.recovery
     time = course.since(start_ns)
     took_over = time[1:][recovery[1:] & learner[:-1]]
@@ -129,7 +130,9 @@ def agreement(a: Course, b: Course) -> Agreement:
         ticks=int(both.sum()),
         equal=float(same.mean()) if len(same) else float("nan"),
         first_difference_ns=None if same.all() else int(stamps[np.argmin(same)]),
-        largest_margin_error=float(np.nanmax(errors)) if np.isfinite(errors).any() else float("nan"),
+        largest_margin_error=float(np.nanmax(errors))
+        if np.isfinite(errors).any()
+        else float("nan"),
     )
 
 
@@ -153,7 +156,11 @@ def _lasted(time: Array, flags: Flags) -> float:
 
 def _longest(time: Array, recovery: Flags, took_over: Array) -> float:
     """Longest stretch of recovery that began with a take-over [s]."""
-    lengths = [time[min(b, len(time) - 1)] - time[a] for a, b in stretches(recovery) if time[a] in took_over]
+    lengths = [
+        time[min(b, len(time) - 1)] - time[a]
+        for a, b in stretches(recovery)
+        if time[a] in took_over
+    ]
     return _rounded(max(lengths, default=0.0))
 
 

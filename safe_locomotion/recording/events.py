@@ -15,7 +15,13 @@ from safe_locomotion.safety.trigger_set import TriggerSet
 from safe_locomotion.types import NANOSECONDS, Flags, Mode
 
 Kind = Literal["mode", "recovery", "hazard", "gate"]
-UNITS = {"height": "m", "roll": "rad", "pitch": "rad", "lateral_velocity": "m/s", "roll_rate": "rad/s"}
+UNITS = {
+    "height": "m",
+    "roll": "rad",
+    "pitch": "rad",
+    "lateral_velocity": "m/s",
+    "roll_rate": "rad/s",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,10 +35,17 @@ class Event:
 
     def as_json(self) -> dict[str, Any]:
         """Plain data."""
-        return {"time_s": self.time, "kind": self.kind, "text": self.text, "duration_s": self.duration}
+        return {
+            "time_s": self.time,
+            "kind": self.kind,
+            "text": self.text,
+            "duration_s": self.duration,
+        }
 
 
-def events(record: EpisodeRecord, trigger_set: TriggerSet | None = None, measured: Measured | None = None) -> list[Event]:
+def events(
+    record: EpisodeRecord, trigger_set: TriggerSet | None = None, measured: Measured | None = None
+) -> list[Event]:
     """Everything worth a line, in order.
 
     Args:
@@ -40,12 +53,15 @@ def events(record: EpisodeRecord, trigger_set: TriggerSet | None = None, measure
         trigger_set: the recorded one, to name bounds; None: components are only named.
         measured: their values, for the same.
     """
-    course, start = recorded_course(record.verdicts), record.info.start_ns
+    course = recorded_course(record.verdicts)
+    start = record.info.start_ns
     time = course.since(start)
     lines = _modes(course, time) + _hazards(record.verdicts, time)
     for a, b in _uses(course):
         why = _why(record.verdicts, course, a, trigger_set, measured)
-        lines.append(Event(time=_at(time, a), kind="recovery", text=why, duration=_length(time, a, b)))
+        lines.append(
+            Event(time=_at(time, a), kind="recovery", text=why, duration=_length(time, a, b))
+        )
     commands = record.commands
     lines += _refusals(commands.reason, (commands.stamp_ns - start) / NANOSECONDS)
     return sorted(lines, key=lambda event: event.time)
@@ -57,7 +73,13 @@ def _uses(course: Course) -> list[tuple[int, int]]:
     return [(a, b) for a, b in stretches(course.walking & course.recovery) if a and learner[a - 1]]
 
 
-def _why(verdicts: VerdictTrace, course: Course, row: int, trigger_set: TriggerSet | None, measured: Measured | None) -> str:
+def _why(
+    verdicts: VerdictTrace,
+    course: Course,
+    row: int,
+    trigger_set: TriggerSet | None,
+    measured: Measured | None,
+) -> str:
     """What made the recovery policy take over in this row."""
     outside = np.flatnonzero(course.margins[row] < 0.0).tolist()
     if not outside:
@@ -83,7 +105,9 @@ def _bound(component: int, values: Sequence[float] | None, trigger_set: TriggerS
     words = name.replace("_", " ")
     if values is None or trigger_set is None:
         return words
-    value, low, high = values[component], float(trigger_set.low[component]), float(trigger_set.high[component])
+    value = values[component]
+    low = float(trigger_set.low[component])
+    high = float(trigger_set.high[component])
     if low <= value <= high:
         return words  # measured over another window, see `measures.measured`
     sign, bound = (">", high) if value > high else ("<", low)
@@ -94,7 +118,12 @@ def _modes(course: Course, time: np.ndarray[Any, Any]) -> list[Event]:
     changes = np.flatnonzero(np.diff(course.mode, prepend=-1)).tolist()
     ends = [*changes[1:], len(time) - 1]
     return [
-        Event(time=_at(time, a), kind="mode", text=Mode(int(course.mode[a])).name, duration=_length(time, a, b))
+        Event(
+            time=_at(time, a),
+            kind="mode",
+            text=Mode(int(course.mode[a])).name,
+            duration=_length(time, a, b),
+        )
         for a, b in zip(changes, ends, strict=True)
     ]
 
@@ -113,7 +142,10 @@ def _refusals(reasons: Sequence[str], time: np.ndarray[Any, Any]) -> list[Event]
     lines = []
     for text in sorted(set(reasons) - {""}):
         said: Flags = np.asarray(texts == text, dtype=np.bool_)
-        lines += [Event(time=_at(time, a), kind="gate", text=text, duration=_length(time, a, b)) for a, b in stretches(said)]
+        lines += [
+            Event(time=_at(time, a), kind="gate", text=text, duration=_length(time, a, b))
+            for a, b in stretches(said)
+        ]
     return lines
 
 

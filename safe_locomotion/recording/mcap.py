@@ -14,12 +14,18 @@ from rosbags.rosbag2.storage_mcap import decompress
 from safe_locomotion.messages.cdr import DecodingError
 
 MAGIC = b"\x89MCAP0\r\n"
-SCHEMA, CHANNEL, MESSAGE, CHUNK, FOOTER = 0x03, 0x04, 0x05, 0x06, 0x02
+SCHEMA = 0x03
+CHANNEL = 0x04
+MESSAGE = 0x05
+CHUNK = 0x06
+FOOTER = 0x02
 NOTHING = 0x00  #: what a power cut leaves where blocks were allocated but never written
 _RECORD = struct.Struct("<BQ")
 _CHUNK_HEAD = struct.Struct("<QQQI")
 _MESSAGE_HEAD = struct.Struct("<HIQQ")
-_U32, _U64, _IDS = struct.Struct("<I"), struct.Struct("<Q"), struct.Struct("<HH")
+_U32 = struct.Struct("<I")
+_U64 = struct.Struct("<Q")
+_IDS = struct.Struct("<HH")
 
 
 class Message(NamedTuple):
@@ -74,8 +80,12 @@ class McapFile:
 
     def _messages_in(self, data: bytes) -> Iterator[Message]:
         """Messages among records; schemas and channels are kept for later ones."""
-        at, end, channels = 0, len(data), self._channels
-        record, message_head, skip = _RECORD.unpack_from, _MESSAGE_HEAD.unpack_from, _MESSAGE_HEAD.size
+        at = 0
+        end = len(data)
+        channels = self._channels
+        record = _RECORD.unpack_from
+        message_head = _MESSAGE_HEAD.unpack_from
+        skip = _MESSAGE_HEAD.size
         while at + _RECORD.size <= end:
             opcode, size = record(data, at)
             at += _RECORD.size

@@ -34,16 +34,24 @@ def measured(record: EpisodeRecord, config: StackConfig) -> Measured:
     Windows follow the frequency of the gait that drove until the decision, see `intervention.Intervention`; where a learned recovery
     policy hands back, that of the decision before is taken.
     """
-    verdicts, estimates = record.verdicts, record.estimates
-    first = verdicts.walking & _first_of_period(verdicts.stamp_ns, verdicts.walking, config.policy.period_ns)
-    state, frequency = TriggerState(config.supervisor.trigger_set), _Frequency(record, config)
-    stamps, values = [], []
+    verdicts = record.verdicts
+    estimates = record.estimates
+    first = verdicts.walking & _first_of_period(
+        verdicts.stamp_ns, verdicts.walking, config.policy.period_ns
+    )
+    state = TriggerState(config.supervisor.trigger_set)
+    frequency = _Frequency(record, config)
+    stamps = []
+    values = []
     for k in np.flatnonzero(first & np.isin(verdicts.stamp_ns, estimates.stamp_ns)).tolist():
         stamp_ns = int(verdicts.stamp_ns[k])
         estimate = estimate_row(record, int(estimates.at(stamp_ns)))
         stamps.append(stamp_ns)
         values.append(state.update(estimate, frequency.until(k, estimate)))
-    return Measured(stamp_ns=np.array(stamps, dtype=np.int64), values=np.array(values, dtype=float).reshape(-1, N_COMPONENTS))
+    return Measured(
+        stamp_ns=np.array(stamps, dtype=np.int64),
+        values=np.array(values, dtype=float).reshape(-1, N_COMPONENTS),
+    )
 
 
 class _Frequency:
@@ -51,9 +59,11 @@ class _Frequency:
 
     def __init__(self, record: EpisodeRecord, config: StackConfig) -> None:
         s = config.supervisor
-        self._verdicts, self._proposals = record.verdicts, record.proposals
+        self._verdicts = record.verdicts
+        self._proposals = record.proposals
         self._recovery = NominalGait(load_robot(record.info.robot), s.recovery)
-        self._speed, self._learned = s.intervention.recovery_speed, s.recovery_policy != NOMINAL
+        self._speed = s.intervention.recovery_speed
+        self._learned = s.recovery_policy != NOMINAL
 
     def until(self, row: int, estimate: Estimate) -> float:
         v = self._verdicts
@@ -70,10 +80,14 @@ class _Frequency:
         return self._recovery.gait(VelocityCommand(vx=vx, vy=vy, wz=wz), estimate).frequency
 
 
-def _first_of_period(stamp_ns: NDArray[np.int64], walking: NDArray[np.bool_], period_ns: int) -> NDArray[np.bool_]:
+def _first_of_period(
+    stamp_ns: NDArray[np.int64], walking: NDArray[np.bool_], period_ns: int
+) -> NDArray[np.bool_]:
     """(n,) rows that begin a period of the policy, or a walk."""
     begins = np.diff(stamp_ns // period_ns, prepend=-1) != 0
-    first: NDArray[np.bool_] = begins | (walking & ~np.concatenate(([False], walking[:-1])))[: len(walking)]
+    first: NDArray[np.bool_] = (
+        begins | (walking & ~np.concatenate(([False], walking[:-1])))[: len(walking)]
+    )
     return first
 
 
@@ -97,8 +111,10 @@ def planar_velocity(estimates: EstimateTrace) -> Array:
     """(n, 3) vx, vy in the body's yaw frame and the yaw rate [m/s, m/s, rad/s]: what a velocity command asks for."""
     w, x, y, z = estimates.quaternion_wxyz.T
     yaw = np.arctan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))
-    c, s = np.cos(yaw), np.sin(yaw)
-    vx, vy = estimates.velocity[:, 0], estimates.velocity[:, 1]
+    c = np.cos(yaw)
+    s = np.sin(yaw)
+    vx = estimates.velocity[:, 0]
+    vy = estimates.velocity[:, 1]
     return np.column_stack((c * vx + s * vy, c * vy - s * vx, estimates.angular_velocity[:, 2]))
 
 

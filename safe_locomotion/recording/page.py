@@ -44,7 +44,13 @@ class Page:
     window: tuple[float, float]
 
 
-def make_page(name: str, record: EpisodeRecord, config: StackConfig, first: float = 0.0, last: float | None = None) -> Page:
+def make_page(
+    name: str,
+    record: EpisodeRecord,
+    config: StackConfig,
+    first: float = 0.0,
+    last: float | None = None,
+) -> Page:
     """Collect what a page shows.
 
     Args:
@@ -57,13 +63,19 @@ def make_page(name: str, record: EpisodeRecord, config: StackConfig, first: floa
         ConfigurationError: there are no verdicts, or nothing lies in that time.
     """
     if not len(record.verdicts):
-        raise ConfigurationError(f"{name} holds no verdicts (safety/verdict): there is nothing to draw")
-    s, course = config.supervisor, recorded_course(record.verdicts)
+        raise ConfigurationError(
+            f"{name} holds no verdicts (safety/verdict): there is nothing to draw"
+        )
+    s = config.supervisor
+    course = recorded_course(record.verdicts)
     length = float(course.since(record.info.start_ns)[-1])
     window = first, max(length, 1e-3) if last is None else min(last, length)
     if not 0.0 <= window[0] < window[1]:
-        raise ConfigurationError(f"{name} lasts {length:.2f} s: from {first:g} s to {window[1]:g} s there is nothing to draw")
-    trigger_set, values = TriggerSet(s.trigger_set.bounds, s.thresholds.fall_height), measured(record, config)
+        raise ConfigurationError(
+            f"{name} lasts {length:.2f} s: from {first:g} s to {window[1]:g} s there is nothing to draw"
+        )
+    trigger_set = TriggerSet(s.trigger_set.bounds, s.thresholds.fall_height)
+    values = measured(record, config)
     return Page(
         name=name,
         record=record,
@@ -72,18 +84,28 @@ def make_page(name: str, record: EpisodeRecord, config: StackConfig, first: floa
         figures=course_figures(course, record.info.start_ns),
         trigger_set=trigger_set,
         measured=values,
-        lines=[e for e in events(record, trigger_set, values) if e.time <= window[1] and window[0] <= e.time + e.duration],
+        lines=[
+            e
+            for e in events(record, trigger_set, values)
+            if e.time <= window[1] and window[0] <= e.time + e.duration
+        ],
         window=window,
     )
 
 
 def heading(page: Page) -> tuple[str, str]:
     """Title, and a line of what it was and came to."""
-    info, s, f = page.record.info, page.config.supervisor, page.figures
+    info = page.record.info
+    s = page.config.supervisor
+    f = page.figures
     rule = s.intervention.criterion
     horizon = f", w = {s.intervention.horizon}" if rule in ("reachability", "planning") else ""
     uses = f"{f.uses} take-over{'' if f.uses == 1 else 's'}"
-    drove = f"{uses}, recovery {100.0 * f.share:.1f} % of {f.walked_s:.1f} s walked" if f.walked_s else "no walking"
+    drove = (
+        f"{uses}, recovery {100.0 * f.share:.1f} % of {f.walked_s:.1f} s walked"
+        if f.walked_s
+        else "no walking"
+    )
     title = f"{page.name}: {info.robot}, policy {info.policy or 'unknown'}"
     ended = info.end or "cut off"
     return title, (
@@ -94,7 +116,8 @@ def heading(page: Page) -> tuple[str, str]:
 
 def facts(page: Page) -> list[tuple[str, str]]:
     """What is known of the episode and what it came to."""
-    info, f = page.record.info, page.figures
+    info = page.record.info
+    f = page.figures
     triggers = ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in f.triggers.items() if n)
     dropped = ", ".join(f"{topic} {n}" for topic, n in info.dropped.items() if n)
     return [
@@ -126,7 +149,10 @@ def html(page: Page, picture: bytes) -> str:
         line=escape(line),
         picture=b64encode(picture).decode(),
         rows=rows,
-        facts="".join(f"<tr><td>{escape(key)}</td><td>{escape(value)}</td></tr>\n" for key, value in facts(page)),
+        facts="".join(
+            f"<tr><td>{escape(key)}</td><td>{escape(value)}</td></tr>\n"
+            for key, value in facts(page)
+        ),
     )
 
 

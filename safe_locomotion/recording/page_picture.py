@@ -17,8 +17,14 @@ from safe_locomotion.recording.page import Page, facts, heading
 from safe_locomotion.safety.trigger_set import COMPONENTS
 from safe_locomotion.types import LEGS, NANOSECONDS, Array, Flags, Mode
 
-LEARNER, RECOVERY, OUTSIDE, REFUSED = "#2a9d5c", "#f08c00", "#d6336c", "#c92a2a"
-RAW, MEASURED, WANTED, ACHIEVED = "#b8c0c8", "#1c5fa8", "#343a40", "#1c5fa8"
+LEARNER = "#2a9d5c"
+RECOVERY = "#f08c00"
+OUTSIDE = "#d6336c"
+REFUSED = "#c92a2a"
+RAW = "#b8c0c8"
+MEASURED = "#1c5fa8"
+WANTED = "#343a40"
+ACHIEVED = "#1c5fa8"
 OF_LEG = ("#1c5fa8", "#d9480f", "#2a9d5c", "#862e9c")
 OF_MODE = {
     Mode.PASSIVE: "#ced4da",
@@ -57,7 +63,8 @@ def draw(page: Page) -> Figure:
     panels = [figure.add_subplot(grid[0, 0])]
     panels += [figure.add_subplot(grid[k, 0], sharex=panels[0]) for k in range(1, len(HEIGHTS))]
     text = figure.add_subplot(grid[:, 1])
-    control, rest = panels[0], panels[1:]
+    control = panels[0]
+    rest = panels[1:]
     components, speeds, (forces, contacts, timing) = rest[:5], rest[5:8], rest[8:]
     _draw_control(control, page)
     _draw_components(components, page)
@@ -82,7 +89,8 @@ def _line(axes: Axes, page: Page, time: Array, values: Array, **style: Any) -> N
     """What of a line lies in the window, of at most `POINTS` points: of the stretches between, their least and largest values."""
     first, last = np.searchsorted(time, page.window)
     kept = slice(max(0, int(first) - 1), int(last) + 1)
-    time, values = time[kept], values[kept]
+    time = time[kept]
+    values = values[kept]
     n = len(time)
     if n > POINTS:
         cuts = np.linspace(0, n, POINTS // 2 + 1).astype(int)[:-1]
@@ -104,11 +112,27 @@ def _spans(time: Array, flags: Flags) -> list[tuple[float, float]]:
 def _legend(axes: Axes, **style: Any) -> None:
     """Above the panel, where it hides nothing."""
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="lower right", bbox_to_anchor=(1.0, 0.97), ncols=4, fontsize=8, frameon=False, borderaxespad=0.0, **style)
+        axes.legend(
+            loc="lower right",
+            bbox_to_anchor=(1.0, 0.97),
+            ncols=4,
+            fontsize=8,
+            frameon=False,
+            borderaxespad=0.0,
+            **style,
+        )
 
 
 def _absent(axes: Axes, what: str) -> None:
-    axes.text(0.5, 0.5, f"{what}: not recorded", transform=axes.transAxes, ha="center", va="center", color="#868e96")
+    axes.text(
+        0.5,
+        0.5,
+        f"{what}: not recorded",
+        transform=axes.transAxes,
+        ha="center",
+        va="center",
+        color="#868e96",
+    )
 
 
 def _draw_control(axes: Axes, page: Page) -> None:
@@ -124,7 +148,12 @@ def _draw_control(axes: Axes, page: Page) -> None:
             axes.text((begin + end) / 2, 1.5, Mode(mode).name, ha="center", va="center", fontsize=8)
     learner = course.walking & ~course.recovery
     axes.broken_barh(_spans(time, learner), (0.05, 0.9), facecolor=LEARNER, label="learner")
-    axes.broken_barh(_spans(time, course.walking & course.recovery), (0.05, 0.9), facecolor=RECOVERY, label="recovery")
+    axes.broken_barh(
+        _spans(time, course.walking & course.recovery),
+        (0.05, 0.9),
+        facecolor=RECOVERY,
+        label="recovery",
+    )
     commands = page.record.commands
     refused = np.array([bool(reason) for reason in commands.reason], dtype=np.bool_)
     if refused.any():
@@ -136,13 +165,26 @@ def _draw_control(axes: Axes, page: Page) -> None:
 
 def _draw_components(panels: Sequence[Axes], page: Page) -> None:
     """Each component against its bounds."""
-    estimates, values = page.record.estimates, page.measured.values
+    estimates = page.record.estimates
+    values = page.measured.values
     raw = raw_components(estimates) if len(estimates) else np.zeros((0, len(COMPONENTS)))
-    raw_time, time = _time(page, estimates.stamp_ns), _time(page, page.measured.stamp_ns)
+    raw_time = _time(page, estimates.stamp_ns)
+    time = _time(page, page.measured.stamp_ns)
     breaks = np.flatnonzero(np.diff(time) > 0.1) + 1  # between two walks there is no line
     for k, (axes, name) in enumerate(zip(panels, COMPONENTS, strict=True)):
-        low, high = float(page.trigger_set.low[k]), float(page.trigger_set.high[k])
-        _line(axes, page, raw_time, raw[:, k], color=RAW, lw=0.7, alpha=0.8, label="plain estimate", zorder=2)
+        low = float(page.trigger_set.low[k])
+        high = float(page.trigger_set.high[k])
+        _line(
+            axes,
+            page,
+            raw_time,
+            raw[:, k],
+            color=RAW,
+            lw=0.7,
+            alpha=0.8,
+            label="plain estimate",
+            zorder=2,
+        )
         broken = np.insert(values[:, k], breaks, np.nan)
         _line(axes, page, np.insert(time, breaks, time[breaks] if len(breaks) else 0.0), broken, color=MEASURED, lw=1.2, zorder=3,
               label="as the supervisor measured it")  # fmt: skip
@@ -163,18 +205,36 @@ def _limits(values: Array, low: float, high: float) -> tuple[float, float]:
     finite = values[np.isfinite(values)]
     least, largest = (float(finite.min()), float(finite.max())) if len(finite) else (low, high)
     air = 0.2 * width
-    return max(min(low, least), low - 1.5 * width) - air, min(max(high, largest), high + 1.5 * width) + air
+    return max(min(low, least), low - 1.5 * width) - air, min(
+        max(high, largest), high + 1.5 * width
+    ) + air
 
 
 def _draw_speeds(panels: Sequence[Axes], page: Page) -> None:
     """Velocity command in force against the estimated velocity."""
-    record, course = page.record, page.course
+    record = page.record
+    course = page.course
     achieved = planar_velocity(record.estimates) if len(record.estimates) else np.zeros((0, 3))
     command = np.where(course.walking[:, None], record.verdicts.command, np.nan)
     for k, (axes, (name, unit)) in enumerate(zip(panels, SPEEDS, strict=True)):
-        _line(axes, page, _time(page, record.estimates.stamp_ns), achieved[:, k], color=ACHIEVED, lw=0.9, label="estimated")
         _line(
-            axes, page, course.since(record.info.start_ns), command[:, k], color=WANTED, lw=1.3, ls="--", label="command in force"
+            axes,
+            page,
+            _time(page, record.estimates.stamp_ns),
+            achieved[:, k],
+            color=ACHIEVED,
+            lw=0.9,
+            label="estimated",
+        )
+        _line(
+            axes,
+            page,
+            course.since(record.info.start_ns),
+            command[:, k],
+            color=WANTED,
+            lw=1.3,
+            ls="--",
+            label="command in force",
         )
         axes.set_ylabel(f"{name}\n[{unit}]")
     _legend(panels[0])
@@ -184,7 +244,15 @@ def _draw_forces(axes: Axes, page: Page) -> None:
     plans = page.record.plans
     time = _time(page, plans.stamp_ns)
     for k, leg in enumerate(LEGS):
-        _line(axes, page, time, plans.force[:, k, 2] if len(plans) else np.zeros(0), color=OF_LEG[k], lw=0.8, label=leg)
+        _line(
+            axes,
+            page,
+            time,
+            plans.force[:, k, 2] if len(plans) else np.zeros(0),
+            color=OF_LEG[k],
+            lw=0.8,
+            label=leg,
+        )
     axes.set_ylabel("planned vertical\nfoot force [N]")
     if len(plans):
         _legend(axes)
@@ -196,21 +264,42 @@ def _draw_contacts(axes: Axes, page: Page) -> None:
     estimates = page.record.estimates
     time = _time(page, estimates.stamp_ns)
     for k in range(len(LEGS)):
-        axes.broken_barh(_spans(time, estimates.contact[:, k]), (len(LEGS) - 1 - k + 0.1, 0.8), facecolor=OF_LEG[k])
-    axes.set(ylim=(0.0, len(LEGS)), yticks=np.arange(len(LEGS)) + 0.5, yticklabels=LEGS[::-1], ylabel="feet on\nthe ground")
+        axes.broken_barh(
+            _spans(time, estimates.contact[:, k]),
+            (len(LEGS) - 1 - k + 0.1, 0.8),
+            facecolor=OF_LEG[k],
+        )
+    axes.set(
+        ylim=(0.0, len(LEGS)),
+        yticks=np.arange(len(LEGS)) + 0.5,
+        yticklabels=LEGS[::-1],
+        ylabel="feet on\nthe ground",
+    )
     axes.tick_params(axis="y", labelsize=8, length=0)
 
 
 def _draw_timing(axes: Axes, page: Page) -> None:
     """How long each command took, and the steps between LowStates: gaps stand out of them."""
-    commands, stamps = page.record.commands, page.record.states.stamp_ns
+    commands = page.record.commands
+    stamps = page.record.states.stamp_ns
     latency = 1e3 * commands.latency
     known = latency[np.isfinite(latency)]
     if len(known):
         p50, p99 = np.percentile(known, (50, 99))
         label = f"state to command: p50 {p50:.2f}, p99 {p99:.2f}, max {known.max():.2f} ms"
         time = _time(page, commands.stamp_ns)
-        _line(axes, page, time, latency, color=ACHIEVED, lw=0, marker=".", ms=2.0, label=label, zorder=3)
+        _line(
+            axes,
+            page,
+            time,
+            latency,
+            color=ACHIEVED,
+            lw=0,
+            marker=".",
+            ms=2.0,
+            label=label,
+            zorder=3,
+        )
     steps = np.diff(stamps) * 1e-6
     if len(steps):
         usual = float(np.median(steps))
@@ -218,7 +307,11 @@ def _draw_timing(axes: Axes, page: Page) -> None:
         label = f"step between LowStates: usually {usual:.2f}, longest {steps.max():.2f} ms, {gaps} gaps"
         _line(axes, page, _time(page, stamps[1:]), steps, color="#868e96", lw=1.0, label=label)
     low, high = axes.get_ylim()
-    axes.set(yscale="log", ylabel="timing\n[ms]", ylim=(0.08 if low <= 0.1 else min(0.5, low), max(12.0, high)))
+    axes.set(
+        yscale="log",
+        ylabel="timing\n[ms]",
+        ylim=(0.08 if low <= 0.1 else min(0.5, low), max(12.0, high)),
+    )
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_formatter("")
     _legend(axes, markerscale=4)
@@ -237,7 +330,15 @@ def _finish(panels: Sequence[Axes], page: Page) -> None:
         axes.yaxis.set_label_coords(-0.052, 0.5)
         if axes is not panels[0] and recovers.any():
             axes.fill_between(
-                time, 0.0, 1.0, where=recovers, transform=axes.get_xaxis_transform(), color=RECOVERY, alpha=0.16, lw=0, zorder=0
+                time,
+                0.0,
+                1.0,
+                where=recovers,
+                transform=axes.get_xaxis_transform(),
+                color=RECOVERY,
+                alpha=0.16,
+                lw=0,
+                zorder=0,
             )
     panels[0].set_xlim(*page.window)
     panels[-1].set_xlabel("time since the episode began [s]", fontsize=10)
@@ -246,25 +347,54 @@ def _finish(panels: Sequence[Axes], page: Page) -> None:
 def _draw_text(axes: Axes, page: Page) -> None:
     """What happened, as much as there is room for; what lasted longest and is no mere take-over goes first."""
     axes.set_axis_off()
-    room, kept = LINES, []
+    room = LINES
+    kept = []
     for event in sorted(page.lines, key=_importance):
         room -= len(event_lines(event))
         if room >= 0:
             kept.append(event)
-    rows = [(line, _colour(event)) for event in page.lines if event in kept for line in event_lines(event)]
+    rows = [
+        (line, _colour(event))
+        for event in page.lines
+        if event in kept
+        for line in event_lines(event)
+    ]
     if len(kept) < len(page.lines):
         rows.append((f"and {len(page.lines) - len(kept)} more: see the HTML page", COLOUR["mode"]))
-    axes.text(0.02, 1.0, "What happened", fontsize=11, weight="bold", va="top", transform=axes.transAxes)
+    axes.text(
+        0.02, 1.0, "What happened", fontsize=11, weight="bold", va="top", transform=axes.transAxes
+    )
     head = "at [s]  for [s]  mode, why recovery took over, hazard"
     for k, (line, colour) in enumerate([(head, "#868e96"), *rows]):
         y = 0.984 - k * 0.0109
-        axes.text(0.02, y, line, fontsize=7.6, family="monospace", color=colour, va="top", transform=axes.transAxes)
+        axes.text(
+            0.02,
+            y,
+            line,
+            fontsize=7.6,
+            family="monospace",
+            color=colour,
+            va="top",
+            transform=axes.transAxes,
+        )
 
 
 def _draw_facts(axes: Axes, page: Page) -> None:
     """What the episode was and came to, below what happened."""
-    lines = [line for key, value in facts(page) for line in wrap(f"{key}: {value}", WIDTH + 17, subsequent_indent="  ")]
-    axes.text(0.02, FACTS_AT, "The episode", fontsize=11, weight="bold", va="top", transform=axes.transAxes)
+    lines = [
+        line
+        for key, value in facts(page)
+        for line in wrap(f"{key}: {value}", WIDTH + 17, subsequent_indent="  ")
+    ]
+    axes.text(
+        0.02,
+        FACTS_AT,
+        "The episode",
+        fontsize=11,
+        weight="bold",
+        va="top",
+        transform=axes.transAxes,
+    )
     text = "\n".join(lines)
     axes.text(
         0.02, FACTS_AT - 0.016, text, fontsize=7.6, family="monospace", color=WANTED, va="top", linespacing=1.35,
@@ -282,6 +412,11 @@ def _importance(event: Event) -> tuple[int, float]:
 
 def event_lines(event: Event) -> list[str]:
     """An event as lines of text that are not too long."""
-    said = {"hazard": f"hazard: {event.text}", "gate": f"gate refused: {event.text}"}.get(event.kind, event.text)
+    said = {"hazard": f"hazard: {event.text}", "gate": f"gate refused: {event.text}"}.get(
+        event.kind, event.text
+    )
     first, *more = wrap(said, WIDTH) or [""]
-    return [f"{event.time:6.2f} {event.duration:8.2f}  {first}", *(f"{'':17}{line}" for line in more)]
+    return [
+        f"{event.time:6.2f} {event.duration:8.2f}  {first}",
+        *(f"{'':17}{line}" for line in more),
+    ]

@@ -40,7 +40,11 @@ def episode_paths(folder: Path) -> list[Path]:
     """Folders of the episodes in `folder` by name, which is oldest first; `folder` itself where it is one."""
     if _bag_file(folder) is not None:
         return [folder]
-    return [path for path in sorted(folder.iterdir()) if _bag_file(path) is not None] if folder.is_dir() else []
+    return (
+        [path for path in sorted(folder.iterdir()) if _bag_file(path) is not None]
+        if folder.is_dir()
+        else []
+    )
 
 
 def read_episode(path: Path) -> EpisodeRecord:
@@ -68,7 +72,9 @@ def read_episode(path: Path) -> EpisodeRecord:
             steps=_steps(messages["/policy/step"]),
             plans=_plans(messages["/mpc/plan"]),
             commands=command_trace(messages["/low_command"]),
-            velocity=_velocities(messages["/cmd_vel"], stamps["/cmd_vel"], types.get("/cmd_vel", "")),
+            velocity=_velocities(
+                messages["/cmd_vel"], stamps["/cmd_vel"], types.get("/cmd_vel", "")
+            ),
             diagnostics=_diagnostics(messages["/diagnostics"], stamps["/diagnostics"]),
         )
     except (OSError, cdr.DecodingError) as error:
@@ -85,7 +91,9 @@ def read_info(path: Path) -> EpisodeInfo:
         file = McapFile(_find(path))
         described = path / METADATA
         if file.whole and described.is_file():
-            given = yaml.load(described.read_text(), Loader=LOADER)["rosbag2_bagfile_information"]["custom_data"]["episode"]
+            given = yaml.load(described.read_text(), Loader=LOADER)["rosbag2_bagfile_information"][
+                "custom_data"
+            ]["episode"]
             return _info_from(str(given))
         said = (message.data for message in file.messages() if message.topic == f"/{INFO}")
         return _info([*said] if file.whole else [*islice(said, 1)], whole=file.whole)
@@ -109,7 +117,9 @@ def recover(path: Path) -> bool:
     messages = source.messages()
     first = next(messages, None)
     if first is None or first.topic != f"/{INFO}":
-        raise ConfigurationError(f"{path}: not an episode of this recorder: it does not begin with {INFO}")
+        raise ConfigurationError(
+            f"{path}: not an episode of this recorder: it does not begin with {INFO}"
+        )
     repaired = path.parent / f".{path.name}.recovering" / path.name
     shutil.rmtree(repaired.parent, ignore_errors=True)
     try:
@@ -139,7 +149,9 @@ def _bag_file(path: Path) -> Path | None:
 def _find(path: Path) -> Path:
     file = _bag_file(path)
     if file is None:
-        raise ConfigurationError(f"{path}: no episode: expected a folder with an MCAP file, as the recorder writes it")
+        raise ConfigurationError(
+            f"{path}: no episode: expected a folder with an MCAP file, as the recorder writes it"
+        )
     return file
 
 
@@ -154,16 +166,21 @@ def _info(said: Sequence[bytes], *, whole: bool) -> EpisodeInfo:
 def _info_from(text: str) -> EpisodeInfo:
     try:
         given = json.loads(text)
-        return EpisodeInfo(**{f.name: given[f.name] for f in fields(EpisodeInfo) if f.name in given})
+        return EpisodeInfo(
+            **{f.name: given[f.name] for f in fields(EpisodeInfo) if f.name in given}
+        )
     except (ValueError, TypeError) as error:
         raise cdr.DecodingError(f"{INFO}: {error}") from error
 
 
 def _states(joints: Sequence[bytes], imus: Sequence[bytes]) -> StateTrace:
     """LowStates with both halves."""
-    n, m = len(joints), len(imus)
-    first, second = np.zeros(n, dtype=np.int64), np.zeros(m, dtype=np.int64)
-    rows, imu = np.zeros((n, 3, len(SENSORS))), np.zeros((m, 10))
+    n = len(joints)
+    m = len(imus)
+    first = np.zeros(n, dtype=np.int64)
+    second = np.zeros(m, dtype=np.int64)
+    rows = np.zeros((n, 3, len(SENSORS)))
+    imu = np.zeros((m, 10))
     for group in cdr.groups(joints, cdr.joint_state_layout):
         if group.labels != SENSORS or any(part.shape[1] != len(SENSORS) for part in group.parts):
             raise cdr.DecodingError(f"joint_states must have the rows {', '.join(SENSORS)}")
@@ -185,13 +202,18 @@ def _states(joints: Sequence[bytes], imus: Sequence[bytes]) -> StateTrace:
 
 def _stamped_fields(messages: Sequence[bytes]) -> tuple[Stamps, dict[str, Array]]:
     """Columns of Float64MultiArrays whose label says `name:width` in order, stamp first; narrower ones are filled with NaN."""
-    n, columns, stamps = len(messages), dict[str, Array](), np.zeros(len(messages), dtype=np.int64)
+    n = len(messages)
+    columns = dict[str, Array]()
+    stamps = np.zeros(len(messages), dtype=np.int64)
     for group in cdr.groups(messages, cdr.float_array_layout):
-        at, data = 0, group.parts[0]
+        at = 0
+        data = group.parts[0]
         for name, width in _fields_of(group.labels, data.shape[1]):
             known = columns.get(name, np.empty((n, 0)))
             if known.shape[1] < width:
-                columns[name] = known = np.hstack((known, np.full((n, width - known.shape[1]), np.nan)))
+                columns[name] = known = np.hstack(
+                    (known, np.full((n, width - known.shape[1]), np.nan))
+                )
             known[group.rows, :width] = data[:, at : at + width]
             at += width
         stamps[group.rows] = data[:, 0].astype(np.int64) * NANOSECONDS + data[:, 1].astype(np.int64)
@@ -201,10 +223,15 @@ def _stamped_fields(messages: Sequence[bytes]) -> tuple[Stamps, dict[str, Array]
 
 def _fields_of(labels: tuple[str, ...], size: int) -> list[tuple[str, int]]:
     try:
-        found = [(name, int(width)) for name, width in (word.split(":") for word in labels[0].split())]
+        found = [
+            (name, int(width)) for name, width in (word.split(":") for word in labels[0].split())
+        ]
     except (IndexError, ValueError) as error:
         raise cdr.DecodingError(f"a label must list name:width, got {labels}") from error
-    if sum(width for _, width in found) != size or [name for name, _ in found[:2]] != ["stamp_s", "stamp_ns"]:
+    if sum(width for _, width in found) != size or [name for name, _ in found[:2]] != [
+        "stamp_s",
+        "stamp_ns",
+    ]:
         raise cdr.DecodingError(f"{size} numbers do not fit the label {labels[0]}")
     return found
 
@@ -236,17 +263,25 @@ def _estimates(messages: Sequence[bytes]) -> EstimateTrace:
 def _steps(messages: Sequence[bytes]) -> StepTrace:
     stamps, columns = _stamped_fields(messages)
     none = np.empty((len(stamps), 0))
-    return StepTrace(stamp_ns=stamps, observation=columns.get("observation", none), action=columns.get("action", none))
+    return StepTrace(
+        stamp_ns=stamps,
+        observation=columns.get("observation", none),
+        action=columns.get("action", none),
+    )
 
 
 def _plans(messages: Sequence[bytes]) -> PlanTrace:
     n = len(messages)
-    stamps, values = np.zeros(n, dtype=np.int64), np.zeros((3, n, N_LEGS, 3))
-    stance, solved = np.zeros((n, N_LEGS), dtype=np.bool_), np.zeros(n, dtype=np.bool_)
+    stamps = np.zeros(n, dtype=np.int64)
+    values = np.zeros((3, n, N_LEGS, 3))
+    stance = np.zeros((n, N_LEGS), dtype=np.bool_)
+    solved = np.zeros(n, dtype=np.bool_)
     for group in cdr.groups(messages, cdr.multi_dof_layout):
         flags = [label.split("/") for label in group.labels]
         if tuple(flag[0] for flag in flags) != LEGS or any(len(flag) < 2 for flag in flags):
-            raise cdr.DecodingError(f"mpc/plan needs one row per foot, e.g. FR/stance; got {', '.join(group.labels)}")
+            raise cdr.DecodingError(
+                f"mpc/plan needs one row per foot, e.g. FR/stance; got {', '.join(group.labels)}"
+            )
         at = group.rows
         stamps[at], stance[at] = group.stamp_ns, [flag[1] == "stance" for flag in flags]
         solved[at] = "held" not in flags[0]
@@ -272,12 +307,16 @@ def _velocities(messages: Sequence[bytes], stamps: Sequence[int], ros_type: str)
     return VelocityTrace(stamp_ns=np.array(stamps, dtype=np.int64), velocity=velocity)
 
 
-def _diagnostics(messages: Sequence[bytes], stamps: Sequence[int]) -> tuple[tuple[int, dict[str, dict[str, str]]], ...]:
+def _diagnostics(
+    messages: Sequence[bytes], stamps: Sequence[int]
+) -> tuple[tuple[int, dict[str, dict[str, str]]], ...]:
     read = []
     for stamp_ns, data in zip(stamps, messages, strict=True):
         rows = {}
         message: Any = message_types().deserialize_cdr(data, BY_NAME["diagnostics"].type)
         for row in message.status:
-            rows[row.name] = {"level": str(row.level), "message": row.message} | {pair.key: pair.value for pair in row.values}
+            rows[row.name] = {"level": str(row.level), "message": row.message} | {
+                pair.key: pair.value for pair in row.values
+            }
         read.append((stamp_ns, rows))
     return tuple(read)

@@ -45,7 +45,10 @@ FEEDBACK = "safety/feedback"
 NO_BATCH = -1
 UNNUMBERED = 2**64 - 1  # the transport does not number messages
 OF_THIS_MACHINE = ("cmd_vel", "diagnostics")  #: topics whose stamps, if any, are not robot time
-NOT_COUNTED = (*OF_THIS_MACHINE, TICKS)  #: several publishers number their own messages, or the messages say their number
+NOT_COUNTED = (
+    *OF_THIS_MACHINE,
+    TICKS,
+)  #: several publishers number their own messages, or the messages say their number
 MESSAGES = {
     "sensor_msgs/msg/JointState": JointState,
     "sensor_msgs/msg/Imu": Imu,
@@ -73,9 +76,12 @@ class Tap:
     """One topic's queue of serialised messages, and how many of them were lost on the way or are not what they should be."""
 
     def __init__(self, node: Node, message_type: type, topic: str, qos: QoSProfile) -> None:
-        self.topic, self._type = topic, message_type
+        self.topic = topic
+        self._type = message_type
         self._counts = topic not in NOT_COUNTED
-        self._subscription = node.create_subscription(message_type, topic, _ignore, qos, callback_group=OutOfTheExecutor())
+        self._subscription = node.create_subscription(
+            message_type, topic, _ignore, qos, callback_group=OutOfTheExecutor()
+        )
         self._sequence = 0
         self.lost = self.malformed = 0
 
@@ -120,7 +126,8 @@ class RecorderNode(Node):
     def _serve(self, request: Any, response: Any) -> Any:
         refusal = self._ask(bool(request.data), "service")
         path = self.session.path
-        response.success, response.message = refusal is None, refusal or str(path or "")
+        response.success = refusal is None
+        response.message = refusal or str(path or "")
         return response
 
     def _on_remote(self, message: String) -> None:
@@ -133,14 +140,20 @@ class RecorderNode(Node):
         """Start or stop, None: the other of the two; why not, or None."""
         session = self.session
         try:
-            return self.mailbox.ask(lambda: session.request(not session.recording if on is None else on, why), ANSWER_S)
+            return self.mailbox.ask(
+                lambda: session.request(not session.recording if on is None else on, why), ANSWER_S
+            )
         except SafeLocomotionError as error:
             return str(error)
 
     def tell(self) -> None:
         """Log what has changed."""
         session = self.session
-        said = session.fault or (f"recording {session.path}" if session.recording else f"{session.finished} episode(s) recorded")
+        said = session.fault or (
+            f"recording {session.path}"
+            if session.recording
+            else f"{session.finished} episode(s) recorded"
+        )
         if said == self._told:
             return
         self._told = said
@@ -150,7 +163,8 @@ class RecorderNode(Node):
             self.get_logger().info(said)
 
     def _status(self) -> DiagnosticStatus:
-        session, lost = self.session, sum(self.lost.values())
+        session = self.session
+        lost = sum(self.lost.values())
         values = {
             "episodes": session.finished,
             "path": session.path or "",
@@ -160,7 +174,12 @@ class RecorderNode(Node):
         }
         if session.fault:
             return status("recorder", WARN, session.fault, values)
-        return status("recorder", WARN if lost else OK, "recording" if session.recording else "waiting", values)
+        return status(
+            "recorder",
+            WARN if lost else OK,
+            "recording" if session.recording else "waiting",
+            values,
+        )
 
 
 class RecorderLoop:
@@ -184,7 +203,8 @@ class RecorderLoop:
         if settings.source == "ticks":
             self._taps.append((Tap(self._node, UInt8MultiArray, TICKS, TICKS_QOS), self._on_ticks))
         self._taps.append((Tap(self._node, JointState, FEEDBACK, LATCHED), self._on_feedback))
-        self._next_s, self._batch = monotonic(), NO_BATCH
+        self._next_s = monotonic()
+        self._batch = NO_BATCH
 
     def start(self) -> None:
         """Load what writes, so that the first walk does not wait for it."""
@@ -219,7 +239,8 @@ class RecorderLoop:
             self._node.lost[topic] = self._node.lost.get(topic, 0) + count
 
     def _handler(self, topic: Topic) -> Callable[[bytes], None]:
-        session, name = self._session, topic.name
+        session = self._session
+        name = topic.name
         if name in OF_THIS_MACHINE:
             return lambda data: session.add(name, session.now_ns, data) if session.now_ns else None
         if topic.type == "std_msgs/msg/Float64MultiArray":
@@ -250,7 +271,9 @@ def _qos(topic: Topic) -> QoSProfile:
         depth=DEPTH if topic.full_rate else SLOW_DEPTH,
         history=HistoryPolicy.KEEP_LAST,
         reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
-        durability=DurabilityPolicy.TRANSIENT_LOCAL if topic.latched and not topic.full_rate else DurabilityPolicy.VOLATILE,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL
+        if topic.latched and not topic.full_rate
+        else DurabilityPolicy.VOLATILE,
     )
 
 

@@ -28,11 +28,21 @@ from safe_locomotion.safety.capture_point import N_MARGINS, margin_row
 from safe_locomotion.safety.forecast import Suppose
 from safe_locomotion.safety.modes import HAZARDS, Conditions, ModeMachine, Severity
 from safe_locomotion.safety.supervisor import Supervisor
-from safe_locomotion.types import Estimate, Feedback, LowState, Mode, Proposal, VelocityCommand, Verdict
+from safe_locomotion.types import (
+    Estimate,
+    Feedback,
+    LowState,
+    Mode,
+    Proposal,
+    VelocityCommand,
+    Verdict,
+)
 
 WATCHED_EVERY = 500  #: ticks
 #: Hazards that a supervisor finds by itself; the others were reported to it.
-OWN_HAZARDS = frozenset({"policy_fault", "fallen", "self_right_timeout", "estimate_diverged", "stand_up_timeout"})
+OWN_HAZARDS = frozenset(
+    {"policy_fault", "fallen", "self_right_timeout", "estimate_diverged", "stand_up_timeout"}
+)
 REPORTED_HAZARDS = frozenset(HAZARDS) - OWN_HAZARDS
 
 
@@ -52,7 +62,9 @@ class Circumstances:
     hazards: frozenset[str] = frozenset()
 
 
-def recorded_circumstances(verdicts: VerdictTrace, recovery_speed: float) -> Callable[[int], Circumstances]:
+def recorded_circumstances(
+    verdicts: VerdictTrace, recovery_speed: float
+) -> Callable[[int], Circumstances]:
     """What the newest recorded verdict says about a stamp; before the first one the robot was passive.
 
     Args:
@@ -60,7 +72,9 @@ def recorded_circumstances(verdicts: VerdictTrace, recovery_speed: float) -> Cal
         recovery_speed: share of the wanted velocity that the recovery policy followed then; 0 leaves the wanted velocity unknown, and
             zero is taken.
     """
-    stamps, modes, since = (values.tolist() for values in (verdicts.stamp_ns, verdicts.mode, verdicts.mode_since_ns))
+    stamps, modes, since = (
+        values.tolist() for values in (verdicts.stamp_ns, verdicts.mode, verdicts.mode_since_ns)
+    )
     scaled = recovery_speed not in (0.0, 1.0)
     speeds = np.where(verdicts.learner, 1.0, recovery_speed if scaled else 1.0)
     commands = (verdicts.command / speeds[:, None]).tolist()
@@ -69,10 +83,14 @@ def recorded_circumstances(verdicts: VerdictTrace, recovery_speed: float) -> Cal
     def circumstances(stamp_ns: int) -> Circumstances:
         k = bisect_right(stamps, stamp_ns) - 1
         if k < 0:
-            return Circumstances(mode=Mode.PASSIVE, mode_since_ns=stamp_ns, command=VelocityCommand())
+            return Circumstances(
+                mode=Mode.PASSIVE, mode_since_ns=stamp_ns, command=VelocityCommand()
+            )
         vx, vy, wz = commands[k]
         command = VelocityCommand(vx=vx, vy=vy, wz=wz)
-        return Circumstances(mode=Mode(modes[k]), mode_since_ns=since[k], command=command, hazards=hazards[k])
+        return Circumstances(
+            mode=Mode(modes[k]), mode_since_ns=since[k], command=command, hazards=hazards[k]
+        )
 
     return circumstances
 
@@ -88,9 +106,15 @@ class RecordedModes(ModeMachine):
 
     def __init__(self) -> None:
         super().__init__(
-            settle_time=0.0, stand_up_timeout=0.0, stop_timeout=0.0, self_right_timeout=0.0, self_right_unasked=False
+            settle_time=0.0,
+            stand_up_timeout=0.0,
+            stop_timeout=0.0,
+            self_right_timeout=0.0,
+            self_right_unasked=False,
         )
-        self.goal = self.wanted = "walk"  # a robot that was told to stop walking has a recorded command of zero
+        self.goal = self.wanted = (
+            "walk"  # a robot that was told to stop walking has a recorded command of zero
+        )
         self._recorded = Mode.PASSIVE, 0
 
     def follow(self, mode: Mode, since_ns: int) -> None:
@@ -114,9 +138,13 @@ class RecordedModes(ModeMachine):
 class ReplayedSupervisor(Supervisor):
     """The supervisor, in the modes that were recorded."""
 
-    def __init__(self, robot: RobotModel, config: StackConfig, suppose: Suppose | None = None) -> None:
+    def __init__(
+        self, robot: RobotModel, config: StackConfig, suppose: Suppose | None = None
+    ) -> None:
         intervention = make_intervention(robot, config, suppose)
-        super().__init__(robot, config.supervisor.thresholds, make_recovery(robot, config), intervention)
+        super().__init__(
+            robot, config.supervisor.thresholds, make_recovery(robot, config), intervention
+        )
         self._modes = self._recorded = RecordedModes()
 
     def judge(self, estimate: Estimate, proposal: Proposal | None, now: Circumstances) -> Verdict:
@@ -199,8 +227,14 @@ class EstimateErrors:
     def widened(self, recorded: Estimate, replayed: Estimate) -> "EstimateErrors":
         """With one more tick."""
         heights = [float(e.position[2]) - e.ground_height for e in (recorded, replayed)]
-        (rw, rx, ry, rz), (w, x, y, z) = recorded.quaternion_wxyz.tolist(), replayed.quaternion_wxyz.tolist()
-        ups = (2 * (rx * rz - rw * ry) - 2 * (x * z - w * y), 2 * (ry * rz + rw * rx) - 2 * (y * z + w * x))
+        (rw, rx, ry, rz), (w, x, y, z) = (
+            recorded.quaternion_wxyz.tolist(),
+            replayed.quaternion_wxyz.tolist(),
+        )
+        ups = (
+            2 * (rx * rz - rw * ry) - 2 * (x * z - w * y),
+            2 * (ry * rz + rw * rx) - 2 * (y * z + w * x),
+        )
         return EstimateErrors(
             height=max(self.height, abs(heights[0] - heights[1])),
             tilt=max(self.tilt, *(abs(up) for up in ups)),
@@ -213,7 +247,8 @@ class _Run:
     """One side while the replay runs."""
 
     def __init__(self, robot: RobotModel, side: Side) -> None:
-        self._supervisor, self._proposer = ReplayedSupervisor(robot, side.config, side.proposer.suppose), side.proposer
+        self._supervisor = ReplayedSupervisor(robot, side.config, side.proposer.suppose)
+        self._proposer = side.proposer
         self._rows: list[tuple[int, int, bool]] = []
         self._margins: list[list[float]] = []
 
@@ -257,7 +292,10 @@ def moments_of(record: EpisodeRecord) -> Moments:
 
 
 def judge_recorded(
-    robot: RobotModel, moments: Moments, sides: Sequence[Side], watch: Callable[[int], None] = lambda ticks: None
+    robot: RobotModel,
+    moments: Moments,
+    sides: Sequence[Side],
+    watch: Callable[[int], None] = lambda ticks: None,
 ) -> list[Course]:
     """Every side over the recorded estimates, without the estimator; a LowState without one is left out. See `replay`."""
     runs = [_Run(robot, side) for side in sides]
@@ -273,7 +311,10 @@ def judge_recorded(
 
 
 def replay(
-    robot: RobotModel, moments: Moments, sides: Sequence[Side], watch: Callable[[int], None] = lambda ticks: None
+    robot: RobotModel,
+    moments: Moments,
+    sides: Sequence[Side],
+    watch: Callable[[int], None] = lambda ticks: None,
 ) -> tuple[list[Course], EstimateErrors]:
     """Every side over the same LowStates; sides whose estimator is set alike share one.
 
@@ -289,10 +330,14 @@ def replay(
     estimators: dict[EstimatorParameters, StateEstimator] = {}
     for side in sides:
         estimators.setdefault(side.config.estimator, StateEstimator(robot, side.config.estimator))
-    runs, errors = [_Run(robot, side) for side in sides], EstimateErrors()
+    runs = [_Run(robot, side) for side in sides]
+    errors = EstimateErrors()
     for k, state in enumerate(moments.states):
-        estimates = {parameters: estimator.update(state) for parameters, estimator in estimators.items()}
-        now, recorded = moments.circumstances(state.stamp_ns), moments.estimate(state.stamp_ns)
+        estimates = {
+            parameters: estimator.update(state) for parameters, estimator in estimators.items()
+        }
+        now = moments.circumstances(state.stamp_ns)
+        recorded = moments.estimate(state.stamp_ns)
         if recorded is not None and now.mode is Mode.WALK:
             errors = errors.widened(recorded, estimates[sides[0].config.estimator])
         for run, side in zip(runs, sides, strict=True):

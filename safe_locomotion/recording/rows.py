@@ -6,7 +6,15 @@ from typing import Any
 import numpy as np
 
 from safe_locomotion.messages.cdr import DecodingError, Group, groups, joint_state_layout
-from safe_locomotion.messages.layouts import COMMAND, GAINS, GAIT, LATENCY, PER_STATE, REASON, TARGETS
+from safe_locomotion.messages.layouts import (
+    COMMAND,
+    GAINS,
+    GAIT,
+    LATENCY,
+    PER_STATE,
+    REASON,
+    TARGETS,
+)
 from safe_locomotion.recording.episode import CommandTrace, Numbers, ProposalTrace, VerdictTrace
 from safe_locomotion.types import JOINTS, N_JOINTS, NANOSECONDS, Array
 
@@ -35,7 +43,9 @@ class _Rows:
         try:
             return [self._at[name] for name in names]
         except KeyError as error:
-            raise DecodingError(f"no row {error} among {', '.join(self.group.labels) or 'no rows'}") from None
+            raise DecodingError(
+                f"no row {error} among {', '.join(self.group.labels) or 'no rows'}"
+            ) from None
 
     def value(self, name: str) -> Array:
         return np.asarray(self.position[:, self.columns([name])[0]])
@@ -69,29 +79,48 @@ def _in_order(stamp_ns: Numbers, values: Mapping[str, Any]) -> dict[str, Any]:
     """Rows sorted by stamp; a text column is a tuple."""
     order = np.argsort(stamp_ns, kind="stable")
     arrays = {name: value[order] for name, value in values.items() if isinstance(value, np.ndarray)}
-    texts = {name: tuple(value[k] for k in order) for name, value in values.items() if not isinstance(value, np.ndarray)}
+    texts = {
+        name: tuple(value[k] for k in order)
+        for name, value in values.items()
+        if not isinstance(value, np.ndarray)
+    }
     return {"stamp_ns": stamp_ns[order], **arrays, **texts}
 
 
 def verdict_trace(messages: Sequence[bytes]) -> VerdictTrace:
     """Messages of `safety/verdict`."""
     found = [_Rows(group) for group in groups(messages, joint_state_layout)]
-    components, hazards, policies = _Names(), _Names(), _Names()
+    components = _Names()
+    hazards = _Names()
+    policies = _Names()
     for rows in found:
         for table, prefix in ((components, "margin/"), (hazards, REASON), (policies, "policy/")):
             for name in rows.names(prefix):
                 table.number(name)
     n = len(messages)
     stamp_ns, mode, since, policy = (np.zeros(n, dtype=np.int64) for _ in range(4))
-    learner, reasons = np.zeros(n, dtype=np.bool_), np.zeros((n, len(hazards.names)), dtype=np.bool_)
-    command, gait, joints, margins = _nan(n, 3), _nan(n, len(GAIT)), _nan(n, 3, N_JOINTS), _nan(n, len(components.names))
+    learner = np.zeros(n, dtype=np.bool_)
+    reasons = np.zeros((n, len(hazards.names)), dtype=np.bool_)
+    command = _nan(n, 3)
+    gait = _nan(n, len(GAIT))
+    joints = _nan(n, 3, N_JOINTS)
+    margins = _nan(n, len(components.names))
     predicted: dict[int, Array] = {}
     policy[:] = -1
     for rows in found:
         at = rows.group.rows
-        stamp_ns[at], mode[at], learner[at] = rows.group.stamp_ns, rows.value("mode"), rows.value("active") == 0.0
-        since[at] = rows.value("mode_since/s").astype(np.int64) * NANOSECONDS + rows.value("mode_since/ns").astype(np.int64)
-        command[at], gait[at] = rows.position[:, rows.columns(COMMAND)], rows.position[:, rows.columns(GAIT)]
+        stamp_ns[at], mode[at], learner[at] = (
+            rows.group.stamp_ns,
+            rows.value("mode"),
+            rows.value("active") == 0.0,
+        )
+        since[at] = rows.value("mode_since/s").astype(np.int64) * NANOSECONDS + rows.value(
+            "mode_since/ns"
+        ).astype(np.int64)
+        command[at], gait[at] = (
+            rows.position[:, rows.columns(COMMAND)],
+            rows.position[:, rows.columns(GAIT)],
+        )
         for name in rows.names("margin/"):
             margins[at, components.number(name)] = rows.value(f"margin/{name}")
         for name in rows.names(REASON):
@@ -102,7 +131,9 @@ def verdict_trace(messages: Sequence[bytes]) -> VerdictTrace:
             joints[at] = targets
         predicted |= _predicted(rows)
     order = np.argsort(stamp_ns, kind="stable")
-    carrying = [(place, predicted[row]) for place, row in enumerate(order.tolist()) if row in predicted]
+    carrying = [
+        (place, predicted[row]) for place, row in enumerate(order.tolist()) if row in predicted
+    ]
     return VerdictTrace(
         stamp_ns=stamp_ns[order],
         mode=mode[order],
@@ -129,19 +160,35 @@ def _predicted(rows: _Rows) -> dict[int, Array]:
         return {}
     first = rows.columns(["predicted/0/roll"])[0]
     shape = len(rows.group.rows), count // PER_STATE, PER_STATE
-    place, rate = (part[:, first : first + count].reshape(shape) for part in (rows.position, rows.velocity))
+    place, rate = (
+        part[:, first : first + count].reshape(shape) for part in (rows.position, rows.velocity)
+    )
     return dict(zip(rows.group.rows.tolist(), np.concatenate((place, rate), axis=2), strict=True))
 
 
 def proposal_trace(messages: Sequence[bytes]) -> ProposalTrace:
     """Messages of `policy/proposal`; those that say that there is nothing to propose are left out."""
-    found = [rows for group in groups(messages, joint_state_layout) if (rows := _Rows(group)).names("policy/")]
-    n, policies = len(messages), _Names()
-    stamp_ns, policy, period = np.zeros(n, dtype=np.int64), np.full(n, -1), np.zeros(n, dtype=np.int64)
-    gait, joints, fault = _nan(n, len(GAIT)), _nan(n, 3, N_JOINTS), [""] * n
+    found = [
+        rows
+        for group in groups(messages, joint_state_layout)
+        if (rows := _Rows(group)).names("policy/")
+    ]
+    n = len(messages)
+    policies = _Names()
+    stamp_ns = np.zeros(n, dtype=np.int64)
+    policy = np.full(n, -1)
+    period = np.zeros(n, dtype=np.int64)
+    gait = _nan(n, len(GAIT))
+    joints = _nan(n, 3, N_JOINTS)
+    fault = [""] * n
     for rows in found:
-        at, name = rows.group.rows, rows.names("policy/")[0]
-        stamp_ns[at], policy[at], period[at] = rows.group.stamp_ns, policies.number(name), rows.value(f"policy/{name}")
+        at = rows.group.rows
+        name = rows.names("policy/")[0]
+        stamp_ns[at], policy[at], period[at] = (
+            rows.group.stamp_ns,
+            policies.number(name),
+            rows.value(f"policy/{name}"),
+        )
         if rows.has(GAIT[0]):
             gait[at] = rows.position[:, rows.columns(GAIT)]
         if (targets := _joints(rows)) is not None:
@@ -163,13 +210,19 @@ def proposal_trace(messages: Sequence[bytes]) -> ProposalTrace:
 def command_trace(messages: Sequence[bytes]) -> CommandTrace:
     """Messages of `low_command`."""
     n = len(messages)
-    stamp_ns, latency, reason = np.zeros(n, dtype=np.int64), _nan(n), [""] * n
+    stamp_ns = np.zeros(n, dtype=np.int64)
+    latency = _nan(n)
+    reason = [""] * n
     values: dict[str, Any] = {name: _nan(n, N_JOINTS) for name in ("q", "dq", "tau", "kp", "kd")}
     for group in groups(messages, joint_state_layout):
         rows = _Rows(group)
-        at, joints, gains = group.rows, rows.columns(JOINTS), rows.columns(GAINS)
+        at = group.rows
+        joints = rows.columns(JOINTS)
+        gains = rows.columns(GAINS)
         stamp_ns[at], latency[at] = group.stamp_ns, rows.value(LATENCY)
-        values["q"][at], values["dq"][at], values["tau"][at] = (part[:, joints] for part in group.parts)
+        values["q"][at], values["dq"][at], values["tau"][at] = (
+            part[:, joints] for part in group.parts
+        )
         values["kp"][at], values["kd"][at] = rows.position[:, gains], rows.velocity[:, gains]
         for said in rows.names(REASON):
             for row in at.tolist():

@@ -40,8 +40,12 @@ class RunDescription:
         self._lists: dict[str, Any] = {}
         self._gets: dict[str, Any] = {}
         for name in NODE_NAMES:
-            self._lists[f"{name}_node"] = node.create_client(ListParameters, f"{name}_node/list_parameters")
-            self._gets[f"{name}_node"] = node.create_client(GetParameters, f"{name}_node/get_parameters")
+            self._lists[f"{name}_node"] = node.create_client(
+                ListParameters, f"{name}_node/list_parameters"
+            )
+            self._gets[f"{name}_node"] = node.create_client(
+                GetParameters, f"{name}_node/get_parameters"
+            )
         node.create_timer(ASK_EACH_S, self._ask)
 
     def info(self, why: str, start_ns: int) -> EpisodeInfo:
@@ -69,18 +73,25 @@ class RunDescription:
     def _ask(self) -> None:
         for name, client in self._lists.items():
             if name not in self._parameters and client.service_is_ready():
-                client.call_async(ListParameters.Request()).add_done_callback(partial(self._on_names, name))
+                client.call_async(ListParameters.Request()).add_done_callback(
+                    partial(self._on_names, name)
+                )
         if "policy_node" in self._parameters:
             self._get("policy_node", sorted(self._parameters["policy_node"]))
 
     def _get(self, node: str, names: Sequence[str]) -> None:
         request = GetParameters.Request(names=list(names))
-        self._gets[node].call_async(request).add_done_callback(partial(self._on_values, node, names))
+        self._gets[node].call_async(request).add_done_callback(
+            partial(self._on_values, node, names)
+        )
 
     def _on_names(self, node: str, future: Any) -> None:
         response = future.result()
         if response is not None:
-            self._get(node, [name for name in response.result.names if not name.startswith("qos_overrides.")])
+            self._get(
+                node,
+                [name for name in response.result.names if not name.startswith("qos_overrides.")],
+            )
 
     def _on_values(self, node: str, names: Sequence[str], future: Any) -> None:
         response = future.result()

@@ -15,7 +15,8 @@ from safe_locomotion.types import NANOSECONDS, Mode
 
 LONGEST_SYNC = 1.0  #: [s] what a power cut may cost
 MEGABYTE = 1_000_000
-WALK_OVER, FALL = "walk over", "fall"
+WALK_OVER = "walk over"
+FALL = "fall"
 WRITER = "safe_locomotion.recording.writer"
 
 
@@ -67,14 +68,22 @@ class SessionSettings:
             ConfigurationError: says what.
         """
         if not self.directory:
-            raise ConfigurationError("recorder: directory: name the folder in which episodes are to be written")
+            raise ConfigurationError(
+                "recorder: directory: name the folder in which episodes are to be written"
+            )
         if not 0.0 < self.sync <= LONGEST_SYNC:
-            raise ConfigurationError(f"recorder: sync: must lie within 0 and {LONGEST_SYNC:g} s (found {self.sync})")
+            raise ConfigurationError(
+                f"recorder: sync: must lie within 0 and {LONGEST_SYNC:g} s (found {self.sync})"
+            )
         for name in ("pre_roll", "post_roll"):
             if not 0.0 <= getattr(self, name) <= 60.0:
-                raise ConfigurationError(f"recorder: {name}: must lie within 0 and 60 s (found {getattr(self, name)})")
+                raise ConfigurationError(
+                    f"recorder: {name}: must lie within 0 and 60 s (found {getattr(self, name)})"
+                )
         if not self.free_mb >= 0.0:
-            raise ConfigurationError(f"recorder: free_mb: must not be negative (found {self.free_mb})")
+            raise ConfigurationError(
+                f"recorder: free_mb: must not be negative (found {self.free_mb})"
+            )
 
 
 class Session:
@@ -88,7 +97,10 @@ class Session:
     """
 
     def __init__(
-        self, settings: SessionSettings, describe: Callable[[str, int], EpisodeInfo], clock: Callable[[], float]
+        self,
+        settings: SessionSettings,
+        describe: Callable[[str, int], EpisodeInfo],
+        clock: Callable[[], float],
     ) -> None:
         """Nothing is open yet.
 
@@ -97,7 +109,9 @@ class Session:
             describe: (why, stamp) to what is known of the run, asked when an episode begins and when it ends.
             clock: of this machine [s].
         """
-        self._s, self._describe, self._clock = settings, describe, clock
+        self._s = settings
+        self._describe = describe
+        self._clock = clock
         self._recent: deque[tuple[str, int, bytes]] = deque()
         self._keep_ns = round(settings.pre_roll * NANOSECONDS)
         self._writer: Writer | None = None
@@ -106,7 +120,9 @@ class Session:
         self._ending: tuple[str, int] | None = None
         self._synced = clock()
         self.path: Path | None = None
-        self.fault, self.finished, self.now_ns = "", 0, 0
+        self.fault = ""
+        self.finished = 0
+        self.now_ns = 0
         self.dropped: Counter[str] = Counter()
 
     @property
@@ -141,8 +157,14 @@ class Session:
 
     def change_mode(self, stamp_ns: int, mode: Mode) -> None:
         """Hear which mode is in force from a stamp on."""
-        before, self._mode = self._mode, mode
-        if mode is Mode.WALK and before is not Mode.WALK and not self._requested and self._s.start == "walk":
+        before = self._mode
+        self._mode = mode
+        if (
+            mode is Mode.WALK
+            and before is not Mode.WALK
+            and not self._requested
+            and self._s.start == "walk"
+        ):
             if self._writer is not None:
                 self._end(self._ending[0] if self._ending else WALK_OVER)
             self._begin("walk")
@@ -195,24 +217,29 @@ class Session:
 
     def _begin(self, why: str) -> None:
         start_ns = self._recent[0][1] if self._recent else self.now_ns
-        self.fault, self._ending = "", None
+        self.fault = ""
+        self._ending = None
         self.dropped.clear()
         try:
             info = self._describe(why, start_ns)
             self._require_space()
             path = _free_name(Path(self._s.directory), info)
-            self._writer, self.path = _writer_module().EpisodeWriter(path, info, self._s.cmd_vel_type), path
+            self._writer = _writer_module().EpisodeWriter(path, info, self._s.cmd_vel_type)
+            self.path = path
         except RecordingError as error:
             self._fail(error)
             return
-        recent, self._synced = list(self._recent), self._clock()
+        recent = list(self._recent)
+        self._synced = self._clock()
         self._recent.clear()
         for entry in recent:
             if self._writer is not None:
                 self._write(*entry)
 
     def _end(self, end: str) -> None:
-        writer, self._writer, self._ending = self._writer, None, None
+        writer = self._writer
+        self._writer = None
+        self._ending = None
         if writer is None:
             return
         try:
@@ -222,7 +249,10 @@ class Session:
             self.fault = str(error)
 
     def _fail(self, error: RecordingError) -> None:
-        writer, self._writer, self._ending, self.fault = self._writer, None, None, str(error)
+        writer = self._writer
+        self._writer = None
+        self._ending = None
+        self.fault = str(error)
         self._requested = self._requested and self._s.start == "always"
         if writer is not None:
             writer.abort()
@@ -245,7 +275,9 @@ def _writer_module() -> Any:
     try:
         return import_module(WRITER)
     except ModuleNotFoundError as error:
-        raise RecordingError(f"cannot record without the library {error.name}: pip install rosbags") from error
+        raise RecordingError(
+            f"cannot record without the library {error.name}: pip install rosbags"
+        ) from error
 
 
 def _free_name(folder: Path, info: EpisodeInfo) -> Path:

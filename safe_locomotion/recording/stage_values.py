@@ -26,13 +26,17 @@ def recorded_config(record: EpisodeRecord, changes: Mapping[str, Any] | None = N
     """
     robot = record.info.robot
     if not robot:
-        raise ConfigurationError("the episode does not say which robot it is of: its record of parameters is missing")
+        raise ConfigurationError(
+            "the episode does not say which robot it is of: its record of parameters is missing"
+        )
     overrides: dict[str, Any] = {}
     shipped = load_config(robot)
     for section in (f.name for f in fields(StackConfig)):
         recorded = record.info.parameters.get(f"{section}_node", {})
         known = _leaves(getattr(shipped, section))
-        overrides |= {f"{section}.{name}": recorded[name] for name in known if recorded.get(name) is not None}
+        overrides |= {
+            f"{section}.{name}": recorded[name] for name in known if recorded.get(name) is not None
+        }
     return load_config(robot, {**overrides, **(changes or {})})
 
 
@@ -42,7 +46,8 @@ def changed_settings(record: EpisodeRecord) -> dict[str, tuple[Any, Any]]:
     Raises:
         ConfigurationError: see `recorded_config`.
     """
-    recorded, here = recorded_config(record), load_config(record.info.robot)
+    recorded = recorded_config(record)
+    here = load_config(record.info.robot)
     pairs = {}
     for section in (f.name for f in fields(StackConfig)):
         for name in _leaves(getattr(here, section)):
@@ -92,8 +97,14 @@ def recorded_proposals(proposals: ProposalTrace) -> list[Proposal]:
 
 
 def _proposal(trace: ProposalTrace, k: int) -> Proposal:
-    fault, gait, joints = trace.fault[k], trace.gait[k], trace.joints[k]
-    targets = None if fault or np.isnan(joints).all() else JointTargets(q=joints[0], kp=joints[1], kd=joints[2])
+    fault = trace.fault[k]
+    gait = trace.gait[k]
+    joints = trace.joints[k]
+    targets = (
+        None
+        if fault or np.isnan(joints).all()
+        else JointTargets(q=joints[0], kp=joints[1], kd=joints[2])
+    )
     return Proposal(
         stamp_ns=int(trace.stamp_ns[k]),
         policy=trace.policies[trace.policy[k]],

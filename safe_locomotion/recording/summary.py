@@ -58,7 +58,8 @@ class Summary:
 
 def summarise(path: Path, record: EpisodeRecord) -> Summary:
     """One row about the episode in `path`."""
-    info, course = record.info, recorded_course(record.verdicts)
+    info = record.info
+    course = recorded_course(record.verdicts)
     figures = course_figures(course, info.start_ns)
     return Summary(
         name=path.stem if path.suffix == ".mcap" else path.resolve().name,
@@ -83,7 +84,8 @@ def remembered_summary(path: Path, read: Callable[[Path], EpisodeRecord]) -> Sum
         path: of the episode.
         read: how to read it, when nothing is remembered of the bag as it is.
     """
-    file, bag = path / SUMMARY_FILE, _bag_state(path)
+    file = path / SUMMARY_FILE
+    bag = _bag_state(path)
     try:
         kept = json.loads(file.read_text(encoding="utf-8"))
         if kept.pop("bag") == bag:
@@ -94,13 +96,21 @@ def remembered_summary(path: Path, read: Callable[[Path], EpisodeRecord]) -> Sum
     summary = summarise(path, record)
     if record.whole and path.is_dir():
         with suppress(OSError):  # a folder that may only be read
-            file.write_text(json.dumps({**summary.as_json(), "bag": bag}, indent=2) + "\n", encoding="utf-8")
+            file.write_text(
+                json.dumps({**summary.as_json(), "bag": bag}, indent=2) + "\n", encoding="utf-8"
+            )
     return summary
 
 
 def _bag_state(path: Path) -> list[list[Any]]:
     """By which a summary is known to be of this bag: our version, and name, size and time of change of its files."""
-    return [[__version__], *([file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in sorted(path.glob("*.mcap")))]
+    return [
+        [__version__],
+        *(
+            [file.name, file.stat().st_size, file.stat().st_mtime_ns]
+            for file in sorted(path.glob("*.mcap"))
+        ),
+    ]
 
 
 def clock(started: str) -> str:
@@ -128,7 +138,8 @@ class TopicCount:
 
 def topic_counts(record: EpisodeRecord) -> list[TopicCount]:
     """Topics in the order of `TOPICS`, then any other that was written."""
-    info, traces = record.info, _traces(record)
+    info = record.info
+    traces = _traces(record)
     names = [topic.name for topic in TOPICS]
     names += [name for name in (*info.written, *info.dropped) if name not in names]
     rows = []

@@ -40,7 +40,9 @@ from safe_locomotion.messages import cdr
 from safe_locomotion.messages.topics import INFO, TOPICS, Topic
 from safe_locomotion.recording.episode import EpisodeInfo
 
-VERSION: Literal[8] = 8  #: of metadata.yaml: the last that ROS 2 Humble reads, which is what a robot's computer runs
+VERSION: Literal[8] = (
+    8  #: of metadata.yaml: the last that ROS 2 Humble reads, which is what a robot's computer runs
+)
 METADATA = "metadata.yaml"
 TELL_EACH = 10  #: syncs between two updates of metadata.yaml
 _INFO_TOPIC = Topic(name=INFO, type="std_msgs/msg/String", latched=True)
@@ -62,7 +64,9 @@ class EpisodeWriter:
             RecordingError: it cannot be created.
         """
         self.path, self._info, self.written = path, info, Counter[str]()
-        self._first_ns, self._last_ns, self._syncs = info.start_ns, info.start_ns, 0
+        self._first_ns = info.start_ns
+        self._last_ns = info.start_ns
+        self._syncs = 0
         self._writer = _bag(path)
         self._connections: dict[str, Connection] = {}
         self._disk = _Disk()
@@ -79,7 +83,9 @@ class EpisodeWriter:
     def _declare(self, cmd_vel_type: str) -> None:
         types = message_types()
         for topic in (_INFO_TOPIC, *TOPICS):
-            ros_type = f"geometry_msgs/msg/{cmd_vel_type}" if topic.name == "cmd_vel" else topic.type
+            ros_type = (
+                f"geometry_msgs/msg/{cmd_vel_type}" if topic.name == "cmd_vel" else topic.type
+            )
             self._connections[topic.name] = self._writer.add_connection(
                 f"/{topic.name}", ros_type, typestore=types, offered_qos_profiles=[_qos(topic)]
             )
@@ -123,7 +129,9 @@ class EpisodeWriter:
             self._disk.add(lambda: _replace(self.path / METADATA, text))
         self._syncs += 1
 
-    def close(self, end: str, dropped: Mapping[str, int] | None = None, late: EpisodeInfo | None = None) -> None:
+    def close(
+        self, end: str, dropped: Mapping[str, int] | None = None, late: EpisodeInfo | None = None
+    ) -> None:
         """Write the reason of the end, the index and metadata.yaml.
 
         Args:
@@ -134,7 +142,8 @@ class EpisodeWriter:
         Raises:
             RecordingError: they cannot be written; the folder can be read all the same.
         """
-        info, late = self._info, late or EpisodeInfo()
+        info = self._info
+        late = late or EpisodeInfo()
         self._info = replace(
             info,
             end=end,
@@ -164,7 +173,8 @@ class EpisodeWriter:
 
     def _metadata(self) -> str:
         """metadata.yaml of what has been written, as `rosbags` writes it at the end."""
-        count, name = sum(self.written.values()), f"{self.path.name}.mcap"
+        count = sum(self.written.values())
+        name = f"{self.path.name}.mcap"
         start = {"nanoseconds_since_epoch": self._first_ns}
         duration = {"nanoseconds": self._last_ns - self._first_ns}
         topics = [
@@ -181,7 +191,14 @@ class EpisodeWriter:
             "topics_with_message_count": topics,
             "compression_format": "",
             "compression_mode": "",
-            "files": [{"path": name, "starting_time": dict(start), "duration": dict(duration), "message_count": count}],
+            "files": [
+                {
+                    "path": name,
+                    "starting_time": dict(start),
+                    "duration": dict(duration),
+                    "message_count": count,
+                }
+            ],
             "custom_data": {"episode": _json(self._info)},
             "ros_distro": "rosbags",
         }

@@ -19,16 +19,29 @@ from functools import cache
 
 import numpy as np
 
-from safe_locomotion.rotations import Rows, Vector, cross, relative_rows, rotate, rotate_back, rpy_from_rows
+from safe_locomotion.rotations import (
+    Rows,
+    Vector,
+    cross,
+    relative_rows,
+    rotate,
+    rotate_back,
+    rpy_from_rows,
+)
 from safe_locomotion.types import GRAVITY, N_LEGS, Array, Flags
 
-NX, NU = 12, 3 * N_LEGS
-RPY, POSITION, RATES, VELOCITY = slice(0, 3), slice(3, 6), slice(6, 9), slice(9, 12)
+NX = 12
+NU = 3 * N_LEGS
+RPY = slice(0, 3)
+POSITION = slice(3, 6)
+RATES = slice(6, 9)
+VELOCITY = slice(9, 12)
 
 LEVEL_GRAVITY = np.array([0.0, 0.0, -GRAVITY])
 
 
-_NEXT, _LAST = (1, 2, 0), (2, 0, 1)
+_NEXT = (1, 2, 0)
+_LAST = (2, 0, 1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,7 +78,9 @@ class CentroidalModel:
         terms = np.array([(x, y, z, vx, vy, 1.0) for x, y, z in feet])
         return terms.dot(self._effect).reshape(NU, 12)
 
-    def continuous(self, feet: Array, stance: Flags, gravity: Array = LEVEL_GRAVITY) -> tuple[Array, Array, Array]:
+    def continuous(
+        self, feet: Array, stance: Flags, gravity: Array = LEVEL_GRAVITY
+    ) -> tuple[Array, Array, Array]:
         """A (12, 12), B (..., 12, 12), c (12,) of dx/dt = A x + B u + c; columns of B are zero for swing feet.
 
         Args:
@@ -84,7 +99,9 @@ class CentroidalModel:
         c[VELOCITY] = gravity
         return a, b, c
 
-    def discrete(self, feet: Array, stance: Flags, dt: float, gravity: Array = LEVEL_GRAVITY) -> tuple[Array, Array, Array]:
+    def discrete(
+        self, feet: Array, stance: Flags, dt: float, gravity: Array = LEVEL_GRAVITY
+    ) -> tuple[Array, Array, Array]:
         """A_d, B_d, c_d of x+ = A_d x + B_d u + c_d for a force held over dt [s]: exact, because A A = 0.
 
         A_d = 1 + A dt, B_d = (dt + A dt^2 / 2) B, c_d = (dt + A dt^2 / 2) c.
@@ -93,11 +110,17 @@ class CentroidalModel:
         hold = dt * np.eye(NX) + dt * dt / 2.0 * a
         return np.eye(NX) + dt * a, hold @ b, hold @ c
 
-    def step(self, x: Array, forces: Array, feet: Array, dt: float, gravity: Array = LEVEL_GRAVITY) -> Array:
+    def step(
+        self, x: Array, forces: Array, feet: Array, dt: float, gravity: Array = LEVEL_GRAVITY
+    ) -> Array:
         """State (..., 12) after dt [s] of constant forces (..., 4, 3) at feet (..., 4, 3); a swing foot carries force zero."""
-        return self.rollout(x, forces[..., None, :, :], feet[..., None, :, :], dt, gravity)[..., 0, :]
+        return self.rollout(x, forces[..., None, :, :], feet[..., None, :, :], dt, gravity)[
+            ..., 0, :
+        ]
 
-    def rollout(self, x0: Array, forces: Array, feet: Array, dt: float, gravity: Array = LEVEL_GRAVITY) -> Array:
+    def rollout(
+        self, x0: Array, forces: Array, feet: Array, dt: float, gravity: Array = LEVEL_GRAVITY
+    ) -> Array:
         """Predicted states (..., W, 12) of W steps, for any number of hypotheses at once.
 
         With A nilpotent the recursion is a product with two constant triangles: v_k = v_0 + dt sum_j a_j and
@@ -131,7 +154,9 @@ def driven(x0: Array, accelerations: Array, dt: float) -> Array:
 @cache
 def _histories(steps: int, dt: float) -> tuple[Array, Array]:
     """From a first state (2, 6) and from accelerations (W, 6) to all states (2 W + 2, 6): of each its place, then its velocity."""
-    since = np.arange(steps + 1)[:, None] - np.arange(1, steps + 1)  # whole steps between the end of step j and state k
+    since = np.arange(steps + 1)[:, None] - np.arange(
+        1, steps + 1
+    )  # whole steps between the end of step j and state k
     coasting = [[(1.0, dt * k), (0.0, 1.0)] for k in range(steps + 1)]
     pushed = np.stack((dt * dt * np.where(since >= 0, since + 0.5, 0.0), dt * (since >= 0)), axis=1)
     return np.array(coasting).reshape(-1, 2), pushed.reshape(-1, steps)
@@ -141,7 +166,9 @@ def _effect_map(mass: float, inverse_inertia: Array) -> Array:
     """(6, 36) from (x, y, z, vx, vy, 1) of a foot and of the centre of mass to the three rows of the foot in `effect`."""
     out = np.zeros((6, 3, 12))
     for axis, unit in enumerate(np.eye(3)):
-        moments = np.cross(unit, np.eye(3)) @ inverse_inertia.T  # of unit forces at a foot one metre along the axis
+        moments = (
+            np.cross(unit, np.eye(3)) @ inverse_inertia.T
+        )  # of unit forces at a foot one metre along the axis
         out[axis, :, :3] = moments
         if axis < 2:
             out[3 + axis, :, 6:9] = moments
@@ -150,7 +177,14 @@ def _effect_map(mass: float, inverse_inertia: Array) -> Array:
 
 
 def centroidal_values(
-    *, rotation: Rows, position: Vector, rates: Vector, velocity: Vector, com: Vector, frame: Rows, origin: Vector
+    *,
+    rotation: Rows,
+    position: Vector,
+    rates: Vector,
+    velocity: Vector,
+    com: Vector,
+    frame: Rows,
+    origin: Vector,
 ) -> tuple[Vector, Vector, Vector, Vector]:
     """`centroidal_state` in plain numbers: rpy, position, angular velocity, velocity."""
     turn = relative_rows(frame, rotation)
@@ -159,11 +193,23 @@ def centroidal_values(
     cx, cy, cz = rotate(turn, com)
     vx, vy, vz = rotate_back(frame, velocity)
     lx, ly, lz = rotate(turn, cross(rates, com))
-    return rpy_from_rows(turn), (px + cx, py + cy, pz + cz), rotate(turn, rates), (vx + lx, vy + ly, vz + lz)
+    return (
+        rpy_from_rows(turn),
+        (px + cx, py + cy, pz + cz),
+        rotate(turn, rates),
+        (vx + lx, vy + ly, vz + lz),
+    )
 
 
 def centroidal_state(
-    *, rotation: Array, position: Array, rates: Array, velocity: Array, com: Array, frame: Array, origin: Array
+    *,
+    rotation: Array,
+    position: Array,
+    rates: Array,
+    velocity: Array,
+    com: Array,
+    frame: Array,
+    origin: Array,
 ) -> Array:
     """State (12,) of the centre of mass in the ground frame.
 

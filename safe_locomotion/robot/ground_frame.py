@@ -13,11 +13,16 @@ UPRIGHT = np.array([0.0, 0.0, 1.0])
 def ground_rows(yaw: float, normal: Vector) -> Rows:
     """`ground_frame` in plain numbers."""
     nx, ny, nz = normal
-    c, s = cos(yaw), sin(yaw)
+    c = cos(yaw)
+    s = sin(yaw)
     along = c * nx + s * ny
-    x, y, z = c - along * nx, s - along * ny, -along * nz
+    x = c - along * nx
+    y = s - along * ny
+    z = -along * nz
     length = (x * x + y * y + z * z) ** 0.5
-    x, y, z = x / length, y / length, z / length
+    x = x / length
+    y = y / length
+    z = z / length
     return (x, ny * z - nz * y, nx), (y, nz * x - nx * z, ny), (z, nx * y - ny * x, nz)
 
 

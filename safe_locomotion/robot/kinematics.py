@@ -47,37 +47,56 @@ class LegKinematics:
     def __init__(self, robot: RobotModel, leg: int) -> None:
         self._hx, self._hy, self._hz = robot.hip_position[leg].tolist()
         self._d = float(robot.hip_offset[leg])
-        self._l, self._m = float(robot.thigh_length), float(robot.calf_length)
-        low, high = robot.q_min[3 * leg : 3 * leg + 3].tolist(), robot.q_max[3 * leg : 3 * leg + 3].tolist()
+        self._l = float(robot.thigh_length)
+        self._m = float(robot.calf_length)
+        low = robot.q_min[3 * leg : 3 * leg + 3].tolist()
+        high = robot.q_max[3 * leg : 3 * leg + 3].tolist()
         self._ranges = tuple(zip(low, high, strict=True))
 
     def pose(self, a: float, b: float, c: float) -> LegPose:
         """The leg at hip, thigh and calf angles [rad]; finite numbers or NaN."""
-        sb, cb, sbc, cbc = sin(b), cos(b), sin(b + c), cos(b + c)
-        mx, mz = -self._m * sbc, -self._m * cbc
-        return LegPose(sin(a), cos(a), sb, cb, sbc, cbc, mx, mz, mx - self._l * sb, mz - self._l * cb)
+        sb = sin(b)
+        cb = cos(b)
+        sbc = sin(b + c)
+        cbc = cos(b + c)
+        mx = -self._m * sbc
+        mz = -self._m * cbc
+        return LegPose(
+            sin(a), cos(a), sb, cb, sbc, cbc, mx, mz, mx - self._l * sb, mz - self._l * cb
+        )
 
     def foot(self, pose: LegPose) -> Vector:
         """Foot centre [m]."""
-        sa, ca, d, z = pose.sa, pose.ca, self._d, pose.z
+        sa = pose.sa
+        ca = pose.ca
+        d = self._d
+        z = pose.z
         return self._hx + pose.x, self._hy + d * ca - z * sa, self._hz + d * sa + z * ca
 
     def foot_at(self, a: float, b: float, c: float) -> Vector:
         """`foot` of `pose`, for those who need nothing else of the leg."""
-        sa, ca, d = sin(a), cos(a), self._d
-        x, z = -self._l * sin(b) - self._m * sin(b + c), -self._l * cos(b) - self._m * cos(b + c)
+        sa = sin(a)
+        ca = cos(a)
+        d = self._d
+        x = -self._l * sin(b) - self._m * sin(b + c)
+        z = -self._l * cos(b) - self._m * cos(b + c)
         return self._hx + x, self._hy + d * ca - z * sa, self._hz + d * sa + z * ca
 
     def jacobian(self, pose: LegPose) -> tuple[Vector, Vector, Vector]:
         """Rows of J (3, 3): the foot moves with J (da, db, dc)."""
         sa, ca, _, _, _, _, mx, mz, x, z = pose
         d = self._d
-        return (0.0, z, mz), (-d * sa - z * ca, x * sa, mx * sa), (d * ca - z * sa, -x * ca, -mx * ca)
+        return (
+            (0.0, z, mz),
+            (-d * sa - z * ca, x * sa, mx * sa),
+            (d * ca - z * sa, -x * ca, -mx * ca),
+        )
 
     def torque(self, pose: LegPose, fx: float, fy: float, fz: float) -> Vector:
         """J' f: what a force [N] on the foot centre does at the joints [Nm]."""
         sa, ca, _, _, _, _, mx, mz, x, z = pose
-        y_leg, z_leg = ca * fy + sa * fz, ca * fz - sa * fy
+        y_leg = ca * fy + sa * fz
+        z_leg = ca * fz - sa * fy
         return self._d * z_leg - z * y_leg, z * fx - x * z_leg, mz * fx - mx * z_leg
 
     def force(self, pose: LegPose, ta: float, tb: float, tc: float) -> Vector:
@@ -86,7 +105,8 @@ class LegKinematics:
         plane = x * mz - z * mx
         if not abs(z * plane) > SINGULAR:
             return 0.0, 0.0, 0.0
-        fx, z_leg = (x * tc - mx * tb) / plane, (z * tc - mz * tb) / plane
+        fx = (x * tc - mx * tb) / plane
+        z_leg = (z * tc - mz * tb) / plane
         y_leg = (self._d * z_leg - ta) / z
         return fx, ca * y_leg - sa * z_leg, sa * y_leg + ca * z_leg
 
@@ -97,11 +117,16 @@ class LegKinematics:
         """
         sa, ca, _, _, _, _, mx, mz, x, z = pose
         d = self._d
-        y_leg, z_leg = ca * vy + sa * vz, ca * vz - sa * vy
-        xx, yy, zz = z * z + mz * mz + DAMPING, z * z + DAMPING, d * d + x * x + mx * mx + DAMPING
-        xz, yz = (z * x + mz * mx) / xx, z * d / yy
+        y_leg = ca * vy + sa * vz
+        z_leg = ca * vz - sa * vy
+        xx = z * z + mz * mz + DAMPING
+        yy = z * z + DAMPING
+        zz = d * d + x * x + mx * mx + DAMPING
+        xz = (z * x + mz * mx) / xx
+        yz = z * d / yy
         wz = (z_leg + xz * vx + yz * y_leg) / (zz - xz * xz * xx - yz * yz * yy)
-        wx, wy = vx / xx + xz * wz, y_leg / yy + yz * wz
+        wx = vx / xx + xz * wz
+        wy = y_leg / yy + yz * wz
         return d * wz - z * wy, z * wx - x * wz, mz * wx - mx * wz
 
     def inverse(self, x: float, y: float, z: float) -> Vector:
@@ -109,8 +134,12 @@ class LegKinematics:
 
         A target out of reach gives the nearest reachable pose along its direction; the result lies inside the joint ranges.
         """
-        x, y, z = x - self._hx, y - self._hy, z - self._hz
-        d, l, m = self._d, self._l, self._m
+        x = x - self._hx
+        y = y - self._hy
+        z = z - self._hz
+        d = self._d
+        l = self._l
+        m = self._m
         z_plane = -sqrt(max(1e-8, y * y + z * z - d * d))
         cos_knee = clamp((x * x + z_plane * z_plane - l * l - m * m) / (2.0 * l * m), -1.0, 1.0)
         calf = -acos(cos_knee)
@@ -133,21 +162,31 @@ class Kinematics:
     def foot_points(self, q: Array) -> list[Vector]:
         """`feet` in plain numbers."""
         a = _finite_angles(q)
-        return [leg.foot_at(a[i], a[i + 1], a[i + 2]) for leg, i in zip(self.legs, _FIRST_JOINTS, strict=True)]
+        return [
+            leg.foot_at(a[i], a[i + 1], a[i + 2])
+            for leg, i in zip(self.legs, _FIRST_JOINTS, strict=True)
+        ]
 
     def feet_and_jacobians(self, q: Array) -> tuple[Array, Array]:
         """Foot centres (4, 3) in base and their Jacobians (4, 3, 3): foot velocity of leg i is J[i] @ dq[3 i : 3 i + 3]."""
         posed = list(zip(self.legs, self.poses(q), strict=True))
-        return np.array([leg.foot(pose) for leg, pose in posed]), np.array([leg.jacobian(pose) for leg, pose in posed])
+        return np.array([leg.foot(pose) for leg, pose in posed]), np.array(
+            [leg.jacobian(pose) for leg, pose in posed]
+        )
 
     def inverse(self, feet: Array) -> Array:
         """Joint positions (12,) that put the foot centres at `feet` (4, 3) in base; see `LegKinematics.inverse`."""
-        return np.array([leg.inverse(*foot) for leg, foot in zip(self.legs, feet.tolist(), strict=True)]).reshape(-1)
+        return np.array(
+            [leg.inverse(*foot) for leg, foot in zip(self.legs, feet.tolist(), strict=True)]
+        ).reshape(-1)
 
     def poses(self, q: Array) -> list[LegPose]:
         """The four legs at joint positions q (12,); NaN where one of them is not finite."""
         a = _finite_angles(q)
-        return [leg.pose(a[i], a[i + 1], a[i + 2]) for leg, i in zip(self.legs, _FIRST_JOINTS, strict=True)]
+        return [
+            leg.pose(a[i], a[i + 1], a[i + 2])
+            for leg, i in zip(self.legs, _FIRST_JOINTS, strict=True)
+        ]
 
 
 def _finite_angles(q: Array) -> list[float]:

@@ -53,15 +53,21 @@ class GateLimits:
     def __post_init__(self) -> None:
         """Refuse a gate whose own answer would not pass it or would not damp, and warnings that come after the gate."""
         if not 0.0 < self.damping <= self.kd_max:
-            raise ConfigurationError(f"limits: damping: must be positive and at most kd_max (found {self.damping})")
+            raise ConfigurationError(
+                f"limits: damping: must be positive and at most kd_max (found {self.damping})"
+            )
         if not self.temperature_warning <= self.temperature_max:
             raise ConfigurationError(
                 f"limits: temperature_warning: must be at most temperature_max (found {self.temperature_warning})"
             )
         if not self.voltage_min <= self.voltage_warning:
-            raise ConfigurationError(f"limits: voltage_warning: must be at least voltage_min (found {self.voltage_warning})")
+            raise ConfigurationError(
+                f"limits: voltage_warning: must be at least voltage_min (found {self.voltage_warning})"
+            )
         for name in ("torque_step", "position_step"):
             if not all(step > 0.0 for step in getattr(self, name)):
-                raise ConfigurationError(f"limits: {name}: must be positive (found {getattr(self, name)})")
+                raise ConfigurationError(
+                    f"limits: {name}: must be positive (found {getattr(self, name)})"
+                )
         if not self.max_gap > 0.0:
             raise ConfigurationError(f"limits: max_gap: must be positive (found {self.max_gap})")

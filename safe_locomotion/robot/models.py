@@ -102,7 +102,9 @@ class Urdf:
 def robot_names() -> tuple[str, ...]:
     """Names of the robots whose files ship with the package."""
     folder = find_share("models/robots")
-    return tuple(sorted(entry.name for entry in folder.iterdir() if (entry / f"{entry.name}.urdf").is_file()))
+    return tuple(
+        sorted(entry.name for entry in folder.iterdir() if (entry / f"{entry.name}.urdf").is_file())
+    )
 
 
 def robot_file(name: str, suffix: str) -> Path:
@@ -129,7 +131,9 @@ def load_robot(name: str) -> RobotModel:
         poses = json.loads(path.with_name("poses.json").read_text())
         return _assemble(name, urdf, poses)
     except (OSError, KeyError, ValueError, AttributeError, ElementTree.ParseError) as error:
-        raise ConfigurationError(f"robot {name!r}: {path.parent} is incomplete: {error!r}") from error
+        raise ConfigurationError(
+            f"robot {name!r}: {path.parent} is incomplete: {error!r}"
+        ) from error
 
 
 def read_urdf(path: Path) -> Urdf:
@@ -159,7 +163,9 @@ def composite_body(urdf: Urdf, angles: dict[str, float], root: str = "trunk") ->
     return Link(mass=mass, com=com, inertia=inertia)
 
 
-def _bodies(urdf: Urdf, angles: dict[str, float], name: str, position: Array, rotation: Array) -> list[Link]:
+def _bodies(
+    urdf: Urdf, angles: dict[str, float], name: str, position: Array, rotation: Array
+) -> list[Link]:
     """Every link at and below `name`, moved into the root frame."""
     link = urdf.links[name]
     com = position + rotation @ link.com
@@ -179,13 +185,17 @@ def _axis_rotation(axis: Array, angle: float) -> Array:
 
 def _assemble(name: str, urdf: Urdf, poses: dict[str, Any]) -> RobotModel:
     actuated = [urdf.joints[f"{joint}_joint"] for joint in JOINTS]
-    hips, thighs, calves = actuated[0::3], actuated[1::3], actuated[2::3]
+    hips = actuated[0::3]
+    thighs = actuated[1::3]
+    calves = actuated[2::3]
     thigh_length = float(-calves[0].origin[2])
     calf_length = float(-urdf.joints[f"{LEGS[0]}_foot_fixed"].origin[2])
     side = np.sign([thigh.origin[1] for thigh in thighs])
     height = float(poses["nominal_height"])
     q_stand = _legs_under_hips(thigh_length, calf_length, height - urdf.foot_radius)
-    body = composite_body(urdf, {f"{joint}_joint": angle for joint, angle in zip(JOINTS, q_stand, strict=True)})
+    body = composite_body(
+        urdf, {f"{joint}_joint": angle for joint, angle in zip(JOINTS, q_stand, strict=True)}
+    )
     link_mass, link_com = _leg_links(urdf)
     return RobotModel(
         name=name,
@@ -218,22 +228,35 @@ def _legs_under_hips(thigh: float, calf: float, reach: float) -> Array:
 
 def _sit_pose(sit: dict[str, float], side: Array) -> Array:
     """Joint positions (12,) of the prone pose; hips turn outwards by the same angle on both sides."""
-    return np.array([[s * sit["hip_outward"], sit["thigh"], sit["calf"]] for s in side], dtype=np.float64).reshape(-1)
+    return np.array(
+        [[s * sit["hip_outward"], sit["thigh"], sit["calf"]] for s in side], dtype=np.float64
+    ).reshape(-1)
 
 
 def _leg_links(urdf: Urdf) -> tuple[Array, Array]:
     """Masses (3,) and CoMs (4, 3, 3) of hip, thigh and calf with foot, each in its own link frame."""
     links = [
-        [composite_body(urdf, {}, f"{leg}_calf") if kind == "calf" else urdf.links[f"{leg}_{kind}"] for kind in JOINT_KINDS]
+        [
+            composite_body(urdf, {}, f"{leg}_calf")
+            if kind == "calf"
+            else urdf.links[f"{leg}_{kind}"]
+            for kind in JOINT_KINDS
+        ]
         for leg in LEGS
     ]
-    return np.array([link.mass for link in links[0]]), np.array([[link.com for link in leg] for leg in links])
+    return np.array([link.mass for link in links[0]]), np.array(
+        [[link.com for link in leg] for leg in links]
+    )
 
 
 def _read_link(link: ElementTree.Element) -> Link:
     inertial = _child(link, "inertial")
     i = {key: float(value) for key, value in _child(inertial, "inertia").attrib.items()}
-    rows = [[i["ixx"], i["ixy"], i["ixz"]], [i["ixy"], i["iyy"], i["iyz"]], [i["ixz"], i["iyz"], i["izz"]]]
+    rows = [
+        [i["ixx"], i["ixy"], i["ixz"]],
+        [i["ixy"], i["iyy"], i["iyz"]],
+        [i["ixz"], i["iyz"], i["izz"]],
+    ]
     return Link(
         mass=float(_child(inertial, "mass").attrib["value"]),
         com=_vector(_child(inertial, "origin").attrib["xyz"]),
@@ -243,7 +266,11 @@ def _read_link(link: ElementTree.Element) -> Link:
 
 def _read_joint(joint: ElementTree.Element) -> Joint:
     fixed = joint.attrib["type"] == "fixed"
-    limit = {"lower": 0.0, "upper": 0.0, "effort": 0.0, "velocity": 0.0} if fixed else _child(joint, "limit").attrib
+    limit = (
+        {"lower": 0.0, "upper": 0.0, "effort": 0.0, "velocity": 0.0}
+        if fixed
+        else _child(joint, "limit").attrib
+    )
     return Joint(
         parent=_child(joint, "parent").attrib["link"],
         child=_child(joint, "child").attrib["link"],

@@ -12,7 +12,11 @@ from pathlib import Path
 from safe_locomotion.runtime.stack import Process
 
 BRIDGES = ("bridge_node", "composed_node")
-PATIENCE = ((signal.SIGINT, 5.0), (signal.SIGTERM, 2.0), (signal.SIGKILL, 1.0))  # what is sent, and how long it may take [s]
+PATIENCE = (
+    (signal.SIGINT, 5.0),
+    (signal.SIGTERM, 2.0),
+    (signal.SIGKILL, 1.0),
+)  # what is sent, and how long it may take [s]
 PARENT = "SAFE_LOCOMOTION_PARENT"  #: environment: the process without which a child is to end
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -31,7 +35,10 @@ class RunningStack:
     """Context manager around the processes of one stack; leaving it stops what still runs."""
 
     def __init__(
-        self, processes: Sequence[Process], environment: Mapping[str, str] | None = None, output: Path | None = None
+        self,
+        processes: Sequence[Process],
+        environment: Mapping[str, str] | None = None,
+        output: Path | None = None,
     ) -> None:
         """Describe; nothing starts yet.
 
@@ -39,9 +46,15 @@ class RunningStack:
             environment: added to this process's own, e.g. ROS_DOMAIN_ID.
             output: folder for what each process says, `<name>.log`; None leaves it on our own streams.
         """
-        self._processes, self._output = tuple(processes), output
+        self._processes = tuple(processes)
+        self._output = output
         path = os.pathsep.join(filter(None, sys.path))
-        self._environment = {**os.environ, "PYTHONPATH": path, PARENT: str(os.getpid()), **(environment or {})}
+        self._environment = {
+            **os.environ,
+            "PYTHONPATH": path,
+            PARENT: str(os.getpid()),
+            **(environment or {}),
+        }
         self.running: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> "RunningStack":
@@ -55,7 +68,13 @@ class RunningStack:
         if self._output is None:
             return subprocess.Popen(command, env=self._environment, start_new_session=True)
         with (self._output / f"{process.name}.log").open("wb") as said:
-            return subprocess.Popen(command, env=self._environment, start_new_session=True, stdout=said, stderr=subprocess.STDOUT)
+            return subprocess.Popen(
+                command,
+                env=self._environment,
+                start_new_session=True,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+            )
 
     def __exit__(self, *_: object) -> None:
         self.stop()
@@ -64,7 +83,11 @@ class RunningStack:
         """Exit status of every essential process that has ended by itself."""
         essential = {process.name for process in self._processes if process.essential}
         running = {name: process for name, process in self.running.items() if name in essential}
-        return {name: status for name, process in running.items() if (status := process.poll()) is not None}
+        return {
+            name: status
+            for name, process in running.items()
+            if (status := process.poll()) is not None
+        }
 
     def stop(self) -> dict[str, int]:
         """Stop the bridge, then the others; the exit status of each."""

@@ -20,10 +20,15 @@ from safe_locomotion.errors import ConfigurationError
 
 LIMITS_FILE = "/etc/security/limits.d/safe_locomotion.conf"
 HIGHEST_PRIORITY = 99
-MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT = 1, 2, 4  # mlockall(2), the same on x86-64 and ARM
+# mlockall(2), the same on x86-64 and ARM
+MCL_CURRENT = 1
+MCL_FUTURE = 2
+MCL_ONFAULT = 4
 CAP_IPC_LOCK = 14  # capabilities(7)
 CORES_TO_PLAN_BESIDE = 4  # for ticks, plans, the threads of the link, and everything else
-COLLECT_EACH, COLLECT_ALL_EACH = 50, 5000  # steps between two collections of young garbage, and of all since the start
+# steps between two collections of young garbage, and of all since the start
+COLLECT_EACH = 50
+COLLECT_ALL_EACH = 5000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +52,13 @@ class RealtimeParameters:
     def __post_init__(self) -> None:
         """Refuse what no kernel has."""
         if not 0 <= self.priority <= HIGHEST_PRIORITY:
-            raise ConfigurationError(f"realtime: priority: must lie within 0 and {HIGHEST_PRIORITY} (found {self.priority})")
+            raise ConfigurationError(
+                f"realtime: priority: must lie within 0 and {HIGHEST_PRIORITY} (found {self.priority})"
+            )
         if len(set(self.cores)) != len(self.cores) or not all(core >= 0 for core in self.cores):
-            raise ConfigurationError(f"realtime: cores: must be different numbers from 0 on (found {list(self.cores)})")
+            raise ConfigurationError(
+                f"realtime: cores: must be different numbers from 0 on (found {list(self.cores)})"
+            )
 
     def plans_beside(self, *, lock_step: bool, cores: int) -> bool:
         """Whether plans get a thread of their own; a robot that waits for each command leaves it no time beside the ticks.
@@ -122,7 +131,10 @@ class Linux:
         """By mlockall(2); not under a limit, since the first allocation beyond it would then fail, in flight."""
         _raise_to_hard(resource.RLIMIT_MEMLOCK)
         if not may_lock_all():
-            raise OSError(errno.EPERM, f"RLIMIT_MEMLOCK is {resource.getrlimit(resource.RLIMIT_MEMLOCK)[1]} bytes")
+            raise OSError(
+                errno.EPERM,
+                f"RLIMIT_MEMLOCK is {resource.getrlimit(resource.RLIMIT_MEMLOCK)[1]} bytes",
+            )
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0:
             number = ctypes.get_errno()
@@ -160,7 +172,8 @@ def user() -> str:
 
 def apply(parameters: RealtimeParameters, kernel: Kernel | None = None) -> tuple[Setting, ...]:
     """Ask for everything that `parameters` want, for the calling thread and the threads it starts from now on; never raises OSError."""
-    system, settings = kernel or Linux(), list[Setting]()
+    system = kernel or Linux()
+    settings = list[Setting]()
     if parameters.lock_memory:
         settings.append(_lock(system))
     if parameters.cores:
@@ -174,21 +187,32 @@ def _lock(kernel: Kernel) -> Setting:
     try:
         kernel.lock_memory()
     except OSError as error:
-        return Setting(name="memory", text=f"not locked: {error.strerror or error}", mend=limit_remedy("memlock", "unlimited"))
+        return Setting(
+            name="memory",
+            text=f"not locked: {error.strerror or error}",
+            mend=limit_remedy("memlock", "unlimited"),
+        )
     return Setting(name="memory", text="locked")
 
 
 def _pin(kernel: Kernel, cores: tuple[int, ...]) -> Setting:
     there = kernel.cores()
-    wanted, absent = [core for core in cores if core in there], [core for core in cores if core not in there]
+    wanted = [core for core in cores if core in there]
+    absent = [core for core in cores if core not in there]
     text = f"cores {_listed(wanted)}"
     if absent:
         mend = f"set bridge_node: realtime: cores to some of {_listed(sorted(there))}"
-        return Setting(name="cores", text=f"not pinned: core {_listed(absent)} is not ours", mend=mend)
+        return Setting(
+            name="cores", text=f"not pinned: core {_listed(absent)} is not ours", mend=mend
+        )
     try:
         kernel.set_cores(wanted)
     except OSError as error:
-        return Setting(name="cores", text=f"not pinned: {error.strerror or error}", mend="set bridge_node: realtime: cores to []")
+        return Setting(
+            name="cores",
+            text=f"not pinned: {error.strerror or error}",
+            mend="set bridge_node: realtime: cores to []",
+        )
     return Setting(name="cores", text=text)
 
 
@@ -213,7 +237,8 @@ class Garbage:
 
     def __init__(self, *, freeze: bool = True) -> None:
         """Call it after the warm-up: what lives now lives to the end and need not be looked through again."""
-        self._frozen, self._steps = freeze, 0
+        self._frozen = freeze
+        self._steps = 0
         if freeze:
             gc.collect()
             gc.freeze()

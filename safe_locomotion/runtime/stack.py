@@ -20,13 +20,19 @@ NODE_NAMES = ("bridge", "estimator", "policy", "supervisor", "mpc")
 NICENESS = 5  #: of watchers; a stop from the viewer's page still gets a third of its share
 WATCHERS = ("monitor", "viewer")  #: nodes that only watch, each a process of its own
 RECORDER = "recorder"  #: a watcher that needs to know where to
-WATCHER_MODULES = {"monitor": "ui.monitor_node", "viewer": "ui.viewer.viewer_node", RECORDER: "recording.recorder_node"}
+WATCHER_MODULES = {
+    "monitor": "ui.monitor_node",
+    "viewer": "ui.viewer.viewer_node",
+    RECORDER: "recording.recorder_node",
+}
 GRAPHS = ("nodes", "composed")
 SDKS = ("unitree_sdk2", "legged_sdk", "mock")
 CMD_VEL_TYPES = ("TwistStamped", "Twist")
 BRIDGE_STATES = ("unconfigured", "inactive", "active")
 BOOLEANS = {"true": True, "false": False}
-SIMULATION_DOMAIN, ROBOT_DOMAIN = 1, 0  # of the SDK's DDS: the vendor's own convention
+# of the SDK's DDS: the vendor's own convention
+SIMULATION_DOMAIN = 1
+ROBOT_DOMAIN = 0
 LOOPBACK = "lo"
 LOCALHOST = "127.0.0.1"
 WITH_LOCK_STEP = ("bridge", "supervisor")
@@ -68,7 +74,11 @@ class Process:
             for node, parameters in self.parameters.items()
             for name, value in parameters.items()
         ]
-        return ["--ros-args", *(word for setting in settings for word in ("-p", setting))] if settings else []
+        return (
+            ["--ros-args", *(word for setting in settings for word in ("-p", setting))]
+            if settings
+            else []
+        )
 
     def command(self) -> list[str]:
         """Command line that starts this process with the running Python."""
@@ -125,8 +135,13 @@ def stack(options: StackOptions) -> tuple[Process, ...]:
     if options.graph == "composed":
         nodes: tuple[Process, ...] = (_node("composed", parameters),)
     else:
-        nodes = tuple(_node(name, {f"{name}_node": parameters[f"{name}_node"]}) for name in NODE_NAMES)
-    watchers = (*(_watcher(name, options) for name in options.watchers), *((_recorder(options),) if options.record else ()))
+        nodes = tuple(
+            _node(name, {f"{name}_node": parameters[f"{name}_node"]}) for name in NODE_NAMES
+        )
+    watchers = (
+        *(_watcher(name, options) for name in options.watchers),
+        *((_recorder(options),) if options.record else ()),
+    )
     return (*((_simulated_robot(options),) if options.world == "sim" else ()), *nodes, *watchers)
 
 
@@ -143,13 +158,21 @@ def _check(options: StackOptions) -> None:
     for node in options.overrides:
         if node not in known:
             raise UnknownNameError("node", node, known)
-    if options.world == "real" and options.sdk == "unitree_sdk2" and not options.sdk_options.get("interface"):
-        raise ConfigurationError("sdk unitree_sdk2 needs the network interface that leads to the robot, e.g. interface:=eth0")
+    if (
+        options.world == "real"
+        and options.sdk == "unitree_sdk2"
+        and not options.sdk_options.get("interface")
+    ):
+        raise ConfigurationError(
+            "sdk unitree_sdk2 needs the network interface that leads to the robot, e.g. interface:=eth0"
+        )
 
 
 def _parameters(options: StackOptions) -> dict[str, dict[str, Value]]:
     """Parameters of the five nodes by node name."""
-    parameters: dict[str, dict[str, Value]] = {f"{name}_node": {"robot": options.robot} for name in NODE_NAMES}
+    parameters: dict[str, dict[str, Value]] = {
+        f"{name}_node": {"robot": options.robot} for name in NODE_NAMES
+    }
     for name, given in parameters.items():
         if options.config_file:
             given["config_file"] = options.config_file
@@ -159,8 +182,14 @@ def _parameters(options: StackOptions) -> dict[str, dict[str, Value]]:
             given["cmd_vel_type"] = options.cmd_vel_type
     parameters["policy_node"]["policy"] = options.policy
     realtime = options.world == "real" if options.realtime is None else options.realtime
-    parameters["bridge_node"] |= {"sdk": options.sdk, "autostart": options.autostart, "use_realtime": realtime}
-    parameters["bridge_node"] |= {f"sdk_options.{name}": value for name, value in _sdk_options(options).items()}
+    parameters["bridge_node"] |= {
+        "sdk": options.sdk,
+        "autostart": options.autostart,
+        "use_realtime": realtime,
+    }
+    parameters["bridge_node"] |= {
+        f"sdk_options.{name}": value for name, value in _sdk_options(options).items()
+    }
     for node, changed in options.overrides.items():
         if node in parameters:
             parameters[node] |= changed
@@ -173,13 +202,17 @@ def _sdk_options(options: StackOptions) -> dict[str, Value]:
     if options.sdk == "mock":
         return dict(options.sdk_options)
     domain = SIMULATION_DOMAIN if options.world == "sim" else ROBOT_DOMAIN
-    usual: dict[str, Value] = {"domain": domain} if options.world == "real" else {"domain": domain, "interface": LOOPBACK}
+    usual: dict[str, Value] = (
+        {"domain": domain} if options.world == "real" else {"domain": domain, "interface": LOOPBACK}
+    )
     return usual | dict(options.sdk_options)
 
 
 def _node(name: str, parameters: Mapping[str, Mapping[str, Value]]) -> Process:
     module = f"{PACKAGE}.{WATCHER_MODULES.get(name, f'nodes.{name}')}"
-    return Process(name=f"{name}_node", executable=f"{name}_node", module=module, parameters=parameters)
+    return Process(
+        name=f"{name}_node", executable=f"{name}_node", module=module, parameters=parameters
+    )
 
 
 def _watcher(name: str, options: StackOptions) -> Process:
@@ -194,18 +227,35 @@ def _watcher(name: str, options: StackOptions) -> Process:
 
 def _recorder(options: StackOptions) -> Process:
     source = "ticks" if options.graph == "composed" else "topics"
-    given: dict[str, Value] = {"directory": options.record, "source": source, "cmd_vel_type": options.cmd_vel_type}
+    given: dict[str, Value] = {
+        "directory": options.record,
+        "source": source,
+        "cmd_vel_type": options.cmd_vel_type,
+    }
     process = _watcher(RECORDER, options)
-    parameters = {**process.parameters[f"{RECORDER}_node"], **given, **options.overrides.get(f"{RECORDER}_node", {})}
+    parameters = {
+        **process.parameters[f"{RECORDER}_node"],
+        **given,
+        **options.overrides.get(f"{RECORDER}_node", {}),
+    }
     return replace(process, parameters={f"{RECORDER}_node": parameters})
 
 
 def _simulated_robot(options: StackOptions) -> Process:
     sdk_options = _sdk_options(options)
-    usual = ["--robot", options.robot, "--domain", str(sdk_options["domain"]), "--interface", str(sdk_options["interface"])]
+    usual = [
+        "--robot",
+        options.robot,
+        "--domain",
+        str(sdk_options["domain"]),
+        "--interface",
+        str(sdk_options["interface"]),
+    ]
     lock_step = ["--lock-step"] if options.lock_step else []
     arguments = (*usual, *lock_step, *options.robot_arguments)
-    return Process(name="sim_robot", executable="sim_robot", module=f"{PACKAGE}.sim", arguments=arguments)
+    return Process(
+        name="sim_robot", executable="sim_robot", module=f"{PACKAGE}.sim", arguments=arguments
+    )
 
 
 def yaml_scalar(value: Value) -> str:
@@ -236,30 +286,90 @@ def launch_arguments(world: World, robot: str) -> tuple[LaunchArgument, ...]:
     """Arguments of a launch file for this world and robot."""
     hardware = "true" if world == "real" else "false"
     common = (
-        LaunchArgument(name="graph", default="composed", description="one process or five", choices=GRAPHS),
-        LaunchArgument(name="config_file", default="", description="parameter file instead of config/<robot>.yaml"),
-        LaunchArgument(name="policy", default="nominal", description="who proposes: a policy's name"),
-        LaunchArgument(name="cmd_vel_type", default="TwistStamped", description="type of cmd_vel", choices=CMD_VEL_TYPES),
-        LaunchArgument(name="autostart", default="active", description="lifecycle state of the bridge", choices=BRIDGE_STATES),
-        LaunchArgument(name="realtime", default=hardware, description="ask for real-time scheduling", choices=tuple(BOOLEANS)),
         LaunchArgument(
-            name="watchers", default="monitor", description=f"what else runs: some of {', '.join(WATCHERS)}, or empty"
+            name="graph", default="composed", description="one process or five", choices=GRAPHS
         ),
-        LaunchArgument(name="record", default="", description="folder in which each walk is recorded; empty for none"),
-        LaunchArgument(name="viewer", default="false", description="watch and drive from a browser", choices=tuple(BOOLEANS)),
-        LaunchArgument(name="viewer_host", default=LOCALHOST, description="address that the viewer listens on; 0.0.0.0 is any"),
-        LaunchArgument(name="viewer_port", default="8080", description="port that it listens on, or the next free one"),
+        LaunchArgument(
+            name="config_file",
+            default="",
+            description="parameter file instead of config/<robot>.yaml",
+        ),
+        LaunchArgument(
+            name="policy", default="nominal", description="who proposes: a policy's name"
+        ),
+        LaunchArgument(
+            name="cmd_vel_type",
+            default="TwistStamped",
+            description="type of cmd_vel",
+            choices=CMD_VEL_TYPES,
+        ),
+        LaunchArgument(
+            name="autostart",
+            default="active",
+            description="lifecycle state of the bridge",
+            choices=BRIDGE_STATES,
+        ),
+        LaunchArgument(
+            name="realtime",
+            default=hardware,
+            description="ask for real-time scheduling",
+            choices=tuple(BOOLEANS),
+        ),
+        LaunchArgument(
+            name="watchers",
+            default="monitor",
+            description=f"what else runs: some of {', '.join(WATCHERS)}, or empty",
+        ),
+        LaunchArgument(
+            name="record",
+            default="",
+            description="folder in which each walk is recorded; empty for none",
+        ),
+        LaunchArgument(
+            name="viewer",
+            default="false",
+            description="watch and drive from a browser",
+            choices=tuple(BOOLEANS),
+        ),
+        LaunchArgument(
+            name="viewer_host",
+            default=LOCALHOST,
+            description="address that the viewer listens on; 0.0.0.0 is any",
+        ),
+        LaunchArgument(
+            name="viewer_port",
+            default="8080",
+            description="port that it listens on, or the next free one",
+        ),
     )
     if world == "sim":
         return (
             *common,
-            LaunchArgument(name="lock_step", default="false", description="robot waits for the stack", choices=tuple(BOOLEANS)),
-            LaunchArgument(name="robot_arguments", default="", description="more arguments for the simulated robot"),
+            LaunchArgument(
+                name="lock_step",
+                default="false",
+                description="robot waits for the stack",
+                choices=tuple(BOOLEANS),
+            ),
+            LaunchArgument(
+                name="robot_arguments",
+                default="",
+                description="more arguments for the simulated robot",
+            ),
         )
     return (
         *common,
-        LaunchArgument(name="sdk", default=robot_sdk(robot), description="how the robot is spoken to", choices=SDKS),
-        LaunchArgument(name="interface", default="", description="network interface to the robot (unitree_sdk2)"),
+        LaunchArgument(
+            name="sdk",
+            default=robot_sdk(robot),
+            description="how the robot is spoken to",
+            choices=SDKS,
+        ),
+        LaunchArgument(
+            name="interface",
+            default="",
+            description="network interface to the robot (unitree_sdk2)",
+        ),
         LaunchArgument(
             name="release_motion",
             default="false",
@@ -298,13 +408,17 @@ def options_from_launch(world: World, robot: str, values: Mapping[str, str]) -> 
         robot_arguments=tuple(given.get("robot_arguments", "").split()),
         watchers=_watchers(given),
         record=str(Path(given["record"]).expanduser().resolve()) if given["record"] else "",
-        overrides={"viewer_node": {"host": given["viewer_host"], "port": _port(given["viewer_port"])}},
+        overrides={
+            "viewer_node": {"host": given["viewer_host"], "port": _port(given["viewer_port"])}
+        },
     )
 
 
 def _launched_sdk_options(given: Mapping[str, str]) -> dict[str, Value]:
     options: dict[str, Value] = {"interface": given["interface"]} if given.get("interface") else {}
-    return options | ({"release_motion": True} if BOOLEANS[given.get("release_motion", "false")] else {})
+    return options | (
+        {"release_motion": True} if BOOLEANS[given.get("release_motion", "false")] else {}
+    )
 
 
 def _watchers(given: Mapping[str, str]) -> tuple[str, ...]:

@@ -31,7 +31,9 @@ class StageLog:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("wb")
         except OSError as error:
-            raise ConfigurationError(f"{path}: the log cannot be written: {error.strerror}") from error
+            raise ConfigurationError(
+                f"{path}: the log cannot be written: {error.strerror}"
+            ) from error
         self._file.write(json.dumps({"columns": list(columns)}).encode() + b"\n")
         self._file.flush()
         self._row_size = 8 * len(columns)
@@ -86,7 +88,10 @@ def read_stage_log(path: Path) -> dict[str, Array]:
     groups: dict[str, list[int]] = {}
     for index, column in enumerate(columns):
         groups.setdefault(column.split("[")[0], []).append(index)
-    return {name: rows[:, at[0]] if columns[at[0]] == name else rows[:, at] for name, at in groups.items()}
+    return {
+        name: rows[:, at[0]] if columns[at[0]] == name else rows[:, at]
+        for name, at in groups.items()
+    }
 
 
 def vector(name: str, size: int) -> tuple[str, ...]:

@@ -51,7 +51,8 @@ class CapturePoint:
         """
         rows = rows_from_quaternion(estimate.quaternion_wxyz)
         length = hypot(rows[0][0], rows[1][0]) or nan
-        c, s = rows[0][0] / length, rows[1][0] / length
+        c = rows[0][0] / length
+        s = rows[1][0] / length
         feet = [rotate(rows, foot) for foot in self._kinematics.foot_points(estimate.q)]
         x, y, z = rotate(rows, self._com)
         vx, vy, _ = estimate.velocity.tolist()
@@ -59,7 +60,9 @@ class CapturePoint:
         if not height > 0.0:
             return nan
         time = sqrt(height / GRAVITY)
-        x, y = x + vx * time, y + vy * time
-        along, across = [c * (fx - x) + s * (fy - y) for fx, fy, _ in feet], [c * (fy - y) - s * (fx - x) for fx, fy, _ in feet]
+        x = x + vx * time
+        y = y + vy * time
+        along = [c * (fx - x) + s * (fy - y) for fx, fy, _ in feet]
+        across = [c * (fy - y) - s * (fx - x) for fx, fy, _ in feet]
         outside = (-max(along), min(along), -max(across), min(across))
         return max(outside) if isfinite(sum(outside)) else nan

@@ -14,7 +14,9 @@ class CommandStage:
         self.gate = CommandGate(robot, limits)
         self._legs = LegController(robot, gains)
 
-    def update(self, state: LowState, verdict: Verdict | None, plan: StancePlan | None) -> LowCommand:
+    def update(
+        self, state: LowState, verdict: Verdict | None, plan: StancePlan | None
+    ) -> LowCommand:
         """Gated motor command for this LowState; see `LegController.update`."""
         fault = self.gate.state_fault(state)
         command = (

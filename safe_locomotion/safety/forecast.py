@@ -13,7 +13,15 @@ from safe_locomotion.safety.gait_rollout import GaitRollout, Inputs, Scene
 from safe_locomotion.safety.joint_rollout import JointRollout
 from safe_locomotion.safety.switching_rule import STEP, InterventionParameters
 from safe_locomotion.safety.trigger_set import TriggerSet, TriggerState
-from safe_locomotion.types import Array, Estimate, Flags, GaitParameters, JointTargets, Proposal, VelocityCommand
+from safe_locomotion.types import (
+    Array,
+    Estimate,
+    Flags,
+    GaitParameters,
+    JointTargets,
+    Proposal,
+    VelocityCommand,
+)
 
 Ask = Callable[[Estimate], Proposal]
 Suppose = Callable[[VelocityCommand], AbstractContextManager[Ask]]
@@ -64,7 +72,10 @@ class Forecaster:
                 keeps to what it proposes now. The MPC below it is solved again in either case.
         """
         self._suppose = suppose
-        self.parameters, self.trigger_set, self.state, self.rollout = parameters, trigger_set, state, rollout
+        self.parameters = parameters
+        self.trigger_set = trigger_set
+        self.state = state
+        self.rollout = rollout
         self.joints = joints
 
     def reset(self) -> None:
@@ -77,7 +88,8 @@ class Forecaster:
 
     def learner(self, scene: Scene, now: Moment) -> Array | None:
         """States (..., W + 1, 12) under the learner, the estimate's in front of its hypotheses; None: there is no forecast."""
-        gait, stamp_ns = now.learner_gait, now.estimate.stamp_ns
+        gait = now.learner_gait
+        stamp_ns = now.estimate.stamp_ns
         if now.learner_joints is not None:
             return self._joints(scene, now, now.learner_joints, scene.x0, self.rollout.steps)
         if gait is None:
@@ -89,7 +101,11 @@ class Forecaster:
         inputs = self.rollout.inputs(scene, stamp_ns, gait)
         if inputs is None:
             return None
-        x0 = scene.x0 if not self.parameters.uncertainty else scene.x0 + self._spread(scene, now.estimate)
+        x0 = (
+            scene.x0
+            if not self.parameters.uncertainty
+            else scene.x0 + self._spread(scene, now.estimate)
+        )
         return driven(x0, inputs.accelerations, STEP)
 
     def recovery_first(self, scene: Scene, now: Moment) -> Array | None:
@@ -107,14 +123,22 @@ class Forecaster:
         recovers = (np.arange(steps) < np.arange(1, steps)[:, None])[:, :, None]
         return driven(scene.x0, np.where(recovers, first.accelerations, then.accelerations), STEP)
 
-    def _joints_after(self, scene: Scene, now: Moment, targets: JointTargets, first: Inputs) -> Array:
+    def _joints_after(
+        self, scene: Scene, now: Moment, targets: JointTargets, first: Inputs
+    ) -> Array:
         """The same for a joint policy, whose forces depend on the states before them: one hypothesis after the other."""
         steps = self.rollout.steps
         recovered = driven(scene.x0, first.accelerations, STEP)
-        after = [self._joints(scene, now, targets, recovered[i], steps - i) for i in range(1, steps)]
-        return np.array([np.concatenate((recovered[:i], rest)) for i, rest in enumerate(after, start=1)])
+        after = [
+            self._joints(scene, now, targets, recovered[i], steps - i) for i in range(1, steps)
+        ]
+        return np.array(
+            [np.concatenate((recovered[:i], rest)) for i, rest in enumerate(after, start=1)]
+        )
 
-    def _joints(self, scene: Scene, now: Moment, targets: JointTargets, x0: Array, steps: int) -> Array:
+    def _joints(
+        self, scene: Scene, now: Moment, targets: JointTargets, x0: Array, steps: int
+    ) -> Array:
         with self._learner_in(now) as ask:
             later = None if ask is None else lambda estimate: ask(estimate).joints
             return self.joints.states(scene, x0, steps, targets, later, now.estimate)
@@ -129,17 +153,22 @@ class Forecaster:
         """(..., W) whether each predicted state lies outside the trigger set, measured as it will be when the learner drives."""
         gait = now.learner_gait
         frequency = None if gait is None else gait.frequency
-        return self.trigger_set.safe(self.state.predicted(scene.x0, states[..., 1:, :], STEP, frequency))
+        return self.trigger_set.safe(
+            self.state.predicted(scene.x0, states[..., 1:, :], STEP, frequency)
+        )
 
     def _spread(self, scene: Scene, estimate: Estimate) -> Array:
         """Deviations (64, 12) of height and velocity on the surface of the estimator's ellipsoid, the first of them none."""
-        sigma, directions = self.parameters.uncertainty, _directions(HYPOTHESES)
+        sigma = self.parameters.uncertainty
+        directions = _directions(HYPOTHESES)
         frame = scene.frame
         values, axes = np.linalg.eigh(frame.T @ estimate.velocity_covariance @ frame)
         height = float(frame[:, 2] @ estimate.position_covariance @ frame[:, 2])
         spread = np.zeros((HYPOTHESES, len(scene.x0)))
         spread[:, POSITION.stop - 1] = sigma * sqrt(max(0.0, height)) * directions[:, 3]
-        spread[:, VELOCITY] = sigma * (directions[:, :3] * np.sqrt(np.maximum(values, 0.0))) @ axes.T
+        spread[:, VELOCITY] = (
+            sigma * (directions[:, :3] * np.sqrt(np.maximum(values, 0.0))) @ axes.T
+        )
         return spread
 
 
@@ -147,7 +176,8 @@ class Forecast:
     """One moment; computes only what is asked, and each thing once."""
 
     def __init__(self, forecaster: Forecaster, now: Moment) -> None:
-        self._f, self._now = forecaster, now
+        self._f = forecaster
+        self._now = now
         self._scene: Scene | None = None
         self._states: Array | None = None
         self._asked = False
@@ -181,8 +211,11 @@ class Forecast:
         if self._states is None or self._scene is None:
             return None
         states = self._states if self._states.ndim == 2 else self._states[0]
-        out, frame = states.copy(), self._scene.frame
-        out[:, POSITION.start :] = (states[:, POSITION.start :].reshape(-1, 3) @ frame.T).reshape(len(states), -1)
+        out = states.copy()
+        frame = self._scene.frame
+        out[:, POSITION.start :] = (states[:, POSITION.start :].reshape(-1, 3) @ frame.T).reshape(
+            len(states), -1
+        )
         out[:, POSITION] += self._scene.origin
         out[:, RPY.stop - 1] += atan2(frame[1, 0], frame[0, 0])
         return out

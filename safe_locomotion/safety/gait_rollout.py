@@ -41,7 +41,15 @@ from safe_locomotion.rotations import (
     vector,
 )
 from safe_locomotion.safety.switching_rule import STEP, STEP_NS
-from safe_locomotion.types import GRAVITY, N_LEGS, Array, Estimate, Flags, GaitParameters, VelocityCommand
+from safe_locomotion.types import (
+    GRAVITY,
+    N_LEGS,
+    Array,
+    Estimate,
+    Flags,
+    GaitParameters,
+    VelocityCommand,
+)
 
 STEPS_PER_SOLVER_STEP = 3  #: 0.048 s, close to the 0.04 s of the MPC that drives
 LEAST_SOLVER_STEPS = 5  #: over 0.24 s, half a stride: a shorter plan does not see the next stance
@@ -112,7 +120,13 @@ class GaitRollout:
     """
 
     def __init__(
-        self, robot: RobotModel, *, reference: LocomotionParameters, swing: SwingParameters, mpc: MpcParameters, steps: int
+        self,
+        robot: RobotModel,
+        *,
+        reference: LocomotionParameters,
+        swing: SwingParameters,
+        mpc: MpcParameters,
+        steps: int,
     ) -> None:
         """Prepare the solver.
 
@@ -127,13 +141,17 @@ class GaitRollout:
         self.steps, self.model = steps, CentroidalModel(mass=robot.mass, inertia=robot.inertia)
         self._parameters = _lighter(mpc, horizon)
         self._mpc = ConvexMpc(self.model, self._parameters)
-        self._robot, self._swing = robot, swing
+        self._robot = robot
+        self._swing = swing
         self._slack = reference.velocity_slack
         self._kinematics = Kinematics(robot)
         self._hip_x: list[float] = (robot.hip_position[:, 0] - robot.com[0]).tolist()
-        self._com, self._foot_radius = vector(robot.com), float(robot.foot_radius)
+        self._com = vector(robot.com)
+        self._foot_radius = float(robot.foot_radius)
         self._com_y = self._com[1]
-        self._inverse_inertia: Rows = tuple(tuple(row) for row in self.model.inverse_inertia.tolist())  # type: ignore[assignment]
+        self._inverse_inertia: Rows = tuple(
+            tuple(row) for row in self.model.inverse_inertia.tolist()
+        )  # type: ignore[assignment]
         self._height = reference.body_height + float(robot.com[2])
         ends: Array = self._parameters.dt * np.arange(1.0, horizon + 1.0)
         middles: Array = ends - 0.5 * self._parameters.dt
@@ -152,12 +170,20 @@ class GaitRollout:
 
     def scene(self, estimate: Estimate, command: VelocityCommand) -> Scene:
         """The robot now; costs the kinematics of four legs, so it is shared by all predictions of a tick."""
-        rotation, normal = rows_from_quaternion(estimate.quaternion_wxyz), vector(estimate.ground_normal)
+        rotation = rows_from_quaternion(estimate.quaternion_wxyz)
+        normal = vector(estimate.ground_normal)
         frame = ground_rows(atan2(rotation[1][0], rotation[0][0]), normal)
-        position, arm = vector(estimate.position), rotate(rotation, self._com)
-        x, y, z = position[0] + arm[0], position[1] + arm[1], position[2] + arm[2]
+        position = vector(estimate.position)
+        arm = rotate(rotation, self._com)
+        x = position[0] + arm[0]
+        y = position[1] + arm[1]
+        z = position[2] + arm[2]
         gap = arm[0] * normal[0] + arm[1] * normal[1] + (z - estimate.ground_height) * normal[2]
-        turned, rates, (vx, vy, vz) = relative_rows(frame, rotation), vector(estimate.angular_velocity), vector(estimate.velocity)
+        turned, rates, (vx, vy, vz) = (
+            relative_rows(frame, rotation),
+            vector(estimate.angular_velocity),
+            vector(estimate.velocity),
+        )
         ux, uy, uz = rotate(rotation, cross(rates, self._com))
         roll, pitch, _ = rpy_from_rows(turned)
         velocity = rotate_back(frame, (vx + ux, vy + uy, vz + uz))
@@ -180,7 +206,9 @@ class GaitRollout:
 
     def inputs(self, scene: Scene, stamp_ns: int, gait: GaitParameters) -> Inputs | None:
         """Forces and feet of one MPC solve under `gait` from here on; None when the solver fails."""
-        clock, spots, x = copy(self._clock), scene.spots.copy(), scene.x0.tolist()
+        clock = copy(self._clock)
+        spots = scene.spots.copy()
+        x = scene.x0.tolist()
         feet = self._feet(spots, scene, x, clock.update(stamp_ns, gait, step=True), gait)
         problem = self._problem(scene, scene.x0, feet, clock, gait, 0.0)
         answer = self._mpc.solve(problem)
@@ -193,7 +221,12 @@ class GaitRollout:
         return Inputs(forces=forces, feet=feet, accelerations=caused)
 
     def closed_loop(
-        self, scene: Scene, stamp_ns: int, gait: GaitParameters, ask: AskAgain | None, estimate: Estimate
+        self,
+        scene: Scene,
+        stamp_ns: int,
+        gait: GaitParameters,
+        ask: AskAgain | None,
+        estimate: Estimate,
     ) -> Array | None:
         """Predicted states (W + 1, 12) when learner and MPC see each of them; None when the solver fails.
 
@@ -202,8 +235,11 @@ class GaitRollout:
             gait: that the learner wants now.
             ask: what it would want in a later state; None keeps the last.
         """
-        clock, x, gravity = copy(self._clock), scene.x0, scene.gravity.tolist()
-        states, spots = [x], scene.spots.copy()
+        clock = copy(self._clock)
+        x = scene.x0
+        gravity = scene.gravity.tolist()
+        states = [x]
+        spots = scene.spots.copy()
         for k in range(self.steps):
             if k and ask is not None:
                 gait = ask(self.estimate_at(scene, x, estimate, k)) or gait
@@ -220,9 +256,11 @@ class GaitRollout:
     def estimate_at(self, scene: Scene, x: Array, estimate: Estimate, steps: int) -> Estimate:
         """What the estimator would say in a predicted state; joints and contacts stay as they are."""
         roll, pitch, yaw = x[RPY].tolist()
-        frame, turn = scene.frame, quaternion_from_rpy(roll, pitch, yaw)
+        frame = scene.frame
+        turn = quaternion_from_rpy(roll, pitch, yaw)
         body = frame @ matrix_from_quaternion(turn)
-        spin, arm = frame @ x[RATES], body @ self._robot.com
+        spin = frame @ x[RATES]
+        arm = body @ self._robot.com
         return replace(
             estimate,
             stamp_ns=estimate.stamp_ns + steps * STEP_NS,
@@ -233,14 +271,22 @@ class GaitRollout:
         )
 
     def _feet(
-        self, spots: list[tuple[float, float]], scene: Scene, x: list[float], phase: GaitPhase, gait: GaitParameters
+        self,
+        spots: list[tuple[float, float]],
+        scene: Scene,
+        x: list[float],
+        phase: GaitPhase,
+        gait: GaitParameters,
     ) -> list[Vector]:
         """Feet relative to the centre of mass in state x; `spots`, where feet stand, follows those that do not."""
         px, py, pz, vx, vy, (wx, wy) = x[3], x[4], x[5], x[9], x[10], scene.wanted
-        time, gain, reach = phase.stance_duration, self._swing.velocity_gain, self._swing.reach
+        time = phase.stance_duration
+        gain = self._swing.velocity_gain
+        reach = self._swing.reach
         x_ahead = px + raibert_step(vx, wx, time, gain, reach)
         y_ahead = py + raibert_step(vy, wy, time, gain, reach) - self._com_y
-        left, stance = phase.time_to_touchdown, phase.stance
+        left = phase.time_to_touchdown
+        stance = phase.stance
         feet = []
         for leg, foot_y in enumerate(gait.foot_y):
             z = scene.foot_z[leg] - pz
@@ -252,7 +298,13 @@ class GaitRollout:
         return feet
 
     def _problem(
-        self, scene: Scene, x: Array, feet: list[Vector], clock: GaitClock, gait: GaitParameters, since: float
+        self,
+        scene: Scene,
+        x: Array,
+        feet: list[Vector],
+        clock: GaitClock,
+        gait: GaitParameters,
+        since: float,
     ) -> MpcProblem:
         """The MPC's problem in state x, `since` [s] from now: hold height and attitude, move as wanted."""
         stance = clock.schedule(gait, self._middles)
@@ -262,9 +314,13 @@ class GaitRollout:
                     stance[:, leg] &= [not middle + since < FALL_TIME for middle in self._middles]
         _, _, yaw, px, py, _, _, _, _, vx, vy, _ = x.tolist()
         slack, (wx, wy) = self._slack, scene.wanted
-        wx, wy = clamp(wx, vx - slack, vx + slack), clamp(wy, vy - slack, vy + slack)
+        wx = clamp(wx, vx - slack, vx + slack)
+        wy = clamp(wy, vy - slack, vy + slack)
         wanted = np.array(
-            ((0.0, 0.0, yaw, px, py, self._height, 0.0, 0.0, 0.0, wx, wy, 0.0), (0.0, 0.0, 0.0, wx, wy, *(7 * (0.0,))))
+            (
+                (0.0, 0.0, yaw, px, py, self._height, 0.0, 0.0, 0.0, wx, wy, 0.0),
+                (0.0, 0.0, 0.0, wx, wy, *(7 * (0.0,))),
+            )
         )
         a, b, c, d = feet
         levers = np.array((*a, *b, *c, *d, *(4 * (-vx, -vy, 0.0))))
@@ -277,18 +333,29 @@ class GaitRollout:
         )
 
     def stepped(
-        self, x: list[float], forces: Iterable[Sequence[float]], feet: Iterable[Vector], gravity: list[float]
+        self,
+        x: list[float],
+        forces: Iterable[Sequence[float]],
+        feet: Iterable[Vector],
+        gravity: list[float],
     ) -> list[float]:
         """`CentroidalModel.step` of one state over 0.016 s, in plain numbers; feet that do not push may be left out."""
         fx = fy = fz = mx = my = mz = 0.0
         for (x_, y_, z_), (a, b, c) in zip(feet, forces, strict=True):
-            fx, fy, fz = fx + a, fy + b, fz + c
-            mx, my, mz = mx + y_ * c - z_ * b, my + z_ * a - x_ * c, mz + x_ * b - y_ * a
+            fx = fx + a
+            fy = fy + b
+            fz = fz + c
+            mx = mx + y_ * c - z_ * b
+            my = my + z_ * a - x_ * c
+            mz = mz + x_ * b - y_ * a
         m = self.model.mass
         turning = rotate(self._inverse_inertia, (mx, my, mz))
-        rates, before = (*turning, fx / m + gravity[0], fy / m + gravity[1], fz / m + gravity[2]), x[6:]
+        rates = (*turning, fx / m + gravity[0], fy / m + gravity[1], fz / m + gravity[2])
+        before = x[6:]
         after = [velocity + STEP * rate for velocity, rate in zip(before, rates, strict=True)]
-        return [at + 0.5 * STEP * (old + new) for at, old, new in zip(x[:6], before, after, strict=True)] + after
+        return [
+            at + 0.5 * STEP * (old + new) for at, old, new in zip(x[:6], before, after, strict=True)
+        ] + after
 
 
 def _lighter(mpc: MpcParameters, horizon: int) -> MpcParameters:
@@ -300,7 +367,15 @@ def _lighter(mpc: MpcParameters, horizon: int) -> MpcParameters:
     2000 answers of the safety test differed.
     """
     dt = STEPS_PER_SOLVER_STEP * STEP
-    return replace(mpc, horizon=horizon, dt=dt, iterations=7, extra_batches=3, primal_tolerance=0.02, dual_tolerance=1.0)
+    return replace(
+        mpc,
+        horizon=horizon,
+        dt=dt,
+        iterations=7,
+        extra_batches=3,
+        primal_tolerance=0.02,
+        dual_tolerance=1.0,
+    )
 
 
 def _in_cone(plan: Array, stance: Flags, parameters: MpcParameters) -> Array:

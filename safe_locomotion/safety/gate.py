@@ -12,10 +12,22 @@ from safe_locomotion.robot.models import RobotModel
 from safe_locomotion.safety.bounds import BoundedRow, joint_range, symmetric_bounds
 from safe_locomotion.safety.modes import HAZARDS, Severity
 from safe_locomotion.safety.rate_limit import RateLimit
-from safe_locomotion.types import DAMPED, N_JOINTS, N_LEGS, NANOSECONDS, RAMPED, LowCommand, LowState, StancePlan, Verdict
+from safe_locomotion.types import (
+    DAMPED,
+    N_JOINTS,
+    N_LEGS,
+    NANOSECONDS,
+    RAMPED,
+    LowCommand,
+    LowState,
+    StancePlan,
+    Verdict,
+)
 
 LARGEST = float(np.finfo(np.float64).max)  #: a bound that finite numbers alone meet
-UNIT_TOLERANCE = 0.02  #: on the squared length of the IMU's quaternion; an IMU that is still booting sends zeros
+UNIT_TOLERANCE = (
+    0.02  #: on the squared length of the IMU's quaternion; an IMU that is still booting sends zeros
+)
 
 
 class CommandGate:
@@ -30,7 +42,15 @@ class CommandGate:
         self._max_age_ns = round(limits.max_age * NANOSECONDS)
         self._state = self._state_row(robot, limits)
         self._command = self._command_row(robot, limits)
-        self._torque = BoundedRow([(*symmetric_bounds(robot.tau_max * limits.torque_margin), "command_torque", "command_torque")])
+        self._torque = BoundedRow(
+            [
+                (
+                    *symmetric_bounds(robot.tau_max * limits.torque_margin),
+                    "command_torque",
+                    "command_torque",
+                )
+            ]
+        )
         self.rate = RateLimit(
             torque_step=np.tile(limits.torque_step, N_LEGS),
             position_step=np.tile(limits.position_step, N_LEGS),
@@ -68,13 +88,17 @@ class CommandGate:
 
     def report(self, hazards: frozenset[str]) -> None:
         """What is wrong with the robot or the link to it: a fault refuses every command that moves, until the next report."""
-        self._hazard = next((name for name in sorted(hazards) if HAZARDS[name] is Severity.FAULT), "")
+        self._hazard = next(
+            (name for name in sorted(hazards) if HAZARDS[name] is Severity.FAULT), ""
+        )
 
     def damping(self, state: LowState, reason: str) -> LowCommand:
         """The command that replaces a refused one."""
         return damping_command(state.stamp_ns, state, self._limits.damping, reason)
 
-    def filter(self, state: LowState, verdict: Verdict | None, plan: StancePlan | None, command: LowCommand) -> LowCommand:
+    def filter(
+        self, state: LowState, verdict: Verdict | None, plan: StancePlan | None, command: LowCommand
+    ) -> LowCommand:
         """`command` when nothing speaks against it, clamped to the largest steps; damping with the reason otherwise."""
         reason = self.refusal(state, verdict, plan, command)
         if not reason and verdict is not None and verdict.mode not in DAMPED:
@@ -86,7 +110,9 @@ class CommandGate:
         self.rate.sent(sent)
         return sent
 
-    def refusal(self, state: LowState, verdict: Verdict | None, plan: StancePlan | None, command: LowCommand) -> str:
+    def refusal(
+        self, state: LowState, verdict: Verdict | None, plan: StancePlan | None, command: LowCommand
+    ) -> str:
         """Name of the first bound that does not hold, or an empty string."""
         fault = self.state_fault(state)
         if fault:
@@ -109,7 +135,18 @@ class CommandGate:
 
     def _judge(self, state: LowState) -> str:
         s = state
-        row = np.concatenate((s.quaternion_wxyz, s.gyro, s.accelerometer, s.q, s.dq, s.tau, s.foot_force, s.temperature))
+        row = np.concatenate(
+            (
+                s.quaternion_wxyz,
+                s.gyro,
+                s.accelerometer,
+                s.q,
+                s.dq,
+                s.tau,
+                s.foot_force,
+                s.temperature,
+            )
+        )
         fault = self._state.fault(row)
         if fault:
             return fault
@@ -126,7 +163,9 @@ class CommandGate:
 
     def _damps(self, command: LowCommand) -> bool:
         pushes = command.kp.any() or command.tau.any() or command.dq.any()
-        return not pushes and bool(((command.kd >= 0.0) & (command.kd <= self._limits.kd_max)).all())
+        return not pushes and bool(
+            ((command.kd >= 0.0) & (command.kd <= self._limits.kd_max)).all()
+        )
 
     def _fresh(self, state: LowState, stamp_ns: int) -> bool:
         return 0 <= state.stamp_ns - stamp_ns <= self._max_age_ns

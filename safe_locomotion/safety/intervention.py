@@ -11,9 +11,18 @@ from safe_locomotion.safety.capture_point import CAPTURE, MARGINS, CapturePoint
 from safe_locomotion.safety.forecast import Forecast, Forecaster, Moment
 from safe_locomotion.safety.switching_rule import InterventionParameters, Outlook, SwitchingRule
 from safe_locomotion.safety.trigger_set import Values
-from safe_locomotion.types import NANOSECONDS, Array, Estimate, GaitParameters, Proposal, VelocityCommand
+from safe_locomotion.types import (
+    NANOSECONDS,
+    Array,
+    Estimate,
+    GaitParameters,
+    Proposal,
+    VelocityCommand,
+)
 
-LOOK_NS = 100_000_000  #: robot time between forecasts that are made for nobody but the one who watches
+LOOK_NS = (
+    100_000_000  #: robot time between forecasts that are made for nobody but the one who watches
+)
 NEWEST_USES = 1000  #: whose durations are told
 PENALTY = 1.0  #: of a step under recovery (paper 1, algorithm 1)
 
@@ -91,9 +100,17 @@ class Rule(Protocol):
 class Intervention:
     """One `update` per tick of the estimate while the robot walks; decides on the first tick of each policy period."""
 
-    def __init__(self, parameters: InterventionParameters, forecaster: Forecaster, capture: CapturePoint, period_ns: int) -> None:
-        self._forecaster, self._period_ns = forecaster, period_ns
-        self._set, self._state = forecaster.trigger_set, forecaster.state
+    def __init__(
+        self,
+        parameters: InterventionParameters,
+        forecaster: Forecaster,
+        capture: CapturePoint,
+        period_ns: int,
+    ) -> None:
+        self._forecaster = forecaster
+        self._period_ns = period_ns
+        self._set = forecaster.trigger_set
+        self._state = forecaster.state
         self._capture = capture if parameters.capture else None
         self._intervenes = parameters.criterion != "off"
         self._speed = parameters.recovery_speed
@@ -108,7 +125,8 @@ class Intervention:
 
     def judge_by(self, rule: Rule) -> None:
         """Let another rule decide, to compare it with the shipped one; the trigger set is measured all the same."""
-        self._rule, self._intervenes = rule, True
+        self._rule = rule
+        self._intervenes = True
 
     def reset(self) -> None:
         """A new walk begins: recovery has acted until now."""
@@ -121,7 +139,11 @@ class Intervention:
         self._decision = Decision()
 
     def update(
-        self, estimate: Estimate, proposal: Proposal | None, recovery: GaitParameters, command: VelocityCommand
+        self,
+        estimate: Estimate,
+        proposal: Proposal | None,
+        recovery: GaitParameters,
+        command: VelocityCommand,
     ) -> Decision:
         """Who drives on this tick.
 
@@ -131,20 +153,28 @@ class Intervention:
             recovery: gait of the recovery policy.
             command: velocity in force.
         """
-        now, bucket = Moment(estimate, proposal, recovery, command), estimate.stamp_ns // self._period_ns
+        now = Moment(estimate, proposal, recovery, command)
+        bucket = estimate.stamp_ns // self._period_ns
         if bucket != self._bucket:
             self._bucket, self._decision = bucket, self._decide(now)
             return self._decision
         last = self._decision
-        return Decision(proposal is None or (self._intervenes and last.recovers), last.margins, self._look(now))
+        return Decision(
+            proposal is None or (self._intervenes and last.recovers), last.margins, self._look(now)
+        )
 
     def recovery_command(self, wanted: VelocityCommand) -> VelocityCommand:
         """Velocity that the recovery policy follows when `wanted` is in force."""
         s = self._speed
-        return wanted if s == 1.0 else VelocityCommand(vx=s * wanted.vx, vy=s * wanted.vy, wz=s * wanted.wz)
+        return (
+            wanted
+            if s == 1.0
+            else VelocityCommand(vx=s * wanted.vx, vy=s * wanted.vy, wz=s * wanted.wz)
+        )
 
     def _decide(self, now: Moment) -> Decision:
-        stamp_ns, gait = now.estimate.stamp_ns, now.learner_gait
+        stamp_ns = now.estimate.stamp_ns
+        gait = now.learner_gait
         driving = now.recovery if self._decision.recovers or gait is None else gait
         self._forecaster.follow(stamp_ns, driving)
         values = self._state.update(now.estimate, driving.frequency)
@@ -155,7 +185,11 @@ class Intervention:
             margins = (*margins, (CAPTURE, margin))
             outside = outside if margin >= 0.0 else (*outside, CAPTURE)
         forecast = Forecast(self._forecaster, now)
-        recovers = self._rule.recovers(stamp_ns, bool(outside), forecast) if now.proposal is not None else self._rule.alone()
+        recovers = (
+            self._rule.recovers(stamp_ns, bool(outside), forecast)
+            if now.proposal is not None
+            else self._rule.alone()
+        )
         self._count(stamp_ns, recovers, outside)
         predicted = forecast.states_in_odom()
         if predicted is not None:

@@ -47,15 +47,26 @@ class JointRollout:
 
     def __init__(self, robot: RobotModel, rollout: GaitRollout, mu: float) -> None:
         self._legs = Kinematics(robot).legs
-        self._radius, self._com = float(robot.foot_radius), tuple(robot.com.tolist())
-        self._rollout, self._mu = rollout, mu
+        self._radius = float(robot.foot_radius)
+        self._com = tuple(robot.com.tolist())
+        self._rollout = rollout
+        self._mu = mu
 
     def states(
-        self, scene: Scene, x0: Array, steps: int, targets: JointTargets, ask: AskForJoints | None, estimate: Estimate
+        self,
+        scene: Scene,
+        x0: Array,
+        steps: int,
+        targets: JointTargets,
+        ask: AskForJoints | None,
+        estimate: Estimate,
     ) -> Array:
         """Predicted states (steps + 1, 12) from x0 on; `ask` gives later targets, None keeps the present ones."""
-        x, legs, gravity = x0.tolist(), self._start(scene, estimate), scene.gravity.tolist()
-        motors, states = _motors(targets), [x]
+        x = x0.tolist()
+        legs = self._start(scene, estimate)
+        gravity = scene.gravity.tolist()
+        motors = _motors(targets)
+        states = [x]
         for k in range(steps):
             if k and ask is not None:
                 later = self._rollout.estimate_at(scene, np.array(x), estimate, k)
@@ -69,16 +80,27 @@ class JointRollout:
         return np.array(states)
 
     def _start(self, scene: Scene, estimate: Estimate) -> _Legs:
-        stands = [down and not up for down, up in zip(estimate.contact.tolist(), scene.aloft, strict=True)]
-        spots = [(x, y, self._radius) if on else None for (x, y), on in zip(scene.spots, stands, strict=True)]
+        stands = [
+            down and not up for down, up in zip(estimate.contact.tolist(), scene.aloft, strict=True)
+        ]
+        spots = [
+            (x, y, self._radius) if on else None
+            for (x, y), on in zip(scene.spots, stands, strict=True)
+        ]
         return _Legs(q=estimate.q.tolist(), dq=estimate.dq.tolist(), spots=spots)
 
     def _body(self, x: list[float]) -> _Body:
         roll, pitch, yaw, px, py, pz, wx, wy, wz, vx, vy, vz = x
-        rows, spin = rows_from_rpy(roll, pitch, yaw), (wx, wy, wz)
+        rows = rows_from_rpy(roll, pitch, yaw)
+        spin = (wx, wy, wz)
         arm = rotate(rows, self._com)
         (ax, ay, az), (lx, ly, lz) = arm, cross(spin, arm)
-        return _Body(rows=rows, position=(px - ax, py - ay, pz - az), spin=spin, velocity=(vx - lx, vy - ly, vz - lz))
+        return _Body(
+            rows=rows,
+            position=(px - ax, py - ay, pz - az),
+            spin=spin,
+            velocity=(vx - lx, vy - ly, vz - lz),
+        )
 
     def _pushes(self, body: _Body, legs: _Legs, motors: _Motors) -> list[tuple[Vector, Vector]]:
         """Where feet push and with which force of the ground, in the ground frame; moves `legs` on by a step."""
@@ -99,15 +121,30 @@ class JointRollout:
 
     def _push(self, body: _Body, legs: _Legs, leg: int, spot: Vector, motors: _Motors) -> Vector:
         """Force of the ground on a foot that stands at `spot`."""
-        kinematics, rows, i = self._legs[leg], body.rows, 3 * leg
-        (x, y, z), (px, py, pz), (vx, vy, vz), (wx, wy, wz) = spot, body.position, body.velocity, body.spin
-        x, y, z = x - px, y - py, z - pz
+        kinematics = self._legs[leg]
+        rows = body.rows
+        i = 3 * leg
+        (x, y, z), (px, py, pz), (vx, vy, vz), (wx, wy, wz) = (
+            spot,
+            body.position,
+            body.velocity,
+            body.spin,
+        )
+        x = x - px
+        y = y - py
+        z = z - pz
         a, b, c = kinematics.inverse(*rotate_back(rows, (x, y, z)))
         pose = kinematics.pose(a, b, c)
-        leaving = (wz * y - wy * z - vx, wx * z - wz * x - vy, wy * x - wx * y - vz)  # the foot, seen from the body
+        leaving = (
+            wz * y - wy * z - vx,
+            wx * z - wz * x - vy,
+            wy * x - wx * y - vz,
+        )  # the foot, seen from the body
         da, db, dc = kinematics.joint_velocity(pose, *rotate_back(rows, leaving))
         legs.q[i : i + 3], legs.dq[i : i + 3] = (a, b, c), (da, db, dc)
-        (goal_a, stiff_a, damp_a), (goal_b, stiff_b, damp_b), (goal_c, stiff_c, damp_c) = motors[i : i + 3]
+        (goal_a, stiff_a, damp_a), (goal_b, stiff_b, damp_b), (goal_c, stiff_c, damp_c) = motors[
+            i : i + 3
+        ]
         fx, fy, fz = kinematics.force(
             pose,
             stiff_a * (goal_a - a) - damp_a * da,

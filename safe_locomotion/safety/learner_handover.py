@@ -11,7 +11,8 @@ import numpy as np
 from safe_locomotion.control.gait import executable
 from safe_locomotion.types import NANOSECONDS, JointTargets, Proposal
 
-NOBODY, GAIT = "", "gait"
+NOBODY = ""
+GAIT = "gait"
 
 
 def followable(proposal: Proposal) -> bool:
@@ -25,7 +26,9 @@ def followable(proposal: Proposal) -> bool:
 
 def _followable_targets(targets: JointTargets) -> bool:
     gains = np.concatenate((targets.kp, targets.kd))
-    return isfinite(float(targets.q.dot(targets.q) + gains.dot(gains))) and bool((gains >= 0.0).all())
+    return isfinite(float(targets.q.dot(targets.q) + gains.dot(gains))) and bool(
+        (gains >= 0.0).all()
+    )
 
 
 class Handover:
@@ -63,4 +66,10 @@ class Handover:
 
 
 def _key(proposal: Proposal | None) -> str:
-    return NOBODY if proposal is None else GAIT if proposal.kind == "gait" else f"joint {proposal.policy}"
+    return (
+        NOBODY
+        if proposal is None
+        else GAIT
+        if proposal.kind == "gait"
+        else f"joint {proposal.policy}"
+    )

@@ -149,7 +149,9 @@ class ModeMachine:
         """
         if name == "reset":
             if self.mode in (Mode.FAULT, Mode.FALLEN):
-                self.mode, self.since_ns, self.goal = Mode.PASSIVE, 0, "passive"
+                self.mode = Mode.PASSIVE
+                self.since_ns = 0
+                self.goal = "passive"
                 return None
             return f"nothing to reset: the mode is {self.mode.name}"
         if name not in ("stand", "walk", "sit"):
@@ -179,19 +181,26 @@ class ModeMachine:
         """Mode on this tick, given the highest severity among the hazards that hold now."""
         if self.since_ns == 0:
             self.since_ns = stamp_ns
-        self._worst, self._upright = worst, conditions.upright
+        self._worst = worst
+        self._upright = conditions.upright
         self.wanted = self._limited_goal(worst)
         target = self._target(stamp_ns, worst, conditions)
         if target is not self.mode:
-            self._rises_by_itself = self._self_right_unasked and target is Mode.FALLEN and self.mode is not Mode.SELF_RIGHT
-            self.mode, self.since_ns = target, stamp_ns
+            self._rises_by_itself = (
+                self._self_right_unasked
+                and target is Mode.FALLEN
+                and self.mode is not Mode.SELF_RIGHT
+            )
+            self.mode = target
+            self.since_ns = stamp_ns
             self._settled_since_ns = self._leaving_since_ns = None
         if self.mode is Mode.PASSIVE and self.goal == "sit":
             self.goal = "passive"
         return self.mode
 
     def _target(self, stamp_ns: int, worst: Severity, conditions: Conditions) -> Mode:
-        settled, waited = self._settled(stamp_ns, conditions), self._waited(stamp_ns)
+        settled = self._settled(stamp_ns, conditions)
+        waited = self._waited(stamp_ns)
         if worst is Severity.FAULT or self.mode is Mode.FAULT:
             return Mode.FAULT
         if self.mode is Mode.FALLEN:
@@ -200,7 +209,11 @@ class ModeMachine:
             return Mode.PASSIVE if self.mode is Mode.PASSIVE else Mode.FALLEN
         rising = self.wanted in ("stand", "walk")
         if self.mode is Mode.PASSIVE:
-            return (Mode.STAND_UP if conditions.upright else Mode.SELF_RIGHT) if rising else Mode.PASSIVE
+            return (
+                (Mode.STAND_UP if conditions.upright else Mode.SELF_RIGHT)
+                if rising
+                else Mode.PASSIVE
+            )
         if self.mode is Mode.SELF_RIGHT:
             return (Mode.STAND_UP if settled else Mode.SELF_RIGHT) if rising else Mode.FALLEN
         if self.mode is Mode.STAND_UP:
@@ -211,7 +224,9 @@ class ModeMachine:
             onwards = {"walk": Mode.WALK, "sit": Mode.SIT}.get(self.wanted, Mode.STAND)
             return onwards if settled or waited else Mode.STAND
         if self.mode is Mode.WALK:
-            return Mode.STAND if self.wanted != "walk" and (conditions.slow or waited) else Mode.WALK
+            return (
+                Mode.STAND if self.wanted != "walk" and (conditions.slow or waited) else Mode.WALK
+            )
         if rising:
             return Mode.STAND_UP
         return Mode.PASSIVE if settled or self._overdue(stamp_ns) else Mode.SIT
@@ -220,7 +235,9 @@ class ModeMachine:
         """FALLEN, until somebody asks to stand or the robot, where it may, has come to rest."""
         if self._rises_by_itself and at_rest and worst < Severity.SIT:
             self.goal = self.wanted = "stand"
-        return Mode.SELF_RIGHT if self.goal == "stand" else Mode.FALLEN  # what is SIT or worse has dropped the goal
+        return (
+            Mode.SELF_RIGHT if self.goal == "stand" else Mode.FALLEN
+        )  # what is SIT or worse has dropped the goal
 
     def _limited_goal(self, worst: Severity) -> Goal:
         if worst >= Severity.SIT:
@@ -248,7 +265,10 @@ class ModeMachine:
 
     def _waited(self, stamp_ns: int) -> bool:
         """Whether a robot on its way down has been waited for long enough: better stop or sit unsettled than never."""
-        if not ((self.mode is Mode.WALK and self.wanted != "walk") or (self.mode is Mode.STAND and self.wanted == "sit")):
+        if not (
+            (self.mode is Mode.WALK and self.wanted != "walk")
+            or (self.mode is Mode.STAND and self.wanted == "sit")
+        ):
             self._leaving_since_ns = None
             return False
         if self._leaving_since_ns is None:

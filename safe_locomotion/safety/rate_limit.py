@@ -13,7 +13,8 @@ import numpy as np
 
 from safe_locomotion.types import Array, LowCommand, LowState
 
-TORQUE, POSITION = "torque_step", "position_step"
+TORQUE = "torque_step"
+POSITION = "position_step"
 
 
 class RateLimit:
@@ -34,7 +35,9 @@ class RateLimit:
             position_step: (12,) largest change of a position target [rad].
             patience_ns: for which commands may be clamped without interruption.
         """
-        self._torque_step, self._position_step, self._patience_ns = torque_step, position_step, patience_ns
+        self._torque_step = torque_step
+        self._position_step = position_step
+        self._patience_ns = patience_ns
         self._size = len(torque_step)
         self._last: LowCommand | None = None
         self._since_ns: int | None = None
@@ -50,7 +53,10 @@ class RateLimit:
         The torque that comes out lies between that of the last command and the wanted one; what stiffness does not give of it, with
         its target clamped or not, is feed-forward.
         """
-        c, last, q, dq = command, self._last, state.q, state.dq
+        c = command
+        last = self._last
+        q = state.q
+        dq = state.dq
         if last is None:
             return command, False
         torque_now = last.tau + last.kp * (last.q - q) + last.kd * (last.dq - dq)
@@ -62,7 +68,9 @@ class RateLimit:
             self._since_ns = None
             return command, False
         self.clamped.update([TORQUE] * (not gentle) + [POSITION] * (not near))
-        target = np.where(c.kp > 0.0, last.q + np.clip(jump, -self._position_step, self._position_step), c.q)
+        target = np.where(
+            c.kp > 0.0, last.q + np.clip(jump, -self._position_step, self._position_step), c.q
+        )
         torque = torque_now + np.clip(step, -self._torque_step, self._torque_step)
         tau = torque - c.kp * (target - q) - c.kd * (c.dq - dq)
         return replace(command, q=target, tau=tau), self._impatient(state.stamp_ns)

@@ -19,9 +19,11 @@ class RobotWatch:
     HELD = 50  #: 0.1 s of states
 
     def __init__(self, robot: RobotModel, limits: GateLimits) -> None:
-        self._robot, self._limits = robot, limits
+        self._robot = robot
+        self._limits = limits
         self._max_gap_ns = round(limits.max_gap * NANOSECONDS)
-        joints, cool = joint_range(robot, limits), (np.full(N_JOINTS, -np.inf), np.full(N_JOINTS, limits.temperature_warning))
+        joints = joint_range(robot, limits)
+        cool = (np.full(N_JOINTS, -np.inf), np.full(N_JOINTS, limits.temperature_warning))
         self._joints = BoundedRow([(*joints, "outside", "not finite")])
         self._usual = BoundedRow([(*joints, "joints", "joints"), (*cool, "motors", "motors")])
         self._stamp_ns: int | None = None
@@ -37,21 +39,33 @@ class RobotWatch:
             foreign_commands: low commands by others, counted since the link was opened.
             commanded: the motors are told what to do, so their drives should be on.
         """
-        stamp_ns, limits = state.stamp_ns, self._limits
+        stamp_ns = state.stamp_ns
+        limits = self._limits
         if self._stamp_ns is not None and not 0 < stamp_ns - self._stamp_ns <= self._max_gap_ns:
             self._held["state_jump"] = self.HELD
             self._since_ns.clear()
         if foreign_commands > self._foreign_commands:
             self._held["foreign_publisher"] = self.HELD
-        self._stamp_ns, self._foreign_commands = stamp_ns, foreign_commands
+        self._stamp_ns = stamp_ns
+        self._foreign_commands = foreign_commands
         low = state.voltage is not None and not limits.voltage_warning <= state.voltage
         off = commanded and state.motors_on is False
-        if not (low or off or self._held or self._usual.fault(np.concatenate((state.q, state.temperature)))):
+        if not (
+            low
+            or off
+            or self._held
+            or self._usual.fault(np.concatenate((state.q, state.temperature)))
+        ):
             self._since_ns.clear()
             return NO_HAZARDS
         hot = np.count_nonzero(state.temperature <= limits.temperature_warning) != N_JOINTS
         lasting = (
-            self._lasts("robot_mismatch", self._joints.fault(state.q) == "outside", stamp_ns, limits.mismatch_time),
+            self._lasts(
+                "robot_mismatch",
+                self._joints.fault(state.q) == "outside",
+                stamp_ns,
+                limits.mismatch_time,
+            ),
             self._lasts("motor_off", off, stamp_ns, limits.motor_off_time),
             self._lasts("motor_hot", hot, stamp_ns, limits.warning_time),
             self._lasts("battery_low", low, stamp_ns, limits.warning_time),

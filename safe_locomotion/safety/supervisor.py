@@ -79,9 +79,15 @@ class Supervisor:
     """Decides, on every estimate, the mode and who drives."""
 
     def __init__(
-        self, robot: RobotModel, parameters: SupervisorParameters, recovery: RecoveryPolicy, intervention: Intervention
+        self,
+        robot: RobotModel,
+        parameters: SupervisorParameters,
+        recovery: RecoveryPolicy,
+        intervention: Intervention,
     ) -> None:
-        self._robot, self._p, self._intervention = robot, parameters, intervention
+        self._robot = robot
+        self._p = parameters
+        self._intervention = intervention
         self._recovery = recovery
         self._modes = ModeMachine(
             settle_time=parameters.settle_time,
@@ -127,7 +133,11 @@ class Supervisor:
         refusal = self._modes.request(name)
         if name == "reset" and refusal is None:
             self._estop = False
-        return f"{refusal} ({', '.join(sorted(self._reasons))})" if refusal and self._reasons else refusal
+        return (
+            f"{refusal} ({', '.join(sorted(self._reasons))})"
+            if refusal and self._reasons
+            else refusal
+        )
 
     def report(self, hazards: frozenset[str]) -> None:
         """Hazards seen elsewhere (bridge, operator input) that hold until the next report."""
@@ -135,7 +145,9 @@ class Supervisor:
             severity(hazards)
             self._external = hazards
 
-    def update(self, estimate: Estimate, proposal: Proposal | None, command: VelocityCommand) -> Verdict:
+    def update(
+        self, estimate: Estimate, proposal: Proposal | None, command: VelocityCommand
+    ) -> Verdict:
         """Verdict for this estimate; the latched modes keep naming what led to them.
 
         Args:
@@ -144,7 +156,11 @@ class Supervisor:
             command: velocity in force.
         """
         hazards = self._hazards(estimate, command)
-        if proposal is not None and self._young(proposal, estimate.stamp_ns) and not followable(proposal):
+        if (
+            proposal is not None
+            and self._young(proposal, estimate.stamp_ns)
+            and not followable(proposal)
+        ):
             hazards |= {"policy_fault"}
         latched = self._reasons if self.mode in LATCHED else frozenset()
         worst = severity(hazards, self.mode)
@@ -152,7 +168,11 @@ class Supervisor:
         self._reasons = hazards | latched if mode in LATCHED else hazards
         drives = mode is Mode.WALK and self._modes.wanted == "walk"
         wanted = command if drives else VelocityCommand()
-        usable = proposal if worst is Severity.NONE and self._young(proposal, estimate.stamp_ns) else None
+        usable = (
+            proposal
+            if worst is Severity.NONE and self._young(proposal, estimate.stamp_ns)
+            else None
+        )
         taken = self._handover.offer(estimate.stamp_ns, usable, walking=mode is Mode.WALK)
         if mode is Mode.WALK and not self._walks:
             self._recovery.reset()
@@ -178,10 +198,16 @@ class Supervisor:
         )
 
     def _young(self, proposal: Proposal | None, stamp_ns: int) -> bool:
-        return proposal is not None and 0 <= stamp_ns - proposal.stamp_ns <= self._proposal_timeout_ns
+        return (
+            proposal is not None and 0 <= stamp_ns - proposal.stamp_ns <= self._proposal_timeout_ns
+        )
 
     def _decision(
-        self, estimate: Estimate, proposal: Proposal | None, recovery: GaitParameters, wanted: VelocityCommand
+        self,
+        estimate: Estimate,
+        proposal: Proposal | None,
+        recovery: GaitParameters,
+        wanted: VelocityCommand,
     ) -> Decision:
         """Of the intervention while walking; in other modes nobody steps, and whoever has something to say is named."""
         if self.mode is not Mode.WALK:
@@ -196,7 +222,9 @@ class Supervisor:
     def _hazards(self, estimate: Estimate, command: VelocityCommand) -> frozenset[str]:
         hazards = set(self._external)
         if self.mode in DAMPED:
-            hazards.discard("state_jump")  # nothing hangs on time there, and a robot may be switched off and on
+            hazards.discard(
+                "state_jump"
+            )  # nothing hangs on time there, and a robot may be switched off and on
         if not (isfinite(command.vx) and isfinite(command.vy) and isfinite(command.wz)):
             hazards.add("command_not_finite")
         if self._modes.stand_up_overdue(estimate.stamp_ns):
@@ -209,7 +237,9 @@ class Supervisor:
             hazards.add("estimate_diverged")
         elif not self._upright(estimate):
             hazards.add("fallen")
-        elif estimate.diverged and self.mode not in LYING:  # lying down nothing hangs on it, and leg odometry means little
+        elif (
+            estimate.diverged and self.mode not in LYING
+        ):  # lying down nothing hangs on it, and leg odometry means little
             hazards.add("estimate_diverged")
         return frozenset(hazards)
 
@@ -222,18 +252,27 @@ class Supervisor:
 
     def _conditions(self, estimate: Estimate) -> Conditions:
         """What the present mode waits for."""
-        p, mode = self._p, self.mode
+        p = self._p
+        mode = self.mode
         if mode is Mode.WALK:
             return Conditions(slow=_length(estimate.velocity) <= p.slow_speed)
         if mode is Mode.STAND:
-            return Conditions(still=_length(estimate.velocity) <= p.still_speed and self._quiet(estimate))
+            return Conditions(
+                still=_length(estimate.velocity) <= p.still_speed and self._quiet(estimate)
+            )
         if mode is Mode.STAND_UP:
-            return Conditions(standing=self._near(estimate, self._robot.q_stand) and self._quiet(estimate))
+            return Conditions(
+                standing=self._near(estimate, self._robot.q_stand) and self._quiet(estimate)
+            )
         if mode is Mode.SIT:
-            return Conditions(sitting=self._near(estimate, self._robot.q_sit) and self._quiet(estimate))
+            return Conditions(
+                sitting=self._near(estimate, self._robot.q_sit) and self._quiet(estimate)
+            )
         if mode is Mode.SELF_RIGHT:
             return Conditions(upright=self._righted(estimate))
-        return Conditions(upright=self._cos_righted <= _cos_tilt(estimate), still=self._quiet(estimate))
+        return Conditions(
+            upright=self._cos_righted <= _cos_tilt(estimate), still=self._quiet(estimate)
+        )
 
     def _righted(self, estimate: Estimate) -> bool:
         """On its belly, legs folded, at rest, and known to be so."""
@@ -241,7 +280,9 @@ class Supervisor:
         return on_belly and self._near(estimate, self._robot.q_sit) and self._quiet(estimate)
 
     def _near(self, estimate: Estimate, pose: Array) -> bool:
-        return bool(np.count_nonzero(np.abs(estimate.q - pose) <= self._p.pose_tolerance) == N_JOINTS)
+        return bool(
+            np.count_nonzero(np.abs(estimate.q - pose) <= self._p.pose_tolerance) == N_JOINTS
+        )
 
     def _quiet(self, estimate: Estimate) -> bool:
         return bool(np.count_nonzero(np.abs(estimate.dq) <= self._p.still_joint_speed) == N_JOINTS)
@@ -260,5 +301,7 @@ def _length(v: Array) -> float:
 
 def _finite(estimate: Estimate) -> bool:
     e = estimate
-    numbers = np.concatenate((e.position, e.quaternion_wxyz, e.velocity, e.angular_velocity, e.q, e.dq, e.ground_normal))
+    numbers = np.concatenate(
+        (e.position, e.quaternion_wxyz, e.velocity, e.angular_velocity, e.q, e.dq, e.ground_normal)
+    )
     return isfinite(float(numbers.dot(numbers)) + e.ground_height)

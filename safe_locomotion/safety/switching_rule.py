@@ -57,14 +57,22 @@ class InterventionParameters:
     def __post_init__(self) -> None:
         """Refuse what no criterion can use."""
         if not 0 <= self.horizon <= LONGEST_HORIZON:
-            raise ConfigurationError(f"intervention: horizon: must lie within 0 and {LONGEST_HORIZON} (found {self.horizon})")
+            raise ConfigurationError(
+                f"intervention: horizon: must lie within 0 and {LONGEST_HORIZON} (found {self.horizon})"
+            )
         if not 0.0 <= self.recovery_speed <= 1.0:
-            raise ConfigurationError(f"intervention: recovery_speed: must lie within 0 and 1 (found {self.recovery_speed})")
+            raise ConfigurationError(
+                f"intervention: recovery_speed: must lie within 0 and 1 (found {self.recovery_speed})"
+            )
         if self.criterion == "planning" and self.horizon == 1:
-            raise ConfigurationError("intervention: horizon: planning needs 2 steps, one of each policy (found 1)")
+            raise ConfigurationError(
+                "intervention: horizon: planning needs 2 steps, one of each policy (found 1)"
+            )
         for name in ("dwell_time", "uncertainty"):
             if not 0.0 <= getattr(self, name) < inf:
-                raise ConfigurationError(f"intervention: {name}: must be finite and not negative (found {getattr(self, name)})")
+                raise ConfigurationError(
+                    f"intervention: {name}: must be finite and not negative (found {getattr(self, name)})"
+                )
 
 
 class Outlook(Protocol):
@@ -89,7 +97,9 @@ class SwitchingRule:
 
     def reset(self) -> None:
         """Recovery has acted until now, and nothing was triggered: before the first decision, and when walking begins."""
-        self.recovered_last, self._triggered_ns, self._hand_back_ns = True, None, None
+        self.recovered_last = True
+        self._triggered_ns = None
+        self._hand_back_ns = None
 
     def recovers(self, stamp_ns: int, triggered: bool, outlook: Outlook) -> bool:
         """Whether the recovery policy acts on this tick.
@@ -100,14 +110,18 @@ class SwitchingRule:
             outlook: of the learner from this state on.
         """
         if triggered:
-            self._triggered_ns, self._hand_back_ns = stamp_ns, None
-        recovers = self._p.criterion != "off" and (triggered or (self.recovered_last and not self._may_return(stamp_ns, outlook)))
+            self._triggered_ns = stamp_ns
+            self._hand_back_ns = None
+        recovers = self._p.criterion != "off" and (
+            triggered or (self.recovered_last and not self._may_return(stamp_ns, outlook))
+        )
         self.recovered_last = recovers
         return recovers
 
     def alone(self) -> bool:
         """Recovery acts because there is no learner: remembered like any other action of its own."""
-        self.recovered_last, self._hand_back_ns = True, None
+        self.recovered_last = True
+        self._hand_back_ns = None
         return True
 
     def _may_return(self, stamp_ns: int, outlook: Outlook) -> bool:
@@ -120,7 +134,9 @@ class SwitchingRule:
         return self._plan_is_over(stamp_ns, outlook)
 
     def _plan_is_over(self, stamp_ns: int, outlook: Outlook) -> bool:
-        if (self._hand_back_ns is not None and stamp_ns >= self._hand_back_ns) or outlook.learner_stays_safe():
+        if (
+            self._hand_back_ns is not None and stamp_ns >= self._hand_back_ns
+        ) or outlook.learner_stays_safe():
             return True  # whatever lets recovery act again forgets the plan
         if self._hand_back_ns is None and (steps := outlook.least_recovery_steps()) is not None:
             self._hand_back_ns = stamp_ns + steps * STEP_NS

@@ -67,7 +67,9 @@ class TriggerBounds:
             )
         for name in COMPONENTS[1:]:
             if not 0.0 < getattr(self, name) < inf:
-                raise ConfigurationError(f"trigger set: {name}: must be positive (found {getattr(self, name)})")
+                raise ConfigurationError(
+                    f"trigger set: {name}: must be positive (found {getattr(self, name)})"
+                )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,8 +124,11 @@ class TriggerSet:
                 f"(found {failure_height} and {bounds.height_min})"
             )
         sides = (bounds.roll, bounds.pitch, bounds.lateral_velocity, bounds.roll_rate)
-        low, high = [bounds.height_min, *(-side for side in sides)], [bounds.height_max, *sides]
-        self.low, self.high, self.failure_height = np.array(low), np.array(high), failure_height
+        low = [bounds.height_min, *(-side for side in sides)]
+        high = [bounds.height_max, *sides]
+        self.low = np.array(low)
+        self.high = np.array(high)
+        self.failure_height = failure_height
         self._sides = tuple((a, b, 2.0 / (b - a)) for a, b in zip(low, high, strict=True))
 
     def triggers(self, values: Values) -> tuple[str, ...]:
@@ -134,7 +139,12 @@ class TriggerSet:
     def margins(self, values: Values) -> tuple[tuple[str, float], ...]:
         """By component, the distance to the nearest bound over half the width: 1 in the middle, negative outside, -inf for NaN."""
         sides = zip(COMPONENTS, values, self._sides, strict=True)
-        return tuple([(name, -inf if isnan(x) else min(x - low, high - x) * scale) for name, x, (low, high, scale) in sides])
+        return tuple(
+            [
+                (name, -inf if isnan(x) else min(x - low, high - x) * scale)
+                for name, x, (low, high, scale) in sides
+            ]
+        )
 
     def safe(self, values: Array) -> Flags:
         """(...) of components (..., 5): whether each is a safe state."""
@@ -163,7 +173,9 @@ def designed_bounds(*, height: float, reach: float, height_slack: float = 0.05) 
         height_slack: largest deviation of the height [m].
     """
     if not (0.0 < height_slack < height < inf and 0.0 < reach < inf):
-        raise ConfigurationError(f"trigger set: no design for height {height}, reach {reach}, height slack {height_slack}")
+        raise ConfigurationError(
+            f"trigger set: no design for height {height}, reach {reach}, height slack {height_slack}"
+        )
     speed = reach / ((1.0 + height) * sqrt(height / GRAVITY))
     lean = atan(LEAN_SHARE * reach / height)
     return TriggerBounds(
@@ -183,8 +195,10 @@ class TriggerState:
     """
 
     def __init__(self, measures: TriggerSetParameters) -> None:
-        self._against_ground, self._above_feet = measures.attitude == "ground", measures.height == "feet"
-        self._share, self._lookahead = SHARE_OF_CYCLE[measures.roll_rate], measures.lookahead
+        self._against_ground = measures.attitude == "ground"
+        self._above_feet = measures.height == "feet"
+        self._share = SHARE_OF_CYCLE[measures.roll_rate]
+        self._lookahead = measures.lookahead
         self._meaning = _meaning(measures.lookahead)
         self._window = 0.0
         self._times = array("d")  # since the first estimate [s]
@@ -194,7 +208,8 @@ class TriggerState:
 
     def update(self, estimate: Estimate, frequency: float) -> Values:
         """Components now, while a gait of `frequency` [Hz] is in force."""
-        rows, rate = rows_from_quaternion(estimate.quaternion_wxyz), float(estimate.angular_velocity[0])
+        rows = rows_from_quaternion(estimate.quaternion_wxyz)
+        rate = float(estimate.angular_velocity[0])
         (xx, _, _), (yx, _, _), up = rows
         (vx, vy, vz), (_, pitch_rate, yaw_rate), ahead = (
             estimate.velocity.tolist(),
@@ -209,7 +224,8 @@ class TriggerState:
             up = rotate_back(rows, (nx, ny, nz))
         roll, pitch = _tilt(up)
         if ahead:
-            s, c = sin(roll), cos(roll)
+            s = sin(roll)
+            c = cos(roll)
             roll += ahead * (rate + tan(pitch) * (s * pitch_rate + c * yaw_rate))
             pitch += ahead * (c * pitch_rate - s * yaw_rate)
         if self._share:
@@ -217,7 +233,9 @@ class TriggerState:
         self.values = (height, roll, pitch, (xx * vy - yx * vx) / (hypot(xx, yx) or nan), rate)
         return self.values
 
-    def predicted(self, x0: Array, states: Array, dt: float, frequency: float | None = None) -> Array:
+    def predicted(
+        self, x0: Array, states: Array, dt: float, frequency: float | None = None
+    ) -> Array:
         """Components (..., W, 5) of centroidal states (..., W, 12) predicted from x0 (12,), which is now; steps of `dt` [s].
 
         What the model says will have changed is added to what was measured, so that both mean the same.
@@ -238,9 +256,11 @@ class TriggerState:
     def _mean_rate(self, stamp_ns: int, rate: float, window: float) -> float:
         """Mean roll rate [rad/s] over the last `window` [s]; before the first estimate the robot was at rest."""
         now = (stamp_ns - self._first_ns) / NANOSECONDS
-        times, rolled = self._times, self._rolled
+        times = self._times
+        rolled = self._rolled
         if not times or not times[-1] <= now <= times[-1] + HISTORY or not isfinite(rolled[-1]):
-            self._first_ns, now = stamp_ns, 0.0
+            self._first_ns = stamp_ns
+            now = 0.0
             times, rolled = self._times, self._rolled = array("d", (0.0,)), array("d", (0.0,))
         else:
             rolled.append(rolled[-1] + rate * (now - times[-1]))
@@ -248,7 +268,11 @@ class TriggerState:
         if len(times) > 2 * FORGET and times[FORGET] < now - HISTORY:
             del times[:FORGET], rolled[:FORGET]
         self._window = min(window, HISTORY)
-        return (rolled[-1] - self._rolled_at(now - self._window)) / self._window if isfinite(rate) else nan
+        return (
+            (rolled[-1] - self._rolled_at(now - self._window)) / self._window
+            if isfinite(rate)
+            else nan
+        )
 
     def _rolled_at(self, time: float) -> float:
         """Integral of the roll rate at the newest sample up to `time`; the first one before that."""
@@ -256,8 +280,11 @@ class TriggerState:
 
     def _predicted_rates(self, rolling: Array, dt: float, window: float) -> Array:
         """Mean roll rates (..., W) over windows that end at each predicted state; `rolling` (..., W) is what is rolled until then."""
-        steps, now = rolling.shape[-1], self._times[-1]
-        within = min(steps, ceil(window / dt))  # the window of the first so many states begins before the first of them
+        steps = rolling.shape[-1]
+        now = self._times[-1]
+        within = min(
+            steps, ceil(window / dt)
+        )  # the window of the first so many states begins before the first of them
         way = self._rolled[-1] + rolling
         way[..., :within] -= self._rolled_at_each(now + _ends(within, dt) - window)
         if within < steps:

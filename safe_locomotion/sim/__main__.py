@@ -26,7 +26,8 @@ LOG = logging.getLogger("robot")
 def parser() -> argparse.ArgumentParser:
     """Command-line options; defaults are those of the option dataclasses."""
     p = argparse.ArgumentParser(prog="python -m safe_locomotion.sim", description=__doc__)
-    world, run = SimulationOptions(), ProcessOptions()
+    world = SimulationOptions()
+    run = ProcessOptions()
     p.add_argument("--robot", default=world.robot)
     p.add_argument("--seed", type=int, default=world.seed)
     p.add_argument("--terrain", default=world.terrain, help="flat, slope, stairs or rough")
@@ -40,13 +41,29 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--ideal-sensors", action="store_true")
     p.add_argument("--domain", type=int, default=SIMULATION_DOMAIN)
     p.add_argument("--interface", default=LOOPBACK)
-    p.add_argument("--lock-step", "--lockstep", dest="lockstep", action="store_true", help="wait for the answer to each state")
-    p.add_argument("--paced", action="store_true", help="in lock-step no faster than real time")
-    p.add_argument("--answer-timeout", type=float, default=run.answer_timeout, help="of lock-step [s]")
-    p.add_argument("--duration", type=float, help="robot time after standing up [s]")
-    p.add_argument("--push", default="", metavar="J@t[,J@t...]", help="lateral impulses [N s] at times after standing up [s]")
     p.add_argument(
-        "--remote", default="", metavar="BUTTONS[:AXIS=VALUE...]@FROM-TO,...", help="held on the remote, e.g. L2+B@5-5.2"
+        "--lock-step",
+        "--lockstep",
+        dest="lockstep",
+        action="store_true",
+        help="wait for the answer to each state",
+    )
+    p.add_argument("--paced", action="store_true", help="in lock-step no faster than real time")
+    p.add_argument(
+        "--answer-timeout", type=float, default=run.answer_timeout, help="of lock-step [s]"
+    )
+    p.add_argument("--duration", type=float, help="robot time after standing up [s]")
+    p.add_argument(
+        "--push",
+        default="",
+        metavar="J@t[,J@t...]",
+        help="lateral impulses [N s] at times after standing up [s]",
+    )
+    p.add_argument(
+        "--remote",
+        default="",
+        metavar="BUTTONS[:AXIS=VALUE...]@FROM-TO,...",
+        help="held on the remote, e.g. L2+B@5-5.2",
     )
     p.add_argument("--truth", type=Path, help="ground truth of every state (.npz)")
     p.add_argument("--summary", type=Path, help="what happened (.json)")
@@ -105,11 +122,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if args.lockstep:  # the robot waits for its controller: waking up, it need not push the controller off the processor
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     try:
-        process = RobotProcess(options_from(args), wire := RobotWire(domain=args.domain, interface=args.interface))
+        process = RobotProcess(
+            options_from(args), wire := RobotWire(domain=args.domain, interface=args.interface)
+        )
     except SafeLocomotionError as error:
         LOG.error("%s", error)
         return 2
-    LOG.info("%s on DDS domain %d, %s", args.robot, args.domain, "lock-step" if args.lockstep else "wall-clock")
+    LOG.info(
+        "%s on DDS domain %d, %s",
+        args.robot,
+        args.domain,
+        "lock-step" if args.lockstep else "wall-clock",
+    )
     try:
         summary = process.run(stop)
     finally:

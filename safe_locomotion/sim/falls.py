@@ -41,7 +41,14 @@ class FallDetector:
         self.armed = self._fallen = False
         self._standing = 0
 
-    def update(self, height: float, cos_tilt: float, velocity_z: float, touching: bool, joint_error: Callable[[], float]) -> bool:
+    def update(
+        self,
+        height: float,
+        cos_tilt: float,
+        velocity_z: float,
+        touching: bool,
+        joint_error: Callable[[], float],
+    ) -> bool:
         """Take one tick.
 
         Args:

@@ -34,5 +34,10 @@ def _add_payload(spec: mujoco.MjSpec, options: SimulationOptions) -> None:
         return
     body = spec.body("trunk").add_body(name="payload", pos=options.payload_offset)
     body.add_geom(
-        type=mujoco.mjtGeom.mjGEOM_BOX, size=[0.08, 0.06, 0.02], mass=options.payload, contype=0, conaffinity=0, group=1
+        type=mujoco.mjtGeom.mjGEOM_BOX,
+        size=[0.08, 0.06, 0.02],
+        mass=options.payload,
+        contype=0,
+        conaffinity=0,
+        group=1,
     )

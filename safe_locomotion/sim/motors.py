@@ -53,7 +53,12 @@ class Impedance(NamedTuple):
     @classmethod
     def from_command(cls, command: LowCommand) -> "Impedance":
         """Terms that stay constant while the command holds."""
-        return cls(command.tau + command.kp * command.q + command.kd * command.dq, command.kp, command.kd, command.q)
+        return cls(
+            command.tau + command.kp * command.q + command.kd * command.dq,
+            command.kp,
+            command.kd,
+            command.q,
+        )
 
 
 class Motors:
@@ -89,7 +94,9 @@ class Motors:
 
     def _limit(self, dq: Array) -> None:
         """Clip `tau` between two lines of the torque-speed plane; braking torque is never reduced."""
-        if dq.dot(dq) <= self._flat:  # then no joint is past the knee, and the bounds are the peak torques
+        if (
+            dq.dot(dq) <= self._flat
+        ):  # then no joint is past the knee, and the bounds are the peak torques
             np.minimum(self.tau, self._ceiling[0], out=self.tau)
             np.maximum(self.tau, self._floor[1], out=self.tau)
             return

@@ -57,10 +57,14 @@ class SimulationOptions:
         for name, (low, high) in ranges.items():
             value = getattr(self, name)
             if not low <= value <= high:
-                raise ConfigurationError(f"simulation option {name} = {value} lies outside [{low:.4g}, {high:.4g}]")
+                raise ConfigurationError(
+                    f"simulation option {name} = {value} lies outside [{low:.4g}, {high:.4g}]"
+                )
         if self.start not in STARTS:
             raise UnknownNameError("start", self.start, STARTS)
         if self.seed < 0:
             raise ConfigurationError(f"simulation option seed = {self.seed} must not be negative")
         if not all(isfinite(x) for x in self.payload_offset):
-            raise ConfigurationError(f"simulation option payload_offset = {self.payload_offset} must be finite")
+            raise ConfigurationError(
+                f"simulation option payload_offset = {self.payload_offset} must be finite"
+            )

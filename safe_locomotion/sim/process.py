@@ -62,7 +62,14 @@ class Wire(Protocol):
         ...
 
     def publish_truth(
-        self, *, stamp_ns: int, position: Array, quaternion_wxyz: Array, velocity: Array, angular_velocity: Array, foot_force: Any
+        self,
+        *,
+        stamp_ns: int,
+        position: Array,
+        quaternion_wxyz: Array,
+        velocity: Array,
+        angular_velocity: Array,
+        foot_force: Any,
     ) -> None:
         """Send ground truth."""
         ...
@@ -97,18 +104,23 @@ class ProcessOptions:
     def __post_init__(self) -> None:
         """Refuse values without a meaning, NaN included."""
         if not 0.0 < self.answer_timeout <= 60.0:
-            raise ConfigurationError(f"answer_timeout = {self.answer_timeout} lies outside (0, 60] s")
+            raise ConfigurationError(
+                f"answer_timeout = {self.answer_timeout} lies outside (0, 60] s"
+            )
         if self.duration is not None and not 0.0 < self.duration <= 1e6:
             raise ConfigurationError(f"duration = {self.duration} lies outside (0, 1e6] s")
         if not 0.0 <= self.back_on_feet_after <= 60.0:
-            raise ConfigurationError(f"back_on_feet_after = {self.back_on_feet_after} lies outside [0, 60] s")
+            raise ConfigurationError(
+                f"back_on_feet_after = {self.back_on_feet_after} lies outside [0, 60] s"
+            )
 
 
 class Pacer:
     """Ticks of wall time; lag beyond `CATCH_UP` is dropped, not made up for."""
 
     def __init__(self, clock: Callable[[], float], wait: Callable[[float], None]) -> None:
-        self._clock, self._wait = clock, wait
+        self._clock = clock
+        self._wait = wait
         self._due = clock()
 
     def tick(self) -> None:
@@ -141,7 +153,9 @@ class RobotProcess:
         self.commands = 0
         self.stood_at: float | None = None
         self.fall_times: list[float] = []
-        self._options, self._wire, self._clock = options, wire, clock
+        self._options = options
+        self._wire = wire
+        self._clock = clock
         self._pacer = Pacer(clock, wait)
         self._pushes = list(options.pushes)
         self._unanswered = LOST_AFTER
@@ -153,7 +167,8 @@ class RobotProcess:
         self._recorder = None if options.truth_file is None else TruthRecorder(options.truth_file)
         for _ in range(SETTLING_STATES):
             self.robot.step(None)
-        self._started, self._ticks_before = clock(), 0
+        self._started = clock()
+        self._ticks_before = 0
         self._round_trips: list[float] = []
         self._last_command: LowCommand | None = None
         self._pacer.restart()
@@ -171,10 +186,15 @@ class RobotProcess:
     @property
     def finished(self) -> bool:
         """The duration is over, or the robot did not stand up in time."""
-        duration, now = self._options.duration, self.robot.time_s
+        duration = self._options.duration
+        now = self.robot.time_s
         if duration is None:
             return False
-        return now >= STAND_UP_LIMIT if self.stood_at is None else self._since_stood(self.stood_at) >= duration
+        return (
+            now >= STAND_UP_LIMIT
+            if self.stood_at is None
+            else self._since_stood(self.stood_at) >= duration
+        )
 
     def _since_stood(self, stood_at: float) -> float:
         """Whole milliseconds, whatever the clock's own reading [s]: how long the robot rested must not move a push by a tick."""
@@ -199,7 +219,8 @@ class RobotProcess:
     def _count(self, command: LowCommand, waited_ms: float) -> None:
         """A command came; in lock-step the first one starts the clock of the run."""
         if self.commands == 0 and self._options.lockstep:
-            self._started, self._ticks_before = self._clock(), self._ticks
+            self._started = self._clock()
+            self._ticks_before = self._ticks
         self.commands += 1
         self._last_command = command
         if self._options.lockstep and self.stood_at is not None:
@@ -243,7 +264,8 @@ class RobotProcess:
 
         Of a controller that stamps its commands, one without a stamp (damping while it is late) answers nothing.
         """
-        deadline, older = self._clock() + timeout, None
+        deadline = self._clock() + timeout
+        older = None
         while (left := deadline - self._clock()) > 0.0:
             command = self._wire.take_command(left)
             if command is not None:
@@ -279,9 +301,13 @@ class RobotProcess:
         if self.fall_times and now < self._steady_from:
             self._push_delay += PERIOD
             return
-        while self._pushes and self._pushes[0].time + self._push_delay <= self._since_stood(self.stood_at):
+        while self._pushes and self._pushes[0].time + self._push_delay <= self._since_stood(
+            self.stood_at
+        ):
             self.pushed += 1
-            self.robot.push(impulse_in_world(self._pushes.pop(0), self.robot.truth().quaternion_wxyz))
+            self.robot.push(
+                impulse_in_world(self._pushes.pop(0), self.robot.truth().quaternion_wxyz)
+            )
 
     def _publish_truth(self, stamp_ns: int) -> None:
         truth = self.robot.truth()
@@ -296,7 +322,8 @@ class RobotProcess:
 
     def summary(self) -> dict[str, Any]:
         """What happened, for the report; times in seconds."""
-        wall, robot_time = self._clock() - self._started, (self._ticks - self._ticks_before) * PERIOD
+        wall = self._clock() - self._started
+        robot_time = (self._ticks - self._ticks_before) * PERIOD
         return {
             "robot_time_s": robot_time,
             "wall_s": wall,

@@ -39,10 +39,15 @@ def format_pushes(pushes: Sequence[Push]) -> str:
     return ",".join(f"{push.impulse[1]!r}@{push.time!r}" for push in pushes)
 
 
-def lateral_pushes(impulse: float, count: int, *, start: float, interval: float, rng: np.random.Generator) -> list[Push]:
+def lateral_pushes(
+    impulse: float, count: int, *, start: float, interval: float, rng: np.random.Generator
+) -> list[Push]:
     """`count` pushes to alternating sides, one each `interval` seconds, at a random phase within 0.5 s."""
     return [
-        Push(time=start + k * interval + float(rng.uniform(0.0, 0.5)), impulse=(0.0, impulse * (1 if k % 2 else -1), 0.0))
+        Push(
+            time=start + k * interval + float(rng.uniform(0.0, 0.5)),
+            impulse=(0.0, impulse * (1 if k % 2 else -1), 0.0),
+        )
         for k in range(count)
     ]
 
@@ -51,9 +56,13 @@ def _parse(part: str) -> Push:
     try:
         impulse, time = (float(number) for number in part.split("@"))
     except ValueError:
-        raise ConfigurationError(f"push {part!r} is not of the form J@t, for instance 25@3.5") from None
+        raise ConfigurationError(
+            f"push {part!r} is not of the form J@t, for instance 25@3.5"
+        ) from None
     if not (isfinite(impulse) and 0.0 <= time < float("inf")):
-        raise ConfigurationError(f"push {part!r} needs a finite impulse and a time that is not negative")
+        raise ConfigurationError(
+            f"push {part!r} needs a finite impulse and a time that is not negative"
+        )
     return Push(time=time, impulse=(0.0, impulse, 0.0))
 
 

@@ -70,4 +70,7 @@ class TruthRecorder:
 def _split(rows: Array) -> dict[str, Any]:
     """Columns by name; those of width one become vectors."""
     parts = np.split(rows, np.cumsum(list(COLUMNS.values()))[:-1], axis=1)
-    return {name: part[:, 0] if part.shape[1] == 1 else part for name, part in zip(COLUMNS, parts, strict=True)}
+    return {
+        name: part[:, 0] if part.shape[1] == 1 else part
+        for name, part in zip(COLUMNS, parts, strict=True)
+    }

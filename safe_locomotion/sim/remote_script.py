@@ -55,4 +55,6 @@ def remote_at(holds: Sequence[Hold], time: float) -> bytes:
     """The 40 bytes of the remote at `time`."""
     now = [hold for hold in holds if hold.start <= time < hold.end]
     sticks = {name: value for hold in now for name, value in hold.sticks.items()}
-    return encode_remote(Pad(pressed=frozenset[str]().union(*(hold.pressed for hold in now)), **sticks))
+    return encode_remote(
+        Pad(pressed=frozenset[str]().union(*(hold.pressed for hold in now)), **sticks)
+    )

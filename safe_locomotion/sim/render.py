@@ -35,15 +35,23 @@ class Camera:
         try:
             self._renderer: Any = mujoco.Renderer(robot.model, height, width)
         except Exception as error:  # the graphics libraries raise types of their own
-            raise ConfigurationError(f"no off-screen graphics ({error}); try MUJOCO_GL=egl or MUJOCO_GL=osmesa") from error
+            raise ConfigurationError(
+                f"no off-screen graphics ({error}); try MUJOCO_GL=egl or MUJOCO_GL=osmesa"
+            ) from error
         self._view = mujoco.MjvCamera()
-        self._view.azimuth, self._view.elevation, self._view.distance = azimuth_deg, elevation_deg, distance
+        self._view.azimuth, self._view.elevation, self._view.distance = (
+            azimuth_deg,
+            elevation_deg,
+            distance,
+        )
         self._scene = mujoco.MjvOption()
         self._scene.geomgroup[3] = 0
 
     def picture(self, offset: Array | None = None) -> NDArray[np.uint8]:
         """Image (height, width, 3) with the trunk, shifted by `offset` (3,) [m], in its middle."""
-        self._view.lookat[:] = self._robot.data.qpos[:3] + (np.array([0.0, 0.0, -0.07]) if offset is None else offset)
+        self._view.lookat[:] = self._robot.data.qpos[:3] + (
+            np.array([0.0, 0.0, -0.07]) if offset is None else offset
+        )
         self._renderer.update_scene(self._robot.data, self._view, self._scene)
         self._renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = 0  # too coarse on wide terrain
         image: NDArray[np.uint8] = self._renderer.render()

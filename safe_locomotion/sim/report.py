@@ -58,7 +58,8 @@ def cycle_mean(values: Array, time: Array, cycle: float) -> Array:
     half = max(1, round(cycle / float(np.median(np.diff(time))) / 2))
     total = np.vstack((np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)))
     index = np.arange(len(values))
-    low, high = np.maximum(index - half, 0), np.minimum(index + half, len(values))
+    low = np.maximum(index - half, 0)
+    high = np.minimum(index + half, len(values))
     mean: Array = (total[high] - total[low]) / (high - low)[:, None]
     return mean
 
@@ -68,7 +69,8 @@ def drift(log: RunLog) -> float:
     if not len(log.time):
         return float("nan")
     turn = float(log.yaw[0] - log.estimated_yaw[0])
-    c, s = np.cos(turn), np.sin(turn)
+    c = np.cos(turn)
+    s = np.sin(turn)
     dx, dy = log.estimated_position[-1] - log.estimated_position[0]
     estimated = np.array((c * dx - s * dy, s * dx + c * dy))
     return float(np.linalg.norm(estimated - (log.position[-1] - log.position[0])))
@@ -86,22 +88,31 @@ def energy(log: RunLog) -> float:
 
 def motion_figures(log: RunLog, *, cycle: float, mass: float) -> dict[str, Any]:
     """The part of the report that comes from motion; keys as in the user contract."""
-    travelled, used = distance(log), energy(log)
+    travelled = distance(log)
+    used = energy(log)
     late = log.time >= SETTLE_TIME
     roll, pitch = log.roll_pitch[late].T if late.any() else np.zeros((2, 1))
     mean = log.velocity[late].mean(axis=0) if late.any() else np.full(3, np.nan)
     return {
         "distance_m": travelled,
         "velocity_rmse_mps": velocity_rmse(log, cycle),
-        "mean_velocity": {"vx_mps": float(mean[0]), "vy_mps": float(mean[1]), "wz_radps": float(mean[2])},
+        "mean_velocity": {
+            "vx_mps": float(mean[0]),
+            "vy_mps": float(mean[1]),
+            "wz_radps": float(mean[2]),
+        },
         "roll_rms_deg": float(np.rad2deg(rms(roll))),
         "pitch_rms_deg": float(np.rad2deg(rms(pitch))),
-        "estimator_velocity_rmse_mps": rms(np.linalg.norm(log.estimated_velocity[:, :2] - log.velocity[:, :2], axis=1)),
+        "estimator_velocity_rmse_mps": rms(
+            np.linalg.norm(log.estimated_velocity[:, :2] - log.velocity[:, :2], axis=1)
+        ),
         "estimator_drift_m": drift(log),
         "recovery_share": float(log.recovery.mean()) if len(log.recovery) else float("nan"),
         "recovery_uses": int(np.count_nonzero(np.diff(log.recovery.astype(int), prepend=0) == 1)),
         "energy_j": used,
-        "cost_of_transport": used / (mass * GRAVITY * travelled) if travelled > 0.0 else float("nan"),
+        "cost_of_transport": used / (mass * GRAVITY * travelled)
+        if travelled > 0.0
+        else float("nan"),
     }
 
 
@@ -136,15 +147,22 @@ def timing_figures(stages: Mapping[str, Mapping[str, Array]], robot_time: float)
         "leg_control_and_gate": "command",
     }
     supervisor = stages["supervisor"]
-    rollout = percentiles(supervisor["ms"][supervisor["predicted"] > 0.0])  # of the ticks with one, the whole supervisor
+    rollout = percentiles(
+        supervisor["ms"][supervisor["predicted"] > 0.0]
+    )  # of the ticks with one, the whole supervisor
     return {
         "rates_hz": {name: len(stages[stage]["ms"]) / robot_time for name, stage in rates.items()},
-        "latency_ms": {**{name: percentiles(stages[stage]["ms"]) for name, stage in latencies.items()}, "rollout": rollout},
+        "latency_ms": {
+            **{name: percentiles(stages[stage]["ms"]) for name, stage in latencies.items()},
+            "rollout": rollout,
+        },
         "mpc_unsolved": int(np.count_nonzero(stages["mpc"]["solved"] == 0.0)),
     }
 
 
-def intervention_figures(supervisor: Mapping[str, Array], recovery: NDArray[np.bool_], time: Array) -> dict[str, Any]:
+def intervention_figures(
+    supervisor: Mapping[str, Array], recovery: NDArray[np.bool_], time: Array
+) -> dict[str, Any]:
     """How long the recovery policy drove, and through which components the robot entered the trigger set how often.
 
     Args:
@@ -153,7 +171,11 @@ def intervention_figures(supervisor: Mapping[str, Array], recovery: NDArray[np.b
         time: (n,) of the same rows [s].
     """
     change = np.flatnonzero(np.diff(recovery.astype(int), prepend=0, append=0))
-    lengths = time[np.minimum(change[1::2], len(time) - 1)] - time[change[0::2]] if len(change) else np.zeros(0)
+    lengths = (
+        time[np.minimum(change[1::2], len(time) - 1)] - time[change[0::2]]
+        if len(change)
+        else np.zeros(0)
+    )
     outside = supervisor["margin"] < 0.0
     entered = np.count_nonzero(np.diff(outside.astype(int), axis=0, prepend=0) == 1, axis=0)
     return {

@@ -37,7 +37,8 @@ COMMAND_TIMEOUT_MS = 20
 PUSH_DURATION = 0.1
 FOOT_RANGE = 500.0
 """The foot sensors clip here [N]."""
-DROP_FROM, DROP_STEP = 0.6, 0.005
+DROP_FROM = 0.6
+DROP_STEP = 0.005
 """Where a robot that is laid down is held first, and the steps in which it is lowered [m]."""
 _HEAT_STEPS = 50
 _MILLISECOND_NS = 1_000_000
@@ -133,7 +134,11 @@ class SimulatedRobot:
         self._motors = Motors(self.robot, parameters)
         self._meter = PowerMeter(parameters, PHYSICS_STEP)
         noise = options.noise
-        self._errors = NoErrors() if noise is None else SensorErrors(noise, np.random.default_rng(options.seed))
+        self._errors = (
+            NoErrors()
+            if noise is None
+            else SensorErrors(noise, np.random.default_rng(options.seed))
+        )
         self._foot_gain = 0.5 * self._errors.foot_scale
         self._kinematics = Kinematics(self.robot)
         self._falls = FallDetector(self.robot.nominal_height, PERIOD)
@@ -156,8 +161,10 @@ class SimulatedRobot:
         self.model.opt.timestep = PHYSICS_STEP
         self.data = data = mujoco.MjData(self.model)
         self._trunk = self.model.body("trunk").id
-        self._q, self._dq = data.qpos[7:19], data.qvel[6:18]
-        self._gyro, self._acceleration = data.sensordata[0:3], data.sensordata[3:6]
+        self._q = data.qpos[7:19]
+        self._dq = data.qvel[6:18]
+        self._gyro = data.sensordata[0:3]
+        self._acceleration = data.sensordata[3:6]
         self._touch = data.sensordata[_TOUCH_FEET]
         self._ctrl = data.ctrl[:]
         self._gear_friction = data.qfrc_applied[6:18]
@@ -262,7 +269,9 @@ class SimulatedRobot:
             falls=self.falls,
         )
 
-    def push(self, impulse: Array, duration: float = PUSH_DURATION, offset: Array | None = None) -> None:
+    def push(
+        self, impulse: Array, duration: float = PUSH_DURATION, offset: Array | None = None
+    ) -> None:
         """Push the trunk from now on with a constant force.
 
         Args:
@@ -272,7 +281,13 @@ class SimulatedRobot:
         """
         steps = max(1, round(duration / PHYSICS_STEP))
         force = np.asarray(impulse, dtype=np.float64) / (steps * PHYSICS_STEP)
-        self._pushes.append(_Push(force, np.zeros(3) if offset is None else np.asarray(offset, dtype=np.float64), steps))
+        self._pushes.append(
+            _Push(
+                force,
+                np.zeros(3) if offset is None else np.asarray(offset, dtype=np.float64),
+                steps,
+            )
+        )
 
     def snapshot(self) -> Snapshot:
         """This moment, between two steps."""
@@ -308,7 +323,9 @@ class SimulatedRobot:
         x, y = (float(v) for v in self.data.qpos[0:2])
         c, s = self._heading()
         nominal = self._kinematics.feet(self.robot.q_stand)
-        ground = np.array([self.terrain.height(x + c * fx - s * fy, y + s * fx + c * fy) for fx, fy, _ in nominal])
+        ground = np.array(
+            [self.terrain.height(x + c * fx - s * fy, y + s * fx + c * fy) for fx, fy, _ in nominal]
+        )
         level = float(ground.mean())
         feet = nominal.copy()
         feet[:, 2] += ground - level
@@ -328,7 +345,8 @@ class SimulatedRobot:
             q: (12,) joints [rad].
         """
         x, y = (float(v) for v in self.data.qpos[0:2])
-        z, quaternion = self.terrain.height(x, y) + DROP_FROM, quaternion_from_rpy(*rpy.tolist())
+        z = self.terrain.height(x, y) + DROP_FROM
+        quaternion = quaternion_from_rpy(*rpy.tolist())
         self._place(z, q, quaternion)
         while self.data.ncon == 0:
             z -= DROP_STEP
@@ -340,7 +358,9 @@ class SimulatedRobot:
         c, s = self._heading()
         yaw = np.arctan2(s, c)
         data.qpos[2] = z
-        data.qpos[3:7] = (cos(yaw / 2), 0.0, 0.0, sin(yaw / 2)) if quaternion is None else quaternion
+        data.qpos[3:7] = (
+            (cos(yaw / 2), 0.0, 0.0, sin(yaw / 2)) if quaternion is None else quaternion
+        )
         self._q[:] = q
         data.qvel[:] = 0.0
         data.qacc_warmstart[:] = 0.0
@@ -357,7 +377,11 @@ class SimulatedRobot:
         """Cosine and sine of the yaw angle; of zero for a trunk that points straight up or down."""
         forward = self.data.xmat[self._trunk].reshape(3, 3)[:2, 0]
         length = float(np.hypot(*forward))
-        return (float(forward[0]) / length, float(forward[1]) / length) if length > 1e-6 else (1.0, 0.0)
+        return (
+            (float(forward[0]) / length, float(forward[1]) / length)
+            if length > 1e-6
+            else (1.0, 0.0)
+        )
 
     def _take(self, command: LowCommand) -> None:
         """Queue a command for the time when it takes effect; one with NaN or infinity is refused."""
@@ -376,7 +400,8 @@ class SimulatedRobot:
         if self._ms - self._last_command_ms >= COMMAND_TIMEOUT_MS:
             self._active = None
             self._waiting.clear()
-        motors, data = self._motors, self.data
+        motors = self._motors
+        data = self.data
         motors.update(self._active, self._q, self._dq)
         self._ctrl[:] = motors.tau
         self._gear_friction[:] = motors.friction
@@ -415,7 +440,9 @@ class SimulatedRobot:
         x, y, z, _, qx, qy, _ = data.qpos[:7].tolist()
         touching = data.sensordata[_TOUCH_TRUNK] > 0.0
         cos_tilt = 1.0 - 2.0 * (qx * qx + qy * qy)
-        return self._falls.update(z - self.terrain.height(x, y), cos_tilt, data.qvel[2], touching, self._joint_error)
+        return self._falls.update(
+            z - self.terrain.height(x, y), cos_tilt, data.qvel[2], touching, self._joint_error
+        )
 
     def _joint_error(self) -> float:
         """Largest distance of a joint from its commanded position [rad]; infinite unless all are position-controlled."""

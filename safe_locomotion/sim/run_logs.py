@@ -12,7 +12,9 @@ from safe_locomotion.runtime.stage_log import read_stage_log
 from safe_locomotion.sim.report import RunLog
 from safe_locomotion.types import NANOSECONDS, Array, Mode
 
-TRUTH, SUMMARY, REASONS = "truth.npz", "robot.json", "gate_reasons.txt"
+TRUTH = "truth.npz"
+SUMMARY = "robot.json"
+REASONS = "gate_reasons.txt"
 STAGES = ("estimator", "policy", "supervisor", "mpc", "command", "bridge")
 _TICK_NS = 1_000_000  # of the simulated robot: milliseconds, as on a Go2
 
@@ -47,7 +49,9 @@ def read_run(folder: Path) -> RunRecord:
         with np.load(folder / TRUTH) as file:
             truth = {name: file[name] for name in file.files}
     except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{folder}: no complete record of a simulated robot: {error}") from error
+        raise ConfigurationError(
+            f"{folder}: no complete record of a simulated robot: {error}"
+        ) from error
     stages = {name: read_stage_log(folder / f"{name}.log") for name in STAGES}
     stood = summary["stood_at_s"]
     _to_robot_time(stages, 0.0 if stood is None else stood)
@@ -82,7 +86,11 @@ def _gate_trips(reason: Array, names: list[str]) -> dict[str, int]:
     """How often each reason began to hold."""
     numbers = reason.astype(int)
     began = numbers[(numbers > 0) & (np.diff(numbers, prepend=0) != 0)]
-    return {name: count for i, name in enumerate(names) if (count := int(np.count_nonzero(began == i + 1)))}
+    return {
+        name: count
+        for i, name in enumerate(names)
+        if (count := int(np.count_nonzero(began == i + 1)))
+    }
 
 
 def _merge(truth: dict[str, Array], stages: dict[str, dict[str, Array]], stood: float) -> RunLog:
@@ -90,7 +98,8 @@ def _merge(truth: dict[str, Array], stages: dict[str, dict[str, Array]], stood: 
     since = np.round(truth["time"] - stood, 3)  # whole ticks, so that equal runs give equal figures
     truth = {name: values[since >= 0.0] for name, values in truth.items()}
     time = since[since >= 0.0]
-    estimate, verdict = _newest(stages["estimator"], time), _newest(stages["supervisor"], time)
+    estimate = _newest(stages["estimator"], time)
+    verdict = _newest(stages["supervisor"], time)
     roll, pitch, yaw = _rpy(truth["quaternion_wxyz"])
     estimated_yaw = _rpy(estimate["quaternion_wxyz"])[2]
     walking = verdict["mode"] == Mode.WALK
@@ -101,7 +110,9 @@ def _merge(truth: dict[str, Array], stages: dict[str, dict[str, Array]], stood: 
         position=truth["position"][:, :2],
         yaw=np.unwrap(yaw),
         roll_pitch=np.column_stack((roll, pitch)),
-        estimated_velocity=_planar(estimated_yaw, estimate["velocity"], estimate["angular_velocity"]),
+        estimated_velocity=_planar(
+            estimated_yaw, estimate["velocity"], estimate["angular_velocity"]
+        ),
         estimated_position=estimate["position"][:, :2],
         estimated_yaw=np.unwrap(estimated_yaw),
         power=truth["power"],
@@ -117,8 +128,10 @@ def _newest(columns: dict[str, Array], time: Array) -> dict[str, Array]:
 
 def _planar(yaw: Array, velocity: Array, angular_velocity: Array) -> Array:
     """vx, vy in the yaw frame, and the yaw rate (n, 3)."""
-    c, s = np.cos(yaw), np.sin(yaw)
-    x, y = velocity[:, 0], velocity[:, 1]
+    c = np.cos(yaw)
+    s = np.sin(yaw)
+    x = velocity[:, 0]
+    y = velocity[:, 1]
     return np.column_stack((c * x + s * y, c * y - s * x, angular_velocity[:, 2]))
 
 

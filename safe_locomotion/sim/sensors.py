@@ -72,11 +72,28 @@ class SensorErrors:
 
     def __init__(self, noise: SensorNoise, rng: np.random.Generator) -> None:
         self._rng = rng
-        self._white = _channels(noise.gyro, noise.accelerometer, noise.position, noise.velocity, noise.torque, noise.foot)
-        start = _channels(noise.gyro_bias, noise.accelerometer_bias, noise.position_bias, 0.0, 0.0, noise.foot_bias, noise.tilt)
+        self._white = _channels(
+            noise.gyro,
+            noise.accelerometer,
+            noise.position,
+            noise.velocity,
+            noise.torque,
+            noise.foot,
+        )
+        start = _channels(
+            noise.gyro_bias,
+            noise.accelerometer_bias,
+            noise.position_bias,
+            0.0,
+            0.0,
+            noise.foot_bias,
+            noise.tilt,
+        )
         step = _BLOCK * PERIOD
         keep = exp(-step / noise.tilt_time)
-        self._walk = sqrt(step) * _channels(noise.gyro_walk, foot=noise.foot_walk, yaw=noise.yaw_walk)
+        self._walk = sqrt(step) * _channels(
+            noise.gyro_walk, foot=noise.foot_walk, yaw=noise.yaw_walk
+        )
         self._walk[TILT] = noise.tilt * sqrt(1.0 - keep * keep)
         self._keep = np.ones(N_CHANNELS)
         self._keep[TILT] = keep

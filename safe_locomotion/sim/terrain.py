@@ -79,11 +79,25 @@ def _flat(spec: mujoco.MjSpec, options: TerrainOptions) -> Callable[[float, floa
 def _slope(spec: mujoco.MjSpec, options: TerrainOptions) -> Callable[[float, float], float]:
     """A ramp up whose length along the surface is LENGTH, then a plateau."""
     angle = options.slope
-    run, rise = LENGTH * cos(angle), LENGTH * sin(angle)
+    run = LENGTH * cos(angle)
+    rise = LENGTH * sin(angle)
     half = np.array([LENGTH / 2, HALF_WIDTH, DEPTH / 2])
-    middle = np.array([LEAD_IN + run / 2 + sin(angle) * DEPTH / 2, 0.0, rise / 2 - cos(angle) * DEPTH / 2])
-    _add_box(spec, options, middle, half, quaternion=np.array([cos(angle / 2), 0.0, -sin(angle / 2), 0.0]))
-    _add_box(spec, options, np.array([LEAD_IN + run + 2.0, 0.0, rise / 2]), np.array([2.0, HALF_WIDTH, rise / 2]))
+    middle = np.array(
+        [LEAD_IN + run / 2 + sin(angle) * DEPTH / 2, 0.0, rise / 2 - cos(angle) * DEPTH / 2]
+    )
+    _add_box(
+        spec,
+        options,
+        middle,
+        half,
+        quaternion=np.array([cos(angle / 2), 0.0, -sin(angle / 2), 0.0]),
+    )
+    _add_box(
+        spec,
+        options,
+        np.array([LEAD_IN + run + 2.0, 0.0, rise / 2]),
+        np.array([2.0, HALF_WIDTH, rise / 2]),
+    )
 
     def height(x: float, y: float) -> float:
         return min(max(x - LEAD_IN, 0.0), run) * tan(angle)
@@ -108,7 +122,9 @@ def _stairs(spec: mujoco.MjSpec, options: TerrainOptions) -> Callable[[float, fl
 def _stair_levels(step: float) -> list[tuple[float, float, float]]:
     """Start, end and height of every level stretch."""
     levels: list[tuple[float, float, float]] = []
-    x, level, direction = LEAD_IN, 0, 1
+    x = LEAD_IN
+    level = 0
+    direction = 1
     while x < LEAD_IN + LENGTH:
         for _ in range(RUNS_PER_FLIGHT):
             level += direction
@@ -122,12 +138,20 @@ def _stair_levels(step: float) -> list[tuple[float, float, float]]:
 
 def _rough(spec: mujoco.MjSpec, options: TerrainOptions) -> Callable[[float, float], float]:
     """A height field of independent uniform heights in [0, roughness] on a square grid, flat at its near edge."""
-    columns, rows = round(LENGTH / CELL) + 1, round(2 * HALF_WIDTH / CELL) + 1
+    columns = round(LENGTH / CELL) + 1
+    rows = round(2 * HALF_WIDTH / CELL) + 1
     grid = np.random.default_rng([options.seed, 1]).random((rows, columns))
     grid[:, 0] = 0.0
-    half_x, half_y = (columns - 1) * CELL / 2, (rows - 1) * CELL / 2
+    half_x = (columns - 1) * CELL / 2
+    half_y = (rows - 1) * CELL / 2
     grid.flat[-1], grid.flat[-2] = 0.0, 1.0  # MuJoCo rescales the data to fill [0, 1]
-    spec.add_hfield(name="rough", size=[half_x, half_y, options.roughness, DEPTH], nrow=rows, ncol=columns, userdata=grid.ravel())
+    spec.add_hfield(
+        name="rough",
+        size=[half_x, half_y, options.roughness, DEPTH],
+        nrow=rows,
+        ncol=columns,
+        userdata=grid.ravel(),
+    )
     spec.worldbody.add_geom(
         type=mujoco.mjtGeom.mjGEOM_HFIELD,
         hfieldname="rough",
@@ -136,7 +160,8 @@ def _rough(spec: mujoco.MjSpec, options: TerrainOptions) -> Callable[[float, flo
     )
 
     def height(x: float, y: float) -> float:
-        u, v = (x - LEAD_IN) / CELL, (y + half_y) / CELL
+        u = (x - LEAD_IN) / CELL
+        v = (y + half_y) / CELL
         if not (0.0 <= u < columns - 1 and 0.0 <= v < rows - 1):
             return 0.0
         return options.roughness * _triangle(grid, u, v)
@@ -146,9 +171,12 @@ def _rough(spec: mujoco.MjSpec, options: TerrainOptions) -> Callable[[float, flo
 
 def _triangle(grid: Array, u: float, v: float) -> float:
     """Height on the two triangles of a grid cell, split along the diagonal from (column, row) to (column + 1, row + 1)."""
-    c, r = floor(u), floor(v)
-    s, t = u - c, v - r
-    low, high = float(grid[r, c]), float(grid[r + 1, c + 1])
+    c = floor(u)
+    r = floor(v)
+    s = u - c
+    t = v - r
+    low = float(grid[r, c])
+    high = float(grid[r + 1, c + 1])
     if s >= t:
         side = float(grid[r, c + 1])
         return low + s * (side - low) + t * (high - side)
@@ -181,7 +209,10 @@ def _add_floor(spec: mujoco.MjSpec, options: TerrainOptions) -> None:
     material = spec.add_material(name="floor", texrepeat=[2, 2], texuniform=True)
     material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "floor"
     spec.worldbody.add_light(
-        pos=[-0.2, -0.4, 2.0], dir=[0.1, 0.2, -1.0], type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, castshadow=True
+        pos=[-0.2, -0.4, 2.0],
+        dir=[0.1, 0.2, -1.0],
+        type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
+        castshadow=True,
     )
     spec.worldbody.add_geom(
         name="floor",
@@ -192,7 +223,13 @@ def _add_floor(spec: mujoco.MjSpec, options: TerrainOptions) -> None:
     )
 
 
-def _add_box(spec: mujoco.MjSpec, options: TerrainOptions, centre: Array, half: Array, quaternion: Array | None = None) -> None:
+def _add_box(
+    spec: mujoco.MjSpec,
+    options: TerrainOptions,
+    centre: Array,
+    half: Array,
+    quaternion: Array | None = None,
+) -> None:
     spec.worldbody.add_geom(
         type=mujoco.mjtGeom.mjGEOM_BOX,
         pos=centre,

@@ -22,8 +22,16 @@ from safe_locomotion.ui.scene import (
 
 LABEL_ASIDE = 0.24  #: [m] from the end of a bar to the middle of its text
 LEAST_LENGTH = 0.002  #: [m] of a value in the middle
-TRACK_SIZE: Vector = (0.25 * BAR_DEPTH, BAR_LENGTH * BAR_OVERSHOOT, 0.5 * BAR_HEIGHT)  #: [m] of the whole track
-BOUNDS_SIZE: Vector = (0.5 * BAR_DEPTH, BAR_LENGTH, 0.5 * BAR_HEIGHT)  #: [m] of the part of it within the bounds
+TRACK_SIZE: Vector = (
+    0.25 * BAR_DEPTH,
+    BAR_LENGTH * BAR_OVERSHOOT,
+    0.5 * BAR_HEIGHT,
+)  #: [m] of the whole track
+BOUNDS_SIZE: Vector = (
+    0.5 * BAR_DEPTH,
+    BAR_LENGTH,
+    0.5 * BAR_HEIGHT,
+)  #: [m] of the part of it within the bounds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

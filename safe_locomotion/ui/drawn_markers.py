@@ -17,13 +17,28 @@ from safe_locomotion.messages import cdr
 from safe_locomotion.rotations import Vector
 from safe_locomotion.types import NANOSECONDS, Array
 
-_STAMP, _U32, _COLOR = struct.Struct("<iI"), struct.Struct("<I"), struct.Struct("<4f")
-_ADD, _DELETE = struct.pack("<i", Marker.ADD), struct.pack("<i", Marker.DELETE)
-_BODY = struct.Struct("<10d4fiI4xI")  #: pose, scale, colour, lifetime, a flag with its padding, number of points
-_TEXTURE = cdr.Packed().string("").u32(0, 0).string("").string("").u32(0, 0).align(4).bytes_from(len(cdr.HEAD))
+_STAMP = struct.Struct("<iI")
+_U32 = struct.Struct("<I")
+_COLOR = struct.Struct("<4f")
+_ADD = struct.pack("<i", Marker.ADD)
+_DELETE = struct.pack("<i", Marker.DELETE)
+_BODY = struct.Struct(
+    "<10d4fiI4xI"
+)  #: pose, scale, colour, lifetime, a flag with its padding, number of points
+_TEXTURE = (
+    cdr.Packed()
+    .string("")
+    .u32(0, 0)
+    .string("")
+    .string("")
+    .u32(0, 0)
+    .align(4)
+    .bytes_from(len(cdr.HEAD))
+)
 _PADDING = 3  #: bytes behind the flag that ends a marker, up to the next
 _MESH = cdr.Packed().string("").string("").u32(0, 0).bytes_from(len(cdr.HEAD))
-_POINT, _PAINT = 24, 16  #: bytes
+_POINT = 24  #: bytes
+_PAINT = 16
 
 Rgba = tuple[float, float, float, float]
 
@@ -32,11 +47,22 @@ class _Drawn:
     """One marker: what never changes, and what does."""
 
     def __init__(self, marker: Marker) -> None:
-        self.begin = cdr.Packed().string(marker.header.frame_id).string(marker.ns).u32(marker.id, marker.type).bytes_from(4)
-        scale, lifetime, color = marker.scale, marker.lifetime, marker.color
-        self.scale, self.lifetime = (scale.x, scale.y, scale.z), (lifetime.sec, lifetime.nanosec)
+        self.begin = (
+            cdr.Packed()
+            .string(marker.header.frame_id)
+            .string(marker.ns)
+            .u32(marker.id, marker.type)
+            .bytes_from(4)
+        )
+        scale = marker.scale
+        lifetime = marker.lifetime
+        color = marker.color
+        self.scale = (scale.x, scale.y, scale.z)
+        self.lifetime = (lifetime.sec, lifetime.nanosec)
         self.color: Rgba = (color.r, color.g, color.b, color.a)
-        self.there, self.place, self.turn = False, (0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0)
+        self.there = False
+        self.place = (0.0, 0.0, 0.0)
+        self.turn = (0.0, 0.0, 0.0, 1.0)
         self.points = self.paints = b""
         self.text = cdr.string_message("")[len(cdr.HEAD) :].ljust(8, b"\0")
 
@@ -47,7 +73,17 @@ class _Drawn:
         body = _BODY.pack(*self.place, *self.turn, *self.scale, *self.color, *self.lifetime, count)
         paints = _U32.pack(len(self.paints) // _PAINT)
         return b"".join(
-            (begin, bytes(-(at + len(begin)) % 8), body, self.points, paints, self.paints, _TEXTURE, self.text, _MESH)
+            (
+                begin,
+                bytes(-(at + len(begin)) % 8),
+                body,
+                self.points,
+                paints,
+                self.paints,
+                _TEXTURE,
+                self.text,
+                _MESH,
+            )
         )
 
 
@@ -71,19 +107,71 @@ class DrawnMarkers:
             self.list_points(row, np.full((row % 3, 3), 4.0), [(0.25, 0.5, 0.75, 1.0)] * (row % 4))
             self.write(row, (1.0, 2.0, 3.0), "x" * (1 + row % 5), (1.0, 0.5, 0.25, 0.125))
         try:
-            found: list[Any] = deserialize_message(self.packed(5, range(len(markers))), MarkerArray).markers
+            found: list[Any] = deserialize_message(
+                self.packed(5, range(len(markers))), MarkerArray
+            ).markers
         except Exception as error:  # rclpy raises what it likes
-            raise SafeLocomotionError(f"drawn markers: this middleware packs otherwise: {error}") from error
+            raise SafeLocomotionError(
+                f"drawn markers: this middleware packs otherwise: {error}"
+            ) from error
         for row, (marker, wanted) in enumerate(zip(found, markers, strict=True)):
-            p, o, c = marker.pose.position, marker.pose.orientation, marker.color
-            said = (marker.ns, marker.id, marker.type, marker.header.frame_id, marker.scale, marker.lifetime)
-            same = said == (wanted.ns, wanted.id, wanted.type, wanted.header.frame_id, wanted.scale, wanted.lifetime)
-            numbers = (p.x, p.y, p.z, o.w, o.x, o.y, o.z, c.r, c.g, c.b, c.a, marker.header.stamp.nanosec, marker.action)
-            same &= numbers == (1.0, 2.0, 3.0, 0.5, -0.5, 0.5, -0.5, 1.0, 0.5, 0.25, 0.125, 5, Marker.ADD)
+            p = marker.pose.position
+            o = marker.pose.orientation
+            c = marker.color
+            said = (
+                marker.ns,
+                marker.id,
+                marker.type,
+                marker.header.frame_id,
+                marker.scale,
+                marker.lifetime,
+            )
+            same = said == (
+                wanted.ns,
+                wanted.id,
+                wanted.type,
+                wanted.header.frame_id,
+                wanted.scale,
+                wanted.lifetime,
+            )
+            numbers = (
+                p.x,
+                p.y,
+                p.z,
+                o.w,
+                o.x,
+                o.y,
+                o.z,
+                c.r,
+                c.g,
+                c.b,
+                c.a,
+                marker.header.stamp.nanosec,
+                marker.action,
+            )
+            same &= numbers == (
+                1.0,
+                2.0,
+                3.0,
+                0.5,
+                -0.5,
+                0.5,
+                -0.5,
+                1.0,
+                0.5,
+                0.25,
+                0.125,
+                5,
+                Marker.ADD,
+            )
             same &= [point.y for point in marker.points] == [4.0] * (row % 3)
-            same &= [color.b for color in marker.colors] == [0.75] * (row % 4) and marker.text == "x" * (1 + row % 5)
+            same &= [color.b for color in marker.colors] == [0.75] * (
+                row % 4
+            ) and marker.text == "x" * (1 + row % 5)
             if not same:
-                raise SafeLocomotionError(f"drawn markers: this middleware packs {wanted.ns} otherwise")
+                raise SafeLocomotionError(
+                    f"drawn markers: this middleware packs {wanted.ns} otherwise"
+                )
 
     def hide(self, row: int) -> None:
         """Delete it."""
@@ -92,7 +180,9 @@ class DrawnMarkers:
     def put(self, row: int, place: Vector, quaternion_wxyz: Sequence[float]) -> None:
         """Show it at a pose."""
         drawn, (w, x, y, z) = self._drawn[row], quaternion_wxyz
-        drawn.there, drawn.place, drawn.turn = True, place, (x, y, z, w)
+        drawn.there = True
+        drawn.place = place
+        drawn.turn = (x, y, z, w)
 
     def list_points(self, row: int, places: Array, colors: Iterable[Rgba] = ()) -> None:
         """Points (n, 3) of a list, each with its own colour where there are any; RViz complains about empty lists, so it goes then."""
@@ -102,13 +192,18 @@ class DrawnMarkers:
 
     def write(self, row: int, place: Vector, text: str, color: Rgba) -> None:
         """Text, or nothing: RViz complains about empty ones."""
-        drawn, raw = self._drawn[row], text.encode() + b"\0"
-        drawn.there, drawn.place, drawn.color = bool(text), place, color
+        drawn = self._drawn[row]
+        raw = text.encode() + b"\0"
+        drawn.there = bool(text)
+        drawn.place = place
+        drawn.color = color
         drawn.text = b"".join((_U32.pack(len(raw)), raw, bytes(-len(raw) % 4)))
 
     def packed(self, stamp_ns: int, rows: Sequence[int]) -> bytes:
         """The message of these markers with this stamp, ready to publish."""
-        stamp, parts, at = _STAMP.pack(*divmod(stamp_ns, NANOSECONDS)), [cdr.HEAD, _U32.pack(len(rows))], _U32.size
+        stamp = _STAMP.pack(*divmod(stamp_ns, NANOSECONDS))
+        parts = [cdr.HEAD, _U32.pack(len(rows))]
+        at = _U32.size
         for row in rows:
             parts.append(self._drawn[row].packed(stamp, at))
             at += len(parts[-1])

@@ -37,17 +37,35 @@ class _Group:
     def __init__(self) -> None:
         self.header, self.markers = Header(frame_id=ODOM_FRAME), list[Marker]()
 
-    def add(self, namespace: str, kind: int, size: Vector, color: Rgba = look.WHITE, *, points: int = 0) -> int:
+    def add(
+        self, namespace: str, kind: int, size: Vector, color: Rgba = look.WHITE, *, points: int = 0
+    ) -> int:
         """Number of the new marker within the group; it begins with so many points."""
         number = sum(marker.ns == namespace for marker in self.markers)
-        marker = Marker(header=self.header, ns=namespace, id=number, type=kind, action=Marker.DELETE, lifetime=LIFETIME)
+        marker = Marker(
+            header=self.header,
+            ns=namespace,
+            id=number,
+            type=kind,
+            action=Marker.DELETE,
+            lifetime=LIFETIME,
+        )
         marker.scale, marker.color = Vector3(x=size[0], y=size[1], z=size[2]), _color(color)
         marker.pose.orientation.w = 1.0
         marker.points = [Point() for _ in range(points)]
         self.markers.append(marker)
         return len(self.markers) - 1
 
-    def several(self, count: int, namespace: str, kind: int, size: Vector, color: Rgba = look.WHITE, *, points: int = 0) -> slice:
+    def several(
+        self,
+        count: int,
+        namespace: str,
+        kind: int,
+        size: Vector,
+        color: Rgba = look.WHITE,
+        *,
+        points: int = 0,
+    ) -> slice:
         """Numbers of `count` such markers."""
         first = len(self.markers)
         for _ in range(count):
@@ -68,17 +86,26 @@ class MovingMarkers:
         self._bars = group.several(bars, "bars", Marker.CUBE, _ONE)
         self._posed = slice(0, len(group.markers))
         self._contacts = group.several(N_LEGS, "contacts", Marker.SPHERE, (look.FOOT_SIZE,) * 3)
-        self._targets = group.several(N_LEGS, "swing_targets", Marker.SPHERE, (look.TARGET_SIZE,) * 3, look.BLUE)
-        self._landings = group.several(N_LEGS, "next_footholds", Marker.CUBE, look.FOOTHOLD_SIZE, look.BLUE)
+        self._targets = group.several(
+            N_LEGS, "swing_targets", Marker.SPHERE, (look.TARGET_SIZE,) * 3, look.BLUE
+        )
+        self._landings = group.several(
+            N_LEGS, "next_footholds", Marker.CUBE, look.FOOTHOLD_SIZE, look.BLUE
+        )
         arrow = (look.FORCE_WIDTH, 2.5 * look.FORCE_WIDTH, 0.0)
         self._forces = group.several(N_LEGS, "forces", Marker.ARROW, arrow, points=2)
-        self._cones = group.several(N_LEGS, "friction_cones", Marker.TRIANGLE_LIST, _ONE, look.CONE, points=3 * CORNERS)
+        self._cones = group.several(
+            N_LEGS, "friction_cones", Marker.TRIANGLE_LIST, _ONE, look.CONE, points=3 * CORNERS
+        )
         self._packed = PackedMarkers(group.markers)
 
     def fill(self, scene: Scene) -> bytes:
         """The message for a scene, packed."""
-        packed, panel, turn = self._packed, bar_panel(scene), quaternion_from_rpy(0.0, 0.0, scene.heading)
-        middles, values = [boxes.middle for boxes in panel], [boxes.value for boxes in panel]
+        packed = self._packed
+        panel = bar_panel(scene)
+        turn = quaternion_from_rpy(0.0, 0.0, scene.heading)
+        middles = [boxes.middle for boxes in panel]
+        values = [boxes.value for boxes in panel]
         turns = np.broadcast_to(turn, (3 * len(panel), 4))
         places = np.concatenate((scene.shapes.position, np.array(middles + middles + values)))
         packed.place(self._posed, places, np.concatenate((scene.shapes.quaternion_wxyz, turns)))
@@ -97,7 +124,8 @@ class MovingMarkers:
         self._packed.move(rows, [place or (0.0, 0.0, 0.0) for place in places])
 
     def _fill_forces(self, feet: Sequence[FootScene]) -> None:
-        packed, push = self._packed, [foot.friction >= 0.0 for foot in feet]
+        packed = self._packed
+        push = [foot.friction >= 0.0 for foot in feet]
         packed.show(self._forces, push)
         packed.show(self._cones, push)
         packed.paint(self._forces, [foot.force_color for foot in feet])
@@ -112,7 +140,8 @@ class LastingMarkers:
 
     def __init__(self, body: RobotBody, bars: int) -> None:
         """Make all markers of a robot with so many bars over it."""
-        group, text = _Group(), (0.0, 0.0, look.SMALL_TEXT_HEIGHT)
+        group = _Group()
+        text = (0.0, 0.0, look.SMALL_TEXT_HEIGHT)
         self._footholds = group.add("footholds", Marker.CUBE_LIST, look.FOOTHOLD_SIZE, look.GREY)
         self._states = group.add("prediction", Marker.SPHERE_LIST, (look.STATE_SIZE,) * 3)
         self._path = group.add("prediction", Marker.LINE_STRIP, (look.PATH_WIDTH, 0.0, 0.0))
@@ -120,8 +149,12 @@ class LastingMarkers:
         self._labels = group.several(bars, "bar_texts", Marker.TEXT_VIEW_FACING, text)
         self._headline = group.add("text", Marker.TEXT_VIEW_FACING, (0.0, 0.0, look.TEXT_HEIGHT))
         self._reason = group.add("text", Marker.TEXT_VIEW_FACING, text)
-        self._falls = group.several(look.KEPT_FALLS, "falls", Marker.SPHERE, (look.FALL_SIZE,) * 3, look.RED)
-        self._fall_texts = group.several(look.KEPT_FALLS, "fall_texts", Marker.TEXT_VIEW_FACING, text)
+        self._falls = group.several(
+            look.KEPT_FALLS, "falls", Marker.SPHERE, (look.FALL_SIZE,) * 3, look.RED
+        )
+        self._fall_texts = group.several(
+            look.KEPT_FALLS, "fall_texts", Marker.TEXT_VIEW_FACING, text
+        )
         self._drawn = DrawnMarkers(group.markers)
 
     def fill(self, scene: Scene) -> bytes:
@@ -134,17 +167,24 @@ class LastingMarkers:
         x, y, z = headline_place(scene)
         drawn.write(self._headline, (x, y, z), scene.headline, scene.color)
         drawn.write(self._reason, (x, y, z - look.TEXT_HEIGHT), scene.reason, look.WHITE)
-        falls, texts = self._falls.start, self._fall_texts.start
+        falls = self._falls.start
+        texts = self._fall_texts.start
         for k, fall in enumerate(scene.falls):
             x, y, z = fall.position
             drawn.put(falls + k, (x, y, z), _UPRIGHT)
             ago = (scene.stamp_ns - fall.stamp_ns) / NANOSECONDS
-            drawn.write(texts + k, (x, y, z + look.FALL_SIZE), f"fell {ago:.0f} s ago: {', '.join(fall.reasons)}", look.RED)
+            drawn.write(
+                texts + k,
+                (x, y, z + look.FALL_SIZE),
+                f"fell {ago:.0f} s ago: {', '.join(fall.reasons)}",
+                look.RED,
+            )
         count = len(scene.falls)
         return drawn.packed(scene.stamp_ns, [*range(falls + count), *range(texts, texts + count)])
 
     def _fill_prediction(self, scene: Scene) -> None:
-        p, drawn = scene.prediction, self._drawn
+        p = scene.prediction
+        drawn = self._drawn
         if p is None:
             for row in (self._states, self._path, self._ghost):
                 drawn.hide(row)

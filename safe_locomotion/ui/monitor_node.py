@@ -23,9 +23,14 @@ from safe_locomotion.ui.transforms import transforms
 
 MARKERS = "safety/markers"
 #: A look is two messages. Reliable, because that is what RViz and Foxglove ask for when nobody says otherwise.
-MARKERS_QOS = QoSProfile(depth=4, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE)
-LASTING_EACH = 2  #: looks between two messages of texts and predictions: a prediction comes ten times a second
-FASTEST_HZ, SLOWEST_HZ = 50.0, 4.0  #: markers live for half a second
+MARKERS_QOS = QoSProfile(
+    depth=4, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE
+)
+LASTING_EACH = (
+    2  #: looks between two messages of texts and predictions: a prediction comes ten times a second
+)
+FASTEST_HZ = 50.0  #: markers live for half a second
+SLOWEST_HZ = 4.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +59,8 @@ class MonitorLoop:
         self.slow_nodes: Sequence[Node] = ()
         self.freeze_garbage = False  # nobody waits for a picture
         self._topics = SceneTopics(node, parameters.robot, parameters.config)
-        body, bars = self._topics.maker.body, len(self._topics.maker.bar_names)
+        body = self._topics.maker.body
+        bars = len(self._topics.maker.bar_names)
         self._moving, self._lasting = MovingMarkers(body, bars), LastingMarkers(body, bars)
         self._looks = 0
         self._publisher = node.create_publisher(MarkerArray, MARKERS, MARKERS_QOS)

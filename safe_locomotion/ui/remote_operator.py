@@ -37,7 +37,9 @@ class RemoteOperator:
 
     def __init__(self, domain: int) -> None:
         self._context = rclpy.Context()
-        rclpy.init(context=self._context, domain_id=domain, signal_handler_options=SignalHandlerOptions.NO)
+        rclpy.init(
+            context=self._context, domain_id=domain, signal_handler_options=SignalHandlerOptions.NO
+        )
         self._node = rclpy.create_node("operator", context=self._context)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
@@ -62,7 +64,10 @@ class RemoteOperator:
         if verdict is None:
             return
         self.heard_s = monotonic()
-        self.mode, self.stamp_ns, self.reasons, self.policy = verdict.mode, verdict.stamp_ns, verdict.reasons, verdict.policy
+        self.mode = verdict.mode
+        self.stamp_ns = verdict.stamp_ns
+        self.reasons = verdict.reasons
+        self.policy = verdict.policy
 
     def spin(self, seconds: float) -> None:
         """Take what arrives within `seconds`."""
@@ -77,7 +82,9 @@ class RemoteOperator:
 
     def drive(self, command: VelocityCommand) -> None:
         """Ask for a velocity; it dies unless it is repeated."""
-        self._velocity.publish(conversions.twist_message(command, self._node.get_clock().now().nanoseconds))
+        self._velocity.publish(
+            conversions.twist_message(command, self._node.get_clock().now().nanoseconds)
+        )
 
     def request(self, name: str) -> None:
         """Ask for a mode; the answer arrives while spinning."""
@@ -92,7 +99,9 @@ class RemoteOperator:
         if not self._parameters.service_is_ready():
             self.answers.append(f"policy {policy}: /policy_node is not there to take it")
             return
-        request = SetParameters.Request(parameters=[Parameter("policy", value=policy).to_parameter_msg()])
+        request = SetParameters.Request(
+            parameters=[Parameter("policy", value=policy).to_parameter_msg()]
+        )
         self._parameters.call_async(request).add_done_callback(partial(self._swapped, policy))
 
     def _swapped(self, policy: str, future: Any) -> None:

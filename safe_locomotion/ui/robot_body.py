@@ -77,7 +77,9 @@ class RobotBody:
         self._origins = np.array([np.zeros(3), *(places[name].origin for name in self.links[1:])])
         self._axes = np.array([np.zeros(3), *(places[name].axis for name in self.links[1:])])
         # A link is called like the joint that moves it.
-        self._columns = np.array([JOINTS.index(name) if name in JOINTS else len(JOINTS) for name in self.links])
+        self._columns = np.array(
+            [JOINTS.index(name) if name in JOINTS else len(JOINTS) for name in self.links]
+        )
         self.shapes = _shapes(path, index)
         self._shape_links = np.array([shape.link for shape in self.shapes])
         self._shape_positions = np.array([shape.position for shape in self.shapes])
@@ -92,19 +94,31 @@ class RobotBody:
             q: (12,) joint positions [rad].
         """
         joints = self.joint_poses(q)
-        offsets, steps = joints.position.tolist(), joints.quaternion_wxyz.tolist()
+        offsets = joints.position.tolist()
+        steps = joints.quaternion_wxyz.tolist()
         places: list[Vector] = [tuple(position.tolist())]
-        turns: list[Quaternion] = [tuple((quaternion_wxyz / np.linalg.norm(quaternion_wxyz)).tolist())]
+        turns: list[Quaternion] = [
+            tuple((quaternion_wxyz / np.linalg.norm(quaternion_wxyz)).tolist())
+        ]
         for parent, offset, step in zip(self._parents, offsets[1:], steps[1:], strict=True):
-            above, (x, y, z), (dx, dy, dz) = turns[parent], places[parent], _turned(turns[parent], offset)
+            above, (x, y, z), (dx, dy, dz) = (
+                turns[parent],
+                places[parent],
+                _turned(turns[parent], offset),
+            )
             places.append((x + dx, y + dy, z + dz))
             turns.append(_product(above, step))
         return Poses(position=np.array(places), quaternion_wxyz=np.array(turns))
 
     def joint_poses(self, q: Array) -> Poses:
         """Frame of each link in that of its parent at joint positions q (12,); the trunk's is the base."""
-        half = 0.5 * np.append(q, 0.0)[self._columns, None]  # the last column is that of fixed joints
-        return Poses(position=self._origins, quaternion_wxyz=np.concatenate((np.cos(half), np.sin(half) * self._axes), axis=1))
+        half = (
+            0.5 * np.append(q, 0.0)[self._columns, None]
+        )  # the last column is that of fixed joints
+        return Poses(
+            position=self._origins,
+            quaternion_wxyz=np.concatenate((np.cos(half), np.sin(half) * self._axes), axis=1),
+        )
 
     def shape_poses(self, links: Poses) -> Poses:
         """Frames of all shapes, in the order of `shapes`, where the links are at `links`."""
@@ -131,21 +145,28 @@ def _turned(turn: Quaternion, v: Vector) -> Vector:
     """One row of `turned`, in plain numbers."""
     w, x, y, z = turn
     tx, ty, tz = cross((x, y, z), v)
-    tx, ty, tz = tx + w * v[0], ty + w * v[1], tz + w * v[2]
+    tx = tx + w * v[0]
+    ty = ty + w * v[1]
+    tz = tz + w * v[2]
     dx, dy, dz = cross((x, y, z), (tx, ty, tz))
     return v[0] + 2.0 * dx, v[1] + 2.0 * dy, v[2] + 2.0 * dz
 
 
 def products(a: Array, b: Array) -> Array:
     """Hamilton products (n, 4) of unit quaternions a and b (n, 4): first b, then a."""
-    w, u = a[:, :1], a[:, 1:]
-    s, v = b[:, :1], b[:, 1:]
-    return np.concatenate((w * s - (u * v).sum(axis=1, keepdims=True), w * v + s * u + _cross(u, v)), axis=1)
+    w = a[:, :1]
+    u = a[:, 1:]
+    s = b[:, :1]
+    v = b[:, 1:]
+    return np.concatenate(
+        (w * s - (u * v).sum(axis=1, keepdims=True), w * v + s * u + _cross(u, v)), axis=1
+    )
 
 
 def turned(quaternions: Array, vectors: Array) -> Array:
     """Vectors (n, 3) turned by unit quaternions (n, 4): v + 2 u x (u x v + w v)."""
-    w, u = quaternions[:, :1], quaternions[:, 1:]
+    w = quaternions[:, :1]
+    u = quaternions[:, 1:]
     return vectors + 2.0 * _cross(u, _cross(u, vectors) + w * vectors)
 
 
@@ -163,9 +184,15 @@ def _depths(joints: dict[str, Joint]) -> dict[str, int]:
     parents = {joint.child: joint.parent for joint in joints.values()}
     depths = {ROOT: 0}
     while len(depths) <= len(parents):
-        found = {child: depths[parent] + 1 for child, parent in parents.items() if parent in depths and child not in depths}
+        found = {
+            child: depths[parent] + 1
+            for child, parent in parents.items()
+            if parent in depths and child not in depths
+        }
         if not found:
-            raise ConfigurationError(f"URDF: links without a way to {ROOT}: {', '.join(sorted(set(parents) - set(depths)))}")
+            raise ConfigurationError(
+                f"URDF: links without a way to {ROOT}: {', '.join(sorted(set(parents) - set(depths)))}"
+            )
         depths |= found
     return depths
 
@@ -185,11 +212,17 @@ def _shapes(path: Path, index: dict[str, int]) -> tuple[Shape, ...]:
     )
 
 
-def _shape(path: Path, link: int, visual: ElementTree.Element, colors: dict[str, list[float]]) -> Shape:
-    origin, geometry, material = visual.find("origin"), visual.find("geometry/*"), visual.find("material")
+def _shape(
+    path: Path, link: int, visual: ElementTree.Element, colors: dict[str, list[float]]
+) -> Shape:
+    origin = visual.find("origin")
+    geometry = visual.find("geometry/*")
+    material = visual.find("material")
     color = None if material is None else colors.get(material.attrib["name"])
     if geometry is None or color is None or geometry.tag not in ("box", "cylinder", "sphere"):
-        raise ConfigurationError(f"{path}: every visual needs a box, cylinder or sphere and a material with a colour")
+        raise ConfigurationError(
+            f"{path}: every visual needs a box, cylinder or sphere and a material with a colour"
+        )
     given = {} if origin is None else origin.attrib
     roll, pitch, yaw = _numbers(given.get("rpy", "0 0 0"))
     return Shape(

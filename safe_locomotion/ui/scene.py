@@ -34,21 +34,34 @@ FOOTHOLD_SIZE = (0.06, 0.06, 0.004)  #: [m] of the disc where a foot stood or wi
 STATE_SIZE = 0.018  #: [m] of a predicted state
 PATH_WIDTH = 0.006  #: [m]
 FALL_SIZE = 0.12  #: [m] of the mark where the robot fell
-BAR_LENGTH, BAR_HEIGHT, BAR_DEPTH, BAR_PITCH = 0.30, 0.022, 0.006, 0.045  #: [m]; from bound to bound, and from bar to bar
+BAR_LENGTH = 0.30  #: [m]; from bound to bound, and from bar to bar
+BAR_HEIGHT = 0.022
+BAR_DEPTH = 0.006
+BAR_PITCH = 0.045
 BAR_OVERSHOOT = 1.4  #: in half widths: how far a bar is drawn past its bounds
-BARS_ABOVE, TEXT_ABOVE = 0.25, 0.60  #: [m] over the base
-TEXT_HEIGHT, SMALL_TEXT_HEIGHT = 0.05, 0.024  #: [m]
+BARS_ABOVE = 0.25  #: [m] over the base
+TEXT_ABOVE = 0.60
+TEXT_HEIGHT = 0.05  #: [m]
+SMALL_TEXT_HEIGHT = 0.024
 
 CLOSE = 0.25  #: of a margin, from which a bar is amber
 SLIPPERY = 0.95  #: share of the friction from which a force is amber
 FORCE_FLOOR = 1.0  #: [N]: less than this is no force
 KEPT_PREDICTION = 0.25  #: [s] for which the newest prediction is shown; one comes every 0.1 s
-KEPT_FOOTHOLDS, KEPT_FALLS = 24, 5
+KEPT_FOOTHOLDS = 24
+KEPT_FALLS = 5
 STEEPEST = 0.3  #: z of a normal of ground
 ZERO: Vector = (0.0, 0.0, 0.0)
 UPRIGHT: Vector = (0.0, 0.0, 1.0)
 
-UNITS = {"height": "m", "roll": "rad", "pitch": "rad", "lateral_velocity": "m/s", "roll_rate": "rad/s", "capture": "m"}
+UNITS = {
+    "height": "m",
+    "roll": "rad",
+    "pitch": "rad",
+    "lateral_velocity": "m/s",
+    "roll_rate": "rad/s",
+    "capture": "m",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

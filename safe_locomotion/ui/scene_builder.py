@@ -26,8 +26,24 @@ from safe_locomotion.rotations import (
 )
 from safe_locomotion.safety.capture_point import BEYOND, CAPTURE, MARGINS, CapturePoint
 from safe_locomotion.safety.switching_rule import STEP
-from safe_locomotion.safety.trigger_set import COMPONENTS, N_COMPONENTS, TriggerSet, TriggerState, Values
-from safe_locomotion.types import LEGS, N_LEGS, NANOSECONDS, Array, Estimate, GaitParameters, Mode, StancePlan, Verdict
+from safe_locomotion.safety.trigger_set import (
+    COMPONENTS,
+    N_COMPONENTS,
+    TriggerSet,
+    TriggerState,
+    Values,
+)
+from safe_locomotion.types import (
+    LEGS,
+    N_LEGS,
+    NANOSECONDS,
+    Array,
+    Estimate,
+    GaitParameters,
+    Mode,
+    StancePlan,
+    Verdict,
+)
 from safe_locomotion.ui.robot_body import RobotBody, products
 from safe_locomotion.ui.scene import (
     FORCE_FLOOR,
@@ -81,9 +97,13 @@ class SceneMaker:
         self._capture = CapturePoint(robot) if supervisor.intervention.capture else None
         self.bar_names = COMPONENTS if self._capture is None else MARGINS
         self._frequency = supervisor.recovery.frequency
-        self._robot, self._mu, self._swing = robot, config.mpc.solver.mu, config.mpc.swing
+        self._robot = robot
+        self._mu = config.mpc.solver.mu
+        self._swing = config.mpc.swing
         mu = config.mpc.solver.mu
-        rim = FORCE_SCALE * np.array([(mu, mu, 1.0), (mu, -mu, 1.0), (-mu, -mu, 1.0), (-mu, mu, 1.0)])
+        rim = FORCE_SCALE * np.array(
+            [(mu, mu, 1.0), (mu, -mu, 1.0), (-mu, -mu, 1.0), (-mu, mu, 1.0)]
+        )
         self._rim = [vector(corner) for corner in rim]
         self._feet_links = [self.body.links.index(f"{leg}_foot") for leg in LEGS]
         self._links = self.body.poses(np.zeros(3), np.array((1.0, 0.0, 0.0, 0.0)), robot.q_stand)
@@ -98,7 +118,9 @@ class SceneMaker:
         """Take an estimate for which no scene is wanted: the mean roll rate is the better, the more of them it knows."""
         self._state.update(estimate, self._frequency)
 
-    def update(self, estimate: Estimate, verdicts: Sequence[Verdict] = (), plan: StancePlan | None = None) -> Scene:
+    def update(
+        self, estimate: Estimate, verdicts: Sequence[Verdict] = (), plan: StancePlan | None = None
+    ) -> Scene:
         """The scene now.
 
         Args:
@@ -119,7 +141,10 @@ class SceneMaker:
         self._foresee(estimate, verdicts, measured, tuple(bar.value for bar in bars[:N_COMPONENTS]))
         self._count_falls(verdicts)
         body = self._where(estimate)
-        feet = tuple(self._foot(leg, body, plan, None if verdict is None else verdict.gait) for leg in range(N_LEGS))
+        feet = tuple(
+            self._foot(leg, body, plan, None if verdict is None else verdict.gait)
+            for leg in range(N_LEGS)
+        )
         self._remember_footholds(feet, verdict)
         return Scene(
             stamp_ns=estimate.stamp_ns,
@@ -143,7 +168,8 @@ class SceneMaker:
         )
 
     def _where(self, estimate: Estimate) -> _Body:
-        rows, normal = rows_from_quaternion(self._links.quaternion_wxyz[0]), _normal(estimate.ground_normal)
+        rows = rows_from_quaternion(self._links.quaternion_wxyz[0])
+        normal = _normal(estimate.ground_normal)
         return _Body(
             position=vector(self._links.position[0]),
             rows=rows,
@@ -155,30 +181,53 @@ class SceneMaker:
             contact=estimate.contact.tolist(),
         )
 
-    def _bars(self, estimate: Estimate, measured: Values, verdict: Verdict | None) -> tuple[Bar, ...]:
+    def _bars(
+        self, estimate: Estimate, measured: Values, verdict: Verdict | None
+    ) -> tuple[Bar, ...]:
         """Values as the supervisor has them: from its margins, with the sign that is measured here."""
-        margins = dict(self._set.margins(measured) if verdict is None or not verdict.margins else verdict.margins)
+        margins = dict(
+            self._set.margins(measured)
+            if verdict is None or not verdict.margins
+            else verdict.margins
+        )
         bars = []
-        for name, value, low, high in zip(COMPONENTS, measured, self._set.low.tolist(), self._set.high.tolist(), strict=True):
-            middle, half, margin = 0.5 * (low + high), 0.5 * (high - low), margins.get(name, -inf)
+        for name, value, low, high in zip(
+            COMPONENTS, measured, self._set.low.tolist(), self._set.high.tolist(), strict=True
+        ):
+            middle = 0.5 * (low + high)
+            half = 0.5 * (high - low)
+            margin = margins.get(name, -inf)
             side = 1.0 if value >= middle else -1.0
             shown = middle + side * half * (1.0 - margin) if isfinite(margin) else nan
             bars.append(Bar(name=name, value=shown, low=low, high=high, margin=margin))
         if self._capture is not None:
-            margin, half = margins[CAPTURE] if CAPTURE in margins else self._capture.margin(estimate), self._capture.half_width
+            margin = margins[CAPTURE] if CAPTURE in margins else self._capture.margin(estimate)
+            half = self._capture.half_width
             beyond = -half * margin if isfinite(margin) else nan
             bars.append(Bar(name=CAPTURE, value=beyond, low=-2.0 * half, high=0.0, margin=margin))
         return tuple(bars)
 
-    def _foresee(self, estimate: Estimate, verdicts: Sequence[Verdict], measured: Values, shown: Sequence[float]) -> None:
-        newest = next(((v.stamp_ns, v.predicted) for v in reversed(verdicts) if v.predicted is not None), None)
-        if newest is None or (self._prediction is not None and newest[0] == self._prediction.stamp_ns):
+    def _foresee(
+        self,
+        estimate: Estimate,
+        verdicts: Sequence[Verdict],
+        measured: Values,
+        shown: Sequence[float],
+    ) -> None:
+        newest = next(
+            ((v.stamp_ns, v.predicted) for v in reversed(verdicts) if v.predicted is not None), None
+        )
+        if newest is None or (
+            self._prediction is not None and newest[0] == self._prediction.stamp_ns
+        ):
             return
         stamp_ns, predicted = newest
         finite = _finite_states(predicted)
         if not len(finite):
             return
-        frame = np.array(ground_rows(float(predicted[0, RPY.stop - 1]), _normal(estimate.ground_normal)))
+        frame = np.array(
+            ground_rows(float(predicted[0, RPY.stop - 1]), _normal(estimate.ground_normal))
+        )
         states = _in_ground_frame(predicted, frame)
         offsets = np.nan_to_num(np.array(shown) - np.array(measured))
         ahead = self._state.predicted(states[0], states[1:], STEP) + offsets
@@ -196,23 +245,37 @@ class SceneMaker:
 
     def _young_prediction(self, stamp_ns: int) -> Prediction | None:
         p = self._prediction
-        young = p is not None and self._mode is Mode.WALK and abs(stamp_ns - p.stamp_ns) <= KEPT_PREDICTION * NANOSECONDS
+        young = (
+            p is not None
+            and self._mode is Mode.WALK
+            and abs(stamp_ns - p.stamp_ns) <= KEPT_PREDICTION * NANOSECONDS
+        )
         return p if young else None
 
     def _count_falls(self, verdicts: Sequence[Verdict]) -> None:
         for verdict in verdicts:
             if verdict.mode is Mode.FALLEN and self._mode is not Mode.FALLEN:
                 place = vector(self._links.position[0])
-                self._falls.append(Fall(stamp_ns=verdict.stamp_ns, position=place, reasons=verdict.reasons))
+                self._falls.append(
+                    Fall(stamp_ns=verdict.stamp_ns, position=place, reasons=verdict.reasons)
+                )
             self._mode = verdict.mode
 
-    def _foot(self, leg: int, body: _Body, plan: StancePlan | None, gait: GaitParameters | None) -> FootScene:
-        centre, normal, r = vector(self._links.position[self._feet_links[leg]]), body.normal, self._robot.foot_radius
-        stance, force, target, foothold = plan is None or bool(plan.stance[leg]), ZERO, None, None
+    def _foot(
+        self, leg: int, body: _Body, plan: StancePlan | None, gait: GaitParameters | None
+    ) -> FootScene:
+        centre = vector(self._links.position[self._feet_links[leg]])
+        normal = body.normal
+        r = self._robot.foot_radius
+        stance = plan is None or bool(plan.stance[leg])
+        force = ZERO
+        target = None
+        foothold = None
         if plan is not None and stance:
             force = rotate(body.rows, vector(plan.force[leg]))
         elif plan is not None:
-            away, speed = vector(plan.foot_position[leg]), vector(plan.foot_velocity[leg])
+            away = vector(plan.foot_position[leg])
+            speed = vector(plan.foot_velocity[leg])
             target = added(body.position, rotate(body.rows, away))
             speed = added(body.velocity, rotate(body.rows, added(speed, cross(body.rate, away))))
             foothold = None if gait is None else self._swing_end(target, speed, body, gait)
@@ -225,21 +288,31 @@ class SceneMaker:
             contact=body.contact[leg],
             stance=stance,
             force=force,
-            cone=np.array([added(ground, rotate(body.frame, corner), max(0.0, pushes[2])) for corner in self._rim]),
+            cone=np.array(
+                [
+                    added(ground, rotate(body.frame, corner), max(0.0, pushes[2]))
+                    for corner in self._rim
+                ]
+            ),
             friction=_friction(pushes, self._mu),
             target=target if target is not None and isfinite(sum(target)) else None,
             foothold=foothold,
         )
 
-    def _swing_end(self, target: Vector, speed: Vector, body: _Body, gait: GaitParameters) -> Vector | None:
+    def _swing_end(
+        self, target: Vector, speed: Vector, body: _Body, gait: GaitParameters
+    ) -> Vector | None:
         """Where on the ground a swing ends that is at `target` with `speed` [m/s], both in odom."""
         (nx, ny, nz), (x, y, z), r = body.normal, target, self._robot.foot_radius
-        ground = body.ground_height - (nx * (x - body.position[0]) + ny * (y - body.position[1])) / nz
+        ground = (
+            body.ground_height - (nx * (x - body.position[0]) + ny * (y - body.position[1])) / nz
+        )
         time = time_left((z - r - ground) / self._swing.height, rising=speed[2] > 0.0)
         if time is None or not gait.frequency > 0.0:
             return None
         time *= gait.swing_ratio / gait.frequency
-        dx, dy = time * speed[0], time * speed[1]
+        dx = time * speed[0]
+        dy = time * speed[1]
         end = x + dx, y + dy, ground - (nx * dx + ny * dy) / nz
         return end if isfinite(sum(end)) else None
 
@@ -289,7 +362,12 @@ def _attitudes(states: Array, frame: Array) -> Array:
     half = 0.5 * states[:, RPY]
     half[:, 2] -= 0.5 * states[0, RPY.stop - 1]
     (cr, cp, cy), (sr, sp, sy) = np.cos(half).T, np.sin(half).T
-    bodies = (cr * cp * cy + sr * sp * sy, sr * cp * cy - cr * sp * sy, cr * sp * cy + sr * cp * sy, cr * cp * sy - sr * sp * cy)
+    bodies = (
+        cr * cp * cy + sr * sp * sy,
+        sr * cp * cy - cr * sp * sy,
+        cr * sp * cy + sr * cp * sy,
+        cr * cp * sy - sr * sp * cy,
+    )
     turn = quaternion_from_rpy(*rpy_from_matrix(frame))
     return products(np.broadcast_to(turn, (len(states), 4)), np.stack(bodies, axis=1))
 

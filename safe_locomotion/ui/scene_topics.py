@@ -33,8 +33,12 @@ FEW = 4  #: estimates, of which the newest counts
 NOTED = 2  #: estimates that are unpacked in one look
 CHOOSE_EACH = 10  #: looks
 TIMEOUT_S = 0.5
-ESTIMATES = QoSProfile(depth=FEW, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT)
-VERDICTS = QoSProfile(depth=DEPTH, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT)
+ESTIMATES = QoSProfile(
+    depth=FEW, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT
+)
+VERDICTS = QoSProfile(
+    depth=DEPTH, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT
+)
 """Best effort: who watches would else acknowledge each verdict, for which the supervisor would have to wake up."""
 _PREDICTED = b"predicted/0/"  #: in a packed verdict that carries a rollout
 
@@ -43,7 +47,10 @@ class Queue:
     """A topic whose messages wait until someone takes them."""
 
     def __init__(self, node: Node, message_type: type, topic: str, qos: QoSProfile) -> None:
-        self._node, self._type, self._topic, self._qos = node, message_type, topic, qos
+        self._node = node
+        self._type = message_type
+        self._topic = topic
+        self._qos = qos
         self._handed: list[bytes] = []
         self._subscription: Any = None
         self.stream = Stream(topic, timeout_s=TIMEOUT_S)
@@ -53,7 +60,9 @@ class Queue:
         """Subscribe, or do so no longer."""
         if wanted and self._subscription is None:
             group = OutOfTheExecutor()
-            self._subscription = self._node.create_subscription(self._type, self._topic, _ignore, self._qos, callback_group=group)
+            self._subscription = self._node.create_subscription(
+                self._type, self._topic, _ignore, self._qos, callback_group=group
+            )
         elif not wanted and self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
@@ -61,7 +70,9 @@ class Queue:
     @property
     def offered(self) -> bool:
         """Whether somebody publishes what is subscribed to."""
-        return self._subscription is not None and self._subscription.handle.get_publisher_count() > 0
+        return (
+            self._subscription is not None and self._subscription.handle.get_publisher_count() > 0
+        )
 
     def hand(self, packed: bytes) -> None:
         """A message that came by another way."""
@@ -69,7 +80,8 @@ class Queue:
 
     def take(self) -> list[bytes]:
         """Packed messages, oldest first; the queue is empty afterwards."""
-        found, self._handed = self._handed, []
+        found = self._handed
+        self._handed = []
         if self._subscription is not None:
             while (taken := self._subscription.handle.take_message(self._type, True)) is not None:
                 found.append(taken[0])
@@ -100,7 +112,11 @@ class SceneTopics:
         self._verdicts = Queue(node, JointState, "safety/verdict", VERDICTS)
         self._plans = Queue(node, MultiDOFJointState, "mpc/plan", NEWEST)
         self._display = Queue(node, UInt8MultiArray, DISPLAY, DISPLAY_QOS)
-        self._topics = {"state_estimate": self._estimates, "safety/verdict": self._verdicts, "mpc/plan": self._plans}
+        self._topics = {
+            "state_estimate": self._estimates,
+            "safety/verdict": self._verdicts,
+            "mpc/plan": self._plans,
+        }
         self._looks = 0
         self.streams = tuple(queue.stream for queue in self._topics.values())
         self.estimate: Estimate | None = None
@@ -149,7 +165,10 @@ class SceneTopics:
         """The newest verdict after the newest that carries a rollout; the one of before when there is none."""
         packed = self._verdicts.take()
         foreseen = [message for message in packed[:-1] if _PREDICTED in message][-1:]
-        read = [self._verdicts.read(message, decisions.verdict_from) for message in (*foreseen, *packed[-1:])]
+        read = [
+            self._verdicts.read(message, decisions.verdict_from)
+            for message in (*foreseen, *packed[-1:])
+        ]
         verdicts = [verdict for verdict in read if verdict is not None]
         if verdicts:
             self._verdict = verdicts[-1]

@@ -54,7 +54,9 @@ class StackView:
 
     def __init__(self, domain: int) -> None:
         self._context = rclpy.Context()
-        rclpy.init(context=self._context, domain_id=domain, signal_handler_options=SignalHandlerOptions.NO)
+        rclpy.init(
+            context=self._context, domain_id=domain, signal_handler_options=SignalHandlerOptions.NO
+        )
         self._node = rclpy.create_node("top", context=self._context)
         self._verdicts = Queue(self._node, JointState, "safety/verdict", LATCHED)
         self._rows = Queue(self._node, DiagnosticArray, "/diagnostics", ROWS)
@@ -62,11 +64,13 @@ class StackView:
 
     def look(self) -> StackReport:
         """Take what has come since the last look."""
-        now, report = monotonic(), self.report
+        now = monotonic()
+        report = self.report
         verdicts = self._verdicts.take()
         verdict = self._verdicts.read(verdicts[-1], decisions.verdict_from) if verdicts else None
         if verdict is not None:
-            report.verdict, report.verdict_s = verdict, now
+            report.verdict = verdict
+            report.verdict_s = now
         for packed in self._rows.take():
             self._take_rows(deserialize_message(packed, DiagnosticArray), now)
         return report
@@ -78,7 +82,14 @@ class StackView:
                 continue  # of another program
             level = LEVELS[min(ord(status.level), len(LEVELS) - 1)]
             values = {pair.key: pair.value for pair in status.values}
-            row = Row(node=node, name=name, level=level, message=status.message, values=values, heard_s=now)
+            row = Row(
+                node=node,
+                name=name,
+                level=level,
+                message=status.message,
+                values=values,
+                heard_s=now,
+            )
             self.report.rows[node, name] = row
 
     def close(self) -> None:

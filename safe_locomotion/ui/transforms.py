@@ -34,7 +34,11 @@ class Transforms:
 
         self._broadcaster: Any = TransformBroadcaster(node)
         self._body = body
-        frames = [(ODOM_FRAME, BASE_FRAME), (BASE_FRAME, body.links[0]), *zip(body.parents, body.links[1:], strict=True)]
+        frames = [
+            (ODOM_FRAME, BASE_FRAME),
+            (BASE_FRAME, body.links[0]),
+            *zip(body.parents, body.links[1:], strict=True),
+        ]
         self._messages = [TransformStamped(child_frame_id=child) for _, child in frames]
         for message, (parent, _) in zip(self._messages, frames, strict=True):
             message.header.frame_id = parent
@@ -45,13 +49,20 @@ class Transforms:
         """Send the frames of a scene, made from this estimate."""
         if not scene.finite:
             return
-        joints, stamp = self._body.joint_poses(estimate.q), time_message(scene.stamp_ns)
-        base = Poses(position=scene.links.position[:1], quaternion_wxyz=scene.links.quaternion_wxyz[:1])
+        joints = self._body.joint_poses(estimate.q)
+        stamp = time_message(scene.stamp_ns)
+        base = Poses(
+            position=scene.links.position[:1], quaternion_wxyz=scene.links.quaternion_wxyz[:1]
+        )
         places = [*base.position.tolist(), *joints.position.tolist()]
         turns = [*base.quaternion_wxyz.tolist(), *joints.quaternion_wxyz.tolist()]
         for message, (x, y, z), turn in zip(self._messages, places, turns, strict=True):
             message.header.stamp = stamp
-            message.transform.translation.x, message.transform.translation.y, message.transform.translation.z = x, y, z
+            (
+                message.transform.translation.x,
+                message.transform.translation.y,
+                message.transform.translation.z,
+            ) = x, y, z
             rotation = message.transform.rotation
             rotation.w, rotation.x, rotation.y, rotation.z = turn
         self._broadcaster.sendTransform(self._messages)

@@ -35,12 +35,17 @@ def robot() -> Iterator[socket.socket]:
 @pytest.fixture
 def vendor() -> Any:
     return pytest.importorskip(
-        "unitree_legged_sdk.robot_interface", reason="the PyPI wheel of the vendor's module is for Python 3.11"
+        "unitree_legged_sdk.robot_interface",
+        reason="the PyPI wheel of the vendor's module is for Python 3.11",
     )
 
 
 def linked(robot: socket.socket, name: str = "go1", **options: Any) -> LeggedSdk:
-    address = {"local_port": free_port(), "robot_address": "127.0.0.1", "robot_port": robot.getsockname()[1]}
+    address = {
+        "local_port": free_port(),
+        "robot_address": "127.0.0.1",
+        "robot_port": robot.getsockname()[1],
+    }
     return LeggedSdk(robot=name, stop_kd=3.0, **address, **options)
 
 
@@ -55,13 +60,26 @@ def datagrams(robot: socket.socket) -> list[bytes]:
         return received
 
 
-def sent_by_vendor(vendor: Any, robot: socket.socket, q: float, kp: float, kd: float, dq: float = 0.0, tau: float = 0.0) -> bytes:
+def sent_by_vendor(
+    vendor: Any,
+    robot: socket.socket,
+    q: float,
+    kp: float,
+    kd: float,
+    dq: float = 0.0,
+    tau: float = 0.0,
+) -> bytes:
     """The datagram the vendor's module itself makes of twelve equal set-points."""
     udp = vendor.UDP(0xFF, free_port(), "127.0.0.1", robot.getsockname()[1])
     command = vendor.LowCmd()
     udp.InitCmdData(command)
     for motor in command.motorCmd[:12]:
-        motor.mode, motor.q, motor.dq, motor.tau, motor.Kp, motor.Kd = 0x0A, q, dq, tau, kp, kd
+        motor.mode = 0x0A
+        motor.q = q
+        motor.dq = dq
+        motor.tau = tau
+        motor.Kp = kp
+        motor.Kd = kd
     udp.SetSend(command)
     udp.Send()
     return datagrams(robot)[-1]
@@ -135,7 +153,8 @@ def test_vendor_limits_clamp_positions(vendor: Any, robot: socket.socket) -> Non
     """With a power level the vendor's position limit is armed: a wild target no longer leaves as it is."""
     wild = servo_command()
     wild.q[0] = 9.0
-    plain, limited = linked(robot), linked(robot, power_level=10)
+    plain = linked(robot)
+    limited = linked(robot, power_level=10)
     plain.write(wild)
     first = datagrams(robot)
     limited.write(wild)
@@ -147,7 +166,13 @@ def test_vendor_limits_clamp_positions(vendor: Any, robot: socket.socket) -> Non
 
 def test_a_dead_link_does_not_hold_up_write(vendor: Any) -> None:
     """With nobody at the other end every write returns and is counted, one way or the other."""
-    backend = LeggedSdk(robot="a1", stop_kd=3.0, local_port=free_port(), robot_address="127.0.0.1", robot_port=free_port())
+    backend = LeggedSdk(
+        robot="a1",
+        stop_kd=3.0,
+        local_port=free_port(),
+        robot_address="127.0.0.1",
+        robot_port=free_port(),
+    )
     for _ in range(100):
         backend.write(servo_command())
     assert backend.counters.written + backend.counters.write_failures == 100
@@ -157,7 +182,9 @@ def test_a_dead_link_does_not_hold_up_write(vendor: Any) -> None:
 def test_a_busy_port_is_an_error(vendor: Any, robot: socket.socket) -> None:
     """Two controllers on one machine: the second is told so at once."""
     with pytest.raises(BackendError, match="cannot be bound"):
-        LeggedSdk(robot="go1", stop_kd=3.0, local_port=robot.getsockname()[1], robot_address="127.0.0.1")
+        LeggedSdk(
+            robot="go1", stop_kd=3.0, local_port=robot.getsockname()[1], robot_address="127.0.0.1"
+        )
 
 
 def test_a_missing_module_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,19 +211,26 @@ class RecordedUdp:
     def GetRecv(self, state: Any) -> None:
         state.tick = self.ticks.pop(0) if len(self.ticks) > 1 else self.ticks[0]
         for index, motor in enumerate(state.motorState):
-            motor.q, motor.dq, motor.tauEst, motor.temperature = 0.25 * index, 0.5, 1.5, 40
+            motor.q = 0.25 * index
+            motor.dq = 0.5
+            motor.tauEst = 1.5
+            motor.temperature = 40
         state.imu.quaternion, state.imu.gyroscope = [1.0, 0.0, 0.0, 0.0], [0.125, 0.25, 0.5]
         state.footForce = [10, 20, 30, 40]
 
 
 @pytest.mark.parametrize(
-    ("name", "ticks", "step_ns"), [("a1", [0, 2**32 - 1000, 1000], 2_000_000), ("go1", [0, 7, 9], 2_000_000)]
+    ("name", "ticks", "step_ns"),
+    [("a1", [0, 2**32 - 1000, 1000], 2_000_000), ("go1", [0, 7, 9], 2_000_000)],
 )
-def test_states_of_the_module_are_read(vendor: Any, robot: socket.socket, name: str, ticks: list[int], step_ns: int) -> None:
+def test_states_of_the_module_are_read(
+    vendor: Any, robot: socket.socket, name: str, ticks: list[int], step_ns: int
+) -> None:
     """Values of the vendor's LowState object reach ours; ticks are microseconds on the A1, milliseconds on the Go1; 0 is no state."""
     backend = linked(robot, name)
     backend._udp = RecordedUdp(ticks)
-    first, second = backend.read(0.1), backend.read(0.1)
+    first = backend.read(0.1)
+    second = backend.read(0.1)
     assert first is not None and second is not None and backend.read(0.001) is None
     assert second.stamp_ns - first.stamp_ns == step_ns
     np.testing.assert_array_equal(first.q, 0.25 * np.arange(12))
@@ -208,5 +242,8 @@ def test_states_of_the_module_are_read(vendor: Any, robot: socket.socket, name: 
 
 def test_battery_voltage_is_the_sum_of_cells() -> None:
     """Cells in millivolts add up; a state without a battery reads NaN."""
-    assert legged_sdk._battery_voltage(SimpleNamespace(bms=SimpleNamespace(cell_vol=[4000] * 6))) == 24.0
+    assert (
+        legged_sdk._battery_voltage(SimpleNamespace(bms=SimpleNamespace(cell_vol=[4000] * 6)))
+        == 24.0
+    )
     assert legged_sdk._battery_voltage(SimpleNamespace()) is None

@@ -38,13 +38,19 @@ def test_states_come_in_order_then_none() -> None:
     """Each state is handed out once; after the last, read times out."""
     states = [resting_state(tick) for tick in (1, 3)]
     backend = Mock(stop_kd=2.0, states=states)
-    assert backend.read(0.0) is states[0] and backend.read(0.0) is states[1] and backend.read(0.001) is None
+    assert (
+        backend.read(0.0) is states[0]
+        and backend.read(0.0) is states[1]
+        and backend.read(0.001) is None
+    )
     assert backend.counters.received == 2
 
 
 def test_realtime_replay_skips_what_is_overdue() -> None:
     """In real time the newest due state is handed out and the overtaken ones are counted."""
-    backend = Mock(stop_kd=2.0, states=[resting_state(tick) for tick in (1, 2, 3, 10_000)], realtime=True)
+    backend = Mock(
+        stop_kd=2.0, states=[resting_state(tick) for tick in (1, 2, 3, 10_000)], realtime=True
+    )
     last = backend.read(0.0)
     while (state := backend.read(0.02)) is not None:
         last = state

@@ -32,7 +32,9 @@ class Service:
         return 0
 
 
-ACTIVE, IDLE, FAILED = (0, {"form": "0", "name": "normal"}), (0, {"form": "0", "name": ""}), (3102, None)
+ACTIVE = (0, {"form": "0", "name": "normal"})
+IDLE = (0, {"form": "0", "name": ""})
+FAILED = (3102, None)
 
 
 def test_an_idle_robot_is_left_alone() -> None:
@@ -52,7 +54,9 @@ def test_released_until_the_name_is_empty() -> None:
 def test_a_service_that_stays_is_an_error_after_the_cap() -> None:
     """The number of releases is capped and the error says what to do."""
     service = Service(ACTIVE)
-    with pytest.raises(BackendError, match=r"'normal' is still active after 3 releases.*Unitree app"):
+    with pytest.raises(
+        BackendError, match=r"'normal' is still active after 3 releases.*Unitree app"
+    ):
         release(service, service, attempts=3, settle_s=0.0)
     assert service.calls == ["stand down", "release"] * 3
 
@@ -104,13 +108,18 @@ def test_over_the_sdks_own_calls() -> None:
     """Against a real motion_switcher and sport service on DDS, opening the backend releases twice and goes on."""
     domain = "170"
     with subprocess.Popen(
-        [sys.executable, "-c", ROBOT, domain], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", ROBOT, domain],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as robot:
         assert robot.stdin is not None and robot.stdout is not None
         while robot.stdout.readline() != "up\n":
             pass
         command = [sys.executable, "-c", CONTROLLER, domain]
-        controller = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        controller = subprocess.run(
+            command, capture_output=True, text=True, timeout=60, check=False
+        )
         robot.stdin.write("\n")
         robot.stdin.close()
         calls = robot.stdout.read().split("\n")[-2]

@@ -9,14 +9,17 @@ from safe_locomotion.commands import damping_command
 from safe_locomotion.types import LowCommand
 
 STATE = random_low_state(0)
-MOVE = LowCommand(stamp_ns=0, q=np.ones(12), dq=np.ones(12), tau=np.ones(12), kp=np.ones(12), kd=np.ones(12))
+MOVE = LowCommand(
+    stamp_ns=0, q=np.ones(12), dq=np.ones(12), tau=np.ones(12), kp=np.ones(12), kd=np.ones(12)
+)
 
 
 class Robot:
     """Remembers what was done to it."""
 
     def __init__(self, states=None):
-        self.states, self.log = states, []
+        self.states = states
+        self.log = []
 
     def read(self, timeout_s):
         """Next state."""
@@ -70,7 +73,8 @@ def opened(robot, active, **options):
 
 def test_open_is_read_only():
     """An open link asks for answers, so that the stages are warm, and writes none."""
-    robot, asked = Robot(), []
+    robot = Robot()
+    asked = []
     made = opened(robot, False, respond=lambda s: asked.append(s) or MOVE)
     for _ in range(3):
         made.step()
@@ -95,7 +99,8 @@ def test_active_answers_each_state():
 
 def test_silence_is_answered_by_damping():
     """Without a LowState an active link stops the robot, an inactive one keeps quiet."""
-    active, inactive = Robot([]), Robot([])
+    active = Robot([])
+    inactive = Robot([])
     opened(active, True).step()
     opened(inactive, False).step()
     assert active.log == ["stop"] and inactive.log == []
@@ -109,7 +114,9 @@ def test_leaving_damps_repeatedly(leave, states):
     made = opened(robot, True)
     getattr(made, leave)()
     damped = [word for word in robot.log if word != "close"]
-    assert len(damped) >= 4 and set(damped) <= {"damp", "stop"} and damped[0] == damped[-1] == "stop"
+    assert (
+        len(damped) >= 4 and set(damped) <= {"damp", "stop"} and damped[0] == damped[-1] == "stop"
+    )
     assert (robot.log[-1] == "close") == (leave == "close")
     robot.log.clear()
     made.step()

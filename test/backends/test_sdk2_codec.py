@@ -11,7 +11,14 @@ from unitree_sdk2py.idl.unitree_go.msg.dds_ import LowCmd_, LowState_, SportMode
 from unitree_sdk2py.utils.crc import CRC
 
 from safe_locomotion.backends.backend import POS_STOP, VEL_STOP
-from safe_locomotion.backends.sdk2_codec import MODE_FOC, LowCommandCodec, LowStateCodec, Truth, TruthCodec, crc32_words
+from safe_locomotion.backends.sdk2_codec import (
+    MODE_FOC,
+    LowCommandCodec,
+    LowStateCodec,
+    Truth,
+    TruthCodec,
+    crc32_words,
+)
 from safe_locomotion.types import LowCommand, LowState
 
 N_MESSAGES = 60
@@ -85,14 +92,22 @@ def test_command_bytes_are_the_serialisers() -> None:
     """encode gives the very bytes of the SDK's serialiser for the same message with the SDK's CRC."""
     for seed in range(N_MESSAGES):
         rng = np.random.default_rng(seed)
-        command, tick = random_command(rng), int(rng.integers(2**32))
+        command = random_command(rng)
+        tick = int(rng.integers(2**32))
         message = unitree_go_msg_dds__LowCmd_()
-        message.head, message.level_flag, message.reserve = [0xFE, 0xEF], 0xFF, tick
+        message.head = [0xFE, 0xEF]
+        message.level_flag = 0xFF
+        message.reserve = tick
         for slot, motor in enumerate(message.motor_cmd):
-            motor.mode, motor.q, motor.dq = MODE_FOC, POS_STOP, VEL_STOP
+            motor.mode = MODE_FOC
+            motor.q = POS_STOP
+            motor.dq = VEL_STOP
             if slot < 12:
-                motor.q, motor.dq, motor.tau = float(command.q[slot]), float(command.dq[slot]), float(command.tau[slot])
-                motor.kp, motor.kd = float(command.kp[slot]), float(command.kd[slot])
+                motor.q = float(command.q[slot])
+                motor.dq = float(command.dq[slot])
+                motor.tau = float(command.tau[slot])
+                motor.kp = float(command.kp[slot])
+                motor.kd = float(command.kd[slot])
         message.crc = CRC().Crc(message)
         assert LowCommandCodec().encode(command, tick) == message.serialize()
 
@@ -107,7 +122,11 @@ def test_state_is_read_as_the_sdk_reads_it() -> None:
         assert codec.load(message.serialize()) == message.tick
         state = codec.state(stamp_ns=5)
         motors = message.motor_state[:12]
-        assert state.stamp_ns == 5 and state.tick == message.tick and state.remote == bytes(message.wireless_remote)
+        assert (
+            state.stamp_ns == 5
+            and state.tick == message.tick
+            and state.remote == bytes(message.wireless_remote)
+        )
         np.testing.assert_array_equal(state.quaternion_wxyz, message.imu_state.quaternion)
         np.testing.assert_array_equal(state.gyro, message.imu_state.gyroscope)
         np.testing.assert_array_equal(state.accelerometer, message.imu_state.accelerometer)
@@ -124,7 +143,8 @@ def test_command_of_the_sdk_is_read() -> None:
     for seed in range(N_MESSAGES):
         message = unitree_go_msg_dds__LowCmd_()
         fill_randomly(message, np.random.default_rng(seed))
-        message.head, message.level_flag = [0xFE, 0xEF], 0xFF
+        message.head = [0xFE, 0xEF]
+        message.level_flag = 0xFF
         for motor in message.motor_cmd:
             motor.mode = MODE_FOC
         for motor in message.motor_cmd[12:]:
@@ -162,8 +182,14 @@ def test_truth_is_what_the_sdk_reads() -> None:
     assert message.serialize() == raw
     assert (message.stamp.sec, message.stamp.nanosec) == (1, 500_000_007)
     assert (list(message.position), list(message.velocity)) == ([1.0, 2.0, 0.25], [0.5, 0.25, 0.0])
-    assert (message.body_height, message.yaw_speed, list(message.foot_force)) == (0.25, 0.125, [1, 2, 3, 4])
-    assert list(message.imu_state.quaternion) == [0.5, 0.5, -0.5, 0.5] and list(message.imu_state.gyroscope) == [1.0, 2.0, 0.125]
+    assert (message.body_height, message.yaw_speed, list(message.foot_force)) == (
+        0.25,
+        0.125,
+        [1, 2, 3, 4],
+    )
+    assert list(message.imu_state.quaternion) == [0.5, 0.5, -0.5, 0.5] and list(
+        message.imu_state.gyroscope
+    ) == [1.0, 2.0, 0.125]
     assert TruthCodec().decode(raw[:-4]) is None
 
 
@@ -173,7 +199,16 @@ def test_state_round_trip() -> None:
     codec = LowStateCodec()
     assert codec.load(codec.encode(state)) == state.tick
     back = codec.state(stamp_ns=0)
-    for name in ("quaternion_wxyz", "gyro", "accelerometer", "q", "dq", "tau", "foot_force", "temperature"):
+    for name in (
+        "quaternion_wxyz",
+        "gyro",
+        "accelerometer",
+        "q",
+        "dq",
+        "tau",
+        "foot_force",
+        "temperature",
+    ):
         np.testing.assert_array_equal(getattr(back, name), getattr(state, name))
 
 
@@ -197,7 +232,13 @@ def test_conventions_of_unused_slots() -> None:
     assert (list(message.head), message.level_flag) == ([0xFE, 0xEF], 0xFF)
     assert [m.mode for m in message.motor_cmd] == [1] * 20
     for motor in message.motor_cmd[12:]:
-        assert (motor.q, motor.dq, motor.tau, motor.kp, motor.kd) == (np.float32(2.146e9), 16000.0, 0.0, 0.0, 0.0)
+        assert (motor.q, motor.dq, motor.tau, motor.kp, motor.kd) == (
+            np.float32(2.146e9),
+            16000.0,
+            0.0,
+            0.0,
+            0.0,
+        )
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,13 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safe_locomotion.backends.tick_clock import ANCHOR_STEP_NS, MICROSECOND_TICK_NS, TickClock, TickStep, tick_difference
+from safe_locomotion.backends.tick_clock import (
+    ANCHOR_STEP_NS,
+    MICROSECOND_TICK_NS,
+    TickClock,
+    TickStep,
+    tick_difference,
+)
 
 ticks = st.integers(0, 2**32 - 1)
 
@@ -19,7 +25,8 @@ def test_stamps_grow_by_the_ticks(start: int, steps: list[int], tick_ns: int) ->
     """Whatever tick a robot starts from, stamps start at the anchor and grow by the ticks alone."""
     clock = TickClock(tick_ns=tick_ns)
     assert clock.update(start, 1_700_000_000_123_456_789) is TickStep.FIRST
-    anchor, tick = clock.stamp_ns, start
+    anchor = clock.stamp_ns
+    tick = start
     assert 0 <= 1_700_000_000_123_456_789 - anchor < ANCHOR_STEP_NS and anchor % ANCHOR_STEP_NS == 0
     for step in steps:
         tick = (tick + step) % 2**32

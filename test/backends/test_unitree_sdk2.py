@@ -38,7 +38,8 @@ def domain() -> int:
 @pytest.fixture
 def ends(domain: int) -> Iterator[tuple[UnitreeSdk2, RobotWire]]:
     """Controller and robot that have found each other."""
-    backend, robot = UnitreeSdk2(stop_kd=STOP_KD, domain=domain), RobotWire(domain=domain)
+    backend = UnitreeSdk2(stop_kd=STOP_KD, domain=domain)
+    robot = RobotWire(domain=domain)
     until(lambda: robot.controllers() == 1 and robot.listeners() == 1)
     yield backend, robot
     backend.close()
@@ -78,7 +79,9 @@ def test_state_and_command_cross_the_wire(ends: tuple[UnitreeSdk2, RobotWire]) -
     assert backend.counters.received == backend.counters.written == 3
 
 
-def test_stamps_grow_by_the_ticks_and_read_as_unix_time(ends: tuple[UnitreeSdk2, RobotWire]) -> None:
+def test_stamps_grow_by_the_ticks_and_read_as_unix_time(
+    ends: tuple[UnitreeSdk2, RobotWire],
+) -> None:
     """Differences of stamps come from the wire's tick, their origin from the clock of this machine."""
     backend, robot = ends
     stamps = []
@@ -103,7 +106,9 @@ def test_only_the_newest_state_is_read(ends: tuple[UnitreeSdk2, RobotWire]) -> N
     assert backend.read(0.01) is None
 
 
-def test_spoiled_and_repeated_states_are_not_handed_out(ends: tuple[UnitreeSdk2, RobotWire], domain: int) -> None:
+def test_spoiled_and_repeated_states_are_not_handed_out(
+    ends: tuple[UnitreeSdk2, RobotWire], domain: int
+) -> None:
     """A wrong checksum and a repeated tick count and read as silence; a jump back counts and shows in the stamp."""
     backend, _ = ends
     writer = RawWriter(join_domain(domain, "lo"), STATE_TOPIC, LowState_)
@@ -118,7 +123,12 @@ def test_spoiled_and_repeated_states_are_not_handed_out(ends: tuple[UnitreeSdk2,
     back = backend.read(5.0)
     assert first is not None and back is not None and back.stamp_ns - first.stamp_ns == -10_000_000
     counters = backend.counters
-    assert (counters.crc_errors, counters.repeated_ticks, counters.tick_jumps, counters.received) == (1, 1, 1, 2)
+    assert (
+        counters.crc_errors,
+        counters.repeated_ticks,
+        counters.tick_jumps,
+        counters.received,
+    ) == (1, 1, 1, 2)
 
 
 @pytest.mark.parametrize("value", [np.nan, -np.inf, 1e39])
@@ -143,11 +153,14 @@ def test_the_last_command_is_damping(ends: tuple[UnitreeSdk2, RobotWire], how: s
     assert backend.counters.written == 11
 
 
-def test_a_stop_in_the_middle_of_a_write_wins(ends: tuple[UnitreeSdk2, RobotWire], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stop_in_the_middle_of_a_write_wins(
+    ends: tuple[UnitreeSdk2, RobotWire], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A signal handler's stop while a command is being encoded, or right before it is sent, still leaves damping as the last word."""
     backend, robot = ends
     backend.write(servo_command())
-    encode, send = backend._commands.encode, backend._send
+    encode = backend._commands.encode
+    send = backend._send
 
     def interrupted_encode(command: LowCommand, tick: int = 0) -> bytes | None:
         backend.stop()
@@ -222,7 +235,9 @@ def test_a_second_publisher_is_noticed(ends: tuple[UnitreeSdk2, RobotWire], doma
     until(lambda: look()[0] == 0)
 
 
-def test_bad_commands_are_counted_by_reason(ends: tuple[UnitreeSdk2, RobotWire], domain: int) -> None:
+def test_bad_commands_are_counted_by_reason(
+    ends: tuple[UnitreeSdk2, RobotWire], domain: int
+) -> None:
     """The robot ignores what a robot must ignore, and says why."""
     _, robot = ends
     writer = RawWriter(join_domain(domain, "lo"), COMMAND_TOPIC, LowCmd_)
@@ -246,8 +261,11 @@ def test_truth_has_its_own_topic(ends: tuple[UnitreeSdk2, RobotWire], domain: in
     backend, robot = ends
     reader = TruthReader(domain=domain)
     until(lambda: reader.publishers() == 1)
-    position, velocity, rates = np.array([1.0, 2.0, 0.25]), np.array([0.5, -0.5, 0.0]), np.array([0.0, 1.0, 0.125])
-    quaternion, force = np.array([0.5, 0.5, 0.5, -0.5]), np.array([1.0, 2.0, 3.0, 4.0])
+    position = np.array([1.0, 2.0, 0.25])
+    velocity = np.array([0.5, -0.5, 0.0])
+    rates = np.array([0.0, 1.0, 0.125])
+    quaternion = np.array([0.5, 0.5, 0.5, -0.5])
+    force = np.array([1.0, 2.0, 3.0, 4.0])
     for stamp_ns in (1_500_000_000, 1_502_000_000):
         robot.publish_truth(
             stamp_ns=stamp_ns,
@@ -319,7 +337,8 @@ raise RuntimeError("a controller that dies")
 
 def test_a_controller_that_dies_of_an_exception_leaves_damping(domain: int) -> None:
     """Where nobody catches the exception and nobody closes the backend, the robot's last command still is damping."""
-    robot, commands = RobotWire(domain=domain), []
+    robot = RobotWire(domain=domain)
+    commands = []
     program = [sys.executable, "-c", CRASHING_CONTROLLER, str(domain), str(HELPERS)]
     with subprocess.Popen(program, stderr=subprocess.PIPE, text=True) as controller:
         for tick in range(1, 3000):

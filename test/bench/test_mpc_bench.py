@@ -26,5 +26,8 @@ def test_ours_is_closer_to_exact_than_osqp_defaults() -> None:
 def test_recorded_problems_repeat(scenario: object) -> None:
     """The same seed gives the same problems, and the body stays up."""
     first, again = (record(scenario, MpcParameters(), 60, A1_LIKE) for _ in range(2))
-    assert all((a.x0 == b.x0).all() and (a.stance == b.stance).all() for a, b in zip(first, again, strict=True))
+    assert all(
+        (a.x0 == b.x0).all() and (a.stance == b.stance).all()
+        for a, b in zip(first, again, strict=True)
+    )
     assert all(np.abs(problem.x0[:2]).max() < 0.5 for problem in first)

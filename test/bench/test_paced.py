@@ -7,7 +7,8 @@ from safe_locomotion.control.planner import PlansInTurn
 from safe_locomotion.runtime.realtime import Garbage
 from safe_locomotion.types import STATE_PERIOD_NS
 
-STUMBLE, PERIOD_S = 5, 1e-9 * STATE_PERIOD_NS
+STUMBLE = 5
+PERIOD_S = 1e-9 * STATE_PERIOD_NS
 
 
 def test_lateness_is_counted_until_it_is_made_up(monkeypatch):

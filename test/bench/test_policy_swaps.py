@@ -30,7 +30,10 @@ def test_gait_and_joint_policies_take_turns_and_the_robot_walks_on(tmp_path) -> 
     run = run_swaps(
         SimulatedRobot(SimulationOptions(seed=1)),
         pipeline,
-        [lambda name=name: load_policy(name, A1, LIMITS, [tmp_path]) for name in ("trots", "paces")],
+        [
+            lambda name=name: load_policy(name, A1, LIMITS, [tmp_path])
+            for name in ("trots", "paces")
+        ],
         count=10,
         every=(0.55, 0.9),
         command=VelocityCommand(vx=0.4),
@@ -57,4 +60,8 @@ def test_a_late_tick_is_told_by_what_it_waited_for() -> None:
     assert computed.late_by == "computing" and computed.computing_ms >= 3.0
     assert waited.late_by == "waiting" and waited.waits >= 1
     late = Spent(wall_ms=2.5, computing_ms=1.0, no_core_ms=0.0, waits=0)
-    assert late.late_by == "stolen" and Spent(2.5, 1.0, 0.5, 3).late_by == "no_core" and Spent(2.0, 1.9, 0.0, 0).late_by == ""
+    assert (
+        late.late_by == "stolen"
+        and Spent(2.5, 1.0, 0.5, 3).late_by == "no_core"
+        and Spent(2.0, 1.9, 0.0, 0).late_by == ""
+    )

@@ -23,7 +23,12 @@ def refused(command: Sequence[str]) -> str:
     """The one line a process says when it does not start."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     done = subprocess.run(
-        [sys.executable, "-m", *command], env=environment, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-m", *command],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode == 2, (done.returncode, done.stderr)
     assert "Traceback" not in done.stderr
@@ -34,10 +39,16 @@ def refused(command: Sequence[str]) -> str:
 
 def composed(*settings: str) -> list[str]:
     """Command line of the composed process with parameters of its nodes."""
-    return ["safe_locomotion.nodes.composed", "--ros-args", *(word for setting in settings for word in ("-p", setting))]
+    return [
+        "safe_locomotion.nodes.composed",
+        "--ros-args",
+        *(word for setting in settings for word in ("-p", setting)),
+    ]
 
 
-FIRST_PORT, PORTS_PER_DOMAIN = 7410, 250  # DDSI-RTPS 2.3, section 9.6.1
+# DDSI-RTPS 2.3, section 9.6.1
+FIRST_PORT = 7410
+PORTS_PER_DOMAIN = 250
 
 
 @pytest.mark.parametrize(
@@ -52,13 +63,17 @@ FIRST_PORT, PORTS_PER_DOMAIN = 7410, 250  # DDSI-RTPS 2.3, section 9.6.1
         (["--policy", "moonwalk"], ["moonwalk", "nominal"]),
     ],
 )
-def test_sim_names_the_choices(options: list[str], words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_sim_names_the_choices(
+    options: list[str], words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     """Robot, gait, terrain, key, value, velocity and policy that do not exist: one line, status 2, before anything starts."""
     from safe_locomotion.cli.main import main
 
     assert main(["sim", "--headless", *options]) == 2
     said = capsys.readouterr().err
-    assert said.startswith("error: ") and said.count("\n") == 1 and all(word in said for word in words), said
+    assert (
+        said.startswith("error: ") and said.count("\n") == 1 and all(word in said for word in words)
+    ), said
 
 
 def test_a_refused_sim_ends_its_process() -> None:
@@ -76,7 +91,9 @@ def test_a_refused_sim_ends_its_process() -> None:
         (["policy_node:gait.name:=moonwalk"], ["moonwalk", "trot"]),
     ],
 )
-def test_the_runtime_names_the_choices(ros_domain: int, settings: list[str], words: list[str]) -> None:
+def test_the_runtime_names_the_choices(
+    ros_domain: int, settings: list[str], words: list[str]
+) -> None:
     """Robot, SDK, limit and gait that do not exist."""
     pytest.importorskip("rclpy")
     said = refused(composed(*settings))
@@ -86,7 +103,9 @@ def test_the_runtime_names_the_choices(ros_domain: int, settings: list[str], wor
 def leaves(tree: dict[str, Any], path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     """Paths of all values of nested mappings."""
     return [
-        p for key, value in tree.items() for p in (leaves(value, (*path, key)) if isinstance(value, dict) else [(*path, key)])
+        p
+        for key, value in tree.items()
+        for p in (leaves(value, (*path, key)) if isinstance(value, dict) else [(*path, key)])
     ]
 
 
@@ -131,9 +150,17 @@ def test_a_busy_port_stops_the_runtime(ros_domain: int) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("0.0.0.0", 0))
         port = taken.getsockname()[1]
-        options = {"robot": "go1", "local_port": port, "robot_address": "127.0.0.1", "robot_port": port + 1}
+        options = {
+            "robot": "go1",
+            "local_port": port,
+            "robot_address": "127.0.0.1",
+            "robot_port": port + 1,
+        }
         said = refused(
-            composed("bridge_node:sdk:=legged_sdk", *(f"bridge_node:sdk_options.{k}:={v}" for k, v in options.items()))
+            composed(
+                "bridge_node:sdk:=legged_sdk",
+                *(f"bridge_node:sdk_options.{k}:={v}" for k, v in options.items()),
+            )
         )
     assert f"UDP port {port} cannot be bound" in said and "local_port" in said
 
@@ -154,7 +181,18 @@ def test_a_busy_domain_stops_the_runtime(ros_domain: int, wire_domain: int) -> N
 def test_another_robot_is_not_activated(ros_domain: int, tmp_path: Path) -> None:
     """A calf where no A1 can bend it: not one command is sent, and the message names joint, range and robots."""
     pytest.importorskip("rclpy")
-    states = [low_state(tick=k, stamp_ns=START_NS + k * TICK_NS, q=replaced(A1.q_stand, 5, -3.2)) for k in range(1, 500)]
+    states = [
+        low_state(tick=k, stamp_ns=START_NS + k * TICK_NS, q=replaced(A1.q_stand, 5, -3.2))
+        for k in range(1, 500)
+    ]
     save_states(tmp_path / "states.npz", states)
-    said = refused(composed("bridge_node:sdk:=mock", f"bridge_node:sdk_options.path:={tmp_path / 'states.npz'}"))
-    assert "no a1" in said and "FL_calf at -3.20 rad, outside -2.70..-0.92" in said and "one of: a1" in said
+    said = refused(
+        composed(
+            "bridge_node:sdk:=mock", f"bridge_node:sdk_options.path:={tmp_path / 'states.npz'}"
+        )
+    )
+    assert (
+        "no a1" in said
+        and "FL_calf at -3.20 rad, outside -2.70..-0.92" in said
+        and "one of: a1" in said
+    )

@@ -39,7 +39,9 @@ IN_PROCESS = (
 def report(tmp_path_factory: pytest.TempPathFactory) -> dict:
     """Figures of one quick run without the wire."""
     file = tmp_path_factory.mktemp("bench") / "bench.json"
-    result = CliRunner().invoke(bench, ["--quick", "--only", IN_PROCESS, "--json", str(file)], standalone_mode=False)
+    result = CliRunner().invoke(
+        bench, ["--quick", "--only", IN_PROCESS, "--json", str(file)], standalone_mode=False
+    )
     assert result.exception is None, result.exception
     assert result.return_value == 0
     assert "cores, load" in result.output
@@ -65,7 +67,11 @@ def test_a_paced_walk_says_what_was_missed_and_granted(report: dict) -> None:
     """Each tick of the walk was answered or overtaken; priority and memory are named, granted or refused."""
     row = report["stages"]["paced_realtime"]
     assert row["p99_ms"] <= row["p999_ms"] <= row["max_ms"]
-    assert row["n"] <= row["released"] and 0 <= row["misses"] <= row["released"] and (row["misses"] > 0) == (row["max_ms"] >= 2.0)
+    assert (
+        row["n"] <= row["released"]
+        and 0 <= row["misses"] <= row["released"]
+        and (row["misses"] > 0) == (row["max_ms"] >= 2.0)
+    )
     said = " ".join(row["realtime"])
     assert "memory" in said and "SCHED_FIFO" in said
 
@@ -88,12 +94,16 @@ def test_accuracy_on_walking_data(report: dict) -> None:
 def test_the_verdict_is_that_of_the_figures(report: dict) -> None:
     """A budget is met when p50 and p99 are within it."""
     for name, verdict in report["budgets"].items():
-        stage, budget = report["stages"][name], BUDGETS[name]
+        stage = report["stages"][name]
+        budget = BUDGETS[name]
         p99_ms = min(budget.p99_ms, budget.p99_over_p50 * stage["p50_ms"])
         assert verdict["met"] == (stage["p50_ms"] <= budget.p50_ms and stage["p99_ms"] <= p99_ms)
 
 
-@pytest.mark.parametrize(("p50", "p99", "met"), [(1.0, 2.0, True), (1.01, 2.0, False), (1.0, 2.01, False), (np.nan, 1.0, False)])
+@pytest.mark.parametrize(
+    ("p50", "p99", "met"),
+    [(1.0, 2.0, True), (1.01, 2.0, False), (1.0, 2.01, False), (np.nan, 1.0, False)],
+)
 def test_budget_edges(p50: float, p99: float, met: bool) -> None:
     """The limit itself is within the budget; NaN is not."""
     assert _judge({"p50_ms": p50, "p99_ms": p99}, Budget(p50_ms=1.0, p99_ms=2.0))["met"] is met
@@ -102,12 +112,18 @@ def test_budget_edges(p50: float, p99: float, met: bool) -> None:
 def test_a_tail_may_be_bounded_by_the_median() -> None:
     """Twice the measured median and no more; the limit is reported as a time."""
     budget = Budget(p50_ms=1.0, p99_over_p50=2.0)
-    assert _judge({"p50_ms": 0.5, "p99_ms": 1.0}, budget) == {"p50_ms": 1.0, "p99_ms": 1.0, "met": True}
+    assert _judge({"p50_ms": 0.5, "p99_ms": 1.0}, budget) == {
+        "p50_ms": 1.0,
+        "p99_ms": 1.0,
+        "met": True,
+    }
     assert _judge({"p50_ms": 0.5, "p99_ms": 1.01}, budget)["met"] is False
     assert _judge({"p50_ms": 0.5, "p99_ms": np.nan}, budget)["met"] is False
 
 
-def test_unknown_stage_names_the_choices(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_unknown_stage_names_the_choices(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     """Bad usage is one line with the valid names and exit status 2, before anything is measured."""
     assert main(["bench", "--only", "mpcc", "--json", str(tmp_path / "x.json")]) == 2
     said = capsys.readouterr().err

@@ -73,9 +73,13 @@ def clock(start: float, rate: float) -> Finding:
     return machine.check_clock(lambda: start + rate * now[0], lambda: now[0], sleep)
 
 
-def heard(rate_hz: float = 500.0, clock: float = 1.0, count: int = 250) -> Callable[[int, str], Heard]:
+def heard(
+    rate_hz: float = 500.0, clock: float = 1.0, count: int = 250
+) -> Callable[[int, str], Heard]:
     """A robot that sends this often, whose clock runs `clock` times as fast as ours."""
-    return lambda domain, name: tuple((k / rate_hz, round(1000 + 1e3 * clock * k / rate_hz)) for k in range(count))
+    return lambda domain, name: tuple(
+        (k / rate_hz, round(1000 + 1e3 * clock * k / rate_hz)) for k in range(count)
+    )
 
 
 def silent(domain: int, name: str) -> str:
@@ -92,11 +96,19 @@ def stale(folder: Path, age_s: float) -> Finding:
     for name in ("fastdds_1", "fastdds_1_el", "fastdds_2", "other"):
         (folder / name).touch()
     written = (folder / "fastdds_2").stat().st_mtime
-    return machine.check_shared_memory(machine.stale_files(folder, lambda: ["fastdds_1"]), lambda: written + age_s)
+    return machine.check_shared_memory(
+        machine.stale_files(folder, lambda: ["fastdds_1"]), lambda: written + age_s
+    )
 
 
-EXTRAS = ['viser>=1; extra == "viewer"', 'rosbags>=0.10; extra == "record"', 'torch>=2; extra == "train"', "numpy>=1"]
-GRANTED, REFUSED = Setting(name="priority", text="SCHED_FIFO 50"), Setting(name="priority", text="refused", mend="rtprio 50")
+EXTRAS = [
+    'viser>=1; extra == "viewer"',
+    'rosbags>=0.10; extra == "record"',
+    'torch>=2; extra == "train"',
+    "numpy>=1",
+]
+GRANTED = Setting(name="priority", text="SCHED_FIFO 50")
+REFUSED = Setting(name="priority", text="refused", mend="rtprio 50")
 FIT: dict[str, Callable[[Path], Finding]] = {
     "python": lambda _: software.check_python((3, 11, 7)),
     "packages": lambda _: software.check_packages(lambda name: "99.1.0rc1"),
@@ -109,9 +121,13 @@ FIT: dict[str, Callable[[Path], Finding]] = {
     "ros": lambda _: software.check_ros({"ROS_DISTRO": "jazzy"}, lambda _: True),
     "rmw": lambda _: software.check_rmw({"RMW_IMPLEMENTATION": "rmw_fastrtps_cpp"}),
     "ros_domain": lambda _: software.check_ros_domain({"ROS_DOMAIN_ID": "42"}),
-    "ros_discovery": lambda _: software.check_discovery({"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}),
+    "ros_discovery": lambda _: software.check_discovery(
+        {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    ),
     "shared_memory": lambda _: machine.check_shared_memory([]),
-    "interfaces": lambda _: machine.check_interfaces({"lo": "127.0.0.1", "eth0": "192.168.123.162"}, "eth0"),
+    "interfaces": lambda _: machine.check_interfaces(
+        {"lo": "127.0.0.1", "eth0": "192.168.123.162"}, "eth0"
+    ),
     "dds_loopback": lambda _: wire.check_round_trip(7, lambda _: 1.0),
     "command_publishers": lambda _: wire.check_publishers("eth0", lambda domain, name: 0),
     "robot_states": lambda _: robot.check_states("go2", "eth0", heard()),
@@ -121,7 +137,9 @@ FIT: dict[str, Callable[[Path], Finding]] = {
     "memory_lock": lambda _: machine.check_memory_lock(lambda: True),
     "clock": lambda _: clock(1.8e9, 1.0),
     "time_sync": lambda _: machine.check_time_sync(lambda: "yes"),
-    "disk": lambda folder: machine.check_disk(folder / "later" / "episodes", lambda _: (0, 0, 10**11)),
+    "disk": lambda folder: machine.check_disk(
+        folder / "later" / "episodes", lambda _: (0, 0, 10**11)
+    ),
 }
 ILL: dict[str, list[tuple[str, Callable[[Path], Finding], str]]] = {
     "python": [
@@ -135,45 +153,83 @@ ILL: dict[str, list[tuple[str, Callable[[Path], Finding], str]]] = {
     "versions": [
         (
             "warning",
-            lambda folder: software.check_versions(lambda name: "1.3", locks(folder, "osqp==1.2 ; x\nosqp==1.1")),
+            lambda folder: software.check_versions(
+                lambda name: "1.3", locks(folder, "osqp==1.2 ; x\nosqp==1.1")
+            ),
             "make setup",
         )
     ],
     "extras": [
         (
             "warning",
-            lambda _: software.check_extras(EXTRAS, lambda name: absent(name) if name == "viser" else "1"),
+            lambda _: software.check_extras(
+                EXTRAS, lambda name: absent(name) if name == "viser" else "1"
+            ),
             "pip install 'viser'",
         )
     ],
     "mujoco": [("warning", lambda _: software.check_mujoco(lambda _: False), "pip install mujoco")],
     "files": [
         ("problem", lambda _: software.check_files("a2"), "install"),
-        ("problem", lambda folder: software.check_files("a1", lambda robot, suffix: folder / "none"), "install"),
+        (
+            "problem",
+            lambda folder: software.check_files("a1", lambda robot, suffix: folder / "none"),
+            "install",
+        ),
     ],
     "ros": [
         ("problem", lambda _: software.check_ros({}, lambda _: False), "make setup"),
         ("warning", lambda _: software.check_ros({"ROS_DISTRO": "foxy"}, lambda _: True), "humble"),
     ],
-    "rmw": [("warning", lambda _: software.check_rmw({"RMW_IMPLEMENTATION": "rmw_cyclonedds_cpp"}), "rmw_fastrtps_cpp")],
+    "rmw": [
+        (
+            "warning",
+            lambda _: software.check_rmw({"RMW_IMPLEMENTATION": "rmw_cyclonedds_cpp"}),
+            "rmw_fastrtps_cpp",
+        )
+    ],
     "ros_domain": [
-        ("problem", lambda _: software.check_ros_domain({"ROS_DOMAIN_ID": "102"}), "export ROS_DOMAIN_ID"),
-        ("problem", lambda _: software.check_ros_domain({"ROS_DOMAIN_ID": "-1"}), "export ROS_DOMAIN_ID"),
-        ("warning", lambda _: software.check_ros_domain({"ROS_DOMAIN_ID": "1"}), "export ROS_DOMAIN_ID"),
+        (
+            "problem",
+            lambda _: software.check_ros_domain({"ROS_DOMAIN_ID": "102"}),
+            "export ROS_DOMAIN_ID",
+        ),
+        (
+            "problem",
+            lambda _: software.check_ros_domain({"ROS_DOMAIN_ID": "-1"}),
+            "export ROS_DOMAIN_ID",
+        ),
+        (
+            "warning",
+            lambda _: software.check_ros_domain({"ROS_DOMAIN_ID": "1"}),
+            "export ROS_DOMAIN_ID",
+        ),
         ("warning", lambda _: software.check_ros_domain({}, "go2"), "export ROS_DOMAIN_ID"),
     ],
     "ros_discovery": [
         ("warning", lambda _: software.check_discovery({}), "LOCALHOST"),
-        ("problem", lambda _: software.check_discovery({"ROS_AUTOMATIC_DISCOVERY_RANGE": "local"}), "SUBNET"),
+        (
+            "problem",
+            lambda _: software.check_discovery({"ROS_AUTOMATIC_DISCOVERY_RANGE": "local"}),
+            "SUBNET",
+        ),
     ],
     "shared_memory": [
-        ("warning", lambda _: machine.check_shared_memory([Path("/dev/shm/fastrtps_1")]), "rm -f /dev/shm/fastrtps_1"),
+        (
+            "warning",
+            lambda _: machine.check_shared_memory([Path("/dev/shm/fastrtps_1")]),
+            "rm -f /dev/shm/fastrtps_1",
+        ),
         ("warning", lambda folder: stale(folder, 7200.0), "fastdds_2"),
     ],
     "interfaces": [
         ("warning", lambda _: machine.check_interfaces({"lo": "127.0.0.1"}, None), "ip addr add"),
         ("problem", lambda _: machine.check_interfaces({"lo": "127.0.0.1"}, "eth7"), "ip -br addr"),
-        ("problem", lambda _: machine.check_interfaces({"eth0": "", "eth1": "192.168.123.5"}, "eth0"), "dev eth0"),
+        (
+            "problem",
+            lambda _: machine.check_interfaces({"eth0": "", "eth1": "192.168.123.5"}, "eth0"),
+            "dev eth0",
+        ),
     ],
     "dds_loopback": [
         ("problem", lambda _: wire.check_round_trip(7, lambda _: None), "lo"),
@@ -182,7 +238,11 @@ ILL: dict[str, list[tuple[str, Callable[[Path], Finding], str]]] = {
         ("warning", lambda _: wire.check_round_trip(7, lambda _: 30.0), "CPU"),
     ],
     "command_publishers": [
-        ("problem", lambda _: wire.check_publishers("eth0", lambda domain, name: int(name == "eth0")), "motion service")
+        (
+            "problem",
+            lambda _: wire.check_publishers("eth0", lambda domain, name: int(name == "eth0")),
+            "motion service",
+        )
     ],
     "robot_states": [
         ("problem", lambda _: robot.check_states("go2", "eth0", heard(count=0)), "ping"),
@@ -191,21 +251,41 @@ ILL: dict[str, list[tuple[str, Callable[[Path], Finding], str]]] = {
         ("warning", lambda _: robot.check_states("go2", "eth0", heard(clock=0.9)), "wired"),
     ],
     "firmware_mode": [
-        ("problem", lambda _: robot.check_firmware("go2", "eth0", lambda domain, name: "normal"), "release_motion:=true"),
+        (
+            "problem",
+            lambda _: robot.check_firmware("go2", "eth0", lambda domain, name: "normal"),
+            "release_motion:=true",
+        ),
         ("problem", lambda _: robot.check_firmware("go2", "eth0", silent), "ping"),
         ("warning", lambda _: robot.check_firmware("a1", "eth0"), "L2+B"),
     ],
-    "cpu_governor": [("warning", lambda folder: machine.check_governor(governor(folder, "powersave")), "performance")],
-    "realtime_priority": [("warning", lambda _: machine.check_priority(lambda: REFUSED), "rtprio 50")],
-    "memory_lock": [("warning", lambda _: machine.check_memory_lock(lambda: False), "memlock unlimited")],
+    "cpu_governor": [
+        (
+            "warning",
+            lambda folder: machine.check_governor(governor(folder, "powersave")),
+            "performance",
+        )
+    ],
+    "realtime_priority": [
+        ("warning", lambda _: machine.check_priority(lambda: REFUSED), "rtprio 50")
+    ],
+    "memory_lock": [
+        ("warning", lambda _: machine.check_memory_lock(lambda: False), "memlock unlimited")
+    ],
     "clock": [
         ("problem", lambda _: clock(3600.0, 1.0), "date -s"),
         ("problem", lambda _: clock(float("nan"), 1.0), "date -s"),
         ("warning", lambda _: clock(1.8e9, 1.5), "timedatectl"),
-        ("warning", lambda _: machine.check_clock(lambda: 1.8e9, lambda: 0.0, lambda _: None, 4e-3), "clocksource"),
+        (
+            "warning",
+            lambda _: machine.check_clock(lambda: 1.8e9, lambda: 0.0, lambda _: None, 4e-3),
+            "clocksource",
+        ),
     ],
     "time_sync": [("warning", lambda _: machine.check_time_sync(lambda: "no"), "set-ntp true")],
-    "disk": [("warning", lambda folder: machine.check_disk(folder, lambda _: (0, 0, 10**9)), "du -sh")],
+    "disk": [
+        ("warning", lambda folder: machine.check_disk(folder, lambda _: (0, 0, 10**9)), "du -sh")
+    ],
 }
 
 
@@ -216,8 +296,13 @@ def test_fit_machine(check: str, tmp_path: Path) -> None:
     assert (finding.check, finding.level, finding.mend) == (check, "ok", ""), finding
 
 
-@pytest.mark.parametrize(("check", "level", "ill", "remedy"), [(check, *case) for check, cases in ILL.items() for case in cases])
-def test_failing_twin(check: str, level: str, ill: Callable[[Path], Finding], remedy: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("check", "level", "ill", "remedy"),
+    [(check, *case) for check, cases in ILL.items() for case in cases],
+)
+def test_failing_twin(
+    check: str, level: str, ill: Callable[[Path], Finding], remedy: str, tmp_path: Path
+) -> None:
     """With the fault the check says so, at its level, and names the remedy."""
     finding = ill(tmp_path)
     assert (finding.check, finding.level) == (check, level), finding
@@ -256,7 +341,9 @@ def test_a_simulated_robot_is_heard(wire_domain: int, monkeypatch: pytest.Monkey
     """LowStates on the real wire whose tick counts real milliseconds are ok; nothing is heard when they end."""
     monkeypatch.setattr(robot, "SIMULATION_DOMAIN", wire_domain)
     code = [sys.executable, "-c", TICKING, str(wire_domain)]
-    with subprocess.Popen(code, env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}) as ticking:
+    with subprocess.Popen(
+        code, env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    ) as ticking:
         try:
             finding = robot.check_states("a1", None)
             while "no robot heard" in finding.text and ticking.poll() is None:
@@ -269,7 +356,9 @@ def test_a_simulated_robot_is_heard(wire_domain: int, monkeypatch: pytest.Monkey
 
 def test_a_silent_robot_is_a_problem_and_not_a_hang() -> None:
     """The motion switcher of a robot that is not there: an error with words, from a process of its own that ends."""
-    finding = robot.check_firmware("go2", "lo", lambda domain, name: robot.active_service(77, "nowhere0"))
+    finding = robot.check_firmware(
+        "go2", "lo", lambda domain, name: robot.active_service(77, "nowhere0")
+    )
     assert finding.level == "problem" and "nowhere0" in finding.text
 
 
@@ -279,18 +368,32 @@ def test_an_active_motion_service_is_named(wire_domain: int) -> None:
         [sys.executable, "-c", SWITCHER, str(wire_domain)], stdout=subprocess.PIPE, text=True
     ) as robots_computer:
         try:
-            assert robots_computer.stdout is not None and any(row.strip() == "up" for row in robots_computer.stdout)
-            finding = robot.check_firmware("go2", "lo", lambda domain, name: robot.active_service(wire_domain, name))
+            assert robots_computer.stdout is not None and any(
+                row.strip() == "up" for row in robots_computer.stdout
+            )
+            finding = robot.check_firmware(
+                "go2", "lo", lambda domain, name: robot.active_service(wire_domain, name)
+            )
         finally:
             robots_computer.kill()
-    assert finding.level == "problem" and "'normal'" in finding.text and "release_motion:=true" in finding.mend
+    assert (
+        finding.level == "problem"
+        and "'normal'" in finding.text
+        and "release_motion:=true" in finding.mend
+    )
 
 
 def test_findings_go_to_the_screen_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
     """`--json -` prints nothing but JSON."""
-    monkeypatch.setattr(command, "examine", lambda *_: iter([Finding(check="x", level="warning", text="y", mend="z")]))
+    monkeypatch.setattr(
+        command,
+        "examine",
+        lambda *_: iter([Finding(check="x", level="warning", text="y", mend="z")]),
+    )
     result = CliRunner().invoke(command.doctor, ["--json", "-"], standalone_mode=False)
-    assert json.loads(result.stdout)["findings"] == [{"check": "x", "level": "warning", "text": "y", "mend": "z"}]
+    assert json.loads(result.stdout)["findings"] == [
+        {"check": "x", "level": "warning", "text": "y", "mend": "z"}
+    ]
     assert result.return_value == 0
 
 

@@ -23,26 +23,45 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_episodes_are_listed(folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_episodes_are_listed(
+    folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     """A row each; the one that was cut off is read and says so. The table and its JSON tell the same."""
     assert main(["episodes", "ls", str(folder), "--json", str(tmp_path / "ls.json")]) == 0
     whole, cut = json.loads((tmp_path / "ls.json").read_text())
     assert (whole["name"], whole["robot"], whole["policy"], whole["end"], whole["whole"]) == (
         "walk_1", "a1", RANDOM, "walk over", True,
     )  # fmt: skip
-    assert whole["duration_s"] == pytest.approx(2.998) and whole["falls"] == 0 and whole["uses"] >= 2
+    assert (
+        whole["duration_s"] == pytest.approx(2.998) and whole["falls"] == 0 and whole["uses"] >= 2
+    )
     assert 0.0 < whole["share"] < 1.0 and whole["distance_m"] > 0.1 and whole["size_bytes"] > 1e5
     assert (cut["whole"], cut["end"]) == (False, "cut off") and cut["duration_s"] > 0.5
     shown = capsys.readouterr().out
-    assert "walk_1" in shown and "cut off" in shown and "duration [s]" in shown and f"{100 * whole['share']:.1f}" in shown
+    assert (
+        "walk_1" in shown
+        and "cut off" in shown
+        and "duration [s]" in shown
+        and f"{100 * whole['share']:.1f}" in shown
+    )
 
 
-def test_info_counts_messages(folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_info_counts_messages(
+    folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     """Each topic with its messages and rate; the printed table names them."""
-    assert main(["episodes", "info", str(folder / "walk_1"), "--json", str(tmp_path / "info.json")]) == 0
+    assert (
+        main(["episodes", "info", str(folder / "walk_1"), "--json", str(tmp_path / "info.json")])
+        == 0
+    )
     found = json.loads((tmp_path / "info.json").read_text())
     rates = {name: topic["rate_hz"] for name, topic in found["topics"].items()}
-    for name, rate in (("joint_states", 500), ("safety/verdict", 500), ("mpc/plan", 250), ("policy/proposal", 125)):
+    for name, rate in (
+        ("joint_states", 500),
+        ("safety/verdict", 500),
+        ("mpc/plan", 250),
+        ("policy/proposal", 125),
+    ):
         assert rates[name] == pytest.approx(rate, rel=0.01)
         assert found["topics"][name]["dropped"] == 0
     assert found["topics"]["joint_states"]["longest_gap_ms"] == 2.0
@@ -53,24 +72,47 @@ def test_info_counts_messages(folder: Path, capsys: pytest.CaptureFixture[str], 
 def test_the_page_is_a_picture_and_needs_nothing_else(folder: Path, tmp_path: Path) -> None:
     """PNG, and HTML with that PNG in it, every take-over in words, and no reference to the outside."""
     pytest.importorskip("matplotlib")
-    assert main(["episodes", "plot", str(folder / "walk_1"), "--output", str(tmp_path / "page")]) == 0
-    picture, page = (tmp_path / "page.png").read_bytes(), (tmp_path / "page.html").read_text()
+    assert (
+        main(["episodes", "plot", str(folder / "walk_1"), "--output", str(tmp_path / "page")]) == 0
+    )
+    picture = (tmp_path / "page.png").read_bytes()
+    page = (tmp_path / "page.html").read_text()
     assert picture.startswith(b"\x89PNG") and len(picture) > 1e5
     inlined = re.search(r"data:image/png;base64,([^\"]+)", page)
     assert inlined is not None and b64decode(inlined[1]) == picture
     written = page.replace(inlined[1], "")
     assert "http" not in written and "<script" not in written
-    assert len(re.findall("<tr class=recovery>", page)) >= 2 and re.search(r"(&gt;|&lt;) \S+ (m|rad|m/s|rad/s)<", page)
+    assert len(re.findall("<tr class=recovery>", page)) >= 2 and re.search(
+        r"(&gt;|&lt;) \S+ (m|rad|m/s|rad/s)<", page
+    )
 
 
-def test_replay_says_what_would_have_changed(folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_replay_says_what_would_have_changed(
+    folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     """Three columns: the recorded one and the one with its settings agree, dwell differs; it says that it is open loop."""
     changes = ["--supervisor", "dwell", "--set", "supervisor.intervention.dwell_time=0.5"]
-    assert main(["episodes", "replay", str(folder / "walk_1"), *changes, "--json", str(tmp_path / "replay.json")]) == 0
+    assert (
+        main(
+            [
+                "episodes",
+                "replay",
+                str(folder / "walk_1"),
+                *changes,
+                "--json",
+                str(tmp_path / "replay.json"),
+            ]
+        )
+        == 0
+    )
     found = json.loads((tmp_path / "replay.json").read_text())
     recorded, same, other = found["columns"].values()
     assert same["equal"] == 1.0 and all(same[key] == value for key, value in recorded.items())
-    assert other["criterion"] == "dwell" and other["share"] > recorded["share"] and other["equal"] < 1.0
+    assert (
+        other["criterion"] == "dwell"
+        and other["share"] > recorded["share"]
+        and other["equal"] < 1.0
+    )
     assert found["open_loop"] and found["changes"]["supervisor.intervention.dwell_time"] == 0.5
     shown = capsys.readouterr().out
     assert "other settings" in shown and "Open loop" in shown and "to the last digit" in shown
@@ -89,17 +131,22 @@ def test_replay_says_what_would_have_changed(folder: Path, capsys: pytest.Captur
         (["replay", "{}/walk_1", "--policy", "luck"], "a1_trot"),
     ],
 )
-def test_refusals_say_what_to_do(arguments: list[str], text: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_refusals_say_what_to_do(
+    arguments: list[str], text: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """One line on stderr, status 2."""
     assert main(["episodes", *(argument.format(folder) for argument in arguments)]) == 2
     said = capsys.readouterr().err.strip().splitlines()[-1]
     assert text in said
 
 
-def test_a_list_is_read_once(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_is_read_once(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A closed episode is remembered beside its bag, one that was cut off is read again; a bag that changed is not believed."""
     assert main(["episodes", "ls", str(folder), "--json", "-"]) == 0
-    first, read = capsys.readouterr().out, []
+    first = capsys.readouterr().out
+    read = []
     real = reader.read_episode
     monkeypatch.setattr(reader, "read_episode", lambda path: read.append(path.name) or real(path))
     assert main(["episodes", "ls", str(folder), "--json", "-"]) == 0
@@ -110,7 +157,9 @@ def test_a_list_is_read_once(folder: Path, capsys: pytest.CaptureFixture[str], m
     assert read == ["walk_2", "walk_1"]
 
 
-def test_a_damaged_episode_does_not_hide_the_others(folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_damaged_episode_does_not_hide_the_others(
+    folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     """Its row says why it cannot be read."""
     (tmp_path / "walk_0").mkdir()
     (tmp_path / "walk_0" / "walk_0.mcap").write_bytes(b"no episode")

@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safe_locomotion.backends.domains import FIRST_UNICAST_PORT, LAST, PORT_BASE, PORTS_PER_DOMAIN, claim_domain
+from safe_locomotion.backends.domains import (
+    FIRST_UNICAST_PORT,
+    LAST,
+    PORT_BASE,
+    PORTS_PER_DOMAIN,
+    claim_domain,
+)
 from safe_locomotion.cli.drive.keyboard import STEP, KeyDrive
 from safe_locomotion.cli.memory import MemoryWatch, resident_mb
 from safe_locomotion.cli.progress import last_row
@@ -30,7 +36,9 @@ def test_a_script_survives_its_text(at, data):
         Step(
             time=time,
             request=data.draw(st.sampled_from(REQUESTS)),
-            command=VelocityCommand(vx=data.draw(speeds), vy=data.draw(speeds), wz=data.draw(speeds)),
+            command=VelocityCommand(
+                vx=data.draw(speeds), vy=data.draw(speeds), wz=data.draw(speeds)
+            ),
         )
         for time in at
     )
@@ -96,7 +104,8 @@ def test_random_commands_are_bounded_and_seeded():
 def test_changed_parameters_reach_every_reader(tmp_path):
     """The file that --set writes reads back with the change and is otherwise the robot's own."""
     path = write_config("a1", {"mpc.locomotion.body_height": 0.25}, tmp_path)
-    changed, own = load_config(path), load_config("a1")
+    changed = load_config(path)
+    own = load_config("a1")
     assert changed.mpc.locomotion.body_height == 0.25 and changed.bridge == own.bridge
     assert write_config("a1", {}, tmp_path) == ""
 

@@ -9,7 +9,13 @@ from core_values import A1, LIMITS, estimate
 from onnx import TensorProto, helper
 from policy_models import gait_contract, joint_contract
 
-from safe_locomotion.bench.policy_networks import HIDDEN, GraphBuilder, lstm_memories, lstm_pair, mlp
+from safe_locomotion.bench.policy_networks import (
+    HIDDEN,
+    GraphBuilder,
+    lstm_memories,
+    lstm_pair,
+    mlp,
+)
 from safe_locomotion.cli.main import main
 from safe_locomotion.policy.file import load_policy, read_policy, write_policy
 from safe_locomotion.rotations import quaternion_from_rpy
@@ -44,7 +50,9 @@ def renamed(model: onnx.ModelProto, names: dict[str, str]) -> onnx.ModelProto:
 
 def foreign(width: int, said: dict[str, str] | None = None) -> onnx.ModelProto:
     """A network as rsl_rl exports it, with an open batch size."""
-    model = renamed(mlp(width, 12, hidden=16, scale=0.5), {"observation": "obs", "action": "actions"})
+    model = renamed(
+        mlp(width, 12, hidden=16, scale=0.5), {"observation": "obs", "action": "actions"}
+    )
     for value in (*model.graph.input, *model.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
     for key, text in (said or {}).items():
@@ -56,14 +64,18 @@ def plain_action(file: Path, row: np.ndarray) -> np.ndarray:
     """The network's answer to one observation, by onnx's own reference."""
     from onnx.reference import ReferenceEvaluator
 
-    return ReferenceEvaluator(onnx.load(file)).run(None, {"obs": row[None].astype(np.float32)})[0][0]
+    return ReferenceEvaluator(onnx.load(file)).run(None, {"obs": row[None].astype(np.float32)})[0][
+        0
+    ]
 
 
 def run(*arguments: str | Path) -> int:
     return main(["policy", *map(str, arguments)])
 
 
-def test_list_says_what_flies_and_why_the_others_do_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_says_what_flies_and_why_the_others_do_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Kind, rate, robot and origin of each file; a refusal in one line instead."""
     write_policy(mlp(45, 12, hidden=8), joint_contract(), tmp_path / "one.onnx")
     write_policy(mlp(19, 9, hidden=8), gait_contract(), tmp_path / "two.onnx")
@@ -82,11 +94,26 @@ def test_info_shows_the_contract(tmp_path: Path, capsys: pytest.CaptureFixture[s
     write_policy(mlp(19, 9, hidden=8), gait_contract(), tmp_path / "g.onnx")
     assert run("info", tmp_path / "j.onnx") == 0
     said = capsys.readouterr().out
-    for word in ("100 Hz", "base_angular_velocity", "0.25", "2, 2, 0.25", "RL_calf", "-1.79", "h0_in [1, 1, 256] -> h0_out"):
+    for word in (
+        "100 Hz",
+        "base_angular_velocity",
+        "0.25",
+        "2, 2, 0.25",
+        "RL_calf",
+        "-1.79",
+        "h0_in [1, 1, 256] -> h0_out",
+    ):
         assert word in said
     assert run("info", tmp_path / "g.onnx") == 0
     said = capsys.readouterr().out
-    for word in ("125 Hz", "previous_gait", "swing_ratio", "change", "value", "-0.13, 0.13, -0.13, 0.13"):
+    for word in (
+        "125 Hz",
+        "previous_gait",
+        "swing_ratio",
+        "change",
+        "value",
+        "-0.13, 0.13, -0.13, 0.13",
+    ):
         assert word in said
 
 
@@ -128,7 +155,20 @@ def test_mjlab_export_becomes_ours(tmp_path: Path, capsys: pytest.CaptureFixture
     onnx.save(foreign(48, MJLAB), source)
     stiffness = ",".join(map(str, KP))
     assert (
-        run("import", source, tmp_path / "mine.onnx", "--rate", "50", "--kp", stiffness, "--command", "train", "--seed", "7") == 0
+        run(
+            "import",
+            source,
+            tmp_path / "mine.onnx",
+            "--rate",
+            "50",
+            "--kp",
+            stiffness,
+            "--command",
+            "train",
+            "--seed",
+            "7",
+        )
+        == 0
     )
     captured = capsys.readouterr()
     assert "mjlab layout" in captured.out and "rounded to three decimals" in captured.err
@@ -157,10 +197,13 @@ def test_legged_gym_policy_acts_as_in_its_training(width: int, tmp_path: Path) -
         q=A1.q_stand + 0.1 * rng.normal(size=12),
         dq=rng.normal(size=12),
     )
-    pose = np.array([0.1, 0.8, -1.5, -0.1, 0.8, -1.5, 0.1, 1.0, -1.5, -0.1, 1.0, -1.5])  # FL FR RL RR
+    pose = np.array(
+        [0.1, 0.8, -1.5, -0.1, 0.8, -1.5, 0.1, 1.0, -1.5, -0.1, 1.0, -1.5]
+    )  # FL FR RL RR
     from safe_locomotion.rotations import matrix_from_quaternion
 
-    rotation, previous = matrix_from_quaternion(e.quaternion_wxyz), np.zeros(12)
+    rotation = matrix_from_quaternion(e.quaternion_wxyz)
+    previous = np.zeros(12)
     for _ in range(3):
         row = np.concatenate(
             (
@@ -176,19 +219,29 @@ def test_legged_gym_policy_acts_as_in_its_training(width: int, tmp_path: Path) -
         previous = plain_action(source, row)
         targets = policy.act(e, VelocityCommand(vx=0.5, vy=-0.1, wz=0.2)).joints
         np.testing.assert_allclose(targets.q[ISAAC], pose + 0.25 * previous, atol=1e-5)
-        np.testing.assert_array_equal((targets.kp, targets.kd), (np.full(12, 20.0), np.full(12, 0.5)))
+        np.testing.assert_array_equal(
+            (targets.kp, targets.kd), (np.full(12, 20.0), np.full(12, 0.5))
+        )
 
 
 def test_recurrent_export_with_weights_beside_it(tmp_path: Path) -> None:
     """rsl_rl's obs, h_in, c_in to actions, h_out, c_out; torch puts the weights into a file of their own, ours holds them."""
     b = GraphBuilder(np.random.default_rng(0))
-    b.linear(b.lstm("obs", "e", 45, ("h_in", "h_out"), ("c_in", "c_out")), "actions", HIDDEN, 12, scale=0.05)
+    b.linear(
+        b.lstm("obs", "e", 45, ("h_in", "h_out"), ("c_in", "c_out")),
+        "actions",
+        HIDDEN,
+        12,
+        scale=0.05,
+    )
     memory = {"h": (1, 1, HIDDEN), "c": (1, 1, HIDDEN)}
     model = b.model(
         {"obs": (1, 45)} | {f"{k}_in": shape for k, shape in memory.items()},
         {"actions": (1, 12)} | {f"{k}_out": shape for k, shape in memory.items()},
     )
-    onnx.save(model, tmp_path / "policy.onnx", save_as_external_data=True, location="policy.onnx.data")
+    onnx.save(
+        model, tmp_path / "policy.onnx", save_as_external_data=True, location="policy.onnx.data"
+    )
     assert run("import", tmp_path / "policy.onnx", tmp_path / "mine.onnx", "--order", "sdk") == 0
     (tmp_path / "policy.onnx.data").unlink()
     c, _ = read_policy(tmp_path / "mine.onnx")
@@ -211,17 +264,33 @@ def two_inputs() -> onnx.ModelProto:
     [
         (foreign(44), (), "observation of legged_gym: expected 45 or 48 numbers, found 44"),
         (two_inputs(), (), "inputs besides memories: expected one, found obs, more"),
-        (foreign(48, MJLAB | {"observation_names": "base_lin_vel,height_scan"}), (), "observation_names: expected names out of"),
+        (
+            foreign(48, MJLAB | {"observation_names": "base_lin_vel,height_scan"}),
+            (),
+            "observation_names: expected names out of",
+        ),
         (
             foreign(48, MJLAB | {"observation_terms_history_length": "3.000"}),
             (),
             "observation_terms_history_length: expected none",
         ),
-        (foreign(48, MJLAB | {"observation_terms_clip": "-5.000;5.000"}), (), "observation_terms_clip: expected none"),
-        (foreign(48, MJLAB | {"joint_stiffness": "20.0,x"}), (), "metadata: expected numbers separated by commas"),
+        (
+            foreign(48, MJLAB | {"observation_terms_clip": "-5.000;5.000"}),
+            (),
+            "observation_terms_clip: expected none",
+        ),
+        (
+            foreign(48, MJLAB | {"joint_stiffness": "20.0,x"}),
+            (),
+            "metadata: expected numbers separated by commas",
+        ),
         (foreign(48, MJLAB | {"joint_names": "a,b"}), (), "joint_order: expected each of"),
         (foreign(45, MJLAB), (), "shape: expected"),
-        (foreign(45, {"joint_names": "a"}), (), "metadata of an mjlab export: expected joint_names"),
+        (
+            foreign(45, {"joint_names": "a"}),
+            (),
+            "metadata of an mjlab export: expected joint_names",
+        ),
         (foreign(45), ("--kp", "20,21"), "expected 1 or 12 numbers, found 2"),
         (foreign(45), ("--kp", "stiff"), "is not numbers separated by commas"),
         (foreign(45), ("--kp", "500"), "kp: expected at most 120, found 500"),
@@ -231,7 +300,11 @@ def two_inputs() -> onnx.ModelProto:
     ],
 )
 def test_what_cannot_be_imported_says_why(
-    model: onnx.ModelProto, options: tuple[str, ...], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    model: onnx.ModelProto,
+    options: tuple[str, ...],
+    says: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """One line, exit status 2, and no file."""
     onnx.save(model, tmp_path / "policy.onnx")
@@ -240,10 +313,18 @@ def test_what_cannot_be_imported_says_why(
     assert not (tmp_path / "mine.onnx").exists()
 
 
-def test_what_is_no_model_cannot_be_imported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_no_model_cannot_be_imported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Any other file; weights that are missing."""
     (tmp_path / "text.onnx").write_text("hello")
-    onnx.save(foreign(45), tmp_path / "cut.onnx", save_as_external_data=True, location="w.data", size_threshold=0)
+    onnx.save(
+        foreign(45),
+        tmp_path / "cut.onnx",
+        save_as_external_data=True,
+        location="w.data",
+        size_threshold=0,
+    )
     (tmp_path / "w.data").unlink()
     for name in ("text.onnx", "cut.onnx"):
         assert run("import", tmp_path / name, tmp_path / "mine.onnx") == 2

@@ -18,10 +18,34 @@ pytest.importorskip("mujoco")
 pytest.importorskip("rclpy")
 pytest.importorskip("unitree_sdk2py")
 
-TIMING = ("wall_s", "real_time_factor", "latency_ms", "round_trip_ms", "memory_mb", "options", "stood_at_s")
+TIMING = (
+    "wall_s",
+    "real_time_factor",
+    "latency_ms",
+    "round_trip_ms",
+    "memory_mb",
+    "options",
+    "stood_at_s",
+)
 CONTRACT = {
-    *("duration_s", "wall_s", "real_time_factor", "falls", "distance_m", "velocity_rmse_mps", "estimator_velocity_rmse_mps"),
-    *("estimator_drift_m", "recovery_share", "recovery_uses", "gate_trips", "rates_hz", "latency_ms", "energy_j"),
+    *(
+        "duration_s",
+        "wall_s",
+        "real_time_factor",
+        "falls",
+        "distance_m",
+        "velocity_rmse_mps",
+        "estimator_velocity_rmse_mps",
+    ),
+    *(
+        "estimator_drift_m",
+        "recovery_share",
+        "recovery_uses",
+        "gate_trips",
+        "rates_hz",
+        "latency_ms",
+        "energy_j",
+    ),
     *("cost_of_transport", "reward"),
 }
 WALK = ("--duration", "2.6", "--vx", "0.4", "--seed", "3", "--push", "8@1.5")
@@ -39,7 +63,14 @@ def environment():
 
 def run(*arguments):
     """Run safe-locomotion to its end."""
-    return subprocess.run(command(*arguments), env=environment(), capture_output=True, text=True, timeout=100, check=False)
+    return subprocess.run(
+        command(*arguments),
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
 
 
 def children_of(pid):
@@ -88,8 +119,13 @@ def test_walk_completes_with_a_whole_report(walk):
     assert {key for key in CONTRACT if report[key] is None} == {"reward"}
     assert report["falls"] == 0 and report["gate_trips"] == {} and report["commands_rejected"] == {}
     assert report["duration_s"] == pytest.approx(2.6) and 0.4 < report["distance_m"] < 1.3
-    assert report["rates_hz"] == pytest.approx({"lowcmd": 500, "odom": 500, "mpc": 250, "policy": 125}, rel=0.01)
-    assert all(report["latency_ms"][name]["p50"] > 0.0 for name in ("state_to_command", "mpc", "estimator", "policy"))
+    assert report["rates_hz"] == pytest.approx(
+        {"lowcmd": 500, "odom": 500, "mpc": 250, "policy": 125}, rel=0.01
+    )
+    assert all(
+        report["latency_ms"][name]["p50"] > 0.0
+        for name in ("state_to_command", "mpc", "estimator", "policy")
+    )
     assert report["real_time_factor"] == pytest.approx((2.6 + 1.4) / report["wall_s"], rel=0.1)
     assert "velocity_rmse_mps" in done.stdout and "Traceback" not in done.stderr
 
@@ -99,7 +135,9 @@ def test_equal_seeds_give_equal_runs(walk, tmp_path):
     first, _, _ = walk
     assert run("sim", "--headless", *WALK, "--report", tmp_path / "r.json").returncode == 0
     second = json.loads((tmp_path / "r.json").read_text())
-    assert {k: v for k, v in first.items() if k not in TIMING} == {k: v for k, v in second.items() if k not in TIMING}
+    assert {k: v for k, v in first.items() if k not in TIMING} == {
+        k: v for k, v in second.items() if k not in TIMING
+    }
 
 
 def test_saved_states_replay_to_the_same_estimates(walk):
@@ -109,8 +147,12 @@ def test_saved_states_replay_to_the_same_estimates(walk):
     _, folder, _ = walk
     states = load_states(folder / "s.npz")
     ticks = [state.tick for state in states]
-    assert ticks == list(range(ticks[0], ticks[0] + 2 * len(ticks), 2)) and len(states) == pytest.approx(1800, abs=3)
-    assert all(later.stamp_ns - earlier.stamp_ns == 2_000_000 for earlier, later in pairwise(states))
+    assert ticks == list(range(ticks[0], ticks[0] + 2 * len(ticks), 2)) and len(
+        states
+    ) == pytest.approx(1800, abs=3)
+    assert all(
+        later.stamp_ns - earlier.stamp_ns == 2_000_000 for earlier, later in pairwise(states)
+    )
 
 
 def test_the_walk_is_an_episode(walk):
@@ -123,27 +165,62 @@ def test_the_walk_is_an_episode(walk):
     record = read_episode(path)
     saved = {state.stamp_ns: state for state in load_states(folder / "s.npz")}
     assert len(record.states) > 500 and set(np.diff(record.states.stamp_ns)) == {2_000_000}
-    pairs = [(state, saved[state.stamp_ns]) for state in record.states.low_states() if state.stamp_ns in saved]
+    pairs = [
+        (state, saved[state.stamp_ns])
+        for state in record.states.low_states()
+        if state.stamp_ns in saved
+    ]
     assert len(pairs) > 500
     for name in ("q", "dq", "tau", "foot_force", "quaternion_wxyz", "gyro", "accelerometer"):
         assert all(getattr(a, name).tobytes() == getattr(b, name).tobytes() for a, b in pairs), name
-    assert record.verdicts.walking.sum() > 500 and np.array_equal(record.verdicts.stamp_ns, record.states.stamp_ns)
-    assert (record.info.robot, record.info.why, record.info.end, record.info.dropped) == ("a1", "walk", "stopped", {})
+    assert record.verdicts.walking.sum() > 500 and np.array_equal(
+        record.verdicts.stamp_ns, record.states.stamp_ns
+    )
+    assert (record.info.robot, record.info.why, record.info.end, record.info.dropped) == (
+        "a1",
+        "walk",
+        "stopped",
+        {},
+    )
 
 
 def test_a_fall_ends_with_status_3(tmp_path):
     """A push that no controller survives: the fall is counted and dated, the report is still written."""
-    done = run("sim", "--headless", "--duration", "1.6", "--push", "150@0.5", "--report", tmp_path / "r.json")
+    done = run(
+        "sim",
+        "--headless",
+        "--duration",
+        "1.6",
+        "--push",
+        "150@0.5",
+        "--report",
+        tmp_path / "r.json",
+    )
     report = json.loads((tmp_path / "r.json").read_text())
     assert done.returncode == 3 and report["falls"] >= 1 and 0.5 < report["fall_times_s"][0] < 1.6
 
 
 def test_five_nodes_walk_too(tmp_path):
     """--graph nodes: five processes over ROS, the same report."""
-    done = run("sim", "--headless", "--graph", "nodes", "--duration", "1.6", "--vx", "0.4", "--report", tmp_path / "r.json")
+    done = run(
+        "sim",
+        "--headless",
+        "--graph",
+        "nodes",
+        "--duration",
+        "1.6",
+        "--vx",
+        "0.4",
+        "--report",
+        tmp_path / "r.json",
+    )
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "r.json").read_text())
-    assert report["falls"] == 0 and report["distance_m"] > 0.15 and report["rates_hz"]["lowcmd"] == pytest.approx(500, rel=0.01)
+    assert (
+        report["falls"] == 0
+        and report["distance_m"] > 0.15
+        and report["rates_hz"]["lowcmd"] == pytest.approx(500, rel=0.01)
+    )
 
 
 @pytest.mark.parametrize("asked", [(), ("--realtime",)])
@@ -164,13 +241,20 @@ def test_the_controller_gets_the_scheduling_of_a_robot_where_it_is_asked_for(ask
                 words = Path(f"/proc/{child}/cmdline").read_text()
                 seen.add(("nodes.composed" in words, os.sched_getscheduler(child) == os.SCHED_FIFO))
         time.sleep(0.02)
-    assert process.returncode == 0 and ((True, True) in seen) == bool(asked) and (False, True) not in seen
+    assert (
+        process.returncode == 0
+        and ((True, True) in seen) == bool(asked)
+        and (False, True) not in seen
+    )
 
 
 def granted():
     """Whether this user may have a real-time priority."""
     told = "import os; os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50))"
-    return subprocess.run([sys.executable, "-c", told], capture_output=True, check=False).returncode == 0
+    return (
+        subprocess.run([sys.executable, "-c", told], capture_output=True, check=False).returncode
+        == 0
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -178,7 +262,16 @@ def test_interrupt_damps_and_leaves_nothing_behind(tmp_path, number):
     """Ctrl-C and SIGTERM: all children end within seconds, the robot's last command was damping, the report says interrupted."""
     folder = tmp_path / "run"
     process = subprocess.Popen(
-        command("sim", "--headless", "--duration", "60", "--record", folder, "--report", tmp_path / "r.json"),
+        command(
+            "sim",
+            "--headless",
+            "--duration",
+            "60",
+            "--record",
+            folder,
+            "--report",
+            tmp_path / "r.json",
+        ),
         env=environment(),
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
@@ -186,7 +279,8 @@ def test_interrupt_damps_and_leaves_nothing_behind(tmp_path, number):
     try:
         end = time.monotonic() + 60.0
         while (
-            not (folder / "bridge.log").is_file() or (folder / "bridge.log").stat().st_size < 1000 * 32
+            not (folder / "bridge.log").is_file()
+            or (folder / "bridge.log").stat().st_size < 1000 * 32
         ) and time.monotonic() < end:
             time.sleep(0.1)
         children = children_of(process.pid)
@@ -259,4 +353,6 @@ def test_bad_usage_is_one_line_and_status_2(capfd, arguments, words):
     extra = ["--headless"] if arguments[0] == "sim" else []
     assert main([*arguments, *extra]) == 2
     said = capfd.readouterr().err
-    assert said.count("\n") == 1 and said.startswith("error: ") and all(word in said for word in words)
+    assert (
+        said.count("\n") == 1 and said.startswith("error: ") and all(word in said for word in words)
+    )

@@ -25,14 +25,22 @@ from safe_locomotion.types import Mode, VelocityCommand
 
 DRIVING = load_config("a1").driving
 ZERO = VelocityCommand()
-L1, R1, L2, A, B, START = 0x136, 0x137, 0x138, 0x130, 0x131, 0x13B
+L1 = 0x136
+R1 = 0x137
+L2 = 0x138
+A = 0x130
+B = 0x131
+START = 0x13B
 EVENT = struct.Struct("llHHi")  # struct input_event of linux/input.h
 
 
 class Stack:
     """Remembers what teleop asks of the stack."""
 
-    mode, heard_s, reasons, refusal = Mode.WALK, float("inf"), (), ""
+    mode = Mode.WALK
+    heard_s = float("inf")
+    reasons = ()
+    refusal = ""
 
     def __init__(self):
         self.log = []
@@ -57,11 +65,17 @@ def gamepad():
 
     class Device(evdev.InputDevice):
         def __init__(self):
-            self.fd, self.name, self.path, self.held = reading, "test pad", "pipe", {}
+            self.fd = reading
+            self.name = "test pad"
+            self.path = "pipe"
+            self.held = {}
 
         def capabilities(self, **_):
             """Sticks of 0..255 and all buttons."""
-            return {EV_ABS: [(c, SimpleNamespace(min=0, max=255)) for c in (0, 1, 3, 4)], EV_KEY: [A, B, L1, R1, L2, START]}
+            return {
+                EV_ABS: [(c, SimpleNamespace(min=0, max=255)) for c in (0, 1, 3, 4)],
+                EV_KEY: [A, B, L1, R1, L2, START],
+            }
 
         def active_keys(self, **_):
             """Nothing is held."""
@@ -105,14 +119,16 @@ def test_a_gamepad_drives_while_the_dead_man_is_held_and_asks_by_its_chords():
     """20 velocities a second, one zero on letting go, then silence; a chord one request; the emergency stop again and again."""
     with gamepad() as (pad, send, _):
         stack = Stack()
-        teleop, now = Teleop(stack, PadSource(pad, DRIVING)), 10**18
+        teleop = Teleop(stack, PadSource(pad, DRIVING))
+        now = 10**18
 
         def steps(ms):
             nonlocal now
             for _ in range(ms // 10):
                 now += 10_000_000
                 teleop.step(now)
-            said, stack.log = stack.log, []
+            said = stack.log
+            stack.log = []
             return said
 
         send((EV_ABS, 1, 0))
@@ -148,7 +164,9 @@ def test_a_device_that_is_gone_stops_the_robot_and_says_so():
 def test_a_missing_device_is_refused_with_what_can_be_done(tmp_path):
     """No such file, and no controller at all."""
     pytest.importorskip("evdev")
-    with pytest.raises(ConfigurationError, match="No such file or directory; devices that are there"):
+    with pytest.raises(
+        ConfigurationError, match="No such file or directory; devices that are there"
+    ):
         open_gamepad(str(tmp_path / "event99"))
     if not os.path.exists("/dev/input"):
         with pytest.raises(ConfigurationError, match="none found; is it plugged in"):
@@ -160,7 +178,9 @@ def test_keys_ask_for_what_fits_the_mode(mode):
     """A key that moves asks to walk where the robot stands; r is reset where it is down; Esc is the emergency stop everywhere."""
     keys = KeyTeleop(DRIVING.keyboard)
     assert keys.update(0.0, "w", mode).request == ("walk" if mode is Mode.STAND else "")
-    assert keys.update(0.1, "r", mode) == Wish(request="reset" if mode in (Mode.FAULT, Mode.FALLEN) else "stand")
+    assert keys.update(0.1, "r", mode) == Wish(
+        request="reset" if mode in (Mode.FAULT, Mode.FALLEN) else "stand"
+    )
     assert keys.update(0.2, "x", mode).request == "sit"
     assert [keys.update(0.3, key, mode).request for key in "pc"] == ["next_policy", "record"]
     assert keys.update(0.4, "w\x1br", mode) == Wish(estop=True)
@@ -192,7 +212,9 @@ def test_without_a_terminal_it_says_what_to_do(capsys):
 def test_without_a_stack_it_says_what_to_look_at(ros_domain, capsys, monkeypatch):
     """Status 1 and the settings of discovery; nothing is published."""
     monkeypatch.setattr(teleop_module, "PATIENCE_S", 0.3)
-    assert teleop_module.drive(ros_domain, lambda: SimpleNamespace(help=""), Console(stderr=True)) == 1
+    assert (
+        teleop_module.drive(ros_domain, lambda: SimpleNamespace(help=""), Console(stderr=True)) == 1
+    )
     assert f"ROS_DOMAIN_ID={ros_domain}" in capsys.readouterr().err
 
 
@@ -221,4 +243,6 @@ def test_pad_is_what_the_mapping_reads():
     with gamepad() as (pad, _, _):
         source = PadSource(pad, DRIVING)
         assert "hold R1" in source.help and "L2+B emergency stop" in source.help
-        assert source.look(0, None) == Wish() and source.shown() == "" and Pad().pressed == frozenset()
+        assert (
+            source.look(0, None) == Wish() and source.shown() == "" and Pad().pressed == frozenset()
+        )

@@ -18,7 +18,14 @@ from safe_locomotion.types import Mode, VelocityCommand, Verdict
 from safe_locomotion.ui.stack_view import Row, StackReport
 
 NOW = 1000.0
-STREAM = {"alive": "True", "received": "9", "age_ms": "2", "missed": "3", "rejected": "4", "rate_hz": "499.9"}
+STREAM = {
+    "alive": "True",
+    "received": "9",
+    "age_ms": "2",
+    "missed": "3",
+    "rejected": "4",
+    "rate_hz": "499.9",
+}
 STATISTICS = {
     "steps": "200",
     "share": "0.0350",
@@ -39,7 +46,9 @@ def verdict(mode=Mode.WALK, active="learner", margins=(), reasons=()):
 
 def row(node, name, level="ok", message="on time", heard_s=NOW, **values):
     """A row of /diagnostics."""
-    return (node, name), Row(node=node, name=name, level=level, message=message, values=values, heard_s=heard_s)
+    return (node, name), Row(
+        node=node, name=name, level=level, message=message, values=values, heard_s=heard_s
+    )
 
 
 def text(report, now_s=NOW):
@@ -52,7 +61,9 @@ def text(report, now_s=NOW):
 @pytest.mark.parametrize("mode", list(Mode))
 def test_the_headline_says_mode_driver_and_reason(mode):
     """In every mode, with what led to it; who drives only where somebody does."""
-    shown = text(StackReport(verdict=verdict(mode, reasons=("estop", "fallen")), verdict_s=NOW)).splitlines()[0]
+    shown = text(
+        StackReport(verdict=verdict(mode, reasons=("estop", "fallen")), verdict_s=NOW)
+    ).splitlines()[0]
     assert shown.split()[0] == mode.name and "because of estop, fallen" in shown
     assert ("alarm drives" in shown) is (mode is Mode.WALK)
 
@@ -66,11 +77,27 @@ def test_recovery_and_silence_stand_out():
 def test_a_bar_is_the_share_of_room_that_is_left():
     """Full in the middle, empty at the edge, beyond it, and for what is no number; nothing measured says when it is."""
     shares = (1.0, 0.5, 0.0, -0.4, -inf, -0.1)
-    shown = text(StackReport(verdict=verdict(margins=tuple(zip(MARGINS, shares, strict=True))), verdict_s=NOW))
+    shown = text(
+        StackReport(
+            verdict=verdict(margins=tuple(zip(MARGINS, shares, strict=True))), verdict_s=NOW
+        )
+    )
     lines = [next(line for line in shown.splitlines() if f"│ {name} " in line) for name in MARGINS]
     assert [line.count("█") for line in lines] == [BAR, BAR // 2, 0, 0, 0, 0]
-    assert ["in the trigger set" in line for line in lines] == [False, False, False, True, True, True]
-    assert text(StackReport(verdict=verdict(margins=(("roll", nan),)), verdict_s=NOW)).count("only while walking") == 4
+    assert ["in the trigger set" in line for line in lines] == [
+        False,
+        False,
+        False,
+        True,
+        True,
+        True,
+    ]
+    assert (
+        text(StackReport(verdict=verdict(margins=(("roll", nan),)), verdict_s=NOW)).count(
+            "only while walking"
+        )
+        == 4
+    )
 
 
 def test_rows_become_streams_times_counts_and_worries():

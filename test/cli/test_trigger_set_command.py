@@ -17,8 +17,12 @@ def test_sets_are_shown_and_designed(capsys: pytest.CaptureFixture[str], tmp_pat
     assert (tmp_path / "sets.png").stat().st_size > 5000
 
 
-@pytest.mark.parametrize("arguments", [["--design", "--reach", "0"], ["--plot", "sets.doc"], ["--robot", "unicorn"]])
-def test_what_cannot_be_drawn_or_designed_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "arguments", [["--design", "--reach", "0"], ["--plot", "sets.doc"], ["--robot", "unicorn"]]
+)
+def test_what_cannot_be_drawn_or_designed_is_refused(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     """One line, status 2."""
     assert main(["trigger-set", *arguments]) == 2
     assert len(capsys.readouterr().err.strip().splitlines()) == 1

@@ -14,7 +14,10 @@ from safe_locomotion.cli.sim.viewer_line import LOG, ViewerLine
 @pytest.mark.parametrize(
     "said, shown",
     [
-        ("viewer: http://127.0.0.1:8080  token: [b]x2\n", "viewer: http://127.0.0.1:8080  token: [b]x2\n"),
+        (
+            "viewer: http://127.0.0.1:8080  token: [b]x2\n",
+            "viewer: http://127.0.0.1:8080  token: [b]x2\n",
+        ),
         ("error: no port\n", "viewer: no port\n"),
     ],
 )

@@ -62,19 +62,29 @@ def test_numbers_that_describe_no_watch_are_refused(name: str, value: float) -> 
 
 def test_an_mpc_that_assumes_another_friction_is_the_mpc_built_for_it() -> None:
     """Same forces as a solver made with that friction, back and forth."""
-    robot, parameters = load_robot("a1"), load_config("a1").mpc.solver
+    robot = load_robot("a1")
+    parameters = load_config("a1").mpc.solver
     model = CentroidalModel(mass=robot.mass, inertia=robot.inertia)
-    x0, reference = np.zeros(12), np.zeros((10, 12))
+    x0 = np.zeros(12)
+    reference = np.zeros((10, 12))
     x0[5] = reference[:, 5] = 0.25
     x0[10] = -1.5
     feet = np.array([[x, y, -0.25] for x in (0.18, -0.18) for y in (-0.13, 0.13)])
-    problem = MpcProblem(x0=x0, reference=reference, feet=np.tile(feet, (10, 1, 1)), stance=np.ones((10, 4), dtype=np.bool_))
+    problem = MpcProblem(
+        x0=x0,
+        reference=reference,
+        feet=np.tile(feet, (10, 1, 1)),
+        stance=np.ones((10, 4), dtype=np.bool_),
+    )
     solver = ConvexMpc(model, parameters)
     for mu in (0.3, parameters.mu, 0.2):
         solver.assume_friction(mu)
         solver.reset()
         built = ConvexMpc(model, replace(parameters, mu=mu))
         for _ in range(20):
-            adapted, fresh = solver.solve(problem).forces, built.solve(problem).forces
+            adapted = solver.solve(problem).forces
+            fresh = built.solve(problem).forces
         np.testing.assert_allclose(adapted, fresh, atol=1e-9)
-        assert np.abs(adapted[:, 1]).max() == pytest.approx(mu * adapted[np.abs(adapted[:, 1]).argmax(), 2], rel=1e-6)
+        assert np.abs(adapted[:, 1]).max() == pytest.approx(
+            mu * adapted[np.abs(adapted[:, 1]).argmax(), 2], rel=1e-6
+        )

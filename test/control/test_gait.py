@@ -27,11 +27,17 @@ TICK = 0.004  #: [s], 250 Hz
 TICK_NS = 4_000_000
 
 
-def gait(name: str = "trot", *, frequency: float = 2.5, swing_ratio: float = 0.45) -> GaitParameters:
-    return replace(TROT, frequency=frequency, swing_ratio=swing_ratio, phase_offsets=phase_offsets(name))
+def gait(
+    name: str = "trot", *, frequency: float = 2.5, swing_ratio: float = 0.45
+) -> GaitParameters:
+    return replace(
+        TROT, frequency=frequency, swing_ratio=swing_ratio, phase_offsets=phase_offsets(name)
+    )
 
 
-def run(clock: GaitClock, parameters: GaitParameters, ticks: range, *, step: bool = True) -> list[GaitPhase]:
+def run(
+    clock: GaitClock, parameters: GaitParameters, ticks: range, *, step: bool = True
+) -> list[GaitPhase]:
     return [clock.update(START_NS + k * TICK_NS, parameters, step=step) for k in ticks]
 
 
@@ -41,7 +47,12 @@ def leg_phase(parameters: GaitParameters, leg: int, time: float) -> float:
     return math.fmod(parameters.frequency * time + offset, 1.0)
 
 
-GAITS = st.builds(gait, st.sampled_from(sorted(PHASE_OFFSETS)), frequency=st.floats(1.0, 4.0), swing_ratio=st.floats(0.1, 0.9))
+GAITS = st.builds(
+    gait,
+    st.sampled_from(sorted(PHASE_OFFSETS)),
+    frequency=st.floats(1.0, 4.0),
+    swing_ratio=st.floats(0.1, 0.9),
+)
 
 
 @settings(max_examples=25, deadline=None)
@@ -54,21 +65,27 @@ def test_phases_are_those_of_the_rule(parameters: GaitParameters) -> None:
         if k <= first:
             continue
         for leg in range(4):
-            p, lift_off = leg_phase(parameters, leg, k * TICK), 1.0 - parameters.swing_ratio
+            p = leg_phase(parameters, leg, k * TICK)
+            lift_off = 1.0 - parameters.swing_ratio
             if min(abs(p - lift_off), p, 1.0 - p) < 1e-9:
                 continue
             swing = p >= lift_off
             progress = (p - lift_off) / parameters.swing_ratio if swing else 0.0
             assert phase.stance[leg] == (not swing)
             assert phase.swing_progress[leg] == pytest.approx(progress, abs=1e-7)
-            assert phase.time_to_touchdown[leg] == pytest.approx((1.0 - p) / parameters.frequency if swing else 0.0, abs=1e-7)
-        assert phase.stance_duration == pytest.approx((1.0 - parameters.swing_ratio) / parameters.frequency)
+            assert phase.time_to_touchdown[leg] == pytest.approx(
+                (1.0 - p) / parameters.frequency if swing else 0.0, abs=1e-7
+            )
+        assert phase.stance_duration == pytest.approx(
+            (1.0 - parameters.swing_ratio) / parameters.frequency
+        )
         assert phase.swing_duration == pytest.approx(parameters.swing_ratio / parameters.frequency)
 
 
 def test_trot_by_hand() -> None:
     """2 Hz, swing ratio 0.4: stride 0.5 s, stance 0.3 s; FL and RR lift off 0.05 s after the start, FR and RL at 0.3 s."""
-    clock, parameters = GaitClock(), gait(frequency=2.0, swing_ratio=0.4)
+    clock = GaitClock()
+    parameters = gait(frequency=2.0, swing_ratio=0.4)
     stance = {}
     for ms in (0, 48, 52, 248, 252, 296, 304, 400, 496, 504):
         phase = clock.update(START_NS + ms * 1_000_000, parameters, step=True)
@@ -92,9 +109,16 @@ def test_trot_by_hand() -> None:
 
 @pytest.mark.parametrize(
     ("name", "pairs"),
-    [("trot", ((0, 3), (1, 2))), ("pace", ((0, 2), (1, 3))), ("bound", ((0, 1), (2, 3))), ("pronk", ((0, 1, 2, 3),))],
+    [
+        ("trot", ((0, 3), (1, 2))),
+        ("pace", ((0, 2), (1, 3))),
+        ("bound", ((0, 1), (2, 3))),
+        ("pronk", ((0, 1, 2, 3),)),
+    ],
 )
-def test_legs_of_a_pair_move_together_and_pairs_in_turn(name: str, pairs: tuple[tuple[int, ...], ...]) -> None:
+def test_legs_of_a_pair_move_together_and_pairs_in_turn(
+    name: str, pairs: tuple[tuple[int, ...], ...]
+) -> None:
     """Diagonal, lateral, front and hind, all: legs of a pair are equal on every tick, and two pairs take turns."""
     phases = run(GaitClock(), gait(name, swing_ratio=0.45), range(500))
     stance = np.array([phase.stance for phase in phases])
@@ -107,7 +131,14 @@ def test_legs_of_a_pair_move_together_and_pairs_in_turn(name: str, pairs: tuple[
 
 def test_walk_lifts_one_foot_at_a_time() -> None:
     """With a quarter of the stride in the air every leg swings alone, in the order RL, FL, RR, FR."""
-    stance = np.array([phase.stance for phase in run(GaitClock(), gait("walk", frequency=1.0, swing_ratio=0.24), range(1000))])
+    stance = np.array(
+        [
+            phase.stance
+            for phase in run(
+                GaitClock(), gait("walk", frequency=1.0, swing_ratio=0.24), range(1000)
+            )
+        ]
+    )
     assert ((~stance).sum(axis=1) <= 1).all()
     swinging = [int(np.flatnonzero(~row)[0]) for row in stance if not row.all()]
     order = [leg for leg, before in zip(swinging[1:], swinging, strict=False) if leg != before]
@@ -119,12 +150,16 @@ def test_walk_lifts_one_foot_at_a_time() -> None:
 def test_a_stride_begins_without_a_foot_in_mid_air(name: str, swing_ratio: float) -> None:
     """Whatever gait: every swing, the first as well, starts at its beginning and runs without a jump to its end."""
     parameters = gait(name, swing_ratio=swing_ratio)
-    progress = np.array([phase.swing_progress for phase in run(GaitClock(), parameters, range(500))])
+    progress = np.array(
+        [phase.swing_progress for phase in run(GaitClock(), parameters, range(500))]
+    )
     rate = parameters.frequency * TICK / swing_ratio
     assert_continuous_swings(progress, rate, first_row_may_lift=True)
 
 
-def assert_continuous_swings(progress: np.ndarray, rate: float, *, first_row_may_lift: bool = False) -> None:
+def assert_continuous_swings(
+    progress: np.ndarray, rate: float, *, first_row_may_lift: bool = False
+) -> None:
     """Progress of each leg is 0, then rises from at most LATEST_LIFT_OFF by `rate` a tick, until it is within a tick of 1."""
     assert (progress[0] <= (LATEST_LIFT_OFF if first_row_may_lift else 0.0)).all()
     for before, now in pairwise(progress):
@@ -139,22 +174,34 @@ def assert_continuous_swings(progress: np.ndarray, rate: float, *, first_row_may
 
 @settings(max_examples=25, deadline=None)
 @given(parameters=GAITS, toggles=st.lists(st.integers(1, 150), min_size=1, max_size=8))
-def test_starting_and_stopping_at_any_time_interrupts_no_swing(parameters: GaitParameters, toggles: list[int]) -> None:
+def test_starting_and_stopping_at_any_time_interrupts_no_swing(
+    parameters: GaitParameters, toggles: list[int]
+) -> None:
     """Feet in the air finish, none lifts off while stopped, and none appears in mid-air when stepping resumes."""
-    clock, step, k, rows = GaitClock(), True, 0, []
+    clock = GaitClock()
+    step = True
+    k = 0
+    rows = []
     for ticks in toggles:
         phases = run(clock, parameters, range(k, k + ticks), step=step)
         if not step:
             stance = np.array([phase.stance for phase in phases])
             assert (stance[1:] | ~stance[:-1]).all()
         rows += [phase.swing_progress for phase in phases]
-        k, step = k + ticks, not step
-    assert_continuous_swings(np.array(rows), parameters.frequency * TICK / parameters.swing_ratio, first_row_may_lift=True)
+        k = k + ticks
+        step = not step
+    assert_continuous_swings(
+        np.array(rows),
+        parameters.frequency * TICK / parameters.swing_ratio,
+        first_row_may_lift=True,
+    )
 
 
 @settings(max_examples=25, deadline=None)
 @given(parameters=GAITS, ticks=st.integers(1, 400))
-def test_after_a_stop_all_feet_are_down_within_a_swing(parameters: GaitParameters, ticks: int) -> None:
+def test_after_a_stop_all_feet_are_down_within_a_swing(
+    parameters: GaitParameters, ticks: int
+) -> None:
     """`stepping` says so, and a new stride begins with FR at the start of its stance."""
     clock = GaitClock()
     run(clock, parameters, range(ticks))
@@ -179,7 +226,9 @@ def test_a_clock_that_never_stepped_stands() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(parameters=GAITS, ticks=st.integers(0, 300), stop_for=st.integers(0, 40), step=st.booleans())
-def test_schedule_is_what_update_returns_later(parameters: GaitParameters, ticks: int, stop_for: int, step: bool) -> None:
+def test_schedule_is_what_update_returns_later(
+    parameters: GaitParameters, ticks: int, stop_for: int, step: bool
+) -> None:
     """Stance at future times, while stepping, just resumed, and while the last feet land; ties of rounding apart."""
     clock = GaitClock()
     run(clock, parameters, range(ticks))
@@ -188,7 +237,9 @@ def test_schedule_is_what_update_returns_later(parameters: GaitParameters, ticks
     run(clock, parameters, range(now, now + 1), step=step)
     times = TICK * np.arange(1, 120)
     # A lift-off or touchdown on a tick may round to either side of it.
-    expected, sooner, later = (clock.schedule(parameters, times + moved) for moved in (0.0, -1e-8, 1e-8))
+    expected, sooner, later = (
+        clock.schedule(parameters, times + moved) for moved in (0.0, -1e-8, 1e-8)
+    )
     assert expected.shape == (119, 4)
     phases = run(clock, parameters, range(now + 1, now + 120), step=step)
     got = np.array([phase.stance for phase in phases])
@@ -197,18 +248,25 @@ def test_schedule_is_what_update_returns_later(parameters: GaitParameters, ticks
 
 def test_schedule_does_not_advance_the_clock() -> None:
     """Looking ahead changes nothing."""
-    asked, left_alone = GaitClock(), GaitClock()
+    asked = GaitClock()
+    left_alone = GaitClock()
     for k in range(200):
         asked.schedule(gait(), np.linspace(0.0, 1.0, 10))
-        a, b = (clock.update(START_NS + k * TICK_NS, gait(), step=True) for clock in (asked, left_alone))
+        a, b = (
+            clock.update(START_NS + k * TICK_NS, gait(), step=True) for clock in (asked, left_alone)
+        )
         np.testing.assert_array_equal(a.swing_progress, b.swing_progress)
 
 
 def test_a_copy_goes_on_by_itself() -> None:
     """Whatever a copied clock is led through, the one it was copied from says what it would have said."""
-    copied, left_alone = GaitClock(), GaitClock()
+    copied = GaitClock()
+    left_alone = GaitClock()
     for k in range(200):
-        a, b = (clock.update(START_NS + k * TICK_NS, gait(), step=True) for clock in (copied, left_alone))
+        a, b = (
+            clock.update(START_NS + k * TICK_NS, gait(), step=True)
+            for clock in (copied, left_alone)
+        )
         assert a == b
         run(copy(copied), gait("pace", swing_ratio=0.6), range(k, k + 30, 3))
 
@@ -218,20 +276,27 @@ def test_a_copy_goes_on_by_itself() -> None:
     frequencies=st.lists(st.floats(0.5, 4.0), min_size=20, max_size=60),
     ratios=st.lists(st.floats(0.3, 0.6), min_size=60, max_size=60),
 )
-def test_phase_does_not_jump_when_frequency_changes(frequencies: list[float], ratios: list[float]) -> None:
+def test_phase_does_not_jump_when_frequency_changes(
+    frequencies: list[float], ratios: list[float]
+) -> None:
     """FR's phase, read from its swing, advances by frequency times the tick, whatever frequency and swing ratio were before."""
-    clock, expected = GaitClock(), 0.0
+    clock = GaitClock()
+    expected = 0.0
     for k, (frequency, ratio) in enumerate(zip(frequencies, ratios, strict=False)):
         parameters = gait(frequency=frequency, swing_ratio=ratio)
         phase = clock.update(START_NS + 20 * k * TICK_NS, parameters, step=True)
         expected = (expected + frequency * 20 * TICK) % 1.0 if k else 0.0
         if not phase.stance[0]:
-            assert phase.swing_progress[0] == pytest.approx((expected - (1.0 - ratio)) / ratio, abs=1e-6)
+            assert phase.swing_progress[0] == pytest.approx(
+                (expected - (1.0 - ratio)) / ratio, abs=1e-6
+            )
 
 
 def test_a_foot_does_not_jump_into_mid_air_when_offsets_change() -> None:
     """From trot to pace in one tick: feet that are down lift off at the start of their next swing."""
-    clock, trot, pace = GaitClock(), gait("trot"), gait("pace")
+    clock = GaitClock()
+    trot = gait("trot")
+    pace = gait("pace")
     for when in range(100, 200, 7):
         clock = GaitClock()
         rows = run(clock, trot, range(when))
@@ -249,7 +314,10 @@ def test_a_gait_by_name() -> None:
     """Offsets of the standard gaits; another name is an error that lists them."""
     assert phase_offsets("trot") == (0.5, 0.5, 0.0)
     assert phase_offsets("pace") == (0.5, 0.0, 0.5)
-    with pytest.raises(UnknownNameError, match=r"^unknown gait 'gallop'; choose one of: bound, pace, pronk, trot, walk$"):
+    with pytest.raises(
+        UnknownNameError,
+        match=r"^unknown gait 'gallop'; choose one of: bound, pace, pronk, trot, walk$",
+    ):
         phase_offsets("gallop")
 
 
@@ -288,27 +356,38 @@ def test_a_gait_needs_a_stride_and_both_phases(changes: dict[str, float], expect
 
 def test_a_stamp_that_jumps_back_holds_the_phase() -> None:
     """Nothing moves on that tick, and the gait goes on from there."""
-    clock, parameters = GaitClock(), gait()
+    clock = GaitClock()
+    parameters = gait()
     before = run(clock, parameters, range(130))[-1]
     back = run(clock, parameters, range(-1000, -999))[-1]
     np.testing.assert_array_equal(back.swing_progress, before.swing_progress)
     after = run(clock, parameters, range(-999, -998))[-1]
-    moved = [now - was for now, was in zip(after.swing_progress, before.swing_progress, strict=True) if was > 0.0]
+    moved = [
+        now - was
+        for now, was in zip(after.swing_progress, before.swing_progress, strict=True)
+        if was > 0.0
+    ]
     assert moved
-    np.testing.assert_allclose(moved, parameters.frequency * TICK / parameters.swing_ratio, atol=1e-9)
+    np.testing.assert_allclose(
+        moved, parameters.frequency * TICK / parameters.swing_ratio, atol=1e-9
+    )
 
 
 @pytest.mark.parametrize("pair", [(0, 3), (1, 2)])
 @pytest.mark.parametrize("share", [0.01, 0.3, 0.7])
-def test_a_clock_that_follows_a_trot_goes_on_where_the_feet_are(pair: tuple[int, int], share: float) -> None:
+def test_a_clock_that_follows_a_trot_goes_on_where_the_feet_are(
+    pair: tuple[int, int], share: float
+) -> None:
     """The pair in the air is as far in its swing as it has been up, the other carries; both touch down when due."""
-    clock, swing = GaitClock(), TROT.swing_ratio / TROT.frequency
+    clock = GaitClock()
+    swing = TROT.swing_ratio / TROT.frequency
     air = [share * swing if leg in pair else 0.0 for leg in range(4)]
     ground = [0.0 if leg in pair else 0.1 for leg in range(4)]
     followed = clock.follow(START_NS, TROT, air, ground)
     assert list(followed.stance) == [leg not in pair for leg in range(4)]
     assert [followed.swing_progress[leg] for leg in pair] == pytest.approx([share] * 2)
-    stamp, landed_after = START_NS, None
+    stamp = START_NS
+    landed_after = None
     while landed_after is None:
         stamp += 2_000_000
         phase = clock.update(stamp, TROT, step=True)
@@ -320,7 +399,9 @@ def test_a_clock_that_follows_four_feet_on_the_ground_lifts_none_at_once() -> No
     """The foot that landed last is at its touchdown; the next to lift off is not its own pair."""
     for last in range(4):
         clock = GaitClock()
-        phase = clock.follow(START_NS, TROT, [0.0] * 4, [0.01 if leg == last else 0.2 for leg in range(4)])
+        phase = clock.follow(
+            START_NS, TROT, [0.0] * 4, [0.01 if leg == last else 0.2 for leg in range(4)]
+        )
         assert all(phase.stance)
         stamp = START_NS
         while all(phase.stance):
@@ -330,8 +411,14 @@ def test_a_clock_that_follows_four_feet_on_the_ground_lifts_none_at_once() -> No
         assert phase.stance[last]
 
 
-@given(st.lists(st.booleans(), min_size=4, max_size=4), st.floats(0.0, 0.5), st.sampled_from(["trot", "pace", "bound", "walk"]))
-def test_no_foot_that_is_down_is_in_a_swing_whatever_the_feet_do(up: list[bool], time: float, name: str) -> None:
+@given(
+    st.lists(st.booleans(), min_size=4, max_size=4),
+    st.floats(0.0, 0.5),
+    st.sampled_from(["trot", "pace", "bound", "walk"]),
+)
+def test_no_foot_that_is_down_is_in_a_swing_whatever_the_feet_do(
+    up: list[bool], time: float, name: str
+) -> None:
     """Also where they do not fit the gait, and it begins none on the next tick but a fresh one; some swing has time left."""
     gait = replace(TROT, phase_offsets=PHASE_OFFSETS[name])
     air = [1e-6 + time * (leg + 1) / 4 if flies else 0.0 for leg, flies in enumerate(up)]
@@ -340,6 +427,12 @@ def test_no_foot_that_is_down_is_in_a_swing_whatever_the_feet_do(up: list[bool],
     assert all(phase.stance[leg] for leg in range(4) if not up[leg])
     after = clock.update(START_NS + TICK_NS, gait, step=True)
     fresh = 2.5 * TICK / gait.swing_ratio
-    assert all(after.stance[leg] or after.swing_progress[leg] <= fresh for leg in range(4) if not up[leg])
-    swinging = [progress for progress, stands in zip(phase.swing_progress, phase.stance, strict=True) if not stands]
+    assert all(
+        after.stance[leg] or after.swing_progress[leg] <= fresh for leg in range(4) if not up[leg]
+    )
+    swinging = [
+        progress
+        for progress, stands in zip(phase.swing_progress, phase.stance, strict=True)
+        if not stands
+    ]
     assert not any(up) or min(swinging) <= LATEST_CATCH + 1e-9

@@ -9,21 +9,38 @@ from typing import Any
 import mujoco
 import numpy as np
 import pytest
-from core_values import A1, GAINS, LIMITS, START_NS, TICK_NS, low_state, replaced, stance_plan, verdict
+from core_values import (
+    A1,
+    GAINS,
+    LIMITS,
+    START_NS,
+    TICK_NS,
+    low_state,
+    replaced,
+    stance_plan,
+    verdict,
+)
 
 from safe_locomotion.commands import commanded_torque
 from safe_locomotion.control.leg_control import LegController
 from safe_locomotion.control.leg_weight import LegWeight
 from safe_locomotion.robot.kinematics import Kinematics
 from safe_locomotion.robot.models import robot_file
-from safe_locomotion.rotations import matrix_from_quaternion, quaternion_from_rpy, rows_from_quaternion
+from safe_locomotion.rotations import (
+    matrix_from_quaternion,
+    quaternion_from_rpy,
+    rows_from_quaternion,
+)
 from safe_locomotion.safety.command_stage import CommandStage
 from safe_locomotion.types import LEGS, Array, JointTargets, LowState, Mode, StancePlan, Verdict
 
 MODEL = mujoco.MjModel.from_xml_path(str(robot_file("a1", ".xml")))
 RNG = np.random.default_rng(7)
 POSES = [
-    (RNG.uniform(A1.q_min, A1.q_max), quaternion_from_rpy(*(float(angle) for angle in RNG.uniform(-1.2, 1.2, 3))))
+    (
+        RNG.uniform(A1.q_min, A1.q_max),
+        quaternion_from_rpy(*(float(angle) for angle in RNG.uniform(-1.2, 1.2, 3))),
+    )
     for _ in range(20)
 ] + [(A1.q_stand, np.array((1.0, 0.0, 0.0, 0.0)))]
 
@@ -40,7 +57,9 @@ def posed(q: Array, wxyz: Array) -> mujoco.MjData:
 def test_leg_weight_is_mujocos_gravity(q: Array, wxyz: Array) -> None:
     """At rest inverse dynamics is gravity alone: the torque equals qfrc_bias of the joints, at any pose and attitude."""
     poses = Kinematics(A1).poses(q)
-    torque = np.concatenate([LegWeight(A1, leg).torque(poses[leg], rows_from_quaternion(wxyz)[2]) for leg in range(4)])
+    torque = np.concatenate(
+        [LegWeight(A1, leg).torque(poses[leg], rows_from_quaternion(wxyz)[2]) for leg in range(4)]
+    )
     np.testing.assert_allclose(torque, posed(q, wxyz).qfrc_bias[6:], atol=1e-9)
 
 
@@ -49,13 +68,18 @@ def test_stance_torque_is_minus_the_contact_jacobian_times_the_force(q: Array, w
     """A force of the ground at the lowest point of each foot, applied by MuJoCo, is balanced joint by joint."""
     rotation = matrix_from_quaternion(wxyz)
     force = RNG.uniform(-1.0, 1.0, (4, 3)) * (5.0, 5.0, 10.0)
-    data, applied = posed(q, wxyz), np.zeros(MODEL.nv)
+    data = posed(q, wxyz)
+    applied = np.zeros(MODEL.nv)
     for leg, name in enumerate(LEGS):
         geom = mujoco.mj_name2id(MODEL, mujoco.mjtObj.mjOBJ_GEOM, f"{name}_foot")
         point = data.geom_xpos[geom] - (0.0, 0.0, A1.foot_radius)
-        mujoco.mj_applyFT(MODEL, data, rotation @ force[leg], np.zeros(3), point, MODEL.geom_bodyid[geom], applied)
+        mujoco.mj_applyFT(
+            MODEL, data, rotation @ force[leg], np.zeros(3), point, MODEL.geom_bodyid[geom], applied
+        )
     controller = LegController(A1, replace(GAINS, stance_kd=0.0))
-    command = controller.update(low_state(q=q, quaternion_wxyz=wxyz), verdict(), stance_plan(force=force))
+    command = controller.update(
+        low_state(q=q, quaternion_wxyz=wxyz), verdict(), stance_plan(force=force)
+    )
     expected = data.qfrc_bias[6:] - applied[6:]
     assert np.abs(expected).max() < A1.tau_max.min()
     np.testing.assert_allclose(command.tau, expected, atol=1e-9)
@@ -63,17 +87,22 @@ def test_stance_torque_is_minus_the_contact_jacobian_times_the_force(q: Array, w
 
 def test_standing_forces_leave_the_whole_robot_in_balance() -> None:
     """Torques of the controller and contact forces that carry the weight about the CoM cancel gravity in all 18 equations."""
-    data, applied = posed(A1.q_stand, np.array((1.0, 0.0, 0.0, 0.0))), np.zeros(MODEL.nv)
+    data = posed(A1.q_stand, np.array((1.0, 0.0, 0.0, 0.0)))
+    applied = np.zeros(MODEL.nv)
     feet = Kinematics(A1).feet(A1.q_stand)
     weight = A1.mass * 9.81
     moments = np.vstack((np.ones(4), (feet - A1.com)[:, 0], (feet - A1.com)[:, 1]))
     normal = np.linalg.lstsq(moments, np.array((weight, 0.0, 0.0)), rcond=None)[0]
     force = np.stack((np.zeros(4), np.zeros(4), normal), axis=1)
-    command = LegController(A1, GAINS).update(low_state(), verdict(mode=Mode.STAND), stance_plan(force=force))
+    command = LegController(A1, GAINS).update(
+        low_state(), verdict(mode=Mode.STAND), stance_plan(force=force)
+    )
     for leg, name in enumerate(LEGS):
         geom = mujoco.mj_name2id(MODEL, mujoco.mjtObj.mjOBJ_GEOM, f"{name}_foot")
         point = data.geom_xpos[geom] - (0.0, 0.0, A1.foot_radius)
-        mujoco.mj_applyFT(MODEL, data, force[leg], np.zeros(3), point, MODEL.geom_bodyid[geom], applied)
+        mujoco.mj_applyFT(
+            MODEL, data, force[leg], np.zeros(3), point, MODEL.geom_bodyid[geom], applied
+        )
     applied[6:] += command.tau
     np.testing.assert_allclose(applied, data.qfrc_bias, atol=1e-6)
 
@@ -81,7 +110,9 @@ def test_standing_forces_leave_the_whole_robot_in_balance() -> None:
 def test_expected_joint_speed_moves_the_foot_as_planned() -> None:
     """dq* solves J dq = v, so that damping does not brake a foot that moves as it should."""
     velocity = RNG.uniform(-0.5, 0.5, (4, 3))
-    command = LegController(A1, GAINS).update(low_state(), verdict(), stance_plan(foot_velocity=velocity))
+    command = LegController(A1, GAINS).update(
+        low_state(), verdict(), stance_plan(foot_velocity=velocity)
+    )
     _, jacobians = Kinematics(A1).feet_and_jacobians(A1.q_stand)
     reached = np.stack([jacobians[leg] @ command.dq[3 * leg : 3 * leg + 3] for leg in range(4)])
     np.testing.assert_allclose(reached, velocity, atol=1e-3)
@@ -90,7 +121,9 @@ def test_expected_joint_speed_moves_the_foot_as_planned() -> None:
 def test_expected_joint_speed_is_bounded_at_a_stretched_knee() -> None:
     """Where the Jacobian is nearly singular the speed stays within the motors'."""
     q = np.tile((0.0, 0.458, -0.9163), 4)
-    command = LegController(A1, GAINS).update(low_state(q=q), verdict(), stance_plan(foot_velocity=np.full((4, 3), 9.0)))
+    command = LegController(A1, GAINS).update(
+        low_state(q=q), verdict(), stance_plan(foot_velocity=np.full((4, 3), 9.0))
+    )
     assert (np.abs(command.dq) <= A1.dq_max).all()
 
 
@@ -104,7 +137,9 @@ def swing_plan(*legs: int, **changes: Any) -> StancePlan:
 
 
 @pytest.mark.parametrize("legs", [(0,), (1, 2), (0, 3), (0, 1, 2, 3)])
-def test_swing_legs_follow_their_foot_and_stance_legs_have_no_stiffness(legs: tuple[int, ...]) -> None:
+def test_swing_legs_follow_their_foot_and_stance_legs_have_no_stiffness(
+    legs: tuple[int, ...],
+) -> None:
     """Gains and targets per leg; the swing target is the plan's foot, moved on by the plan's age."""
     velocity = np.tile((0.5, 0.0, 0.2), (4, 1))
     plan = swing_plan(*legs, stamp_ns=START_NS - 4_000_000, foot_velocity=velocity)
@@ -114,26 +149,44 @@ def test_swing_legs_follow_their_foot_and_stance_legs_have_no_stiffness(legs: tu
         joints = slice(3 * leg, 3 * leg + 3)
         swings = leg in legs
         np.testing.assert_array_equal(command.kp[joints], GAINS.swing_kp if swings else 0.0)
-        np.testing.assert_array_equal(command.kd[joints], GAINS.swing_kd if swings else GAINS.stance_kd)
+        np.testing.assert_array_equal(
+            command.kd[joints], GAINS.swing_kd if swings else GAINS.stance_kd
+        )
         if swings:
-            np.testing.assert_allclose(reached[leg], plan.foot_position[leg] + 0.004 * velocity[leg], atol=1e-9)
+            np.testing.assert_allclose(
+                reached[leg], plan.foot_position[leg] + 0.004 * velocity[leg], atol=1e-9
+            )
         else:
             np.testing.assert_array_equal(command.q[joints], A1.q_stand[joints])
 
 
 def test_swing_targets_keep_their_distance_from_the_joint_ends() -> None:
     """An unreachable foot gives a target inside the range by the margin, and no speed against it."""
-    plan = swing_plan(0, 1, 2, 3, foot_position=np.tile((0.0, 0.0, -9.0), (4, 1)), foot_velocity=np.full((4, 3), 1.0))
+    plan = swing_plan(
+        0,
+        1,
+        2,
+        3,
+        foot_position=np.tile((0.0, 0.0, -9.0), (4, 1)),
+        foot_velocity=np.full((4, 3), 1.0),
+    )
     command = LegController(A1, GAINS).update(low_state(), verdict(), plan)
     assert (command.q >= A1.q_min + GAINS.swing_margin - 1e-12).all()
     assert (command.q <= A1.q_max - GAINS.swing_margin + 1e-12).all()
-    at_end = (command.q == A1.q_min + GAINS.swing_margin) | (command.q == A1.q_max - GAINS.swing_margin)
+    at_end = (command.q == A1.q_min + GAINS.swing_margin) | (
+        command.q == A1.q_max - GAINS.swing_margin
+    )
     assert at_end.any() and not command.dq[at_end].any()
 
 
 WILD = [
     (verdict(), stance_plan(force=np.full((4, 3), 1e4))),
-    (verdict(), swing_plan(0, 1, 2, 3, foot_position=np.full((4, 3), 0.4), foot_velocity=np.full((4, 3), 50.0))),
+    (
+        verdict(),
+        swing_plan(
+            0, 1, 2, 3, foot_position=np.full((4, 3), 0.4), foot_velocity=np.full((4, 3), 50.0)
+        ),
+    ),
     (verdict(mode=Mode.STAND), stance_plan(force=np.full((4, 3), -1e4))),
     (verdict(mode=Mode.STAND_UP), None),
     (verdict(mode=Mode.SIT), None),
@@ -142,7 +195,9 @@ WILD = [
 
 
 @pytest.mark.parametrize(("decided", "plan"), WILD)
-def test_the_motors_are_never_asked_for_more_than_their_peak(decided: Verdict, plan: StancePlan | None) -> None:
+def test_the_motors_are_never_asked_for_more_than_their_peak(
+    decided: Verdict, plan: StancePlan | None
+) -> None:
     """Whatever plan, pose and joint speed: |tau + kp dq + kd ddq| <= tau_max on this state."""
     for _ in range(15):
         state = low_state(q=RNG.uniform(A1.q_min, A1.q_max), dq=RNG.uniform(-25.0, 25.0, 12))
@@ -173,7 +228,11 @@ DRIVERS = {
 
 def driven(name: str, stamp_ns: int) -> tuple[Verdict, StancePlan]:
     changes, legs = DRIVERS[name]
-    plan = swing_plan(*legs["swing"], stamp_ns=stamp_ns) if "swing" in legs else stance_plan(stamp_ns=stamp_ns)
+    plan = (
+        swing_plan(*legs["swing"], stamp_ns=stamp_ns)
+        if "swing" in legs
+        else stance_plan(stamp_ns=stamp_ns)
+    )
     return verdict(stamp_ns=stamp_ns, **changes), plan
 
 
@@ -188,7 +247,9 @@ def torques(controller: LegController, name: str, stamps: Iterator[int], **state
 BY_THE_MPC = {"walk", "learner"}  # recovery policy and gait policy: the MPC drives under both
 
 
-@pytest.mark.parametrize(("before", "after"), [pair for pair in permutations(DRIVERS, 2) if set(pair) != BY_THE_MPC])
+@pytest.mark.parametrize(
+    ("before", "after"), [pair for pair in permutations(DRIVERS, 2) if set(pair) != BY_THE_MPC]
+)
 @pytest.mark.parametrize("ramped", [60])
 def test_a_hand_over_has_no_step_of_torque(before: str, after: str, ramped: int) -> None:
     """The first torque of the new driver is the last of the old one; from there it fades in over crossfade_time."""
@@ -198,8 +259,12 @@ def test_a_hand_over_has_no_step_of_torque(before: str, after: str, ramped: int)
     new = torques(controller, after, ticks(ramped, 110), q=q)
     fade_ticks = GAINS.crossfade_time * 1e9 / TICK_NS
     offset = np.abs(old[-1] - new[-1]).max()
-    np.testing.assert_allclose(new[0], old[-1], atol=0.2)  # the old driver's ramp goes on by one tick
-    ramp_rate = 1.5 * 80.0 * 2.5 / 1.5 * TICK_NS * 1e-9  # kp times the fastest ramp of the poses [Nm per tick]
+    np.testing.assert_allclose(
+        new[0], old[-1], atol=0.2
+    )  # the old driver's ramp goes on by one tick
+    ramp_rate = (
+        1.5 * 80.0 * 2.5 / 1.5 * TICK_NS * 1e-9
+    )  # kp times the fastest ramp of the poses [Nm per tick]
     assert np.abs(np.diff(new, axis=0)).max() <= 2.0 * offset / fade_ticks + ramp_rate
     alone = torques(LegController(A1, GAINS), after, ticks(ramped, 110), q=q)
     np.testing.assert_allclose(new[101:], alone[101:], atol=1e-9)
@@ -216,12 +281,15 @@ def test_between_gait_policy_and_recovery_nothing_fades(before: str, after: str)
 
 def test_a_hand_over_back_in_the_middle_of_a_fade_has_no_step_either() -> None:
     """Learner and recovery may alternate faster than the cross-fade."""
-    controller, last, k = LegController(A1, GAINS), None, 0
+    controller = LegController(A1, GAINS)
+    last = None
+    k = 0
     for turn in range(40):
         rows = torques(controller, "joints" if turn % 2 else "walk", ticks(k, 7))
         if last is not None:
             np.testing.assert_allclose(rows[0], last, atol=1e-9)
-        last, k = rows[-1], k + 7
+        last = rows[-1]
+        k = k + 7
 
 
 def test_a_stamp_that_jumps_back_does_not_amplify_the_fade() -> None:
@@ -251,11 +319,18 @@ def test_damped_modes_and_missing_inputs_damp(mode: Mode) -> None:
 def test_standing_up_goes_from_where_the_joints_are_to_the_standing_pose() -> None:
     """From the sitting pose in stand_time, smoothly; from anywhere else the legs fold first, in fold_time. The joints follow."""
     sideways = replaced(A1.q_sit, 0, 0.7)
-    for entry, duration in ((A1.q_sit, GAINS.stand_time), (sideways, GAINS.fold_time + GAINS.stand_time)):
+    for entry, duration in (
+        (A1.q_sit, GAINS.stand_time),
+        (sideways, GAINS.fold_time + GAINS.stand_time),
+    ):
         controller = LegController(A1, GAINS)
         targets = [entry]
         for stamp in ticks(0, round(duration * 500) + 1):
-            targets.append(controller.update(low_state(stamp_ns=stamp, q=targets[-1]), verdict(mode=Mode.STAND_UP), None).q)
+            targets.append(
+                controller.update(
+                    low_state(stamp_ns=stamp, q=targets[-1]), verdict(mode=Mode.STAND_UP), None
+                ).q
+            )
         del targets[0]
         np.testing.assert_allclose(targets[0], entry, atol=1e-12)
         np.testing.assert_allclose(targets[-1], A1.q_stand, atol=1e-12)
@@ -267,8 +342,12 @@ def test_standing_up_goes_from_where_the_joints_are_to_the_standing_pose() -> No
 
 def test_sitting_down_goes_to_the_sitting_pose() -> None:
     """From where the joints are, in sit_time."""
-    controller, count = LegController(A1, GAINS), round(GAINS.sit_time * 500)
-    targets = [controller.update(low_state(stamp_ns=stamp), verdict(mode=Mode.SIT), None).q for stamp in ticks(0, count + 1)]
+    controller = LegController(A1, GAINS)
+    count = round(GAINS.sit_time * 500)
+    targets = [
+        controller.update(low_state(stamp_ns=stamp), verdict(mode=Mode.SIT), None).q
+        for stamp in ticks(0, count + 1)
+    ]
     np.testing.assert_allclose(targets[0], A1.q_stand, atol=1e-12)
     np.testing.assert_allclose(targets[-1], A1.q_sit, atol=1e-12)
 
@@ -290,13 +369,19 @@ NOT_FINITE = [math.nan, math.inf, -math.inf]
 
 @pytest.mark.parametrize("mode", Mode)
 @pytest.mark.parametrize("value", NOT_FINITE)
-@pytest.mark.parametrize("field", ["quaternion_wxyz", "gyro", "accelerometer", "q", "dq", "tau", "foot_force"])
-def test_a_state_that_is_not_finite_gives_finite_damping(field: str, value: float, mode: Mode) -> None:
+@pytest.mark.parametrize(
+    "field", ["quaternion_wxyz", "gyro", "accelerometer", "q", "dq", "tau", "foot_force"]
+)
+def test_a_state_that_is_not_finite_gives_finite_damping(
+    field: str, value: float, mode: Mode
+) -> None:
     """Through the whole stage, for each component, in each mode, and the next good state is driven again."""
     commands = stage()
     array = getattr(low_state(), field)
     for index in range(len(array)):
-        command = commands.update(low_state(**{field: replaced(array, index, value)}), verdict(mode=mode), stance_plan())
+        command = commands.update(
+            low_state(**{field: replaced(array, index, value)}), verdict(mode=mode), stance_plan()
+        )
         assert command.reason.endswith("_not_finite")
         assert not (command.kp.any() or command.tau.any() or command.dq.any())
         np.testing.assert_array_equal(command.kd, LIMITS.damping)
@@ -334,11 +419,16 @@ def test_a_refusal_in_the_middle_of_a_ramp_starts_the_ramp_over(mode: Mode) -> N
         commands.update(low_state(stamp_ns=stamp, q=A1.q_sit), decided, stance_plan(stamp_ns=stamp))
     stamp = START_NS + 400 * TICK_NS
     hot = low_state(stamp_ns=stamp, q=A1.q_sit, temperature=np.full(12, 120.0))
-    assert commands.update(hot, verdict(mode=mode, stamp_ns=stamp), stance_plan(stamp_ns=stamp)).reason == "temperature"
+    assert (
+        commands.update(hot, verdict(mode=mode, stamp_ns=stamp), stance_plan(stamp_ns=stamp)).reason
+        == "temperature"
+    )
     sagged = A1.q_sit + 0.05
     stamp += TICK_NS
     state = low_state(stamp_ns=stamp, q=sagged)
-    command = commands.update(state, verdict(mode=mode, stamp_ns=stamp), stance_plan(stamp_ns=stamp))
+    command = commands.update(
+        state, verdict(mode=mode, stamp_ns=stamp), stance_plan(stamp_ns=stamp)
+    )
     assert command.reason == ""
     np.testing.assert_allclose(command.q, sagged, atol=1e-12)
     np.testing.assert_allclose(commanded_torque(state, command), 0.0, atol=1e-9)
@@ -347,11 +437,15 @@ def test_a_refusal_in_the_middle_of_a_ramp_starts_the_ramp_over(mode: Mode) -> N
 @pytest.mark.parametrize("joint", range(12))
 def test_a_leg_that_is_held_back_stores_no_more_than_the_gate_allows(joint: int) -> None:
     """However far its target is, the command passes the gate at peak torque: the target comes nearer, the feed-forward stays small."""
-    far = low_state(q=replaced(A1.q_sit, joint, A1.q_min[joint] if A1.q_sit[joint] > 0.0 else A1.q_max[joint]))
-    controller, gate = LegController(A1, replace(GAINS, ramp_kp=110.0)), CommandStage(A1, GAINS, LIMITS).gate
+    far = low_state(
+        q=replaced(A1.q_sit, joint, A1.q_min[joint] if A1.q_sit[joint] > 0.0 else A1.q_max[joint])
+    )
+    controller = LegController(A1, replace(GAINS, ramp_kp=110.0))
+    gate = CommandStage(A1, GAINS, LIMITS).gate
     for k in range(0, 1000, 10):
         stamp_ns = START_NS + k * TICK_NS
-        state, decided = replace(far, stamp_ns=stamp_ns), verdict(mode=Mode.SIT, stamp_ns=stamp_ns)
+        state = replace(far, stamp_ns=stamp_ns)
+        decided = verdict(mode=Mode.SIT, stamp_ns=stamp_ns)
         command = controller.update(state, decided, None)
         assert gate.refusal(state, decided, None, command) == ""
         assert (np.abs(commanded_torque(state, command)) <= A1.tau_max + 1e-9).all()
@@ -359,7 +453,8 @@ def test_a_leg_that_is_held_back_stores_no_more_than_the_gate_allows(joint: int)
 
 def test_a_learner_that_comes_and_goes_does_not_start_the_ramps_over() -> None:
     """Who drives is asked in WALK alone: standing up goes on."""
-    steady, flapping = LegController(A1, GAINS), LegController(A1, GAINS)
+    steady = LegController(A1, GAINS)
+    flapping = LegController(A1, GAINS)
     for k in range(300):
         state = low_state(stamp_ns=START_NS + k * TICK_NS, q=A1.q_sit)
         expected = steady.update(state, verdict(mode=Mode.STAND_UP), None)

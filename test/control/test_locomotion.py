@@ -25,7 +25,13 @@ def controller() -> LocomotionController:
 
 
 def plans(
-    control: LocomotionController, mode: Mode, count: int, *, start: int = 0, command: Any = None, **state: Any
+    control: LocomotionController,
+    mode: Mode,
+    count: int,
+    *,
+    start: int = 0,
+    command: Any = None,
+    **state: Any,
 ) -> list[StancePlan]:
     """Plans for a robot that stays where the estimate says while time goes on, its feet loaded as the last plan has them."""
     answers: list[StancePlan] = []
@@ -33,7 +39,9 @@ def plans(
         stamp = START_NS + k * CONFIG.period_ns
         decided = verdict(stamp_ns=stamp, mode=mode, command=command or VelocityCommand())
         loaded = answers[-1].stance if answers else np.ones(4, dtype=np.bool_)
-        answers.append(control.update(estimate(**({"stamp_ns": stamp, "contact": loaded} | state)), decided))
+        answers.append(
+            control.update(estimate(**({"stamp_ns": stamp, "contact": loaded} | state)), decided)
+        )
     return answers
 
 
@@ -46,7 +54,11 @@ def test_reference_velocity_is_rate_limited_per_axis() -> None:
             reference.update(TICK, command, np.zeros(3), 0.0)
             expected = [
                 math.copysign(min(abs(wanted), rate * TICK * k), wanted)
-                for wanted, rate in ((command.vx, P.acceleration), (command.vy, P.acceleration), (command.wz, P.yaw_acceleration))
+                for wanted, rate in (
+                    (command.vx, P.acceleration),
+                    (command.vy, P.acceleration),
+                    (command.wz, P.yaw_acceleration),
+                )
             ]
             np.testing.assert_allclose(reference.velocity, expected, atol=1e-9)
 
@@ -54,13 +66,15 @@ def test_reference_velocity_is_rate_limited_per_axis() -> None:
 @pytest.mark.parametrize("yaw", [0.0, 1.0, 3.1, -3.1])
 def test_reference_leads_a_body_that_is_held_by_its_slack_and_no_more(yaw: float) -> None:
     """Position in the heading frame and yaw run ahead to the slack, also across the turn of pi."""
-    reference, body = Reference(P), np.array((3.0, -2.0, 0.27))
+    reference = Reference(P)
+    body = np.array((3.0, -2.0, 0.27))
     reference.reset(body, yaw, 0.27)
     for _ in range(2000):
         reference.update(TICK, VelocityCommand(vx=0.5, vy=-0.3, wz=1.0), body, yaw)
         lead = math.remainder(reference.yaw - yaw, 2 * math.pi)
         assert -1e-9 <= lead <= P.yaw_slack + 1e-9
-    c, s = math.cos(yaw), math.sin(yaw)
+    c = math.cos(yaw)
+    s = math.sin(yaw)
     ahead = np.array(((c, s), (-s, c))) @ (reference.position - body[:2])
     np.testing.assert_allclose(ahead, (P.position_slack, -P.position_slack), atol=1e-9)
     assert lead == pytest.approx(P.yaw_slack)
@@ -68,7 +82,8 @@ def test_reference_leads_a_body_that_is_held_by_its_slack_and_no_more(yaw: float
 
 def test_reference_of_a_body_that_follows_is_the_integral_of_the_command() -> None:
     """A body that is where the reference is travels v t."""
-    reference, body = Reference(P), np.zeros(3)
+    reference = Reference(P)
+    body = np.zeros(3)
     for _ in range(1000):
         reference.update(TICK, VelocityCommand(vx=0.5), body, 0.0)
         body[:2] = reference.position
@@ -91,7 +106,8 @@ def test_reference_height_moves_at_its_rate() -> None:
 
 def test_reset_starts_at_rest_and_keeps_no_reference_to_its_argument() -> None:
     """The caller may reuse its array."""
-    reference, body = Reference(P), np.array((1.0, 2.0, 0.3))
+    reference = Reference(P)
+    body = np.array((1.0, 2.0, 0.3))
     reference.reset(body, 0.5, 0.3)
     body[:] = 9.0
     np.testing.assert_array_equal(reference.position, (1.0, 2.0))
@@ -115,7 +131,12 @@ def test_modes_that_do_not_stand_plan_no_force(mode: Mode) -> None:
     """The plan is on the stamp of its estimate and harmless."""
     plan = plans(controller(), mode, 3)[-1]
     assert plan.stamp_ns == START_NS + 2 * CONFIG.period_ns
-    assert plan.stance.all() and not plan.force.any() and not plan.foot_velocity.any() and not plan.solved
+    assert (
+        plan.stance.all()
+        and not plan.force.any()
+        and not plan.foot_velocity.any()
+        and not plan.solved
+    )
 
 
 def test_a_diverged_estimate_plans_no_force() -> None:
@@ -127,40 +148,50 @@ def test_a_diverged_estimate_plans_no_force() -> None:
 
 def test_forces_stay_in_the_friction_cone_and_swing_feet_get_none() -> None:
     """Trotting on the spot: pyramid and bounds of the solver's parameters on every foot and tick."""
-    control, solver = controller(), CONFIG.solver
+    control = controller()
+    solver = CONFIG.solver
     swung = np.zeros(4, dtype=np.bool_)
     for plan in plans(control, Mode.WALK, 150):
         swung |= ~plan.stance
         assert not plan.force[~plan.stance].any()
         fx, fy, fz = plan.force[plan.stance].T
         assert (fz >= solver.fz_min - 0.5).all() and (fz <= solver.fz_max + 0.5).all()
-        assert (np.abs(fx) <= solver.mu * fz + 0.5).all() and (np.abs(fy) <= solver.mu * fz + 0.5).all()
+        assert (np.abs(fx) <= solver.mu * fz + 0.5).all() and (
+            np.abs(fy) <= solver.mu * fz + 0.5
+        ).all()
     assert swung.all()
 
 
 def test_swing_targets_start_at_the_foot_and_never_jump() -> None:
     """In base, target positions move by their own velocity from tick to tick while a foot is in the air."""
-    control, feet = controller(), Kinematics(A1).feet(A1.q_stand)
+    control = controller()
+    feet = Kinematics(A1).feet(A1.q_stand)
     previous = None
     for plan in plans(control, Mode.WALK, 150):
         if previous is not None:
             for leg in np.flatnonzero(~plan.stance):
                 before = previous.foot_position[leg] if not previous.stance[leg] else feet[leg]
                 step = plan.foot_position[leg] - before
-                fastest = np.maximum(np.abs(plan.foot_velocity[leg]), np.abs(previous.foot_velocity[leg]))
+                fastest = np.maximum(
+                    np.abs(plan.foot_velocity[leg]), np.abs(previous.foot_velocity[leg])
+                )
                 assert (np.abs(step) <= 2.0 * TICK * fastest + 5e-3).all()
         previous = plan
 
 
 def test_a_foot_that_lost_the_ground_swings_from_where_it_reached_to() -> None:
     """FR feels nothing and has stretched 4 cm further down when its swing begins: the swing starts there."""
-    control, clock, kinematics = controller(), GaitClock(), Kinematics(A1)
+    control = controller()
+    clock = GaitClock()
+    kinematics = Kinematics(A1)
     reached = kinematics.feet(A1.q_stand)
     reached[0, 2] -= 0.04
     loaded = np.array((False, True, True, True))
     for k in range(100):
         stamp = START_NS + k * CONFIG.period_ns
-        now = estimate(stamp_ns=stamp, q=kinematics.inverse(reached) if k > 20 else A1.q_stand, contact=loaded)
+        now = estimate(
+            stamp_ns=stamp, q=kinematics.inverse(reached) if k > 20 else A1.q_stand, contact=loaded
+        )
         plan = control.update(now, verdict(stamp_ns=stamp))
         phase = clock.update(stamp, TROT, step=True)
         if not phase.stance[0]:
@@ -173,7 +204,8 @@ def test_a_foot_that_lost_the_ground_swings_from_where_it_reached_to() -> None:
 def test_the_plan_does_not_depend_on_where_odom_is(yaw: float) -> None:
     """Turned and moved odom, same plan in base."""
     here = plans(controller(), Mode.WALK, 60)
-    c, s = math.cos(yaw), math.sin(yaw)
+    c = math.cos(yaw)
+    s = math.sin(yaw)
     there = plans(
         controller(),
         Mode.WALK,
@@ -190,7 +222,8 @@ def test_the_plan_does_not_depend_on_where_odom_is(yaw: float) -> None:
 
 def test_a_stamp_that_jumps_back_is_a_tick_without_duration() -> None:
     """Robot time that starts over gives the plan of a stamp that stands still: the reference is not thrown."""
-    jumping, repeating = controller(), controller()
+    jumping = controller()
+    repeating = controller()
     for control in (jumping, repeating):
         plans(control, Mode.WALK, 100, start=100_000, command=VelocityCommand(vx=0.3))
     back = plans(jumping, Mode.WALK, 1, start=0, command=VelocityCommand(vx=0.3))[0]
@@ -202,7 +235,8 @@ def test_a_stamp_that_jumps_back_is_a_tick_without_duration() -> None:
 
 def test_gait_parameters_of_the_verdict_are_used() -> None:
     """Feet swing at the frequency that the verdict names."""
-    control, lifts = controller(), 0
+    control = controller()
+    lifts = 0
     down = True
     for plan in plans(control, Mode.WALK, 500):
         lifts += bool(down and not plan.stance[0])
@@ -210,16 +244,22 @@ def test_gait_parameters_of_the_verdict_are_used() -> None:
     assert lifts == pytest.approx(500 * TICK * TROT.frequency, abs=1)
 
 
-def shadowed(count: int, *, up: tuple[int, ...], **state: Any) -> tuple[LocomotionController, list[StancePlan], Any]:
+def shadowed(
+    count: int, *, up: tuple[int, ...], **state: Any
+) -> tuple[LocomotionController, list[StancePlan], Any]:
     """A controller beside a joint policy that has the feet `up` in the air, 5 cm high, and the estimate it saw last."""
-    control, answers, contact = controller(), [], np.array([leg not in up for leg in range(4)])
+    control = controller()
+    answers = []
+    contact = np.array([leg not in up for leg in range(4)])
     joints = JointTargets(q=A1.q_stand, kp=np.full(12, 20.0), kd=np.full(12, 0.5))
     feet = Kinematics(A1).feet(A1.q_stand)
     feet[list(up), 2] += 0.05
     seen = {"contact": contact, "q": Kinematics(A1).inverse(feet)} | state
     for k in range(count):
         stamp = START_NS + k * CONFIG.period_ns
-        answers.append(control.update(estimate(stamp_ns=stamp, **seen), verdict(stamp_ns=stamp, joints=joints)))
+        answers.append(
+            control.update(estimate(stamp_ns=stamp, **seen), verdict(stamp_ns=stamp, joints=joints))
+        )
     return control, answers, seen
 
 
@@ -235,7 +275,9 @@ def test_beside_a_joint_policy_the_plan_is_for_the_feet_that_carry(up: tuple[int
 
 @pytest.mark.parametrize("up", [(), (0, 3), (1, 2), (2,)])
 @pytest.mark.parametrize("ticks", [3, 15, 40])
-def test_the_mpc_takes_over_from_a_joint_policy_with_the_feet_as_they_are(up: tuple[int, ...], ticks: int) -> None:
+def test_the_mpc_takes_over_from_a_joint_policy_with_the_feet_as_they_are(
+    up: tuple[int, ...], ticks: int
+) -> None:
     """On the first plan the feet that carry push on, and the target of each foot in the air is where it is."""
     control, _, seen = shadowed(ticks, up=up)
     stamp = START_NS + ticks * CONFIG.period_ns
@@ -262,8 +304,10 @@ def test_a_foot_that_was_in_the_air_is_on_its_curve_by_touchdown() -> None:
 
 def test_reference_that_follows_is_at_the_body_and_within_the_slack_of_its_velocity() -> None:
     """In the heading frame; a command within the slack is kept, one beyond it is cut."""
-    reference, yaw = Reference(P), 1.2
-    c, s = math.cos(yaw), math.sin(yaw)
+    reference = Reference(P)
+    yaw = 1.2
+    c = math.cos(yaw)
+    s = math.sin(yaw)
     for _ in range(1000):
         reference.update(TICK, VelocityCommand(vx=0.5, vy=0.1), (0.0, 0.0), yaw)
     reference.follow((1.0, 2.0, 0.3), yaw, 0.25, (-c * 0.1 - s * 0.0, -s * 0.1 + c * 0.0, 0.4))

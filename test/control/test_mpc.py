@@ -6,7 +6,14 @@ from hypothesis.extra.numpy import arrays
 
 from safe_locomotion.bench.mpc_alternatives import exact_osqp
 from safe_locomotion.bench.mpc_problems import A1_LIKE, HEIGHT, HIPS, TROT, record
-from safe_locomotion.control.mpc import FORCE_UNIT, ConvexMpc, MpcParameters, MpcProblem, MpcQp, clip_to_cone
+from safe_locomotion.control.mpc import (
+    FORCE_UNIT,
+    ConvexMpc,
+    MpcParameters,
+    MpcProblem,
+    MpcQp,
+    clip_to_cone,
+)
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.robot.centroidal import CentroidalModel
 from safe_locomotion.robot.ground_frame import ground_frame
@@ -24,7 +31,10 @@ TROT_PROBLEMS = record(TROT, PARAMETERS, 250)
 def standing(**changes: object) -> MpcProblem:
     """Upright on four feet, with changes."""
     problem = MpcProblem(
-        x0=UPRIGHT_STATE, reference=np.tile(UPRIGHT_STATE, (N, 1)), feet=FEET, stance=np.ones((N, 4), dtype=bool)
+        x0=UPRIGHT_STATE,
+        reference=np.tile(UPRIGHT_STATE, (N, 1)),
+        feet=FEET,
+        stance=np.ones((N, 4), dtype=bool),
     )
     return problem._replace(**changes)
 
@@ -53,7 +63,9 @@ def test_standing_carries_the_weight(mpc: ConvexMpc) -> None:
 
 def test_forces_push_back_to_the_reference(mpc: ConvexMpc) -> None:
     """Too low pushes up more than the weight, moving left pushes right, rolled to the right loads the right feet."""
-    low, left, rolled = UPRIGHT_STATE.copy(), UPRIGHT_STATE.copy(), UPRIGHT_STATE.copy()
+    low = UPRIGHT_STATE.copy()
+    left = UPRIGHT_STATE.copy()
+    rolled = UPRIGHT_STATE.copy()
     low[5], left[10], rolled[0] = HEIGHT - 0.03, 0.3, 0.1
     assert settled(mpc, standing(x0=low))[:, 2].sum() > 1.1 * WEIGHT
     assert settled(mpc, standing(x0=left))[:, 1].sum() < -5.0
@@ -63,7 +75,9 @@ def test_forces_push_back_to_the_reference(mpc: ConvexMpc) -> None:
 
 def test_mirror_image(mpc: ConvexMpc) -> None:
     """Mirroring the problem left to right mirrors the forces."""
-    x0 = UPRIGHT_STATE + np.array((0.03, -0.02, 0.01, 0.0, 0.01, 0.0, 0.1, -0.2, 0.1, 0.2, 0.1, -0.1))
+    x0 = UPRIGHT_STATE + np.array(
+        (0.03, -0.02, 0.01, 0.0, 0.01, 0.0, 0.1, -0.2, 0.1, 0.2, 0.1, -0.1)
+    )
     stance = np.tile([True, True, False, True], (N, 1))
     forces = settled(mpc, standing(x0=x0, stance=stance))
     mirrored = settled(mpc, standing(x0=x0 * MIRROR_STATE, stance=stance[:, MIRROR_LEGS]))
@@ -74,7 +88,9 @@ def test_standing_along_a_slope_is_standing_under_tilted_gravity(mpc: ConvexMpc)
     """In the ground frame of a 15 degree slope the feet carry g cos on z and hold against g sin on x."""
     frame = ground_frame(0.0, np.array([-np.sin(0.26), 0.0, np.cos(0.26)]))
     total = settled(mpc, standing(gravity=frame.T @ [0.0, 0.0, -9.81])).sum(axis=0)
-    np.testing.assert_allclose(total, WEIGHT * np.array([np.sin(0.26), 0.0, np.cos(0.26)]), atol=0.05 * WEIGHT)
+    np.testing.assert_allclose(
+        total, WEIGHT * np.array([np.sin(0.26), 0.0, np.cos(0.26)]), atol=0.05 * WEIGHT
+    )
 
 
 def test_predicted_states_obey_the_centroidal_model(mpc: ConvexMpc) -> None:
@@ -90,7 +106,9 @@ def test_answers_satisfy_the_kkt_conditions(mpc: ConvexMpc) -> None:
     """Settled answers: stationary, feasible, multipliers of the right sign and complementary; residuals recomputed here."""
     for problem in TROT_PROBLEMS[20:120:20]:
         settled(mpc, problem)
-        qp, z, y = mpc.matrices.materialise(problem), mpc._solver.solution.x, mpc._solver.solution.y
+        qp = mpc.matrices.materialise(problem)
+        z = mpc._solver.solution.x
+        y = mpc._solver.solution.y
         row = qp.A @ z
         assert np.abs(qp.P @ z + qp.q + qp.A.T @ y).max() < 1e-4
         assert max((row - qp.u).max(), (qp.l - row).max()) < 1e-4
@@ -104,13 +122,17 @@ def test_update_equals_rebuild(mpc: ConvexMpc) -> None:
         mpc.solve(problem)
     mpc.reset()
     problem = TROT_PROBLEMS[120]
-    np.testing.assert_allclose(mpc.solve(problem).forces, ConvexMpc(A1_LIKE, PARAMETERS).solve(problem).forces, atol=1e-9)
+    np.testing.assert_allclose(
+        mpc.solve(problem).forces, ConvexMpc(A1_LIKE, PARAMETERS).solve(problem).forces, atol=1e-9
+    )
 
 
 @pytest.mark.parametrize("solver", ["exact_osqp", "condensed_daqp", "condensed_proxqp"])
 def test_closed_loop_ticks_agree_with_exact_solvers(mpc: ConvexMpc, solver: str) -> None:
     """On consecutive ticks of a pushed trot the first force is within 0.05 N RMS of other solvers and formulations."""
-    pytest.importorskip({"condensed_daqp": "daqp", "condensed_proxqp": "proxsuite"}.get(solver, "osqp"))
+    pytest.importorskip(
+        {"condensed_daqp": "daqp", "condensed_proxqp": "proxsuite"}.get(solver, "osqp")
+    )
     from safe_locomotion.bench import mpc_alternatives
 
     exact = getattr(mpc_alternatives, solver)(A1_LIKE, PARAMETERS)
@@ -120,12 +142,20 @@ def test_closed_loop_ticks_agree_with_exact_solvers(mpc: ConvexMpc, solver: str)
 
 def test_products_of_inertia_are_part_of_the_model() -> None:
     """With a large I_xz the predicted rates still follow the full inertia."""
-    model = CentroidalModel(mass=12.0, inertia=np.array([[0.14, 0.0, 0.03], [0.0, 0.33, 0.0], [0.03, 0.0, 0.36]]))
+    model = CentroidalModel(
+        mass=12.0, inertia=np.array([[0.14, 0.0, 0.03], [0.0, 0.33, 0.0], [0.03, 0.0, 0.36]])
+    )
     mpc = ConvexMpc(model, PARAMETERS)
-    problem = standing(x0=UPRIGHT_STATE + np.array([0.1, 0.0, 0.2, 0.0, 0.0, 0.0, 0.3, 0.0, 0.2, 0.0, 0.0, 0.0]))
+    problem = standing(
+        x0=UPRIGHT_STATE + np.array([0.1, 0.0, 0.2, 0.0, 0.0, 0.0, 0.3, 0.0, 0.2, 0.0, 0.0, 0.0])
+    )
     settled(mpc, problem)
     answer = mpc.solve(problem)
-    np.testing.assert_allclose(answer.states, model.rollout(problem.x0, answer.plan, problem.feet, PARAMETERS.dt), atol=1e-4)
+    np.testing.assert_allclose(
+        answer.states,
+        model.rollout(problem.x0, answer.plan, problem.feet, PARAMETERS.dt),
+        atol=1e-4,
+    )
 
 
 def test_swing_feet_get_exactly_zero(mpc: ConvexMpc) -> None:
@@ -170,7 +200,9 @@ def test_bad_numbers_are_refused_and_leave_no_trace(mpc: ConvexMpc, where: str, 
 
 def test_nan_inside_the_solver_is_noticed(mpc: ConvexMpc) -> None:
     """A NaN that got into the iterates, where OSQP reports success, gives ok=False once and a right answer after."""
-    mpc._solver.warm_start(np.full(mpc.matrices.A.shape[1], np.nan), np.zeros(mpc.matrices.A.shape[0]))
+    mpc._solver.warm_start(
+        np.full(mpc.matrices.A.shape[1], np.nan), np.zeros(mpc.matrices.A.shape[0])
+    )
     assert not mpc.solve(standing()).ok
     assert mpc.solve(standing()).ok
 
@@ -188,19 +220,32 @@ def test_warm_up_leaves_no_trace(mpc: ConvexMpc) -> None:
     """After a warm-up on another problem the first answer is that of a fresh solver."""
     mpc.warm_up(TROT_PROBLEMS[30])
     problem = TROT_PROBLEMS[100]
-    np.testing.assert_allclose(mpc.solve(problem).forces, ConvexMpc(A1_LIKE, PARAMETERS).solve(problem).forces, atol=1e-9)
+    np.testing.assert_allclose(
+        mpc.solve(problem).forces, ConvexMpc(A1_LIKE, PARAMETERS).solve(problem).forces, atol=1e-9
+    )
 
 
 def test_materialised_program_is_the_written_problem() -> None:
     """Rows and cost of the program, evaluated at a rollout, give the equations of the module: zero defect, the quoted cost."""
-    problem, random = TROT_PROBLEMS[60], np.random.default_rng(1)
+    problem = TROT_PROBLEMS[60]
+    random = np.random.default_rng(1)
     forces = random.normal(size=(N, 4, 3)) * 20.0
-    states = A1_LIKE.rollout(problem.x0, np.where(problem.stance[:, :, None], forces, 0.0), problem.feet, PARAMETERS.dt)
+    states = A1_LIKE.rollout(
+        problem.x0, np.where(problem.stance[:, :, None], forces, 0.0), problem.feet, PARAMETERS.dt
+    )
     qp = MpcQp(A1_LIKE, PARAMETERS).materialise(problem)
     z = np.concatenate([states.ravel(), forces.ravel() / FORCE_UNIT])
     np.testing.assert_allclose((qp.A @ z - qp.l)[: 12 * N], 0.0, atol=1e-12)
-    tracking = 0.5 * (np.array(PARAMETERS.weights) * ((states - problem.reference) ** 2 - problem.reference**2)).sum()
-    assert 0.5 * z @ (qp.P @ z) + qp.q @ z == pytest.approx(tracking + 0.5 * PARAMETERS.force_weight * (forces**2).sum())
+    tracking = (
+        0.5
+        * (
+            np.array(PARAMETERS.weights)
+            * ((states - problem.reference) ** 2 - problem.reference**2)
+        ).sum()
+    )
+    assert 0.5 * z @ (qp.P @ z) + qp.q @ z == pytest.approx(
+        tracking + 0.5 * PARAMETERS.force_weight * (forces**2).sum()
+    )
 
 
 def test_clip_moves_forces_onto_the_pyramid() -> None:
@@ -212,7 +257,15 @@ def test_clip_moves_forces_onto_the_pyramid() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"weights": (1.0,) * 11}, {"weights": (-1.0,) * 12}, {"mu": 0.0}, {"mu": np.nan}, {"horizon": 0}, {"fz_min": 200.0}]
+    "wrong",
+    [
+        {"weights": (1.0,) * 11},
+        {"weights": (-1.0,) * 12},
+        {"mu": 0.0},
+        {"mu": np.nan},
+        {"horizon": 0},
+        {"fz_min": 200.0},
+    ],
 )
 def test_wrong_parameters_are_refused(wrong: dict[str, object]) -> None:
     """Parameters that make no MPC are an error at set-up."""
@@ -223,7 +276,8 @@ def test_wrong_parameters_are_refused(wrong: dict[str, object]) -> None:
 def test_low_friction_stays_close_to_exact() -> None:
     """At mu 0.25 forces saturate often, and the first force stays within 0.3 N RMS of the exact one."""
     parameters = MpcParameters(mu=0.25)
-    mpc, exact = ConvexMpc(A1_LIKE, parameters), exact_osqp(A1_LIKE, parameters)
+    mpc = ConvexMpc(A1_LIKE, parameters)
+    exact = exact_osqp(A1_LIKE, parameters)
     problems = record(TROT, parameters, 250)
     errors = [mpc.solve(problem).forces - exact(problem) for problem in problems]
     assert np.sqrt(np.mean(np.square(errors))) < 0.3

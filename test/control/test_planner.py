@@ -22,7 +22,12 @@ def plan(stamp_ns):
     """One to tell from others by its stamp."""
     rows = np.zeros((N_LEGS, 3))
     return StancePlan(
-        stamp_ns=stamp_ns, stance=np.ones(N_LEGS, dtype=bool), force=rows, foot_position=rows, foot_velocity=rows, solved=True
+        stamp_ns=stamp_ns,
+        stance=np.ones(N_LEGS, dtype=bool),
+        force=rows,
+        foot_position=rows,
+        foot_velocity=rows,
+        solved=True,
     )
 
 
@@ -42,10 +47,20 @@ def test_beside_or_in_turn_the_commands_are_the_same(beside):
         pipeline.supervisor.request("walk")
         said = []
         for k in range(900):
-            command = pipeline.step(low_state(stamp_ns=START_NS + k * TICK_NS), VelocityCommand(vx=0.3))
+            command = pipeline.step(
+                low_state(stamp_ns=START_NS + k * TICK_NS), VelocityCommand(vx=0.3)
+            )
             made = pipeline.cycle.plan
-            assert k == 0 or (made is not None and 0 < START_NS + k * TICK_NS - made.stamp_ns <= CONFIG.mpc.period_ns)
-            said.append((command.reason, *(getattr(command, name).tobytes() for name in ("q", "dq", "tau", "kp", "kd"))))
+            assert k == 0 or (
+                made is not None
+                and 0 < START_NS + k * TICK_NS - made.stamp_ns <= CONFIG.mpc.period_ns
+            )
+            said.append(
+                (
+                    command.reason,
+                    *(getattr(command, name).tobytes() for name in ("q", "dq", "tau", "kp", "kd")),
+                )
+            )
         assert pipeline.supervisor.mode is Mode.WALK
         answers.append(said)
     assert answers[0] == answers[1]
@@ -69,7 +84,8 @@ def test_a_late_plan_is_not_waited_for_and_none_is_begun_behind_it(beside):
     until = monotonic() + LONG
     while beside.newest() is None and monotonic() < until:
         pass
-    go, skipped = Event(), []
+    go = Event()
+    skipped = []
 
     def slow():
         go.wait(LONG)
@@ -122,7 +138,9 @@ def test_commands_come_first_on_a_core_that_both_threads_share(control, planning
 
     def control_thread():
         planner = PlansBeside(LONG)
-        planner.begin(lambda: seen.append((os.sched_getscheduler(0), os.sched_getparam(0).sched_priority)))
+        planner.begin(
+            lambda: seen.append((os.sched_getscheduler(0), os.sched_getparam(0).sched_priority))
+        )
         planner.newest()
         planner.close()
 

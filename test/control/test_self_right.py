@@ -7,17 +7,28 @@ import numpy as np
 import pytest
 from core_values import A1, START_NS, TICK_NS, low_state
 
-from safe_locomotion.control.self_right import ATTEMPT_TIME, FOLD_HOLD, FOLD_TIME, ROLL, SelfRighting
+from safe_locomotion.control.self_right import (
+    ATTEMPT_TIME,
+    FOLD_HOLD,
+    FOLD_TIME,
+    ROLL,
+    SelfRighting,
+)
 from safe_locomotion.rotations import quaternion_from_rpy
 from safe_locomotion.types import Array, LowState
 
-LEFT, RIGHT = np.array([3, 4, 5, 9, 10, 11]), np.array([0, 1, 2, 6, 7, 8])
-MIRROR = np.array([*LEFT[:3], *RIGHT[:3], *LEFT[3:], *RIGHT[3:]])  #: SDK order with the sides swapped
+LEFT = np.array([3, 4, 5, 9, 10, 11])
+RIGHT = np.array([0, 1, 2, 6, 7, 8])
+MIRROR = np.array(
+    [*LEFT[:3], *RIGHT[:3], *LEFT[3:], *RIGHT[3:]]
+)  #: SDK order with the sides swapped
 SIGN = np.tile((-1.0, 1.0, 1.0), 4)
 
 
 def lying(roll: float, stamp_ns: int = START_NS, **changes: Any) -> LowState:
-    return low_state(quaternion_wxyz=quaternion_from_rpy(roll, 0.0, 0.7), stamp_ns=stamp_ns, **changes)
+    return low_state(
+        quaternion_wxyz=quaternion_from_rpy(roll, 0.0, 0.7), stamp_ns=stamp_ns, **changes
+    )
 
 
 def targets(roll: float, seconds: float, q: Array = A1.q_stand) -> tuple[SelfRighting, Array]:
@@ -42,7 +53,9 @@ def test_a_robot_on_its_belly_folds_and_stays_folded() -> None:
     """Its target is the sitting pose after the fold, for ever, and no roll is begun."""
     one, path = targets(0.3, 5.0)
     assert one.attempts == 0
-    np.testing.assert_allclose(path[round(FOLD_TIME * 500) :], np.tile(A1.q_sit, (len(path) - round(FOLD_TIME * 500), 1)))
+    np.testing.assert_allclose(
+        path[round(FOLD_TIME * 500) :], np.tile(A1.q_sit, (len(path) - round(FOLD_TIME * 500), 1))
+    )
 
 
 @pytest.mark.parametrize("roll", [1.2, 1.57, 2.0, 2.9])

@@ -12,7 +12,8 @@ from safe_locomotion.types import Array
 
 COORDINATE = st.floats(-0.5, 0.5)
 POINTS = st.tuples(COORDINATE, COORDINATE, COORDINATE).map(np.array)
-HEIGHT, DURATION = 0.07, 0.18
+HEIGHT = 0.07
+DURATION = 0.18
 
 
 def test_raibert_by_hand() -> None:
@@ -54,7 +55,9 @@ def test_apex_is_above_the_higher_end(start: Array, end: Array) -> None:
 def test_velocity_is_the_derivative_of_position(start: Array, end: Array, progress: float) -> None:
     """Central differences over time, also across the apex: the curve is continuously differentiable."""
     h = 1e-6
-    ahead, behind = (cycloid(start, end, HEIGHT, progress + s * h / DURATION, DURATION)[0] for s in (1, -1))
+    ahead, behind = (
+        cycloid(start, end, HEIGHT, progress + s * h / DURATION, DURATION)[0] for s in (1, -1)
+    )
     _, velocity = cycloid(start, end, HEIGHT, progress, DURATION)
     np.testing.assert_allclose(np.subtract(ahead, behind) / (2 * h), velocity, atol=2e-3)
 
@@ -68,7 +71,8 @@ def test_a_quarter_of_the_way_by_hand() -> None:
 
 def test_end_points_are_not_written_to() -> None:
     """They belong to the caller."""
-    start, end = np.zeros(3), np.ones(3)
+    start = np.zeros(3)
+    end = np.ones(3)
     for progress in (0.0, 0.3, 0.7, 1.0):
         cycloid(start, end, HEIGHT, progress, DURATION)
     np.testing.assert_array_equal(start, 0.0)

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from safe_locomotion.control.swing import cycloid
 from safe_locomotion.control.swing_end import EARLIEST, time_left
 
-START, DURATION, HEIGHT = (0.1, -0.2, 0.02), 0.18, 0.07
+START = (0.1, -0.2, 0.02)
+DURATION = 0.18
+HEIGHT = 0.07
 
 
 @given(st.floats(EARLIEST + 1e-3, 0.999), st.floats(-0.2, 0.3), st.floats(-0.1, 0.1))
@@ -22,7 +24,9 @@ def test_the_end_is_found(progress: float, dx: float, dy: float) -> None:
     assert (x + left * DURATION * vx, y + left * DURATION * vy) == pytest.approx(end[:2], abs=2e-3)
 
 
-@pytest.mark.parametrize(("lift", "rising"), [(0.0, True), (-0.1, True), (0.01, True), (nan, True), (nan, False)])
+@pytest.mark.parametrize(
+    ("lift", "rising"), [(0.0, True), (-0.1, True), (0.01, True), (nan, True), (nan, False)]
+)
 def test_nothing_is_said_too_early_or_about_nan(lift: float, rising: bool) -> None:
     """A foot that has hardly left the ground does not tell where it goes."""
     assert time_left(lift, rising=rising) is None

@@ -31,7 +31,9 @@ def env() -> GaitEnv:
 def episode(env: GaitEnv, seed: int):
     """Observations and rewards of actions that depend on the seed alone."""
     rng = np.random.default_rng(seed)
-    seen, rewards, done = [env.reset(seed=seed)[0]], [], False
+    seen = [env.reset(seed=seed)[0]]
+    rewards = []
+    done = False
     while not done:
         observation, reward, fell, late, _ = env.step(rng.uniform(-1.0, 1.0, env.action_size))
         seen.append(observation)
@@ -58,7 +60,9 @@ def test_an_episode_walks_at_once(env) -> None:
     assert env.observation_size == seen.shape[1]
     np.testing.assert_allclose(
         seen[0, :9],
-        np.concatenate([[2.5, 0.45], [0.5, 0.5, 0.0], start_gait(gait_task("trot"), env.robot.robot).foot_y]),
+        np.concatenate(
+            [[2.5, 0.45], [0.5, 0.5, 0.0], start_gait(gait_task("trot"), env.robot.robot).foot_y]
+        ),
         rtol=1e-6,
     )
 
@@ -68,7 +72,8 @@ def test_the_observation_is_the_estimate(env) -> None:
     observation, _ = env.reset(seed=5)
     for _ in range(40):
         observation, *_ = env.step(np.zeros(9))
-    estimate, truth = env.estimate, env.robot.truth()
+    estimate = env.estimate
+    truth = env.robot.truth()
     assert observation[9] == np.float32(estimate.position[2] - estimate.ground_height)
     assert abs(observation[9] - truth.height) > 1e-5
 
@@ -80,7 +85,9 @@ def test_supervised_steps_cost_one(env, monkeypatch) -> None:
     env.reset(seed=6)
     update = env.pipeline.supervisor.update
     monkeypatch.setattr(
-        env.pipeline.supervisor, "update", lambda *given, **more: replace(update(*given, **more), active="recovery")
+        env.pipeline.supervisor,
+        "update",
+        lambda *given, **more: replace(update(*given, **more), active="recovery"),
     )
     _, supervised, _, _, also = env.step(np.zeros(9))
     assert (info["active"], also["active"]) == ("learner", "recovery")
@@ -103,14 +110,23 @@ def test_the_shipped_file_does_what_was_trained(env, tmp_path) -> None:
         proposal = robot.act(env.estimate, env.velocity_command)
         observation, *_ = env.step(mlp.act(observation))
         trained = env.pipeline.cycle.proposal
-        assert proposal is not None and proposal.gait is not None and trained is not None and trained.gait is not None
+        assert (
+            proposal is not None
+            and proposal.gait is not None
+            and trained is not None
+            and trained.gait is not None
+        )
         for name in ("frequency", "swing_ratio", "phase_offsets", "foot_y"):
-            np.testing.assert_allclose(getattr(proposal.gait, name), getattr(trained.gait, name), atol=1e-5)
+            np.testing.assert_allclose(
+                getattr(proposal.gait, name), getattr(trained.gait, name), atol=1e-5
+            )
 
 
 def test_a_wild_learner_falls() -> None:
     """Without a supervisor, and the episode ends there with the penalty."""
     env = GaitEnv(GaitEnvOptions(duration=6.0, starts=1, command=VelocityCommand(vx=0.3)))
-    score = walk_learner(env, RandomGait(start_gait(gait_task("trot"), env.robot.robot), 0, WILD), 0)
+    score = walk_learner(
+        env, RandomGait(start_gait(gait_task("trot"), env.robot.robot), 0, WILD), 0
+    )
     assert score.falls == 1 and score.recovery == 0.0 and env.steps < env.total_steps
     assert score.fitness < score.reward * env.steps / env.total_steps

@@ -45,7 +45,9 @@ def test_efficient_gait() -> None:
     assert efficient_gait(outcome(power=0.4 * weight), A1) == pytest.approx(0.6)
     assert efficient_gait(outcome(velocity=(0.3, 0.1, 0.0)), A1) == pytest.approx(1.0 - 8.0 * 0.02)
     assert efficient_gait(outcome(velocity=(9.0, 0.0, 0.0)), A1) == pytest.approx(1.0 - 8.0 * 0.25)
-    assert efficient_gait(outcome(yaw_rate=0.2, roll=0.1, pitch=-0.1), A1) == pytest.approx(1.0 - 0.04 - 0.08)
+    assert efficient_gait(outcome(yaw_rate=0.2, roll=0.1, pitch=-0.1), A1) == pytest.approx(
+        1.0 - 0.04 - 0.08
+    )
 
 
 def test_catwalk() -> None:

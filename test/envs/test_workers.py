@@ -33,7 +33,9 @@ def test_a_cluster_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -
     """Without Ray the error says how to install it."""
     monkeypatch.setitem(sys.modules, "ray", None)
     with (
-        pytest.raises(ConfigurationError, match=r"--ray needs ray: pip install 'safe_locomotion\[ray\]'"),
+        pytest.raises(
+            ConfigurationError, match=r"--ray needs ray: pip install 'safe_locomotion\[ray\]'"
+        ),
         workers(POWERS, 2, ray="auto"),
     ):
         raise AssertionError("there are no workers")

@@ -14,16 +14,26 @@ GAIN = np.array([0.5, 2.0, 0.7, 1.5])
 
 
 def trot(
-    detector: ContactDetector, *, seconds: float, raw_of_load: object = None, torque_error: float = 10.0, start: float = 0.0
+    detector: ContactDetector,
+    *,
+    seconds: float,
+    raw_of_load: object = None,
+    torque_error: float = 10.0,
+    start: float = 0.0,
 ) -> tuple[Array, Array]:
     """Contacts found and true (n, 4) on a trot whose legs carry half the weight each, sensors ZERO + GAIN load unless given."""
     rng = np.random.default_rng(3)
-    found, true = [], []
+    found = []
+    true = []
     for k in range(round(seconds / 0.002)):
         phase = ((start + 0.002 * k) * 2.5 + np.array([0.0, 0.5, 0.5, 0.0])) % 1.0
         standing = phase >= 0.45
         load = np.where(standing, WEIGHT / 2 * np.minimum(1.0, (phase - 0.45) / 0.02), 0.0)
-        raw = raw_of_load(load) if callable(raw_of_load) else ZERO + GAIN * load + rng.normal(0, 2.0, 4)
+        raw = (
+            raw_of_load(load)
+            if callable(raw_of_load)
+            else ZERO + GAIN * load + rng.normal(0, 2.0, 4)
+        )
         speed = np.where(standing, 0.5, 2.0)
         torque_load = load + rng.normal(0, torque_error * (1 + speed), 4)
         found.append(detector.update(raw, torque_load.tolist(), speed.tolist(), 0.002))
@@ -54,7 +64,9 @@ def test_a_drifting_zero_is_followed() -> None:
     detector = ContactDetector(ContactParameters(), weight=WEIGHT)
     trot(detector, seconds=5.0)
     clock = iter(range(10**6))
-    found, true = trot(detector, seconds=40.0, raw_of_load=lambda load: ZERO + 0.001 * next(clock) + GAIN * load)
+    found, true = trot(
+        detector, seconds=40.0, raw_of_load=lambda load: ZERO + 0.001 * next(clock) + GAIN * load
+    )
     assert (found != true).mean() < 0.02
 
 
@@ -82,7 +94,12 @@ def test_standing_for_long_does_not_lose_contact() -> None:
     rng = np.random.default_rng(0)
     load = np.full(4, WEIGHT / 4)
     found = [
-        detector.update(ZERO + GAIN * load + rng.normal(0, 2.0, 4), (load + rng.normal(0, 3.0, 4)).tolist(), [0.0] * 4, 0.002)
+        detector.update(
+            ZERO + GAIN * load + rng.normal(0, 2.0, 4),
+            (load + rng.normal(0, 3.0, 4)).tolist(),
+            [0.0] * 4,
+            0.002,
+        )
         for _ in range(30_000)
     ]
     assert np.array(found)[50:].all()
@@ -90,24 +107,39 @@ def test_standing_for_long_does_not_lose_contact() -> None:
 
 def test_hysteresis_separates_touchdown_from_lift_off() -> None:
     """Contact begins above the threshold and ends below 70 % of it."""
-    detector = ContactDetector(ContactParameters(offset_deviation=1e-3, slope_deviation=1e-3), weight=WEIGHT)
+    detector = ContactDetector(
+        ContactParameters(offset_deviation=1e-3, slope_deviation=1e-3), weight=WEIGHT
+    )
     on = 0.48 * WEIGHT / 4
 
     def contact(load: float) -> bool:
         return bool(detector.update(np.full(4, load), [load] * 4, [0.0] * 4, 0.002)[0])
 
-    assert [contact(on * share) for share in (0.9, 1.1, 0.9, 0.75, 0.65, 0.9)] == [False, True, True, True, False, False]
+    assert [contact(on * share) for share in (0.9, 1.1, 0.9, 0.75, 0.65, 0.9)] == [
+        False,
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]
 
 
 def test_calibration_survives_noisy_walking() -> None:
     """On the kinematic trot with noisy sensors the detector's contacts are the true ones after 2 s, but for 2 %."""
     model = robot()
-    detector, odometry = ContactDetector(ContactParameters(), weight=WEIGHT), LegOdometry(model)
+    detector = ContactDetector(ContactParameters(), weight=WEIGHT)
+    odometry = LegOdometry(model)
     rng = np.random.default_rng(0)
     wrong = []
     for state, truth in walk(Motion(duration=4.0), model):
         noisy = add_noise(state, rng, gyro_bias=np.zeros(3), zero=ZERO, gain=GAIN)
         legs = odometry.read(noisy.q, noisy.dq, noisy.tau)
-        found = detector.update(noisy.foot_force, [leg.load for leg in legs], [speed(leg.velocity) for leg in legs], 0.002)
+        found = detector.update(
+            noisy.foot_force,
+            [leg.load for leg in legs],
+            [speed(leg.velocity) for leg in legs],
+            0.002,
+        )
         wrong.append((found != truth.contact).mean())
     assert np.mean(wrong[1000:]) < 0.02

@@ -27,7 +27,11 @@ def states(motion: Motion, noisy: bool) -> list[tuple[LowState, Truth]]:
     return [(add_noise(s, rng, gyro_bias=BIAS, **SENSORS) if noisy else s, t) for s, t in clean]
 
 
-def run(motion: Motion, noisy: bool = False, estimator: StateEstimator | ComplementaryEstimator | None = None) -> Run:
+def run(
+    motion: Motion,
+    noisy: bool = False,
+    estimator: StateEstimator | ComplementaryEstimator | None = None,
+) -> Run:
     estimator = estimator or StateEstimator(MODEL, EstimatorParameters())
     return [(estimator.update(state), truth) for state, truth in states(motion, noisy)]
 
@@ -76,8 +80,11 @@ def test_ordinary_sensors(motion: Motion) -> None:
 
 def test_better_than_the_complementary_estimator() -> None:
     """On the same noisy states the complementary estimator's velocity error and drift are at least three times as large."""
-    ours, theirs = run(MOTIONS[0], noisy=True), run(MOTIONS[0], noisy=True, estimator=ComplementaryEstimator(MODEL))
-    assert np.sqrt((velocity_errors(theirs)[:, :2] ** 2).mean()) > 3 * np.sqrt((velocity_errors(ours)[:, :2] ** 2).mean())
+    ours = run(MOTIONS[0], noisy=True)
+    theirs = run(MOTIONS[0], noisy=True, estimator=ComplementaryEstimator(MODEL))
+    assert np.sqrt((velocity_errors(theirs)[:, :2] ** 2).mean()) > 3 * np.sqrt(
+        (velocity_errors(ours)[:, :2] ** 2).mean()
+    )
     assert drift(theirs) > 3 * drift(ours)
 
 
@@ -115,7 +122,9 @@ def test_covariance_stays_positive_definite_and_honest() -> None:
         assert np.linalg.eigvalsh(p)[0] > 0.0
         assert not p[np.ix_(horizontal, vertical)].any()
         error = estimate.velocity - truth.velocity
-        assert (abs(error[:2]) < 4.0 * np.sqrt(np.diag(estimate.velocity_covariance)[:2]) + 0.02).all()
+        assert (
+            abs(error[:2]) < 4.0 * np.sqrt(np.diag(estimate.velocity_covariance)[:2]) + 0.02
+        ).all()
 
 
 def test_slope_is_found() -> None:
@@ -126,7 +135,9 @@ def test_slope_is_found() -> None:
         assert abs(estimate.position[2] - estimate.ground_height - 0.27) < 0.015
 
 
-@pytest.mark.parametrize("field", ["q", "dq", "tau", "gyro", "accelerometer", "foot_force", "quaternion_wxyz"])
+@pytest.mark.parametrize(
+    "field", ["q", "dq", "tau", "gyro", "accelerometer", "foot_force", "quaternion_wxyz"]
+)
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_broken_reading_is_flagged_and_forgotten(field: str, value: float) -> None:
     """NaN or infinity in any sensor flags that tick only; the estimate stays finite and the next ones are good."""
@@ -167,7 +178,9 @@ def test_contradicting_sensors_are_flagged() -> None:
     flagged = []
     for state, _ in states(Motion(duration=1.0, stand=1.0), False):
         lying = state.stamp_ns - 10**18 > 4 * 10**8
-        estimate = estimator.update(replace(state, dq=state.dq + 8.0 * np.tile([0.0, 1.0, 0.0], 4)) if lying else state)
+        estimate = estimator.update(
+            replace(state, dq=state.dq + 8.0 * np.tile([0.0, 1.0, 0.0], 4)) if lying else state
+        )
         flagged.append(estimate.diverged)
     assert not any(flagged[:200]) and any(flagged[200:450])
 
@@ -200,4 +213,6 @@ def test_height_is_above_the_ground_on_which_the_robot_stands() -> None:
     """Standing level, position minus ground height is the base's height above the ground."""
     estimate = run(Motion(duration=1.0, stand=1.0))[-1][0]
     assert estimate.position[2] - estimate.ground_height == pytest.approx(0.27, abs=1e-3)
-    np.testing.assert_allclose(matrix_from_quaternion(estimate.quaternion_wxyz), np.eye(3), atol=1e-6)
+    np.testing.assert_allclose(
+        matrix_from_quaternion(estimate.quaternion_wxyz), np.eye(3), atol=1e-6
+    )

@@ -13,18 +13,22 @@ def test_same_kinematics() -> None:
     """Foot positions and velocities equal those of `Kinematics`, at any pose and speed."""
     rng = np.random.default_rng(0)
     for _ in range(50):
-        q, dq = rng.uniform(MODEL.q_min, MODEL.q_max), rng.normal(0, 5, 12)
+        q = rng.uniform(MODEL.q_min, MODEL.q_max)
+        dq = rng.normal(0, 5, 12)
         feet, jacobians = Kinematics(MODEL).feet_and_jacobians(q)
         legs = LegOdometry(MODEL).read(q, dq, np.zeros(12))
         np.testing.assert_allclose([leg.foot for leg in legs], feet, atol=1e-12)
-        np.testing.assert_allclose([leg.velocity for leg in legs], (jacobians @ dq.reshape(4, 3, 1))[:, :, 0], atol=1e-12)
+        np.testing.assert_allclose(
+            [leg.velocity for leg in legs], (jacobians @ dq.reshape(4, 3, 1))[:, :, 0], atol=1e-12
+        )
 
 
 def test_torque_load_inverts_statics() -> None:
     """The load from tau = -J^T f equals the force along the leg plane's z axis, for any pose and any force."""
     rng = np.random.default_rng(1)
     for _ in range(50):
-        q, force = rng.uniform(MODEL.q_min, MODEL.q_max), rng.normal(0, 50, (4, 3))
+        q = rng.uniform(MODEL.q_min, MODEL.q_max)
+        force = rng.normal(0, 50, (4, 3))
         _, jacobians = Kinematics(MODEL).feet_and_jacobians(q)
         tau = -(jacobians.transpose(0, 2, 1) @ force[:, :, None]).reshape(12)
         legs = LegOdometry(MODEL).read(q, np.zeros(12), tau)
@@ -37,7 +41,9 @@ def test_a_standing_foot_rolls() -> None:
     rng = np.random.default_rng(2)
     odometry = LegOdometry(MODEL)
     for _ in range(20):
-        q, dq, omega = rng.uniform(MODEL.q_min, MODEL.q_max), rng.normal(0, 5, 12), rng.normal(0, 2, 3)
+        q = rng.uniform(MODEL.q_min, MODEL.q_max)
+        dq = rng.normal(0, 5, 12)
+        omega = rng.normal(0, 2, 3)
         normal = rng.normal(0, 1, 3)
         normal /= np.linalg.norm(normal)
         for leg in odometry.read(q, dq, np.zeros(12)):

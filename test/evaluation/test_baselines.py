@@ -15,7 +15,12 @@ from safe_locomotion.evaluation.baselines import (
 )
 from safe_locomotion.safety.trigger_set import TriggerBounds, TriggerSet
 
-BOX = TriggerSet(TriggerBounds(height_min=0.2, height_max=0.3, roll=0.2, pitch=0.2, lateral_velocity=0.5, roll_rate=0.5), 0.1)
+BOX = TriggerSet(
+    TriggerBounds(
+        height_min=0.2, height_max=0.3, roll=0.2, pitch=0.2, lateral_velocity=0.5, roll_rate=0.5
+    ),
+    0.1,
+)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +43,11 @@ def test_the_ellipsoid_keeps_recovery_for_its_dwell_time() -> None:
     """From the last state outside on, and no longer than that; a new walk has forgotten it."""
     states = iter([(0.25, 0.3, 0.0, 0.0, 0.0)] + [(0.25, 0.0, 0.0, 0.0, 0.0)] * 3)
     rule = EllipsoidRule(BOX, lambda: next(states), 1.0)
-    assert [rule.recovers(stamp, False, None) for stamp in (0, 999_999_999, 1_000_000_000)] == [True, True, False]
+    assert [rule.recovers(stamp, False, None) for stamp in (0, 999_999_999, 1_000_000_000)] == [
+        True,
+        True,
+        False,
+    ]
     rule.reset()
     assert rule.recovers(500_000_000, False, None) is False
 
@@ -64,7 +73,11 @@ def test_the_critic_learns_what_goes_before_a_fall(tmp_path) -> None:
         assert risk[:250].max() < 0.5
         assert (risk[-100:-18].max() >= critic.threshold) == trace.fell
     seen = [np.array((0.0, 0.0, 0.0)), np.array((0.0, 2.5, 0.0)), np.array((nan, 0.0, 0.0))]
-    assert [CriticRule(critic, lambda x=x: x).recovers(0, False, None) for x in seen] == [False, True, True]
+    assert [CriticRule(critic, lambda x=x: x).recovers(0, False, None) for x in seen] == [
+        False,
+        True,
+        True,
+    ]
 
 
 def test_a_critic_needs_falls_and_walks(tmp_path) -> None:

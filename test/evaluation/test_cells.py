@@ -25,7 +25,8 @@ def test_the_command_writes_what_is_promised_and_goes_on_with_it(tmp_path, capsy
 
     A call with another cell leaves what the file holds of the first.
     """
-    file, words = tmp_path / "e.json", ["--supervisor", "naive", "--duration", str(SHORT), "--json", str(tmp_path / "e.json")]
+    file = tmp_path / "e.json"
+    words = ["--supervisor", "naive", "--duration", str(SHORT), "--json", str(tmp_path / "e.json")]
     assert main(["evaluate", *words, "--episodes", "2"]) == 0
     assert "naive" in capsys.readouterr().out
     before = json.loads(file.read_text())["cells"]
@@ -70,7 +71,8 @@ def test_the_ellipsoid_decides_in_the_place_of_the_configured_rule() -> None:
     shares = {}
     for name in ("naive", "ellipsoid"):
         walker = Walker(Cell(supervisor=name, sigma=0.2, duration=1.0), {}, {}, 0)
-        first, again = walker.walk(1), walker.walk(1)
+        first = walker.walk(1)
+        again = walker.walk(1)
         assert first == again
         shares[name] = first.recovery_steps / first.steps
     assert shares["naive"] < shares["ellipsoid"]
@@ -80,7 +82,10 @@ def test_a_critic_learns_where_it_will_judge() -> None:
     """From the random learner on the same task and ground, pushed alike, whatever it is compared with."""
     hit = Cell(policy="a1_trot", supervisor="critic", push=35.0, friction=0.4)
     assert hit.unsupervised == Cell(supervisor="off", push=35.0, friction=0.4)
-    assert hit.unsupervised == replace(hit, supervisor="reachability", horizon=5, trigger_set="c2").unsupervised
+    assert (
+        hit.unsupervised
+        == replace(hit, supervisor="reachability", horizon=5, trigger_set="c2").unsupervised
+    )
     assert hit.unsupervised != replace(hit, push=20.0).unsupervised
 
 
@@ -89,7 +94,14 @@ def test_what_is_not_there_is_refused(tmp_path) -> None:
     with pytest.raises(UnknownNameError, match="ellipsoid"):
         Cell(supervisor="best")
     with pytest.raises(ConfigurationError, match="--critic"):
-        run_cells([[Cell(supervisor="critic")]], [0], processes=1, deadline=0.0, file=None, critic_file=None)
+        run_cells(
+            [[Cell(supervisor="critic")]],
+            [0],
+            processes=1,
+            deadline=0.0,
+            file=None,
+            critic_file=None,
+        )
     (tmp_path / "e.json").write_text("{}")
     with pytest.raises(ConfigurationError, match="no evaluation"):
         Evaluation([Cell()], tmp_path / "e.json")
@@ -99,7 +111,15 @@ def test_the_picture_shows_every_cell(tmp_path) -> None:
     """An interval that ends at the value itself is no error."""
     cell = {"task": "trot", "supervisor": "off", "horizon": 0, "trigger_set": "c1", "overrides": []}
     assert label(cell) == "trot off  c1"
-    assert label(cell | {"horizon": 5, "overrides": [["a.capture", True]]}) == "trot off 5 c1 capture=True"
+    assert (
+        label(cell | {"horizon": 5, "overrides": [["a.capture", True]]})
+        == "trot off 5 c1 capture=True"
+    )
     row = cell | {"falls": 0, "episodes": 4, "share": 0.0}
-    draw([row | {"falls_interval": (0.0, 0.5), "share_interval": (0.0, 0.0)}], tmp_path / "falls.svg")
-    assert "recovery" in (tmp_path / "falls.svg").read_text() or (tmp_path / "falls.svg").stat().st_size > 1000
+    draw(
+        [row | {"falls_interval": (0.0, 0.5), "share_interval": (0.0, 0.0)}], tmp_path / "falls.svg"
+    )
+    assert (
+        "recovery" in (tmp_path / "falls.svg").read_text()
+        or (tmp_path / "falls.svg").stat().st_size > 1000
+    )

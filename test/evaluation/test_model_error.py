@@ -30,21 +30,37 @@ MODEL = CentroidalModel(mass=A1.mass, inertia=A1.inertia)
 HIDDEN = [2, 3, 4]  #: yaw, x, y are zero at the start of every step
 
 
-def recorded(delta_a: Array, delta_b: Array, offset: Array, *, n: int = 60, noise: float = 0.0) -> Transitions:
+def recorded(
+    delta_a: Array, delta_b: Array, offset: Array, *, n: int = 60, noise: float = 0.0
+) -> Transitions:
     """Random steps of a robot whose matrices differ from the model's by these."""
     rng = np.random.default_rng(3)
     a, b, c = step_matrices(MODEL, STEP)
-    state, wrench = rng.normal(size=(n, NX)), rng.normal(size=(n, NW)) * (5.0, 5.0, 5.0, 20.0, 20.0, 40.0)
+    state = rng.normal(size=(n, NX))
+    wrench = rng.normal(size=(n, NW)) * (5.0, 5.0, 5.0, 20.0, 20.0, 40.0)
     state[:, HIDDEN] = 0.0
-    following = state @ (a + delta_a).T + wrench @ (b + delta_b).T + c + offset + noise * rng.normal(size=(n, NX))
+    following = (
+        state @ (a + delta_a).T
+        + wrench @ (b + delta_b).T
+        + c
+        + offset
+        + noise * rng.normal(size=(n, NX))
+    )
     return Transitions(
-        dt=STEP, state=state, next_state=following, wrench=wrench, reference=np.zeros((n, NX)), follows=np.arange(n) > 0
+        dt=STEP,
+        state=state,
+        next_state=following,
+        wrench=wrench,
+        reference=np.zeros((n, NX)),
+        follows=np.arange(n) > 0,
     )
 
 
 def planted(seed: int) -> tuple[Array, Array, Array]:
     rng = np.random.default_rng(seed)
-    delta_a, delta_b, offset = 0.1 * rng.normal(size=(NX, NX)), 1e-3 * rng.normal(size=(NX, NW)), rng.normal(size=NX)
+    delta_a = 0.1 * rng.normal(size=(NX, NX))
+    delta_b = 1e-3 * rng.normal(size=(NX, NW))
+    offset = rng.normal(size=NX)
     delta_a[:, HIDDEN] = 0.0
     return delta_a, delta_b, offset
 
@@ -52,7 +68,9 @@ def planted(seed: int) -> tuple[Array, Array, Array]:
 def test_one_step_with_the_wrench_is_one_step_with_the_forces() -> None:
     """A x + B u + c with the feet's net wrench equals the model's own step."""
     rng = np.random.default_rng(1)
-    feet, force, x = rng.normal(size=(4, 3)), rng.normal(size=(4, 3)), rng.normal(size=NX)
+    feet = rng.normal(size=(4, 3))
+    force = rng.normal(size=(4, 3))
+    x = rng.normal(size=NX)
     a, b, c = step_matrices(MODEL, STEP)
     wrench = np.concatenate((np.cross(feet, force).sum(axis=0), force.sum(axis=0)))
     np.testing.assert_allclose(a @ x + b @ wrench + c, MODEL.step(x, force, feet, STEP), atol=1e-12)
@@ -78,11 +96,18 @@ def test_a_planted_error_comes_back_exactly(seed: int) -> None:
 def test_standard_errors_cover_what_noise_does() -> None:
     """With noise the found error is off by about its standard error, and both shrink with the number of steps."""
     delta_a, delta_b, offset = planted(0)
-    few, many = (fit_model_error(MODEL, recorded(delta_a, delta_b, offset, n=n, noise=0.01)) for n in (100, 10_000))
+    few, many = (
+        fit_model_error(MODEL, recorded(delta_a, delta_b, offset, n=n, noise=0.01))
+        for n in (100, 10_000)
+    )
     for error in (few, many):
         off = float(np.linalg.norm(error.a - delta_a))
         assert 0.5 * error.deviation_a < off < 2.0 * error.deviation_a
-        assert 0.5 * error.deviation_b < float(np.linalg.norm(error.b - delta_b)) < 2.0 * error.deviation_b
+        assert (
+            0.5 * error.deviation_b
+            < float(np.linalg.norm(error.b - delta_b))
+            < 2.0 * error.deviation_b
+        )
     assert many.deviation_a < 0.15 * few.deviation_a
     assert many.remaining == pytest.approx(0.01 * np.sqrt(NX), rel=0.05)
 
@@ -98,7 +123,9 @@ def test_theorem_5_1_by_hand() -> None:
     """alpha = 2, G = 3, W = 10, sigma_A = 0.1, sigma_B = 0.01, a_max = 100, |s_1|^2 = 4: 4 * 3 * 10 * 0.01 * (1 * 0.5 + 4) = 5.4."""
     one = {"sigma_a": 0.1, "sigma_b": 0.01, "horizon": 10, "smoothness": 3.0, "action_max": 100.0}
     assert performance_excess(**one, alpha=2.0, initial=4.0) == pytest.approx(5.4)
-    assert performance_excess(**one, alpha=1.0, initial=2.0) == pytest.approx(2.0**1.5 * 30.0 * 0.1 * (1.0 * 2.0 / 3.0 + 2.0))
+    assert performance_excess(**one, alpha=1.0, initial=2.0) == pytest.approx(
+        2.0**1.5 * 30.0 * 0.1 * (1.0 * 2.0 / 3.0 + 2.0)
+    )
 
 
 @given(sigma_b=st.floats(0.0, 10.0), horizon=st.integers(1, 50), alpha=st.floats(0.5, 3.0))
@@ -116,7 +143,10 @@ def test_the_costs_of_a_perfect_model_are_the_robots() -> None:
     error = fit_model_error(MODEL, steps)
     bound = performance_bound(MODEL, steps, error, horizon=10)
     assert bound.windows == 6 and bound.cost > 0.0
-    assert bound.predicted_cost == pytest.approx(bound.cost) and bound.measured_excess < 1e-6 * bound.cost
+    assert (
+        bound.predicted_cost == pytest.approx(bound.cost)
+        and bound.measured_excess < 1e-6 * bound.cost
+    )
     assert bound.excess < 1e-6 and bound.says_something
     assert bound.cost == pytest.approx((steps.next_state**2).sum() / 6.0)
     assert bound.smoothness == error.sigma_b_robot
@@ -137,7 +167,10 @@ def test_the_models_rollout_keeps_what_it_got_wrong() -> None:
 
 def test_windows_stop_where_the_recording_was_interrupted() -> None:
     """Six steps in a row, then five: one window of six, two of five, none of seven."""
-    steps = replace(recorded(*planted(0), n=40), follows=np.array([k not in (0, 6) and k < 11 for k in range(40)]))
+    steps = replace(
+        recorded(*planted(0), n=40),
+        follows=np.array([k not in (0, 6) and k < 11 for k in range(40)]),
+    )
     error = fit_model_error(MODEL, steps)
     assert performance_bound(MODEL, steps, error, horizon=6).windows == 1
     assert performance_bound(MODEL, steps, error, horizon=5).windows == 2
@@ -154,33 +187,53 @@ def test_a_bound_above_the_cost_says_nothing() -> None:
     assert bound.measured_excess == abs(bound.cost - bound.predicted_cost)
 
 
-TICK_NS, PLAN_NS, START_NS = 2_000_000, 4_000_000, 1_700_000_000_000_000_000
+TICK_NS = 2_000_000
+PLAN_NS = 4_000_000
+START_NS = 1_700_000_000_000_000_000
 
 
-def write_logs(folder: Path, *, yaw: float, walking: range = range(200), joints: bool = True) -> tuple[Array, Array]:
+def write_logs(
+    folder: Path, *, yaw: float, walking: range = range(200), joints: bool = True
+) -> tuple[Array, Array]:
     """A robot that glides along its heading at 0.5 m/s for 0.4 s, each foot pushing with 30 N; its wrench and state by hand."""
     rotation = matrix_from_quaternion(quaternion_from_rpy(0.0, 0.0, yaw))
-    columns = [*vector("position", 3), *vector("quaternion_wxyz", 4), *vector("velocity", 3), *vector("angular_velocity", 3)]
-    estimates = StageLog(folder / "estimator.log", ("stamp_ns", *columns, *(vector("q", 12) if joints else ())))
+    columns = [
+        *vector("position", 3),
+        *vector("quaternion_wxyz", 4),
+        *vector("velocity", 3),
+        *vector("angular_velocity", 3),
+    ]
+    estimates = StageLog(
+        folder / "estimator.log", ("stamp_ns", *columns, *(vector("q", 12) if joints else ()))
+    )
     verdicts = StageLog(folder / "supervisor.log", ("stamp_ns", "mode", *vector("command", 3)))
     plans = StageLog(folder / "mpc.log", ("stamp_ns", *vector("force", 12)))
-    velocity, force = rotation @ (0.5, 0.0, 0.0), np.tile((0.0, 0.0, 30.0), (4, 1))
+    velocity = rotation @ (0.5, 0.0, 0.0)
+    force = np.tile((0.0, 0.0, 30.0), (4, 1))
     for k in range(200):
         stamp = float(START_NS + k * TICK_NS)
         position = np.array((3.0, -2.0, 0.27)) + velocity * k * 0.002
         turned = quaternion_from_rpy(0.0, 0.0, yaw)
-        estimates.append(stamp, position, turned, velocity, np.zeros(3), *((A1.q_stand,) if joints else ()))
-        verdicts.append(stamp, float(Mode.WALK if k in walking else Mode.STAND), np.array((0.4, 0.1, 0.2)))
+        estimates.append(
+            stamp, position, turned, velocity, np.zeros(3), *((A1.q_stand,) if joints else ())
+        )
+        verdicts.append(
+            stamp, float(Mode.WALK if k in walking else Mode.STAND), np.array((0.4, 0.1, 0.2))
+        )
         if k % 2 == 0:
             plans.append(stamp, force)
     for log in (estimates, verdicts, plans):
         log.close()
     moment = np.cross(Kinematics(A1).feet(A1.q_stand) - A1.com, force).sum(axis=0)
-    return np.concatenate((moment, force.sum(axis=0))), np.array((0, 0, 0, 0, 0, 0.27 + A1.com[2], 0, 0, 0, 0.5, 0, 0))
+    return np.concatenate((moment, force.sum(axis=0))), np.array(
+        (0, 0, 0, 0, 0, 0.27 + A1.com[2], 0, 0, 0, 0.5, 0, 0)
+    )
 
 
 @pytest.mark.parametrize("yaw", [0.0, 0.7, -2.5])
-def test_logs_of_a_glide_give_state_wrench_and_reference_in_the_frame_of_each_step(tmp_path: Path, yaw: float) -> None:
+def test_logs_of_a_glide_give_state_wrench_and_reference_in_the_frame_of_each_step(
+    tmp_path: Path, yaw: float
+) -> None:
     """Whatever the heading and the place: the state starts at the origin, level, and ends 8 mm ahead."""
     wrench, state = write_logs(tmp_path, yaw=yaw)
     steps = read_transitions(tmp_path, A1)
@@ -193,7 +246,9 @@ def test_logs_of_a_glide_give_state_wrench_and_reference_in_the_frame_of_each_st
     reference = steps.reference[0]
     np.testing.assert_allclose(reference[VELOCITY], (0.4, 0.1, 0.0))
     np.testing.assert_allclose(reference[POSITION], (0.4 * STEP, 0.1 * STEP, state[5]), atol=1e-12)
-    np.testing.assert_allclose((*reference[RPY], *reference[RATES]), (0.0, 0.0, 0.2 * STEP, 0.0, 0.0, 0.2))
+    np.testing.assert_allclose(
+        (*reference[RPY], *reference[RATES]), (0.0, 0.0, 0.2 * STEP, 0.0, 0.0, 0.2)
+    )
 
 
 def test_only_steps_of_a_walking_robot_count(tmp_path: Path) -> None:

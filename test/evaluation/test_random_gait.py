@@ -18,7 +18,9 @@ def test_stays_within_bounds() -> None:
     assert all(executable(gait) for gait in walked)
     assert {min(g.frequency for g in walked), max(g.frequency for g in walked)} == {1.5, 4.0}
     assert {min(g.swing_ratio for g in walked), max(g.swing_ratio for g in walked)} == {0.3, 0.7}
-    assert all(0.0 <= x < 1.0 for g in walked for x in g.phase_offsets) and {g.foot_y for g in walked} == {TROT.foot_y}
+    assert all(0.0 <= x < 1.0 for g in walked for x in g.phase_offsets) and {
+        g.foot_y for g in walked
+    } == {TROT.foot_y}
 
 
 def test_steps_have_the_stated_size() -> None:
@@ -26,13 +28,16 @@ def test_steps_have_the_stated_size() -> None:
     walk = RandomWalk(sigma=0.01, frequency=(-1e3, 1e3), swing_ratio=(-1e3, 1e3))
     walked = gaits(RandomGait(TROT, 2, walk), 4000)
     offsets = np.diff([g.phase_offsets for g in walked], axis=0)
-    assert np.std((offsets + 0.5) % 1.0 - 0.5) == np.clip(np.std((offsets + 0.5) % 1.0 - 0.5), 0.0095, 0.0105)
+    assert np.std((offsets + 0.5) % 1.0 - 0.5) == np.clip(
+        np.std((offsets + 0.5) % 1.0 - 0.5), 0.0095, 0.0105
+    )
     assert 0.0475 < np.std(np.diff([g.frequency for g in walked])) < 0.0525
 
 
 def test_reset_goes_back_and_on() -> None:
     """Back to the first gait, with other numbers; equal seeds walk alike."""
-    one, other = RandomGait(TROT, 3), RandomGait(TROT, 3)
+    one = RandomGait(TROT, 3)
+    other = RandomGait(TROT, 3)
     first = gaits(one, 50)
     one.reset()
     second = gaits(one, 50)

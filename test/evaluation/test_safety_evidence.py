@@ -14,7 +14,15 @@ from safe_locomotion.evaluation.cells import Cell, EpisodeResult, Evaluation
 TOOL = runpy.run_path(str(ROOT / "tools/safety_evidence.py"))
 EVERY = {"off", "naive", "planning", "dwell", "ellipsoid", "reachability"}
 RESULT = EpisodeResult(
-    seed=3, fell=True, steps=100, recovery_steps=20, triggered_steps=5, uses=4, reward=1.0, energy_j=2.0, distance=3.0
+    seed=3,
+    fell=True,
+    steps=100,
+    recovery_steps=20,
+    triggered_steps=5,
+    uses=4,
+    reward=1.0,
+    energy_j=2.0,
+    distance=3.0,
 )
 
 
@@ -24,15 +32,25 @@ def test_every_rule_w_and_box_is_walked_on_every_task_and_for_pushed_policies() 
     for name in ("trot", "catwalk", "two_leg", "pushed", "slippery"):
         random = name not in ("pushed", "slippery")
         for policy in {cell.policy for cell in groups[name]}:
-            cells, judged = [cell for cell in groups[name] if cell.policy == policy], policy != "a1_velocity_lstm"
+            cells = [cell for cell in groups[name] if cell.policy == policy]
+            judged = policy != "a1_velocity_lstm"
             assert {cell.supervisor for cell in cells} == EVERY | ({"critic"} if judged else set())
-            assert {cell.horizon for cell in cells if cell.supervisor == "reachability"} == {5, 10, 15, 20}
+            assert {cell.horizon for cell in cells if cell.supervisor == "reachability"} == {
+                5,
+                10,
+                15,
+                20,
+            }
             assert {cell.trigger_set for cell in cells} == {"c1", "c2", "c3"}
             assert len(set(cells)) == len(cells) == 11 + judged
             assert {cell.task for cell in cells} == {name if random else "trot"}
-    assert {(cell.push, cell.friction, cell.push_offset) for cell in groups["slippery"]} == {(20.0, 0.4, 0.15)}
+    assert {(cell.push, cell.friction, cell.push_offset) for cell in groups["slippery"]} == {
+        (20.0, 0.4, 0.15)
+    }
     assert {cell.push for cell in (*groups["pushed"], *groups["others"])} == {20.0, 35.0, 50.0}
-    assert len({cell for cells in groups.values() for cell in cells}) == sum(len(cells) for cells in groups.values())
+    assert len({cell for cells in groups.values() for cell in cells}) == sum(
+        len(cells) for cells in groups.values()
+    )
     assert len(groups["box"]) == 5 * 9 and all(
         not dict(cell.overrides)["supervisor.intervention.capture"] for cell in groups["box"]
     )
@@ -40,7 +58,11 @@ def test_every_rule_w_and_box_is_walked_on_every_task_and_for_pushed_policies() 
 
 def test_tables_say_who_fell_under_which_rule() -> None:
     """One column for what is simulated, one line for who supervises, in an order of its own; what was not walked stays empty."""
-    cells = [Cell(supervisor="off"), Cell(horizon=5, trigger_set="c2"), Cell(policy="a1_trot", push=20.0, push_offset=0.15)]
+    cells = [
+        Cell(supervisor="off"),
+        Cell(horizon=5, trigger_set="c2"),
+        Cell(policy="a1_trot", push=20.0, push_offset=0.15),
+    ]
     cells.append(Cell(task="catwalk", overrides=(("supervisor.intervention.capture", False),)))
     evaluation = Evaluation(cells, None)
     for index in range(len(cells)):
@@ -55,5 +77,11 @@ def test_tables_say_who_fell_under_which_rule() -> None:
         "| reachability 10, box alone |  |  | 1 of 1, 20.0 % |",
     ]
     detailed = TOOL["details"](rows[1:2]).splitlines()
-    assert [[row["policy"] for row in some] for some in TOOL["by_learner"](rows)] == [["random"] * 3, ["a1_trot"]]
-    assert detailed[2] == "| reachability 5, c2 | 1 of 1 | 20.7 to 100.0 | 4 | 20.0 (20.0 to 20.0) | 5.0 | 40 |"
+    assert [[row["policy"] for row in some] for some in TOOL["by_learner"](rows)] == [
+        ["random"] * 3,
+        ["a1_trot"],
+    ]
+    assert (
+        detailed[2]
+        == "| reachability 5, c2 | 1 of 1 | 20.7 to 100.0 | 4 | 20.0 (20.0 to 20.0) | 5.0 | 40 |"
+    )

@@ -24,7 +24,9 @@ def test_the_bootstrap_of_a_mean_is_close_to_the_normal_interval() -> None:
     """Of 400 standard normal numbers: the mean -+ 1.96 s / 20."""
     numbers = np.random.default_rng(1).normal(size=400)
     half = 1.959964 * numbers.std() / 20.0
-    assert bootstrap(numbers) == pytest.approx((numbers.mean() - half, numbers.mean() + half), abs=0.01)
+    assert bootstrap(numbers) == pytest.approx(
+        (numbers.mean() - half, numbers.mean() + half), abs=0.01
+    )
 
 
 def test_the_bootstrap_of_a_ratio_weighs_episodes_by_their_length() -> None:

@@ -23,9 +23,13 @@ from safe_locomotion.recording.episode import (
 from safe_locomotion.robot.models import load_robot
 from safe_locomotion.types import Mode
 
-N, PERIOD_NS, START_NS = 40, 2_000_000, 10**18
+N = 40
+PERIOD_NS = 2_000_000
+START_NS = 10**18
 POLICY_EACH = 4
-WALK, FALLEN_FROM = 8, 32  # ticks
+# ticks
+WALK = 8
+FALLEN_FROM = 32
 RECOVERY = slice(16, 24)
 
 
@@ -38,7 +42,8 @@ def record():
     learner = np.ones(N, dtype=bool)
     learner[RECOVERY] = False
     level = np.tile((1.0, 0.0, 0.0, 0.0), (N, 1))
-    triple, twelve = np.zeros((N, 3)), np.zeros((N, 12))
+    triple = np.zeros((N, 3))
+    twelve = np.zeros((N, 12))
     return EpisodeRecord(
         info=EpisodeInfo(robot="a1"),
         whole=True,
@@ -107,7 +112,10 @@ def record():
             solved=np.ones(N // 2, dtype=bool),
         ),
         commands=CommandTrace(
-            stamp_ns=stamps[:0], **{n: twelve[:0] for n in ("q", "dq", "tau", "kp", "kd")}, reason=(), latency=np.empty(0)
+            stamp_ns=stamps[:0],
+            **{n: twelve[:0] for n in ("q", "dq", "tau", "kp", "kd")},
+            reason=(),
+            latency=np.empty(0),
         ),
         velocity=VelocityTrace(stamp_ns=stamps[:0], velocity=triple[:0]),
     )
@@ -129,11 +137,17 @@ def test_algorithm_1_stores_the_learners_action_and_the_penalty():
 def test_a_reward_sees_what_the_robot_knew():
     """Height above the ground, velocity in the yaw frame, the command, and the motors' power over the step."""
     seen = []
-    stored = stored_steps(record(), "p", load_robot("a1"), lambda outcome, robot: seen.append(outcome) or 2.0)
+    stored = stored_steps(
+        record(), "p", load_robot("a1"), lambda outcome, robot: seen.append(outcome) or 2.0
+    )
     assert stored.reward.tolist() == [2.0, 2.0, 1.0, 1.0, 2.0, 2.0]
     first = seen[0]
     assert first.height == pytest.approx(0.29) and first.velocity == pytest.approx((0.4, 0.1, 0.0))
-    assert first.yaw_rate == pytest.approx(0.2) and first.command.vx == 0.5 and first.gait.frequency == 2.5
+    assert (
+        first.yaw_rate == pytest.approx(0.2)
+        and first.command.vx == 0.5
+        and first.gait.frequency == 2.5
+    )
     assert first.power == pytest.approx(12 * 2.0 * 0.5 * np.mean((9, 10, 11, 12)))
 
 
@@ -141,7 +155,9 @@ def test_a_policy_that_never_acted_is_said_so():
     """Another name, or a learner without a network."""
     with pytest.raises(ConfigurationError, match="who proposed: p"):
         stored_steps(record(), "q", load_robot("a1"))
-    empty = StepTrace(stamp_ns=np.empty(0, dtype=int), observation=np.empty((0, 0)), action=np.empty((0, 0)))
+    empty = StepTrace(
+        stamp_ns=np.empty(0, dtype=int), observation=np.empty((0, 0)), action=np.empty((0, 0))
+    )
     with pytest.raises(ConfigurationError, match="no step of a network of 'p'"):
         stored_steps(replace(record(), steps=empty), "p", load_robot("a1"))
 

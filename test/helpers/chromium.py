@@ -62,7 +62,8 @@ class Page:
     """One page of the browser, over the DevTools protocol."""
 
     def __init__(self, socket):
-        self._socket, self._number = socket, 0
+        self._socket = socket
+        self._number = 0
 
     def call(self, method, **params):
         """Answer of one command of the protocol; events are dropped."""
@@ -76,7 +77,9 @@ class Page:
 
     def evaluate(self, expression):
         """Value of a JavaScript expression."""
-        return self.call("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
+        return self.call("Runtime.evaluate", expression=expression, returnByValue=True)[
+            "result"
+        ].get("value")
 
     def text(self):
         """All that can be read on the page."""
@@ -95,13 +98,22 @@ class Page:
 
     def press(self, text, seconds=0.0):
         """Press what bears `text` with the mouse, for a while."""
-        assert self.until(lambda: self.evaluate(FIND % json.dumps(text))), f"no button {text!r} in: {self.text()}"
+        assert self.until(lambda: self.evaluate(FIND % json.dumps(text))), (
+            f"no button {text!r} in: {self.text()}"
+        )
         x, y, _ = self.evaluate(FIND % json.dumps(text))
         for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
             if kind == "mouseReleased":
                 time.sleep(seconds)
             button = "none" if kind == "mouseMoved" else "left"
-            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button=button, clickCount=int(kind != "mouseMoved"))
+            self.call(
+                "Input.dispatchMouseEvent",
+                type=kind,
+                x=x,
+                y=y,
+                button=button,
+                clickCount=int(kind != "mouseMoved"),
+            )
 
     def enabled(self, text):
         """Whether what bears `text` can be pressed."""
@@ -110,7 +122,9 @@ class Page:
 
     def type(self, label, text):
         """Type into the field with this label."""
-        assert self.until(lambda: self.evaluate(FOCUS % json.dumps(label))), f"no field {label!r} in: {self.text()}"
+        assert self.until(lambda: self.evaluate(FOCUS % json.dumps(label))), (
+            f"no field {label!r} in: {self.text()}"
+        )
         self.call("Input.insertText", text=text)
 
     def png(self):
@@ -126,9 +140,15 @@ class Page:
 def chromium(folder, size=(1100, 720), scale=1.0):
     """A browser without any page yet; yields a function that opens an address as a `Page`."""
     data = folder / "chromium"
-    arguments = [f"--user-data-dir={data}", f"--window-size={size[0]},{size[1]}", f"--force-device-scale-factor={scale}"]
+    arguments = [
+        f"--user-data-dir={data}",
+        f"--window-size={size[0]},{size[1]}",
+        f"--force-device-scale-factor={scale}",
+    ]
     with (folder / "chromium.log").open("wb") as said:
-        browser = subprocess.Popen([find_chromium(), *FLAGS, *arguments, "about:blank"], stdout=said, stderr=said)
+        browser = subprocess.Popen(
+            [find_chromium(), *FLAGS, *arguments, "about:blank"], stdout=said, stderr=said
+        )
     sockets = []
     try:
         port = _port(data / "DevToolsActivePort", browser)

@@ -28,7 +28,12 @@ A1 = load_robot("a1")
 CONFIG_FILE = ROOT / "config/a1.yaml"
 START_NS = 1_700_000_000_000_000_000  #: Unix time, as the wire's unwrapped tick reads
 TICK_NS = 2_000_000  #: 500 Hz
-TROT = GaitParameters(frequency=2.5, swing_ratio=0.45, phase_offsets=(0.5, 0.5, 0.0), foot_y=(-0.1308, 0.1308, -0.1308, 0.1308))
+TROT = GaitParameters(
+    frequency=2.5,
+    swing_ratio=0.45,
+    phase_offsets=(0.5, 0.5, 0.0),
+    foot_y=(-0.1308, 0.1308, -0.1308, 0.1308),
+)
 
 
 def parameters(node: str) -> dict[str, Any]:

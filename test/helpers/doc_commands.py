@@ -56,7 +56,11 @@ class Command:
         """Split as a shell does, with stand-ins."""
         text = self.text
         for name, value in STAND_INS.items():
-            text = text.replace(name, value) if name[0] in "$[" else re.sub(rf"\b{name}\b", value, text)
+            text = (
+                text.replace(name, value)
+                if name[0] in "$["
+                else re.sub(rf"\b{name}\b", value, text)
+            )
         text = re.sub(r"\[(--[^\]]*)\]", r"\1", text)
         text = re.sub(r"(?<=[a-z_])\|[a-z_|]+", "", text)
         words = shlex.split(text)
@@ -65,7 +69,8 @@ class Command:
 
 def commands(page: Path) -> list[Command]:
     """All command lines of a page, in code blocks and in running text."""
-    found, fence = [], ""
+    found = []
+    fence = ""
     for number, row in enumerate(page.read_text().splitlines(), 1):
         if row.lstrip().startswith("```"):
             fence = "" if fence else row.strip("` ") or "sh"
@@ -80,13 +85,23 @@ def commands(page: Path) -> list[Command]:
 
 def _in_text(row: str) -> list[str]:
     codes = re.findall(r"`([^`]+)`", row)
-    return [code for code in codes if code.split()[0] in IN_TEXT and len(code.split()) > 1 and "..." not in code]
+    return [
+        code
+        for code in codes
+        if code.split()[0] in IN_TEXT and len(code.split()) > 1 and "..." not in code
+    ]
 
 
 def _parts(page: Path, number: int, text: str, in_text: bool) -> list[Command]:
     plain = re.split(r"\s+#\s", text)[0]
     return [
-        Command(page=page.name, line=number, text=part.split(" | ")[0].strip(), in_text=in_text, on_robot=ON_ROBOT in text)
+        Command(
+            page=page.name,
+            line=number,
+            text=part.split(" | ")[0].strip(),
+            in_text=in_text,
+            on_robot=ON_ROBOT in text,
+        )
         for part in plain.split(" && ")
     ]
 
@@ -100,7 +115,9 @@ def check(command: Command) -> None:
     head = command.words[0]
     if head in SYSTEM:
         return
-    assert head in CHECKS, f"{head}: a command that nobody checks; add it to the tables of test/doc_commands.py"
+    assert head in CHECKS, (
+        f"{head}: a command that nobody checks; add it to the tables of test/doc_commands.py"
+    )
     CHECKS[head](command.words[1:])
 
 
@@ -111,7 +128,8 @@ def check_program(words: list[str]) -> None:
     while isinstance(command, click.Group):
         found = command.get_command(parent, words[0])
         assert found is not None, words
-        command, words = found, words[1:]
+        command = found
+        words = words[1:]
     if not {"--help", "-h"} & set(words):
         context = command.make_context(command.name, list(words), parent=parent)
         if command.name == "sim":
@@ -153,12 +171,20 @@ def check_ros2(words: list[str]) -> None:
             given = dict(argument.split(":=") for argument in arguments)
             assert stack.stack(stack.options_from_launch(world, robot, given))
         case ["service", "call", name, kind, *_]:
-            assert (name.strip("/") in REQUESTS and kind == "std_srvs/srv/Trigger") or kind == "std_srvs/srv/SetBool", name
+            assert (
+                name.strip("/") in REQUESTS and kind == "std_srvs/srv/Trigger"
+            ) or kind == "std_srvs/srv/SetBool", name
         case ["param", "set", node, name, value]:
             assert (node, name) == ("/policy_node", "policy"), words
             assert value == "nominal" or find_share(f"models/policies/{value}.onnx")
         case ["lifecycle", "set", node, transition]:
-            assert node == "/bridge_node" and transition in ("configure", "activate", "deactivate", "cleanup", "shutdown"), words
+            assert node == "/bridge_node" and transition in (
+                "configure",
+                "activate",
+                "deactivate",
+                "cleanup",
+                "shutdown",
+            ), words
         case ["topic", verb, *_]:
             assert verb in ("hz", "echo", "pub", "list"), verb
             assert verb == "list" or TOPICS & {word.strip("/") for word in words}, words
@@ -168,9 +194,13 @@ def check_ros2(words: list[str]) -> None:
 
 def _topics() -> set[str]:
     source = "\n".join(
-        path.read_text() for room in ("nodes", "recording", "ui") for path in (ROOT / "safe_locomotion" / room).rglob("*.py")
+        path.read_text()
+        for room in ("nodes", "recording", "ui")
+        for path in (ROOT / "safe_locomotion" / room).rglob("*.py")
     )
-    return {name.strip("/") for name in re.findall(r"create_publisher\([\w.]+, \"([\w/]+)\"", source)} | {"diagnostics"}
+    return {
+        name.strip("/") for name in re.findall(r"create_publisher\([\w.]+, \"([\w/]+)\"", source)
+    } | {"diagnostics"}
 
 
 TOPICS = _topics() | {"cmd_vel"}
@@ -196,9 +226,13 @@ def check_pip(words: list[str]) -> None:
 def _extras() -> set[str]:
     """Keys of `EXTRAS`, by running the file with a `setup` that only listens."""
     heard: dict[str, dict[str, list[str]]] = {}
-    original, setuptools.setup = setuptools.setup, lambda **given: heard.update(given)
+    original = setuptools.setup
+    setuptools.setup = lambda **given: heard.update(given)
     try:
-        exec(compile((ROOT / "setup.py").read_text(), "setup.py", "exec"), {"__file__": str(ROOT / "setup.py")})
+        exec(
+            compile((ROOT / "setup.py").read_text(), "setup.py", "exec"),
+            {"__file__": str(ROOT / "setup.py")},
+        )
     finally:
         setuptools.setup = original
     return set(heard["extras_require"])

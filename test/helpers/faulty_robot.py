@@ -18,7 +18,9 @@ from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.robot import SimulatedRobot
 
 STATES = 60  # that a fault lasts
-SHORT_S, LONG_S = 0.06, 0.3  # below and above the gap that counts as a jump
+# below and above the gap that counts as a jump
+SHORT_S = 0.06
+LONG_S = 0.3
 FAULTS = {
     "nan": lambda s: replace(s, q=np.where(np.arange(12) == 4, np.nan, s.q)),
     "joints": lambda s: replace(s, q=s.q + np.where(np.arange(12) == 2, -1.5, 0.0)),
@@ -37,20 +39,30 @@ class FaultyRobot:
     """Steps the robot, answers the wire, injects faults."""
 
     def __init__(self, domain, lock_step):
-        self.robot, self.wire, self.lock_step = SimulatedRobot(SimulationOptions(seed=1)), RobotWire(domain=domain), lock_step
+        self.robot, self.wire, self.lock_step = (
+            SimulatedRobot(SimulationOptions(seed=1)),
+            RobotWire(domain=domain),
+            lock_step,
+        )
         self.offset_ms, self.start, self.last = UP_MS, time.monotonic(), None
 
     def state(self):
         """The sensors, on a clock that may have jumped."""
         state = self.robot.low_state()
-        return replace(state, tick=state.tick + self.offset_ms, stamp_ns=state.stamp_ns + self.offset_ms * 1_000_000)
+        return replace(
+            state,
+            tick=state.tick + self.offset_ms,
+            stamp_ns=state.stamp_ns + self.offset_ms * 1_000_000,
+        )
 
     def tick(self, fault="good"):
         """One state and its answer."""
         state = FAULTS[fault](self.state())
         sent = time.monotonic()
         self.wire.publish(state)
-        command = self.wire.take_command(0.002 if not self.lock_step or not self.wire.controllers() else 0.5)
+        command = self.wire.take_command(
+            0.002 if not self.lock_step or not self.wire.controllers() else 0.5
+        )
         received = time.monotonic()
         self.last = command or self.last
         self.robot.step(command)
@@ -69,8 +81,11 @@ class FaultyRobot:
         if fault in JUMPS_MS:
             self.offset_ms += JUMPS_MS[fault]
         if fault in ("silence", "long silence", "repeat"):
-            return self.be_silent(LONG_S if fault == "long silence" else SHORT_S, repeat=fault == "repeat")
-        first, answers = None, []
+            return self.be_silent(
+                LONG_S if fault == "long silence" else SHORT_S, repeat=fault == "repeat"
+            )
+        first = None
+        answers = []
         for _ in range(STATES):
             state, sent, command, received = self.tick(fault if fault in FAULTS else "good")
             first = first or (state.stamp_ns, sent)
@@ -93,7 +108,9 @@ class FaultyRobot:
                 self.wire.publish(state)
             command = self.wire.take_command(0.002)
             if command is not None:
-                answers.append({"ms": 1e3 * (time.monotonic() - sent), "states": 0, "damps": damps(command)})
+                answers.append(
+                    {"ms": 1e3 * (time.monotonic() - sent), "states": 0, "damps": damps(command)}
+                )
         for _ in range(round(seconds / 0.002)):
             self.robot.step(command)
         return answers
@@ -101,7 +118,8 @@ class FaultyRobot:
 
 def main():
     """Run until stdin ends."""
-    robot, wanted = FaultyRobot(int(sys.argv[1]), sys.argv[2] == "lock-step"), SimpleQueue()
+    robot = FaultyRobot(int(sys.argv[1]), sys.argv[2] == "lock-step")
+    wanted = SimpleQueue()
 
     def listen():
         for line in sys.stdin:

@@ -21,7 +21,8 @@ from safe_locomotion.robot.models import load_robot
 from safe_locomotion.types import Feedback, Mode, VelocityCommand
 
 PERIOD_NS = 2_000_000
-WALK_AT, LISTENERS_S = 250, 20.0
+WALK_AT = 250
+LISTENERS_S = 20.0
 TYPES = {
     "joint_states": JointState,
     "imu/data": Imu,
@@ -39,7 +40,9 @@ class Topics:
 
     def __init__(self, node):
         self.out = {
-            topic: node.create_publisher(kind, topic, LATCHED if topic == "safety/verdict" else NEWEST)
+            topic: node.create_publisher(
+                kind, topic, LATCHED if topic == "safety/verdict" else NEWEST
+            )
             for topic, kind in TYPES.items()
         }
         self.feed = TickFeed(node)
@@ -71,9 +74,15 @@ def one_cycle():
     for k in range(8):
         pipeline.step(standing_state(load_robot("a1"), (k + 1) * PERIOD_NS), VelocityCommand())
     c = pipeline.cycle
-    learned = {"observation": np.arange(10, dtype=np.float32), "action": np.arange(9.0), "policy": "learner"}
+    learned = {
+        "observation": np.arange(10, dtype=np.float32),
+        "action": np.arange(9.0),
+        "policy": "learner",
+    }
     c.proposal = replace(c.proposal, **learned)
-    c.verdict = replace(c.verdict, margins=tuple((f"m{k}", 0.1 * k) for k in range(6)), predicted=np.ones((11, 12)))
+    c.verdict = replace(
+        c.verdict, margins=tuple((f"m{k}", 0.1 * k) for k in range(6)), predicted=np.ones((11, 12))
+    )
     return c
 
 
@@ -83,7 +92,12 @@ def at(c, stamp_ns, k, mode):
         state=replace(c.state, stamp_ns=stamp_ns),
         estimate=replace(c.estimate, stamp_ns=stamp_ns),
         proposal=replace(c.proposal, stamp_ns=stamp_ns) if k % 4 == 0 else None,
-        verdict=replace(c.verdict, stamp_ns=stamp_ns, mode=mode, predicted=None if k % 50 else c.verdict.predicted),
+        verdict=replace(
+            c.verdict,
+            stamp_ns=stamp_ns,
+            mode=mode,
+            predicted=None if k % 50 else c.verdict.predicted,
+        ),
         plan=replace(c.plan, stamp_ns=stamp_ns) if k % 2 == 0 else None,
         command=replace(c.command, stamp_ns=stamp_ns),
     )
@@ -91,23 +105,29 @@ def at(c, stamp_ns, k, mode):
 
 def main():
     """Feed until the time is over."""
-    graph, seconds, fell_at = sys.argv[1], float(sys.argv[2]), float((*sys.argv, "inf")[3])
+    graph = sys.argv[1]
+    seconds = float(sys.argv[2])
+    fell_at = float((*sys.argv, "inf")[3])
     rclpy.init()
     node = rclpy.create_node("feeder")
     feed = {"ticks": Ticks, "topics": Topics}[graph](node)
     modes = node.create_publisher(JointState, "safety/feedback", LATCHED)
-    cycle, start_ns = one_cycle(), time.time_ns() // PERIOD_NS * PERIOD_NS
+    cycle = one_cycle()
+    start_ns = time.time_ns() // PERIOD_NS * PERIOD_NS
     patience = time.monotonic() + LISTENERS_S
     while not feed.wanted() and time.monotonic() < patience:
         time.sleep(0.05)
     time.sleep(0.5)
-    start, mode = time.monotonic(), Mode.STAND
+    start = time.monotonic()
+    mode = Mode.STAND
     for k in range(int(seconds * 500)):
         wanted = Mode.FALLEN if k >= fell_at * 500 else Mode.WALK if k >= WALK_AT else Mode.STAND
         stamp_ns = start_ns + k * PERIOD_NS
         if wanted is not mode:
             mode = wanted
-            modes.publish(decisions.feedback_message(stamp_ns, Feedback(mode=mode, policy="learner")))
+            modes.publish(
+                decisions.feedback_message(stamp_ns, Feedback(mode=mode, policy="learner"))
+            )
         feed.keep(at(cycle, stamp_ns, k, mode))
         feed.settle()
         time.sleep(max(0.0, start + (k + 1) * PERIOD_NS * 1e-9 - time.monotonic()))

@@ -77,10 +77,19 @@ class Motion:
         w = 2 * np.pi * self.frequency
         blend = 1 - np.exp(-((s / 0.3) ** 3))
         vx, vy = self.velocity
-        position = np.array([vx * ramp, vy * ramp, vx * self.slope * ramp + 0.27 + self.sway * blend * np.sin(2 * w * s)])
-        roll, pitch = self.tilt * blend * np.sin(w * s), self.tilt * blend * np.cos(w * s)
+        position = np.array(
+            [
+                vx * ramp,
+                vy * ramp,
+                vx * self.slope * ramp + 0.27 + self.sway * blend * np.sin(2 * w * s),
+            ]
+        )
+        roll = self.tilt * blend * np.sin(w * s)
+        pitch = self.tilt * blend * np.cos(w * s)
         turn = quaternion_from_rpy(0.0, 0.0, self.yaw)
-        return _matrix(turn) @ position, multiply(turn, quaternion_from_rpy(roll, pitch, self.yaw_rate * ramp))
+        return _matrix(turn) @ position, multiply(
+            turn, quaternion_from_rpy(roll, pitch, self.yaw_rate * ramp)
+        )
 
     def standing(self, t: float) -> Flags:
         s = t - self.stand
@@ -95,7 +104,8 @@ class Motion:
 
 
 def _matrix(q: Array) -> Array:
-    w, v = q[0], q[1:]
+    w = q[0]
+    v = q[1:]
     k = skew(v)
     return np.eye(3) + 2 * w * k + 2 * k @ k
 
@@ -177,13 +187,21 @@ def walk(motion: Motion, model: RobotModel) -> Iterator[tuple[LowState, Truth]]:
                 temperature=np.full(12, 30.0),
                 voltage=24.0,
             ),
-            Truth(position=p, velocity=v, quaternion_wxyz=motion.pose(t)[1], angular_velocity=omega, contact=standing),
+            Truth(
+                position=p,
+                velocity=v,
+                quaternion_wxyz=motion.pose(t)[1],
+                angular_velocity=omega,
+                contact=standing,
+            ),
         )
         half = q + 0.5 * motion.dt * dq
         q = q + motion.dt * legs.rates(t + 0.5 * motion.dt, half, standing)
 
 
-def add_noise(state: LowState, rng: np.random.Generator, *, gyro_bias: Array, zero: Array, gain: Array) -> LowState:
+def add_noise(
+    state: LowState, rng: np.random.Generator, *, gyro_bias: Array, zero: Array, gain: Array
+) -> LowState:
     """The same state through ordinary sensors: white noise, a gyro bias, uncalibrated foot sensors."""
     return replace(
         state,
@@ -192,5 +210,7 @@ def add_noise(state: LowState, rng: np.random.Generator, *, gyro_bias: Array, ze
         q=state.q + rng.normal(0, 0.001, 12),
         dq=state.dq + rng.normal(0, 0.05, 12),
         tau=state.tau + rng.normal(0, 0.3, 12),
-        foot_force=np.round(np.clip(zero + gain * state.foot_force + rng.normal(0, 2.0, N_LEGS), -100, 400)),
+        foot_force=np.round(
+            np.clip(zero + gain * state.foot_force + rng.normal(0, 2.0, N_LEGS), -100, 400)
+        ),
     )

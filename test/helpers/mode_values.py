@@ -10,7 +10,9 @@ NO = Conditions()
 NONE, RECOVER, STOP, SIT, FALLEN, FAULT = Severity
 
 
-def machine(settle_time: float = 0.0, timeout: float = 6.0, stop: float = 4.0, unasked: bool = False) -> ModeMachine:
+def machine(
+    settle_time: float = 0.0, timeout: float = 6.0, stop: float = 4.0, unasked: bool = False
+) -> ModeMachine:
     """A fresh machine."""
     return ModeMachine(
         settle_time=settle_time,
@@ -22,10 +24,18 @@ def machine(settle_time: float = 0.0, timeout: float = 6.0, stop: float = 4.0, u
 
 
 def machine_in(
-    mode: Mode, goal: Goal, *, settle_time: float = 0.0, timeout: float = 6.0, stop: float = 4.0, upright: bool = False
+    mode: Mode,
+    goal: Goal,
+    *,
+    settle_time: float = 0.0,
+    timeout: float = 6.0,
+    stop: float = 4.0,
+    upright: bool = False,
 ) -> ModeMachine:
     """A machine that entered `mode` at START_NS, where the robot lies or stands with its belly down, or not."""
     one = machine(settle_time, timeout, stop)
     one.update(START_NS, NONE, Conditions(upright=upright))
-    one.mode, one.goal, one.since_ns = mode, goal, START_NS
+    one.mode = mode
+    one.goal = goal
+    one.since_ns = START_NS
     return one

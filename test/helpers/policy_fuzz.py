@@ -46,7 +46,11 @@ def recurrent_files() -> tuple[bytes, PolicyContract]:
 
 def files() -> list[bytes]:
     """Valid files of both kinds, without and with memory."""
-    packed = pack(mlp(45, 12, hidden=8), joint_contract()), pack(mlp(19, 9, hidden=8), gait_contract()), recurrent_files()
+    packed = (
+        pack(mlp(45, 12, hidden=8), joint_contract()),
+        pack(mlp(19, 9, hidden=8), gait_contract()),
+        recurrent_files(),
+    )
     return [data for data, _ in packed]
 
 
@@ -77,7 +81,13 @@ def mutate_bytes(data: bytes, rng: np.random.Generator) -> bytes:
 
 def places(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Paths of everything inside a JSON document; of long lists the ends."""
-    children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    children = (
+        node.items()
+        if isinstance(node, dict)
+        else enumerate(node)
+        if isinstance(node, list)
+        else ()
+    )
     found = [] if not path else [path]
     for key, child in children:
         if not isinstance(key, int) or key < 2 or key == len(node) - 1:
@@ -127,13 +137,22 @@ def check_by_hand(contract: PolicyContract, data: bytes) -> None:
     assert contract.parity is not None and contract.parity.tolerance <= 1e-3
     if contract.joint is not None:
         assert contract.kind == "joint" and contract.gait is None
-        assert all(0.0 < kp <= LIMITS.kp_max for kp in contract.joint.kp) and len(contract.joint.kp) == 12
-        assert all(0.0 <= kd <= LIMITS.kd_max for kd in contract.joint.kd) and len(contract.joint.kd) == 12
+        assert (
+            all(0.0 < kp <= LIMITS.kp_max for kp in contract.joint.kp)
+            and len(contract.joint.kp) == 12
+        )
+        assert (
+            all(0.0 <= kd <= LIMITS.kd_max for kd in contract.joint.kd)
+            and len(contract.joint.kd) == 12
+        )
         assert len(contract.joint.scale) == 12 and all(map(math.isfinite, contract.joint.scale))
     else:
         assert contract.kind == "gait" and contract.gait is not None
         for term in contract.gait.terms:
-            assert all(lo <= x <= hi for lo, x, hi in zip(term.lower, term.nominal, term.upper, strict=True))
+            assert all(
+                lo <= x <= hi
+                for lo, x, hi in zip(term.lower, term.nominal, term.upper, strict=True)
+            )
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
     feed = {value.name: np.zeros(value.shape, dtype=np.float32) for value in session.get_inputs()}
     feed[contract.observation_input] = np.array(contract.parity.observations[:1], dtype=np.float32)
@@ -152,18 +171,25 @@ def fly(data: bytes) -> str:
         return str(error)
     check_by_hand(contract, data)
     for height in (0.27, 0.1, -3.0):
-        proposal = policy.act(estimate(position=np.array((0.0, 0.0, height))), VelocityCommand(vx=0.3))
+        proposal = policy.act(
+            estimate(position=np.array((0.0, 0.0, height))), VelocityCommand(vx=0.3)
+        )
         assert (proposal is None) == bool(policy.hazard)
         if proposal is not None and proposal.joints is not None:
             assert ((A1.q_min <= proposal.joints.q) & (proposal.joints.q <= A1.q_max)).all()
         elif proposal is not None:
-            assert proposal.gait is not None and 0.0 < proposal.gait.frequency <= 10.0 and 0.0 < proposal.gait.swing_ratio < 1.0
+            assert (
+                proposal.gait is not None
+                and 0.0 < proposal.gait.frequency <= 10.0
+                and 0.0 < proposal.gait.swing_ratio < 1.0
+            )
     return ""
 
 
 def main(count: int, seed: int, log: Path) -> dict[str, int]:
     """Fly `count` mutants of each sort."""
-    valid, told = files(), Counter[str]()
+    valid = files()
+    told = Counter[str]()
     for data in valid:
         assert fly(data) == "", fly(data)
     with log.open("wb", buffering=0) as under_way:

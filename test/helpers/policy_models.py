@@ -56,9 +56,20 @@ def gait_contract(**changes: Any) -> PolicyContract:
     """The action and observation of paper 1, at 125 Hz."""
     y = (-0.13, 0.13, -0.13, 0.13)
     terms = (
-        GaitTerm(name="frequency", width=1, scale=(0.1,), nominal=(2.5,), lower=(1.5,), upper=(4.0,)),
-        GaitTerm(name="swing_ratio", width=1, scale=(0.02,), nominal=(0.45,), lower=(0.2,), upper=(0.7,)),
-        GaitTerm(name="phase_offsets", width=3, scale=(0.02,) * 3, nominal=(0.5, 0.5, 0.0), lower=(0.0,) * 3, upper=(1.0,) * 3),
+        GaitTerm(
+            name="frequency", width=1, scale=(0.1,), nominal=(2.5,), lower=(1.5,), upper=(4.0,)
+        ),
+        GaitTerm(
+            name="swing_ratio", width=1, scale=(0.02,), nominal=(0.45,), lower=(0.2,), upper=(0.7,)
+        ),
+        GaitTerm(
+            name="phase_offsets",
+            width=3,
+            scale=(0.02,) * 3,
+            nominal=(0.5, 0.5, 0.0),
+            lower=(0.0,) * 3,
+            upper=(1.0,) * 3,
+        ),
         GaitTerm(
             name="foot_y",
             width=4,
@@ -82,10 +93,15 @@ def gait_contract(**changes: Any) -> PolicyContract:
     return PolicyContract(**{**values, **changes})
 
 
-def affine(matrix: NDArray[np.floating], offset: NDArray[np.floating], *then: str) -> onnx.ModelProto:
+def affine(
+    matrix: NDArray[np.floating], offset: NDArray[np.floating], *then: str
+) -> onnx.ModelProto:
     """action = f(observation W' + b), f named operators one after the other."""
     b = GraphBuilder(np.random.default_rng(0))
-    b.weights |= {"w": np.asarray(matrix, dtype=np.float32), "b": np.asarray(offset, dtype=np.float32)}
+    b.weights |= {
+        "w": np.asarray(matrix, dtype=np.float32),
+        "b": np.asarray(offset, dtype=np.float32),
+    }
     names = [f"x{k}" for k in range(len(then))] + ["action"]
     b.nodes.append(helper.make_node("Gemm", ["observation", "w", "b"], [names[0]], transB=1))
     for op, x, y in zip(then, names, names[1:], strict=False):
@@ -98,7 +114,9 @@ class NumpyLstmPair:
     """`lstm_pair` by hand: gates in ONNX's order i, o, f, c."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
-        self.w = {t.name: numpy_helper.to_array(t).astype(np.float64) for t in model.graph.initializer}
+        self.w = {
+            t.name: numpy_helper.to_array(t).astype(np.float64) for t in model.graph.initializer
+        }
         self.memory = {name: np.zeros(HIDDEN) for name in ("h0", "c0", "h1", "c1")}
 
     def lstm(self, name: str, x: NDArray[np.float64], h: str, c: str) -> NDArray[np.float64]:

@@ -100,7 +100,9 @@ def random_verdict(seed, with_joints):
         mode_since_ns=stamp(rng),
         active=("learner", "recovery")[int(rng.integers(0, 2))],
         gait=random_gait(rng),
-        command=VelocityCommand(vx=float(rng.normal()), vy=float(rng.normal()), wz=float(rng.normal())),
+        command=VelocityCommand(
+            vx=float(rng.normal()), vy=float(rng.normal()), wz=float(rng.normal())
+        ),
         joints=random_joints(rng) if with_joints else None,
         margins=(("height", float(rng.normal())), ("roll", float(rng.normal()))),
         predicted=rng.normal(size=(int(rng.integers(2, 52)), 12)) if seed % 2 else None,

@@ -53,7 +53,11 @@ class Walk:
     def messages(self) -> list[tuple[str, int, bytes]]:
         """Topic, stamp and bytes of all that the stages said, as the recorder gets them."""
         pairs = zip([Cycle(), *self.cycles[:-1]], self.cycles, strict=True)
-        return [(topic, c.state.stamp_ns, serialize_message(m)) for before, c in pairs for topic, m in said(c, before).items()]
+        return [
+            (topic, c.state.stamp_ns, serialize_message(m))
+            for before, c in pairs
+            for topic, m in said(c, before).items()
+        ]
 
 
 def said(c: Cycle, before: Cycle) -> dict[str, Any]:
@@ -75,7 +79,8 @@ def said(c: Cycle, before: Cycle) -> dict[str, Any]:
 def walk(ticks: int, learner: Learner | None = None, changes: dict[str, Any] | None = None) -> Walk:
     """Stand up and walk for `ticks` LowStates in all."""
     config = load_config("a1", changes)
-    robot, pipeline = SimulatedRobot(SimulationOptions(seed=3)), Pipeline(load_robot("a1"), config, learner)
+    robot = SimulatedRobot(SimulationOptions(seed=3))
+    pipeline = Pipeline(load_robot("a1"), config, learner)
     cycles = []
     for k in range(ticks):
         if k == 20:
@@ -83,7 +88,9 @@ def walk(ticks: int, learner: Learner | None = None, changes: dict[str, Any] | N
         command = pipeline.step(robot.low_state(), WALK)
         cycles.append(copy(pipeline.cycle))
         robot.step(command)
-    return Walk(config=config, policy=NOMINAL if learner is None else learner.contract.name, cycles=cycles)
+    return Walk(
+        config=config, policy=NOMINAL if learner is None else learner.contract.name, cycles=cycles
+    )
 
 
 @cache
@@ -92,7 +99,9 @@ def wild_walk() -> Walk:
     return walk(1500, WildGait(1))
 
 
-def write_walk(walked: Walk, folder: Path, *, first: int = 0, end: str = "walk over", digest: str = "") -> None:
+def write_walk(
+    walked: Walk, folder: Path, *, first: int = 0, end: str = "walk over", digest: str = ""
+) -> None:
     """Write the cycles from `first` on as an episode; an empty `end` leaves it as a killed recorder would."""
     start_ns = walked.cycles[first].state.stamp_ns
     nodes = ("bridge", "estimator", "policy", "supervisor", "mpc")
@@ -135,5 +144,7 @@ def flat(section: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Dotted names, as node parameters have."""
     values: dict[str, Any] = {}
     for key, value in section.items():
-        values |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        values |= (
+            flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        )
     return values

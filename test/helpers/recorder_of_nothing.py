@@ -17,14 +17,24 @@ LINGER = 20  # ticks after a failure
 
 def describe(why, start_ns):
     """An episode of nobody."""
-    return EpisodeInfo(robot="a1", policy="nominal", why=why, start_ns=start_ns, started="2026-01-02T03:04:05.000+00:00")
+    return EpisodeInfo(
+        robot="a1",
+        policy="nominal",
+        why=why,
+        start_ns=start_ns,
+        started="2026-01-02T03:04:05.000+00:00",
+    )
 
 
 def main():
     """Write until killed, or for a while after writing has failed."""
     if len(sys.argv) > 2:
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
-    session = Session(SessionSettings(directory=sys.argv[1], start="always", free_mb=0.0), describe, time.monotonic)
+    session = Session(
+        SessionSettings(directory=sys.argv[1], start="always", free_mb=0.0),
+        describe,
+        time.monotonic,
+    )
     left = LINGER
     for k in range(10**6):
         stamp_ns = time.monotonic_ns()

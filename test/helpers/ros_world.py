@@ -68,8 +68,14 @@ def ros_tester():
 @contextmanager
 def children(*commands, environment=None):
     """Child processes; whatever still runs at the end is ended."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **(environment or {})}
-    running = [subprocess.Popen(c, env=environment, stderr=subprocess.PIPE, text=True) for c in commands]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        **(environment or {}),
+    }
+    running = [
+        subprocess.Popen(c, env=environment, stderr=subprocess.PIPE, text=True) for c in commands
+    ]
     try:
         yield running
     finally:

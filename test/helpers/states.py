@@ -27,7 +27,14 @@ def resting_state(tick: int = 1) -> LowState:
 def servo_command(stamp_ns: int = 0) -> LowCommand:
     """Stand with gains; every number is exact in single precision."""
     q = np.tile([0.0, 0.75, -1.5], 4)
-    return LowCommand(stamp_ns=stamp_ns, q=q, dq=np.zeros(12), tau=np.ones(12), kp=np.full(12, 40.0), kd=np.ones(12))
+    return LowCommand(
+        stamp_ns=stamp_ns,
+        q=q,
+        dq=np.zeros(12),
+        tau=np.ones(12),
+        kp=np.full(12, 40.0),
+        kd=np.ones(12),
+    )
 
 
 def spoiled(command: LowCommand, value: float = float("nan")) -> LowCommand:

@@ -24,10 +24,20 @@ class Run:
         self.supervisor = make_supervisor(A1, config)
         self.stamp_ns = START_NS
 
-    def tick(self, *, proposal: Proposal | None = None, command: VelocityCommand = FORWARD, **changes: Any) -> Verdict:
+    def tick(
+        self,
+        *,
+        proposal: Proposal | None = None,
+        command: VelocityCommand = FORWARD,
+        **changes: Any,
+    ) -> Verdict:
         """One tick; a proposal is made on it, unless it is told how old it is."""
         self.stamp_ns += TICK_NS
-        made = proposal if proposal is None or proposal.stamp_ns else replace(proposal, stamp_ns=self.stamp_ns)
+        made = (
+            proposal
+            if proposal is None or proposal.stamp_ns
+            else replace(proposal, stamp_ns=self.stamp_ns)
+        )
         return self.supervisor.update(estimate(stamp_ns=self.stamp_ns, **changes), made, command)
 
     def later(self, ns: int) -> "Run":

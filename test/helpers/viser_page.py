@@ -22,17 +22,33 @@ class ViserPage:
     """
 
     def __init__(self, socket):
-        self._socket, self.elements = socket, {}
+        self._socket = socket
+        self.elements = {}
         Thread(target=self._receive, daemon=True).start()
-        camera = {"wxyz": (1, 0, 0, 0), "position": (1, 0, 0), "fov": 1.0, "near": 0.1, "far": 9.0, "image_height": 9}
-        self.send("ViewerCameraMessage", **camera, image_width=9, look_at=(0, 0, 0), up_direction=(0, 0, 1))
+        camera = {
+            "wxyz": (1, 0, 0, 0),
+            "position": (1, 0, 0),
+            "fov": 1.0,
+            "near": 0.1,
+            "far": 9.0,
+            "image_height": 9,
+        }
+        self.send(
+            "ViewerCameraMessage",
+            **camera,
+            image_width=9,
+            look_at=(0, 0, 0),
+            up_direction=(0, 0, 1),
+        )
 
     def _receive(self):
         unpack = zstandard.ZstdDecompressor()
         try:
             for frame in self._socket:
                 size = int.from_bytes(frame[8:16], "little")
-                for message in msgspec.msgpack.decode(unpack.decompress(frame[16 : 16 + size]))["messages"]:
+                for message in msgspec.msgpack.decode(unpack.decompress(frame[16 : 16 + size]))[
+                    "messages"
+                ]:
                     self._take(message)
         except ConnectionClosed:
             return
@@ -41,7 +57,12 @@ class ViserPage:
         if message["type"] == "GuiUpdateMessage":
             self.elements[message["uuid"]] |= message["updates"]
         elif message["type"] == "LocalStorageGetItemRequestMessage":
-            self.send("LocalStorageGetItemResponseMessage", value=None, error=None, request_uuid=message["request_uuid"])
+            self.send(
+                "LocalStorageGetItemResponseMessage",
+                value=None,
+                error=None,
+                request_uuid=message["request_uuid"],
+            )
         elif "uuid" in message and "props" in message:
             self.elements[message["uuid"]] = {**message["props"], "value": message.get("value")}
 
@@ -51,11 +72,20 @@ class ViserPage:
 
     def find(self, label):
         """The uuid of the element with a label, shown or hidden."""
-        assert self.until(lambda: self._uuid(label)), f"no {label!r} among {[e.get('label') for e in self.elements.values()]}"
+        assert self.until(lambda: self._uuid(label)), (
+            f"no {label!r} among {[e.get('label') for e in self.elements.values()]}"
+        )
         return self._uuid(label)
 
     def _uuid(self, label):
-        return next((uuid for uuid, e in list(self.elements.items()) if e.get("label") == label and "value" in e), None)
+        return next(
+            (
+                uuid
+                for uuid, e in list(self.elements.items())
+                if e.get("label") == label and "value" in e
+            ),
+            None,
+        )
 
     def set(self, label, value=True):
         """Give an element a value, which is also how buttons are pressed."""
@@ -89,5 +119,7 @@ class ViserPage:
 def viser_page(port):
     """A connection to the viewer on this machine."""
     protocol = f"viser-v{viser.__version__}"
-    with connect(f"ws://127.0.0.1:{port}", subprotocols=[protocol], max_size=None, open_timeout=20) as socket:
+    with connect(
+        f"ws://127.0.0.1:{port}", subprotocols=[protocol], max_size=None, open_timeout=20
+    ) as socket:
         yield ViserPage(socket)

@@ -18,24 +18,34 @@ from safe_locomotion.policy.file import write_policy
 from safe_locomotion.robot.kinematics import Kinematics
 from safe_locomotion.types import Array
 
-FREQUENCY, SWING, LIFT, SAG = 2.5, 0.45, 0.06, 0.012  # Hz, -, m, m: legs give way under the weight
+# Hz, -, m, m: legs give way under the weight
+FREQUENCY = 2.5
+SWING = 0.45
+LIFT = 0.06
+SAG = 0.012
 STRETCH = 2.5  # steps of soft legs are shorter than asked for
-HARMONICS, RATE = 5, 100
-KP, KD, SCALE = 50.0, 1.5, 0.25
+HARMONICS = 5
+RATE = 100
+KP = 50.0
+KD = 1.5
+SCALE = 0.25
 
 
 def trot_pose(phase: float, vx: float) -> list[float]:
     """(12,) joints of the trot."""
-    kinematics, q = Kinematics(A1), []
+    kinematics = Kinematics(A1)
+    q = []
     home = kinematics.feet(A1.q_stand)
     half = 0.5 * STRETCH * vx * (1.0 - SWING) / FREQUENCY
     for leg, offset in enumerate((0.0, 0.5, 0.5, 0.0)):
-        at, z = (phase + offset) % 1.0, -(A1.nominal_height + SAG) + A1.foot_radius
+        at = (phase + offset) % 1.0
+        z = -(A1.nominal_height + SAG) + A1.foot_radius
         if at < 1.0 - SWING:
             x = half * (1.0 - 2.0 * at / (1.0 - SWING))
         else:
             s = (at - 1.0 + SWING) / SWING
-            x, z = half * (2.0 * (s - sin(2 * pi * s) / (2 * pi)) - 1.0), z + LIFT * sin(pi * s) ** 2
+            x = half * (2.0 * (s - sin(2 * pi * s) / (2 * pi)) - 1.0)
+            z = z + LIFT * sin(pi * s) ** 2
         q += kinematics.legs[leg].inverse(home[leg, 0] + x, home[leg, 1], z)
     return q
 
@@ -47,14 +57,19 @@ def basis(phase: float) -> list[float]:
 
 def fit() -> Array:
     """(2 n, 12): q = basis (x) (1, vx) times this."""
-    samples = [(phase, vx) for phase in np.arange(0.0, 1.0, 0.02) for vx in np.arange(0.0, 0.61, 0.1)]
+    samples = [
+        (phase, vx) for phase in np.arange(0.0, 1.0, 0.02) for vx in np.arange(0.0, 0.61, 0.1)
+    ]
     features = np.array([np.outer(basis(phase), (1.0, vx)).ravel() for phase, vx in samples])
-    return np.linalg.lstsq(features, np.array([trot_pose(phase, vx) for phase, vx in samples]), rcond=None)[0]
+    return np.linalg.lstsq(
+        features, np.array([trot_pose(phase, vx) for phase, vx in samples]), rcond=None
+    )[0]
 
 
 def trot_model():
     """The network: observation is the velocity command."""
-    b, n = GraphBuilder(np.random.default_rng(0)), 2 * HARMONICS + 1
+    b = GraphBuilder(np.random.default_rng(0))
+    n = 2 * HARMONICS + 1
     gain = fit()
     gain[:2] -= np.outer((1.0, 0.0), A1.q_stand)
     numbers = {
@@ -83,7 +98,9 @@ def trot_model():
     b.nodes.append(helper.make_node("MatMul", ["column", "affine"], ["outer"]))
     b.nodes.append(helper.make_node("Reshape", ["outer", "flat"], ["features"]))
     b.nodes.append(helper.make_node("MatMul", ["features", "gain"], ["action"]))
-    return b.model({"observation": (1, 3), "phase_in": (1, 1)}, {"action": (1, 12), "phase_out": (1, 1)})
+    return b.model(
+        {"observation": (1, 3), "phase_in": (1, 1)}, {"action": (1, 12), "phase_out": (1, 1)}
+    )
 
 
 def write_trot(path: Path, **changes) -> Path:
@@ -102,7 +119,10 @@ def write_trot(path: Path, **changes) -> Path:
 def write_gait(path: Path, **changes) -> Path:
     """A gait policy that stays at the nominal gait: what it changes adds up, so it says nothing at all."""
     contract = gait_contract(**{"name": path.stem, **changes})
-    model = affine(np.zeros((contract.action_width, contract.observation_width)), np.zeros(contract.action_width))
+    model = affine(
+        np.zeros((contract.action_width, contract.observation_width)),
+        np.zeros(contract.action_width),
+    )
     write_policy(model, contract, path)
     return path
 
@@ -112,5 +132,10 @@ def write_runaway(path: Path) -> Path:
     contract = gait_contract(name=path.stem, observation=(observation_term("velocity_command"),))
     matrix = np.zeros((contract.action_width, 3))
     matrix[:, 0] = 1e4
-    write_policy(affine(matrix, np.zeros(contract.action_width)), contract, path, observations=np.zeros((64, 3)))
+    write_policy(
+        affine(matrix, np.zeros(contract.action_width)),
+        contract,
+        path,
+        observations=np.zeros((64, 3)),
+    )
     return path

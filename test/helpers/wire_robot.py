@@ -18,17 +18,27 @@ from safe_locomotion.sim.robot import SimulatedRobot
 
 def main() -> None:
     """Run the robot until the time is over or SIGTERM comes."""
-    domain, seconds, file = int(sys.argv[1]), float(sys.argv[2]), sys.argv[3]
+    domain = int(sys.argv[1])
+    seconds = float(sys.argv[2])
+    file = sys.argv[3]
     real_time = "--real-time" in sys.argv
     stop = Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    marks, commands = [], []
+    marks = []
+    commands = []
     signal.signal(signal.SIGUSR1, lambda *_: marks.append({"commands": len(commands)}))
-    holds = [parse_holds(word.removeprefix("--remote=")) for word in sys.argv if word.startswith("--remote=")]
+    holds = [
+        parse_holds(word.removeprefix("--remote="))
+        for word in sys.argv
+        if word.startswith("--remote=")
+    ]
     played = []
     signal.signal(signal.SIGUSR2, lambda *_: played.append(robot.time_s))
-    robot, wire = SimulatedRobot(SimulationOptions(seed=1)), RobotWire(domain=domain)
-    heights, answered, start = [], 0, time.monotonic()
+    robot = SimulatedRobot(SimulationOptions(seed=1))
+    wire = RobotWire(domain=domain)
+    heights = []
+    answered = 0
+    start = time.monotonic()
     while not stop.is_set() and time.monotonic() - start < seconds:
         if played:
             robot.remote = remote_at(holds[len(played) - 1], round(robot.time_s - played[-1], 3))
@@ -37,7 +47,14 @@ def main() -> None:
         command = wire.take_command(0.002 if real_time or not wire.controllers() else 0.3)
         if command is not None:
             answered += command.stamp_ns == state.stamp_ns
-            commands.append([robot.time_s, float(command.kp.max()), float(command.kd.max()), float(abs(command.tau).max())])
+            commands.append(
+                [
+                    robot.time_s,
+                    float(command.kp.max()),
+                    float(command.kd.max()),
+                    float(abs(command.tau).max()),
+                ]
+            )
         robot.step(command)
         heights.append(robot.truth().height)
         if real_time:

@@ -17,7 +17,8 @@ class Recorded:
     """Keeps how it was called."""
 
     def __init__(self, *args, **kwargs):
-        self.args, self.kwargs = args, kwargs
+        self.args = args
+        self.kwargs = kwargs
 
 
 def actions(name):
@@ -36,7 +37,13 @@ def ros_launch(monkeypatch):
     """Stand-ins with the names that our launch code imports."""
     modules = {
         name: ModuleType(name)
-        for name in ("launch", "launch.actions", "launch.substitutions", "launch_ros", "launch_ros.actions")
+        for name in (
+            "launch",
+            "launch.actions",
+            "launch.substitutions",
+            "launch_ros",
+            "launch_ros.actions",
+        )
     }
     modules["launch"].LaunchDescription = actions("LaunchDescription")
     for name in ("DeclareLaunchArgument", "ExecuteProcess", "OpaqueFunction", "Shutdown"):
@@ -61,19 +68,27 @@ def described(name):
 def started(name, **values):
     """Processes that the launch file starts with these arguments."""
     entities = described(name)
-    defaults = {e.args[0]: e.kwargs["default_value"] for e in entities if type(e).__name__ == "DeclareLaunchArgument"}
+    defaults = {
+        e.args[0]: e.kwargs["default_value"]
+        for e in entities
+        if type(e).__name__ == "DeclareLaunchArgument"
+    }
     return entities[-1].kwargs["function"](SimpleNamespace(values=defaults | values))
 
 
 def test_every_launch_file_is_tested():
     """No launch file is left out here."""
-    assert {path.name.removesuffix(".launch.py") for path in LAUNCH.glob("*.launch.py")} == set(FILES)
+    assert {path.name.removesuffix(".launch.py") for path in LAUNCH.glob("*.launch.py")} == set(
+        FILES
+    )
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_arguments_are_those_of_the_stack(ros_launch, name):
     """Each argument of the description is declared with its default and choices."""
-    declared = {e.args[0]: e.kwargs for e in described(name) if type(e).__name__ == "DeclareLaunchArgument"}
+    declared = {
+        e.args[0]: e.kwargs for e in described(name) if type(e).__name__ == "DeclareLaunchArgument"
+    }
     for argument in launch_arguments(*FILES[name]):
         kwargs = declared.pop(argument.name)
         assert kwargs["default_value"] == argument.default and kwargs["description"]
@@ -92,7 +107,10 @@ def test_processes_are_those_of_the_stack(ros_launch, name, graph):
     for action, process in zip(found, expected, strict=True):
         assert ("on_exit" in action.kwargs) == process.essential
         if process.parameters:
-            assert action.kwargs["package"] == "safe_locomotion" and action.kwargs["executable"] == process.executable
+            assert (
+                action.kwargs["package"] == "safe_locomotion"
+                and action.kwargs["executable"] == process.executable
+            )
             assert action.kwargs["arguments"] == [*process.arguments, *process.ros_arguments()]
         else:
             assert action.kwargs["cmd"] == process.command()

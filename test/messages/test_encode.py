@@ -4,7 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from random_values import random_estimate, random_low_state, random_plan, random_proposal, random_verdict
+from random_values import (
+    random_estimate,
+    random_low_state,
+    random_plan,
+    random_proposal,
+    random_verdict,
+)
 from rclpy.serialization import deserialize_message, serialize_message
 from rosbags.typesys import Stores, get_typestore
 from sensor_msgs.msg import Imu, JointState, MultiDOFJointState
@@ -31,8 +37,11 @@ seeds = pytest.mark.parametrize("seed", range(8))
 @seeds
 def test_templates_are_the_messages(seed):
     """Each template, read by rclpy, is the message that rclpy would have made."""
-    state, estimate, plan = random_low_state(seed), random_estimate(seed), random_plan(seed)
-    verdict, proposal = random_verdict(seed, seed % 3 == 0), random_proposal(seed, ("gait", "joint")[seed % 2])
+    state = random_low_state(seed)
+    estimate = random_estimate(seed)
+    plan = random_plan(seed)
+    verdict = random_verdict(seed, seed % 3 == 0)
+    proposal = random_proposal(seed, ("gait", "joint")[seed % 2])
     fault = Proposal(stamp_ns=7, policy="p", kind="gait", fault="network failed", period_ns=5)
     for data, message in (
         (encode.joint_states(state), conversions.joint_state_from(state)),
@@ -45,7 +54,11 @@ def test_templates_are_the_messages(seed):
         (encode.PlanBytes()(plan), decisions.plan_message(plan)),
         (cdr.string_message("grün"), String(data="grün")),
     ):
-        expected = decisions.verdict_message(replace(verdict, predicted=None, joints=None)) if message is None else message
+        expected = (
+            decisions.verdict_message(replace(verdict, predicted=None, joints=None))
+            if message is None
+            else message
+        )
         assert deserialize_message(data, type(expected)) == expected
         assert read_strictly(data, expected) is not None
 
@@ -57,13 +70,19 @@ def test_reader_reads_what_ros_serialises(seed):
     trace = verdict_trace([serialize_message(decisions.verdict_message(v)) for v in verdicts])
     predicted = dict(zip(trace.predicted_at.tolist(), trace.predicted, strict=True))
     for k, v in enumerate(sorted(verdicts, key=lambda v: v.stamp_ns)):
-        assert (trace.stamp_ns[k], trace.mode[k], trace.mode_since_ns[k]) == (v.stamp_ns, v.mode, v.mode_since_ns)
+        assert (trace.stamp_ns[k], trace.mode[k], trace.mode_since_ns[k]) == (
+            v.stamp_ns,
+            v.mode,
+            v.mode_since_ns,
+        )
         assert trace.learner[k] == (v.active == "learner")
         assert tuple(trace.command[k]) == (v.command.vx, v.command.vy, v.command.wz)
         g = v.gait
         assert tuple(trace.gait[k]) == (g.frequency, g.swing_ratio, *g.phase_offsets, *g.foot_y)
         assert dict(zip(trace.components, trace.margins[k], strict=True)) == dict(v.margins)
-        assert {name for name, on in zip(trace.hazards, trace.reasons[k], strict=True) if on} == set(v.reasons)
+        assert {
+            name for name, on in zip(trace.hazards, trace.reasons[k], strict=True) if on
+        } == set(v.reasons)
         if v.joints is not None:
             assert np.array_equal(trace.joints[k], (v.joints.q, v.joints.kp, v.joints.kd))
         else:
@@ -78,7 +97,9 @@ def test_proposals_of_any_kind():
     a = replace(random_proposal(1, "gait"), stamp_ns=10)
     b = replace(random_proposal(2, "joint"), stamp_ns=20)
     c = Proposal(stamp_ns=30, policy="x", kind="gait", fault="not finite", period_ns=8)
-    messages = [decisions.proposal_message(p.stamp_ns, p) for p in (a, b, c)] + [decisions.proposal_message(40, None)]
+    messages = [decisions.proposal_message(p.stamp_ns, p) for p in (a, b, c)] + [
+        decisions.proposal_message(40, None)
+    ]
     trace = proposal_trace([serialize_message(m) for m in messages])
     assert trace.stamp_ns.tolist() == [10, 20, 30]
     assert [trace.policies[k] for k in trace.policy] == [a.policy, b.policy, "x"]
@@ -91,20 +112,35 @@ def test_low_commands():
     """q, dq, tau, gains, reason and latency come back."""
     rng = np.random.default_rng(0)
     commands = [
-        LowCommand(stamp_ns=k, **{name: rng.normal(size=12) for name in ("q", "dq", "tau", "kp", "kd")}, reason=reason)
+        LowCommand(
+            stamp_ns=k,
+            **{name: rng.normal(size=12) for name in ("q", "dq", "tau", "kp", "kd")},
+            reason=reason,
+        )
         for k, reason in enumerate(("", "stale", "", "hot"))
     ]
     data = [encode.low_command(command, 1e-3 * k) for k, command in enumerate(commands)]
     assert deserialize_message(data[1], JointState).name[-1] == "reason/stale"
     trace = command_trace(data)
-    assert trace.reason == ("", "stale", "", "hot") and trace.latency.tolist() == [0.0, 1e-3, 2e-3, 3e-3]
+    assert trace.reason == ("", "stale", "", "hot") and trace.latency.tolist() == [
+        0.0,
+        1e-3,
+        2e-3,
+        3e-3,
+    ]
     for name in ("q", "dq", "tau", "kp", "kd"):
-        assert np.array_equal(getattr(trace, name), [getattr(command, name) for command in commands])
+        assert np.array_equal(
+            getattr(trace, name), [getattr(command, name) for command in commands]
+        )
 
 
 def test_learner_steps():
     """Observation and action travel as one array; a learner without a network has none."""
-    p = replace(random_proposal(1, "gait"), observation=np.arange(3, dtype=np.float32), action=np.array([4.0, 5.0]))
+    p = replace(
+        random_proposal(1, "gait"),
+        observation=np.arange(3, dtype=np.float32),
+        action=np.array([4.0, 5.0]),
+    )
     message = deserialize_message(encode.step(p), Float64MultiArray)
     assert message.layout.dim[0].label == "stamp_s:1 stamp_ns:1 observation:3 action:2"
     assert message.data[2:].tolist() == [0.0, 1.0, 2.0, 4.0, 5.0]
@@ -113,7 +149,8 @@ def test_learner_steps():
 
 def test_a_batch_gives_back_its_messages():
     """Ten ticks in one message, numbered; ROS reads the envelope, and what was cut short is refused."""
-    batch, state = TickBatch(), random_low_state(3)
+    batch = TickBatch()
+    state = random_low_state(3)
     batch.take()
     sent = [("joint_states", 5, encode.joint_states(state)), ("imu/data", 5, encode.imu(state))]
     for entry in sent:
@@ -130,8 +167,16 @@ def test_a_batch_gives_back_its_messages():
 def test_what_ros_serialises_is_read_strictly():
     """The bytes of chance that ROS sends behind a JointState are cut off, nothing else is."""
     verdict = random_verdict(2, False)
-    messages = decisions.verdict_message(verdict), decisions.verdict_message(replace(verdict, predicted=np.ones((3, 12))))
-    for message in (*messages, JointState(name=["a", "hazard"]), JointState(), JointState(name=["a"], effort=[1.0])):
+    messages = (
+        decisions.verdict_message(verdict),
+        decisions.verdict_message(replace(verdict, predicted=np.ones((3, 12)))),
+    )
+    for message in (
+        *messages,
+        JointState(name=["a", "hazard"]),
+        JointState(),
+        JointState(name=["a"], effort=[1.0]),
+    ):
         data = cdr.trimmed_joint_state(serialize_message(message))
         assert deserialize_message(data, JointState) == message
         assert read_strictly(data, message) is not None

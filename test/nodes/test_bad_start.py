@@ -16,7 +16,11 @@ CASES = {
     "wrong type": ("mpc", ["locomotion.body_height:='high'"], ["body_height", "high"]),
     "not finite": ("mpc", ["locomotion.body_height:=.nan"], ["body_height"]),
     "no such file": ("supervisor", ["config_file:=/nowhere/a1.yaml"], ["/nowhere/a1.yaml"]),
-    "unknown cmd_vel type": ("supervisor", ["cmd_vel_type:=Pose"], ["Pose", "TwistStamped", "Twist"]),
+    "unknown cmd_vel type": (
+        "supervisor",
+        ["cmd_vel_type:=Pose"],
+        ["Pose", "TwistStamped", "Twist"],
+    ),
     "unknown policy": ("policy", ["policy:=moonwalk"], ["moonwalk", "nominal"]),
     "unknown sdk": ("bridge", ["sdk:=spot"], ["spot", "unitree_sdk2", "legged_sdk", "mock"]),
     "unknown sdk option": ("bridge", ["sdk_options.nic:=lo"], ["nic", "interface"]),
@@ -49,6 +53,15 @@ def test_refused_with_the_reason(case, capfd, ros_domain):
 def test_no_traceback_from_a_real_process(ros_domain):
     """The same as a process of its own: exit status 2, no traceback."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    command = [sys.executable, "-m", "safe_locomotion.nodes.composed", "--ros-args", "-p", "bridge_node:sdk:=spot"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=40, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "safe_locomotion.nodes.composed",
+        "--ros-args",
+        "-p",
+        "bridge_node:sdk:=spot",
+    ]
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=40, check=False
+    )
     assert done.returncode == 2 and "Traceback" not in done.stderr and "spot" in done.stderr

@@ -45,13 +45,23 @@ class World:
     """A stack, a robot that can be made to fail, and an operator."""
 
     def __init__(self, tester, robot, domain, graph, running):
-        self.t, self.robot, self.domain, self.graph, self.running, self.rows = tester, robot, domain, graph, running, {}
+        self.t = tester
+        self.robot = robot
+        self.domain = domain
+        self.graph = graph
+        self.running = running
+        self.rows = {}
         self.verdicts = tester.collect(JointState, "safety/verdict", LATCHED)
         tester.node.create_subscription(DiagnosticArray, "/diagnostics", self.hear, 10)
 
     def hear(self, message):
         """Keep the newest row of each name."""
-        self.rows.update({row.name: (row.message, {pair.key: pair.value for pair in row.values}) for row in message.status})
+        self.rows.update(
+            {
+                row.name: (row.message, {pair.key: pair.value for pair in row.values})
+                for row in message.status
+            }
+        )
 
     @property
     def verdict(self):
@@ -88,10 +98,13 @@ def world(request):
     """The composed process in wall-clock time; five processes, which two cores cannot carry at 500 Hz, in lock-step."""
     lock_step = request.param == "nodes"
     with ExitStack() as open_:
-        domain, ros_domain = open_.enter_context(claim_domain()), open_.enter_context(claim_domain())
+        domain = open_.enter_context(claim_domain())
+        ros_domain = open_.enter_context(claim_domain())
         open_.enter_context(pytest.MonkeyPatch.context()).setenv("ROS_DOMAIN_ID", str(ros_domain))
         t = open_.enter_context(ros_tester())
-        options = StackOptions(graph=request.param, lock_step=lock_step, sdk_options={"domain": domain})
+        options = StackOptions(
+            graph=request.param, lock_step=lock_step, sdk_options={"domain": domain}
+        )
         running = open_.enter_context(RunningStack(stack(options)[1:]))
         command = [sys.executable, ROBOT, str(domain), "lock-step" if lock_step else "real-time"]
         robot = subprocess.Popen(
@@ -129,7 +142,9 @@ def test_states_that_stop_are_damped_by_the_wall_clock(world, fault):
     before = world.count("gate", "lowstate_silent")
     delays = []
     while len(delays) < 12 and not (delays and min(delays) <= DAMPING_MS):
-        delays.append(next((answer["ms"] for answer in world.inject(fault) if answer["damps"]), float("inf")))
+        delays.append(
+            next((answer["ms"] for answer in world.inject(fault) if answer["damps"]), float("inf"))
+        )
         world.t.spin(0.3)
     assert min(delays) <= DAMPING_MS, delays
     assert world.t.spin_until(lambda: world.count("gate", "lowstate_silent") > before)
@@ -178,9 +193,14 @@ def test_a_velocity_that_is_not_finite_stops_and_is_named(world):
             return world.verdict.reasons == reasons
 
         assert world.t.spin_until(heard), world.verdict
-        assert world.verdict.mode is Mode.STAND and world.verdict.command == conversions.VelocityCommand()
+        assert (
+            world.verdict.mode is Mode.STAND
+            and world.verdict.command == conversions.VelocityCommand()
+        )
         shown = ", ".join(reasons) or "none"
-        assert world.t.spin_until(lambda shown=shown: heard() and world.rows["supervisor_node: hazards"][0] == shown), world.rows
+        assert world.t.spin_until(
+            lambda shown=shown: heard() and world.rows["supervisor_node: hazards"][0] == shown
+        ), world.rows
     world.t.node.destroy_publisher(velocity)
 
 

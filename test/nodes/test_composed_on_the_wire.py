@@ -23,28 +23,42 @@ NODES = {"bridge_node", "estimator_node", "policy_node", "supervisor_node", "mpc
 
 def composed(sdk_domain, **options):
     """Command line of the composed process."""
-    options = StackOptions(graph="composed", lock_step=True, sdk_options={"domain": sdk_domain}, **options)
+    options = StackOptions(
+        graph="composed", lock_step=True, sdk_options={"domain": sdk_domain}, **options
+    )
     return stack(options)[1].command()
 
 
 def priorities(pid):
     """Of the threads of a process."""
-    return {os.sched_getparam(int(task.name)).sched_priority for task in Path(f"/proc/{pid}/task").iterdir()}
+    return {
+        os.sched_getparam(int(task.name)).sched_priority
+        for task in Path(f"/proc/{pid}/task").iterdir()
+    }
 
 
-@pytest.mark.parametrize(("number", "plan_beside"), [(signal.SIGINT, "auto"), (signal.SIGTERM, "always")])
-def test_stands_walks_and_is_left_in_damping(tmp_path, number, plan_beside, ros_domain, wire_domain):
+@pytest.mark.parametrize(
+    ("number", "plan_beside"), [(signal.SIGINT, "auto"), (signal.SIGTERM, "always")]
+)
+def test_stands_walks_and_is_left_in_damping(
+    tmp_path, number, plan_beside, ros_domain, wire_domain
+):
     """Services and cmd_vel move the robot; a signal damps it, repeatedly, before the process ends with status 0.
 
     Meanwhile its control thread has real-time scheduling, and the one that plans beside it a little less of it, or a warning says that
     it was refused and what mends that.
     """
-    sdk_domain, file = wire_domain, tmp_path / "robot.json"
+    sdk_domain = wire_domain
+    file = tmp_path / "robot.json"
     with (
         ros_tester() as t,
         children(
             [sys.executable, ROBOT, str(sdk_domain), "60", str(file)],
-            composed(sdk_domain, realtime=True, overrides={"bridge_node": {"realtime.plan_beside": plan_beside}}),
+            composed(
+                sdk_domain,
+                realtime=True,
+                overrides={"bridge_node": {"realtime.plan_beside": plan_beside}},
+            ),
         ) as (robot, stack_),
     ):
         verdicts = t.collect(JointState, "safety/verdict", LATCHED)
@@ -83,11 +97,13 @@ def test_inactive_is_read_only(tmp_path, ros_domain, wire_domain):
     from lifecycle_msgs.msg import Transition
     from lifecycle_msgs.srv import ChangeState
 
-    sdk_domain, file = wire_domain, tmp_path / "robot.json"
+    sdk_domain = wire_domain
+    file = tmp_path / "robot.json"
     with (
         ros_tester() as t,
         children(
-            [sys.executable, ROBOT, str(sdk_domain), "60", str(file), "--real-time"], composed(sdk_domain, autostart="inactive")
+            [sys.executable, ROBOT, str(sdk_domain), "60", str(file), "--real-time"],
+            composed(sdk_domain, autostart="inactive"),
         ) as (robot, _),
     ):
         joints = t.collect(JointState, "joint_states", NEWEST)

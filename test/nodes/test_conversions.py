@@ -34,9 +34,12 @@ def assert_same_bits(a, b, skip=()):
     for field in fields(a):
         if field.name in skip:
             continue
-        x, y = getattr(a, field.name), getattr(b, field.name)
+        x = getattr(a, field.name)
+        y = getattr(b, field.name)
         if isinstance(x, np.ndarray):
-            assert x.dtype == y.dtype and x.shape == y.shape and x.tobytes() == y.tobytes(), field.name
+            assert x.dtype == y.dtype and x.shape == y.shape and x.tobytes() == y.tobytes(), (
+                field.name
+            )
         elif isinstance(x, float):
             assert np.float64(x).tobytes() == np.float64(y).tobytes(), field.name
         elif hasattr(x, "__dataclass_fields__"):
@@ -52,7 +55,9 @@ seeds = pytest.mark.parametrize("seed", range(20))
 def test_low_state_round_trip(seed):
     """joint_states and imu/data give back every number that they carry."""
     state = random_low_state(seed)
-    back = c.low_state_from(over_the_wire(c.joint_state_from(state)), over_the_wire(c.imu_from(state)))
+    back = c.low_state_from(
+        over_the_wire(c.joint_state_from(state)), over_the_wire(c.imu_from(state))
+    )
     assert_same_bits(state, back, skip=("tick", "temperature", "voltage", "remote"))
 
 
@@ -68,7 +73,9 @@ def test_estimate_round_trip(seed):
 def test_proposal_round_trip(seed, kind):
     """policy/proposal gives back either kind of proposal."""
     proposal = random_proposal(seed, kind)
-    assert_same_bits(proposal, d.proposal_from(over_the_wire(d.proposal_message(proposal.stamp_ns, proposal))))
+    assert_same_bits(
+        proposal, d.proposal_from(over_the_wire(d.proposal_message(proposal.stamp_ns, proposal)))
+    )
 
 
 def test_an_empty_proposal_is_none_and_keeps_its_stamp():
@@ -97,7 +104,10 @@ def test_plan_round_trip(seed):
 def test_stamps_are_exact(stamp_ns):
     """Any stamp survives a header and the estimate's array to the nanosecond."""
     assert c.stamp_of(over_the_wire(d.proposal_message(stamp_ns, None))) == stamp_ns
-    assert c.estimate_from(c.estimate_message(replace(random_estimate(0), stamp_ns=stamp_ns))).stamp_ns == stamp_ns
+    assert (
+        c.estimate_from(c.estimate_message(replace(random_estimate(0), stamp_ns=stamp_ns))).stamp_ns
+        == stamp_ns
+    )
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, -0.0, 5e-324])
@@ -118,10 +128,17 @@ def test_odometry_twist_is_in_base(seed):
     linear = odometry.twist.twist.linear
     np.testing.assert_allclose(r @ [linear.x, linear.y, linear.z], estimate.velocity, atol=1e-12)
     twist_covariance = np.array(odometry.twist.covariance).reshape(6, 6)
-    np.testing.assert_allclose(r @ twist_covariance[:3, :3] @ r.T, estimate.velocity_covariance, atol=1e-12)
+    np.testing.assert_allclose(
+        r @ twist_covariance[:3, :3] @ r.T, estimate.velocity_covariance, atol=1e-12
+    )
     pose = odometry.pose.pose
     assert [pose.position.x, pose.position.y, pose.position.z] == estimate.position.tolist()
-    assert [pose.orientation.w, pose.orientation.x, pose.orientation.y, pose.orientation.z] == estimate.quaternion_wxyz.tolist()
+    assert [
+        pose.orientation.w,
+        pose.orientation.x,
+        pose.orientation.y,
+        pose.orientation.z,
+    ] == estimate.quaternion_wxyz.tolist()
     assert odometry.header.frame_id == "odom" and odometry.child_frame_id == "base"
 
 
@@ -169,24 +186,41 @@ def emptied(message, field):
 VERDICT = random_verdict(1, True)
 MALFORMED = {
     "verdict: renamed row": lambda: d.verdict_from(renamed(d.verdict_message(VERDICT), 0, "mood")),
-    "verdict: unknown extra row": lambda: d.verdict_from(renamed(d.verdict_message(VERDICT), 16, "margins/x")),
-    "verdict: unknown mode": lambda: d.verdict_from(valued(d.verdict_message(VERDICT), 0, float(max(Mode) + 1))),
-    "verdict: mode NaN": lambda: d.verdict_from(valued(d.verdict_message(VERDICT), 0, float("nan"))),
-    "verdict: mode since infinity": lambda: d.verdict_from(valued(d.verdict_message(VERDICT), 1, float("inf"))),
+    "verdict: unknown extra row": lambda: d.verdict_from(
+        renamed(d.verdict_message(VERDICT), 16, "margins/x")
+    ),
+    "verdict: unknown mode": lambda: d.verdict_from(
+        valued(d.verdict_message(VERDICT), 0, float(max(Mode) + 1))
+    ),
+    "verdict: mode NaN": lambda: d.verdict_from(
+        valued(d.verdict_message(VERDICT), 0, float("nan"))
+    ),
+    "verdict: mode since infinity": lambda: d.verdict_from(
+        valued(d.verdict_message(VERDICT), 1, float("inf"))
+    ),
     "verdict: active 0.5": lambda: d.verdict_from(valued(d.verdict_message(VERDICT), 3, 0.5)),
     "verdict: no gains": lambda: d.verdict_from(emptied(d.verdict_message(VERDICT), "velocity")),
     "verdict: no values": lambda: d.verdict_from(emptied(d.verdict_message(VERDICT), "position")),
-    "proposal: no policy": lambda: d.proposal_from(renamed(d.proposal_message(0, random_proposal(0, "gait")), 0, "p")),
-    "proposal: renamed joint": lambda: d.proposal_from(renamed(d.proposal_message(0, random_proposal(0, "joint")), 5, "p")),
-    "proposal: policy alone": lambda: d.proposal_from(c.JointState(name=["policy/a"], position=[0.0])),
-    "estimate: other layout": lambda: c.estimate_from(c.Float64MultiArray(data=[0.0] * c.ESTIMATE_SIZE)),
+    "proposal: no policy": lambda: d.proposal_from(
+        renamed(d.proposal_message(0, random_proposal(0, "gait")), 0, "p")
+    ),
+    "proposal: renamed joint": lambda: d.proposal_from(
+        renamed(d.proposal_message(0, random_proposal(0, "joint")), 5, "p")
+    ),
+    "proposal: policy alone": lambda: d.proposal_from(
+        c.JointState(name=["policy/a"], position=[0.0])
+    ),
+    "estimate: other layout": lambda: c.estimate_from(
+        c.Float64MultiArray(data=[0.0] * c.ESTIMATE_SIZE)
+    ),
     "estimate: short": lambda: c.estimate_from(
         c.Float64MultiArray(layout=c.estimate_message(random_estimate(0)).layout, data=[0.0])
     ),
     "plan: no feet": lambda: d.plan_from(d.MultiDOFJointState()),
     "joints: no rows": lambda: c.low_state_from(c.JointState(), c.Imu()),
     "joints and imu of two stamps": lambda: c.low_state_from(
-        c.joint_state_from(random_low_state(0)), c.imu_from(replace(random_low_state(0), stamp_ns=1))
+        c.joint_state_from(random_low_state(0)),
+        c.imu_from(replace(random_low_state(0), stamp_ns=1)),
     ),
 }
 
@@ -210,7 +244,9 @@ def test_held_plans_travel():
 @pytest.mark.parametrize("kind", ["gait", "joint"])
 def test_a_fault_and_the_period_of_a_proposal_travel(kind) -> None:
     """With the kind of the learner, and nothing to follow."""
-    proposal = Proposal(stamp_ns=7, policy="alarm", kind=kind, fault="policy_not_finite", period_ns=10_000_000)
+    proposal = Proposal(
+        stamp_ns=7, policy="alarm", kind=kind, fault="policy_not_finite", period_ns=10_000_000
+    )
     assert d.proposal_from(d.proposal_message(7, proposal)) == proposal
 
 
@@ -220,6 +256,12 @@ def test_feedback_travels_and_anything_else_is_malformed() -> None:
         for policy in ("", "alarm", "a/b"):
             feedback = Feedback(mode=mode, policy=policy)
             assert d.feedback_from(d.feedback_message(7, feedback)) == feedback
-    for names in ([], ["mode/WALK"], ["mode/RUN", "policy/x"], ["policy/x", "mode/WALK"], ["mode", "policy"]):
+    for names in (
+        [],
+        ["mode/WALK"],
+        ["mode/RUN", "policy/x"],
+        ["policy/x", "mode/WALK"],
+        ["mode", "policy"],
+    ):
         with pytest.raises(c.MalformedMessageError):
             d.feedback_from(JointState(name=names))

@@ -21,7 +21,8 @@ from safe_locomotion.types import Mode
 
 ROBOT = str(HELPERS / "wire_robot.py")
 #: Stand up is asked by service; then the remote walks and drives, and at last the emergency stop while the dead-man is still held.
-WALK, ESTOP_AT = "start@0.1-0.3,R1:ly=1@0.5-100", 0.1
+WALK = "start@0.1-0.3,R1:ly=1@0.5-100"
+ESTOP_AT = 0.1
 ESTOP = f"R1:ly=1@0-1,L2+B@{ESTOP_AT}-0.3"
 STREAMS = {
     "bridge_node": {"lowstate", "remote", "safety/verdict", "mpc/plan"},
@@ -40,19 +41,35 @@ ROWS = {
     *(("supervisor_node", "supervisor"), ("supervisor_node", "hazards"), ("bridge_node", "gate")),
 }
 STEPS = 50
-STATISTICS = {"steps", "recovery_steps", "share", "uses", "duration_p50_s", "duration_p99_s", "duration_max_s"}
+STATISTICS = {
+    "steps",
+    "recovery_steps",
+    "share",
+    "uses",
+    "duration_p50_s",
+    "duration_p99_s",
+    "duration_max_s",
+}
 
 
 def told(arrays):
     """The newest values of each row by node and name, and which streams were alive in any: on a loaded machine not each time."""
-    said = [((s.hardware_id, s.name.partition(": ")[2]), {p.key: p.value for p in s.values}) for a in arrays for s in a.status]
+    said = [
+        ((s.hardware_id, s.name.partition(": ")[2]), {p.key: p.value for p in s.values})
+        for a in arrays
+        for s in a.status
+    ]
     return dict(said), {key for key, values in said if values.get("alive") == "True"}
 
 
 def all_told(arrays):
     """Whether every row has come, every stream was alive, and the robot has walked for a while."""
     rows, alive = told(arrays)
-    return rows.keys() >= ROWS and alive >= ALIVE and int(rows["supervisor_node", "supervisor"]["steps"]) > STEPS
+    return (
+        rows.keys() >= ROWS
+        and alive >= ALIVE
+        and int(rows["supervisor_node", "supervisor"]["steps"]) > STEPS
+    )
 
 
 def check_rows(arrays):
@@ -60,25 +77,53 @@ def check_rows(arrays):
     rows, alive = told(arrays)
     for node, names in STREAMS.items():
         for name in names:
-            assert rows[node, name].keys() >= {"alive", "valid", "received", "missed", "rejected", "rate_hz", "age_ms"}, name
+            assert rows[node, name].keys() >= {
+                "alive",
+                "valid",
+                "received",
+                "missed",
+                "rejected",
+                "rate_hz",
+                "age_ms",
+            }, name
             assert ((node, name) in alive) is ((node, name) in ALIVE), name
     for node, names in STAGES.items():
         for name in names:
             v = rows[node, name]
-            assert 0.0 < float(v["p50_ms"]) <= float(v["p99_ms"]) <= float(v["max_ms"]) and int(v["count"]) > 100, name
+            assert (
+                0.0 < float(v["p50_ms"]) <= float(v["p99_ms"]) <= float(v["max_ms"])
+                and int(v["count"]) > 100
+            ), name
     supervisor = rows["supervisor_node", "supervisor"]
-    assert supervisor.keys() >= STATISTICS | {f"triggers/{name}" for name in COMPONENTS} | {"mode", "active", "policy"}
+    assert supervisor.keys() >= STATISTICS | {f"triggers/{name}" for name in COMPONENTS} | {
+        "mode",
+        "active",
+        "policy",
+    }
     assert int(supervisor["steps"]) > STEPS and supervisor["mode"] == "WALK"
     assert ("bridge_node", "gate") in rows and ("supervisor_node", "hazards") in rows
 
 
-def test_the_remote_walks_the_robot_and_its_emergency_stop_damps_it_within_20_ms(tmp_path, ros_domain, wire_domain, capsys):
+def test_the_remote_walks_the_robot_and_its_emergency_stop_damps_it_within_20_ms(
+    tmp_path, ros_domain, wire_domain, capsys
+):
     """Request, velocity and emergency stop by bytes in LowState; FAULT until reset; top shows the walk and then hears nothing."""
     file = tmp_path / "robot.json"
-    composed = stack(StackOptions(graph="composed", lock_step=True, sdk_options={"domain": wire_domain}))[1].command()
-    robot_command = [sys.executable, ROBOT, str(wire_domain), "90", str(file), f"--remote={WALK}", f"--remote={ESTOP}"]
+    composed = stack(
+        StackOptions(graph="composed", lock_step=True, sdk_options={"domain": wire_domain})
+    )[1].command()
+    robot_command = [
+        sys.executable,
+        ROBOT,
+        str(wire_domain),
+        "90",
+        str(file),
+        f"--remote={WALK}",
+        f"--remote={ESTOP}",
+    ]
     with ros_tester() as t, children(robot_command, composed) as (robot, stack_):
-        verdicts, rows = t.collect(JointState, "safety/verdict", LATCHED), t.collect(DiagnosticArray, "/diagnostics", 50)
+        verdicts = t.collect(JointState, "safety/verdict", LATCHED)
+        rows = t.collect(DiagnosticArray, "/diagnostics", 50)
 
         def newest():
             return decisions.verdict_from(verdicts[-1]) if verdicts else None
@@ -92,18 +137,29 @@ def test_the_remote_walks_the_robot_and_its_emergency_stop_damps_it_within_20_ms
         robot.send_signal(signal.SIGUSR2)
         assert t.spin_until(lambda: mode() is Mode.WALK)
         assert t.spin_until(lambda: newest().command.vx == load_config("a1").driving.vx)
-        status, shown = main(["top", "--once"]), capsys.readouterr()
+        status = main(["top", "--once"])
+        shown = capsys.readouterr()
         rows.clear()
         assert t.spin_until(lambda: all_told(rows)), told(rows)
         walking_rows = list(rows)
         robot.send_signal(signal.SIGUSR2)
         assert status == 0, shown.err
         assert all(
-            word in shown.out for word in ("WALK", "nominal drives", *COMPONENTS, "state_estimate", "mpc tick", "recovery")
+            word in shown.out
+            for word in (
+                "WALK",
+                "nominal drives",
+                *COMPONENTS,
+                "state_estimate",
+                "mpc tick",
+                "recovery",
+            )
         )
         assert t.spin_until(lambda: mode() is Mode.FAULT)
         assert "estop" in newest().reasons
-        assert t.spin_until(lambda: t.call(Trigger, "reset") and t.spin_until(lambda: mode() is Mode.PASSIVE, 0.2))
+        assert t.spin_until(
+            lambda: t.call(Trigger, "reset") and t.spin_until(lambda: mode() is Mode.PASSIVE, 0.2)
+        )
         stack_.send_signal(signal.SIGINT)
         assert stack_.wait(10) == 0
         robot.terminate()
@@ -114,7 +170,9 @@ def test_the_remote_walks_the_robot_and_its_emergency_stop_damps_it_within_20_ms
     walking = [c for c in result["commands"] if pressed - 0.5 < c[0] < pressed]
     after = [c for c in result["commands"] if c[0] >= pressed + 0.02]
     assert len(walking) > 200 and all(kp > 0.0 or tau > 0.0 for _, kp, _, tau in walking)
-    assert len(after) > 20 and all(kp == 0.0 and tau == 0.0 and kd > 0.0 for _, kp, kd, tau in after)
+    assert len(after) > 20 and all(
+        kp == 0.0 and tau == 0.0 and kd > 0.0 for _, kp, kd, tau in after
+    )
 
 
 def test_top_says_what_to_look_at_where_nothing_is_heard(ros_domain, capsys, monkeypatch):
@@ -122,4 +180,11 @@ def test_top_says_what_to_look_at_where_nothing_is_heard(ros_domain, capsys, mon
     monkeypatch.setattr(top, "PATIENCE_S", 0.3)
     assert main(["top", "--once"]) == 1
     said = capsys.readouterr().err
-    assert all(word in said for word in (f"ROS_DOMAIN_ID={ros_domain}", "ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST", "RMW"))
+    assert all(
+        word in said
+        for word in (
+            f"ROS_DOMAIN_ID={ros_domain}",
+            "ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST",
+            "RMW",
+        )
+    )

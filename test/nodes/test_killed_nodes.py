@@ -32,10 +32,13 @@ class World:
     """A robot on its feet, on the wire, that rests until it is moved; its stack; an operator."""
 
     def __init__(self, tester, wire, running):
-        self.t, self.wire, self.running = tester, wire, running.running
+        self.t = tester
+        self.wire = wire
+        self.running = running.running
         self.robot = SimulatedRobot(SimulationOptions(seed=1))
         self.robot.put_on_feet()
-        self.moves, self.sent = False, []
+        self.moves = False
+        self.sent = []
         self.verdicts = tester.collect(JointState, "safety/verdict", LATCHED)
 
     @property
@@ -69,8 +72,14 @@ class World:
         """Ask until it walks, then let it take two steps; a machine that stalls for longer than the bridge waits may fell it before."""
         asked = {Mode.PASSIVE: "walk", Mode.FALLEN: "reset", Mode.FAULT: "reset"}
         clients = {mode: self.t.node.create_client(Trigger, name) for mode, name in asked.items()}
-        self.run(lambda: self.verdict is not None and all(client.service_is_ready() for client in clients.values()))
-        end, steady = monotonic() + 3.0 * PATIENCE_S, False
+        self.run(
+            lambda: (
+                self.verdict is not None
+                and all(client.service_is_ready() for client in clients.values())
+            )
+        )
+        end = monotonic() + 3.0 * PATIENCE_S
+        steady = False
         while not steady:
             assert monotonic() < end, self.verdict
             if self.verdict.mode in clients:
@@ -91,7 +100,10 @@ class World:
 @contextmanager
 def walking(domain):
     """A world in which the robot walks; at the end every node runs on and stops as usual, so that none leaves anything behind."""
-    overrides = {"bridge_node": {"answer_wait_ms": 60.0, "silence_ms": 2000.0}, "supervisor_node": {"proposal_wait_ms": 60.0}}
+    overrides = {
+        "bridge_node": {"answer_wait_ms": 60.0, "silence_ms": 2000.0},
+        "supervisor_node": {"proposal_wait_ms": 60.0},
+    }
     options = StackOptions(graph="nodes", sdk_options={"domain": domain}, overrides=overrides)
     wire = RobotWire(domain=domain)
     with ros_tester() as tester, RunningStack(stack(options)[1:]) as running:
@@ -107,7 +119,9 @@ def walking(domain):
 
 
 def damps(command):
-    return not (command.kp.any() or command.tau.any() or command.dq.any()) and bool((command.kd > 0.0).all())
+    return not (command.kp.any() or command.tau.any() or command.dq.any()) and bool(
+        (command.kd > 0.0).all()
+    )
 
 
 def assert_damped(world):
@@ -115,7 +129,9 @@ def assert_damped(world):
     for _ in range(STALE_MS):
         world.step()
     late = world.sent[STALE_MS // 2 :]
-    assert len(late) == STALE_MS // 2 and all(command is not None and damps(command) for command in late)
+    assert len(late) == STALE_MS // 2 and all(
+        command is not None and damps(command) for command in late
+    )
     assert not damps(world.sent[0])
 
 
@@ -127,7 +143,9 @@ def test_without_estimate_or_plan_the_robot_is_damped(ros_domain, wire_domain, n
         assert_damped(world)
 
 
-def test_without_policy_recovery_drives_and_without_supervisor_the_robot_is_damped(ros_domain, wire_domain):
+def test_without_policy_recovery_drives_and_without_supervisor_the_robot_is_damped(
+    ros_domain, wire_domain
+):
     """A learner that is gone is replaced within 50 ms, without a fall, while the robot walks on; then the supervisor goes, too."""
     with walking(wire_domain) as world:
         assert world.verdict.active == "learner"
@@ -138,8 +156,14 @@ def test_without_policy_recovery_drives_and_without_supervisor_the_robot_is_damp
         assert world.robot.low_state().tick - stopped <= STALE_MS + 10
         for _ in range(250):
             world.step()
-        assert (world.verdict.mode, world.verdict.active, world.robot.falls) == (Mode.WALK, "recovery", 0)
-        assert world.robot.truth().height > 0.22 and not any(damps(command) for command in world.sent)
+        assert (world.verdict.mode, world.verdict.active, world.robot.falls) == (
+            Mode.WALK,
+            "recovery",
+            0,
+        )
+        assert world.robot.truth().height > 0.22 and not any(
+            damps(command) for command in world.sent
+        )
         world.stop("supervisor")
         assert_damped(world)
 

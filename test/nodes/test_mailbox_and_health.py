@@ -46,7 +46,8 @@ def test_errors_go_back_to_the_asker():
 
 def test_an_unanswered_call_is_never_executed_later():
     """After the asker gave up, serving does nothing: no stand-up minutes after the request."""
-    mailbox, done = Mailbox(), []
+    mailbox = Mailbox()
+    done = []
     thread, answers = asked_from_another_thread(mailbox, lambda: done.append(1), timeout_s=0.01)
     thread.join()
     mailbox.serve()

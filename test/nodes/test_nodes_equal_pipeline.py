@@ -2,6 +2,8 @@
 
 import time
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import rclpy
@@ -22,7 +24,9 @@ from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.robot import SimulatedRobot
 from safe_locomotion.types import Mode, VelocityCommand
 
-STAND_AT, WALK_AT, END = 25, 900, 1300
+STAND_AT = 25
+WALK_AT = 900
+END = 1300
 COMMANDS_AT = range(WALK_AT, END, 200)  # before it is stale
 COMMAND = VelocityCommand(vx=0.4, vy=0.1, wz=0.3)
 TOPICS = {
@@ -49,10 +53,14 @@ def operate(k, stamp_ns, request, set_velocity):
 @pytest.fixture(scope="module")
 def recorded():
     """LowStates of a robot that stands up and walks, and the pipeline's command for each."""
-    config, model = load_config("a1"), load_robot("a1")
-    robot, pipeline = SimulatedRobot(SimulationOptions(seed=3)), Pipeline(model, config)
+    config = load_config("a1")
+    model = load_robot("a1")
+    robot = SimulatedRobot(SimulationOptions(seed=3))
+    pipeline = Pipeline(model, config)
     velocity = VelocityInput(config.supervisor.command)
-    states, commands, modes = [], [], []
+    states = []
+    commands = []
+    modes = []
     for k in range(END):
         state = robot.low_state()
         operate(k, state.stamp_ns, pipeline.supervisor.request, velocity.set)
@@ -66,10 +74,13 @@ def recorded():
 class Replay:
     """A backend that plays recorded states, acts as the operator in between, and keeps the commands."""
 
-    states, tester, commands = [], None, []
+    states: ClassVar[list] = []
+    tester = None
+    commands: ClassVar[list] = []
 
     def __init__(self, *, stop_kd):
-        self.counters, self.k = Counters(), 0
+        self.counters = Counters()
+        self.k = 0
         self.velocity = Replay.tester.node.create_publisher(conversions.TwistStamped, "cmd_vel", 1)
 
     def read(self, timeout_s):
@@ -86,7 +97,9 @@ class Replay:
     def await_graph(self):
         """Wait until every stage hears every other."""
         node = Replay.tester.node
-        assert Replay.tester.spin_until(lambda: all(node.count_subscribers(topic) >= n for topic, n in TOPICS.items()))
+        assert Replay.tester.spin_until(
+            lambda: all(node.count_subscribers(topic) >= n for topic, n in TOPICS.items())
+        )
         time.sleep(1.0)
 
     def request(self, name):
@@ -96,7 +109,9 @@ class Replay:
 
     def set_velocity(self, stamp_ns, vx, vy, wz):
         """Publish cmd_vel and give it time to arrive."""
-        self.velocity.publish(conversions.twist_message(VelocityCommand(vx=vx, vy=vy, wz=wz), stamp_ns))
+        self.velocity.publish(
+            conversions.twist_message(VelocityCommand(vx=vx, vy=vy, wz=wz), stamp_ns)
+        )
         time.sleep(0.2)
 
     def write(self, command):
@@ -125,17 +140,22 @@ def test_five_processes_give_the_commands_of_the_pipeline(recorded, monkeypatch,
     states, expected, _ = recorded
     monkeypatch.setitem(backend.BACKENDS, "replay", (__name__, "Replay"))
     others = [
-        p.command() for p in stack(StackOptions(graph="nodes", lock_step=True)) if p.name not in ("sim_robot", "bridge_node")
+        p.command()
+        for p in stack(StackOptions(graph="nodes", lock_step=True))
+        if p.name not in ("sim_robot", "bridge_node")
     ]
     with children(*others) as running:
         rclpy.init(
-            args=["--ros-args", "-p", "sdk:=replay", "-p", "lock_step:=true"], signal_handler_options=SignalHandlerOptions.NO
+            args=["--ros-args", "-p", "sdk:=replay", "-p", "lock_step:=true"],
+            signal_handler_options=SignalHandlerOptions.NO,
         )
         Replay.states, Replay.tester, Replay.commands = states, RosTester(), []
         loop = BridgeLoop()
         try:
             loop.start()
-            while len(Replay.commands) < len(states) and all(process.poll() is None for process in running):
+            while len(Replay.commands) < len(states) and all(
+                process.poll() is None for process in running
+            ):
                 loop.step()
         finally:
             loop.nodes[0].destroy_node()
@@ -144,5 +164,10 @@ def test_five_processes_give_the_commands_of_the_pipeline(recorded, monkeypatch,
     assert [c.stamp_ns for c in Replay.commands] == [c.stamp_ns for c in expected]
     assert [c.reason for c in Replay.commands] == [c.reason for c in expected]
     for name in ("q", "dq", "tau", "kp", "kd"):
-        found, wanted = (np.array([getattr(c, name) for c in commands]) for commands in (Replay.commands, expected))
-        assert found.tobytes() == wanted.tobytes(), f"{name} differs first at tick {np.flatnonzero((found != wanted).any(1))[:1]}"
+        found, wanted = (
+            np.array([getattr(c, name) for c in commands])
+            for commands in (Replay.commands, expected)
+        )
+        assert found.tobytes() == wanted.tobytes(), (
+            f"{name} differs first at tick {np.flatnonzero((found != wanted).any(1))[:1]}"
+        )

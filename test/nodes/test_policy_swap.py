@@ -54,17 +54,23 @@ class Operator:
 
     def set(self, policy):
         """Answer to a change of the parameter."""
-        request = SetParameters.Request(parameters=[Parameter("policy", value=policy).to_parameter_msg()])
+        request = SetParameters.Request(
+            parameters=[Parameter("policy", value=policy).to_parameter_msg()]
+        )
         return self.tester.call(SetParameters, "policy_node/set_parameters", request).results[0]
 
     def news(self):
         """What the policy's rows of `/diagnostics` said, once they have said it."""
         rows = self.diagnostics
-        self.until(lambda v: any("failed" in status.message for array in rows for status in array.status))
+        self.until(
+            lambda v: any("failed" in status.message for array in rows for status in array.status)
+        )
         return [status.message for array in rows for status in array.status]
 
     def parameter(self):
-        answer = self.tester.call(GetParameters, "policy_node/get_parameters", GetParameters.Request(names=["policy"]))
+        answer = self.tester.call(
+            GetParameters, "policy_node/get_parameters", GetParameters.Request(names=["policy"])
+        )
         return answer.values[0].string_value
 
 
@@ -79,11 +85,15 @@ def operator(tmp_path, ros_domain, wire_domain):
         "policy_node": {"policy_folder": str(tmp_path)},
         "supervisor_node": {"intervention.criterion": "off"},
     }
-    options = StackOptions(graph="composed", lock_step=True, sdk_options={"domain": wire_domain}, overrides=overrides)
+    options = StackOptions(
+        graph="composed", lock_step=True, sdk_options={"domain": wire_domain}, overrides=overrides
+    )
     command = stack(options)[1].command()
     with (
         ros_tester() as t,
-        children([sys.executable, ROBOT, str(wire_domain), "100", str(tmp_path / "robot.json")], command) as (_, stack_),
+        children(
+            [sys.executable, ROBOT, str(wire_domain), "100", str(tmp_path / "robot.json")], command
+        ) as (_, stack_),
     ):
         yield Operator(t)
         assert stack_.poll() is None
@@ -105,7 +115,9 @@ def answers(domain, *policies):
         remote.close()
 
 
-def test_policies_take_over_from_each_other_while_the_robot_walks_and_refused_ones_change_nothing(operator, tmp_path, ros_domain):
+def test_policies_take_over_from_each_other_while_the_robot_walks_and_refused_ones_change_nothing(
+    operator, tmp_path, ros_domain
+):
     """Success, refusal and roll-back.
 
     The policy shows in the verdicts, joint targets with it, and the robot walks on. Refused are a policy for another
@@ -139,5 +151,10 @@ def test_policies_take_over_from_each_other_while_the_robot_walks_and_refused_on
     assert taken == "policy nominal: taken"
     assert operator.until(lambda v: v.policy == "nominal" and v.joints is None)
     assert operator.set("runs").successful
-    assert any("runs failed its trial (policy_out_of_range); nominal is back" in row for row in operator.news())
-    assert operator.until(lambda v: v.policy == "nominal" and operator.parameter() == "nominal"), operator.parameter()
+    assert any(
+        "runs failed its trial (policy_out_of_range); nominal is back" in row
+        for row in operator.news()
+    )
+    assert operator.until(lambda v: v.policy == "nominal" and operator.parameter() == "nominal"), (
+        operator.parameter()
+    )

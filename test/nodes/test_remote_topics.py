@@ -28,7 +28,8 @@ class FakeNode:
     """Keeps what is subscribed to and offered."""
 
     def __init__(self):
-        self.handlers, self.said = {}, []
+        self.handlers = {}
+        self.said = []
 
     def create_subscription(self, _, topic, handler, __):
         """Keep the handler."""
@@ -50,7 +51,8 @@ def test_the_remote_comes_before_cmd_vel_and_lets_go_after_the_timeout():
     """While it drives and for the timeout after its last command, also a zero one; then cmd_vel is heard again."""
     node = FakeNode()
     velocity = VelocityTopic(node, LIMITS, "TwistStamped")
-    program, remote = VelocityCommand(vx=1.0), VelocityCommand(vx=-0.2, wz=0.5)
+    program = VelocityCommand(vx=1.0)
+    remote = VelocityCommand(vx=-0.2, wz=0.5)
 
     def hear(topic, command):
         node.handlers[topic](conversions.twist_message(command, 0))
@@ -87,7 +89,8 @@ def test_the_supervisor_acts_on_its_own_words(word):
         def ask(self, call, timeout_s):
             return call()
 
-    node, asked = FakeNode(), []
+    node = FakeNode()
+    asked = []
     RequestServices(node, Direct(), lambda name: asked.append(name) or "not now", lambda: None)
     node.handlers["remote/request"](String(data=word))
     assert asked == ([word] if word in REQUESTS else [])
@@ -119,13 +122,22 @@ def test_the_bridge_alone_damps_for_a_supervisor_that_does_not_hear(ros_domain):
     rclpy.init(domain_id=ros_domain, signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = BridgeNode()
-        stage = CommandStage(A1, node.parameters.config.bridge.gains, node.parameters.config.bridge.limits)
+        stage = CommandStage(
+            A1, node.parameters.config.bridge.gains, node.parameters.config.bridge.limits
+        )
         now = {}
 
         def said():
-            return verdict(stamp_ns=now["stamp_ns"], mode=now["mode"], mode_since_ns=now["stamp_ns"] - SECOND)
+            return verdict(
+                stamp_ns=now["stamp_ns"], mode=now["mode"], mode_since_ns=now["stamp_ns"] - SECOND
+            )
 
-        node.attach(lambda state: stage.update(state, said(), stance_plan(stamp_ns=state.stamp_ns)), stage, said, lambda *_: None)
+        node.attach(
+            lambda state: stage.update(state, said(), stance_plan(stamp_ns=state.stamp_ns)),
+            stage,
+            said,
+            lambda *_: None,
+        )
         for first, mode in enumerate(mode for mode in Mode if mode not in DAMPED):
             node.remote._remote.estop.latched = False
             for k in range(60):

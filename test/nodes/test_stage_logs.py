@@ -37,7 +37,8 @@ def test_a_tick_only_keeps_what_settle_writes(tmp_path):
 
 def test_without_a_folder_a_stage_stays_as_it_is():
     """No log, no wrapper."""
-    stage, logs = Stage(), StageLogs("")
+    stage = Stage()
+    logs = StageLogs("")
     assert logs.estimator(stage) is stage and logs.bridge() is None
     logs.settle()
     logs.close()

@@ -12,30 +12,43 @@ from safe_locomotion.nodes.subscriptions import LATCHED
 from safe_locomotion.types import GaitParameters, Mode, VelocityCommand, Verdict
 from safe_locomotion.ui.remote_operator import RemoteOperator
 
-GAIT = GaitParameters(frequency=2.0, swing_ratio=0.5, phase_offsets=(0.5, 0.5, 0.0), foot_y=(-0.13, 0.13, -0.13, 0.13))
+GAIT = GaitParameters(
+    frequency=2.0, swing_ratio=0.5, phase_offsets=(0.5, 0.5, 0.0), foot_y=(-0.13, 0.13, -0.13, 0.13)
+)
 STANDING = Verdict(
-    stamp_ns=10**9, mode=Mode.STAND, mode_since_ns=0, active="recovery", gait=GAIT, command=VelocityCommand(), policy=""
+    stamp_ns=10**9,
+    mode=Mode.STAND,
+    mode_since_ns=0,
+    active="recovery",
+    gait=GAIT,
+    command=VelocityCommand(),
+    policy="",
 )
 
 
 class Keys:
     """A keyboard on which the test presses."""
 
-    present, pressed = True, ""
+    present = True
+    pressed = ""
 
     def keys(self):
-        pressed, self.pressed = self.pressed, ""
+        pressed = self.pressed
+        self.pressed = ""
         return pressed
 
 
 def test_the_demonstration_lets_go_of_the_robot_and_a_key_takes_it_back(ros_domain):
     """It publishes velocities until a name comes on `operator/hands`, none after it, and again from the next key on."""
-    remote, keys = RemoteOperator(ros_domain), Keys()
+    remote = RemoteOperator(ros_domain)
+    keys = Keys()
     try:
         with ros_tester() as t:
             velocities = t.collect(TwistStamped, "cmd_vel", 10)
             hands = t.node.create_publisher(String, HANDS, HANDS_QOS)
-            t.node.create_publisher(JointState, "safety/verdict", LATCHED).publish(decisions.verdict_message(STANDING))
+            t.node.create_publisher(JointState, "safety/verdict", LATCHED).publish(
+                decisions.verdict_message(STANDING)
+            )
             watcher = Watcher(remote, keys, demonstration(0.4, 0.0, 0.0, "nominal", ()), print)
 
             def said():

@@ -26,7 +26,11 @@ def test_a_robot_that_only_answers_hears_damping_until_it_does(ros_domain):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as robot:
         robot.bind(("127.0.0.1", 0))
         robot.settimeout(PATIENCE_S)
-        link = {"robot_address": "127.0.0.1", "robot_port": robot.getsockname()[1], "local_port": free_port()}
+        link = {
+            "robot_address": "127.0.0.1",
+            "robot_port": robot.getsockname()[1],
+            "local_port": free_port(),
+        }
         options = replace(options_from_launch("real", "a1", {"graph": "nodes"}), sdk_options=link)
         with children(stack(options)[0].command()) as (bridge,):
             packets = [robot.recv(4096) for _ in range(25)]
@@ -40,7 +44,9 @@ def test_a_port_that_is_taken_ends_the_start(ros_domain):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
         other.bind(("0.0.0.0", 0))
         port = other.getsockname()[1]
-        options = replace(options_from_launch("real", "a1", {"graph": "nodes"}), sdk_options={"local_port": port})
+        options = replace(
+            options_from_launch("real", "a1", {"graph": "nodes"}), sdk_options={"local_port": port}
+        )
         with children(stack(options)[0].command()) as (bridge,):
             assert bridge.wait(PATIENCE_S) == 2
             assert str(port) in bridge.stderr.read()

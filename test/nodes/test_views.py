@@ -8,7 +8,13 @@ import pytest
 pytest.importorskip("rclpy")
 
 from geometry_msgs.msg import Transform, Twist, Wrench
-from random_values import random_estimate, random_low_state, random_plan, random_proposal, random_verdict
+from random_values import (
+    random_estimate,
+    random_low_state,
+    random_plan,
+    random_proposal,
+    random_verdict,
+)
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import Imu, JointState, MultiDOFJointState
 from std_msgs.msg import Float64MultiArray, String
@@ -38,19 +44,38 @@ def same(a, b):
 def test_a_view_says_what_the_message_says(seed):
     """Sensors, estimate, verdict with and without joint targets and rollout, proposals of both kinds, plan."""
     plan_bytes = encode.PlanBytes()
-    state, joint = random_low_state(seed), seed % 2 == 0
+    state = random_low_state(seed)
+    joint = seed % 2 == 0
     cases = [
-        (encode.state_estimate(random_estimate(seed)), Float64MultiArray, conversions.estimate_from),
+        (
+            encode.state_estimate(random_estimate(seed)),
+            Float64MultiArray,
+            conversions.estimate_from,
+        ),
         (encode.verdict(random_verdict(seed, joint)), JointState, decisions.verdict_from),
-        (encode.verdict(replace(random_verdict(seed, joint), predicted=None)), JointState, decisions.verdict_from),
-        (encode.proposal(random_proposal(seed, "joint" if joint else "gait")), JointState, decisions.proposal_from),
+        (
+            encode.verdict(replace(random_verdict(seed, joint), predicted=None)),
+            JointState,
+            decisions.verdict_from,
+        ),
+        (
+            encode.proposal(random_proposal(seed, "joint" if joint else "gait")),
+            JointState,
+            decisions.proposal_from,
+        ),
         (plan_bytes(random_plan(seed)), MultiDOFJointState, decisions.plan_from),
     ]
     for data, message_type, convert in cases:
         same(convert(viewed(data, message_type)), convert(deserialize_message(data, message_type)))
-    joints, imu = encode.joint_states(state), encode.imu(state)
+    joints = encode.joint_states(state)
+    imu = encode.imu(state)
     quick = conversions.low_state_from(viewed(joints, JointState), viewed(imu, Imu))
-    same(quick, conversions.low_state_from(deserialize_message(joints, JointState), deserialize_message(imu, Imu)))
+    same(
+        quick,
+        conversions.low_state_from(
+            deserialize_message(joints, JointState), deserialize_message(imu, Imu)
+        ),
+    )
 
 
 def test_numbers_of_a_view_are_aligned_and_its_own():
@@ -67,12 +92,22 @@ def test_numbers_of_a_view_are_aligned_and_its_own():
     [
         (JointState(name=["a", "b"], position=[1.0]), decisions.verdict_from),
         (JointState(name=["a", "b"], position=[1.0, 2.0], velocity=[1.0]), decisions.verdict_from),
-        (JointState(name=["a", "b"], position=[1.0, 2.0], effort=[1.0, 3.0]), decisions.proposal_from),
+        (
+            JointState(name=["a", "b"], position=[1.0, 2.0], effort=[1.0, 3.0]),
+            decisions.proposal_from,
+        ),
         (JointState(name=["a"]), decisions.verdict_from),
         (Float64MultiArray(data=[1.0, 2.0]), conversions.estimate_from),
-        (MultiDOFJointState(joint_names=["FR/stance"], transforms=[Transform()], twist=[Twist()]), decisions.plan_from),
         (
-            MultiDOFJointState(joint_names=["x"], transforms=[Transform()], twist=[Twist()], wrench=[Wrench()]),
+            MultiDOFJointState(
+                joint_names=["FR/stance"], transforms=[Transform()], twist=[Twist()]
+            ),
+            decisions.plan_from,
+        ),
+        (
+            MultiDOFJointState(
+                joint_names=["x"], transforms=[Transform()], twist=[Twist()], wrench=[Wrench()]
+            ),
             decisions.plan_from,
         ),
     ],
@@ -109,7 +144,10 @@ def test_many_layouts_are_forgotten_again():
         views.read(encode.verdict(replace(v, reasons=(f"reason_{k}",))), JointState)
     assert sum(len(known) for known in views._rows_begin._known.values()) <= views.KNOWN
     data = encode.verdict(v)
-    same(decisions.verdict_from(viewed(data, JointState)), decisions.verdict_from(deserialize_message(data, JointState)))
+    same(
+        decisions.verdict_from(viewed(data, JointState)),
+        decisions.verdict_from(deserialize_message(data, JointState)),
+    )
 
 
 def test_types_without_a_view_are_read_too():

@@ -33,7 +33,11 @@ def test_a_command_holds_for_its_timeout_to_the_nanosecond() -> None:
 def test_each_axis_is_clipped_at_its_own_limit(axis: str, sign: float) -> None:
     """Just inside passes unchanged, just outside and far outside give the limit."""
     limit = getattr(LIMITS, axis)
-    for wanted, got in ((math.nextafter(limit, 0), math.nextafter(limit, 0)), (math.nextafter(limit, 9), limit), (1e9, limit)):
+    for wanted, got in (
+        (math.nextafter(limit, 0), math.nextafter(limit, 0)),
+        (math.nextafter(limit, 9), limit),
+        (1e9, limit),
+    ):
         velocity = VelocityInput(LIMITS)
         velocity.set(START_NS, **({"vx": 0.0, "vy": 0.0, "wz": 0.0} | {axis: sign * wanted}))
         assert velocity.get(START_NS) == VelocityCommand(**{axis: sign * got})
@@ -147,7 +151,10 @@ def test_estop_goes_out_although_the_robot_has_fallen() -> None:
 
 def test_script_refuses_unknown_requests_and_disorder() -> None:
     """Both are errors before the robot moves; equal times are in order."""
-    with pytest.raises(ConfigurationError, match="unknown request 'jump'; choose one of: stand, walk, sit, estop, reset"):
+    with pytest.raises(
+        ConfigurationError,
+        match="unknown request 'jump'; choose one of: stand, walk, sit, estop, reset",
+    ):
         Script([Step(time=0.0, request="jump")])
     with pytest.raises(ConfigurationError, match="not in the order of their times"):
         Script([Step(time=1.0, request="walk"), Step(time=0.5, request="sit")])

@@ -4,10 +4,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safe_locomotion.operator.gamepad import EV_ABS, EV_KEY, EV_SYN, HATS, KEYS, SYN_DROPPED, AxisRange, GamepadState, is_gamepad
+from safe_locomotion.operator.gamepad import (
+    EV_ABS,
+    EV_KEY,
+    EV_SYN,
+    HATS,
+    KEYS,
+    SYN_DROPPED,
+    AxisRange,
+    GamepadState,
+    is_gamepad,
+)
 from safe_locomotion.operator.mapping import BUTTONS, Pad
 
-STICK, TRIGGER, HAT = AxisRange(low=-32768, high=32767), AxisRange(low=0, high=255), AxisRange(low=-1, high=1)
+STICK = AxisRange(low=-32768, high=32767)
+TRIGGER = AxisRange(low=0, high=255)
+HAT = AxisRange(low=-1, high=1)
 XBOX = {0: STICK, 1: STICK, 3: STICK, 4: STICK, 2: TRIGGER, 5: TRIGGER, 16: HAT, 17: HAT}
 OTHER = {0: TRIGGER, 1: TRIGGER, 2: TRIGGER, 5: TRIGGER, 9: TRIGGER, 10: TRIGGER, 16: HAT, 17: HAT}
 
@@ -29,11 +41,19 @@ def test_every_key_is_its_button_while_it_is_down(code: int, name: str) -> None:
         (OTHER, {"lx": 0, "ly": 1, "rx": 2, "ry": 5}, {"L2": 10, "R2": 9}),
     ],
 )
-def test_sticks_and_triggers(ranges: dict[int, AxisRange], sticks: dict[str, int], triggers: dict[str, int]) -> None:
+def test_sticks_and_triggers(
+    ranges: dict[int, AxisRange], sticks: dict[str, int], triggers: dict[str, int]
+) -> None:
     """Forward and right positive, ends at one, half way a half; a trigger is pressed from three tenths of its way on."""
     for name, code in sticks.items():
-        r, sign = ranges[code], -1.0 if name.endswith("y") else 1.0
-        for value, share in ((r.low, -1.0), (r.high, 1.0), (r.high + 1000, 1.0), (round(0.25 * r.low + 0.75 * r.high), 0.5)):
+        r = ranges[code]
+        sign = -1.0 if name.endswith("y") else 1.0
+        for value, share in (
+            (r.low, -1.0),
+            (r.high, 1.0),
+            (r.high + 1000, 1.0),
+            (round(0.25 * r.low + 0.75 * r.high), 0.5),
+        ):
             state = GamepadState(ranges)
             state.take(EV_ABS, code, value)
             assert getattr(state.pad, name) == pytest.approx(sign * share, abs=0.01)
@@ -73,16 +93,24 @@ def test_an_axis_without_a_range_or_without_a_value_is_in_its_middle() -> None:
     assert state.pad == Pad()
 
 
-@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 0x300), st.integers(-(2**31), 2**31 - 1))))
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.integers(0, 0x300), st.integers(-(2**31), 2**31 - 1)))
+)
 def test_no_events_give_a_reading_out_of_range(events: list[tuple[int, int, int]]) -> None:
     """Any kinds, codes and values: sticks within their ends, known buttons."""
     state = GamepadState(XBOX)
     for event in events:
         state.take(*event)
     pad = state.pad
-    assert all(-1.0 <= stick <= 1.0 for stick in (pad.lx, pad.ly, pad.rx, pad.ry)) and pad.pressed <= set(BUTTONS)
+    assert all(
+        -1.0 <= stick <= 1.0 for stick in (pad.lx, pad.ly, pad.rx, pad.ry)
+    ) and pad.pressed <= set(BUTTONS)
 
 
 def test_what_is_a_gamepad() -> None:
     """A stick and the lower button; neither a mouse nor a keyboard."""
-    assert is_gamepad([0x130], [0, 1]) and not is_gamepad([0x110], [0, 1]) and not is_gamepad([0x130], [])
+    assert (
+        is_gamepad([0x130], [0, 1])
+        and not is_gamepad([0x110], [0, 1])
+        and not is_gamepad([0x130], [])
+    )

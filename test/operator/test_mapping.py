@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 
 from safe_locomotion.config import load_config
 from safe_locomotion.errors import ConfigurationError, UnknownNameError
-from safe_locomotion.operator.mapping import ACTIONS, AXES, BUTTONS, NO_WISH, Pad, PadDriver, Wish, parse_chord, shaped
+from safe_locomotion.operator.mapping import (
+    ACTIONS,
+    AXES,
+    BUTTONS,
+    NO_WISH,
+    Pad,
+    PadDriver,
+    Wish,
+    parse_chord,
+    shaped,
+)
 from safe_locomotion.types import VelocityCommand
 
 DRIVING = load_config(CONFIG_FILE).driving
@@ -47,7 +57,12 @@ def test_curve_of_a_stick(expo: float, at_half: float) -> None:
         assert 0.0 < sign * shaped(sign * math.nextafter(0.1, 1.0), 0.1, expo) < 1e-12
         assert shaped(sign * 0.55, 0.1, expo) == pytest.approx(sign * at_half)
         assert shaped(sign * 1.0, 0.1, expo) == shaped(sign * 7.0, 0.1, expo) == sign
-    assert shaped(math.nan, 0.1, expo) == shaped(math.inf, 0.1, expo) == shaped(-math.inf, 0.1, expo) == 0.0
+    assert (
+        shaped(math.nan, 0.1, expo)
+        == shaped(math.inf, 0.1, expo)
+        == shaped(-math.inf, 0.1, expo)
+        == 0.0
+    )
 
 
 def test_a_stick_moves_its_own_axis_up_to_its_speed() -> None:
@@ -82,14 +97,17 @@ def test_without_a_dead_man_sticks_alone_drive() -> None:
     """Who configures none drives while a stick is out of its dead-band."""
     one = PadDriver(DRIVING, replace(MAP, dead_man="none"))
     assert not one.update(START_NS, Pad()).drives
-    assert one.update(START_NS, Pad(ly=1.0)) == Wish(drives=True, command=VelocityCommand(vx=DRIVING.vx))
+    assert one.update(START_NS, Pad(ly=1.0)) == Wish(
+        drives=True, command=VelocityCommand(vx=DRIVING.vx)
+    )
 
 
 @pytest.mark.parametrize("action", ACTIONS)
 @pytest.mark.parametrize("dead_man", [frozenset(), frozenset({"R1"})])
 def test_a_chord_asks_once_after_the_debounce(action: str, dead_man: frozenset[str]) -> None:
     """Held for a second it asks once, with or without the dead-man; asked again only after all was released."""
-    one, chord = driver(), Pad(pressed=CHORDS[action] | dead_man)
+    one = driver()
+    chord = Pad(pressed=CHORDS[action] | dead_man)
     wishes = held(one, chord, 0, 1000)
     assert [w.request for w in wishes[:3]] == ["", "", ""] and wishes[3].request == action
     assert [w.request for w in wishes[4:]] == [""] * (len(wishes) - 4)
@@ -106,15 +124,22 @@ def test_every_set_of_three_buttons_asks_for_what_its_chord_says() -> None:
             wish = held(driver(), Pad(pressed=frozenset(pressed)), 0, 60)[3]
             asked = frozenset(pressed) - {"R1"}
             assert wish.estop is (CHORDS["estop"] <= asked), pressed
-            expected = "" if wish.estop else next((name for name in ACTIONS if CHORDS[name] == asked), "")
+            expected = (
+                "" if wish.estop else next((name for name in ACTIONS if CHORDS[name] == asked), "")
+            )
             assert wish.request == expected, pressed
 
 
 def test_bouncing_and_passing_by_ask_for_nothing() -> None:
     """A contact that bounces restarts the wait; fingers that leave L2+A one by one do not ask for A's or L2's action."""
-    one, chord = driver(), Pad(pressed=CHORDS["stand"])
+    one = driver()
+    chord = Pad(pressed=CHORDS["stand"])
     for t in range(0, 200, 20):
-        assert held(one, chord, t, t + 10)[0].request == held(one, Pad(), t + 10, t + 20)[0].request == ""
+        assert (
+            held(one, chord, t, t + 10)[0].request
+            == held(one, Pad(), t + 10, t + 20)[0].request
+            == ""
+        )
     only_a = PadDriver(DRIVING, replace(MAP, walk="R2+A", sit="none"))
     held(only_a, Pad(), 0, 10)
     assert [w.request for w in held(only_a, pad("L2", "A"), 10, 100) if w.request] == ["stand"]
@@ -142,7 +167,8 @@ def test_the_emergency_stop_is_immediate_and_silences_everything_else(more: froz
 
 def test_a_reading_that_never_changes_stops_moving_the_robot() -> None:
     """After `frozen_time` to the nanosecond the velocity is zero and nobody else takes over; any change gives it back."""
-    one, limit = driver(frozen_time=2.0), 2_000 * MS
+    one = driver(frozen_time=2.0)
+    limit = 2_000 * MS
     one.update(START_NS + MS, FULL_AHEAD)
     assert one.update(START_NS + MS + limit, FULL_AHEAD).command.vx == DRIVING.vx
     assert one.update(START_NS + MS + limit + 1, FULL_AHEAD) == Wish(drives=True, frozen=True)
@@ -173,7 +199,9 @@ def test_a_clock_that_goes_back_neither_freezes_nor_asks() -> None:
         max_size=20,
     )
 )
-def test_no_sequence_of_readings_drives_without_the_dead_man_or_past_the_limits(readings: list[tuple[int, Pad | None]]) -> None:
+def test_no_sequence_of_readings_drives_without_the_dead_man_or_past_the_limits(
+    readings: list[tuple[int, Pad | None]],
+) -> None:
     """Whatever comes: finite, within full speed, zero without the dead-man, and nothing beside an emergency stop."""
     one = PadDriver(DRIVING, MAP)
     for now_ns, reading in readings:
@@ -213,7 +241,10 @@ def test_a_mapping_that_cannot_be_told_apart_is_refused(change: dict[str, str], 
     [
         ("deadband", (-0.01, 1.0, math.nan)),
         ("expo", (-0.01, 1.01, math.nan)),
-        *((name, (0.0, -1.0, math.inf, math.nan)) for name in ("vx", "vy", "wz", "debounce", "frozen_time")),
+        *(
+            (name, (0.0, -1.0, math.inf, math.nan))
+            for name in ("vx", "vy", "wz", "debounce", "frozen_time")
+        ),
     ],
 )
 def test_numbers_without_a_meaning_are_refused(name: str, values: tuple[float, ...]) -> None:

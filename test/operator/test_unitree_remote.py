@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 
 from safe_locomotion.config import load_config
 from safe_locomotion.operator.mapping import BUTTONS, NO_WISH, Pad
-from safe_locomotion.operator.unitree_remote import SIZE, EstopButton, RemoteControl, decode_remote, encode_remote
+from safe_locomotion.operator.unitree_remote import (
+    SIZE,
+    EstopButton,
+    RemoteControl,
+    decode_remote,
+    encode_remote,
+)
 from safe_locomotion.pipeline import make_supervisor, standing_state
 from safe_locomotion.safety.command_stage import CommandStage
 from safe_locomotion.types import DAMPED, LowState, Mode, StancePlan, VelocityCommand, Verdict
@@ -33,9 +39,20 @@ def low_state(k: int, remote: bytes) -> LowState:
     return replace(standing_state(A1, START_NS + k * TICK_NS), remote=remote)
 
 
-def verdict(mode: Mode, *reasons: str, stamp_ns: int = START_NS, active: Literal["learner", "recovery"] = "recovery") -> Verdict:
+def verdict(
+    mode: Mode,
+    *reasons: str,
+    stamp_ns: int = START_NS,
+    active: Literal["learner", "recovery"] = "recovery",
+) -> Verdict:
     return Verdict(
-        stamp_ns=stamp_ns, mode=mode, mode_since_ns=START_NS, active=active, gait=TROT, command=VelocityCommand(), reasons=reasons
+        stamp_ns=stamp_ns,
+        mode=mode,
+        mode_since_ns=START_NS,
+        active=active,
+        gait=TROT,
+        command=VelocityCommand(),
+        reasons=reasons,
     )
 
 
@@ -73,10 +90,13 @@ def test_what_no_remote_sends_is_no_reading(raw: bytes) -> None:
 
 
 @given(st.binary(max_size=64), st.booleans())
-def test_random_bytes_never_drive_without_the_dead_man_nor_past_the_limits(raw: bytes, long_enough: bool) -> None:
+def test_random_bytes_never_drive_without_the_dead_man_nor_past_the_limits(
+    raw: bytes, long_enough: bool
+) -> None:
     """Any bytes, repeated for half a second: no velocity unless they are a whole remote whose dead-man is pressed."""
     raw = raw.ljust(SIZE, b"\x00")[:SIZE] if long_enough else raw
-    control, driving = RemoteControl(A1_CONFIG.driving), A1_CONFIG.driving
+    control = RemoteControl(A1_CONFIG.driving)
+    driving = A1_CONFIG.driving
     pad = decode_remote(raw)
     for k in range(0, 250, 5):
         control.update(low_state(k, raw), None)
@@ -108,13 +128,19 @@ def test_two_states_in_a_row_stop_and_one_does_not() -> None:
     assert not press(button, STOP, 1) and press(button, STOP, 1)
 
 
-@pytest.mark.parametrize("raw", [STOP, STOP[:4], STOP[:4] + b"\xff" * 36, bytes([9, 9, 0xFF, 0x7F]), bytes([0, 0, 0x3F, 0xFF])])
+@pytest.mark.parametrize(
+    "raw",
+    [STOP, STOP[:4], STOP[:4] + b"\xff" * 36, bytes([9, 9, 0xFF, 0x7F]), bytes([0, 0, 0x3F, 0xFF])],
+)
 def test_the_stop_needs_no_more_than_its_two_buttons(raw: bytes) -> None:
     """Sticks that are none, other buttons, a shorter record: it counts."""
     assert press(EstopButton({"L2", "B"}), raw, 2)
 
 
-@pytest.mark.parametrize("raw", [b"", b"\x20", NOTHING, b"\xff" * 40, encode_remote(Pad(pressed=frozenset(BUTTONS) - {"B"}))])
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b"\x20", NOTHING, b"\xff" * 40, encode_remote(Pad(pressed=frozenset(BUTTONS) - {"B"}))],
+)
 def test_a_broken_line_and_other_buttons_are_no_stop(raw: bytes) -> None:
     """All ones is no chord, nor are all buttons but one of it."""
     assert not press(EstopButton({"L2", "B"}), raw, 100)
@@ -127,26 +153,35 @@ def test_only_a_verdict_that_latched_it_releases_the_stop(mode: Mode) -> None:
     heard = verdict(Mode.FAULT, "estop")
     assert press(button, STOP, 50, heard)
     assert press(button, NOTHING, 5000)
-    assert press(button, NOTHING, 50, verdict(mode)) and press(button, NOTHING, 50, verdict(mode, "motor_off"))
+    assert press(button, NOTHING, 50, verdict(mode)) and press(
+        button, NOTHING, 50, verdict(mode, "motor_off")
+    )
     assert press(button, NOTHING, 1, verdict(mode, "estop")) is (mode is not Mode.FAULT)
 
 
 @pytest.mark.parametrize("mode", list(Mode))
 def test_the_stop_damps_in_every_mode_within_three_states(mode: Mode) -> None:
     """With a supervisor that never hears of it, frozen in any mode and always fresh: from the second state on, damping."""
-    stage, control = CommandStage(A1, A1_CONFIG.bridge.gains, A1_CONFIG.bridge.limits), RemoteControl(A1_CONFIG.driving)
+    stage = CommandStage(A1, A1_CONFIG.bridge.gains, A1_CONFIG.bridge.limits)
+    control = RemoteControl(A1_CONFIG.driving)
     force = np.tile([0.0, 0.0, A1.mass * 9.81 / 4], (4, 1))
     feet = np.array([[x, y, -A1.nominal_height] for x in (0.18, -0.18) for y in (-0.13, 0.13)])
     for k in range(60):
         state = low_state(k, STOP if 20 <= k < 23 else AHEAD)
         said = replace(verdict(mode, stamp_ns=state.stamp_ns), command=VelocityCommand(vx=0.5))
         plan = StancePlan(
-            stamp_ns=state.stamp_ns, stance=np.full(4, True), force=force, foot_position=feet, foot_velocity=np.zeros((4, 3))
+            stamp_ns=state.stamp_ns,
+            stance=np.full(4, True),
+            force=force,
+            foot_position=feet,
+            foot_velocity=np.zeros((4, 3)),
         )
         control.update(state, said)
         stage.gate.report(frozenset({"estop"}) if control.estop.latched else frozenset())
         command = stage.update(state, said, plan)
-        damps = not (command.kp.any() or command.tau.any() or command.dq.any()) and bool((command.kd > 0.0).all())
+        damps = not (command.kp.any() or command.tau.any() or command.dq.any()) and bool(
+            (command.kd > 0.0).all()
+        )
         assert damps is (mode in DAMPED or k >= 21), (mode, k, command.reason)
         if mode not in DAMPED and k >= 21:
             assert command.reason == "estop" and control.wish == NO_WISH
@@ -157,7 +192,8 @@ def test_a_supervisor_that_hears_of_it_stays_down_until_reset(request_: str) -> 
     """FAULT on the tick of the report; reset while it is held leads back into FAULT, reset afterwards to PASSIVE."""
     from core_values import estimate
 
-    supervisor, now = make_supervisor(A1, A1_CONFIG), estimate(stamp_ns=START_NS)
+    supervisor = make_supervisor(A1, A1_CONFIG)
+    now = estimate(stamp_ns=START_NS)
     supervisor.report(frozenset({"estop"}))
     assert supervisor.update(now, None, VelocityCommand()).mode is Mode.FAULT
     supervisor.request(request_)
@@ -171,10 +207,21 @@ def test_a_supervisor_that_hears_of_it_stays_down_until_reset(request_: str) -> 
 
 def test_driving_and_asking_by_bytes() -> None:
     """The dead-man and a stick give a velocity within 10 ms, a chord one request; a broken byte ends both."""
-    control, requests = RemoteControl(A1_CONFIG.driving), []
+    control = RemoteControl(A1_CONFIG.driving)
+    requests = []
     stand = encode_remote(Pad(pressed=frozenset({"L2", "A"})))
     for k in range(500):
-        raw = NOTHING if k < 50 else AHEAD if k < 100 else NOTHING if k < 150 else stand if k < 250 else b"\xff" * 40
+        raw = (
+            NOTHING
+            if k < 50
+            else AHEAD
+            if k < 100
+            else NOTHING
+            if k < 150
+            else stand
+            if k < 250
+            else b"\xff" * 40
+        )
         if control.update(low_state(k, raw), None) and control.wish.request:
             requests.append((k, control.wish.request))
         assert control.wish.drives is (50 <= k < 100), k

@@ -24,17 +24,26 @@ from safe_locomotion.policy.contract import (
 )
 from safe_locomotion.types import JOINTS
 
-ISAAC = tuple(f"{leg}_{kind}" for leg in ("FL", "FR", "RL", "RR") for kind in ("hip", "thigh", "calf"))
+ISAAC = tuple(
+    f"{leg}_{kind}" for leg in ("FL", "FR", "RL", "RR") for kind in ("hip", "thigh", "calf")
+)
 
 
 def recorded(contract: PolicyContract, seed: int = 0) -> PolicyContract:
     """The contract with random recorded pairs."""
     rng = np.random.default_rng(seed)
     observations = rng.normal(size=(PARITY_PAIRS, contract.observation_width)).astype(np.float32)
-    return with_parity(contract, observations, rng.normal(size=(PARITY_PAIRS, contract.action_width)).astype(np.float32), 1e-4)
+    return with_parity(
+        contract,
+        observations,
+        rng.normal(size=(PARITY_PAIRS, contract.action_width)).astype(np.float32),
+        1e-4,
+    )
 
 
-@pytest.mark.parametrize("contract", [joint_contract(), gait_contract(), joint_contract(recurrent=lstm_memories())])
+@pytest.mark.parametrize(
+    "contract", [joint_contract(), gait_contract(), joint_contract(recurrent=lstm_memories())]
+)
 def test_text_and_back_is_the_identity(contract: PolicyContract) -> None:
     """Every field of both kinds, with and without memories and recorded pairs."""
     for c in (contract, recorded(contract)):
@@ -42,7 +51,9 @@ def test_text_and_back_is_the_identity(contract: PolicyContract) -> None:
 
 
 @settings(max_examples=50)
-@given(st.floats(min_value=1e-6, max_value=119.9), st.floats(-1.0, 1.0), st.integers(-(2**53), 2**53))
+@given(
+    st.floats(min_value=1e-6, max_value=119.9), st.floats(-1.0, 1.0), st.integers(-(2**53), 2**53)
+)
 def test_no_digit_is_lost(kp: float, scale: float, seed: int) -> None:
     """Gains and scales come back as the very same doubles."""
     action = JointAction(scale=(scale,) * 12, kp=(kp,) * 12, kd=(0.5,) * 12)
@@ -61,7 +72,20 @@ def test_joint_order_is_one_permutation(order: tuple[str, ...]) -> None:
 
 def test_isaac_order_is_its_own_inverse() -> None:
     """FL FR RL RR against FR FL RR RL swaps the sides."""
-    assert joint_contract(joint_order=ISAAC).to_policy.tolist() == [3, 4, 5, 0, 1, 2, 9, 10, 11, 6, 7, 8]
+    assert joint_contract(joint_order=ISAAC).to_policy.tolist() == [
+        3,
+        4,
+        5,
+        0,
+        1,
+        2,
+        9,
+        10,
+        11,
+        6,
+        7,
+        8,
+    ]
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
@@ -81,15 +105,36 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"action_limit": math.inf}, "action_limit: expected positive"),
     ({"kind": "gait"}, "action: expected exactly the field 'gait', found joint"),
     ({"joint": None}, "action: expected exactly the field 'joint', found none"),
-    ({"gait": gait_contract().gait}, "action: expected exactly the field 'joint', found gait and joint"),
+    (
+        {"gait": gait_contract().gait},
+        "action: expected exactly the field 'joint', found gait and joint",
+    ),
     ({"observation": ()}, "observation: expected at least one term"),
-    ({"observation": (replace(VELOCITY_TERMS[0], name="smell"),)}, "expected terms out of base_angular_velocity"),
-    ({"observation": (replace(VELOCITY_TERMS[0], width=4),)}, "base_angular_velocity: width: expected 3, found 4"),
-    ({"observation": (replace(VELOCITY_TERMS[0], scale=(1.0, 1.0)),)}, "scale: expected 3 numbers, found 2"),
-    ({"observation": (replace(VELOCITY_TERMS[0], scale=(1.0, 1.0, math.nan)),)}, "scale: expected finite numbers"),
-    ({"observation": (observation_term("previous_action", width=9),)}, "previous_action: width: expected 12, found 9"),
+    (
+        {"observation": (replace(VELOCITY_TERMS[0], name="smell"),)},
+        "expected terms out of base_angular_velocity",
+    ),
+    (
+        {"observation": (replace(VELOCITY_TERMS[0], width=4),)},
+        "base_angular_velocity: width: expected 3, found 4",
+    ),
+    (
+        {"observation": (replace(VELOCITY_TERMS[0], scale=(1.0, 1.0)),)},
+        "scale: expected 3 numbers, found 2",
+    ),
+    (
+        {"observation": (replace(VELOCITY_TERMS[0], scale=(1.0, 1.0, math.nan)),)},
+        "scale: expected finite numbers",
+    ),
+    (
+        {"observation": (observation_term("previous_action", width=9),)},
+        "previous_action: width: expected 12, found 9",
+    ),
     ({"observation": GAIT_TERMS}, "previous_gait: expected a policy of kind 'gait'"),
-    ({"recurrent": (RecurrentTensor(input="h", output="h", shape=(1,)),)}, "tensor names: expected different"),
+    (
+        {"recurrent": (RecurrentTensor(input="h", output="h", shape=(1,)),)},
+        "tensor names: expected different",
+    ),
     ({"action_output": "observation"}, "tensor names: expected different"),
     ({"action_output": ""}, "tensor names: expected different"),
 ]
@@ -131,14 +176,18 @@ GAIT_REFUSED = [
 
 
 @pytest.mark.parametrize(("name", "changes", "says"), GAIT_REFUSED)
-def test_bounds_that_hold_no_gait_are_refused(name: str, changes: dict[str, Any], says: str) -> None:
+def test_bounds_that_hold_no_gait_are_refused(
+    name: str, changes: dict[str, Any], says: str
+) -> None:
     """Each term's own bounds; NaN and infinity are none."""
     action = gait_contract().gait
     assert action is not None
     term = next(term for term in action.terms if term.name == name)
     with pytest.raises(PolicyRefusedError, match=says):
         replace(term, **changes)
-    with pytest.raises(PolicyRefusedError, match="each of frequency, swing_ratio, phase_offsets, foot_y once"):
+    with pytest.raises(
+        PolicyRefusedError, match="each of frequency, swing_ratio, phase_offsets, foot_y once"
+    ):
         replace(action, terms=tuple(term for term in action.terms if term.name != name))
 
 
@@ -156,7 +205,9 @@ def test_too_few_pairs_and_a_blind_tolerance_are_refused() -> None:
         with pytest.raises(PolicyRefusedError, match=says):
             replace(parity, **changes)
     with pytest.raises(PolicyRefusedError, match="parity: actions: expected 12 numbers, found 11"):
-        replace(contract, parity=replace(parity, actions=(parity.actions[0][:11], *parity.actions[1:])))
+        replace(
+            contract, parity=replace(parity, actions=(parity.actions[0][:11], *parity.actions[1:]))
+        )
 
 
 def changed(path: str, value: Any, *, remove: bool = False) -> str:

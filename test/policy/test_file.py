@@ -63,19 +63,30 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
         assert load_policy(name, A1, LIMITS, [tmp_path]).parity_error == 0.0
         assert (tmp_path / f"{name}.onnx").read_bytes() == data
     assert policy_names([tmp_path]) == ("gait", "joint", "lstm")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["gait.onnx", "joint.onnx", "lstm.onnx"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "gait.onnx",
+        "joint.onnx",
+        "lstm.onnx",
+    ]
 
 
 def test_recorded_pairs_are_the_given_observations_and_plain_answers(tmp_path: Path) -> None:
     """The first 64 of what the exporter saw, with the answers of a session of its own; a sealed file is still plain ONNX."""
-    model, seen = mlp(45, 12, hidden=16), np.random.default_rng(9).normal(size=(100, 45)).astype(np.float32)
+    model = mlp(45, 12, hidden=16)
+    seen = np.random.default_rng(9).normal(size=(100, 45)).astype(np.float32)
     written = write_policy(model, joint_contract(), tmp_path / "p.onnx", observations=seen)
     np.testing.assert_array_equal(written.parity.observations, seen[:64])
-    session = onnxruntime.InferenceSession(str(tmp_path / "p.onnx"), providers=["CPUExecutionProvider"])
-    answers = np.concatenate([session.run(["action"], {"observation": row[None]})[0] for row in seen[:64]])
+    session = onnxruntime.InferenceSession(
+        str(tmp_path / "p.onnx"), providers=["CPUExecutionProvider"]
+    )
+    answers = np.concatenate(
+        [session.run(["action"], {"observation": row[None]})[0] for row in seen[:64]]
+    )
     np.testing.assert_allclose(written.parity.actions, answers, atol=1e-6)
     onnx.checker.check_model(onnx.load(tmp_path / "p.onnx"))
-    with pytest.raises(PolicyRefusedError, match=r"observations: expected 64 of width 45, found shape \(63, 45\)"):
+    with pytest.raises(
+        PolicyRefusedError, match=r"observations: expected 64 of width 45, found shape \(63, 45\)"
+    ):
         pack(model, joint_contract(), observations=seen[:63])
 
 
@@ -126,9 +137,17 @@ def test_paths_that_lead_elsewhere_are_refused(folder: Path, tmp_path: Path) -> 
         "/etc/passwd",
         "../outside/evil.onnx",
     ):
-        with pytest.raises(PolicyRefusedError, match=r"policy: expected (a file inside|a file that exists)"):
+        with pytest.raises(
+            PolicyRefusedError, match=r"policy: expected (a file inside|a file that exists)"
+        ):
             find_policy(path, [folder])
-    for path in (str(folder / "loop.onnx"), str(folder / "none.onnx"), "./none.onnx", "a\x00b.onnx", "x" * 5000 + ".onnx"):
+    for path in (
+        str(folder / "loop.onnx"),
+        str(folder / "none.onnx"),
+        "./none.onnx",
+        "a\x00b.onnx",
+        "x" * 5000 + ".onnx",
+    ):
         with pytest.raises(PolicyRefusedError, match="policy: expected a file that exists"):
             find_policy(path, [folder])
     for name in ("bad", "", "loop", "a\x00b", "..", "x" * 5000):
@@ -216,8 +235,12 @@ def huge(model: onnx.ModelProto) -> None:
 
 def outer_product(model: onnx.ModelProto) -> None:
     """Ten thousand by ten thousand numbers out of twice ten thousand."""
-    model.graph.initializer.append(numpy_helper.from_array(np.zeros((10_000, 1), dtype=np.float32), "column"))
-    model.graph.initializer.append(numpy_helper.from_array(np.zeros((1, 10_000), dtype=np.float32), "line"))
+    model.graph.initializer.append(
+        numpy_helper.from_array(np.zeros((10_000, 1), dtype=np.float32), "column")
+    )
+    model.graph.initializer.append(
+        numpy_helper.from_array(np.zeros((1, 10_000), dtype=np.float32), "line")
+    )
     model.graph.node.append(helper.make_node("MatMul", ["column", "line"], ["large"]))
 
 
@@ -262,7 +285,9 @@ REFUSED: list[tuple[Callable[[onnx.ModelProto], object], str]] = [
 
 
 @pytest.mark.parametrize(("change", "says"), REFUSED)
-def test_models_that_must_not_fly_are_refused(change: Callable[[onnx.ModelProto], object], says: str) -> None:
+def test_models_that_must_not_fly_are_refused(
+    change: Callable[[onnx.ModelProto], object], says: str
+) -> None:
     """Sealed, so that the reason itself is what refuses them; one line each."""
     with pytest.raises(PolicyRefusedError, match=says) as caught:
         unpack(resealed(change))
@@ -282,7 +307,12 @@ def test_a_sealed_file_left_alone_flies() -> None:
 
 
 def joint(**changes: float) -> PolicyContract:
-    return replace(HEIGHT, joint=replace(HEIGHT.joint, **{key: (1.0,) * 11 + (value,) for key, value in changes.items()}))
+    return replace(
+        HEIGHT,
+        joint=replace(
+            HEIGHT.joint, **{key: (1.0,) * 11 + (value,) for key, value in changes.items()}
+        ),
+    )
 
 
 @pytest.mark.parametrize(
@@ -291,10 +321,15 @@ def joint(**changes: float) -> PolicyContract:
         (replace(HEIGHT, robot="go1"), "robot: expected a1, found go1"),
         (joint(kp=120.1), "joint action: kp: expected at most 120, found 120.1"),
         (joint(kd=8.1), "joint action: kd: expected at most 8, found 8.1"),
-        (replace(HEIGHT, default_pose=(0.0,) * 12), "default_pose: expected inside the joints' ranges"),
+        (
+            replace(HEIGHT, default_pose=(0.0,) * 12),
+            "default_pose: expected inside the joints' ranges",
+        ),
     ],
 )
-def test_contracts_that_do_not_suit_the_robot_are_refused(contract: PolicyContract, says: str) -> None:
+def test_contracts_that_do_not_suit_the_robot_are_refused(
+    contract: PolicyContract, says: str
+) -> None:
     """Robot, gains and pose against the robot's own limits; the limits themselves are fine."""
     with pytest.raises(PolicyRefusedError, match=says):
         check_fit(contract, A1, LIMITS)
@@ -313,7 +348,9 @@ def test_feet_that_no_leg_reaches_are_refused() -> None:
     """Half a metre beside the base is too far for legs of 0.4 m."""
     contract = gait_contract()
     feet = next(term for term in contract.gait.terms if term.name == "foot_y")
-    terms = tuple(replace(feet, upper=(0.5,) * 4) if term is feet else term for term in contract.gait.terms)
+    terms = tuple(
+        replace(feet, upper=(0.5,) * 4) if term is feet else term for term in contract.gait.terms
+    )
     check_fit(contract, A1, LIMITS)
     with pytest.raises(PolicyRefusedError, match="gait action foot_y: bounds: expected within"):
         check_fit(replace(contract, gait=replace(contract.gait, terms=terms)), A1, LIMITS)
@@ -325,7 +362,9 @@ def test_weights_that_changed_fail_parity(tmp_path: Path) -> None:
     def nudge(model: onnx.ModelProto) -> None:
         weights = numpy_helper.to_array(model.graph.initializer[0]).copy()
         weights[3] *= 1.01
-        model.graph.initializer[0].CopyFrom(numpy_helper.from_array(weights, model.graph.initializer[0].name))
+        model.graph.initializer[0].CopyFrom(
+            numpy_helper.from_array(weights, model.graph.initializer[0].name)
+        )
 
     (tmp_path / "p.onnx").write_bytes(resealed(nudge))
     with pytest.raises(PolicyRefusedError, match="parity: expected recorded actions within"):
@@ -335,9 +374,20 @@ def test_weights_that_changed_fail_parity(tmp_path: Path) -> None:
 def test_mutants_never_crash_and_never_fly_on_a_bad_contract(tmp_path: Path) -> None:
     """2,100 mutants: bytes of files, bytes of models sealed again, and contracts sealed again, in a process of their own."""
     tests = HELPERS
-    program = [sys.executable, str(tests / "policy_fuzz.py"), str(FUZZ_CASES), "0", str(tmp_path / "log")]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in (str(tests), *sys.path) if path)}
-    done = subprocess.run(program, env=environment, capture_output=True, text=True, timeout=100, check=False)
+    program = [
+        sys.executable,
+        str(tests / "policy_fuzz.py"),
+        str(FUZZ_CASES),
+        "0",
+        str(tmp_path / "log"),
+    ]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(path for path in (str(tests), *sys.path) if path),
+    }
+    done = subprocess.run(
+        program, env=environment, capture_output=True, text=True, timeout=100, check=False
+    )
     assert done.returncode == 0, f"{(tmp_path / 'log').read_text()}\n{done.stderr[-2000:]}"
     told = json.loads(done.stdout)
     assert sum(told.values()) == 3 * FUZZ_CASES

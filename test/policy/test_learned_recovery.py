@@ -22,7 +22,8 @@ from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.robot import SimulatedRobot
 from safe_locomotion.types import VelocityCommand
 
-COMMAND, CONFIG = VelocityCommand(vx=0.4), load_config("a1")
+COMMAND = VelocityCommand(vx=0.4)
+CONFIG = load_config("a1")
 NOMINAL_GAIT = NominalGait(A1, CONFIG.supervisor.recovery)
 
 
@@ -31,7 +32,11 @@ def faster_each_time(**changes) -> PolicyRuntime:
     contract = gait_contract(observation=(observation_term("base_height"),), **changes)
     matrix = np.zeros((contract.action_width, 1))
     matrix[0] = 1.0 / 0.27
-    data, written = pack(affine(matrix, np.zeros(contract.action_width)), contract, observations=np.full((64, 1), 0.27))
+    data, written = pack(
+        affine(matrix, np.zeros(contract.action_width)),
+        contract,
+        observations=np.full((64, 1), 0.27),
+    )
     return PolicyRuntime(written, data, A1)
 
 
@@ -43,7 +48,11 @@ def test_it_is_asked_once_in_each_of_its_periods() -> None:
     """Between two proposals of 125 Hz its gait holds; a new walk starts from its nominal gait."""
     recovery = LearnedRecovery(faster_each_time(), NOMINAL_GAIT)
     seen = [round(recovery.gait(COMMAND, at(2.0 * k)).frequency, 3) for k in range(12)]
-    assert len(set(seen)) == 3 and seen == sorted(seen) and set(np.diff(sorted(set(seen))).round(3)) == {0.1}
+    assert (
+        len(set(seen)) == 3
+        and seen == sorted(seen)
+        and set(np.diff(sorted(set(seen))).round(3)) == {0.1}
+    )
     recovery.reset()
     assert round(recovery.gait(COMMAND, at(30.0)).frequency, 3) == seen[0]
 
@@ -65,12 +74,16 @@ def test_joint_policies_and_unknown_names_are_refused() -> None:
         LearnedRecovery(PolicyRuntime(contract, data, A1), NOMINAL_GAIT)
     for name, error in (("moonwalk", PolicyRefusedError), ("a1_velocity_lstm", ConfigurationError)):
         with pytest.raises(error):
-            make_recovery(A1, replace(CONFIG, supervisor=replace(CONFIG.supervisor, recovery_policy=name)))
+            make_recovery(
+                A1, replace(CONFIG, supervisor=replace(CONFIG.supervisor, recovery_policy=name))
+            )
 
 
 def test_a_learned_gait_keeps_a_robot_on_its_feet_whose_learner_may_not_drive() -> None:
     """The shipped gait policy in the place of the tuned controller: recovery alone walks the simulated robot at 0.4 m/s."""
-    config = load_config("a1", {"supervisor.recovery_policy": "a1_trot", "supervisor.trigger_set.c1.roll": 0.0001})
+    config = load_config(
+        "a1", {"supervisor.recovery_policy": "a1_trot", "supervisor.trigger_set.c1.roll": 0.0001}
+    )
     pipeline = Pipeline(A1, config)
     episode = run_episode(
         SimulatedRobot(SimulationOptions(seed=2)),

@@ -14,7 +14,12 @@ from safe_locomotion.backends.log import load_states
 from safe_locomotion.estimation.estimator import EstimatorParameters, StateEstimator
 from safe_locomotion.policy.contract import TERM_WIDTHS, ObservationTerm, observation_term
 from safe_locomotion.policy.observation import TERMS, Observer
-from safe_locomotion.rotations import matrix_from_quaternion, quaternion_from_rpy, rpy_from_quaternion, yaw_matrix
+from safe_locomotion.rotations import (
+    matrix_from_quaternion,
+    quaternion_from_rpy,
+    rpy_from_quaternion,
+    yaw_matrix,
+)
 from safe_locomotion.types import JOINTS, Estimate, GaitParameters, VelocityCommand
 
 ISAAC = [3, 4, 5, 0, 1, 2, 9, 10, 11, 6, 7, 8]
@@ -23,15 +28,21 @@ COMMAND = VelocityCommand(vx=0.5, vy=-0.2, wz=0.7)
 angles = st.floats(-1.4, 1.4)
 
 
-def seen(*terms: ObservationTerm, e: Estimate | None = None, action: list[float] | None = None, **changes) -> np.ndarray:
+def seen(
+    *terms: ObservationTerm, e: Estimate | None = None, action: list[float] | None = None, **changes
+) -> np.ndarray:
     """The observation made of some terms by a joint policy."""
     contract = joint_contract(observation=terms, **changes)
-    return Observer(contract).write(estimate() if e is None else e, COMMAND, action or [0.0] * 12)[0]
+    return Observer(contract).write(estimate() if e is None else e, COMMAND, action or [0.0] * 12)[
+        0
+    ]
 
 
 def gait_seen(name: str, gait: GaitParameters) -> np.ndarray:
     """One term of a gait policy."""
-    return Observer(gait_contract(observation=(observation_term(name),))).write(estimate(), COMMAND, [0.0] * 9, gait)[0]
+    return Observer(gait_contract(observation=(observation_term(name),))).write(
+        estimate(), COMMAND, [0.0] * 9, gait
+    )[0]
 
 
 def test_every_term_is_defined_once_and_as_wide_as_it_says() -> None:
@@ -47,12 +58,21 @@ def test_every_term_is_defined_once_and_as_wide_as_it_says() -> None:
 def test_hand_computed_values_of_a_turned_robot() -> None:
     """Rolled by 90 degrees gravity points to its right; yawed by 90 degrees odom's y is its x."""
     rolled = estimate(quaternion_wxyz=quaternion_from_rpy(math.pi / 2, 0.0, 0.0))
-    np.testing.assert_allclose(seen(observation_term("projected_gravity"), e=rolled), (0.0, -1.0, 0.0), atol=1e-6)
+    np.testing.assert_allclose(
+        seen(observation_term("projected_gravity"), e=rolled), (0.0, -1.0, 0.0), atol=1e-6
+    )
     pitched = estimate(quaternion_wxyz=quaternion_from_rpy(0.0, math.pi / 2, 0.0))  # nose down
-    np.testing.assert_allclose(seen(observation_term("projected_gravity"), e=pitched), (1.0, 0.0, 0.0), atol=1e-6)
-    yawed = estimate(quaternion_wxyz=quaternion_from_rpy(0.0, 0.0, math.pi / 2), velocity=np.array((1.0, 2.0, 3.0)))
+    np.testing.assert_allclose(
+        seen(observation_term("projected_gravity"), e=pitched), (1.0, 0.0, 0.0), atol=1e-6
+    )
+    yawed = estimate(
+        quaternion_wxyz=quaternion_from_rpy(0.0, 0.0, math.pi / 2),
+        velocity=np.array((1.0, 2.0, 3.0)),
+    )
     for name in ("base_velocity", "heading_velocity"):
-        np.testing.assert_allclose(seen(observation_term(name), e=yawed), (2.0, -1.0, 3.0), atol=1e-6)
+        np.testing.assert_allclose(
+            seen(observation_term(name), e=yawed), (2.0, -1.0, 3.0), atol=1e-6
+        )
     high = estimate(position=np.array((5.0, 5.0, 1.27)), ground_height=1.0)
     np.testing.assert_allclose(seen(observation_term("base_height"), e=high), (0.27,), atol=1e-6)
 
@@ -61,7 +81,8 @@ def test_hand_computed_values_of_a_turned_robot() -> None:
 def test_frames(roll: float, pitch: float, yaw: float, v: tuple[float, float, float]) -> None:
     """Base: R' v; heading: Rz(yaw)' v; gravity: -R' e_z; angles are those that made the quaternion."""
     q = quaternion_from_rpy(roll, pitch, yaw)
-    rotation, velocity = matrix_from_quaternion(q), np.array(v)
+    rotation = matrix_from_quaternion(q)
+    velocity = np.array(v)
     e = estimate(quaternion_wxyz=q, velocity=velocity)
 
     def vector(name: str) -> np.ndarray:
@@ -77,10 +98,14 @@ def test_frames(roll: float, pitch: float, yaw: float, v: tuple[float, float, fl
 def test_joints_arrive_in_the_order_of_the_policy() -> None:
     """Positions less the default pose and velocities, permuted together; the default pose is in the policy's order."""
     rng = np.random.default_rng(1)
-    q, dq, pose = A1.q_stand + 0.1 * rng.normal(size=12), rng.normal(size=12), A1.q_stand + 0.1 * rng.normal(size=12)
+    q = A1.q_stand + 0.1 * rng.normal(size=12)
+    dq = rng.normal(size=12)
+    pose = A1.q_stand + 0.1 * rng.normal(size=12)
     order = tuple(JOINTS[i] for i in ISAAC)
     terms = (observation_term("joint_position"), observation_term("joint_velocity"))
-    row = seen(*terms, e=estimate(q=q, dq=dq), joint_order=order, default_pose=tuple(pose[ISAAC].tolist()))
+    row = seen(
+        *terms, e=estimate(q=q, dq=dq), joint_order=order, default_pose=tuple(pose[ISAAC].tolist())
+    )
     np.testing.assert_allclose(row[:12], (q - pose)[ISAAC], atol=1e-6)
     np.testing.assert_allclose(row[12:], dq[ISAAC], atol=1e-6)
 
@@ -140,14 +165,24 @@ def in_batch(estimates: list[Estimate], commands: np.ndarray, actions: np.ndarra
     rates = np.array([e.angular_velocity for e in estimates])
     q = np.array([e.q for e in estimates])[:, ISAAC] - A1.q_stand[ISAAC]
     dq = np.array([e.dq for e in estimates])[:, ISAAC]
-    columns = (2.0 * velocity, 0.25 * rates, gravity, commands * (2.0, 2.0, 0.25), q, 0.05 * dq, actions)
+    columns = (
+        2.0 * velocity,
+        0.25 * rates,
+        gravity,
+        commands * (2.0, 2.0, 0.25),
+        q,
+        0.05 * dq,
+        actions,
+    )
     return np.concatenate(columns, axis=1).astype(np.float32)
 
 
 def test_observation_on_board_equals_observation_in_training_on_a_recorded_walk() -> None:
     """One robot, tick by tick, against all ticks at once as a batch, from standing up to walking."""
-    estimates, rng = recorded_walk(), np.random.default_rng(0)
-    commands, actions = rng.normal(size=(len(estimates), 3)), rng.normal(size=(len(estimates), 12))
+    estimates = recorded_walk()
+    rng = np.random.default_rng(0)
+    commands = rng.normal(size=(len(estimates), 3))
+    actions = rng.normal(size=(len(estimates), 12))
     terms = (
         observation_term("base_velocity", 2.0),
         observation_term("base_angular_velocity", 0.25),
@@ -157,11 +192,14 @@ def test_observation_on_board_equals_observation_in_training_on_a_recorded_walk(
         observation_term("joint_velocity", 0.05),
         observation_term("previous_action", width=12),
     )
-    order, pose = tuple(JOINTS[i] for i in ISAAC), tuple(A1.q_stand[ISAAC].tolist())
+    order = tuple(JOINTS[i] for i in ISAAC)
+    pose = tuple(A1.q_stand[ISAAC].tolist())
     observer = Observer(joint_contract(observation=terms, joint_order=order, default_pose=pose))
     on_board = [
         observer.write(e, VelocityCommand(vx=vx, vy=vy, wz=wz), action.tolist())[0].copy()
         for e, (vx, vy, wz), action in zip(estimates, commands, actions, strict=True)
     ]
     assert len(on_board) == 300
-    np.testing.assert_allclose(on_board, in_batch(estimates, commands, actions), atol=1e-6, rtol=1e-6)
+    np.testing.assert_allclose(
+        on_board, in_batch(estimates, commands, actions), atol=1e-6, rtol=1e-6
+    )

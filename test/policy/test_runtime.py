@@ -23,7 +23,9 @@ ISAAC = np.array([3, 4, 5, 0, 1, 2, 9, 10, 11, 6, 7, 8])
 HEIGHT = observation_term("base_height")
 
 
-def runtime(model: onnx.ModelProto, contract: PolicyContract, observations: np.ndarray | None = None) -> PolicyRuntime:
+def runtime(
+    model: onnx.ModelProto, contract: PolicyContract, observations: np.ndarray | None = None
+) -> PolicyRuntime:
     """The policy as read back from the bytes of its file."""
     data, written = pack(model, contract, observations=observations)
     return PolicyRuntime(written, data, A1)
@@ -33,7 +35,9 @@ def at_height(z: float) -> Estimate:
     return estimate(position=np.array((0.0, 0.0, z)))
 
 
-def by_height(policy: np.ndarray, *then: str, contract: PolicyContract | None = None) -> PolicyRuntime:
+def by_height(
+    policy: np.ndarray, *then: str, contract: PolicyContract | None = None
+) -> PolicyRuntime:
     """A policy whose output is f(height) times a vector."""
     contract = joint_contract(observation=(HEIGHT,)) if contract is None else contract
     model = affine(policy[:, None], np.zeros(len(policy)), *then)
@@ -42,7 +46,8 @@ def by_height(policy: np.ndarray, *then: str, contract: PolicyContract | None = 
 
 def test_memories_are_fed_back_as_by_hand() -> None:
     """100 steps of the LSTM pair equal a loop written in numpy, and again after a reset."""
-    model, contract = lstm_pair(45, 12, seed=4), joint_contract(recurrent=lstm_memories())
+    model = lstm_pair(45, 12, seed=4)
+    contract = joint_contract(recurrent=lstm_memories())
     network = Network(contract, model.SerializeToString())
     observations = np.random.default_rng(2).normal(size=(100, 45)).astype(np.float32)
     for _ in range(2):
@@ -72,12 +77,14 @@ def test_states_that_were_only_supposed_leave_no_trace() -> None:
         lambda: runtime(lstm_pair(45, 12), joint_contract(recurrent=lstm_memories())),
         lambda: by_height(np.linspace(-0.3, 0.3, 9), contract=gait),
     ):
-        policy, twin = make(), make()
+        policy = make()
+        twin = make()
         stage = PolicyStage(A1, load_config("a1").policy.gait)
         stage.take(policy)
         for step in range(6):
             now = at_height(0.25 + 0.01 * step)
-            proposal, expected = stage.update(now, COMMAND), twin.act(now, COMMAND)
+            proposal = stage.update(now, COMMAND)
+            expected = twin.act(now, COMMAND)
             if proposal.joints is not None:
                 np.testing.assert_array_equal(proposal.joints.q, expected.joints.q)
             assert proposal.gait == expected.gait
@@ -97,26 +104,35 @@ def test_a_fresh_policy_is_as_good_as_reset() -> None:
 
 def test_joint_targets_are_default_plus_scaled_output_with_the_gains_of_the_file() -> None:
     """In SDK order, on the stamp of the estimate, under the policy's name."""
-    scale, kp, kd = np.linspace(0.1, 0.3, 12), np.linspace(20.0, 31.0, 12), np.linspace(0.5, 1.0, 12)
+    scale = np.linspace(0.1, 0.3, 12)
+    kp = np.linspace(20.0, 31.0, 12)
+    kd = np.linspace(0.5, 1.0, 12)
     contract = joint_contract(observation=(HEIGHT,))
     joint = replace(contract.joint, scale=tuple(scale), kp=tuple(kp), kd=tuple(kd))
     output = np.linspace(-1.0, 1.0, 12)
     policy = by_height(output, contract=replace(contract, joint=joint))
     proposal = policy.act(at_height(0.5), COMMAND)
-    assert (proposal.stamp_ns, proposal.policy, proposal.kind, proposal.gait) == (START_NS, "test_joint", "joint", None)
+    assert (proposal.stamp_ns, proposal.policy, proposal.kind, proposal.gait) == (
+        START_NS,
+        "test_joint",
+        "joint",
+        None,
+    )
     np.testing.assert_allclose(proposal.joints.q, A1.q_stand + 0.5 * scale * output, atol=1e-6)
     np.testing.assert_array_equal((proposal.joints.kp, proposal.joints.kd), (kp, kd))
 
 
 def test_a_policy_of_another_joint_order_does_the_same() -> None:
     """The same network with its joints renamed FL FR RL RR: same targets and gains from the same robot, step after step."""
-    rng, pose = np.random.default_rng(5), A1.q_stand + np.linspace(-0.1, 0.1, 12)
+    rng = np.random.default_rng(5)
+    pose = A1.q_stand + np.linspace(-0.1, 0.1, 12)
     terms = (
         observation_term("joint_position"),
         observation_term("previous_action", width=12),
         observation_term("joint_velocity"),
     )
-    w, b = 0.2 * rng.normal(size=(12, 36)), 0.2 * rng.normal(size=12)
+    w = 0.2 * rng.normal(size=(12, 36))
+    b = 0.2 * rng.normal(size=12)
     columns = np.concatenate((ISAAC, 12 + ISAAC, 24 + ISAAC))
     kp = np.linspace(20.0, 31.0, 12)
     contract = joint_contract(observation=terms, default_pose=tuple(pose))
@@ -155,7 +171,9 @@ def test_targets_end_at_the_range_and_further_out_are_a_hazard() -> None:
                     assert proposal is None and policy.hazard == OUT_OF_RANGE
                 else:
                     assert policy.hazard == ""
-                    assert proposal.joints.q[joint] == pytest.approx(A1.q_stand[joint] + sign * expected, abs=1e-5)
+                    assert proposal.joints.q[joint] == pytest.approx(
+                        A1.q_stand[joint] + sign * expected, abs=1e-5
+                    )
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
@@ -166,7 +184,13 @@ def test_outputs_beyond_the_limit_are_a_hazard(sign: float) -> None:
         (gait_contract(observation=(HEIGHT,), action_limit=2.0), 9),
     ):
         policy = by_height(sign * np.eye(size)[3], contract=contract)
-        for output, hazard in ((1.999, ""), (2.0, ""), (2.001, OUT_OF_RANGE), (1e10, OUT_OF_RANGE), (1.0, "")):
+        for output, hazard in (
+            (1.999, ""),
+            (2.0, ""),
+            (2.001, OUT_OF_RANGE),
+            (1e10, OUT_OF_RANGE),
+            (1.0, ""),
+        ):
             proposal = policy.act(at_height(output), COMMAND)
             assert (proposal is None, policy.hazard) == (bool(hazard), hazard)
 
@@ -174,7 +198,10 @@ def test_outputs_beyond_the_limit_are_a_hazard(sign: float) -> None:
 def test_outputs_that_are_no_numbers_are_a_hazard() -> None:
     """log of a negative height is NaN, exp of a large one infinite: no proposal, and the next good one is fine."""
     for then, bad in (("Log", -1.0), ("Exp", 1000.0)):
-        for contract, size in ((joint_contract(observation=(HEIGHT,)), 12), (gait_contract(observation=(HEIGHT,)), 9)):
+        for contract, size in (
+            (joint_contract(observation=(HEIGHT,)), 12),
+            (gait_contract(observation=(HEIGHT,)), 9),
+        ):
             policy = by_height(np.ones(size), then, contract=contract)
             assert policy.act(at_height(bad), COMMAND) is None
             assert policy.hazard == NOT_FINITE
@@ -192,11 +219,15 @@ def test_an_estimate_that_is_no_number_gives_no_proposal(value: float) -> None:
 
 def test_an_estimate_that_is_no_number_does_not_touch_the_memory() -> None:
     """The answers before and after are those of a policy that never saw it."""
-    policy, other = (runtime(lstm_pair(45, 12), joint_contract(recurrent=lstm_memories())) for _ in range(2))
+    policy, other = (
+        runtime(lstm_pair(45, 12), joint_contract(recurrent=lstm_memories())) for _ in range(2)
+    )
     bad = estimate(angular_velocity=np.full(3, np.nan))
     for _ in range(3):
         assert policy.act(bad, COMMAND) is None
-        np.testing.assert_array_equal(policy.act(estimate(), COMMAND).joints.q, other.act(estimate(), COMMAND).joints.q)
+        np.testing.assert_array_equal(
+            policy.act(estimate(), COMMAND).joints.q, other.act(estimate(), COMMAND).joints.q
+        )
 
 
 def test_an_error_of_the_runtime_is_a_hazard(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,7 +254,10 @@ def test_the_gait_is_integrated_by_hand() -> None:
         assert gait.foot_y == pytest.approx((-0.12, 0.12, -0.13, 0.18))
     policy.reset()
     assert policy.act(at_height(0.0), COMMAND).gait == GaitParameters(
-        frequency=2.5, swing_ratio=0.45, phase_offsets=(0.5, 0.5, 0.0), foot_y=(-0.13, 0.13, -0.13, 0.13)
+        frequency=2.5,
+        swing_ratio=0.45,
+        phase_offsets=(0.5, 0.5, 0.0),
+        foot_y=(-0.13, 0.13, -0.13, 0.13),
     )
 
 
@@ -233,7 +267,9 @@ def test_a_gait_never_leaves_its_bounds() -> None:
     rng = np.random.default_rng(0)
     policy = runtime(affine(rng.normal(size=(9, 4)), np.zeros(9)), contract)
     bounds = {term.name: (term.lower, term.upper) for term in contract.gait.terms}
-    commands = [VelocityCommand(vx=x, vy=y, wz=z) for x, y, z in rng.uniform(-1.0, 1.0, size=(2000, 3))]
+    commands = [
+        VelocityCommand(vx=x, vy=y, wz=z) for x, y, z in rng.uniform(-1.0, 1.0, size=(2000, 3))
+    ]
     reached: dict[str, list[tuple[float, ...]]] = {name: [] for name in bounds}
     for command in (*commands, *[commands[0]] * 200):
         gait = policy.act(estimate(), command).gait
@@ -251,7 +287,9 @@ def test_the_network_sees_its_own_gait() -> None:
     contract = gait_contract(observation=(observation_term("previous_gait"),))
     matrix = np.zeros((9, 9))
     matrix[0, 0] = 1.0
-    policy = runtime(affine(matrix, np.array([-3.0, *[0.0] * 8])), contract)  # change: 0.1 (frequency - 3)
+    policy = runtime(
+        affine(matrix, np.array([-3.0, *[0.0] * 8])), contract
+    )  # change: 0.1 (frequency - 3)
     frequencies = [policy.act(estimate(), COMMAND).gait.frequency for _ in range(3)]
     assert frequencies == pytest.approx([2.45, 2.395, 2.3345], abs=1e-5)
 
@@ -261,7 +299,9 @@ def test_the_network_sees_its_own_output() -> None:
     contract = joint_contract(observation=(observation_term("previous_action", width=12),))
     contract = replace(contract, joint=replace(contract.joint, clip=1.6))
     policy = runtime(affine(0.5 * np.eye(12), np.ones(12)), contract)
-    outputs = [(policy.act(estimate(), COMMAND).joints.q[1] - A1.q_stand[1]) / 0.25 for _ in range(5)]
+    outputs = [
+        (policy.act(estimate(), COMMAND).joints.q[1] - A1.q_stand[1]) / 0.25 for _ in range(5)
+    ]
     assert outputs == pytest.approx([1.0, 1.5, 1.6, 1.6, 1.6], abs=1e-5)
 
 
@@ -270,10 +310,14 @@ def test_a_policy_for_another_robot_or_with_other_answers_is_refused() -> None:
     data, contract = pack(mlp(45, 12, hidden=16), joint_contract())
     with pytest.raises(PolicyRefusedError, match="robot: expected a1, found go1"):
         PolicyRuntime(replace(contract, robot="go1"), data, A1)
-    actions = ((contract.parity.actions[0][0] + 1.5e-4, *contract.parity.actions[0][1:]), *contract.parity.actions[1:])
+    actions = (
+        (contract.parity.actions[0][0] + 1.5e-4, *contract.parity.actions[0][1:]),
+        *contract.parity.actions[1:],
+    )
     wrong = replace(contract, parity=replace(contract.parity, actions=actions))
     with pytest.raises(
-        PolicyRefusedError, match=r"parity: expected recorded actions within 0.0001, found a difference of 0.00015"
+        PolicyRefusedError,
+        match=r"parity: expected recorded actions within 0.0001, found a difference of 0.00015",
     ):
         PolicyRuntime(wrong, data, A1)
     with pytest.raises(PolicyRefusedError, match="parity: expected recorded pairs, found none"):

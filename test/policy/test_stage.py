@@ -19,21 +19,27 @@ SETTINGS = replace(RECOVERY, hurry_gain=0.5, hurry_error=0.4, hurry_limit=1.6)
 
 def moving(vx: float, vy: float = 0.0, yaw: float = 0.0):
     """An estimate that moves at vx, vy in its own heading."""
-    c, s = math.cos(yaw), math.sin(yaw)
+    c = math.cos(yaw)
+    s = math.sin(yaw)
     return estimate(
-        velocity=np.array((c * vx - s * vy, s * vx + c * vy, 0.0)), quaternion_wxyz=quaternion_from_rpy(0.0, 0.0, yaw)
+        velocity=np.array((c * vx - s * vy, s * vx + c * vy, 0.0)),
+        quaternion_wxyz=quaternion_from_rpy(0.0, 0.0, yaw),
     )
 
 
 def test_the_fast_variant_starts_at_its_planar_speed() -> None:
     """Just below, at and above, in any direction; turning does not count."""
-    nominal, speed = NominalGait(A1, RECOVERY), RECOVERY.fast_speed
+    nominal = NominalGait(A1, RECOVERY)
+    speed = RECOVERY.fast_speed
     for direction in np.linspace(0.0, 2 * np.pi, 9):
         for factor, fast in ((1.0 - 1e-9, False), (1.0 + 1e-9, True), (2.0, True)):
-            vx, vy = factor * speed * math.cos(direction), factor * speed * math.sin(direction)
+            vx = factor * speed * math.cos(direction)
+            vy = factor * speed * math.sin(direction)
             gait = nominal.gait(VelocityCommand(vx=vx, vy=vy), moving(vx, vy))
             expected = (
-                (RECOVERY.fast_frequency, RECOVERY.fast_swing_ratio) if fast else (RECOVERY.frequency, RECOVERY.swing_ratio)
+                (RECOVERY.fast_frequency, RECOVERY.fast_swing_ratio)
+                if fast
+                else (RECOVERY.frequency, RECOVERY.swing_ratio)
             )
             assert (gait.frequency, gait.swing_ratio) == expected
     assert nominal.gait(VelocityCommand(wz=9.0), moving(0.0)).frequency == RECOVERY.frequency
@@ -47,7 +53,9 @@ def test_feet_are_placed_under_their_hips() -> None:
     assert gait.phase_offsets == phase_offsets(RECOVERY.name)
 
 
-@pytest.mark.parametrize(("error", "factor"), [(0.0, 1.0), (0.4, 1.0), (0.6, 1.1), (1.4, 1.5), (1.6, 1.6), (9.0, 1.6)])
+@pytest.mark.parametrize(
+    ("error", "factor"), [(0.0, 1.0), (0.4, 1.0), (0.6, 1.1), (1.4, 1.5), (1.6, 1.6), (9.0, 1.6)]
+)
 @pytest.mark.parametrize("yaw", [0.0, 1.0, -2.5])
 def test_a_robot_that_is_pushed_steps_faster(error: float, factor: float, yaw: float) -> None:
     """1 + 0.5 (error - 0.4), between 1 and 1.6; the error is planar, in the heading frame."""
@@ -62,20 +70,32 @@ def test_an_estimate_not_to_be_trusted_does_not_change_the_rhythm(value: float) 
     """Diverged: the configured frequency; not finite: never outside the hurry's bounds."""
     wild = replace(moving(9.0), diverged=True)
     assert NominalGait(A1, SETTINGS).gait(VelocityCommand(), wild).frequency == SETTINGS.frequency
-    frequency = NominalGait(A1, SETTINGS).gait(VelocityCommand(), estimate(velocity=np.array((value, 0.0, 0.0)))).frequency
+    frequency = (
+        NominalGait(A1, SETTINGS)
+        .gait(VelocityCommand(), estimate(velocity=np.array((value, 0.0, 0.0))))
+        .frequency
+    )
     assert SETTINGS.frequency <= frequency <= SETTINGS.hurry_limit * SETTINGS.frequency
 
 
 def test_the_stage_proposes_the_nominal_gait_on_the_stamp_of_its_estimate() -> None:
     """Kind gait, named nominal, exactly the field of its kind set."""
     proposal = PolicyStage(A1, RECOVERY).update(estimate(stamp_ns=START_NS + 8), VelocityCommand())
-    assert (proposal.stamp_ns, proposal.policy, proposal.kind, proposal.joints) == (START_NS + 8, "nominal", "gait", None)
+    assert (proposal.stamp_ns, proposal.policy, proposal.kind, proposal.joints) == (
+        START_NS + 8,
+        "nominal",
+        "gait",
+        None,
+    )
     assert proposal.gait == NominalGait(A1, RECOVERY).gait(VelocityCommand(), estimate())
 
 
 def test_settings_that_describe_no_gait_are_errors() -> None:
     """An unknown name lists the choices; frequencies and ratios say what they must be, NaN included."""
-    with pytest.raises(UnknownNameError, match="unknown gait 'gallop'; choose one of: bound, pace, pronk, trot, walk"):
+    with pytest.raises(
+        UnknownNameError,
+        match="unknown gait 'gallop'; choose one of: bound, pace, pronk, trot, walk",
+    ):
         replace(RECOVERY, name="gallop")
     for value in (0.0, -1.0, math.nan):
         for name in ("frequency", "fast_frequency", "hurry_limit"):

@@ -47,9 +47,13 @@ class Run:
     """A stage whose policy drives as soon as it walks, unless said otherwise."""
 
     def __init__(self) -> None:
-        self.stage, self.stamp_ns, self.last = PolicyStage(A1, RECOVERY), START_NS, ""
+        self.stage = PolicyStage(A1, RECOVERY)
+        self.stamp_ns = START_NS
+        self.last = ""
 
-    def step(self, mode: Mode = Mode.WALK, *, policy: str | None = None, gate: str = "") -> Proposal:
+    def step(
+        self, mode: Mode = Mode.WALK, *, policy: str | None = None, gate: str = ""
+    ) -> Proposal:
         """One proposal; `policy` is who drove since the last one."""
         self.stamp_ns += NOMINAL_PERIOD_NS
         driver = self.last if policy is None else policy
@@ -65,7 +69,9 @@ class Run:
 
 def swapped() -> tuple[Run, Learner, Learner]:
     """A walk under a policy that has passed its trial, and another that has just begun to drive."""
-    run, good, new = Run(), Learner("good"), Learner("new")
+    run = Run()
+    good = Learner("good")
+    new = Learner("new")
     run.stage.take(good)
     run.drive(10)
     run.stage.take(new)
@@ -88,7 +94,9 @@ def test_a_policy_takes_over_with_the_next_proposal_under_its_own_name_and_perio
 
 def test_of_two_policies_that_wait_the_later_one_counts() -> None:
     """The first never acts."""
-    run, first, second = Run(), Learner("first"), Learner("second")
+    run = Run()
+    first = Learner("first")
+    second = Learner("second")
     run.stage.take(first)
     run.stage.take(second)
     assert run.step().policy == "second" and first.resets == 0
@@ -96,7 +104,8 @@ def test_of_two_policies_that_wait_the_later_one_counts() -> None:
 
 def test_a_learner_starts_anew_when_it_takes_over_and_when_a_walk_begins() -> None:
     """Not on any other change of mode, nor when recovery takes over and hands back."""
-    run, learner = Run(), Learner("learner")
+    run = Run()
+    learner = Learner("learner")
     run.stage.take(learner)
     run.step(Mode.STAND)
     assert learner.resets == 1
@@ -118,7 +127,9 @@ def test_a_learner_starts_anew_when_it_takes_over_and_when_a_walk_begins() -> No
         ({"gate": "command_torque"}, "the gate refused: command_torque"),
     ],
 )
-def test_a_policy_that_trips_on_trial_is_replaced_by_the_last_good_one(incident: dict[str, Any], reason: str) -> None:
+def test_a_policy_that_trips_on_trial_is_replaced_by_the_last_good_one(
+    incident: dict[str, Any], reason: str
+) -> None:
     """Which starts anew; the incident is told. The same after the trial replaces nothing."""
     run, good, _ = swapped()
     before = good.resets
@@ -146,7 +157,8 @@ def test_a_fault_on_trial_goes_back_at_once_and_is_never_proposed() -> None:
 
 def test_recovery_that_bridges_before_a_policy_first_drives_is_no_incident() -> None:
     """However long it takes; nor is a robot that stands."""
-    run, new = Run(), Learner("new")
+    run = Run()
+    new = Learner("new")
     run.drive(5)
     run.stage.take(new)
     for _ in range(2 * TRIAL_STEPS):
@@ -167,11 +179,14 @@ def test_the_policy_that_it_starts_with_is_not_on_trial() -> None:
 
 def test_both_ends_of_a_change_of_period_agree() -> None:
     """Whoever ticks on stamps and whoever waits for the proposals count the same ticks due, through changes of period."""
-    sender, receiver = Divider(8_000_000), Divider(8_000_000)
+    sender = Divider(8_000_000)
+    receiver = Divider(8_000_000)
     due: list[tuple[int, int]] = []
     for tick in range(500):
-        stamp, period = START_NS + 2_000_000 * tick, (8, 10, 4, 20)[tick // 120 % 4] * 1_000_000
-        a, b = sender.due(stamp), receiver.due(stamp)
+        stamp = START_NS + 2_000_000 * tick
+        period = (8, 10, 4, 20)[tick // 120 % 4] * 1_000_000
+        a = sender.due(stamp)
+        b = receiver.due(stamp)
         assert a == b
         if a:
             due.append((tick, period))

@@ -31,7 +31,14 @@ def test_figures_are_counted_by_hand():
     """A walk begins under recovery, which is no use of it; two take-overs, three hand-backs, one entry that lasts two ticks."""
     f = course_figures(course("ssrllrrllrls", {5: "roll", 6: "roll", 9: "height"}), START)
     assert (f.uses, f.take_overs_s, f.hand_backs_s) == (2, (0.5, 0.9), (0.3, 0.7, 1.0))
-    assert f.triggers == {"height": 1, "roll": 1, "pitch": 0, "lateral_velocity": 0, "roll_rate": 0, "capture": 0}
+    assert f.triggers == {
+        "height": 1,
+        "roll": 1,
+        "pitch": 0,
+        "lateral_velocity": 0,
+        "roll_rate": 0,
+        "capture": 0,
+    }
     assert (f.first_trigger_s, f.longest_use_s, f.walked_s) == (0.5, 0.2, 0.9)
     assert f.share == pytest.approx(4 / 9)
 
@@ -52,11 +59,14 @@ def test_two_walks_are_not_joined():
 
 def test_agreement_counts_only_ticks_that_both_walked():
     """Half of four ticks agree; the first that does not is named; stamps that one of them lacks do not count."""
-    a, b = course("slrlr"), course("slrrl")
+    a = course("slrlr")
+    b = course("slrrl")
     found = agreement(a, b)
     assert (found.ticks, found.equal, found.first_difference_ns) == (4, 0.5, START + 3 * STEP)
     assert agreement(a, a).first_difference_ns is None
-    late = Course(stamp_ns=a.stamp_ns[2:], mode=a.mode[2:], recovery=a.recovery[2:], margins=a.margins[2:])
+    late = Course(
+        stamp_ns=a.stamp_ns[2:], mode=a.mode[2:], recovery=a.recovery[2:], margins=a.margins[2:]
+    )
     assert agreement(a, late).ticks == 3
     assert agreement(course("ss"), course("ss")).ticks == 0
 

@@ -27,22 +27,38 @@ pytest.importorskip("matplotlib")
 def record(tmp_path_factory: pytest.TempPathFactory) -> EpisodeRecord:
     """Half a second around the beginning of a walk."""
     first = next(k for k, c in enumerate(wild_walk().cycles) if c.verdict.mode is Mode.WALK)
-    write_walk(wild_walk(), folder := tmp_path_factory.mktemp("episodes") / "walk", first=first - 50)
+    write_walk(
+        wild_walk(), folder := tmp_path_factory.mktemp("episodes") / "walk", first=first - 50
+    )
     return cut(read_episode(folder), 250)
 
 
 def cut(record: EpisodeRecord, ticks: int) -> EpisodeRecord:
     """The episode up to a number of ticks."""
     end = record.states.stamp_ns[ticks]
-    traces = {f.name: getattr(record, f.name) for f in fields(record) if isinstance(getattr(record, f.name), Trace)}
-    return replace(record, **{name: rows(trace, int(np.searchsorted(trace.stamp_ns, end))) for name, trace in traces.items()})
+    traces = {
+        f.name: getattr(record, f.name)
+        for f in fields(record)
+        if isinstance(getattr(record, f.name), Trace)
+    }
+    return replace(
+        record,
+        **{
+            name: rows(trace, int(np.searchsorted(trace.stamp_ns, end)))
+            for name, trace in traces.items()
+        },
+    )
 
 
 def rows(trace: Any, n: int) -> Any:
     """The first n rows of a trace."""
     values = {f.name: getattr(trace, f.name) for f in fields(trace)}
     texts = {name: value[:n] for name, value in values.items() if name in ("reason", "fault")}
-    arrays = {name: value[:n] for name, value in values.items() if isinstance(value, np.ndarray) and name != "predicted_at"}
+    arrays = {
+        name: value[:n]
+        for name, value in values.items()
+        if isinstance(value, np.ndarray) and name != "predicted_at"
+    }
     return replace(trace, **arrays, **texts)
 
 
@@ -53,15 +69,19 @@ def verdicts(record: EpisodeRecord, **changes: Any) -> EpisodeRecord:
 
 def test_take_overs_hazards_and_refusals_have_their_reasons(record):
     """A component with value and bound; a hazard where nothing is outside; a gate's word; each with its time and length."""
-    v, n = record.verdicts, len(record.verdicts)
-    learner, margins = np.ones(n, dtype=bool), np.full((n, len(v.components)), 0.5)
+    v = record.verdicts
+    n = len(record.verdicts)
+    learner = np.ones(n, dtype=bool)
+    margins = np.full((n, len(v.components)), 0.5)
     learner[[200, 201, 220]] = False
     margins[200, v.components.index("roll")] = -0.01
     learner[240], margins[240, v.components.index("capture")] = False, -0.1
     reasons = np.zeros((n, 1), dtype=bool)
     reasons[220:222] = True
     refusal = tuple("stale plan" if 10 <= k < 15 else "" for k in range(len(record.commands)))
-    changed = verdicts(record, learner=learner, margins=margins, hazards=("policy_fault",), reasons=reasons)
+    changed = verdicts(
+        record, learner=learner, margins=margins, hazards=("policy_fault",), reasons=reasons
+    )
     changed = replace(changed, commands=replace(record.commands, reason=refusal))
     s = recorded_config(record).supervisor
     box = TriggerSet(s.trigger_set.bounds, s.thresholds.fall_height)
@@ -116,4 +136,6 @@ def test_a_part_of_an_episode_is_shown(record):
 def test_without_verdicts_there_is_no_page(record):
     """The message names the topic."""
     with pytest.raises(ConfigurationError, match="safety/verdict"):
-        make_page("mute", replace(record, verdicts=rows(record.verdicts, 0)), recorded_config(record))
+        make_page(
+            "mute", replace(record, verdicts=rows(record.verdicts, 0)), recorded_config(record)
+        )

@@ -27,7 +27,9 @@ PERIOD_NS = 2_000_000
 
 def recorder(folder, graph="composed", **parameters):
     """Command line of the recorder that belongs to a graph."""
-    options = StackOptions(graph=graph, record=str(folder), overrides={"recorder_node": {"free_mb": 0.0, **parameters}})
+    options = StackOptions(
+        graph=graph, record=str(folder), overrides={"recorder_node": {"free_mb": 0.0, **parameters}}
+    )
     return stack(options)[-1].command()
 
 
@@ -43,9 +45,18 @@ def steps(trace):
 
 def assert_complete(record):
     """Each tick is there, and each message on its own period."""
-    assert steps(record.states) == steps(record.estimates) == steps(record.verdicts) == steps(record.commands) == {1}
+    assert (
+        steps(record.states)
+        == steps(record.estimates)
+        == steps(record.verdicts)
+        == steps(record.commands)
+        == {1}
+    )
     assert steps(record.plans) == {2} and steps(record.proposals) == steps(record.steps) == {4}
-    assert len({len(record.states), len(record.estimates), len(record.verdicts), len(record.commands)}) == 1
+    assert (
+        len({len(record.states), len(record.estimates), len(record.verdicts), len(record.commands)})
+        == 1
+    )
     assert not record.info.dropped
 
 
@@ -57,7 +68,10 @@ def shared_memory_of(pid):
 
 def test_a_walk_of_the_composed_graph(tmp_path, ros_domain):
     """From standing to a second after the fall, every tick, with who drove and what the learner saw and did."""
-    with children(recorder(tmp_path, post_roll=0.4)) as (process,), children(feeder("ticks", 3.0, "1.5")) as (robot,):
+    with (
+        children(recorder(tmp_path, post_roll=0.4)) as (process,),
+        children(feeder("ticks", 3.0, "1.5")) as (robot,),
+    ):
         assert robot.wait(60) == 0
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
@@ -66,19 +80,30 @@ def test_a_walk_of_the_composed_graph(tmp_path, ros_domain):
     assert_complete(record)
     assert (record.info.why, record.info.end, record.whole) == ("walk", "fall", True)
     assert record.duration == pytest.approx(1.9, abs=0.1)
-    assert record.verdicts.components == tuple(f"m{k}" for k in range(6)) and len(record.verdicts.predicted) > 10
+    assert (
+        record.verdicts.components == tuple(f"m{k}" for k in range(6))
+        and len(record.verdicts.predicted) > 10
+    )
     assert record.proposals.policies == ("learner",)
-    assert record.steps.observation.shape[1] == 10 and np.array_equal(record.steps.action[0], np.arange(9.0))
+    assert record.steps.observation.shape[1] == 10 and np.array_equal(
+        record.steps.action[0], np.arange(9.0)
+    )
 
 
 def test_kill_while_recording_five_processes(tmp_path, ros_domain):
     """Asked for by the remote, kill -9: what was written is complete up to its last second, and can be read."""
-    with children(recorder(tmp_path, "nodes", start="service")) as (process,), ros_tester() as tester:
+    with (
+        children(recorder(tmp_path, "nodes", start="service")) as (process,),
+        ros_tester() as tester,
+    ):
         remote = tester.node.create_publisher(String, "remote/request", 10)
         assert tester.spin_until(lambda: remote.get_subscription_count() > 0)
         remote.publish(String(data="record"))
         assert tester.spin_until(lambda: episode_paths(tmp_path))
-        assert tester.call(SetBool, "record", SetBool.Request(data=True)).message == "already recording"
+        assert (
+            tester.call(SetBool, "record", SetBool.Request(data=True)).message
+            == "already recording"
+        )
         with children(feeder("topics", 2.5)) as (robot,):
             assert robot.wait(60) == 0
             left = shared_memory_of(process.pid)
@@ -103,7 +128,12 @@ def test_a_folder_that_cannot_be_written_is_a_warning(tmp_path, ros_domain):
         assert not answer.success and "cannot record" in answer.message
 
         def rows():
-            return [row for message in said for row in message.status if row.name == "recorder_node: recorder"]
+            return [
+                row
+                for message in said
+                for row in message.status
+                if row.name == "recorder_node: recorder"
+            ]
 
         assert tester.spin_until(lambda: any("cannot record" in row.message for row in rows()))
         assert rows()[-1].level == DiagnosticStatus.WARN and process.poll() is None
@@ -121,7 +151,17 @@ def test_what_is_lost_is_counted_and_told(tmp_path, ros_domain):
         entry.add("joint_states", state.stamp_ns, encode.joint_states(state))
         return entry.take()
 
-    rclpy.init(args=["--ros-args", "-p", f"directory:={tmp_path}", "-p", "start:=always", "-p", "free_mb:=0.0"])
+    rclpy.init(
+        args=[
+            "--ros-args",
+            "-p",
+            f"directory:={tmp_path}",
+            "-p",
+            "start:=always",
+            "-p",
+            "free_mb:=0.0",
+        ]
+    )
     try:
         loop = RecorderLoop()
         loop.start()

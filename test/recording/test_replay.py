@@ -40,7 +40,11 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> EpisodeRecord:
 def late(tmp_path_factory: pytest.TempPathFactory) -> EpisodeRecord:
     """From the standing robot on, as the recorder begins an episode with each walk."""
     first = next(k for k, c in enumerate(wild_walk().cycles) if c.verdict.mode is Mode.WALK)
-    write_walk(wild_walk(), folder := tmp_path_factory.mktemp("episodes") / "late", first=first - STANDING_STILL // 2)
+    write_walk(
+        wild_walk(),
+        folder := tmp_path_factory.mktemp("episodes") / "late",
+        first=first - STANDING_STILL // 2,
+    )
     return read_episode(folder)
 
 
@@ -51,10 +55,15 @@ def test_the_walk_is_worth_replaying(whole):
 
 def test_the_record_gives_back_what_the_stages_said(whole):
     """Estimates, proposals and configuration of the run, to the last digit."""
-    cycles, estimate = wild_walk().cycles, recorded_estimates(whole)
+    cycles = wild_walk().cycles
+    estimate = recorded_estimates(whole)
     for cycle in cycles[::97]:
-        found, said = estimate(cycle.estimate.stamp_ns), cycle.estimate
-        assert found.position.tobytes() == said.position.tobytes() and found.contact.tolist() == said.contact.tolist()
+        found = estimate(cycle.estimate.stamp_ns)
+        said = cycle.estimate
+        assert (
+            found.position.tobytes() == said.position.tobytes()
+            and found.contact.tolist() == said.contact.tolist()
+        )
         assert found.position_covariance.tobytes() == said.position_covariance.tobytes()
     said = list({c.proposal.stamp_ns: c.proposal for c in cycles}.values())
     assert recorded_proposals(whole.proposals) == said
@@ -72,9 +81,16 @@ def test_same_settings_give_the_recorded_decisions(whole):
 
 def test_an_estimator_that_starts_late_is_the_whole_difference(late):
     """Where the robot's estimator had run before, the replayed one has to learn; the supervisor on recorded estimates is exact."""
-    again, recorded = compare(late, {}), compare(late, {}, estimates=RECORDED)
-    assert not again.estimates.exact and again.estimates.height < 0.02 and again.same.agreement.equal > 0.9
-    assert recorded.same.agreement.equal == 1.0 and recorded.same.agreement.largest_margin_error == 0.0
+    again = compare(late, {})
+    recorded = compare(late, {}, estimates=RECORDED)
+    assert (
+        not again.estimates.exact
+        and again.estimates.height < 0.02
+        and again.same.agreement.equal > 0.9
+    )
+    assert (
+        recorded.same.agreement.equal == 1.0 and recorded.same.agreement.largest_margin_error == 0.0
+    )
     assert not again.begins_walking
 
 
@@ -82,11 +98,17 @@ def test_what_is_missing_is_said(tmp_path):
     """An episode from the middle of a walk, with two LowStates lost on the way: both are told, and the rest is replayed."""
     write_walk(wild_walk(), tmp_path / "part", first=1350)
     record = read_episode(tmp_path / "part")
-    fewer = {name: np.delete(value, [40, 80], axis=0) for name, value in vars(record.states).items()}
+    fewer = {
+        name: np.delete(value, [40, 80], axis=0) for name, value in vars(record.states).items()
+    }
     result = compare(replace(record, states=replace(record.states, **fewer)), {})
     assert result.begins_walking and result.gaps == 2
     assert result.same.agreement.ticks == len(record.states) - 2
-    words = [line for line in map(str, comparison_table(result)) if "missing" in line or "middle of a walk" in line]
+    words = [
+        line
+        for line in map(str, comparison_table(result))
+        if "missing" in line or "middle of a walk" in line
+    ]
     assert len(words) == 2
 
 
@@ -95,7 +117,11 @@ def test_other_settings_change_what_they_should(whole):
     off = compare(whole, {"supervisor.intervention.criterion": "off"}, estimates=RECORDED).other
     assert (off.figures.share, off.figures.uses) == (0.0, 0)
     dwell = compare(whole, {"supervisor.intervention.criterion": "dwell"})
-    assert dwell.other.figures.first_trigger_s == dwell.recorded.figures.first_trigger_s == off.figures.first_trigger_s
+    assert (
+        dwell.other.figures.first_trigger_s
+        == dwell.recorded.figures.first_trigger_s
+        == off.figures.first_trigger_s
+    )
     assert dwell.other.figures.share > dwell.recorded.figures.share
     first = dwell.other.agreement.first_difference_ns
     assert dwell.seconds(first) == pytest.approx(dwell.recorded.figures.hand_backs_s[0], abs=0.02)
@@ -121,10 +147,13 @@ def test_a_policy_is_found_by_its_hash(whole):
 
 def test_values_against_the_trigger_set_are_the_supervisors_own(whole):
     """Measured again from recorded estimates, their margins are the recorded ones on every decision."""
-    config, course = recorded_config(whole), recorded_course(whole.verdicts)
+    config = recorded_config(whole)
+    course = recorded_course(whole.verdicts)
     found = measured(whole, config)
     box = TriggerSet(config.supervisor.trigger_set.bounds, config.supervisor.thresholds.fall_height)
-    margins = np.minimum(found.values - box.low, box.high - found.values) * 2.0 / (box.high - box.low)
+    margins = (
+        np.minimum(found.values - box.low, box.high - found.values) * 2.0 / (box.high - box.low)
+    )
     recorded = course.margins[np.searchsorted(course.stamp_ns, found.stamp_ns)][:, :N_COMPONENTS]
     assert len(found.stamp_ns) > 100
     np.testing.assert_allclose(margins, recorded, rtol=0.0, atol=1e-12)
@@ -142,9 +171,16 @@ def test_settings_that_differ_from_this_installation_are_named(whole):
 
 def test_what_cannot_be_replayed_says_why(whole):
     """No sensors, no verdicts, sparse sensors, an unknown robot, an unknown key."""
-    nothing = replace(whole.states, **{name: getattr(whole.states, name)[:0] for name in vars(whole.states)})
-    sparse = replace(whole.states, **{name: getattr(whole.states, name)[::10] for name in vars(whole.states)})
-    mute = replace(whole.verdicts, **{n: v[:0] for n, v in vars(whole.verdicts).items() if isinstance(v, np.ndarray)})
+    nothing = replace(
+        whole.states, **{name: getattr(whole.states, name)[:0] for name in vars(whole.states)}
+    )
+    sparse = replace(
+        whole.states, **{name: getattr(whole.states, name)[::10] for name in vars(whole.states)}
+    )
+    mute = replace(
+        whole.verdicts,
+        **{n: v[:0] for n, v in vars(whole.verdicts).items() if isinstance(v, np.ndarray)},
+    )
     for record, text in (
         (replace(whole, states=nothing), "no LowStates"),
         (replace(whole, states=sparse), "each 20 ms"),

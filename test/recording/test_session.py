@@ -16,15 +16,22 @@ class Robot:
     """A session, a clock, and a robot that says its stamp each 10 ms."""
 
     def __init__(self, folder, **settings):
-        self.folder, self.stamp_ns = folder, 10**18
-        self.session = Session(SessionSettings(directory=str(folder), free_mb=0.0, **settings), self.describe, self.clock)
+        self.folder = folder
+        self.stamp_ns = 10**18
+        self.session = Session(
+            SessionSettings(directory=str(folder), free_mb=0.0, **settings),
+            self.describe,
+            self.clock,
+        )
         self.session.change_mode(self.stamp_ns, Mode.STAND)
 
     def clock(self):
         return self.stamp_ns * 1e-9
 
     def describe(self, why, start_ns):
-        return EpisodeInfo(robot="a1", why=why, start_ns=start_ns, started="2026-01-02T03:04:05.000+00:00")
+        return EpisodeInfo(
+            robot="a1", why=why, start_ns=start_ns, started="2026-01-02T03:04:05.000+00:00"
+        )
 
     def live(self, seconds, mode=None):
         """Be in a mode for a while."""
@@ -40,7 +47,11 @@ class Robot:
         self.session.close()
         found = []
         for path in episode_paths(self.folder):
-            stamps = [m.stamp_ns for m in McapFile(path / f"{path.name}.mcap").messages() if m.topic == "/imu/data"]
+            stamps = [
+                m.stamp_ns
+                for m in McapFile(path / f"{path.name}.mcap").messages()
+                if m.topic == "/imu/data"
+            ]
             info = read_info(path)
             found.append((info.why, info.end, round((stamps[-1] - stamps[0]) * 1e-9, 1)))
         return found
@@ -128,7 +139,9 @@ def test_what_cannot_be_written_is_a_fault_until_it_can(tmp_path):
 def test_space_is_left_on_the_disk(tmp_path):
     """Less room than must stay free: nothing is written."""
     robot = Robot(tmp_path)
-    robot.session = Session(SessionSettings(directory=str(tmp_path), free_mb=1e12), robot.describe, robot.clock)
+    robot.session = Session(
+        SessionSettings(directory=str(tmp_path), free_mb=1e12), robot.describe, robot.clock
+    )
     robot.live(1.0, Mode.WALK)
     assert "must stay free" in robot.session.fault and robot.episodes() == []
 
@@ -138,7 +151,11 @@ def test_without_the_library_there_is_a_reason(tmp_path, monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "rosbags", None)
-    for name in [name for name in sys.modules if name.startswith(("rosbags.", "safe_locomotion.recording.writer"))]:
+    for name in [
+        name
+        for name in sys.modules
+        if name.startswith(("rosbags.", "safe_locomotion.recording.writer"))
+    ]:
         monkeypatch.delitem(sys.modules, name)
     robot = Robot(tmp_path)
     robot.session.warm_up()
@@ -148,7 +165,15 @@ def test_without_the_library_there_is_a_reason(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"directory": ""}, {"sync": 1.5}, {"sync": 0.0}, {"pre_roll": -1.0}, {"post_roll": float("nan")}, {"free_mb": -1.0}]
+    "wrong",
+    [
+        {"directory": ""},
+        {"sync": 1.5},
+        {"sync": 0.0},
+        {"pre_roll": -1.0},
+        {"post_roll": float("nan")},
+        {"free_mb": -1.0},
+    ],
 )
 def test_settings_that_cannot_be(wrong):
     """Each is refused by its name."""

@@ -18,10 +18,18 @@ from safe_locomotion.errors import ConfigurationError, RecordingError
 from safe_locomotion.messages import cdr
 from safe_locomotion.messages.topics import TOPICS
 from safe_locomotion.recording.episode import EpisodeInfo
-from safe_locomotion.recording.reader import CUT_OFF, SENSORS, episode_paths, read_episode, read_info, recover
+from safe_locomotion.recording.reader import (
+    CUT_OFF,
+    SENSORS,
+    episode_paths,
+    read_episode,
+    read_info,
+    recover,
+)
 from safe_locomotion.recording.writer import METADATA, EpisodeWriter
 
-START_NS, PERIOD_NS = 1_700_000_000_000_000_000, 2_000_000
+START_NS = 1_700_000_000_000_000_000
+PERIOD_NS = 2_000_000
 INFO = EpisodeInfo(
     robot="a1",
     policy="trot",
@@ -39,10 +47,18 @@ RUNNER = HELPERS / "recorder_of_nothing.py"
 def sensors(k):
     """Both halves of LowState k, and its numbers."""
     rng = np.random.default_rng(k)
-    stamp_ns, values = START_NS + k * PERIOD_NS, rng.normal(size=(3, len(SENSORS)))
+    stamp_ns = START_NS + k * PERIOD_NS
+    values = rng.normal(size=(3, len(SENSORS)))
     imu = rng.normal(size=10)
     joints = cdr.joint_state(stamp_ns, SENSORS, *(row.tobytes() for row in values))
-    parts = (imu[:4].tobytes(), bytes(72), imu[4:7].tobytes(), bytes(72), imu[7:].tobytes(), bytes(72))
+    parts = (
+        imu[:4].tobytes(),
+        bytes(72),
+        imu[4:7].tobytes(),
+        bytes(72),
+        imu[7:].tobytes(),
+        bytes(72),
+    )
     return joints, cdr.stamp_head(stamp_ns) + cdr.header_rest("base") + b"".join(parts), values, imu
 
 
@@ -70,14 +86,20 @@ def test_states_and_description_come_back(tmp_path):
         s = record.states
         assert s.stamp_ns[k] == START_NS + k * PERIOD_NS
         assert np.array_equal(s.q[k], values[0, :12]) and np.array_equal(s.dq[k], values[1, :12])
-        assert np.array_equal(s.tau[k], values[2, :12]) and np.array_equal(s.foot_force[k], values[2, 12:])
+        assert np.array_equal(s.tau[k], values[2, :12]) and np.array_equal(
+            s.foot_force[k], values[2, 12:]
+        )
         assert np.array_equal(s.quaternion_wxyz[k], imu[[3, 0, 1, 2]])
         assert np.array_equal(s.gyro[k], imu[4:7]) and np.array_equal(s.accelerometer[k], imu[7:])
     state = next(iter(record.states.low_states()))
     assert state.stamp_ns == START_NS and np.array_equal(state.q, record.states.q[0])
     counts = {"episode/info": 1, "joint_states": 120, "imu/data": 120}
     expected = replace(
-        INFO, end="walk over", dropped={"joint_states": 3}, written=counts, policies={"trot": "abc", "pace": "def"}
+        INFO,
+        end="walk over",
+        dropped={"joint_states": 3},
+        written=counts,
+        policies={"trot": "abc", "pace": "def"},
     )
     assert record.info == expected == read_info(tmp_path / "e")
 
@@ -87,7 +109,10 @@ def test_other_readers_open_it(tmp_path):
     write(tmp_path / "e", 120)
     types = get_typestore(Stores.EMPTY)
     with Reader(tmp_path / "e") as bag:
-        assert {c.topic for c in bag.connections} == {"/episode/info", *(f"/{topic.name}" for topic in TOPICS)}
+        assert {c.topic for c in bag.connections} == {
+            "/episode/info",
+            *(f"/{topic.name}" for topic in TOPICS),
+        }
         offered = {c.topic: c.ext.offered_qos_profiles[0] for c in bag.connections}
         assert offered["/safety/verdict"].durability.name == "TRANSIENT_LOCAL"
         assert offered["/joint_states"].reliability.name == "BEST_EFFORT"
@@ -96,7 +121,11 @@ def test_other_readers_open_it(tmp_path):
 
         for c in bag.connections:
             types.register(get_types_from_msg(c.msgdef.data, c.msgtype))
-        states = [types.deserialize_cdr(data, c.msgtype) for c, _, data in bag.messages() if c.topic == "/joint_states"]
+        states = [
+            types.deserialize_cdr(data, c.msgtype)
+            for c, _, data in bag.messages()
+            if c.topic == "/joint_states"
+        ]
     assert np.array_equal(states[5].position, sensors(5)[2][0]) and tuple(states[5].name) == SENSORS
 
 
@@ -127,7 +156,9 @@ def test_cut_anywhere_the_beginning_is_read(tmp_path):
             (cut / "cut.mcap").write_bytes(whole[:size] + tail)
             record = read_episode(cut)
             assert not record.whole
-            assert record.states.stamp_ns.tolist() == [START_NS + k * PERIOD_NS for k in range(len(record.states))]
+            assert record.states.stamp_ns.tolist() == [
+                START_NS + k * PERIOD_NS for k in range(len(record.states))
+            ]
         found.append(len(record.states))
     assert found == sorted(found) and found[0] == 0 and found[-1] == 300 and len(set(found)) > 4
     assert all(n % 50 == 0 for n in found)
@@ -153,7 +184,9 @@ def test_recovery_makes_a_bag_of_it(tmp_path):
 
 def test_kill_costs_a_second_at_most(tmp_path):
     """kill -9 while recording: all but the last second is there."""
-    process = subprocess.Popen([sys.executable, RUNNER, tmp_path], stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    process = subprocess.Popen(
+        [sys.executable, RUNNER, tmp_path], stdout=subprocess.PIPE, text=True, env=ENVIRONMENT
+    )
     try:
         for _ in range(75):
             process.stdout.readline()
@@ -181,7 +214,9 @@ def test_full_disk_ends_the_episode_not_the_recorder(tmp_path):
     """When the file cannot grow, a real limit, the session says so and goes on; what was written can be read."""
     limit = 500_000
     command = [sys.executable, RUNNER, tmp_path, str(limit)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, env=ENVIRONMENT)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=True, env=ENVIRONMENT
+    )
     faults = [line.split(" ", 1)[1] for line in done.stdout.splitlines() if line.split(" ", 1)[1:]]
     assert any("cannot record: File too large" in fault for fault in faults)
     (path,) = episode_paths(tmp_path)

@@ -5,11 +5,21 @@ from hypothesis import strategies as st
 from scipy.linalg import expm
 
 from safe_locomotion.bench.mpc_problems import A1_LIKE, HIPS, RigidBody
-from safe_locomotion.robot.centroidal import LEVEL_GRAVITY, POSITION, RATES, RPY, VELOCITY, CentroidalModel, centroidal_state
+from safe_locomotion.robot.centroidal import (
+    LEVEL_GRAVITY,
+    POSITION,
+    RATES,
+    RPY,
+    VELOCITY,
+    CentroidalModel,
+    centroidal_state,
+)
 from safe_locomotion.robot.ground_frame import ground_frame
 from safe_locomotion.rotations import matrix_from_quaternion, quaternion_from_rpy, yaw_matrix
 
-TILTED = CentroidalModel(mass=12.0, inertia=np.array([[0.14, 0.001, 0.02], [0.001, 0.33, -0.003], [0.02, -0.003, 0.36]]))
+TILTED = CentroidalModel(
+    mass=12.0, inertia=np.array([[0.14, 0.001, 0.02], [0.001, 0.33, -0.003], [0.02, -0.003, 0.36]])
+)
 FEET = HIPS - [0.0, 0.0, 0.27]
 ALL = np.ones(4, dtype=bool)
 
@@ -18,19 +28,25 @@ ALL = np.ones(4, dtype=bool)
 def test_discretisation_is_the_matrix_exponential(seed: int, dt: float) -> None:
     """Closed form equals expm of the augmented matrix, for any feet, contacts and gravity."""
     random = np.random.default_rng(seed)
-    feet, stance, gravity = random.normal(size=(4, 3)), random.random(4) < 0.6, random.normal(size=3)
+    feet = random.normal(size=(4, 3))
+    stance = random.random(4) < 0.6
+    gravity = random.normal(size=3)
     a, b, c = TILTED.continuous(feet, stance, gravity)
     augmented = np.zeros((25, 25))
     augmented[:12] = np.hstack([a, b, c[:, None]])
     exact = expm(dt * augmented)[:12]
-    np.testing.assert_allclose(np.hstack(_columns(TILTED.discrete(feet, stance, dt, gravity))), exact, atol=1e-12)
+    np.testing.assert_allclose(
+        np.hstack(_columns(TILTED.discrete(feet, stance, dt, gravity))), exact, atol=1e-12
+    )
 
 
 @given(st.integers(0, 2**31))
 def test_rollout_is_the_recursion(seed: int) -> None:
     """Cumulative sums give what x+ = A x + B u + c gives step by step, for hypotheses side by side."""
     random = np.random.default_rng(seed)
-    x0, forces, feet = random.normal(size=(5, 12)), 30.0 * random.normal(size=(5, 7, 4, 3)), random.normal(size=(5, 7, 4, 3))
+    x0 = random.normal(size=(5, 12))
+    forces = 30.0 * random.normal(size=(5, 7, 4, 3))
+    feet = random.normal(size=(5, 7, 4, 3))
     predicted = TILTED.rollout(x0, forces, feet, 0.016)
     for hypothesis in range(5):
         x = x0[hypothesis]
@@ -43,15 +59,21 @@ def test_rollout_is_the_recursion(seed: int) -> None:
 def test_step_is_the_first_state_of_a_rollout() -> None:
     """One step of a batch equals the batch's rollout of length one."""
     random = np.random.default_rng(0)
-    x, forces, feet = random.normal(size=(3, 12)), random.normal(size=(3, 4, 3)), random.normal(size=(3, 4, 3))
+    x = random.normal(size=(3, 12))
+    forces = random.normal(size=(3, 4, 3))
+    feet = random.normal(size=(3, 4, 3))
     stepped = TILTED.step(x, forces, feet, 0.02)
-    np.testing.assert_array_equal(stepped, TILTED.rollout(x, forces[:, None], feet[:, None], 0.02)[:, 0])
+    np.testing.assert_array_equal(
+        stepped, TILTED.rollout(x, forces[:, None], feet[:, None], 0.02)[:, 0]
+    )
 
 
 def test_plan_is_broadcast_over_hypotheses() -> None:
     """One plan of forces and feet serves many first states."""
     random = np.random.default_rng(0)
-    x0, forces, feet = random.normal(size=(6, 12)), random.normal(size=(8, 4, 3)), random.normal(size=(8, 4, 3))
+    x0 = random.normal(size=(6, 12))
+    forces = random.normal(size=(8, 4, 3))
+    feet = random.normal(size=(8, 4, 3))
     together = TILTED.rollout(x0, forces, feet, 0.016)
     np.testing.assert_allclose(together[4], TILTED.rollout(x0[4], forces, feet, 0.016), atol=1e-14)
 
@@ -60,7 +82,9 @@ def test_plan_is_broadcast_over_hypotheses() -> None:
 def test_effect_of_forces_on_feet_that_fall_behind(seed: int) -> None:
     """One product with the forces gives their accelerations now, and by its last columns those of feet left behind later."""
     random = np.random.default_rng(seed)
-    feet, forces, velocity = random.normal(size=(4, 3)), 30.0 * random.normal(size=(4, 3)), random.normal(size=2)
+    feet = random.normal(size=(4, 3))
+    forces = 30.0 * random.normal(size=(4, 3))
+    velocity = random.normal(size=2)
     effect = forces.ravel() @ TILTED.effect(feet.tolist(), tuple(velocity))
     for time in (0.0, 0.3):
         angular, linear = TILTED.accelerations(feet - time * np.array((*velocity, 0.0)), forces)
@@ -80,7 +104,9 @@ def test_free_fall() -> None:
     """Without forces: v = v0 + g t, p = p0 + v0 t + g t^2 / 2, rates constant."""
     x0 = np.arange(12.0)
     x = A1_LIKE.rollout(x0, np.zeros((10, 4, 3)), np.zeros((10, 4, 3)), 0.05)[-1]
-    np.testing.assert_allclose(x[POSITION], x0[POSITION] + 0.5 * x0[VELOCITY] + 0.125 * LEVEL_GRAVITY)
+    np.testing.assert_allclose(
+        x[POSITION], x0[POSITION] + 0.5 * x0[VELOCITY] + 0.125 * LEVEL_GRAVITY
+    )
     np.testing.assert_allclose(x[RPY], x0[RPY] + 0.5 * x0[RATES])
     np.testing.assert_array_equal(x[RATES], x0[RATES])
 
@@ -96,9 +122,16 @@ def test_error_against_the_nonlinear_body_is_of_second_order() -> None:
 
 def _linearisation_error(scale: float) -> tuple[float, float]:
     """Largest difference of states after 0.2 s under forces off balance by `scale`, and the largest state."""
-    body, dt, random = RigidBody(A1_LIKE), 0.004, np.random.default_rng(3)
-    forces = [0.0, 0.0, A1_LIKE.mass * 9.81 / 4.0] + scale * random.normal(size=(4, 3)) * [0.3, 0.3, 0.1]
-    x, origin = np.zeros(12), body.position.copy()
+    body = RigidBody(A1_LIKE)
+    dt = 0.004
+    random = np.random.default_rng(3)
+    forces = [0.0, 0.0, A1_LIKE.mass * 9.81 / 4.0] + scale * random.normal(size=(4, 3)) * [
+        0.3,
+        0.3,
+        0.1,
+    ]
+    x = np.zeros(12)
+    origin = body.position.copy()
     for _ in range(50):
         x = A1_LIKE.step(x, forces, HIPS - body.position, dt)
         body.advance(HIPS, forces, np.zeros(3), duration=dt, substeps=1)
@@ -116,7 +149,9 @@ def test_ground_frame_on_level_ground_is_the_yaw_frame(yaw: float) -> None:
 
 
 @given(st.floats(-3.0, 3.0), st.floats(-0.6, 0.6), st.floats(-0.6, 0.6))
-def test_ground_frame_is_a_rotation_along_the_ground(yaw: float, slope_x: float, slope_y: float) -> None:
+def test_ground_frame_is_a_rotation_along_the_ground(
+    yaw: float, slope_x: float, slope_y: float
+) -> None:
     """Orthonormal and right-handed, z along the normal, x the heading projected on the ground."""
     normal = np.array([slope_x, slope_y, 1.0]) / np.hypot(np.hypot(slope_x, slope_y), 1.0)
     frame = ground_frame(yaw, normal)
@@ -137,7 +172,9 @@ def test_body_parallel_to_the_slope_has_no_roll_and_pitch() -> None:
         com=np.array([0.01, 0.0, -0.02]), frame=frame, origin=np.zeros(3),
     )  # fmt: skip
     lever = np.cross([0.1, 0.2, 0.3], [0.01, 0.0, -0.02])
-    np.testing.assert_allclose(x, [0, 0, 0, 0.01, 0, 0.28, 0.1, 0.2, 0.3, *(np.array([1.0, 0.0, 0.0]) + lever)], atol=1e-12)
+    np.testing.assert_allclose(
+        x, [0, 0, 0, 0.01, 0, 0.28, 0.1, 0.2, 0.3, *(np.array([1.0, 0.0, 0.0]) + lever)], atol=1e-12
+    )
     assert (frame.T @ LEVEL_GRAVITY)[0] == pytest.approx(-9.81 * np.sin(0.2))
 
 

@@ -43,7 +43,8 @@ def test_feet_are_where_mujoco_puts_them(mj) -> None:
 @given(unit)
 def test_jacobian_is_the_derivative_of_the_feet(share) -> None:
     """Each Jacobian equals central differences of the foot position, which both ways to it give alike."""
-    q, h = joints(share), 1e-6
+    q = joints(share)
+    h = 1e-6
     feet, jacobians = KINEMATICS.feet_and_jacobians(q)
     np.testing.assert_allclose(feet, KINEMATICS.feet(q), atol=1e-15)
     for j in range(12):
@@ -56,15 +57,22 @@ def test_jacobian_is_the_derivative_of_the_feet(share) -> None:
 
 def test_a_force_balances_its_torques_and_a_singular_leg_pushes_with_none() -> None:
     """J' f = tau in 200 poses; where the knee is stretched, or the foot level with its hip axis, no force is defined."""
-    rng, straight, level = np.random.default_rng(0), (0.1, 0.4, 0.0), (0.1, 0.5 * np.pi, 0.0)
+    rng = np.random.default_rng(0)
+    straight = (0.1, 0.4, 0.0)
+    level = (0.1, 0.5 * np.pi, 0.0)
     for _ in range(200):
-        q, tau = joints(rng.random(12)), 10.0 * rng.normal(size=12)
+        q = joints(rng.random(12))
+        tau = 10.0 * rng.normal(size=12)
         _, jacobians = KINEMATICS.feet_and_jacobians(q)
         for i, (leg, pose) in enumerate(zip(KINEMATICS.legs, KINEMATICS.poses(q), strict=True)):
             part = tau[3 * i : 3 * i + 3]
             np.testing.assert_allclose(jacobians[i].T @ leg.force(pose, *part), part, atol=1e-9)
     for leg in KINEMATICS.legs:
-        assert leg.force(leg.pose(*straight), 1.0, 2.0, 3.0) == leg.force(leg.pose(*level), 1.0, 2.0, 3.0) == (0.0, 0.0, 0.0)
+        assert (
+            leg.force(leg.pose(*straight), 1.0, 2.0, 3.0)
+            == leg.force(leg.pose(*level), 1.0, 2.0, 3.0)
+            == (0.0, 0.0, 0.0)
+        )
 
 
 @settings(max_examples=200, deadline=None)
@@ -91,7 +99,9 @@ def test_inverse_stays_inside_the_joint_ranges(values) -> None:
 def test_standing_feet_are_under_the_thigh_joints() -> None:
     """At q_stand every foot touches the ground under its thigh joint when the base is at nominal height."""
     feet = KINEMATICS.feet(ROBOT.q_stand)
-    np.testing.assert_allclose(feet[:, :2], ROBOT.hip_position[:, :2] + np.c_[np.zeros(4), ROBOT.hip_offset], atol=1e-12)
+    np.testing.assert_allclose(
+        feet[:, :2], ROBOT.hip_position[:, :2] + np.c_[np.zeros(4), ROBOT.hip_offset], atol=1e-12
+    )
     np.testing.assert_allclose(feet[:, 2] - ROBOT.foot_radius, -ROBOT.nominal_height, atol=1e-12)
 
 

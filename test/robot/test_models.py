@@ -9,7 +9,14 @@ import pytest
 
 from safe_locomotion import shared_files
 from safe_locomotion.errors import ConfigurationError, UnknownNameError
-from safe_locomotion.robot.models import Link, composite_body, load_robot, read_urdf, robot_file, robot_names
+from safe_locomotion.robot.models import (
+    Link,
+    composite_body,
+    load_robot,
+    read_urdf,
+    robot_file,
+    robot_names,
+)
 from safe_locomotion.types import JOINTS, LEGS
 
 mujoco = pytest.importorskip("mujoco")
@@ -36,7 +43,11 @@ def model():
 def inertial(root: ElementTree.Element, name: str) -> Link:
     element = root.find(f"link[@name='{name}']/inertial")
     i = {k: float(v) for k, v in element.find("inertia").attrib.items()}
-    rows = [[i["ixx"], i["ixy"], i["ixz"]], [i["ixy"], i["iyy"], i["iyz"]], [i["ixz"], i["iyz"], i["izz"]]]
+    rows = [
+        [i["ixx"], i["ixy"], i["ixz"]],
+        [i["ixy"], i["iyy"], i["iyz"]],
+        [i["ixz"], i["iyz"], i["izz"]],
+    ]
     origin = element.find("origin")
     com = np.zeros(3) if origin is None else np.array(origin.attrib["xyz"].split(), dtype=float)
     return Link(mass=float(element.find("mass").attrib["value"]), com=com, inertia=np.array(rows))
@@ -44,7 +55,8 @@ def inertial(root: ElementTree.Element, name: str) -> Link:
 
 def test_trunk_is_the_reference_trunk(theirs) -> None:
     """Mass, CoM and inertia about the CoM of the trunk are equal to the last digit."""
-    ours, other = URDF.links["trunk"], inertial(theirs, "trunk")
+    ours = URDF.links["trunk"]
+    other = inertial(theirs, "trunk")
     assert ours.mass == other.mass
     np.testing.assert_array_equal(ours.com, other.com)
     np.testing.assert_array_equal(ours.inertia, other.inertia)
@@ -54,7 +66,8 @@ def test_trunk_is_the_reference_trunk(theirs) -> None:
 @pytest.mark.parametrize("kind", THEIR_LINK)
 def test_leg_links_are_the_reference_links(theirs, leg, kind) -> None:
     """Mass, CoM and inertia about the CoM of every leg link are equal to the last digit."""
-    ours, other = URDF.links[f"{leg}_{kind}"], inertial(theirs, f"{leg}_{THEIR_LINK[kind]}")
+    ours = URDF.links[f"{leg}_{kind}"]
+    other = inertial(theirs, f"{leg}_{THEIR_LINK[kind]}")
     assert ours.mass == other.mass
     np.testing.assert_array_equal(ours.com, other.com)
     np.testing.assert_array_equal(ours.inertia, other.inertia)
@@ -66,8 +79,12 @@ def test_joint_places_axes_and_ranges_are_the_reference_ones(theirs, leg, kind) 
     """Link lengths, joint axes and position ranges are equal to the last digit."""
     ours = URDF.joints[f"{leg}_{kind}_joint"]
     other = theirs.find(f"joint[@name='{leg}_{THEIR_JOINT[kind]}']")
-    np.testing.assert_array_equal(ours.origin, np.array(other.find("origin").attrib["xyz"].split(), dtype=float))
-    np.testing.assert_array_equal(ours.axis, np.array(other.find("axis").attrib["xyz"].split(), dtype=float))
+    np.testing.assert_array_equal(
+        ours.origin, np.array(other.find("origin").attrib["xyz"].split(), dtype=float)
+    )
+    np.testing.assert_array_equal(
+        ours.axis, np.array(other.find("axis").attrib["xyz"].split(), dtype=float)
+    )
     limit = other.find("limit").attrib
     assert (ours.lower, ours.upper) == (float(limit["lower"]), float(limit["upper"]))
 
@@ -79,7 +96,11 @@ def test_effort_and_speed_differ_from_the_reference_on_purpose(theirs) -> None:
     No joint is faster here than there; the hip alone is stronger.
     """
     for leg in LEGS:
-        for kind, effort, velocity in (("hip", 20.0, 52.4), ("thigh", 55.0, 28.6), ("calf", 55.0, 28.6)):
+        for kind, effort, velocity in (
+            ("hip", 20.0, 52.4),
+            ("thigh", 55.0, 28.6),
+            ("calf", 55.0, 28.6),
+        ):
             limit = theirs.find(f"joint[@name='{leg}_{THEIR_JOINT[kind]}']/limit").attrib
             assert (float(limit["effort"]), float(limit["velocity"])) == (effort, velocity)
     assert set(ROBOT.tau_max) == {33.5} and set(ROBOT.dq_max) == {21.0}
@@ -101,14 +122,26 @@ def test_foot_radius_is_the_reference_one(theirs) -> None:
 def test_whole_body_inertia_agrees_with_the_reference(theirs) -> None:
     """Composite inertia at q_stand is the reference's up to its placeholder links: 1e-4 kg m2 on each of five links and 5 g."""
     links = {link.attrib["name"]: link for link in theirs.iterfind("link")}
-    added = sum(np.trace(inertial(theirs, n).inertia) / 3 for n in links if n == "imu_link" or n.endswith("shoulder"))
+    added = sum(
+        np.trace(inertial(theirs, n).inertia) / 3
+        for n in links
+        if n == "imu_link" or n.endswith("shoulder")
+    )
     assert added == pytest.approx(5e-4)
     shoulder = np.array([0.183, 0.047 + 0.081, 0.0])
-    steiner = 4 * DUMMY_MASS * np.array([shoulder[1] ** 2, shoulder[0] ** 2, shoulder[0] ** 2 + shoulder[1] ** 2])
+    steiner = (
+        4
+        * DUMMY_MASS
+        * np.array([shoulder[1] ** 2, shoulder[0] ** 2, shoulder[0] ** 2 + shoulder[1] ** 2])
+    )
     reference = pybullet_inertia(theirs)
-    np.testing.assert_allclose(np.diag(reference), np.diag(ROBOT.inertia) + added + steiner, atol=1e-5)
     np.testing.assert_allclose(
-        reference - np.diag(np.diag(reference)), ROBOT.inertia - np.diag(np.diag(ROBOT.inertia)), atol=1e-5
+        np.diag(reference), np.diag(ROBOT.inertia) + added + steiner, atol=1e-5
+    )
+    np.testing.assert_allclose(
+        reference - np.diag(np.diag(reference)),
+        ROBOT.inertia - np.diag(np.diag(ROBOT.inertia)),
+        atol=1e-5,
     )
 
 
@@ -118,7 +151,9 @@ def pybullet_inertia(theirs) -> np.ndarray:
     client = pybullet.connect(pybullet.DIRECT)
     try:
         data = pytest.importorskip("pybullet_data").getDataPath()
-        body = pybullet.loadURDF(f"{data}/a1/a1.urdf", flags=pybullet.URDF_USE_INERTIA_FROM_FILE, physicsClientId=client)
+        body = pybullet.loadURDF(
+            f"{data}/a1/a1.urdf", flags=pybullet.URDF_USE_INERTIA_FROM_FILE, physicsClientId=client
+        )
         names = {}
         for j in range(pybullet.getNumJoints(body, client)):
             info = pybullet.getJointInfo(body, j, client)
@@ -126,9 +161,14 @@ def pybullet_inertia(theirs) -> np.ndarray:
             leg, _, kind = info[1].decode().partition("_")
             ours = {f"{v}": k for k, v in THEIR_JOINT.items()}.get(kind)
             if ours:
-                pybullet.resetJointState(body, j, ROBOT.q_stand[JOINTS.index(f"{leg}_{ours}")], physicsClientId=client)
+                pybullet.resetJointState(
+                    body, j, ROBOT.q_stand[JOINTS.index(f"{leg}_{ours}")], physicsClientId=client
+                )
         parts = [_bullet_link(pybullet, client, body, -1, inertial(theirs, "trunk"))]
-        parts += [_bullet_link(pybullet, client, body, j, inertial(theirs, name)) for j, name in names.items()]
+        parts += [
+            _bullet_link(pybullet, client, body, j, inertial(theirs, name))
+            for j, name in names.items()
+        ]
     finally:
         pybullet.disconnect(client)
     mass = sum(part.mass for part in parts)
@@ -143,12 +183,18 @@ def pybullet_inertia(theirs) -> np.ndarray:
 def _bullet_link(pybullet, client, body, index, link) -> Link:
     if index < 0:
         return link
-    state = pybullet.getLinkState(body, index, computeForwardKinematics=True, physicsClientId=client)
+    state = pybullet.getLinkState(
+        body, index, computeForwardKinematics=True, physicsClientId=client
+    )
     base, _ = pybullet.getBasePositionAndOrientation(body, client)
     trunk_offset = np.array([0.012731, 0.002186, 0.000515])
     rotation = np.array(pybullet.getMatrixFromQuaternion(state[5])).reshape(3, 3)
     origin = np.array(state[4]) - np.array(base) + trunk_offset
-    return Link(mass=link.mass, com=origin + rotation @ link.com, inertia=rotation @ link.inertia @ rotation.T)
+    return Link(
+        mass=link.mass,
+        com=origin + rotation @ link.com,
+        inertia=rotation @ link.inertia @ rotation.T,
+    )
 
 
 def test_inertia_is_physical() -> None:
@@ -174,16 +220,21 @@ def test_mjcf_bodies_agree_with_urdf(model) -> None:
         rotation = np.empty(9)
         mujoco.mju_quat2Mat(rotation, body.iquat)
         rotation = rotation.reshape(3, 3)
-        np.testing.assert_allclose(rotation @ np.diag(body.inertia) @ rotation.T, link.inertia, atol=1e-10)
+        np.testing.assert_allclose(
+            rotation @ np.diag(body.inertia) @ rotation.T, link.inertia, atol=1e-10
+        )
 
 
 def test_mjcf_joints_agree_with_urdf(model) -> None:
     """Joint order, places, axes, ranges, damping and torque limits of the MJCF are those of the URDF."""
     root = ElementTree.parse(robot_file("a1", ".urdf")).getroot()
-    assert [model.joint(i).name for i in range(1, model.njnt)] == [f"{joint}_joint" for joint in JOINTS]
+    assert [model.joint(i).name for i in range(1, model.njnt)] == [
+        f"{joint}_joint" for joint in JOINTS
+    ]
     assert [model.actuator(i).name for i in range(model.nu)] == list(JOINTS)
     for i, name in enumerate(JOINTS):
-        joint, ours = model.joint(f"{name}_joint"), URDF.joints[f"{name}_joint"]
+        joint = model.joint(f"{name}_joint")
+        ours = URDF.joints[f"{name}_joint"]
         np.testing.assert_array_equal(joint.axis, ours.axis)
         np.testing.assert_array_equal(joint.range, (ours.lower, ours.upper))
         np.testing.assert_array_equal(model.body(name).pos, ours.origin)
@@ -212,7 +263,14 @@ def test_composite_of_two_points() -> None:
     """Two point masses on a stick: mass, CoM and inertia computed by hand."""
     point = Link(mass=1.0, com=np.zeros(3), inertia=np.zeros((3, 3)))
     joint = type(URDF.joints["FR_foot_fixed"])(
-        parent="a", child="b", origin=np.array([2.0, 0, 0]), axis=np.zeros(3), lower=0.0, upper=0.0, effort=0.0, velocity=0.0
+        parent="a",
+        child="b",
+        origin=np.array([2.0, 0, 0]),
+        axis=np.zeros(3),
+        lower=0.0,
+        upper=0.0,
+        effort=0.0,
+        velocity=0.0,
     )
     urdf = type(URDF)(links={"a": point, "b": point}, joints={"j": joint}, foot_radius=0.0)
     body = composite_body(urdf, {}, "a")

@@ -9,7 +9,9 @@ from safe_locomotion.runtime.stack import Process
 def test_only_essential_processes_are_reported_as_ended(tmp_path: Path) -> None:
     """A watcher that ends by itself is no end of the stack, and stopping it all still gives its status."""
     processes = [
-        Process(name="robot", executable="", module="this"),  # `import this` ends by itself, with status 0
+        Process(
+            name="robot", executable="", module="this"
+        ),  # `import this` ends by itself, with status 0
         Process(name="watcher", executable="", module="this", essential=False),
     ]
     with RunningStack(processes, output=tmp_path) as running:

@@ -12,17 +12,28 @@ from places import ROOT
 
 from safe_locomotion.config import load_config
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.runtime.realtime import CAP_IPC_LOCK, HIGHEST_PRIORITY, RealtimeParameters, apply, may_lock_all
+from safe_locomotion.runtime.realtime import (
+    CAP_IPC_LOCK,
+    HIGHEST_PRIORITY,
+    RealtimeParameters,
+    apply,
+    may_lock_all,
+)
 
-EVERYTHING = RealtimeParameters(priority=50, cores=(1, 0), lock_memory=True, freeze_garbage=True, plan_beside="auto")
-NOTHING = RealtimeParameters(priority=0, cores=(), lock_memory=False, freeze_garbage=False, plan_beside="never")
+EVERYTHING = RealtimeParameters(
+    priority=50, cores=(1, 0), lock_memory=True, freeze_garbage=True, plan_beside="auto"
+)
+NOTHING = RealtimeParameters(
+    priority=0, cores=(), lock_memory=False, freeze_garbage=False, plan_beside="never"
+)
 
 
 class Recorder:
     """Grants everything, or refuses everything with EPERM, and keeps what was asked."""
 
     def __init__(self, refuses=False):
-        self.refuses, self.asked = refuses, []
+        self.refuses = refuses
+        self.asked = []
 
     def _answer(self, *call):
         self.asked.append(call)
@@ -47,7 +58,9 @@ def test_everything_wanted_is_asked_for_once():
     kernel = Recorder()
     settings = apply(EVERYTHING, kernel)
     assert sorted(kernel.asked) == [("cores", (1, 0)), ("memory",), ("priority", 50)]
-    assert {s.name for s in settings} == {"memory", "cores", "priority"} and all(s.granted for s in settings)
+    assert {s.name for s in settings} == {"memory", "cores", "priority"} and all(
+        s.granted for s in settings
+    )
 
 
 def test_nothing_wanted_is_nothing_asked():
@@ -61,20 +74,28 @@ def test_each_refusal_is_told_with_its_remedy_and_stops_nothing():
     kernel = Recorder(refuses=True)
     remedies = {s.name: s.mend for s in apply(EVERYTHING, kernel)}
     assert len(kernel.asked) == 3
-    assert "rtprio 50" in remedies["priority"] and "memlock unlimited" in remedies["memory"] and "cores" in remedies["cores"]
+    assert (
+        "rtprio 50" in remedies["priority"]
+        and "memlock unlimited" in remedies["memory"]
+        and "cores" in remedies["cores"]
+    )
 
 
 def test_a_core_that_is_not_there_is_named():
     """The kernel would silently take the cores that exist."""
     kernel = Recorder()
     (setting,) = apply(
-        RealtimeParameters(priority=0, cores=(0, 7), lock_memory=False, freeze_garbage=True, plan_beside="auto"), kernel
+        RealtimeParameters(
+            priority=0, cores=(0, 7), lock_memory=False, freeze_garbage=True, plan_beside="auto"
+        ),
+        kernel,
     )
     assert not setting.granted and "7" in setting.text and kernel.asked == []
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("priority", -1), ("priority", HIGHEST_PRIORITY + 1), ("cores", [0, 0]), ("cores", [-1])]
+    ("key", "value"),
+    [("priority", -1), ("priority", HIGHEST_PRIORITY + 1), ("cores", [0, 0]), ("cores", [-1])],
 )
 def test_impossible_wishes_stop_the_start_up(key, value):
     """Unlike a refusal, which depends on the machine, these are mistakes in the file."""
@@ -124,7 +145,13 @@ def test_a_user_without_rights_is_refused_and_goes_on():
 def test_the_file_says_every_wish():
     """The shipped configuration has the section, so that a reader of the file finds the keys."""
     realtime = load_config("a1").bridge.realtime
-    assert {f.name for f in fields(realtime)} == {"priority", "cores", "lock_memory", "freeze_garbage", "plan_beside"}
+    assert {f.name for f in fields(realtime)} == {
+        "priority",
+        "cores",
+        "lock_memory",
+        "freeze_garbage",
+        "plan_beside",
+    }
     assert 1 <= realtime.priority <= HIGHEST_PRIORITY and realtime.freeze_garbage
 
 

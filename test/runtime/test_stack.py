@@ -17,7 +17,14 @@ from safe_locomotion.errors import ConfigurationError, SafeLocomotionError
 from safe_locomotion.runtime import stack as s
 
 EVERY = [
-    s.StackOptions(world=world, graph=graph, sdk=sdk, lock_step=lock, sdk_options={"interface": "lo"}, watchers=s.WATCHERS)
+    s.StackOptions(
+        world=world,
+        graph=graph,
+        sdk=sdk,
+        lock_step=lock,
+        sdk_options={"interface": "lo"},
+        watchers=s.WATCHERS,
+    )
     for world in ("sim", "real")
     for graph in s.GRAPHS
     for sdk in (s.SDKS if world == "real" else ("unitree_sdk2",))
@@ -29,8 +36,12 @@ def settings_of(name):
     """Names of the settings a node declares."""
     from safe_locomotion.nodes.stage_loop import StageSettings
 
-    module = importlib.import_module(f"safe_locomotion.{s.WATCHER_MODULES.get(name, f'nodes.{name}')}")
-    return {f.name for f in fields(getattr(module, f"{name.capitalize()}Settings", StageSettings))} | {"robot", "config_file"}
+    module = importlib.import_module(
+        f"safe_locomotion.{s.WATCHER_MODULES.get(name, f'nodes.{name}')}"
+    )
+    return {
+        f.name for f in fields(getattr(module, f"{name.capitalize()}Settings", StageSettings))
+    } | {"robot", "config_file"}
 
 
 @pytest.mark.parametrize("options", EVERY)
@@ -39,7 +50,9 @@ def test_modules_have_a_main(options):
     for process in s.stack(options):
         if process.parameters:
             assert callable(importlib.import_module(process.module).main)
-            assert process.executable.removesuffix("_node") == process.module.rsplit(".", 1)[1].removesuffix("_node")
+            assert process.executable.removesuffix("_node") == process.module.rsplit(".", 1)[
+                1
+            ].removesuffix("_node")
 
 
 @pytest.mark.parametrize("options", EVERY)
@@ -57,7 +70,11 @@ def test_both_graphs_give_every_node_the_same_parameters(options):
 
     def merged(graph):
         given = {f.name: getattr(options, f.name) for f in fields(options)} | {"graph": graph}
-        return {node: dict(p) for process in s.stack(s.StackOptions(**given)) for node, p in process.parameters.items()}
+        return {
+            node: dict(p)
+            for process in s.stack(s.StackOptions(**given))
+            for node, p in process.parameters.items()
+        }
 
     names = {f"{name}_node" for name in (*s.NODE_NAMES, *s.WATCHERS)}
     assert merged("nodes") == merged("composed") and set(merged("nodes")) == names
@@ -72,7 +89,12 @@ def test_watchers_are_processes_that_may_end(graph):
     assert watched[-1].name == "monitor_node" and not watched[-1].essential
     assert not any(process.prefix for process in plain)
     told = "import os; print(os.sched_getscheduler(0) == os.SCHED_BATCH, os.nice(0))"
-    shown = subprocess.run([*watched[-1].prefix, sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    shown = subprocess.run(
+        [*watched[-1].prefix, sys.executable, "-c", told],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert shown.stdout.split() == ["True", str(os.nice(0) + s.NICENESS)]
     assert watched[-1].parameters == {"monitor_node": {"robot": "a1", "config_file": "mine.yaml"}}
     assert s.options_from_launch("sim", "a1", {"watchers": ""}).watchers == ()
@@ -96,18 +118,25 @@ def test_backends_take_the_options_of_the_bridge(options):
 
 def test_a_motion_service_is_released_only_where_asked():
     """`release_motion:=true` reaches the backend that knows it."""
-    asked = s.options_from_launch("real", "a1", {"sdk": "unitree_sdk2", "interface": "eth0", "release_motion": "true"})
+    asked = s.options_from_launch(
+        "real", "a1", {"sdk": "unitree_sdk2", "interface": "eth0", "release_motion": "true"}
+    )
     assert s.stack(asked)[0].parameters["bridge_node"]["sdk_options.release_motion"] is True
     assert "release_motion" not in s.options_from_launch("real", "a1", {}).sdk_options
 
 
 @pytest.mark.parametrize(
-    ("world", "given", "expected"), [("real", {}, True), ("sim", {}, False), ("real", {"realtime": "false"}, False)]
+    ("world", "given", "expected"),
+    [("real", {}, True), ("sim", {}, False), ("real", {"realtime": "false"}, False)],
 )
 def test_real_time_is_asked_for_on_hardware(world, given, expected):
     """Unless the launch argument says otherwise."""
     processes = s.stack(s.options_from_launch(world, "a1", given))
-    bridge = next(process.parameters["bridge_node"] for process in processes if "bridge_node" in process.parameters)
+    bridge = next(
+        process.parameters["bridge_node"]
+        for process in processes
+        if "bridge_node" in process.parameters
+    )
     assert bridge["use_realtime"] is expected
 
 
@@ -121,7 +150,9 @@ def test_the_viewer_listens_where_launch_says():
         return s.stack(options)[-1].parameters["viewer_node"]
 
     assert viewer()["host"] == "127.0.0.1" and viewer()["port"] == 8080
-    assert viewer(watchers="monitor,viewer", viewer_host="0.0.0.0", viewer_port="9000", cmd_vel_type="Twist") == {
+    assert viewer(
+        watchers="monitor,viewer", viewer_host="0.0.0.0", viewer_port="9000", cmd_vel_type="Twist"
+    ) == {
         "robot": "a1",
         "cmd_vel_type": "Twist",
         "host": "0.0.0.0",
@@ -134,12 +165,17 @@ def test_the_viewer_listens_where_launch_says():
 
 def test_only_the_simulated_stack_has_a_simulated_robot():
     """On hardware nothing pretends to be the robot; in simulation robot and bridge agree on domain and interface."""
-    assert all(p.name != "sim_robot" for p in s.stack(s.StackOptions(world="real", sdk="legged_sdk")))
+    assert all(
+        p.name != "sim_robot" for p in s.stack(s.StackOptions(world="real", sdk="legged_sdk"))
+    )
     robot, composed = s.stack(s.StackOptions(sdk_options={"domain": 7}))
-    assert robot.name == "sim_robot" and composed.parameters["bridge_node"]["sdk_options.domain"] == 7
+    assert (
+        robot.name == "sim_robot" and composed.parameters["bridge_node"]["sdk_options.domain"] == 7
+    )
     assert robot.arguments[robot.arguments.index("--domain") + 1] == "7"
     assert (
-        robot.arguments[robot.arguments.index("--interface") + 1] == composed.parameters["bridge_node"]["sdk_options.interface"]
+        robot.arguments[robot.arguments.index("--interface") + 1]
+        == composed.parameters["bridge_node"]["sdk_options.interface"]
     )
 
 
@@ -166,12 +202,32 @@ def test_what_does_not_exist_is_refused(options, words):
 
 
 @pytest.mark.parametrize(
-    "value", ["off", "1", "true", "null", "it's", "", "a: b", "1e3", True, False, 0, 3, 2.0, 1e-05, 1e20, -0.5]
+    "value",
+    [
+        "off",
+        "1",
+        "true",
+        "null",
+        "it's",
+        "",
+        "a: b",
+        "1e3",
+        True,
+        False,
+        0,
+        3,
+        2.0,
+        1e-05,
+        1e20,
+        -0.5,
+    ],
 )
 def test_yaml_keeps_the_type(value):
     """A value comes back from YAML with its type: `off` stays text and 2.0 a float."""
     found = yaml.safe_load(s.yaml_scalar(value))
-    if isinstance(value, float) and isinstance(found, str):  # YAML 1.1 wants a dot in a float; ROS's parser does not
+    if isinstance(value, float) and isinstance(
+        found, str
+    ):  # YAML 1.1 wants a dot in a float; ROS's parser does not
         found = float(found)
     assert found == value and type(found) is type(value)
 
@@ -200,13 +256,17 @@ def test_hardware_speaks_legged_sdk_to_an_a1_by_default():
     assert s.options_from_launch("real", "a1", {}).sdk == "legged_sdk"
     options = s.options_from_launch("real", "a1", {"sdk": "unitree_sdk2", "interface": "eth0"})
     bridge = s.stack(options)[0].parameters["bridge_node"]
-    assert bridge["sdk_options.interface"] == "eth0" and bridge["sdk_options.domain"] == s.ROBOT_DOMAIN
+    assert (
+        bridge["sdk_options.interface"] == "eth0" and bridge["sdk_options.domain"] == s.ROBOT_DOMAIN
+    )
 
 
 @pytest.mark.parametrize(("graph", "source"), [("composed", "ticks"), ("nodes", "topics")])
 def test_a_recorder_runs_where_there_is_a_folder(graph, source):
     """It is told where to write and what its graph says, may be set like any node, and may end without ending the stack."""
-    options = s.StackOptions(graph=graph, record="/walks", overrides={"recorder_node": {"start": "always"}})
+    options = s.StackOptions(
+        graph=graph, record="/walks", overrides={"recorder_node": {"start": "always"}}
+    )
     *_, recorder = s.stack(options)
     assert recorder.name == "recorder_node" and not recorder.essential
     given = recorder.parameters["recorder_node"]

@@ -42,7 +42,9 @@ def test_numbers_come_back_bit_for_bit(tmp_path: Path) -> None:
     matrix = np.array(((5e-324, -0.0), (math.nan, -math.inf)))
     log.append(1.7976931348623157e308, matrix, 0.1, 2**53 + 1, True)
     log.close()
-    expected = np.array((1.7976931348623157e308, 5e-324, -0.0, math.nan, -math.inf, 0.1, 2.0**53, 1.0))
+    expected = np.array(
+        (1.7976931348623157e308, 5e-324, -0.0, math.nan, -math.inf, 0.1, 2.0**53, 1.0)
+    )
     assert read_stage_log(tmp_path / "run.log")["x"].tobytes() == expected.tobytes()
 
 
@@ -63,7 +65,9 @@ def test_a_vector_of_one_stays_a_vector(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cut", [1, 7, 8, 39])
-def test_a_file_that_ends_in_the_middle_of_a_row_keeps_its_whole_rows(tmp_path: Path, cut: int) -> None:
+def test_a_file_that_ends_in_the_middle_of_a_row_keeps_its_whole_rows(
+    tmp_path: Path, cut: int
+) -> None:
     """Its writer was killed: cut anywhere within the last row, in the middle of a number too."""
     path = tmp_path / "run.log"
     write(path, 10)
@@ -87,9 +91,19 @@ def test_closing_twice_writes_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "values",
-    [(), (1.0,), (1.0, np.zeros(3)), (1.0, np.zeros(3), 1.0, 1.0), (1.0, np.zeros(4), 1.0), (1.0, np.zeros(9)), (1.0,) * 6],
+    [
+        (),
+        (1.0,),
+        (1.0, np.zeros(3)),
+        (1.0, np.zeros(3), 1.0, 1.0),
+        (1.0, np.zeros(4), 1.0),
+        (1.0, np.zeros(9)),
+        (1.0,) * 6,
+    ],
 )
-def test_a_row_of_the_wrong_length_is_an_error_that_leaves_the_log_usable(tmp_path: Path, values: tuple[object, ...]) -> None:
+def test_a_row_of_the_wrong_length_is_an_error_that_leaves_the_log_usable(
+    tmp_path: Path, values: tuple[object, ...]
+) -> None:
     """Too few or too many, numbers or arrays: nothing of it is written."""
     log = write(tmp_path / "run.log", 2, close=False)
     with pytest.raises(ValueError, match=r"^a row has 5 values, \d+ given$"):
@@ -116,7 +130,17 @@ def test_memory_stays_flat(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"\n", b"not json\n", b"[1, 2]\n", b"3\n", b'{"rows": 3}\n', b'{"columns": 3}\n', b'{"columns": []}\n', b"\xff\xfe\n"],
+    [
+        b"",
+        b"\n",
+        b"not json\n",
+        b"[1, 2]\n",
+        b"3\n",
+        b'{"rows": 3}\n',
+        b'{"columns": 3}\n',
+        b'{"columns": []}\n',
+        b"\xff\xfe\n",
+    ],
 )
 def test_another_file_is_an_error_that_names_it(tmp_path: Path, content: bytes) -> None:
     """Never a traceback from the parser."""

@@ -14,7 +14,13 @@ from safe_locomotion.config import load_config
 from safe_locomotion.pipeline import make_intervention
 from safe_locomotion.robot.kinematics import Kinematics
 from safe_locomotion.rotations import quaternion_from_rpy, rows_from_quaternion
-from safe_locomotion.safety.capture_point import CAPTURE, MARGINS, N_MARGINS, CapturePoint, margin_row
+from safe_locomotion.safety.capture_point import (
+    CAPTURE,
+    MARGINS,
+    N_MARGINS,
+    CapturePoint,
+    margin_row,
+)
 from safe_locomotion.types import N_JOINTS, Proposal, VelocityCommand
 
 CAPTURED = CapturePoint(A1)
@@ -28,7 +34,12 @@ FRONT = (
 def test_a_standing_robot_is_captured_until_its_speed_reaches_past_the_feet() -> None:
     """The pendulum: at rest the nearest side of the feet's rectangle is that far away; each way it goes, velocity counts."""
     middle = np.array((*A1.com[:2], 0.0))
-    nearest = np.abs(np.array([FEET[:, k].max() - middle[k] for k in (0, 1)] + [middle[k] - FEET[:, k].min() for k in (0, 1)]))
+    nearest = np.abs(
+        np.array(
+            [FEET[:, k].max() - middle[k] for k in (0, 1)]
+            + [middle[k] - FEET[:, k].min() for k in (0, 1)]
+        )
+    )
     assert CAPTURED.beyond(estimate()) == pytest.approx(-nearest.min())
     for sign, side in ((1.0, FEET.max(axis=0)), (-1.0, FEET.min(axis=0))):
         for k in (0, 1):
@@ -54,7 +65,8 @@ def test_it_is_the_plain_geometry_in_any_attitude(roll, pitch, yaw, velocity, ch
         q=A1.q_stand + 0.2 * np.array(change),
     )
     r = np.array(rows_from_quaternion(now.quaternion_wxyz))
-    com, feet = r @ A1.com, Kinematics(A1).feet(now.q) @ r.T
+    com = r @ A1.com
+    feet = Kinematics(A1).feet(now.q) @ r.T
     heading = np.array((np.cos(yaw), np.sin(yaw)))
     axes = np.array((heading, (-heading[1], heading[0])))
     point = axes @ (com[:2] + now.velocity[:2] * sqrt((0.3 + com[2]) / 9.81))
@@ -79,16 +91,24 @@ def test_what_is_not_finite_is_not_known(name, bad) -> None:
 
 def drives(**named: Any) -> list[bool]:
     """Whether recovery drives a robot that is too fast for its feet: on the tick before, with it and after, at the same speed."""
-    config = load_config("a1", {f"supervisor.intervention.{name}": value for name, value in named.items()})
-    tested, stamp_ns, out = make_intervention(A1, config), START_NS, []
+    config = load_config(
+        "a1", {f"supervisor.intervention.{name}": value for name, value in named.items()}
+    )
+    tested = make_intervention(A1, config)
+    stamp_ns = START_NS
+    out = []
     for speed in (0.0, FRONT + 0.1, 0.0):
         for _ in range(8):
             stamp_ns += TICK_NS
-            learner = Proposal(stamp_ns=stamp_ns, policy="l", kind="gait", gait=replace(TROT, frequency=3.0))
+            learner = Proposal(
+                stamp_ns=stamp_ns, policy="l", kind="gait", gait=replace(TROT, frequency=3.0)
+            )
             now = estimate(stamp_ns=stamp_ns, velocity=np.array((speed, 0.0, 0.0)))
             decision = tested.update(now, learner, TROT, VelocityCommand())
         out.append(decision.recovers)
-        assert (dict(decision.margins).get(CAPTURE, 1.0) < 0.0) == (CAPTURE in dict(decision.margins) and speed > 0.0)
+        assert (dict(decision.margins).get(CAPTURE, 1.0) < 0.0) == (
+            CAPTURE in dict(decision.margins) and speed > 0.0
+        )
     assert tested.statistics.triggers[CAPTURE] == out.count(True)
     assert tested.statistics.figures()["triggers/capture"] == str(out.count(True))
     return out
@@ -110,7 +130,8 @@ def test_a_row_of_margins_has_a_place_for_each() -> None:
 
 def test_its_margin_is_that_of_a_component() -> None:
     """1 in the middle of a standing robot's width, 0 on the rectangle, negative outside, -inf where nothing is known."""
-    captured, side = CapturePoint(A1), FEET[:, 1].max()
+    captured = CapturePoint(A1)
+    side = FEET[:, 1].max()
     assert captured.margin(estimate()) == pytest.approx((side - abs(A1.com[1])) / side)
     for share in (0.5, 1.0, 1.5):
         sideways = np.array((0.0, (share * side - A1.com[1]) / TIME, 0.0))

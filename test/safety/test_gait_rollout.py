@@ -25,7 +25,9 @@ CALM: dict[str, Any] = {"velocity": np.array((0.3, 0.0, 0.0))}
 
 
 def forecaster(**changes: Any) -> Forecaster:
-    config = load_config("a1", {f"supervisor.intervention.{name}": value for name, value in changes.items()})
+    config = load_config(
+        "a1", {f"supervisor.intervention.{name}": value for name, value in changes.items()}
+    )
     return make_supervisor(A1, config)._intervention._forecaster
 
 
@@ -34,12 +36,22 @@ def rollout(**changes: Any) -> GaitRollout:
 
 
 def gait_moment(gait: GaitParameters = TROT, now: Estimate | None = None) -> Moment:
-    return Moment(now or estimate(**CALM), Proposal(stamp_ns=START_NS, policy="l", kind="gait", gait=gait), TROT, SLOW)
+    return Moment(
+        now or estimate(**CALM),
+        Proposal(stamp_ns=START_NS, policy="l", kind="gait", gait=gait),
+        TROT,
+        SLOW,
+    )
 
 
 def joint_moment(q: np.ndarray, kp: float, kd: float, now: Estimate | None = None) -> Moment:
     targets = JointTargets(q=q, kp=np.full(12, kp), kd=np.full(12, kd))
-    return Moment(now or estimate(), Proposal(stamp_ns=START_NS, policy="l", kind="joint", joints=targets), TROT, SLOW)
+    return Moment(
+        now or estimate(),
+        Proposal(stamp_ns=START_NS, policy="l", kind="joint", joints=targets),
+        TROT,
+        SLOW,
+    )
 
 
 def learner_states(f: Forecaster, moment: Moment) -> tuple[Scene, np.ndarray]:
@@ -75,16 +87,28 @@ def test_prediction_against_a_body_with_finite_rotations(scale: float) -> None:
     inputs = r.inputs(scene, START_NS, TROT)
     assert inputs is not None
     states = driven(scene.x0, inputs.accelerations, STEP)
-    body, x0 = RigidBody(r.model), scene.x0
-    body.position, body.velocity = x0[3:6].copy(), x0[9:12].copy()
-    body.quaternion, body.rates = now.quaternion_wxyz, matrix_from_quaternion(now.quaternion_wxyz).T @ x0[6:9]
+    body = RigidBody(r.model)
+    x0 = scene.x0
+    body.position = x0[3:6].copy()
+    body.velocity = x0[9:12].copy()
+    body.quaternion, body.rates = (
+        now.quaternion_wxyz,
+        matrix_from_quaternion(now.quaternion_wxyz).T @ x0[6:9],
+    )
     for k in range(10):
         for _ in range(8):
             feet = inputs.feet - STEP * (k + 0.5) * np.array((*x0[9:11], 0.0))
-            body.advance(body.position + feet, inputs.forces[k // 3], np.zeros(3), duration=STEP / 8, substeps=1)
+            body.advance(
+                body.position + feet,
+                inputs.forces[k // 3],
+                np.zeros(3),
+                duration=STEP / 8,
+                substeps=1,
+            )
     way = np.abs(states[-1] - states[0]).max()
     rotation = matrix_from_quaternion(body.quaternion)
-    roll, pitch = np.arctan2(rotation[2, 1], rotation[2, 2]), -np.arcsin(rotation[2, 0])
+    roll = np.arctan2(rotation[2, 1], rotation[2, 2])
+    pitch = -np.arcsin(rotation[2, 0])
     seen = np.array((roll, pitch, *body.position, *body.velocity))
     predicted = np.array((*states[-1, :2], *states[-1, 3:6], *states[-1, 9:12]))
     assert np.abs(seen - predicted).max() < 0.05 * way
@@ -92,7 +116,8 @@ def test_prediction_against_a_body_with_finite_rotations(scale: float) -> None:
 
 def test_hypotheses_side_by_side_are_single_ones() -> None:
     """64 states within the estimator's uncertainty: the first is the estimate's own prediction, each the one it would get alone."""
-    single, many = forecaster(), forecaster(uncertainty=2.0)
+    single = forecaster()
+    many = forecaster(uncertainty=2.0)
     moment = gait_moment(now=estimate(velocity_covariance=np.diag((1e-2, 4e-2, 1e-4)), **CALM))
     scene, alone = learner_states(single, moment)
     _, states = learner_states(many, moment)
@@ -109,7 +134,8 @@ def test_hypotheses_side_by_side_are_single_ones() -> None:
 @pytest.mark.parametrize("kind", ["open_loop", "closed_loop"])
 def test_a_forecast_leaves_no_trace_in_the_stride_that_is_executed(kind: str) -> None:
     """While the robot trots on, it makes no difference to the clock that another gait is predicted on every policy tick."""
-    asked, left_alone = forecaster(rollout=kind), forecaster(rollout=kind)
+    asked = forecaster(rollout=kind)
+    left_alone = forecaster(rollout=kind)
     pace = gait_moment(replace(TROT, phase_offsets=(0.5, 0.0, 0.5), swing_ratio=0.6)).proposal
     for k in range(30):
         stamp_ns = START_NS + k * 8_000_000
@@ -122,36 +148,54 @@ def test_a_forecast_leaves_no_trace_in_the_stride_that_is_executed(kind: str) ->
 @pytest.mark.parametrize("steps", [4, 10, 20])
 def test_products_of_constant_maps_are_what_they_stand_for(steps: int) -> None:
     """Reference and feet of the MPC's problem, clipped plan and accelerations of each predicted step, one number after the other."""
-    r, asked = rollout(horizon=steps), []
+    r = rollout(horizon=steps)
+    asked = []
     answer = r._mpc.solve
     r._mpc.solve = lambda problem: asked.append((problem, answer(problem))) or asked[-1][1]  # type: ignore[method-assign, func-returns-value]
     r.follow(START_NS, TROT), r.follow(START_NS + 100_000_000, TROT)
-    turned, normal = quaternion_from_rpy(0.05, -0.1, 0.4), np.array((-np.sin(0.1), 0.0, np.cos(0.1)))
+    turned = quaternion_from_rpy(0.05, -0.1, 0.4)
+    normal = np.array((-np.sin(0.1), 0.0, np.cos(0.1)))
     velocity = np.array((0.5, 0.9, -0.1))
     scene = r.scene(estimate(quaternion_wxyz=turned, ground_normal=normal, velocity=velocity), SLOW)
     inputs = r.inputs(scene, START_NS + 100_000_000, TROT)
     (problem, solved), x, p = asked[0], scene.x0, r._mpc.parameters
     assert inputs is not None and 0 < problem.stance.sum() < problem.stance.size
-    moving, slack = np.array((*x[9:11], 0.0)), load_config("a1").mpc.locomotion.velocity_slack
+    moving = np.array((*x[9:11], 0.0))
+    slack = load_config("a1").mpc.locomotion.velocity_slack
     wanted = np.clip((0.3, 0.0), x[9:11] - slack, x[9:11] + slack)
     for j, row in enumerate(problem.reference):
         ahead = x[3:5] + (j + 1) * p.dt * wanted
-        np.testing.assert_allclose(row, (0.0, 0.0, x[2], *ahead, r._height, 0.0, 0.0, 0.0, *wanted, 0.0), atol=1e-12)
-        np.testing.assert_allclose(problem.feet[j], inputs.feet - (j + 0.5) * p.dt * moving, atol=1e-12)
-        np.testing.assert_array_equal(inputs.forces[j], clip_to_cone(solved.plan[j].ravel(), problem.stance[j], p))
+        np.testing.assert_allclose(
+            row, (0.0, 0.0, x[2], *ahead, r._height, 0.0, 0.0, 0.0, *wanted, 0.0), atol=1e-12
+        )
+        np.testing.assert_allclose(
+            problem.feet[j], inputs.feet - (j + 0.5) * p.dt * moving, atol=1e-12
+        )
+        np.testing.assert_array_equal(
+            inputs.forces[j], clip_to_cone(solved.plan[j].ravel(), problem.stance[j], p)
+        )
     for k, row in enumerate(inputs.accelerations):
-        angular, linear = r.model.accelerations(inputs.feet - STEP * (k + 0.5) * moving, inputs.forces[k // 3])
+        angular, linear = r.model.accelerations(
+            inputs.feet - STEP * (k + 0.5) * moving, inputs.forces[k // 3]
+        )
         np.testing.assert_allclose(row, (*angular, *(linear + scene.gravity)), atol=1e-10)
 
 
 def test_a_single_step_is_the_models() -> None:
     """The plain-number step of the closed loop equals `CentroidalModel.step`."""
-    r, random = rollout(), np.random.default_rng(1)
+    r = rollout()
+    random = np.random.default_rng(1)
     for _ in range(20):
-        x, forces, feet = random.normal(size=12), 30.0 * random.normal(size=(4, 3)), random.normal(size=(4, 3))
+        x = random.normal(size=12)
+        forces = 30.0 * random.normal(size=(4, 3))
+        feet = random.normal(size=(4, 3))
         gravity = random.normal(size=3)
         expected = r.model.step(x, forces, feet, STEP, gravity)
-        np.testing.assert_allclose(r.stepped(x.tolist(), forces.tolist(), feet.tolist(), gravity.tolist()), expected, atol=1e-9)
+        np.testing.assert_allclose(
+            r.stepped(x.tolist(), forces.tolist(), feet.tolist(), gravity.tolist()),
+            expected,
+            atol=1e-9,
+        )
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.2])
@@ -159,7 +203,12 @@ def test_the_estimate_of_a_predicted_state_gives_that_state_back(slope: float) -
     """Round trip: what the learner is shown in the closed loop describes the state it stands for."""
     r = rollout()
     normal = np.array((-np.sin(slope), 0.0, np.cos(slope)))
-    now = estimate(quaternion_wxyz=quaternion_from_rpy(0.05, 0.02 - slope, 0.7), ground_normal=normal, ground_height=0.03, **CALM)
+    now = estimate(
+        quaternion_wxyz=quaternion_from_rpy(0.05, 0.02 - slope, 0.7),
+        ground_normal=normal,
+        ground_height=0.03,
+        **CALM,
+    )
     scene = r.scene(now, SLOW)
     x = scene.x0 + 0.05 * np.random.default_rng(2).normal(size=12)
     x[2:5] = 0.0
@@ -190,12 +239,16 @@ def test_the_learner_is_asked_again_at_each_predicted_state() -> None:
 
     def answer(later: Estimate) -> Proposal:
         asked.append(later)
-        return Proposal(stamp_ns=later.stamp_ns, policy="l", kind="gait", gait=replace(TROT, swing_ratio=0.9))
+        return Proposal(
+            stamp_ns=later.stamp_ns, policy="l", kind="gait", gait=replace(TROT, swing_ratio=0.9)
+        )
 
     _, kept = learner_states(f, gait_moment())
     f._suppose = lambda command: nullcontext(answer)
     _, changed = learner_states(f, gait_moment())
-    assert [later.stamp_ns - START_NS for later in asked] == [round(k * STEP * 1e9) for k in range(1, 10)]
+    assert [later.stamp_ns - START_NS for later in asked] == [
+        round(k * STEP * 1e9) for k in range(1, 10)
+    ]
     assert np.abs(changed[-1] - kept[-1]).max() > 0.01
 
 

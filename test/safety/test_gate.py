@@ -5,7 +5,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from core_values import A1, LIMITS, START_NS, assert_damping, low_command, low_state, replaced, stance_plan, verdict
+from core_values import (
+    A1,
+    LIMITS,
+    START_NS,
+    assert_damping,
+    low_command,
+    low_state,
+    replaced,
+    stance_plan,
+    verdict,
+)
 
 from safe_locomotion.commands import commanded_torque, damping_command
 from safe_locomotion.safety.gate import CommandGate
@@ -24,7 +34,11 @@ def gate() -> CommandGate:
 
 
 def refusal(
-    state: LowState | None = None, command: LowCommand | None = None, *, mode: Mode = Mode.WALK, plan: StancePlan | None = None
+    state: LowState | None = None,
+    command: LowCommand | None = None,
+    *,
+    mode: Mode = Mode.WALK,
+    plan: StancePlan | None = None,
 ) -> str:
     return gate().refusal(
         low_state() if state is None else state,
@@ -92,7 +106,9 @@ def test_an_unreported_battery_voltage_is_no_fault() -> None:
         ("temperature", "temperature"),
     ],
 )
-def test_a_state_that_is_not_finite_is_refused_in_every_field(field: str, reason: str, value: float) -> None:
+def test_a_state_that_is_not_finite_is_refused_in_every_field(
+    field: str, reason: str, value: float
+) -> None:
     """Each component alone is enough, in every mode, and the answer is a finite damping command."""
     array = getattr(low_state(), field)
     for index in range(len(array)):
@@ -100,7 +116,9 @@ def test_a_state_that_is_not_finite_is_refused_in_every_field(field: str, reason
         if field == "temperature" and value == -math.inf:
             continue  # cold is no reason to stop
         for mode in Mode:
-            assert_damping(gate().filter(state, verdict(mode=mode), stance_plan(), low_command()), reason)
+            assert_damping(
+                gate().filter(state, verdict(mode=mode), stance_plan(), low_command()), reason
+            )
 
 
 @pytest.mark.parametrize("value", [math.nan, -math.inf])
@@ -112,11 +130,15 @@ def test_a_voltage_that_is_not_finite_is_refused(value: float) -> None:
 def test_opposite_infinities_do_not_cancel() -> None:
     """The test for finite numbers is not fooled by a sum."""
     with np.errstate(invalid="ignore"):
-        assert refusal(low_state(q=replaced(replaced(A1.q_stand, 0, math.inf), 1, -math.inf))) == "joints_not_finite"
+        assert (
+            refusal(low_state(q=replaced(replaced(A1.q_stand, 0, math.inf), 1, -math.inf)))
+            == "joints_not_finite"
+        )
 
 
 @pytest.mark.parametrize(
-    ("scale", "allowed"), [(1.0, True), (1.009, True), (0.991, True), (1.011, False), (0.989, False), (0.0, False)]
+    ("scale", "allowed"),
+    [(1.0, True), (1.009, True), (0.991, True), (1.011, False), (0.989, False), (0.0, False)],
 )
 def test_the_imu_quaternion_must_be_a_unit(scale: float, allowed: bool) -> None:
     """An IMU that is still starting sends zeros; 1 % of length is tolerated."""
@@ -128,14 +150,23 @@ def test_the_imu_quaternion_must_be_a_unit(scale: float, allowed: bool) -> None:
 @pytest.mark.parametrize("stale", ["verdict", "plan"])
 def test_verdict_and_plan_are_fresh_up_to_max_age(mode: Mode, stale: str) -> None:
     """Current and max_age old pass; one nanosecond older, or from the future, does not; the ramps need no plan at all."""
-    for age_ns, allowed in ((0, True), (MAX_AGE_NS, True), (MAX_AGE_NS + 1, False), (-1, False), (10 * MAX_AGE_NS, False)):
-        decided, plan = verdict(mode=mode), stance_plan()
+    for age_ns, allowed in (
+        (0, True),
+        (MAX_AGE_NS, True),
+        (MAX_AGE_NS + 1, False),
+        (-1, False),
+        (10 * MAX_AGE_NS, False),
+    ):
+        decided = verdict(mode=mode)
+        plan = stance_plan()
         if stale == "verdict":
             decided = verdict(mode=mode, stamp_ns=START_NS - age_ns)
         else:
             plan = stance_plan(stamp_ns=START_NS - age_ns)
         passes = allowed or (stale == "plan" and mode in RAMPED)
-        assert gate().refusal(low_state(), decided, plan, low_command()) == ("" if passes else f"{stale}_stale")
+        assert gate().refusal(low_state(), decided, plan, low_command()) == (
+            "" if passes else f"{stale}_stale"
+        )
 
 
 def test_no_verdict_and_no_plan_are_stale() -> None:
@@ -159,7 +190,10 @@ def test_in_a_damped_mode_only_damping_passes(mode: Mode) -> None:
         for joint in range(12):
             for value in (1e-3, math.nan, math.inf):
                 pushing = replace(damping, **{field: replaced(np.zeros(12), joint, value)})
-                assert_damping(gate().filter(low_state(), verdict(mode=mode), stance_plan(), pushing), "command_not_damping")
+                assert_damping(
+                    gate().filter(low_state(), verdict(mode=mode), stance_plan(), pushing),
+                    "command_not_damping",
+                )
     for value, allowed in (*around(LIMITS.kd_max, 1), *around(0.0, -1)):
         command = replace(damping, kd=replaced(damping.kd, 5, value))
         assert refusal(command=command, mode=mode) == ("" if allowed else "command_not_damping")
@@ -221,13 +255,22 @@ def test_feedforward_bound_of_each_joint(joint: int, sign: int) -> None:
         assert reason == ("" if allowed else "command_feedforward")
 
 
-FAULTS = ("estimate_diverged", "stand_up_timeout", "state_jump", "robot_mismatch", "motor_off", "foreign_publisher", "estop")
+FAULTS = (
+    "estimate_diverged",
+    "stand_up_timeout",
+    "state_jump",
+    "robot_mismatch",
+    "motor_off",
+    "foreign_publisher",
+    "estop",
+)
 
 
 @pytest.mark.parametrize("hazard", sorted(HAZARDS))
 def test_a_reported_fault_refuses_what_moves_until_the_next_report(hazard: str) -> None:
     """By its name, before the age of anything counts; lesser hazards are the supervisor's to judge; damping still passes."""
-    one, damping = gate(), damping_command(START_NS, low_state(), 3.0)
+    one = gate()
+    damping = damping_command(START_NS, low_state(), 3.0)
     one.report(frozenset({hazard, "battery_low"}))
     expected = hazard if hazard in FAULTS else ""
     assert one.refusal(low_state(), verdict(), stance_plan(), low_command()) == expected
@@ -241,7 +284,8 @@ def test_a_reported_fault_refuses_what_moves_until_the_next_report(hazard: str) 
 def test_the_gate_judges_each_state_by_itself() -> None:
     """A good state after a bad one, and a bad one after a good one, are not mistaken for each other."""
     one = gate()
-    good, bad = low_state(), low_state(voltage=1.0)
+    good = low_state()
+    bad = low_state(voltage=1.0)
     for state, fault in (
         (good, ""),
         (bad, "battery"),
@@ -260,8 +304,12 @@ def test_a_command_that_is_not_finite_is_refused_in_every_field(field: str, valu
     for joint in range(12):
         for mode in DRIVEN:
             for gain in (0.0, 20.0):
-                command = low_command(kp=np.full(12, gain), kd=np.full(12, min(gain, LIMITS.kd_max)))
-                command = replace(command, **{field: replaced(getattr(command, field), joint, value)})
+                command = low_command(
+                    kp=np.full(12, gain), kd=np.full(12, min(gain, LIMITS.kd_max))
+                )
+                command = replace(
+                    command, **{field: replaced(getattr(command, field), joint, value)}
+                )
                 filtered = gate().filter(low_state(), verdict(mode=mode), stance_plan(), command)
                 assert filtered.reason.startswith("command_")
                 assert_damping(filtered, filtered.reason)
@@ -271,7 +319,11 @@ def test_commanded_torque_by_hand() -> None:
     """tau + kp (q* - q) + kd (dq* - dq): 1 + 20 * 0.1 + 0.5 * (2 - 4) = 2."""
     state = low_state(q=np.full(12, 0.3), dq=np.full(12, 4.0))
     command = low_command(
-        q=np.full(12, 0.4), dq=np.full(12, 2.0), tau=np.full(12, 1.0), kp=np.full(12, 20.0), kd=np.full(12, 0.5)
+        q=np.full(12, 0.4),
+        dq=np.full(12, 2.0),
+        tau=np.full(12, 1.0),
+        kp=np.full(12, 20.0),
+        kd=np.full(12, 0.5),
     )
     np.testing.assert_allclose(commanded_torque(state, command), 2.0, rtol=1e-12)
 
@@ -283,7 +335,9 @@ def test_damping_is_finite_whatever_the_state(value: float) -> None:
         command = damping_command(START_NS, state, 2.5, "why")
         np.testing.assert_array_equal(command.q, 0.0)
         np.testing.assert_array_equal(command.kd, 2.5)
-        assert command.reason == "why" and not (command.kp.any() or command.tau.any() or command.dq.any())
+        assert command.reason == "why" and not (
+            command.kp.any() or command.tau.any() or command.dq.any()
+        )
 
 
 def test_damping_answers_its_state() -> None:
@@ -300,8 +354,10 @@ def test_damping_answers_its_state() -> None:
 
 def test_the_first_reason_is_the_one_closest_to_the_robot() -> None:
     """State before verdict, verdict before plan, plan before command."""
-    bad_state, bad_command = low_state(voltage=1.0), low_command(kp=np.full(12, 1e9))
-    old_verdict, old_plan = verdict(stamp_ns=0), stance_plan(stamp_ns=0)
+    bad_state = low_state(voltage=1.0)
+    bad_command = low_command(kp=np.full(12, 1e9))
+    old_verdict = verdict(stamp_ns=0)
+    old_plan = stance_plan(stamp_ns=0)
     assert gate().refusal(bad_state, old_verdict, old_plan, bad_command) == "battery"
     assert gate().refusal(low_state(), old_verdict, old_plan, bad_command) == "verdict_stale"
     assert gate().refusal(low_state(), verdict(), old_plan, bad_command) == "plan_stale"
@@ -310,8 +366,16 @@ def test_the_first_reason_is_the_one_closest_to_the_robot() -> None:
 
 def test_the_gate_leaves_its_inputs_alone() -> None:
     """Arrays that were handed over are not written to."""
-    state, command = low_state(), low_command()
-    arrays: list[Array] = [state.q, state.dq, state.quaternion_wxyz, command.q, command.tau, command.kp]
+    state = low_state()
+    command = low_command()
+    arrays: list[Array] = [
+        state.q,
+        state.dq,
+        state.quaternion_wxyz,
+        command.q,
+        command.tau,
+        command.kp,
+    ]
     for array in arrays:
         array.setflags(write=False)
     for mode in Mode:
@@ -321,13 +385,18 @@ def test_the_gate_leaves_its_inputs_alone() -> None:
 
 def test_what_is_no_number_is_named_before_what_is_out_of_bounds() -> None:
     """Of several numbers the first that is none, else the first in order of the state, wherever in the row they lie."""
-    hot, far, fast = np.full(12, LIMITS.temperature_max + 1.0), A1.q_max + 1.0, np.full(12, LIMITS.dq_max + 1.0)
+    hot = np.full(12, LIMITS.temperature_max + 1.0)
+    far = A1.q_max + 1.0
+    fast = np.full(12, LIMITS.dq_max + 1.0)
     broken = replaced(np.full(4, 30.0), 2, math.nan)
     for changes, reason in (
         ({"temperature": hot, "dq": fast}, "joint_velocity"),
         ({"temperature": hot, "dq": fast, "q": far}, "joint_position"),
         ({"q": far, "foot_force": broken}, "feet_not_finite"),
-        ({"q": far, "tau": replaced(np.zeros(12), 3, -math.inf), "foot_force": broken}, "joints_not_finite"),
+        (
+            {"q": far, "tau": replaced(np.zeros(12), 3, -math.inf), "foot_force": broken},
+            "joints_not_finite",
+        ),
     ):
         assert gate().state_fault(low_state(**changes)) == reason
     both = low_command(q=far, kd=np.full(12, LIMITS.kd_max + 1.0))
@@ -337,7 +406,9 @@ def test_what_is_no_number_is_named_before_what_is_out_of_bounds() -> None:
 def test_without_a_verdict_the_answer_is_damping() -> None:
     """Whatever the command; also of a state that is refused itself, by its own name."""
     assert_damping(gate().filter(low_state(), None, None, low_command()), "verdict_stale")
-    assert_damping(gate().filter(low_state(voltage=1.0), None, stance_plan(), low_command()), "battery")
+    assert_damping(
+        gate().filter(low_state(voltage=1.0), None, stance_plan(), low_command()), "battery"
+    )
 
 
 def test_of_several_faults_the_first_by_name_is_told() -> None:

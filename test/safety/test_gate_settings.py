@@ -20,30 +20,58 @@ def changed(**changes: Any) -> CommandGate:
 @pytest.mark.parametrize(
     "name",
     [
-        *("max_age", "position_margin", "dq_max", "torque_margin", "feedforward_margin", "kp_max", "kd_max"),
+        *(
+            "max_age",
+            "position_margin",
+            "dq_max",
+            "torque_margin",
+            "feedforward_margin",
+            "kp_max",
+            "kd_max",
+        ),
         *("temperature_max", "temperature_warning", "voltage_min", "voltage_warning", "max_gap"),
     ],
 )
 def test_a_limit_that_is_not_a_number_refuses_everything(name: str) -> None:
     """A broken configuration cannot open the gate; a NaN age and a NaN bound on damping cannot even be loaded."""
-    if name in ("max_age", "kd_max", "temperature_max", "temperature_warning", "voltage_min", "voltage_warning", "max_gap"):
+    if name in (
+        "max_age",
+        "kd_max",
+        "temperature_max",
+        "temperature_warning",
+        "voltage_min",
+        "voltage_warning",
+        "max_gap",
+    ):
         with pytest.raises((ValueError, ConfigurationError), match=rf"NaN|{name}"):
             changed(**{name: math.nan})
         return
-    assert changed(**{name: math.nan}).refusal(low_state(), verdict(), stance_plan(), low_command()) != ""
+    assert (
+        changed(**{name: math.nan}).refusal(low_state(), verdict(), stance_plan(), low_command())
+        != ""
+    )
 
 
 @pytest.mark.parametrize(
-    ("damping", "allowed"), [(0.0, False), (1e-9, True), (LIMITS.kd_max, True), (LIMITS.kd_max + 1e-9, False)]
+    ("damping", "allowed"),
+    [(0.0, False), (1e-9, True), (LIMITS.kd_max, True), (LIMITS.kd_max + 1e-9, False)],
 )
 def test_the_gates_own_answer_passes_the_gate(damping: float, allowed: bool) -> None:
     """Damping is positive and within kd_max, or the configuration is refused with the number found."""
     if not allowed:
-        with pytest.raises(ConfigurationError, match=r"^limits: damping: must be positive and at most kd_max \(found "):
+        with pytest.raises(
+            ConfigurationError,
+            match=r"^limits: damping: must be positive and at most kd_max \(found ",
+        ):
             changed(damping=damping)
         return
     gate = changed(damping=damping)
-    assert gate.refusal(low_state(), verdict(mode=Mode.PASSIVE), None, gate.damping(low_state(), "why")) == ""
+    assert (
+        gate.refusal(
+            low_state(), verdict(mode=Mode.PASSIVE), None, gate.damping(low_state(), "why")
+        )
+        == ""
+    )
 
 
 @pytest.mark.parametrize(
@@ -57,7 +85,10 @@ def test_the_gates_own_answer_passes_the_gate(damping: float, allowed: bool) -> 
 def test_a_warning_comes_no_later_than_the_gate(name: str, bound: float, beyond: float) -> None:
     """Else the robot would be dropped before it is asked to sit down; the refusal names the key and the number."""
     changed(**{name: bound})
-    with pytest.raises(ConfigurationError, match=rf"^limits: {name}: must be .* \(found {re.escape(str(beyond))}\)$"):
+    with pytest.raises(
+        ConfigurationError,
+        match=rf"^limits: {name}: must be .* \(found {re.escape(str(beyond))}\)$",
+    ):
         changed(**{name: beyond})
 
 
@@ -68,5 +99,7 @@ def test_a_step_must_be_positive(name: str, bad: float) -> None:
     for joint in range(3):
         steps = [1.0, 1.0, 1.0]
         steps[joint] = bad
-        with pytest.raises(ConfigurationError, match=rf"^limits: {name}: must be positive \(found "):
+        with pytest.raises(
+            ConfigurationError, match=rf"^limits: {name}: must be positive \(found "
+        ):
             replace(LIMITS, **{name: tuple(steps)})

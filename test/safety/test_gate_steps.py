@@ -5,12 +5,23 @@ from typing import Any
 
 import numpy as np
 import pytest
-from core_values import A1, LIMITS, START_NS, assert_damping, low_command, low_state, stance_plan, verdict
+from core_values import (
+    A1,
+    LIMITS,
+    START_NS,
+    assert_damping,
+    low_command,
+    low_state,
+    stance_plan,
+    verdict,
+)
 
 from safe_locomotion.safety.gate import CommandGate
 from safe_locomotion.types import DAMPED, Array, LowCommand, Mode
 
-STEPPED = replace(LIMITS, torque_step=(1.0, 2.0, 3.0), position_step=(0.1, 0.2, 0.3), step_time=0.01)
+STEPPED = replace(
+    LIMITS, torque_step=(1.0, 2.0, 3.0), position_step=(0.1, 0.2, 0.3), step_time=0.01
+)
 PER_JOINT = np.tile((1.0, 2.0, 3.0), 4)
 
 
@@ -36,7 +47,12 @@ def test_a_command_that_is_clamped_for_too_long_is_refused() -> None:
 
     def sent(elapsed_ns: int) -> LowCommand:
         stamp_ns = START_NS + elapsed_ns
-        return one.filter(low_state(stamp_ns=stamp_ns), verdict(stamp_ns=stamp_ns), stance_plan(stamp_ns=stamp_ns), pushing(30.0))
+        return one.filter(
+            low_state(stamp_ns=stamp_ns),
+            verdict(stamp_ns=stamp_ns),
+            stance_plan(stamp_ns=stamp_ns),
+            pushing(30.0),
+        )
 
     for elapsed_ns in (0, 5_000_000, 10_000_000):
         assert sent(elapsed_ns).reason == ""

@@ -52,7 +52,10 @@ def test_hazard_table_is_complete_and_severities_are_ordered() -> None:
 
 def test_unknown_hazard_names_the_choices() -> None:
     """A hazard without a severity cannot pass as harmless."""
-    with pytest.raises(UnknownNameError, match=r"^unknown hazard 'meteor'; choose one of: policy_fault, command_not_finite,"):
+    with pytest.raises(
+        UnknownNameError,
+        match=r"^unknown hazard 'meteor'; choose one of: policy_fault, command_not_finite,",
+    ):
         severity(["estop", "meteor"])
 
 
@@ -99,7 +102,8 @@ CONDITIONS = st.builds(
     still=st.booleans(),
 )
 EVENTS = st.one_of(
-    st.sampled_from(["stand", "walk", "sit", "reset"]), st.tuples(st.integers(1, 8 * 10**9), HAZARD_SETS, CONDITIONS)
+    st.sampled_from(["stand", "walk", "sit", "reset"]),
+    st.tuples(st.integers(1, 8 * 10**9), HAZARD_SETS, CONDITIONS),
 )
 
 
@@ -122,9 +126,19 @@ def play(machine: ModeMachine, events: list[object]) -> int:
     return stamp
 
 
-@given(past=st.lists(EVENTS, max_size=12), hazards=HAZARD_SETS, more=HAZARD_SETS, conditions=CONDITIONS, unasked=st.booleans())
+@given(
+    past=st.lists(EVENTS, max_size=12),
+    hazards=HAZARD_SETS,
+    more=HAZARD_SETS,
+    conditions=CONDITIONS,
+    unasked=st.booleans(),
+)
 def test_one_more_hazard_never_gives_a_more_permissive_mode(
-    past: list[object], hazards: frozenset[str], more: frozenset[str], conditions: Conditions, unasked: bool
+    past: list[object],
+    hazards: frozenset[str],
+    more: frozenset[str],
+    conditions: Conditions,
+    unasked: bool,
 ) -> None:
     """After the same past, more hazards on a tick give the same mode or a more restricted one, then and on a quiet tick later."""
     fewer, greater = (machine(settle_time=0.3, unasked=unasked) for _ in range(2))
@@ -139,7 +153,9 @@ def test_one_more_hazard_never_gives_a_more_permissive_mode(
 @given(past=st.lists(EVENTS, max_size=30))
 def test_fault_is_left_by_reset_and_fallen_by_reset_and_stand_alone(past: list[object]) -> None:
     """Whatever happens, FAULT stays; FALLEN turns into itself or FAULT, or into SELF_RIGHT after a request to stand."""
-    one, asked, stamp = machine(settle_time=0.3), False, START_NS
+    one = machine(settle_time=0.3)
+    asked = False
+    stamp = START_NS
     for event in past:
         before = one.mode
         if isinstance(event, str):
@@ -157,14 +173,17 @@ def test_fault_is_left_by_reset_and_fallen_by_reset_and_stand_alone(past: list[o
 
 
 #: Nobody intervenes: test_intervention is about that.
-CONFIG = load_config("a1", {"supervisor.intervention.criterion": "off", "supervisor.thresholds.settle_time": 0.0})
+CONFIG = load_config(
+    "a1", {"supervisor.intervention.criterion": "off", "supervisor.thresholds.settle_time": 0.0}
+)
 
 
 class Watched:
     """A supervisor that is led into a mode, with a learner that proposes on every tick."""
 
     def __init__(self, mode: Mode) -> None:
-        self.supervisor, self.stamp_ns = make_supervisor(A1, CONFIG), START_NS
+        self.supervisor = make_supervisor(A1, CONFIG)
+        self.stamp_ns = START_NS
         self.upside_down = {"quaternion_wxyz": np.array((0.0, 1.0, 0.0, 0.0))}
         self.tick()
         getattr(self, f"_{mode.name.lower()}")()
@@ -173,7 +192,9 @@ class Watched:
     def tick(self, **changes: Any) -> Verdict:
         self.stamp_ns += TICK_NS
         learner = Proposal(stamp_ns=self.stamp_ns, policy="learner", kind="gait", gait=TROT)
-        return self.supervisor.update(estimate(stamp_ns=self.stamp_ns, **changes), learner, VelocityCommand())
+        return self.supervisor.update(
+            estimate(stamp_ns=self.stamp_ns, **changes), learner, VelocityCommand()
+        )
 
     def request(self, name: str, **changes: Any) -> None:
         assert self.supervisor.request(name) is None
@@ -234,7 +255,13 @@ def test_every_hazard_in_every_mode(mode: Mode, hazard: str) -> None:
     """The mode that follows is that of the table, the learner drives under no hazard that counts, and the verdict names it."""
     watched = Watched(mode)
     watched.supervisor.report(frozenset({hazard}))
-    posture = watched.upside_down if mode in (Mode.FALLEN, Mode.SELF_RIGHT) else {"q": A1.q_sit} if mode is Mode.STAND_UP else {}
+    posture = (
+        watched.upside_down
+        if mode in (Mode.FALLEN, Mode.SELF_RIGHT)
+        else {"q": A1.q_sit}
+        if mode is Mode.STAND_UP
+        else {}
+    )
     verdict = watched.tick(**posture)
     counts = (hazard, mode) not in NOTHING_NEW
     column = max(HAZARDS[hazard] - RECOVER, 0) if counts else 0
@@ -247,7 +274,8 @@ def test_every_hazard_in_every_mode(mode: Mode, hazard: str) -> None:
 
 def test_recover_takes_the_learner_and_leaves_the_mode_and_the_command() -> None:
     """The robot walks on with its velocity under the recovery policy, and the learner is back with the end of the hazard."""
-    watched, forward = Watched(Mode.WALK), VelocityCommand(vx=0.5)
+    watched = Watched(Mode.WALK)
+    forward = VelocityCommand(vx=0.5)
 
     def tick() -> Verdict:
         watched.stamp_ns += TICK_NS
@@ -267,7 +295,9 @@ def rank(verdict: Verdict) -> tuple[int, bool]:
 
 
 @given(mode=st.sampled_from(Mode), few=HAZARD_SETS, more=HAZARD_SETS)
-def test_one_more_hazard_never_gives_a_more_permissive_verdict(mode: Mode, few: frozenset[str], more: frozenset[str]) -> None:
+def test_one_more_hazard_never_gives_a_more_permissive_verdict(
+    mode: Mode, few: frozenset[str], more: frozenset[str]
+) -> None:
     """Neither its mode nor who drives, on the tick itself and on those that follow without any hazard."""
     verdicts = []
     for hazards in (few, few | more):
@@ -277,4 +307,6 @@ def test_one_more_hazard_never_gives_a_more_permissive_verdict(mode: Mode, few: 
         watched.supervisor.report(frozenset())
         verdicts.append(path + [watched.tick() for _ in range(2)])
     for less, most in zip(*verdicts, strict=True):
-        assert rank(most)[0] <= rank(less)[0] and (rank(most)[1] <= rank(less)[1] or most.mode is not less.mode)
+        assert rank(most)[0] <= rank(less)[0] and (
+            rank(most)[1] <= rank(less)[1] or most.mode is not less.mode
+        )

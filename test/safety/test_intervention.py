@@ -11,7 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from safe_locomotion.config import load_config
-from safe_locomotion.control.gait_handover import OFFSET_RATE, PLANTED_FROM, RATIO_MARGIN, RATIO_RATE, GaitBlend
+from safe_locomotion.control.gait_handover import (
+    OFFSET_RATE,
+    PLANTED_FROM,
+    RATIO_MARGIN,
+    RATIO_RATE,
+    GaitBlend,
+)
 from safe_locomotion.pipeline import make_supervisor
 from safe_locomotion.rotations import quaternion_from_rpy
 from safe_locomotion.safety.forecast import Forecast, Moment
@@ -22,7 +28,9 @@ from safe_locomotion.types import GaitParameters, JointTargets, Proposal, Veloci
 FORWARD = VelocityCommand(vx=0.3)
 LEARNER = replace(TROT, frequency=3.0)
 PUSHED: dict[str, Any] = {"velocity": np.array((0.0, 0.8, 0.0))}
-NO_SUPPORT = replace(TROT, swing_ratio=0.98, phase_offsets=(0.0, 0.0, 0.0))  #: pronking with hardly a stance
+NO_SUPPORT = replace(
+    TROT, swing_ratio=0.98, phase_offsets=(0.0, 0.0, 0.0)
+)  #: pronking with hardly a stance
 
 
 def intervention(**changes: Any) -> Intervention:
@@ -35,14 +43,21 @@ class Walk:
     """Ticks of one robot."""
 
     def __init__(self, tested: Intervention) -> None:
-        self.tested, self.stamp_ns = tested, START_NS
+        self.tested = tested
+        self.stamp_ns = START_NS
 
-    def ticks(self, count: int, gait: GaitParameters | None = LEARNER, **changes: Any) -> list[bool]:
+    def ticks(
+        self, count: int, gait: GaitParameters | None = LEARNER, **changes: Any
+    ) -> list[bool]:
         """Whether recovery drove, for `count` ticks of 2 ms."""
         out = []
         for _ in range(count):
             self.stamp_ns += TICK_NS
-            proposal = None if gait is None else Proposal(stamp_ns=self.stamp_ns, policy="l", kind="gait", gait=gait)
+            proposal = (
+                None
+                if gait is None
+                else Proposal(stamp_ns=self.stamp_ns, policy="l", kind="gait", gait=gait)
+            )
             now = estimate(stamp_ns=self.stamp_ns, **changes)
             self.decision = self.tested.update(now, proposal, TROT, FORWARD)
             out.append(self.decision.recovers)
@@ -116,14 +131,21 @@ def test_statistics_count_uses_steps_durations_and_triggers() -> None:
 
 def test_what_is_told_of_durations_are_their_ranks() -> None:
     """Of 200 uses of 1 to 200 ms the middle one, the one that two are longer than, and the longest."""
-    s = InterventionStatistics(steps=400, recovery_steps=100, uses=200, durations=[k / 1000 for k in range(200, 0, -1)])
+    s = InterventionStatistics(
+        steps=400, recovery_steps=100, uses=200, durations=[k / 1000 for k in range(200, 0, -1)]
+    )
     told = s.figures()
     assert {name: told[f"duration_{name}_s"] for name in ("p50", "p99", "max")} == {
         "p50": "0.101",
         "p99": "0.199",
         "max": "0.200",
     }
-    assert (told["steps"], told["recovery_steps"], told["share"], told["uses"]) == ("400", "100", "0.2500", "200")
+    assert (told["steps"], told["recovery_steps"], told["share"], told["uses"]) == (
+        "400",
+        "100",
+        "0.2500",
+        "200",
+    )
 
 
 def test_another_rule_drives_between_decisions_too() -> None:
@@ -155,14 +177,20 @@ def test_recovery_is_slower_by_one_factor() -> None:
     """In all directions."""
     wanted = VelocityCommand(vx=0.4, vy=-0.2, wz=0.6)
     assert intervention().recovery_command(wanted) == wanted
-    assert intervention(recovery_speed=0.5).recovery_command(wanted) == VelocityCommand(vx=0.2, vy=-0.1, wz=0.3)
+    assert intervention(recovery_speed=0.5).recovery_command(wanted) == VelocityCommand(
+        vx=0.2, vy=-0.1, wz=0.3
+    )
 
 
 def test_the_forecast_knows_the_stride_of_who_drove() -> None:
     """The gait whose phase goes on is the learner's from the decision after it got the robot, else that of recovery."""
-    walk, followed = Walk(intervention()), []
+    walk = Walk(intervention())
+    followed = []
     follow = walk.tested._forecaster.follow
-    walk.tested._forecaster.follow = lambda stamp_ns, gait: (followed.append(gait), follow(stamp_ns, gait))
+    walk.tested._forecaster.follow = lambda stamp_ns, gait: (
+        followed.append(gait),
+        follow(stamp_ns, gait),
+    )
     walk.ticks(8)
     assert followed[:2] == [TROT, LEARNER]
     walk.ticks(4, None)
@@ -183,7 +211,8 @@ def test_the_watcher_gets_a_forecast_ten_times_a_second() -> None:
     """Although nobody needs it while the learner drives, and never on a tick that decides, which has enough to do."""
     walk = Walk(intervention())
     walk.ticks(1)
-    told, decided = [], walk.tested.statistics.steps
+    told = []
+    decided = walk.tested.statistics.steps
     for k in range(500):
         walk.ticks(1)
         if walk.decision.predicted is not None:
@@ -195,11 +224,14 @@ def test_the_watcher_gets_a_forecast_ten_times_a_second() -> None:
 
 def test_while_forecasts_decide_no_other_is_made() -> None:
     """Recovery holds on to a robot that the learner would drop: each decision looks ahead, and no tick between them; nor soon after."""
-    walk, told = Walk(intervention(horizon=20)), []
+    walk = Walk(intervention(horizon=20))
+    told = []
     for _ in range(27 + 50):
         decided = walk.tested.statistics.steps
         recovers = walk.ticks(1, NO_SUPPORT)[0]
-        told.append((walk.decision.predicted is not None, walk.tested.statistics.steps > decided, recovers))
+        told.append(
+            (walk.decision.predicted is not None, walk.tested.statistics.steps > decided, recovers)
+        )
     held = [shown is decides for shown, decides, recovers in told if recovers]
     assert len(held) == 27 and all(held)
     assert [shown for shown, _, recovers in told if not recovers] == [True] + 49 * [False]
@@ -220,7 +252,10 @@ def test_uncertainty_hands_back_later_never_earlier() -> None:
         answers = []
         for sigma in (0.0, 2.0):
             tested = intervention(uncertainty=sigma)
-            now = estimate(velocity=np.array((0.0, vy, 0.0)), velocity_covariance=np.diag((1e-6, vy * vy, 1e-6)))
+            now = estimate(
+                velocity=np.array((0.0, vy, 0.0)),
+                velocity_covariance=np.diag((1e-6, vy * vy, 1e-6)),
+            )
             proposal = Proposal(stamp_ns=START_NS, policy="l", kind="gait", gait=TROT)
             answers.append(not tested.update(now, proposal, TROT, VelocityCommand(vy=vy)).recovers)
         assert answers == expected
@@ -234,7 +269,13 @@ def test_no_forecast_is_no_hand_back() -> None:
     assert nothing.least_recovery_steps() is None
     assert nothing.states_in_odom() is None
     falling = Forecast(
-        forecaster, Moment(estimate(), Proposal(stamp_ns=0, policy="l", kind="gait", gait=NO_SUPPORT), NO_SUPPORT, FORWARD)
+        forecaster,
+        Moment(
+            estimate(),
+            Proposal(stamp_ns=0, policy="l", kind="gait", gait=NO_SUPPORT),
+            NO_SUPPORT,
+            FORWARD,
+        ),
     )
     assert falling.least_recovery_steps() in (None, 9)
 
@@ -248,7 +289,10 @@ def test_predicted_states_lie_in_odom() -> None:
         velocity=np.array((0.1, 0.2, 0.0)),
     )
     forecaster.state.update(now, TROT.frequency)
-    forecast = Forecast(forecaster, Moment(now, Proposal(stamp_ns=0, policy="l", kind="gait", gait=TROT), TROT, FORWARD))
+    forecast = Forecast(
+        forecaster,
+        Moment(now, Proposal(stamp_ns=0, policy="l", kind="gait", gait=TROT), TROT, FORWARD),
+    )
     assert forecast.learner_stays_safe()
     states = forecast.states_in_odom()
     assert states is not None
@@ -288,9 +332,12 @@ def far_apart(a: GaitParameters, b: GaitParameters) -> bool:
 
 @settings(max_examples=40)
 @given(gaits, gaits, st.booleans())
-def test_no_phase_jumps_at_a_hand_over(before: GaitParameters, after: GaitParameters, to_recovery: bool) -> None:
+def test_no_phase_jumps_at_a_hand_over(
+    before: GaitParameters, after: GaitParameters, to_recovery: bool
+) -> None:
     """Offsets and swing ratio move at bounded rates from the old gait to the new one, and arrive; only planting feet is sudden."""
-    blend, last = GaitBlend(), before
+    blend = GaitBlend()
+    last = before
     driver = "recovery" if to_recovery else "learner"
     blend.update(START_NS, "learner" if to_recovery else "recovery", before)
     for k in range(1, 400):
@@ -307,12 +354,23 @@ def test_no_phase_jumps_at_a_hand_over(before: GaitParameters, after: GaitParame
 def test_figures_of_the_statistics_by_hand() -> None:
     """Every component has its count, durations are of the newest thousand uses; before the first step all is zero."""
     empty = InterventionStatistics().figures()
-    assert set(empty.values()) == {"0", "0.0000", "0.000"} and {f"triggers/{name}" for name in COMPONENTS} <= set(empty)
-    s = InterventionStatistics(steps=400, recovery_steps=14, uses=4, durations=[9.0] + [0.2] * 600 + [0.5] * 389 + [1.5] * 11)
+    assert set(empty.values()) == {"0", "0.0000", "0.000"} and {
+        f"triggers/{name}" for name in COMPONENTS
+    } <= set(empty)
+    s = InterventionStatistics(
+        steps=400,
+        recovery_steps=14,
+        uses=4,
+        durations=[9.0] + [0.2] * 600 + [0.5] * 389 + [1.5] * 11,
+    )
     s.triggers.update({"roll": 3})
     figures = s.figures()
     assert figures["share"] == "0.0350" and figures["uses"] == "4" and figures["steps"] == "400"
-    assert [figures[f"duration_{name}_s"] for name in ("p50", "p99", "max")] == ["0.200", "1.500", "1.500"]
+    assert [figures[f"duration_{name}_s"] for name in ("p50", "p99", "max")] == [
+        "0.200",
+        "1.500",
+        "1.500",
+    ]
     assert figures["triggers/roll"] == "3" and figures["triggers/height"] == "0"
 
 

@@ -10,7 +10,8 @@ from core_values import A1, START_NS, TICK_NS, TROT
 from safe_locomotion.safety.learner_handover import Handover, followable
 from safe_locomotion.types import JointTargets, Proposal
 
-BRIDGE, TICKS = 0.4, 200
+BRIDGE = 0.4
+TICKS = 200
 TARGETS = JointTargets(q=A1.q_stand, kp=np.full(12, 20.0), kd=np.full(12, 0.5))
 GAIT = Proposal(stamp_ns=START_NS, policy="paces", kind="gait", gait=TROT)
 OTHER_GAIT = replace(GAIT, policy="bounds")
@@ -22,9 +23,12 @@ class Walk:
     """A robot that walks, 2 ms a tick; the supervisor follows whatever is offered unless it intervenes."""
 
     def __init__(self) -> None:
-        self.handover, self.stamp_ns = Handover(BRIDGE), START_NS
+        self.handover = Handover(BRIDGE)
+        self.stamp_ns = START_NS
 
-    def tick(self, wanted: Proposal | None, *, walking: bool = True, intervenes: bool = False) -> Proposal | None:
+    def tick(
+        self, wanted: Proposal | None, *, walking: bool = True, intervenes: bool = False
+    ) -> Proposal | None:
         self.stamp_ns += TICK_NS
         offered = self.handover.offer(self.stamp_ns, wanted, walking=walking)
         learner = None if intervenes else offered
@@ -46,7 +50,9 @@ class Walk:
         (JOINT, JOINT, 0),
     ],
 )
-def test_recovery_bridges_where_a_joint_policy_begins_or_ends(before: Proposal, after: Proposal, ticks: int) -> None:
+def test_recovery_bridges_where_a_joint_policy_begins_or_ends(
+    before: Proposal, after: Proposal, ticks: int
+) -> None:
     """For the whole bridge time; between gait policies nothing waits."""
     walk = Walk()
     walk.waits(before)

@@ -25,7 +25,9 @@ class Rolling:
 
     def __init__(self, window: float, roll_rate: Any = "whole_cycle") -> None:
         share = {"half_cycle": 0.5, "whole_cycle": 1.0}[roll_rate]
-        self.state, self.frequency, self.stamp_ns = TriggerState(measures(roll_rate)), share * TICKS / window, START_NS
+        self.state = TriggerState(measures(roll_rate))
+        self.frequency = share * TICKS / window
+        self.stamp_ns = START_NS
 
     def tick(self, rate: float, step_ns: int = TICK_NS) -> float:
         self.stamp_ns += step_ns
@@ -51,12 +53,15 @@ def test_a_window_between_two_samples_begins_at_the_older() -> None:
     """Two and a half ticks hold the last three samples."""
     rolling = Rolling(2.5)
     for k, rate in enumerate(PAST):
-        assert rolling.tick(rate) == pytest.approx(sum([0.0, *PAST[1 : k + 1]][-3:]) / 2.5, abs=1e-12)
+        assert rolling.tick(rate) == pytest.approx(
+            sum([0.0, *PAST[1 : k + 1]][-3:]) / 2.5, abs=1e-12
+        )
 
 
 def test_a_slow_gait_is_averaged_over_the_longest_window() -> None:
     """A stride of two seconds is cut to one, now and in what is predicted, and so is that of a gait to come."""
-    rolling, still = Rolling(2 * TICKS), np.zeros((1, 12))
+    rolling = Rolling(2 * TICKS)
+    still = np.zeros((1, 12))
     for k in range(2 * TICKS):
         mean = rolling.tick(1.0 if k < TICKS else 3.0)
     assert mean == 3.0
@@ -64,13 +69,18 @@ def test_a_slow_gait_is_averaged_over_the_longest_window() -> None:
         mean = rolling.tick(1.0)
     assert mean == 2.0
     for frequency in (None, 0.5, 1.0):
-        assert rolling.state.predicted(np.zeros(12), still, 1.0 / TICKS, frequency)[0, 4] == 2.0 - 3.0 / TICKS
+        assert (
+            rolling.state.predicted(np.zeros(12), still, 1.0 / TICKS, frequency)[0, 4]
+            == 2.0 - 3.0 / TICKS
+        )
 
 
 def predicted_by_hand(rates: list[float], dt: int, window: int) -> list[float]:
     """Means at the end of each step of `dt` ticks in which the body rolls at the rate of that step."""
     ticks = [*PAST, *(rate for rate in rates for _ in range(dt))]
-    return [sum(ticks[end - window : end]) / window for end in range(len(PAST) + dt, len(ticks) + 1, dt)]
+    return [
+        sum(ticks[end - window : end]) / window for end in range(len(PAST) + dt, len(ticks) + 1, dt)
+    ]
 
 
 @pytest.mark.parametrize(("dt", "window"), [(4, 8), (8, 8), (4, 16), (2, 32)])
@@ -81,7 +91,8 @@ def test_a_predicted_mean_counts_the_same_samples(dt: int, window: int, stride: 
     for rate in PAST:
         rolling.tick(rate)
     batch = [[1.0, -2.0, 4.0, 0.5, 3.0, -1.0], [0.0, 5.0, -1.0, 2.0, 2.0, 7.0]]
-    x0, states = np.zeros(12), np.zeros((2, 6, 12))
+    x0 = np.zeros(12)
+    states = np.zeros((2, 6, 12))
     x0[0] = 0.25
     states[..., 0] = 0.25 + np.cumsum(batch, axis=1) * dt / TICKS
     frequency = None if stride == "present" else TICKS / window
@@ -96,8 +107,12 @@ def test_a_predicted_window_between_two_samples_begins_at_the_older() -> None:
         rolling.tick(rate)
     states = np.zeros((4, 12))
     states[:, 0] = 3.0 * np.array((1.0, 3.0, 6.0, 10.0)) / TICKS
-    way = 3.0 * np.array((1.0, 3.0, 6.0, 10.0)) + np.array((sum(PAST[-5:]), sum(PAST[-2:]), 0.0, -3.0))
-    np.testing.assert_array_equal(rolling.state.predicted(np.zeros(12), states, 3.0 / TICKS)[:, 4], way / 8.0)
+    way = 3.0 * np.array((1.0, 3.0, 6.0, 10.0)) + np.array(
+        (sum(PAST[-5:]), sum(PAST[-2:]), 0.0, -3.0)
+    )
+    np.testing.assert_array_equal(
+        rolling.state.predicted(np.zeros(12), states, 3.0 / TICKS)[:, 4], way / 8.0
+    )
 
 
 GAP_NS = round(HISTORY * 1e9)
@@ -112,7 +127,9 @@ GAP_NS = round(HISTORY * 1e9)
         (-1, 0.0, 3.0 / TICKS),
     ],
 )
-def test_a_gap_in_time_longer_than_the_history_begins_anew(step_ns: int, mean: float, next_mean: float) -> None:
+def test_a_gap_in_time_longer_than_the_history_begins_anew(
+    step_ns: int, mean: float, next_mean: float
+) -> None:
     """To the nanosecond, and so does a step back; the sample after it then only begins the time, as at the start."""
     rolling = Rolling(TICKS)
     for _ in range(5):
@@ -135,7 +152,8 @@ def test_a_rate_that_is_no_number_is_unknown_and_forgotten(bad: float) -> None:
 @pytest.mark.parametrize("rate_hz", [512, 2048])
 def test_nothing_that_the_window_needs_is_forgotten(rate_hz: int) -> None:
     """Over several times the samples that are kept, also where a second has more of them than are dropped at once."""
-    rolling, step_ns = Rolling(TICKS), round(1e9 / rate_hz)
+    rolling = Rolling(TICKS)
+    step_ns = round(1e9 / rate_hz)
     rates = [float(k % 5) for k in range(rate_hz + 2000)]
     means = [rolling.tick(rate, step_ns) for rate in rates]
     for k in range(rate_hz + 1, len(rates), 97):

@@ -54,11 +54,17 @@ WAITING = SETTLED | {
 
 
 def cases(table: dict[tuple[str, str], str]) -> list[tuple[str, str, Severity, str]]:
-    return [(mode, goal, worst, row.split()[max(worst - 1, 0)]) for (mode, goal), row in table.items() for worst in Severity]
+    return [
+        (mode, goal, worst, row.split()[max(worst - 1, 0)])
+        for (mode, goal), row in table.items()
+        for worst in Severity
+    ]
 
 
 @pytest.mark.parametrize(("mode", "goal", "worst", "expected"), cases(SETTLED))
-def test_every_mode_and_goal_under_every_severity_when_settled(mode: str, goal: Goal, worst: Severity, expected: str) -> None:
+def test_every_mode_and_goal_under_every_severity_when_settled(
+    mode: str, goal: Goal, worst: Severity, expected: str
+) -> None:
     """The next mode is the one of the table."""
     assert machine_in(Mode[mode], goal).update(START_NS + TICK_NS, worst, YES) is Mode[expected]
 
@@ -82,7 +88,9 @@ def test_every_mode_and_goal_under_every_severity_when_nothing_is_settled(
         (Mode.SELF_RIGHT, "upright", "stand", Mode.STAND_UP),
     ],
 )
-def test_an_edge_waits_for_its_own_condition_and_no_other(mode: Mode, condition: str, goal: Goal, expected: Mode) -> None:
+def test_an_edge_waits_for_its_own_condition_and_no_other(
+    mode: Mode, condition: str, goal: Goal, expected: Mode
+) -> None:
     """With its condition alone the edge is taken, with all others but it, not."""
     flags = {"upright": False, "standing": False, "sitting": False, "slow": False, "still": False}
     alone = Conditions(**(flags | {condition: True}))
@@ -92,7 +100,8 @@ def test_an_edge_waits_for_its_own_condition_and_no_other(mode: Mode, condition:
 
 
 @pytest.mark.parametrize(
-    ("mode", "expected"), [(Mode.STAND_UP, Mode.STAND), (Mode.SIT, Mode.PASSIVE), (Mode.SELF_RIGHT, Mode.STAND_UP)]
+    ("mode", "expected"),
+    [(Mode.STAND_UP, Mode.STAND), (Mode.SIT, Mode.PASSIVE), (Mode.SELF_RIGHT, Mode.STAND_UP)],
 )
 def test_settle_time_to_the_tick(mode: Mode, expected: Mode) -> None:
     """A condition that holds from a tick on opens the edge exactly settle_time later, and an interruption starts over."""
@@ -151,8 +160,12 @@ def test_sitting_down_ends_at_the_timeout() -> None:
     assert machine.goal == "passive"
 
 
-@pytest.mark.parametrize(("goal", "worst"), [("stand", NONE), ("sit", NONE), ("walk", STOP), ("walk", SIT)])
-def test_a_robot_that_never_gets_slow_stops_stepping_at_the_timeout(goal: Goal, worst: Severity) -> None:
+@pytest.mark.parametrize(
+    ("goal", "worst"), [("stand", NONE), ("sit", NONE), ("walk", STOP), ("walk", SIT)]
+)
+def test_a_robot_that_never_gets_slow_stops_stepping_at_the_timeout(
+    goal: Goal, worst: Severity
+) -> None:
     """Counted from the tick on which walking was no longer wanted, to the nanosecond."""
     machine = machine_in(Mode.WALK, "walk", stop=4.0)
     machine.update(START_NS + 10**10, NONE, NO)
@@ -166,7 +179,12 @@ def test_a_robot_that_never_gets_still_sits_down_at_the_timeout() -> None:
     """From STAND too, with a wait of its own after the one in WALK; walking and standing on never time out."""
     machine = machine_in(Mode.WALK, "sit", stop=4.0)
     stamps = [START_NS, START_NS + 4 * 10**9 + 1, START_NS + 5 * 10**9, START_NS + 9 * 10**9]
-    assert [machine.update(stamp, NONE, NO) for stamp in stamps] == [Mode.WALK, Mode.STAND, Mode.STAND, Mode.STAND]
+    assert [machine.update(stamp, NONE, NO) for stamp in stamps] == [
+        Mode.WALK,
+        Mode.STAND,
+        Mode.STAND,
+        Mode.STAND,
+    ]
     assert machine.update(START_NS + 9 * 10**9 + 1, NONE, NO) is Mode.SIT
     for mode, goal in ((Mode.WALK, "walk"), (Mode.STAND, "stand"), (Mode.STAND, "walk")):
         machine = machine_in(mode, goal, stop=4.0)
@@ -200,7 +218,8 @@ REQUESTED = {
 def test_every_request_in_every_mode(mode: str, name: str) -> None:
     """A request sets its goal or is refused with a reason that names the mode and changes nothing."""
     machine = machine_in(Mode[mode], "passive", upright=True)
-    refusal, expected = machine.request(name), REQUESTED[mode][name]
+    refusal = machine.request(name)
+    expected = REQUESTED[mode][name]
     if expected is None:
         assert refusal is not None and mode in refusal
         assert (machine.mode, machine.goal, machine.since_ns) == (Mode[mode], "passive", START_NS)
@@ -215,7 +234,11 @@ def test_every_request_in_every_mode(mode: str, name: str) -> None:
         (Mode.STAND, "reset", "nothing to reset: the mode is STAND"),
         (Mode.FAULT, "stand", "the mode is FAULT: call reset first"),
         (Mode.FALLEN, "walk", "the mode is FALLEN: call stand or reset first"),
-        (Mode.PASSIVE, "walk", "the mode is PASSIVE and the robot does not lie on its belly: call stand first"),
+        (
+            Mode.PASSIVE,
+            "walk",
+            "the mode is PASSIVE and the robot does not lie on its belly: call stand first",
+        ),
         (Mode.PASSIVE, "sit", "already down: the mode is PASSIVE"),
     ],
 )
@@ -232,7 +255,9 @@ def test_rising_is_refused_while_a_hazard_takes_the_robot_down(worst: Severity) 
     machine.mode = Mode.STAND
     for name in ("stand", "walk"):
         refusal = machine.request(name)
-        assert refusal == (f"a hazard of severity {worst.name} holds" if worst >= Severity.SIT else None)
+        assert refusal == (
+            f"a hazard of severity {worst.name} holds" if worst >= Severity.SIT else None
+        )
     assert machine.request("sit") is None
 
 
@@ -280,7 +305,12 @@ def test_fault_stays_until_reset_and_comes_back_while_its_cause_holds() -> None:
 def test_first_update_starts_passive_and_sets_the_time() -> None:
     """A fresh machine is passive since its first stamp, without a goal."""
     fresh = machine(settle_time=0.3)
-    assert (fresh.mode, fresh.goal, fresh.wanted, fresh.since_ns) == (Mode.PASSIVE, "passive", "passive", 0)
+    assert (fresh.mode, fresh.goal, fresh.wanted, fresh.since_ns) == (
+        Mode.PASSIVE,
+        "passive",
+        "passive",
+        0,
+    )
     assert fresh.update(START_NS, NONE, YES) is Mode.PASSIVE
     assert fresh.update(START_NS + TICK_NS, NONE, YES) is Mode.PASSIVE
     assert fresh.since_ns == START_NS
@@ -288,7 +318,10 @@ def test_first_update_starts_passive_and_sets_the_time() -> None:
 
 def test_unknown_request_names_the_choices() -> None:
     """An error, not a refusal: the caller is wrong in every mode."""
-    with pytest.raises(UnknownNameError, match=r"^unknown request 'dance'; choose one of: stand, walk, sit, estop, reset$"):
+    with pytest.raises(
+        UnknownNameError,
+        match=r"^unknown request 'dance'; choose one of: stand, walk, sit, estop, reset$",
+    ):
         machine_in(Mode.STAND, "stand").request("dance")
 
 
@@ -301,14 +334,17 @@ def test_turning_over_is_overdue_after_its_timeout_only() -> None:
         assert not machine_in(mode, "stand").self_right_overdue(START_NS + 14_000_000_000)
 
 
-STILL, MOVING = Conditions(still=True), Conditions()
+STILL = Conditions(still=True)
+MOVING = Conditions()
 
 
 @pytest.mark.parametrize("unasked", [False, True])
 def test_a_robot_that_may_gets_up_by_itself_once_it_lies_still(unasked: bool) -> None:
     """After the settle time at rest, not before, and then it stands and does not walk; one that may not waits for ever."""
     one = fallen(unasked)
-    assert [one.update(START_NS + k * 10**8, NONE, MOVING) for k in range(3, 9)] == [Mode.FALLEN] * 6
+    assert [one.update(START_NS + k * 10**8, NONE, MOVING) for k in range(3, 9)] == [
+        Mode.FALLEN
+    ] * 6
     assert [one.update(START_NS + k * 10**8, NONE, STILL) for k in (9, 11)] == [Mode.FALLEN] * 2
     after = one.update(START_NS + 12 * 10**8, NONE, STILL)
     assert after is (Mode.SELF_RIGHT if unasked else Mode.FALLEN)
@@ -318,13 +354,17 @@ def test_a_robot_that_may_gets_up_by_itself_once_it_lies_still(unasked: bool) ->
 def fallen(unasked: bool) -> ModeMachine:
     """A machine that walked and fell at START_NS + 0.1 s."""
     one = machine(settle_time=0.3, unasked=unasked)
-    one.mode, one.goal, one.since_ns = Mode.WALK, "walk", START_NS
+    one.mode = Mode.WALK
+    one.goal = "walk"
+    one.since_ns = START_NS
     assert one.update(START_NS + 10**8, Severity.FALLEN, MOVING) is Mode.FALLEN
     return one
 
 
 @pytest.mark.parametrize("worst", [SIT, Severity.FALLEN])
-def test_a_hazard_that_forbids_rising_keeps_a_robot_down_that_may_get_up_by_itself(worst: Severity) -> None:
+def test_a_hazard_that_forbids_rising_keeps_a_robot_down_that_may_get_up_by_itself(
+    worst: Severity,
+) -> None:
     """While it lasts; afterwards the robot gets up."""
     one = fallen(unasked=True)
     assert {one.update(START_NS + k * 10**9, worst, STILL) for k in range(1, 9)} == {Mode.FALLEN}

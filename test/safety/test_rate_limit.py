@@ -15,7 +15,8 @@ from safe_locomotion.commands import commanded_torque
 from safe_locomotion.safety.rate_limit import RateLimit
 from safe_locomotion.types import LowCommand
 
-TORQUE, POSITION = np.tile((4.0, 5.0, 6.0), 4), np.tile((0.1, 0.2, 0.3), 4)
+TORQUE = np.tile((4.0, 5.0, 6.0), 4)
+POSITION = np.tile((0.1, 0.2, 0.3), 4)
 LIMP = low_command(kp=np.zeros(12), kd=np.zeros(12))
 
 
@@ -35,10 +36,15 @@ def test_the_first_command_has_no_step() -> None:
 
 @pytest.mark.parametrize("joint", range(12))
 @pytest.mark.parametrize("side", [1, -1])
-def test_a_step_up_to_its_bound_passes_as_it_is_and_one_beyond_is_clamped_to_it(joint: int, side: int) -> None:
+def test_a_step_up_to_its_bound_passes_as_it_is_and_one_beyond_is_clamped_to_it(
+    joint: int, side: int
+) -> None:
     """Torque and position of each joint alone, up and down; the others keep what they were told."""
     bound = side * float(TORQUE[joint])
-    at, beyond = (replace(LIMP, tau=replaced(LIMP.tau, joint, value)) for value in (bound, bound * (1 + 1e-12)))
+    at, beyond = (
+        replace(LIMP, tau=replaced(LIMP.tau, joint, value))
+        for value in (bound, bound * (1 + 1e-12))
+    )
     one = limit(LIMP)
     assert one.limited(low_state(), at)[0] is at and not one.clamped
     clamped = one.limited(low_state(), replace(beyond, tau=3.0 * beyond.tau))[0]
@@ -46,17 +52,21 @@ def test_a_step_up_to_its_bound_passes_as_it_is_and_one_beyond_is_clamped_to_it(
     assert one.limited(low_state(), beyond)[0] is not beyond and one.clamped == {"torque_step": 2}
 
     soft = low_command(q=np.zeros(12), kp=np.full(12, 1.0), kd=np.zeros(12))
-    one, bound = limit(soft), side * float(POSITION[joint])
+    one = limit(soft)
+    bound = side * float(POSITION[joint])
     inside = replace(soft, q=replaced(soft.q, joint, bound))
     assert one.limited(low_state(), inside)[0] is inside
-    clamped = one.limited(low_state(), replace(soft, q=replaced(soft.q, joint, soft.q[joint] + 2.0 * bound)))[0]
+    clamped = one.limited(
+        low_state(), replace(soft, q=replaced(soft.q, joint, soft.q[joint] + 2.0 * bound))
+    )[0]
     np.testing.assert_allclose(clamped.q - soft.q, replaced(np.zeros(12), joint, bound), atol=1e-12)
     assert one.clamped == {"position_step": 1}
 
 
 def test_the_target_of_a_joint_without_stiffness_does_not_count() -> None:
     """A stance leg follows torque; where its target lies means nothing, and it is left alone beside one that is clamped."""
-    one, kp = limit(LIMP), replaced(np.zeros(12), 4, 1.0)
+    one = limit(LIMP)
+    kp = replaced(np.zeros(12), 4, 1.0)
     far = replace(LIMP, q=LIMP.q + 1.0)
     assert one.limited(low_state(), far)[0] is far
     clamped = one.limited(low_state(), replace(far, kp=kp))[0]
@@ -77,23 +87,38 @@ def test_motion_of_the_robot_is_no_step() -> None:
 def test_whatever_is_asked_the_step_stays_within_its_bounds(values: Any, motion: Any) -> None:
     """Torque and stiff targets of the command that comes out, against the last one, at the present state."""
     last, wanted = (
-        low_command(q=A1.q_stand + v[0], dq=20.0 * v[1], tau=30.0 * v[2], kp=50.0 * abs(v[3]), kd=5.0 * abs(v[4])) for v in values
+        low_command(
+            q=A1.q_stand + v[0],
+            dq=20.0 * v[1],
+            tau=30.0 * v[2],
+            kp=50.0 * abs(v[3]),
+            kd=5.0 * abs(v[4]),
+        )
+        for v in values
     )
     state = low_state(q=A1.q_stand + motion[0], dq=20.0 * motion[1])
     sent, _ = limit(last).limited(state, wanted)
-    assert (np.abs(commanded_torque(state, sent) - commanded_torque(state, last)) <= TORQUE + 1e-9).all()
+    assert (
+        np.abs(commanded_torque(state, sent) - commanded_torque(state, last)) <= TORQUE + 1e-9
+    ).all()
     assert (np.abs(sent.q - last.q)[wanted.kp > 0.0] <= POSITION[wanted.kp > 0.0] + 1e-12).all()
 
 
 def test_patience_counts_from_the_first_clamped_command_and_a_calm_one_starts_it_over() -> None:
     """10 ns are patience, 11 are not; a stamp that goes back ends it, too."""
-    one, sudden = limit(LIMP), replace(LIMP, tau=np.full(12, 30.0))
+    one = limit(LIMP)
+    sudden = replace(LIMP, tau=np.full(12, 30.0))
 
     def lasting(elapsed_ns: int, command: LowCommand) -> bool:
         return one.limited(low_state(stamp_ns=START_NS + elapsed_ns), command)[1]
 
     assert [lasting(k, sudden) for k in (0, 10, 11)] == [False, False, True]
-    assert [lasting(12, LIMP), lasting(13, sudden), lasting(23, sudden), lasting(24, sudden)] == [False, False, False, True]
+    assert [lasting(12, LIMP), lasting(13, sudden), lasting(23, sudden), lasting(24, sudden)] == [
+        False,
+        False,
+        False,
+        True,
+    ]
     assert lasting(12, sudden)
 
 

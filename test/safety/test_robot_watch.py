@@ -14,11 +14,16 @@ class Watched:
     """A watch fed with states one tick apart."""
 
     def __init__(self) -> None:
-        self.watch, self.stamp_ns, self.foreign, self.commanded = RobotWatch(A1, LIMITS), START_NS, 0, True
+        self.watch = RobotWatch(A1, LIMITS)
+        self.stamp_ns = START_NS
+        self.foreign = 0
+        self.commanded = True
 
     def tick(self, step_ns: int = TICK_NS, **changes: Any) -> frozenset[str]:
         self.stamp_ns += step_ns
-        return self.watch.update(low_state(stamp_ns=self.stamp_ns, **changes), self.foreign, self.commanded)
+        return self.watch.update(
+            low_state(stamp_ns=self.stamp_ns, **changes), self.foreign, self.commanded
+        )
 
     def ticks_until(self, hazard: str, **changes: Any) -> int:
         """How many ticks it takes; fails after 5 s of robot time."""
@@ -28,15 +33,21 @@ class Watched:
 def test_an_ordinary_robot_is_no_hazard() -> None:
     """Nor one that does not report its battery."""
     watched = Watched()
-    assert {watched.tick(voltage=voltage) for voltage in (24.0, None) for _ in range(600)} == {frozenset()}
+    assert {watched.tick(voltage=voltage) for voltage in (24.0, None) for _ in range(600)} == {
+        frozenset()
+    }
 
 
 @pytest.mark.parametrize("joint", range(12))
 def test_joints_outside_their_range_for_some_ticks_are_another_robot(joint: int) -> None:
     """At both ends, a hair beyond the margin; a shorter excursion is forgiven, and the end of it takes the hazard back."""
     ticks = round(LIMITS.mismatch_time * 1e9) // TICK_NS
-    for bound, side in ((A1.q_min[joint] - LIMITS.position_margin, -1), (A1.q_max[joint] + LIMITS.position_margin, 1)):
-        watched, inside = Watched(), {"q": replaced(A1.q_stand, joint, bound)}
+    for bound, side in (
+        (A1.q_min[joint] - LIMITS.position_margin, -1),
+        (A1.q_max[joint] + LIMITS.position_margin, 1),
+    ):
+        watched = Watched()
+        inside = {"q": replaced(A1.q_stand, joint, bound)}
         outside = {"q": replaced(A1.q_stand, joint, math.nextafter(bound, side * math.inf))}
         assert not any(watched.tick(**inside) for _ in range(100))
         assert not any(watched.tick(**outside) for _ in range(ticks))
@@ -49,9 +60,19 @@ def test_joints_outside_their_range_for_some_ticks_are_another_robot(joint: int)
 @pytest.mark.parametrize(
     ("hazard", "field", "good", "bad"),
     [
-        ("motor_hot", "temperature", LIMITS.temperature_warning, math.nextafter(LIMITS.temperature_warning, math.inf)),
+        (
+            "motor_hot",
+            "temperature",
+            LIMITS.temperature_warning,
+            math.nextafter(LIMITS.temperature_warning, math.inf),
+        ),
         ("motor_hot", "temperature", LIMITS.temperature_warning, math.nan),
-        ("battery_low", "voltage", LIMITS.voltage_warning, math.nextafter(LIMITS.voltage_warning, 0.0)),
+        (
+            "battery_low",
+            "voltage",
+            LIMITS.voltage_warning,
+            math.nextafter(LIMITS.voltage_warning, 0.0),
+        ),
         ("battery_low", "voltage", LIMITS.voltage_warning, math.nan),
     ],
 )
@@ -79,7 +100,10 @@ def test_several_hazards_hold_at_once() -> None:
     watched = Watched()
     for _ in range(100):
         watched.tick(temperature=np.full(12, 85.0))
-    found = [watched.tick(temperature=np.full(12, 85.0), voltage=20.5, q=A1.q_max + 1.0) for _ in range(600)]
+    found = [
+        watched.tick(temperature=np.full(12, 85.0), voltage=20.5, q=A1.q_max + 1.0)
+        for _ in range(600)
+    ]
     assert found[5] == {"robot_mismatch"}
     assert found[400] == {"robot_mismatch", "motor_hot"}
     assert found[500] == {"robot_mismatch", "motor_hot", "battery_low"}
@@ -87,11 +111,15 @@ def test_several_hazards_hold_at_once() -> None:
 
 def test_a_lasting_hazard_keeps_neither_bounds_nor_times_of_others() -> None:
     """While the battery is low, a motor at its threshold is not hot, and short excursions of a joint do not add up."""
-    watched, edge = Watched(), np.full(12, LIMITS.temperature_warning)
+    watched = Watched()
+    edge = np.full(12, LIMITS.temperature_warning)
     outside = replaced(A1.q_stand, 0, A1.q_max[0] + 1.0)
     for _ in range(600):
         watched.tick(voltage=20.5)
-    found = [watched.tick(voltage=20.5, temperature=edge, q=outside if k % 4 else A1.q_stand) for k in range(600)]
+    found = [
+        watched.tick(voltage=20.5, temperature=edge, q=outside if k % 4 else A1.q_stand)
+        for k in range(600)
+    ]
     assert set(found) == {frozenset({"battery_low"})}
 
 
@@ -100,7 +128,15 @@ MAX_GAP_NS = round(LIMITS.max_gap * 1e9)
 
 @pytest.mark.parametrize(
     ("step_ns", "jump"),
-    [(1, False), (MAX_GAP_NS, False), (MAX_GAP_NS + 1, True), (0, True), (-1, True), (-(10**12), True), (10**12, True)],
+    [
+        (1, False),
+        (MAX_GAP_NS, False),
+        (MAX_GAP_NS + 1, True),
+        (0, True),
+        (-1, True),
+        (-(10**12), True),
+        (10**12, True),
+    ],
 )
 def test_a_stamp_that_jumps_is_reported_for_a_while(step_ns: int, jump: bool) -> None:
     """Back, on the spot, or further ahead than max_gap; for exactly `HELD` states, so that nobody misses it."""
@@ -108,12 +144,15 @@ def test_a_stamp_that_jumps_is_reported_for_a_while(step_ns: int, jump: bool) ->
     assert not watched.tick()
     expected = frozenset({"state_jump"} if jump else ())
     assert watched.tick(step_ns) == expected
-    assert [watched.tick() for _ in range(RobotWatch.HELD + 3)] == [expected] * (RobotWatch.HELD - 1) + [frozenset()] * 4
+    assert [watched.tick() for _ in range(RobotWatch.HELD + 3)] == [expected] * (
+        RobotWatch.HELD - 1
+    ) + [frozenset()] * 4
 
 
 def test_a_jump_starts_the_times_over() -> None:
     """What was measured before a jump says nothing about the time after it."""
-    watched, hot = Watched(), {"temperature": np.full(12, 85.0)}
+    watched = Watched()
+    hot = {"temperature": np.full(12, 85.0)}
     for _ in range(400):
         watched.tick(**hot)
     assert watched.tick(10**12, **hot) == {"state_jump"}
@@ -146,7 +185,8 @@ def test_a_mismatch_in_words_names_joint_value_and_range() -> None:
 
 def test_a_drive_that_is_off_while_it_is_commanded() -> None:
     """After motor_off_time without interruption; not where nobody commands it, nor where the link does not say."""
-    watched, ticks = Watched(), round(LIMITS.motor_off_time * 1e9) // TICK_NS
+    watched = Watched()
+    ticks = round(LIMITS.motor_off_time * 1e9) // TICK_NS
     assert not any(watched.tick(motors_on=on) for on in (True, None) for _ in range(2 * ticks))
     watched.commanded = False
     assert not any(watched.tick(motors_on=False) for _ in range(2 * ticks))

@@ -64,21 +64,31 @@ def test_a_reset_before_the_next_tick_does_not_swallow_an_estop() -> None:
     assert run.tick().mode is Mode.FAULT
 
 
-@pytest.mark.parametrize(("field", "threshold"), [("q", "pose_tolerance"), ("dq", "still_joint_speed")])
+@pytest.mark.parametrize(
+    ("field", "threshold"), [("q", "pose_tolerance"), ("dq", "still_joint_speed")]
+)
 @pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_standing_needs_every_joint_near_its_pose_and_still(field: str, threshold: str, sign: float) -> None:
+def test_standing_needs_every_joint_near_its_pose_and_still(
+    field: str, threshold: str, sign: float
+) -> None:
     """One joint just outside its tolerance holds STAND_UP, all of them just inside let it go on."""
-    base, bound, run = A1.q_stand if field == "q" else np.zeros(12), sign * getattr(THRESHOLDS, threshold), Run()
+    base = A1.q_stand if field == "q" else np.zeros(12)
+    bound = sign * getattr(THRESHOLDS, threshold)
+    run = Run()
     run.tick()
     run.supervisor.request("stand")
     for joint in range(12):
-        assert run.tick(**{field: replaced(base, joint, base[joint] + (1.0 + 1e-6) * bound)}).mode is Mode.STAND_UP
+        assert (
+            run.tick(**{field: replaced(base, joint, base[joint] + (1.0 + 1e-6) * bound)}).mode
+            is Mode.STAND_UP
+        )
     assert run.tick(**{field: base + (1.0 - 1e-6) * bound}).mode is Mode.STAND
 
 
 def test_sitting_down_ends_with_every_joint_near_its_pose_and_still() -> None:
     """Neither folded but moving, nor still but somewhere else."""
-    run, moving = Run(), replaced(np.zeros(12), 8, THRESHOLDS.still_joint_speed * (1.0 + 1e-6))
+    run = Run()
+    moving = replaced(np.zeros(12), 8, THRESHOLDS.still_joint_speed * (1.0 + 1e-6))
     run.walking()
     run.supervisor.request("sit")
     run.until(Mode.SIT)
@@ -92,15 +102,25 @@ def test_sitting_down_ends_with_every_joint_near_its_pose_and_still() -> None:
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_stepping_stops_at_its_speed_and_walking_starts_at_rest(axis: int, sign: float) -> None:
     """WALK ends just below slow_speed; STAND is left just below still_speed."""
-    for factor, ended, left in ((1.0 - 1e-6, Mode.STAND, Mode.WALK), (1.0 + 1e-6, Mode.WALK, Mode.STAND)):
+    for factor, ended, left in (
+        (1.0 - 1e-6, Mode.STAND, Mode.WALK),
+        (1.0 + 1e-6, Mode.WALK, Mode.STAND),
+    ):
         run = Run()
         run.walking()
         run.supervisor.request("stand")
-        assert run.tick(velocity=replaced(np.zeros(3), axis, sign * factor * THRESHOLDS.slow_speed)).mode is ended
+        assert (
+            run.tick(
+                velocity=replaced(np.zeros(3), axis, sign * factor * THRESHOLDS.slow_speed)
+            ).mode
+            is ended
+        )
         run.until(Mode.STAND)
         run.supervisor.request("walk")
         for _ in range(2):
-            verdict = run.tick(velocity=replaced(np.zeros(3), axis, sign * factor * THRESHOLDS.still_speed))
+            verdict = run.tick(
+                velocity=replaced(np.zeros(3), axis, sign * factor * THRESHOLDS.still_speed)
+            )
         assert verdict.mode is left
 
 
@@ -109,7 +129,10 @@ def test_without_a_proposal_the_recovery_policy_drives() -> None:
     run = Run()
     verdict = run.walking()
     assert (verdict.active, verdict.joints) == ("recovery", None)
-    assert (verdict.gait.frequency, verdict.gait.swing_ratio) == (RECOVERY.frequency, RECOVERY.swing_ratio)
+    assert (verdict.gait.frequency, verdict.gait.swing_ratio) == (
+        RECOVERY.frequency,
+        RECOVERY.swing_ratio,
+    )
 
 
 def test_a_gait_proposal_is_taken_as_it_is() -> None:
@@ -136,7 +159,8 @@ def test_a_joint_proposal_is_executed_in_walk_only_and_leaves_the_mpc_a_gait() -
 
 
 @pytest.mark.parametrize(
-    "changes", [{"frequency": 0.0}, {"frequency": math.nan}, {"swing_ratio": 1.0}, {"swing_ratio": -math.inf}]
+    "changes",
+    [{"frequency": 0.0}, {"frequency": math.nan}, {"swing_ratio": 1.0}, {"swing_ratio": -math.inf}],
 )
 def test_a_proposal_that_is_no_gait_is_not_driven(changes: dict[str, float]) -> None:
     """The recovery policy drives instead, and the learner is taken again with its next good proposal."""
@@ -151,7 +175,10 @@ def test_a_proposal_drives_up_to_its_timeout_and_none_from_the_future() -> None:
     """To the nanosecond, for both kinds of learner; recovery takes over, and hands back to fresh proposals, joint ones in time."""
     timeout_ns = round(THRESHOLDS.proposal_timeout * 1e9)
     joints = JointTargets(q=A1.q_stand, kp=np.full(12, 20.0), kd=np.full(12, 0.5))
-    for learner in (gait_proposal(), Proposal(stamp_ns=0, policy="alarm", kind="joint", joints=joints)):
+    for learner in (
+        gait_proposal(),
+        Proposal(stamp_ns=0, policy="alarm", kind="joint", joints=joints),
+    ):
         run = Run()
         run.walking()
         for age_ns, active in (
@@ -164,9 +191,15 @@ def test_a_proposal_drives_up_to_its_timeout_and_none_from_the_future() -> None:
             run.tick()
             run.later(round(THRESHOLDS.bridge_time * 1e9))
             for _ in range(2):
-                assert run.tick(proposal=replace(learner, stamp_ns=run.stamp_ns + TICK_NS)).mode is Mode.WALK
+                assert (
+                    run.tick(proposal=replace(learner, stamp_ns=run.stamp_ns + TICK_NS)).mode
+                    is Mode.WALK
+                )
             verdict = run.tick(proposal=replace(learner, stamp_ns=run.stamp_ns + TICK_NS - age_ns))
-            assert (verdict.active, verdict.joints) == (active, learner.joints if active == "learner" else None)
+            assert (verdict.active, verdict.joints) == (
+                active,
+                learner.joints if active == "learner" else None,
+            )
 
 
 def test_a_robot_that_never_comes_to_rest_sits_down_all_the_same() -> None:
@@ -174,7 +207,8 @@ def test_a_robot_that_never_comes_to_rest_sits_down_all_the_same() -> None:
     run = Run()
     run.walking()
     run.supervisor.request("sit")
-    drifting, wait_ns = {"velocity": np.array((0.3, 0.0, 0.0))}, round(THRESHOLDS.stop_timeout * 1e9)
+    drifting = {"velocity": np.array((0.3, 0.0, 0.0))}
+    wait_ns = round(THRESHOLDS.stop_timeout * 1e9)
     for mode, onwards in ((Mode.WALK, Mode.STAND), (Mode.STAND, Mode.SIT)):
         assert run.tick(**drifting).mode is mode
         assert run.later(wait_ns).tick(**drifting).mode is mode

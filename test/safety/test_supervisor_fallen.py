@@ -14,7 +14,12 @@ from safe_locomotion.types import Mode
 ON_ITS_BACK: dict[str, Any] = {"quaternion_wxyz": np.array((0.0, 1.0, 0.0, 0.0))}
 FOLDED: dict[str, Any] = {"q": A1.q_sit}
 BY_ITSELF = load_config(
-    "a1", {**PLAIN, "supervisor.thresholds.settle_time": 0.0, "supervisor.thresholds.self_right": "automatic"}
+    "a1",
+    {
+        **PLAIN,
+        "supervisor.thresholds.settle_time": 0.0,
+        "supervisor.thresholds.self_right": "automatic",
+    },
 )
 
 
@@ -55,7 +60,9 @@ def leaning(angle: float) -> dict[str, Any]:
         {"dq": replaced(np.zeros(12), 7, THRESHOLDS.still_joint_speed + 1e-6)},
     ],
 )
-def test_a_robot_stands_up_once_it_is_on_its_belly_folded_at_rest_and_known_to_be(short_of: dict[str, Any]) -> None:
+def test_a_robot_stands_up_once_it_is_on_its_belly_folded_at_rest_and_known_to_be(
+    short_of: dict[str, Any],
+) -> None:
     """Each of these alone keeps it turning; all of them, at their very bounds, end it."""
     run = turning_over()
     for _ in range(5):
@@ -66,7 +73,10 @@ def test_a_robot_stands_up_once_it_is_on_its_belly_folded_at_rest_and_known_to_b
 def test_turning_over_for_too_long_leaves_it_lying_with_the_reason() -> None:
     """To the nanosecond; it is damped again, and may be asked once more."""
     run = turning_over()
-    assert run.later(round(THRESHOLDS.self_right_timeout * 1e9)).tick(**ON_ITS_BACK).mode is Mode.SELF_RIGHT
+    assert (
+        run.later(round(THRESHOLDS.self_right_timeout * 1e9)).tick(**ON_ITS_BACK).mode
+        is Mode.SELF_RIGHT
+    )
     verdict = run.later(1).tick(**ON_ITS_BACK)
     assert (verdict.mode, verdict.reasons) == (Mode.FALLEN, ("fallen", "self_right_timeout"))
     assert run.tick(**ON_ITS_BACK).mode is Mode.FALLEN
@@ -85,7 +95,9 @@ def test_a_robot_gets_up_by_itself_only_where_it_is_configured_to() -> None:
 
 
 @pytest.mark.parametrize(("angle", "mode"), [(-1e-6, Mode.STAND_UP), (1e-6, Mode.SELF_RIGHT)])
-def test_a_robot_that_lies_down_stands_up_from_its_belly_and_turns_over_first_otherwise(angle: float, mode: Mode) -> None:
+def test_a_robot_that_lies_down_stands_up_from_its_belly_and_turns_over_first_otherwise(
+    angle: float, mode: Mode
+) -> None:
     """Up to `righted_tilt` from the vertical it lies on its belly."""
     run = Run()
     run.tick()
@@ -99,7 +111,12 @@ def test_bounds_belong_to_what_they_allow() -> None:
         **PLAIN,
         **{
             f"supervisor.thresholds.{name}": value
-            for name, value in {"settle_time": 0.0, "fall_tilt": 0.0, "righted_tilt": 0.0, "pose_tolerance": 0.125}.items()
+            for name, value in {
+                "settle_time": 0.0,
+                "fall_tilt": 0.0,
+                "righted_tilt": 0.0,
+                "pose_tolerance": 0.125,
+            }.items()
         },
     }
     config = load_config("a1", exact)
@@ -131,7 +148,10 @@ def test_bounds_belong_to_what_they_allow() -> None:
 @pytest.mark.parametrize("length", [1e-3, 0.5, 2.0])
 def test_the_tilt_of_an_orientation_does_not_depend_on_its_length(length: float) -> None:
     """A quaternion that is a little off stays what it says."""
-    for angle, mode in ((THRESHOLDS.fall_tilt - 1e-6, Mode.WALK), (THRESHOLDS.fall_tilt + 1e-6, Mode.FALLEN)):
+    for angle, mode in (
+        (THRESHOLDS.fall_tilt - 1e-6, Mode.WALK),
+        (THRESHOLDS.fall_tilt + 1e-6, Mode.FALLEN),
+    ):
         for q in (quaternion_from_rpy(angle, 0.0, 0.0), quaternion_from_rpy(0.0, -angle, 0.0)):
             run = Run()
             run.walking()

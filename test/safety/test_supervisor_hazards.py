@@ -18,7 +18,11 @@ def test_a_hazard_that_stops_takes_the_velocity_away_at_once() -> None:
     run.walking()
     run.supervisor.report(frozenset({"command_not_finite"}))
     verdict = run.tick(velocity=np.array((0.5, 0.0, 0.0)))
-    assert (verdict.mode, verdict.command, verdict.reasons) == (Mode.WALK, VelocityCommand(), ("command_not_finite",))
+    assert (verdict.mode, verdict.command, verdict.reasons) == (
+        Mode.WALK,
+        VelocityCommand(),
+        ("command_not_finite",),
+    )
     assert run.tick().mode is Mode.STAND
     run.supervisor.report(frozenset())
     assert run.until(Mode.WALK).command == FORWARD
@@ -37,14 +41,23 @@ def test_a_velocity_that_is_not_finite_never_reaches_the_verdict(axis: str, valu
 
 def tilted(angle: float, direction: float) -> np.ndarray:
     return np.array(
-        (math.cos(angle / 2), math.sin(angle / 2) * math.cos(direction), math.sin(angle / 2) * math.sin(direction), 0)
+        (
+            math.cos(angle / 2),
+            math.sin(angle / 2) * math.cos(direction),
+            math.sin(angle / 2) * math.sin(direction),
+            0,
+        )
     )
 
 
 @pytest.mark.parametrize("direction", np.linspace(0.0, 2 * np.pi, 8, endpoint=False))
 def test_tilt_counts_as_a_fall_past_its_threshold_in_every_direction(direction: float) -> None:
     """The angle of the body's z axis to the vertical decides, whatever the mix of roll and pitch."""
-    for angle, mode in ((THRESHOLDS.fall_tilt - 1e-6, Mode.WALK), (THRESHOLDS.fall_tilt + 1e-6, Mode.FALLEN), (3.1, Mode.FALLEN)):
+    for angle, mode in (
+        (THRESHOLDS.fall_tilt - 1e-6, Mode.WALK),
+        (THRESHOLDS.fall_tilt + 1e-6, Mode.FALLEN),
+        (3.1, Mode.FALLEN),
+    ):
         run = Run()
         run.walking()
         assert run.tick(quaternion_wxyz=tilted(angle, direction)).mode is mode
@@ -61,7 +74,10 @@ def test_yaw_is_no_tilt() -> None:
 @pytest.mark.parametrize("ground", [-1.0, 0.0, 2.5])
 def test_height_above_ground_counts_as_a_fall_below_its_threshold(ground: float) -> None:
     """Height is measured from the ground plane, wherever odom has its zero."""
-    for height, mode in ((THRESHOLDS.fall_height + 1e-6, Mode.WALK), (THRESHOLDS.fall_height - 1e-6, Mode.FALLEN)):
+    for height, mode in (
+        (THRESHOLDS.fall_height + 1e-6, Mode.WALK),
+        (THRESHOLDS.fall_height - 1e-6, Mode.FALLEN),
+    ):
         run = Run()
         run.walking()
         verdict = run.tick(position=np.array((0.0, 0.0, ground + height)), ground_height=ground)
@@ -130,10 +146,16 @@ def test_diverged_estimate_is_a_latched_fault_that_keeps_its_reason() -> None:
     assert run.tick(diverged=True).reasons == ("estimate_diverged",)
     later = [run.tick() for _ in range(100)]
     assert {(v.mode, v.reasons) for v in later} == {(Mode.FAULT, ("estimate_diverged",))}
-    assert run.supervisor.request("walk") == "the mode is FAULT: call reset first (estimate_diverged)"
+    assert (
+        run.supervisor.request("walk") == "the mode is FAULT: call reset first (estimate_diverged)"
+    )
     assert run.supervisor.request("reset") is None
     verdict = run.tick()
-    assert (verdict.mode, verdict.reasons, verdict.mode_since_ns) == (Mode.PASSIVE, (), run.stamp_ns)
+    assert (verdict.mode, verdict.reasons, verdict.mode_since_ns) == (
+        Mode.PASSIVE,
+        (),
+        run.stamp_ns,
+    )
 
 
 def test_a_fault_collects_what_follows_it() -> None:

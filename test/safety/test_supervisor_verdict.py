@@ -13,11 +13,30 @@ from safe_locomotion.control.gait_handover import RATIO_MARGIN
 from safe_locomotion.pipeline import make_recovery, make_supervisor
 from safe_locomotion.safety.capture_point import MARGINS
 from safe_locomotion.safety.supervisor import Supervisor
-from safe_locomotion.types import Estimate, GaitParameters, JointTargets, Mode, Proposal, VelocityCommand
+from safe_locomotion.types import (
+    Estimate,
+    GaitParameters,
+    JointTargets,
+    Mode,
+    Proposal,
+    VelocityCommand,
+)
 
-CAREFUL = load_config("a1", {**PLAIN, "supervisor.thresholds.settle_time": 0.0, "supervisor.intervention.recovery_speed": 0.5})
-NAIVE = load_config("a1", {"supervisor.thresholds.settle_time": 0.0, "supervisor.intervention.criterion": "naive"})
-LOOKING = load_config("a1", {"supervisor.thresholds.settle_time": 0.0, "supervisor.intervention.criterion": "reachability"})
+CAREFUL = load_config(
+    "a1",
+    {
+        **PLAIN,
+        "supervisor.thresholds.settle_time": 0.0,
+        "supervisor.intervention.recovery_speed": 0.5,
+    },
+)
+NAIVE = load_config(
+    "a1", {"supervisor.thresholds.settle_time": 0.0, "supervisor.intervention.criterion": "naive"}
+)
+LOOKING = load_config(
+    "a1",
+    {"supervisor.thresholds.settle_time": 0.0, "supervisor.intervention.criterion": "reachability"},
+)
 
 
 class Listening:
@@ -39,8 +58,11 @@ class Listening:
 
 def test_recovery_begins_anew_with_each_walk() -> None:
     """Before it is asked on the first tick of it, and not again while the walk lasts."""
-    run, recovery = Run(), Listening()
-    run.supervisor = Supervisor(A1, AT_ONCE.supervisor.thresholds, recovery, make_supervisor(A1, AT_ONCE).intervention)
+    run = Run()
+    recovery = Listening()
+    run.supervisor = Supervisor(
+        A1, AT_ONCE.supervisor.thresholds, recovery, make_supervisor(A1, AT_ONCE).intervention
+    )
     begun = []
     for _ in range(2):
         run.walking()
@@ -61,7 +83,11 @@ def test_recovery_follows_its_share_of_the_wanted_velocity(share: float) -> None
     verdict = run.tick(proposal=gait_proposal())
     assert (verdict.command, verdict.active, verdict.policy) == (FORWARD, "learner", "learner")
     verdict = run.tick()
-    assert (verdict.command, verdict.active, verdict.policy) == (VelocityCommand(vx=share * FORWARD.vx), "recovery", "")
+    assert (verdict.command, verdict.active, verdict.policy) == (
+        VelocityCommand(vx=share * FORWARD.vx),
+        "recovery",
+        "",
+    )
 
 
 def test_a_verdict_names_its_tick_and_the_entry_of_its_mode() -> None:
@@ -78,7 +104,10 @@ def test_margins_are_told_while_the_robot_walks() -> None:
     run = Run()
     assert run.tick().margins == ()
     walking = run.walking()
-    assert tuple(name for name, _ in walking.margins) == MARGINS and run.supervisor.statistics.steps == 1
+    assert (
+        tuple(name for name, _ in walking.margins) == MARGINS
+        and run.supervisor.statistics.steps == 1
+    )
     for _ in range(10):
         run.tick(position=np.array((0.0, 0.0, 0.15)))
     assert run.supervisor.statistics.triggers == {"height": 1}
@@ -103,10 +132,16 @@ def test_a_learner_that_is_broken_is_a_hazard_while_its_word_is_young() -> None:
 
     It hides no other hazard.
     """
-    broken, timeout_ns = gait_proposal(frequency=math.nan), round(THRESHOLDS.proposal_timeout * 1e9)
+    broken = gait_proposal(frequency=math.nan)
+    timeout_ns = round(THRESHOLDS.proposal_timeout * 1e9)
     run = Run()
     run.walking()
-    for age_ns, reasons in ((0, ("policy_fault",)), (timeout_ns, ("policy_fault",)), (timeout_ns + 1, ()), (-1, ())):
+    for age_ns, reasons in (
+        (0, ("policy_fault",)),
+        (timeout_ns, ("policy_fault",)),
+        (timeout_ns + 1, ()),
+        (-1, ()),
+    ):
         verdict = run.tick(proposal=replace(broken, stamp_ns=run.stamp_ns + TICK_NS - age_ns))
         assert (verdict.reasons, verdict.active, verdict.mode) == (reasons, "recovery", Mode.WALK)
     assert run.tick().reasons == ()
@@ -125,7 +160,10 @@ def test_a_fault_names_everything_that_led_to_it() -> None:
     assert run.tick().reasons == ("foreign_publisher", "motor_off")
     run.supervisor.report(frozenset())
     assert run.tick().reasons == ("foreign_publisher", "motor_off")
-    assert run.supervisor.request("stand") == "the mode is FAULT: call reset first (foreign_publisher, motor_off)"
+    assert (
+        run.supervisor.request("stand")
+        == "the mode is FAULT: call reset first (foreign_publisher, motor_off)"
+    )
 
 
 def test_gaits_change_hands_without_a_jump_and_begin_a_walk_as_they_are() -> None:
@@ -133,7 +171,8 @@ def test_gaits_change_hands_without_a_jump_and_begin_a_walk_as_they_are() -> Non
 
     Where recovery takes over, the feet are planted first.
     """
-    run, moved = Run(), gait_proposal(phase_offsets=(0.75, 0.25, 0.5))
+    run = Run()
+    moved = gait_proposal(phase_offsets=(0.75, 0.25, 0.5))
     own = run.walking().gait
     first = run.tick(proposal=moved).gait
     assert (first.phase_offsets, first.swing_ratio) == (own.phase_offsets, own.swing_ratio)
@@ -149,28 +188,39 @@ def test_gaits_change_hands_without_a_jump_and_begin_a_walk_as_they_are() -> Non
 
 def test_a_learner_that_has_something_to_say_is_named_where_nobody_steps() -> None:
     """Standing: its gait is shown, no velocity is in force."""
-    run, proposal = Run(), gait_proposal(frequency=3.3)
+    run = Run()
+    proposal = gait_proposal(frequency=3.3)
     run.supervisor.request("stand")
     run.until(Mode.STAND)
     verdict = run.tick(proposal=proposal)
-    assert (verdict.active, verdict.gait, verdict.command) == ("learner", proposal.gait, VelocityCommand())
+    assert (verdict.active, verdict.gait, verdict.command) == (
+        "learner",
+        proposal.gait,
+        VelocityCommand(),
+    )
     assert run.tick().active == "recovery"
 
 
 def test_a_state_in_the_trigger_set_is_recoverys_although_the_learner_could_drive() -> None:
     """And the learner's again outside of it."""
-    run, low = Run(NAIVE), {"position": np.array((0.0, 0.0, 0.15))}
+    run = Run(NAIVE)
+    low = {"position": np.array((0.0, 0.0, 0.15))}
     run.walking()
     for height, active in (({}, "learner"), (low, "recovery"), ({}, "learner")):
         for _ in range(10):
             verdict = run.tick(proposal=gait_proposal(), **height)
-        assert (verdict.mode, verdict.active, verdict.policy) == (Mode.WALK, active, "learner" if active == "learner" else "")
+        assert (verdict.mode, verdict.active, verdict.policy) == (
+            Mode.WALK,
+            active,
+            "learner" if active == "learner" else "",
+        )
 
 
 def test_recovery_drives_between_a_joint_policy_and_the_next_learner() -> None:
     """For `bridge_time` to the nanosecond, also where the next one proposes gaits."""
     targets = JointTargets(q=A1.q_stand, kp=np.full(12, 20.0), kd=np.full(12, 0.5))
-    joint, bridge = Proposal(stamp_ns=0, policy="alarm", kind="joint", joints=targets), round(THRESHOLDS.bridge_time * 1e9)
+    joint = Proposal(stamp_ns=0, policy="alarm", kind="joint", joints=targets)
+    bridge = round(THRESHOLDS.bridge_time * 1e9)
     run = Run()
     run.walking()
     run.later(bridge).tick(proposal=joint)

@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 
 from safe_locomotion.config import load_config
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.safety.switching_rule import CRITERIA, STEP_NS, InterventionParameters, SwitchingRule
+from safe_locomotion.safety.switching_rule import (
+    CRITERIA,
+    STEP_NS,
+    InterventionParameters,
+    SwitchingRule,
+)
 
 SHIPPED = load_config("a1").supervisor.intervention
 TICK_NS = STEP_NS // 2  #: the policy's
@@ -41,10 +46,16 @@ def parameters(criterion: Any, **changes: Any) -> InterventionParameters:
 def played(trace: list[Step], p: InterventionParameters) -> list[bool]:
     """Whether recovery acts, tick by tick."""
     rule = SwitchingRule(p)
-    return [rule.recovers(START_NS + t * TICK_NS, step.triggered, step) for t, step in enumerate(trace)]
+    return [
+        rule.recovers(START_NS + t * TICK_NS, step.triggered, step) for t, step in enumerate(trace)
+    ]
 
 
-traces = st.lists(st.builds(Step, st.booleans(), st.booleans(), st.one_of(st.none(), st.integers(1, 9))), min_size=1, max_size=30)
+traces = st.lists(
+    st.builds(Step, st.booleans(), st.booleans(), st.one_of(st.none(), st.integers(1, 9))),
+    min_size=1,
+    max_size=30,
+)
 
 
 def equation_1(trace: list[Step]) -> list[bool]:
@@ -114,7 +125,11 @@ def test_planning_is_equation_2_with_definition_2(trace: list[Step]) -> None:
 @given(traces)
 def test_planning_hands_back_no_later_than_reachability(trace: list[Step]) -> None:
     """After the same past: as long as both have recovery acting, whoever returns first is planning."""
-    pairs = zip(played(trace, parameters("planning")), played(trace, parameters("reachability")), strict=True)
+    pairs = zip(
+        played(trace, parameters("planning")),
+        played(trace, parameters("reachability")),
+        strict=True,
+    )
     for planned, waited in pairs:
         assert waited or not planned
         if planned is not waited:
@@ -123,11 +138,17 @@ def test_planning_hands_back_no_later_than_reachability(trace: list[Step]) -> No
 
 @settings(max_examples=100)
 @given(traces, st.integers(0, 20))
-def test_dwell_keeps_recovery_for_its_time_after_the_last_trigger(trace: list[Step], ticks: int) -> None:
+def test_dwell_keeps_recovery_for_its_time_after_the_last_trigger(
+    trace: list[Step], ticks: int
+) -> None:
     """To the tick, without a prediction."""
     actions = played(trace, parameters("dwell", dwell_time=ticks * TICK_NS * 1e-9))
     for t, acts in enumerate(actions):
-        recent = any(trace[k].triggered for k in range(max(0, t - ticks + 1), t + 1)) if ticks else trace[t].triggered
+        recent = (
+            any(trace[k].triggered for k in range(max(0, t - ticks + 1), t + 1))
+            if ticks
+            else trace[t].triggered
+        )
         assert acts is recent
 
 
@@ -140,14 +161,21 @@ def test_off_never_intervenes(trace: list[Step]) -> None:
 
 @settings(max_examples=100)
 @given(traces, st.sampled_from(CRITERIA[1:]))
-def test_a_state_in_the_trigger_set_is_never_the_learners(trace: list[Step], criterion: Any) -> None:
+def test_a_state_in_the_trigger_set_is_never_the_learners(
+    trace: list[Step], criterion: Any
+) -> None:
     """Whatever the criterion says about the future; and one more trigger never gives the learner more."""
     actions = played(trace, parameters(criterion))
     assert all(acts for acts, step in zip(actions, trace, strict=True) if step.triggered)
     if criterion in ("naive", "reachability", "dwell"):
         for t in range(len(trace)):
-            worse = [replace(step, triggered=step.triggered or k == t) for k, step in enumerate(trace)]
-            assert all(b or not a for a, b in zip(actions, played(worse, parameters(criterion)), strict=True))
+            worse = [
+                replace(step, triggered=step.triggered or k == t) for k, step in enumerate(trace)
+            ]
+            assert all(
+                b or not a
+                for a, b in zip(actions, played(worse, parameters(criterion)), strict=True)
+            )
 
 
 @pytest.mark.parametrize("criterion", ["reachability", "planning"])

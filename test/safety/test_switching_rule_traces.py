@@ -10,7 +10,12 @@ from core_values import START_NS
 
 from safe_locomotion.config import load_config
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.safety.switching_rule import CRITERIA, STEP_NS, InterventionParameters, SwitchingRule
+from safe_locomotion.safety.switching_rule import (
+    CRITERIA,
+    STEP_NS,
+    InterventionParameters,
+    SwitchingRule,
+)
 
 SHIPPED = load_config("a1").supervisor.intervention
 DWELL_NS = 1_000_000_000
@@ -37,7 +42,9 @@ class Play:
     """A rule on a clock."""
 
     def __init__(self, criterion: Any, **changes: Any) -> None:
-        self.rule = SwitchingRule(replace(SHIPPED, criterion=criterion, dwell_time=DWELL_NS * 1e-9, **changes))
+        self.rule = SwitchingRule(
+            replace(SHIPPED, criterion=criterion, dwell_time=DWELL_NS * 1e-9, **changes)
+        )
 
     def at(self, ns: int, triggered: bool = False, **said: Any) -> tuple[bool, str]:
         """Whether recovery acts, and what was asked."""
@@ -62,7 +69,11 @@ def test_before_the_first_decision_recovery_has_acted(criterion: Any) -> None:
 def test_a_horizon_of_nothing_asks_nothing(criterion: Any) -> None:
     """The learner is back with the end of the trigger; one step ahead is asked about."""
     play = Play(criterion, horizon=0)
-    assert [play.at(0), play.at(1, triggered=True), play.at(2)] == [(False, ""), (True, ""), (False, "")]
+    assert [play.at(0), play.at(1, triggered=True), play.at(2)] == [
+        (False, ""),
+        (True, ""),
+        (False, ""),
+    ]
     assert Play("reachability", horizon=1).at(0) == (True, "safe")
 
 
@@ -135,7 +146,10 @@ def test_recovery_that_acted_alone_or_before_a_walk_is_recovery_that_acted(forge
     [
         ({"horizon": -1}, "horizon: must lie within 0 and 50 (found -1)"),
         ({"horizon": 51}, "horizon: must lie within 0 and 50 (found 51)"),
-        ({"criterion": "planning", "horizon": 1}, "horizon: planning needs 2 steps, one of each policy (found 1)"),
+        (
+            {"criterion": "planning", "horizon": 1},
+            "horizon: planning needs 2 steps, one of each policy (found 1)",
+        ),
         *(
             ({"recovery_speed": bad}, f"recovery_speed: must lie within 0 and 1 (found {bad})")
             for bad in (-1e-9, math.nextafter(1.0, 2.0), math.nan, math.inf, -math.inf)

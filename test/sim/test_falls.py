@@ -6,8 +6,20 @@ import pytest
 
 from safe_locomotion.sim.falls import FallDetector
 
-STANDING = {"height": 0.27, "cos_tilt": 1.0, "velocity_z": 0.0, "touching": False, "joint_error": lambda: 0.0}
-LYING = {"height": 0.06, "cos_tilt": 1.0, "velocity_z": -0.2, "touching": True, "joint_error": lambda: 0.1}
+STANDING = {
+    "height": 0.27,
+    "cos_tilt": 1.0,
+    "velocity_z": 0.0,
+    "touching": False,
+    "joint_error": lambda: 0.0,
+}
+LYING = {
+    "height": 0.06,
+    "cos_tilt": 1.0,
+    "velocity_z": -0.2,
+    "touching": True,
+    "joint_error": lambda: 0.1,
+}
 
 
 def armed() -> FallDetector:

@@ -23,7 +23,12 @@ class Run:
     """A robot that lies as it fell, and its controller."""
 
     def __init__(self, robot, config=CONFIG):
-        self.robot, self.pipeline, self.modes, self.refused = robot, Pipeline(robot.robot, config), [], set()
+        self.robot, self.pipeline, self.modes, self.refused = (
+            robot,
+            Pipeline(robot.robot, config),
+            [],
+            set(),
+        )
         for _ in range(250):
             robot.step(None)
 
@@ -51,7 +56,9 @@ def laid(roll, seed, **options):
     return robot
 
 
-@pytest.mark.parametrize(("start", "seed", "friction"), [("back", 0, 0.8), ("left", 1, 0.5), ("right", 2, 1.0)])
+@pytest.mark.parametrize(
+    ("start", "seed", "friction"), [("back", 0, 0.8), ("left", 1, 0.5), ("right", 2, 1.0)]
+)
 def test_it_gets_up_from_its_back_and_from_its_sides(start, seed, friction):
     """On request: SELF_RIGHT, STAND_UP, STAND; the gate refuses nothing on the way, and the motors never exceed their peak."""
     run = Run(laid(STARTS[start], seed, friction=friction))
@@ -91,5 +98,7 @@ def test_it_starts_as_the_options_say(start):
 
 def test_an_unknown_start_names_the_choices():
     """A typo must not start prone."""
-    with pytest.raises(UnknownNameError, match="unknown start 'front'; choose one of: belly, back, left, right"):
+    with pytest.raises(
+        UnknownNameError, match="unknown start 'front'; choose one of: belly, back, left, right"
+    ):
         SimulationOptions(start="front")

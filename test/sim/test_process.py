@@ -27,7 +27,9 @@ ROBOT = load_robot("a1")
 
 def hold(q, stamp_ns: int = 0) -> LowCommand:
     zero = np.zeros(12)
-    return LowCommand(stamp_ns=stamp_ns, q=q, dq=zero, tau=zero, kp=np.full(12, 80.0), kd=np.full(12, 3.0))
+    return LowCommand(
+        stamp_ns=stamp_ns, q=q, dq=zero, tau=zero, kp=np.full(12, 80.0), kd=np.full(12, 3.0)
+    )
 
 
 class Controller:
@@ -40,7 +42,9 @@ class Controller:
         if self.start is None:
             self.start = state
         s = min(1.0, (state.stamp_ns - self.start.stamp_ns) * 1e-9)
-        return hold(self.start.q + (ROBOT.q_stand - self.start.q) * (3 * s * s - 2 * s**3), state.stamp_ns)
+        return hold(
+            self.start.q + (ROBOT.q_stand - self.start.q) * (3 * s * s - 2 * s**3), state.stamp_ns
+        )
 
 
 class FakeWire:
@@ -53,8 +57,10 @@ class FakeWire:
         self.truths: list[int] = []
         self.now = 0.0
         self.silent = False
-        self.latency, self.starts_after = latency, starts_after
-        self._controller, self._answers = controller, deque()
+        self.latency = latency
+        self.starts_after = starts_after
+        self._controller = controller
+        self._answers = deque()
 
     def clock(self) -> float:
         return self.now
@@ -91,7 +97,9 @@ def test_robot_stands_up_over_the_wire_in_wall_clock_mode() -> None:
     wire = FakeWire(Controller(), latency=0.001)
     summary = process_on(wire, duration=0.5).run(lambda: False)
     assert summary["falls"] == 0 and summary["stood_at_s"] is not None
-    assert (wire.states[-1].stamp_ns - wire.states[0].stamp_ns) * 1e-9 == pytest.approx(wire.now, abs=0.005)
+    assert (wire.states[-1].stamp_ns - wire.states[0].stamp_ns) * 1e-9 == pytest.approx(
+        wire.now, abs=0.005
+    )
 
 
 def test_lost_time_is_reported_not_made_up() -> None:
@@ -139,7 +147,8 @@ def test_lockstep_goes_on_without_a_controller() -> None:
     process = process_on(wire, lockstep=True, answer_timeout=0.25)
     while not process.robot.has_stood:
         process.tick()
-    wire.silent, before = True, wire.now
+    wire.silent = True
+    before = wire.now
     for _ in range(600):
         process.tick()
     assert process.timeouts == LOST_AFTER and process.robot.falls == 1
@@ -228,7 +237,9 @@ def test_run_ends_when_the_robot_never_stands() -> None:
     assert process.run(lambda: False)["stood_at_s"] is None
 
 
-@pytest.mark.parametrize("text", ["25", "25@", "@3", "25@x", "nan@3", "25@-1", "25@inf", "25@1,,3@4"])
+@pytest.mark.parametrize(
+    "text", ["25", "25@", "@3", "25@x", "nan@3", "25@-1", "25@inf", "25@1,,3@4"]
+)
 def test_malformed_pushes_are_refused(text) -> None:
     """Anything but numbers around an @ is a configuration error that quotes the part."""
     with pytest.raises(ConfigurationError, match="push"):
@@ -239,11 +250,15 @@ def test_pushes_are_sorted_and_lateral() -> None:
     """Times are sorted; the impulse is lateral in the heading frame: with the robot facing left it points backwards."""
     first, second = parse_pushes("-25@6,10@3.5")
     assert (first.time, second.time) == (3.5, 6.0)
-    np.testing.assert_allclose(impulse_in_world(first, np.sqrt([0.5, 0.0, 0.0, 0.5])), (-10.0, 0.0, 0.0), atol=1e-9)
+    np.testing.assert_allclose(
+        impulse_in_world(first, np.sqrt([0.5, 0.0, 0.0, 0.5])), (-10.0, 0.0, 0.0), atol=1e-9
+    )
     assert parse_pushes("") == ()
 
 
-@pytest.mark.parametrize("bad", [{"duration": 0.0}, {"duration": float("nan")}, {"answer_timeout": float("nan")}])
+@pytest.mark.parametrize(
+    "bad", [{"duration": 0.0}, {"duration": float("nan")}, {"answer_timeout": float("nan")}]
+)
 def test_options_without_meaning_are_refused(bad) -> None:
     """Zero or NaN times are configuration errors that name the option."""
     with pytest.raises(ConfigurationError, match=next(iter(bad))):
@@ -271,7 +286,9 @@ def start(domain: int, *arguments: str) -> subprocess.Popen:
 
 def serve(backend, process: subprocess.Popen, limit_s: float) -> int:
     """Answer every state until the process ends."""
-    controller, answered, end = Controller(), 0, time.monotonic() + limit_s
+    controller = Controller()
+    answered = 0
+    end = time.monotonic() + limit_s
     while process.poll() is None and time.monotonic() < end:
         state = backend.read(0.1)
         if state is not None:
@@ -284,7 +301,16 @@ def test_process_stands_up_over_real_dds(backend, wire_domain, tmp_path) -> None
     """The real process in lock-step, commanded through the SDK2 backend, stands up, ends after its duration and reports."""
     summary_file = tmp_path / "summary.json"
     truth = str(tmp_path / "truth.npz")
-    process = start(wire_domain, "--lockstep", "--duration", "0.5", "--summary", str(summary_file), "--truth", truth)
+    process = start(
+        wire_domain,
+        "--lockstep",
+        "--duration",
+        "0.5",
+        "--summary",
+        str(summary_file),
+        "--truth",
+        truth,
+    )
     try:
         answered = serve(backend, process, 40.0)
         assert process.wait(10) == 0, process.stderr.read()
@@ -334,13 +360,22 @@ def test_process_ends_with_its_parent(tmp_path, wire_domain) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "named"),
-    [(["--robot", "spot"], "a1"), (["--terrain", "moon"], "stairs"), (["--interface", "nope0"], "lo"), (["--push", "7"], "J@t")],
+    [
+        (["--robot", "spot"], "a1"),
+        (["--terrain", "moon"], "stairs"),
+        (["--interface", "nope0"], "lo"),
+        (["--push", "7"], "J@t"),
+    ],
 )
 def test_bad_options_end_with_status_2_and_name_the_choices(arguments, named) -> None:
     """No traceback: one line that names the valid choices, exit status 2."""
     pytest.importorskip("unitree_sdk2py")
     done = subprocess.run(
-        [sys.executable, "-m", "safe_locomotion.sim", *arguments], check=False, capture_output=True, text=True, timeout=40
+        [sys.executable, "-m", "safe_locomotion.sim", *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=40,
     )
     assert done.returncode == 2
     assert named in done.stderr and "Traceback" not in done.stderr
@@ -354,12 +389,16 @@ def test_simulation_options_reach_the_robot() -> None:
     process.tick()
     summary = process.summary()
     assert summary["simulation"]["seed"] == 7 and summary["simulation"]["friction"] == 0.4
-    assert json.loads(json.dumps(summary, allow_nan=False))["real_time_factor"] == pytest.approx(1.0)
+    assert json.loads(json.dumps(summary, allow_nan=False))["real_time_factor"] == pytest.approx(
+        1.0
+    )
 
 
 def test_pushes_wait_for_a_fallen_robot() -> None:
     """The push that fells the robot counts; the next one waits until the robot has stood for two seconds again."""
-    process = process_on(FakeWire(Controller()), lockstep=True, pushes=parse_pushes("200@0.5,1@1"), duration=30.0)
+    process = process_on(
+        FakeWire(Controller()), lockstep=True, pushes=parse_pushes("200@0.5,1@1"), duration=30.0
+    )
     while process.pushed < 2:
         process.tick()
         assert process.robot.time_s < 40.0

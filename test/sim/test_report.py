@@ -71,13 +71,18 @@ def test_velocity_error_is_planar_and_against_the_command() -> None:
 def test_velocity_error_leaves_out_the_start_and_where_nobody_asked_to_walk() -> None:
     """The first two seconds and rows without a command do not count; half of the rest at 0.1 m/s error gives 0.1 / sqrt 2."""
     log = run_log()
-    velocity, command = log.velocity.copy(), log.command.copy()
+    velocity = log.velocity.copy()
+    command = log.command.copy()
     velocity[log.time < 1.5, 0] = 9.0
     command[log.time > 4.0] = np.nan
     velocity[log.time > 4.4, 0] = 9.0
-    assert velocity_rmse(replace(log, velocity=velocity, command=command), 0.4) == pytest.approx(0.0, abs=1e-12)
+    assert velocity_rmse(replace(log, velocity=velocity, command=command), 0.4) == pytest.approx(
+        0.0, abs=1e-12
+    )
     command[(log.time >= 3.0) & (log.time <= 4.0), 0] = 0.6
-    assert velocity_rmse(replace(log, velocity=velocity, command=command), 0.4) == pytest.approx(0.1 / math.sqrt(2.0), rel=1e-3)
+    assert velocity_rmse(replace(log, velocity=velocity, command=command), 0.4) == pytest.approx(
+        0.1 / math.sqrt(2.0), rel=1e-3
+    )
 
 
 def test_cycle_mean_removes_the_rhythm_of_the_gait_and_keeps_the_rest() -> None:
@@ -103,7 +108,8 @@ def test_cycle_mean_by_hand() -> None:
 def test_drift_does_not_depend_on_where_odom_points(turn: float) -> None:
     """An odometry that is turned and moved as a whole has no drift; 3 cm forward and 4 cm sideways in its own axes are 5 cm."""
     log = run_log()
-    c, s = math.cos(turn), math.sin(turn)
+    c = math.cos(turn)
+    s = math.sin(turn)
     into_odom = np.array(((c, -s), (s, c)))
     ended = log.position.copy()
     ended[-1] += (0.03, -0.04)
@@ -140,7 +146,9 @@ def test_attitude_and_estimator_errors_by_hand() -> None:
     roll_pitch = np.stack((roll, np.full(len(log.time), np.deg2rad(3.0))), axis=1)
     roll_pitch[log.time < 2.0] = 1.0
     estimated = log.velocity + np.array((0.06, 0.08, 5.0))
-    figures = motion_figures(replace(log, roll_pitch=roll_pitch, estimated_velocity=estimated), cycle=0.4, mass=12.0)
+    figures = motion_figures(
+        replace(log, roll_pitch=roll_pitch, estimated_velocity=estimated), cycle=0.4, mass=12.0
+    )
     assert figures["roll_rms_deg"] == pytest.approx(2.0)
     assert figures["pitch_rms_deg"] == pytest.approx(3.0)
     assert figures["estimator_velocity_rmse_mps"] == pytest.approx(0.1)

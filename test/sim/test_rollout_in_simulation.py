@@ -18,7 +18,13 @@ from safe_locomotion.types import Array, Mode, VelocityCommand
 
 FORWARD = VelocityCommand(vx=0.4)
 AHEAD_NS = 160_000_000
-COMPONENTS = [5, 0, 1, 10, 6]  # height, roll, pitch, lateral velocity, roll rate in a centroidal state
+COMPONENTS = [
+    5,
+    0,
+    1,
+    10,
+    6,
+]  # height, roll, pitch, lateral velocity, roll rate in a centroidal state
 
 
 @pytest.mark.parametrize("kind", ["open_loop", "closed_loop"])
@@ -26,16 +32,21 @@ def test_prediction_of_a_trot_over_a_sixth_of_a_second(kind: str) -> None:
     """RMS error: 1 cm, 0.015 rad of roll, 0.025 of pitch, 0.05 m/s, 0.12 rad/s; nearer than a state that stays what it is."""
     errors, persistence = errors_after(kind)
     assert len(errors) > 60
-    rms, still = np.sqrt((errors**2).mean(axis=0)), np.sqrt((persistence**2).mean(axis=0))
+    rms = np.sqrt((errors**2).mean(axis=0))
+    still = np.sqrt((persistence**2).mean(axis=0))
     assert (rms < (0.01, 0.015, 0.025, 0.05, 0.12)).all(), rms
     assert (rms[3:] < 0.8 * still[3:]).all(), (rms, still)
 
 
 def errors_after(kind: str) -> tuple[Array, Array]:
     """Measured components 0.16 s later less the predicted ones, and less those of before."""
-    config = load_config("a1", {"supervisor.intervention.rollout": kind, "supervisor.intervention.criterion": "off"})
-    robot, script = SimulatedRobot(SimulationOptions(seed=1)), Script([Step(time=0.0, request="walk", command=FORWARD)])
-    pipeline, started = Pipeline(robot.robot, config), None
+    config = load_config(
+        "a1", {"supervisor.intervention.rollout": kind, "supervisor.intervention.criterion": "off"}
+    )
+    robot = SimulatedRobot(SimulationOptions(seed=1))
+    script = Script([Step(time=0.0, request="walk", command=FORWARD)])
+    pipeline = Pipeline(robot.robot, config)
+    started = None
     state = TriggerState(replace(config.supervisor.trigger_set, roll_rate="raw", lookahead=0.0))
     measured: dict[int, Array] = {}
     predicted: dict[int, Array] = {}
@@ -45,7 +56,8 @@ def errors_after(kind: str) -> tuple[Array, Array]:
         if request is not None:
             pipeline.supervisor.request(request)
         robot.step(pipeline.step(low_state, wanted))
-        estimate, verdict = pipeline.cycle.estimate, pipeline.cycle.verdict
+        estimate = pipeline.cycle.estimate
+        verdict = pipeline.cycle.verdict
         assert estimate is not None and verdict is not None
         if verdict.mode is not Mode.WALK:
             continue
@@ -53,9 +65,15 @@ def errors_after(kind: str) -> tuple[Array, Array]:
         measured[estimate.stamp_ns] = np.array(state.update(estimate, verdict.gait.frequency))
         if robot.time_s - started > 0.8 and not len(measured) % 4:
             forecaster = pipeline.supervisor._intervention._forecaster
-            states = Forecast(forecaster, Moment(estimate, pipeline.cycle.proposal, verdict.gait, verdict.command)).look()
+            states = Forecast(
+                forecaster, Moment(estimate, pipeline.cycle.proposal, verdict.gait, verdict.command)
+            ).look()
             assert states is not None
             predicted[estimate.stamp_ns] = (states[-1] - states[0])[COMPONENTS]
-    pairs = [(measured[stamp + AHEAD_NS] - measured[stamp], p) for stamp, p in predicted.items() if stamp + AHEAD_NS in measured]
+    pairs = [
+        (measured[stamp + AHEAD_NS] - measured[stamp], p)
+        for stamp, p in predicted.items()
+        if stamp + AHEAD_NS in measured
+    ]
     changes = np.array([change for change, _ in pairs])
     return changes - np.array([p for _, p in pairs]), changes

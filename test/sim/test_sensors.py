@@ -7,7 +7,17 @@ pytest.importorskip("mujoco")
 
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.robot import SimulatedRobot
-from safe_locomotion.sim.sensors import ACCELEROMETER, FOOT, GYRO, POSITION, TILT, TORQUE, VELOCITY, SensorErrors, SensorNoise
+from safe_locomotion.sim.sensors import (
+    ACCELEROMETER,
+    FOOT,
+    GYRO,
+    POSITION,
+    TILT,
+    TORQUE,
+    VELOCITY,
+    SensorErrors,
+    SensorNoise,
+)
 
 NOISE = SensorNoise()
 CONSTANT = SensorNoise(gyro_walk=0.0, foot_walk=0.0, yaw_walk=0.0, tilt_time=1e9)
@@ -43,7 +53,12 @@ def test_white_noise_has_its_standard_deviation(channel, sigma) -> None:
 
 def test_biases_scatter_over_units() -> None:
     """Over 400 robots the gyro bias has its standard deviation, and each axis differs."""
-    biases = np.array([SensorErrors(SensorNoise(gyro=0.0), np.random.default_rng(seed)).row[GYRO] for seed in range(400)])
+    biases = np.array(
+        [
+            SensorErrors(SensorNoise(gyro=0.0), np.random.default_rng(seed)).row[GYRO]
+            for seed in range(400)
+        ]
+    )
     np.testing.assert_allclose(biases.std(axis=0), NOISE.gyro_bias, rtol=0.15)
     assert np.all(np.abs(biases.mean(axis=0)) < 0.15 * NOISE.gyro_bias + 1e-3)
 
@@ -80,7 +95,8 @@ def test_reading_twice_changes_nothing() -> None:
     """low_state() is a view of one instant: asking twice gives the same numbers."""
     robot = SimulatedRobot(SimulationOptions())
     robot.step(None)
-    first, second = robot.low_state(), robot.low_state()
+    first = robot.low_state()
+    second = robot.low_state()
     np.testing.assert_array_equal(first.q, second.q)
     np.testing.assert_array_equal(first.foot_force, second.foot_force)
     assert first.tick == second.tick == 2
@@ -91,7 +107,8 @@ def test_ideal_sensors_tell_the_truth() -> None:
     robot = SimulatedRobot(SimulationOptions(noise=None))
     for _ in range(50):
         robot.step(None)
-    state, truth = robot.low_state(), robot.truth()
+    state = robot.low_state()
+    truth = robot.truth()
     np.testing.assert_array_equal(state.q, truth.q)
     np.testing.assert_array_equal(state.dq, truth.dq)
     np.testing.assert_allclose(state.gyro, truth.angular_velocity, atol=1e-12)

@@ -21,7 +21,9 @@ IDEAL = SimulationOptions(noise=None)
 
 def command(q, kp=80.0, kd=3.0, tau=0.0, dq=0.0) -> LowCommand:
     """The same gains on all joints."""
-    q, dq, tau, kp, kd = (np.broadcast_to(np.asarray(v, float), 12).copy() for v in (q, dq, tau, kp, kd))
+    q, dq, tau, kp, kd = (
+        np.broadcast_to(np.asarray(v, float), 12).copy() for v in (q, dq, tau, kp, kd)
+    )
     return LowCommand(stamp_ns=0, q=q, dq=dq, tau=tau, kp=kp, kd=kd)
 
 
@@ -61,7 +63,8 @@ def test_starts_prone_and_at_rest() -> None:
     robot = SimulatedRobot(IDEAL)
     for _ in range(250):
         robot.step(None)
-    truth, state = robot.truth(), robot.low_state()
+    truth = robot.truth()
+    state = robot.low_state()
     assert abs(truth.height - 0.057) < 0.003 and truth.falls == 0
     np.testing.assert_allclose(state.accelerometer, (0.0, 0.0, GRAVITY), atol=0.05)
     np.testing.assert_allclose(state.quaternion_wxyz, (1.0, 0.0, 0.0, 0.0), atol=0.01)
@@ -70,11 +73,14 @@ def test_starts_prone_and_at_rest() -> None:
 def test_free_fall() -> None:
     """In the air the centre of mass falls by g t^2 / 2 and the accelerometer reads zero."""
     robot = in_the_air()
-    start, velocity = centre_of_mass(robot)[2], robot.data.qvel[2]
+    start = centre_of_mass(robot)[2]
+    velocity = robot.data.qvel[2]
     for _ in range(100):
         robot.step(None)
     t = 0.2
-    assert centre_of_mass(robot)[2] - start == pytest.approx(velocity * t - GRAVITY * t * t / 2, abs=2e-3)
+    assert centre_of_mass(robot)[2] - start == pytest.approx(
+        velocity * t - GRAVITY * t * t / 2, abs=2e-3
+    )
     np.testing.assert_allclose(robot.low_state().accelerometer, 0.0, atol=0.1)
 
 
@@ -84,12 +90,15 @@ def test_feet_carry_the_weight() -> None:
         robot = stood_up(replace(IDEAL, payload=payload))
         truth = robot.truth()
         assert truth.foot_contact.all()
-        assert truth.foot_force.sum() == pytest.approx((robot.robot.mass + payload) * GRAVITY, rel=0.01)
+        assert truth.foot_force.sum() == pytest.approx(
+            (robot.robot.mass + payload) * GRAVITY, rel=0.01
+        )
 
 
 def test_push_changes_momentum_by_the_impulse() -> None:
     """In the air, an impulse J spread over 0.1 s changes the velocity of the centre of mass by J / m, and nothing after."""
-    robot, twin = in_the_air(), in_the_air()
+    robot = in_the_air()
+    twin = in_the_air()
     impulse = np.array([5.0, -12.0, 3.0])
     robot.push(impulse)
     gained = []
@@ -146,7 +155,9 @@ def test_delay_is_exact(delay) -> None:
         robot.step(None)
         seen.append(robot.truth().tau[0])
     first = next(i for i, tau in enumerate(seen) if tau == 3.0)
-    assert first == delay // 2, "the second millisecond of period i shows commands of age up to 2 i + 1 ms"
+    assert first == delay // 2, (
+        "the second millisecond of period i shows commands of age up to 2 i + 1 ms"
+    )
 
 
 def test_limp_20_ms_after_the_last_command() -> None:
@@ -191,7 +202,11 @@ def trajectory(seed: int, terrain: str = "flat"):
             robot.push(np.array([0.0, 10.0, 0.0]))
         robot.step(command(robot.robot.q_stand + 0.1 * np.sin(0.05 * i)))
         state = robot.low_state()
-        states.append(np.concatenate((state.q, state.gyro, state.accelerometer, state.foot_force, robot.truth().position)))
+        states.append(
+            np.concatenate(
+                (state.q, state.gyro, state.accelerometer, state.foot_force, robot.truth().position)
+            )
+        )
     return np.array(states)
 
 
@@ -280,7 +295,9 @@ def test_gear_friction_is_the_urdfs() -> None:
 def test_payload_outside_the_trunk_shifts_the_load() -> None:
     """A payload in front loads the front feet."""
     plain = stood_up().truth().foot_force
-    loaded = stood_up(replace(IDEAL, payload=2.0, payload_offset=(0.15, 0.0, 0.08))).truth().foot_force
+    loaded = (
+        stood_up(replace(IDEAL, payload=2.0, payload_offset=(0.15, 0.0, 0.08))).truth().foot_force
+    )
     assert loaded[:2].sum() - plain[:2].sum() > loaded[2:].sum() - plain[2:].sum() + 5.0
 
 

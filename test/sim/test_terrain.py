@@ -2,18 +2,26 @@
 
 from math import radians, tan
 
+import mujoco
 import numpy as np
 import pytest
 
-mujoco = pytest.importorskip("mujoco")
-
-from safe_locomotion.sim.terrain import LEAD_IN, LENGTH, TERRAINS, TREAD, TerrainOptions, build_terrain  # noqa: E402
+from safe_locomotion.sim.terrain import (
+    LEAD_IN,
+    LENGTH,
+    TERRAINS,
+    TREAD,
+    TerrainOptions,
+    build_terrain,
+)
 
 
 def ground(model, data, x: float, y: float) -> float:
     """Height where a ray from above first meets something."""
     geom = np.zeros(1, dtype=np.int32)
-    return 20.0 - mujoco.mj_ray(model, data, np.array([x, y, 20.0]), np.array([0.0, 0.0, -1.0]), None, 1, -1, geom)
+    return 20.0 - mujoco.mj_ray(
+        model, data, np.array([x, y, 20.0]), np.array([0.0, 0.0, -1.0]), None, 1, -1, geom
+    )
 
 
 def built(name: str, **options):
@@ -38,7 +46,11 @@ def test_height_is_where_a_ray_meets_the_ground(name) -> None:
 def test_start_is_flat(name) -> None:
     """Nothing rises under a robot that stands at the origin."""
     terrain, _, _ = built(name)
-    assert all(terrain.height(x, y) == 0.0 for x in np.linspace(-1, 0.95 * LEAD_IN, 20) for y in np.linspace(-1, 1, 9))
+    assert all(
+        terrain.height(x, y) == 0.0
+        for x in np.linspace(-1, 0.95 * LEAD_IN, 20)
+        for y in np.linspace(-1, 1, 9)
+    )
 
 
 def test_slope_angle_is_the_one_asked_for() -> None:

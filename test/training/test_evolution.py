@@ -13,7 +13,9 @@ from safe_locomotion.training.gait import imitation
 from safe_locomotion.training.gait.evolution import EvolutionOptions, ascent, evolve, layer_scales
 from safe_locomotion.training.gait.mlp import MlpShape
 
-TINY = EvolutionOptions(environment=GaitEnvOptions(duration=0.1, starts=1), hidden=(4, 4), pairs=1, validation=1)
+TINY = EvolutionOptions(
+    environment=GaitEnvOptions(duration=0.1, starts=1), hidden=(4, 4), pairs=1, validation=1
+)
 
 
 def test_step_of_two_pairs() -> None:
@@ -24,7 +26,9 @@ def test_step_of_two_pairs() -> None:
 
 def test_climbs_a_hill() -> None:
     """On -|w - w*|^2 the distance falls below a fifth within 150 steps, with common constants."""
-    rng, goal, w = np.random.default_rng(0), np.ones(20), np.zeros(20)
+    rng = np.random.default_rng(0)
+    goal = np.ones(20)
+    w = np.zeros(20)
     for _ in range(150):
         noise = rng.standard_normal((16, 20))
         fitness = [-np.sum((w + sign * 0.1 * e - goal) ** 2) for e in noise for sign in (1.0, -1.0)]
@@ -46,6 +50,11 @@ def test_an_interrupted_search_goes_on(tmp_path, monkeypatch) -> None:
     evolve(TINY, minutes=5.0, processes=1, folder=tmp_path / "b", generations=1)
     parts = evolve(TINY, minutes=5.0, processes=1, folder=tmp_path / "b", generations=2)
     np.testing.assert_array_equal(whole.mlp.weights, parts.mlp.weights)
-    assert [row["generation"] for row in parts.history] == [0, 1] and parts.best_fitness == whole.best_fitness
+    assert [row["generation"] for row in parts.history] == [
+        0,
+        1,
+    ] and parts.best_fitness == whole.best_fitness
     with pytest.raises(ConfigurationError, match="other options"):
-        evolve(replace(TINY, sigma=0.1), minutes=5.0, processes=1, folder=tmp_path / "b", generations=2)
+        evolve(
+            replace(TINY, sigma=0.1), minutes=5.0, processes=1, folder=tmp_path / "b", generations=2
+        )

@@ -29,10 +29,13 @@ from safe_locomotion.training.joint.observation import OBSERVATION, observation_
 from safe_locomotion.training.joint.task import Drive
 from safe_locomotion.types import VelocityCommand
 
-HIDDEN, WIDTHS = 8, (8, 16, 6, 12)
+HIDDEN = 8
+WIDTHS = (8, 16, 6, 12)
 WALK = DATA / "a1_walk.npz"
 DRIVE = Drive()
-CONTRACT = joint_contract(A1, DRIVE, HIDDEN, name="small", origin=Origin(command="none", seed=0, commit=""))
+CONTRACT = joint_contract(
+    A1, DRIVE, HIDDEN, name="small", origin=Origin(command="none", seed=0, commit="")
+)
 
 
 def weights(size: float = 0.5) -> dict[str, np.ndarray]:
@@ -41,10 +44,17 @@ def weights(size: float = 0.5) -> dict[str, np.ndarray]:
     shapes = {f"rnn.rnn.weight_{k}_l0": (4 * HIDDEN, n) for k, n in (("ih", 45), ("hh", HIDDEN))}
     shapes |= {f"rnn.rnn.bias_{k}_l0": (4 * HIDDEN,) for k in ("ih", "hh")}
     for layer in range(3):
-        shapes |= {f"mlp.{2 * layer}.weight": WIDTHS[layer + 1 : layer - 1 : -1][:2] if layer else WIDTHS[1::-1]}
+        shapes |= {
+            f"mlp.{2 * layer}.weight": WIDTHS[layer + 1 : layer - 1 : -1][:2]
+            if layer
+            else WIDTHS[1::-1]
+        }
         shapes |= {f"mlp.{2 * layer}.bias": (WIDTHS[layer + 1],)}
     drawn = {name: size * rng.normal(size=shape) for name, shape in shapes.items()}
-    drawn |= {"obs_normalizer._mean": rng.normal(size=(1, 45)), "obs_normalizer._std": rng.uniform(0.1, 2.0, (1, 45))}
+    drawn |= {
+        "obs_normalizer._mean": rng.normal(size=(1, 45)),
+        "obs_normalizer._std": rng.uniform(0.1, 2.0, (1, 45)),
+    }
     return {name: value.astype(np.float32) for name, value in drawn.items()}
 
 
@@ -59,13 +69,20 @@ def test_the_graph_answers_as_torch() -> None:
     torch = pytest.importorskip("torch")
     w = {name: torch.from_numpy(value) for name, value in weights().items()}
     lstm = torch.nn.LSTM(45, HIDDEN)
-    lstm.load_state_dict({name[8:]: value for name, value in w.items() if name.startswith("rnn.rnn.")})
-    elu, linear = torch.nn.ELU(), torch.nn.Linear
-    mlp = torch.nn.Sequential(linear(*WIDTHS[:2]), elu, linear(*WIDTHS[1:3]), elu, linear(*WIDTHS[2:]))
+    lstm.load_state_dict(
+        {name[8:]: value for name, value in w.items() if name.startswith("rnn.rnn.")}
+    )
+    elu = torch.nn.ELU()
+    linear = torch.nn.Linear
+    mlp = torch.nn.Sequential(
+        linear(*WIDTHS[:2]), elu, linear(*WIDTHS[1:3]), elu, linear(*WIDTHS[2:])
+    )
     mlp.load_state_dict({name[4:]: value for name, value in w.items() if name.startswith("mlp.")})
     observations = np.random.default_rng(1).normal(size=(200, 45)).astype(np.float32)
     with torch.no_grad():
-        normal = (torch.from_numpy(observations) - w["obs_normalizer._mean"]) / (w["obs_normalizer._std"] + 1e-2)
+        normal = (torch.from_numpy(observations) - w["obs_normalizer._mean"]) / (
+            w["obs_normalizer._std"] + 1e-2
+        )
         expected = mlp(lstm(normal)[0]).clamp(-DRIVE.bound, DRIVE.bound).numpy()
     assert np.abs(answers(weights(), observations) - expected).max() < 1e-5
 
@@ -78,8 +95,10 @@ def test_outputs_keep_the_bound_of_training() -> None:
 
 def test_observation_on_board_is_that_of_training_on_a_recorded_walk() -> None:
     """Every number of every tick, from one estimate as MuJoCo would hold it."""
-    estimator, observer = StateEstimator(A1, load_config("a1").estimator), Observer(CONTRACT)
-    rng, command = np.random.default_rng(0), VelocityCommand(vx=0.5, vy=-0.1, wz=0.3)
+    estimator = StateEstimator(A1, load_config("a1").estimator)
+    observer = Observer(CONTRACT)
+    rng = np.random.default_rng(0)
+    command = VelocityCommand(vx=0.5, vy=-0.1, wz=0.3)
     estimates = [estimator.update(state) for state in load_states(WALK)][::5]
     actions = rng.normal(size=(len(estimates), 12))
     qpos = np.array([(*e.position, *e.quaternion_wxyz, *e.q) for e in estimates])
@@ -87,7 +106,10 @@ def test_observation_on_board_is_that_of_training_on_a_recorded_walk() -> None:
     commands = np.tile((command.vx, command.vy, command.wz), (len(estimates), 1))
     terms = observation_terms(qpos, qvel, A1.q_stand, commands, actions, np.stack)
     trained = np.concatenate([terms[name] for name in OBSERVATION], axis=1)
-    on_board = [observer.write(e, command, a.tolist())[0].copy() for e, a in zip(estimates, actions, strict=True)]
+    on_board = [
+        observer.write(e, command, a.tolist())[0].copy()
+        for e, a in zip(estimates, actions, strict=True)
+    ]
     assert np.abs(np.array(on_board) - trained).max() < 2e-6
     assert len(estimates) > 250
 
@@ -111,7 +133,8 @@ def test_a_folder_without_weights_is_said_to_be_one(tmp_path: Path) -> None:
 def test_the_policy_that_ships_walks() -> None:
     """Loaded by name and checked, it follows 0.5 m/s within 0.1 m/s for 3 s and turns, without a fall, a fault or a trigger."""
     learner = load_policy("a1_velocity_lstm", A1, LIMITS)
-    config, robot = load_config("a1"), SimulatedRobot(SimulationOptions(seed=3))
+    config = load_config("a1")
+    robot = SimulatedRobot(SimulationOptions(seed=3))
     steps = (Step(time=0.1, request="walk", command=VelocityCommand(vx=0.5, wz=0.4)),)
     velocity = VelocityInput(config.supervisor.command)
     episode = run_episode(robot, Pipeline(A1, config, learner), velocity, steps, duration=4.0)

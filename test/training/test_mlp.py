@@ -21,7 +21,9 @@ RNG = np.random.default_rng(0)
 
 def random_network(observation: int, action: int) -> Mlp:
     shape = MlpShape(observation=observation, hidden=(5, 4), action=action)
-    normaliser = Normaliser(mean=RNG.normal(size=observation), deviation=RNG.uniform(0.5, 2.0, observation))
+    normaliser = Normaliser(
+        mean=RNG.normal(size=observation), deviation=RNG.uniform(0.5, 2.0, observation)
+    )
     return Mlp(shape, normaliser, random_weights(shape, RNG) + 0.1 * RNG.normal(size=shape.size))
 
 
@@ -37,8 +39,11 @@ def test_weights_are_views() -> None:
 def test_gradient_against_finite_differences() -> None:
     """Central differences of the mean squared error agree to 1e-7."""
     mlp = random_network(3, 2)
-    seen, wanted = RNG.normal(size=(7, 3)), RNG.uniform(-0.5, 0.5, (7, 2))
-    exact, numeric, h = gradient(mlp, seen, wanted), np.empty(mlp.shape.size), 1e-5
+    seen = RNG.normal(size=(7, 3))
+    wanted = RNG.uniform(-0.5, 0.5, (7, 2))
+    exact = gradient(mlp, seen, wanted)
+    numeric = np.empty(mlp.shape.size)
+    h = 1e-5
     for k in range(mlp.shape.size):
         errors = []
         for sign in (1.0, -1.0):
@@ -51,7 +56,9 @@ def test_gradient_against_finite_differences() -> None:
 
 def test_onnx_equals_numpy() -> None:
     """Within 1e-5 on random observations, the normaliser in the graph."""
-    contract = gait_contract(A1, gait_task("catwalk"), name="net", origin=Origin(command="", seed=0, commit=""))
+    contract = gait_contract(
+        A1, gait_task("catwalk"), name="net", origin=Origin(command="", seed=0, commit="")
+    )
     mlp = random_network(contract.observation_width, contract.action_width)
     session = open_session(network(mlp, contract).SerializeToString())
     for seen in RNG.normal(size=(50, 1, contract.observation_width)).astype(np.float32):

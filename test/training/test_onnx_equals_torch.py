@@ -17,7 +17,9 @@ from safe_locomotion.types import VelocityCommand
 torch = pytest.importorskip("torch")
 
 HIDDEN = 64
-MEMORIES = tuple(RecurrentTensor(input=f"{k}_in", output=f"{k}_out", shape=(1, 1, HIDDEN)) for k in "hc")
+MEMORIES = tuple(
+    RecurrentTensor(input=f"{k}_in", output=f"{k}_out", shape=(1, 1, HIDDEN)) for k in "hc"
+)
 
 
 class Recurrent(torch.nn.Module):
@@ -27,7 +29,9 @@ class Recurrent(torch.nn.Module):
         super().__init__()
         self.mean, self.deviation = torch.linspace(-1.0, 1.0, 45), torch.linspace(0.5, 2.0, 45)
         self.lstm = torch.nn.LSTM(45, HIDDEN)
-        self.head = torch.nn.Sequential(torch.nn.Linear(HIDDEN, 32), torch.nn.ELU(), torch.nn.Linear(32, 12))
+        self.head = torch.nn.Sequential(
+            torch.nn.Linear(HIDDEN, 32), torch.nn.ELU(), torch.nn.Linear(32, 12)
+        )
 
     def forward(self, x, h, c):  # type: ignore[no-untyped-def]
         y, (h, c) = self.lstm(((x - self.mean) / self.deviation).unsqueeze(0), (h, c))
@@ -41,7 +45,11 @@ class FeedForward(torch.nn.Module):
         super().__init__()
         self.mean = torch.linspace(-1.0, 1.0, 45)
         self.layers = torch.nn.Sequential(
-            torch.nn.Linear(45, 64), torch.nn.Tanh(), torch.nn.Linear(64, 64), torch.nn.Tanh(), torch.nn.Linear(64, 12)
+            torch.nn.Linear(45, 64),
+            torch.nn.Tanh(),
+            torch.nn.Linear(64, 64),
+            torch.nn.Tanh(),
+            torch.nn.Linear(64, 12),
         )
 
     def forward(self, x):  # type: ignore[no-untyped-def]
@@ -91,10 +99,16 @@ def test_random_observations_give_the_same_actions(recurrent: bool, tmp_path: Pa
 @pytest.mark.filterwarnings("ignore")
 def test_targets_on_board_are_those_of_torch(tmp_path: Path) -> None:
     """The whole way: file, parity, observation, network, targets; 20 steps with the last action fed back."""
-    module, contract = Recurrent().eval(), joint_contract(recurrent=MEMORIES)
-    write_policy(exported(module, tmp_path / "m.onnx", recurrent=True), contract, tmp_path / "p.onnx")
-    policy, observer = load_policy("p", A1, LIMITS, [tmp_path]), Observer(contract)
-    rng, command, action = np.random.default_rng(1), VelocityCommand(vx=0.5), np.zeros(12, dtype=np.float32)
+    module = Recurrent().eval()
+    contract = joint_contract(recurrent=MEMORIES)
+    write_policy(
+        exported(module, tmp_path / "m.onnx", recurrent=True), contract, tmp_path / "p.onnx"
+    )
+    policy = load_policy("p", A1, LIMITS, [tmp_path])
+    observer = Observer(contract)
+    rng = np.random.default_rng(1)
+    command = VelocityCommand(vx=0.5)
+    action = np.zeros(12, dtype=np.float32)
     memory = [torch.zeros(1, 1, HIDDEN)] * 2
     with torch.no_grad():
         for _ in range(20):
@@ -102,4 +116,6 @@ def test_targets_on_board_are_those_of_torch(tmp_path: Path) -> None:
             row = observer.write(e, command, action.tolist())
             answer, *memory = module(torch.from_numpy(row.copy()), *memory)
             action = answer[0].numpy()
-            np.testing.assert_allclose(policy.act(e, command).joints.q, A1.q_stand + 0.25 * action, atol=1e-5)
+            np.testing.assert_allclose(
+                policy.act(e, command).joints.q, A1.q_stand + 0.25 * action, atol=1e-5
+            )

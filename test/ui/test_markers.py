@@ -37,7 +37,8 @@ def predicted(heights):
 
 def everything():
     """A scene with all that can be in one."""
-    maker, stance = SceneMaker(A1, load_config("a1")), np.array([False, True, True, True])
+    maker = SceneMaker(A1, load_config("a1"))
+    stance = np.array([False, True, True, True])
     targets = np.full((4, 3), -0.2)
     plan = replace(stance_plan(stance=stance), foot_position=targets, foot_velocity=np.ones((4, 3)))
     maker.update(estimate(), [verdict()], plan)
@@ -65,55 +66,95 @@ def sent(markers, scene):
 
 def test_packed_is_what_would_have_been_sent():
     """The message that rclpy would have packed, for names, texts and lists of any length; padding bytes mean nothing."""
-    rng, names = np.random.default_rng(0), ["a", "ab", "a longer one", "abc", "abcdefg"]
+    rng = np.random.default_rng(0)
+    names = ["a", "ab", "a longer one", "abc", "abcdefg"]
     markers = [
-        Marker(ns=ns, id=i, type=i % 4, text=ns * i, points=[Point()] * (3 * i), colors=[ColorRGBA()] * i)
+        Marker(
+            ns=ns,
+            id=i,
+            type=i % 4,
+            text=ns * i,
+            points=[Point()] * (3 * i),
+            colors=[ColorRGBA()] * i,
+        )
         for i, ns in enumerate(names)
     ]
     packed = PackedMarkers(markers)
     for stamp_ns in (START_NS, 1_999_999_999, 0):
-        poses, sizes, colors = rng.normal(size=(5, 7)), rng.normal(size=(5, 3)), rng.random((5, 4)).astype(np.float32)
+        poses = rng.normal(size=(5, 7))
+        sizes = rng.normal(size=(5, 3))
+        colors = rng.random((5, 4)).astype(np.float32)
         there = rng.random(5) < 0.5
         packed.place(slice(0, 5), poses[:, :3], poses[:, 3:])
         packed.resize(slice(0, 5), sizes)
         packed.paint(slice(0, 5), colors)
         packed.show(slice(0, 5), there)
         for i, marker in enumerate(markers):
-            points, paints = rng.normal(size=(3 * i, 3)), rng.random((i, 4)).astype(np.float32)
+            points = rng.normal(size=(3 * i, 3))
+            paints = rng.random((i, 4)).astype(np.float32)
             packed.draw(i, points)
             packed.paint_points(i, paints)
             (x, y, z, w, a, b, c), (sx, sy, sz) = poses[i].tolist(), sizes[i].tolist()
             marker.header.stamp = conversions.time_message(stamp_ns)
-            marker.pose = Pose(position=Point(x=x, y=y, z=z), orientation=Quaternion(w=w, x=a, y=b, z=c))
+            marker.pose = Pose(
+                position=Point(x=x, y=y, z=z), orientation=Quaternion(w=w, x=a, y=b, z=c)
+            )
             marker.scale, marker.color = Vector3(x=sx, y=sy, z=sz), color(colors[i])
             marker.action = Marker.ADD if there[i] else Marker.DELETE
-            marker.points, marker.colors = [Point(x=u, y=v, z=w) for u, v, w in points.tolist()], [color(p) for p in paints]
-        wanted, got = MarkerArray(markers=markers), packed.packed(stamp_ns)
-        assert deserialize_message(got, MarkerArray) == wanted and len(got) == len(serialize_message(wanted))
+            marker.points, marker.colors = (
+                [Point(x=u, y=v, z=w) for u, v, w in points.tolist()],
+                [color(p) for p in paints],
+            )
+        wanted = MarkerArray(markers=markers)
+        got = packed.packed(stamp_ns)
+        assert deserialize_message(got, MarkerArray) == wanted and len(got) == len(
+            serialize_message(wanted)
+        )
 
 
 def test_drawn_is_what_would_have_been_sent():
     """Texts, lists and poses of any size, some of them gone: the message that rclpy would have packed, of any choice of markers."""
     names = ["a", "ab", "a longer one", "abc"]
-    markers = [Marker(ns=ns, id=i, type=i, scale=Vector3(x=1.0, y=2.0, z=0.5 * i)) for i, ns in enumerate(names)]
+    markers = [
+        Marker(ns=ns, id=i, type=i, scale=Vector3(x=1.0, y=2.0, z=0.5 * i))
+        for i, ns in enumerate(names)
+    ]
     for marker in markers:
-        marker.header.frame_id, marker.action, marker.pose.orientation.w = "odom", Marker.DELETE, 1.0
-    drawn, rng = DrawnMarkers(markers), np.random.default_rng(0)
+        marker.header.frame_id, marker.action, marker.pose.orientation.w = (
+            "odom",
+            Marker.DELETE,
+            1.0,
+        )
+    drawn = DrawnMarkers(markers)
+    rng = np.random.default_rng(0)
     for chosen in ([0, 1, 2, 3], [3, 0], [2], []):
         for i, text in zip(chosen, ("", "stands", "recovers: ü", "abc"), strict=False):
-            places, paint = rng.normal(size=(i, 3)), rng.random(4).astype(np.float32)
+            places = rng.normal(size=(i, 3))
+            paint = rng.random(4).astype(np.float32)
             (x, y, z), (w, a, b, c) = rng.normal(size=3).tolist(), rng.normal(size=4).tolist()
             drawn.put(i, (0.0, 0.0, 0.0), (w, a, b, c))
             drawn.list_points(i, places, [tuple(paint.tolist())] * i)
             drawn.write(i, (x, y, z), text, tuple(paint.tolist()))
             marker = markers[i]
-            marker.pose = Pose(position=Point(x=x, y=y, z=z), orientation=Quaternion(w=w, x=a, y=b, z=c))
-            marker.points, marker.colors = [Point(x=u, y=v, z=w) for u, v, w in places.tolist()], [color(paint)] * i
-            marker.text, marker.color, marker.action = text, color(paint), Marker.ADD if text else Marker.DELETE
+            marker.pose = Pose(
+                position=Point(x=x, y=y, z=z), orientation=Quaternion(w=w, x=a, y=b, z=c)
+            )
+            marker.points, marker.colors = (
+                [Point(x=u, y=v, z=w) for u, v, w in places.tolist()],
+                [color(paint)] * i,
+            )
+            marker.text, marker.color, marker.action = (
+                text,
+                color(paint),
+                Marker.ADD if text else Marker.DELETE,
+            )
         for marker in markers:
             marker.header.stamp = conversions.time_message(START_NS)
-        wanted, got = MarkerArray(markers=[markers[i] for i in chosen]), drawn.packed(START_NS, chosen)
-        assert deserialize_message(got, MarkerArray) == wanted and len(got) == len(serialize_message(wanted))
+        wanted = MarkerArray(markers=[markers[i] for i in chosen])
+        got = drawn.packed(START_NS, chosen)
+        assert deserialize_message(got, MarkerArray) == wanted and len(got) == len(
+            serialize_message(wanted)
+        )
 
 
 def color(rgba):
@@ -142,11 +183,22 @@ def test_everything_is_there():
     found = sent(both(maker), scene)
     there = {ns for ns, group in found.items() if any(m.action == Marker.ADD for m in group)}
     assert there == EVERYWHERE | {
-        *("forces", "friction_cones", "swing_targets", "next_footholds", "footholds", "prediction", "falls", "fall_texts")
+        *(
+            "forces",
+            "friction_cones",
+            "swing_targets",
+            "next_footholds",
+            "footholds",
+            "prediction",
+            "falls",
+            "fall_texts",
+        )
     }
     for group in found.values():
         assert len({m.id for m in group}) == len(group)
-        assert all(conversions.stamp_of(m) == scene.stamp_ns and m.header.frame_id == "odom" for m in group)
+        assert all(
+            conversions.stamp_of(m) == scene.stamp_ns and m.header.frame_id == "odom" for m in group
+        )
         assert all(m.lifetime.sec == 0 and m.lifetime.nanosec == 500_000_000 for m in group)
 
 
@@ -156,20 +208,30 @@ def test_places_and_colours():
     found = sent(both(maker), scene)
     places = [[m.pose.position.x, m.pose.position.y, m.pose.position.z] for m in found["robot"]]
     np.testing.assert_array_equal(places, scene.shapes.position)
-    assert [m.pose.orientation.w for m in found["robot"]] == scene.shapes.quaternion_wxyz[:, 0].tolist()
-    arrow, foot = found["forces"][1], scene.feet[1]
+    assert [m.pose.orientation.w for m in found["robot"]] == scene.shapes.quaternion_wxyz[
+        :, 0
+    ].tolist()
+    arrow = found["forces"][1]
+    foot = scene.feet[1]
     assert [arrow.points[0].x, arrow.points[0].y, arrow.points[0].z] == list(foot.ground)
     assert arrow.points[1].z - arrow.points[0].z == pytest.approx(look.FORCE_SCALE * foot.force[2])
     assert found["forces"][0].action == Marker.DELETE
     cone = [[p.x, p.y, p.z] for p in found["friction_cones"][1].points]
-    assert cone[:3] == [list(foot.ground), foot.cone[0].tolist(), foot.cone[3].tolist()] and len(cone) == 12
+    assert (
+        cone[:3] == [list(foot.ground), foot.cone[0].tolist(), foot.cone[3].tolist()]
+        and len(cone) == 12
+    )
     assert found["friction_cones"][0].action == Marker.DELETE
-    assert [m.action == Marker.ADD for m in found["swing_targets"]] == [foot.target is not None for foot in scene.feet]
+    assert [m.action == Marker.ADD for m in found["swing_targets"]] == [
+        foot.target is not None for foot in scene.feet
+    ]
     top = found["bars"][0]
     assert top.scale.y == pytest.approx(abs(scene.bars[0].share) * look.BAR_LENGTH / 2)
     assert (top.color.r, top.color.g, top.color.b) == pytest.approx(look.WHITE[:3])
     states = found["prediction"][0]
-    assert [(c.r, c.g, c.b, c.a) for c in states.colors] == [pytest.approx(c) for c in scene.prediction.colors]
+    assert [(c.r, c.g, c.b, c.a) for c in states.colors] == [
+        pytest.approx(c) for c in scene.prediction.colors
+    ]
     assert scene.prediction.entry == 2 and len(found["prediction"][1].points) == 3
     ghost = found["prediction"][2]
     assert ghost.pose.position.z == pytest.approx(0.1)
@@ -179,12 +241,17 @@ def test_places_and_colours():
 def test_what_is_gone_is_deleted_and_comes_back():
     """On the same messages: prediction and swing foot go and come; a robot alone has no list without points and no empty text."""
     maker, full = everything()
-    markers, bare = both(maker), SceneMaker(A1, load_config("a1")).update(estimate(), [verdict(mode=Mode.STAND)])
+    markers = both(maker)
+    bare = SceneMaker(A1, load_config("a1")).update(estimate(), [verdict(mode=Mode.STAND)])
     for scene, count in ((full, 3), (bare, 0), (full, 3)):
         found = sent(markers, scene)
         assert sum(m.action == Marker.ADD for m in found["prediction"]) == count
         assert found["swing_targets"][0].action == (Marker.ADD if count else Marker.DELETE)
-    there = {ns for ns, group in sent(both(maker), bare).items() if any(m.action == Marker.ADD for m in group)}
+    there = {
+        ns
+        for ns, group in sent(both(maker), bare).items()
+        if any(m.action == Marker.ADD for m in group)
+    }
     assert there == EVERYWHERE | {"text"}
 
 
@@ -195,17 +262,29 @@ def test_rviz_has_nothing_to_complain_about(which):
     if which == "bare":
         scene = SceneMaker(A1, load_config("a1")).update(estimate())
     if which == "broken":
-        bad = estimate(position=np.full(3, np.nan), velocity=np.full(3, np.inf), ground_normal=np.zeros(3))
+        bad = estimate(
+            position=np.full(3, np.nan), velocity=np.full(3, np.inf), ground_normal=np.zeros(3)
+        )
         scene = maker.update(bad, [verdict()], stance_plan(force=np.full((4, 3), np.nan)))
     for group in sent(both(maker), scene).values():
         for m in (m for m in group if m.action == Marker.ADD):
-            p, o, k = m.pose.position, m.pose.orientation, m.scale
+            p = m.pose.position
+            o = m.pose.orientation
+            k = m.scale
             assert all(map(isfinite, (p.x, p.y, p.z, o.w, o.x, o.y, o.z, k.x, k.y, k.z))), m.ns
             assert o.w**2 + o.x**2 + o.y**2 + o.z**2 == pytest.approx(1.0), m.ns
-            assert all(map(isfinite, (q for point in m.points for q in (point.x, point.y, point.z)))), m.ns
+            assert all(
+                map(isfinite, (q for point in m.points for q in (point.x, point.y, point.z)))
+            ), m.ns
             if m.type == Marker.TEXT_VIEW_FACING:
                 assert m.text and k.z > 0.0
-            elif m.type in (Marker.SPHERE_LIST, Marker.CUBE_LIST, Marker.LINE_STRIP, Marker.TRIANGLE_LIST, Marker.ARROW):
+            elif m.type in (
+                Marker.SPHERE_LIST,
+                Marker.CUBE_LIST,
+                Marker.LINE_STRIP,
+                Marker.TRIANGLE_LIST,
+                Marker.ARROW,
+            ):
                 assert m.points and len(m.colors) in (0, len(m.points)), m.ns
             else:
                 assert min(k.x, k.y, k.z) > 0.0, m.ns

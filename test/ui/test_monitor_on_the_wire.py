@@ -14,7 +14,13 @@ pytest.importorskip("rclpy")
 
 from nav_msgs.msg import Odometry
 from places import HELPERS, ROOT
-from rclpy.qos import DurabilityPolicy, QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_check_compatible
+from rclpy.qos import (
+    DurabilityPolicy,
+    QoSCompatibility,
+    QoSProfile,
+    ReliabilityPolicy,
+    qos_check_compatible,
+)
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
@@ -32,7 +38,16 @@ from safe_locomotion.ui.scene_topics import VERDICTS
 ROBOT = str(HELPERS / "wire_robot.py")
 RVIZ = ROOT / "config/rviz/safety.rviz"
 WALKING = {
-    *("robot", "contacts", "forces", "friction_cones", "swing_targets", "next_footholds", "footholds", "prediction"),
+    *(
+        "robot",
+        "contacts",
+        "forces",
+        "friction_cones",
+        "swing_targets",
+        "next_footholds",
+        "footholds",
+        "prediction",
+    ),
     *("bar_tracks", "bars", "bar_texts", "text"),
 }
 ON_A_FALL = {"falls", "fall_texts"}
@@ -63,7 +78,8 @@ def displays():
 
 def wanted_qos(topic):
     """What a display asks for."""
-    reliable, lasting = topic["Reliability Policy"] == "Reliable", topic["Durability Policy"] == "Transient Local"
+    reliable = topic["Reliability Policy"] == "Reliable"
+    lasting = topic["Durability Policy"] == "Transient Local"
     return QoSProfile(
         depth=topic["Depth"],
         reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
@@ -73,7 +89,13 @@ def wanted_qos(topic):
 
 def commands(sdk_domain, **options):
     """Command lines of stack and monitor."""
-    given = StackOptions(graph="composed", lock_step=True, sdk_options={"domain": sdk_domain}, watchers=("monitor",), **options)
+    given = StackOptions(
+        graph="composed",
+        lock_step=True,
+        sdk_options={"domain": sdk_domain},
+        watchers=("monitor",),
+        **options,
+    )
     return [process.command() for process in stack(given)[1:]]
 
 
@@ -130,15 +152,21 @@ def test_a_walking_robot_is_seen(tmp_path, monkeypatch, ros_domain, wire_domain)
         seen = {}
 
         def all_seen():
-            seen.update({m.ns: m for array in arrays for m in array.markers if m.action == Marker.ADD})
+            seen.update(
+                {m.ns: m for array in arrays for m in array.markers if m.action == Marker.ADD}
+            )
             return set(seen) >= WALKING and places
 
         assert t.spin_until(all_seen), WALKING - set(seen)
-        trunk, stamps = arrays_of(arrays, "robot"), {conversions.stamp_of(p): p.pose.pose for p in places}
+        trunk = arrays_of(arrays, "robot")
+        stamps = {conversions.stamp_of(p): p.pose.pose for p in places}
         both = [(m.pose.position, stamps[s].position) for s, m in trunk.items() if s in stamps]
         assert both and all((a.x, a.y, a.z) == (b.x, b.y, b.z) for a, b in both)
         descriptions = t.collect(String, "robot_description", topics["/robot_description"])
-        assert t.spin_until(lambda: descriptions) and descriptions[0].data == robot_file("a1", ".urdf").read_text()
+        assert (
+            t.spin_until(lambda: descriptions)
+            and descriptions[0].data == robot_file("a1", ".urdf").read_text()
+        )
         check_tree(frames)
         check_rollouts(t, verdicts)
         assert set(displays_namespaces()) == WALKING | ON_A_FALL
@@ -150,7 +178,12 @@ def test_a_walking_robot_is_seen(tmp_path, monkeypatch, ros_domain, wire_domain)
 
 def arrays_of(arrays, namespace):
     """First marker of a namespace by stamp."""
-    return {conversions.stamp_of(m): m for a in arrays for m in a.markers if m.ns == namespace and m.id == 0}
+    return {
+        conversions.stamp_of(m): m
+        for a in arrays
+        for m in a.markers
+        if m.ns == namespace and m.id == 0
+    }
 
 
 def check_rollouts(t, verdicts):
@@ -189,7 +222,16 @@ def test_a_rate_at_which_markers_would_die_is_refused(rate_hz):
 
 def test_refuses_to_start_with_what_it_does_not_know(ros_domain):
     """A bad value for a box that it shall draw: status 2 and one line. It has no section of its own, but takes those of all nodes."""
-    command = [sys.executable, "-m", "safe_locomotion.ui.monitor_node", "--ros-args", "-p", "supervisor.trigger_set.use:='c9'"]
+    command = [
+        sys.executable,
+        "-m",
+        "safe_locomotion.ui.monitor_node",
+        "--ros-args",
+        "-p",
+        "supervisor.trigger_set.use:='c9'",
+    ]
     with children(command) as (monitor,):
         _, said = monitor.communicate(timeout=30)
-    assert monitor.returncode == 2 and said.count("\n") == 1 and "trigger_set" in said and "c9" in said, said
+    assert (
+        monitor.returncode == 2 and said.count("\n") == 1 and "trigger_set" in said and "c9" in said
+    ), said

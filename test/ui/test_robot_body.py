@@ -27,7 +27,8 @@ def random_pose(rng: np.random.Generator) -> tuple[Array, Array, Array]:
 def test_links_are_where_mujoco_has_them() -> None:
     """Place and orientation of all 17 links, in 20 random poses, to the last digits."""
     model = mujoco.MjModel.from_xml_path(str(robot_file("a1", ".xml")))
-    data, rng = mujoco.MjData(model), np.random.default_rng(0)
+    data = mujoco.MjData(model)
+    rng = np.random.default_rng(0)
     assert len(BODY.links) == 17
     for _ in range(20):
         data.qpos[:3], data.qpos[3:7], q = random_pose(rng)
@@ -35,34 +36,52 @@ def test_links_are_where_mujoco_has_them() -> None:
             data.joint(f"{joint}_joint").qpos[0] = angle
         mujoco.mj_kinematics(model, data)
         poses = BODY.poses(data.qpos[:3].copy(), data.qpos[3:7].copy(), q)
-        for name, place, turn in zip(BODY.links, poses.position, poses.quaternion_wxyz, strict=True):
+        for name, place, turn in zip(
+            BODY.links, poses.position, poses.quaternion_wxyz, strict=True
+        ):
             np.testing.assert_allclose(place, data.body(name).xpos, atol=1e-12)
-            np.testing.assert_allclose(matrix_from_quaternion(turn), data.body(name).xmat.reshape(3, 3), atol=1e-12)
+            np.testing.assert_allclose(
+                matrix_from_quaternion(turn), data.body(name).xmat.reshape(3, 3), atol=1e-12
+            )
 
 
 def test_joint_frames_chain_up_to_the_links() -> None:
     """Going from parent to child by `joint_poses`, as TF does, ends where `poses` puts the link."""
     place, turn, q = random_pose(np.random.default_rng(1))
-    links, joints = BODY.poses(place, turn, q), BODY.joint_poses(q)
+    links = BODY.poses(place, turn, q)
+    joints = BODY.joint_poses(q)
     for i, (name, parent) in enumerate(zip(BODY.links[1:], BODY.parents, strict=True), start=1):
         k = BODY.links.index(parent)
         above = matrix_from_quaternion(links.quaternion_wxyz[k])
-        np.testing.assert_allclose(links.position[k] + above @ joints.position[i], links.position[i], atol=1e-12, err_msg=name)
+        np.testing.assert_allclose(
+            links.position[k] + above @ joints.position[i],
+            links.position[i],
+            atol=1e-12,
+            err_msg=name,
+        )
         below = above @ matrix_from_quaternion(joints.quaternion_wxyz[i])
-        np.testing.assert_allclose(below, matrix_from_quaternion(links.quaternion_wxyz[i]), atol=1e-12, err_msg=name)
+        np.testing.assert_allclose(
+            below, matrix_from_quaternion(links.quaternion_wxyz[i]), atol=1e-12, err_msg=name
+        )
 
 
 def test_shapes_hang_on_their_links() -> None:
     """33 shapes; the FR calf's cylinder lies 0.1 m down its link, also when the robot stands on its head; its foot is a ball of 4 cm."""
     assert len(BODY.shapes) == 33
-    upside_down, q = np.array((0.0, 1.0, 0.0, 0.0)), np.zeros(12)
+    upside_down = np.array((0.0, 1.0, 0.0, 0.0))
+    q = np.zeros(12)
     links = BODY.poses(np.array((1.0, 2.0, 3.0)), upside_down, q)
     shapes = BODY.shape_poses(links)
-    calf, foot = BODY.links.index("FR_calf"), BODY.links.index("FR_foot")
+    calf = BODY.links.index("FR_calf")
+    foot = BODY.links.index("FR_foot")
     (i,) = (k for k, shape in enumerate(BODY.shapes) if shape.link == calf)
     assert BODY.shapes[i].kind == "cylinder" and BODY.shapes[i].size == (0.02, 0.02, 0.2)
-    np.testing.assert_allclose(shapes.position[i] - links.position[calf], (0.0, 0.0, 0.1), atol=1e-15)
-    np.testing.assert_allclose(links.position[calf], (1.183, 2.0 + 0.047 + 0.08505, 3.2), atol=1e-12)
+    np.testing.assert_allclose(
+        shapes.position[i] - links.position[calf], (0.0, 0.0, 0.1), atol=1e-15
+    )
+    np.testing.assert_allclose(
+        links.position[calf], (1.183, 2.0 + 0.047 + 0.08505, 3.2), atol=1e-12
+    )
     (ball,) = (shape for shape in BODY.shapes if shape.link == foot)
     assert ball.kind == "sphere" and ball.size == (0.04, 0.04, 0.04)
 
@@ -78,7 +97,10 @@ def test_a_cylinder_across_is_turned() -> None:
 @pytest.mark.parametrize(
     ("there", "instead"),
     [
-        ('<sphere radius="0.02"/></geometry><material', '<mesh filename="foot.stl"/></geometry><material'),
+        (
+            '<sphere radius="0.02"/></geometry><material',
+            '<mesh filename="foot.stl"/></geometry><material',
+        ),
         ('name="dark"><', 'name="x"><'),
     ],
 )

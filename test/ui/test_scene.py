@@ -56,15 +56,29 @@ def test_a_standing_robot() -> None:
     """Feet under the hips on the ground; a quarter of the weight on each is an arrow straight up in the middle of its cone."""
     scene = maker().update(estimate(), [verdict(mode=Mode.STAND)], stance_plan())
     front_right = scene.feet[0]
-    x, y = 0.183, -0.047 - 0.08505
-    assert front_right.position == pytest.approx((x, y, 0.02)) and front_right.ground == pytest.approx((x, y, 0.0))
+    x = 0.183
+    y = -0.047 - 0.08505
+    assert front_right.position == pytest.approx(
+        (x, y, 0.02)
+    ) and front_right.ground == pytest.approx((x, y, 0.0))
     weight = A1.mass * 9.81 / 4
     assert front_right.force == pytest.approx((0.0, 0.0, weight)) and front_right.friction == 0.0
     height = s.FORCE_SCALE * weight
     side = CONFIG.mpc.solver.mu * height
-    corners = sorted((round(a, 6), round(b, 6), round(c, 6)) for a, b, c in front_right.cone.tolist())
-    assert corners == [(round(x + i * side, 6), round(y + j * side, 6), round(height, 6)) for i in (-1, 1) for j in (-1, 1)]
-    assert (front_right.color, scene.color, scene.headline, scene.reason) == (s.GREEN, s.GREEN, "STAND", "")
+    corners = sorted(
+        (round(a, 6), round(b, 6), round(c, 6)) for a, b, c in front_right.cone.tolist()
+    )
+    assert corners == [
+        (round(x + i * side, 6), round(y + j * side, 6), round(height, 6))
+        for i in (-1, 1)
+        for j in (-1, 1)
+    ]
+    assert (front_right.color, scene.color, scene.headline, scene.reason) == (
+        s.GREEN,
+        s.GREEN,
+        "STAND",
+        "",
+    )
     assert scene.finite and not scene.judged and scene.prediction is None and scene.falls == ()
 
 
@@ -89,23 +103,29 @@ def test_a_turned_robot() -> None:
         ((1.0, 0.0, -40.0), inf, s.RED),
     ],
 )
-def test_friction_is_the_share_of_the_pyramid(force: tuple[float, ...], friction: float, color: s.Rgba) -> None:
+def test_friction_is_the_share_of_the_pyramid(
+    force: tuple[float, ...], friction: float, color: s.Rgba
+) -> None:
     """The larger tangential component over mu times the normal force, mu = 0.5; a foot that would pull is outside."""
-    foot = maker().update(estimate(), [verdict()], stance_plan(force=np.tile(force, (4, 1)))).feet[0]
+    foot = (
+        maker().update(estimate(), [verdict()], stance_plan(force=np.tile(force, (4, 1)))).feet[0]
+    )
     assert foot.friction == pytest.approx(friction) and foot.force_color == color
 
 
 def test_a_swing_foot() -> None:
     """It has no force but a target and a foothold on the ground ahead; one that should swing but feels the ground is amber."""
     stance = np.array([False, True, True, False])
-    targets, speeds = np.zeros((4, 3)), np.zeros((4, 3))
+    targets = np.zeros((4, 3))
+    speeds = np.zeros((4, 3))
     targets[0], speeds[0] = (
         (0.2, -0.13, -0.27 + 0.02 + 0.07),
         (1.0, 0.0, 0.0),
     )  # at the apex: half of the way left at twice the mean speed
     plan = stance_plan(stance=stance, foot_position=targets, foot_velocity=speeds)
     scene = maker().update(estimate(contact=np.array([False, True, True, True])), [verdict()], plan)
-    foot, duration = scene.feet[0], TROT.swing_ratio / TROT.frequency
+    foot = scene.feet[0]
+    duration = TROT.swing_ratio / TROT.frequency
     assert foot.force == (0.0, 0.0, 0.0) and np.isnan(foot.friction) and foot.color == s.GREY
     assert foot.target == pytest.approx((0.2, -0.13, 0.09))
     assert foot.foothold == pytest.approx((0.2 + duration / 4, -0.13, 0.0), abs=1e-4)
@@ -115,7 +135,8 @@ def test_a_swing_foot() -> None:
 
 def test_footholds_are_remembered_while_walking() -> None:
     """Each touchdown leaves one mark; the last 24 are kept."""
-    make, air = maker(), np.array([False, True, True, True])
+    make = maker()
+    air = np.array([False, True, True, True])
     for k in range(30):
         step = estimate(position=np.array((0.01 * k, 0.0, 0.27)))
         make.update(replace(step, contact=air), [verdict()], stance_plan(stance=air))
@@ -126,11 +147,19 @@ def test_footholds_are_remembered_while_walking() -> None:
 
 def test_bars_are_what_the_supervisor_says() -> None:
     """Its margin gives the value, our measurement the sign: margin 0.5 of a box of 0.2..0.3 is 0.275 or 0.225."""
-    low = estimate(position=np.array((0.0, 0.0, 0.22)), quaternion_wxyz=quaternion_from_rpy(-0.2, 0.1, 0.0))
+    low = estimate(
+        position=np.array((0.0, 0.0, 0.22)), quaternion_wxyz=quaternion_from_rpy(-0.2, 0.1, 0.0)
+    )
     judged = verdict(margins=margins(height=0.5, roll=-0.5, pitch=0.1))
     found = bars(maker().update(low, [judged]))
-    assert found["height"].value == pytest.approx(0.225) and found["height"].share == pytest.approx(-0.5)
-    assert found["roll"].value == pytest.approx(-0.39) and found["roll"].outside and found["roll"].color == s.RED
+    assert found["height"].value == pytest.approx(0.225) and found["height"].share == pytest.approx(
+        -0.5
+    )
+    assert (
+        found["roll"].value == pytest.approx(-0.39)
+        and found["roll"].outside
+        and found["roll"].color == s.RED
+    )
     assert found["pitch"].value == pytest.approx(0.9 * 0.26) and found["pitch"].color == s.AMBER
     assert found["roll_rate"].value == 0.0 and found["roll_rate"].color == s.GREEN
     assert (found["roll"].low, found["roll"].high) == (-0.26, 0.26)
@@ -149,20 +178,29 @@ def test_bars_without_a_verdict_are_measured() -> None:
 
 def test_the_capture_point_has_a_bar_where_it_counts() -> None:
     """Metres beyond the feet: as the supervisor says, else as measured; 0 is the bound, half a standing width within them the middle."""
-    point, e = CapturePoint(A1), estimate(velocity=np.array((0.0, 0.4, 0.0)))
+    point = CapturePoint(A1)
+    e = estimate(velocity=np.array((0.0, 0.4, 0.0)))
     for said, value, colour in (
         (1.0, -point.half_width, s.GREEN),
         (0.1, -0.1 * point.half_width, s.AMBER),
         (-0.2, 0.2 * point.half_width, s.RED),
     ):
         bar = bars(maker().update(e, [verdict(margins=(*margins(), ("capture", said)))]))["capture"]
-        assert bar.value == pytest.approx(value) and bar.color == colour and bar.share == pytest.approx(1.0 - said)
+        assert (
+            bar.value == pytest.approx(value)
+            and bar.color == colour
+            and bar.share == pytest.approx(1.0 - said)
+        )
     assert bar.text == f"capture {bar.value:+.3f} m ({bar.low:g} .. 0)"
     assert bars(maker().update(e, [verdict()]))["capture"].value == pytest.approx(point.beyond(e))
     lost = bars(maker().update(estimate(velocity=np.full(3, nan)), [verdict()]))["capture"]
     assert lost.outside and lost.share == s.BAR_OVERSHOOT
     alone = SceneMaker(A1, load_config("a1", {"supervisor.intervention.capture": False}))
-    assert [bar.name for bar in alone.update(e, [verdict()]).bars] == list(alone.bar_names) == list(COMPONENTS)
+    assert (
+        [bar.name for bar in alone.update(e, [verdict()]).bars]
+        == list(alone.bar_names)
+        == list(COMPONENTS)
+    )
 
 
 @pytest.mark.parametrize("bad", [nan, inf, -inf])
@@ -190,7 +228,9 @@ def test_the_first_state_in_the_trigger_set(
     columns: dict[str, list[float]], entry: int | None, components: tuple[str, ...] | None
 ) -> None:
     """States are green up to the first outside the box of the paper, red from there on; NaN is outside and ends the line."""
-    scene = maker().update(estimate(), [verdict(margins=margins(height=0.6), predicted=states(**columns))])
+    scene = maker().update(
+        estimate(), [verdict(margins=margins(height=0.6), predicted=states(**columns))]
+    )
     p = scene.prediction
     assert p is not None and p.entry == entry
     assert p.components == components if components is not None else "roll_rate" in p.components
@@ -206,15 +246,23 @@ def test_prediction_adds_to_what_the_supervisor_measured() -> None:
     e = estimate(velocity=np.array((0.0, 0.45, 0.0)))
     judged = margins(height=0.6, lateral_velocity=0.1)
     for gain, entry in ((0.1, 1), (-0.1, None)):
-        scene = maker().update(e, [verdict(margins=judged, predicted=states(c10=[0.2, 0.2 + gain]))])
+        scene = maker().update(
+            e, [verdict(margins=judged, predicted=states(c10=[0.2, 0.2 + gain]))]
+        )
         assert scene.prediction is not None and scene.prediction.entry == entry
 
 
 def test_a_state_that_is_out_already_is_the_entry() -> None:
     """Index 0: the first state is now."""
     e = estimate(velocity=np.array((0.0, 0.6, 0.0)))
-    scene = maker().update(e, [verdict(margins=margins(lateral_velocity=-0.2), predicted=states(c10=[0.6, 0.1]))])
-    assert scene.prediction is not None and scene.prediction.entry == 0 and scene.prediction.colors == (s.RED, s.RED)
+    scene = maker().update(
+        e, [verdict(margins=margins(lateral_velocity=-0.2), predicted=states(c10=[0.6, 0.1]))]
+    )
+    assert (
+        scene.prediction is not None
+        and scene.prediction.entry == 0
+        and scene.prediction.colors == (s.RED, s.RED)
+    )
     assert scene.prediction.telling == 1
 
 
@@ -232,9 +280,12 @@ def test_predictions_are_in_odom(yaw: float) -> None:
 
 def test_a_prediction_grows_old() -> None:
     """The newest among the verdicts of one look is shown, later ones without any keep it for a quarter of a second."""
-    make, ahead = maker(), states(c5=[0.27, 0.26])
+    make = maker()
+    ahead = states(c5=[0.27, 0.26])
     first = verdict(margins=margins(), predicted=ahead)
-    second = verdict(stamp_ns=START_NS + 8 * MS, margins=margins(), predicted=states(c5=[0.27, 0.25]))
+    second = verdict(
+        stamp_ns=START_NS + 8 * MS, margins=margins(), predicted=states(c5=[0.27, 0.25])
+    )
     plain = verdict(stamp_ns=START_NS + 10 * MS, margins=margins())
     scene = make.update(estimate(stamp_ns=START_NS + 10 * MS), [first, second, plain])
     assert scene.prediction is not None and scene.prediction.stamp_ns == second.stamp_ns
@@ -251,7 +302,9 @@ def test_falls_are_counted_once() -> None:
         scene = make.update(e, [down, down, verdict(mode=Mode.SELF_RIGHT)])
         make.update(e, [verdict(mode=Mode.STAND)])
     assert [fall.position[0] for fall in scene.falls] == [2.0, 3.0, 4.0, 5.0, 6.0]
-    assert scene.falls[-1].reasons == ("fallen",) and scene.falls[-1].stamp_ns == START_NS + 6000 * MS
+    assert (
+        scene.falls[-1].reasons == ("fallen",) and scene.falls[-1].stamp_ns == START_NS + 6000 * MS
+    )
 
 
 @pytest.mark.parametrize(
@@ -259,9 +312,24 @@ def test_falls_are_counted_once() -> None:
     [
         (None, "no verdict", "the supervisor is silent", s.RED),
         (verdict(mode=Mode.PASSIVE), "PASSIVE", "", s.WHITE),
-        (verdict(mode=Mode.FAULT, reasons=("estop", "motor_off")), "FAULT", "estop, motor_off", s.RED),
-        (verdict(active="learner", policy="a1_trot", margins=margins()), "WALK: a1_trot", "", s.GREEN),
-        (verdict(margins=margins()), "WALK: recovery", "the learner is not seen to stay safe", s.AMBER),
+        (
+            verdict(mode=Mode.FAULT, reasons=("estop", "motor_off")),
+            "FAULT",
+            "estop, motor_off",
+            s.RED,
+        ),
+        (
+            verdict(active="learner", policy="a1_trot", margins=margins()),
+            "WALK: a1_trot",
+            "",
+            s.GREEN,
+        ),
+        (
+            verdict(margins=margins()),
+            "WALK: recovery",
+            "the learner is not seen to stay safe",
+            s.AMBER,
+        ),
         (
             verdict(margins=margins(pitch=-0.5)),
             "WALK: recovery",
@@ -280,7 +348,12 @@ def test_falls_are_counted_once() -> None:
             "the learner would enter the trigger set in 0.032 s: lateral_velocity",
             s.AMBER,
         ),
-        (verdict(margins=margins(), reasons=("policy_fault",)), "WALK: recovery", "policy_fault", s.AMBER),
+        (
+            verdict(margins=margins(), reasons=("policy_fault",)),
+            "WALK: recovery",
+            "policy_fault",
+            s.AMBER,
+        ),
     ],
 )
 def test_words(given: Verdict | None, headline: str, reason: str, color: s.Rgba) -> None:
@@ -289,21 +362,41 @@ def test_words(given: Verdict | None, headline: str, reason: str, color: s.Rgba)
     assert (scene.headline, scene.reason, scene.color) == (headline, reason, color)
 
 
-@pytest.mark.parametrize("field", ["position", "quaternion_wxyz", "q", "velocity", "angular_velocity", "ground_normal"])
+@pytest.mark.parametrize(
+    "field", ["position", "quaternion_wxyz", "q", "velocity", "angular_velocity", "ground_normal"]
+)
 @pytest.mark.parametrize("bad", [nan, inf])
 def test_an_estimate_that_is_not_finite(field: str, bad: float) -> None:
     """The robot stays where it was last, whatever is wrong with the estimate; nothing that is drawn has NaN in it, nothing raises."""
-    make, good = maker(), estimate(position=np.array((1.0, 0.0, 0.27)))
-    swing = stance_plan(stance=np.array([True, False, True, True]), foot_position=np.full((4, 3), -0.2))
+    make = maker()
+    good = estimate(position=np.array((1.0, 0.0, 0.27)))
+    swing = stance_plan(
+        stance=np.array([True, False, True, True]), foot_position=np.full((4, 3), -0.2)
+    )
     make.update(good, [verdict()], swing)
     scene = make.update(
-        replace(good, **{field: replaced(getattr(good, field), 0, bad)}), [verdict(predicted=states(c5=[0.3]))], swing
+        replace(good, **{field: replaced(getattr(good, field), 0, bad)}),
+        [verdict(predicted=states(c5=[0.3]))],
+        swing,
     )
     assert scene.finite == (field not in ("position", "quaternion_wxyz", "q"))
     assert scene.position == pytest.approx((1.0, 0.0, 0.27))
-    drawn: list[Any] = [scene.shapes.position, scene.shapes.quaternion_wxyz, scene.footholds, scene.heading, scene.normal]
+    drawn: list[Any] = [
+        scene.shapes.position,
+        scene.shapes.quaternion_wxyz,
+        scene.footholds,
+        scene.heading,
+        scene.normal,
+    ]
     for foot in scene.feet:
-        drawn += [foot.position, foot.ground, foot.force, foot.cone, foot.target or 0.0, foot.foothold or 0.0]
+        drawn += [
+            foot.position,
+            foot.ground,
+            foot.force,
+            foot.cone,
+            foot.target or 0.0,
+            foot.foothold or 0.0,
+        ]
     for boxes in bar_panel(scene):
         drawn += [boxes.middle, boxes.value, boxes.value_size, boxes.label]
     assert all(np.isfinite(np.array(what)).all() for what in drawn)
@@ -311,15 +404,22 @@ def test_an_estimate_that_is_not_finite(field: str, bad: float) -> None:
 
 def test_a_plan_that_is_not_finite() -> None:
     """A force of NaN has no arrow and no cone, a target of NaN is no target."""
-    stance, bad = np.array([True, False, True, True]), np.full((4, 3), nan)
-    scene = maker().update(estimate(), [verdict()], stance_plan(stance=stance, force=bad, foot_position=bad, foot_velocity=bad))
+    stance = np.array([True, False, True, True])
+    bad = np.full((4, 3), nan)
+    scene = maker().update(
+        estimate(),
+        [verdict()],
+        stance_plan(stance=stance, force=bad, foot_position=bad, foot_velocity=bad),
+    )
     assert all(np.isnan(foot.friction) for foot in scene.feet) and scene.feet[1].target is None
     assert scene.feet[1].foothold is None and np.isfinite(scene.feet[0].cone).all()
 
 
 def test_bars_float_over_the_robot() -> None:
     """Seen from behind, left is positive: a bar at its upper bound ends half a length to the left, whatever the heading."""
-    e = estimate(position=np.array((1.0, 2.0, 0.3)), quaternion_wxyz=quaternion_from_rpy(0.0, 0.0, np.pi / 2))
+    e = estimate(
+        position=np.array((1.0, 2.0, 0.3)), quaternion_wxyz=quaternion_from_rpy(0.0, 0.0, np.pi / 2)
+    )
     scene = maker().update(e, [verdict(margins=margins(height=0.0, roll=1.0))])
     boxes = {b.bar.name: b for b in bar_panel(scene)}
     top = 0.3 + s.BARS_ABOVE + 5 * s.BAR_PITCH

@@ -38,14 +38,19 @@ def said(k, **more):
     """Estimate, verdict and plan of tick k."""
     stamp_ns = START_NS + k * TICK_NS
     e = estimate(stamp_ns=stamp_ns, position=np.array((0.001 * k, 0.0, 0.27)))
-    return e, verdict(stamp_ns=stamp_ns, mode=Mode.WALK, **more), replace(stance_plan(), stamp_ns=stamp_ns)
+    return (
+        e,
+        verdict(stamp_ns=stamp_ns, mode=Mode.WALK, **more),
+        replace(stance_plan(), stamp_ns=stamp_ns),
+    )
 
 
 class Ticks:
     """What an MPC does on each of its ticks, with one rollout on a tick that no display shows."""
 
     def __init__(self, node):
-        self.feed, self.k = DisplayFeed(node), 0
+        self.feed = DisplayFeed(node)
+        self.k = 0
 
     def __call__(self):
         self.k += 1
@@ -78,9 +83,16 @@ def test_displays_leave_the_topics_alone_where_they_are_fed(ros_domain):
             return topics.look()
 
         until(show, lambda scene: scene is not None and scene.position[0] > 0.0)
-        until(show, lambda _: not estimates.get_subscription_count() and not verdicts.get_subscription_count())
+        until(
+            show,
+            lambda _: (
+                not estimates.get_subscription_count() and not verdicts.get_subscription_count()
+            ),
+        )
         foreseen = until(show, lambda scene: scene is not None and scene.prediction is not None)
-        assert (foreseen.prediction.stamp_ns - START_NS) // TICK_NS % 25 == 7 and foreseen.feet[0].force[2] > 0.0
+        assert (foreseen.prediction.stamp_ns - START_NS) // TICK_NS % 25 == 7 and foreseen.feet[
+            0
+        ].force[2] > 0.0
         stack.node.destroy_publisher(ticks.feed._out._publisher)
         until(tick, lambda scene: scene is not None and scene.position[0] == 0.0)
 
@@ -89,7 +101,8 @@ def test_a_feed_that_is_none_is_refused(ros_domain):
     """What is no batch of ticks is counted and told, and the looks go on."""
     with ros_tester() as stack, ros_tester() as display:
         topics = SceneTopics(display.node, A1, load_config("a1"))
-        feed, batch = stack.node.create_publisher(UInt8MultiArray, DISPLAY, DISPLAY_QOS), TickBatch()
+        feed = stack.node.create_publisher(UInt8MultiArray, DISPLAY, DISPLAY_QOS)
+        batch = TickBatch()
 
         def tick():
             feed.publish(UInt8MultiArray(data=[1, 2, 3]))

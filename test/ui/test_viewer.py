@@ -42,17 +42,23 @@ HOST = "127.0.0.1"
 
 def viewer_command(port, **settings):
     """Command line of the viewer."""
-    options = StackOptions(watchers=("viewer",), overrides={"viewer_node": {"port": port, **settings}})
+    options = StackOptions(
+        watchers=("viewer",), overrides={"viewer_node": {"port": port, **settings}}
+    )
     return stack(options)[-1].command()
 
 
 @contextmanager
 def running_viewer(wanted, port, **settings):
     """A viewer that is to listen on one port, and answers on another one when that is taken."""
-    with children(viewer_command(wanted, **settings), environment={TOKEN_VARIABLE: TOKEN}) as (process,):
+    with children(viewer_command(wanted, **settings), environment={TOKEN_VARIABLE: TOKEN}) as (
+        process,
+    ):
         end = time.monotonic() + 40.0
         while not listens(HOST, port):
-            assert process.poll() is None and time.monotonic() < end, process.stderr.read() if process.poll() else "too slow"
+            assert process.poll() is None and time.monotonic() < end, (
+                process.stderr.read() if process.poll() else "too slow"
+            )
             time.sleep(0.05)
         yield process
 
@@ -68,7 +74,8 @@ class Stack:
     """What the viewer talks to: the supervisor's services and a policy node that takes one policy and refuses the others."""
 
     def __init__(self, tester):
-        self.asked, self.velocities = [], []
+        self.asked = []
+        self.velocities = []
         for name in REQUESTS:
             tester.node.create_service(Trigger, name, self._answer(name))
         self.policy = Node("policy_node", context=tester.context)
@@ -81,7 +88,8 @@ class Stack:
     def _answer(self, name):
         def answer(_, response):
             self.asked.append(name)
-            response.success, response.message = name != "sit", "not <now>"
+            response.success = name != "sit"
+            response.message = "not <now>"
             return response
 
         return answer
@@ -89,12 +97,16 @@ class Stack:
     def _swap(self, changes):
         self.asked += [change.value for change in changes]
         taken = changes[0].value == "a1_trot"
-        return SetParametersResult(successful=taken, reason="" if taken else "gains: expected less, found <more>")
+        return SetParametersResult(
+            successful=taken, reason="" if taken else "gains: expected less, found <more>"
+        )
 
     def say_policy(self, name):
         """Tell which policy is in force, as the policy node does."""
         values = [KeyValue(key="policy", value=name)]
-        self._diagnostics.publish(DiagnosticArray(status=[DiagnosticStatus(name="policy_node: policy", values=values)]))
+        self._diagnostics.publish(
+            DiagnosticArray(status=[DiagnosticStatus(name="policy_node: policy", values=values)])
+        )
 
     def _hear(self, message):
         twist = message.twist
@@ -109,7 +121,8 @@ def stacked(ros_domain):
             taken.bind((HOST, 0))
             taken.listen()
             wanted = taken.getsockname()[1]
-            made, port = Stack(t), free_port(HOST, wanted)
+            made = Stack(t)
+            port = free_port(HOST, wanted)
             with running_viewer(wanted, port):
                 assert t.spin_until(lambda: "viewer_node" in t.node.get_node_names())
                 yield t, made, port
@@ -186,7 +199,9 @@ def _policies_are_swapped_and_shown(t, robot, page):
         return page.elements[page.find("Policy")]["value"]
 
     page.set("Policy", "a1_velocity_lstm")
-    assert _reads(t, page, "policy a1_velocity_lstm refused: gains: expected less, found &lt;more&gt;")
+    assert _reads(
+        t, page, "policy a1_velocity_lstm refused: gains: expected less, found &lt;more&gt;"
+    )
     assert t.spin_until(lambda: shown() == "nominal")
     page.set("Policy", "a1_trot")
     assert t.spin_until(lambda: robot.asked[-1] == "a1_trot")
@@ -211,7 +226,10 @@ def _a_held_button_drives_within_limits(t, robot, page):
     assert t.spin_until(lambda: robot.velocities[-1][0] == limits.vx)
 
 
-@pytest.mark.parametrize("settings", [{"rate_hz": 0.0}, {"rate_hz": math.nan}, {"rate_hz": 1e3}, {"port": 0}, {"port": 65536}])
+@pytest.mark.parametrize(
+    "settings",
+    [{"rate_hz": 0.0}, {"rate_hz": math.nan}, {"rate_hz": 1e3}, {"port": 0}, {"port": 65536}],
+)
 def test_settings_that_no_browser_shows_and_no_socket_takes_are_refused(settings):
     """A rate from 5 to 60 Hz, a port from 1 to 65535."""
     with pytest.raises(ConfigurationError, match=next(iter(settings))):
@@ -226,11 +244,16 @@ def test_an_address_that_this_machine_does_not_have_is_refused(host):
 
 
 @pytest.mark.alone
-@pytest.mark.skipif(find_chromium() is None, reason="no Chromium on this machine: apt install chromium")
+@pytest.mark.skipif(
+    find_chromium() is None, reason="no Chromium on this machine: apt install chromium"
+)
 def test_a_browser_shows_the_robot_and_its_stop_button_damps_it(tmp_path, ros_domain, wire_domain):
     """The page loads; the robot is where nothing was; the button in the page ends in FAULT and damping on the wire."""
-    port, file = free_port(HOST, 18080), tmp_path / "robot.json"
-    composed = stack(StackOptions(graph="composed", lock_step=True, sdk_options={"domain": wire_domain}))[1].command()
+    port = free_port(HOST, 18080)
+    file = tmp_path / "robot.json"
+    composed = stack(
+        StackOptions(graph="composed", lock_step=True, sdk_options={"domain": wire_domain})
+    )[1].command()
     robot_command = [sys.executable, ROBOT, str(wire_domain), "120", str(file)]
     with (
         ros_tester() as t,
@@ -238,7 +261,9 @@ def test_a_browser_shows_the_robot_and_its_stop_button_damps_it(tmp_path, ros_do
         chromium(tmp_path, size=(900, 560)) as open_page,
     ):
         verdicts = t.collect(JointState, "safety/verdict", LATCHED)
-        page = open_page(f"http://{HOST}:{port}/?fixedDpr=0.3")  # fewer pixels: no graphics card draws them
+        page = open_page(
+            f"http://{HOST}:{port}/?fixedDpr=0.3"
+        )  # fewer pixels: no graphics card draws them
         assert page.reads("no state yet")
         empty = page.picture()
         with children(robot_command, composed) as (robot, _):
@@ -268,7 +293,8 @@ def _robot_appeared(empty, shown):
     """Much has changed in the middle of the scene, between the panels, and little at its top."""
     height, width = empty.shape[:2]
     changed = np.abs(shown - empty).max(axis=2) > 0.15
-    left, right = round(0.3 * width), round(0.7 * width)
+    left = round(0.3 * width)
+    right = round(0.7 * width)
     middle = changed[round(0.35 * height) : round(0.75 * height), left:right].mean()
     top = changed[: round(0.15 * height), left:right].mean()
     assert middle > 0.05, f"{middle:.3f} of the middle changed"

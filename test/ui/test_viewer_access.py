@@ -7,7 +7,15 @@ import pytest
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.operator.commands import CommandLimits
 from safe_locomotion.types import VelocityCommand
-from safe_locomotion.ui.viewer.access import HALT_S, HOLD_S, RETRY_S, TOKEN_LENGTH, Access, VelocityPad, new_token
+from safe_locomotion.ui.viewer.access import (
+    HALT_S,
+    HOLD_S,
+    RETRY_S,
+    TOKEN_LENGTH,
+    Access,
+    VelocityPad,
+    new_token,
+)
 
 LIMITS = CommandLimits(vx=1.0, vy=0.5, wz=2.0, timeout=0.5)
 ZERO = VelocityCommand()
@@ -34,7 +42,9 @@ def test_each_connection_needs_the_token():
     assert not access.allows(1)
 
 
-@pytest.mark.parametrize("word", ["", "correct-hors", "correct-horse1", "CORRECT-HORSE", "corréct-horse", "\0"])
+@pytest.mark.parametrize(
+    "word", ["", "correct-hors", "correct-horse1", "CORRECT-HORSE", "corréct-horse", "\0"]
+)
 def test_another_word_lets_nobody_in(word):
     """Neither a part of the token, nor more than it, nor other letters."""
     access = Access("correct-horse")

@@ -17,12 +17,19 @@ from safe_locomotion.cli.doctor.findings import Finding
 from safe_locomotion.robot.models import robot_names
 
 COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
-HEALTHY, ILL = 0, 1
+HEALTHY = 0
+ILL = 1
 PLAIN_WIDTH = 160  # columns where the output is no terminal
 
 
 @click.command()
-@click.option("--robot", type=click.Choice(robot_names()), default="a1", show_default=True, help="Robot model.")
+@click.option(
+    "--robot",
+    type=click.Choice(robot_names()),
+    default="a1",
+    show_default=True,
+    help="Robot model.",
+)
 @click.option("--interface", help="Network interface that leads to the robot, e.g. eth0.")
 @click.option(
     "--record",

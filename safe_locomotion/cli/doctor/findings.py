@@ -29,4 +29,8 @@ class Finding:
 
 def judge(check: str, *, met: bool, text: str, mend: str, otherwise: Level = "problem") -> Finding:
     """Ok when `met`, else the level and the remedy."""
-    return Finding(check=check, level="ok", text=text) if met else Finding(check=check, level=otherwise, text=text, mend=mend)
+    return (
+        Finding(check=check, level="ok", text=text)
+        if met
+        else Finding(check=check, level=otherwise, text=text, mend=mend)
+    )

@@ -17,7 +17,9 @@ def ros_domain() -> int:
     """
     text = os.environ.get("ROS_DOMAIN_ID", "") or "0"
     if not text.isdecimal() or int(text) not in DOMAINS:
-        raise ConfigurationError(f"ROS_DOMAIN_ID={text!r}: must be a whole number within 0 and {DOMAINS[-1]}")
+        raise ConfigurationError(
+            f"ROS_DOMAIN_ID={text!r}: must be a whole number within 0 and {DOMAINS[-1]}"
+        )
     return int(text)
 
 

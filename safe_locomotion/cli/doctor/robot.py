@@ -38,7 +38,12 @@ def check_states(robot: str, interface: str | None, listen: Listen | None = None
     try:
         heard = (listen or _listener())(domain, name)
     except ImportError as error:
-        return Finding(check="robot_states", level="problem", text=f"{error.name} cannot be imported", mend="make setup")
+        return Finding(
+            check="robot_states",
+            level="problem",
+            text=f"{error.name} cannot be imported",
+            mend="make setup",
+        )
     except BackendError as error:
         return Finding(check="robot_states", level="problem", text=str(error), mend="ip -br link")
     if not heard:
@@ -57,7 +62,8 @@ def _judge_states(heard: Heard, place: str) -> Finding:
             text=f"{len(times)} LowStates on {place}",
             mend="ip -s link  # look for errors; end what loads the CPU",
         )
-    rate, error = (len(times) - 1) / (times[-1] - times[0]), _slope(times, ticks * 1e-3) - 1.0
+    rate = (len(times) - 1) / (times[-1] - times[0])
+    error = _slope(times, ticks * 1e-3) - 1.0
     return judge(
         "robot_states",
         met=rate >= LEAST_RATE_HZ and -CLOCK_ERROR <= error <= CLOCK_ERROR,
@@ -86,22 +92,34 @@ def active_service(domain: int, interface: str) -> str:
     """
     command = [sys.executable, "-c", ASK, str(domain), interface]
     try:
-        said = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+        said = subprocess.run(
+            command, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+        )
     except subprocess.TimeoutExpired:
         raise BackendError("the robot's motion switcher does not answer") from None
-    answers = [row.removeprefix("MODE=") for row in said.stdout.splitlines() if row.startswith("MODE=")]
+    answers = [
+        row.removeprefix("MODE=") for row in said.stdout.splitlines() if row.startswith("MODE=")
+    ]
     if not answers:
-        raise BackendError((said.stderr.strip().splitlines() or ["no answer"])[-1].rpartition("Error: ")[2])
+        raise BackendError(
+            (said.stderr.strip().splitlines() or ["no answer"])[-1].rpartition("Error: ")[2]
+        )
     return answers[-1]
 
 
 def check_firmware(robot: str, interface: str | None, service: Service = active_service) -> Finding:
     """The robot's own motion service leaves the motors to us."""
     if not interface:
-        return Finding(check="firmware_mode", level="ok", text="no robot addressed: name its network with --interface")
+        return Finding(
+            check="firmware_mode",
+            level="ok",
+            text="no robot addressed: name its network with --interface",
+        )
     if robot in LOW_LEVEL_ENTRY and robot_sdk(robot) != "unitree_sdk2":
         text = f"a {robot} does not tell its mode; it must be in low-level mode before the launch"
-        return Finding(check="firmware_mode", level="warning", text=text, mend=LOW_LEVEL_ENTRY[robot])
+        return Finding(
+            check="firmware_mode", level="warning", text=text, mend=LOW_LEVEL_ENTRY[robot]
+        )
     try:
         mode = service(ROBOT_DOMAIN, interface)
     except BackendError as error:

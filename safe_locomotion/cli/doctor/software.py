@@ -15,7 +15,8 @@ from safe_locomotion.robot.models import load_robot, robot_file
 from safe_locomotion.runtime.stack import ROBOT_DOMAIN, SIMULATION_DOMAIN, robot_sdk
 from safe_locomotion.shared_files import share_roots
 
-OLDEST, NEWEST = (3, 10), (3, 13)
+OLDEST = (3, 10)
+NEWEST = (3, 13)
 NEEDED = {
     "numpy": "1.26",
     "scipy": "1.11",
@@ -64,7 +65,8 @@ def check_python(found: tuple[int, ...] = sys.version_info[:3]) -> Finding:
 
 def check_packages(installed: Version = version) -> Finding:
     """Every package that the core imports is there and new enough."""
-    wrong, texts = [], []
+    wrong = []
+    texts = []
     for name, least in NEEDED.items():
         try:
             found = installed(name)
@@ -73,7 +75,12 @@ def check_packages(installed: Version = version) -> Finding:
         texts.append(f"{name} {found}")
         if found == "absent" or _release(found) < _release(least):
             wrong.append(f"'{name}>={least}'")
-    return judge("packages", met=not wrong, text=", ".join(texts), mend=f"{sys.executable} -m pip install {' '.join(wrong)}")
+    return judge(
+        "packages",
+        met=not wrong,
+        text=", ".join(texts),
+        mend=f"{sys.executable} -m pip install {' '.join(wrong)}",
+    )
 
 
 def _release(text: str) -> tuple[int, ...]:
@@ -100,12 +107,23 @@ def check_ros(environment: Mapping[str, str], present: Present = is_importable) 
         return Finding(
             check="ros",
             level="problem",
-            text="rclpy cannot be imported" + (f" although {distribution} is sourced" if distribution else ""),
+            text="rclpy cannot be imported"
+            + (f" although {distribution} is sourced" if distribution else ""),
             mend="source /opt/ros/<distribution>/setup.bash with the Python it was built for; without a distribution: make setup",
         )
-    text = f"distribution {distribution}" if distribution else "rclpy from PyPI, no distribution sourced"
+    text = (
+        f"distribution {distribution}"
+        if distribution
+        else "rclpy from PyPI, no distribution sourced"
+    )
     known = not distribution or distribution in DISTRIBUTIONS
-    return judge("ros", met=known, text=text, otherwise="warning", mend=f"source one of: {', '.join(DISTRIBUTIONS)}")
+    return judge(
+        "ros",
+        met=known,
+        text=text,
+        otherwise="warning",
+        mend=f"source one of: {', '.join(DISTRIBUTIONS)}",
+    )
 
 
 def check_rmw(environment: Mapping[str, str]) -> Finding:
@@ -134,7 +152,12 @@ def check_ros_domain(environment: Mapping[str, str], robot: str = "a1") -> Findi
     return judge(
         "ros_domain",
         met=speaker is None,
-        text=said + (f", the DDS domain on which {speaker} and the SDK speak: every node hears their traffic" if speaker else ""),
+        text=said
+        + (
+            f", the DDS domain on which {speaker} and the SDK speak: every node hears their traffic"
+            if speaker
+            else ""
+        ),
         otherwise="warning",
         mend="export ROS_DOMAIN_ID=42  # in every shell that shall see these nodes",
     )
@@ -145,7 +168,10 @@ def check_discovery(environment: Mapping[str, str]) -> Finding:
     found = environment.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "")
     if found and found not in RANGES:
         return Finding(
-            check="ros_discovery", level="problem", text=f"{found!r} is no range", mend=f"choose one of: {', '.join(RANGES)}"
+            check="ros_discovery",
+            level="problem",
+            text=f"{found!r} is no range",
+            mend=f"choose one of: {', '.join(RANGES)}",
         )
     local = found in ("LOCALHOST", "OFF") or environment.get("ROS_LOCALHOST_ONLY") == "1"
     return judge(
@@ -165,20 +191,35 @@ def check_files(robot: str, find: Callable[[str, str], Path] = robot_file) -> Fi
         simulated = find(robot, ".xml")
     except SafeLocomotionError as error:
         return Finding(
-            check="files", level="problem", text=str(error), mend="install the package again: make setup, or colcon build"
+            check="files",
+            level="problem",
+            text=str(error),
+            mend="install the package again: make setup, or colcon build",
         )
     return judge(
-        "files", met=simulated.is_file(), text=str(simulated.parent), mend=f"{simulated} is missing: install the package again"
+        "files",
+        met=simulated.is_file(),
+        text=str(simulated.parent),
+        mend=f"{simulated} is missing: install the package again",
     )
 
 
 def check_versions(installed: Version = version, locks: Path | None = None) -> Finding:
     """What decides the behaviour has the versions that the tests ran with."""
-    found = {name: release for name in VERSIONS if (release := _version(name, installed)) is not None}
-    text = ", ".join([f"safe_locomotion {__version__}", *(f"{name} {release}" for name, release in found.items())])
+    found = {
+        name: release for name in VERSIONS if (release := _version(name, installed)) is not None
+    }
+    text = ", ".join(
+        [
+            f"safe_locomotion {__version__}",
+            *(f"{name} {release}" for name, release in found.items()),
+        ]
+    )
     locked = _locked(find_locks() if locks is None else locks)
     if not locked:
-        return Finding(check="versions", level="ok", text=f"{text}; no lock file here to compare with")
+        return Finding(
+            check="versions", level="ok", text=f"{text}; no lock file here to compare with"
+        )
     other = [
         f"{name} (locked: {' or '.join(sorted(locked[name]))})"
         for name in found
@@ -218,12 +259,23 @@ def _locked(folder: Path) -> dict[str, set[str]]:
     return versions
 
 
-def check_extras(requirements: Sequence[str] | None = None, installed: Version = version) -> Finding:
+def check_extras(
+    requirements: Sequence[str] | None = None, installed: Version = version
+) -> Finding:
     """Optional parts: what is missing costs its own commands only."""
     parts = _extras(_requirements() if requirements is None else requirements)
-    absent = {extra: names for extra, names in parts.items() if any(_version(name, installed) is None for name in names)}
+    absent = {
+        extra: names
+        for extra, names in parts.items()
+        if any(_version(name, installed) is None for name in names)
+    }
     packages = " ".join(
-        dict.fromkeys(f"'{name}'" for names in absent.values() for name in names if _version(name, installed) is None)
+        dict.fromkeys(
+            f"'{name}'"
+            for names in absent.values()
+            for name in names
+            if _version(name, installed) is None
+        )
     )
     there = ", ".join(extra for extra in parts if extra not in absent) or "none"
     return judge(

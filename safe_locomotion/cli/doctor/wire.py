@@ -53,9 +53,13 @@ def check_round_trip(domain: int, trip: RoundTrip = round_trip_ms) -> Finding:
     try:
         spent = trip(domain)
     except ImportError as error:
-        return Finding(check="dds_loopback", level="problem", text=f"{error.name} cannot be imported", mend=SDK)
+        return Finding(
+            check="dds_loopback", level="problem", text=f"{error.name} cannot be imported", mend=SDK
+        )
     except BackendError as error:
-        return Finding(check="dds_loopback", level="problem", text=str(error), mend="sudo ip link set lo up")
+        return Finding(
+            check="dds_loopback", level="problem", text=str(error), mend="sudo ip link set lo up"
+        )
     if spent is None:
         return Finding(
             check="dds_loopback",
@@ -79,9 +83,16 @@ def check_publishers(interface: str | None, publishers: Publishers | None = None
         listen = publishers or _publishers()
         found = {f"domain {domain} on {name}": listen(domain, name) for domain, name in places}
     except ImportError as error:
-        return Finding(check="command_publishers", level="problem", text=f"{error.name} cannot be imported", mend=SDK)
+        return Finding(
+            check="command_publishers",
+            level="problem",
+            text=f"{error.name} cannot be imported",
+            mend=SDK,
+        )
     except BackendError as error:
-        return Finding(check="command_publishers", level="problem", text=str(error), mend="ip -br link")
+        return Finding(
+            check="command_publishers", level="problem", text=str(error), mend="ip -br link"
+        )
     others = any(found.values())
     return judge(
         "command_publishers",
@@ -116,4 +127,6 @@ def _resting(tick: int) -> LowState:
 
 def _damping(stamp_ns: int) -> LowCommand:
     zero = np.zeros(N_JOINTS)
-    return LowCommand(stamp_ns=stamp_ns, q=zero, dq=zero, tau=zero, kp=zero, kd=np.full(N_JOINTS, STOP_KD))
+    return LowCommand(
+        stamp_ns=stamp_ns, q=zero, dq=zero, tau=zero, kp=zero, kd=np.full(N_JOINTS, STOP_KD)
+    )

@@ -22,12 +22,17 @@ class Gamepad:
         self._device = device
         self.name = str(device.name)
         self._axes = dict(device.capabilities(absinfo=True).get(EV_ABS, ()))
-        self._state = GamepadState({code: AxisRange(low=info.min, high=info.max) for code, info in self._axes.items()})
+        self._state = GamepadState(
+            {code: AxisRange(low=info.min, high=info.max) for code, info in self._axes.items()}
+        )
         self._ask()
 
     def _ask(self) -> None:
         """Read what holds now: at the start, and after the kernel has dropped events."""
-        self._state.reset(self._device.active_keys(), {code: self._device.absinfo(code).value for code in self._axes})
+        self._state.reset(
+            self._device.active_keys(),
+            {code: self._device.absinfo(code).value for code in self._axes},
+        )
 
     def read(self) -> tuple[Pad, bool]:
         """The reading now, and whether anything came since the last one.
@@ -61,14 +66,18 @@ def open_gamepad(wanted: str) -> Gamepad:
     try:
         import evdev
     except ImportError:
-        raise ConfigurationError("--gamepad needs evdev: pip install 'safe_locomotion[gamepad]'") from None
+        raise ConfigurationError(
+            "--gamepad needs evdev: pip install 'safe_locomotion[gamepad]'"
+        ) from None
     if wanted != ANY:
         return Gamepad(_opened(evdev, wanted))
     found = [device for path in evdev.list_devices() if _drives(device := evdev.InputDevice(path))]
     if len(found) == 1:
         return Gamepad(found[0])
     if found:
-        raise ConfigurationError(f"--gamepad: several are plugged in, choose one of: {', '.join(_shown(d) for d in found)}")
+        raise ConfigurationError(
+            f"--gamepad: several are plugged in, choose one of: {', '.join(_shown(d) for d in found)}"
+        )
     raise ConfigurationError(
         "--gamepad: none found; is it plugged in, and may you read /dev/input (sudo usermod -aG input $USER, then log in again)?"
     )
@@ -79,7 +88,9 @@ def _opened(evdev: Any, path: str) -> Any:
         device = evdev.InputDevice(path)
     except OSError as error:
         there = ", ".join(sorted(str(p) for p in Path("/dev/input").glob("event*"))) or "none"
-        raise ConfigurationError(f"--gamepad {path}: {error.strerror}; devices that are there: {there}") from error
+        raise ConfigurationError(
+            f"--gamepad {path}: {error.strerror}; devices that are there: {there}"
+        ) from error
     if not _drives(device):
         raise ConfigurationError(f"--gamepad {path}: {device.name} has no stick or no button A")
     return device

@@ -23,7 +23,9 @@ STEP = {
     "e": (0.0, 0.0, -0.3),
 }
 """Change of vx, vy [m/s] and wz [rad/s] with one key press."""
-HOLD, STOP, ESTOP = "k", " ", "\x1b"
+HOLD = "k"
+STOP = " "
+ESTOP = "\x1b"
 _SEQUENCES = re.compile(r"\x1b[\[O][0-9;]*[A-Za-z~]")  # what arrow and function keys send
 AUTOREPEAT = 0.15  # s; terminals repeat a held key each 0.02-0.05 s, a finger needs longer
 TELEOP_HELP = (
@@ -51,12 +53,16 @@ class KeyDrive:
         if key in STEP:
             v, (x, y, z) = self.velocity, STEP[key]
             self.goal = "walk"
-            self.velocity = VelocityCommand(vx=round(v.vx + x, 1), vy=round(v.vy + y, 1), wz=round(v.wz + z, 1))
+            self.velocity = VelocityCommand(
+                vx=round(v.vx + x, 1), vy=round(v.vy + y, 1), wz=round(v.wz + z, 1)
+            )
         elif key in (" ", "x", "r"):
             self.velocity = VelocityCommand()
             self.goal = {" ": self.goal, "x": "sit", "r": "stand"}[key]
         elif key == "p" and len(self._policies) > 1:
-            self.policy = self._policies[(self._policies.index(self.policy) + 1) % len(self._policies)]
+            self.policy = self._policies[
+                (self._policies.index(self.policy) + 1) % len(self._policies)
+            ]
         else:
             return False
         return True
@@ -79,7 +85,8 @@ class KeyTeleop:
     def __init__(self, parameters: KeyboardParameters) -> None:
         self._p = parameters
         self._velocity = VelocityCommand()
-        self._last, self._last_s = "", float("-inf")
+        self._last = ""
+        self._last_s = float("-inf")
 
     def update(self, now_s: float, keys: str, mode: Mode | None) -> Wish:
         """What the keys pressed since the last call ask for.
@@ -104,7 +111,8 @@ class KeyTeleop:
         if key in STEP or key == HOLD:
             held = key == self._last and now_s - self._last_s <= AUTOREPEAT
             let_go = now_s - self._last_s > self._p.hold_time
-            self._last, self._last_s = key, now_s
+            self._last = key
+            self._last_s = now_s
             if held or key == HOLD:
                 return ""
             self._step(key, VelocityCommand() if let_go else self._velocity)
@@ -116,9 +124,12 @@ class KeyTeleop:
 
     def _step(self, key: str, v: VelocityCommand) -> None:
         x, y, z = (1.0 if step > 0.0 else -1.0 if step < 0.0 else 0.0 for step in STEP[key])
-        speed, turn = self._p.speed_step, self._p.turn_step
+        speed = self._p.speed_step
+        turn = self._p.turn_step
         self._velocity = VelocityCommand(
-            vx=round(v.vx + speed * x, 3), vy=round(v.vy + speed * y, 3), wz=round(v.wz + turn * z, 3)
+            vx=round(v.vx + speed * x, 3),
+            vy=round(v.vy + speed * y, 3),
+            wz=round(v.wz + turn * z, 3),
         )
 
 
@@ -132,7 +143,12 @@ class Keyboard:
             tty.setcbreak(self._file)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if self._file is not None:
             termios.tcsetattr(self._file, termios.TCSADRAIN, self._before)
 

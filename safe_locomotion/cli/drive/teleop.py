@@ -28,7 +28,8 @@ LOOK_S = 0.02  # between two looks at the device
 SPEAK_NS = 50_000_000  # between two velocities; they die after 0.5 s
 SHOW_NS = 200_000_000
 ESTOP_EACH_NS = 200_000_000  # while it is pressed
-GONE, UNHEARD = 1, 1
+GONE = 1
+UNHEARD = 1
 
 
 class Source(Protocol):
@@ -51,9 +52,7 @@ class PadSource:
     def __init__(self, gamepad: Gamepad, parameters: DrivingParameters) -> None:
         self._gamepad, self._driver = gamepad, PadDriver(parameters, parameters.gamepad)
         m = parameters.gamepad
-        self.help = (
-            f"{gamepad.name}: hold {m.dead_man} to drive, {m.stand} stand, {m.walk} walk, {m.sit} sit, {m.estop} emergency stop"
-        )
+        self.help = f"{gamepad.name}: hold {m.dead_man} to drive, {m.stand} stand, {m.walk} walk, {m.sit} sit, {m.estop} emergency stop"
         self._pressed: frozenset[str] = frozenset()
 
     def look(self, now_ns: int, mode: Mode | None) -> Wish:
@@ -88,7 +87,8 @@ class Teleop:
     """Passes wishes on to the stack: velocities while somebody drives and one zero afterwards, requests as they come."""
 
     def __init__(self, remote: "RemoteOperator", source: Source) -> None:
-        self._remote, self._source = remote, source
+        self._remote = remote
+        self._source = source
         self.help = source.help
         self._drove = False
         self._spoke_ns = self._stopped_ns = 0
@@ -121,14 +121,21 @@ class Teleop:
 
     def line(self, now_ns: int) -> str:
         """What to show."""
-        remote, wish = self._remote, self._wish
+        remote = self._remote
+        wish = self._wish
         if remote.mode is None or now_ns / NANOSECONDS - remote.heard_s > SILENT_S:
             return "the stack is silent"
         reasons = f" ({', '.join(remote.reasons)})" if remote.reasons else ""
         c = wish.command
         moves = f"{c.vx:+.2f} {c.vy:+.2f} m/s {c.wz:+.2f} rad/s" if wish.drives else "not driving"
         frozen = "device frozen: move a stick" if wish.frozen else ""
-        said = (remote.mode.name.lower() + reasons, moves, self._source.shown(), frozen, remote.refusal)
+        said = (
+            remote.mode.name.lower() + reasons,
+            moves,
+            self._source.shown(),
+            frozen,
+            remote.refusal,
+        )
         return "  ".join(part for part in said if part)
 
 
@@ -140,8 +147,18 @@ class Teleop:
     metavar="[DEVICE]",
     help="Drive by gamepad: the only one there is, or a device such as /dev/input/event5. [default: keyboard]",
 )
-@click.option("--robot", type=click.Choice(robot_names()), default="a1", show_default=True, help="Whose mapping and speeds.")
-@click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="Parameter file instead of the robot's own.")
+@click.option(
+    "--robot",
+    type=click.Choice(robot_names()),
+    default="a1",
+    show_default=True,
+    help="Whose mapping and speeds.",
+)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Parameter file instead of the robot's own.",
+)
 def teleop(gamepad: str | None, robot: str, config: Path | None) -> int:
     """Drive a running stack by keyboard or gamepad.
 
@@ -149,7 +166,8 @@ def teleop(gamepad: str | None, robot: str, config: Path | None) -> int:
     stack is heard or the gamepad is gone.
     """
     parameters = load_config(config or robot).driving
-    console, domain = Console(stderr=True), ros_domain()
+    console = Console(stderr=True)
+    domain = ros_domain()
     with ExitStack() as stack:
         if gamepad is not None:
             device = open_gamepad(gamepad)
@@ -157,7 +175,9 @@ def teleop(gamepad: str | None, robot: str, config: Path | None) -> int:
             return drive(domain, lambda: PadSource(device, parameters), console)
         keyboard = stack.enter_context(Keyboard())
         if not keyboard.present:
-            raise ConfigurationError("teleop reads keys from a terminal, and this is none; choose --gamepad")
+            raise ConfigurationError(
+                "teleop reads keys from a terminal, and this is none; choose --gamepad"
+            )
         return drive(domain, lambda: KeySource(keyboard, parameters), console)
 
 
@@ -191,7 +211,11 @@ def _loop(remote: "RemoteOperator", teleop: Teleop, console: Console) -> int:
             try:
                 teleop.step(now_ns)
             except GamepadGoneError as error:
-                console.print(f"error: {error}: nothing is published any more, the robot stops", markup=False, highlight=False)
+                console.print(
+                    f"error: {error}: nothing is published any more, the robot stops",
+                    markup=False,
+                    highlight=False,
+                )
                 return GONE
             if now_ns - shown_ns >= SHOW_NS:
                 shown_ns = now_ns

@@ -15,11 +15,16 @@ if TYPE_CHECKING:
 
 LOOK_S = 0.2
 WIDTH = 110  # columns where there is no terminal
-HEARD, UNHEARD = 0, 1
+HEARD = 0
+UNHEARD = 1
 
 
 @click.command()
-@click.option("--once", is_flag=True, help="Print one page and end; what happens anyway where the output is no terminal.")
+@click.option(
+    "--once",
+    is_flag=True,
+    help="Print one page and end; what happens anyway where the output is no terminal.",
+)
 def top(once: bool) -> int:
     """Watch a running stack: mode, who drives, margins, streams, times, gate trips, interventions.
 
@@ -27,10 +32,13 @@ def top(once: bool) -> int:
     """
     from safe_locomotion.ui.stack_view import StackView
 
-    console, view = Console(), StackView(ros_domain())
+    console = Console()
+    view = StackView(ros_domain())
     try:
         if not _hears(view):
-            Console(stderr=True).print(f"error: {unheard()}", markup=False, highlight=False, soft_wrap=True)
+            Console(stderr=True).print(
+                f"error: {unheard()}", markup=False, highlight=False, soft_wrap=True
+            )
             return UNHEARD
         if once or not console.is_terminal:
             wide = console if console.is_terminal else Console(width=WIDTH)
@@ -56,7 +64,9 @@ def _hears(view: "StackView") -> bool:
 def _show(view: "StackView", console: Console) -> int:
     """Until Ctrl-C."""
     try:
-        with Live(console=console, auto_refresh=False, screen=True, vertical_overflow="crop") as live:
+        with Live(
+            console=console, auto_refresh=False, screen=True, vertical_overflow="crop"
+        ) as live:
             while True:
                 live.update(page(view.look(), monotonic()), refresh=True)
                 sleep(LOOK_S)

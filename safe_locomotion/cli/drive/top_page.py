@@ -26,11 +26,19 @@ def page(report: "StackReport", now_s: float) -> RenderableType:
     """Everything on one page: what was heard, at `now_s` on the clock of the report [s]."""
     rows = sorted(report.rows.values(), key=lambda row: (row.node, row.name))
     blocks: list[RenderableType] = [_headline(report, now_s), _margins(report)]
-    for title, table in (("streams", _streams(rows, now_s)), ("times", _times(rows)), ("counts", _counts(rows))):
+    for title, table in (
+        ("streams", _streams(rows, now_s)),
+        ("times", _times(rows)),
+        ("counts", _counts(rows)),
+    ):
         blocks.append(Panel(table, title=title, title_align="left", border_style="dim"))
     worries = [row for row in rows if row.level != "ok" or now_s - row.heard_s > OLD_S]
     if worries:
-        blocks.append(Panel(_worries(worries, now_s), title="look at", title_align="left", border_style="yellow"))
+        blocks.append(
+            Panel(
+                _worries(worries, now_s), title="look at", title_align="left", border_style="yellow"
+            )
+        )
     return Group(*blocks)
 
 
@@ -39,12 +47,15 @@ def _headline(report: "StackReport", now_s: float) -> Text:
     if verdict is None:
         return Text("no verdict yet", style="bold red")
     text = Text()
-    colour = {Mode.FAULT: "red", Mode.FALLEN: "red", Mode.WALK: "green", Mode.STAND: "green"}.get(verdict.mode, "yellow")
+    colour = {Mode.FAULT: "red", Mode.FALLEN: "red", Mode.WALK: "green", Mode.STAND: "green"}.get(
+        verdict.mode, "yellow"
+    )
     text.append(f" {verdict.mode.name} ", style=f"bold reverse {colour}")
     if verdict.mode is Mode.WALK:
         recovers = verdict.active == "recovery"
         text.append(
-            f"  {'RECOVERY drives' if recovers else f'{verdict.policy} drives'}", style="bold red" if recovers else "bold"
+            f"  {'RECOVERY drives' if recovers else f'{verdict.policy} drives'}",
+            style="bold red" if recovers else "bold",
         )
         c = verdict.command
         text.append(f"  {c.vx:+.2f} {c.vy:+.2f} m/s {c.wz:+.2f} rad/s")
@@ -67,14 +78,20 @@ def _margins(report: "StackReport") -> RenderableType:
         colour = "green" if share >= CLOSE else "yellow" if share >= 0.0 else "red"
         filled = round(BAR * min(1.0, max(0.0, share)))
         bar = Text("█" * filled, style=colour) + Text("░" * (BAR - filled), style="dim")
-        table.add_row(name, bar, Text(f"{share:+.2f}" + ("" if share >= 0.0 else "  in the trigger set"), style=colour))
+        table.add_row(
+            name,
+            bar,
+            Text(f"{share:+.2f}" + ("" if share >= 0.0 else "  in the trigger set"), style=colour),
+        )
     return Panel(table, title="room in the safe set", title_align="left", border_style="dim")
 
 
 def _streams(rows: "list[Row]", now_s: float) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("stream", "at", "Hz", "age ms", "missed", "rejected", ""):
-        table.add_column(name, justify="left" if name in ("stream", "at", "") else "right", no_wrap=True)
+        table.add_column(
+            name, justify="left" if name in ("stream", "at", "") else "right", no_wrap=True
+        )
     for row in rows:
         v = row.values
         if not all(key in v for key in STREAM_KEYS):
@@ -91,7 +108,9 @@ def _times(rows: "list[Row]") -> Table:
         table.add_column(name, justify="left" if name == "stage" else "right", no_wrap=True)
     for row in rows:
         if all(key in row.values for key in TIME_KEYS):
-            table.add_row(row.name, *(row.values[key] for key in TIME_KEYS), row.values.get("count", ""))
+            table.add_row(
+                row.name, *(row.values[key] for key in TIME_KEYS), row.values.get("count", "")
+            )
     return table
 
 
@@ -99,20 +118,38 @@ def _counts(rows: "list[Row]") -> Table:
     """Gate, hazards, supervisor, policy and the robot's body."""
     table = Table.grid(padding=(0, 2))
     found = {row.name: row.values for row in rows}
-    for name, title in (("gate", "gate trips"), ("gate clamps", "gate clamps"), ("hazards", "hazards")):
+    for name, title in (
+        ("gate", "gate trips"),
+        ("gate clamps", "gate clamps"),
+        ("hazards", "hazards"),
+    ):
         counts: dict[str, int] = {}
         for row in rows:
             for key, value in row.values.items() if row.name == name else ():
                 counts[key] = counts.get(key, 0) + int(value)
-        table.add_row(title, ", ".join(f"{key} {count}" for key, count in sorted(counts.items())) or "none")
+        table.add_row(
+            title, ", ".join(f"{key} {count}" for key, count in sorted(counts.items())) or "none"
+        )
     s = found.get("supervisor", {})
     if "share" in s:
-        triggers = ", ".join(f"{k.removeprefix('triggers/')} {v}" for k, v in s.items() if k.startswith("triggers/") and v != "0")
+        triggers = ", ".join(
+            f"{k.removeprefix('triggers/')} {v}"
+            for k, v in s.items()
+            if k.startswith("triggers/") and v != "0"
+        )
         text = f"{s['uses']} uses, {100 * float(s['share']):.2f} % of {s['steps']} steps, longest {s['duration_max_s']} s"
         table.add_row("recovery", text + (f"; triggers: {triggers}" if triggers else ""))
-    policy, link = found.get("policy", {}), found.get("robot link", {})
-    table.add_row("policy", ", ".join(filter(None, (policy.get("policy"), policy.get("fault"), policy.get("news")))) or "-")
-    table.add_row("battery", f"{float(link['voltage']):.1f} V" if link.get("voltage", "None") != "None" else "-")
+    policy = found.get("policy", {})
+    link = found.get("robot link", {})
+    table.add_row(
+        "policy",
+        ", ".join(filter(None, (policy.get("policy"), policy.get("fault"), policy.get("news"))))
+        or "-",
+    )
+    table.add_row(
+        "battery",
+        f"{float(link['voltage']):.1f} V" if link.get("voltage", "None") != "None" else "-",
+    )
     table.add_row("hottest motor", f"{link['hottest_motor']} C" if "hottest_motor" in link else "-")
     return table
 

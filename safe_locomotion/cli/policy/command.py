@@ -22,7 +22,8 @@ from safe_locomotion.robot.models import load_robot, robot_names
 from safe_locomotion.types import N_JOINTS, Estimate, VelocityCommand
 
 PLAIN_WIDTH = 160  # columns where the output is no terminal
-FLIES, MUST_NOT_FLY = 0, 1
+FLIES = 0
+MUST_NOT_FLY = 1
 LATENCY_STEPS = 2_000
 LATENCY_MAX_MS = 0.5  #: median of a whole step: a quarter of the time between two LowStates
 
@@ -36,7 +37,9 @@ policy.add_command(import_policy)
 
 
 @policy.command("ls")
-@click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False, exists=True))
+@click.argument(
+    "folder", required=False, type=click.Path(path_type=Path, file_okay=False, exists=True)
+)
 def list_policies(folder: Path | None) -> int:
     """List the policies that are installed, or those in FOLDER."""
     table = Table(box=None, title_justify="left")
@@ -49,7 +52,9 @@ def list_policies(folder: Path | None) -> int:
             table.add_row(path.stem, *map(escape, row(read_policy(path)[0])))
         except PolicyRefusedError as error:
             table.add_row(path.stem, *[""] * 5, f"[red]{escape(str(error))}[/]")
-    console().print(table if files else f"no policies in {', '.join(map(str, folders)) or 'this installation'}")
+    console().print(
+        table if files else f"no policies in {', '.join(map(str, folders)) or 'this installation'}"
+    )
     return 0
 
 
@@ -64,21 +69,32 @@ def info(file: str) -> int:
 
 @policy.command()
 @click.argument("file")
-@click.option("--robot", type=click.Choice(robot_names()), help="Judge it for this robot.  [default: the contract's]")
+@click.option(
+    "--robot",
+    type=click.Choice(robot_names()),
+    help="Judge it for this robot.  [default: the contract's]",
+)
 def check(file: str, robot: str | None) -> int:
     """Judge whether FILE may fly: contract, shapes, parity with its recorded pairs, latency.
 
     Exit status 0 when it may, 1 with the reasons when it must not.
     """
-    out, verdicts = console(), list[bool]()
+    out = console()
+    verdicts = list[bool]()
 
     def step(name: str, judge: Callable[[], str]) -> bool:
         try:
-            text, passed = judge(), True
+            text = judge()
+            passed = True
         except SafeLocomotionError as error:
-            text, passed = str(error), False
+            text = str(error)
+            passed = False
         verdicts.append(passed)
-        out.print(f"[green]ok[/]       {name}: {escape(text)}" if passed else f"[red]refused[/]  {name}: {escape(text)}")
+        out.print(
+            f"[green]ok[/]       {name}: {escape(text)}"
+            if passed
+            else f"[red]refused[/]  {name}: {escape(text)}"
+        )
         return passed
 
     found: list[tuple[PolicyContract, bytes]] = []
@@ -107,8 +123,11 @@ def _fit(contract: PolicyContract, robot: str | None) -> str:
 def _load(contract: PolicyContract, data: bytes, loaded: list[PolicyRuntime]) -> str:
     loaded.append(PolicyRuntime(contract, data, load_robot(_known_robot(contract))))
     assert contract.parity is not None
-    pairs, tolerance = len(contract.parity.actions), contract.parity.tolerance
-    return f"{pairs} recorded pairs, largest difference {loaded[0].parity_error:.1e} of {tolerance:g}"
+    pairs = len(contract.parity.actions)
+    tolerance = contract.parity.tolerance
+    return (
+        f"{pairs} recorded pairs, largest difference {loaded[0].parity_error:.1e} of {tolerance:g}"
+    )
 
 
 def _known_robot(contract: PolicyContract) -> str:
@@ -118,13 +137,17 @@ def _known_robot(contract: PolicyContract) -> str:
         PolicyRefusedError: not one that is known here.
     """
     if contract.robot not in robot_names():
-        raise PolicyRefusedError(f"robot: expected one of {', '.join(robot_names())}, found {contract.robot!r}")
+        raise PolicyRefusedError(
+            f"robot: expected one of {', '.join(robot_names())}, found {contract.robot!r}"
+        )
     return contract.robot
 
 
 def _latency(runtime: PolicyRuntime) -> str:
     """Times of whole steps, from estimate to proposal, on a standing robot."""
-    estimate, command, spent = _standing(runtime.contract.robot), VelocityCommand(vx=0.3), np.empty(LATENCY_STEPS)
+    estimate = _standing(runtime.contract.robot)
+    command = VelocityCommand(vx=0.3)
+    spent = np.empty(LATENCY_STEPS)
     for i in range(LATENCY_STEPS):
         start = perf_counter_ns()
         runtime.act(estimate, command)

@@ -7,7 +7,13 @@ import click
 from safe_locomotion.config import load_config
 from safe_locomotion.policy.contract import Numbers, Origin
 from safe_locomotion.policy.file import check_fit, write_policy
-from safe_locomotion.policy.importers import ORDERS, ImportOptions, detect_layout, import_contract, load_foreign
+from safe_locomotion.policy.importers import (
+    ORDERS,
+    ImportOptions,
+    detect_layout,
+    import_contract,
+    load_foreign,
+)
 from safe_locomotion.robot.models import load_robot, robot_names
 from safe_locomotion.types import N_JOINTS
 
@@ -17,7 +23,9 @@ class NumberList(click.ParamType):
 
     name = "number[,...]"
 
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> Numbers:
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Numbers:
         """The twelve."""
         try:
             numbers = tuple(float(word) for word in value.split(","))
@@ -31,19 +39,56 @@ class NumberList(click.ParamType):
 @click.command("import")
 @click.argument("source", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @click.argument("target", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--robot", type=click.Choice(robot_names()), default="a1", show_default=True, help="Robot it was trained for.")
+@click.option(
+    "--robot",
+    type=click.Choice(robot_names()),
+    default="a1",
+    show_default=True,
+    help="Robot it was trained for.",
+)
 @click.option("--rate", type=int, default=50, show_default=True, help="Policy steps per second.")
-@click.option("--layout", type=click.Choice(["auto", "mjlab", "legged_gym"]), default="auto", show_default=True)
-@click.option("--order", help="Joint order: sdk, isaac, or twelve names.  [default: the file's, or isaac]")
-@click.option("--kp", type=NumberList(), help="Stiffness [Nm/rad], in that order.  [default: the file's, or 20]")
+@click.option(
+    "--layout",
+    type=click.Choice(["auto", "mjlab", "legged_gym"]),
+    default="auto",
+    show_default=True,
+)
+@click.option(
+    "--order", help="Joint order: sdk, isaac, or twelve names.  [default: the file's, or isaac]"
+)
+@click.option(
+    "--kp",
+    type=NumberList(),
+    help="Stiffness [Nm/rad], in that order.  [default: the file's, or 20]",
+)
 @click.option("--kd", type=NumberList(), help="Damping [Nm s/rad].  [default: the file's, or 0.5]")
-@click.option("--scale", type=NumberList(), help="Of the action [rad].  [default: the file's, or 0.25]")
-@click.option("--pose", type=NumberList(), help="Default pose [rad].  [default: the file's, or legged_gym's A1]")
-@click.option("--clip", type=float, help="Bound on each number of the action.  [default: none, or 100]")
-@click.option("--limit", type=float, default=100.0, show_default=True, help="An action beyond it is a fault of the policy.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of its training, for the record.")
-@click.option("--commit", default="unknown", show_default=True, help="Of its training code, for the record.")
-@click.option("--command", default="unknown", show_default=True, help="That trained it, for the record.")
+@click.option(
+    "--scale", type=NumberList(), help="Of the action [rad].  [default: the file's, or 0.25]"
+)
+@click.option(
+    "--pose",
+    type=NumberList(),
+    help="Default pose [rad].  [default: the file's, or legged_gym's A1]",
+)
+@click.option(
+    "--clip", type=float, help="Bound on each number of the action.  [default: none, or 100]"
+)
+@click.option(
+    "--limit",
+    type=float,
+    default=100.0,
+    show_default=True,
+    help="An action beyond it is a fault of the policy.",
+)
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Of its training, for the record."
+)
+@click.option(
+    "--commit", default="unknown", show_default=True, help="Of its training code, for the record."
+)
+@click.option(
+    "--command", default="unknown", show_default=True, help="That trained it, for the record."
+)
 def import_policy(
     *,
     source: Path,
@@ -84,11 +129,18 @@ def import_policy(
     contract = import_contract(model, found, options)
     check_fit(contract, load_robot(robot), load_config(robot).bridge.limits)
     write_policy(model, contract, target)
-    click.echo(f"{target}: {found} layout, {contract.observation_width} numbers in; look at it with: policy info {target}")
+    click.echo(
+        f"{target}: {found} layout, {contract.observation_width} numbers in; look at it with: policy info {target}"
+    )
     if found == "mjlab" and None in (kp, kd, scale, pose):
-        click.echo("note: gains, pose and scales come from the file, rounded to three decimals by its exporter", err=True)
+        click.echo(
+            "note: gains, pose and scales come from the file, rounded to three decimals by its exporter",
+            err=True,
+        )
     return 0
 
 
 def _order(text: str | None) -> tuple[str, ...] | None:
-    return None if text is None else ORDERS.get(text, tuple(name.strip() for name in text.split(",")))
+    return (
+        None if text is None else ORDERS.get(text, tuple(name.strip() for name in text.split(",")))
+    )

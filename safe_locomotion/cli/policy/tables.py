@@ -9,7 +9,14 @@ from safe_locomotion.policy.contract import Numbers, PolicyContract
 def row(c: PolicyContract) -> tuple[str, ...]:
     """Kind, rate, robot, width of the observation, sort of network, origin."""
     network = "recurrent" if c.recurrent else "feed-forward"
-    return c.kind, f"{c.rate_hz} Hz", c.robot, str(c.observation_width), network, f"{c.origin.command} (seed {c.origin.seed})"
+    return (
+        c.kind,
+        f"{c.rate_hz} Hz",
+        c.robot,
+        str(c.observation_width),
+        network,
+        f"{c.origin.command} (seed {c.origin.seed})",
+    )
 
 
 def head(c: PolicyContract, size: int) -> Table:
@@ -25,7 +32,10 @@ def head(c: PolicyContract, size: int) -> Table:
         ("command", c.origin.command),
         ("seed", c.origin.seed),
         ("commit", c.origin.commit),
-        ("tensors", f"{c.observation_input} [1, {c.observation_width}] -> {c.action_output} [1, {c.action_width}]"),
+        (
+            "tensors",
+            f"{c.observation_input} [1, {c.observation_width}] -> {c.action_output} [1, {c.action_width}]",
+        ),
         *(("memory", f"{pair.input} {list(pair.shape)} -> {pair.output}") for pair in c.recurrent),
         ("action limit", f"{c.action_limit:g}"),
         ("recorded pairs", f"{len(c.parity.actions)}, tolerance {c.parity.tolerance:g}"),
@@ -43,7 +53,9 @@ def observation(c: PolicyContract) -> Table:
     at = 0
     for term in c.observation:
         same = len(set(term.scale)) == 1
-        table.add_row(str(at), term.name, str(term.width), _numbers(term.scale[:1] if same else term.scale))
+        table.add_row(
+            str(at), term.name, str(term.width), _numbers(term.scale[:1] if same else term.scale)
+        )
         at += term.width
     return table
 
@@ -55,13 +67,20 @@ def action(c: PolicyContract) -> Table:
 
 def _gait_action(c: PolicyContract) -> Table:
     assert c.gait is not None
-    table = Table(box=None, title=f"action, each number within +-{c.gait.clip:g}", title_justify="left")
+    table = Table(
+        box=None, title=f"action, each number within +-{c.gait.clip:g}", title_justify="left"
+    )
     for heading in ("at", "term", "meaning", "scale", "nominal", "lower", "upper"):
         table.add_column(heading, overflow="fold")
     at = 0
     for term in c.gait.terms:
         meaning = "value" if term.name == "foot_y" else "change"
-        table.add_row(str(at), term.name, meaning, *map(_numbers, (term.scale, term.nominal, term.lower, term.upper)))
+        table.add_row(
+            str(at),
+            term.name,
+            meaning,
+            *map(_numbers, (term.scale, term.nominal, term.lower, term.upper)),
+        )
         at += term.width
     return table
 

@@ -10,8 +10,12 @@ from safe_locomotion.types import NANOSECONDS, Mode, VelocityCommand
 from safe_locomotion.ui.remote_operator import RemoteOperator
 
 PERIOD = 0.05  # s of wall time between two velocity commands; they die after 0.5 s
-TURNED, STOPPED = 13.0, 3.0  # s after standing up at which the turn ends; of standing still at the end
-SWAP_EACH, SWAPS_MAX = 5.0, 18.0  # s per policy; of all of them
+# s after standing up at which the turn ends; of standing still at the end
+TURNED = 13.0
+STOPPED = 3.0
+# s per policy; of all of them
+SWAP_EACH = 5.0
+SWAPS_MAX = 18.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +35,9 @@ class Demonstration:
     end: float
 
 
-def demonstration(vx: float, vy: float, wz: float, policy: str, shipped: Sequence[str]) -> Demonstration:
+def demonstration(
+    vx: float, vy: float, wz: float, policy: str, shipped: Sequence[str]
+) -> Demonstration:
     """Stand, walk, be pushed, turn, walk under each other policy and back under the first, stop.
 
     Args:
@@ -53,14 +59,25 @@ def demonstration(vx: float, vy: float, wz: float, policy: str, shipped: Sequenc
         Step(time=walked, request="stand"),
     )
     swaps = tuple((TURNED + each * i, name) for i, name in enumerate(tour))
-    return Demonstration(steps=steps, swaps=swaps, policies=policies if shipped else (policy,), end=walked + STOPPED)
+    return Demonstration(
+        steps=steps, swaps=swaps, policies=policies if shipped else (policy,), end=walked + STOPPED
+    )
 
 
 class Watcher:
     """Acts for the person, one `act` per line on the screen; `say` gets what is to stay there."""
 
-    def __init__(self, remote: RemoteOperator, keyboard: Keyboard, plan: Demonstration, say: Callable[[str], None]) -> None:
-        self._remote, self._keyboard, self._plan, self._say_once = remote, keyboard, plan, say
+    def __init__(
+        self,
+        remote: RemoteOperator,
+        keyboard: Keyboard,
+        plan: Demonstration,
+        say: Callable[[str], None],
+    ) -> None:
+        self._remote = remote
+        self._keyboard = keyboard
+        self._plan = plan
+        self._say_once = say
         self._keys = KeyDrive(plan.policies[0], plan.policies)
         self._asked = plan.policies[0]
         self._script = Script(plan.steps)
@@ -85,7 +102,8 @@ class Watcher:
 
     def _listen(self, stamp_ns: int) -> None:
         """Any key, and whoever else takes the robot in hand, ends the demonstration; the last one to act drives."""
-        keys, stood = self._keyboard.keys(), self._script.stood_ns
+        keys = self._keyboard.keys()
+        stood = self._script.stood_ns
         if ESTOP in keys:
             self._remote.request("estop")
         if "r" in keys and self._remote.mode is Mode.FAULT:
@@ -96,7 +114,8 @@ class Watcher:
             self._keys.policy = shown[-1] if shown else self._keys.policy
         pressed = [self._keys.press(key) for key in keys]
         if self._remote.taken_over():
-            self._let_go, self._demonstrating = True, False
+            self._let_go = True
+            self._demonstrating = False
         self._let_go = self._let_go and not any(pressed)
         if any(pressed) or (self._demonstrating and elapsed >= self._plan.end):
             self._demonstrating = False

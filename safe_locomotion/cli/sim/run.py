@@ -26,12 +26,20 @@ from safe_locomotion.errors import ConfigurationError, SafeLocomotionError
 from safe_locomotion.policy.file import installed_policies
 from safe_locomotion.robot.models import load_robot
 from safe_locomotion.runtime.processes import RunningStack
-from safe_locomotion.sim.report import intervention_figures, motion_figures, timing_figures, without_nan
+from safe_locomotion.sim.report import (
+    intervention_figures,
+    motion_figures,
+    timing_figures,
+    without_nan,
+)
 from safe_locomotion.sim.run_logs import read_run
 
 ROBOT = "sim_robot"
 LOOK_EACH = 0.2  # s
-FELL, COMPLETED, INTERRUPTED, FAILED = 3, 0, 130, 1
+FELL = 3
+COMPLETED = 0
+INTERRUPTED = 130
+FAILED = 1
 
 
 class RunFailedError(SafeLocomotionError):
@@ -101,7 +109,9 @@ def run(settings: SimSettings, folder: Path, console: Console, *, record: bool =
         RunFailedError: a process ended by itself; names it and what it said last.
     """
     with claim_domain() as domain, claim_domain() as ros_domain:
-        stack = RunningStack(settings.processes(folder, domain, record=record), ros_environment(ros_domain), folder)
+        stack = RunningStack(
+            settings.processes(folder, domain, record=record), ros_environment(ros_domain), folder
+        )
         with interrupts_raise(), stack:
             try:
                 if settings.duration is not None:
@@ -117,18 +127,30 @@ def _wait() -> str:
     return ""
 
 
-def _watch_with_person(stack: RunningStack, folder: Path, console: Console, settings: SimSettings, ros_domain: int) -> Outcome:
+def _watch_with_person(
+    stack: RunningStack, folder: Path, console: Console, settings: SimSettings, ros_domain: int
+) -> Outcome:
     from safe_locomotion.cli.drive.keyboard import Keyboard
     from safe_locomotion.cli.sim.demonstration import Watcher, demonstration
     from safe_locomotion.ui.remote_operator import RemoteOperator
 
-    console.print(f"topics and services: export {' '.join(f'{k}={v}' for k, v in ros_environment(ros_domain).items())}")
+    console.print(
+        f"topics and services: export {' '.join(f'{k}={v}' for k, v in ros_environment(ros_domain).items())}"
+    )
     os.environ.update(ros_environment(ros_domain))
-    plan = demonstration(settings.vx, settings.vy, settings.wz, settings.policy_value, installed_policies(settings.robot))
+    plan = demonstration(
+        settings.vx,
+        settings.vy,
+        settings.wz,
+        settings.policy_value,
+        installed_policies(settings.robot),
+    )
     remote = RemoteOperator(ros_domain)
     try:
         with Keyboard() as keyboard:
-            watcher = Watcher(remote, keyboard, plan, partial(console.print, markup=False, highlight=False))
+            watcher = Watcher(
+                remote, keyboard, plan, partial(console.print, markup=False, highlight=False)
+            )
             return _watch(stack, folder, console, watcher.act)
     finally:
         remote.close()
@@ -141,7 +163,9 @@ def ros_environment(domain: int) -> dict[str, str]:
 
 def _watch(stack: RunningStack, folder: Path, console: Console, act: Callable[[], str]) -> Outcome:
     """Show progress until the robot process ends; `act` takes a moment and says what else to show."""
-    watch, started, latest = Watch(folder), None, None
+    watch = Watch(folder)
+    started = None
+    latest = None
     viewer = ViewerLine(folder)
     memory = MemoryWatch(process.pid for name, process in stack.running.items() if name != ROBOT)
     interrupted = False
@@ -158,7 +182,11 @@ def _watch(stack: RunningStack, folder: Path, console: Console, act: Callable[[]
             interrupted = True
     if not interrupted and ended[ROBOT] != 0:
         raise RunFailedError(_last_words(folder, ROBOT, ended[ROBOT]))
-    return Outcome(wall_s=monotonic() - (started or monotonic()), memory_mb=memory.figures(), interrupted=interrupted)
+    return Outcome(
+        wall_s=monotonic() - (started or monotonic()),
+        memory_mb=memory.figures(),
+        interrupted=interrupted,
+    )
 
 
 def _line(progress: Progress | None, more: str) -> Text:
@@ -171,7 +199,11 @@ def _require_running(ended: dict[str, int], folder: Path) -> None:
 
 
 def _last_words(folder: Path, name: str, status: int) -> str:
-    lines = [line for line in (folder / f"{name}.log").read_text(errors="replace").splitlines() if line.strip()]
+    lines = [
+        line
+        for line in (folder / f"{name}.log").read_text(errors="replace").splitlines()
+        if line.strip()
+    ]
     said = lines[-1].removeprefix("error: ").removeprefix("robot: ") if lines else "it said nothing"
     return f"{name} ended with status {status}: {said}"
 
@@ -185,8 +217,11 @@ def build_report(settings: SimSettings, folder: Path, outcome: Outcome) -> dict[
     record = read_run(folder)
     log = record.log
     if log is None or len(log.time) < 2:
-        raise RunFailedError(f"the robot did not stand up within {record.summary['robot_time_s']:.0f} s of robot time")
-    summary, duration = record.summary, float(log.time[-1] - log.time[0])
+        raise RunFailedError(
+            f"the robot did not stand up within {record.summary['robot_time_s']:.0f} s of robot time"
+        )
+    summary = record.summary
+    duration = float(log.time[-1] - log.time[0])
     mass = load_robot(settings.robot).mass + settings.payload
     report: dict[str, Any] = {
         "duration_s": duration,
@@ -227,4 +262,7 @@ def write_report(path: Path, figures: dict[str, Any]) -> None:
 
 
 def _options(settings: SimSettings) -> dict[str, Any]:
-    return {name: str(value) if isinstance(value, Path) else value for name, value in vars(settings).items()}
+    return {
+        name: str(value) if isinstance(value, Path) else value
+        for name, value in vars(settings).items()
+    }

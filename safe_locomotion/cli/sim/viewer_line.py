@@ -12,7 +12,8 @@ class ViewerLine:
     """Looks into the viewer's log until it has said something; shows nothing where none runs."""
 
     def __init__(self, folder: Path) -> None:
-        self._log, self._shown = folder / LOG, False
+        self._log = folder / LOG
+        self._shown = False
 
     def show(self, console: Console) -> None:
         """Print the line, once, when it is there and complete."""

@@ -81,7 +81,9 @@ class Walkers:
 
         def score(job: Job) -> Score:
             mlp = Mlp(self.shape, self.normaliser, job.weights)
-            return mean_score([walk(env, lambda seen: env.step(mlp.act(seen)), seed) for seed in job.seeds])
+            return mean_score(
+                [walk(env, lambda seen: env.step(mlp.act(seen)), seed) for seed in job.seeds]
+            )
 
         return score
 
@@ -135,7 +137,9 @@ def evolve(
     search = _resume(folder, options) or _begin(options)
     scales = layer_scales(search.mlp.shape, options.scales)
     deadline = monotonic() + 60.0 * minutes
-    walkers = Walkers(options=options.environment, shape=search.mlp.shape, normaliser=search.mlp.normaliser)
+    walkers = Walkers(
+        options=options.environment, shape=search.mlp.shape, normaliser=search.mlp.normaliser
+    )
     with workers(walkers, processes) as scored:
         while monotonic() < deadline and (generations is None or search.generation < generations):
             started = monotonic()
@@ -149,18 +153,26 @@ def evolve(
 def _begin(options: EvolutionOptions) -> Search:
     env = GaitEnv(options.environment)
     task = gait_task(options.environment.task)
-    mlp, _ = imitation(env.contract, env.robot.robot, task, env.tuned_gait, options.hidden, options.seed)
+    mlp, _ = imitation(
+        env.contract, env.robot.robot, task, env.tuned_gait, options.hidden, options.seed
+    )
     return Search(mlp=mlp)
 
 
-def _generation(search: Search, options: EvolutionOptions, scales: Array, scored: Map[Job, Score]) -> dict[str, float]:
+def _generation(
+    search: Search, options: EvolutionOptions, scales: Array, scored: Map[Job, Score]
+) -> dict[str, float]:
     """One step of the search, in place; its figures."""
     rng = np.random.default_rng((options.seed, search.generation))
-    weights, n, size = search.mlp.weights, options.pairs, search.mlp.shape.size
+    weights = search.mlp.weights
+    n = options.pairs
+    size = search.mlp.shape.size
     noise = rng.standard_normal((n, size))
     seeds = [tuple(int(s) for s in rng.integers(2**31, size=options.episodes)) for _ in range(n)]
     jobs = [
-        Job(weights=weights + sign * options.sigma * scales * noise[i], seeds=seeds[i]) for i in range(n) for sign in (1.0, -1.0)
+        Job(weights=weights + sign * options.sigma * scales * noise[i], seeds=seeds[i])
+        for i in range(n)
+        for sign in (1.0, -1.0)
     ]
     judged = search.generation % options.validate_each == 0
     trials = [Job(weights=weights, seeds=(k,)) for k in range(options.validation)] if judged else []
@@ -170,12 +182,16 @@ def _generation(search: Search, options: EvolutionOptions, scales: Array, scored
         centre = mean_score(scores[: len(trials)])
         figures |= {f"validation_{name}": value for name, value in asdict(centre).items()}
         if centre.fitness > search.best_fitness:
-            search.best, search.best_fitness, search.best_generation = weights.copy(), centre.fitness, search.generation
+            search.best = weights.copy()
+            search.best_fitness = centre.fitness
+            search.best_generation = search.generation
     population = scores[len(trials) :]
     figures |= asdict(mean_score(population))
     step = ascent([s.fitness for s in population], noise)
     rate = options.rate / (1.0 + search.generation / options.settling)
-    search.mlp = Mlp(search.mlp.shape, search.mlp.normaliser, weights + rate * options.sigma * scales * step)
+    search.mlp = Mlp(
+        search.mlp.shape, search.mlp.normaliser, weights + rate * options.sigma * scales * step
+    )
     search.generation += 1
     return figures
 
@@ -242,7 +258,9 @@ def read_checkpoint(path: Path) -> Checkpoint:
     with np.load(path) as data:
         normaliser = Normaliser(mean=data["mean"], deviation=data["deviation"])
         shape = MlpShape(
-            observation=len(normaliser.mean), hidden=(int(data["hidden"][0]), int(data["hidden"][1])), action=int(data["action"])
+            observation=len(normaliser.mean),
+            hidden=(int(data["hidden"][0]), int(data["hidden"][1])),
+            action=int(data["action"]),
         )
         last, best = (Mlp(shape, normaliser, data[name]) for name in ("weights", "best"))
         keys = [str(key) for key in data["history_keys"]]
@@ -260,7 +278,10 @@ def read_checkpoint(path: Path) -> Checkpoint:
                 best=best.weights,
                 best_fitness=float(data["best_fitness"]),
                 best_generation=int(data["best_generation"]),
-                history=[{k: float(v) for k, v in zip(keys, row, strict=True) if np.isfinite(v)} for row in data["history"]],
+                history=[
+                    {k: float(v) for k, v in zip(keys, row, strict=True) if np.isfinite(v)}
+                    for row in data["history"]
+                ],
             ),
         )
 
@@ -276,5 +297,7 @@ def _resume(folder: Path, options: EvolutionOptions) -> Search | None:
         return None
     found = read_checkpoint(path)
     if found.options != repr(options):
-        raise ConfigurationError(f"{path} belongs to a search with other options; continue with those or use another folder")
+        raise ConfigurationError(
+            f"{path} belongs to a search with other options; continue with those or use another folder"
+        )
     return found.search

@@ -18,8 +18,12 @@ from safe_locomotion.training.gait.evolution import CHECKPOINT, Checkpoint, read
 from safe_locomotion.training.gait.mlp import Mlp
 from safe_locomotion.types import Array
 
-OPSET, IR_VERSION = 17, 8  # old enough for every ONNX Runtime that is supported
-RECORDED_EACH = 5  # policy steps between two recorded pairs: 64 of them cover 2.5 s of a walk with a push
+# old enough for every ONNX Runtime that is supported
+OPSET = 17
+IR_VERSION = 8
+RECORDED_EACH = (
+    5  # policy steps between two recorded pairs: 64 of them cover 2.5 s of a walk with a push
+)
 
 
 def export_gait(folder: Path, name: str, target: Path, *, best: bool = True) -> PolicyContract:
@@ -38,16 +42,25 @@ def export_gait(folder: Path, name: str, target: Path, *, best: bool = True) -> 
     if not (folder / CHECKPOINT).exists():
         raise ConfigurationError(f"{folder} holds no {CHECKPOINT}")
     found = read_checkpoint(folder / CHECKPOINT)
-    mlp, generations = (found.best, found.search.best_generation) if best else (found.last, found.search.generation)
+    mlp, generations = (
+        (found.best, found.search.best_generation)
+        if best
+        else (found.last, found.search.generation)
+    )
     env = GaitEnv(_environment(found))
-    origin = Origin(command=f"{found.command} --generations {generations}", seed=found.seed, commit=code_commit())
+    origin = Origin(
+        command=f"{found.command} --generations {generations}",
+        seed=found.seed,
+        commit=code_commit(),
+    )
     contract = replace(env.contract, name=name, origin=origin)
     return write_policy(network(mlp, contract), contract, target, observations=_recorded(env, mlp))
 
 
 def network(mlp: Mlp, contract: PolicyContract) -> onnx.ModelProto:
     """The graph action = tanh(W3 tanh(W2 tanh(W1 (o - mean) / deviation + b1) + b2) + b3) in float32."""
-    shape, normaliser = mlp.shape, mlp.normaliser
+    shape = mlp.shape
+    normaliser = mlp.normaliser
     constants = [_constant("mean", normaliser.mean), _constant("scale", 1.0 / normaliser.deviation)]
     nodes = [
         helper.make_node("Sub", [contract.observation_input, "mean"], ["centred"]),
@@ -62,12 +75,23 @@ def network(mlp: Mlp, contract: PolicyContract) -> onnx.ModelProto:
     graph = helper.make_graph(
         nodes,
         "gait_policy",
-        [helper.make_tensor_value_info(contract.observation_input, TensorProto.FLOAT, [1, shape.observation])],
-        [helper.make_tensor_value_info(contract.action_output, TensorProto.FLOAT, [1, shape.action])],
+        [
+            helper.make_tensor_value_info(
+                contract.observation_input, TensorProto.FLOAT, [1, shape.observation]
+            )
+        ],
+        [
+            helper.make_tensor_value_info(
+                contract.action_output, TensorProto.FLOAT, [1, shape.action]
+            )
+        ],
         constants,
     )
     return helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="safe_locomotion"
+        graph,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="safe_locomotion",
     )
 
 
@@ -105,7 +129,12 @@ def code_commit() -> str:
     """Commit of the code that exports; "" outside of a repository."""
     try:
         answer = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=True, timeout=10
+            ["git", "rev-parse", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
         )
     except (OSError, subprocess.SubprocessError):
         return ""

@@ -17,45 +17,75 @@ from safe_locomotion.rotations import quaternion_from_rpy
 from safe_locomotion.training.gait.mlp import Mlp, MlpShape, Normaliser, random_weights
 from safe_locomotion.types import N_JOINTS, N_LEGS, Array, Estimate, GaitParameters, VelocityCommand
 
-SAMPLES, BATCH, ITERATIONS = 8192, 256, 4000
-LEARNING_RATE, MOMENTUM, SQUARES = 3e-3, 0.9, 0.999
+SAMPLES = 8192
+BATCH = 256
+ITERATIONS = 4000
+LEARNING_RATE = 3e-3
+MOMENTUM = 0.9
+SQUARES = 0.999
 RETURN_TIME = 0.08  # s in which a parameter goes back to the tuned gait's
 LARGEST_OUTPUT = 0.9  # tanh reaches 1 nowhere
 COMMANDS = ((-0.5, 1.5), (-0.8, 0.8), (-2.0, 2.0))  # m/s, m/s, rad/s: what the operator may ask for
 VELOCITY_ERROR = (0.3, 0.3, 0.1)  # m/s, deviations while a robot is pushed about
-TILT, RATE, HEIGHT = 0.1, 0.6, 0.015  # rad, rad/s, m
+# rad, rad/s, m
+TILT = 0.1
+RATE = 0.6
+HEIGHT = 0.015
 
 
 def imitation(
-    contract: PolicyContract, robot: RobotModel, task: GaitTask, tuned: GaitSettings, hidden: tuple[int, int], seed: int
+    contract: PolicyContract,
+    robot: RobotModel,
+    task: GaitTask,
+    tuned: GaitSettings,
+    hidden: tuple[int, int],
+    seed: int,
 ) -> tuple[Mlp, float]:
     """A network fitted to the tuned gait, and the root mean square error of its outputs."""
     rng = np.random.default_rng(seed)
     observations, wanted = _examples(contract, robot, task, tuned, rng)
     deviation = observations.std(axis=0)
-    normaliser = Normaliser(mean=observations.mean(axis=0), deviation=np.where(deviation > 1e-6, deviation, 1.0))
-    shape = MlpShape(observation=contract.observation_width, hidden=hidden, action=contract.action_width)
+    normaliser = Normaliser(
+        mean=observations.mean(axis=0), deviation=np.where(deviation > 1e-6, deviation, 1.0)
+    )
+    shape = MlpShape(
+        observation=contract.observation_width, hidden=hidden, action=contract.action_width
+    )
     mlp = Mlp(shape, normaliser, random_weights(shape, rng))
     _fit(mlp, observations, wanted, rng)
     return mlp, float(np.sqrt(np.mean((mlp.act(observations) - wanted) ** 2)))
 
 
 def _examples(
-    contract: PolicyContract, robot: RobotModel, task: GaitTask, tuned: GaitSettings, rng: np.random.Generator
+    contract: PolicyContract,
+    robot: RobotModel,
+    task: GaitTask,
+    tuned: GaitSettings,
+    rng: np.random.Generator,
 ) -> tuple[Array, Array]:
     """Observations (n, O) of a robot that walks and is pushed, with any gait, and outputs (n, A) that return to the tuned one."""
     assert contract.gait is not None
-    name = next((name for name, offsets in PHASE_OFFSETS.items() if offsets == task.offsets), tuned.name)
+    name = next(
+        (name for name, offsets in PHASE_OFFSETS.items() if offsets == task.offsets), tuned.name
+    )
     settings = replace(tuned, name=name, frequency=task.frequency, swing_ratio=task.swing_ratio)
-    nominal, observer = NominalGait(robot, settings), Observer(contract)
+    nominal = NominalGait(robot, settings)
+    observer = Observer(contract)
     terms = {term.name: term for term in contract.gait.terms}
-    observations, wanted = [], []
+    observations = []
+    wanted = []
     for _ in range(SAMPLES):
         command = VelocityCommand(
-            **{axis: float(rng.uniform(*limits)) for axis, limits in zip(("vx", "vy", "wz"), COMMANDS, strict=True)}
+            **{
+                axis: float(rng.uniform(*limits))
+                for axis, limits in zip(("vx", "vy", "wz"), COMMANDS, strict=True)
+            }
         )
-        estimate, gait = _estimate(robot, command, rng), _gait(terms, rng)
-        observations.append(observer.write(estimate, command, [0.0] * contract.action_width, gait)[0].copy())
+        estimate = _estimate(robot, command, rng)
+        gait = _gait(terms, rng)
+        observations.append(
+            observer.write(estimate, command, [0.0] * contract.action_width, gait)[0].copy()
+        )
         target = nominal.gait(command, estimate)
         wanted.append(
             [
@@ -93,10 +123,14 @@ def _estimate(robot: RobotModel, command: VelocityCommand, rng: np.random.Genera
 def _gait(terms: dict[str, GaitTerm], rng: np.random.Generator) -> GaitParameters:
     """Any gait within the bounds; parameters that are fixed stay where they are."""
     drawn = {
-        name: [float(rng.uniform(lo, hi)) if k else x for k, x, lo, hi in zip(t.scale, t.nominal, t.lower, t.upper, strict=True)]
+        name: [
+            float(rng.uniform(lo, hi)) if k else x
+            for k, x, lo, hi in zip(t.scale, t.nominal, t.lower, t.upper, strict=True)
+        ]
         for name, t in terms.items()
     }
-    offsets, feet = drawn["phase_offsets"], drawn["foot_y"]
+    offsets = drawn["phase_offsets"]
+    feet = drawn["foot_y"]
     return GaitParameters(
         frequency=drawn["frequency"][0],
         swing_ratio=drawn["swing_ratio"][0],
@@ -116,7 +150,8 @@ def _towards(term: GaitTerm, value: float, target: float) -> float:
 
 def _fit(mlp: Mlp, observations: Array, wanted: Array, rng: np.random.Generator) -> None:
     """Least squares by Adam (Kingma and Ba, 2015), in place."""
-    mean, square = np.zeros_like(mlp.weights), np.zeros_like(mlp.weights)
+    mean = np.zeros_like(mlp.weights)
+    square = np.zeros_like(mlp.weights)
     for k in range(1, ITERATIONS + 1):
         batch = rng.integers(len(observations), size=BATCH)
         slope = gradient(mlp, observations[batch], wanted[batch])
@@ -129,7 +164,8 @@ def _fit(mlp: Mlp, observations: Array, wanted: Array, rng: np.random.Generator)
 def gradient(mlp: Mlp, observations: Array, wanted: Array) -> Array:
     """Of the mean squared error with respect to the flat weights, by the chain rule."""
     slope = np.zeros_like(mlp.weights)
-    values, layers = mlp.activations(observations), mlp.shape.split(mlp.weights)
+    values = mlp.activations(observations)
+    layers = mlp.shape.split(mlp.weights)
     error = 2.0 * (values[-1] - wanted) / wanted.size
     for k, (into_matrix, into_bias) in reversed(list(enumerate(mlp.shape.split(slope)))):
         error = error * (1.0 - values[k + 1] ** 2)

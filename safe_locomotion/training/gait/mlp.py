@@ -30,7 +30,8 @@ class MlpShape:
 
     def split(self, weights: Array) -> list[tuple[Array, Array]]:
         """Views (W (outputs, inputs), b (outputs,)) of each layer into the flat vector."""
-        parts, at = [], 0
+        parts = []
+        at = 0
         for inputs, outputs in self.layers:
             matrix = weights[at : at + inputs * outputs].reshape(outputs, inputs)
             at += inputs * outputs
@@ -51,7 +52,9 @@ class Mlp:
     """The network with one set of weights."""
 
     def __init__(self, shape: MlpShape, normaliser: Normaliser, weights: Array) -> None:
-        self.shape, self.normaliser, self.weights = shape, normaliser, weights
+        self.shape = shape
+        self.normaliser = normaliser
+        self.weights = weights
         self._layers = shape.split(weights)
 
     def act(self, observation: NDArray[np.floating]) -> Array:

@@ -1,16 +1,25 @@
 """The contract of joint policies trained by `training.joint.learner`: what they see, and what their output means."""
 
-from safe_locomotion.policy.contract import JointAction, Origin, PolicyContract, RecurrentTensor, observation_term
+from safe_locomotion.policy.contract import (
+    JointAction,
+    Origin,
+    PolicyContract,
+    RecurrentTensor,
+    observation_term,
+)
 from safe_locomotion.robot.models import RobotModel
 from safe_locomotion.training.joint.observation import OBSERVATION
 from safe_locomotion.training.joint.task import Drive
 from safe_locomotion.types import N_JOINTS
 
-OBSERVED, ACTION = "obs", "actions"
+OBSERVED = "obs"
+ACTION = "actions"
 MEMORIES = (("h_in", "h_out"), ("c_in", "c_out"))
 
 
-def joint_contract(robot: RobotModel, drive: Drive, hidden: int, *, name: str, origin: Origin) -> PolicyContract:
+def joint_contract(
+    robot: RobotModel, drive: Drive, hidden: int, *, name: str, origin: Origin
+) -> PolicyContract:
     """Contract of a policy with an LSTM of `hidden` cells."""
     shape = (1, 1, hidden)
     return PolicyContract(
@@ -23,9 +32,14 @@ def joint_contract(robot: RobotModel, drive: Drive, hidden: int, *, name: str, o
         action_limit=drive.bound,
         origin=origin,
         joint=JointAction(
-            scale=(drive.scale,) * N_JOINTS, kp=(drive.kp,) * N_JOINTS, kd=(drive.kd,) * N_JOINTS, clip=drive.bound
+            scale=(drive.scale,) * N_JOINTS,
+            kp=(drive.kp,) * N_JOINTS,
+            kd=(drive.kd,) * N_JOINTS,
+            clip=drive.bound,
         ),
-        recurrent=tuple(RecurrentTensor(input=before, output=after, shape=shape) for before, after in MEMORIES),
+        recurrent=tuple(
+            RecurrentTensor(input=before, output=after, shape=shape) for before, after in MEMORIES
+        ),
         observation_input=OBSERVED,
         action_output=ACTION,
     )

@@ -28,8 +28,11 @@ class JointEnv(VecEnv):
     """
 
     def __init__(self, n: int, task: JointTask, device: str, robot: str = "a1") -> None:
-        self.num_envs, self.num_actions, self.device = n, N_JOINTS, device
-        self.cfg, self.progress = task, 0.0
+        self.num_envs = n
+        self.num_actions = N_JOINTS
+        self.device = device
+        self.cfg = task
+        self.progress = 0.0
         self.world = JointWorld(n, robot, task.drive, task.randomisation, device)
         self._dt = 1.0 / task.drive.rate_hz
         self.max_episode_length = round(task.episode * task.drive.rate_hz)
@@ -50,12 +53,17 @@ class JointEnv(VecEnv):
         everyone = torch.ones(n, dtype=torch.bool, device=device)
         self._start(everyone)
         self._command_anew(everyone)
-        self.episode_length_buf = torch.randint_like(self.episode_length_buf, self.max_episode_length)  # not all end at once
+        self.episode_length_buf = torch.randint_like(
+            self.episode_length_buf, self.max_episode_length
+        )  # not all end at once
 
     def get_observations(self) -> TensorDict:
         """What actor (n, 45) and critic see now."""
-        world, r = self.world, self.cfg.randomisation
-        terms = observation_terms(world.qpos, world.qvel, world.q_stand, self.command, self._action, torch.stack)
+        world = self.world
+        r = self.cfg.randomisation
+        terms = observation_terms(
+            world.qpos, world.qvel, world.q_stand, self.command, self._action, torch.stack
+        )
         yawed = attitude(world.qpos[:, 3:7])[1]
         clean = torch.cat([terms[name] for name in OBSERVATION], dim=1)
         errors = {
@@ -82,13 +90,17 @@ class JointEnv(VecEnv):
             ),
             dim=1,
         )
-        groups = {"actor": noisy, "critic": torch.nan_to_num(privileged).clamp(-_SPEED_LIMIT, _SPEED_LIMIT)}
+        groups = {
+            "actor": noisy,
+            "critic": torch.nan_to_num(privileged).clamp(-_SPEED_LIMIT, _SPEED_LIMIT),
+        }
         groups["actor"] = torch.nan_to_num(groups["actor"]).clamp(-_SPEED_LIMIT, _SPEED_LIMIT)
         return TensorDict(groups, batch_size=[self.num_envs])
 
     def step(self, actions: Tensor) -> tuple[TensorDict, Tensor, Tensor, dict[str, Tensor]]:
         """Move on by one policy period."""
-        drive, world = self.cfg.drive, self.world
+        drive = self.cfg.drive
+        world = self.world
         action = actions.clamp(-drive.bound, drive.bound)
         world.step(world.q_stand + drive.scale * action)
         self.episode_length_buf += 1
@@ -106,7 +118,8 @@ class JointEnv(VecEnv):
     def take_log(self) -> dict[str, float]:
         """Means since the last call."""
         log = {name: float(total) / max(1, self._count) for name, total in self._sums.items()}
-        self._sums, self._count = {}, 0
+        self._sums = {}
+        self._count = 0
         return log
 
     def _observe_motion(self, action: Tensor) -> Motion:
@@ -143,8 +156,11 @@ class JointEnv(VecEnv):
             fresh=self.episode_length_buf <= 1,
         )
         self._air_time = torch.where(contact, 0.0, air_time)
-        self._feet, self._contact, self._dq = feet, contact, dq
-        self._before, self._action = self._action, action
+        self._feet = feet
+        self._contact = contact
+        self._dq = dq
+        self._before = self._action
+        self._action = action
         return motion
 
     def _fallen(self, up: Tensor) -> Tensor:
@@ -153,7 +169,9 @@ class JointEnv(VecEnv):
         lowest = world.qpos[:, 2] - up.abs() @ self._half
         speed = world.qvel.abs().amax(dim=1)
         task = self.cfg
-        upright = (up[:, 2] > task.fall_tilt) & (lowest > task.fall_clearance) & (speed < _SPEED_LIMIT)
+        upright = (
+            (up[:, 2] > task.fall_tilt) & (lowest > task.fall_clearance) & (speed < _SPEED_LIMIT)
+        )
         return ~upright
 
     def _remember(self, motion: Motion, terms: dict[str, Tensor], fallen: Tensor) -> None:
@@ -164,7 +182,8 @@ class JointEnv(VecEnv):
             "falls": fallen.float(),
             "power_w": motion.power,
             "height_m": motion.height,
-            "air_time_s": (motion.air_time * motion.landed).sum(1) / motion.landed.sum(1).clamp(min=1),
+            "air_time_s": (motion.air_time * motion.landed).sum(1)
+            / motion.landed.sum(1).clamp(min=1),
             "landings": motion.landed.float().sum(1),
         }
         for name, value in (terms | measures).items():
@@ -183,21 +202,34 @@ class JointEnv(VecEnv):
 
     def _start(self, chosen: Tensor) -> None:
         """Begin an episode for the chosen (n,) robots."""
-        n, r, device, one = self.num_envs, self.cfg.randomisation, self.device, chosen[:, None]
+        n = self.num_envs
+        r = self.cfg.randomisation
+        device = self.device
+        one = chosen[:, None]
         self.world.reset(chosen)
         self.episode_length_buf = torch.where(chosen, 0, self.episode_length_buf)
         self._action = torch.where(one, 0.0, self._action)
         self._before = torch.where(one, 0.0, self._before)
         self._air_time = torch.where(one, 0.0, self._air_time)
-        self._encoder = torch.where(one, uniform(-r.encoder, r.encoder, n, N_JOINTS, device=device), self._encoder)
-        self._gyro_bias = torch.where(one, uniform(-r.gyro_bias, r.gyro_bias, n, 3, device=device), self._gyro_bias)
+        self._encoder = torch.where(
+            one, uniform(-r.encoder, r.encoder, n, N_JOINTS, device=device), self._encoder
+        )
+        self._gyro_bias = torch.where(
+            one, uniform(-r.gyro_bias, r.gyro_bias, n, 3, device=device), self._gyro_bias
+        )
 
     def _command_anew(self, chosen: Tensor) -> None:
         """Another velocity command for the chosen (n,) robots."""
-        n, c, device = self.num_envs, self.cfg.commands, self.device
-        drawn = torch.stack([uniform(*span, n, device=device) for span in (c.vx, c.vy, c.wz)], dim=1)
+        n = self.num_envs
+        c = self.cfg.commands
+        device = self.device
+        drawn = torch.stack(
+            [uniform(*span, n, device=device) for span in (c.vx, c.vy, c.wz)], dim=1
+        )
         kind = torch.rand(n, device=device)
-        straight = (kind < c.standing + c.straight)[:, None] & torch.tensor([False, True, True], device=device)
+        straight = (kind < c.standing + c.straight)[:, None] & torch.tensor(
+            [False, True, True], device=device
+        )
         drawn = torch.where(straight, 0.0, drawn)
         small = torch.linalg.norm(drawn[:, :2], dim=1) + drawn[:, 2].abs() < c.deadband
         drawn = torch.where(((kind < c.standing) | small)[:, None], 0.0, drawn)
@@ -208,7 +240,9 @@ def attitude(quaternion: Tensor) -> tuple[Tensor, Tensor]:
     """Up in base (n, 3), and cosine and sine of the yaw angle (n, 2), of unit quaternions w x y z (n, 4)."""
     w, x, y, z = quaternion.unbind(dim=1)
     forward = torch.stack((1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y + w * z)), dim=1)
-    return up_in_base(quaternion, torch.stack), forward / torch.linalg.norm(forward, dim=1, keepdim=True).clamp(min=1e-6)
+    return up_in_base(quaternion, torch.stack), forward / torch.linalg.norm(
+        forward, dim=1, keepdim=True
+    ).clamp(min=1e-6)
 
 
 def planar(yawed: Tensor, velocity: Tensor) -> Tensor:

@@ -54,9 +54,11 @@ def export_joint(folder: Path, name: str, target: Path, robot: str = "a1") -> Po
     path = folder / WEIGHTS
     if not path.exists():
         raise ConfigurationError(f"{folder} holds no {WEIGHTS}")
-    weights, drive = load_weights(path), JointTask().drive
+    weights = load_weights(path)
+    drive = JointTask().drive
     hidden = weights["rnn.rnn.weight_hh_l0"].shape[1]
-    model, origin = build_model(weights, drive.bound), load_origin(path)
+    model = build_model(weights, drive.bound)
+    origin = load_origin(path)
     contract = joint_contract(load_robot(robot), drive, hidden, name=name, origin=origin)
     return write_policy(model, contract, target, observations=_recorded(model, contract))
 
@@ -64,13 +66,19 @@ def export_joint(folder: Path, name: str, target: Path, robot: str = "a1") -> Po
 def load_weights(path: Path) -> Weights:
     """Arrays of the actor by the names that `rsl_rl` gives them."""
     with np.load(path) as file:
-        return {name: file[name].astype(np.float32) for name in file.files if file[name].dtype.kind in "fi"}
+        return {
+            name: file[name].astype(np.float32)
+            for name in file.files
+            if file[name].dtype.kind in "fi"
+        }
 
 
 def load_origin(path: Path) -> Origin:
     """How the weights came about: their command, seed and number of iterations, and the commit of the code that exports."""
     with np.load(path) as file:
-        command, seed, iterations = str(file["command"]), int(file["seed"]), int(file["iteration"])
+        command = str(file["command"])
+        seed = int(file["seed"])
+        iterations = int(file["iteration"])
     return Origin(command=f"{command} # {iterations} iterations", seed=seed, commit=code_commit())
 
 
@@ -97,7 +105,11 @@ def _recorded(model: onnx.ModelProto, contract: PolicyContract) -> NDArray[np.fl
     recorder = _Recorder(written, data, robot.robot)
     steps = (Step(time=0.1, request="walk", command=_WALK),)
     run_episode(
-        robot, Pipeline(robot.robot, config, recorder), VelocityInput(config.supervisor.command), steps, duration=_WALK_TIME
+        robot,
+        Pipeline(robot.robot, config, recorder),
+        VelocityInput(config.supervisor.command),
+        steps,
+        duration=_WALK_TIME,
     )
     return np.array(recorder.rows[:PARITY_PAIRS])
 
@@ -106,21 +118,31 @@ def build_model(weights: Weights, bound: float) -> onnx.ModelProto:
     """The actor's mean action as an ONNX model."""
     graph = _Graph()
     scale = 1.0 / (weights["obs_normalizer._std"].reshape(1, -1) + _NORMALISER_EPSILON)
-    centred = graph.add("Sub", "obs", graph.constant("mean", weights["obs_normalizer._mean"].reshape(1, -1)))
+    centred = graph.add(
+        "Sub", "obs", graph.constant("mean", weights["obs_normalizer._mean"].reshape(1, -1))
+    )
     normal = graph.add("Mul", centred, graph.constant("scale", scale))
     latent = graph.lstm(normal, weights)
     for layer, (name, last) in enumerate(_linear_layers(weights)):
         w = graph.constant(f"w{layer}", weights[f"{name}.weight"])
-        latent = graph.add("Gemm", latent, w, graph.constant(f"b{layer}", weights[f"{name}.bias"]), transB=1)
+        latent = graph.add(
+            "Gemm", latent, w, graph.constant(f"b{layer}", weights[f"{name}.bias"]), transB=1
+        )
         latent = latent if last else graph.add("Elu", latent)
-    low, high = (graph.constant(name, np.array(x, dtype=np.float32)) for name, x in (("low", -bound), ("high", bound)))
+    low, high = (
+        graph.constant(name, np.array(x, dtype=np.float32))
+        for name, x in (("low", -bound), ("high", bound))
+    )
     graph.add("Clip", latent, low, high, outputs=["actions"])
     return graph.model(weights)
 
 
 def _linear_layers(weights: Weights) -> list[tuple[str, bool]]:
     """Names of the MLP's layers in order, and whether each is the last."""
-    names = sorted({name.rsplit(".", 1)[0] for name in weights if name.startswith("mlp.")}, key=lambda n: int(n.split(".")[1]))
+    names = sorted(
+        {name.rsplit(".", 1)[0] for name in weights if name.startswith("mlp.")},
+        key=lambda n: int(n.split(".")[1]),
+    )
     return [(name, name == names[-1]) for name in names]
 
 
@@ -135,7 +157,9 @@ class _Graph:
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
         return name
 
-    def add(self, operator: str, *inputs: str, outputs: list[str] | None = None, **attributes: Any) -> str:
+    def add(
+        self, operator: str, *inputs: str, outputs: list[str] | None = None, **attributes: Any
+    ) -> str:
         """One node; gives the name of its first output."""
         outputs = outputs or [f"t{len(self.nodes)}"]
         self.nodes.append(helper.make_node(operator, list(inputs), outputs, **attributes))
@@ -150,15 +174,29 @@ class _Graph:
 
         w = self.constant("lstm_w", gates("weight_ih_l0")[None])
         r = self.constant("lstm_r", gates("weight_hh_l0")[None])
-        b = self.constant("lstm_b", np.concatenate((gates("bias_ih_l0"), gates("bias_hh_l0")))[None])
+        b = self.constant(
+            "lstm_b", np.concatenate((gates("bias_ih_l0"), gates("bias_hh_l0")))[None]
+        )
         axis = self.constant("axis", np.array([0], dtype=np.int64))
         hidden = weights["rnn.rnn.weight_hh_l0"].shape[1]
         sequence = self.add("Unsqueeze", x, axis)
-        self.add("LSTM", sequence, w, r, b, "", "h_in", "c_in", outputs=["", "h_out", "c_out"], hidden_size=hidden)
+        self.add(
+            "LSTM",
+            sequence,
+            w,
+            r,
+            b,
+            "",
+            "h_in",
+            "c_in",
+            outputs=["", "h_out", "c_out"],
+            hidden_size=hidden,
+        )
         return self.add("Squeeze", "h_out", axis)
 
     def model(self, weights: Weights) -> onnx.ModelProto:
-        observed, hidden = weights["rnn.rnn.weight_ih_l0"].shape[1], weights["rnn.rnn.weight_hh_l0"].shape[1]
+        observed = weights["rnn.rnn.weight_ih_l0"].shape[1]
+        hidden = weights["rnn.rnn.weight_hh_l0"].shape[1]
         actions = weights[_linear_layers(weights)[-1][0] + ".bias"].shape[0]
 
         def value(name: str, *shape: int) -> onnx.ValueInfoProto:
@@ -172,6 +210,8 @@ class _Graph:
             [value("actions", 1, actions), value("h_out", *state), value("c_out", *state)],
             self.constants,
         )
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
+        model = helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8
+        )
         onnx.checker.check_model(model, full_check=True)
         return model

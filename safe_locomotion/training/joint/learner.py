@@ -33,7 +33,11 @@ def configuration(steps: int, entropy: float) -> dict[str, Any]:
         "hidden_dims": list(ACTOR_LAYERS),
         "activation": "elu",
         "obs_normalization": True,
-        "distribution_cfg": {"class_name": "GaussianDistribution", "init_std": 0.8, "std_type": "scalar"},
+        "distribution_cfg": {
+            "class_name": "GaussianDistribution",
+            "init_std": 0.8,
+            "std_type": "scalar",
+        },
     }
     critic = {
         "class_name": "MLPModel",
@@ -102,16 +106,21 @@ class Trainer:
     """The PPO loop, with a clock, a log of one JSON object per line, and files that are replaced whole."""
 
     def __init__(self, env: JointEnv, options: JointTraining) -> None:
-        self.env, self.options, self.out = env, options, options.out
+        self.env = env
+        self.options = options
+        self.out = options.out
         self.out.mkdir(parents=True, exist_ok=True)
         self.observed = env.get_observations()
-        self.ppo = PPO.construct_algorithm(self.observed, env, configuration(options.steps, options.entropy), env.device)
+        self.ppo = PPO.construct_algorithm(
+            self.observed, env, configuration(options.steps, options.entropy), env.device
+        )
         self.iteration = 0
         self.ppo.train_mode()
 
     def run(self) -> None:
         """Train until the iterations or the minutes are over, whichever comes first."""
-        iterations, minutes = self.options.iterations, self.options.minutes
+        iterations = self.options.iterations
+        minutes = self.options.minutes
         start = saved = time.monotonic()
         while self.iteration < iterations and time.monotonic() - start < 60.0 * minutes:
             elapsed = time.monotonic() - start
@@ -148,15 +157,22 @@ class Trainer:
             **log,
         }
         with (self.out / "log.jsonl").open("a") as file:
-            file.write(json.dumps({key: float(f"{value:.5g}") for key, value in row.items()}) + "\n")
+            file.write(
+                json.dumps({key: float(f"{value:.5g}") for key, value in row.items()}) + "\n"
+            )
 
     def save(self) -> None:
         """Replace the files of weights and training state."""
         saved = self.ppo.save() | {"iteration": self.iteration, "task": asdict(self.env.cfg)}
         _replace(self.out / "joint.pt", lambda path: torch.save(saved, path))
-        arrays = {name: value.detach().cpu().numpy() for name, value in saved["actor_state_dict"].items()}
+        arrays = {
+            name: value.detach().cpu().numpy() for name, value in saved["actor_state_dict"].items()
+        }
         arrays["iteration"] = np.array(self.iteration)
-        arrays["command"], arrays["seed"] = np.array(self.options.command), np.array(self.options.seed)
+        arrays["command"], arrays["seed"] = (
+            np.array(self.options.command),
+            np.array(self.options.seed),
+        )
         _replace(self.out / "joint.npz", lambda path: np.savez(path, **arrays))
 
     def load(self, path: Path) -> None:

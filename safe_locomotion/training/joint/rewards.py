@@ -9,7 +9,9 @@ from torch import Tensor
 from safe_locomotion.robot.models import RobotModel
 from safe_locomotion.training.joint.task import JointTask
 
-_COARSE, _FINE, _YAW = 0.25, 0.04, 0.25  #: squared errors at which the pay for tracking has fallen to 1/e [m2/s2, rad2/s2]
+_COARSE = 0.25  #: squared errors at which the pay for tracking has fallen to 1/e [m2/s2, rad2/s2]
+_FINE = 0.04
+_YAW = 0.25
 _SOFT_RANGE = 0.95  #: share of the joint ranges that costs nothing
 _KNEE_CLEARANCE = 0.05  #: [m]
 _LARGEST_FORCE = 400.0  #: [N]; beyond it an impact costs no more
@@ -55,14 +57,21 @@ class Motion(NamedTuple):
 class Rewards:
     """Weighs and adds the terms."""
 
-    def __init__(self, task: JointTask, dt: float, q_stand: Tensor, robot: RobotModel, device: str) -> None:
-        self._task, self._q_stand = task, q_stand
-        self._height, self._radius = robot.nominal_height, robot.foot_radius
-        middle, half = (robot.q_max + robot.q_min) / 2, (robot.q_max - robot.q_min) / 2
+    def __init__(
+        self, task: JointTask, dt: float, q_stand: Tensor, robot: RobotModel, device: str
+    ) -> None:
+        self._task = task
+        self._q_stand = q_stand
+        self._height = robot.nominal_height
+        self._radius = robot.foot_radius
+        middle = (robot.q_max + robot.q_min) / 2
+        half = (robot.q_max - robot.q_min) / 2
         self._middle = torch.tensor(middle, dtype=torch.float32, device=device)
         self._soft_half = torch.tensor(_SOFT_RANGE * half, dtype=torch.float32, device=device)
         per_event = {"air_time", "fall"}
-        self._weights = {name: w * (1.0 if name in per_event else dt) for name, w in asdict(task.weights).items()}
+        self._weights = {
+            name: w * (1.0 if name in per_event else dt) for name, w in asdict(task.weights).items()
+        }
 
     def __call__(self, motion: Motion, fallen: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Pay (n,) of this period, and its weighted terms by name."""
@@ -109,14 +118,17 @@ class Rewards:
 
     def _feet(self, m: Motion, moving: Tensor) -> dict[str, Tensor]:
         task = self._task
-        swing = (m.air_time.clamp(max=task.swing_limit) - task.swing_time).clamp(min=-task.swing_floor)
+        swing = (m.air_time.clamp(max=task.swing_limit) - task.swing_time).clamp(
+            min=-task.swing_floor
+        )
         wanted = task.swing_height + self._radius
         fr, fl, rr, rl = m.contact.unbind(dim=1)
         speed = torch.where(m.fresh[:, None], 0.0, m.foot_speed).clamp(max=5.0)
         impact = (m.foot_force.clamp(max=_LARGEST_FORCE) - task.soft_force).clamp(min=0.0)
         return {
             "air_time": moving * (m.landed * swing).sum(1),
-            "clearance": moving * ((m.foot_height - wanted).clamp(max=0.0).square() * speed * ~m.contact).sum(1),
+            "clearance": moving
+            * ((m.foot_height - wanted).clamp(max=0.0).square() * speed * ~m.contact).sum(1),
             "slip": (m.contact * speed.square()).sum(1),
             "impact": impact.sum(1),
             "trot": moving * 0.5 * ((fr == rl).float() + (fl == rr).float()),

@@ -19,7 +19,14 @@ from safe_locomotion.types import LEGS, N_JOINTS
 _CONTACTS_PER_ROBOT = 8
 _CONSTRAINTS_PER_ROBOT = 40
 _RANDOMISED = ("geom_friction", "body_mass", "body_inertia", "body_ipos")
-_DERIVED = ("body_subtreemass", "dof_invweight0", "body_invweight0", "tendon_length0", "tendon_invweight0", "actuator_acc0")
+_DERIVED = (
+    "body_subtreemass",
+    "dof_invweight0",
+    "body_invweight0",
+    "tendon_length0",
+    "tendon_invweight0",
+    "actuator_acc0",
+)
 
 
 def build_spec(robot: str) -> mujoco.MjSpec:
@@ -30,14 +37,18 @@ def build_spec(robot: str) -> mujoco.MjSpec:
         if geom.name not in feet:
             spec.delete(geom)
         else:
-            geom.contype, geom.conaffinity, geom.priority = 1, 0, 1
+            geom.contype = 1
+            geom.conaffinity = 0
+            geom.priority = 1
     for sensor in list(spec.sensors):
         if sensor.name not in feet:
             spec.delete(sensor)
     for actuator in list(spec.actuators):
         spec.delete(actuator)
     spec.option.disableflags = 0  # MuJoCo-Warp knows none of the flags of the file
-    spec.worldbody.add_geom(name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[0, 0, 1], contype=0, conaffinity=1)
+    spec.worldbody.add_geom(
+        name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[0, 0, 1], contype=0, conaffinity=1
+    )
     return spec
 
 
@@ -56,16 +67,28 @@ class JointWorld:
         power: (n,) mean over the last `step` of the sum over joints of |torque * speed| [W].
     """
 
-    def __init__(self, n: int, robot: str, drive: Drive, randomisation: Randomisation, device: str) -> None:
-        self.n, self.device = n, device
+    def __init__(
+        self, n: int, robot: str, drive: Drive, randomisation: Randomisation, device: str
+    ) -> None:
+        self.n = n
+        self.device = device
         self.model = load_robot(robot)
-        self._drive, self._random = drive, randomisation
+        self._drive = drive
+        self._random = randomisation
         self.substeps = round(1.0 / (drive.rate_hz * drive.physics_step))
         spec = build_spec(robot)
-        options = MujocoCfg(timestep=drive.physics_step, integrator="euler", cone="elliptic", iterations=10, ls_iterations=20)
+        options = MujocoCfg(
+            timestep=drive.physics_step,
+            integrator="euler",
+            cone="elliptic",
+            iterations=10,
+            ls_iterations=20,
+        )
         self._sim = Simulation(
             n,
-            SimulationCfg(nconmax=_CONTACTS_PER_ROBOT, njmax=_CONSTRAINTS_PER_ROBOT, mujoco=options),
+            SimulationCfg(
+                nconmax=_CONTACTS_PER_ROBOT, njmax=_CONSTRAINTS_PER_ROBOT, mujoco=options
+            ),
             spec=spec,
             device=device,
         )
@@ -75,7 +98,10 @@ class JointWorld:
         self._warmstart = wp.to_torch(data.qacc_warmstart)
         self._applied = wp.to_torch(data.qfrc_applied)
         self.foot_force = wp.to_torch(data.sensordata)[:, : len(LEGS)]
-        self._site_position, self._body_position = wp.to_torch(data.site_xpos), wp.to_torch(data.xpos)
+        self._site_position, self._body_position = (
+            wp.to_torch(data.site_xpos),
+            wp.to_torch(data.xpos),
+        )
         compiled = self._sim.mj_model
         self._feet = torch.tensor([compiled.site(f"{leg}_foot").id for leg in LEGS], device=device)
         self._knees = torch.tensor([compiled.body(f"{leg}_calf").id for leg in LEGS], device=device)
@@ -83,9 +109,12 @@ class JointWorld:
 
     def _draw_robots(self, compiled: mujoco.MjModel) -> None:
         """Friction, payload and centre of mass of each robot."""
-        r, n, device = self._random, self.n, self.device
+        r = self._random
+        n = self.n
+        device = self.device
         self._sim.expand_model_fields(_RANDOMISED + _DERIVED)
-        friction, payload = uniform(*r.friction, n, device=device), uniform(*r.payload, n, device=device)
+        friction = uniform(*r.friction, n, device=device)
+        payload = uniform(*r.payload, n, device=device)
         feet = [compiled.geom(f"{leg}_foot").id for leg in LEGS]
         trunk = compiled.body("trunk").id
         mass = float(compiled.body_mass[trunk])
@@ -100,7 +129,10 @@ class JointWorld:
         self.traits = torch.stack((friction, payload), dim=1)
 
     def _make_motors(self) -> None:
-        n, device, model, motor = self.n, self.device, self.model, MotorParameters()
+        n = self.n
+        device = self.device
+        model = self.model
+        motor = MotorParameters()
         self._q_min = torch.tensor(model.q_min, dtype=torch.float32, device=device)
         self._q_max = torch.tensor(model.q_max, dtype=torch.float32, device=device)
         self.q_stand = torch.tensor(model.q_stand, dtype=torch.float32, device=device)
@@ -108,7 +140,8 @@ class JointWorld:
         dq_max = torch.tensor(model.dq_max, dtype=torch.float32, device=device)
         self._slope = self._peak / (dq_max - motor.full_torque_speed)
         self._knee_torque = self._slope * dq_max
-        self._coulomb, self._per_speed = motor.coulomb, 1.0 / motor.coulomb_speed
+        self._coulomb = motor.coulomb
+        self._per_speed = 1.0 / motor.coulomb_speed
         self.tau = torch.zeros(n, N_JOINTS, device=device)
         self.power = torch.zeros(n, device=device)
         self.target = self.q_stand.repeat(n, 1)
@@ -126,7 +159,8 @@ class JointWorld:
 
     def _drive_motors(self, target: Tensor) -> None:
         """Torques as `sim.motors.Motors`: PD, torque-speed limit, gearbox friction."""
-        q, dq = self.qpos[:, 7:], self.qvel[:, 6:]
+        q = self.qpos[:, 7:]
+        dq = self.qvel[:, 6:]
         tau = self._strength * (self._drive.kp * (target - q) - self._drive.kd * dq)
         line = self._slope * dq
         upper = torch.clamp(torch.minimum(self._knee_torque - line, self._peak), min=0.0)
@@ -137,10 +171,13 @@ class JointWorld:
 
     def reset(self, chosen: Tensor) -> None:
         """Stand the chosen (n,) robots up anew, a little off the standing pose and already moving a little."""
-        r, n, device = self._random, self.n, self.device
+        r = self._random
+        n = self.n
+        device = self.device
         one = chosen[:, None]
         self.qpos[:] = torch.where(one, self._start_positions(), self.qpos)
-        speed, rates = r.start_velocity, r.start_rates
+        speed = r.start_velocity
+        rates = r.start_rates
         qvel = torch.cat(
             (
                 uniform(-speed, speed, n, 2, device=device),
@@ -154,13 +191,18 @@ class JointWorld:
         self._warmstart[:] = torch.where(one, 0.0, self._warmstart)
         self._applied[:] = torch.where(one, 0.0, self._applied)
         self.target = torch.where(one, self.qpos[:, 7:], self.target)
-        self._strength = torch.where(one, uniform(*r.strength, n, N_JOINTS, device=device), self._strength)
-        steps = torch.round(uniform(*r.delay_ms, n, 1, device=device) * 1e-3 / self._drive.physics_step)
+        self._strength = torch.where(
+            one, uniform(*r.strength, n, N_JOINTS, device=device), self._strength
+        )
+        steps = torch.round(
+            uniform(*r.delay_ms, n, 1, device=device) * 1e-3 / self._drive.physics_step
+        )
         self._delay = torch.where(one, steps, self._delay)
 
     def _start_positions(self) -> Tensor:
         """Upright with a random heading at the origin, feet about on the ground (n, 19)."""
-        n, device = self.n, self.device
+        n = self.n
+        device = self.device
         half_yaw = uniform(-torch.pi / 2, torch.pi / 2, n, device=device)
         deviation = self._random.start_q
         qpos = torch.zeros(n, 7 + N_JOINTS, device=device)
@@ -171,7 +213,9 @@ class JointWorld:
 
     def push(self, chosen: Tensor, largest: float) -> None:
         """Change the velocity of the chosen (n,) robots at once: up to `largest` [m/s] in a random planar direction."""
-        n, device, rates = self.n, self.device, self._random.push_rates
+        n = self.n
+        device = self.device
+        rates = self._random.push_rates
         angle = uniform(0.0, 2.0 * torch.pi, n, device=device)
         size = uniform(0.0, largest, n, device=device)
         kick = torch.zeros(n, 6, device=device)

@@ -37,8 +37,11 @@ class Access:
             ConfigurationError: a token that is too short to keep anybody out.
         """
         if len(token) < SHORTEST_TOKEN:
-            raise ConfigurationError(f"the viewer's token needs at least {SHORTEST_TOKEN} characters (found {len(token)})")
-        self._token, self._clock = token.encode(), clock
+            raise ConfigurationError(
+                f"the viewer's token needs at least {SHORTEST_TOKEN} characters (found {len(token)})"
+            )
+        self._token = token.encode()
+        self._clock = clock
         self._lock = Lock()
         self._allowed: set[int] = set()
         self._closed_until = float("-inf")
@@ -72,7 +75,8 @@ class VelocityPad:
     """
 
     def __init__(self, limits: CommandLimits, clock: Callable[[], float] = monotonic) -> None:
-        self._limits, self._clock = limits, clock
+        self._limits = limits
+        self._clock = clock
         self._lock = Lock()
         self._driver: int | None = None
         self._command = VelocityCommand()
@@ -83,12 +87,16 @@ class VelocityPad:
         if not (isfinite(vx) and isfinite(vy) and isfinite(wz)):
             return "the velocity is not a number"
         limits = self._limits
-        command = VelocityCommand(vx=_clipped(vx, limits.vx), vy=_clipped(vy, limits.vy), wz=_clipped(wz, limits.wz))
+        command = VelocityCommand(
+            vx=_clipped(vx, limits.vx), vy=_clipped(vy, limits.vy), wz=_clipped(wz, limits.wz)
+        )
         with self._lock:
             now = self._clock()
             if self._driver not in (None, client) and now - self._touched <= HOLD_S:
                 return "another browser drives"
-            self._driver, self._command, self._touched = client, command, now
+            self._driver = client
+            self._command = command
+            self._touched = now
             self._let_go = now + HOLD_S
             return ""
 

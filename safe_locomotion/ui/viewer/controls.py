@@ -19,7 +19,8 @@ MODES = ("stand", "walk", "sit", "reset")
 ESTOP = "estop"
 HOLD_HZ = 10.0  #: at which a button that is held says so
 FIRST_SPEED = 0.3  #: of the slider forward [m/s]
-REMEMBERED, REMEMBERED_S = "token", 3.0  #: key in the browser's storage, and how long it may take to answer [s]
+REMEMBERED = "token"  #: key in the browser's storage, and how long it may take to answer [s]
+REMEMBERED_S = 3.0
 LOCKED = "locked: type the token that the viewer printed"
 
 
@@ -44,7 +45,9 @@ class Controls:
 
     def __init__(self, client: viser.ClientHandle, driving: Driving) -> None:
         """Add them to the page, locked."""
-        self._client, self._id, self._driving = client, client.client_id, driving
+        self._client = client
+        self._id = client.client_id
+        self._driving = driving
         gui = client.gui
         stop = gui.add_button("Emergency stop", color="red", icon=viser.Icon.HAND_STOP, order=1)
         stop.on_click(lambda _: self._stop())
@@ -52,7 +55,9 @@ class Controls:
         self._lock = gui.add_folder("Drive", order=3)
         with self._lock:
             self._token = gui.add_text("Token", "", hint="printed where the viewer was started")
-            gui.add_button("Unlock", icon=viser.Icon.LOCK_OPEN).on_click(lambda _: self.unlock(self._token.value))
+            gui.add_button("Unlock", icon=viser.Icon.LOCK_OPEN).on_click(
+                lambda _: self.unlock(self._token.value)
+            )
         self._drive = gui.add_folder("Drive", order=4, visible=False)
         with self._drive:
             self._add_drive(gui)
@@ -75,7 +80,9 @@ class Controls:
         )
         hold = gui.add_button("Hold to drive", icon=viser.Icon.HAND_MOVE, color="green")
         hold.on_hold(lambda _: self._touch(), callback_hz=HOLD_HZ)
-        hold.on_click(lambda _: self._driving.pad.release(self._id))  # comes with the release of the button
+        hold.on_click(
+            lambda _: self._driving.pad.release(self._id)
+        )  # comes with the release of the button
         gui.add_button("Zero").on_click(lambda _: self._zero())
 
     def remember(self) -> None:
@@ -130,7 +137,8 @@ class Controls:
 
     def _choose(self, event: Any) -> None:
         """Ask for the policy that a person chose; what is written into the field from here comes without a client."""
-        name, before = self._policy.value, self._in_force
+        name = self._policy.value
+        before = self._in_force
         if event.client is None or name == before:
             return
         if name not in self._policies or not self._allowed():

@@ -16,8 +16,10 @@ from viser import uplot
 from safe_locomotion.ui.robot_body import Rgba
 from safe_locomotion.ui.scene import BAR_OVERSHOOT, GREY, Bar, Scene
 
-MARGIN_S, TIMING_S = 10.0, 60.0  #: of the plots
-MARGINS_KEPT, TIMES_KEPT = 300, 300  #: points of a plot
+MARGIN_S = 10.0  #: of the plots
+TIMING_S = 60.0
+MARGINS_KEPT = 300  #: points of a plot
+TIMES_KEPT = 300
 STALE_S = 0.5  #: without a new state for this long the picture says so [s]
 PANEL_WIDTH = 310  #: [px]
 PLOT_HEIGHT = 150  #: [px]
@@ -72,12 +74,16 @@ class Panels:
             return
         self._bars.content = _bars(scene.bars, scene.judged)
         if age_s > STALE_S:
-            self._status.content = _status(scene.headline, GREY, f"no state for {age_s:.0f} s: this picture is old", "")
+            self._status.content = _status(
+                scene.headline, GREY, f"no state for {age_s:.0f} s: this picture is old", ""
+            )
             return
         speed = float(np.hypot(*scene.velocity[:2]))
         falls = f" · {len(scene.falls)} fall{'s' * (len(scene.falls) != 1)}" if scene.falls else ""
         facts = f"{speed:.2f} m/s · proposes: {self.policy or 'unknown'}{falls}"
-        self._status.content = _status(scene.headline, scene.color, scene.reason or "all well", facts)
+        self._status.content = _status(
+            scene.headline, scene.color, scene.reason or "all well", facts
+        )
 
 
 class _MarginPlot:
@@ -88,9 +94,16 @@ class _MarginPlot:
         names = [name.replace("_", " ") for name in bars]
         self._plot = gui.add_uplot(
             _columns([(0.0,) * (len(names) + 2)]),
-            (uplot.Series(label="s"), *_series(names), uplot.Series(label="trigger", stroke="#e03131", width=1, dash=(6.0, 4.0))),
+            (
+                uplot.Series(label="s"),
+                *_series(names),
+                uplot.Series(label="trigger", stroke="#e03131", width=1, dash=(6.0, 4.0)),
+            ),
             title="margin to the trigger set",
-            scales={"x": uplot.Scale(time=False, range=(-MARGIN_S, 0.0)), "y": uplot.Scale(range=(-0.5, 1.1))},
+            scales={
+                "x": uplot.Scale(time=False, range=(-MARGIN_S, 0.0)),
+                "y": uplot.Scale(range=(-0.5, 1.1)),
+            },
             **_look(),
         )
 
@@ -114,7 +127,10 @@ class _TimePlot:
             _columns([(0.0, 0.0, 0.0)]),
             (uplot.Series(label="s"), *_series(["p50", "p99"])),
             title="state to command, ms",
-            scales={"x": uplot.Scale(time=False, range=(-TIMING_S, 0.0)), "y": uplot.Scale(range=(0.0, None))},
+            scales={
+                "x": uplot.Scale(time=False, range=(-TIMING_S, 0.0)),
+                "y": uplot.Scale(range=(0.0, None)),
+            },
             **_look(),
         )
 
@@ -126,7 +142,8 @@ class _TimePlot:
 
     def draw(self, now: float) -> bool:
         """Show what is new; whether there was something."""
-        changed, self._changed = self._changed, False
+        changed = self._changed
+        self._changed = False
         rows = [(row[0] - now, *row[1:]) for row in self._rows if now - row[0] <= TIMING_S]
         if changed and rows:
             self._plot.data = _columns(rows)
@@ -138,7 +155,10 @@ class _TimePlot:
         cell = "<td style='text-align:right;font-variant-numeric:tabular-nums'>"
         rows = "".join(
             f"<tr><td>{escape(name.split(': ')[-1])}</td>"
-            + "".join(f"{cell}{_number(values.get(key)):.2f}</td>" for key in ("p50_ms", "p99_ms", "max_ms"))
+            + "".join(
+                f"{cell}{_number(values.get(key)):.2f}</td>"
+                for key in ("p50_ms", "p99_ms", "max_ms")
+            )
             + "</tr>"
             for name, values in sorted(self._newest.items())
         )
@@ -153,7 +173,11 @@ def _series(names: Sequence[str]) -> list[uplot.Series]:
 
 
 def _look() -> dict[str, Any]:
-    return {"legend": uplot.Legend(live=False), "cursor": uplot.Cursor(show=False), "height": PLOT_HEIGHT}
+    return {
+        "legend": uplot.Legend(live=False),
+        "cursor": uplot.Cursor(show=False),
+        "height": PLOT_HEIGHT,
+    }
 
 
 def _columns(rows: Sequence[tuple[float, ...]]) -> tuple[Any, ...]:
@@ -182,7 +206,8 @@ def _status(headline: str, color: Rgba, reason: str, facts: str) -> str:
 
 def _bars(bars: Sequence[Bar], judged: bool) -> str:
     """A track per component, from past one bound to past the other, with a mark where the value is."""
-    whole, bound = 2.0 * BAR_OVERSHOOT, 100.0 * (BAR_OVERSHOOT - 1.0) / (2.0 * BAR_OVERSHOOT)
+    whole = 2.0 * BAR_OVERSHOOT
+    bound = 100.0 * (BAR_OVERSHOOT - 1.0) / (2.0 * BAR_OVERSHOOT)
     dot = "position:absolute;width:10px;height:10px;border-radius:5px"
     rows = ""
     for bar in bars:
@@ -193,5 +218,9 @@ def _bars(bars: Sequence[Bar], judged: bool) -> str:
             f"<div style='position:absolute;left:{bound:.1f}%;right:{bound:.1f}%;height:10px;background:#e9ecef'></div>"
             f"<div style='{dot};left:calc({at:.1f}% - 5px);background:{_css(bar.color)}'></div></div>"
         )
-    note = "" if judged else "<div style='color:#868e96'>measured; the supervisor judges only while the robot walks</div>"
+    note = (
+        ""
+        if judged
+        else "<div style='color:#868e96'>measured; the supervisor judges only while the robot walks</div>"
+    )
     return f"<div style='{TEXT}'>{rows}{note}</div>"

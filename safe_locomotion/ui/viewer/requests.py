@@ -35,7 +35,8 @@ class Requests:
         """
         if cmd_vel_type not in CMD_VEL_TYPES:
             raise UnknownNameError("cmd_vel_type", cmd_vel_type, CMD_VEL_TYPES)
-        self._node, self._stamped = node, CMD_VEL_TYPES[cmd_vel_type] is not Twist
+        self._node = node
+        self._stamped = CMD_VEL_TYPES[cmd_vel_type] is not Twist
         self._services = {name: node.create_client(Trigger, name) for name in REQUESTS}
         self._parameters = node.create_client(SetParameters, "policy_node/set_parameters")
         self._velocity = node.create_publisher(CMD_VEL_TYPES[cmd_vel_type], "cmd_vel", 1)
@@ -51,15 +52,21 @@ class Requests:
         if not service.service_is_ready():
             tell(f"{name}: the supervisor does not answer")
             return
-        service.call_async(Trigger.Request()).add_done_callback(lambda future: tell(_answer(name, future.result())))
+        service.call_async(Trigger.Request()).add_done_callback(
+            lambda future: tell(_answer(name, future.result()))
+        )
 
     def swap(self, policy: str, tell: Callable[[bool, str], None]) -> None:
         """Ask for a policy; told about a second later whether it was taken, and the reason when it was refused."""
         if not self._parameters.service_is_ready():
             tell(False, f"policy {policy}: the policy node does not answer")
             return
-        request = SetParameters.Request(parameters=[Parameter("policy", value=policy).to_parameter_msg()])
-        self._parameters.call_async(request).add_done_callback(lambda future: tell(*_verdict(policy, future.result())))
+        request = SetParameters.Request(
+            parameters=[Parameter("policy", value=policy).to_parameter_msg()]
+        )
+        self._parameters.call_async(request).add_done_callback(
+            lambda future: tell(*_verdict(policy, future.result()))
+        )
 
     def drive(self, command: VelocityCommand) -> None:
         """Publish a velocity; it dies after the supervisor's timeout unless it is repeated."""
@@ -77,4 +84,7 @@ def _verdict(policy: str, response: Any) -> tuple[bool, str]:
     if response is None or not response.results:
         return False, f"policy {policy}: no answer"
     result = response.results[0]
-    return result.successful, f"policy {policy}" if result.successful else f"policy {policy} refused: {result.reason}"
+    return (
+        result.successful,
+        f"policy {policy}" if result.successful else f"policy {policy} refused: {result.reason}",
+    )

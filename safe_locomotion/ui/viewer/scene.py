@@ -37,24 +37,38 @@ from safe_locomotion.ui.scene import (
 )
 
 NOTHING = 1e-6  #: size of an instance that is not to be seen [m]
-FAR_BELOW = (0.0, 0.0, -1e4)  #: where an arrow that is not to be seen lies: beyond every camera's far plane [m]
+FAR_BELOW = (
+    0.0,
+    0.0,
+    -1e4,
+)  #: where an arrow that is not to be seen lies: beyond every camera's far plane [m]
 UPRIGHT = (1.0, 0.0, 0.0, 0.0)
 SIDES = 32  #: of a cylinder
-GROUND_SIZE, SECTION, CELL = 24.0, 1.0, 0.25  #: [m]
+GROUND_SIZE = 24.0  #: [m]
+SECTION = 1.0
+CELL = 0.25
 UNSEEN = 5e-4  #: smaller changes of the ground [m, or of a quaternion] are not sent
 GROUND_FOLLOWS = 0.2  #: share of the way to the feet that the ground moves in one frame: a step does not shake it
 HEADLINE_ABOVE = 0.22  #: [m] over the base
-CAMERA, LOOK_AT = (1.05, -1.25, 0.75), (0.0, 0.0, 0.16)  #: first view, from the robot [m]
+CAMERA = (1.05, -1.25, 0.75)  #: first view, from the robot [m]
+LOOK_AT = (0.0, 0.0, 0.16)
 FIELD_OF_VIEW = 0.75  #: [rad]
-AROUND, SUN, FILL = 1.6, 2.0, 0.6  #: intensity of the light from around, above and the side
-SKY, EARTH = (255, 255, 255), (190, 190, 195)  #: colours of that from around
-PAPER, LINES, SECTIONS = (236, 239, 243), (221, 225, 231), (190, 197, 207)  #: colours of the ground
+AROUND = 1.6  #: intensity of the light from around, above and the side
+SUN = 2.0
+FILL = 0.6
+SKY = (255, 255, 255)  #: colours of that from around
+EARTH = (190, 190, 195)
+PAPER = (236, 239, 243)  #: colours of the ground
+LINES = (221, 225, 231)
+SECTIONS = (190, 197, 207)
 
 
 class Batch:
     """Equal primitives with a size, place, turn and colour each."""
 
-    def __init__(self, api: viser.SceneApi, name: str, kind: str, count: int, opacity: float | None = None) -> None:
+    def __init__(
+        self, api: viser.SceneApi, name: str, kind: str, count: int, opacity: float | None = None
+    ) -> None:
         self._count = count
         self._style: tuple[tuple[Vector, ...], tuple[Rgba, ...]] = ((), ())
         vertices, faces = _unit_mesh(kind)
@@ -137,7 +151,8 @@ class SceneView:
             before = height if self._ground_height is None else self._ground_height
             self._ground_height = before + GROUND_FOLLOWS * (height - before)
         (x, y, _), (nx, ny, nz) = scene.position, scene.normal
-        east, north = SECTION * round(x / SECTION), SECTION * round(y / SECTION)
+        east = SECTION * round(x / SECTION)
+        north = SECTION * round(y / SECTION)
         rise = -(nx * (east - x) + ny * (north - y)) / max(nz, 0.5)
         place = (east, north, (self._ground_height or 0.0) + rise, *_upright_on(scene.normal))
         if max(abs(new - old) for new, old in zip(place, self._laid, strict=True)) > UNSEEN:
@@ -154,7 +169,14 @@ class _RobotView:
             indices = [i for i, shape in enumerate(body.shapes) if shape.kind == kind]
             batch = Batch(api, f"/odom/robot/{kind}", kind, len(indices))
             shapes = [body.shapes[i] for i in indices]
-            self._batches.append((batch, indices, [shape.size for shape in shapes], [shape.color for shape in shapes]))
+            self._batches.append(
+                (
+                    batch,
+                    indices,
+                    [shape.size for shape in shapes],
+                    [shape.color for shape in shapes],
+                )
+            )
 
     def draw(self, scene: Scene) -> None:
         for batch, indices, sizes, colors in self._batches:
@@ -178,7 +200,11 @@ class _FeetView:
         )
         self._force_colors = [BLUE] * N_LEGS
         rims = np.arange(N_LEGS)[:, None] * 5 + np.arange(4)
-        faces = [(5 * leg + 4, rim[i], rim[(i + 1) % 4]) for leg, rim in enumerate(rims) for i in range(4)]
+        faces = [
+            (5 * leg + 4, rim[i], rim[(i + 1) % 4])
+            for leg, rim in enumerate(rims)
+            for i in range(4)
+        ]
         self._cones = api.add_mesh_simple(
             "/odom/friction_cones",
             np.tile(FAR_BELOW, (5 * N_LEGS, 1)),
@@ -198,8 +224,11 @@ class _FeetView:
         targets = [foot.target for foot in feet if foot.target is not None]
         self._targets.place(np.array(targets).reshape(-1, 3))
         self._targets.style([_ball(TARGET_SIZE)] * len(targets), [BLUE] * len(targets))
-        grounds, forces = np.array([foot.ground for foot in feet]), np.array([foot.force for foot in feet])
-        pushes = np.array([foot.friction == foot.friction for foot in feet])[:, None, None]  # NaN: there is no force
+        grounds = np.array([foot.ground for foot in feet])
+        forces = np.array([foot.force for foot in feet])
+        pushes = np.array([foot.friction == foot.friction for foot in feet])[
+            :, None, None
+        ]  # NaN: there is no force
         arrows = np.stack((grounds, grounds + FORCE_SCALE * forces), axis=1)
         self._forces.points = np.where(pushes, arrows, FAR_BELOW).astype(np.float32)
         colors = [foot.force_color for foot in feet]
@@ -216,11 +245,16 @@ class _PlanView:
     def __init__(self, api: viser.SceneApi, body: RobotBody) -> None:
         self._footholds = Batch(api, "/odom/footholds", "cylinder", KEPT_FOOTHOLDS + N_LEGS)
         self._states = Batch(api, "/odom/prediction/states", "sphere", LONGEST_HORIZON + 1)
-        nothing, black = np.zeros((LONGEST_HORIZON, 2, 3)), (0, 0, 0)
+        nothing = np.zeros((LONGEST_HORIZON, 2, 3))
+        black = (0, 0, 0)
         path = "/odom/prediction/path"
-        self._path = api.add_line_segments(path, nothing, black, thickness=PATH_WIDTH, thickness_units="world", visible=False)
+        self._path = api.add_line_segments(
+            path, nothing, black, thickness=PATH_WIDTH, thickness_units="world", visible=False
+        )
         self._ghost = Batch(api, "/odom/prediction/body", "box", 1, opacity=GHOST[3])
-        self._trunk = next(shape.size for shape in body.shapes if shape.link == 0 and shape.kind == "box")
+        self._trunk = next(
+            shape.size for shape in body.shapes if shape.link == 0 and shape.kind == "box"
+        )
         self._falls = Batch(api, "/odom/falls", "sphere", KEPT_FALLS)
         self._fallen: tuple[Fall, ...] = ()
         self._foreseen: int | None = None
@@ -229,7 +263,9 @@ class _PlanView:
         ahead = [foot.foothold for foot in scene.feet if foot.foothold is not None]
         holds = np.concatenate((scene.footholds, np.array(ahead).reshape(-1, 3)))
         self._footholds.place(holds, np.tile(_upright_on(scene.normal), (len(holds), 1)))
-        self._footholds.style([FOOTHOLD_SIZE] * len(holds), [GREY] * len(scene.footholds) + [BLUE] * len(ahead))
+        self._footholds.style(
+            [FOOTHOLD_SIZE] * len(holds), [GREY] * len(scene.footholds) + [BLUE] * len(ahead)
+        )
         if scene.falls != self._fallen:
             self._fallen = scene.falls
             self._falls.place(np.array([fall.position for fall in scene.falls]))
@@ -248,7 +284,9 @@ class _PlanView:
             return
         self._states.place(prediction.position)
         self._ghost.place(prediction.position[-1:], prediction.quaternion_wxyz[-1:])
-        points = _padded(prediction.position, np.tile(prediction.position[-1], (LONGEST_HORIZON + 1, 1)))
+        points = _padded(
+            prediction.position, np.tile(prediction.position[-1], (LONGEST_HORIZON + 1, 1))
+        )
         self._path.points = np.stack((points[:-1], points[1:]), axis=1).astype(np.float32)
         colors = _padded(_rgb(prediction.colors), np.zeros((LONGEST_HORIZON + 1, 3), np.uint8))
         self._path.colors = np.stack((colors[:-1], colors[1:]), axis=1)
@@ -282,11 +320,18 @@ def _revolved(profile: Array, sides: int) -> tuple[Array, Any]:
     around = 2.0 * np.pi * (np.arange(sides) + 0.5) / sides
     circle = np.column_stack((np.cos(around), np.sin(around)))
     rings = np.concatenate(
-        (profile[:, None, :1] * circle, np.broadcast_to(profile[:, None, 1:], (len(profile), sides, 1))), axis=2
+        (
+            profile[:, None, :1] * circle,
+            np.broadcast_to(profile[:, None, 1:], (len(profile), sides, 1)),
+        ),
+        axis=2,
     )
     ring, side = np.meshgrid(np.arange(len(profile) - 1), np.arange(sides), indexing="ij")
-    a, b = ring * sides + side, ring * sides + (side + 1) % sides
-    faces = np.concatenate((np.stack((a, b, b + sides), axis=2), np.stack((a, b + sides, a + sides), axis=2)))
+    a = ring * sides + side
+    b = ring * sides + (side + 1) % sides
+    faces = np.concatenate(
+        (np.stack((a, b, b + sides), axis=2), np.stack((a, b + sides, a + sides), axis=2))
+    )
     return rings.reshape(-1, 3), faces.reshape(-1, 3)
 
 

@@ -47,7 +47,9 @@ def free_port(host: str, wanted: int) -> int:
                 return port
             except OSError as error:
                 refusal = error
-    raise ConfigurationError(f"viewer: no port from {wanted} to {wanted + PORTS - 1} can be had on {host!r}: {refusal}")
+    raise ConfigurationError(
+        f"viewer: no port from {wanted} to {wanted + PORTS - 1} can be had on {host!r}: {refusal}"
+    )
 
 
 class ViewerServer:
@@ -65,10 +67,13 @@ class ViewerServer:
             ConfigurationError: see `free_port`.
         """
         port = free_port(host, port)
-        logging.getLogger("websockets").setLevel(logging.CRITICAL)  # a browser that opens a connection in advance is no error
+        logging.getLogger("websockets").setLevel(
+            logging.CRITICAL
+        )  # a browser that opens a connection in advance is no error
         with redirect_stdout(StringIO()):  # it would announce itself
             self._server = _Server(host=host, port=port, verbose=False)
-        self.scene, self.gui = self._server.scene, self._server.gui
+        self.scene = self._server.scene
+        self.gui = self._server.gui
         shown = socket.gethostname() if host in ANYWHERE else f"[{host}]" if ":" in host else host
         self.address = f"http://{shown}:{self._server.get_port()}"
         self._controls: dict[int, Controls] = {}
@@ -108,10 +113,14 @@ class ViewerServer:
                     self._controls.pop(client, None)
                 each.close()
 
-    def look_from(self, position: tuple[float, float, float], look_at: tuple[float, float, float], fov: float) -> None:
+    def look_from(
+        self, position: tuple[float, float, float], look_at: tuple[float, float, float], fov: float
+    ) -> None:
         """Where a new browser's camera is."""
         camera = self._server.initial_camera
-        camera.position, camera.look_at, camera.fov = position, look_at, fov
+        camera.position = position
+        camera.look_at = look_at
+        camera.fov = fov
 
     @contextmanager
     def frame(self) -> Iterator[None]:

@@ -32,7 +32,8 @@ from safe_locomotion.ui.viewer.server import ViewerServer
 TOKEN_VARIABLE = "SAFE_LOCOMOTION_VIEWER_TOKEN"  #: a token of the user's own; no parameter, which every node could read
 UNWATCHED_HZ = 5.0
 REFRESH_S = 0.2  #: between two changes of panels and plots
-SLOWEST_HZ, FASTEST_HZ = 5.0, 60.0
+SLOWEST_HZ = 5.0
+FASTEST_HZ = 60.0
 DIAGNOSTICS = QoSProfile(depth=20)
 
 
@@ -61,7 +62,9 @@ class ViewerSettings:
                 f"viewer_node: rate_hz: must lie within {SLOWEST_HZ} and {FASTEST_HZ} (found {self.rate_hz})"
             )
         if not 1 <= self.port <= 65535:
-            raise ConfigurationError(f"viewer_node: port: must lie within 1 and 65535 (found {self.port})")
+            raise ConfigurationError(
+                f"viewer_node: port: must lie within 1 and 65535 (found {self.port})"
+            )
 
 
 class ViewerLoop:
@@ -82,11 +85,21 @@ class ViewerLoop:
         self._server.look_from(CAMERA, LOOK_AT, FIELD_OF_VIEW)
         light(self._server.scene, parameters.settings.shadows)
         maker = self._topics.maker
-        self._view, self._panels = SceneView(self._server.scene, maker.body), Panels(self._server.gui, maker.bar_names)
+        self._view, self._panels = (
+            SceneView(self._server.scene, maker.body),
+            Panels(self._server.gui, maker.bar_names),
+        )
         self._times = LoopTimes("viewer frame")
         self._period_s = 1.0 / parameters.settings.rate_hz
         self._next_s = self._heard_s = self._refreshed_s = monotonic()
-        Health(node, [*(stream.status for stream in self._topics.streams), self._times.status, self._browsers])
+        Health(
+            node,
+            [
+                *(stream.status for stream in self._topics.streams),
+                self._times.status,
+                self._browsers,
+            ],
+        )
 
     def start(self) -> None:
         """Let browsers in and say where."""
@@ -97,7 +110,8 @@ class ViewerLoop:
     def step(self) -> None:
         """Sleep until the next frame, look, drive, show."""
         sleep(max(0.0, self._next_s - monotonic()))
-        start, now = perf_counter(), monotonic()
+        start = perf_counter()
+        now = monotonic()
         watched = self._server.browsers > 0
         self._next_s = max(self._next_s + (self._period_s if watched else 1.0 / UNWATCHED_HZ), now)
         command = self._driving.pad.command()
