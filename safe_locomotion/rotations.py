@@ -7,7 +7,7 @@ import numpy as np
 from safe_locomotion.types import Array
 
 Vector = tuple[float, float, float]
-Rows = tuple[Vector, Vector, Vector]  #: of a matrix, in plain numbers
+RotationRows = tuple[Vector, Vector, Vector]  #: a rotation matrix in plain numbers
 
 
 def vector(v: Array) -> Vector:
@@ -22,7 +22,7 @@ def skew(v: Array) -> Array:
     return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
 
 
-def rows_from_quaternion(wxyz: Array) -> Rows:
+def rows_from_quaternion(wxyz: Array) -> RotationRows:
     """`matrix_from_quaternion` in plain numbers."""
     w, x, y, z = wxyz.tolist()
     n = w * w + x * x + y * y + z * z
@@ -39,21 +39,21 @@ def matrix_from_quaternion(wxyz: Array) -> Array:
     return np.array(rows_from_quaternion(wxyz))
 
 
-def rotate(rows: Rows, v: Vector) -> Vector:
+def rotate(rows: RotationRows, v: Vector) -> Vector:
     """R v."""
     (a, b, c), (d, e, f), (g, h, i) = rows
     x, y, z = v
     return a * x + b * y + c * z, d * x + e * y + f * z, g * x + h * y + i * z
 
 
-def rotate_back(rows: Rows, v: Vector) -> Vector:
+def rotate_back(rows: RotationRows, v: Vector) -> Vector:
     """R' v."""
     (a, b, c), (d, e, f), (g, h, i) = rows
     x, y, z = v
     return a * x + d * y + g * z, b * x + e * y + h * z, c * x + f * y + i * z
 
 
-def relative_rows(a: Rows, b: Rows) -> Rows:
+def relative_rows(a: RotationRows, b: RotationRows) -> RotationRows:
     """A' B: the frame of b seen from that of a."""
     (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = b
     x = rotate_back(a, (xx, yx, zx))
@@ -86,7 +86,7 @@ def quaternion_from_rpy(roll: float, pitch: float, yaw: float) -> Array:
     )
 
 
-def rows_from_rpy(roll: float, pitch: float, yaw: float) -> Rows:
+def rows_from_rpy(roll: float, pitch: float, yaw: float) -> RotationRows:
     """Matrix of Rz(yaw) Ry(pitch) Rx(roll), in plain numbers."""
     sr = sin(roll)
     cr = cos(roll)
@@ -101,7 +101,7 @@ def rows_from_rpy(roll: float, pitch: float, yaw: float) -> Rows:
     )
 
 
-def rpy_from_rows(rows: Rows) -> Vector:
+def rpy_from_rows(rows: RotationRows) -> Vector:
     """Roll, pitch, yaw of a rotation matrix; pitch in [-pi/2, pi/2]."""
     (xx, _, _), (yx, _, _), (zx, zy, zz) = rows
     pitch = asin(min(1.0, max(-1.0, -zx))) if isfinite(zx) else nan

@@ -5,9 +5,17 @@ import numpy as np
 from safe_locomotion.robot.kinematics import Kinematics
 from safe_locomotion.robot.models import RobotModel
 from safe_locomotion.rotations import matrix_from_quaternion, skew
-from safe_locomotion.types import N_LEGS, NANOSECONDS, Array, Estimate, Flags, LowState
+from safe_locomotion.types import (
+    GRAVITY,
+    N_LEGS,
+    NANOSECONDS,
+    Array,
+    Estimate,
+    Flags,
+    LowState,
+)
 
-GRAVITY = np.array([0.0, 0.0, -9.81])  # [m/s2]
+_GRAVITY = np.array((0.0, 0.0, -GRAVITY))
 
 
 class ComplementaryEstimator:
@@ -49,7 +57,7 @@ class ComplementaryEstimator:
         rotation = matrix_from_quaternion(state.quaternion_wxyz)
         feet, jacobians = self._kinematics.feet_and_jacobians(state.q)
         contact = state.foot_force > self._threshold
-        self._velocity = self._velocity + dt * (rotation @ state.accelerometer + GRAVITY)
+        self._velocity = self._velocity + dt * (rotation @ state.accelerometer + _GRAVITY)
         if contact.any():
             swinging = (jacobians @ state.dq.reshape(N_LEGS, 3, 1))[:, :, 0] + feet @ skew(
                 state.gyro

@@ -19,7 +19,7 @@ from safe_locomotion.robot.ground_frame import ground_rows
 from safe_locomotion.robot.kinematics import Kinematics, clamp
 from safe_locomotion.robot.models import RobotModel
 from safe_locomotion.rotations import (
-    Rows,
+    RotationRows,
     Vector,
     cross,
     relative_rows,
@@ -57,7 +57,7 @@ class _Body:
     """
 
     position: Vector
-    rows: Rows
+    rows: RotationRows
     rpy: Vector
     velocity: Vector
     rate_in_base: Vector
@@ -65,7 +65,7 @@ class _Body:
     com: Vector
     feet_in_base: list[Vector]
     feet: list[Vector]
-    frame: Rows
+    frame: RotationRows
     normal: Vector
     ground_height: float
 

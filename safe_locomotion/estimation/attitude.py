@@ -10,7 +10,7 @@ from math import sqrt
 
 import numpy as np
 
-from safe_locomotion.rotations import Rows, Vector
+from safe_locomotion.rotations import RotationRows, Vector
 from safe_locomotion.types import N_JOINTS, Array
 
 
@@ -124,7 +124,7 @@ class AttitudeObserver:
         """Normalise and publish the orientation."""
         s = 1.0 / sqrt(w * w + x * x + y * y + z * z)
         w, x, y, z = self._q = (s * w, s * x, s * y, s * z)
-        self.rotation: Rows = (
+        self.rotation: RotationRows = (
             (1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y - w * z), 2.0 * (x * z + w * y)),
             (2.0 * (x * y + w * z), 1.0 - 2.0 * (x * x + z * z), 2.0 * (y * z - w * x)),
             (2.0 * (x * z - w * y), 2.0 * (y * z + w * x), 1.0 - 2.0 * (x * x + y * y)),

@@ -11,7 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safe_locomotion.policy.contract import PolicyContract
-from safe_locomotion.rotations import Rows, Vector, rotate_back, rows_from_quaternion, rpy_from_rows
+from safe_locomotion.rotations import (
+    RotationRows,
+    Vector,
+    rotate_back,
+    rows_from_quaternion,
+    rpy_from_rows,
+)
 from safe_locomotion.types import Estimate, GaitParameters, VelocityCommand
 
 Float32 = NDArray[np.float32]
@@ -33,7 +39,7 @@ class Sight:
         gait: parameters in force after that step; None for a joint policy.
     """
 
-    rotation_base_to_odom: Rows
+    rotation_base_to_odom: RotationRows
     velocity_base_in_odom: Vector
     angular_velocity_in_base: Sequence[float]
     height: float

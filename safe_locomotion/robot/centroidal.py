@@ -20,7 +20,7 @@ from functools import cache
 import numpy as np
 
 from safe_locomotion.rotations import (
-    Rows,
+    RotationRows,
     Vector,
     cross,
     relative_rows,
@@ -178,12 +178,12 @@ def _effect_map(mass: float, inverse_inertia: Array) -> Array:
 
 def centroidal_values(
     *,
-    rotation: Rows,
+    rotation: RotationRows,
     position: Vector,
     rates: Vector,
     velocity: Vector,
     com: Vector,
-    frame: Rows,
+    frame: RotationRows,
     origin: Vector,
 ) -> tuple[Vector, Vector, Vector, Vector]:
     """`centroidal_state` in plain numbers: rpy, position, angular velocity, velocity."""

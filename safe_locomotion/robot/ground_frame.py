@@ -4,13 +4,13 @@ from math import cos, sin
 
 import numpy as np
 
-from safe_locomotion.rotations import Rows, Vector
+from safe_locomotion.rotations import RotationRows, Vector
 from safe_locomotion.types import Array
 
 UPRIGHT = np.array([0.0, 0.0, 1.0])
 
 
-def ground_rows(yaw: float, normal: Vector) -> Rows:
+def ground_rows(yaw: float, normal: Vector) -> RotationRows:
     """`ground_frame` in plain numbers."""
     nx, ny, nz = normal
     c = cos(yaw)

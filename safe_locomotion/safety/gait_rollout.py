@@ -27,7 +27,7 @@ from safe_locomotion.robot.ground_frame import ground_rows
 from safe_locomotion.robot.kinematics import Kinematics, clamp
 from safe_locomotion.robot.models import RobotModel
 from safe_locomotion.rotations import (
-    Rows,
+    RotationRows,
     Vector,
     cross,
     matrix_from_quaternion,
@@ -75,7 +75,7 @@ class Scene(NamedTuple):
     """
 
     x0: Array
-    rows: Rows
+    rows: RotationRows
     origin: Vector
     gravity: Array
     spots: list[tuple[float, float]]
@@ -149,7 +149,7 @@ class GaitRollout:
         self._com = vector(robot.com)
         self._foot_radius = float(robot.foot_radius)
         self._com_y = self._com[1]
-        self._inverse_inertia: Rows = tuple(
+        self._inverse_inertia: RotationRows = tuple(
             tuple(row) for row in self.model.inverse_inertia.tolist()
         )  # type: ignore[assignment]
         self._height = reference.body_height + float(robot.com[2])

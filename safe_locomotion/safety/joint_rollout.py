@@ -14,7 +14,14 @@ import numpy as np
 
 from safe_locomotion.robot.kinematics import Kinematics, clamp
 from safe_locomotion.robot.models import RobotModel
-from safe_locomotion.rotations import Rows, Vector, cross, rotate, rotate_back, rows_from_rpy
+from safe_locomotion.rotations import (
+    RotationRows,
+    Vector,
+    cross,
+    rotate,
+    rotate_back,
+    rows_from_rpy,
+)
 from safe_locomotion.safety.gait_rollout import GaitRollout, Scene
 from safe_locomotion.safety.switching_rule import STEP
 from safe_locomotion.types import N_LEGS, Array, Estimate, JointTargets
@@ -36,7 +43,7 @@ class _Legs:
 class _Body:
     """Pose and motion of the base in the ground frame."""
 
-    rows: Rows
+    rows: RotationRows
     position: Vector
     spin: Vector
     velocity: Vector

@@ -1,7 +1,6 @@
 """The five processes with topics in between give the commands of `Pipeline.step`, bit for bit."""
 
 import time
-
 from typing import ClassVar
 
 import numpy as np

@@ -8,7 +8,7 @@ import numpy as np
 from safe_locomotion.cli.doctor.findings import Finding, judge
 from safe_locomotion.errors import BackendError
 from safe_locomotion.runtime.stack import LOOPBACK, ROBOT_DOMAIN, SIMULATION_DOMAIN
-from safe_locomotion.types import N_JOINTS, LowCommand, LowState
+from safe_locomotion.types import GRAVITY, N_JOINTS, LowCommand, LowState
 
 PATIENCE_S = 5.0  # for the two ends to find each other
 STOP_KD = 3.0
@@ -115,7 +115,7 @@ def _resting(tick: int) -> LowState:
         tick=tick,
         quaternion_wxyz=np.array((1.0, 0.0, 0.0, 0.0)),
         gyro=np.zeros(3),
-        accelerometer=np.array((0.0, 0.0, 9.81)),
+        accelerometer=np.array((0.0, 0.0, GRAVITY)),
         q=zero,
         dq=zero,
         tau=zero,
