@@ -1,210 +1,248 @@
-"""A scene as markers for RViz, in two messages; every marker has a namespace and number of its own for good.
+"""A scene as markers for RViz, in two messages.
 
-`moving` is robot, feet, forces and bars: a fixed number of markers, packed once. `lasting` is what has no fixed size (texts, footholds,
-prediction, falls) and changes too seldom to be read twenty times a second. What is not there now is a marker that says DELETE, so
-nothing flickers, and nothing that is gone stays. Markers die by themselves when nobody sends them any more.
+`MovingMarkers` holds what moves on every look: robot, feet, forces, friction cones and bars.
+`LastingMarkers` holds texts, footholds, prediction and falls, which need fewer messages.
+
+Every marker keeps its namespace and number. A marker that has nothing to show says DELETE, so
+nothing flickers and nothing stays too long. RViz removes a marker `LIFETIME` after its last
+message.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-import numpy as np
 from builtin_interfaces.msg import Duration
 from geometry_msgs.msg import Point, Vector3
 from std_msgs.msg import ColorRGBA, Header
-from visualization_msgs.msg import Marker
+from visualization_msgs.msg import Marker, MarkerArray
 
 from safe_locomotion.messages.layouts import ODOM_FRAME
+from safe_locomotion.nodes.conversions import time_message
 from safe_locomotion.rotations import Vector, quaternion_from_rpy, vector
-from safe_locomotion.types import N_LEGS, NANOSECONDS, Array
+from safe_locomotion.types import N_LEGS, NANOSECONDS
 from safe_locomotion.ui import scene as look
-from safe_locomotion.ui.bar_panel import BOUNDS_SIZE, TRACK_SIZE, bar_panel, headline_place
-from safe_locomotion.ui.drawn_markers import DrawnMarkers
-from safe_locomotion.ui.packed_markers import PackedMarkers
-from safe_locomotion.ui.robot_body import Rgba, RobotBody
-from safe_locomotion.ui.scene import Bar, FootScene, Scene
+from safe_locomotion.ui.bar_panel import (
+    BOUNDS_SIZE,
+    TRACK_SIZE,
+    BarBoxes,
+    bar_panel,
+    headline_place,
+)
+from safe_locomotion.ui.robot_body import Quaternion, Rgba, RobotBody
+from safe_locomotion.ui.scene import Bar, Fall, FootScene, Prediction, Scene
 
 LIFETIME = Duration(sec=0, nanosec=500_000_000)
-CORNERS = 4  #: of a friction cone's rim
+CORNERS = 4  #: of the rim of a friction cone
 _SHAPES = {"box": Marker.CUBE, "cylinder": Marker.CYLINDER, "sphere": Marker.SPHERE}
-_UPRIGHT = (1.0, 0.0, 0.0, 0.0)
-_BEFORE = [CORNERS - 1, *range(CORNERS - 1)]  #: the corner before each
-_ONE: Vector = (1.0, 1.0, 1.0)
+_UPRIGHT: Quaternion = (1.0, 0.0, 0.0, 0.0)
+_UNIT: Vector = (1.0, 1.0, 1.0)
+_SMALL_TEXT: Vector = (0.0, 0.0, look.SMALL_TEXT_HEIGHT)
+_LARGE_TEXT: Vector = (0.0, 0.0, look.TEXT_HEIGHT)
+_ARROW: Vector = (look.FORCE_WIDTH, 2.5 * look.FORCE_WIDTH, 0.0)
 
 
 class _Group:
-    """Markers that are made together; numbers count up within each namespace."""
+    """Markers that share one header."""
 
     def __init__(self) -> None:
-        self.header, self.markers = Header(frame_id=ODOM_FRAME), list[Marker]()
+        self.header = Header(frame_id=ODOM_FRAME)
+        self.markers: list[Marker] = []
 
-    def add(
-        self, namespace: str, kind: int, size: Vector, color: Rgba = look.WHITE, *, points: int = 0
-    ) -> int:
-        """Number of the new marker within the group; it begins with so many points."""
-        number = sum(marker.ns == namespace for marker in self.markers)
+    def add(self, namespace: str, kind: int, size: Vector, color: Rgba = look.WHITE) -> Marker:
+        """Make one marker; its number counts up within the namespace."""
         marker = Marker(
             header=self.header,
             ns=namespace,
-            id=number,
+            id=sum(marker.ns == namespace for marker in self.markers),
             type=kind,
             action=Marker.DELETE,
             lifetime=LIFETIME,
+            scale=Vector3(x=size[0], y=size[1], z=size[2]),
+            color=_color(color),
         )
-        marker.scale, marker.color = Vector3(x=size[0], y=size[1], z=size[2]), _color(color)
         marker.pose.orientation.w = 1.0
-        marker.points = [Point() for _ in range(points)]
         self.markers.append(marker)
-        return len(self.markers) - 1
+        return marker
 
     def several(
-        self,
-        count: int,
-        namespace: str,
-        kind: int,
-        size: Vector,
-        color: Rgba = look.WHITE,
-        *,
-        points: int = 0,
-    ) -> slice:
-        """Numbers of `count` such markers."""
-        first = len(self.markers)
-        for _ in range(count):
-            self.add(namespace, kind, size, color, points=points)
-        return slice(first, first + count)
+        self, count: int, namespace: str, kind: int, size: Vector, color: Rgba = look.WHITE
+    ) -> list[Marker]:
+        """Make `count` equal markers."""
+        return [self.add(namespace, kind, size, color) for _ in range(count)]
 
 
 class MovingMarkers:
-    """Robot, feet, forces, cones and bars of every scene."""
+    """Robot, feet, forces, friction cones and bars."""
 
     def __init__(self, body: RobotBody, bars: int) -> None:
-        """Make all markers of a robot with so many bars over it."""
+        """Make all markers once.
+
+        Args:
+            body: shapes of the robot.
+            bars: number of bars above the robot.
+        """
         group = _Group()
-        for shape in body.shapes:
+        self._robot = [
             group.add("robot", _SHAPES[shape.kind], shape.size, shape.color)
-        group.several(bars, "bar_tracks", Marker.CUBE, TRACK_SIZE, look.DARK)
-        group.several(bars, "bar_tracks", Marker.CUBE, BOUNDS_SIZE, look.GREY)
-        self._bars = group.several(bars, "bars", Marker.CUBE, _ONE)
-        self._posed = slice(0, len(group.markers))
-        self._contacts = group.several(N_LEGS, "contacts", Marker.SPHERE, (look.FOOT_SIZE,) * 3)
-        self._targets = group.several(
-            N_LEGS, "swing_targets", Marker.SPHERE, (look.TARGET_SIZE,) * 3, look.BLUE
-        )
+            for shape in body.shapes
+        ]
+        self._tracks = group.several(bars, "bar_tracks", Marker.CUBE, TRACK_SIZE, look.DARK)
+        self._bounds = group.several(bars, "bar_tracks", Marker.CUBE, BOUNDS_SIZE, look.GREY)
+        self._bars = group.several(bars, "bars", Marker.CUBE, _UNIT)
+        ball = (look.FOOT_SIZE,) * 3
+        target = (look.TARGET_SIZE,) * 3
+        self._contacts = group.several(N_LEGS, "contacts", Marker.SPHERE, ball)
+        self._targets = group.several(N_LEGS, "swing_targets", Marker.SPHERE, target, look.BLUE)
         self._landings = group.several(
             N_LEGS, "next_footholds", Marker.CUBE, look.FOOTHOLD_SIZE, look.BLUE
         )
-        arrow = (look.FORCE_WIDTH, 2.5 * look.FORCE_WIDTH, 0.0)
-        self._forces = group.several(N_LEGS, "forces", Marker.ARROW, arrow, points=2)
+        self._forces = group.several(N_LEGS, "forces", Marker.ARROW, _ARROW)
         self._cones = group.several(
-            N_LEGS, "friction_cones", Marker.TRIANGLE_LIST, _ONE, look.CONE, points=3 * CORNERS
+            N_LEGS, "friction_cones", Marker.TRIANGLE_LIST, _UNIT, look.CONE
         )
-        self._packed = PackedMarkers(group.markers)
+        self._group = group
 
-    def fill(self, scene: Scene) -> bytes:
-        """The message for a scene, packed."""
-        packed = self._packed
-        panel = bar_panel(scene)
-        turn = quaternion_from_rpy(0.0, 0.0, scene.heading)
-        middles = [boxes.middle for boxes in panel]
-        values = [boxes.value for boxes in panel]
-        turns = np.broadcast_to(turn, (3 * len(panel), 4))
-        places = np.concatenate((scene.shapes.position, np.array(middles + middles + values)))
-        packed.place(self._posed, places, np.concatenate((scene.shapes.quaternion_wxyz, turns)))
-        packed.resize(self._bars, np.array([boxes.value_size for boxes in panel]))
-        packed.paint(self._bars, [bar_color(boxes.bar, scene) for boxes in panel])
-        feet = scene.feet
-        packed.move(self._contacts, [foot.position for foot in feet])
-        packed.paint(self._contacts, [foot.color for foot in feet])
-        self._put(self._targets, [foot.target for foot in feet])
-        self._put(self._landings, [foot.foothold for foot in feet])
-        self._fill_forces(feet)
-        return packed.packed(scene.stamp_ns)
+    def update(self, scene: Scene) -> MarkerArray:
+        """The message for a scene. The next call changes the same markers again."""
+        self._group.header.stamp = time_message(scene.stamp_ns)
+        shapes = scene.shapes
+        poses = zip(shapes.position.tolist(), shapes.quaternion_wxyz.tolist(), strict=True)
+        for marker, (position, quaternion) in zip(self._robot, poses, strict=True):
+            _show(marker, position, quaternion)
+        for row, boxes in enumerate(bar_panel(scene)):
+            self._update_bar(row, boxes, scene)
+        for leg, foot in enumerate(scene.feet):
+            self._update_foot(leg, foot)
+        return MarkerArray(markers=self._group.markers)
 
-    def _put(self, rows: slice, places: Sequence[Vector | None]) -> None:
-        self._packed.show(rows, [place is not None for place in places])
-        self._packed.move(rows, [place or (0.0, 0.0, 0.0) for place in places])
+    def _update_bar(self, row: int, boxes: BarBoxes, scene: Scene) -> None:
+        heading = quaternion_from_rpy(0.0, 0.0, scene.heading).tolist()
+        _show(self._tracks[row], boxes.middle, heading)
+        _show(self._bounds[row], boxes.middle, heading)
+        value = self._bars[row]
+        _show(value, boxes.value, heading)
+        value.scale.y = boxes.value_size[1]
+        value.color = _color(bar_color(boxes.bar, scene))
 
-    def _fill_forces(self, feet: Sequence[FootScene]) -> None:
-        packed = self._packed
-        push = [foot.friction >= 0.0 for foot in feet]
-        packed.show(self._forces, push)
-        packed.show(self._cones, push)
-        packed.paint(self._forces, [foot.force_color for foot in feet])
-        for leg, foot in enumerate(feet):
-            if push[leg]:
-                packed.draw(self._forces.start + leg, (foot.ground, foot.force_tip))
-                packed.draw(self._cones.start + leg, _sides(foot))
+    def _update_foot(self, leg: int, foot: FootScene) -> None:
+        contact = self._contacts[leg]
+        _show(contact, foot.position)
+        contact.color = _color(foot.color)
+        _show(self._targets[leg], foot.target)
+        _show(self._landings[leg], foot.foothold)
+        has_force = foot.friction >= 0.0
+        force = self._forces[leg]
+        _list_points(force, (foot.ground, foot.force_tip) if has_force else ())
+        force.color = _color(foot.force_color)
+        _list_points(self._cones[leg], cone_sides(foot) if has_force else ())
 
 
 class LastingMarkers:
     """Texts, footholds, prediction and falls."""
 
     def __init__(self, body: RobotBody, bars: int) -> None:
-        """Make all markers of a robot with so many bars over it."""
+        """Make all markers once.
+
+        Args:
+            body: shapes of the robot.
+            bars: number of bars above the robot.
+        """
         group = _Group()
-        text = (0.0, 0.0, look.SMALL_TEXT_HEIGHT)
+        state = (look.STATE_SIZE,) * 3
+        path = (look.PATH_WIDTH, 0.0, 0.0)
         self._footholds = group.add("footholds", Marker.CUBE_LIST, look.FOOTHOLD_SIZE, look.GREY)
-        self._states = group.add("prediction", Marker.SPHERE_LIST, (look.STATE_SIZE,) * 3)
-        self._path = group.add("prediction", Marker.LINE_STRIP, (look.PATH_WIDTH, 0.0, 0.0))
+        self._states = group.add("prediction", Marker.SPHERE_LIST, state)
+        self._path = group.add("prediction", Marker.LINE_STRIP, path)
         self._ghost = group.add("prediction", Marker.CUBE, body.shapes[0].size, look.GHOST)
-        self._labels = group.several(bars, "bar_texts", Marker.TEXT_VIEW_FACING, text)
-        self._headline = group.add("text", Marker.TEXT_VIEW_FACING, (0.0, 0.0, look.TEXT_HEIGHT))
-        self._reason = group.add("text", Marker.TEXT_VIEW_FACING, text)
-        self._falls = group.several(
-            look.KEPT_FALLS, "falls", Marker.SPHERE, (look.FALL_SIZE,) * 3, look.RED
-        )
+        self._labels = group.several(bars, "bar_texts", Marker.TEXT_VIEW_FACING, _SMALL_TEXT)
+        self._headline = group.add("text", Marker.TEXT_VIEW_FACING, _LARGE_TEXT)
+        self._reason = group.add("text", Marker.TEXT_VIEW_FACING, _SMALL_TEXT)
+        fall = (look.FALL_SIZE,) * 3
+        kept = look.KEPT_FALLS
+        self._falls = group.several(kept, "falls", Marker.SPHERE, fall, look.RED)
         self._fall_texts = group.several(
-            look.KEPT_FALLS, "fall_texts", Marker.TEXT_VIEW_FACING, text
+            kept, "fall_texts", Marker.TEXT_VIEW_FACING, _SMALL_TEXT, look.RED
         )
-        self._drawn = DrawnMarkers(group.markers)
+        self._group = group
 
-    def fill(self, scene: Scene) -> bytes:
-        """The message for a scene, packed. Falls only become more, so those that are not there yet need not be sent."""
-        drawn = self._drawn
-        drawn.list_points(self._footholds, scene.footholds)
-        self._fill_prediction(scene)
-        for row, boxes in enumerate(bar_panel(scene), self._labels.start):
-            drawn.write(row, boxes.label, boxes.bar.text, bar_color(boxes.bar, scene))
+    def update(self, scene: Scene) -> MarkerArray:
+        """The message for a scene. The next call changes the same markers again."""
+        self._group.header.stamp = time_message(scene.stamp_ns)
+        _list_points(self._footholds, scene.footholds.tolist())
+        self._update_prediction(scene.prediction)
+        for label, boxes in zip(self._labels, bar_panel(scene), strict=True):
+            _write(label, boxes.label, boxes.bar.text, bar_color(boxes.bar, scene))
         x, y, z = headline_place(scene)
-        drawn.write(self._headline, (x, y, z), scene.headline, scene.color)
-        drawn.write(self._reason, (x, y, z - look.TEXT_HEIGHT), scene.reason, look.WHITE)
-        falls = self._falls.start
-        texts = self._fall_texts.start
-        for k, fall in enumerate(scene.falls):
-            x, y, z = fall.position
-            drawn.put(falls + k, (x, y, z), _UPRIGHT)
-            ago = (scene.stamp_ns - fall.stamp_ns) / NANOSECONDS
-            drawn.write(
-                texts + k,
-                (x, y, z + look.FALL_SIZE),
-                f"fell {ago:.0f} s ago: {', '.join(fall.reasons)}",
-                look.RED,
-            )
-        count = len(scene.falls)
-        return drawn.packed(scene.stamp_ns, [*range(falls + count), *range(texts, texts + count)])
+        _write(self._headline, (x, y, z), scene.headline, scene.color)
+        _write(self._reason, (x, y, z - look.TEXT_HEIGHT), scene.reason, look.WHITE)
+        for number, fall in enumerate(scene.falls):
+            self._update_fall(number, fall, scene.stamp_ns)
+        return MarkerArray(markers=self._group.markers)
 
-    def _fill_prediction(self, scene: Scene) -> None:
-        p = scene.prediction
-        drawn = self._drawn
-        if p is None:
-            for row in (self._states, self._path, self._ghost):
-                drawn.hide(row)
+    def _update_fall(self, number: int, fall: Fall, now_ns: int) -> None:
+        x, y, z = fall.position
+        ago = (now_ns - fall.stamp_ns) / NANOSECONDS
+        text = f"fell {ago:.0f} s ago: {', '.join(fall.reasons)}"
+        _show(self._falls[number], (x, y, z))
+        _write(self._fall_texts[number], (x, y, z + look.FALL_SIZE), text, look.RED)
+
+    def _update_prediction(self, prediction: Prediction | None) -> None:
+        if prediction is None:
+            for marker in (self._states, self._path, self._ghost):
+                marker.action = Marker.DELETE
             return
-        drawn.list_points(self._states, p.position, p.colors)
-        alone = len(p.position) < 2  # no path
-        drawn.list_points(self._path, p.position[: 0 if alone else None], () if alone else p.colors)
-        drawn.put(self._ghost, vector(p.position[p.telling]), p.quaternion_wxyz[p.telling].tolist())
+        points = prediction.position.tolist()
+        _list_points(self._states, points, prediction.colors)
+        if len(points) > 1:
+            _list_points(self._path, points, prediction.colors)
+        else:
+            _list_points(self._path, ())
+        drawn = prediction.telling
+        quaternion = prediction.quaternion_wxyz[drawn].tolist()
+        _show(self._ghost, vector(prediction.position[drawn]), quaternion)
 
 
 def bar_color(bar: Bar, scene: Scene) -> Rgba:
-    """White while nobody judges by the bars."""
+    """White while the supervisor does not judge by the bars."""
     return bar.color if scene.judged else look.WHITE
 
 
-def _sides(foot: FootScene) -> Array:
-    """Corners (12, 3) of the sides of a friction cone, three by three."""
-    sides = np.empty((CORNERS, 3, 3))
-    sides[:, 0], sides[:, 1], sides[:, 2] = foot.ground, foot.cone, foot.cone[_BEFORE]
-    return sides.reshape(-1, 3)
+def cone_sides(foot: FootScene) -> list[Vector]:
+    """Corners of the four triangles of a friction cone, three by three (12 points)."""
+    rim = [vector(corner) for corner in foot.cone]
+    corners: list[Vector] = []
+    for number, corner in enumerate(rim):
+        corners += (foot.ground, corner, rim[number - 1])
+    return corners
+
+
+def _show(
+    marker: Marker, position: Sequence[float] | None, quaternion_wxyz: Sequence[float] = _UPRIGHT
+) -> None:
+    """Show a marker at a pose, or delete it when there is no position."""
+    if position is None:
+        marker.action = Marker.DELETE
+        return
+    marker.action = Marker.ADD
+    place = marker.pose.position
+    place.x, place.y, place.z = position
+    turn = marker.pose.orientation
+    turn.w, turn.x, turn.y, turn.z = quaternion_wxyz
+
+
+def _list_points(
+    marker: Marker, points: Iterable[Sequence[float]], colors: Iterable[Rgba] = ()
+) -> None:
+    """Show a list of points, or delete the marker: RViz warns about empty lists."""
+    marker.points = [Point(x=x, y=y, z=z) for x, y, z in points]
+    marker.colors = [_color(color) for color in colors]
+    marker.action = Marker.ADD if marker.points else Marker.DELETE
+
+
+def _write(marker: Marker, position: Vector, text: str, color: Rgba) -> None:
+    """Show a text, or delete the marker: RViz warns about empty texts."""
+    _show(marker, position if text else None)
+    marker.text = text
+    marker.color = _color(color)
 
 
 def _color(color: Rgba) -> ColorRGBA:

@@ -61,7 +61,8 @@ class MonitorLoop:
         self._topics = SceneTopics(node, parameters.robot, parameters.config)
         body = self._topics.maker.body
         bars = len(self._topics.maker.bar_names)
-        self._moving, self._lasting = MovingMarkers(body, bars), LastingMarkers(body, bars)
+        self._moving = MovingMarkers(body, bars)
+        self._lasting = LastingMarkers(body, bars)
         self._looks = 0
         self._publisher = node.create_publisher(MarkerArray, MARKERS, MARKERS_QOS)
         self._transforms = transforms(node, parameters.robot.name, self._topics.maker.body)
@@ -81,9 +82,9 @@ class MonitorLoop:
         scene = self._topics.look()
         if scene is None:
             return
-        self._publisher.publish(self._moving.fill(scene))
+        self._publisher.publish(self._moving.update(scene))
         if self._looks % LASTING_EACH == 0:
-            self._publisher.publish(self._lasting.fill(scene))
+            self._publisher.publish(self._lasting.update(scene))
         self._looks += 1
         if self._transforms is not None and self._topics.estimate is not None:
             self._transforms.publish(scene, self._topics.estimate)
