@@ -9,7 +9,7 @@ endif
 PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 .venv/bin/python -m pytest -p pytest_timeout -p pytest_cov -p _hypothesis_pytestplugin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test setup-torch sim test lint format coverage mutation lock clean
+.PHONY: help setup setup-test setup-torch sim test flaky lint format coverage mutation lock clean
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 20
@@ -45,6 +45,9 @@ lint: setup-test ## Check style, types and which module may import which.
 format: setup-test ## Rewrite the code the way `make lint` wants it.
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
+
+flaky: setup-test ## Run tests that are known to be unstable ten times each: make flaky ARGS="--runs 3"
+	@.venv/bin/python tools/flaky.py $(ARGS)
 
 coverage: setup-test ## Run all tests and show the lines and branches that none of them reaches.
 	@$(PYTEST) --cov --cov-report=term-missing:skip-covered $(ARGS)

@@ -1,4 +1,4 @@
-"""Installs safe_locomotion: with pip into a virtual environment, or with colcon into a ROS 2 workspace."""
+"""Installs safe_locomotion, with pip into a virtual environment or with colcon into a workspace."""
 
 from itertools import groupby
 from pathlib import Path
@@ -6,6 +6,9 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 NAME = "safe_locomotion"
+VERSION = "0.2.0"
+#: Stands for the addresses of the public project until it has some; .invalid resolves nowhere.
+HOME = "https://safe-locomotion.invalid"
 ROOT = Path(__file__).resolve().parent
 SHARE = Path("share") / NAME
 
@@ -33,7 +36,8 @@ EXTRAS = {
     ],
     # Episodes: rosbag2 folders without ROS.
     "record": ["rosbags>=0.11"],
-    # evdev comes as source, which needs a compiler and Linux headers (or apt install python3-evdev); evdev-binary is its wheels.
+    # evdev comes as source, which needs a compiler and Linux headers, or apt's python3-evdev.
+    # evdev-binary has its wheels.
     "gamepad": [
         "evdev-binary>=2.0; python_version >= '3.11' and platform_machine == 'x86_64'",
         "evdev>=1.6; python_version < '3.11' or platform_machine != 'x86_64'",
@@ -45,7 +49,7 @@ EXTRAS = {
     "bench": ["daqp>=0.7", "proxsuite>=0.6.5"],
     # Joint policies: thousands of robots at once on a GPU.
     "train": ["torch>=2.7", "mjlab==1.6.*"],
-    # Tests that compare an exported policy with the network it was; tools/setup.sh takes the build without CUDA.
+    # Tests that compare an exported policy with its network; tools/setup.sh takes the CPU build.
     "torch": ["torch>=2.7,<2.14"],
     "test": [
         "pytest>=8.0",
@@ -60,15 +64,17 @@ EXTRAS = {
         "evdev-binary>=2.0; python_version >= '3.11' and platform_machine == 'x86_64'",
         "msgspec>=0.18",  # these two speak to the viewer as its page does
         "zstandard>=0.20",
-        # Wheels end with Python 3.11: of pybullet, whose robot models ours are compared with, and of the vendor's UDP module.
+        # Wheels end with Python 3.11: pybullet, whose robot models ours are compared with, and
+        # the vendor's UDP module.
         "pybullet>=3.2.6; python_version < '3.12' and platform_machine == 'x86_64'",
-        "unitree-legged-sdk==3.8.20231105; python_version == '3.11' and platform_machine == 'x86_64'",
+        "unitree-legged-sdk==3.8.20231105; "
+        "python_version == '3.11' and platform_machine == 'x86_64'",
     ],
 }
 
 
 def shared_files() -> list[tuple[str, list[str]]]:
-    """Lists what ROS tools and the program read at run time, as (target folder, files), both relative as setuptools wants."""
+    """List what is read at run time, as (target folder, files), both relative for setuptools."""
     patterns = ("launch/*.launch.py", "config/**/*", "models/**/*")
     found = sorted(
         path.relative_to(ROOT)
@@ -86,10 +92,30 @@ def shared_files() -> list[tuple[str, list[str]]]:
 
 setup(
     name=NAME,
-    version="0.1.0",
-    description="Keeps a Unitree quadruped on its feet while a learned locomotion policy runs or is still learning.",
+    version=VERSION,
+    description="Keeps a Unitree quadruped on its feet while a learned locomotion policy runs or "
+    "is still learning.",
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
+    author="safe_locomotion maintainers",
+    author_email="maintainers@safe-locomotion.invalid",
+    url=HOME,
+    project_urls={
+        "Documentation": f"{HOME}/docs",
+        "Source": f"{HOME}/source",
+        "Issues": f"{HOME}/issues",
+        "Changelog": f"{HOME}/source/CHANGELOG.md",
+    },
+    keywords="quadruped, legged locomotion, safe reinforcement learning, MPC, ROS 2, Unitree",
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        *(f"Programming Language :: Python :: 3.{minor}" for minor in (10, 11, 12, 13)),
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
+    ],
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),

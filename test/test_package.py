@@ -2,7 +2,9 @@
 
 import ast
 import importlib
+import importlib.metadata
 import os
+import re
 import subprocess
 import sys
 from importlib.metadata import EntryPoint, entry_points
@@ -10,6 +12,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+import yaml
 from places import ROOT
 
 PACKAGE = "safe_locomotion"
@@ -59,6 +62,18 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert built.returncode == 0, built.stdout + built.stderr
     return base / "install" / PACKAGE
+
+
+def test_every_place_names_the_same_version() -> None:
+    """Package, metadata, ROS manifest, citation and the newest release of the changelog agree."""
+    version = importlib.import_module(PACKAGE).__version__
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    released = re.findall(r"^## (\d+\.\d+\.\d+) - (\d{4}-\d{2}-\d{2})$", changelog, re.MULTILINE)
+    assert importlib.metadata.version(PACKAGE) == version
+    assert ElementTree.parse(ROOT / "package.xml").findtext("version") == version
+    assert citation["version"] == version
+    assert released[0] == (version, citation["date-released"])
 
 
 @pytest.mark.colcon

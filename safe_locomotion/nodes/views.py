@@ -120,6 +120,10 @@ class _Beginnings:
         self._known: dict[int, list[tuple[bytes, list[str]]]] = {}
         self._count = 0
 
+    def __len__(self) -> int:
+        """How many are known."""
+        return sum(len(known) for known in self._known.values())
+
     def find(self, data: bytes) -> tuple[int, list[str]] | None:
         """Where the first number of a message is, and its names; None for one that begins as none before."""
         if data.startswith(cdr.HEAD):
@@ -141,6 +145,11 @@ class _Beginnings:
 
 _rows_begin = _Beginnings()
 _plans_begin = _Beginnings()
+
+
+def remembered() -> int:
+    """How many beginnings of messages are remembered, at most `KNOWN` of each of two types."""
+    return len(_rows_begin) + len(_plans_begin)
 
 
 def _view_of(

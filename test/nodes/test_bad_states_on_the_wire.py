@@ -1,14 +1,13 @@
-"""A robot that stands and whose LowStates, or one of whose nodes, go wrong: damping, the reason on /diagnostics, FAULT until reset.
+"""Bad LowStates and lost nodes: damping, the reason on /diagnostics, and FAULT until reset.
 
-Where robot time can tell, it does: how many states after the first bad one the first damping command answers. A loaded machine
-moves wall-clock figures; of those the best of several tries counts, because it is the code that is tested.
+Robot time judges where it can: it counts the states between the first bad one and the first answer
+that damps. Silence has no robot time, so there the wall clock judges every try.
 """
 
 import json
 import os
 import subprocess
 import sys
-import time
 from contextlib import ExitStack
 
 import pytest
@@ -31,6 +30,9 @@ pytestmark = pytest.mark.alone
 
 ROBOT = str(HELPERS / "faulty_robot.py")
 DAMPING_MS = 20.0
+SILENCES = 12
+LATE_SILENCES = 2  # the two cores of a test machine may stand still once in a while
+FOREIGN_NS = 200_000_000  # robot time between a foreign command and FAULT
 LATCHED_MODES = (Mode.FAULT, Mode.FALLEN)
 #: fault: reason in the verdict, and where the bridge says what
 LATCHED_FAULTS = {
@@ -88,6 +90,12 @@ class World:
         self.robot.stdin.flush()
         return json.loads(self.robot.stdout.readline())
 
+    def foreign_publishers(self):
+        """How many others could command the robot, by /diagnostics."""
+        return int(
+            self.rows.get("bridge_node: robot link", ("", {}))[1].get("foreign_publishers", 0)
+        )
+
     def count(self, row, reason):
         """How often the bridge gave this reason, by /diagnostics."""
         return int(self.rows.get(f"bridge_node: {row}", ("", {}))[1].get(reason, 0))
@@ -135,19 +143,22 @@ def test_a_bad_state_is_damped_at_once_and_latched(world, fault):
 
 @pytest.mark.parametrize("fault", ["silence", "repeat"])
 def test_states_that_stop_are_damped_by_the_wall_clock(world, fault):
-    """No state, or the same tick again and again: damping within 20 ms of the last new one; a short gap is no fault."""
+    """Every silence, and every repeated tick, is damped while it lasts, and within 20 ms.
+
+    At most two of twelve may be later. A short silence is no fault: the robot stands on.
+    """
     if world.graph == "nodes":
         pytest.skip("in lock-step the robot waits for us, not we for the robot")
     world.stand()
     before = world.count("gate", "lowstate_silent")
     delays = []
-    while len(delays) < 12 and not (delays and min(delays) <= DAMPING_MS):
-        delays.append(
-            next((answer["ms"] for answer in world.inject(fault) if answer["damps"]), float("inf"))
-        )
+    for _ in range(SILENCES):
+        delays += [answer["ms"] for answer in world.inject(fault) if answer["damps"]][:1]
         world.t.spin(0.3)
-    assert min(delays) <= DAMPING_MS, delays
-    assert world.t.spin_until(lambda: world.count("gate", "lowstate_silent") > before)
+        assert world.verdict.mode is Mode.STAND
+    assert len(delays) == SILENCES
+    assert sum(delay > DAMPING_MS for delay in delays) <= LATE_SILENCES, delays
+    assert world.t.spin_until(lambda: world.count("gate", "lowstate_silent") >= before + SILENCES)
 
 
 def test_states_that_come_back_after_a_long_silence_are_a_fault(world):
@@ -161,18 +172,18 @@ def test_states_that_come_back_after_a_long_silence_are_a_fault(world):
 
 
 def test_another_program_that_commands_the_robot_is_a_fault(world):
-    """Its mere presence is not; its first low commands are, and the bridge says so."""
+    """Its mere presence is not; its first low commands are, within 0.2 s of robot time."""
     world.stand()
     other = UnitreeSdk2(stop_kd=3.0, domain=world.domain)
     try:
-        world.t.spin(0.5)
+        assert world.t.spin_until(lambda: world.foreign_publishers() > 0)
         assert world.verdict.mode is Mode.STAND
         before = world.count("hazards", "foreign_publisher")
-        started = time.monotonic()
-        while world.verdict.mode is not Mode.FAULT and time.monotonic() < started + 20.0:
+        begin_ns = world.verdict.stamp_ns
+        while world.verdict.mode is not Mode.FAULT:
+            assert world.verdict.stamp_ns - begin_ns < FOREIGN_NS
             other.write(damping_command(0, None, 3.0))
             world.t.spin(0.01)
-        assert world.verdict.mode is Mode.FAULT
         assert "foreign_publisher" in world.verdict.reasons
         assert world.t.spin_until(lambda: world.count("hazards", "foreign_publisher") > before)
     finally:
