@@ -6,11 +6,20 @@ from safe_locomotion.types import N_JOINTS, Array, LowCommand, LowState
 
 
 def damping_command(
-    stamp_ns: int, state: LowState | None, kd: float, reason: str = ""
+    stamp_ns: int, kd: float, *, q: Array | None = None, reason: str = ""
 ) -> LowCommand:
-    """Zero position gain and torque; the motors only resist motion."""
+    """Zero stiffness and torque; the motors only resist motion.
+
+    Args:
+        stamp_ns: stamp of the LowState it answers, 0 if it answers none.
+        kd: damping of every joint [Nm s/rad].
+        q: (12,) position targets, which have no effect without stiffness [rad]. Zeros are sent
+            instead if they are missing or not finite.
+        reason: why the robot is damped.
+    """
     zeros = np.zeros(N_JOINTS)
-    q = zeros if state is None or not np.isfinite(state.q).all() else state.q
+    if q is None or not np.isfinite(q).all():
+        q = zeros
     return LowCommand(
         stamp_ns=stamp_ns,
         q=q,

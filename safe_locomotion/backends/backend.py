@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
+from safe_locomotion.commands import damping_command
 from safe_locomotion.errors import BackendError, UnknownNameError
 from safe_locomotion.types import N_JOINTS, LowCommand, LowState
 
@@ -43,18 +44,12 @@ class Counters:
     refused_commands: int = 0
 
 
-def damping_command(stop_kd: float, reason: str = "stop") -> LowCommand:
-    """No stiffness, no torque, joint damping `stop_kd` [Nm s/rad]; the velocity set-point is 0: VelStopF would switch kd off."""
-    zero = np.zeros(N_JOINTS)
-    return LowCommand(
-        stamp_ns=0,
-        q=np.full(N_JOINTS, POS_STOP),
-        dq=zero,
-        tau=zero,
-        kp=zero,
-        kd=np.full(N_JOINTS, stop_kd),
-        reason=reason,
-    )
+def stop_command(stop_kd: float) -> LowCommand:
+    """Damping `stop_kd` [Nm s/rad] without a position set-point.
+
+    The velocity set-point is 0, because VelStopF would switch kd off.
+    """
+    return damping_command(0, stop_kd, q=np.full(N_JOINTS, POS_STOP), reason="stop")
 
 
 def is_finite(command: LowCommand) -> bool:

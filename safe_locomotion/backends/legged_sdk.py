@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from safe_locomotion.backends.backend import POS_STOP, VEL_STOP, damping_command, is_finite
+from safe_locomotion.backends.backend import POS_STOP, VEL_STOP, is_finite, stop_command
 from safe_locomotion.backends.commanding import CommandingBackend
 from safe_locomotion.backends.tick_clock import (
     MICROSECOND_TICK_NS,
@@ -99,7 +99,7 @@ class LeggedSdk(CommandingBackend):
         self._command.levelFlag = LOW_LEVEL
         self._safety = self._sdk.Safety(getattr(self._sdk.LeggedType, variant.legged_type))
         self._power_level = power_level
-        self._damping = damping_command(stop_kd)
+        self._damping = stop_command(stop_kd)
         self._clock = TickClock(tick_ns=variant.tick_ns)
         super().__init__()
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike
 
-from safe_locomotion.backends.backend import Counters, damping_command, is_finite
+from safe_locomotion.backends.backend import Counters, is_finite, stop_command
 from safe_locomotion.backends.log import load_states
 from safe_locomotion.errors import BackendError
 from safe_locomotion.types import NANOSECONDS, LowCommand, LowState
@@ -44,7 +44,7 @@ class Mock:
             raise BackendError("the mock backend has no state to replay")
         self._states = recording
         self._realtime = realtime
-        self._damping = damping_command(stop_kd)
+        self._damping = stop_command(stop_kd)
         self._counters = Counters()
         self._next = 0
         self._start_s = 0.0

@@ -5,7 +5,7 @@ from typing import Final
 
 from unitree_sdk2py.idl.unitree_go.msg.dds_ import LowCmd_, LowState_
 
-from safe_locomotion.backends.backend import damping_command
+from safe_locomotion.backends.backend import stop_command
 from safe_locomotion.backends.commanding import CommandingBackend
 from safe_locomotion.backends.dds import (
     LOOPBACK,
@@ -54,7 +54,7 @@ class UnitreeSdk2(CommandingBackend):
         self._clock = TickClock()
         self._echo_tick = interface == LOOPBACK if echo_tick is None else echo_tick
         self._check_crc = check_crc
-        damping = self._commands.encode(damping_command(stop_kd))
+        damping = self._commands.encode(stop_command(stop_kd))
         if damping is None:
             raise ValueError(f"stop_kd must be finite, not {stop_kd}")
         self._damping = damping

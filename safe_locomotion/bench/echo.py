@@ -4,7 +4,7 @@ import signal
 import sys
 from dataclasses import replace
 
-from safe_locomotion.backends.backend import damping_command
+from safe_locomotion.backends.backend import stop_command
 from safe_locomotion.backends.unitree_sdk2 import UnitreeSdk2
 
 STOP_KD = 3.0
@@ -13,7 +13,7 @@ STOP_KD = 3.0
 def main(domain: int) -> None:
     """Answer until told to end."""
     backend = UnitreeSdk2(stop_kd=STOP_KD, domain=domain)
-    answer = damping_command(STOP_KD)
+    answer = stop_command(STOP_KD)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     while True:
         state = backend.read(0.1)

@@ -108,7 +108,7 @@ class LegController:
         needs_plan = verdict is not None and not joints and verdict.mode in (Mode.STAND, Mode.WALK)
         if verdict is None or verdict.mode in DAMPED or (needs_plan and plan is None):
             self.interrupt()
-            return damping_command(state.stamp_ns, state, self._gains.damping)
+            return damping_command(state.stamp_ns, self._gains.damping, q=state.q)
         # Between a gait policy and the recovery policy nothing changes hands: the MPC drives under both, and a torque that
         # fades out over feet that change their role is a push of our own.
         driver = (verdict.mode, joints)

@@ -94,7 +94,7 @@ class CommandGate:
 
     def damping(self, state: LowState, reason: str) -> LowCommand:
         """The command that replaces a refused one."""
-        return damping_command(state.stamp_ns, state, self._limits.damping, reason)
+        return damping_command(state.stamp_ns, self._limits.damping, q=state.q, reason=reason)
 
     def filter(
         self, state: LowState, verdict: Verdict | None, plan: StancePlan | None, command: LowCommand

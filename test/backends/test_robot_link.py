@@ -55,7 +55,7 @@ def link(robot, respond=lambda state: MOVE):
     return RobotLink(
         lambda: robot,
         respond,
-        lambda s: damping_command(s.stamp_ns, s, 1.0, "stopping"),
+        lambda s: damping_command(s.stamp_ns, 1.0, q=s.q, reason="stopping"),
         silence_s=0.01,
         damping_s=0.5,
         clock=Clock(),

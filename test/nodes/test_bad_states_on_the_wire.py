@@ -182,7 +182,7 @@ def test_another_program_that_commands_the_robot_is_a_fault(world):
         begin_ns = world.verdict.stamp_ns
         while world.verdict.mode is not Mode.FAULT:
             assert world.verdict.stamp_ns - begin_ns < FOREIGN_NS
-            other.write(damping_command(0, None, 3.0))
+            other.write(damping_command(0, 3.0))
             world.t.spin(0.01)
         assert "foreign_publisher" in world.verdict.reasons
         assert world.t.spin_until(lambda: world.count("hazards", "foreign_publisher") > before)

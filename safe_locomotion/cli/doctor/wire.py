@@ -6,9 +6,10 @@ from time import monotonic, perf_counter
 import numpy as np
 
 from safe_locomotion.cli.doctor.findings import Finding, judge
+from safe_locomotion.commands import damping_command
 from safe_locomotion.errors import BackendError
 from safe_locomotion.runtime.stack import LOOPBACK, ROBOT_DOMAIN, SIMULATION_DOMAIN
-from safe_locomotion.types import GRAVITY, N_JOINTS, LowCommand, LowState
+from safe_locomotion.types import GRAVITY, N_JOINTS, LowState
 
 PATIENCE_S = 5.0  # for the two ends to find each other
 STOP_KD = 3.0
@@ -37,7 +38,7 @@ def round_trip_ms(domain: int) -> float | None:
             robot.publish(_resting(tick))
             state = backend.read(0.02)
             if state is not None:
-                backend.write(_damping(state.stamp_ns))
+                backend.write(damping_command(state.stamp_ns, STOP_KD))
                 if robot.take_command(0.02) is not None:
                     return 1e3 * (perf_counter() - start)
             if monotonic() > deadline:
@@ -122,11 +123,4 @@ def _resting(tick: int) -> LowState:
         foot_force=np.zeros(4),
         temperature=zero,
         voltage=25.0,
-    )
-
-
-def _damping(stamp_ns: int) -> LowCommand:
-    zero = np.zeros(N_JOINTS)
-    return LowCommand(
-        stamp_ns=stamp_ns, q=zero, dq=zero, tau=zero, kp=zero, kd=np.full(N_JOINTS, STOP_KD)
     )
