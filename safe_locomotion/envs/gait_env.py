@@ -26,6 +26,7 @@ from safe_locomotion.policy.runtime import GaitInterpreter
 from safe_locomotion.policy.stage import Learner, PolicyStage
 from safe_locomotion.robot.kinematics import clamp
 from safe_locomotion.rotations import rpy_from_quaternion
+from safe_locomotion.safety.intervention import penalised
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.pushes import Push, impulse_in_world
 from safe_locomotion.sim.robot import SimulatedRobot, Snapshot, Truth
@@ -48,7 +49,6 @@ STAND_UP_LIMIT = 8.0  # s
 STRIDE_TIME = 0.4  # s over which velocities are averaged: within a stride they swing about the mean
 FIRST_PUSH = 1.5  # s, when the robot has nearly reached its speed
 PUSH_INTERVAL = (1.5, 3.0)  # s
-SUPERVISED_PENALTY = 1.0
 UNTRAINED = Origin(command="", seed=0, commit="")
 
 
@@ -237,8 +237,8 @@ class GaitEnv:
         proposal = self.pipeline.cycle.proposal
         gait = verdict.gait if proposal is None or proposal.gait is None else proposal.gait
         outcome = self._outcome(truth, power / STATES_PER_STEP, gait, command)
-        reward = self._task.reward(outcome, self.robot.robot) - SUPERVISED_PENALTY * (
-            verdict.active == "recovery"
+        reward = penalised(
+            self._task.reward(outcome, self.robot.robot), verdict.active == "recovery"
         )
         observation = self._observe(self.robot.low_state())
         mode = self.pipeline.supervisor.mode
