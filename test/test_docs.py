@@ -13,7 +13,7 @@ import pytest
 from safe_locomotion.cli.main import main
 from safe_locomotion.config import load_config
 from safe_locomotion.safety.gate import CommandGate
-from safe_locomotion.safety.modes import HAZARDS
+from safe_locomotion.safety.hazards import HAZARDS
 
 COMMANDS = [command for page in docs.PAGES for command in docs.commands(page)]
 

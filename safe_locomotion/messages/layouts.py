@@ -9,7 +9,7 @@
 | `policy/proposal` | JointState | rows of `name = position`; no row at all: the learner has nothing to propose on this tick |
 | `safety/feedback` | JointState | names `mode/<mode>` and `policy/<name of the learner that drives, or nothing>`; sent on a change |
 | `safety/verdict` | JointState | rows of `name = position`, see below |
-| `safety/hazards` | JointState | names = hazards that the bridge sees (`safety.modes.HAZARDS`); sent on a change |
+| `safety/hazards` | JointState | names = hazards that the bridge sees (`safety.hazards.HAZARDS`); sent on a change |
 | `remote/cmd_vel` | TwistStamped | the remote's velocity, while its dead-man is held |
 | `remote/request` | String | one word of `operator.mapping.ACTIONS` per chord that was pressed |
 | `mpc/plan` | MultiDOFJointState | per foot: transform = target position, twist = target velocity, wrench = force; frame base |

@@ -23,7 +23,7 @@ from safe_locomotion.messages.layouts import (
     verdict_rows,
 )
 from safe_locomotion.nodes.conversions import MalformedMessageError, floats, header, stamp_of, xyz
-from safe_locomotion.safety.modes import HAZARDS
+from safe_locomotion.safety.hazards import HAZARDS
 from safe_locomotion.types import (
     LEGS,
     N_JOINTS,

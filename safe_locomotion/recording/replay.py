@@ -26,7 +26,8 @@ from safe_locomotion.robot.models import RobotModel
 from safe_locomotion.robot_time import Divider
 from safe_locomotion.safety.capture_point import N_MARGINS, margin_row
 from safe_locomotion.safety.forecast import Suppose
-from safe_locomotion.safety.modes import HAZARDS, Conditions, ModeMachine, Severity
+from safe_locomotion.safety.hazards import HAZARDS, Severity
+from safe_locomotion.safety.modes import Conditions, ModeMachine
 from safe_locomotion.safety.supervisor import Supervisor
 from safe_locomotion.types import (
     Estimate,
@@ -39,11 +40,8 @@ from safe_locomotion.types import (
 )
 
 WATCHED_EVERY = 500  #: ticks
-#: Hazards that a supervisor finds by itself; the others were reported to it.
-OWN_HAZARDS = frozenset(
-    {"policy_fault", "fallen", "self_right_timeout", "estimate_diverged", "stand_up_timeout"}
-)
-REPORTED_HAZARDS = frozenset(HAZARDS) - OWN_HAZARDS
+#: Hazards that others report to the supervisor; it finds the rest by itself.
+REPORTED_HAZARDS = {name for name, row in HAZARDS.items() if row.raised_by != "supervisor"}
 
 
 @dataclass(frozen=True, kw_only=True)

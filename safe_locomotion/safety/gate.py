@@ -10,7 +10,7 @@ from safe_locomotion.commands import commanded_torque, damping_command
 from safe_locomotion.robot.limits import GateLimits
 from safe_locomotion.robot.models import RobotModel
 from safe_locomotion.safety.bounds import BoundedRow, joint_range, symmetric_bounds
-from safe_locomotion.safety.modes import HAZARDS, Severity
+from safe_locomotion.safety.hazards import HAZARDS, Severity
 from safe_locomotion.safety.rate_limit import RateLimit
 from safe_locomotion.types import (
     DAMPED,
@@ -89,7 +89,7 @@ class CommandGate:
     def report(self, hazards: frozenset[str]) -> None:
         """What is wrong with the robot or the link to it: a fault refuses every command that moves, until the next report."""
         self._hazard = next(
-            (name for name in sorted(hazards) if HAZARDS[name] is Severity.FAULT), ""
+            (name for name in sorted(hazards) if HAZARDS[name].severity is Severity.FAULT), ""
         )
 
     def damping(self, state: LowState, reason: str) -> LowCommand:

@@ -1,95 +1,43 @@
-"""Mode machine: PASSIVE -> STAND_UP -> STAND <-> WALK, STAND -> SIT -> PASSIVE; FALLEN and FAULT from anywhere.
+"""Mode machine: which mode the robot is in, and when it changes.
 
-The operator sets a goal (stand, walk, sit); the machine walks the edges towards it, each when its settle condition holds. A robot
-that has fallen is damped until someone asks it to `stand`: it then turns over (SELF_RIGHT), stands up and stands. By itself it
-does so only where configured, once a fall, and never walks off.
+    PASSIVE -> STAND_UP -> STAND <-> WALK
+    STAND_UP, STAND -> SIT -> PASSIVE,  SIT -> STAND_UP
+    FALLEN, PASSIVE -> SELF_RIGHT -> STAND_UP
+    any mode -> FAULT,  any mode except PASSIVE and FAULT -> FALLEN
 
-Hazards are rows of a table with a severity; only the highest severity counts, so one more hazard never gives a more permissive
-mode.
+The operator sets a goal: stand, walk or sit. The machine moves along the edges towards that goal.
+It takes an edge once the edge's settle condition holds.
 
-    hazard                severity  raised by   meaning
-    policy_fault          RECOVER   policy      the learner's output is not finite, out of its range, or missing
-    command_not_finite    STOP      supervisor  the velocity command has NaN or infinity in it
-    battery_low           SIT       bridge      voltage below `voltage_warning` for `warning_time`
-    motor_hot             SIT       bridge      a motor above `temperature_warning` for `warning_time`
-    fallen                FALLEN    supervisor  tilted past `fall_tilt`, or standing or walking below `fall_height`
-    self_right_timeout    FALLEN    supervisor  not on its belly `self_right_timeout` after it began to turn over
-    estimate_diverged     FAULT     supervisor  the estimate is not finite, or no longer explains its measurements
-    stand_up_timeout      FAULT     supervisor  not standing `stand_up_timeout` after it began to stand up
-    state_jump            FAULT     bridge      the stamp went back, stood still or jumped by more than `max_gap`
-    robot_mismatch        FAULT     bridge      joints where this robot's cannot be, for `mismatch_time`
-    motor_off             FAULT     bridge      a commanded motor reports that its drive is off, for `mismatch_time`
-    foreign_publisher     FAULT     bridge      somebody else sends low commands
-    estop                 FAULT     operator    emergency stop
+A robot that has fallen is damped until the operator requests `stand`. It then turns over
+(SELF_RIGHT), stands up and stands. Only a robot configured to do so gets up by itself, once per
+fall, and it never walks off by itself.
 
-While the robot lies there anyway (`LYING`), `fallen` and what hangs on leg odometry say nothing new: see `severity`.
+Hazards are in `safety.hazards`.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Literal
 
 from safe_locomotion.errors import UnknownNameError
-from safe_locomotion.types import LYING, NANOSECONDS, Mode
+from safe_locomotion.operator.commands import REQUESTS
+from safe_locomotion.safety.hazards import Severity
+from safe_locomotion.types import NANOSECONDS, Mode
 
 Goal = Literal["passive", "stand", "walk", "sit"]
 
 
-class Severity(IntEnum):
-    """How far a hazard takes the robot down; ordered. Whatever is not NONE also takes the learner out of control."""
-
-    NONE = 0
-    RECOVER = 1  #: the mode stays, the recovery policy drives
-    STOP = 2  #: walk no further: stand
-    SIT = 3  #: sit down and go passive
-    FALLEN = 4  #: damping until `reset` or the request to stand
-    FAULT = 5  #: damping, latched until `reset`
-
-
-#: Every hazard there is.
-HAZARDS: dict[str, Severity] = {
-    "policy_fault": Severity.RECOVER,
-    "command_not_finite": Severity.STOP,
-    "battery_low": Severity.SIT,
-    "motor_hot": Severity.SIT,
-    "fallen": Severity.FALLEN,
-    "self_right_timeout": Severity.FALLEN,
-    "estimate_diverged": Severity.FAULT,
-    "stand_up_timeout": Severity.FAULT,
-    "state_jump": Severity.FAULT,
-    "robot_mismatch": Severity.FAULT,
-    "motor_off": Severity.FAULT,
-    "foreign_publisher": Severity.FAULT,
-    "estop": Severity.FAULT,
-}
-
-
-def severity(hazards: Iterable[str], mode: Mode | None = None) -> Severity:
-    """Highest severity among named hazards; in a mode in which the robot lies there anyway, `fallen` does not count.
-
-    Raises:
-        UnknownNameError: a hazard is not in the table.
-    """
-    worst = Severity.NONE
-    for hazard in hazards:
-        if hazard not in HAZARDS:
-            raise UnknownNameError("hazard", hazard, HAZARDS)
-        if hazard != "fallen" or mode not in LYING:
-            worst = max(worst, HAZARDS[hazard])
-    return worst
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Conditions:
-    """What the edges wait for, judged by the supervisor on this tick; only what the present mode waits for needs to be judged.
+    """Settle conditions of the edges, judged by the supervisor on this tick.
+
+    Only the conditions that the present mode waits for need to be judged.
 
     Attributes:
-        upright: the trunk's belly is down; awaited in PASSIVE, and in SELF_RIGHT with the legs folded, at rest.
-        standing: joints near the standing pose and still; awaited in STAND_UP.
-        sitting: joints near the sitting pose and still; awaited in SIT.
-        slow: the body moves slowly enough to stop stepping; awaited in WALK.
-        still: the body rests on four feet; awaited in STAND. At rest as it lies; awaited in FALLEN.
+        upright: PASSIVE: the belly points down. SELF_RIGHT: the robot also rests, its legs folded.
+        standing: STAND_UP: the joints are near the standing pose and still.
+        sitting: SIT: the joints are near the sitting pose and still.
+        slow: WALK: the body is slow enough to stop stepping.
+        still: STAND: the body rests on four feet. FALLEN: the robot rests as it lies.
     """
 
     upright: bool = False
@@ -100,11 +48,12 @@ class Conditions:
 
 
 class ModeMachine:
-    """Current mode, when it was entered, the operator's goal, and what hazards leave of it.
+    """Current mode, when it was entered, and the goal as far as hazards allow it.
 
     Attributes:
-        mode, since_ns: current mode and the stamp at which it was entered; 0 before the first update and after a reset.
-        goal: what the operator asked for.
+        mode: current mode.
+        since_ns: stamp at which it was entered; 0 before the first update and after a reset.
+        goal: what the operator requested.
         wanted: `goal` as far as the hazards of the last update allow it.
     """
 
@@ -120,11 +69,13 @@ class ModeMachine:
         """Start passive.
 
         Args:
-            settle_time: a settle condition must hold this long [s].
+            settle_time: time for which a settle condition must hold [s].
             stand_up_timeout: longest time in STAND_UP or SIT [s].
-            stop_timeout: longest wait on the way down for a robot that does not get slow in WALK or still in STAND [s].
+            stop_timeout: longest time to wait for a slow robot in WALK, or a still one in STAND,
+                before it goes down anyway [s].
             self_right_timeout: longest time in SELF_RIGHT [s].
-            self_right_unasked: a robot that fell and has come to rest gets up and stands without being asked, once.
+            self_right_unasked: a robot that fell and rests gets up and stands without a request,
+                once per fall.
         """
         self._settle_ns = round(settle_time * NANOSECONDS)
         self._timeout_ns = round(stand_up_timeout * NANOSECONDS)
@@ -136,7 +87,7 @@ class ModeMachine:
         self.goal: Goal = "passive"
         self.wanted: Goal = "passive"
         self._worst = Severity.NONE
-        self._upright = True  # as far as anybody knows; the first update says
+        self._upright = True  # assumed until the first update
         self._rises_by_itself = False
         self._settled_since_ns: int | None = None
         self._leaving_since_ns: int | None = None
@@ -148,14 +99,9 @@ class ModeMachine:
             UnknownNameError: not a request.
         """
         if name == "reset":
-            if self.mode in (Mode.FAULT, Mode.FALLEN):
-                self.mode = Mode.PASSIVE
-                self.since_ns = 0
-                self.goal = "passive"
-                return None
-            return f"nothing to reset: the mode is {self.mode.name}"
+            return self._reset()
         if name not in ("stand", "walk", "sit"):
-            raise UnknownNameError("request", name, ("stand", "walk", "sit", "estop", "reset"))
+            raise UnknownNameError("request", name, REQUESTS)
         if self.mode is Mode.FAULT:
             return "the mode is FAULT: call reset first"
         if self.mode is Mode.FALLEN and name != "stand":
@@ -169,12 +115,20 @@ class ModeMachine:
         self.goal = "stand" if name == "stand" else "walk" if name == "walk" else "sit"
         return None
 
+    def _reset(self) -> str | None:
+        if self.mode not in (Mode.FAULT, Mode.FALLEN):
+            return f"nothing to reset: the mode is {self.mode.name}"
+        self.mode = Mode.PASSIVE
+        self.since_ns = 0
+        self.goal = "passive"
+        return None
+
     def stand_up_overdue(self, stamp_ns: int) -> bool:
-        """Whether standing up has taken longer than its timeout: the hazard `stand_up_timeout`."""
+        """Whether standing up takes longer than its timeout: the hazard `stand_up_timeout`."""
         return self.mode is Mode.STAND_UP and self._overdue(stamp_ns)
 
     def self_right_overdue(self, stamp_ns: int) -> bool:
-        """Whether turning over has taken longer than its timeout: the hazard `self_right_timeout`."""
+        """Whether turning over takes longer than its timeout: the hazard `self_right_timeout`."""
         return self.mode is Mode.SELF_RIGHT and stamp_ns - self.since_ns > self._self_right_ns
 
     def update(self, stamp_ns: int, worst: Severity, conditions: Conditions) -> Mode:
@@ -186,69 +140,72 @@ class ModeMachine:
         self.wanted = self._limited_goal(worst)
         target = self._target(stamp_ns, worst, conditions)
         if target is not self.mode:
-            self._rises_by_itself = (
-                self._self_right_unasked
-                and target is Mode.FALLEN
-                and self.mode is not Mode.SELF_RIGHT
-            )
-            self.mode = target
-            self.since_ns = stamp_ns
-            self._settled_since_ns = self._leaving_since_ns = None
+            self._enter(target, stamp_ns)
         if self.mode is Mode.PASSIVE and self.goal == "sit":
             self.goal = "passive"
         return self.mode
 
+    def _enter(self, target: Mode, stamp_ns: int) -> None:
+        fell = target is Mode.FALLEN and self.mode is not Mode.SELF_RIGHT
+        self._rises_by_itself = self._self_right_unasked and fell
+        self.mode = target
+        self.since_ns = stamp_ns
+        self._settled_since_ns = None
+        self._leaving_since_ns = None
+
     def _target(self, stamp_ns: int, worst: Severity, conditions: Conditions) -> Mode:
         settled = self._settled(stamp_ns, conditions)
         waited = self._waited(stamp_ns)
-        if worst is Severity.FAULT or self.mode is Mode.FAULT:
+        mode = self.mode
+        if worst is Severity.FAULT or mode is Mode.FAULT:
             return Mode.FAULT
-        if self.mode is Mode.FALLEN:
+        if mode is Mode.FALLEN:
             return self._get_up(worst, settled)
         if worst is Severity.FALLEN:
-            return Mode.PASSIVE if self.mode is Mode.PASSIVE else Mode.FALLEN
-        rising = self.wanted in ("stand", "walk")
-        if self.mode is Mode.PASSIVE:
-            return (
-                (Mode.STAND_UP if conditions.upright else Mode.SELF_RIGHT)
-                if rising
-                else Mode.PASSIVE
-            )
-        if self.mode is Mode.SELF_RIGHT:
-            return (Mode.STAND_UP if settled else Mode.SELF_RIGHT) if rising else Mode.FALLEN
-        if self.mode is Mode.STAND_UP:
-            if self.wanted == "sit":
-                return Mode.SIT
-            return Mode.STAND if settled else Mode.STAND_UP
-        if self.mode is Mode.STAND:
+            return Mode.PASSIVE if mode is Mode.PASSIVE else Mode.FALLEN
+        if mode is Mode.STAND_UP:
+            onwards = Mode.STAND if settled else Mode.STAND_UP
+            return Mode.SIT if self.wanted == "sit" else onwards
+        if mode is Mode.STAND:
             onwards = {"walk": Mode.WALK, "sit": Mode.SIT}.get(self.wanted, Mode.STAND)
             return onwards if settled or waited else Mode.STAND
-        if self.mode is Mode.WALK:
-            return (
-                Mode.STAND if self.wanted != "walk" and (conditions.slow or waited) else Mode.WALK
-            )
+        if mode is Mode.WALK:
+            stops = self.wanted != "walk" and (conditions.slow or waited)
+            return Mode.STAND if stops else Mode.WALK
+        rising = self.wanted in ("stand", "walk")
+        if mode is Mode.PASSIVE:
+            rise = Mode.STAND_UP if conditions.upright else Mode.SELF_RIGHT
+            return rise if rising else Mode.PASSIVE
+        if mode is Mode.SELF_RIGHT:
+            turn = Mode.STAND_UP if settled else Mode.SELF_RIGHT
+            return turn if rising else Mode.FALLEN
         if rising:
             return Mode.STAND_UP
         return Mode.PASSIVE if settled or self._overdue(stamp_ns) else Mode.SIT
 
     def _get_up(self, worst: Severity, at_rest: bool) -> Mode:
-        """FALLEN, until somebody asks to stand or the robot, where it may, has come to rest."""
+        """FALLEN until a request to stand, or until the robot rests where it may rise by itself.
+
+        A hazard of SIT or worse has dropped the goal, so the robot stays down.
+        """
         if self._rises_by_itself and at_rest and worst < Severity.SIT:
-            self.goal = self.wanted = "stand"
-        return (
-            Mode.SELF_RIGHT if self.goal == "stand" else Mode.FALLEN
-        )  # what is SIT or worse has dropped the goal
+            self.goal = "stand"
+            self.wanted = "stand"
+        return Mode.SELF_RIGHT if self.goal == "stand" else Mode.FALLEN
 
     def _limited_goal(self, worst: Severity) -> Goal:
         if worst >= Severity.SIT:
-            # Neither to rise again nor, lying there already, to rise by itself once the hazard is gone.
+            # The robot must not rise once the hazard is gone, neither again nor by itself.
             self.goal = "sit"
         elif worst is Severity.STOP and self.goal == "walk":
             return "stand"
         return self.goal
 
     def _settled(self, stamp_ns: int, conditions: Conditions) -> bool:
-        """Whether the condition of this mode's edge has held for the settle time; judged on every tick, whatever the goal."""
+        """Whether the condition of this mode's edge has held for the settle time.
+
+        It is judged on every tick, whatever the goal is.
+        """
         awaited = {
             Mode.STAND_UP: conditions.standing,
             Mode.STAND: conditions.still,
@@ -264,11 +221,13 @@ class ModeMachine:
         return stamp_ns - self._settled_since_ns >= self._settle_ns
 
     def _waited(self, stamp_ns: int) -> bool:
-        """Whether a robot on its way down has been waited for long enough: better stop or sit unsettled than never."""
-        if not (
-            (self.mode is Mode.WALK and self.wanted != "walk")
-            or (self.mode is Mode.STAND and self.wanted == "sit")
-        ):
+        """Whether a robot on its way down has been given enough time to slow down.
+
+        To stop or sit unsettled is better than never to do so.
+        """
+        stops = self.mode is Mode.WALK and self.wanted != "walk"
+        sits = self.mode is Mode.STAND and self.wanted == "sit"
+        if not (stops or sits):
             self._leaving_since_ns = None
             return False
         if self._leaving_since_ns is None:

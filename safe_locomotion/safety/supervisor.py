@@ -8,9 +8,10 @@ import numpy as np
 
 from safe_locomotion.control.gait_handover import RECOVERY, GaitBlend
 from safe_locomotion.robot.models import RobotModel
+from safe_locomotion.safety.hazards import Severity, severity
 from safe_locomotion.safety.intervention import Decision, Intervention, InterventionStatistics
 from safe_locomotion.safety.learner_handover import Handover, followable
-from safe_locomotion.safety.modes import Conditions, ModeMachine, Severity, severity
+from safe_locomotion.safety.modes import Conditions, ModeMachine
 from safe_locomotion.types import (
     DAMPED,
     LYING,

@@ -1,6 +1,7 @@
 """A mode machine in any mode, and what it waits for, for tests of modes and hazards."""
 
-from safe_locomotion.safety.modes import Conditions, Goal, ModeMachine, Severity
+from safe_locomotion.safety.hazards import Severity
+from safe_locomotion.safety.modes import Conditions, Goal, ModeMachine
 from safe_locomotion.types import Mode
 
 TICK_NS = 2_000_000

@@ -19,7 +19,7 @@ from core_values import (
 
 from safe_locomotion.commands import commanded_torque, damping_command
 from safe_locomotion.safety.gate import CommandGate
-from safe_locomotion.safety.modes import HAZARDS
+from safe_locomotion.safety.hazards import HAZARDS
 from safe_locomotion.types import Array, LowCommand, LowState, Mode, StancePlan, Verdict
 
 NOT_FINITE = [math.nan, math.inf, -math.inf]
@@ -171,7 +171,7 @@ def test_verdict_and_plan_are_fresh_up_to_max_age(mode: Mode, stale: str) -> Non
 
 def test_no_verdict_and_no_plan_are_stale() -> None:
     """Nothing moves before the first decision; the damped modes and the ramps need no plan: a dead MPC drops nobody who sits."""
-    damping = damping_command(START_NS, low_state(), 3.0)
+    damping = damping_command(START_NS, 3.0, q=low_state().q)
     assert gate().refusal(low_state(), None, stance_plan(), low_command()) == "verdict_stale"
     assert gate().refusal(low_state(), verdict(), None, low_command()) == "plan_stale"
     for mode in DAMPED:
@@ -184,7 +184,7 @@ def test_no_verdict_and_no_plan_are_stale() -> None:
 @pytest.mark.parametrize("mode", DAMPED)
 def test_in_a_damped_mode_only_damping_passes(mode: Mode) -> None:
     """Whatever the leg controller says, stiffness, torque or speed in any joint are refused, as are bad damping gains."""
-    damping = damping_command(START_NS, low_state(), 3.0)
+    damping = damping_command(START_NS, 3.0, q=low_state().q)
     assert gate().filter(low_state(), verdict(mode=mode), None, damping) is damping
     for field in ("kp", "tau", "dq"):
         for joint in range(12):
@@ -270,7 +270,7 @@ FAULTS = (
 def test_a_reported_fault_refuses_what_moves_until_the_next_report(hazard: str) -> None:
     """By its name, before the age of anything counts; lesser hazards are the supervisor's to judge; damping still passes."""
     one = gate()
-    damping = damping_command(START_NS, low_state(), 3.0)
+    damping = damping_command(START_NS, 3.0, q=low_state().q)
     one.report(frozenset({hazard, "battery_low"}))
     expected = hazard if hazard in FAULTS else ""
     assert one.refusal(low_state(), verdict(), stance_plan(), low_command()) == expected
@@ -330,9 +330,9 @@ def test_commanded_torque_by_hand() -> None:
 
 @pytest.mark.parametrize("value", NOT_FINITE)
 def test_damping_is_finite_whatever_the_state(value: float) -> None:
-    """Joint positions that are not finite, or no state at all, give zeros as set-point, which has no gain."""
-    for state in (None, low_state(q=replaced(A1.q_stand, 7, value))):
-        command = damping_command(START_NS, state, 2.5, "why")
+    """Missing joint positions, and those that are not finite, give zeros as set-point."""
+    for q in (None, replaced(A1.q_stand, 7, value)):
+        command = damping_command(START_NS, 2.5, q=q, reason="why")
         np.testing.assert_array_equal(command.q, 0.0)
         np.testing.assert_array_equal(command.kd, 2.5)
         assert command.reason == "why" and not (
@@ -343,7 +343,7 @@ def test_damping_is_finite_whatever_the_state(value: float) -> None:
 def test_damping_answers_its_state() -> None:
     """Stamp and joint positions of the state, no reason unless given, no gate in between."""
     state = low_state(stamp_ns=START_NS + 5)
-    command = damping_command(state.stamp_ns, state, 2.5)
+    command = damping_command(state.stamp_ns, 2.5, q=state.q)
     assert (command.stamp_ns, command.reason) == (START_NS + 5, "")
     np.testing.assert_array_equal(command.q, state.q)
     assert_damping(gate().damping(state, "because"), "because")

@@ -1,5 +1,7 @@
 """Hazards: their severities, all of them in all modes, and that one more never makes a verdict more permissive."""
 
+import importlib.util
+import inspect
 import re
 from typing import Any
 
@@ -9,12 +11,14 @@ from core_values import A1, TROT, estimate
 from hypothesis import given
 from hypothesis import strategies as st
 from mode_values import FALLEN, FAULT, NONE, RECOVER, SIT, START_NS, STOP, TICK_NS, machine
+from places import ROOT
 
 from safe_locomotion.config import load_config
 from safe_locomotion.errors import UnknownNameError
 from safe_locomotion.pipeline import make_supervisor
-from safe_locomotion.safety import modes
-from safe_locomotion.safety.modes import HAZARDS, Conditions, ModeMachine, Severity, severity
+from safe_locomotion.safety.hazards import HAZARDS, Severity, severity
+from safe_locomotion.safety.modes import Conditions, ModeMachine
+from safe_locomotion.safety.robot_watch import RobotWatch
 from safe_locomotion.types import DAMPED, LYING, Mode, Proposal, VelocityCommand, Verdict
 
 
@@ -43,7 +47,7 @@ def test_severity_of_each_hazard(hazard: str, expected: Severity) -> None:
 
 def test_hazard_table_is_complete_and_severities_are_ordered() -> None:
     """No hazard without a row above, none of severity NONE, worst wins, nothing gives NONE."""
-    assert len(HAZARDS) == 13 and Severity.NONE not in HAZARDS.values()
+    assert len(HAZARDS) == 13 and all(row.severity is not NONE for row in HAZARDS.values())
     assert list(Severity) == sorted(Severity) == [0, 1, 2, 3, 4, 5]
     assert severity([]) is NONE
     assert severity(["command_not_finite", "estop", "battery_low"]) is FAULT
@@ -75,10 +79,32 @@ def test_a_robot_that_lies_there_anyway_is_not_fallen_once_more(mode: Mode) -> N
         severity(["meteor"], mode)
 
 
-def test_the_table_in_words_is_the_table() -> None:
-    """Every hazard stands in the module's text with its severity, and no other."""
-    rows = re.findall(r"^    ([a-z_]+) +([A-Z]+)  ", modes.__doc__ or "", re.MULTILINE)
-    assert dict(rows) == {name: worst.name for name, worst in HAZARDS.items()}
+def test_the_page_on_safety_shows_this_table() -> None:
+    """The page is up to date; `python tools/hazard_table.py` brings it up to date."""
+    spec = importlib.util.spec_from_file_location("hazard_table", ROOT / "tools/hazard_table.py")
+    assert spec is not None and spec.loader is not None
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    page = (ROOT / "docs/safety.md").read_text()
+    assert tool.with_table(page) == page
+    assert all(f"| `{name}` | {row.severity.name} |" in page for name, row in HAZARDS.items())
+    with pytest.raises(ValueError, match=r"^safety\.md needs the markers <!-- hazards --> and "):
+        tool.with_table("# Safety")
+
+
+def test_parameters_in_the_table_are_in_the_configuration() -> None:
+    """Each word in backticks is the name of a parameter."""
+    configuration = (ROOT / "config/a1.yaml").read_text()
+    for row in HAZARDS.values():
+        for name in re.findall(r"`(\w+)`", row.meaning):
+            assert f" {name}: " in configuration, row.name
+
+
+def test_the_table_says_who_raises_a_hazard() -> None:
+    """The hazards of `RobotWatch` are those that the bridge raises."""
+    named = re.findall(r'"([a-z_]+)"', inspect.getsource(RobotWatch))
+    raised = {name for name in named if name in HAZARDS}
+    assert raised == {name for name, row in HAZARDS.items() if row.raised_by == "bridge"}
 
 
 #: How much a mode lets the robot do.
@@ -264,7 +290,7 @@ def test_every_hazard_in_every_mode(mode: Mode, hazard: str) -> None:
     )
     verdict = watched.tick(**posture)
     counts = (hazard, mode) not in NOTHING_NEW
-    column = max(HAZARDS[hazard] - RECOVER, 0) if counts else 0
+    column = HAZARDS[hazard].severity - RECOVER if counts else 0
     assert verdict.mode is Mode[AFTER[mode.name].split()[column]]
     if counts:
         assert hazard in verdict.reasons and verdict.active == "recovery"

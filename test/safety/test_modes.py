@@ -4,7 +4,8 @@ import pytest
 from mode_values import FAULT, NO, NONE, SIT, START_NS, STOP, TICK_NS, YES, machine, machine_in
 
 from safe_locomotion.errors import UnknownNameError
-from safe_locomotion.safety.modes import Conditions, Goal, ModeMachine, Severity
+from safe_locomotion.safety.hazards import Severity
+from safe_locomotion.safety.modes import Conditions, Goal, ModeMachine
 from safe_locomotion.types import Mode
 
 #: Next mode by (mode, goal), then by severity NONE (or RECOVER), STOP, SIT, FALLEN, FAULT, when every condition holds and is settled.
