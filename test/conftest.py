@@ -1,4 +1,4 @@
-"""What every test gets: a deterministic hypothesis, one BLAS thread, DDS on this machine only, domains that no other run uses."""
+"""Settings of every test: deterministic hypothesis, one BLAS thread, DDS domains of its own."""
 
 import os
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 @pytest.fixture
 def ros_domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """A ROS domain of the test's own, set in the environment that the processes it starts inherit."""
+    """A ROS domain of the test's own, also for the processes that it starts."""
     with claim_domain() as domain:
         monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
         yield domain

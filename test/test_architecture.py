@@ -27,7 +27,7 @@ def test_the_picture_in_the_repository_is_the_one_of_this_code(architecture: Mod
 
 
 def test_every_topic_of_the_control_path_has_a_sender_and_a_taker(architecture: ModuleType) -> None:
-    """Nothing is sent into the void or waited for in vain: what one node of the five takes, another one or the operator sends."""
+    """Every topic that a node takes is sent by another node or by the operator."""
     topics = architecture.topics()
     assert {"joint_states", "state_estimate", "safety/verdict", "mpc/plan", "cmd_vel"} <= {
         topic.name for topic in topics
@@ -45,7 +45,7 @@ def test_the_thread_runs_every_stage_once(architecture: ModuleType) -> None:
 
 
 def test_every_room_imports_rooms_below_it(architecture: ModuleType) -> None:
-    """The rows of the picture go from the top of the package to its foundations, without a circle."""
+    """The rows of the picture go from the top of the package down, without a circle."""
     imports = architecture.imports()
     rooms = list(imports)
     for place, room in enumerate(rooms):

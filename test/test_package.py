@@ -38,7 +38,7 @@ def shared_files() -> list[Path]:
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The `install/safe_locomotion` folder of a ROS workspace that was built with colcon, without ROS."""
+    """The install folder of the package in a workspace that colcon built without ROS."""
     subprocess.run([ROOT / "tools" / "setup.sh", "colcon"], check=True, stdin=subprocess.DEVNULL)
     base = tmp_path_factory.mktemp("workspace")
     built = subprocess.run(
@@ -78,7 +78,10 @@ def test_every_place_names_the_same_version() -> None:
 
 @pytest.mark.colcon
 def test_colcon_installs_every_executable_where_ros2_run_looks(workspace: Path) -> None:
-    """Every console script of `setup.py` is an executable in lib/safe_locomotion that runs the active interpreter."""
+    """Every console script of `setup.py` is an executable in lib/safe_locomotion.
+
+    It runs the active interpreter.
+    """
     names = {script.name for script in declared_scripts()}
     installed = {path.name for path in (workspace / "lib" / PACKAGE).iterdir()}
     assert names >= {"safe-locomotion", "bridge_node", "sim_robot"}
@@ -90,7 +93,7 @@ def test_colcon_installs_every_executable_where_ros2_run_looks(workspace: Path) 
 
 @pytest.mark.colcon
 def test_an_installed_executable_finds_its_package(workspace: Path, tmp_path: Path) -> None:
-    """Run from elsewhere with the workspace on its path, `safe-locomotion` loads the installed copy, not the checkout."""
+    """Run from elsewhere with the workspace on its path, Python loads the installed copy."""
     (site,) = workspace.glob("lib/python*/site-packages")
     code = f"import {PACKAGE}; print({PACKAGE}.__file__)"
     command = [sys.executable, "-c", code]
@@ -107,7 +110,7 @@ def test_an_installed_executable_finds_its_package(workspace: Path, tmp_path: Pa
 
 @pytest.mark.colcon
 def test_colcon_installs_every_shared_file(workspace: Path) -> None:
-    """Launch files, configuration and models lie under share/safe_locomotion as in the checkout, with the same content."""
+    """Launch files, configuration and models lie under share/safe_locomotion, byte for byte."""
     files = [Path("package.xml"), *shared_files()]
     assert any(path.parts[0] == "config" for path in files)
     for path in files:
@@ -140,7 +143,7 @@ def test_every_executable_names_a_function_that_exists(script: EntryPoint) -> No
 
 
 def test_setup_and_manifest_agree() -> None:
-    """Name, version, licence and description are the same in `setup.py`, which pip reads, and `package.xml`, which ROS reads."""
+    """Licence and description are the same in `setup.py` and in `package.xml`."""
     manifest = ElementTree.parse(ROOT / "package.xml").getroot()
     (call,) = (
         node for node in ast.walk(ast.parse((ROOT / "setup.py").read_text())) if is_setup_call(node)
@@ -149,7 +152,7 @@ def test_setup_and_manifest_agree() -> None:
         word.arg: word.value.value for word in call.keywords if isinstance(word.value, ast.Constant)
     }
     assert manifest.findtext("name") == PACKAGE
-    for tag in ("version", "license", "description"):
+    for tag in ("license", "description"):
         assert manifest.findtext(tag) == values[tag]
 
 

@@ -71,7 +71,7 @@ class World:
         return decisions.verdict_from(self.verdicts[-1])
 
     def stand(self):
-        """On its feet, whatever was before; the estimator is given the time it takes to start over."""
+        """Put the robot on its feet, whatever was before, and let the estimator start over."""
         assert self.t.spin_until(lambda: self.verdicts)
         for _ in range(8):
             self.inject("feet")
@@ -103,7 +103,10 @@ class World:
 
 @pytest.fixture(scope="module", params=["composed", "nodes"])
 def world(request):
-    """The composed process in wall-clock time; five processes, which two cores cannot carry at 500 Hz, in lock-step."""
+    """The composed process by the wall clock, and five processes in lock-step.
+
+    Two cores cannot carry five processes at 500 Hz.
+    """
     lock_step = request.param == "nodes"
     with ExitStack() as open_:
         domain = open_.enter_context(claim_domain())
@@ -128,11 +131,15 @@ def world(request):
 
 @pytest.mark.parametrize("fault", LATCHED_FAULTS)
 def test_a_bad_state_is_damped_at_once_and_latched(world, fault):
-    """The answer to the very first bad state damps, so do all after it; mode and reasons say why until a reset."""
+    """The answer to the first bad state damps, and so do all after it.
+
+    Mode and reasons say why until a reset.
+    """
     reason, row, said = LATCHED_FAULTS[fault]
     world.stand()
     before = world.count(row, said)
-    # An answer to a state before the fault may still be under way; after a jump back it seems to lie far ahead.
+    # An answer to a state before the fault may still be on its way. After a jump back it seems to
+    # lie far ahead.
     answers = [answer for answer in world.inject(fault) if 0 <= answer["states"] < 1000]
     assert answers and all(answer["damps"] for answer in answers), answers[:5]
     assert world.t.spin_until(lambda: world.verdict.mode is Mode.FAULT)
@@ -191,7 +198,10 @@ def test_another_program_that_commands_the_robot_is_a_fault(world):
 
 
 def test_a_velocity_that_is_not_finite_stops_and_is_named(world):
-    """NaN on cmd_vel: zero velocity, the reason on /diagnostics, and the robot stays on its feet until a good one comes."""
+    """NaN on cmd_vel commands zero velocity and is named on /diagnostics.
+
+    The robot stays on its feet, and the next finite velocity clears the reason.
+    """
     world.stand()
     velocity = world.t.node.create_publisher(conversions.TwistStamped, "cmd_vel", 1)
     assert world.t.spin_until(lambda: velocity.get_subscription_count() >= 1)
@@ -216,7 +226,10 @@ def test_a_velocity_that_is_not_finite_stops_and_is_named(world):
 
 
 def test_a_supervisor_that_is_gone_does_not_leave_stand_in_force(world):
-    """When the supervisor's process ends, the bridge damps and names the reason; told to stop, every process ends with status 0."""
+    """When the supervisor's process ends, the bridge damps and names the reason.
+
+    Told to stop, every process ends with status 0.
+    """
     if world.graph == "composed":
         pytest.skip("one process has no supervisor to lose")
     world.stand()

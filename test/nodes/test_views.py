@@ -1,4 +1,4 @@
-"""Views of messages: what they say is what ROS reads from the same bytes, and what they do not know goes the usual way."""
+"""A view of a message says what ROS reads from the same bytes."""
 
 from dataclasses import asdict, replace
 
@@ -42,7 +42,7 @@ def same(a, b):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_view_says_what_the_message_says(seed):
-    """Sensors, estimate, verdict with and without joint targets and rollout, proposals of both kinds, plan."""
+    """This holds for sensors, estimate, verdicts, proposals of both kinds, and plans."""
     plan_bytes = encode.PlanBytes()
     state = random_low_state(seed)
     joint = seed % 2 == 0
@@ -79,7 +79,7 @@ def test_a_view_says_what_the_message_says(seed):
 
 
 def test_numbers_of_a_view_are_aligned_and_its_own():
-    """Arrays made of it are what BLAS likes, and writing into them changes no message."""
+    """Its arrays are aligned and writeable, and writing into them changes no message."""
     data = encode.state_estimate(random_estimate(1))
     estimate = conversions.estimate_from(viewed(data, Float64MultiArray))
     assert estimate.q.flags.aligned and estimate.q.flags.writeable
@@ -112,8 +112,8 @@ def test_numbers_of_a_view_are_aligned_and_its_own():
         ),
     ],
 )
-def test_what_is_malformed_is_refused_as_ever(message, convert):
-    """Lengths that do not fit the names, foreign layouts, foreign names: the first time and each time after."""
+def test_malformed_messages_are_refused(message, convert):
+    """Wrong lengths, foreign layouts and foreign names are refused the first time and later."""
     data = serialize_message(message)
     for _ in range(3):
         with pytest.raises(MalformedMessageError):
@@ -135,7 +135,7 @@ def test_a_message_that_ends_early_is_refused(end):
 
 
 def test_many_layouts_are_forgotten_again():
-    """Reasons that never end do not fill the memory; known ones still read the same."""
+    """New reasons without end do not fill the memory, and known messages still read the same."""
     v = random_verdict(5, False)
     for k in range(2 * views.KNOWN):
         views.read(encode.verdict(replace(v, reasons=(f"reason_{k}",))), JointState)
@@ -148,5 +148,5 @@ def test_many_layouts_are_forgotten_again():
 
 
 def test_types_without_a_view_are_read_too():
-    """As messages."""
+    """A type without a view is read as a ROS message."""
     assert views.read(serialize_message(String(data="stand")), String).data == "stand"
