@@ -19,7 +19,7 @@ from safe_locomotion.policy.file import find_policy, read_policy
 
 TASKS = ("trot", "catwalk", "two_leg")
 HORIZONS = (5, 10, 15, 20)  # w = 0 is `naive`
-RIVALS = ("ellipsoid", "critic")  # the critic judges gaits, so no joint policy
+BASELINES = ("ellipsoid", "critic")  # the critic judges gaits, so no joint policy
 STEP_S = 1.0 / RATE_HZ
 # N s
 HIT = 35.0
@@ -35,10 +35,10 @@ def groups(random: Cell, policies: list[str]) -> dict[str, list[Cell]]:
     walked = {task: replace(random, task=task, sigma=SIGMAS[task]) for task in TASKS}
     hit, slipped = ([replace(one, **how) for one in pushed] for how in ({"push": HIT}, SLIPPERY))
     return {
-        **{task: grid(cell, RIVALS) for task, cell in walked.items()},
+        **{task: grid(cell, BASELINES) for task, cell in walked.items()},
         "walking": walking,
-        "pushed": [cell for one in hit for cell in grid(one, rivals(one.policy))],
-        "slippery": [cell for one in slipped for cell in grid(one, rivals(one.policy))],
+        "pushed": [cell for one in hit for cell in grid(one, baselines(one.policy))],
+        "slippery": [cell for one in slipped for cell in grid(one, baselines(one.policy))],
         "others": [
             replace(one, push=push, supervisor=name)
             for one in pushed
@@ -53,9 +53,9 @@ def groups(random: Cell, policies: list[str]) -> dict[str, list[Cell]]:
     }
 
 
-def rivals(policy: str) -> tuple[str, ...]:
+def baselines(policy: str) -> tuple[str, ...]:
     """Rules of others that can judge a policy."""
-    return RIVALS if read_policy(find_policy(policy))[0].kind == "gait" else RIVALS[:1]
+    return BASELINES if read_policy(find_policy(policy))[0].kind == "gait" else BASELINES[:1]
 
 
 def grid(cell: Cell, others: tuple[str, ...]) -> list[Cell]:
@@ -101,7 +101,9 @@ def rule(row: Mapping[str, Any]) -> str:
 def rank(row: Mapping[str, Any]) -> tuple[Any, ...]:
     """Order of the rules: nobody, as shipped, the box alone, those of others; the configured box before others, then by criterion and w."""
     supervisor = row["supervisor"]
-    kind = 0 if supervisor == "off" else 2 if row["overrides"] else 3 if supervisor in RIVALS else 1
+    kind = (
+        0 if supervisor == "off" else 2 if row["overrides"] else 3 if supervisor in BASELINES else 1
+    )
     return kind, row["trigger_set"], SUPERVISORS.index(supervisor), row["horizon"]
 
 

@@ -15,7 +15,8 @@ from safe_locomotion.pipeline import Cycle, Pipeline
 from safe_locomotion.robot.models import RobotModel
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.pushes import lateral_pushes
-from safe_locomotion.sim.robot import SimulatedRobot, Truth
+from safe_locomotion.sim.robot import SimulatedRobot
+from safe_locomotion.sim.truth import Truth
 from safe_locomotion.types import Flags, LowCommand, LowState, Mode, VelocityCommand
 
 WALK = VelocityCommand(vx=0.5, vy=0.05, wz=0.2)

@@ -19,7 +19,8 @@ from safe_locomotion.robot.models import robot_names
 from safe_locomotion.safety.switching_rule import CRITERIA, PREDICTING
 
 if TYPE_CHECKING:
-    from safe_locomotion.evaluation.cells import Cell, Model
+    from safe_locomotion.evaluation.cells import Cell
+    from safe_locomotion.evaluation.walkers import Model
 
 PLAIN_WIDTH = 140  # columns where the output is no terminal
 DEFAULT_CRITERIA = ",".join(CRITERIA)
@@ -180,8 +181,9 @@ def run_cells(
 ) -> list[dict[str, Any]]:
     """Evaluate groups of cells one after the other and print their table; the rows of the file."""
     from safe_locomotion.evaluation.baselines import CRITIC
-    from safe_locomotion.evaluation.cells import Evaluation, Walkers, critic_from
-    from safe_locomotion.evaluation.cells import evaluate as walk_all
+    from safe_locomotion.evaluation.results import Evaluation
+    from safe_locomotion.evaluation.walkers import Walkers, critic_from
+    from safe_locomotion.evaluation.walkers import evaluate as walk_all
 
     cells = list(dict.fromkeys(cell for group in groups for cell in group))
     evaluation = Evaluation(cells, file)

@@ -1,4 +1,4 @@
-"""Episodes of the gait MDP and what they came to."""
+"""Episodes of the gait MDP and their scores."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ FALL_PENALTY = 1.0
 
 
 class Learner(Protocol):
-    """Whoever proposes: `PolicyRuntime`, `RandomGait`."""
+    """Proposes gaits: `PolicyRuntime`, `RandomGait`."""
 
     def reset(self) -> None:
         """An episode begins."""
@@ -26,16 +26,18 @@ class Learner(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Score:
-    """What episodes came to; means over episodes but for the sums `falls` and `episodes`.
+    """Figures of one or several episodes: means over the episodes, except the sums named below.
 
     Attributes:
-        fitness: mean reward per step of a whole episode, less `FALL_PENALTY` where it ended in a fall.
+        fitness: mean reward per step of a whole episode, less `FALL_PENALTY` when it ended in a
+            fall.
         reward: mean reward per step walked.
         power: [W].
         cost_of_transport: energy over weight times distance.
         velocity_error: RMS [m/s].
         recovery: share of steps under the recovery policy.
         uses: how often the recovery policy took over.
+        falls, episodes: sums.
     """
 
     fitness: float
@@ -49,46 +51,62 @@ class Score:
     episodes: int
 
 
+@dataclass(slots=True)
+class RecoveryCount:
+    """Counts the steps of an episode under the recovery policy, and how often it took over."""
+
+    steps: int = 0
+    uses: int = 0
+    active: bool = False
+
+    def add(self, active: bool) -> None:
+        """Add one policy step."""
+        self.steps += active
+        self.uses += active and not self.active
+        self.active = active
+
+
 Advance = Callable[[Float32], tuple[Float32, float, bool, bool, dict[str, Any]]]
 
 
 def walk(env: GaitEnv, advance: Advance, seed: int) -> Score:
-    """One episode; `advance` makes one step of it from the observation before."""
+    """One episode; `advance` makes one step of it from the previous observation."""
     observation, _ = env.reset(seed=seed)
-    rewards = power = distance = error = 0.0
+    rewards = 0.0
+    power = 0.0
+    distance = 0.0
+    error = 0.0
     steps = 0
-    recovery = 0
-    uses = 0
+    recovery = RecoveryCount()
     done = False
     fell = False
-    before = False
     while not done:
         observation, reward, fell, late, info = advance(observation)
-        steps = steps + 1
+        steps += 1
         done = fell or late
         rewards += reward
         power += info["power"]
         distance += info["distance"]
         error += info["velocity_error"] ** 2
-        recovers = info["active"] == "recovery"
-        recovery = recovery + recovers
-        uses = uses + (recovers and not before)
-        before = recovers
+        recovery.add(info["active"] == "recovery")
     return Score(
         fitness=rewards / env.total_steps - FALL_PENALTY * fell,
         reward=rewards / steps,
         power=power / steps,
         cost_of_transport=power * env.step_time / (env.weight * max(distance, 1e-3)),
         velocity_error=float(np.sqrt(error / steps)),
-        recovery=recovery / steps,
-        uses=uses,
+        recovery=recovery.steps / steps,
+        uses=recovery.uses,
         falls=int(fell),
         episodes=1,
     )
 
 
 def walk_learner(env: GaitEnv, learner: Learner, seed: int) -> Score:
-    """One episode of a learner that proposes as the robot's do; where it proposes nothing its last proposal holds."""
+    """One episode of a learner that proposes as on the robot.
+
+    While it proposes nothing, its last proposal holds.
+    """
     learner.reset()
     gait = start_gait(gait_task(env.options.task), env.robot.robot)
 

@@ -29,8 +29,9 @@ from safe_locomotion.rotations import rpy_from_quaternion
 from safe_locomotion.safety.intervention import penalised
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.pushes import Push, impulse_in_world
-from safe_locomotion.sim.robot import SimulatedRobot, Snapshot, Truth
+from safe_locomotion.sim.robot import SimulatedRobot, Snapshot
 from safe_locomotion.sim.sensors import PERIOD
+from safe_locomotion.sim.truth import Truth
 from safe_locomotion.types import (
     GRAVITY,
     NANOSECONDS,

@@ -12,7 +12,8 @@ from safe_locomotion.pipeline import Cycle, Pipeline
 from safe_locomotion.rotations import rpy_from_quaternion
 from safe_locomotion.sim.pushes import Push, impulse_in_world
 from safe_locomotion.sim.report import RunLog
-from safe_locomotion.sim.robot import SimulatedRobot, Truth
+from safe_locomotion.sim.robot import SimulatedRobot
+from safe_locomotion.sim.truth import Truth
 from safe_locomotion.types import Array, Mode
 
 

@@ -24,7 +24,7 @@ from safe_locomotion.types import NANOSECONDS, Array
 
 ELLIPSOID = "ellipsoid"
 CRITIC = "critic"
-RIVALS = (ELLIPSOID, CRITIC)
+BASELINES = (ELLIPSOID, CRITIC)
 HORIZON = 0.8  #: within which a fall counts as the fault of a state [s]: two strides
 LEAD = 0.15  #: a warning later than this before a fall comes too late [s]
 CAUGHT = 0.95  #: share of the falls in training that the threshold must warn of in time

@@ -196,7 +196,7 @@ def recorded_transitions(
     found = [
         part
         for path in paths
-        if (part := _transitions_of(read_episode(path), robot, str(path), dt)) is not None
+        if (part := episode_transitions(read_episode(path), robot, str(path), dt)) is not None
     ]
     if not found:
         raise ConfigurationError(
@@ -205,7 +205,7 @@ def recorded_transitions(
     return joined(found)
 
 
-def _transitions_of(
+def episode_transitions(
     record: EpisodeRecord, robot: RobotModel, where: str, dt: float
 ) -> Transitions | None:
     if record.info.robot not in ("", robot.name):

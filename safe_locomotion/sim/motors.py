@@ -1,6 +1,8 @@
-"""Joint motors: impedance law on the drive, torque-speed limit, friction, heat and battery."""
+"""Joint motors: impedance law, torque-speed limit, friction, heat and battery."""
 
+from collections import deque
 from dataclasses import dataclass
+from math import isfinite
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +10,8 @@ import numpy as np
 from safe_locomotion.robot.models import RobotModel
 from safe_locomotion.types import N_JOINTS, Array, LowCommand
 
+COMMAND_TIMEOUT_MS = 20
+"""Without a command for this long the motors go limp."""
 AMBIENT = 25.0
 """Air temperature [deg C]."""
 
@@ -17,12 +21,16 @@ class MotorParameters:
     """Constants of the drive.
 
     Attributes:
-        full_torque_speed: up to this speed the drive gives its peak torque [rad/s]; above, the torque in the direction of
-            motion falls linearly to zero at the robot's `dq_max`. 14 of 21 rad/s: the corner of the A1 motor's published curve.
-        coulomb: dry friction of the gearbox [Nm]; 0.6 % of the peak torque, as the single-stage planetary gears of such
-            back-drivable joints have. Equal to the URDF's joint friction (tested).
-        coulomb_speed: speed over which dry friction changes sign [rad/s]: tanh(dq / coulomb_speed) keeps 1 ms steps stable.
-        heating: steady temperature rise per torque squared [K/Nm2]; 12 Nm held for long bring a motor to about 80 deg C.
+            full_torque_speed: up to this speed the drive gives its peak torque [rad/s]. Above it the
+                torque in the direction of motion falls linearly, to zero at the robot's `dq_max`.
+                14 of 21 rad/s is the corner of the A1 motor's published curve.
+            coulomb: dry friction of the gearbox [Nm]. The value is 0.6 % of the peak torque, as usual
+                for single-stage planetary gears that can be driven back. It equals the joint friction
+                of the URDF (a test holds this).
+            coulomb_speed: speed over which dry friction changes sign [rad/s];
+                tanh(dq / coulomb_speed) keeps steps of 1 ms stable.
+            heating: steady temperature rise per torque squared [K/Nm2]; 12 Nm held for long bring a
+                motor to about 80 deg C.
         thermal_time: first-order time constant of motor and housing [s].
         cell_voltage_full, cell_voltage_empty: battery at rest [V]: six lithium cells at 4.1 and 3.5 V.
         battery_energy: of a full charge [J]: 90 Wh, the A1's pack.
@@ -43,7 +51,10 @@ class MotorParameters:
 
 
 class Impedance(NamedTuple):
-    """A command as the drives evaluate it: tau = bias - kp q - kd dq, with bias = tau_ff + kp q* + kd dq*."""
+    """A command as the drives evaluate it.
+
+    tau = bias - kp q - kd dq, with bias = tau_ff + kp q* + kd dq*.
+    """
 
     bias: Array
     kp: Array
@@ -59,6 +70,38 @@ class Impedance(NamedTuple):
             command.kd,
             command.q,
         )
+
+
+class CommandQueue:
+    """Commands on their way to the motors.
+
+    Attributes:
+        active: the command that the motors followed in the last physics step; None when limp.
+    """
+
+    def __init__(self, delay_ms: int) -> None:
+        self.active: Impedance | None = None
+        self._delay_ms = delay_ms
+        self._waiting: deque[tuple[int, Impedance]] = deque()
+        self._newest_ms = -COMMAND_TIMEOUT_MS
+
+    def put(self, command: LowCommand, now_ms: int) -> bool:
+        """Queue a command until it takes effect; False when it holds NaN or infinity."""
+        fields = (command.q, command.dq, command.tau, command.kp, command.kd)
+        if not isfinite(sum(field.dot(field) for field in fields)):
+            return False
+        self._waiting.append((now_ms + self._delay_ms, Impedance.from_command(command)))
+        self._newest_ms = now_ms
+        return True
+
+    def in_force(self, now_ms: int) -> Impedance | None:
+        """The command that drives the motors now; None makes them limp."""
+        while self._waiting and self._waiting[0][0] <= now_ms:
+            self.active = self._waiting.popleft()[1]
+        if now_ms - self._newest_ms >= COMMAND_TIMEOUT_MS:
+            self.active = None
+            self._waiting.clear()
+        return self.active
 
 
 class Motors:
@@ -79,7 +122,10 @@ class Motors:
         self._work = np.empty(N_JOINTS)
 
     def update(self, command: Impedance | None, q: Array, dq: Array) -> None:
-        """Evaluate motor torque and gearbox friction at joint state q, dq; without a command the motors are limp."""
+        """Evaluate motor torque and gearbox friction at joint state q, dq.
+
+        Without a command the motors are limp.
+        """
         np.multiply(dq, self._per_speed, out=self.friction)
         np.tanh(self.friction, out=self.friction)
         self.friction *= self._coulomb
@@ -94,9 +140,8 @@ class Motors:
 
     def _limit(self, dq: Array) -> None:
         """Clip `tau` between two lines of the torque-speed plane; braking torque is never reduced."""
-        if (
-            dq.dot(dq) <= self._flat
-        ):  # then no joint is past the knee, and the bounds are the peak torques
+        if dq.dot(dq) <= self._flat:
+            # No joint is past the knee, and the bounds are the peak torques.
             np.minimum(self.tau, self._ceiling[0], out=self.tau)
             np.maximum(self.tau, self._floor[1], out=self.tau)
             return
@@ -125,7 +170,7 @@ class PowerMeter:
         self._energy_before = 0.0
 
     def add(self, tau: Array, dq: Array) -> None:
-        """Account for one physics step."""
+        """Add one physics step."""
         np.multiply(tau, dq, out=self.power)
         np.maximum(self.power, 0.0, out=self._work)
         self._positive += self._work
@@ -134,7 +179,10 @@ class PowerMeter:
 
     @property
     def energy(self) -> float:
-        """Positive mechanical work of all joints so far [J]: what is braked away does not come back to the battery."""
+        """Positive mechanical work of all joints so far [J].
+
+        Braking gives nothing back to the battery.
+        """
         return float(self._positive.sum()) * self._dt
 
     def settle(self, steps: int) -> None:

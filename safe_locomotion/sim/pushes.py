@@ -1,4 +1,7 @@
-"""Pushes on the trunk, written "J@t[,J@t...]": lateral impulses in N s, positive to the left, at seconds after standing up."""
+"""Pushes on the trunk, written "J@t[,J@t...]".
+
+J is a lateral impulse [N s], positive to the left; t is the time after standing up [s].
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +31,8 @@ def parse_pushes(text: str) -> tuple[Push, ...]:
     """Pushes of "J@t[,J@t...]" in the order of their times; empty text gives none.
 
     Raises:
-        ConfigurationError: a part that is not two finite numbers with an @ between them, or a negative time.
+        ConfigurationError: a part is not two finite numbers with an @ between them, or its time is
+            negative.
     """
     pushes = [_parse(part) for part in text.split(",")] if text.strip() else []
     return tuple(sorted(pushes, key=lambda push: push.time))
@@ -42,7 +46,10 @@ def format_pushes(pushes: Sequence[Push]) -> str:
 def lateral_pushes(
     impulse: float, count: int, *, start: float, interval: float, rng: np.random.Generator
 ) -> list[Push]:
-    """`count` pushes to alternating sides, one each `interval` seconds, at a random phase within 0.5 s."""
+    """`count` pushes to alternating sides, one every `interval` seconds.
+
+    Each comes at a random phase within 0.5 s.
+    """
     return [
         Push(
             time=start + k * interval + float(rng.uniform(0.0, 0.5)),
@@ -71,3 +78,46 @@ def impulse_in_world(push: Push, quaternion_wxyz: Array) -> Array:
     yaw = rpy_from_quaternion(quaternion_wxyz)[2]
     x, y, z = push.impulse
     return np.array((cos(yaw) * x - sin(yaw) * y, sin(yaw) * x + cos(yaw) * y, z))
+
+
+@dataclass(slots=True)
+class _RunningPush:
+    force: Array
+    offset: Array
+    remaining: int
+
+
+class RunningPushes:
+    """Pushes that act on the trunk now, each as a constant force; true while there are any."""
+
+    def __init__(self, physics_step: float) -> None:
+        self._step = physics_step
+        self._running: list[_RunningPush] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._running)
+
+    def add(self, impulse: Array, duration: float, offset: Array | None) -> None:
+        """Begin a push; arguments as in `SimulatedRobot.push`."""
+        steps = max(1, round(duration / self._step))
+        force = np.asarray(impulse, dtype=np.float64) / (steps * self._step)
+        place = np.zeros(3) if offset is None else np.asarray(offset, dtype=np.float64)
+        self._running.append(_RunningPush(force, place, steps))
+
+    def clear(self) -> None:
+        """End all pushes."""
+        self._running.clear()
+
+    def apply(self, wrench: Array, rotation: Array) -> None:
+        """Write the sum of the pushes of one physics step; the step after the last writes zero.
+
+        Args:
+            wrench: (6,) force [N] and moment [Nm] on the trunk in the world, overwritten.
+            rotation: (3, 3) base to world.
+        """
+        wrench[:] = 0.0
+        self._running = [push for push in self._running if push.remaining > 0]
+        for push in self._running:
+            push.remaining -= 1
+            wrench[:3] += push.force
+            wrench[3:] += np.cross(rotation @ push.offset, push.force)

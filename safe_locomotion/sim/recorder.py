@@ -1,14 +1,12 @@
-"""Ground truth on disk: one row per LowState, spooled while running so that memory stays flat, one .npz at the end."""
+"""Ground truth on disk: one row per LowState, written as it comes, and one .npz file at the end."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from safe_locomotion.sim.truth import Truth
 from safe_locomotion.types import Array
-
-if TYPE_CHECKING:  # a reader of its files needs no simulator
-    from safe_locomotion.sim.robot import Truth
 
 COLUMNS = {
     "time": 1,
@@ -22,7 +20,10 @@ COLUMNS = {
     "energy": 1,
     "falls": 1,
 }
-"""Arrays of the file and their widths; units and frames as in `robot.Truth`, `power` is the sum of |tau dq| [W]."""
+"""Arrays of the file and their widths; units and frames as in `Truth`.
+
+`power` is the sum of |tau dq| over the joints [W].
+"""
 
 _WIDTH = sum(COLUMNS.values())
 _CHUNK = 500
@@ -39,14 +40,19 @@ class TruthRecorder:
         self._rows = np.empty((_CHUNK, _WIDTH))
         self._n = 0
 
-    def add(self, truth: "Truth") -> None:
+    def add(self, truth: Truth) -> None:
         """Append one row."""
         row = self._rows[self._n]
         row[0] = truth.time_s
-        row[1:4], row[4:8] = truth.position, truth.quaternion_wxyz
-        row[8:11], row[11:14] = truth.velocity, truth.angular_velocity
-        row[14], row[15:19] = truth.height, truth.foot_force
-        row[19:22] = float(np.abs(truth.joint_power).sum()), truth.energy, truth.falls
+        row[1:4] = truth.position
+        row[4:8] = truth.quaternion_wxyz
+        row[8:11] = truth.velocity
+        row[11:14] = truth.angular_velocity
+        row[14] = truth.height
+        row[15:19] = truth.foot_force
+        row[19] = np.abs(truth.joint_power).sum()
+        row[20] = truth.energy
+        row[21] = truth.falls
         self._n += 1
         if self._n == _CHUNK:
             self._flush()

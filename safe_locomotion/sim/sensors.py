@@ -1,4 +1,4 @@
-"""Errors of the robot's sensors: white noise, biases that differ per unit, and biases that wander."""
+"""Errors of the robot's sensors: white noise, biases of each unit, and biases that wander."""
 
 from dataclasses import dataclass
 from math import exp, sqrt
@@ -27,22 +27,27 @@ _BLOCK = 50
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SensorNoise:
-    """One standard deviation of every error; `*_bias` is drawn once per run, `*_walk` grows with the square root of time.
+    """One standard deviation of every error.
+
+    A `*_bias` is drawn once per run. A `*_walk` grows with the square root of time.
 
     Attributes:
-        gyro, gyro_bias, gyro_walk: [rad/s, rad/s, rad/s/sqrt(s)]. White noise 0.01 covers a consumer MEMS gyro
-            (0.007 deg/s/sqrt(Hz) over 250 Hz is 0.002) and the vibration of a walking robot; a bias of 0.3 deg/s is what remains
-            after the power-up calibration of such a part.
-        accelerometer, accelerometer_bias: [m/s2]. MEMS: 0.2 mg/sqrt(Hz) over 250 Hz is 0.03, tripled for vibration; 5 mg of bias.
-        tilt, tilt_time: roll and pitch error of the IMU's own attitude filter [rad], and its correlation time [s]: 0.3 deg that
-            wander within seconds, as a filter shows whose accelerometer feels the steps.
-        yaw_walk: heading drift [rad/sqrt(s)]: there is no compass; 1 deg after a minute.
-        position: encoder noise [rad]: 15-bit on the rotor is below 1e-4, backlash of the gear adds the rest.
-        position_bias: zero of each joint [rad]: 0.1 deg after calibration against the end stop.
-        velocity: differentiated encoder after the drive's own filter [rad/s].
+        gyro, gyro_bias, gyro_walk: [rad/s, rad/s, rad/s/sqrt(s)]. White noise of 0.01 covers a
+            consumer MEMS gyro (0.007 deg/s/sqrt(Hz) over 250 Hz is 0.002) and the vibration of a
+            walking robot. A bias of 0.3 deg/s remains after the power-up calibration of such a part.
+        accelerometer, accelerometer_bias: [m/s2]. MEMS: 0.2 mg/sqrt(Hz) over 250 Hz is 0.03,
+            tripled for vibration. The bias is 5 mg.
+        tilt, tilt_time: roll and pitch error of the IMU's own attitude filter [rad], and its
+            correlation time [s]. 0.3 deg that wander within seconds are typical of a filter whose
+            accelerometer feels the steps.
+        yaw_walk: heading drift [rad/sqrt(s)]. There is no compass: 1 deg after a minute.
+        position: encoder noise [rad]. 15 bits on the rotor give less than 1e-4; the gear's backlash
+            adds the rest.
+        position_bias: zero error of each joint [rad]: 0.1 deg after calibration at the end stop.
+        velocity: noise of the differentiated encoder after the drive's own filter [rad/s].
         torque: error of the torque estimated from the current [Nm].
-        foot, foot_bias, foot_walk: [N, N, N/sqrt(s)]. The air-pressure feet of A1 and Go1 read tens of newtons in the air,
-            differently on each foot, and drift.
+        foot, foot_bias, foot_walk: [N, N, N/sqrt(s)]. The air-pressure feet of A1 and Go1 read tens
+            of newtons in the air, differ from foot to foot, and drift.
         foot_scale: relative error of each foot's gain.
     """
 
@@ -67,7 +72,8 @@ class SensorNoise:
 class SensorErrors:
     """Additive errors of all channels, one row per LowState, drawn in blocks from one generator.
 
-    `row` holds the errors of the present LowState: [gyro, accelerometer, q, dq, tau, feet, tilt about world x and y, yaw].
+    `row` holds the errors of the present LowState: [gyro, accelerometer, q, dq, tau, feet, tilt
+    about world x and y, yaw].
     """
 
     def __init__(self, noise: SensorNoise, rng: np.random.Generator) -> None:
@@ -112,11 +118,14 @@ class SensorErrors:
         self.row = self._rows[self._index]
 
     def rest(self) -> None:
-        """Show the biases without white noise and draw nothing: the errors that follow do not depend on how long this lasts."""
+        """Show the biases without white noise, and draw nothing.
+
+        The errors that follow do not depend on how long this lasts.
+        """
         self.row = self._slow
 
     def reseed(self, rng: np.random.Generator) -> None:
-        """Draw from `rng` from the next LowState on; the biases go on from where they are."""
+        """Draw from `rng`, beginning with the next LowState; the biases continue."""
         self._rng = rng
         self._draw()
         self._index = -1
@@ -144,6 +153,24 @@ class NoErrors:
 
     def reseed(self, rng: np.random.Generator) -> None:
         """Nothing is drawn."""
+
+
+def tilted(quaternion: Array, row: Array) -> Array:
+    """The true orientation (4,) turned by the small rotation of an error row.
+
+    The rotation is (tilt x, tilt y, yaw) in the world.
+    """
+    w, x, y, z = quaternion.tolist()
+    a, b, c = (0.5 * row[-3:]).tolist()
+    n = 1.0 / sqrt(1.0 + a * a + b * b + c * c)
+    return np.array(
+        (
+            n * (w - a * x - b * y - c * z),
+            n * (x + a * w + b * z - c * y),
+            n * (y - a * z + b * w + c * x),
+            n * (z + a * y - b * x + c * w),
+        )
+    )
 
 
 def _channels(

@@ -11,7 +11,9 @@ pytest.importorskip("onnx")
 from safe_locomotion.cli.evaluate import draw, label, run_cells
 from safe_locomotion.cli.main import main
 from safe_locomotion.errors import ConfigurationError, UnknownNameError
-from safe_locomotion.evaluation.cells import Cell, Evaluation, Job, Walker, Walkers, evaluate
+from safe_locomotion.evaluation.cells import Cell
+from safe_locomotion.evaluation.results import Evaluation, Job
+from safe_locomotion.evaluation.walkers import Walker, Walkers, evaluate
 
 PROMISED = {
     *("robot", "task", "policy", "supervisor", "horizon", "trigger_set", "terrain"),

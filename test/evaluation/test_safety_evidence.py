@@ -9,7 +9,8 @@ pytest.importorskip("onnx")
 
 from places import ROOT
 
-from safe_locomotion.evaluation.cells import Cell, EpisodeResult, Evaluation
+from safe_locomotion.evaluation.cells import Cell
+from safe_locomotion.evaluation.results import EpisodeResult, Evaluation
 
 TOOL = runpy.run_path(str(ROOT / "tools/safety_evidence.py"))
 EVERY = {"off", "naive", "planning", "dwell", "ellipsoid", "reachability"}

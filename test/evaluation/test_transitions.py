@@ -7,7 +7,7 @@ import pytest
 
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.evaluation.recorded_transitions import joined
-from safe_locomotion.evaluation.transitions import _transitions_of, stored_steps
+from safe_locomotion.evaluation.transitions import episode_transitions, stored_steps
 from safe_locomotion.recording.episode import (
     CommandTrace,
     EpisodeInfo,
@@ -164,9 +164,9 @@ def test_a_policy_that_never_acted_is_said_so():
 
 def test_steps_for_the_models_error():
     """Steps of 0.016 s that lie in the walk as a whole; several episodes join without a window running across."""
-    found = _transitions_of(record(), load_robot("a1"), "here", 0.016)
+    found = episode_transitions(record(), load_robot("a1"), "here", 0.016)
     assert len(found.state) == 2 and found.wrench[0, 5] == pytest.approx(120.0)
     assert found.follows.tolist() == [False, True]
     assert joined([found, found]).follows.tolist() == [False, True, False, True]
     with pytest.raises(ConfigurationError, match="--robot a1"):
-        _transitions_of(record(), replace(load_robot("a1"), name="laikago"), "here", 0.016)
+        episode_transitions(record(), replace(load_robot("a1"), name="laikago"), "here", 0.016)

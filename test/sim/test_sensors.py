@@ -80,7 +80,8 @@ def test_foot_readings_are_integers_with_an_offset_and_a_gain_each() -> None:
         readings.append(robot.low_state().foot_force)
     assert np.all(np.rint(readings) == readings)
     assert np.ptp(np.mean(readings, axis=0)) > 5.0
-    assert len(set(robot._errors.foot_scale)) == 4
+    gains = SensorErrors(SensorNoise(), np.random.default_rng(5)).foot_scale
+    assert len(set(gains)) == 4
 
 
 def test_orientation_stays_a_unit_quaternion() -> None:

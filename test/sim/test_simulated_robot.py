@@ -321,7 +321,7 @@ def test_battery_and_motors_warm_up() -> None:
         robot.step(command(robot.robot.q_stand))
     after = robot.low_state()
     assert after.voltage < before.voltage
-    assert robot._meter.temperature[2::3].min() > robot._meter.temperature[0::3].max()
+    assert after.temperature[2::3].min() > after.temperature[0::3].max()
 
 
 @pytest.mark.parametrize(
