@@ -208,6 +208,11 @@ def recorded_transitions(
 def episode_transitions(
     record: EpisodeRecord, robot: RobotModel, where: str, dt: float
 ) -> Transitions | None:
+    """Steps of the walks in one episode; None when it has no walk.
+
+    Raises:
+        ConfigurationError: the episode is of another robot.
+    """
     if record.info.robot not in ("", robot.name):
         raise ConfigurationError(
             f"{where}: an episode of {record.info.robot}; choose it with --robot {record.info.robot}"
