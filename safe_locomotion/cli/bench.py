@@ -1,7 +1,5 @@
-"""`safe-locomotion bench`: time per tick of every stage, beside the alternatives, and what of the budget is met."""
+"""`safe-locomotion bench`: time every stage per tick, beside alternatives and the time budget."""
 
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,65 +7,63 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from safe_locomotion.robot.models import robot_names
-
-PLAIN_WIDTH = 160  # columns where the output is no terminal
+from safe_locomotion.cli.options import json_option, robot_option
+from safe_locomotion.cli.output import console, write_json
 
 
 @click.command()
+@robot_option
+@json_option
 @click.option(
-    "--robot",
-    type=click.Choice(robot_names()),
-    default="a1",
-    show_default=True,
-    help="Robot model.",
+    "--quick",
+    is_flag=True,
+    help="A short walk and two passes. It takes seconds; p99 and max are less exact.",
 )
 @click.option(
-    "--json",
-    "json_file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the figures here.",
+    "--only",
+    default="",
+    metavar="STAGE[,STAGE...]",
+    help="Measure only these stages.",
 )
-@click.option(
-    "--quick", is_flag=True, help="A short walk and two passes: seconds, and coarser tails."
-)
-@click.option("--only", default="", metavar="STAGE[,STAGE...]", help="Measure these stages alone.")
 def bench(*, robot: str, json_file: Path | None, quick: bool, only: str) -> int:
-    """Time every stage on data of a simulated walk, beside the alternatives it claims to beat.
+    """Time every stage on data of a simulated walk, beside alternatives.
 
-    Times depend on the machine and on what else it does: the report names both. Exit status 0 whether or not budgets are met.
+    Times depend on the machine and its load. The report names both. The exit status is 0
+    whether or not the budgets are met.
     """
     from safe_locomotion.bench.run import FULL, QUICK, run
 
     names = tuple(name.strip() for name in only.split(",") if name.strip())
-    console = Console(stderr=True)
-    with console.status("starting") as status:
+    progress = Console(stderr=True)
+    with progress.status("starting") as status:
         report = run(effort=QUICK if quick else FULL, only=names, robot=robot, tell=status.update)
     if json_file is not None:
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-        json_file.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
-    show(report, Console() if sys.stdout.isatty() else Console(width=PLAIN_WIDTH))
+        write_json("--json", json_file, report)
+    show(report, console())
     return 0
 
 
-def show(report: dict[str, Any], console: Console) -> None:
-    """Tables of times and accuracies, the machine, and what is missing and why."""
+def show(report: dict[str, Any], out: Console) -> None:
+    """Print times, accuracies, the machine, and each missing stage with its reason."""
     from safe_locomotion.bench.machine import line
 
     paced = [name for name, stage in report["stages"].items() if "misses" in stage]
     if set(report["stages"]) - set(paced):
-        console.print(_times(report), _accuracies(report))
+        out.print(_times(report), _accuracies(report))
     if paced:
-        console.print(_paced(report, paced))
-    console.print(line(report["machine"]), style="dim")
+        out.print(_paced(report, paced))
+    out.print(line(report["machine"]), style="dim")
     for name, reason in report["missing"].items():
-        console.print(f"not measured: {name}: {reason}", style="dim")
+        out.print(f"not measured: {name}: {reason}", style="dim")
 
 
 def _times(report: dict[str, Any]) -> Table:
     table = Table(
         box=None,
-        title="milliseconds per tick; quiet: best replay of each; solve: without writing the matrices",
+        title=(
+            "milliseconds per tick; quiet: best replay of each tick;"
+            " solve: without writing the matrices"
+        ),
         title_justify="left",
     )
     table.add_column("stage", no_wrap=True)
@@ -91,19 +87,21 @@ def _times(report: dict[str, Any]) -> Table:
 def _paced(report: dict[str, Any], names: list[str]) -> Table:
     table = Table(
         box=None,
-        title="paced 500 Hz: milliseconds from the release of a tick until all is done for it; missed: later than 2 ms, or never",
+        title=(
+            "paced at 500 Hz: milliseconds from the release of a tick until its work is done;"
+            " missed: later than 2 ms, or never done"
+        ),
         title_justify="left",
     )
     table.add_column("", no_wrap=True)
     for heading in ("p50", "p99", "p99.9", "max", "missed"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("of the operating system")
+    table.add_column("granted by the operating system")
     for name in names:
         stage = report["stages"][name]
         times = (_ms(stage[key]) for key in ("p50_ms", "p99_ms", "p999_ms", "max_ms"))
-        table.add_row(
-            name, *times, f"{stage['misses']} of {stage['released']}", "; ".join(stage["realtime"])
-        )
+        missed = f"{stage['misses']} of {stage['released']}"
+        table.add_row(name, *times, missed, "; ".join(stage["realtime"]))
     return table
 
 

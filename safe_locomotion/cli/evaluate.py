@@ -1,6 +1,5 @@
-"""`safe-locomotion evaluate`: falls, and what it costs to prevent them, over many simulated episodes."""
+"""`safe-locomotion evaluate`: falls and the cost of preventing them over many episodes."""
 
-import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
@@ -8,138 +7,164 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import yaml
-from rich.console import Console
 from rich.table import Table
 
+from safe_locomotion.cli.options import TERRAINS, assignment, robot_option
+from safe_locomotion.cli.output import console
+from safe_locomotion.envs.gait_tasks import TASKS
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.evaluation.random_gait import NAME as RANDOM
 from safe_locomotion.policy.stage import NOMINAL
-from safe_locomotion.robot.models import robot_names
 from safe_locomotion.safety.switching_rule import CRITERIA, PREDICTING
 
 if TYPE_CHECKING:
     from safe_locomotion.evaluation.cells import Cell
     from safe_locomotion.evaluation.walkers import Model
 
-PLAIN_WIDTH = 140  # columns where the output is no terminal
 DEFAULT_CRITERIA = ",".join(CRITERIA)
-TASKS = ("trot", "catwalk", "two_leg", "pacing")
-TERRAINS = ("flat", "slope", "stairs", "rough")
+SHARED = (
+    "robot",
+    "task",
+    "policy",
+    "measures",
+    "terrain",
+    "friction",
+    "push_offset",
+    "duration",
+)
+"""Options that have the same value in every cell."""
 
 
 @click.command()
-@click.option(
-    "--robot",
-    type=click.Choice(robot_names()),
-    default="a1",
-    show_default=True,
-    help="Robot model.",
-)
+@robot_option
 @click.option(
     "--policy",
     default=RANDOM,
     show_default=True,
-    help="Name or path of a policy, nominal, or random: one that never learned.",
+    help="Name or path of a policy; nominal; or random: a policy without any training.",
 )
 @click.option(
     "--task",
-    type=click.Choice(TASKS),
+    type=click.Choice(tuple(TASKS)),
     default="trot",
     show_default=True,
-    help="Reward and first gait.",
+    help="Task that gives the reward and the first gait.",
 )
 @click.option(
     "--supervisor",
     default=DEFAULT_CRITERIA,
     show_default=True,
-    help="Criteria; also ellipsoid and critic, rules of others.",
+    help="Criteria, separated by commas; also the baselines ellipsoid and critic.",
 )
 @click.option(
     "--horizon",
     default="10",
     show_default=True,
-    help="Steps of 0.016 s that reachability and planning look ahead.",
+    help="Steps of 0.016 s that reachability and planning look ahead; several with commas.",
 )
 @click.option(
-    "--trigger-set", default="c1", show_default=True, help="Boxes of the configuration: c1, c2, c3."
+    "--trigger-set",
+    default="c1",
+    show_default=True,
+    help="Trigger sets of the configuration (c1, c2, c3), separated by commas.",
 )
 @click.option(
     "--measures",
     default="configured",
     show_default=True,
-    help="Of the trigger set's components: configured, paper.",
+    help="How the components of the trigger set are measured: configured or paper.",
 )
 @click.option(
-    "--episodes", type=click.IntRange(min=1), default=100, show_default=True, help="In each cell."
+    "--episodes",
+    type=click.IntRange(min=1),
+    default=100,
+    show_default=True,
+    help="Episodes in each cell.",
 )
 @click.option(
     "--duration",
     type=click.FloatRange(min=0.5),
     default=12.0,
     show_default=True,
-    help="Of an episode [s].",
+    help="Length of an episode [s].",
 )
 @click.option(
-    "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes."
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Number of processes.",
 )
 @click.option(
     "--ray",
     default="",
-    help="Address of a Ray cluster that runs the processes: HOST:PORT or auto. Without: this machine.",
+    help="Ray cluster that runs the processes: HOST:PORT or auto. [default: this machine]",
 )
 @click.option(
     "--minutes",
     type=click.FloatRange(min=0.0, min_open=True),
-    help="Begin no episode after this wall-clock time.",
+    help="Begin no episode after this wall-clock time [min].",
 )
 @click.option(
     "--pushes",
     type=click.FloatRange(min=0.0),
     default=0.0,
-    help="Impulse of a push from anywhere each 1.5 to 3 s [N s].",
+    help="Impulse of a push from a random direction every 1.5 to 3 s [N s]. [default: none]",
 )
 @click.option(
     "--push-offset",
     type=float,
     default=0.0,
-    help="How far before the centre of mass pushes attack [m].",
+    help="Distance of the pushes in front of the centre of mass [m]. [default: 0]",
 )
 @click.option(
-    "--friction", type=float, default=0.8, show_default=True, help="Between feet and ground."
+    "--friction",
+    type=float,
+    default=0.8,
+    show_default=True,
+    help="Friction coefficient between feet and ground.",
 )
 @click.option(
-    "--terrain", type=click.Choice(TERRAINS), default="flat", show_default=True, help="Ground."
+    "--terrain",
+    type=click.Choice(TERRAINS),
+    default="flat",
+    show_default=True,
+    help="Ground that the robot walks on.",
 )
 @click.option(
     "--sigma",
     type=click.FloatRange(min=0.0),
-    help="Of one step of the random policy's walk; by task when not given.",
+    help="Step size of the random policy's random walk. [default: by task]",
 )
 @click.option(
     "--set",
     "overrides",
     multiple=True,
-    help="Parameter of the robot's configuration: SECTION.KEY=VALUE.",
+    metavar="SECTION.KEY=VALUE",
+    help="Change a parameter of the robot's configuration.",
 )
 @click.option(
     "--critic",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Safety critic; one is trained when there is no such file.",
+    help="File of the safety critic. A critic is trained when the file does not exist.",
 )
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the first episode."
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of the first episode; the others follow.",
 )
 @click.option(
     "--json",
     "json_file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Results; goes on with what is there.",
+    help="JSON file of results. Episodes that it holds already are not repeated.",
 )
 @click.option(
     "--plot",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Picture of falls and share of recovery.",
+    help="Draw falls and recovery share into this file.",
 )
 def evaluate(
     *,
@@ -149,7 +174,11 @@ def evaluate(
     minutes: float | None,
     **options: Any,
 ) -> int:
-    """Walk episodes of a policy with each supervisor, and say how often the robot fell and how much of the learner was left."""
+    """Walk episodes of a policy with each supervisor and count falls.
+
+    The table also shows how often and how long the recovery policy took over, the reward and
+    the energy, with intervals of 95 %.
+    """
     cells = _cells(options)
     deadline = time.time() + 60.0 * minutes if minutes is not None else float("inf")
     seeds = range(options["seed"], options["seed"] + options["episodes"])
@@ -179,7 +208,21 @@ def run_cells(
     start_seed: int = 0,
     ray: str = "",
 ) -> list[dict[str, Any]]:
-    """Evaluate groups of cells one after the other and print their table; the rows of the file."""
+    """Evaluate groups of cells one after the other and print their table.
+
+    Args:
+        groups: cells whose episodes are walked together; earlier groups first.
+        seeds: one per episode of each cell.
+        processes: number of worker processes.
+        deadline: Unix time after which no episode begins [s].
+        file: JSON file of results; episodes that it holds are not repeated. None keeps none.
+        critic_file: file of the safety critic, for cells that need one.
+        start_seed: seed that the environments start with.
+        ray: address of a Ray cluster; empty for this machine.
+
+    Returns:
+        The rows of all cells, as in the JSON file.
+    """
     from safe_locomotion.evaluation.baselines import CRITIC
     from safe_locomotion.evaluation.results import Evaluation
     from safe_locomotion.evaluation.walkers import Walkers, critic_from
@@ -190,38 +233,37 @@ def run_cells(
     jobs = list(
         evaluation.jobs([[cells.index(cell) for cell in group] for group in groups], list(seeds))
     )
-    only = len({cell.unsupervised for cell in cells}) == 1
+    shared = len({cell.unsupervised for cell in cells}) == 1
     critics = {}
     for lesson in dict.fromkeys(
         cells[job.cell].unsupervised for job in jobs if cells[job.cell].supervisor == CRITIC
     ):
         if critic_file is None:
             raise ConfigurationError(
-                "the supervisor critic needs --critic FILE, in which a trained one is or will be"
+                "the supervisor critic needs --critic FILE, a file that holds the trained critic"
+                " or will hold it"
             )
-        pushed = (
-            f"-{lesson.push:g}Ns-{lesson.push_offset:g}m-{lesson.friction:g}" if lesson.push else ""
-        )
-        own = (
-            critic_file
-            if only
-            else critic_file.with_name(
-                f"{critic_file.stem}.{lesson.task}{pushed}{critic_file.suffix}"
-            )
-        )
+        own = critic_file if shared else _critic_file_of(critic_file, lesson)
         critics[lesson] = critic_from(own, lesson, processes=processes, ray=ray)
     make = Walkers(
         cells=cells, models=_models(cells), critics=critics, deadline=deadline, seed=start_seed
     )
     walk_all(evaluation, jobs, make, processes=processes, ray=ray)
-    console = Console() if sys.stdout.isatty() else Console(width=PLAIN_WIDTH)
     rows = evaluation.rows()
-    console.print(table(rows))
+    console().print(table(rows))
     return rows
 
 
+def _critic_file_of(file: Path, lesson: "Cell") -> Path:
+    """File of one critic among several: task and pushes stand in its name."""
+    pushed = ""
+    if lesson.push:
+        pushed = f"-{lesson.push:g}Ns-{lesson.push_offset:g}m-{lesson.friction:g}"
+    return file.with_name(f"{file.stem}.{lesson.task}{pushed}{file.suffix}")
+
+
 def table(rows: Iterable[Mapping[str, Any]]) -> Table:
-    """Cells as a table; intervals of 95 %."""
+    """Table of cells, with intervals of 95 %."""
     shown = Table(box=None)
     for heading in ("policy", "task", "supervisor", "w", "set", "ground", "push"):
         shown.add_column(heading)
@@ -237,24 +279,33 @@ def table(rows: Iterable[Mapping[str, Any]]) -> Table:
     ):
         shown.add_column(heading, justify="right")
     for row in rows:
-        low, high = (100.0 * x for x in row["falls_interval"])
-        share = [100.0 * x for x in (row["share"], *row["share_interval"])]
-        reward, energy = (_spread(row, name) for name in ("reward", "energy_j"))
         shown.add_row(
             f"random {row['sigma']:g}" if row["policy"] == RANDOM else row["policy"],
-            *(row["task"], row["supervisor"], str(row["horizon"] or "-"), row["trigger_set"]),
+            row["task"],
+            row["supervisor"],
+            str(row["horizon"] or "-"),
+            row["trigger_set"],
             f"{row['terrain']} {row['friction']:g}",
             f"{row['push']:g}" if row["push"] else "-",
-            *(str(row["falls"]), str(row["episodes"]), f"{low:.1f}..{high:.1f}", str(row["uses"])),
-            f"{share[0]:.1f} ({share[1]:.1f}..{share[2]:.1f})",
+            str(row["falls"]),
+            str(row["episodes"]),
+            _interval(row["falls_interval"], ".1f", 100.0),
+            str(row["uses"]),
+            f"{100.0 * row['share']:.1f} ({_interval(row['share_interval'], '.1f', 100.0)})",
             f"{100.0 * row['triggered']:.2f}",
-            *(reward, energy),
+            f"{row['reward']:.0f} ({_interval(row['reward_interval'], '.0f')})",
+            f"{row['energy_j']:.0f} ({_interval(row['energy_j_interval'], '.0f')})",
         )
     return shown
 
 
+def _interval(bounds: Sequence[float], form: str, factor: float = 1.0) -> str:
+    """Both ends of an interval, in the format `form`."""
+    return "..".join(format(factor * bound, form) for bound in bounds)
+
+
 def draw(rows: Sequence[Mapping[str, Any]], file: Path) -> None:
-    """Falls and share of recovery of each cell, with their intervals."""
+    """Draw falls and recovery share of each cell, with intervals of 95 %."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -285,16 +336,11 @@ def draw(rows: Sequence[Mapping[str, Any]], file: Path) -> None:
 
 
 def label(row: Mapping[str, Any]) -> str:
-    """Names a cell's bar; no two cells of one policy and ground share it."""
+    """Name of a cell's bar, unique among the cells of one policy and ground."""
     words = [row["task"], row["supervisor"], str(row["horizon"] or ""), row["trigger_set"]]
     return " ".join(
         words + [f"{key.rpartition('.')[2]}={value}" for key, value in row["overrides"]]
     )
-
-
-def _spread(row: Mapping[str, Any], name: str) -> str:
-    low, high = row[f"{name}_interval"]
-    return f"{row[name]:.0f} ({low:.0f}..{high:.0f})"
 
 
 def _cells(options: Mapping[str, Any]) -> list["Cell"]:
@@ -305,23 +351,11 @@ def _cells(options: Mapping[str, Any]) -> list["Cell"]:
         horizons = [int(text) for text in options["horizon"].split(",")]
     except ValueError:
         raise ConfigurationError(
-            f"--horizon: whole numbers with commas between them are needed (found {options['horizon']!r})"
+            f"--horizon {options['horizon']!r}: must be whole numbers, separated by commas"
         ) from None
-    same = {
-        name: options[name]
-        for name in (
-            "robot",
-            "task",
-            "policy",
-            "measures",
-            "terrain",
-            "friction",
-            "push_offset",
-            "duration",
-        )
-    }
+    same = {name: options[name] for name in SHARED}
     sigma = SIGMAS[options["task"]] if options["sigma"] is None else options["sigma"]
-    same["overrides"] = tuple(_override(text) for text in options["overrides"])
+    same["overrides"] = tuple(assignment(text) for text in options["overrides"])
     supervisors = options["supervisor"].split(",")
     boxes = options["trigger_set"].split(",")
     wanted = [
@@ -339,16 +373,8 @@ def _cells(options: Mapping[str, Any]) -> list["Cell"]:
     return list(dict.fromkeys(wanted))
 
 
-def _override(text: str) -> tuple[str, Any]:
-    """Key and value of SECTION.KEY=VALUE, the value as YAML."""
-    key, separator, value = text.partition("=")
-    if not separator:
-        raise ConfigurationError(f"--set {text!r}: SECTION.KEY=VALUE is needed")
-    return key, yaml.safe_load(value)
-
-
 def _models(cells: Iterable["Cell"]) -> dict[str, "Model"]:
-    """Policies from files, read once and checked against the robot."""
+    """Policies from files, each read once and checked for its robot."""
     named = {(cell.policy, cell.robot) for cell in cells if cell.policy not in (RANDOM, NOMINAL)}
     if not named:
         return {}

@@ -1,4 +1,4 @@
-"""`safe-locomotion`: the command line; every error is one line on stderr."""
+"""The command line `safe-locomotion`. Every error is one line on stderr."""
 
 import sys
 from collections.abc import Sequence
@@ -16,10 +16,10 @@ COMMANDS = {
         "Drive a running stack by keyboard or gamepad.",
     ),
     "top": ("safe_locomotion.cli.drive.top:top", "Watch a running stack in the terminal."),
-    "bench": ("safe_locomotion.cli.bench:bench", "Time every stage, beside the alternatives."),
+    "bench": ("safe_locomotion.cli.bench:bench", "Time every stage beside alternatives."),
     "policy": (
         "safe_locomotion.cli.policy.command:policy",
-        "Look into, check and import policy files.",
+        "Inspect, check and import policy files.",
     ),
     "train": ("safe_locomotion.cli.train:train", "Train a policy on the simulated robot."),
     "export": (
@@ -28,32 +28,31 @@ COMMANDS = {
     ),
     "trigger-set": (
         "safe_locomotion.cli.trigger_set:trigger_set",
-        "Show a trigger set, or design one from the feet's reach.",
+        "Show the trigger sets, or design one.",
     ),
     "evaluate": (
         "safe_locomotion.cli.evaluate:evaluate",
-        "Count falls with and without supervisor.",
+        "Count falls with and without a supervisor.",
     ),
     "episodes": (
-        "safe_locomotion.cli.episodes:episodes",
-        "Look into recorded episodes, draw them, and replay them.",
+        "safe_locomotion.cli.episodes.command:episodes",
+        "List, inspect, draw and replay recorded episodes.",
     ),
     "model-error": (
         "safe_locomotion.cli.model_error:model_error",
-        "Estimate how wrong the supervisor's model is.",
+        "Estimate the error of the supervisor's model.",
     ),
     "doctor": (
         "safe_locomotion.cli.doctor.command:doctor",
         "Check this machine and the link to the robot.",
     ),
 }
-FAILED = 1
 BAD_USAGE = 2
 INTERRUPTED = 130
 
 
 class LazyGroup(click.Group):
-    """Imports a command's module when it is run; its one-line help is known without."""
+    """Imports the module of a command only when it is needed; `COMMANDS` holds the help lines."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names in the order of `COMMANDS`."""
@@ -82,7 +81,10 @@ def cli() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; its exit status, 2 for bad usage and for what this package refuses."""
+    """Run a command and return its exit status.
+
+    The status is 2 for bad usage and for every error that this package raises.
+    """
     try:
         status = cli.main(args=arguments, prog_name="safe-locomotion", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:

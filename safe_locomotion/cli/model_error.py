@@ -1,15 +1,14 @@
-"""`safe-locomotion model-error`: how wrong the supervisor's model is on a recorded robot, and what theorem 5.1 makes of it."""
+"""`safe-locomotion model-error`: error of the supervisor's model on a recorded robot."""
 
-import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
+from safe_locomotion.cli.options import json_option, robot_option
+from safe_locomotion.cli.output import console, write_json
 from safe_locomotion.evaluation.model_error import (
     LINEAR_ALPHA,
     STEP,
@@ -21,45 +20,32 @@ from safe_locomotion.evaluation.model_error import (
 )
 from safe_locomotion.evaluation.recorded_transitions import read_transitions
 from safe_locomotion.robot.centroidal import CentroidalModel
-from safe_locomotion.robot.models import RobotModel, load_robot, robot_names
-
-PLAIN_WIDTH = 120  # columns where the output is no terminal
+from safe_locomotion.robot.models import RobotModel, load_robot
 
 
 @click.command(name="model-error")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False, exists=True))
-@click.option(
-    "--robot",
-    type=click.Choice(robot_names()),
-    default="a1",
-    show_default=True,
-    help="Robot model.",
-)
+@robot_option
 @click.option(
     "--horizon",
     type=click.IntRange(min=1),
     default=10,
     show_default=True,
-    help="W: steps of 0.016 s.",
+    help="W of theorem 5.1: steps of 0.016 s.",
 )
 @click.option(
     "--alpha",
     type=click.FloatRange(min=0.0, min_open=True),
     default=LINEAR_ALPHA,
     show_default=True,
-    help="Exponent.",
+    help="Exponent of assumption 2.3; 2 for linear dynamics.",
 )
 @click.option(
     "--smoothness",
     type=click.FloatRange(min=0.0),
-    help="G. [default: largest singular value of the robot's B]",
+    help="G of assumption 2.3. [default: largest singular value of the robot's B]",
 )
-@click.option(
-    "--json",
-    "json_file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the figures here.",
-)
+@json_option
 def model_error(
     *,
     folder: Path,
@@ -69,9 +55,11 @@ def model_error(
     smoothness: float | None,
     json_file: Path | None,
 ) -> int:
-    """Estimate A - A_hat and B - B_hat from the recording in FOLDER, and print the bound of theorem 5.1 beside the measured cost.
+    """Estimate A - A_hat and B - B_hat from the recording in FOLDER.
 
-    FOLDER holds walks on level ground: an episode, episodes, or the logs of a stack whose nodes have the parameter log_dir.
+    The bound of theorem 5.1 is printed beside the measured cost. FOLDER holds walks on level
+    ground: one episode, several episodes, or the logs of a stack whose nodes have the
+    parameter log_dir.
     """
     one = load_robot(robot)
     model = CentroidalModel(mass=one.mass, inertia=one.inertia)
@@ -81,16 +69,15 @@ def model_error(
         model, steps, error, horizon=horizon, alpha=alpha, smoothness=smoothness
     )
     if json_file is not None:
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-        json_file.write_text(json.dumps(figures(error, bound), indent=2, allow_nan=False) + "\n")
-    console = Console() if sys.stdout.isatty() else Console(width=PLAIN_WIDTH)
-    console.print(_table(error, bound))
-    console.print(conclusion(bound))
+        write_json("--json", json_file, figures(error, bound))
+    out = console()
+    out.print(_table(error, bound))
+    out.print(conclusion(bound))
     return 0
 
 
 def _transitions(folder: Path, robot: RobotModel) -> Transitions:
-    """Steps from stage logs where there are some, else from all episodes of the folder."""
+    """Steps from the stage logs in the folder, else from all its episodes."""
     if (folder / "estimator.log").is_file():
         return read_transitions(folder, robot, STEP)
     from safe_locomotion.evaluation.transitions import recorded_transitions
@@ -100,7 +87,7 @@ def _transitions(folder: Path, robot: RobotModel) -> Transitions:
 
 
 def figures(error: ModelError, bound: Bound) -> dict[str, Any]:
-    """All figures, for a file."""
+    """All figures as plain data, for a file."""
     plain = {
         name: value for name, value in asdict(error).items() if name not in ("a", "b", "offset")
     }
@@ -112,12 +99,13 @@ def figures(error: ModelError, bound: Bound) -> dict[str, Any]:
 
 
 def conclusion(bound: Bound) -> str:
-    """Whether the bound means anything here, in one sentence."""
+    """State in one sentence whether the bound is below the tracking cost."""
     if bound.says_something:
-        return "The bound lies below the tracking cost itself: it says something about this robot."
+        return "The bound is below the tracking cost, so it is informative for this robot."
+    ratio = bound.excess / max(bound.cost, 1e-300)
     return (
-        f"The bound is {bound.excess / max(bound.cost, 1e-300):.3g} times the tracking cost itself: it says nothing about this robot;"
-        " the measured difference does."
+        f"The bound is {ratio:.3g} times the tracking cost, so it is not informative for this"
+        " robot. Use the measured difference instead."
     )
 
 
@@ -150,7 +138,7 @@ def _table(error: ModelError, bound: Bound) -> Table:
         (
             "measured difference",
             f"{bound.measured_excess:.4g}",
-            "model's rollout under the recorded wrenches against the robot",
+            "rollout of the model with the recorded wrenches, minus the robot's cost",
         ),
         ("measured tracking cost", f"{bound.cost:.4g}", "sum of |x - y|^2 over a window"),
     ):

@@ -1,15 +1,33 @@
-"""`safe-locomotion train` and `safe-locomotion export`: policies from nothing but this package."""
+"""`safe-locomotion train` and `safe-locomotion export`: train policies and write their files."""
 
 import json
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 
+from safe_locomotion.cli.options import robot_option
+from safe_locomotion.envs.gait_tasks import TASKS
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.robot.models import robot_names
 
-TASKS = ("trot", "catwalk", "two_leg", "pacing")
+if TYPE_CHECKING:
+    from safe_locomotion.training.gait.evolution import EvolutionOptions
+
+seed_option = partial(
+    click.option,
+    "--seed",
+    type=click.IntRange(min=0),
+    show_default=True,
+    help="Seed of all random numbers.",
+)
+minutes_option = partial(
+    click.option,
+    "--minutes",
+    type=click.FloatRange(min=0.0),
+    show_default=True,
+    help="Wall-clock time of the training [min].",
+)
 
 
 @click.group()
@@ -18,35 +36,27 @@ def train() -> None:
 
 
 @train.command()
+@robot_option
 @click.option(
-    "--robot",
-    type=click.Choice(robot_names()),
-    default="a1",
+    "--task",
+    type=click.Choice(tuple(TASKS)),
+    default="trot",
     show_default=True,
-    help="Robot model.",
+    help="Task that gives the reward.",
 )
+@seed_option(default=0)
+@minutes_option(default=10.0)
 @click.option(
-    "--task", type=click.Choice(TASKS), default="trot", show_default=True, help="What is rewarded."
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
     show_default=True,
-    help="Of everything that is drawn.",
+    help="Number of processes.",
 )
 @click.option(
-    "--minutes",
-    type=click.FloatRange(min=0.0),
-    default=10.0,
-    show_default=True,
-    help="Wall-clock time.",
-)
-@click.option(
-    "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes."
-)
-@click.option(
-    "--generations", type=click.IntRange(min=1), help="Stop after so many, counted from the first."
+    "--generations",
+    type=click.IntRange(min=1),
+    help="Stop after this many generations, counted from the first. [default: no limit]",
 )
 @click.option(
     "--pairs",
@@ -67,7 +77,7 @@ def train() -> None:
     type=click.FloatRange(0.0, 1.0),
     default=0.4,
     show_default=True,
-    help="Of the episodes.",
+    help="Share of the episodes with pushes.",
 )
 @click.option(
     "--out",
@@ -76,22 +86,45 @@ def train() -> None:
     help="Folder of the checkpoint.",
 )
 def gait(
-    *,
-    robot: str,
-    task: str,
-    seed: int,
-    minutes: float,
-    workers: int,
-    generations: int | None,
-    pairs: int,
-    episode: float,
-    push_share: float,
-    out: Path,
+    *, minutes: float, workers: int, generations: int | None, out: Path, **options: Any
 ) -> int:
-    """Search for a gait policy by evolution strategies; an interrupted search goes on where it was."""
+    """Search for a gait policy by evolution strategies.
+
+    A search that was interrupted continues from its checkpoint.
+    """
+    from safe_locomotion.training.gait.evolution import evolve
+
+    folder = out.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "progress.jsonl").open("a", encoding="utf-8") as log:
+
+        def tell(figures: dict[str, float]) -> None:
+            log.write(json.dumps(figures) + "\n")
+            log.flush()
+            click.echo(_line(figures))
+
+        search = evolve(
+            _evolution(**options),
+            minutes=minutes,
+            processes=workers,
+            folder=folder,
+            tell=tell,
+            generations=generations,
+        )
+    click.echo(
+        f"{search.generation} generations,"
+        f" best validated fitness {search.best_fitness:.4f}: {folder}"
+    )
+    return 0
+
+
+def _evolution(
+    *, robot: str, task: str, seed: int, pairs: int, episode: float, push_share: float
+) -> "EvolutionOptions":
+    """Options of the search, with the command that repeats it."""
     from safe_locomotion.envs.gait_env import GaitEnvOptions
     from safe_locomotion.sim.options import SimulationOptions
-    from safe_locomotion.training.gait.evolution import EvolutionOptions, evolve
+    from safe_locomotion.training.gait.evolution import EvolutionOptions
 
     environment = GaitEnvOptions(
         task=task,
@@ -104,76 +137,48 @@ def gait(
         f"safe-locomotion train gait --robot {robot} --task {task} --seed {seed}"
         f" --pairs {pairs} --episode {episode:g} --push-share {push_share:g}"
     )
-    options = EvolutionOptions(environment=environment, pairs=pairs, seed=seed, command=command)
-    console = Console()
-    out = out.resolve()
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / "progress.jsonl").open("a", encoding="utf-8") as log:
-
-        def tell(figures: dict[str, float]) -> None:
-            log.write(json.dumps(figures) + "\n")
-            log.flush()
-            console.print(_line(figures), highlight=False, soft_wrap=True)
-
-        search = evolve(
-            options,
-            minutes=minutes,
-            processes=workers,
-            folder=out,
-            tell=tell,
-            generations=generations,
-        )
-    console.print(
-        f"{search.generation} generations, best validated fitness {search.best_fitness:.4f}: {out}"
-    )
-    return 0
+    return EvolutionOptions(environment=environment, pairs=pairs, seed=seed, command=command)
 
 
 @train.command()
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=2,
-    show_default=True,
-    help="Of everything that is drawn.",
-)
-@click.option(
-    "--minutes",
-    type=click.FloatRange(min=0.0),
-    default=9.0,
-    show_default=True,
-    help="Wall-clock time.",
-)
+@seed_option(default=2)
+@minutes_option(default=9.0)
 @click.option(
     "--iterations",
     type=click.IntRange(min=1),
     default=100_000,
     show_default=True,
-    help="Stop after so many.",
+    help="Stop after this many iterations.",
 )
 @click.option(
-    "--envs", type=click.IntRange(min=1), default=8192, show_default=True, help="Robots at once."
+    "--envs",
+    type=click.IntRange(min=1),
+    default=8192,
+    show_default=True,
+    help="Robots that are simulated at once.",
 )
 @click.option(
     "--steps",
     type=click.IntRange(min=1),
     default=32,
     show_default=True,
-    help="Policy periods in an iteration.",
+    help="Policy steps in an iteration.",
 )
 @click.option(
     "--entropy",
     type=click.FloatRange(min=0.0),
     default=0.008,
     show_default=True,
-    help="Weight of the entropy.",
+    help="Weight of the entropy bonus.",
 )
 @click.option(
     "--resume",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="A joint.pt to go on from.",
+    help="File joint.pt of an earlier training to continue from.",
 )
-@click.option("--device", default="", help="Of torch. [default: the first GPU]")
+@click.option(
+    "--device", default="", help="Device of torch, e.g. cuda:0 or cpu. [default: the first GPU]"
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -192,15 +197,22 @@ def joint(
     device: str,
     out: Path,
 ) -> int:
-    """Train a recurrent joint policy of the A1 by PPO; needs the extra 'train', and a GPU to be quick."""
+    """Train a recurrent joint policy of the A1 by PPO.
+
+    This needs the extra 'train'. Without a GPU it is slow.
+    """
     try:
         from safe_locomotion.training.joint.learner import JointTraining, train_joint
     except ModuleNotFoundError as error:
         raise ConfigurationError(
-            f"{error.name} is not installed; the extra 'train' brings it"
+            f"{error.name} is not installed: pip install 'safe_locomotion[train]'"
         ) from error
-    command = f"safe-locomotion train joint --seed {seed} --envs {envs} --steps {steps} --entropy {entropy:g}"
-    command += f" --minutes {minutes:g}" + (f" --resume {resume.name}" if resume else "")
+    command = (
+        f"safe-locomotion train joint --seed {seed} --envs {envs} --steps {steps}"
+        f" --entropy {entropy:g} --minutes {minutes:g}"
+    )
+    if resume:
+        command += f" --resume {resume.name}"
     options = JointTraining(
         out=out,
         command=command,
@@ -213,49 +225,52 @@ def joint(
         resume=resume,
         device=device,
     )
-    Console().print(f"{train_joint(options)} iterations: {out}", soft_wrap=True)
+    click.echo(f"{train_joint(options)} iterations: {out}")
     return 0
 
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--name", required=True, help="Of the policy.")
+@click.option("--name", required=True, help="Name of the policy.")
 @click.option(
     "--last",
     is_flag=True,
-    help="Of a gait policy the last weights instead of the best validated ones.",
+    help="Take the last weights of a gait policy, not the best validated ones.",
 )
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="File. [default: models/policies/NAME.onnx]",
+    help="File to write. [default: models/policies/NAME.onnx]",
 )
 def export(*, folder: Path, name: str, last: bool, out: Path | None) -> int:
-    """Write the policy of a training in FOLDER, gait or joint, as a file that the robot runs: network, contract, recorded pairs."""
+    """Write the policy that was trained in FOLDER, gait or joint, as a file for the robot.
+
+    The file holds the network, its contract and recorded pairs of observation and action.
+    """
     from safe_locomotion.training.gait.export import export_gait
     from safe_locomotion.training.joint.export import WEIGHTS, export_joint
 
     target = out or Path("models/policies") / f"{name}.onnx"
-    joint = (folder / WEIGHTS).exists()
-    contract = (
-        export_joint(folder, name, target)
-        if joint
-        else export_gait(folder, name, target, best=not last)
-    )
-    Console().print(f"{target}: {contract.origin.command}", soft_wrap=True)
+    if (folder / WEIGHTS).exists():
+        contract = export_joint(folder, name, target)
+    else:
+        contract = export_gait(folder, name, target, best=not last)
+    click.echo(f"{target}: {contract.origin.command}")
     return 0
 
 
 def _line(figures: dict[str, float]) -> str:
-    """A generation in one line; where the unperturbed policy was judged, its figures stand behind the bar."""
-    line = "{generation:4.0f}  fitness {fitness:7.4f}  power {power:5.1f} W  falls {falls:2.0f}  {seconds:5.1f} s".format(
-        **figures
+    """A generation in one line; figures of the unperturbed policy follow behind the bar."""
+    line = (
+        "{generation:4.0f}  fitness {fitness:7.4f}  power {power:5.1f} W"
+        "  falls {falls:2.0f}  {seconds:5.1f} s".format(**figures)
     )
     if "validation_fitness" not in figures:
         return line
     keys = ("fitness", "power", "cost_of_transport", "velocity_error", "falls")
     judged = {key: figures[f"validation_{key}"] for key in keys}
     return line + (
-        "  |  fitness {fitness:7.4f}  power {power:5.1f} W  cost of transport {cost_of_transport:.3f}"
+        "  |  fitness {fitness:7.4f}  power {power:5.1f} W"
+        "  cost of transport {cost_of_transport:.3f}"
         "  velocity error {velocity_error:.3f} m/s  falls {falls:.0f}".format(**judged)
     )

@@ -1,72 +1,85 @@
-"""`safe-locomotion trigger-set`: show a robot's trigger set, or design one from how far its feet reach."""
+"""`safe-locomotion trigger-set`: show a robot's trigger sets, or design one."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 import click
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
+from safe_locomotion.cli.options import robot_option
+from safe_locomotion.cli.output import console
 from safe_locomotion.config import load_config
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.robot.models import robot_names
 from safe_locomotion.safety.trigger_set import TriggerBounds, designed_bounds
 from safe_locomotion.types import GRAVITY
 
 FORMATS = (".png", ".svg", ".pdf")
+UNITS = {
+    "height_min": "m",
+    "height_max": "m",
+    "roll": "rad",
+    "pitch": "rad",
+    "lateral_velocity": "m/s",
+    "roll_rate": "rad/s",
+}
 
 
 @click.command("trigger-set")
-@click.option(
-    "--robot",
-    type=click.Choice(robot_names()),
-    default="a1",
-    show_default=True,
-    help="Robot model.",
-)
+@robot_option
 @click.option(
     "--design",
     is_flag=True,
-    help="Design a set from the capture point, beside the configured ones.",
+    help="Also design a set from the capture point.",
 )
 @click.option(
     "--reach",
     type=float,
     default=0.1,
     show_default=True,
-    help="How far to the side a foot may step [m].",
+    help="Distance that a foot may step to the side [m].",
 )
-@click.option("--height", type=float, help="Of the walking base [m]. [default: the robot's file]")
+@click.option(
+    "--height",
+    type=float,
+    help="Height of the walking base [m]. [default: the robot's file]",
+)
 @click.option(
     "--plot",
     type=click.Path(path_type=Path, dir_okay=False),
-    help=f"Draw the sets: {', '.join(FORMATS)}.",
+    help=f"Draw the sets into this file ({', '.join(FORMATS)}).",
 )
 def trigger_set(
     robot: str, design: bool, reach: float, height: float | None, plot: Path | None
 ) -> int:
-    """Bounds of the states in which a learner may drive."""
+    """Show the bounds of the trigger sets c1, c2 and c3.
+
+    While the state is within all bounds, the learner may walk the robot. Outside, the recovery
+    policy takes over.
+    """
     config = load_config(robot)
     sets = config.supervisor.trigger_set
     height = height or config.mpc.locomotion.body_height
     rows = {"c1": sets.c1, "c2": sets.c2, "c3": sets.c3}
     if design:
         rows["designed"] = designed_bounds(height=height, reach=reach)
-    table = Table("set", *asdict(sets.c1), box=None)
+    headings = (f"{name}\n\\[{unit}]" for name, unit in UNITS.items())
+    table = Table("set", *headings, box=None)
     for name, bounds in rows.items():
         table.add_row(
             f"{name} (in use)" if name == sets.use else name,
-            *(f"{value:.3g}" for value in asdict(bounds).values()),
+            *(f"{getattr(bounds, component):.3g}" for component in UNITS),
         )
-    Console().print(table)
+    console().print(table)
     if plot is not None:
         _draw(rows, height, reach, plot)
     return 0
 
 
 def _draw(rows: dict[str, TriggerBounds], height: float, reach: float, file: Path) -> None:
-    """Lateral velocity against roll rate: the boxes, and where the capture point is at the end of the feet's reach."""
+    """Draw the boxes over lateral velocity and roll rate.
+
+    Two lines show where the capture point lies at the end of the feet's reach.
+    """
     if file.suffix not in FORMATS:
         raise ConfigurationError(f"--plot {file}: the name must end in one of {', '.join(FORMATS)}")
     try:

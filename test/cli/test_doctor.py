@@ -312,7 +312,8 @@ def test_failing_twin(
 
 def test_every_check_has_a_twin(ros_domain: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the command runs is what is tested above."""
-    monkeypatch.setattr(wire, "_publishers", lambda: lambda domain, name: 0)
+    check = wire.check_publishers
+    monkeypatch.setattr(wire, "check_publishers", lambda name: check(name, lambda *_: 0))
     assert [finding.check for finding in command.examine("a1", None, Path())] == list(FIT)
     assert set(ILL) == set(FIT)
 
@@ -350,7 +351,7 @@ def test_a_simulated_robot_is_heard(wire_domain: int, monkeypatch: pytest.Monkey
                 finding = robot.check_states("a1", None)
         finally:
             ticking.kill()
-    assert "LowStates a second" in finding.text or "LowStates on" in finding.text, finding
+    assert "LowStates per second" in finding.text or "LowStates on" in finding.text, finding
     assert "no robot heard" in robot.check_states("a1", None).text
 
 

@@ -16,9 +16,9 @@ from safe_locomotion.backends.domains import (
     claim_domain,
 )
 from safe_locomotion.cli.drive.keyboard import STEP, KeyDrive
-from safe_locomotion.cli.memory import MemoryWatch, resident_mb
-from safe_locomotion.cli.progress import last_row
-from safe_locomotion.cli.settings import RANDOM_VELOCITY, random_steps, write_config
+from safe_locomotion.cli.sim.memory import MemoryWatch, resident_mb
+from safe_locomotion.cli.sim.progress import last_row
+from safe_locomotion.cli.sim.settings import RANDOM_VELOCITY, random_steps, write_config
 from safe_locomotion.config import load_config
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.operator.commands import REQUESTS, Step, format_script, parse_script

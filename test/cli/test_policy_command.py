@@ -292,7 +292,7 @@ def two_inputs() -> onnx.ModelProto:
             "metadata of an mjlab export: expected joint_names",
         ),
         (foreign(45), ("--kp", "20,21"), "expected 1 or 12 numbers, found 2"),
-        (foreign(45), ("--kp", "stiff"), "is not numbers separated by commas"),
+        (foreign(45), ("--kp", "stiff"), "must be numbers separated by commas"),
         (foreign(45), ("--kp", "500"), "kp: expected at most 120, found 500"),
         (foreign(45), ("--rate", "60"), "rate_hz: expected a divisor of 500, found 60"),
         (foreign(45), ("--order", "FR_hip,FL_hip"), "joint_order: expected each of"),

@@ -10,7 +10,7 @@ pytest.importorskip("rclpy")
 from core_values import TROT
 from rich.console import Console
 
-from safe_locomotion.cli.doctor.hearing import ros_domain, unheard
+from safe_locomotion.cli.drive.hearing import ros_domain, unheard
 from safe_locomotion.cli.drive.top_page import BAR, page
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.safety.capture_point import MARGINS
@@ -137,7 +137,7 @@ def test_nothing_heard_is_a_page_too():
 def test_a_domain_that_is_none_is_refused(monkeypatch, value):
     """With what it must be; an empty one is 0, as in ROS."""
     monkeypatch.setenv("ROS_DOMAIN_ID", value)
-    with pytest.raises(ConfigurationError, match="whole number within 0 and 232"):
+    with pytest.raises(ConfigurationError, match="whole number from 0 to 232"):
         ros_domain()
     monkeypatch.setenv("ROS_DOMAIN_ID", "")
     assert ros_domain() == 0 and "ROS_DOMAIN_ID=0" in unheard()

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from safe_locomotion.cli import settings
+from safe_locomotion.cli.sim import settings
 from safe_locomotion.cli.main import cli
 from safe_locomotion.cli.sim.viewer_line import LOG, ViewerLine
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from recorded_walk import RANDOM, WildGait, wild_walk, write_walk
 
-from safe_locomotion.cli.episode_tables import comparison as comparison_table
+from safe_locomotion.cli.episodes.tables import comparison as comparison_table
 from safe_locomotion.errors import ConfigurationError, PolicyRefusedError, UnknownNameError
 from safe_locomotion.policy.file import find_policy
 from safe_locomotion.recording import comparison

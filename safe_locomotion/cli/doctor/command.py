@@ -1,72 +1,59 @@
-"""`safe-locomotion doctor`: is this machine fit to run the stack, and what mends it where it is not."""
+"""`safe-locomotion doctor`: check that this machine can run the stack, and say how to mend it."""
 
 import json
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from safe_locomotion.backends.domains import claim_domain
 from safe_locomotion.cli.doctor import machine, software, wire
 from safe_locomotion.cli.doctor import robot as robots
 from safe_locomotion.cli.doctor.findings import Finding
-from safe_locomotion.robot.models import robot_names
+from safe_locomotion.cli.options import DASH, json_or_dash_option, robot_option
+from safe_locomotion.cli.output import console, write_json
 
 COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 HEALTHY = 0
 ILL = 1
-PLAIN_WIDTH = 160  # columns where the output is no terminal
 
 
 @click.command()
-@click.option(
-    "--robot",
-    type=click.Choice(robot_names()),
-    default="a1",
-    show_default=True,
-    help="Robot model.",
-)
-@click.option("--interface", help="Network interface that leads to the robot, e.g. eth0.")
+@robot_option
+@click.option("--interface", help="Network interface that is connected to the robot, e.g. eth0.")
 @click.option(
     "--record",
     "folder",
     type=click.Path(path_type=Path, file_okay=False),
     default=".",
     show_default=True,
-    help="Folder that episodes would go to.",
+    help="Folder in which episodes will be recorded.",
 )
-@click.option(
-    "--json",
-    "json_file",
-    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
-    help="Write the findings here; - prints them.",
-)
+@json_or_dash_option
 def doctor(*, robot: str, interface: str | None, folder: Path, json_file: Path | None) -> int:
-    """Check this machine and the link to the robot; name what mends each finding.
+    """Check this machine and the link to the robot, and name a remedy for each finding.
 
-    Commands no motor. Exit status 0 when there is no problem, warnings or not; 1 when something is a problem: the robot would not walk, or
-    not safely.
+    No motor is commanded. With a problem the robot would not walk, or would not be safe. Exit
+    status 0 without problems, 1 with at least one. Warnings do not count.
     """
-    console = Console(stderr=True)
-    with console.status("examining"):
+    with Console(stderr=True).status("checking"):
         findings = list(examine(robot, interface, folder))
-    text = json.dumps({"findings": [finding.as_json() for finding in findings]}, indent=2) + "\n"
-    if json_file == Path("-"):
-        sys.stdout.write(text)
+    data = {"findings": [finding.as_json() for finding in findings]}
+    if json_file == DASH:
+        click.echo(json.dumps(data, indent=2))
     else:
         if json_file is not None:
-            json_file.parent.mkdir(parents=True, exist_ok=True)
-            json_file.write_text(text)
-        show(findings, Console() if sys.stdout.isatty() else Console(width=PLAIN_WIDTH))
+            write_json("--json", json_file, data)
+        show(findings, console())
     return ILL if any(finding.level == "problem" for finding in findings) else HEALTHY
 
 
 def examine(robot: str, interface: str | None, folder: Path) -> Iterator[Finding]:
-    """All checks, on this machine and its environment."""
+    """Run all checks on this machine and its environment."""
     yield software.check_python()
     yield software.check_packages()
     yield software.check_versions()
@@ -92,20 +79,15 @@ def examine(robot: str, interface: str | None, folder: Path) -> Iterator[Finding
     yield machine.check_disk(folder)
 
 
-def show(findings: list[Finding], console: Console) -> None:
-    """One row per finding, the remedy below it."""
+def show(findings: list[Finding], out: Console) -> None:
+    """Print one row per finding, with the remedy below it."""
     table = Table(box=None, show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for finding in findings:
         colour = COLOURS[finding.level]
-        table.add_row(f"[{colour}]{finding.level}[/]", finding.check, _plain(finding.text))
+        table.add_row(f"[{colour}]{finding.level}[/]", finding.check, escape(finding.text))
         if finding.mend:
-            table.add_row("", "", f"[dim]-> {_plain(finding.mend)}[/]")
-    console.print(table)
-
-
-def _plain(text: str) -> str:
-    """Square brackets as they are, not as markup."""
-    return text.replace("[", "\\[")
+            table.add_row("", "", f"[dim]-> {escape(finding.mend)}[/]")
+    out.print(table)

@@ -1,4 +1,4 @@
-"""What `safe-locomotion doctor` finds: one row per check."""
+"""Results of the checks of `safe-locomotion doctor`."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -11,10 +11,11 @@ class Finding:
     """Result of one check.
 
     Attributes:
-        check: its name.
-        level: a problem keeps the stack from working or the robot from being safe; a warning costs quality.
+        check: name of the check.
+        level: with a problem the stack does not work or the robot is not safe; a warning costs
+            quality.
         text: what was found.
-        mend: the command or step that mends it; empty when nothing needs mending.
+        mend: the command or step that mends it; empty when there is nothing to mend.
     """
 
     check: str
@@ -23,14 +24,12 @@ class Finding:
     mend: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """Plain data."""
+        """The finding as plain data."""
         return asdict(self)
 
 
 def judge(check: str, *, met: bool, text: str, mend: str, otherwise: Level = "problem") -> Finding:
-    """Ok when `met`, else the level and the remedy."""
-    return (
-        Finding(check=check, level="ok", text=text)
-        if met
-        else Finding(check=check, level=otherwise, text=text, mend=mend)
-    )
+    """An `ok` when `met`, else a finding of the level `otherwise` with the remedy."""
+    if met:
+        return Finding(check=check, level="ok", text=text)
+    return Finding(check=check, level=otherwise, text=text, mend=mend)

@@ -1,4 +1,4 @@
-"""Checks of the computer: network, shared memory, clock, CPU and what this user may ask of the scheduler."""
+"""Checks of the computer: network, shared memory, clock, CPU, disk and real-time permissions."""
 
 import os
 import resource
@@ -24,27 +24,21 @@ from safe_locomotion.runtime.realtime import (
 )
 
 ROBOT_NETWORK = ip_network("192.168.123.0/24")  # of every Unitree robot
-ROBOT_ADDRESS = (
-    "192.168.123.10"  # the A1's motor controller; any address of the network gives the same route
-)
+ROBOT_ADDRESS = "192.168.123.10"  # A1's motor controller; any address there has the same route
 SHARED_MEMORY = Path("/dev/shm")
-FAST_DDS = (
-    "fastrtps_*",
-    "fastdds_*",
-    "sem.fastrtps_*",
-    "sem.fastdds_*",
-)  # the first up to version 2, as in Humble
+FAST_DDS = ("fastrtps_*", "fastdds_*", "sem.fastrtps_*", "sem.fastdds_*")
+"""Files of Fast DDS; those with `fastrtps` are of version 2 and older, as in Humble."""
 GOVERNORS = Path("/sys/devices/system/cpu")
 WANTED_PRIORITY = 50
-ENOUGH_DISK = 5_000_000_000  # bytes; hours of episodes
-OLDEST_CLOCK = 1_700_000_000  # s; a board without a battery starts in 1970, and TLS, bags and logs need the date
-CLOCK_DRIFT = 0.005  # s over the measured interval
+ENOUGH_DISK = 5_000_000_000  # bytes; enough for hours of episodes
+OLDEST_CLOCK = 1_700_000_000  # s; a board without a battery starts in 1970
+CLOCK_DRIFT = 0.005  # s, largest difference over the measured interval
 CLOCK_INTERVAL = 0.2  # s
 COARSEST_CLOCK = 1e-5  # s, a two-hundredth of a tick
 
 
 def addresses() -> dict[str, str]:
-    """IPv4 address by network interface; empty text for one without."""
+    """IPv4 address of each network interface; an empty text for one without address."""
     found = {name: "" for _, name in socket.if_nameindex()}
     if which("ip"):
         listed = subprocess.run(
@@ -63,7 +57,7 @@ def addresses() -> dict[str, str]:
 
 
 def _source_address(target: str) -> str:
-    """Own address with which `target` would be reached; nothing is sent."""
+    """Own address of the route to `target`. Nothing is sent."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect((target, 9))
@@ -73,13 +67,13 @@ def _source_address(target: str) -> str:
 
 
 def check_interfaces(found: Mapping[str, str], wanted: str | None) -> Finding:
-    """A cable leads to the robot: the wanted interface, or any, has an address of the robot's network."""
+    """Check that the wanted interface, or any, has an address in the robot's network."""
     text = ", ".join(f"{name} {address or 'no address'}" for name, address in found.items())
     if wanted is not None and wanted not in found:
         return Finding(
             check="interfaces",
             level="problem",
-            text=f"no interface {wanted!r}; there are: {text}",
+            text=f"no interface {wanted!r}; choose one of: {text}",
             mend="ip -br addr",
         )
     candidates = found if wanted is None else {wanted: found[wanted]}
@@ -89,14 +83,15 @@ def check_interfaces(found: Mapping[str, str], wanted: str | None) -> Finding:
         met=met,
         text=text,
         otherwise="warning" if wanted is None else "problem",
-        mend=f"only needed for a real robot: sudo ip addr add 192.168.123.162/24 dev {wanted or '<interface>'}",
+        mend="only needed for a real robot:"
+        f" sudo ip addr add 192.168.123.162/24 dev {wanted or '<interface>'}",
     )
 
 
 def stale_files(
     folder: Path = SHARED_MEMORY, in_use: Callable[[], Iterable[str]] | None = None
 ) -> list[Path]:
-    """Files of Fast DDS of this user that no living process has mapped or opened."""
+    """Files of Fast DDS of this user that no running process has mapped or opened."""
     names = [path for pattern in FAST_DDS for path in folder.glob(pattern)]
     candidates = [path for path in names if path.is_file() and path.stat().st_uid == os.getuid()]
     if not candidates:
@@ -110,12 +105,12 @@ def stale_files(
 
 
 def _stem(name: str) -> str:
-    """The segment a file belongs to: its lock and mutex carry the same name with an ending."""
+    """Name of the memory segment that a file, a lock or a mutex belongs to."""
     return name.removeprefix("sem.").removesuffix("_mutex").removesuffix("_el")
 
 
 def _mapped_names() -> set[str]:
-    """Names under /dev/shm that a living process of this machine has mapped or holds open."""
+    """Names under /dev/shm that a running process of this machine has mapped or holds open."""
     paths: set[str] = set()
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # ended meanwhile, or another user's
@@ -135,11 +130,11 @@ def _mapped_names() -> set[str]:
 
 
 def check_shared_memory(stale: list[Path], now: Callable[[], float] = time.time) -> Finding:
-    """No left-overs of killed ROS processes: later nodes lose messages to them."""
+    """Check that killed ROS processes left no files; later nodes lose messages to them."""
     ages = [now() - path.stat().st_mtime for path in stale if path.exists()]
-    text = "no Fast DDS file without a living process"
+    text = "no Fast DDS file without a running process"
     if stale:
-        text = f"{len(stale)} Fast DDS files that no living process has open"
+        text = f"{len(stale)} Fast DDS files that no running process has open"
     if ages:
         text += f", {_duration(min(ages))} to {_duration(max(ages))} old"
     return judge(
@@ -159,7 +154,7 @@ def _duration(seconds: float) -> str:
 
 
 def check_governor(folder: Path = GOVERNORS) -> Finding:
-    """The CPU does not clock down between two ticks."""
+    """Check that the CPU does not clock down between two ticks."""
     found = sorted(
         {path.read_text().strip() for path in folder.glob("cpu[0-9]*/cpufreq/scaling_governor")}
     )
@@ -173,7 +168,7 @@ def check_governor(folder: Path = GOVERNORS) -> Finding:
 
 
 def check_priority(ask: Callable[[], Setting] | None = None) -> Finding:
-    """SCHED_FIFO is granted; asked for by a thread that ends at once."""
+    """Check that SCHED_FIFO is granted. A thread that ends at once asks for it."""
     setting = (ask or _ask_for_priority)()
     return judge(
         "realtime_priority",
@@ -197,16 +192,20 @@ def _ask_for_priority() -> Setting:
 
 
 def check_memory_lock(allowed: Callable[[], bool] = may_lock_all) -> Finding:
-    """The runtime may keep all its pages in memory; a limit, however high, would fail an allocation in flight."""
+    """Check that the runtime may lock all its pages in memory.
+
+    With any finite limit an allocation can fail while the robot walks.
+    """
     hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)[1]
     text = "unlimited" if hard == resource.RLIM_INFINITY else f"limit {hard} bytes"
     met = allowed()
+    if met and hard != resource.RLIM_INFINITY:
+        text += ", from which this user is exempt"
     return judge(
         "memory_lock",
         met=met,
         otherwise="warning",
-        text=text
-        + (", which this user is exempt from" if met and hard != resource.RLIM_INFINITY else ""),
+        text=text,
         mend=limit_remedy("memlock", "unlimited"),
     )
 
@@ -214,21 +213,18 @@ def check_memory_lock(allowed: Callable[[], bool] = may_lock_all) -> Finding:
 def check_disk(
     folder: Path, usage: Callable[[Path], tuple[int, int, int]] = shutil.disk_usage
 ) -> Finding:
-    """Episodes have room where they would be written."""
-    there = next(
-        parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists()
-    )
+    """Check that episodes can be written to the folder and that it has room for them."""
+    path = folder.absolute()
+    there = next(parent for parent in (path, *path.parents) if parent.exists())
     free = usage(there)[2]
+    text = f"{free / 1e9:.1f} GB free in {folder}"
+    mend = f"du -sh {there}/* | sort -h  # at least {ENOUGH_DISK / 1e9:.0f} GB"
     writable = os.access(there, os.W_OK)
+    if not writable:
+        text += ", which is not writable"
+        mend = f"sudo chown {user()} {there}"
     return judge(
-        "disk",
-        met=writable and free >= ENOUGH_DISK,
-        text=f"{free / 1e9:.1f} GB free in {folder}"
-        + ("" if writable else ", which may not be written to"),
-        otherwise="warning",
-        mend=f"sudo chown {user()} {there}"
-        if not writable
-        else f"du -sh {there}/* | sort -h  # at least {ENOUGH_DISK / 1e9:.0f} GB",
+        "disk", met=writable and free >= ENOUGH_DISK, text=text, otherwise="warning", mend=mend
     )
 
 
@@ -238,12 +234,18 @@ def check_clock(
     sleep: Callable[[float], None] = time.sleep,
     resolution: float = time.get_clock_info("monotonic").resolution,
 ) -> Finding:
-    """The wall clock has a date and runs as fast as the monotonic one, which is fine enough to time a tick."""
+    """Check date and speed of the wall clock and the resolution of the monotonic clock.
+
+    TLS, bags and logs need the date. The resolution must be fine enough to time a tick.
+    """
     start_wall = wall()
     start = monotonic()
     sleep(CLOCK_INTERVAL)
     drift = (wall() - start_wall) - (monotonic() - start)
-    text = f"wall against monotonic {1e3 * drift:+.2f} ms in {CLOCK_INTERVAL:g} s, resolution {1e9 * resolution:g} ns"
+    text = (
+        f"wall against monotonic {1e3 * drift:+.2f} ms in {CLOCK_INTERVAL:g} s,"
+        f" resolution {1e9 * resolution:g} ns"
+    )
     if not start_wall >= OLDEST_CLOCK:
         return Finding(
             check="clock",
@@ -252,7 +254,10 @@ def check_clock(
             mend="sudo date -s '<now>'",
         )
     if not resolution <= COARSEST_CLOCK:
-        mend = "cat /sys/devices/system/clocksource/clocksource0/available_clocksource  # and boot with clocksource=<the best>"
+        mend = (
+            "cat /sys/devices/system/clocksource/clocksource0/available_clocksource"
+            "  # and boot with clocksource=<the best>"
+        )
         return Finding(check="clock", level="warning", text=text, mend=mend)
     return judge(
         "clock",
@@ -264,20 +269,23 @@ def check_clock(
 
 
 def check_time_sync(synchronised: Callable[[], str] | None = None) -> Finding:
-    """Episodes of this computer and of others can be laid side by side; a robot that is not on the Internet may do without."""
+    """Check that NTP sets the clock, so that episodes of several computers can be compared.
+
+    A robot without Internet can do without it.
+    """
     answer = (synchronised or _synchronised)()
     texts = {"yes": "synchronised by NTP", "no": "not synchronised"}
     return judge(
         "time_sync",
         met=answer != "no",
-        text=texts.get(answer, "not known: no timedatectl with systemd here"),
+        text=texts.get(answer, "unknown: no timedatectl with systemd here"),
         otherwise="warning",
         mend="sudo timedatectl set-ntp true",
     )
 
 
 def _synchronised() -> str:
-    """`yes` or `no`, or nothing where systemd does not run."""
+    """`yes` or `no`; an empty text when systemd does not run."""
     if not which("timedatectl"):
         return ""
     command = ["timedatectl", "show", "--property=NTPSynchronized", "--value"]

@@ -1,4 +1,4 @@
-"""Checks that need a robot that is switched on: does it report, does its clock run like ours, who moves its motors."""
+"""Checks of a robot that is switched on: its states, its clock and its motion service."""
 
 import subprocess
 import sys
@@ -12,10 +12,10 @@ from safe_locomotion.runtime.stack import LOOPBACK, ROBOT_DOMAIN, SIMULATION_DOM
 
 RATE_HZ = 500.0
 LEAST_RATE_HZ = 400.0
-CLOCK_ERROR = 0.005  # between the robot's tick and our monotonic clock; quartz differs by 1e-4
-ENOUGH = 100  # states, to judge a clock by
+CLOCK_ERROR = 0.005  # largest relative error of the robot's clock; quartz clocks differ by 1e-4
+ENOUGH = 100  # states that are needed to judge a clock
 ROBOT_COMPUTER = "192.168.123.161"  # of a Go2
-PATIENCE_S = 8.0  # of the motion switcher's answer and the start of an interpreter
+PATIENCE_S = 8.0  # for the start of an interpreter and the motion switcher's answer
 LOW_LEVEL_ENTRY = {
     "a1": "on the remote: L2+A until the robot lies, then L2+B; sport mode 1.19 or newer",
     "go1": "on the remote: L2+A, L2+B, then L1+L2+START",
@@ -30,11 +30,15 @@ Service = Callable[[int, str], str]
 
 
 def check_states(robot: str, interface: str | None, listen: Listen | None = None) -> Finding:
-    """LowStates arrive at their rate, and the robot's tick runs like our clock; without an interface only a simulated one is looked for."""
+    """Check that LowStates arrive at 500 Hz and that the robot's clock runs as fast as ours.
+
+    Without an interface, the check listens for a simulated robot.
+    """
     if interface and robot_sdk(robot) != "unitree_sdk2":
-        text = f"a {robot} only sends states to a program that commands it"
+        text = f"not checked: a {robot} sends states only to a program that commands it"
         return Finding(check="robot_states", level="ok", text=text)
-    domain, name = (ROBOT_DOMAIN, interface) if interface else (SIMULATION_DOMAIN, LOOPBACK)
+    domain = ROBOT_DOMAIN if interface else SIMULATION_DOMAIN
+    name = interface or LOOPBACK
     try:
         heard = (listen or _listener())(domain, name)
     except ImportError as error:
@@ -48,7 +52,7 @@ def check_states(robot: str, interface: str | None, listen: Listen | None = None
         return Finding(check="robot_states", level="problem", text=str(error), mend="ip -br link")
     if not heard:
         text = f"no robot heard on domain {domain}, {name}"
-        mend = f"ping -c 3 {ROBOT_COMPUTER}; the robot boots for a minute"
+        mend = f"ping -c 3 {ROBOT_COMPUTER}; the robot takes a minute to boot"
         return judge("robot_states", met=not interface, text=text, mend=mend)
     return _judge_states(heard, f"domain {domain}, {name}")
 
@@ -60,21 +64,22 @@ def _judge_states(heard: Heard, place: str) -> Finding:
             check="robot_states",
             level="problem",
             text=f"{len(times)} LowStates on {place}",
-            mend="ip -s link  # look for errors; end what loads the CPU",
+            mend="ip -s link  # look for errors; end programs that load the CPU",
         )
     rate = (len(times) - 1) / (times[-1] - times[0])
     error = _slope(times, ticks * 1e-3) - 1.0
     return judge(
         "robot_states",
         met=rate >= LEAST_RATE_HZ and -CLOCK_ERROR <= error <= CLOCK_ERROR,
-        text=f"{rate:.0f} LowStates a second on {place}, the robot's clock runs {100.0 * error:+.2f} % against ours",
+        text=f"{rate:.0f} LowStates per second on {place};"
+        f" the robot's clock differs by {100.0 * error:+.2f} % from ours",
         otherwise="warning",
-        mend=f"wanted {RATE_HZ:.0f} and 0.00 %: a wired link, or a simulator with less load",
+        mend=f"expected {RATE_HZ:.0f} and 0.00 %; use a wired link, or reduce the load on the CPU",
     )
 
 
 def _slope(x: "np.ndarray", y: "np.ndarray") -> float:
-    """Of the straight line through the points."""
+    """Slope of the straight line through the points."""
     return float(np.polyfit(x - x[0], y - y[0], 1)[0])
 
 
@@ -85,7 +90,9 @@ def _listener() -> Listen:
 
 
 def active_service(domain: int, interface: str) -> str:
-    """Name of the motion service that moves the robot, empty for none; asked by a process of its own, as the SDK wants the domain first.
+    """Name of the motion service that moves the robot; empty when none does.
+
+    A separate process asks, because the SDK can join only one domain per process.
 
     Raises:
         BackendError: no answer.
@@ -101,33 +108,33 @@ def active_service(domain: int, interface: str) -> str:
         row.removeprefix("MODE=") for row in said.stdout.splitlines() if row.startswith("MODE=")
     ]
     if not answers:
-        raise BackendError(
-            (said.stderr.strip().splitlines() or ["no answer"])[-1].rpartition("Error: ")[2]
-        )
+        errors = said.stderr.strip().splitlines() or ["no answer"]
+        raise BackendError(errors[-1].rpartition("Error: ")[2])
     return answers[-1]
 
 
 def check_firmware(robot: str, interface: str | None, service: Service = active_service) -> Finding:
-    """The robot's own motion service leaves the motors to us."""
+    """Check that the robot's own motion service does not move the motors."""
     if not interface:
         return Finding(
             check="firmware_mode",
             level="ok",
-            text="no robot addressed: name its network with --interface",
+            text="not checked: name the robot's network with --interface",
         )
     if robot in LOW_LEVEL_ENTRY and robot_sdk(robot) != "unitree_sdk2":
-        text = f"a {robot} does not tell its mode; it must be in low-level mode before the launch"
+        text = f"a {robot} does not report its mode; set low-level mode before the launch"
         return Finding(
             check="firmware_mode", level="warning", text=text, mend=LOW_LEVEL_ENTRY[robot]
         )
     try:
         mode = service(ROBOT_DOMAIN, interface)
     except BackendError as error:
-        mend = f"ping -c 3 {ROBOT_COMPUTER}; the robot boots for a minute"
+        mend = f"ping -c 3 {ROBOT_COMPUTER}; the robot takes a minute to boot"
         return Finding(check="firmware_mode", level="problem", text=str(error), mend=mend)
     return judge(
         "firmware_mode",
         met=not mode,
         text=f"motion service {mode!r} moves the robot" if mode else "no motion service is active",
-        mend=f"ros2 launch safe_locomotion real_{robot}.launch.py interface:={interface} release_motion:=true  # lays the robot down first",
+        mend=f"ros2 launch safe_locomotion real_{robot}.launch.py interface:={interface}"
+        " release_motion:=true  # lays the robot down first",
     )

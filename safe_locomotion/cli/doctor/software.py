@@ -1,4 +1,4 @@
-"""Checks of what is installed and configured: Python, packages, ROS, shipped files."""
+"""Checks of the installation: Python, packages, ROS and shipped files."""
 
 import re
 import sys
@@ -39,7 +39,7 @@ VERSIONS = (
 )
 FOR_DEVELOPERS = ("test", "train", "mjlab", "torch", "bench", "ros")  # ROS has a check of its own
 DISTRIBUTIONS = ("humble", "iron", "jazzy", "kilted", "rolling")
-LAST_SAFE_DOMAIN = 101  # the ports of larger ones are handed out by Linux to other programs
+LAST_SAFE_DOMAIN = 101  # Linux gives the ports of larger domains to other programs
 RANGES = ("SUBNET", "LOCALHOST", "OFF", "SYSTEM_DEFAULT")
 SIMULATION_RANGE = "LOCALHOST"
 
@@ -48,12 +48,12 @@ Present = Callable[[str], bool]
 
 
 def is_importable(module: str) -> bool:
-    """Whether a top-level module can be found; nothing is imported."""
+    """Whether a top-level module can be found. Nothing is imported."""
     return find_spec(module) is not None
 
 
 def check_python(found: tuple[int, ...] = sys.version_info[:3]) -> Finding:
-    """The interpreter is one the package is tested on."""
+    """Check that the package is tested with this Python version."""
     return judge(
         "python",
         met=OLDEST <= found[:2] <= NEWEST,
@@ -64,7 +64,7 @@ def check_python(found: tuple[int, ...] = sys.version_info[:3]) -> Finding:
 
 
 def check_packages(installed: Version = version) -> Finding:
-    """Every package that the core imports is there and new enough."""
+    """Check that every package of the core is installed and new enough."""
     wrong = []
     texts = []
     for name, least in NEEDED.items():
@@ -84,38 +84,37 @@ def check_packages(installed: Version = version) -> Finding:
 
 
 def _release(text: str) -> tuple[int, ...]:
-    """Leading numbers of a version: 1.26.4rc1 is (1, 26)."""
+    """The first two numbers of a version: (1, 26) of 1.26.4rc1."""
     return tuple(int(part) for part in text.split(".")[:2] if part.isdigit())
 
 
 def check_mujoco(present: Present = is_importable) -> Finding:
-    """The simulator is there; only simulated robots need it."""
+    """Check that the simulator is installed. Only simulated robots need it."""
     there = present("mujoco")
     return judge(
         "mujoco",
         met=there,
-        text="found" if there else "absent: no simulated robot",
+        text="found" if there else "absent: robots cannot be simulated",
         otherwise="warning",
         mend=f"{sys.executable} -m pip install mujoco",
     )
 
 
 def check_ros(environment: Mapping[str, str], present: Present = is_importable) -> Finding:
-    """Nodes can run: rclpy comes from a sourced distribution or from PyPI."""
+    """Check that rclpy is there, from a sourced distribution or from PyPI."""
     distribution = environment.get("ROS_DISTRO", "")
     if not present("rclpy"):
+        although = f" although {distribution} is sourced" if distribution else ""
         return Finding(
             check="ros",
             level="problem",
-            text="rclpy cannot be imported"
-            + (f" although {distribution} is sourced" if distribution else ""),
-            mend="source /opt/ros/<distribution>/setup.bash with the Python it was built for; without a distribution: make setup",
+            text=f"rclpy cannot be imported{although}",
+            mend="source /opt/ros/<distribution>/setup.bash and use the Python it was built for;"
+            " without a distribution: make setup",
         )
-    text = (
-        f"distribution {distribution}"
-        if distribution
-        else "rclpy from PyPI, no distribution sourced"
-    )
+    text = "rclpy from PyPI, no distribution sourced"
+    if distribution:
+        text = f"distribution {distribution}"
     known = not distribution or distribution in DISTRIBUTIONS
     return judge(
         "ros",
@@ -127,64 +126,63 @@ def check_ros(environment: Mapping[str, str], present: Present = is_importable) 
 
 
 def check_rmw(environment: Mapping[str, str]) -> Finding:
-    """The middleware of ROS does not clash with the DDS of the robot's SDK in one process."""
+    """Check that the middleware of ROS is not the DDS library of the robot's SDK."""
     name = environment.get("RMW_IMPLEMENTATION", "")
     return judge(
         "rmw",
         met="cyclonedds" not in name,
         text=name or "default (Fast DDS)",
         otherwise="warning",
-        mend="export RMW_IMPLEMENTATION=rmw_fastrtps_cpp  # the SDK brings a CycloneDDS of its own into the bridge",
+        mend="export RMW_IMPLEMENTATION=rmw_fastrtps_cpp"
+        "  # the SDK loads its own CycloneDDS into the bridge",
     )
 
 
 def check_ros_domain(environment: Mapping[str, str], robot: str = "a1") -> Finding:
-    """ROS_DOMAIN_ID is a number whose ports are safe, and no domain on which a robot's SDK speaks too."""
+    """Check that ROS_DOMAIN_ID is valid and not the domain of a robot's SDK."""
     text = environment.get("ROS_DOMAIN_ID", "")
     said = f"ROS_DOMAIN_ID {text or 'not set, 0'}"
     if text and not (text.isdecimal() and int(text) <= LAST_SAFE_DOMAIN):
         mend = f"export ROS_DOMAIN_ID=42  # 0 to {LAST_SAFE_DOMAIN}"
         return Finding(check="ros_domain", level="problem", text=said, mend=mend)
-    speakers = {SIMULATION_DOMAIN: "simulated robots"} | (
-        {ROBOT_DOMAIN: f"the {robot}"} if robot_sdk(robot) == "unitree_sdk2" else {}
-    )
+    speakers = {SIMULATION_DOMAIN: "simulated robots"}
+    if robot_sdk(robot) == "unitree_sdk2":
+        speakers[ROBOT_DOMAIN] = f"the {robot}"
     speaker = speakers.get(int(text or 0))
+    if speaker:
+        said += f", also the DDS domain of {speaker} and the SDK: every node receives their traffic"
     return judge(
         "ros_domain",
         met=speaker is None,
-        text=said
-        + (
-            f", the DDS domain on which {speaker} and the SDK speak: every node hears their traffic"
-            if speaker
-            else ""
-        ),
+        text=said,
         otherwise="warning",
-        mend="export ROS_DOMAIN_ID=42  # in every shell that shall see these nodes",
+        mend="export ROS_DOMAIN_ID=42  # in every shell that uses these nodes",
     )
 
 
 def check_discovery(environment: Mapping[str, str]) -> Finding:
-    """Who may command this robot over ROS: others on the network should not by accident."""
+    """Check that other machines on the network cannot command this robot by accident."""
     found = environment.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "")
     if found and found not in RANGES:
         return Finding(
             check="ros_discovery",
             level="problem",
-            text=f"{found!r} is no range",
+            text=f"ROS_AUTOMATIC_DISCOVERY_RANGE={found!r} is not a range",
             mend=f"choose one of: {', '.join(RANGES)}",
         )
     local = found in ("LOCALHOST", "OFF") or environment.get("ROS_LOCALHOST_ONLY") == "1"
     return judge(
         "ros_discovery",
         met=local,
-        text=found or "not set: the whole subnet",
+        text=found or "not set: the whole subnet can command this robot",
         otherwise="warning",
-        mend=f"export ROS_AUTOMATIC_DISCOVERY_RANGE={SIMULATION_RANGE}  # unless another machine shall see this robot",
+        mend=f"export ROS_AUTOMATIC_DISCOVERY_RANGE={SIMULATION_RANGE}"
+        "  # unless another machine needs this robot",
     )
 
 
 def check_files(robot: str, find: Callable[[str, str], Path] = robot_file) -> Finding:
-    """Configuration and models of the robot are found and complete."""
+    """Check that configuration and models of the robot are found and complete."""
     try:
         load_robot(robot)
         load_config(robot)
@@ -205,32 +203,28 @@ def check_files(robot: str, find: Callable[[str, str], Path] = robot_file) -> Fi
 
 
 def check_versions(installed: Version = version, locks: Path | None = None) -> Finding:
-    """What decides the behaviour has the versions that the tests ran with."""
+    """Check that packages that decide the behaviour have the versions of the tests."""
     found = {
         name: release for name in VERSIONS if (release := _version(name, installed)) is not None
     }
-    text = ", ".join(
-        [
-            f"safe_locomotion {__version__}",
-            *(f"{name} {release}" for name, release in found.items()),
-        ]
-    )
+    listed = (f"{name} {release}" for name, release in found.items())
+    text = ", ".join((f"safe_locomotion {__version__}", *listed))
     locked = _locked(find_locks() if locks is None else locks)
     if not locked:
-        return Finding(
-            check="versions", level="ok", text=f"{text}; no lock file here to compare with"
-        )
+        text += "; no lock file here to compare with"
+        return Finding(check="versions", level="ok", text=text)
     other = [
         f"{name} (locked: {' or '.join(sorted(locked[name]))})"
         for name in found
         if found[name] not in locked.get(name, {found[name]})
     ]
+    text += f"; not as locked: {', '.join(other)}" if other else "; as locked"
     return judge(
         "versions",
         met=not other,
-        text=text + (f"; not as locked: {', '.join(other)}" if other else "; as locked"),
+        text=text,
         otherwise="warning",
-        mend="make setup  # installs requirements/*.lock; with a ROS distribution its own rclpy counts",
+        mend="make setup  # installs requirements/*.lock; rclpy of a ROS distribution may differ",
     )
 
 
@@ -242,12 +236,12 @@ def _version(name: str, installed: Version) -> str | None:
 
 
 def find_locks() -> Path:
-    """Folder of the lock files of a source checkout; an installation has none."""
+    """Folder of the lock files in a source checkout; an installation has none."""
     return share_roots()[0] / "requirements"
 
 
 def _locked(folder: Path) -> dict[str, set[str]]:
-    """Versions of each package; several where they depend on the interpreter."""
+    """Locked versions of each package; several when they depend on the Python version."""
     versions: dict[str, set[str]] = {}
     for path in folder.glob("*.lock"):
         if path.stem == "colcon":
@@ -262,28 +256,23 @@ def _locked(folder: Path) -> dict[str, set[str]]:
 def check_extras(
     requirements: Sequence[str] | None = None, installed: Version = version
 ) -> Finding:
-    """Optional parts: what is missing costs its own commands only."""
+    """Check which optional parts are installed. Only their own commands need them."""
     parts = _extras(_requirements() if requirements is None else requirements)
-    absent = {
-        extra: names
+    missing = {
+        extra: [name for name in names if _version(name, installed) is None]
         for extra, names in parts.items()
-        if any(_version(name, installed) is None for name in names)
     }
-    packages = " ".join(
-        dict.fromkeys(
-            f"'{name}'"
-            for names in absent.values()
-            for name in names
-            if _version(name, installed) is None
-        )
-    )
-    there = ", ".join(extra for extra in parts if extra not in absent) or "none"
+    absent = [extra for extra, names in missing.items() if names]
+    text = "there: " + (", ".join(extra for extra in parts if extra not in absent) or "none")
+    if absent:
+        text += f"; absent: {', '.join(absent)}"
+    packages = dict.fromkeys(f"'{name}'" for names in missing.values() for name in names)
     return judge(
         "extras",
         met=not absent,
-        text=f"there: {there}" + (f"; absent: {', '.join(absent)}" if absent else ""),
+        text=text,
         otherwise="warning",
-        mend=f"{sys.executable} -m pip install {packages}",
+        mend=f"{sys.executable} -m pip install {' '.join(packages)}",
     )
 
 

@@ -1,4 +1,4 @@
-"""Checks of the robot's wire: DDS carries a state there and a command back, and nobody else commands the motors."""
+"""Checks of the robot's wire: DDS works, and no other program commands the motors."""
 
 from collections.abc import Callable
 from time import monotonic, perf_counter
@@ -11,7 +11,7 @@ from safe_locomotion.errors import BackendError
 from safe_locomotion.runtime.stack import LOOPBACK, ROBOT_DOMAIN, SIMULATION_DOMAIN
 from safe_locomotion.types import GRAVITY, N_JOINTS, LowState
 
-PATIENCE_S = 5.0  # for the two ends to find each other
+PATIENCE_S = 5.0  # for the discovery of the two ends
 STOP_KD = 3.0
 SLOW_MS = 20.0  # the gate's limit on the age of its inputs
 SDK = "install the SDK: python3 -m pip install unitree-sdk2py-dimos cyclonedds"
@@ -21,7 +21,10 @@ Publishers = Callable[[int, str], int]
 
 
 def round_trip_ms(domain: int) -> float | None:
-    """Time of one state from a robot's end of the wire to ours and its command back; None when nothing came.
+    """Time from one state of a robot's end of the wire to our command back [ms].
+
+    Returns:
+        None when no command came back.
 
     Raises:
         BackendError: the domain cannot be joined.
@@ -50,7 +53,7 @@ def round_trip_ms(domain: int) -> float | None:
 
 
 def check_round_trip(domain: int, trip: RoundTrip = round_trip_ms) -> Finding:
-    """A LowState and its answer cross DDS on the loopback interface."""
+    """Check that a LowState and its answer cross DDS on the loopback interface."""
     try:
         spent = trip(domain)
     except ImportError as error:
@@ -65,7 +68,7 @@ def check_round_trip(domain: int, trip: RoundTrip = round_trip_ms) -> Finding:
         return Finding(
             check="dds_loopback",
             level="problem",
-            text=f"nothing crossed the loopback interface in {PATIENCE_S:g} s",
+            text=f"no message crossed the loopback interface in {PATIENCE_S:g} s",
             mend="sudo ip link set lo up; a firewall must let UDP through on lo",
         )
     return judge(
@@ -73,12 +76,12 @@ def check_round_trip(domain: int, trip: RoundTrip = round_trip_ms) -> Finding:
         met=spent <= SLOW_MS,
         text=f"state and answer in {spent:.2f} ms",
         otherwise="warning",
-        mend="end what loads the CPU",
+        mend="end programs that load the CPU",
     )
 
 
 def check_publishers(interface: str | None, publishers: Publishers | None = None) -> Finding:
-    """Nobody commands motors now, neither of a simulated robot nor, with an interface, of a real one."""
+    """Check that no program commands a simulated robot or, with an interface, a real one."""
     places = [(SIMULATION_DOMAIN, LOOPBACK), *([(ROBOT_DOMAIN, interface)] if interface else [])]
     try:
         listen = publishers or _publishers()
@@ -99,7 +102,8 @@ def check_publishers(interface: str | None, publishers: Publishers | None = None
         "command_publishers",
         met=not others,
         text=", ".join(f"{count} on rt/lowcmd, {place}" for place, count in found.items()),
-        mend="end the other program: two that command the same motors fight; on a robot release its motion service first",
+        mend="end the other program, because two programs must not command the same motors;"
+        " on a robot release its motion service first",
     )
 
 

@@ -1,4 +1,4 @@
-"""A game controller under /dev/input, read through `evdev`."""
+"""A game controller under /dev/input, read with `evdev`."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ from safe_locomotion.errors import ConfigurationError, SafeLocomotionError
 from safe_locomotion.operator.gamepad import EV_ABS, EV_KEY, AxisRange, GamepadState, is_gamepad
 from safe_locomotion.operator.mapping import Pad
 
-ANY = "any"  #: the only controller that is plugged in
+ANY = "any"  #: in place of a path: the only controller that is plugged in
 
 
 class GamepadGoneError(SafeLocomotionError):
@@ -15,7 +15,7 @@ class GamepadGoneError(SafeLocomotionError):
 
 
 class Gamepad:
-    """Reads one device without waiting."""
+    """Read one device without waiting."""
 
     def __init__(self, device: Any) -> None:
         """Take over an open `evdev.InputDevice`."""
@@ -28,17 +28,17 @@ class Gamepad:
         self._ask()
 
     def _ask(self) -> None:
-        """Read what holds now: at the start, and after the kernel has dropped events."""
+        """Read the present state, at the start and after the kernel has dropped events."""
         self._state.reset(
             self._device.active_keys(),
             {code: self._device.absinfo(code).value for code in self._axes},
         )
 
     def read(self) -> tuple[Pad, bool]:
-        """The reading now, and whether anything came since the last one.
+        """The present reading, and whether an event came since the last call.
 
         Raises:
-            GamepadGoneError: the device is gone.
+            GamepadGoneError: the device was unplugged, or its radio link broke.
         """
         try:
             events = list(self._device.read())
@@ -53,15 +53,16 @@ class Gamepad:
         return self._state.pad, bool(events)
 
     def close(self) -> None:
-        """Let go of the device."""
+        """Close the device."""
         self._device.close()
 
 
 def open_gamepad(wanted: str) -> Gamepad:
-    """The controller at a path, or with `ANY` the only one there is.
+    """Open the controller at a path, or with `ANY` the only one that is plugged in.
 
     Raises:
-        ConfigurationError: `evdev` is not installed, no such device, or several to choose from; says what can be done.
+        ConfigurationError: `evdev` is not installed, or the choice is none or not unique. The
+            message says what to do.
     """
     try:
         import evdev
@@ -75,11 +76,11 @@ def open_gamepad(wanted: str) -> Gamepad:
     if len(found) == 1:
         return Gamepad(found[0])
     if found:
-        raise ConfigurationError(
-            f"--gamepad: several are plugged in, choose one of: {', '.join(_shown(d) for d in found)}"
-        )
+        names = ", ".join(_shown(device) for device in found)
+        raise ConfigurationError(f"--gamepad: several are plugged in; choose one of: {names}")
     raise ConfigurationError(
-        "--gamepad: none found; is it plugged in, and may you read /dev/input (sudo usermod -aG input $USER, then log in again)?"
+        "--gamepad: none found; plug one in, and make sure that you may read /dev/input"
+        " (sudo usermod -aG input $USER, then log in again)"
     )
 
 
@@ -89,10 +90,10 @@ def _opened(evdev: Any, path: str) -> Any:
     except OSError as error:
         there = ", ".join(sorted(str(p) for p in Path("/dev/input").glob("event*"))) or "none"
         raise ConfigurationError(
-            f"--gamepad {path}: {error.strerror}; devices that are there: {there}"
+            f"--gamepad {path}: {error.strerror}; present devices: {there}"
         ) from error
     if not _drives(device):
-        raise ConfigurationError(f"--gamepad {path}: {device.name} has no stick or no button A")
+        raise ConfigurationError(f"--gamepad {path}: {device.name} lacks a stick or the button A")
     return device
 
 

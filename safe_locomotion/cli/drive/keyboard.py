@@ -1,4 +1,4 @@
-"""Driving with the keyboard: which key means what, and reading keys without waiting."""
+"""Driving by keyboard: the meaning of the keys, and reading keys without waiting."""
 
 import os
 import re
@@ -8,6 +8,9 @@ import termios
 import tty
 from collections.abc import Sequence
 from types import TracebackType
+from typing import TextIO
+
+import numpy as np
 
 from safe_locomotion.operator.commands import Script, Step
 from safe_locomotion.operator.mapping import KeyboardParameters, Wish
@@ -26,19 +29,19 @@ STEP = {
 HOLD = "k"
 STOP = " "
 ESTOP = "\x1b"
-_SEQUENCES = re.compile(r"\x1b[\[O][0-9;]*[A-Za-z~]")  # what arrow and function keys send
-AUTOREPEAT = 0.15  # s; terminals repeat a held key each 0.02-0.05 s, a finger needs longer
+_SEQUENCES = re.compile(r"\x1b[\[O][0-9;]*[A-Za-z~]")  # sent by arrow and function keys
+AUTOREPEAT = 0.15  # s; terminals repeat a held key every 0.02-0.05 s, a finger is slower
 TELEOP_HELP = (
-    "w/s forward/back, a/d left/right, q/e turn (hold the last one, or k, to keep moving), space stop, r stand or reset,"
-    " x sit, p next policy, c record, Esc emergency stop, Ctrl-C ends"
+    "w/s forward/back, a/d left/right, q/e turn (hold the last one, or k, to keep moving),"
+    " space stop, r stand or reset, x sit, p next policy, c record, Esc emergency stop, Ctrl-C ends"
 )
 
 
 class KeyDrive:
-    """Turns keys into what the operator wants: a goal and a velocity, as a script of one step, and a policy.
+    """Turns keys into the operator's wish: a goal and a velocity as a script, and a policy.
 
     Attributes:
-        policy: the one that is wanted.
+        policy: the wanted policy.
     """
 
     def __init__(self, policy: str, policies: Sequence[str] = ()) -> None:
@@ -49,9 +52,10 @@ class KeyDrive:
         self.velocity = VelocityCommand()
 
     def press(self, key: str) -> bool:
-        """Take a key; whether it means anything."""
+        """Take a key, and return whether it has a meaning."""
         if key in STEP:
-            v, (x, y, z) = self.velocity, STEP[key]
+            v = self.velocity
+            x, y, z = STEP[key]
             self.goal = "walk"
             self.velocity = VelocityCommand(
                 vx=round(v.vx + x, 1), vy=round(v.vy + y, 1), wz=round(v.wz + z, 1)
@@ -60,17 +64,17 @@ class KeyDrive:
             self.velocity = VelocityCommand()
             self.goal = {" ": self.goal, "x": "sit", "r": "stand"}[key]
         elif key == "p" and len(self._policies) > 1:
-            self.policy = self._policies[
-                (self._policies.index(self.policy) + 1) % len(self._policies)
-            ]
+            following = self._policies.index(self.policy) + 1
+            self.policy = self._policies[following % len(self._policies)]
         else:
             return False
         return True
 
     @property
     def help(self) -> str:
-        """What the keys do."""
-        return f"{HELP}{', p next policy' if len(self._policies) > 1 else ''}, Ctrl-C ends"
+        """Help line of the keys."""
+        swap = ", p next policy" if len(self._policies) > 1 else ""
+        return f"{HELP}{swap}, Ctrl-C ends"
 
     def script(self, stood_ns: int | None) -> Script:
         """The wish as a script of a robot that first stood at `stood_ns`."""
@@ -80,7 +84,10 @@ class KeyDrive:
 
 
 class KeyTeleop:
-    """Drives by keys with a dead-man: a velocity lasts while keys keep coming, as they do from a key that is held."""
+    """Drives by keys with a dead-man.
+
+    A velocity lasts while key events keep coming. A terminal repeats a key that is held.
+    """
 
     def __init__(self, parameters: KeyboardParameters) -> None:
         self._p = parameters
@@ -89,12 +96,12 @@ class KeyTeleop:
         self._last_s = float("-inf")
 
     def update(self, now_s: float, keys: str, mode: Mode | None) -> Wish:
-        """What the keys pressed since the last call ask for.
+        """Wish of the keys that were pressed since the last call.
 
         Args:
-            now_s: time on any clock that goes on [s].
+            now_s: time on a clock that never goes back [s].
             keys: one character each, in lower case.
-            mode: of the robot; None while it is not known.
+            mode: mode of the robot; None while it is unknown.
         """
         if ESTOP in keys:
             self._velocity = VelocityCommand()
@@ -123,22 +130,29 @@ class KeyTeleop:
         return {"x": "sit", "r": rises, "p": "next_policy", "c": "record"}.get(key, "")
 
     def _step(self, key: str, v: VelocityCommand) -> None:
-        x, y, z = (1.0 if step > 0.0 else -1.0 if step < 0.0 else 0.0 for step in STEP[key])
-        speed = self._p.speed_step
-        turn = self._p.turn_step
+        """Add one step in the direction of the key to the velocity `v`."""
+        x, y, z = np.sign(STEP[key])
         self._velocity = VelocityCommand(
-            vx=round(v.vx + speed * x, 3),
-            vy=round(v.vy + speed * y, 3),
-            wz=round(v.wz + turn * z, 3),
+            vx=round(v.vx + self._p.speed_step * float(x), 3),
+            vy=round(v.vy + self._p.speed_step * float(y), 3),
+            wz=round(v.wz + self._p.turn_step * float(z), 3),
         )
 
 
 class Keyboard:
-    """Context manager: keys of the terminal as they are pressed; nothing where stdin is no terminal."""
+    """Context manager that reads keys of the terminal as they are pressed.
+
+    Without a terminal there are no keys.
+    """
+
+    def __init__(self, terminal: TextIO | None = None) -> None:
+        """Prepare to read keys of `terminal`; None is standard input."""
+        self._terminal = sys.stdin if terminal is None else terminal
+        self._file: int | None = None
 
     def __enter__(self) -> "Keyboard":
-        self._file = sys.stdin.fileno() if sys.stdin is not None and sys.stdin.isatty() else None
-        if self._file is not None:
+        if self._terminal is not None and self._terminal.isatty():
+            self._file = self._terminal.fileno()
             self._before = termios.tcgetattr(self._file)
             tty.setcbreak(self._file)
         return self
@@ -154,11 +168,11 @@ class Keyboard:
 
     @property
     def present(self) -> bool:
-        """Whether somebody can press keys."""
+        """Whether there is a terminal."""
         return self._file is not None
 
     def keys(self) -> str:
-        """What was pressed since the last call."""
+        """Keys that were pressed since the last call, in lower case."""
         if self._file is None or not select.select([self._file], [], [], 0.0)[0]:
             return ""
         return _SEQUENCES.sub("", os.read(self._file, 64).decode(errors="ignore")).lower()

@@ -11,29 +11,29 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from safe_locomotion.cli.doctor.hearing import PATIENCE_S, SILENT_S, ros_domain, unheard
 from safe_locomotion.cli.drive.gamepad import ANY, Gamepad, GamepadGoneError, open_gamepad
+from safe_locomotion.cli.drive.hearing import PATIENCE_S, SILENT_S, ros_domain, unheard
 from safe_locomotion.cli.drive.keyboard import TELEOP_HELP, Keyboard, KeyTeleop
+from safe_locomotion.cli.options import robot_option
 from safe_locomotion.config import load_config
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.operator.commands import REQUESTS
 from safe_locomotion.operator.mapping import DrivingParameters, PadDriver, Wish
-from safe_locomotion.robot.models import robot_names
 from safe_locomotion.types import NANOSECONDS, Mode, VelocityCommand
 
 if TYPE_CHECKING:
     from safe_locomotion.ui.remote_operator import RemoteOperator
 
-LOOK_S = 0.02  # between two looks at the device
-SPEAK_NS = 50_000_000  # between two velocities; they die after 0.5 s
-SHOW_NS = 200_000_000
-ESTOP_EACH_NS = 200_000_000  # while it is pressed
+LOOK_S = 0.02  # between two readings of the device
+SPEAK_NS = 50_000_000  # between two velocity commands; each one is valid for 0.5 s
+SHOW_NS = 200_000_000  # between two status lines
+ESTOP_EACH_NS = 200_000_000  # between two requests while the button is held
 GONE = 1
 UNHEARD = 1
 
 
 class Source(Protocol):
-    """Where wishes come from."""
+    """A device that gives the operator's wishes."""
 
     help: str
 
@@ -42,7 +42,7 @@ class Source(Protocol):
         ...
 
     def shown(self) -> str:
-        """What to show of the device."""
+        """State of the device for the status line."""
         ...
 
 
@@ -50,9 +50,13 @@ class PadSource:
     """A gamepad and its mapping."""
 
     def __init__(self, gamepad: Gamepad, parameters: DrivingParameters) -> None:
-        self._gamepad, self._driver = gamepad, PadDriver(parameters, parameters.gamepad)
+        self._gamepad = gamepad
+        self._driver = PadDriver(parameters, parameters.gamepad)
         m = parameters.gamepad
-        self.help = f"{gamepad.name}: hold {m.dead_man} to drive, {m.stand} stand, {m.walk} walk, {m.sit} sit, {m.estop} emergency stop"
+        self.help = (
+            f"{gamepad.name}: hold {m.dead_man} to drive, {m.stand} stand, {m.walk} walk,"
+            f" {m.sit} sit, {m.estop} emergency stop"
+        )
         self._pressed: frozenset[str] = frozenset()
 
     def look(self, now_ns: int, mode: Mode | None) -> Wish:
@@ -72,40 +76,52 @@ class KeySource:
     help = TELEOP_HELP
 
     def __init__(self, keyboard: Keyboard, parameters: DrivingParameters) -> None:
-        self._keyboard, self._keys = keyboard, KeyTeleop(parameters.keyboard)
+        self._keyboard = keyboard
+        self._keys = KeyTeleop(parameters.keyboard)
 
     def look(self, now_ns: int, mode: Mode | None) -> Wish:
         """The wish now."""
         return self._keys.update(now_ns / NANOSECONDS, self._keyboard.keys(), mode)
 
     def shown(self) -> str:
-        """Nothing: keys have no state."""
+        """An empty text: keys have no state."""
         return ""
 
 
 class Teleop:
-    """Passes wishes on to the stack: velocities while somebody drives and one zero afterwards, requests as they come."""
+    """Passes wishes on to the stack.
+
+    Velocities are published while the operator drives, and once a zero afterwards. Requests are
+    sent at once.
+    """
 
     def __init__(self, remote: "RemoteOperator", source: Source) -> None:
         self._remote = remote
         self._source = source
         self.help = source.help
         self._drove = False
-        self._spoke_ns = self._stopped_ns = 0
+        self._spoke_ns = 0
+        self._stopped_ns = 0
         self._wish = Wish()
 
     def step(self, now_ns: int) -> None:
-        """Look once; raises what the source raises when its device is gone, with the robot told to stop."""
+        """Read the device once and act.
+
+        Raises:
+            GamepadGoneError: the gamepad is gone; the robot was told to stop.
+        """
         try:
-            wish = self._wish = self._source.look(now_ns, self._remote.mode)
+            wish = self._source.look(now_ns, self._remote.mode)
         except GamepadGoneError:
             self.stop()
             raise
+        self._wish = wish
         if wish.estop and now_ns - self._stopped_ns >= ESTOP_EACH_NS:
             self._stopped_ns = now_ns
             self._remote.request("estop")
         if wish.request:
-            (self._remote.request if wish.request in REQUESTS else self._remote.ask)(wish.request)
+            send = self._remote.request if wish.request in REQUESTS else self._remote.ask
+            send(wish.request)
         if wish.drives and now_ns - self._spoke_ns >= SPEAK_NS:
             self._spoke_ns = now_ns
             self._remote.drive(wish.command)
@@ -114,13 +130,13 @@ class Teleop:
         self._drove = wish.drives
 
     def stop(self) -> None:
-        """Ask for zero once, when it drove; from then on nothing is published."""
+        """Publish a zero velocity once after driving; then publish nothing."""
         if self._drove:
             self._drove = False
             self._remote.drive(VelocityCommand())
 
     def line(self, now_ns: int) -> str:
-        """What to show."""
+        """Status line."""
         remote = self._remote
         wish = self._wish
         if remote.mode is None or now_ns / NANOSECONDS - remote.heard_s > SILENT_S:
@@ -145,25 +161,20 @@ class Teleop:
     is_flag=False,
     flag_value=ANY,
     metavar="[DEVICE]",
-    help="Drive by gamepad: the only one there is, or a device such as /dev/input/event5. [default: keyboard]",
+    help="Drive by gamepad: the only one, or a device such as /dev/input/event5."
+    " [default: keyboard]",
 )
-@click.option(
-    "--robot",
-    type=click.Choice(robot_names()),
-    default="a1",
-    show_default=True,
-    help="Whose mapping and speeds.",
-)
+@robot_option
 @click.option(
     "--config",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Parameter file instead of the robot's own.",
+    help="Parameter file with mapping and speeds. [default: the robot's own]",
 )
 def teleop(gamepad: str | None, robot: str, config: Path | None) -> int:
     """Drive a running stack by keyboard or gamepad.
 
-    Topics and services are those of ROS_DOMAIN_ID. Nothing is published unless the dead-man is held. Exit status: 1 when no
-    stack is heard or the gamepad is gone.
+    Topics and services are those of ROS_DOMAIN_ID. Velocities are published only while the
+    dead-man is held. Exit status 1 when no stack is heard or the gamepad is gone.
     """
     parameters = load_config(config or robot).driving
     console = Console(stderr=True)
@@ -176,13 +187,13 @@ def teleop(gamepad: str | None, robot: str, config: Path | None) -> int:
         keyboard = stack.enter_context(Keyboard())
         if not keyboard.present:
             raise ConfigurationError(
-                "teleop reads keys from a terminal, and this is none; choose --gamepad"
+                "teleop needs a terminal to read keys from; run it in one, or choose --gamepad"
             )
         return drive(domain, lambda: KeySource(keyboard, parameters), console)
 
 
 def drive(domain: int, source: Callable[[], Source], console: Console) -> int:
-    """Drive until Ctrl-C; the exit status."""
+    """Drive until Ctrl-C, and return the exit status."""
     from safe_locomotion.ui.remote_operator import RemoteOperator
 
     remote = RemoteOperator(domain)
@@ -212,7 +223,7 @@ def _loop(remote: "RemoteOperator", teleop: Teleop, console: Console) -> int:
                 teleop.step(now_ns)
             except GamepadGoneError as error:
                 console.print(
-                    f"error: {error}: nothing is published any more, the robot stops",
+                    f"error: {error}; nothing is published any more, and the robot stops",
                     markup=False,
                     highlight=False,
                 )

@@ -1,4 +1,4 @@
-"""`safe-locomotion top`: a running stack at a glance, in a terminal."""
+"""`safe-locomotion top`: watch a running stack in a terminal."""
 
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
@@ -7,14 +7,14 @@ import click
 from rich.console import Console
 from rich.live import Live
 
-from safe_locomotion.cli.doctor.hearing import PATIENCE_S, ros_domain, unheard
+from safe_locomotion.cli.drive.hearing import PATIENCE_S, ros_domain, unheard
 from safe_locomotion.cli.drive.top_page import page
 
 if TYPE_CHECKING:
     from safe_locomotion.ui.stack_view import StackView
 
 LOOK_S = 0.2
-WIDTH = 110  # columns where there is no terminal
+WIDTH = 110  # columns when the output is not a terminal
 HEARD = 0
 UNHEARD = 1
 
@@ -23,12 +23,13 @@ UNHEARD = 1
 @click.option(
     "--once",
     is_flag=True,
-    help="Print one page and end; what happens anyway where the output is no terminal.",
+    help="Print one page and end. This is the default when the output is not a terminal.",
 )
 def top(once: bool) -> int:
-    """Watch a running stack: mode, who drives, margins, streams, times, gate trips, interventions.
+    """Watch a running stack: mode, active policy, margins, streams, times, interventions.
 
-    It only listens, on ROS_DOMAIN_ID. Exit status: 0 when a stack is heard, 1 when not.
+    This command only listens, on ROS_DOMAIN_ID. Exit status: 0 when a stack is heard, 1 when
+    not.
     """
     from safe_locomotion.ui.stack_view import StackView
 
@@ -50,19 +51,22 @@ def top(once: bool) -> int:
 
 
 def _hears(view: "StackView") -> bool:
-    """Whether anything is heard in time: a verdict and rows of every kind, or what there is at the end."""
+    """Wait for a verdict and the supervisor's rows, and return whether anything was heard.
+
+    At the end of the wait, either of them is enough.
+    """
     end = monotonic() + PATIENCE_S
     while monotonic() < end:
         report = view.look()
         if report.verdict is not None and any(name == "supervisor" for _, name in report.rows):
-            sleep(2.5 * LOOK_S)  # until each node has spoken once
+            sleep(2.5 * LOOK_S)  # until each node has published once
             return True
         sleep(0.25 * LOOK_S)
     return view.report.verdict is not None or bool(view.report.rows)
 
 
 def _show(view: "StackView", console: Console) -> int:
-    """Until Ctrl-C."""
+    """Show the page until Ctrl-C."""
     try:
         with Live(
             console=console, auto_refresh=False, screen=True, vertical_overflow="crop"

@@ -1,4 +1,4 @@
-"""What `safe-locomotion top` shows: one page made of a report, with nothing that waits, reads or remembers."""
+"""The page of `safe-locomotion top`, as a pure function of a report."""
 
 from typing import TYPE_CHECKING
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from safe_locomotion.ui.stack_view import Row, StackReport
 
 BAR = 24  # characters
-SILENT_S = 1.0  # without a verdict, and it says nothing about now
-OLD_S = 3.0  # rows of /diagnostics come twice a second
-CLOSE = 0.3  # share of the way to the middle of the box, from which on a margin is a worry
+SILENT_S = 1.0  # after this time without a verdict, the last one is out of date
+OLD_S = 3.0  # age of a row of /diagnostics that is out of date; rows come twice a second
+CLOSE = 0.3  # a smaller margin is shown in yellow; 1 in the middle of the box, 0 at its edge
 COLOURS = {"ok": "green", "warn": "yellow", "error": "red", "stale": "magenta"}
 STREAM_KEYS = ("received", "age_ms")
 TIME_KEYS = ("p50_ms", "p99_ms", "max_ms")
 
 
 def page(report: "StackReport", now_s: float) -> RenderableType:
-    """Everything on one page: what was heard, at `now_s` on the clock of the report [s]."""
+    """The whole page for the time `now_s`, on the clock of the report [s]."""
     rows = sorted(report.rows.values(), key=lambda row: (row.node, row.name))
     blocks: list[RenderableType] = [_headline(report, now_s), _margins(report)]
     for title, table in (
@@ -53,10 +53,8 @@ def _headline(report: "StackReport", now_s: float) -> Text:
     text.append(f" {verdict.mode.name} ", style=f"bold reverse {colour}")
     if verdict.mode is Mode.WALK:
         recovers = verdict.active == "recovery"
-        text.append(
-            f"  {'RECOVERY drives' if recovers else f'{verdict.policy} drives'}",
-            style="bold red" if recovers else "bold",
-        )
+        driver = "RECOVERY" if recovers else verdict.policy
+        text.append(f"  {driver} drives", style="bold red" if recovers else "bold")
         c = verdict.command
         text.append(f"  {c.vx:+.2f} {c.vy:+.2f} m/s {c.wz:+.2f} rad/s")
     if verdict.reasons:
@@ -115,7 +113,7 @@ def _times(rows: "list[Row]") -> Table:
 
 
 def _counts(rows: "list[Row]") -> Table:
-    """Gate, hazards, supervisor, policy and the robot's body."""
+    """Counts of gate, hazards and supervisor; state of policy, battery and motors."""
     table = Table.grid(padding=(0, 2))
     found = {row.name: row.values for row in rows}
     for name, title in (
@@ -137,7 +135,10 @@ def _counts(rows: "list[Row]") -> Table:
             for k, v in s.items()
             if k.startswith("triggers/") and v != "0"
         )
-        text = f"{s['uses']} uses, {100 * float(s['share']):.2f} % of {s['steps']} steps, longest {s['duration_max_s']} s"
+        text = (
+            f"{s['uses']} uses, {100 * float(s['share']):.2f} % of {s['steps']} steps,"
+            f" longest {s['duration_max_s']} s"
+        )
         table.add_row("recovery", text + (f"; triggers: {triggers}" if triggers else ""))
     policy = found.get("policy", {})
     link = found.get("robot link", {})

@@ -1,4 +1,4 @@
-"""Tables of `safe-locomotion policy`: a contract for people."""
+"""Tables of `safe-locomotion policy` that show a contract."""
 
 from rich.markup import escape
 from rich.table import Table
@@ -7,7 +7,7 @@ from safe_locomotion.policy.contract import Numbers, PolicyContract
 
 
 def row(c: PolicyContract) -> tuple[str, ...]:
-    """Kind, rate, robot, width of the observation, sort of network, origin."""
+    """Kind, rate, robot, width of the observation, kind of network, and origin."""
     network = "recurrent" if c.recurrent else "feed-forward"
     return (
         c.kind,
@@ -20,7 +20,7 @@ def row(c: PolicyContract) -> tuple[str, ...]:
 
 
 def head(c: PolicyContract, size: int) -> Table:
-    """What a contract says in single values; size of the file in bytes."""
+    """Single values of a contract and the size of its file [bytes]."""
     table = Table(box=None, show_header=False, title=escape(c.name), title_justify="left")
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
@@ -34,7 +34,8 @@ def head(c: PolicyContract, size: int) -> Table:
         ("commit", c.origin.commit),
         (
             "tensors",
-            f"{c.observation_input} [1, {c.observation_width}] -> {c.action_output} [1, {c.action_width}]",
+            f"{c.observation_input} [1, {c.observation_width}]"
+            f" -> {c.action_output} [1, {c.action_width}]",
         ),
         *(("memory", f"{pair.input} {list(pair.shape)} -> {pair.output}") for pair in c.recurrent),
         ("action limit", f"{c.action_limit:g}"),
@@ -46,7 +47,7 @@ def head(c: PolicyContract, size: int) -> Table:
 
 
 def observation(c: PolicyContract) -> Table:
-    """Its terms, in order."""
+    """Terms of the observation, in order."""
     table = Table(box=None, title="observation", title_justify="left")
     for heading in ("at", "term", "width", "scale"):
         table.add_column(heading, overflow="fold")
@@ -61,7 +62,7 @@ def observation(c: PolicyContract) -> Table:
 
 
 def action(c: PolicyContract) -> Table:
-    """What its output means."""
+    """Meaning of the action."""
     return _joint_action(c) if c.gait is None else _gait_action(c)
 
 

@@ -1,4 +1,4 @@
-"""`safe-locomotion sim`: the whole stack on a simulated robot, from one command."""
+"""`safe-locomotion sim`: the whole stack on a simulated robot, with one command."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from safe_locomotion.cli.settings import SimSettings, viewer_installed
+from safe_locomotion.cli.options import TERRAINS, robot_option
+from safe_locomotion.cli.output import console, write_json
 from safe_locomotion.cli.sim.run import (
     COMPLETED,
     FELL,
@@ -15,44 +16,45 @@ from safe_locomotion.cli.sim.run import (
     build_report,
     record_folder,
     run,
-    write_report,
 )
-from safe_locomotion.cli.states import write_states
+from safe_locomotion.cli.sim.saved_states import write_states
+from safe_locomotion.cli.sim.settings import SimSettings, viewer_installed
 from safe_locomotion.control.gait import PHASE_OFFSETS
-from safe_locomotion.robot.models import robot_names
 from safe_locomotion.runtime.stack import GRAPHS
 from safe_locomotion.safety.switching_rule import CRITERIA
 from safe_locomotion.sim.options import STARTS
 
-TERRAINS = ("flat", "slope", "stairs", "rough")
-HEADLESS_DURATION = 10.0
+HEADLESS_DURATION = 10.0  # s
+DEMONSTRATION_VX = 0.4  # m/s
 
 
 @click.command()
-@click.option(
-    "--robot",
-    type=click.Choice(robot_names()),
-    default="a1",
-    show_default=True,
-    help="Robot model.",
-)
+@robot_option
 @click.option(
     "--gait",
     type=click.Choice(sorted(PHASE_OFFSETS)),
     help="Gait of the tuned controller. [default: the robot's file]",
 )
 @click.option(
-    "--policy", default="nominal", show_default=True, help="Who proposes the gait: a policy's name."
+    "--policy",
+    default="nominal",
+    show_default=True,
+    help="Policy that proposes the gait or the joint targets: nominal, a name, or a file.",
 )
 @click.option(
     "--supervisor",
-    help=f"Criterion that decides between policy and recovery: {', '.join(CRITERIA)}. [default: the robot's file]",
+    type=click.Choice(CRITERIA),
+    help="Criterion that decides between policy and recovery. [default: the robot's file]",
 )
-@click.option("--horizon", type=int, help="Steps of 0.016 s that the supervisor looks ahead.")
+@click.option(
+    "--horizon",
+    type=int,
+    help="Steps of 0.016 s that the supervisor looks ahead. [default: the robot's file]",
+)
 @click.option(
     "--duration",
     type=float,
-    help="Robot time after the robot first stands [s]. [default: 10 with --headless]",
+    help="Robot time after the robot first stands [s]. [default: 10 with --headless, else no end]",
 )
 @click.option(
     "--vx", type=float, help="Forward velocity [m/s]. [default: 0 with --headless, else 0.4]"
@@ -67,28 +69,32 @@ HEADLESS_DURATION = 10.0
     "--push",
     default="",
     metavar="J@t[,J@t...]",
-    help="Lateral impulses [N s], each over 0.1 s, at times after standing [s].",
+    help="Lateral pushes: impulse J [N s], over 0.1 s, at the time t after standing [s].",
 )
 @click.option(
     "--pushes-every",
     type=float,
-    help="Push once in each period of this length [s], from alternating sides, at a random phase.",
+    help="Push once in each period of this length [s], at a random time, from alternating sides.",
 )
 @click.option(
     "--push-impulse",
     type=float,
     default=25.0,
     show_default=True,
-    help="Impulse of those pushes [N s].",
+    help="Impulse of the pushes of --pushes-every [N s].",
 )
 @click.option(
     "--remote",
     default="",
     metavar="BUTTONS[:AXIS=VALUE...]@FROM-TO,...",
-    help="What is held on the robot's remote, e.g. R1:ly=0.5@1-4,L2+B@6-6.2 [s after standing].",
+    help="Inputs held on the robot's remote, e.g. R1:ly=0.5@1-4,L2+B@6-6.2 [s after standing].",
 )
 @click.option(
-    "--friction", type=float, default=0.8, show_default=True, help="Between feet and ground [-]."
+    "--friction",
+    type=float,
+    default=0.8,
+    show_default=True,
+    help="Friction coefficient between feet and ground.",
 )
 @click.option(
     "--payload", type=float, default=0.0, show_default=True, help="Mass on the back [kg]."
@@ -98,68 +104,75 @@ HEADLESS_DURATION = 10.0
     type=click.Choice(tuple(STARTS)),
     default="belly",
     show_default=True,
-    help="How the robot lies at first.",
+    help="Pose of the robot at the start.",
 )
 @click.option(
     "--motor-delay-ms",
     type=float,
     default=0.0,
     show_default=True,
-    help="From command to torque [ms].",
+    help="Delay from command to torque [ms].",
 )
 @click.option(
     "--terrain",
     type=click.Choice(TERRAINS),
     default="flat",
     show_default=True,
-    help="Slope 15 deg, stairs 6 cm, rough 5 cm.",
+    help="Ground: flat, a slope of 15 deg, stairs of 6 cm, or bumps of 5 cm.",
 )
 @click.option(
     "--graph",
     type=click.Choice(GRAPHS),
     default="composed",
     show_default=True,
-    help="One process or five nodes.",
+    help="Run the stack in one process (composed) or as five nodes.",
 )
 @click.option(
-    "--headless", is_flag=True, help="Only compute: no demonstration, no keyboard, no viewer."
+    "--headless",
+    is_flag=True,
+    help="Run without demonstration, keyboard and viewer, as fast as possible.",
 )
 @click.option(
     "--viewer/--no-viewer",
     default=None,
-    help="Show the robot in a web browser; prints where. [default: with the demonstration, when viser is installed]",
+    help="Show the robot in a web browser and print the address. [default: with the"
+    " demonstration, when viser is installed]",
 )
 @click.option(
     "--viewer-port",
     type=click.IntRange(1, 65535),
     default=8080,
     show_default=True,
-    help="Or the next free one.",
+    help="Port of the web viewer; the next free one when it is taken.",
 )
 @click.option(
     "--lock-step/--wall-clock",
     default=None,
-    help="The robot waits for its controller (equal seeds give equal runs) or keeps real time. [default: lock-step; wall-clock"
-    " with --duration but no --headless]",
+    help="The robot waits for its controller, so that equal seeds give equal runs; or it keeps"
+    " real time. [default: lock-step; wall-clock with --duration but no --headless]",
 )
 @click.option(
     "--realtime",
     is_flag=True,
-    help="Ask for real-time scheduling, as on a robot: section `realtime` of the bridge.",
+    help="Ask for real-time scheduling as on a robot, see section `realtime` of the bridge.",
 )
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="Of sensor noise, terrain, pushes, random commands.",
+    help="Seed of sensor noise, terrain, pushes and random commands.",
 )
-@click.option("--random-commands", is_flag=True, help="A new random velocity each few seconds.")
+@click.option(
+    "--random-commands",
+    is_flag=True,
+    help="Command a new random velocity every 2 to 4 s.",
+)
 @click.option(
     "--script",
     default="",
     metavar="REQUEST@t[:vx:vy:wz],...",
-    help="What the operator does, e.g. stand@0,walk@1,sit@10,stand@14 [s].",
+    help="Requests of the operator, e.g. stand@0,walk@1:0.5:0:0,sit@10 [s, m/s, m/s, rad/s].",
 )
 @click.option(
     "--set",
@@ -171,15 +184,17 @@ HEADLESS_DURATION = 10.0
 @click.option(
     "--record",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for an episode of each walk, logs and ground truth.",
+    help="Record an episode of each walk, logs and ground truth in this folder.",
 )
 @click.option(
     "--save-states",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="LowStates from 1 s before standing on (.npz), for replay.",
+    help="Write the LowStates from 1 s before standing to this file (.npz), for replay.",
 )
 @click.option(
-    "--report", type=click.Path(path_type=Path, dir_okay=False), help="Write the JSON report here."
+    "--report",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the report to this JSON file.",
 )
 def sim(
     *,
@@ -192,10 +207,11 @@ def sim(
     report: Path | None,
     **options: Any,
 ) -> int:
-    """Walk a simulated robot with the whole stack, over the wire that the real robot speaks.
+    """Walk a simulated robot with the whole stack, over the same wire as the real robot.
 
-    Without --headless the robot shows a short demonstration, then follows keyboard or browser until Ctrl-C. Exit status: 0 when the run
-    completed and the robot did not fall, 3 when it fell, 2 for bad usage.
+    Without --headless the robot shows a short demonstration. Then it follows keyboard or
+    browser until Ctrl-C. Exit status: 0 when the run completed and the robot did not fall, 3
+    when it fell, 2 for bad usage.
     """
     watched = (
         not headless
@@ -203,25 +219,27 @@ def sim(
         and not options["script"]
         and not options["random_commands"]
     )
-    settings = SimSettings(
-        vx=(0.4 if watched else 0.0) if vx is None else vx,
-        duration=None if watched else HEADLESS_DURATION if duration is None else duration,
-        lock_step=(headless or watched) if lock_step is None else lock_step,
-        viewer=(watched and viewer_installed()) if viewer is None else viewer,
-        **options,
-    )
+    if duration is None and not watched:
+        duration = HEADLESS_DURATION
+    if vx is None:
+        vx = DEMONSTRATION_VX if watched else 0.0
+    if lock_step is None:
+        lock_step = headless or watched
+    if viewer is None:
+        viewer = watched and viewer_installed()
+    settings = SimSettings(vx=vx, duration=duration, lock_step=lock_step, viewer=viewer, **options)
     settings.check()
-    console = Console(stderr=True)
+    screen = Console(stderr=True)
     with record_folder(record) as folder:
-        outcome = run(settings, folder, console, record=record is not None)
+        outcome = run(settings, folder, screen, record=record is not None)
         if watched:
             return COMPLETED
         figures = build_report(settings, folder, outcome)
         if settings.save_states is not None:
             write_states(folder, figures["stood_at_s"], settings.save_states)
     if report is not None:
-        write_report(report, figures)
-    Console().print(_table(figures))
+        write_json("--report", report, figures)
+    console().print(_table(figures))
     if outcome.interrupted:
         return INTERRUPTED
     return FELL if figures["falls"] else COMPLETED
@@ -244,10 +262,8 @@ def _table(figures: dict[str, Any]) -> Table:
         "gate trips", ", ".join(f"{k} {n}" for k, n in figures["gate_trips"].items()) or "none"
     )
     latency = figures["latency_ms"]["state_to_command"]
-    table.add_row(
-        "state to command",
-        f"median {_number(latency['p50'])}, p99 {_number(latency['p99'])}, max {_number(latency['max'])} ms",
-    )
+    p50, p99, longest = map(_number, (latency["p50"], latency["p99"], latency["max"]))
+    table.add_row("state to command", f"median {p50}, p99 {p99}, max {longest} ms")
     return table
 
 

@@ -1,4 +1,7 @@
-"""A person watches: a short demonstration over the real topics, services and parameters, then the keyboard."""
+"""A short demonstration for the person at the terminal, then the keyboard.
+
+It uses the same topics, services and parameters as every other operator.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,23 +13,21 @@ from safe_locomotion.types import NANOSECONDS, Mode, VelocityCommand
 from safe_locomotion.ui.remote_operator import RemoteOperator
 
 PERIOD = 0.05  # s of wall time between two velocity commands; they die after 0.5 s
-# s after standing up at which the turn ends; of standing still at the end
-TURNED = 13.0
-STOPPED = 3.0
-# s per policy; of all of them
-SWAP_EACH = 5.0
-SWAPS_MAX = 18.0
+TURNED = 13.0  # s after standing up at which the turn ends
+STOPPED = 3.0  # s of standing still at the end
+SWAP_EACH = 5.0  # s per policy
+SWAPS_MAX = 18.0  # s of all policies together
 
 
 @dataclass(frozen=True, kw_only=True)
 class Demonstration:
-    """What is shown, in seconds after standing up.
+    """Plan of the demonstration, in seconds after standing up.
 
     Attributes:
         steps: requests and velocities.
-        swaps: times and policies that take over then.
-        policies: among which the person may choose later; the first is in force at the start.
-        end: when the keyboard takes over.
+        swaps: pairs of a time and the policy that takes over then.
+        policies: those that the person may choose later; the first one is active at the start.
+        end: time at which the keyboard takes over.
     """
 
     steps: tuple[Step, ...]
@@ -38,11 +39,11 @@ class Demonstration:
 def demonstration(
     vx: float, vy: float, wz: float, policy: str, shipped: Sequence[str]
 ) -> Demonstration:
-    """Stand, walk, be pushed, turn, walk under each other policy and back under the first, stop.
+    """Stand, walk, turn, walk under each other policy and again under the first, and stop.
 
     Args:
-        vx, vy, wz: of the walk [m/s, m/s, rad/s].
-        policy: in force at the start.
+        vx, vy, wz: velocity of the walk [m/s, m/s, rad/s].
+        policy: active at the start.
         shipped: policies to show.
     """
     policies = (policy, *(name for name in (NOMINAL, *shipped) if name != policy))
@@ -65,7 +66,10 @@ def demonstration(
 
 
 class Watcher:
-    """Acts for the person, one `act` per line on the screen; `say` gets what is to stay there."""
+    """Drives the demonstration and then follows the person's keys.
+
+    Each call of `act` returns the status line. `say` prints lines that stay on the screen.
+    """
 
     def __init__(
         self,
@@ -85,7 +89,7 @@ class Watcher:
         self._let_go = False
 
     def act(self) -> str:
-        """Listen and command for one period; what to tell the person."""
+        """Listen and command for one period, and return the status line."""
         remote = self._remote
         remote.spin(PERIOD)
         if remote.mode is None or remote.stamp_ns is None:
@@ -101,7 +105,10 @@ class Watcher:
         return self._say(command)
 
     def _listen(self, stamp_ns: int) -> None:
-        """Any key, and whoever else takes the robot in hand, ends the demonstration; the last one to act drives."""
+        """Read keys and other operators: the last one to act drives.
+
+        Any key and any other operator ends the demonstration.
+        """
         keys = self._keyboard.keys()
         stood = self._script.stood_ns
         if ESTOP in keys:
@@ -122,7 +129,7 @@ class Watcher:
             self._script = self._keys.script(stood)
 
     def _swap(self) -> None:
-        """Ask for the policy that is wanted, and show what became of it."""
+        """Request the wanted policy when it changes, and show the answers."""
         if self._keys.policy != self._asked:
             self._asked = self._keys.policy
             self._remote.swap(self._asked)

@@ -1,6 +1,5 @@
 """One run of the stack on the simulated robot: start, watch, stop, report."""
 
-import json
 import os
 import shutil
 import signal
@@ -18,9 +17,9 @@ from rich.live import Live
 from rich.text import Text
 
 from safe_locomotion.backends.domains import claim_domain
-from safe_locomotion.cli.memory import MemoryWatch
-from safe_locomotion.cli.progress import Progress, Watch
-from safe_locomotion.cli.settings import SimSettings
+from safe_locomotion.cli.sim.memory import MemoryWatch
+from safe_locomotion.cli.sim.progress import Progress, Watch
+from safe_locomotion.cli.sim.settings import SimSettings
 from safe_locomotion.cli.sim.viewer_line import ViewerLine
 from safe_locomotion.errors import ConfigurationError, SafeLocomotionError
 from safe_locomotion.policy.file import installed_policies
@@ -35,20 +34,25 @@ from safe_locomotion.sim.report import (
 from safe_locomotion.sim.run_logs import read_run
 
 ROBOT = "sim_robot"
-LOOK_EACH = 0.2  # s
+LOOK_EACH = 0.2  # s, between two looks at the logs
 FELL = 3
 COMPLETED = 0
 INTERRUPTED = 130
-FAILED = 1
 
 
 class RunFailedError(SafeLocomotionError):
-    """A process of the run ended before its time."""
+    """A process of the run ended too early."""
 
 
 @dataclass(kw_only=True)
 class Outcome:
-    """How a run ended: wall time between first motion and end [s], memory [MB], and whether a person ended it."""
+    """How a run ended.
+
+    Attributes:
+        wall_s: wall time from the first motion to the end [s].
+        memory_mb: see `MemoryWatch.figures`.
+        interrupted: whether a person ended it.
+    """
 
     wall_s: float
     memory_mb: dict[str, float | None]
@@ -57,7 +61,11 @@ class Outcome:
 
 @contextmanager
 def record_folder(wanted: Path | None) -> Iterator[Path]:
-    """The folder for logs: the user's, or one that is thrown away."""
+    """The user's folder for logs, or a temporary one that is removed at the end.
+
+    Raises:
+        ConfigurationError: the folder cannot be made.
+    """
     if wanted is not None:
         try:
             wanted.mkdir(parents=True, exist_ok=True)
@@ -74,7 +82,7 @@ def record_folder(wanted: Path | None) -> Iterator[Path]:
 
 @contextmanager
 def interrupts_raise() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the run as Ctrl-C does."""
+    """Let SIGTERM and SIGHUP end the run as Ctrl-C does."""
 
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
@@ -90,7 +98,7 @@ def interrupts_raise() -> Iterator[None]:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """A second Ctrl-C does not interrupt the way into damping."""
+    """Ignore further signals, so that a second Ctrl-C does not interrupt the damping."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
     try:
@@ -101,12 +109,13 @@ def undisturbed() -> Iterator[None]:
 
 
 def run(settings: SimSettings, folder: Path, console: Console, *, record: bool = False) -> Outcome:
-    """Run the stack until the robot process ends after its duration, or a person interrupts.
+    """Run the stack until the robot process ends after its duration, or a person interrupts it.
 
-    With a duration the script in the supervisor is the operator; without one the person at this terminal is.
+    With a duration the supervisor follows a script. Without one, the person at this terminal
+    drives.
 
     Raises:
-        RunFailedError: a process ended by itself; names it and what it said last.
+        RunFailedError: a process ended by itself; the message holds its name and last words.
     """
     with claim_domain() as domain, claim_domain() as ros_domain:
         stack = RunningStack(
@@ -134,10 +143,10 @@ def _watch_with_person(
     from safe_locomotion.cli.sim.demonstration import Watcher, demonstration
     from safe_locomotion.ui.remote_operator import RemoteOperator
 
-    console.print(
-        f"topics and services: export {' '.join(f'{k}={v}' for k, v in ros_environment(ros_domain).items())}"
-    )
-    os.environ.update(ros_environment(ros_domain))
+    environment = ros_environment(ros_domain)
+    exports = " ".join(f"{name}={value}" for name, value in environment.items())
+    console.print(f"topics and services: export {exports}", soft_wrap=True)
+    os.environ.update(environment)
     plan = demonstration(
         settings.vx,
         settings.vy,
@@ -157,12 +166,12 @@ def _watch_with_person(
 
 
 def ros_environment(domain: int) -> dict[str, str]:
-    """ROS on this machine only, on a domain of this run's own."""
+    """Environment for ROS on this machine only, on a domain that only this run uses."""
     return {"ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
 
 
 def _watch(stack: RunningStack, folder: Path, console: Console, act: Callable[[], str]) -> Outcome:
-    """Show progress until the robot process ends; `act` takes a moment and says what else to show."""
+    """Show progress until the robot process ends; `act` waits a moment and returns more to show."""
     watch = Watch(folder)
     started = None
     latest = None
@@ -199,12 +208,10 @@ def _require_running(ended: dict[str, int], folder: Path) -> None:
 
 
 def _last_words(folder: Path, name: str, status: int) -> str:
-    lines = [
-        line
-        for line in (folder / f"{name}.log").read_text(errors="replace").splitlines()
-        if line.strip()
-    ]
-    said = lines[-1].removeprefix("error: ").removeprefix("robot: ") if lines else "it said nothing"
+    log = (folder / f"{name}.log").read_text(errors="replace")
+    lines = [line for line in log.splitlines() if line.strip()]
+    last = lines[-1] if lines else "its log is empty"
+    said = last.removeprefix("error: ").removeprefix("robot: ")
     return f"{name} ended with status {status}: {said}"
 
 
@@ -218,7 +225,8 @@ def build_report(settings: SimSettings, folder: Path, outcome: Outcome) -> dict[
     log = record.log
     if log is None or len(log.time) < 2:
         raise RunFailedError(
-            f"the robot did not stand up within {record.summary['robot_time_s']:.0f} s of robot time"
+            "the robot did not stand up within"
+            f" {record.summary['robot_time_s']:.0f} s of robot time"
         )
     summary = record.summary
     duration = float(log.time[-1] - log.time[0])
@@ -246,19 +254,6 @@ def build_report(settings: SimSettings, folder: Path, outcome: Outcome) -> dict[
     }
     clean: dict[str, Any] = without_nan(report)
     return clean
-
-
-def write_report(path: Path, figures: dict[str, Any]) -> None:
-    """Write the report as JSON.
-
-    Raises:
-        ConfigurationError: the file cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(figures, indent=2, allow_nan=False) + "\n")
-    except OSError as error:
-        raise ConfigurationError(f"--report {path}: {error.strerror}") from error
 
 
 def _options(settings: SimSettings) -> dict[str, Any]:

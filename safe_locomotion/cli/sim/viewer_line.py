@@ -1,4 +1,4 @@
-"""What the web viewer says when it is ready, its address and token, passed on to the person at this terminal."""
+"""The line with address and token that the web viewer logs when it is ready."""
 
 from pathlib import Path
 
@@ -9,14 +9,14 @@ BEGINNINGS = ("viewer: ", "error: ")
 
 
 class ViewerLine:
-    """Looks into the viewer's log until it has said something; shows nothing where none runs."""
+    """Look into the viewer's log until the line is there; without a viewer show nothing."""
 
     def __init__(self, folder: Path) -> None:
         self._log = folder / LOG
         self._shown = False
 
     def show(self, console: Console) -> None:
-        """Print the line, once, when it is there and complete."""
+        """Print the line once, as soon as it is complete."""
         if self._shown or not self._log.is_file():
             return
         lines = self._log.read_text(errors="replace").split("\n")[:-1]

@@ -1,9 +1,10 @@
-"""`safe-locomotion policy import`: a policy file of ours from an ONNX file of others."""
+"""`safe-locomotion policy import`: make a policy file from an ONNX file of another project."""
 
 from pathlib import Path
 
 import click
 
+from safe_locomotion.cli.options import robot_option
 from safe_locomotion.config import load_config
 from safe_locomotion.policy.contract import Numbers, Origin
 from safe_locomotion.policy.file import check_fit, write_policy
@@ -14,23 +15,23 @@ from safe_locomotion.policy.importers import (
     import_contract,
     load_foreign,
 )
-from safe_locomotion.robot.models import load_robot, robot_names
+from safe_locomotion.robot.models import load_robot
 from safe_locomotion.types import N_JOINTS
 
 
 class NumberList(click.ParamType):
-    """Twelve numbers separated by commas, or one for all joints."""
+    """Twelve numbers separated by commas, or one number for all joints."""
 
     name = "number[,...]"
 
     def convert(
         self, value: str, param: click.Parameter | None, ctx: click.Context | None
     ) -> Numbers:
-        """The twelve."""
+        """Numbers of the twelve joints."""
         try:
             numbers = tuple(float(word) for word in value.split(","))
         except ValueError:
-            self.fail(f"{value!r} is not numbers separated by commas", param, ctx)
+            self.fail(f"{value!r}: must be numbers separated by commas", param, ctx)
         if len(numbers) not in (1, N_JOINTS):
             self.fail(f"expected 1 or {N_JOINTS} numbers, found {len(numbers)}", param, ctx)
         return numbers * (N_JOINTS // len(numbers))
@@ -39,19 +40,14 @@ class NumberList(click.ParamType):
 @click.command("import")
 @click.argument("source", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @click.argument("target", type=click.Path(path_type=Path, dir_okay=False))
-@click.option(
-    "--robot",
-    type=click.Choice(robot_names()),
-    default="a1",
-    show_default=True,
-    help="Robot it was trained for.",
-)
+@robot_option
 @click.option("--rate", type=int, default=50, show_default=True, help="Policy steps per second.")
 @click.option(
     "--layout",
     type=click.Choice(["auto", "mjlab", "legged_gym"]),
     default="auto",
     show_default=True,
+    help="Layout of the observation and the metadata.",
 )
 @click.option(
     "--order", help="Joint order: sdk, isaac, or twelve names.  [default: the file's, or isaac]"
@@ -59,11 +55,17 @@ class NumberList(click.ParamType):
 @click.option(
     "--kp",
     type=NumberList(),
-    help="Stiffness [Nm/rad], in that order.  [default: the file's, or 20]",
+    help="Stiffness of the joints [Nm/rad], in that order.  [default: the file's, or 20]",
 )
-@click.option("--kd", type=NumberList(), help="Damping [Nm s/rad].  [default: the file's, or 0.5]")
 @click.option(
-    "--scale", type=NumberList(), help="Of the action [rad].  [default: the file's, or 0.25]"
+    "--kd",
+    type=NumberList(),
+    help="Damping of the joints [Nm s/rad].  [default: the file's, or 0.5]",
+)
+@click.option(
+    "--scale",
+    type=NumberList(),
+    help="Scale of the action [rad].  [default: the file's, or 0.25]",
 )
 @click.option(
     "--pose",
@@ -78,16 +80,26 @@ class NumberList(click.ParamType):
     type=float,
     default=100.0,
     show_default=True,
-    help="An action beyond it is a fault of the policy.",
+    help="Limit of each number of the action; beyond it the policy is faulty.",
 )
 @click.option(
-    "--seed", type=int, default=0, show_default=True, help="Of its training, for the record."
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Seed of the training, for the record.",
 )
 @click.option(
-    "--commit", default="unknown", show_default=True, help="Of its training code, for the record."
+    "--commit",
+    default="unknown",
+    show_default=True,
+    help="Commit of the training code, for the record.",
 )
 @click.option(
-    "--command", default="unknown", show_default=True, help="That trained it, for the record."
+    "--command",
+    default="unknown",
+    show_default=True,
+    help="Command of the training, for the record.",
 )
 def import_policy(
     *,
@@ -107,9 +119,11 @@ def import_policy(
     commit: str,
     command: str,
 ) -> int:
-    """Make a policy file TARGET from an ONNX file SOURCE of others: rsl_rl and mjlab exports, legged_gym's 45 or 48 numbers.
+    """Make a policy file TARGET from the ONNX file SOURCE of another project.
 
-    Exporters round: mjlab writes gains, pose and scales with three decimals. Options that give them in full win.
+    SOURCE is an export of rsl_rl or mjlab, or a network with legged_gym's observation of 45 or
+    48 numbers. mjlab rounds gains, pose and scales to three decimals. Give them as options to
+    have them exact; options take precedence over the file.
     """
     options = ImportOptions(
         name=target.stem,
@@ -130,17 +144,19 @@ def import_policy(
     check_fit(contract, load_robot(robot), load_config(robot).bridge.limits)
     write_policy(model, contract, target)
     click.echo(
-        f"{target}: {found} layout, {contract.observation_width} numbers in; look at it with: policy info {target}"
+        f"{target}: {found} layout, observation of {contract.observation_width} numbers;"
+        f" show it with: safe-locomotion policy info {target}"
     )
     if found == "mjlab" and None in (kp, kd, scale, pose):
         click.echo(
-            "note: gains, pose and scales come from the file, rounded to three decimals by its exporter",
+            "note: the file holds gains, pose and scales rounded to three decimals by its exporter",
             err=True,
         )
     return 0
 
 
 def _order(text: str | None) -> tuple[str, ...] | None:
-    return (
-        None if text is None else ORDERS.get(text, tuple(name.strip() for name in text.split(",")))
-    )
+    """Joint names of a named order or of a list."""
+    if text is None:
+        return None
+    return ORDERS.get(text, tuple(name.strip() for name in text.split(",")))

@@ -10,12 +10,13 @@ from rich.table import Table
 from safe_locomotion.recording.comparison import RECORDED, Column, Comparison
 from safe_locomotion.recording.episode import EpisodeInfo
 from safe_locomotion.recording.summary import Summary, TopicCount, clock
+from safe_locomotion.safety.switching_rule import PREDICTING
 
-SHOWN_TIMES = 6  #: of a list of times
+SHOWN_TIMES = 6  #: at most, of a list of times
 
 
 def listing(rows: Iterable[tuple[str, Summary | str]]) -> Table:
-    """One row per episode; what cannot be read says why."""
+    """One row per episode; a row of an episode that cannot be read holds the reason."""
     table = Table(box=None)
     for heading in ("episode", "started", "robot", "policy"):
         table.add_column(heading, overflow="fold")
@@ -40,13 +41,11 @@ def listing(rows: Iterable[tuple[str, Summary | str]]) -> Table:
 
 
 def details(summary: Summary, info: EpisodeInfo, changes: Mapping[str, tuple[Any, Any]]) -> Table:
-    """What one episode is about."""
+    """Facts of one episode."""
     table = Table(box=None, show_header=False, title=escape(summary.name), title_justify="left")
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    whole = (
-        "closed as it should be" if summary.whole else "cut off; read up to the last whole chunk"
-    )
+    whole = "closed properly" if summary.whole else "cut off; read up to its last complete chunk"
     rows = [
         ("robot", summary.robot),
         ("policy", summary.policy),
@@ -67,7 +66,7 @@ def details(summary: Summary, info: EpisodeInfo, changes: Mapping[str, tuple[Any
 
 
 def topics(counts: Iterable[TopicCount]) -> Table:
-    """Messages of each topic."""
+    """Number, rate, drops and longest gap of the messages of each topic."""
     table = Table(box=None, title="topics", title_justify="left")
     table.add_column("topic")
     for heading in ("messages", "per s", "dropped", "longest gap [ms]"):
@@ -80,7 +79,7 @@ def topics(counts: Iterable[TopicCount]) -> Table:
 
 
 def comparison(result: Comparison) -> list[RenderableType]:
-    """Columns side by side, then in words how far they agree."""
+    """The columns side by side, then sentences on how well they agree."""
     table = Table(box=None)
     table.add_column("")
     for heading in result.columns:
@@ -111,37 +110,37 @@ def _rows(columns: Sequence[Column]) -> list[tuple[str, list[str]]]:
         ("hand-backs at [s]", [_times(c.figures.hand_backs_s) for c in columns]),
     ]
     for name in columns[0].figures.triggers:
-        rows.append(
-            (
-                f"triggers: {name.replace('_', ' ')}",
-                [str(c.figures.triggers[name]) for c in columns],
-            )
-        )
+        counts = [str(c.figures.triggers[name]) for c in columns]
+        rows.append((f"triggers: {name.replace('_', ' ')}", counts))
     return rows
 
 
 def _words(result: Comparison) -> list[str]:
-    """How far the replay can be believed."""
+    """Sentences on what the replay can and cannot tell."""
     lines = [_agreement("same settings", result, result.same), _estimates(result)]
     if result.begins_walking:
         lines.append(
-            "The episode begins in the middle of a walk: what the supervisor remembered, such as the phase of the stride, is lost."
+            "The episode begins in the middle of a walk. The supervisor's memory of the time"
+            " before, such as the phase of the stride, is lost."
         )
     if result.gaps:
         lines.append(
-            f"{result.gaps} LowStates are missing in the episode: the replayed estimator did not see what the robot's saw."
+            f"{result.gaps} LowStates are missing in the episode. The robot's estimator had them,"
+            " the replayed one has not."
         )
     if any(
         c.policy == RECORDED and c.config.supervisor.intervention.rollout == "closed_loop"
         for c in result.columns.values()
     ):
         lines.append(
-            "Closed loop: recorded proposals cannot be asked what they would be in predicted states; --policy again can."
+            "Closed loop: recorded proposals do not tell what the policy would propose in"
+            " predicted states. Use --policy again to run the policy."
         )
     if result.other is not None:
         lines.append(_agreement("other settings", result, result.other))
         lines.append(
-            "Open loop: after the first decision that differs the robot would have moved differently."
+            "Open loop: after the first decision that differs, the robot would have moved"
+            " differently."
         )
     return lines
 
@@ -149,35 +148,35 @@ def _words(result: Comparison) -> list[str]:
 def _agreement(name: str, result: Comparison, column: Column) -> str:
     agreed = column.agreement
     if agreed is None or not agreed.ticks:
-        return f"{name}: the robot never walked, there is nothing to decide."
+        return f"{name}: the robot never walked, so there was nothing to decide."
     first = result.seconds(agreed.first_difference_ns)
     if first is None:
         return f"{name}: the same policy drives on each of {agreed.ticks} ticks walked."
-    return f"{name}: the same policy drives on {100.0 * agreed.equal:.2f} % of {agreed.ticks} ticks walked; first other at {first:.3f} s."
+    return (
+        f"{name}: the same policy drives on {100.0 * agreed.equal:.2f} % of {agreed.ticks} ticks"
+        f" walked; the first difference is at {first:.3f} s."
+    )
 
 
 def _estimates(result: Comparison) -> str:
     e = result.estimates
     if result.estimates_from == RECORDED:
-        return "The supervisor judges the recorded estimates; the estimator did not run again."
+        return "The supervisor judged the recorded estimates; the estimator did not run again."
     if not e.ticks:
-        return "The episode holds no estimates of a walk to compare the replayed ones with."
+        return "The episode holds no estimates of a walk, so the replayed ones cannot be compared."
     if e.exact:
         return "The replayed estimates of the walk equal the recorded ones to the last digit."
     return (
-        f"The replayed estimates of the walk differ from the recorded ones by up to {1e3 * e.height:.2g} mm in height,"
-        f" {1e3 * e.tilt:.2g} mrad in tilt, {1e3 * e.velocity:.2g} mm/s: the robot's estimator had run before the episode began, the"
-        " replayed one starts with it (--estimates recorded takes the recorded ones)."
+        "The replayed estimates of the walk differ from the recorded ones by up to"
+        f" {1e3 * e.height:.2g} mm in height, {1e3 * e.tilt:.2g} mrad in tilt and"
+        f" {1e3 * e.velocity:.2g} mm/s. The robot's estimator had run before the episode began;"
+        " the replayed one starts with it. Use --estimates recorded to take the recorded ones."
     )
 
 
 def _criterion(column: Column) -> str:
     s = column.config.supervisor.intervention
-    return (
-        f"{s.criterion}, w = {s.horizon}"
-        if s.criterion in ("reachability", "planning")
-        else s.criterion
-    )
+    return f"{s.criterion}, w = {s.horizon}" if s.criterion in PREDICTING else s.criterion
 
 
 def _percent(share: float | None) -> str:

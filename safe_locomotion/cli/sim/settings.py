@@ -1,7 +1,7 @@
-"""What `safe-locomotion sim` was asked for, turned into a stack: every value is checked before anything starts."""
+"""Options of `safe-locomotion sim`, checked before anything starts, and the stack they describe."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from math import inf
 from pathlib import Path
@@ -10,33 +10,31 @@ from typing import Any
 import numpy as np
 import yaml
 
+from safe_locomotion.cli.options import assignment, check_horizon
 from safe_locomotion.config import load_config
 from safe_locomotion.control.gait import phase_offsets
-from safe_locomotion.errors import ConfigurationError, UnknownNameError
+from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.operator.commands import Step, format_script, parse_script
+from safe_locomotion.policy.file import SUFFIX
 from safe_locomotion.policy.stage import NOMINAL
 from safe_locomotion.runtime.stack import NODE_NAMES, Graph, Process, StackOptions, Value, stack
-from safe_locomotion.safety.switching_rule import CRITERIA, PREDICTING
 from safe_locomotion.shared_files import find_share
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.pushes import Push, format_pushes, lateral_pushes, parse_pushes
 from safe_locomotion.sim.remote_script import parse_holds
 from safe_locomotion.types import VelocityCommand
 
-FIRST_PUSH = 3.0  # s after standing up, when the robot has reached its speed
+FIRST_PUSH = 3.0  # s after standing up; the robot has then reached its speed
 DEMONSTRATED_PUSH = Push(time=7.0, impulse=(0.0, 15.0, 0.0))
 NEW_COMMAND_EACH = (2.0, 4.0)  # s
-RANDOM_VELOCITY = (
-    (-0.4, 0.8),
-    (-0.3, 0.3),
-    (-1.0, 1.0),
-)  # m/s, m/s, rad/s: well inside what the tuned controller follows
+RANDOM_VELOCITY = ((-0.4, 0.8), (-0.3, 0.3), (-1.0, 1.0))
+"""Ranges of vx [m/s], vy [m/s] and wz [rad/s], well inside what the tuned controller follows."""
 PAUSE_SHARE = 0.15  # of the random commands
 
 
 @dataclass(frozen=True, kw_only=True)
 class SimSettings:
-    """Options of the command; units as in its help text."""
+    """Options of the command, in the units of its help text."""
 
     robot: str
     gait: str | None
@@ -68,28 +66,24 @@ class SimSettings:
     save_states: Path | None
 
     def check(self) -> None:
-        """Refuse what is not there.
+        """Refuse unknown names, values out of range and options that do not fit together.
 
         Raises:
-            ConfigurationError: with the choices.
+            ConfigurationError: an option is wrong; the message lists the valid choices.
         """
-        if self.supervisor is not None and self.supervisor not in CRITERIA:
-            raise UnknownNameError("supervisor", self.supervisor, CRITERIA)
         self._check_policy()
-        if self.horizon is not None and self.supervisor not in (None, *PREDICTING):
-            raise ConfigurationError(
-                f"--horizon needs a supervisor that predicts: {', '.join(PREDICTING)}"
-            )
+        check_horizon(self.supervisor, self.horizon)
         if self.script and self.random_commands:
-            raise ConfigurationError("--script and --random-commands exclude each other")
+            raise ConfigurationError("--script and --random-commands cannot be used together")
         if self.save_states is not None and self.duration is None:
             raise ConfigurationError("--save-states needs --duration")
         if self.duration is not None and not 0.0 < self.duration <= 1e6:
-            raise ConfigurationError(f"--duration {self.duration:g} lies outside (0, 1e6] s")
+            raise ConfigurationError(f"--duration {self.duration:g} s is outside (0, 1e6] s")
         parse_holds(self.remote)
         if self.viewer and not viewer_installed():
             raise ConfigurationError(
-                "--viewer needs viser, which is not installed: pip install 'safe_locomotion[viewer]'"
+                "--viewer needs viser, which is not installed:"
+                " pip install 'safe_locomotion[viewer]'"
             )
         SimulationOptions(
             robot=self.robot,
@@ -102,20 +96,20 @@ class SimSettings:
         )
         for name in ("vx", "vy", "wz"):
             if not -inf < getattr(self, name) < inf:
-                raise ConfigurationError(f"--{name} must be finite")
+                raise ConfigurationError(f"--{name} {getattr(self, name)}: must be finite")
 
     @property
     def policy_folder(self) -> str:
-        """Folder of a policy that was given by its path: who names a file on the command line allows its folder."""
-        return (
-            str(Path(self.policy).resolve().parent)
-            if os.sep in self.policy or self.policy.endswith(".onnx")
-            else ""
-        )
+        """Folder of a policy that was given by its path, else an empty text.
+
+        A path on the command line allows policies from its folder.
+        """
+        is_path = os.sep in self.policy or self.policy.endswith(SUFFIX)
+        return str(Path(self.policy).resolve().parent) if is_path else ""
 
     @property
     def policy_value(self) -> str:
-        """Value of the parameter `policy`: a name, or the whole path of a file."""
+        """Value of the parameter `policy`: a name, or the absolute path of a file."""
         return str(Path(self.policy).resolve()) if self.policy_folder else self.policy
 
     def _check_policy(self) -> None:
@@ -126,29 +120,27 @@ class SimSettings:
         locate(self.policy, [Path(self.policy_folder)] if self.policy_folder else None)
 
     def steps(self) -> tuple[Step, ...]:
-        """What the operator does: the script, random commands, or one walk at the given velocity."""
+        """Steps of the operator: the script, random commands, or one walk at the given velocity."""
         walk = VelocityCommand(vx=self.vx, vy=self.vy, wz=self.wz)
         if self.random_commands:
             return random_steps(self.duration or 0.0, np.random.default_rng(self.seed))
         if not self.script:
             return (Step(time=0.0, request="walk", command=walk),)
         return tuple(
-            Step(
-                time=s.time,
-                request=s.request,
-                command=walk
-                if s.request == "walk" and s.command == VelocityCommand()
-                else s.command,
-            )
-            for s in parse_script(self.script)
+            replace(step, command=walk)
+            if step.request == "walk" and step.command == VelocityCommand()
+            else step
+            for step in parse_script(self.script)
         )
 
     def pushes(self) -> tuple[Push, ...]:
-        """Pushes of both options, in the order of their times."""
+        """Pushes of `--push` and `--pushes-every`, in order of time."""
         regular: list[Push] = []
         if self.pushes_every is not None:
             if not 0.5 <= self.pushes_every <= 1e4:
-                raise ConfigurationError("--pushes-every must lie within 0.5 and 10000 s")
+                raise ConfigurationError(
+                    f"--pushes-every {self.pushes_every:g} s is outside [0.5, 10000] s"
+                )
             count = int(((self.duration or 0.0) - FIRST_PUSH - 1.0) / self.pushes_every) + 1
             rng = np.random.default_rng(self.seed)
             regular = lateral_pushes(
@@ -160,40 +152,32 @@ class SimSettings:
 
     def robot_arguments(self, folder: Path) -> tuple[str, ...]:
         """Command line of the simulated robot."""
-        duration = () if self.duration is None else ("--duration", repr(self.duration))
-        pushes = format_pushes(self.pushes())
-        return (
-            *(
-                "--seed",
-                str(self.seed),
-                "--terrain",
-                self.terrain,
-                "--friction",
-                repr(self.friction),
-            ),
-            *("--payload", repr(self.payload), "--motor-delay-ms", repr(self.motor_delay_ms)),
-            *("--start", self.start),
-            *(
-                "--truth",
-                str(folder / "truth.npz"),
-                "--summary",
-                str(folder / "robot.json"),
-                "--answer-timeout",
-                "2",
-            ),
-            *((f"--push={pushes}",) if pushes else ()),
-            *((f"--remote={self.remote}",) if self.remote else ()),
-            *duration,
-            *(("--paced",) if self.duration is None else ()),
-        )
+        values = {
+            "seed": str(self.seed),
+            "terrain": self.terrain,
+            "friction": repr(self.friction),
+            "payload": repr(self.payload),
+            "motor-delay-ms": repr(self.motor_delay_ms),
+            "start": self.start,
+            "truth": str(folder / "truth.npz"),
+            "summary": str(folder / "robot.json"),
+            "answer-timeout": "2",
+            "push": format_pushes(self.pushes()),
+            "remote": self.remote,
+            "duration": "" if self.duration is None else repr(self.duration),
+        }
+        options = tuple(f"--{name}={value}" for name, value in values.items() if value)
+        return (*options, "--paced") if self.duration is None else options
 
     def processes(self, folder: Path, domain: int, *, record: bool = False) -> tuple[Process, ...]:
-        """The stack, with every stage logging into `folder`; without a duration nobody asks for a report of it.
+        """Processes of the stack.
+
+        With a duration, every stage logs into `folder`, because the report needs the logs.
 
         Args:
-            folder: for logs, and for episodes with `record`.
-            domain: of the robot's wire.
-            record: each walk as an episode.
+            folder: folder for logs, and for episodes with `record`.
+            domain: DDS domain of the robot's wire.
+            record: whether each walk is recorded as an episode.
         """
         overrides: dict[str, dict[str, Value]] = {f"{name}_node": {} for name in NODE_NAMES}
         if self.duration is not None:
@@ -235,30 +219,30 @@ class SimSettings:
 
 
 def viewer_installed() -> bool:
-    """Whether the library of the web viewer is there; it is an extra."""
+    """Whether the library of the web viewer, an extra, is installed."""
     return find_spec("viser") is not None
 
 
 def random_steps(duration: float, rng: np.random.Generator) -> tuple[Step, ...]:
-    """A new random velocity each few seconds, sometimes zero, for `duration` [s]."""
+    """A new random velocity every 2 to 4 s, sometimes zero, for `duration` [s]."""
     steps = []
     time = 0.0
     while time < max(duration, 1e-9):
-        velocity = [float(rng.uniform(low, high)) for low, high in RANDOM_VELOCITY]
-        vx, vy, wz = velocity if rng.random() >= PAUSE_SHARE else (0.0, 0.0, 0.0)
-        steps.append(
-            Step(
-                time=round(time, 3),
-                request="walk",
-                command=VelocityCommand(vx=round(vx, 3), vy=round(vy, 3), wz=round(wz, 3)),
-            )
-        )
+        velocity = [round(float(rng.uniform(*bounds)), 3) for bounds in RANDOM_VELOCITY]
+        if rng.random() < PAUSE_SHARE:
+            velocity = [0.0, 0.0, 0.0]
+        vx, vy, wz = velocity
+        command = VelocityCommand(vx=vx, vy=vy, wz=wz)
+        steps.append(Step(time=round(time, 3), request="walk", command=command))
         time += float(rng.uniform(*NEW_COMMAND_EACH))
     return tuple(steps)
 
 
 def write_config(robot: str, changes: dict[str, Any], folder: Path) -> str:
-    """The robot's parameter file with changes, so that every node reads the same; "" without changes.
+    """Write the robot's parameter file with changes, so that every node reads the same values.
+
+    Returns:
+        Path of the file; an empty text without changes.
 
     Raises:
         ConfigurationError: an unknown key or a value of the wrong type.
@@ -276,22 +260,3 @@ def write_config(robot: str, changes: dict[str, Any], folder: Path) -> str:
     path = folder / f"{robot}.yaml"
     path.write_text(yaml.safe_dump(document, sort_keys=False))
     return str(path)
-
-
-def assignment(text: str) -> tuple[str, Any]:
-    """Key and value of node.key=value, the value as YAML.
-
-    Raises:
-        ConfigurationError: of another form.
-    """
-    key, equals, value = text.partition("=")
-    if not equals or "." not in key:
-        raise ConfigurationError(
-            f"--set {text!r} is not of the form node.key=value, for instance mpc.locomotion.body_height=0.25"
-        )
-    try:
-        return key.strip(), yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise ConfigurationError(
-            f"--set {text!r}: the value is not a number, word or list"
-        ) from None

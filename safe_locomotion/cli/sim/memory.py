@@ -1,15 +1,15 @@
-"""Resident memory of the runtime's processes over a run."""
+"""Resident memory of the stack's processes during a run."""
 
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
-MINUTE = 60.0  # s of robot time, after which a steady runtime grows no more
+MINUTE = 60.0  # s of robot time; after it the memory should not grow any more
 
 
 def resident_mb(pids: Iterable[int]) -> float:
-    """Sum of the resident sets [MB]; a process that has ended counts as nothing."""
+    """Sum of the resident sets [MB]; a process that has ended counts as zero."""
     total = 0
     for pid in pids:
         try:
@@ -20,7 +20,7 @@ def resident_mb(pids: Iterable[int]) -> float:
 
 
 class MemoryWatch:
-    """Takes samples; remembers the first one after a minute and the last."""
+    """Take samples, and keep the first one after a minute and the last one."""
 
     def __init__(self, pids: Iterable[int]) -> None:
         self._pids = tuple(pids)
@@ -28,14 +28,14 @@ class MemoryWatch:
         self.end: float | None = None
 
     def sample(self, robot_time: float) -> None:
-        """Sample now, while all processes run."""
+        """Take a sample while all processes run."""
         self.end = resident_mb(self._pids)
         if self.first_minute is None and robot_time >= MINUTE:
             self.first_minute = self.end
 
     def figures(self) -> dict[str, float | None]:
-        """For the report [MB]; no growth is stated for runs shorter than a minute."""
-        growth = (
-            None if self.first_minute is None or self.end is None else self.end - self.first_minute
-        )
+        """Figures for the report [MB]; the growth is None for runs shorter than a minute."""
+        growth = None
+        if self.first_minute is not None and self.end is not None:
+            growth = self.end - self.first_minute
         return {"first_minute": self.first_minute, "end": self.end, "growth": growth}

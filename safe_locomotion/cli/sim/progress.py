@@ -1,4 +1,4 @@
-"""What a run is doing now, read from the ends of its growing logs: no part of the control path takes part."""
+"""Progress of a run, read from the ends of its growing logs without disturbing the control loop."""
 
 import json
 from dataclasses import dataclass
@@ -25,13 +25,14 @@ class Progress:
 
     def __str__(self) -> str:
         return (
-            f"{self.robot_time:7.1f} s  {self.mode:<10} {self.speed:5.2f} m/s  {self.real_time_factor:5.2f} x real time"
+            f"{self.robot_time:7.1f} s  {self.mode:<10} {self.speed:5.2f} m/s"
+            f"  {self.real_time_factor:5.2f} x real time"
             f"  {self.falls} fall{'s' if self.falls != 1 else ''}"
         )
 
 
 class Watch:
-    """Follows the run whose logs lie in `folder`."""
+    """Follow the run whose logs lie in `folder`."""
 
     def __init__(self, folder: Path) -> None:
         self._truth = folder / "truth.npz.part"
@@ -40,24 +41,23 @@ class Watch:
         self._factor = 0.0
 
     def look(self) -> Progress | None:
-        """What holds now; None before the robot moves."""
+        """Progress now; None before the robot moves."""
         truth = last_row(self._truth, sum(COLUMNS.values()), 0)
         if truth is None:
             return None
-        at = dict(zip(COLUMNS, np.cumsum((0, *COLUMNS.values())), strict=False))
-        time, vx, vy = (
-            float(x) for x in (truth[at["time"]], *truth[at["velocity"] : at["velocity"] + 2])
-        )
-        self._time_passes(time)
+        start = dict(zip(COLUMNS, np.cumsum((0, *COLUMNS.values())), strict=False))
+        time = float(truth[start["time"]])
+        planar_velocity = truth[start["velocity"] : start["velocity"] + 2]
+        self._update_factor(time)
         return Progress(
             robot_time=time,
             mode=self._mode(),
-            speed=float(np.hypot(vx, vy)),
+            speed=float(np.hypot(*planar_velocity)),
             real_time_factor=self._factor,
-            falls=int(truth[at["falls"]]),
+            falls=int(truth[start["falls"]]),
         )
 
-    def _time_passes(self, time: float) -> None:
+    def _update_factor(self, time: float) -> None:
         now = monotonic()
         if self._last is None:
             self._last = time, now
@@ -77,7 +77,7 @@ class Watch:
 
 
 def last_row(path: Path, width: int, header: int) -> Array | None:
-    """The last complete row of doubles behind `header` bytes; None when there is none yet."""
+    """The last complete row of `width` doubles after `header` bytes; None before the first row."""
     try:
         rows = (path.stat().st_size - header) // (width * _DOUBLE)
         if rows <= 0:

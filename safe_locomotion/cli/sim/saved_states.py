@@ -1,4 +1,4 @@
-"""LowStates of a run as a file for replay."""
+"""Write the LowStates of a run as a file for replay."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -11,7 +11,7 @@ from safe_locomotion.runtime.stage_log import read_stage_log
 from safe_locomotion.types import LowState
 
 BEFORE_STANDING = 1.0  # s
-TICK_NS = 1_000_000  # of the simulated robot; the log's doubles are exact to less than that
+TICK_NS = 1_000_000  # of the simulated robot; doubles in the log are more exact than this
 _VECTORS = tuple(
     f.name
     for f in fields(LowState)
@@ -20,7 +20,16 @@ _VECTORS = tuple(
 
 
 def write_states(folder: Path, stood_at_s: float, path: Path) -> None:
-    """Write what the bridge decoded in the run of `folder` from `BEFORE_STANDING` before the robot stood on."""
+    """Write the LowStates that the bridge decoded, from 1 s before the robot stood.
+
+    Args:
+        folder: logs of the run.
+        stood_at_s: robot time at which the robot first stood [s].
+        path: file to write.
+
+    Raises:
+        ConfigurationError: the file cannot be written.
+    """
     columns = read_stage_log(folder / "states.log")
     kept = np.flatnonzero(columns["tick"] >= round(1e3 * (stood_at_s - BEFORE_STANDING)))
     states = [

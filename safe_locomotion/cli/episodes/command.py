@@ -1,7 +1,6 @@
-"""`safe-locomotion episodes`: list recorded episodes, look into one, draw it, and ask what other settings would have changed."""
+"""`safe-locomotion episodes`: list, inspect, draw and replay recorded episodes."""
 
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,39 +10,37 @@ import click
 from rich.console import Console, RenderableType
 from rich.progress import Progress
 
-from safe_locomotion.cli.episode_tables import comparison, details, listing, topics
-from safe_locomotion.cli.settings import assignment
-from safe_locomotion.errors import ConfigurationError, SafeLocomotionError, UnknownNameError
+from safe_locomotion.cli.episodes.tables import comparison, details, listing, topics
+from safe_locomotion.cli.options import DASH, assignment, check_horizon, json_or_dash_option
+from safe_locomotion.cli.output import console, write_json
+from safe_locomotion.errors import ConfigurationError, SafeLocomotionError
 from safe_locomotion.recording.comparison import AGAIN, RECORDED, compare
 from safe_locomotion.recording.episode import EpisodeRecord
 from safe_locomotion.recording.stage_values import changed_settings, recorded_config
 from safe_locomotion.recording.summary import Summary, remembered_summary, summarise, topic_counts
-from safe_locomotion.safety.switching_rule import CRITERIA, PREDICTING
+from safe_locomotion.safety.switching_rule import CRITERIA
 
-PLAIN_WIDTH = 160  # columns where the output is no terminal
 BOXES = ("c1", "c2", "c3")
 _FOLDER = click.Path(path_type=Path)
-_json = click.option(
-    "--json",
-    "json_file",
-    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
-    help="Write the same here; - prints it instead.",
-)
 
 
 @click.group()
 def episodes() -> None:
-    """Look into recorded episodes, draw them, and replay them with other settings.
+    """List, inspect, draw and replay recorded episodes.
 
-    DIR is the folder of one episode, or one with several of them.
+    DIR is the folder of one episode, or a folder with several of them.
     """
 
 
 @episodes.command("ls")
 @click.argument("folder", metavar="DIR", type=_FOLDER)
-@_json
+@json_or_dash_option
 def list_episodes(folder: Path, json_file: Path | None) -> int:
-    """List the episodes in DIR: start, duration, robot, policy, falls, uses and share of recovery, distance, size, and how they ended."""
+    """List the episodes in DIR.
+
+    The table shows start, duration, robot, policy, falls, uses and share of the recovery
+    policy, distance, size, and how each episode ended.
+    """
     rows: list[tuple[str, Summary | str]] = []
     for path in _found(folder):
         try:
@@ -55,9 +52,13 @@ def list_episodes(folder: Path, json_file: Path | None) -> int:
 
 @episodes.command()
 @click.argument("folder", metavar="DIR", type=_FOLDER)
-@_json
+@json_or_dash_option
 def info(folder: Path, json_file: Path | None) -> int:
-    """Print what one episode is about: robot, policy, software, settings, topics with counts, rates and drops, and why it ended."""
+    """Print the facts of one episode.
+
+    They are robot, policy, software, changed settings, the reason why it ended, and the topics
+    with counts, rates and dropped messages.
+    """
     path = _one(folder)
     record = _read(path)
     summary = summarise(path, record)
@@ -65,7 +66,7 @@ def info(folder: Path, json_file: Path | None) -> int:
     try:
         changes: dict[str, Any] = changed_settings(record)
     except ConfigurationError as error:
-        changes = {"parameters": ("recorded", f"not comparable, {error}")}
+        changes = {"parameters": ("recorded", f"cannot be compared: {error}")}
     data = {
         **summary.as_json(),
         "software": record.info.software,
@@ -82,23 +83,27 @@ def info(folder: Path, json_file: Path | None) -> int:
 @click.option(
     "--output",
     type=_FOLDER,
-    help="Name of the page without .png and .html. [default: page, in the episode's own folder]",
+    help="Path of the page without .png and .html. [default: page, in the episode's folder]",
 )
 @click.option(
     "--from",
     "first",
     type=click.FloatRange(min=0.0),
     default=0.0,
-    help="Begin here [s]. [default: 0]",
+    help="Begin at this time of the episode [s]. [default: 0]",
 )
 @click.option(
-    "--to", "last", type=click.FloatRange(min=0.0), help="End here [s]. [default: the end]"
+    "--to",
+    "last",
+    type=click.FloatRange(min=0.0),
+    help="End at this time of the episode [s]. [default: its end]",
 )
 def plot(folder: Path, output: Path | None, first: float, last: float | None) -> int:
-    """Draw one page, as PNG and as HTML that needs nothing else.
+    """Draw one page, as PNG and as HTML that needs no other file.
 
-    It shows the state against the trigger set, who was in control, velocity against its command, forces, contacts and timing, all over
-    the same time, and beside them why the recovery policy took over.
+    Over the same time axis it shows the state and the trigger set, the active policy, velocity
+    and its command, forces, contacts and timing. A list beside them says why the recovery
+    policy took over.
     """
     path = _one(folder)
     record = _read(path)
@@ -115,7 +120,7 @@ def plot(folder: Path, output: Path | None, first: float, last: float | None) ->
         files[1].write_text(html(page, picture), encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(
-            f"{target}: cannot be written: {error.strerror}; choose another place with --output"
+            f"{target} cannot be written: {error.strerror}; choose another path with --output"
         ) from error
     for file in files:
         click.echo(file)
@@ -124,14 +129,20 @@ def plot(folder: Path, output: Path | None, first: float, last: float | None) ->
 
 @episodes.command("replay")
 @click.argument("folder", metavar="DIR", type=_FOLDER)
-@click.option("--supervisor", help=f"Criterion: {', '.join(CRITERIA)}. [default: as recorded]")
+@click.option(
+    "--supervisor",
+    type=click.Choice(CRITERIA),
+    help="Criterion that decides between policy and recovery. [default: as recorded]",
+)
 @click.option(
     "--horizon",
     type=int,
     help="Steps of 0.016 s that the supervisor looks ahead. [default: as recorded]",
 )
 @click.option(
-    "--trigger-set", type=click.Choice(BOXES), help="Box of the trigger set. [default: as recorded]"
+    "--trigger-set",
+    type=click.Choice(BOXES),
+    help="Trigger set that is used. [default: as recorded]",
 )
 @click.option(
     "--set",
@@ -144,25 +155,29 @@ def plot(folder: Path, output: Path | None, first: float, last: float | None) ->
     "--policy",
     default=RECORDED,
     show_default=True,
-    help=f"Whose proposals are judged: {RECORDED}; {AGAIN}: its file, found by its hash, runs again; or a policy's name or path.",
+    help=f"Policy whose proposals are judged. {RECORDED}: the recorded proposals. {AGAIN}: the"
+    " recorded policy runs again; its file is found by its hash. Or a policy's name or path.",
 )
 @click.option(
     "--estimates",
     type=click.Choice((AGAIN, RECORDED)),
     default=AGAIN,
     show_default=True,
-    help="Run the estimator again, or let the supervisor judge the recorded estimates.",
+    help="Run the estimator again, or take the recorded estimates.",
 )
-@_json
+@json_or_dash_option
 def replay_episode(
     *, folder: Path, json_file: Path | None, policy: str, estimates: str, **options: Any
 ) -> int:
-    """Run estimator and supervisor again on the recorded LowStates, with other settings, and say what would have changed.
+    """Run estimator and supervisor again on the recorded LowStates, with other settings.
 
-    Beside what was recorded stands the replay with the recorded settings, which must agree with it, and the one with those given here:
-    uses and share of the recovery policy, first trigger, take-overs, hand-backs, and triggers by component. It is open loop: after the
-    first decision that differs the robot would have moved differently, so from there on it says what the supervisor would have decided
-    in the states that were recorded, not how the walk would have gone on.
+    The table compares three columns: the recording, a replay with the recorded settings, and a
+    replay with the settings given here. The first two must agree. Rows are uses and share of
+    the recovery policy, first trigger, take-overs, hand-backs, and triggers by component.
+
+    The replay is open loop. After the first decision that differs, the real robot would have
+    moved differently. From there on the replay only says what the supervisor would have decided
+    in the recorded states.
     """
     changes = _changes(**options)
     path = _one(folder)
@@ -187,12 +202,7 @@ def _changes(
     overrides: Sequence[str],
 ) -> dict[str, Any]:
     """Parameters that differ from the recorded ones, by dotted key."""
-    if supervisor is not None and supervisor not in CRITERIA:
-        raise UnknownNameError("supervisor", supervisor, CRITERIA)
-    if horizon is not None and supervisor not in (None, *PREDICTING):
-        raise ConfigurationError(
-            f"--horizon needs a supervisor that predicts: {', '.join(PREDICTING)}"
-        )
+    check_horizon(supervisor, horizon)
     changed = dict(assignment(text) for text in overrides)
     named = {
         "supervisor.intervention.criterion": supervisor,
@@ -203,28 +213,34 @@ def _changes(
 
 
 def _found(folder: Path) -> list[Path]:
-    """Episodes in a folder, or the one that it is."""
+    """Episodes in a folder, or the folder itself when it is an episode."""
     if not folder.exists():
         raise ConfigurationError(
-            f"{folder}: no such folder; the recorder's parameter `directory` says where episodes are written"
+            f"{folder}: no such folder; the recorder writes episodes to the folder of its parameter"
+            " `directory`"
         )
     with _installed():
         from safe_locomotion.recording.reader import episode_paths
     paths = episode_paths(folder)
     if not paths:
         raise ConfigurationError(
-            f"{folder}: no episodes: neither an episode (a folder with an MCAP file, as the recorder writes it) nor a folder of them"
+            f"{folder}: no episodes; needed is an episode (a folder with an MCAP file, as the"
+            " recorder writes it) or a folder of episodes"
         )
     return paths
 
 
 def _one(folder: Path) -> Path:
-    """The one episode that is meant."""
+    """The only episode in a folder.
+
+    Raises:
+        ConfigurationError: there are several.
+    """
     paths = _found(folder)
     if len(paths) > 1:
         names = ", ".join(path.name for path in paths[-5:])
         raise ConfigurationError(
-            f"{folder} holds {len(paths)} episodes; name one of them, the last are: {names}"
+            f"{folder} holds {len(paths)} episodes; name one of them; the last ones are: {names}"
         )
     return paths[0]
 
@@ -237,7 +253,7 @@ def _read(path: Path) -> EpisodeRecord:
 
 @contextmanager
 def _installed() -> Iterator[None]:
-    """Imports within name the package that has to be installed first."""
+    """Turn a failing import inside into an error that names the missing package."""
     try:
         yield
     except ImportError as error:
@@ -252,17 +268,11 @@ def _listed(name: str, row: Summary | str) -> dict[str, Any]:
 
 
 def _answer(shown: Sequence[RenderableType], file: Path | None, data: Any) -> int:
-    """Print tables, and write the same as JSON where a file was named; "-" prints the JSON instead."""
-    text = json.dumps(data, indent=2, allow_nan=False) if file is not None else ""
-    if str(file) == "-":
-        click.echo(text)
+    """Print tables and write the same data as JSON; for the file "-" print only the JSON."""
+    if file == DASH:
+        click.echo(json.dumps(data, indent=2, allow_nan=False))
         return 0
-    console = Console() if sys.stdout.isatty() else Console(width=PLAIN_WIDTH)
-    console.print(*shown, sep="\n")
+    console().print(*shown, sep="\n")
     if file is not None:
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text + "\n", encoding="utf-8")
-        except OSError as error:
-            raise ConfigurationError(f"--json {file}: {error.strerror}") from error
+        write_json("--json", file, data)
     return 0
