@@ -13,7 +13,7 @@ from safe_locomotion.robot.centroidal import POSITION, RATES, RPY, VELOCITY
 from safe_locomotion.robot.ground_frame import ground_rows
 from safe_locomotion.robot.models import RobotModel
 from safe_locomotion.rotations import (
-    Rows,
+    RotationRows,
     Vector,
     cross,
     quaternion_from_rpy,
@@ -67,8 +67,8 @@ class _Body(NamedTuple):
     """Where the robot is drawn, and how it moves: in odom but for `rate`, in base; `rows` base to odom, `frame` ground to odom."""
 
     position: Vector
-    rows: Rows
-    frame: Rows
+    rows: RotationRows
+    frame: RotationRows
     normal: Vector
     velocity: Vector
     rate: Vector
