@@ -14,7 +14,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from safe_locomotion.control.leg_control import LegGains
-from safe_locomotion.control.mpc import MpcParameters
+from safe_locomotion.control.mpc_problem import MpcParameters
 from safe_locomotion.control.nominal_gait import GaitSettings
 from safe_locomotion.control.reference import LocomotionParameters
 from safe_locomotion.control.swing import SwingParameters

@@ -22,6 +22,23 @@ def skew(v: Array) -> Array:
     return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
 
 
+def add(a: Vector, b: Vector) -> Vector:
+    """a + b."""
+    return a[0] + b[0], a[1] + b[1], a[2] + b[2]
+
+
+def subtract(a: Vector, b: Vector) -> Vector:
+    """a - b."""
+    return a[0] - b[0], a[1] - b[1], a[2] - b[2]
+
+
+def rotate_plane(angle: float, x: float, y: float) -> tuple[float, float]:
+    """Vector of the plane turned by an angle [rad]."""
+    c = cos(angle)
+    s = sin(angle)
+    return c * x - s * y, s * x + c * y
+
+
 def rows_from_quaternion(wxyz: Array) -> RotationRows:
     """`matrix_from_quaternion` in plain numbers."""
     w, x, y, z = wxyz.tolist()

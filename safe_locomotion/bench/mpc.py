@@ -11,7 +11,8 @@ import numpy as np
 from safe_locomotion.bench import mpc_alternatives as alternatives
 from safe_locomotion.bench.mpc_problems import A1_LIKE, PUSHED, STAND, TROT, Scenario, record
 from safe_locomotion.bench.timing import REPLAYS, collector_off, figures
-from safe_locomotion.control.mpc import ConvexMpc, MpcParameters, MpcProblem
+from safe_locomotion.control.mpc import ConvexMpc
+from safe_locomotion.control.mpc_problem import MpcParameters, MpcProblem
 from safe_locomotion.robot.centroidal import CentroidalModel
 from safe_locomotion.types import Array
 

@@ -12,14 +12,9 @@ import osqp
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from safe_locomotion.control.mpc import (
-    FORCE_UNIT,
-    MpcParameters,
-    MpcProblem,
-    MpcQp,
-    QuadraticProgram,
-    clip_to_cone,
-)
+from safe_locomotion.control.friction_cone import clip_to_cone
+from safe_locomotion.control.mpc_matrices import FORCE_UNIT, MpcQp, QuadraticProgram
+from safe_locomotion.control.mpc_problem import MpcParameters, MpcProblem
 from safe_locomotion.robot.centroidal import NU, NX, CentroidalModel
 from safe_locomotion.types import N_LEGS, Array
 
@@ -56,7 +51,9 @@ def textbook_osqp(model: CentroidalModel, parameters: MpcParameters) -> Split:
         else:
             solver.update(q=program.q, l=program.l, u=program.u, Ax=program.A.data)
         z = solver.solve(raise_error=False).x
-        return clip_to_cone(z[qp.half : qp.half + NU], problem.stance[0], parameters)
+        return clip_to_cone(
+            z[qp.half : qp.half + NU].reshape(N_LEGS, 3), problem.stance[0], parameters
+        )
 
     return Split(qp.program, solve)
 
@@ -83,7 +80,9 @@ def exact_osqp(model: CentroidalModel, parameters: MpcParameters) -> SolveForces
         else:
             solver.update(q=program.q, l=program.l, u=program.u, Ax=program.A.data)
         z = solver.solve(raise_error=False).x
-        return clip_to_cone(FORCE_UNIT * z[first : first + NU], problem.stance[0], parameters)
+        return clip_to_cone(
+            FORCE_UNIT * z[first : first + NU].reshape(N_LEGS, 3), problem.stance[0], parameters
+        )
 
     return solve
 
@@ -234,7 +233,7 @@ class CondensedQp:
         """(4, 3) forces of the first step."""
         forces = np.zeros(self.parameters.horizon * NU)
         forces[on] = u
-        return clip_to_cone(forces[:NU], problem.stance[0], self.parameters)
+        return clip_to_cone(forces[:NU].reshape(N_LEGS, 3), problem.stance[0], self.parameters)
 
 
 _PATH = ["einsum_path", (0, 1), (0, 1)]

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from safe_locomotion.control.mpc import ConvexMpc, MpcParameters, MpcProblem
+from safe_locomotion.control.mpc import ConvexMpc
+from safe_locomotion.control.mpc_problem import MpcParameters, MpcProblem
 from safe_locomotion.robot.centroidal import LEVEL_GRAVITY, CentroidalModel, centroidal_state
 from safe_locomotion.robot.ground_frame import ground_frame
 from safe_locomotion.rotations import (

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from safe_locomotion.config import StackConfig, load_config
-from safe_locomotion.control.mpc import ConvexMpc, MpcAnswer, MpcProblem
+from safe_locomotion.control.mpc import ConvexMpc, MpcAnswer
+from safe_locomotion.control.mpc_problem import MpcProblem
 from safe_locomotion.envs.walk import run_episode
 from safe_locomotion.errors import SafeLocomotionError
 from safe_locomotion.operator.commands import Step, VelocityInput

@@ -2,11 +2,15 @@
 
 from dataclasses import dataclass
 from math import cos, pi, sin
+from typing import NamedTuple
+
+import numpy as np
 
 from safe_locomotion.control.friction import SlipParameters
+from safe_locomotion.robot.centroidal import NX
 from safe_locomotion.robot.kinematics import clamp
-from safe_locomotion.rotations import Vector
-from safe_locomotion.types import VelocityCommand
+from safe_locomotion.rotations import Vector, rotate_plane
+from safe_locomotion.types import Array, VelocityCommand
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,6 +82,11 @@ class Reference:
         step = p.height_rate * elapsed
         self.height += clamp(p.body_height - self.height, -step, step)
 
+    def velocity_at(self, yaw: float) -> Vector:
+        """Velocity along x and y of odom [m/s] and yaw rate [rad/s], for a body that heads for `yaw`."""
+        vx, vy, wz = self.velocity
+        return (*rotate_plane(yaw, vx, vy), wz)
+
     def follow(self, position: Vector, yaw: float, height: float, velocity: Vector) -> None:
         """Be where the body is, moving as wanted as far as that lies within the slack of its velocity (in odom)."""
         c = cos(yaw)
@@ -90,6 +99,53 @@ class Reference:
         self.position = (position[0], position[1])
         self.yaw = yaw
         self.height = height
+
+
+class ReferencePath(NamedTuple):
+    """Reference of the MPC over its horizon, in the ground frame.
+
+    Attributes:
+        states: (N, 12) at the end of each step.
+        travel: (N, 2) way from the start to the middle of each step [m].
+    """
+
+    states: Array
+    travel: Array
+
+
+def reference_path(
+    start: Vector, velocity: Vector, height: float, *, dt: float, steps: int
+) -> ReferencePath:
+    """Upright body at a height that moves steadily; its velocity turns with its heading.
+
+    Args:
+        start: x, y [m] and yaw [rad] now.
+        velocity: along x and y [m/s], yaw rate [rad/s].
+        height: of the centre of mass [m].
+        dt: length of a step [s].
+        steps: N.
+    """
+    x, y, yaw = start
+    vx, vy, wz = velocity
+    turn = wz * dt
+    c = cos(turn)
+    s = sin(turn)
+    states: list[float] = []
+    travel: list[float] = []
+    gone_x = 0.0
+    gone_y = 0.0
+    for _ in range(steps):
+        turned_x = c * vx - s * vy
+        vy = s * vx + c * vy
+        vx = turned_x
+        yaw = yaw + turn
+        step_x = dt * vx
+        step_y = dt * vy
+        travel += (gone_x + 0.5 * step_x, gone_y + 0.5 * step_y)
+        gone_x = gone_x + step_x
+        gone_y = gone_y + step_y
+        states += (0.0, 0.0, yaw, x + gone_x, y + gone_y, height, 0.0, 0.0, wz, vx, vy, 0.0)
+    return ReferencePath(np.array(states).reshape(-1, NX), np.array(travel).reshape(-1, 2))
 
 
 def within(value: float, centre: float, slack: float) -> float:

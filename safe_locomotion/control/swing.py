@@ -1,10 +1,14 @@
-"""Swing feet: where to step (Raibert) and how to get there (cycloid with a smooth lift)."""
+"""Swing feet: the curve from lift-off to touchdown, and where it ends as read from one point of it."""
 
 from dataclasses import dataclass
-from math import cos, pi, sin
+from math import cos, isnan, pi, sin
 
-from safe_locomotion.robot.kinematics import clamp
 from safe_locomotion.rotations import Vector
+
+EARLIEST = (
+    0.1  #: progress from which the end of a swing can be told; before that the foot hardly moves
+)
+BISECTIONS = 14  #: to 1e-4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,22 +39,6 @@ class SwingParameters:
     search_depth: float = 0.06
 
 
-def raibert_step(
-    velocity: float, wanted: float, stance_duration: float, gain: float, reach: float
-) -> float:
-    """Step [m] from under the hip along one horizontal axis: v T_stance / 2 + gain (v - v_wanted), clipped to `reach`.
-
-    Args:
-        velocity, wanted: actual and wanted velocity of the hip [m/s].
-        stance_duration: [s].
-        gain: [s].
-        reach: [m].
-
-    Source: Raibert, Legged Robots That Balance, 1986.
-    """
-    return clamp(velocity * (0.5 * stance_duration) + gain * (velocity - wanted), -reach, reach)
-
-
 def cycloid(
     start: Vector, end: Vector, height: float, progress: float, duration: float
 ) -> tuple[Vector, Vector]:
@@ -60,20 +48,67 @@ def cycloid(
     and down on the second.
     """
     s = min(1.0, max(0.0, progress))
-    (x, y, z), (x_end, y_end, z_end) = start, end
-    blend, rate = _cycloid(s)
+    x, y, z = start
+    x_end, y_end, z_end = end
     apex = max(z, z_end) + height
-    low, high, half = (z, apex, 2.0 * s) if s < 0.5 else (apex, z_end, 2.0 * s - 1.0)
-    rise, rise_rate = _cycloid(half)
-    rate = rate / duration
-    rise_rate = 2.0 * rise_rate / duration
+    if s < 0.5:
+        low = z
+        high = apex
+        half = 2.0 * s
+    else:
+        low = apex
+        high = z_end
+        half = 2.0 * s - 1.0
+    blend = _way(s)
+    rise = _way(half)
+    rate = _way_rate(s) / duration
+    rise_rate = 2.0 * _way_rate(half) / duration
     return (
         (x + blend * (x_end - x), y + blend * (y_end - y), low + rise * (high - low)),
         (rate * (x_end - x), rate * (y_end - y), rise_rate * (high - low)),
     )
 
 
-def _cycloid(s: float) -> tuple[float, float]:
-    """Way gone and its derivative at s in [0, 1]."""
+def time_left(lift: float, *, rising: bool) -> float | None:
+    """Horizontal way left over the present horizontal speed, in durations of the swing; 0 at the end.
+
+    A plan says where the foot shall be now and how fast, not where it goes. On the curve of `cycloid` the height tells the
+    progress s. There the way left over the speed is (1 - way(s)) / way'(s) durations, however long the way is.
+
+    Args:
+        lift: height over the ground by the height of the apex; beyond 0 and 1 it counts as those.
+        rising: the foot moves up.
+
+    Returns:
+        None before `EARLIEST` and for NaN.
+    """
+    half = _progress_at(lift)
+    s = 0.5 * half if rising else 1.0 - 0.5 * half
+    if not s >= EARLIEST or isnan(lift):
+        return None
+    rate = _way_rate(s)
+    return (1.0 - _way(s)) / rate if rate > 1e-3 else (1.0 - s) / 3.0
+
+
+def _way(s: float) -> float:
+    """Share of the way that is gone at progress s in [0, 1]: s - sin(2 pi s) / (2 pi)."""
     turn = 2.0 * pi * s
-    return s - sin(turn) / (2.0 * pi), 1.0 - cos(turn)
+    return s - sin(turn) / (2.0 * pi)
+
+
+def _way_rate(s: float) -> float:
+    """Derivative of `_way`."""
+    return 1.0 - cos(2.0 * pi * s)
+
+
+def _progress_at(way: float) -> float:
+    """Inverse of `_way`, which rises monotonically from 0 to 1."""
+    low = 0.0
+    high = 1.0
+    for _ in range(BISECTIONS):
+        middle = 0.5 * (low + high)
+        if _way(middle) < way:
+            low = middle
+        else:
+            high = middle
+    return 0.5 * (low + high)

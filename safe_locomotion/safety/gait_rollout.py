@@ -18,10 +18,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from safe_locomotion.control.footholds import raibert_step
 from safe_locomotion.control.gait import GaitClock, GaitPhase
-from safe_locomotion.control.mpc import ConvexMpc, MpcParameters, MpcProblem
+from safe_locomotion.control.mpc import ConvexMpc
+from safe_locomotion.control.mpc_problem import MpcParameters, MpcProblem
 from safe_locomotion.control.reference import LocomotionParameters
-from safe_locomotion.control.swing import SwingParameters, raibert_step
+from safe_locomotion.control.swing import SwingParameters
 from safe_locomotion.robot.centroidal import NU, POSITION, RATES, RPY, VELOCITY, CentroidalModel
 from safe_locomotion.robot.ground_frame import ground_rows
 from safe_locomotion.robot.kinematics import Kinematics, clamp

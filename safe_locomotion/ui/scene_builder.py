@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from safe_locomotion.config import StackConfig
-from safe_locomotion.control.swing_end import time_left
+from safe_locomotion.control.swing import time_left
 from safe_locomotion.robot.centroidal import POSITION, RATES, RPY, VELOCITY
 from safe_locomotion.robot.ground_frame import ground_rows
 from safe_locomotion.robot.models import RobotModel

@@ -3,7 +3,7 @@ import pytest
 
 from safe_locomotion.bench.mpc import SOLVERS, run
 from safe_locomotion.bench.mpc_problems import A1_LIKE, STAND, TROT, record
-from safe_locomotion.control.mpc import MpcParameters
+from safe_locomotion.control.mpc_problem import MpcParameters
 
 
 def test_figures_of_every_solver() -> None:

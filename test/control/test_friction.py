@@ -5,7 +5,8 @@ import pytest
 
 from safe_locomotion.config import load_config
 from safe_locomotion.control.friction import SlipParameters, SlipWatch
-from safe_locomotion.control.mpc import ConvexMpc, MpcProblem
+from safe_locomotion.control.mpc import ConvexMpc
+from safe_locomotion.control.mpc_problem import MpcProblem
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.robot.centroidal import CentroidalModel
 from safe_locomotion.robot.models import load_robot

@@ -6,14 +6,10 @@ from hypothesis.extra.numpy import arrays
 
 from safe_locomotion.bench.mpc_alternatives import exact_osqp
 from safe_locomotion.bench.mpc_problems import A1_LIKE, HEIGHT, HIPS, TROT, record
-from safe_locomotion.control.mpc import (
-    FORCE_UNIT,
-    ConvexMpc,
-    MpcParameters,
-    MpcProblem,
-    MpcQp,
-    clip_to_cone,
-)
+from safe_locomotion.control.friction_cone import clip_to_cone
+from safe_locomotion.control.mpc import ConvexMpc
+from safe_locomotion.control.mpc_matrices import FORCE_UNIT, MpcQp
+from safe_locomotion.control.mpc_problem import MpcParameters, MpcProblem
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.robot.centroidal import CentroidalModel
 from safe_locomotion.robot.ground_frame import ground_frame
@@ -252,7 +248,7 @@ def test_clip_moves_forces_onto_the_pyramid() -> None:
     """By hand: f_z to its bounds first, then f_x and f_y to mu f_z; inside stays, swing is zero."""
     parameters = MpcParameters(mu=0.5, fz_min=10.0, fz_max=100.0)
     forces = np.array([[80.0, -70.0, 200.0], [9.0, 0.0, -5.0], [1.0, 2.0, 50.0], [1.0, 2.0, 50.0]])
-    clipped = clip_to_cone(forces.ravel(), np.array([True, True, True, False]), parameters)
+    clipped = clip_to_cone(forces, np.array([True, True, True, False]), parameters)
     np.testing.assert_array_equal(clipped, [[50, -50, 100], [5, 0, 10], [1, 2, 50], [0, 0, 0]])
 
 

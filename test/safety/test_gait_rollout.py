@@ -10,7 +10,7 @@ from core_values import A1, START_NS, TROT, estimate
 
 from safe_locomotion.bench.mpc_problems import RigidBody
 from safe_locomotion.config import load_config
-from safe_locomotion.control.mpc import clip_to_cone
+from safe_locomotion.control.friction_cone import clip_to_cone
 from safe_locomotion.pipeline import make_supervisor
 from safe_locomotion.robot.centroidal import driven
 from safe_locomotion.rotations import matrix_from_quaternion, quaternion_from_rpy
@@ -172,7 +172,7 @@ def test_products_of_constant_maps_are_what_they_stand_for(steps: int) -> None:
             problem.feet[j], inputs.feet - (j + 0.5) * p.dt * moving, atol=1e-12
         )
         np.testing.assert_array_equal(
-            inputs.forces[j], clip_to_cone(solved.plan[j].ravel(), problem.stance[j], p)
+            inputs.forces[j], clip_to_cone(solved.plan[j], problem.stance[j], p)
         )
     for k, row in enumerate(inputs.accelerations):
         angular, linear = r.model.accelerations(
