@@ -89,7 +89,10 @@ PREDICTED = [
     for name in ("roll", "pitch", "yaw", "x", "y", "z")
 ]
 ACTIVE: tuple[Literal["learner"], Literal["recovery"]] = ("learner", "recovery")
+MARGIN = "margin/"
 REASON = "reason/"
+POLICY = "policy/"
+FAULT = "fault/"
 LATENCY = "latency"
 GAINS = [f"gains/{joint}" for joint in JOINTS]
 LOW_COMMAND = (*JOINTS, *GAINS, LATENCY)

@@ -1,6 +1,6 @@
-"""Recorded | replayed with the same settings | replayed with others: what a replay is asked for, and what it answers."""
+"""Replay an episode and compare: recorded, replayed with the same settings, and with other ones."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -12,7 +12,13 @@ from safe_locomotion.config import StackConfig
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.policy.file import SUFFIX, load_policy, policy_folders
 from safe_locomotion.policy.stage import NOMINAL, Learner
-from safe_locomotion.recording.course import Agreement, CourseFigures, agreement, course_figures
+from safe_locomotion.recording.course import (
+    Agreement,
+    Course,
+    CourseFigures,
+    agreement,
+    course_figures,
+)
 from safe_locomotion.recording.episode import EpisodeRecord
 from safe_locomotion.recording.replay import (
     EstimateErrors,
@@ -34,12 +40,19 @@ from safe_locomotion.types import NANOSECONDS
 
 RECORDED = "recorded"
 AGAIN = "again"
-SLOWEST_NS = 5_000_000  #: between LowStates that can be replayed; the robot sends them every 2 ms
+SLOWEST_NS = 5_000_000  #: longest step of LowStates that can be replayed; usual are 2 ms
 
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """One column of the comparison; `agreement` with the recorded one, None for that itself."""
+    """One column of the comparison.
+
+    Attributes:
+        config: settings of the supervisor.
+        policy: whose proposals the supervisor judged, in words.
+        figures: of the course.
+        agreement: with the recorded course; None in the column of the recorded course.
+    """
 
     config: StackConfig
     policy: str
@@ -49,13 +62,14 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Answer of a replay.
+    """What a replay found.
 
     Attributes:
         start_ns: stamp at which the episode began.
-        recorded, same, other: columns; `other` is None when no other settings were asked for.
+        recorded, same, other: columns; `other` is None without other settings.
         estimates: how far the replayed estimates are from the recorded ones.
-        estimates_from: `AGAIN`: the estimator ran again; `RECORDED`: the supervisor judged the recorded estimates.
+        estimates_from: `AGAIN`: the estimator ran again. `RECORDED`: the supervisor judged the
+            recorded estimates.
         gaps: missing LowStates.
         begins_walking: the episode begins in the middle of a walk.
     """
@@ -71,7 +85,7 @@ class Comparison:
 
     @property
     def columns(self) -> Mapping[str, Column]:
-        """By heading."""
+        """Columns by heading."""
         shown = {"recorded": self.recorded, "same settings": self.same}
         return shown if self.other is None else {**shown, "other settings": self.other}
 
@@ -80,7 +94,7 @@ class Comparison:
         return None if stamp_ns is None else round((stamp_ns - self.start_ns) / NANOSECONDS, 4)
 
     def as_json(self) -> dict[str, Any]:
-        """Plain data."""
+        """The comparison as plain data."""
         e = self.estimates
         return {
             "open_loop": True,
@@ -124,48 +138,30 @@ def compare(
 
     Args:
         record: the episode.
-        changes: dotted keys to values, of the other settings; none: only the same settings are replayed.
-        policy: whose proposals the other settings judge: `RECORDED`; `AGAIN`: the recorded policy's file, found by its hash, run on the
-            replayed estimates; or the name or path of any policy.
-        estimates: `AGAIN`: the estimator runs again on the LowStates; `RECORDED`: the supervisor judges the recorded estimates.
-        watch: told now and then which share is done.
+        changes: dotted keys to values of the other settings. Without changes, and with the recorded
+            proposals, only the recorded settings are replayed.
+        policy: whose proposals the other settings judge. `RECORDED`: the recorded ones. `AGAIN`:
+            the recorded policy's file, found by its hash, runs on the replayed estimates. Or the
+            name or path of any policy.
+        estimates: `AGAIN`: the estimator runs again on the LowStates. `RECORDED`: the supervisor
+            judges the recorded estimates.
+        watch: called now and then with the share that is done.
 
     Raises:
-        ConfigurationError: the episode cannot be replayed, a change is not valid, or there is no such policy.
+        ConfigurationError: the episode cannot be replayed, a change is not valid, or there is no
+            such policy.
     """
     _check(record)
     same = recorded_config(record)
     robot = load_robot(record.info.robot)
-    proposals = RecordedProposals(recorded_proposals(record.proposals))
-    sides = [Side(config=same, proposer=proposals)]
+    sides = [Side(config=same, proposer=_proposer(record, robot, same, RECORDED))]
     if changes or policy != RECORDED:
-        config = recorded_config(record, changes)
-        sides.append(
-            Side(
-                config=config,
-                proposer=proposals
-                if policy == RECORDED
-                else _run_again(record, robot, config, policy),
-            )
-        )
-    total = len(record.states)
-    moments = moments_of(record)
-    if estimates == RECORDED:
-        courses = judge_recorded(robot, moments, sides, lambda ticks: watch(ticks / total))
-        errors = EstimateErrors()
-    else:
-        courses, errors = replay(robot, moments, sides, lambda ticks: watch(ticks / total))
-    start_ns = record.info.start_ns
+        other = recorded_config(record, changes)
+        sides.append(Side(config=other, proposer=_proposer(record, robot, other, policy)))
+    courses, errors = _courses(record, robot, sides, estimates, watch)
     recorded = recorded_course(record.verdicts)
-    columns = [
-        Column(
-            config=s.config,
-            policy=RECORDED,
-            figures=course_figures(c, start_ns),
-            agreement=agreement(recorded, c),
-        )
-        for s, c in zip(sides, courses, strict=True)
-    ]
+    start_ns = record.info.start_ns
+    columns = _columns(sides, courses, recorded, start_ns)
     return Comparison(
         start_ns=start_ns,
         recorded=Column(config=same, policy=RECORDED, figures=course_figures(recorded, start_ns)),
@@ -174,24 +170,69 @@ def compare(
         estimates=errors,
         estimates_from=estimates,
         gaps=_gaps(record),
-        begins_walking=bool(
-            record.verdicts.walking[0]
-            and record.verdicts.mode_since_ns[0] < record.verdicts.stamp_ns[0]
-        ),
+        begins_walking=_begins_walking(record),
     )
+
+
+def _proposer(
+    record: EpisodeRecord, robot: RobotModel, config: StackConfig, policy: str
+) -> Proposer:
+    """The source of the proposals that one side judges."""
+    if policy == RECORDED:
+        return RecordedProposals(recorded_proposals(record.proposals))
+    file = _by_hash(record) if policy == AGAIN else policy
+    return RepeatedPolicy(robot, config, _learner(file, robot, config))
+
+
+def _courses(
+    record: EpisodeRecord,
+    robot: RobotModel,
+    sides: Sequence[Side],
+    estimates: str,
+    watch: Callable[[float], None],
+) -> tuple[list[Course], EstimateErrors]:
+    """A course per side, and how far the replayed estimates are from the recorded ones."""
+    total = len(record.states)
+    moments = moments_of(record)
+
+    def watch_ticks(ticks: int) -> None:
+        watch(ticks / total)
+
+    if estimates == RECORDED:
+        return judge_recorded(robot, moments, sides, watch_ticks), EstimateErrors()
+    return replay(robot, moments, sides, watch_ticks)
+
+
+def _columns(
+    sides: Sequence[Side], courses: Sequence[Course], recorded: Course, start_ns: int
+) -> list[Column]:
+    """A column per side, compared with the recorded course."""
+    return [
+        Column(
+            config=side.config,
+            policy=RECORDED,
+            figures=course_figures(course, start_ns),
+            agreement=agreement(recorded, course),
+        )
+        for side, course in zip(sides, courses, strict=True)
+    ]
+
+
+def _begins_walking(record: EpisodeRecord) -> bool:
+    """Whether the robot walked already when the episode began."""
+    verdicts = record.verdicts
+    return bool(verdicts.walking[0] and verdicts.mode_since_ns[0] < verdicts.stamp_ns[0])
 
 
 def _shown(policy: str, record: EpisodeRecord) -> str:
-    """Heading of whose proposals were judged."""
-    return (
-        policy
-        if policy == RECORDED
-        else f"{record.info.policy if policy == AGAIN else policy}, run again"
-    )
+    """Whose proposals were judged, in words."""
+    if policy == RECORDED:
+        return policy
+    return f"{record.info.policy if policy == AGAIN else policy}, run again"
 
 
 def _check(record: EpisodeRecord) -> None:
-    """Refuse an episode from which nothing can be said."""
+    """Refuse an episode that cannot be replayed."""
     steps = np.diff(record.states.stamp_ns)
     if not len(steps):
         raise ConfigurationError(
@@ -199,47 +240,40 @@ def _check(record: EpisodeRecord) -> None:
         )
     if not len(record.verdicts):
         raise ConfigurationError(
-            "the episode holds no verdicts (safety/verdict): in which mode the robot was is not known"
+            "the episode holds no verdicts (safety/verdict): the mode of the robot is not known"
         )
-    if not np.median(steps) <= SLOWEST_NS:
+    step_ns = float(np.median(steps))
+    if not step_ns <= SLOWEST_NS:
         raise ConfigurationError(
-            f"the episode holds a LowState each {np.median(steps) * 1e-6:.0f} ms, the estimator needs each of them: record with the"
-            " stack's own recorder"
+            f"the episode holds a LowState each {step_ns * 1e-6:.0f} ms, but the estimator needs"
+            f" one each {SLOWEST_NS * 1e-6:.0f} ms or sooner: record with recorder_node"
         )
 
 
 def _gaps(record: EpisodeRecord) -> int:
-    """LowStates that are missing between others."""
+    """Number of LowStates that are missing between the others."""
     steps = np.diff(record.states.stamp_ns)
     return int(np.sum(np.round(steps / np.median(steps)) - 1.0))
 
 
-def _run_again(
-    record: EpisodeRecord, robot: RobotModel, config: StackConfig, policy: str
-) -> Proposer:
-    """A policy that acts on the replayed estimates."""
-    return RepeatedPolicy(
-        robot, config, _learner(_by_hash(record) if policy == AGAIN else policy, robot, config)
-    )
-
-
 def _learner(name_or_path: str, robot: RobotModel, config: StackConfig) -> Learner | None:
+    """The policy with this name or file; None for the nominal gait."""
     if name_or_path == NOMINAL:
         return None
-    named = not name_or_path.endswith(SUFFIX)
-    folders = (
-        None if named else [Path(name_or_path).resolve().parent]
-    )  # who names a file allows its folder
+    is_path = name_or_path.endswith(SUFFIX)
+    # A user who gives a path allows the folder of that file.
+    folders = [Path(name_or_path).resolve().parent] if is_path else None
     return load_policy(name_or_path, robot, config.bridge.limits, folders)
 
 
 def _by_hash(record: EpisodeRecord) -> str:
-    """Path of the file of the policy that proposed in the episode; `nominal` where that did."""
+    """Path of the file of the policy that proposed in the episode, or `nominal`."""
     proposed = {record.proposals.policies[k] for k in np.unique(record.proposals.policy).tolist()}
     if len(proposed) != 1:
         raise ConfigurationError(
-            f"{len(proposed)} policies proposed in this episode ({', '.join(sorted(proposed)) or 'none'}): only the recorded proposals"
-            " can be replayed, or one policy by its name"
+            f"{len(proposed)} policies proposed in this episode"
+            f" ({', '.join(sorted(proposed)) or 'none'}): only the recorded proposals can be"
+            " replayed, or one policy by its name"
         )
     name = proposed.pop()
     if name == NOMINAL:
@@ -250,6 +284,7 @@ def _by_hash(record: EpisodeRecord) -> str:
         if digest and sha256(path.read_bytes()).hexdigest() == digest:
             return str(path)
     raise ConfigurationError(
-        f"no policy file here has the sha256 {digest or '(not recorded)'} of {name}; looked in {', '.join(map(str, folders)) or 'none'};"
-        " give its path with --policy FILE, or leave --policy out to replay what it proposed"
+        f"no policy file has the sha256 {digest or '(not recorded)'} of {name};"
+        f" looked in {', '.join(map(str, folders)) or 'no folder'};"
+        " give its path with --policy FILE, or leave --policy out to replay the recorded proposals"
     )

@@ -1,4 +1,4 @@
-"""Verdicts, proposals and low commands as arrays: what the rows of their messages mean (`messages.layouts` has their names)."""
+"""Verdicts, proposals and low commands as arrays; `messages.layouts` lists the rows of messages."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -8,10 +8,13 @@ import numpy as np
 from safe_locomotion.messages.cdr import DecodingError, Group, groups, joint_state_layout
 from safe_locomotion.messages.layouts import (
     COMMAND,
+    FAULT,
     GAINS,
     GAIT,
     LATENCY,
+    MARGIN,
     PER_STATE,
+    POLICY,
     REASON,
     TARGETS,
 )
@@ -20,7 +23,7 @@ from safe_locomotion.types import JOINTS, N_JOINTS, NANOSECONDS, Array
 
 
 class _Rows:
-    """Rows of one layout by name."""
+    """Rows by name of the messages that have one layout."""
 
     def __init__(self, group: Group) -> None:
         self.group = group
@@ -28,14 +31,14 @@ class _Rows:
         self._at = {name: k for k, name in enumerate(group.labels)}
 
     def names(self, prefix: str) -> list[str]:
-        """What follows `prefix` in the names that begin with it, in their order."""
+        """Names that begin with `prefix`, without it, in their order."""
         return [name.removeprefix(prefix) for name in self.group.labels if name.startswith(prefix)]
 
     def has(self, name: str) -> bool:
         return name in self._at
 
     def columns(self, names: Iterable[str]) -> list[int]:
-        """Where the rows of these names are.
+        """Column numbers of the rows with these names.
 
         Raises:
             DecodingError: a name is missing.
@@ -56,27 +59,24 @@ def _nan(n: int, *shape: int) -> Array:
 
 
 def _joints(rows: _Rows) -> Array | None:
-    """(n, 3, 12) q, kp, kd; None without joint targets."""
+    """Joint targets (n, 3, 12): q, kp, kd; None where the messages have none."""
     if not rows.has(TARGETS[0]):
         return None
     at = rows.columns(TARGETS)
     return np.stack((rows.position[:, at], rows.velocity[:, at], rows.effort[:, at]), axis=1)
 
 
-class _Names:
-    """Numbers names in the order in which they come up."""
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-
-    def number(self, name: str) -> int:
-        if name not in self.names:
-            self.names.append(name)
-        return self.names.index(name)
+def _numbered(found: Iterable[_Rows], prefix: str) -> dict[str, int]:
+    """Numbers of the names that follow `prefix`, in the order in which they first appear."""
+    numbers: dict[str, int] = {}
+    for rows in found:
+        for name in rows.names(prefix):
+            numbers.setdefault(name, len(numbers))
+    return numbers
 
 
 def _in_order(stamp_ns: Numbers, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Rows sorted by stamp; a text column is a tuple."""
+    """Columns sorted by stamp; a list of texts becomes a tuple."""
     order = np.argsort(stamp_ns, kind="stable")
     arrays = {name: value[order] for name, value in values.items() if isinstance(value, np.ndarray)}
     texts = {
@@ -88,69 +88,68 @@ def _in_order(stamp_ns: Numbers, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def verdict_trace(messages: Sequence[bytes]) -> VerdictTrace:
-    """Messages of `safety/verdict`."""
+    """Verdicts from messages of `safety/verdict`."""
     found = [_Rows(group) for group in groups(messages, joint_state_layout)]
-    components = _Names()
-    hazards = _Names()
-    policies = _Names()
-    for rows in found:
-        for table, prefix in ((components, "margin/"), (hazards, REASON), (policies, "policy/")):
-            for name in rows.names(prefix):
-                table.number(name)
+    components = _numbered(found, MARGIN)
+    hazards = _numbered(found, REASON)
+    policies = _numbered(found, POLICY)
     n = len(messages)
-    stamp_ns, mode, since, policy = (np.zeros(n, dtype=np.int64) for _ in range(4))
-    learner = np.zeros(n, dtype=np.bool_)
-    reasons = np.zeros((n, len(hazards.names)), dtype=np.bool_)
-    command = _nan(n, 3)
-    gait = _nan(n, len(GAIT))
-    joints = _nan(n, 3, N_JOINTS)
-    margins = _nan(n, len(components.names))
+    stamp_ns = np.zeros(n, dtype=np.int64)
+    columns: dict[str, Any] = {
+        "mode": np.zeros(n, dtype=np.int64),
+        "mode_since_ns": np.zeros(n, dtype=np.int64),
+        "learner": np.zeros(n, dtype=np.bool_),
+        "command": _nan(n, len(COMMAND)),
+        "gait": _nan(n, len(GAIT)),
+        "joints": _nan(n, 3, N_JOINTS),
+        "margins": _nan(n, len(components)),
+        "reasons": np.zeros((n, len(hazards)), dtype=np.bool_),
+        "policy": np.full(n, -1, dtype=np.int64),
+    }
     predicted: dict[int, Array] = {}
-    policy[:] = -1
     for rows in found:
         at = rows.group.rows
-        stamp_ns[at], mode[at], learner[at] = (
-            rows.group.stamp_ns,
-            rows.value("mode"),
-            rows.value("active") == 0.0,
-        )
-        since[at] = rows.value("mode_since/s").astype(np.int64) * NANOSECONDS + rows.value(
-            "mode_since/ns"
-        ).astype(np.int64)
-        command[at], gait[at] = (
-            rows.position[:, rows.columns(COMMAND)],
-            rows.position[:, rows.columns(GAIT)],
-        )
-        for name in rows.names("margin/"):
-            margins[at, components.number(name)] = rows.value(f"margin/{name}")
+        stamp_ns[at] = rows.group.stamp_ns
+        _fill_control(columns, rows)
+        for name in rows.names(MARGIN):
+            columns["margins"][at, components[name]] = rows.value(MARGIN + name)
         for name in rows.names(REASON):
-            reasons[at, hazards.number(name)] = True
-        for name in rows.names("policy/"):
-            policy[at] = policies.number(name)
-        if (targets := _joints(rows)) is not None:
-            joints[at] = targets
+            columns["reasons"][at, hazards[name]] = True
+        for name in rows.names(POLICY):
+            columns["policy"][at] = policies[name]
         predicted |= _predicted(rows)
-    order = np.argsort(stamp_ns, kind="stable")
-    carrying = [
-        (place, predicted[row]) for place, row in enumerate(order.tolist()) if row in predicted
-    ]
     return VerdictTrace(
-        stamp_ns=stamp_ns[order],
-        mode=mode[order],
-        mode_since_ns=since[order],
-        learner=learner[order],
-        command=command[order],
-        gait=gait[order],
-        joints=joints[order],
-        components=tuple(components.names),
-        margins=margins[order],
-        hazards=tuple(hazards.names),
-        reasons=reasons[order],
-        policies=tuple(policies.names),
-        policy=policy[order],
-        predicted_at=np.array([place for place, _ in carrying], dtype=np.int64),
-        predicted=tuple(states for _, states in carrying),
+        components=tuple(components),
+        hazards=tuple(hazards),
+        policies=tuple(policies),
+        **_in_order(stamp_ns, columns),
+        **_placed(stamp_ns, predicted),
     )
+
+
+def _fill_control(columns: Mapping[str, Any], rows: _Rows) -> None:
+    """Fill in mode, active policy, command and targets of the verdicts of one layout."""
+    at = rows.group.rows
+    since_s = rows.value("mode_since/s").astype(np.int64)
+    since_ns = rows.value("mode_since/ns").astype(np.int64)
+    columns["mode"][at] = rows.value("mode")
+    columns["mode_since_ns"][at] = since_s * NANOSECONDS + since_ns
+    columns["learner"][at] = rows.value("active") == 0.0
+    columns["command"][at] = rows.position[:, rows.columns(COMMAND)]
+    columns["gait"][at] = rows.position[:, rows.columns(GAIT)]
+    targets = _joints(rows)
+    if targets is not None:
+        columns["joints"][at] = targets
+
+
+def _placed(stamp_ns: Numbers, predicted: Mapping[int, Array]) -> dict[str, Any]:
+    """Predictions by message as predictions by row, where rows are sorted by stamp."""
+    order = np.argsort(stamp_ns, kind="stable").tolist()
+    places = [place for place, message in enumerate(order) if message in predicted]
+    return {
+        "predicted_at": np.array(places, dtype=np.int64),
+        "predicted": tuple(predicted[order[place]] for place in places),
+    }
 
 
 def _predicted(rows: _Rows) -> dict[int, Array]:
@@ -160,55 +159,51 @@ def _predicted(rows: _Rows) -> dict[int, Array]:
         return {}
     first = rows.columns(["predicted/0/roll"])[0]
     shape = len(rows.group.rows), count // PER_STATE, PER_STATE
-    place, rate = (
-        part[:, first : first + count].reshape(shape) for part in (rows.position, rows.velocity)
-    )
-    return dict(zip(rows.group.rows.tolist(), np.concatenate((place, rate), axis=2), strict=True))
+    place = rows.position[:, first : first + count].reshape(shape)
+    rate = rows.velocity[:, first : first + count].reshape(shape)
+    states = np.concatenate((place, rate), axis=2)
+    return dict(zip(rows.group.rows.tolist(), states, strict=True))
 
 
 def proposal_trace(messages: Sequence[bytes]) -> ProposalTrace:
-    """Messages of `policy/proposal`; those that say that there is nothing to propose are left out."""
-    found = [
-        rows
-        for group in groups(messages, joint_state_layout)
-        if (rows := _Rows(group)).names("policy/")
-    ]
+    """Proposals from messages of `policy/proposal`; those without a proposal are left out."""
+    layouts = [_Rows(group) for group in groups(messages, joint_state_layout)]
+    found = [rows for rows in layouts if rows.names(POLICY)]
+    policies = _numbered(found, POLICY)
     n = len(messages)
-    policies = _Names()
     stamp_ns = np.zeros(n, dtype=np.int64)
     policy = np.full(n, -1)
-    period = np.zeros(n, dtype=np.int64)
+    period_ns = np.zeros(n, dtype=np.int64)
     gait = _nan(n, len(GAIT))
     joints = _nan(n, 3, N_JOINTS)
     fault = [""] * n
     for rows in found:
         at = rows.group.rows
-        name = rows.names("policy/")[0]
-        stamp_ns[at], policy[at], period[at] = (
-            rows.group.stamp_ns,
-            policies.number(name),
-            rows.value(f"policy/{name}"),
-        )
+        name = rows.names(POLICY)[0]
+        stamp_ns[at] = rows.group.stamp_ns
+        policy[at] = policies[name]
+        period_ns[at] = rows.value(POLICY + name)
         if rows.has(GAIT[0]):
             gait[at] = rows.position[:, rows.columns(GAIT)]
-        if (targets := _joints(rows)) is not None:
+        targets = _joints(rows)
+        if targets is not None:
             joints[at] = targets
-        for said in rows.names("fault/"):
+        for kind_and_fault in rows.names(FAULT):
             for row in at.tolist():
-                fault[row] = said.split("/", 1)[-1]
+                fault[row] = kind_and_fault.split("/", 1)[-1]
     kept = np.flatnonzero(policy >= 0)
     columns = {
         "policy": policy[kept],
-        "period_ns": period[kept],
+        "period_ns": period_ns[kept],
         "gait": gait[kept],
         "joints": joints[kept],
         "fault": [fault[k] for k in kept],
     }
-    return ProposalTrace(policies=tuple(policies.names), **_in_order(stamp_ns[kept], columns))
+    return ProposalTrace(policies=tuple(policies), **_in_order(stamp_ns[kept], columns))
 
 
 def command_trace(messages: Sequence[bytes]) -> CommandTrace:
-    """Messages of `low_command`."""
+    """Commands from messages of `low_command`."""
     n = len(messages)
     stamp_ns = np.zeros(n, dtype=np.int64)
     latency = _nan(n)
@@ -219,12 +214,14 @@ def command_trace(messages: Sequence[bytes]) -> CommandTrace:
         at = group.rows
         joints = rows.columns(JOINTS)
         gains = rows.columns(GAINS)
-        stamp_ns[at], latency[at] = group.stamp_ns, rows.value(LATENCY)
-        values["q"][at], values["dq"][at], values["tau"][at] = (
-            part[:, joints] for part in group.parts
-        )
-        values["kp"][at], values["kd"][at] = rows.position[:, gains], rows.velocity[:, gains]
-        for said in rows.names(REASON):
+        stamp_ns[at] = group.stamp_ns
+        latency[at] = rows.value(LATENCY)
+        values["q"][at] = rows.position[:, joints]
+        values["dq"][at] = rows.velocity[:, joints]
+        values["tau"][at] = rows.effort[:, joints]
+        values["kp"][at] = rows.position[:, gains]
+        values["kd"][at] = rows.velocity[:, gains]
+        for refusal in rows.names(REASON):
             for row in at.tolist():
-                reason[row] = said
+                reason[row] = refusal
     return CommandTrace(**_in_order(stamp_ns, {**values, "latency": latency, "reason": reason}))

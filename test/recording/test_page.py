@@ -13,7 +13,8 @@ from safe_locomotion.recording.episode import EpisodeRecord, Trace
 from safe_locomotion.recording.events import events
 from safe_locomotion.recording.measures import Measured
 from safe_locomotion.recording.page import facts, make_page
-from safe_locomotion.recording.page_picture import LINES, draw, event_lines, png
+from safe_locomotion.recording.page_picture import draw, png
+from safe_locomotion.recording.page_text import LINES, event_lines
 from safe_locomotion.recording.reader import read_episode
 from safe_locomotion.recording.stage_values import recorded_config
 from safe_locomotion.safety.capture_point import N_MARGINS
