@@ -1,7 +1,7 @@
-"""The last gate before the motors: one readable conjunction; anything else is damping, with the reason.
+"""The last gate before the motors: a command passes if every bound holds, else damping is sent.
 
-Every comparison is written `lo <= x <= hi`, so that NaN fails it. The numbers of a state and of a command are compared as one
-row each, which costs a fraction of one comparison per bound; the bound that failed is looked up only when one did.
+The damping command carries the name of the first bound that failed. Every comparison is written
+`lo <= x <= hi`, so that NaN fails it.
 """
 
 import numpy as np
@@ -9,7 +9,13 @@ import numpy as np
 from safe_locomotion.commands import commanded_torque, damping_command
 from safe_locomotion.robot.limits import GateLimits
 from safe_locomotion.robot.models import RobotModel
-from safe_locomotion.safety.bounds import BoundedRow, joint_range, symmetric_bounds
+from safe_locomotion.safety.bounds import (
+    BoundedRow,
+    finite_bounds,
+    joint_bounds,
+    range_bounds,
+    symmetric_bounds,
+)
 from safe_locomotion.safety.hazards import HAZARDS, Severity
 from safe_locomotion.safety.rate_limit import RateLimit
 from safe_locomotion.types import (
@@ -24,14 +30,13 @@ from safe_locomotion.types import (
     Verdict,
 )
 
-LARGEST = float(np.finfo(np.float64).max)  #: a bound that finite numbers alone meet
-UNIT_TOLERANCE = (
-    0.02  #: on the squared length of the IMU's quaternion; an IMU that is still booting sends zeros
-)
+IMU_NUMBERS = 10  #: quaternion, gyroscope and accelerometer
+#: Largest error of the squared length of the IMU's quaternion. An IMU that still boots sends zeros.
+UNIT_TOLERANCE = 0.02
 
 
 class CommandGate:
-    """Lets a command through, clamped where it changes too suddenly, or replaces it by damping.
+    """Passes a command, clamps it where it changes too suddenly, or replaces it by damping.
 
     Attributes:
         rate: the bound on sudden changes, with its counts.
@@ -42,15 +47,8 @@ class CommandGate:
         self._max_age_ns = round(limits.max_age * NANOSECONDS)
         self._state = self._state_row(robot, limits)
         self._command = self._command_row(robot, limits)
-        self._torque = BoundedRow(
-            [
-                (
-                    *symmetric_bounds(robot.tau_max * limits.torque_margin),
-                    "command_torque",
-                    "command_torque",
-                )
-            ]
-        )
+        torque = robot.tau_max * limits.torque_margin
+        self._torque = BoundedRow(symmetric_bounds(torque, "command_torque"))
         self.rate = RateLimit(
             torque_step=np.tile(limits.torque_step, N_LEGS),
             position_step=np.tile(limits.position_step, N_LEGS),
@@ -62,35 +60,35 @@ class CommandGate:
 
     @staticmethod
     def _state_row(robot: RobotModel, limits: GateLimits) -> BoundedRow:
-        hottest = np.full(N_JOINTS, limits.temperature_max)
+        """Bounds in the order of `_judge`: IMU, q, dq, torques, foot forces, temperatures."""
         return BoundedRow(
-            [
-                (*symmetric_bounds(LARGEST, 10), "imu_not_finite", "imu_not_finite"),
-                (*joint_range(robot, limits), "joint_position", "joints_not_finite"),
-                (*symmetric_bounds(limits.dq_max), "joint_velocity", "joints_not_finite"),
-                (*symmetric_bounds(LARGEST), "joints_not_finite", "joints_not_finite"),
-                (*symmetric_bounds(LARGEST, N_LEGS), "feet_not_finite", "feet_not_finite"),
-                (np.full(N_JOINTS, -np.inf), hottest, "temperature", "temperature"),
-            ]
+            finite_bounds(IMU_NUMBERS, "imu_not_finite"),
+            joint_bounds(robot, limits, "joint_position", "joints_not_finite"),
+            symmetric_bounds(limits.dq_max, "joint_velocity", "joints_not_finite"),
+            finite_bounds(N_JOINTS, "joints_not_finite"),
+            finite_bounds(N_LEGS, "feet_not_finite"),
+            range_bounds(-np.inf, limits.temperature_max, "temperature"),
         )
 
     @staticmethod
     def _command_row(robot: RobotModel, limits: GateLimits) -> BoundedRow:
-        zeros = np.zeros(N_JOINTS)
-        parts = [
-            (*joint_range(robot, limits), "command_position"),
-            (*symmetric_bounds(limits.dq_max), "command_velocity"),
-            (zeros, np.full(N_JOINTS, limits.kp_max), "command_kp"),
-            (zeros, np.full(N_JOINTS, limits.kd_max), "command_kd"),
-            (*symmetric_bounds(robot.tau_max * limits.feedforward_margin), "command_feedforward"),
-        ]
-        return BoundedRow([(lower, upper, name, name) for lower, upper, name in parts])
+        """Bounds in the order of `_command_fault`: q, dq, kp, kd, feed-forward torques."""
+        feedforward = robot.tau_max * limits.feedforward_margin
+        return BoundedRow(
+            joint_bounds(robot, limits, "command_position"),
+            symmetric_bounds(limits.dq_max, "command_velocity"),
+            range_bounds(0.0, limits.kp_max, "command_kp"),
+            range_bounds(0.0, limits.kd_max, "command_kd"),
+            symmetric_bounds(feedforward, "command_feedforward"),
+        )
 
     def report(self, hazards: frozenset[str]) -> None:
-        """What is wrong with the robot or the link to it: a fault refuses every command that moves, until the next report."""
-        self._hazard = next(
-            (name for name in sorted(hazards) if HAZARDS[name].severity is Severity.FAULT), ""
-        )
+        """Take the hazards of the robot and of the link to it.
+
+        One of severity FAULT refuses every command that moves, until the next report.
+        """
+        faults = [name for name in hazards if HAZARDS[name].severity is Severity.FAULT]
+        self._hazard = min(faults, default="")
 
     def damping(self, state: LowState, reason: str) -> LowCommand:
         """The command that replaces a refused one."""
@@ -99,7 +97,7 @@ class CommandGate:
     def filter(
         self, state: LowState, verdict: Verdict | None, plan: StancePlan | None, command: LowCommand
     ) -> LowCommand:
-        """`command` when nothing speaks against it, clamped to the largest steps; damping with the reason otherwise."""
+        """The command that is sent: `command` with its steps clamped, or damping with a reason."""
         reason = self.refusal(state, verdict, plan, command)
         if not reason and verdict is not None and verdict.mode not in DAMPED:
             wanted = command
@@ -128,26 +126,20 @@ class CommandGate:
         return self._command_fault(state, command)
 
     def state_fault(self, state: LowState) -> str:
-        """Name of the first bound that the LowState itself violates, or an empty string; each state is judged once."""
+        """Name of the first bound that the LowState itself violates, or an empty string.
+
+        Each state is judged once.
+        """
         if state is not self._checked:
-            self._checked, self._checked_fault = state, self._judge(state)
+            self._checked = state
+            self._checked_fault = self._judge(state)
         return self._checked_fault
 
     def _judge(self, state: LowState) -> str:
         s = state
-        row = np.concatenate(
-            (
-                s.quaternion_wxyz,
-                s.gyro,
-                s.accelerometer,
-                s.q,
-                s.dq,
-                s.tau,
-                s.foot_force,
-                s.temperature,
-            )
-        )
-        fault = self._state.fault(row)
+        imu = (s.quaternion_wxyz, s.gyro, s.accelerometer)
+        row = (*imu, s.q, s.dq, s.tau, s.foot_force, s.temperature)
+        fault = self._state.fault(np.concatenate(row))
         if fault:
             return fault
         if not abs(float(s.quaternion_wxyz.dot(s.quaternion_wxyz)) - 1.0) <= UNIT_TOLERANCE:
@@ -163,9 +155,8 @@ class CommandGate:
 
     def _damps(self, command: LowCommand) -> bool:
         pushes = command.kp.any() or command.tau.any() or command.dq.any()
-        return not pushes and bool(
-            ((command.kd >= 0.0) & (command.kd <= self._limits.kd_max)).all()
-        )
+        damped = (command.kd >= 0.0) & (command.kd <= self._limits.kd_max)
+        return not pushes and bool(damped.all())
 
     def _fresh(self, state: LowState, stamp_ns: int) -> bool:
         return 0 <= state.stamp_ns - stamp_ns <= self._max_age_ns

@@ -1,9 +1,10 @@
 """How much a command may differ from the one before it: the gate's bound on sudden changes.
 
-A step that is too large is clamped and counted, not answered by damping. Every command on the way lies between one that was sent
-and one that passed all other bounds, so clamping adds no new danger, and the robot reaches what was wanted some cycles later; damping
-would drop a walking robot for what may be one odd plan. A source that is still being clamped after `patience` runs away or swings
-from end to end: then it is refused.
+A step that is too large is clamped and counted, not answered by damping. Every clamped command
+lies between one that was sent and one that passed all other bounds, so clamping adds no new danger.
+The robot reaches the wanted command some cycles later. Damping would drop a walking robot for what
+may be one odd plan. A source that is still clamped after `patience_ns` runs away or oscillates, so
+it is refused.
 """
 
 from collections import Counter
@@ -11,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from safe_locomotion.commands import commanded_torque
 from safe_locomotion.types import Array, LowCommand, LowState
 
 TORQUE = "torque_step"
@@ -20,20 +22,21 @@ POSITION = "position_step"
 class RateLimit:
     """Bounds the step from the last command sent to the next one.
 
-    The step in torque is that of the commands, both taken at the present state: the motion of the robot between the two is no
-    step. The target of a joint counts where it has stiffness.
+    The step in torque is the difference of the commands, both taken at the present state. The
+    motion of the robot between the two does not count. The target of a joint counts if the joint
+    has stiffness.
 
     Attributes:
-        clamped: how many commands were clamped, by what was too large.
+        clamped: number of clamped commands, by the quantity that was too large.
     """
 
     def __init__(self, *, torque_step: Array, position_step: Array, patience_ns: int) -> None:
-        """Nothing has been sent yet.
+        """Start without a last command.
 
         Args:
-            torque_step: (12,) largest change of the commanded torque from one command to the next [Nm].
+            torque_step: (12,) largest change of the commanded torque between two commands [Nm].
             position_step: (12,) largest change of a position target [rad].
-            patience_ns: for which commands may be clamped without interruption.
+            patience_ns: longest time of clamping without interruption.
         """
         self._torque_step = torque_step
         self._position_step = position_step
@@ -44,39 +47,37 @@ class RateLimit:
         self.clamped: Counter[str] = Counter()
 
     def sent(self, command: LowCommand) -> None:
-        """What the next command is compared with."""
+        """Take the command that was sent; the next one is compared with it."""
         self._last = command
 
     def limited(self, state: LowState, command: LowCommand) -> tuple[LowCommand, bool]:
-        """The command with its steps clamped, the same object where none is too large; and whether patience has ended.
+        """The command with its steps clamped, and whether it has been clamped for too long.
 
-        The torque that comes out lies between that of the last command and the wanted one; what stiffness does not give of it, with
-        its target clamped or not, is feed-forward.
+        It is the same object if no step is too large. The resulting torque lies between that of the
+        last command and the wanted one. Feed-forward supplies what stiffness and damping, with the
+        clamped target, do not.
         """
-        c = command
         last = self._last
-        q = state.q
-        dq = state.dq
         if last is None:
             return command, False
-        torque_now = last.tau + last.kp * (last.q - q) + last.kd * (last.dq - dq)
-        step = c.tau + c.kp * (c.q - q) + c.kd * (c.dq - dq) - torque_now
-        jump = c.q - last.q
+        torque_now = commanded_torque(state, last)
+        step = commanded_torque(state, command) - torque_now
+        jump = command.q - last.q
         gentle = np.count_nonzero(np.abs(step) <= self._torque_step) == self._size
-        near = self._near(jump, c)
+        near = self._near(jump, command)
         if gentle and near:
             self._since_ns = None
             return command, False
         self.clamped.update([TORQUE] * (not gentle) + [POSITION] * (not near))
-        target = np.where(
-            c.kp > 0.0, last.q + np.clip(jump, -self._position_step, self._position_step), c.q
-        )
+        reached = last.q + np.clip(jump, -self._position_step, self._position_step)
+        target = np.where(command.kp > 0.0, reached, command.q)
         torque = torque_now + np.clip(step, -self._torque_step, self._torque_step)
-        tau = torque - c.kp * (target - q) - c.kd * (c.dq - dq)
+        stiffness = command.kp * (target - state.q)
+        tau = torque - stiffness - command.kd * (command.dq - state.dq)
         return replace(command, q=target, tau=tau), self._impatient(state.stamp_ns)
 
     def _near(self, jump: Array, command: LowCommand) -> bool:
-        """Whether no joint with stiffness is sent too far at once."""
+        """Whether no target of a joint with stiffness changes too much."""
         small = np.abs(jump) <= self._position_step
         return np.count_nonzero(small) == self._size or not (command.kp[~small] > 0.0).any()
 

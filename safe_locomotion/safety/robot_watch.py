@@ -4,28 +4,30 @@ import numpy as np
 
 from safe_locomotion.robot.limits import GateLimits
 from safe_locomotion.robot.models import RobotModel
-from safe_locomotion.safety.bounds import BoundedRow, joint_range
+from safe_locomotion.safety.bounds import BoundedRow, joint_bounds, range_bounds
 from safe_locomotion.types import JOINTS, N_JOINTS, NANOSECONDS, LowState
 
 NO_HAZARDS: frozenset[str] = frozenset()
+OUTSIDE = "outside"
 
 
 class RobotWatch:
-    """What is wrong with the robot or the link to it, on every LowState: the hazards that only the bridge can see.
+    """Finds on every LowState what is wrong with the robot or with the link to it.
 
-    A jump of the stamp and commands by others are events: they are reported for `HELD` states, so that every listener hears them.
+    A jump of the stamp and commands by others are events. They are reported for `HELD` states, so
+    that every listener receives them.
     """
 
-    HELD = 50  #: 0.1 s of states
+    HELD = 50  #: states, 0.1 s
 
     def __init__(self, robot: RobotModel, limits: GateLimits) -> None:
         self._robot = robot
         self._limits = limits
         self._max_gap_ns = round(limits.max_gap * NANOSECONDS)
-        joints = joint_range(robot, limits)
-        cool = (np.full(N_JOINTS, -np.inf), np.full(N_JOINTS, limits.temperature_warning))
-        self._joints = BoundedRow([(*joints, "outside", "not finite")])
-        self._usual = BoundedRow([(*joints, "joints", "joints"), (*cool, "motors", "motors")])
+        self._range = joint_bounds(robot, limits, OUTSIDE, "not finite")
+        self._joints = BoundedRow(self._range)
+        cool = range_bounds(-np.inf, limits.temperature_warning, "hot")
+        self._usual = BoundedRow(self._range, cool)
         self._stamp_ns: int | None = None
         self._foreign_commands = 0
         self._since_ns: dict[str, int] = {}
@@ -36,11 +38,46 @@ class RobotWatch:
 
         Args:
             state: newest reading.
-            foreign_commands: low commands by others, counted since the link was opened.
-            commanded: the motors are told what to do, so their drives should be on.
+            foreign_commands: number of low commands by others since the link was opened.
+            commanded: the motors receive commands, so their drives should be on.
         """
-        stamp_ns = state.stamp_ns
+        self._note_events(state.stamp_ns, foreign_commands)
         limits = self._limits
+        low = state.voltage is not None and not limits.voltage_warning <= state.voltage
+        off = commanded and state.motors_on is False
+        unusual = self._usual.fault(np.concatenate((state.q, state.temperature)))
+        if not (low or off or self._held or unusual):
+            self._since_ns.clear()
+            return NO_HAZARDS
+        hot = np.count_nonzero(state.temperature <= limits.temperature_warning) != N_JOINTS
+        mismatch = self._joints.fault(state.q) == OUTSIDE
+        conditions = (
+            ("robot_mismatch", mismatch, limits.mismatch_time),
+            ("motor_off", off, limits.motor_off_time),
+            ("motor_hot", hot, limits.warning_time),
+            ("battery_low", low, limits.warning_time),
+        )
+        lasting = [
+            name for name, holds, time in conditions if self._lasts(name, holds, state, time)
+        ]
+        return frozenset(lasting) | self._events()
+
+    @property
+    def commanded_by_others(self) -> bool:
+        """Whether low commands by others were seen within the last `HELD` states."""
+        return "foreign_publisher" in self._held
+
+    def mismatch(self, state: LowState) -> str:
+        """Names the joints outside this robot's ranges, for a message; empty if there are none."""
+        robot = self._robot
+        inside = (self._range.lower <= state.q) & (state.q <= self._range.upper)
+        return ", ".join(
+            f"{JOINTS[i]} at {state.q[i]:.2f} rad, "
+            f"outside {robot.q_min[i]:.2f}..{robot.q_max[i]:.2f}"
+            for i in np.flatnonzero(~inside).tolist()
+        )
+
+    def _note_events(self, stamp_ns: int, foreign_commands: int) -> None:
         if self._stamp_ns is not None and not 0 < stamp_ns - self._stamp_ns <= self._max_gap_ns:
             self._held["state_jump"] = self.HELD
             self._since_ns.clear()
@@ -48,54 +85,17 @@ class RobotWatch:
             self._held["foreign_publisher"] = self.HELD
         self._stamp_ns = stamp_ns
         self._foreign_commands = foreign_commands
-        low = state.voltage is not None and not limits.voltage_warning <= state.voltage
-        off = commanded and state.motors_on is False
-        if not (
-            low
-            or off
-            or self._held
-            or self._usual.fault(np.concatenate((state.q, state.temperature)))
-        ):
-            self._since_ns.clear()
-            return NO_HAZARDS
-        hot = np.count_nonzero(state.temperature <= limits.temperature_warning) != N_JOINTS
-        lasting = (
-            self._lasts(
-                "robot_mismatch",
-                self._joints.fault(state.q) == "outside",
-                stamp_ns,
-                limits.mismatch_time,
-            ),
-            self._lasts("motor_off", off, stamp_ns, limits.motor_off_time),
-            self._lasts("motor_hot", hot, stamp_ns, limits.warning_time),
-            self._lasts("battery_low", low, stamp_ns, limits.warning_time),
-        )
-        return frozenset(name for name in lasting if name) | self._events()
 
-    @property
-    def commanded_by_others(self) -> bool:
-        """Low commands by others were seen a moment ago."""
-        return "foreign_publisher" in self._held
-
-    def mismatch(self, state: LowState) -> str:
-        """Which joints this robot cannot have where the state says, in words; empty when there are none."""
-        lower, upper = joint_range(self._robot, self._limits)
-        outside = np.flatnonzero(~((lower <= state.q) & (state.q <= upper))).tolist()
-        return ", ".join(
-            f"{JOINTS[i]} at {state.q[i]:.2f} rad, outside {self._robot.q_min[i]:.2f}..{self._robot.q_max[i]:.2f}"
-            for i in outside
-        )
-
-    def _lasts(self, name: str, holds: bool, stamp_ns: int, time: float) -> str:
-        """The name once it has held for `time`."""
+    def _lasts(self, name: str, holds: bool, state: LowState, time: float) -> bool:
+        """Whether a condition has held for `time` [s]."""
         if not holds:
             self._since_ns.pop(name, None)
-            return ""
-        since_ns = self._since_ns.setdefault(name, stamp_ns)
-        return name if stamp_ns - since_ns >= time * NANOSECONDS else ""
+            return False
+        since_ns = self._since_ns.setdefault(name, state.stamp_ns)
+        return state.stamp_ns - since_ns >= time * NANOSECONDS
 
     def _events(self) -> frozenset[str]:
-        """Events that are still reported; each call is one state."""
+        """Events that are still reported. Each call counts as one state."""
         events = frozenset(self._held)
         self._held = {name: left - 1 for name, left in self._held.items() if left > 1}
         return events

@@ -1,4 +1,4 @@
-"""Safety supervisor: hazards -> mode, learner or recovery -> verdict, on every tick of the estimate."""
+"""Safety supervisor: on every estimate it decides the mode and who drives, learner or recovery."""
 
 from dataclasses import dataclass
 from math import isfinite, nan, sqrt
@@ -26,7 +26,8 @@ from safe_locomotion.types import (
     Verdict,
 )
 
-LATCHED = frozenset({Mode.FALLEN, Mode.FAULT})
+LEARNER = "learner"  #: its name towards the gait blend
+LATCHED = frozenset({Mode.FALLEN, Mode.FAULT})  #: modes that keep the names of their hazards
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,19 +36,23 @@ class SupervisorParameters:
 
     Attributes:
         fall_tilt: angle between the body's z axis and the vertical that counts as a fall [rad].
-        fall_height: base above the ground plane that counts as a fall while standing or walking [m].
-        settle_time: for which a settle condition must hold [s].
+        fall_height: height of the base above the ground plane below which a robot that stands or
+            walks counts as fallen [m].
+        settle_time: time for which a settle condition must hold [s].
         stand_up_timeout: longest time in STAND_UP and SIT [s].
+        self_right_timeout: longest time in SELF_RIGHT [s]. One turn onto the belly takes
+            `self_right.ATTEMPT_TIME`.
+        self_right: whether a fallen robot waits for the request to stand, or gets up by itself,
+            once per fall.
+        righted_tilt: largest tilt of a robot that lies on its belly [rad].
         pose_tolerance: largest joint distance from the pose at the end of a ramp [rad].
         still_joint_speed: largest joint speed of a settled robot [rad/s].
         slow_speed: body speed below which stepping may stop [m/s].
         still_speed: body speed of a robot at rest [m/s].
-        self_right_timeout: longest time in SELF_RIGHT [s]; a turn to its belly takes `self_right.ATTEMPT_TIME`.
-        self_right: whether a robot that fell waits for the request to stand, or gets up by itself, once a fall.
-        righted_tilt: of the trunk of a robot that lies on its belly, at most [rad].
-        stop_timeout: longest wait for a robot that shall stop stepping or sit down but does not come to rest [s].
-        bridge_time: for which recovery drives before and after a joint policy [s].
-        proposal_timeout: a learner's proposal older than this is the word of a policy that is gone [s].
+        stop_timeout: longest time to wait for a robot to slow down before it stops stepping, or to
+            rest before it sits down [s].
+        proposal_timeout: a learner's proposal older than this is ignored [s].
+        bridge_time: time for which recovery drives before and after a joint policy [s].
     """
 
     fall_tilt: float
@@ -67,17 +72,17 @@ class SupervisorParameters:
 
 
 class RecoveryPolicy(Protocol):
-    """Says on every tick which gait it would walk; `control.nominal_gait.NominalGait` is the one of paper 1's robot."""
+    """Chooses a gait on every tick; paper 1's robot uses `control.nominal_gait.NominalGait`."""
 
     def reset(self) -> None:
-        """A new walk begins."""
+        """Begin a new walk."""
 
     def gait(self, command: VelocityCommand, estimate: Estimate) -> GaitParameters:
-        """Gait parameters for a velocity command in the present state."""
+        """Gait parameters for a velocity command in this state."""
 
 
 class Supervisor:
-    """Decides, on every estimate, the mode and who drives."""
+    """Decides on every estimate the mode and who drives."""
 
     def __init__(
         self,
@@ -109,12 +114,12 @@ class Supervisor:
 
     @property
     def statistics(self) -> InterventionStatistics:
-        """What the recovery policy was needed for since the start."""
+        """Counts of what the recovery policy did since the start."""
         return self._intervention.statistics
 
     @property
     def intervention(self) -> Intervention:
-        """Who decides between learner and recovery policy."""
+        """The part that decides between learner and recovery policy."""
         return self._intervention
 
     @property
@@ -123,7 +128,10 @@ class Supervisor:
         return self._modes.mode
 
     def request(self, name: str) -> str | None:
-        """Take an operator's request (stand, walk, sit, estop, reset); returns why it is refused, or None.
+        """Take an operator's request; returns why it is refused, or None.
+
+        Args:
+            name: stand, walk, sit, estop or reset.
 
         Raises:
             UnknownNameError: not a request.
@@ -134,14 +142,16 @@ class Supervisor:
         refusal = self._modes.request(name)
         if name == "reset" and refusal is None:
             self._estop = False
-        return (
-            f"{refusal} ({', '.join(sorted(self._reasons))})"
-            if refusal and self._reasons
-            else refusal
-        )
+        if refusal and self._reasons:
+            return f"{refusal} ({', '.join(sorted(self._reasons))})"
+        return refusal
 
     def report(self, hazards: frozenset[str]) -> None:
-        """Hazards seen elsewhere (bridge, operator input) that hold until the next report."""
+        """Take the hazards that bridge and operator see; they hold until the next report.
+
+        Raises:
+            UnknownNameError: a hazard is not in the table.
+        """
         if hazards != self._external:
             severity(hazards)
             self._external = hazards
@@ -149,48 +159,40 @@ class Supervisor:
     def update(
         self, estimate: Estimate, proposal: Proposal | None, command: VelocityCommand
     ) -> Verdict:
-        """Verdict for this estimate; the latched modes keep naming what led to them.
+        """Verdict for this estimate. In FALLEN and FAULT it keeps the names of what led there.
 
         Args:
             estimate: of this tick.
-            proposal: newest of the learner, None when there is none; one past `proposal_timeout` counts as none.
+            proposal: newest one of the learner, or None. One older than `proposal_timeout` is
+                ignored.
             command: velocity in force.
         """
-        hazards = self._hazards(estimate, command)
-        if (
-            proposal is not None
-            and self._young(proposal, estimate.stamp_ns)
-            and not followable(proposal)
-        ):
-            hazards |= {"policy_fault"}
-        latched = self._reasons if self.mode in LATCHED else frozenset()
+        stamp_ns = estimate.stamp_ns
+        fresh = proposal if self._fresh(proposal, stamp_ns) else None
+        hazards = self._hazards(estimate, fresh, command)
         worst = severity(hazards, self.mode)
-        mode = self._modes.update(estimate.stamp_ns, worst, self._conditions(estimate))
-        self._reasons = hazards | latched if mode in LATCHED else hazards
-        drives = mode is Mode.WALK and self._modes.wanted == "walk"
-        wanted = command if drives else VelocityCommand()
-        usable = (
-            proposal
-            if worst is Severity.NONE and self._young(proposal, estimate.stamp_ns)
-            else None
-        )
-        taken = self._handover.offer(estimate.stamp_ns, usable, walking=mode is Mode.WALK)
-        if mode is Mode.WALK and not self._walks:
-            self._recovery.reset()
+        mode = self._next_mode(estimate, hazards, worst)
+        walking = mode is Mode.WALK
+        if walking and not self._walks:
+            self._begin_walk()
+        self._walks = walking
+        wanted = command if walking and self._modes.wanted == "walk" else VelocityCommand()
         cautious = self._intervention.recovery_command(wanted)
         recovery = self._recovery.gait(cautious, estimate)
-        decision = self._decision(estimate, taken, recovery, wanted)
-        learner = None if decision.recovers else taken
-        self._handover.note(estimate.stamp_ns, learner, walking=mode is Mode.WALK)
+        usable = fresh if worst is Severity.NONE else None
+        offered = self._handover.offer(stamp_ns, usable, walking=walking)
+        decision = self._decision(estimate, offered, recovery, wanted)
+        learner = None if decision.recovers else offered
+        self._handover.note(stamp_ns, learner, walking=walking)
         gait = recovery if learner is None or learner.gait is None else learner.gait
-        driver = RECOVERY if gait is recovery else "learner"
+        driver = RECOVERY if gait is recovery else LEARNER
         return Verdict(
-            stamp_ns=estimate.stamp_ns,
+            stamp_ns=stamp_ns,
             mode=mode,
             mode_since_ns=self._modes.since_ns,
             active="recovery" if learner is None else "learner",
-            gait=self._blend.update(estimate.stamp_ns, driver, gait) if self._walks else gait,
-            joints=learner.joints if learner is not None and mode is Mode.WALK else None,
+            gait=self._blend.update(stamp_ns, driver, gait) if walking else gait,
+            joints=learner.joints if learner is not None and walking else None,
             command=cautious if learner is None else wanted,
             margins=decision.margins,
             predicted=decision.predicted,
@@ -198,10 +200,21 @@ class Supervisor:
             policy="" if learner is None else learner.policy,
         )
 
-    def _young(self, proposal: Proposal | None, stamp_ns: int) -> bool:
+    def _fresh(self, proposal: Proposal | None, stamp_ns: int) -> bool:
         return (
             proposal is not None and 0 <= stamp_ns - proposal.stamp_ns <= self._proposal_timeout_ns
         )
+
+    def _next_mode(self, estimate: Estimate, hazards: frozenset[str], worst: Severity) -> Mode:
+        latched = self._reasons if self.mode in LATCHED else frozenset()
+        mode = self._modes.update(estimate.stamp_ns, worst, self._conditions(estimate))
+        self._reasons = hazards | latched if mode in LATCHED else hazards
+        return mode
+
+    def _begin_walk(self) -> None:
+        self._recovery.reset()
+        self._intervention.reset()
+        self._blend.reset()
 
     def _decision(
         self,
@@ -210,22 +223,23 @@ class Supervisor:
         recovery: GaitParameters,
         wanted: VelocityCommand,
     ) -> Decision:
-        """Of the intervention while walking; in other modes nobody steps, and whoever has something to say is named."""
-        if self.mode is not Mode.WALK:
-            self._walks = False
-            return Decision(recovers=proposal is None)
-        if not self._walks:
-            self._walks = True
-            self._intervention.reset()
-            self._blend.reset()
-        return self._intervention.update(estimate, proposal, recovery, wanted)
+        """Decision of the intervention. In other modes than WALK nobody steps, so nobody is judged.
 
-    def _hazards(self, estimate: Estimate, command: VelocityCommand) -> frozenset[str]:
+        The verdict then names the learner if it has a proposal.
+        """
+        if self._walks:
+            return self._intervention.update(estimate, proposal, recovery, wanted)
+        return Decision(recovers=proposal is None)
+
+    def _hazards(
+        self, estimate: Estimate, proposal: Proposal | None, command: VelocityCommand
+    ) -> frozenset[str]:
         hazards = set(self._external)
         if self.mode in DAMPED:
-            hazards.discard(
-                "state_jump"
-            )  # nothing hangs on time there, and a robot may be switched off and on
+            # Nothing depends on time there, and a robot may be switched off and on.
+            hazards.discard("state_jump")
+        if proposal is not None and not followable(proposal):
+            hazards.add("policy_fault")
         if not (isfinite(command.vx) and isfinite(command.vy) and isfinite(command.wz)):
             hazards.add("command_not_finite")
         if self._modes.stand_up_overdue(estimate.stamp_ns):
@@ -238,9 +252,8 @@ class Supervisor:
             hazards.add("estimate_diverged")
         elif not self._upright(estimate):
             hazards.add("fallen")
-        elif (
-            estimate.diverged and self.mode not in LYING
-        ):  # lying down nothing hangs on it, and leg odometry means little
+        elif estimate.diverged and self.mode not in LYING:
+            # Nothing depends on the estimate of a lying robot, and leg odometry means little there.
             hazards.add("estimate_diverged")
         return frozenset(hazards)
 
@@ -252,41 +265,31 @@ class Supervisor:
         return self._p.fall_height <= float(estimate.position[2]) - estimate.ground_height
 
     def _conditions(self, estimate: Estimate) -> Conditions:
-        """What the present mode waits for."""
-        p = self._p
+        """Conditions of the edges that leave the present mode."""
         mode = self.mode
         if mode is Mode.WALK:
-            return Conditions(slow=_length(estimate.velocity) <= p.slow_speed)
+            return Conditions(slow=_length(estimate.velocity) <= self._p.slow_speed)
+        quiet = self._quiet(estimate)
         if mode is Mode.STAND:
-            return Conditions(
-                still=_length(estimate.velocity) <= p.still_speed and self._quiet(estimate)
-            )
+            return Conditions(still=quiet and _length(estimate.velocity) <= self._p.still_speed)
         if mode is Mode.STAND_UP:
-            return Conditions(
-                standing=self._near(estimate, self._robot.q_stand) and self._quiet(estimate)
-            )
+            return Conditions(standing=quiet and self._near(estimate, self._robot.q_stand))
         if mode is Mode.SIT:
-            return Conditions(
-                sitting=self._near(estimate, self._robot.q_sit) and self._quiet(estimate)
-            )
+            return Conditions(sitting=quiet and self._near(estimate, self._robot.q_sit))
+        on_belly = self._cos_righted <= _cos_tilt(estimate)
         if mode is Mode.SELF_RIGHT:
-            return Conditions(upright=self._righted(estimate))
-        return Conditions(
-            upright=self._cos_righted <= _cos_tilt(estimate), still=self._quiet(estimate)
-        )
-
-    def _righted(self, estimate: Estimate) -> bool:
-        """On its belly, legs folded, at rest, and known to be so."""
-        on_belly = self._cos_righted <= _cos_tilt(estimate) and not estimate.diverged
-        return on_belly and self._near(estimate, self._robot.q_sit) and self._quiet(estimate)
+            folded = self._near(estimate, self._robot.q_sit)
+            known = not estimate.diverged
+            return Conditions(upright=on_belly and folded and quiet and known)
+        return Conditions(upright=on_belly, still=quiet)
 
     def _near(self, estimate: Estimate, pose: Array) -> bool:
-        return bool(
-            np.count_nonzero(np.abs(estimate.q - pose) <= self._p.pose_tolerance) == N_JOINTS
-        )
+        near = np.abs(estimate.q - pose) <= self._p.pose_tolerance
+        return bool(np.count_nonzero(near) == N_JOINTS)
 
     def _quiet(self, estimate: Estimate) -> bool:
-        return bool(np.count_nonzero(np.abs(estimate.dq) <= self._p.still_joint_speed) == N_JOINTS)
+        still = np.abs(estimate.dq) <= self._p.still_joint_speed
+        return bool(np.count_nonzero(still) == N_JOINTS)
 
 
 def _cos_tilt(estimate: Estimate) -> float:
