@@ -1,11 +1,16 @@
 """The values that travel between the stages of the control loop.
 
-One frozen dataclass per arrow of the flow (robot -> estimator -> policy -> supervisor -> mpc -> bridge -> robot), nothing else.
+There is one frozen dataclass per arrow of the flow, and nothing else:
+robot -> estimator -> policy -> supervisor -> mpc -> bridge -> robot.
 
-Conventions, said once. SI units. Legs are ordered FR, FL, RR, RL and the joints of a leg hip, thigh, calf: the order of the
-Unitree SDK. `base`: origin in the centre of the trunk, x forward, y left, z up. `odom`: fixed to the ground, z up, origin where
-the estimator started. Quaternions are w, x, y, z and rotate base into odom. Arrays are float64 and must not be written to after
-they have been handed over.
+Conventions:
+
+- Units are SI units.
+- Legs are ordered FR, FL, RR, RL, and the joints of a leg hip, thigh, calf, as in the Unitree SDK.
+- `base` has its origin in the centre of the trunk, x forward, y left, z up.
+- `odom` is fixed to the ground, z up. Its origin is where the estimator started.
+- Quaternions are w, x, y, z and rotate base into odom.
+- Arrays are float64. Nobody may write to an array after it has been handed over.
 """
 
 from dataclasses import dataclass
@@ -15,7 +20,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-GRAVITY = 9.81  #: [m/s2] MuJoCo's default; the spread on Earth (9.78-9.83) is below every other model error
+#: [m/s2] MuJoCo's default. The spread on Earth (9.78-9.83) is below every other model error.
+GRAVITY = 9.81
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
@@ -27,11 +33,11 @@ N_LEGS = len(LEGS)
 N_JOINTS = len(JOINTS)
 
 NANOSECONDS = 1_000_000_000
-STATE_PERIOD_NS = 2_000_000  #: between two LowStates
+STATE_PERIOD_NS = 2_000_000  #: time between two LowStates
 
 
 class Mode(IntEnum):
-    """What the robot is doing; the numbers are the ones on the verdict topic."""
+    """What the robot is doing; the numbers are those on the verdict topic."""
 
     PASSIVE = 0
     STAND_UP = 1
@@ -43,11 +49,12 @@ class Mode(IntEnum):
     FAULT = 7
 
 
+#: Modes in which the motors are damped.
 DAMPED = frozenset({Mode.PASSIVE, Mode.FALLEN, Mode.FAULT})
-LYING = DAMPED | {Mode.SELF_RIGHT}  #: nothing hangs on the robot's being upright
-RAMPED = frozenset(
-    {Mode.STAND_UP, Mode.SIT, Mode.SELF_RIGHT}
-)  #: joint ramps that need no stance plan
+#: Modes in which the robot need not be upright.
+LYING = DAMPED | {Mode.SELF_RIGHT}
+#: Modes that ramp the joints and need no stance plan.
+RAMPED = frozenset({Mode.STAND_UP, Mode.SIT, Mode.SELF_RIGHT})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,17 +62,20 @@ class LowState:
     """One reading of the robot's sensors.
 
     Attributes:
-        stamp_ns: robot time: the wire's tick unwrapped, plus a constant that makes it read as Unix time. Only differences matter.
+        stamp_ns: robot time: the unwrapped tick of the wire, plus a constant that makes it read as
+            Unix time. Only differences matter.
         tick: the tick as it came over the wire.
         quaternion_wxyz: (4,) orientation from the IMU.
         gyro: (3,) angular velocity in base [rad/s].
         accelerometer: (3,) specific force in base [m/s2]; reads +g on z at rest.
         q, dq, tau: (12,) joint positions [rad], velocities [rad/s], estimated torques [Nm].
-        foot_force: (4,) raw foot sensors [N, uncalibrated: offset and scale differ per foot].
+        foot_force: (4,) raw foot sensors [N]. They are not calibrated: offset and scale differ per
+            foot.
         temperature: (12,) motor temperatures [deg C].
-        voltage: battery voltage [V]; None from a robot that does not report one (A1 over legged_sdk).
+        voltage: battery voltage [V]; None if the robot reports none (A1 over legged_sdk).
         remote: 40 raw bytes of the wireless remote.
-        motors_on: all motors report by their mode byte that their drives follow commands; None where the link does not say.
+        motors_on: all motors report by their mode byte that their drives follow commands; None if
+            the link does not say.
     """
 
     stamp_ns: int
@@ -90,14 +100,14 @@ class Estimate:
     Attributes:
         position: (3,) base in odom [m].
         quaternion_wxyz: (4,) base to odom.
-        velocity: (3,) of the base, expressed in odom [m/s].
+        velocity: (3,) velocity of the base, expressed in odom [m/s].
         angular_velocity: (3,) expressed in base [rad/s], gyro bias removed.
         position_covariance, velocity_covariance: (3, 3), in odom.
-        q, dq: (12,) the joints behind it.
+        q, dq: (12,) joint positions [rad] and velocities [rad/s] that it was computed from.
         contact: (4,) feet that carry load.
         ground_normal: (3,) unit normal, in odom, of the plane fitted through the latest footholds.
         ground_height: height of that plane under the base [m, odom].
-        diverged: the filter no longer explains its measurements; nothing here may be trusted.
+        diverged: the filter no longer explains its measurements. Nothing here may be trusted then.
     """
 
     stamp_ns: int
@@ -126,12 +136,12 @@ class VelocityCommand:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GaitParameters:
-    """What a gait policy chooses (paper 1, section V): stepping and lateral placement.
+    """Stepping and lateral foot placement, chosen by a gait policy (paper 1, section V).
 
     Attributes:
         frequency: strides per second of every leg [Hz].
-        swing_ratio: share of the stride a foot spends in the air, in (0, 1).
-        phase_offsets: of FL, RR, RL relative to FR, in strides [0, 1).
+        swing_ratio: share of the stride that a foot spends in the air, in (0, 1).
+        phase_offsets: phases of FL, RR, RL relative to FR, in strides [0, 1).
         foot_y: (FR, FL, RR, RL) lateral foot positions in base [m].
     """
 
@@ -143,7 +153,7 @@ class GaitParameters:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JointTargets:
-    """What a joint policy chooses: (12,) positions [rad] and the gains that its file carries."""
+    """Joint positions (12,) [rad] chosen by a joint policy, and the gains from its file."""
 
     q: Array
     kp: Array
@@ -152,13 +162,16 @@ class JointTargets:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Proposal:
-    """A learner's wish; exactly the field named by `kind` is set, or none and `fault` says why.
+    """Proposal of a learner.
+
+    Exactly the field named by `kind` is set. If neither is set, `fault` says why.
 
     Attributes:
         policy: name of the learner.
-        fault: what is wrong with the learner's output, "" when nothing is.
-        period_ns: robot time to its next proposal; 0 leaves it as it was.
-        observation, action: what went into the learner's network and what came out, raw, for recorders; None without a network.
+        fault: what is wrong with the learner's output; "" if nothing is.
+        period_ns: robot time to its next proposal; 0 leaves it unchanged.
+        observation, action: raw input and output of the learner's network, for recorders; None
+            without a network.
     """
 
     stamp_ns: int
@@ -174,18 +187,19 @@ class Proposal:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
-    """The supervisor's decision: what the robot does on this tick, who decides it, and why.
+    """The supervisor's decision: what the robot does on this tick, who drives, and why.
 
     Attributes:
         mode, mode_since_ns: current mode and the stamp at which it was entered.
         active: who drives in WALK.
-        gait: selected gait, always set: the MPC stays warm under a joint policy too.
-        joints: joint targets when a joint policy drives.
+        gait: selected gait. It is always set, so that the MPC stays warm under a joint policy too.
+        joints: joint targets if a joint policy drives.
         command: velocity that the gait must follow.
-        margins: distance to the nearest bound of each trigger-set component, negative inside the trigger set, and of the capture point
-            to the feet where that counts.
-        predicted: (W + 1, 12) states that the learner's rollout predicts, the first now, on the ticks on which there was one: roll,
-            pitch, yaw, position of the centre of mass, angular velocity, velocity, in odom, 0.016 s apart.
+        margins: distance to the nearest bound of each trigger-set component, negative inside the
+            trigger set. The distance of the capture point to the feet is added if it counts.
+        predicted: (W + 1, 12) states of the learner's rollout, the first one now, 0.016 s apart;
+            None on ticks without a rollout. A state holds roll, pitch, yaw, position of the centre
+            of mass, angular velocity and velocity, in odom.
         reasons: names of the hazards that hold now.
         policy: name of the learner while it drives.
     """
@@ -205,12 +219,12 @@ class Verdict:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Feedback:
-    """What became of a learner's proposals: the way back from the supervisor to the policy.
+    """What the policy is told about its proposals.
 
     Attributes:
-        mode: in force.
-        policy: name of the learner that drives, "" while it does not.
-        gate: why the last gate refuses commands, "" when it passes them.
+        mode: the mode in force.
+        policy: name of the learner that drives; "" if none does.
+        gate: why the last gate refuses commands; "" if it passes them.
     """
 
     mode: Mode
@@ -220,13 +234,13 @@ class Feedback:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StancePlan:
-    """What the legs do until the next plan, in base.
+    """Forces and foot targets until the next plan, in base.
 
     Attributes:
         stance: (4,) feet that push.
-        force: (4, 3) of the ground on the foot [N]; zero for swing feet.
+        force: (4, 3) force of the ground on the foot [N]; zero for swing feet.
         foot_position, foot_velocity: (4, 3) target of the foot centre [m, m/s] at `stamp_ns`.
-        solved: the force comes from a solve within tolerance; False holds the last good one.
+        solved: the force comes from a solve within tolerance. If not, it is the last good force.
     """
 
     stamp_ns: int
@@ -239,11 +253,11 @@ class StancePlan:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LowCommand:
-    """What the motors are told: tau_motor = tau + kp (q - q_motor) + kd (dq - dq_motor), each (12,).
+    """Motor command: tau_motor = tau + kp (q - q_motor) + kd (dq - dq_motor), each (12,).
 
     Attributes:
-        stamp_ns: stamp of the LowState it answers.
-        reason: why the gate replaced the wanted command by damping; empty when it passed.
+        stamp_ns: stamp of the LowState that it answers.
+        reason: why the gate replaced the wanted command by damping; empty if the command passed.
     """
 
     stamp_ns: int

@@ -1,1 +1,5 @@
-"""Safety: trigger set, forecasts, the switching rule, the supervisor with its modes, and the gate before the motors."""
+"""Safety: who drives, in which mode, and what may reach the motors.
+
+It contains the trigger set, forecasts, the switching rule, the supervisor with its modes and
+hazards, and the gate before the motors.
+"""

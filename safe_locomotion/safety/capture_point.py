@@ -1,7 +1,8 @@
 """The capture point: where a foot has to stand for the body to come to rest above it.
 
-The trigger set of paper 1 knows the body alone. A learner that leaves its feet behind walks a body on which height, tilt and rates are
-in order, until it falls over them: what recovery is given then, no step can catch.
+The trigger set of paper 1 describes the body alone. A learner that leaves its feet behind can keep
+height, tilt and rates in order until it falls over its feet. The state that recovery then receives
+cannot be caught by any step.
 """
 
 from collections.abc import Iterable
@@ -15,23 +16,25 @@ from safe_locomotion.rotations import rotate, rows_from_quaternion
 from safe_locomotion.safety.trigger_set import COMPONENTS
 from safe_locomotion.types import GRAVITY, Estimate
 
-CAPTURE = "capture"  #: its name beside the components of the set
-BEYOND = "capture point beyond the feet"  #: what is said of it
-MARGINS = (*COMPONENTS, CAPTURE)  #: all that a verdict may have a margin of
+CAPTURE = "capture"  #: name of its margin, beside the components of the set
+BEYOND = "capture point beyond the feet"  #: what a reader is told when the margin is negative
+MARGINS = (*COMPONENTS, CAPTURE)  #: names of all margins that a verdict may contain
 N_MARGINS = len(MARGINS)
 
 
 def margin_row(margins: Iterable[tuple[str, float]]) -> list[float]:
-    """Margins of a verdict in the order of `MARGINS`; NaN where one was not measured."""
+    """Margins of a verdict in the order of `MARGINS`; NaN for one that was not measured."""
     measured = dict(margins)
     return [measured.get(name, nan) for name in MARGINS]
 
 
 class CapturePoint:
-    """Of one robot, by the linear inverted pendulum (Pratt et al., Capture Point, Humanoids 2006).
+    """Capture point of one robot.
+
+    The model is the linear inverted pendulum (Pratt et al., Capture Point, Humanoids 2006).
 
     Attributes:
-        half_width: of the rectangle around the feet of a standing robot [m].
+        half_width: half the width of the rectangle around the feet of a standing robot [m].
     """
 
     def __init__(self, robot: RobotModel) -> None:
@@ -40,14 +43,18 @@ class CapturePoint:
         self.half_width = 0.5 * float(np.ptp(self._kinematics.feet(robot.q_stand)[:, 1]))
 
     def margin(self, estimate: Estimate) -> float:
-        """As of a component of the trigger set: 1 half the width of a standing robot within the feet, negative outside, -inf for NaN."""
+        """Margin as for a component of the trigger set: negative outside the feet, -inf for NaN.
+
+        It is 1 if the capture point lies `half_width` within the feet.
+        """
         beyond = self.beyond(estimate)
         return -beyond / self.half_width if isfinite(beyond) else -inf
 
     def beyond(self, estimate: Estimate) -> float:
-        """How far it lies outside the rectangle around the feet, in the yaw frame [m]; negative within, NaN where it is not known.
+        """Distance of the capture point from the rectangle around the feet, in the yaw frame [m].
 
-        Feet in the air count where they are: they land near there.
+        It is negative inside and NaN if it is not known. Feet in the air count where they are,
+        because they land near there.
         """
         rows = rows_from_quaternion(estimate.quaternion_wxyz)
         length = hypot(rows[0][0], rows[1][0]) or nan

@@ -1,4 +1,4 @@
-"""Command stage: the leg controller behind the gate, the last stage before the wire."""
+"""Command stage: leg controller and gate, the last stage before the wire."""
 
 from safe_locomotion.control.leg_control import LegController, LegGains
 from safe_locomotion.robot.limits import GateLimits
@@ -8,7 +8,7 @@ from safe_locomotion.types import LowCommand, LowState, StancePlan, Verdict
 
 
 class CommandStage:
-    """Leg controller behind the gate: the last stage before the wire."""
+    """Leg controller whose commands pass the gate."""
 
     def __init__(self, robot: RobotModel, gains: LegGains, limits: GateLimits) -> None:
         self.gate = CommandGate(robot, limits)
@@ -19,11 +19,11 @@ class CommandStage:
     ) -> LowCommand:
         """Gated motor command for this LowState; see `LegController.update`."""
         fault = self.gate.state_fault(state)
-        command = (
-            self.gate.damping(state, fault)
-            if fault
-            else self.gate.filter(state, verdict, plan, self._legs.update(state, verdict, plan))
-        )
+        if fault:
+            command = self.gate.damping(state, fault)
+        else:
+            wanted = self._legs.update(state, verdict, plan)
+            command = self.gate.filter(state, verdict, plan, wanted)
         if command.reason:
             self._legs.interrupt()
         return command

@@ -1,6 +1,7 @@
-"""Intervention: on each policy tick, whether the learner may drive or the recovery policy must (paper 1, section IV).
+"""Intervention: whether the learner may drive or the recovery policy must (paper 1, section IV).
 
-Puts trigger set, criterion and forecast together. What is not between learner and recovery policy is the supervisor's.
+It puts trigger set, switching rule and forecast together and decides once per policy tick. The
+supervisor handles everything else.
 """
 
 from collections import Counter
@@ -20,27 +21,29 @@ from safe_locomotion.types import (
     VelocityCommand,
 )
 
-LOOK_NS = (
-    100_000_000  #: robot time between forecasts that are made for nobody but the one who watches
-)
-NEWEST_USES = 1000  #: whose durations are told
-PENALTY = 1.0  #: of a step under recovery (paper 1, algorithm 1)
+LOOK_NS = 100_000_000  #: robot time between forecasts that are only made to be shown
+NEWEST_USES = 1000  #: number of uses whose durations are reported
+PENALTY = 1.0  #: penalty of a step under recovery (paper 1, algorithm 1)
 
 
 def penalised(reward: float, recovered: bool) -> float:
-    """Reward to store with the learner's own action: less 1 for a step that the recovery policy took (paper 1, algorithm 1)."""
+    """Reward to store with the learner's own action (paper 1, algorithm 1).
+
+    It is less by `PENALTY` for a step that the recovery policy took.
+    """
     return reward - PENALTY if recovered else reward
 
 
 @dataclass(slots=True)
 class InterventionStatistics:
-    """What the recovery policy was needed for.
+    """Counts of what the recovery policy did.
 
     Attributes:
-        steps, recovery_steps: policy ticks in WALK, and those of them that the recovery policy drove.
-        uses: how often it took over from the learner.
-        durations: of each finished use [s].
-        triggers: by component, and capture beside them, how often the state entered the trigger set through it.
+        steps: policy ticks in WALK.
+        recovery_steps: those of them that the recovery policy drove.
+        uses: number of times it took over from the learner.
+        durations: length of each finished use [s].
+        triggers: number of entries into the trigger set, by component or `capture`.
     """
 
     steps: int = 0
@@ -51,11 +54,14 @@ class InterventionStatistics:
 
     @property
     def share(self) -> float:
-        """Of steps under recovery; 0 before the first step."""
+        """Share of steps under recovery; 0 before the first step."""
         return self.recovery_steps / self.steps if self.steps else 0.0
 
     def figures(self) -> dict[str, str]:
-        """All of it as words for a message; durations of the newest uses, in seconds. Any thread may ask."""
+        """All counts as text for a message, with durations of the newest uses [s].
+
+        Any thread may call this.
+        """
         longest = sorted(self.durations[-NEWEST_USES:]) or [0.0]
         n = len(longest)
         durations = {"p50": longest[n // 2], "p99": longest[n * 99 // 100], "max": longest[-1]}
@@ -71,12 +77,14 @@ class InterventionStatistics:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Of one tick.
+    """Decision on one tick.
 
     Attributes:
         recovers: the recovery policy drives.
-        margins: of the trigger set, see `TriggerSet.margins`, and of the capture point where that counts.
-        predicted: (w + 1, 12) states under the learner, on the tick on which they were computed: for the decision, or to be shown.
+        margins: margins of the trigger set (`TriggerSet.margins`), and of the capture point if that
+            counts.
+        predicted: (w + 1, 12) states under the learner, on the tick on which they were computed.
+            They were computed for the decision, or only to be shown.
     """
 
     recovers: bool = True
@@ -85,20 +93,26 @@ class Decision:
 
 
 class Rule(Protocol):
-    """Who acts on each tick; `switching_rule.SwitchingRule` is the one that is shipped."""
+    """Decides who acts on each tick; `switching_rule.SwitchingRule` is the shipped one."""
 
     def reset(self) -> None:
-        """A new walk begins: recovery has acted until now."""
+        """Begin a walk: recovery has acted until now."""
 
     def recovers(self, stamp_ns: int, triggered: bool, outlook: Outlook) -> bool:
         """Whether the recovery policy acts on this tick."""
 
     def alone(self) -> bool:
-        """Recovery acts because there is no learner; always True."""
+        """Let recovery act because there is no learner; always True."""
 
 
 class Intervention:
-    """One `update` per tick of the estimate while the robot walks; decides on the first tick of each policy period."""
+    """Decides on the first tick of each policy period while the robot walks.
+
+    `update` is called on every tick of the estimate.
+
+    Attributes:
+        statistics: counts of what the recovery policy did.
+    """
 
     def __init__(
         self,
@@ -120,16 +134,19 @@ class Intervention:
 
     @property
     def measured(self) -> Values:
-        """Components of the trigger set on the last decision."""
+        """Components of the trigger set at the last decision."""
         return self._state.values
 
     def judge_by(self, rule: Rule) -> None:
-        """Let another rule decide, to compare it with the shipped one; the trigger set is measured all the same."""
+        """Let another rule decide, to compare it with the shipped one.
+
+        The trigger set is measured all the same.
+        """
         self._rule = rule
         self._intervenes = True
 
     def reset(self) -> None:
-        """A new walk begins: recovery has acted until now."""
+        """Begin a walk: recovery has acted until now."""
         self._rule.reset()
         self._forecaster.reset()
         self._bucket: int | None = None
@@ -149,28 +166,27 @@ class Intervention:
 
         Args:
             estimate: of this tick.
-            proposal: of the learner, one that can be executed; None leaves only the recovery policy.
+            proposal: proposal of the learner that can be executed; None leaves only the recovery
+                policy.
             recovery: gait of the recovery policy.
             command: velocity in force.
         """
         now = Moment(estimate, proposal, recovery, command)
         bucket = estimate.stamp_ns // self._period_ns
         if bucket != self._bucket:
-            self._bucket, self._decision = bucket, self._decide(now)
+            self._bucket = bucket
+            self._decision = self._decide(now)
             return self._decision
         last = self._decision
-        return Decision(
-            proposal is None or (self._intervenes and last.recovers), last.margins, self._look(now)
-        )
+        recovers = proposal is None or (self._intervenes and last.recovers)
+        return Decision(recovers, last.margins, self._look(now))
 
     def recovery_command(self, wanted: VelocityCommand) -> VelocityCommand:
         """Velocity that the recovery policy follows when `wanted` is in force."""
         s = self._speed
-        return (
-            wanted
-            if s == 1.0
-            else VelocityCommand(vx=s * wanted.vx, vy=s * wanted.vy, wz=s * wanted.wz)
-        )
+        if s == 1.0:
+            return wanted
+        return VelocityCommand(vx=s * wanted.vx, vy=s * wanted.vy, wz=s * wanted.wz)
 
     def _decide(self, now: Moment) -> Decision:
         stamp_ns = now.estimate.stamp_ns
@@ -185,11 +201,10 @@ class Intervention:
             margins = (*margins, (CAPTURE, margin))
             outside = outside if margin >= 0.0 else (*outside, CAPTURE)
         forecast = Forecast(self._forecaster, now)
-        recovers = (
-            self._rule.recovers(stamp_ns, bool(outside), forecast)
-            if now.proposal is not None
-            else self._rule.alone()
-        )
+        if now.proposal is None:
+            recovers = self._rule.alone()
+        else:
+            recovers = self._rule.recovers(stamp_ns, bool(outside), forecast)
         self._count(stamp_ns, recovers, outside)
         predicted = forecast.states_in_odom()
         if predicted is not None:
@@ -197,11 +212,15 @@ class Intervention:
         return Decision(recovers, margins, predicted)
 
     def _look(self, now: Moment) -> Array | None:
-        """A forecast for whoever watches when there was none for a while, on a tick that has nothing to decide, and nothing to plan."""
+        """Predicted states to be shown, if none were computed for `LOOK_NS`.
+
+        They are computed on ticks without a decision.
+        """
         stamp_ns = now.estimate.stamp_ns
         if self._looked_ns is not None and 0 <= stamp_ns - self._looked_ns < LOOK_NS:
             return None
-        self._looked_ns, forecast = stamp_ns, Forecast(self._forecaster, now)
+        self._looked_ns = stamp_ns
+        forecast = Forecast(self._forecaster, now)
         forecast.look()
         return forecast.states_in_odom()
 

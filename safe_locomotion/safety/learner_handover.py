@@ -1,7 +1,8 @@
-"""Hand-over: when a learner may begin to drive, and whether what it wants can be executed at all.
+"""Hand-over: when a learner may begin to drive, and whether its proposal can be executed at all.
 
-The MPC drives under a gait policy and under the recovery policy, so a change between those needs nothing. Where a joint policy begins
-or ends, the recovery policy drives in between: body and torques settle before the next one finds them.
+The MPC drives under a gait policy and under the recovery policy. A change between those two needs
+no hand-over. Before and after a joint policy the recovery policy drives for a while, so that body
+and torques settle before the next driver begins.
 """
 
 from math import isfinite
@@ -11,12 +12,15 @@ import numpy as np
 from safe_locomotion.control.gait import executable
 from safe_locomotion.types import NANOSECONDS, JointTargets, Proposal
 
-NOBODY = ""
-GAIT = "gait"
+NOBODY = ""  #: no learner drives
+GAIT = "gait"  #: a gait policy drives
 
 
 def followable(proposal: Proposal) -> bool:
-    """Whether the proposal describes something that can be executed: numbers throughout, a gait that is one, gains that do not push."""
+    """Whether the proposal can be executed.
+
+    All its numbers must be finite, its gait must be possible, its gains must not be negative.
+    """
     if proposal.fault:
         return False
     if proposal.gait is not None:
@@ -26,13 +30,16 @@ def followable(proposal: Proposal) -> bool:
 
 def _followable_targets(targets: JointTargets) -> bool:
     gains = np.concatenate((targets.kp, targets.kd))
-    return isfinite(float(targets.q.dot(targets.q) + gains.dot(gains))) and bool(
-        (gains >= 0.0).all()
-    )
+    finite = isfinite(float(targets.q.dot(targets.q) + gains.dot(gains)))
+    return finite and bool((gains >= 0.0).all())
 
 
 class Handover:
-    """Remembers which learner drives and lets the next one wait until recovery has driven for `bridge_time` [s]."""
+    """Remembers which learner drives and makes the next one wait.
+
+    Args:
+        bridge_time: time for which recovery drives before and after a joint policy [s].
+    """
 
     def __init__(self, bridge_time: float) -> None:
         self._bridge_ns = round(bridge_time * NANOSECONDS)
@@ -41,12 +48,13 @@ class Handover:
         self._since_ns = 0
 
     def offer(self, stamp_ns: int, wanted: Proposal | None, *, walking: bool) -> Proposal | None:
-        """The proposal that may be followed on this tick, None: only recovery may drive.
+        """The proposal that may be followed on this tick; None if only recovery may drive.
 
         Args:
-            stamp_ns: of this tick.
-            wanted: what the learner proposes; None: nothing.
-            walking: only then does anybody drive; each walk begins under recovery where a joint policy is wanted.
+            stamp_ns: stamp of this tick.
+            wanted: proposal of the learner, or None.
+            walking: whether the mode is WALK; in other modes nobody drives. A walk under a joint
+                policy begins under recovery.
         """
         key = _key(wanted)
         if not walking or key == self._driver:
@@ -57,7 +65,13 @@ class Handover:
         return None if waits else wanted
 
     def note(self, stamp_ns: int, learner: Proposal | None, *, walking: bool) -> None:
-        """Take note of who drives on this tick: the learner of a proposal, or recovery."""
+        """Remember who drives on this tick.
+
+        Args:
+            stamp_ns: stamp of this tick.
+            learner: proposal of the learner that drives; None if recovery drives.
+            walking: whether the mode is WALK.
+        """
         key = _key(learner) if walking else NOBODY
         if key == NOBODY and (self._driver != NOBODY or not walking):
             self._bridging = self._driver not in (NOBODY, GAIT)
@@ -66,10 +80,7 @@ class Handover:
 
 
 def _key(proposal: Proposal | None) -> str:
-    return (
-        NOBODY
-        if proposal is None
-        else GAIT
-        if proposal.kind == "gait"
-        else f"joint {proposal.policy}"
-    )
+    """Name under which the learner of a proposal is remembered."""
+    if proposal is None:
+        return NOBODY
+    return GAIT if proposal.kind == "gait" else f"joint {proposal.policy}"

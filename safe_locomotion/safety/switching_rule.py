@@ -1,18 +1,20 @@
 """Who acts, learner or recovery policy: equations 1 and 2 and definitions 2 and 3 of paper 1.
 
-    a_t from recovery  if  s_t in C_tri  or  (a_t-1 from recovery and the learner, acting from now on, is not seen to stay safe)
+    a_t from recovery  if  s_t in C_tri  or  (a_t-1 from recovery and not "safe again")
     a_t from learner   otherwise
 
-The hand-back is tested only when recovery acted last: a learner outside the trigger set may go where it wants. What
-"is seen to stay safe" means is the criterion:
+"Safe again" is tested only if recovery acted last. A learner outside the trigger set may go where
+it wants. The criterion says when the state is safe again:
 
-- `off`: nobody intervenes; the trigger set is only measured.
+- `off`: recovery never acts; the trigger set is only measured.
 - `naive` (equation 1): always, so the trigger set alone decides.
-- `reachability` (definition 3): none of the next w predicted states under the learner lies in the trigger set.
-- `planning` (definition 2): the least number of recovery steps after which the learner stays safe for the rest of the
-  w steps is searched once, and then recovery keeps these. The action of recovery that came last counts as the first of them: where
-  the learner is seen to stay safe at once, before or during the plan, no more is needed.
-- `dwell`: the last trigger is at least `dwell_time` old (w = 0 and 1 s: the setting of the authors' robot).
+- `reachability` (definition 3): none of the next w predicted states under the learner lies in the
+  trigger set.
+- `planning` (definition 2): a plan of recovery steps is over. The plan is the least number of
+  recovery steps after which the learner stays safe for the rest of the w steps. It is searched
+  once. The last action of recovery counts as its first step. The plan ends early if the learner is
+  predicted to stay safe at once.
+- `dwell`: the last trigger is at least `dwell_time` old (w = 0 and 1 s: the authors' robot).
 """
 
 from dataclasses import dataclass
@@ -25,9 +27,9 @@ from safe_locomotion.types import NANOSECONDS
 Criterion = Literal["off", "naive", "reachability", "planning", "dwell"]
 Rollout = Literal["open_loop", "closed_loop"]
 CRITERIA: tuple[Criterion, ...] = ("off", "naive", "reachability", "planning", "dwell")
-PREDICTING = ("reachability", "planning")  #: those that look ahead
+PREDICTING = ("reachability", "planning")  #: criteria that look ahead
 LONGEST_HORIZON = 50  #: steps, 0.8 s: two strides
-STEP = 0.016  #: [s] of a predicted step (paper 1, section VI)
+STEP = 0.016  #: length of a predicted step [s] (paper 1, section VI)
 STEP_NS = round(STEP * NANOSECONDS)
 
 
@@ -36,14 +38,16 @@ class InterventionParameters:
     """How the supervisor decides between learner and recovery.
 
     Attributes:
-        criterion: which of the above.
-        horizon: w, predicted steps of 0.016 s.
-        dwell_time: of `dwell` [s].
-        rollout: whether learner and MPC are asked once per prediction, or at each predicted state.
-        uncertainty: standard deviations of the estimator's height and velocity within which the learner must stay safe; 0 tests
-            the estimate alone, as the paper does.
+        criterion: when recovery hands back, see above.
+        horizon: w, number of predicted steps of 0.016 s.
+        dwell_time: age of the last trigger for `dwell` [s].
+        rollout: whether learner and MPC are evaluated once per prediction, or at each predicted
+            state.
+        uncertainty: number of standard deviations of the estimator's height and velocity within
+            which the learner must stay safe. 0 tests the estimate alone, as the paper does.
         recovery_speed: share of the wanted velocity that the recovery policy follows.
-        capture: whether a capture point beyond the feet counts as a state of the trigger set, see `capture_point.CapturePoint`.
+        capture: whether a capture point beyond the feet belongs to the trigger set, see
+            `capture_point.CapturePoint`.
     """
 
     criterion: Criterion
@@ -55,38 +59,48 @@ class InterventionParameters:
     capture: bool
 
     def __post_init__(self) -> None:
-        """Refuse what no criterion can use."""
+        """Refuse values that no criterion can use."""
         if not 0 <= self.horizon <= LONGEST_HORIZON:
             raise ConfigurationError(
-                f"intervention: horizon: must lie within 0 and {LONGEST_HORIZON} (found {self.horizon})"
+                f"intervention: horizon: must lie within 0 and {LONGEST_HORIZON} "
+                f"(found {self.horizon})"
             )
         if not 0.0 <= self.recovery_speed <= 1.0:
             raise ConfigurationError(
-                f"intervention: recovery_speed: must lie within 0 and 1 (found {self.recovery_speed})"
+                f"intervention: recovery_speed: must lie within 0 and 1 "
+                f"(found {self.recovery_speed})"
             )
         if self.criterion == "planning" and self.horizon == 1:
             raise ConfigurationError(
                 "intervention: horizon: planning needs 2 steps, one of each policy (found 1)"
             )
         for name in ("dwell_time", "uncertainty"):
-            if not 0.0 <= getattr(self, name) < inf:
+            value = getattr(self, name)
+            if not 0.0 <= value < inf:
                 raise ConfigurationError(
-                    f"intervention: {name}: must be finite and not negative (found {getattr(self, name)})"
+                    f"intervention: {name}: must be finite and not negative (found {value})"
                 )
 
 
 class Outlook(Protocol):
-    """What a model says about the next w steps; asked only when the answer decides."""
+    """Prediction of the next w steps, computed only if the decision depends on it."""
 
     def learner_stays_safe(self) -> bool:
-        """Whether the learner, acting from now on, keeps the next w states out of the trigger set."""
+        """Whether the next w states under the learner stay out of the trigger set."""
 
     def least_recovery_steps(self) -> int | None:
-        """Least number i >= 1 of recovery steps after which the learner keeps the rest of the w states out; None: there is none."""
+        """Least number i >= 1 of recovery steps after which the learner stays safe up to step w.
+
+        None if there is no such number.
+        """
 
 
 class SwitchingRule:
-    """Equation 2, one decision per policy tick; remembers who acted last and since when."""
+    """Equation 2 of paper 1, one decision per policy tick.
+
+    Attributes:
+        recovered_last: recovery acted on the last tick.
+    """
 
     def __init__(self, parameters: InterventionParameters) -> None:
         self._p = parameters
@@ -96,7 +110,7 @@ class SwitchingRule:
         self._hand_back_ns: int | None = None
 
     def reset(self) -> None:
-        """Recovery has acted until now, and nothing was triggered: before the first decision, and when walking begins."""
+        """Begin a walk: recovery has acted until now, and nothing was triggered."""
         self.recovered_last = True
         self._triggered_ns = None
         self._hand_back_ns = None
@@ -105,9 +119,9 @@ class SwitchingRule:
         """Whether the recovery policy acts on this tick.
 
         Args:
-            stamp_ns: of this tick.
+            stamp_ns: stamp of this tick.
             triggered: the state lies in the trigger set.
-            outlook: of the learner from this state on.
+            outlook: prediction from this state on.
         """
         if triggered:
             self._triggered_ns = stamp_ns
@@ -119,7 +133,10 @@ class SwitchingRule:
         return recovers
 
     def alone(self) -> bool:
-        """Recovery acts because there is no learner: remembered like any other action of its own."""
+        """Let recovery act because there is no learner; always True.
+
+        It is remembered like any other action of recovery.
+        """
         self.recovered_last = True
         self._hand_back_ns = None
         return True
@@ -134,10 +151,16 @@ class SwitchingRule:
         return self._plan_is_over(stamp_ns, outlook)
 
     def _plan_is_over(self, stamp_ns: int, outlook: Outlook) -> bool:
-        if (
-            self._hand_back_ns is not None and stamp_ns >= self._hand_back_ns
-        ) or outlook.learner_stays_safe():
-            return True  # whatever lets recovery act again forgets the plan
-        if self._hand_back_ns is None and (steps := outlook.least_recovery_steps()) is not None:
-            self._hand_back_ns = stamp_ns + steps * STEP_NS
+        """Whether the plan has been carried out, or is not needed; begins one if there is none.
+
+        A plan that is over is forgotten when recovery acts again.
+        """
+        if self._hand_back_ns is not None and stamp_ns >= self._hand_back_ns:
+            return True
+        if outlook.learner_stays_safe():
+            return True
+        if self._hand_back_ns is None:
+            steps = outlook.least_recovery_steps()
+            if steps is not None:
+                self._hand_back_ns = stamp_ns + steps * STEP_NS
         return False

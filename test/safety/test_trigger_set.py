@@ -130,7 +130,7 @@ def test_the_height_of_a_fall_lies_between_the_ground_and_the_box() -> None:
     for height in (-1e-9, math.nextafter(BOUNDS.height_min, 1.0), math.nan, math.inf):
         with pytest.raises(
             ConfigurationError,
-            match=rf"^trigger set: a fall is part of it, .* \(found {height} and 0\.2\)$",
+            match=rf"^trigger set: it contains falls, .* \(found {height} and 0\.2\)$",
         ):
             TriggerSet(BOUNDS, height)
 
