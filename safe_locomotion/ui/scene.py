@@ -1,18 +1,15 @@
-"""Scene: everything that a person sees of the robot and its safety, from what the stages said; RViz and the web viewer draw it.
+"""Scene: all that a person sees of the robot and its safety; RViz and the web viewer draw it.
 
-Colours and sizes are here once, so that all pictures agree. Nothing here is on the control path.
+Colours and sizes stand here once, so that all pictures agree. The control path does not use it.
 
-What the supervisor said wins over what is computed here: the margins of its verdict give the values of the bars, whose sign alone is
-our own measurement, and of a prediction only the changes are ours. Without margins, which only a robot that walks has, the bars show
-what is measured and `Scene.judged` is False.
+The values of the bars follow from the margins in the supervisor's verdict. A verdict has margins
+only in WALK. In other modes the bars show what is measured here, and `Scene.judged` is False.
 """
 
 from dataclasses import dataclass
 from math import isnan
 
-from safe_locomotion.rotations import (
-    Vector,
-)
+from safe_locomotion.rotations import Vector
 from safe_locomotion.types import Array, Mode
 from safe_locomotion.ui.robot_body import Poses, Rgba
 
@@ -26,33 +23,28 @@ WHITE: Rgba = (0.96, 0.96, 0.97, 1.0)
 CONE: Rgba = (0.20, 0.55, 0.95, 0.28)
 GHOST: Rgba = (0.98, 0.70, 0.15, 0.25)
 
-FORCE_SCALE = 0.003  #: [m/N]; half of an A1's weight is an arrow of 0.18 m
-FORCE_WIDTH = 0.012  #: [m] of an arrow's shaft
-FOOT_SIZE = 0.045  #: [m] diameter of the ball at a foot
-TARGET_SIZE = 0.03  #: [m] of a swing target
-FOOTHOLD_SIZE = (0.06, 0.06, 0.004)  #: [m] of the disc where a foot stood or will stand
-STATE_SIZE = 0.018  #: [m] of a predicted state
-PATH_WIDTH = 0.006  #: [m]
-FALL_SIZE = 0.12  #: [m] of the mark where the robot fell
-BAR_LENGTH = 0.30  #: [m]; from bound to bound, and from bar to bar
-BAR_HEIGHT = 0.022
-BAR_DEPTH = 0.006
-BAR_PITCH = 0.045
-BAR_OVERSHOOT = 1.4  #: in half widths: how far a bar is drawn past its bounds
-BARS_ABOVE = 0.25  #: [m] over the base
-TEXT_ABOVE = 0.60
-TEXT_HEIGHT = 0.05  #: [m]
-SMALL_TEXT_HEIGHT = 0.024
+FORCE_SCALE = 0.003  #: length of an arrow [m/N]; half of an A1's weight gives 0.18 m
+FORCE_WIDTH = 0.012  #: of an arrow's shaft [m]
+FOOT_SIZE = 0.045  #: diameter of the ball at a foot [m]
+TARGET_SIZE = 0.03  #: diameter of a swing target [m]
+FOOTHOLD_SIZE = (0.06, 0.06, 0.004)  #: of the disc where a foot stood or will stand [m]
+STATE_SIZE = 0.018  #: diameter of a predicted state [m]
+PATH_WIDTH = 0.006  #: of the line through predicted states [m]
+FALL_SIZE = 0.12  #: diameter of the mark where the robot fell [m]
+BAR_LENGTH = 0.30  #: from bound to bound [m]
+BAR_HEIGHT = 0.022  #: [m]
+BAR_DEPTH = 0.006  #: [m]
+BAR_PITCH = 0.045  #: from bar to bar [m]
+BAR_OVERSHOOT = 1.4  #: half widths from the middle up to which a bar is drawn
+BARS_ABOVE = 0.25  #: height of the lowest bar over the base [m]
+TEXT_ABOVE = 0.60  #: height of the headline over the base [m]
+TEXT_HEIGHT = 0.05  #: of a letter of the headline [m]
+SMALL_TEXT_HEIGHT = 0.024  #: of other letters [m]
 
-CLOSE = 0.25  #: of a margin, from which a bar is amber
-SLIPPERY = 0.95  #: share of the friction from which a force is amber
-FORCE_FLOOR = 1.0  #: [N]: less than this is no force
-KEPT_PREDICTION = 0.25  #: [s] for which the newest prediction is shown; one comes every 0.1 s
+CLOSE = 0.25  #: a bar with a smaller margin is amber
+SLIPPERY = 0.95  #: a force that takes a greater share of its friction cone is amber
 KEPT_FOOTHOLDS = 24
 KEPT_FALLS = 5
-STEEPEST = 0.3  #: z of a normal of ground
-ZERO: Vector = (0.0, 0.0, 0.0)
-UPRIGHT: Vector = (0.0, 0.0, 1.0)
 
 UNITS = {
     "height": "m",
@@ -66,20 +58,22 @@ UNITS = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FootScene:
-    """One foot, in odom.
+    """One foot; positions and forces are in odom.
 
     Attributes:
         leg: its name.
         position: of its centre [m].
-        ground: where it pushes, one radius below along the normal [m].
-        contact: it carries load, as the estimator says.
-        stance: it is to push, as the plan says.
-        force: of the ground on the foot, as planned [N].
-        cone: (4, 3) rim of the friction cone that the MPC uses, a pyramid with sides along the heading, drawn from `ground` as high as
-            the normal force is: the arrow of a force inside the cone ends inside the rim.
-        friction: share of the cone that the force takes: 0 along the normal, 1 on a side, NaN without a force.
-        target: where the swing wants its centre now [m]; None in stance.
-        foothold: where its swing ends [m]; None in stance, and before that can be told.
+        ground: the point where it pushes, one radius below the centre along the normal [m].
+        contact: the estimator says that the foot carries load.
+        stance: the plan wants the foot to push.
+        force: planned force of the ground on the foot [N].
+        cone: (4, 3) rim of the friction pyramid of the MPC, with sides along the heading [m]. Its
+            tip is `ground` and its height the normal force, so the arrow of a force inside the
+            pyramid ends inside the rim.
+        friction: share of the pyramid that the force takes: 0 along the normal, 1 on a side, NaN
+            without a force.
+        target: where the swing wants the centre now [m]; None in stance.
+        foothold: where the swing ends [m]; None in stance and early in a swing.
     """
 
     leg: str
@@ -95,20 +89,22 @@ class FootScene:
 
     @property
     def color(self) -> Rgba:
-        """Of the ball: green loaded as planned, amber where plan and contact disagree, grey in the air."""
+        """Green with the planned load, grey in the air, amber where plan and contact disagree."""
         if self.contact != self.stance:
             return AMBER
         return GREEN if self.contact else GREY
 
     @property
     def force_tip(self) -> Vector:
-        """Where the arrow of the force ends that begins at `ground` [m]."""
+        """End of the arrow of the force, which begins at `ground` [m]."""
         return added(self.ground, self.force, FORCE_SCALE)
 
     @property
     def force_color(self) -> Rgba:
-        """Of the arrow: amber on the surface of the cone, red outside."""
-        return BLUE if self.friction < SLIPPERY else AMBER if self.friction <= 1.0 + 1e-6 else RED
+        """Blue inside the friction pyramid, amber on its surface, red outside."""
+        if self.friction < SLIPPERY:
+            return BLUE
+        return AMBER if self.friction <= 1.0 + 1e-6 else RED
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,9 +112,10 @@ class Bar:
     """One component of the trigger set, or the capture point.
 
     Attributes:
-        name: of `capture_point.MARGINS`.
-        value, low, high: in SI units; of the capture point how far it lies beyond the feet, negative within.
-        margin: 1 in the middle, 0 on a bound, negative inside the trigger set, -inf for NaN.
+        name: one of `capture_point.MARGINS`.
+        value, low, high: in SI units. For the capture point: how far it lies beyond the feet,
+            negative within them [m].
+        margin: 1 in the middle, 0 on a bound, negative in the trigger set, -inf for NaN.
     """
 
     name: str
@@ -129,19 +126,24 @@ class Bar:
 
     @property
     def outside(self) -> bool:
-        """In the trigger set; NaN is."""
+        """Whether the value lies in the trigger set; NaN does."""
         return not self.low <= self.value <= self.high
 
     @property
     def share(self) -> float:
-        """Where to draw it: -1 on the low bound, 1 on the high one, clipped to `BAR_OVERSHOOT`; NaN is drawn as far out as can be."""
+        """Where to draw the value: -1 on the low bound, 1 on the high one.
+
+        The share is clipped to `BAR_OVERSHOOT`; NaN is drawn there too.
+        """
         share = (2.0 * self.value - self.low - self.high) / (self.high - self.low)
         return BAR_OVERSHOOT if isnan(share) else max(-BAR_OVERSHOOT, min(BAR_OVERSHOOT, share))
 
     @property
     def color(self) -> Rgba:
         """Green, amber close to a bound, red in the trigger set."""
-        return RED if self.outside else AMBER if self.margin < CLOSE else GREEN
+        if self.outside:
+            return RED
+        return AMBER if self.margin < CLOSE else GREEN
 
     @property
     def text(self) -> str:
@@ -156,10 +158,12 @@ class Prediction:
 
     Attributes:
         stamp_ns: of the first state.
-        position: (W + 1, 3) centre of mass in odom [m], `switching_rule.STEP` apart; ends before the first that is not finite.
+        position: (W + 1, 3) centre of mass in odom [m], `switching_rule.STEP` apart. The rows end
+            before the first state that is not finite.
         quaternion_wxyz: (W + 1, 4) body to odom.
-        entry: index of the first state in the trigger set, which one that is not finite is in; None when all stay outside.
-        components: that take it there.
+        entry: index of the first state in the trigger set; None when all stay outside. A state
+            that is not finite is in the trigger set.
+        components: of the trigger set through which the state enters it.
     """
 
     stamp_ns: int
@@ -170,12 +174,16 @@ class Prediction:
 
     @property
     def telling(self) -> int:
-        """Index of the state to draw a body at: the first to enter the trigger set; the last where none does, or the first is in it."""
+        """Index of the state at which the body is drawn.
+
+        It is the first state in the trigger set. It is the last state when none enters the trigger
+        set, or when the first one is in it already.
+        """
         return min(self.entry or len(self.position), len(self.position) - 1)
 
     @property
     def colors(self) -> tuple[Rgba, ...]:
-        """Of the states: green, from the first in the trigger set on red."""
+        """Colours of the states: green, and red from the first one in the trigger set on."""
         n = len(self.position)
         entry = n if self.entry is None else min(n, self.entry)
         return (GREEN,) * entry + (RED,) * (n - entry)
@@ -183,7 +191,7 @@ class Prediction:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fall:
-    """When and where the robot fell: base in odom [m], and what the supervisor gave as reason."""
+    """When and where the robot fell: base in odom [m], and the reasons that the supervisor gave."""
 
     stamp_ns: int
     position: Vector
@@ -192,22 +200,25 @@ class Fall:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scene:
-    """All that is drawn, on the stamp of one estimate; odom, SI units.
+    """Everything that is drawn, on the stamp of one estimate; in odom and SI units.
 
     Attributes:
-        position, heading: of the base [m] and its yaw [rad].
-        links, shapes: frames in the order of `RobotBody.links` and `RobotBody.shapes`; the last finite ones.
+        stamp_ns: of the estimate.
+        position: of the base [m].
+        heading: yaw of the base [rad].
+        links, shapes: frames in the order of `RobotBody.links` and `RobotBody.shapes`, from the
+            newest finite estimate.
         velocity: of the base [m/s].
         normal: of the ground.
         feet: FR, FL, RR, RL.
-        footholds: (n, 3) where feet stood lately, oldest first.
+        footholds: (n, 3) places where feet touched down lately, oldest first [m].
         prediction: the newest one, while it is young.
-        bars: one per component of the trigger set, and one of the capture point where it counts.
-        judged: the supervisor judges by the bars now.
-        mode, active, policy: of the verdict; None and empty before the first.
-        reason: why it is so, for people; empty when all is well.
-        falls: the last ones, oldest first.
-        finite: the estimate is; if not, the robot is drawn where it was last.
+        bars: one per component of the trigger set, and one for the capture point where it counts.
+        judged: the bars show the supervisor's margins.
+        mode, active, policy: of the verdict; None and empty before the first one.
+        reason: for the mode or for the active policy, for people; empty when all is well.
+        falls: the newest ones, oldest first.
+        finite: the estimate is finite. If it is not, the robot is drawn where it was before.
     """
 
     stamp_ns: int
@@ -231,7 +242,7 @@ class Scene:
 
     @property
     def headline(self) -> str:
-        """Mode and who drives."""
+        """The mode, and in WALK the active policy."""
         if self.mode is None:
             return "no verdict"
         if self.mode is not Mode.WALK:
@@ -240,7 +251,11 @@ class Scene:
 
     @property
     def color(self) -> Rgba:
-        """Of the headline: green while a learner drives or the robot stands, amber under recovery, red after a fall or fault."""
+        """Colour of the headline.
+
+        Green while a learner drives or the robot stands, amber under the recovery policy, red after
+        a fall or fault and without a verdict.
+        """
         if self.mode in (None, Mode.FALLEN, Mode.FAULT) or not self.finite:
             return RED
         if self.mode is Mode.WALK:
@@ -249,5 +264,5 @@ class Scene:
 
 
 def added(a: Vector, b: Vector, times: float = 1.0) -> Vector:
-    """a + times b."""
+    """Return a + times b."""
     return a[0] + times * b[0], a[1] + times * b[1], a[2] + times * b[2]
