@@ -1,4 +1,7 @@
-"""`python -m safe_locomotion.sim`: one simulated robot on the Unitree SDK2 wire until SIGINT, SIGTERM or the end of its run."""
+"""`python -m safe_locomotion.sim`: one simulated robot on the Unitree SDK2 wire.
+
+It runs until SIGINT, SIGTERM or the end of its duration.
+"""
 
 import argparse
 import json
@@ -38,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--payload", type=float, default=world.payload, help="[kg]")
     p.add_argument("--start", default=world.start, help="belly, back, left or right")
     p.add_argument("--motor-delay-ms", type=float, default=world.motor_delay_ms)
-    p.add_argument("--ideal-sensors", action="store_true")
+    p.add_argument("--ideal-sensors", action="store_true", help="no sensor noise and no biases")
     p.add_argument("--domain", type=int, default=SIMULATION_DOMAIN)
     p.add_argument("--interface", default=LOOPBACK)
     p.add_argument(
@@ -50,7 +53,10 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--paced", action="store_true", help="in lock-step no faster than real time")
     p.add_argument(
-        "--answer-timeout", type=float, default=run.answer_timeout, help="of lock-step [s]"
+        "--answer-timeout",
+        type=float,
+        default=run.answer_timeout,
+        help="longest wait for an answer in lock-step [s]",
     )
     p.add_argument("--duration", type=float, help="robot time after standing up [s]")
     p.add_argument(
@@ -63,15 +69,15 @@ def parser() -> argparse.ArgumentParser:
         "--remote",
         default="",
         metavar="BUTTONS[:AXIS=VALUE...]@FROM-TO,...",
-        help="held on the remote, e.g. L2+B@5-5.2",
+        help="what is held on the remote and when, e.g. L2+B@5-5.2",
     )
-    p.add_argument("--truth", type=Path, help="ground truth of every state (.npz)")
-    p.add_argument("--summary", type=Path, help="what happened (.json)")
+    p.add_argument("--truth", type=Path, help="file for the ground truth of every state (.npz)")
+    p.add_argument("--summary", type=Path, help="file for the summary of the run (.json)")
     return p
 
 
 def options_from(args: argparse.Namespace) -> ProcessOptions:
-    """Checked options of a parsed command line."""
+    """Options of a parsed command line, checked."""
     simulation = SimulationOptions(
         robot=args.robot,
         seed=args.seed,
@@ -98,7 +104,7 @@ def options_from(args: argparse.Namespace) -> ProcessOptions:
 
 
 class StopRequest:
-    """True once a signal asked for the end."""
+    """True once SIGINT or SIGTERM has come."""
 
     def __init__(self) -> None:
         self._asked = False
@@ -114,12 +120,13 @@ class StopRequest:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run; 0 at the end, 2 for options or a wire that cannot be used."""
+    """Run the robot; return 0 at the end, 2 when an option or the wire cannot be used."""
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
     args = parser().parse_args(arguments)
     stop = StopRequest()
     follow_parent()
-    if args.lockstep:  # the robot waits for its controller: waking up, it need not push the controller off the processor
+    if args.lockstep:
+        # A robot that waits for its controller need not push it off the processor when it wakes up.
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     try:
         process = RobotProcess(

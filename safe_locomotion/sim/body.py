@@ -1,4 +1,4 @@
-"""The robot as MuJoCo simulates it: model and data, views of their arrays, and the poses it starts in."""
+"""The robot in MuJoCo: model and data, views of their arrays, and the poses it starts in."""
 
 from math import cos, sin
 
@@ -104,10 +104,10 @@ class Body:
         self._put(self.terrain.height(*self._position()) + half_height, self._robot.q_sit)
 
     def lay(self, rpy: Array, q: Array) -> None:
-        """Lower the robot, at rest, where it is, in an orientation, until it just touches the ground.
+        """Lower the robot, at rest, where it is, until it just touches the ground.
 
         Args:
-            rpy: (3,) roll, pitch, yaw of the trunk [rad].
+            rpy: (3,) roll, pitch, yaw in which the trunk is held [rad].
             q: (12,) joints [rad].
         """
         z = self.terrain.height(*self._position()) + DROP_FROM

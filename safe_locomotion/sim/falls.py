@@ -1,30 +1,42 @@
-"""When a robot counts as fallen, told apart from one that lies down on purpose."""
+"""When a robot counts as fallen, in contrast to one that lies down on purpose."""
 
 from collections.abc import Callable
 from math import isfinite
 
 FAILURE_HEIGHT = 0.1
-"""Base above the ground below which the robot has failed [m] (paper 1, the same for all its robots)."""
+"""Height of the base above the ground below which the robot has failed [m].
+
+Paper 1 uses this value for all its robots.
+"""
 COS_TOPPLED = 0.5
-"""A trunk tilted by more than 60 degrees has fallen whatever it touches."""
+"""Cosine of 60 degrees: a trunk that is tilted further has fallen, whatever it touches."""
 COS_LEVEL = 0.866
-"""Lying down on purpose keeps the trunk within 30 degrees."""
+"""Cosine of 30 degrees: a robot that lies down on purpose stays within this tilt."""
 LOWERING_SPEED = 0.5
-"""Lying down on purpose is slower than this [m/s]; dropping from standing height onto the trunk arrives at more than 1 m/s."""
+"""A robot that lies down on purpose is slower than this [m/s].
+
+One that drops from standing height arrives on its trunk at more than 1 m/s.
+"""
 HELD_ERROR = 0.35
-"""Lying down on purpose tracks its joint targets within this [rad]."""
+"""A robot that lies down on purpose tracks its joint targets within this [rad]."""
 STANDING_SHARE = 0.8
 STANDING_TIME = 0.25
-"""A robot stands once its base was above this share of the nominal height for this long [s]."""
+"""A robot stands once its base was above this share of the nominal height for this time [s]."""
 
 
 class FallDetector:
     """Counts falls of a robot that has stood.
 
-    Armed once the robot stands. Then one event is a fall: the trunk tilts past 60 degrees; or it touches the ground, or comes
-    closer than the failure height, unless the robot lies down on purpose, that is: slowly, level, and with all joints held
-    near their commanded positions (kp > 0). Collapsing limp, under damping or in torque control therefore counts; a commanded
-    sit does not. Either event disarms until the robot stands again; until then only toppling over counts, once.
+    The detector is armed once the robot stands. Then these events are falls:
+
+    - The trunk tilts past 60 degrees.
+    - The trunk touches the ground or comes closer to it than the failure height, unless the robot
+      lies down on purpose: slowly, level, and with all joints held near their commanded positions
+      (kp > 0).
+
+    A robot that collapses limp, under damping or in torque control therefore falls; a commanded sit
+    is no fall. Either event disarms the detector until the robot stands again. Until then only
+    toppling over counts, once.
     """
 
     def __init__(self, nominal_height: float, period: float) -> None:
@@ -37,8 +49,9 @@ class FallDetector:
         self._standing = 0
 
     def disarm(self) -> None:
-        """Forget that the robot stands or lies fallen: it has been put somewhere."""
-        self.armed = self._fallen = False
+        """Forget that the robot stands or has fallen, because it has been moved by hand."""
+        self.armed = False
+        self._fallen = False
         self._standing = 0
 
     def update(
@@ -56,7 +69,8 @@ class FallDetector:
             cos_tilt: cosine of the angle between the trunk's z axis and the vertical.
             velocity_z: vertical velocity of the base [m/s].
             touching: the trunk touches the ground.
-            joint_error: largest distance of a joint from its held target, infinite when a joint is not held; asked when needed.
+            joint_error: returns the largest distance of a joint from its held target [rad];
+                infinite when a joint is not held. It is called only when needed.
 
         Returns:
             True on the tick on which a fall begins.
@@ -82,5 +96,6 @@ class FallDetector:
         upright = height >= self._standing_height and cos_tilt >= COS_LEVEL
         self._standing = self._standing + 1 if upright else 0
         if self._standing >= self._needed:
-            self.armed = self.has_stood = True
+            self.armed = True
+            self.has_stood = True
             self._fallen = False

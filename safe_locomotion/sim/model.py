@@ -8,7 +8,7 @@ from safe_locomotion.sim.terrain import Terrain, TerrainOptions, build_terrain
 
 
 def build_model(options: SimulationOptions) -> tuple[mujoco.MjModel, Terrain]:
-    """Compile what `options` describe; the terrain is returned beside it for its height function."""
+    """Compile what `options` describe; the terrain comes along for its height function."""
     spec = mujoco.MjSpec.from_file(str(robot_file(options.robot, ".xml")))
     terrain = build_terrain(
         spec,

@@ -21,18 +21,19 @@ class MotorParameters:
     """Constants of the drive.
 
     Attributes:
-            full_torque_speed: up to this speed the drive gives its peak torque [rad/s]. Above it the
-                torque in the direction of motion falls linearly, to zero at the robot's `dq_max`.
-                14 of 21 rad/s is the corner of the A1 motor's published curve.
-            coulomb: dry friction of the gearbox [Nm]. The value is 0.6 % of the peak torque, as usual
-                for single-stage planetary gears that can be driven back. It equals the joint friction
-                of the URDF (a test holds this).
-            coulomb_speed: speed over which dry friction changes sign [rad/s];
-                tanh(dq / coulomb_speed) keeps steps of 1 ms stable.
-            heating: steady temperature rise per torque squared [K/Nm2]; 12 Nm held for long bring a
-                motor to about 80 deg C.
+        full_torque_speed: up to this speed the drive gives its peak torque [rad/s]. Above it the
+            torque in the direction of motion falls linearly, to zero at the robot's `dq_max`.
+            14 of 21 rad/s is the corner of the A1 motor's published curve.
+        coulomb: dry friction of the gearbox [Nm]. The value is 0.6 % of the peak torque, as usual
+            for single-stage planetary gears that can be driven back. It equals the joint friction
+            of the URDF (a test holds this).
+        coulomb_speed: speed over which dry friction changes sign [rad/s];
+            tanh(dq / coulomb_speed) keeps steps of 1 ms stable.
+        heating: steady temperature rise per torque squared [K/Nm2]; 12 Nm held for long bring a
+            motor to about 80 deg C.
         thermal_time: first-order time constant of motor and housing [s].
-        cell_voltage_full, cell_voltage_empty: battery at rest [V]: six lithium cells at 4.1 and 3.5 V.
+        cell_voltage_full, cell_voltage_empty: battery at rest [V]: six lithium cells at 4.1 and
+            3.5 V.
         battery_energy: of a full charge [J]: 90 Wh, the A1's pack.
         battery_resistance: internal [Ohm].
         idle_power: computers and drives [W].
@@ -139,7 +140,7 @@ class Motors:
         self._limit(dq)
 
     def _limit(self, dq: Array) -> None:
-        """Clip `tau` between two lines of the torque-speed plane; braking torque is never reduced."""
+        """Clip `tau` between two lines of the torque-speed plane; keep all braking torque."""
         if dq.dot(dq) <= self._flat:
             # No joint is past the knee, and the bounds are the peak torques.
             np.minimum(self.tau, self._ceiling[0], out=self.tau)

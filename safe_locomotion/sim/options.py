@@ -1,4 +1,4 @@
-"""What can be chosen about a simulated robot, checked once."""
+"""Options of a simulated robot, checked once."""
 
 from dataclasses import dataclass, field
 from math import isfinite, pi, radians
@@ -7,7 +7,10 @@ from safe_locomotion.errors import ConfigurationError, UnknownNameError
 from safe_locomotion.sim.sensors import SensorNoise
 
 STARTS = {"belly": 0.0, "back": pi, "left": -0.5 * pi, "right": 0.5 * pi}
-"""How a robot may lie at the start, as its roll angle [rad]: on its left side its left legs are below."""
+"""How a robot may lie at the start, as its roll angle [rad].
+
+On its left side the left legs are below.
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -16,7 +19,8 @@ class SimulationOptions:
 
     Attributes:
         robot: folder under `models/robots`.
-        seed: of sensor noise, sensor biases and terrain; equal seeds and commands give equal trajectories.
+        seed: of sensor noise, sensor biases and terrain. Equal seeds and commands give equal
+            trajectories.
         terrain: flat, slope, stairs or rough.
         slope: inclination of the slope [rad].
         roughness: height of the highest bump of the rough ground [m].
@@ -24,10 +28,12 @@ class SimulationOptions:
         friction: sliding friction between robot and ground; 0.8 is rubber on dry concrete.
         payload: mass fixed to the trunk [kg].
         payload_offset: its place in base [m]; the default is the middle of the back.
-        motor_delay_ms: from the arrival of a command to its first effect on the torque, rounded to whole milliseconds.
+        motor_delay_ms: from the arrival of a command to its first effect on the torque, rounded to
+            whole milliseconds.
         start: how the robot lies at the start, a key of `STARTS`.
         noise: sensor errors; None gives ideal sensors.
-        visuals: keep the shapes that are only there to be looked at (needed for pictures, costs 15 % of the physics time).
+        visuals: keep the shapes that are only looked at. Pictures need them; they cost 15 % of the
+            physics time.
     """
 
     robot: str = "a1"

@@ -1,9 +1,13 @@
-"""The robot process: a `SimulatedRobot` behind a wire, in wall-clock time or in lock-step with its controller.
+"""The robot process: a `SimulatedRobot` behind a wire, by the clock or in lock-step.
 
-Wall-clock: the state of time t is published at wall time t, and the newest command that has arrived one period later drives
-that period. Lock-step: the command that answers the state drives the period, however long it takes. A controller that answers
-within a period thus sees the same robot in both; a loaded machine changes nothing in lock-step. To that end the robot rests in
-lock-step until the first answer: states go out one each 10 ms, and only their tick changes.
+Wall-clock: the state of time t is published at wall time t, and the newest command one period
+later drives that period.
+
+Lock-step: the command that answers the state drives the period, however long it takes. A loaded
+machine thus changes nothing.
+
+A controller that answers within a period sees the same robot in both. In lock-step the robot rests
+until the first answer: it sends one state each 10 ms, and only their tick changes.
 """
 
 from collections.abc import Callable
@@ -27,24 +31,33 @@ from safe_locomotion.types import Array, LowCommand, LowState
 TRUTH_EVERY = 10
 """States per ground-truth message: 50 Hz."""
 CATCH_UP = 5 * PERIOD
-"""A lag up to this is caught up by shorter periods; beyond it robot time falls behind the wall, and the report says so [s]."""
+"""A lag up to this is made up by shorter periods [s].
+
+Beyond it robot time falls behind the wall clock, and the report says so.
+"""
 REST_PACE = 0.01
-"""Wall time between states of a resting robot [s]: longer than a healthy controller's latency, so that its first answer finds no
-further states under way, whose number would differ from run to run."""
+"""Wall time between states of a resting robot [s].
+
+It is longer than the latency of a healthy controller. The first answer then finds no further states
+under way, whose number would differ from run to run.
+"""
 FIRST_ANSWER = 1.0
-"""Wall time for the first answer where somebody listens [s]: a controller with a slow first tick still sees one resting state."""
+"""Wall time for the first answer when a controller listens [s].
+
+A controller with a slow first tick thus still sees one resting state.
+"""
 LOST_AFTER = 5
 """Consecutive unanswered states after which a lock-step controller counts as gone."""
 STEADY_TIME = 2.0
-"""Pushes wait until a robot that fell has stood this long [s]: by then it walks again."""
+"""Pushes wait until a robot that fell has stood for this long [s]; by then it walks again."""
 SETTLING_STATES = 250
-"""States at the start during which the limp robot comes to rest on its belly; not published."""
+"""States at the start during which the limp robot settles on its belly; not published."""
 STAND_UP_LIMIT = 60.0
-"""A run with a duration ends when the robot has not stood up within this robot time [s]."""
+"""A run with a duration ends when the robot does not stand by this robot time [s]."""
 
 
 class Wire(Protocol):
-    """What the process needs of a transport; `backends.robot_wire.RobotWire` is the real one."""
+    """The transport that the process needs; `backends.robot_wire.RobotWire` is the real one."""
 
     rejected: Any
     overtaken: int
@@ -58,7 +71,7 @@ class Wire(Protocol):
         ...
 
     def listeners(self) -> int:
-        """Readers of states connected now."""
+        """How many readers of states are connected now."""
         ...
 
     def publish_truth(
@@ -82,9 +95,11 @@ class ProcessOptions:
     Attributes:
         simulation: the robot and its world.
         lockstep: wait for the answer to each state.
-        paced: in lock-step no faster than real time, for a person who watches; slower on a machine that cannot.
+        paced: in lock-step no faster than real time, for a person who watches. A machine that
+            cannot keep real time is slower.
         answer_timeout: longest wait for an answer in lock-step, wall time [s].
-        duration: robot time after the robot first stood, at which the run ends [s]; None runs until stopped.
+        duration: robot time from the moment the robot first stands to the end of the run [s]. None
+            runs until stopped.
         pushes: on the trunk, in the order of their times.
         remote: what is held on the remote.
         back_on_feet_after: robot time a fallen robot lies before it is put back on its feet [s].
@@ -102,7 +117,7 @@ class ProcessOptions:
     truth_file: Path | None = None
 
     def __post_init__(self) -> None:
-        """Refuse values without a meaning, NaN included."""
+        """Refuse values outside their range, NaN included."""
         if not 0.0 < self.answer_timeout <= 60.0:
             raise ConfigurationError(
                 f"answer_timeout = {self.answer_timeout} lies outside (0, 60] s"
@@ -116,7 +131,7 @@ class ProcessOptions:
 
 
 class Pacer:
-    """Ticks of wall time; lag beyond `CATCH_UP` is dropped, not made up for."""
+    """Ticks of wall time; lag beyond `CATCH_UP` is dropped."""
 
     def __init__(self, clock: Callable[[], float], wait: Callable[[float], None]) -> None:
         self._clock = clock
@@ -138,7 +153,16 @@ class Pacer:
 
 
 class RobotProcess:
-    """Steps the robot and serves its wire; `run` until told to stop."""
+    """Steps the robot and serves its wire.
+
+    Attributes:
+        robot: the simulated robot.
+        timeouts: states that were not answered in time.
+        commands: commands received.
+        stood_at: robot time when the robot first stood [s].
+        fall_times: robot time of each fall [s].
+        pushed: pushes so far.
+    """
 
     def __init__(
         self,
@@ -162,7 +186,8 @@ class RobotProcess:
         self._stamps = False  # whether the controller says which state it answers
         self._ticks = 0
         self.pushed = 0
-        self._push_delay = self._steady_from = 0.0
+        self._push_delay = 0.0
+        self._steady_from = 0.0
         self._put_back_at: float | None = None
         self._recorder = None if options.truth_file is None else TruthRecorder(options.truth_file)
         for _ in range(SETTLING_STATES):
@@ -174,7 +199,7 @@ class RobotProcess:
         self._pacer.restart()
 
     def run(self, stop: Callable[[], bool]) -> dict[str, Any]:
-        """Tick until `stop()` or until the duration is over; the summary of the run."""
+        """Tick until `stop()` is true or the duration is over; return the summary of the run."""
         try:
             while not (stop() or self.finished):
                 self.tick()
@@ -190,14 +215,15 @@ class RobotProcess:
         now = self.robot.time_s
         if duration is None:
             return False
-        return (
-            now >= STAND_UP_LIMIT
-            if self.stood_at is None
-            else self._since_stood(self.stood_at) >= duration
-        )
+        if self.stood_at is None:
+            return now >= STAND_UP_LIMIT
+        return self._since_stood(self.stood_at) >= duration
 
     def _since_stood(self, stood_at: float) -> float:
-        """Whole milliseconds, whatever the clock's own reading [s]: how long the robot rested must not move a push by a tick."""
+        """Robot time since the robot first stood [s], in whole milliseconds.
+
+        The rounding keeps the time that the robot rested from moving a push by a tick.
+        """
         return round(self.robot.time_s - stood_at, 3)
 
     def tick(self) -> None:
@@ -217,7 +243,7 @@ class RobotProcess:
             self._advance(command)
 
     def _count(self, command: LowCommand, waited_ms: float) -> None:
-        """A command came; in lock-step the first one starts the clock of the run."""
+        """Count a command; in lock-step the first one starts the clock of the run."""
         if self.commands == 0 and self._options.lockstep:
             self._started = self._clock()
             self._ticks_before = self._ticks
@@ -227,7 +253,11 @@ class RobotProcess:
             self._round_trips.append(waited_ms)
 
     def _next_command(self, stamp_ns: int) -> LowCommand | None:
-        """In lock-step the answer to the state; otherwise, or while nobody answers, the newest command at the next tick."""
+        """The command that drives the next period.
+
+        In lock-step this is the answer to the state. Otherwise, and while no controller answers,
+        it is the newest command at the next tick.
+        """
         if self._options.lockstep and self.commands == 0:
             self._unanswered = 0
             return self._first_answer(stamp_ns)
@@ -240,14 +270,20 @@ class RobotProcess:
         return command
 
     def _first_answer(self, stamp_ns: int) -> LowCommand | None:
-        """The answer to a resting robot's state; whoever listens by the end of the usual pace is given more time."""
+        """The answer to a resting robot's state.
+
+        A controller that listens at the end of the usual pace is given more time.
+        """
         answer, _ = self._answer(stamp_ns, REST_PACE)
         if answer is None and self._wire.listeners():
             answer, _ = self._answer(stamp_ns, FIRST_ANSWER)
         return answer
 
     def _waited_for(self, stamp_ns: int) -> LowCommand | None:
-        """The answer to the state; after the timeout, which is counted, the newest answer to an older one, or None."""
+        """The answer to the state.
+
+        After the timeout, which is counted, the newest answer to an older state, or None.
+        """
         answer, older = self._answer(stamp_ns, self._options.answer_timeout)
         if answer is not None:
             self._unanswered = 0
@@ -260,9 +296,10 @@ class RobotProcess:
         return older
 
     def _answer(self, stamp_ns: int, timeout: float) -> tuple[LowCommand | None, LowCommand | None]:
-        """The command that answers the state, if it comes in time, and else the newest that does not.
+        """The command that answers the state and the newest other one, each if it comes in time.
 
-        Of a controller that stamps its commands, one without a stamp (damping while it is late) answers nothing.
+        A controller that stamps its commands sends damping without a stamp while it is late. Such
+        a command answers nothing.
         """
         deadline = self._clock() + timeout
         older = None
@@ -287,7 +324,10 @@ class RobotProcess:
             self._recorder.add(self.robot.truth())
 
     def _disturb(self) -> None:
-        """Put a fallen robot back on its feet, press the remote, and apply the pushes that are due; those wait while it gets up."""
+        """Apply what happens to the robot now: being put on its feet, the remote, and pushes.
+
+        Pushes that are due wait while the robot gets up.
+        """
         now = self.robot.time_s
         if self._put_back_at is not None and now >= self._put_back_at:
             self._put_back_at = None
@@ -301,13 +341,11 @@ class RobotProcess:
         if self.fall_times and now < self._steady_from:
             self._push_delay += PERIOD
             return
-        while self._pushes and self._pushes[0].time + self._push_delay <= self._since_stood(
-            self.stood_at
-        ):
+        since_stood = self._since_stood(self.stood_at)
+        while self._pushes and self._pushes[0].time + self._push_delay <= since_stood:
             self.pushed += 1
-            self.robot.push(
-                impulse_in_world(self._pushes.pop(0), self.robot.truth().quaternion_wxyz)
-            )
+            push = self._pushes.pop(0)
+            self.robot.push(impulse_in_world(push, self.robot.truth().quaternion_wxyz))
 
     def _publish_truth(self, stamp_ns: int) -> None:
         truth = self.robot.truth()
@@ -321,7 +359,7 @@ class RobotProcess:
         )
 
     def summary(self) -> dict[str, Any]:
-        """What happened, for the report; times in seconds."""
+        """What happened, for the report."""
         wall = self._clock() - self._started
         robot_time = (self._ticks - self._ticks_before) * PERIOD
         return {

@@ -1,6 +1,7 @@
-"""What a person does on the simulated remote, written "BUTTONS[:AXIS=VALUE...]@FROM-TO,...": times in seconds after standing up.
+"""What a person does on the simulated remote, written "BUTTONS[:AXIS=VALUE...]@FROM-TO,...".
 
-"R1:ly=1@1-4,L2+B@6-6.2" walks at full stick for three seconds, then presses the emergency stop. What overlaps is pressed together.
+Times are seconds after standing up. "R1:ly=1@1-4,L2+B@6-6.2" walks at full stick for three seconds,
+then presses the emergency stop. Parts that overlap in time are pressed together.
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,10 @@ from safe_locomotion.operator.unitree_remote import encode_remote
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hold:
-    """Buttons and sticks that are held from `start` until before `end` [s after the robot first stood]."""
+    """Buttons and sticks that are held from `start` until just before `end`.
+
+    Both are times after the robot first stood [s].
+    """
 
     start: float
     end: float
@@ -26,7 +30,8 @@ def parse_holds(text: str) -> tuple[Hold, ...]:
     """What is held when; empty text gives nothing.
 
     Raises:
-        ConfigurationError: a part of another form, a button or axis that is not there, a time that ends before it begins.
+        ConfigurationError: a part has another form, names an unknown button or axis, or ends before
+            it begins.
     """
     return tuple(_parse(part) for part in text.split(",")) if text.strip() else ()
 
@@ -39,7 +44,8 @@ def _parse(part: str) -> Hold:
         deflected = {name: float(value) for name, value in (stick.split("=") for stick in sticks)}
     except ValueError:
         raise ConfigurationError(
-            f"remote {part!r} is not of the form BUTTONS[:AXIS=VALUE...]@FROM-TO, for instance R1:ly=0.5@1-3 or L2+B@5-5.2"
+            f"remote {part!r} is not of the form BUTTONS[:AXIS=VALUE...]@FROM-TO, "
+            "for instance R1:ly=0.5@1-3 or L2+B@5-5.2"
         ) from None
     for name, value in deflected.items():
         if name not in AXES:

@@ -1,4 +1,7 @@
-"""Pictures of the simulated robot without a window; needs EGL or OSMesa (environment variable MUJOCO_GL)."""
+"""Pictures of the simulated robot without a window.
+
+They need EGL or OSMesa (environment variable MUJOCO_GL).
+"""
 
 from typing import Any
 
@@ -27,7 +30,8 @@ class Camera:
         """Open an off-screen renderer.
 
         Raises:
-            ConfigurationError: the robot was built without visual shapes, or no off-screen graphics are to be had.
+            ConfigurationError: the robot was built without visual shapes, or off-screen graphics
+                not available.
         """
         if not robot.options.visuals:
             raise ConfigurationError("a picture needs SimulationOptions(visuals=True)")
@@ -39,16 +43,17 @@ class Camera:
                 f"no off-screen graphics ({error}); try MUJOCO_GL=egl or MUJOCO_GL=osmesa"
             ) from error
         self._view = mujoco.MjvCamera()
-        self._view.azimuth, self._view.elevation, self._view.distance = (
-            azimuth_deg,
-            elevation_deg,
-            distance,
-        )
+        self._view.azimuth = azimuth_deg
+        self._view.elevation = elevation_deg
+        self._view.distance = distance
         self._scene = mujoco.MjvOption()
         self._scene.geomgroup[3] = 0
 
     def picture(self, offset: Array | None = None) -> NDArray[np.uint8]:
-        """Image (height, width, 3) with the trunk, shifted by `offset` (3,) [m], in its middle."""
+        """Image (height, width, 3) of the trunk.
+
+        `offset` (3,) shifts the point that the camera looks at [m].
+        """
         self._view.lookat[:] = self._robot.data.qpos[:3] + (
             np.array([0.0, 0.0, -0.07]) if offset is None else offset
         )

@@ -1,4 +1,4 @@
-"""What a simulated run achieved: truth against command and against the estimate, as the JSON report of `safe-locomotion sim`."""
+"""The JSON report of `safe-locomotion sim`: truth against command and against the estimate."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,11 +16,14 @@ SETTLE_TIME = 2.0  #: [s] at the start that the velocity error leaves out
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunLog:
-    """One row per LowState from the moment the robot first stood; planar velocities in the body's own yaw frame.
+    """One row per LowState from the moment the robot first stood.
+
+    Planar velocities are in the body's own yaw frame.
 
     Attributes:
         time: (n,) robot time since the robot first stood [s].
-        command: (n, 3) vx, vy, wz in force [m/s, m/s, rad/s]; NaN where the robot was not asked to walk.
+        command: (n, 3) vx, vy, wz in force [m/s, m/s, rad/s]; NaN while the robot is not asked to
+            walk.
         velocity: (n, 3) true vx, vy and yaw rate.
         position: (n, 2) true, in the world [m].
         yaw: (n,) true [rad].
@@ -45,7 +48,10 @@ class RunLog:
 
 
 def velocity_rmse(log: RunLog, cycle: float) -> float:
-    """RMS distance [m/s] of the true planar velocity, averaged over one gait cycle [s], from the command, after `SETTLE_TIME`."""
+    """RMS distance [m/s] of the true planar velocity from the command, after `SETTLE_TIME`.
+
+    The velocity is averaged over one gait cycle, whose length is `cycle` [s].
+    """
     smooth = cycle_mean(log.velocity[:, :2], log.time, cycle)
     late = (log.time >= SETTLE_TIME) & np.isfinite(log.command).all(axis=1)
     return rms(np.linalg.norm(smooth[late] - log.command[late, :2], axis=1))
@@ -65,7 +71,10 @@ def cycle_mean(values: Array, time: Array, cycle: float) -> Array:
 
 
 def drift(log: RunLog) -> float:
-    """Planar error of the final displacement [m], odom turned so that the first headings agree; NaN of an empty log."""
+    """Planar error of the final displacement [m]; NaN of an empty log.
+
+    Odom is turned so that the first headings agree.
+    """
     if not len(log.time):
         return float("nan")
     turn = float(log.yaw[0] - log.estimated_yaw[0])
@@ -82,12 +91,15 @@ def distance(log: RunLog) -> float:
 
 
 def energy(log: RunLog) -> float:
-    """Mechanical energy sum |tau dq| dt [J], by the trapezoidal rule (`np.trapezoid` is new in numpy 2)."""
+    """Mechanical energy: sum of |tau dq| dt [J], by the trapezoidal rule.
+
+    `np.trapezoid` needs numpy 2.
+    """
     return float(0.5 * np.sum((log.power[1:] + log.power[:-1]) * np.diff(log.time)))
 
 
 def motion_figures(log: RunLog, *, cycle: float, mass: float) -> dict[str, Any]:
-    """The part of the report that comes from motion; keys as in the user contract."""
+    """Figures of the motion; keys as in the user contract."""
     travelled = distance(log)
     used = energy(log)
     late = log.time >= SETTLE_TIME
@@ -133,7 +145,8 @@ def timing_figures(stages: Mapping[str, Mapping[str, Array]], robot_time: float)
     """Rates and latencies of the report.
 
     Args:
-        stages: by stage, its log since the robot first stood; `ms` is its own time per tick, the bridge's is state to command:
+        stages: by stage, its log since the robot first stood. `ms` is the time of one tick. The
+            bridge's is state to command: from the decoded LowState to the command in the
             from the decoded LowState to the command in the transport's hands.
         robot_time: length of the log [s].
     """
@@ -163,7 +176,9 @@ def timing_figures(stages: Mapping[str, Mapping[str, Array]], robot_time: float)
 def intervention_figures(
     supervisor: Mapping[str, Array], recovery: NDArray[np.bool_], time: Array
 ) -> dict[str, Any]:
-    """How long the recovery policy drove, and through which components the robot entered the trigger set how often.
+    """How long the recovery policy drove, and how often the robot entered the trigger set.
+
+    Entries are counted by component.
 
     Args:
         supervisor: its log since the robot first stood.
@@ -185,7 +200,7 @@ def intervention_figures(
 
 
 def without_nan(value: Any) -> Any:
-    """The same report with None for numbers that JSON does not know."""
+    """The same report with None for NaN and infinities, which JSON does not know."""
     if isinstance(value, Mapping):
         return {key: without_nan(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

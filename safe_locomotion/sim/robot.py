@@ -1,4 +1,7 @@
-"""A simulated robot as seen from its motors and sensors; physics by MuJoCo at 1 kHz, LowStates at 500 Hz."""
+"""A simulated robot as seen from its motors and sensors.
+
+MuJoCo computes the physics at 1 kHz; LowStates come at 500 Hz.
+"""
 
 from copy import deepcopy
 from dataclasses import dataclass
@@ -251,10 +254,10 @@ class SimulatedRobot:
         self._forget_motion()
 
     def lay(self, rpy: Array, q: Array) -> None:
-        """Lay the robot, at rest, where it is, in an orientation, so that it just touches the ground.
+        """Lay the robot, at rest, where it is, so that it just touches the ground.
 
         Args:
-            rpy: (3,) roll, pitch, yaw of the trunk [rad].
+            rpy: (3,) roll, pitch, yaw in which the trunk is held [rad].
             q: (12,) joints [rad].
         """
         self._body.lay(rpy, q)

@@ -1,4 +1,7 @@
-"""What the robot process and the stages of one run left in a folder: truth beside what the runtime knew, merged by robot time."""
+"""Logs of one run, merged by robot time: truth beside what the runtime knew.
+
+The robot process and the stages left them in one folder.
+"""
 
 import json
 from dataclasses import dataclass
@@ -24,11 +27,13 @@ class RunRecord:
     """One run.
 
     Attributes:
-        log: truth and estimate of every tick from the moment the robot first stood; None when it never did.
-        summary: what the robot process said at its end.
-        stages: by stage, the columns of its log since then; `time` is seconds since the robot first stood.
+        log: truth and estimate of every tick from the moment the robot first stood; None when it
+            never stood.
+        summary: of the robot process, written at its end.
+        stages: by stage, the columns of its log since then. `time` counts from the moment the robot
+            first stood [s].
         gate_trips: by reason, how often the gate closed since then.
-        cycle: stride of the gait most used while walking [s].
+        cycle: length of the stride of the gait most used while walking [s].
     """
 
     log: RunLog | None
@@ -42,7 +47,7 @@ def read_run(folder: Path) -> RunRecord:
     """The run recorded in `folder`.
 
     Raises:
-        ConfigurationError: a file is missing or not what it should be.
+        ConfigurationError: a file is missing or has the wrong format.
     """
     try:
         summary = json.loads((folder / SUMMARY).read_text())
@@ -68,7 +73,7 @@ def read_run(folder: Path) -> RunRecord:
 
 
 def _to_robot_time(stages: dict[str, dict[str, Array]], stood: float) -> None:
-    """Give every stage a column `time`; the bridge knows which tick carries which stamp."""
+    """Give every stage a column `time`; the bridge knows the stamp of each tick."""
     bridge = stages["bridge"]
     if not len(bridge["tick"]):
         raise ConfigurationError("the bridge answered no LowState")
@@ -94,7 +99,7 @@ def _gate_trips(reason: Array, names: list[str]) -> dict[str, int]:
 
 
 def _merge(truth: dict[str, Array], stages: dict[str, dict[str, Array]], stood: float) -> RunLog:
-    """Rows of the truth since the robot stood, each with the newest estimate and verdict of that time."""
+    """Rows of the truth since the robot stood, each with the newest estimate and verdict then."""
     since = np.round(truth["time"] - stood, 3)  # whole ticks, so that equal runs give equal figures
     truth = {name: values[since >= 0.0] for name, values in truth.items()}
     time = since[since >= 0.0]

@@ -34,7 +34,8 @@ class SensorNoise:
     Attributes:
         gyro, gyro_bias, gyro_walk: [rad/s, rad/s, rad/s/sqrt(s)]. White noise of 0.01 covers a
             consumer MEMS gyro (0.007 deg/s/sqrt(Hz) over 250 Hz is 0.002) and the vibration of a
-            walking robot. A bias of 0.3 deg/s remains after the power-up calibration of such a part.
+            walking robot. A bias of 0.3 deg/s remains after the power-up calibration of such a
+            part.
         accelerometer, accelerometer_bias: [m/s2]. MEMS: 0.2 mg/sqrt(Hz) over 250 Hz is 0.03,
             tripled for vibration. The bias is 5 mg.
         tilt, tilt_time: roll and pitch error of the IMU's own attitude filter [rad], and its

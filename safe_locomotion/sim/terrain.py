@@ -1,4 +1,7 @@
-"""Ground of the simulator: a flat start, then terrain along +x; each terrain adds its geoms and knows its own height."""
+"""Ground of the simulator: a flat start, then terrain along +x.
+
+Each terrain adds its geoms and knows its own height.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,18 +16,24 @@ from safe_locomotion.types import Array
 LEAD_IN = 1.0
 """Flat ground from the start to where the terrain begins [m]."""
 LENGTH = 16.0
-"""Terrain along x [m]: 30 s at 0.4 m/s need 12, the rest is reserve for a controller that runs fast."""
+"""Terrain along x [m]: 30 s at 0.4 m/s need 12; the rest is for a controller that runs fast."""
 HALF_WIDTH = 4.0
-"""Half the width of the terrain [m]: a robot that drifts sideways must not walk off it."""
+"""Half the width of the terrain [m]: a robot that drifts sideways must stay on it."""
 DEPTH = 0.5
-"""Thickness of ramps and of the ground under a height field [m]: a thick solid cannot be tunnelled through."""
+"""Thickness of ramps and of the ground under a height field [m].
+
+Feet cannot tunnel through a thick solid.
+"""
 RUNS_PER_FLIGHT = 10
 TREAD = 0.30
 """Depth of a step [m]: the going of a public stair (0.26-0.32 in building codes)."""
 LANDING = 1.2
 """Flat stretch between flights [m]: three body lengths."""
 CELL = 0.15
-"""Grid of the rough ground [m]: about three foot diameters, so that front and rear feet of a stride meet different heights."""
+"""Grid of the rough ground [m]: about three foot diameters.
+
+Front and rear feet of a stride thus meet different heights.
+"""
 
 FLOOR_RGBA = (0.90, 0.91, 0.92, 1.0)
 STEP_RGBA = (0.66, 0.69, 0.72, 1.0)
@@ -64,7 +73,7 @@ def build_terrain(spec: mujoco.MjSpec, options: TerrainOptions) -> Terrain:
     """Add the ground to `spec`.
 
     Raises:
-        UnknownNameError: `options.name` is no terrain.
+        UnknownNameError: there is no terrain of this name.
     """
     if options.name not in TERRAINS:
         raise UnknownNameError("terrain", options.name, TERRAINS)
@@ -106,7 +115,7 @@ def _slope(spec: mujoco.MjSpec, options: TerrainOptions) -> Callable[[float, flo
 
 
 def _stairs(spec: mujoco.MjSpec, options: TerrainOptions) -> Callable[[float, float], float]:
-    """Flights of RUNS_PER_FLIGHT steps up, a landing, the same number down, a landing, and so on."""
+    """Flights of RUNS_PER_FLIGHT steps: up, a landing, down, a landing, and so on."""
     levels = _stair_levels(options.step)
     for left, right, level in levels:
         if level > 0.0:
@@ -137,14 +146,19 @@ def _stair_levels(step: float) -> list[tuple[float, float, float]]:
 
 
 def _rough(spec: mujoco.MjSpec, options: TerrainOptions) -> Callable[[float, float], float]:
-    """A height field of independent uniform heights in [0, roughness] on a square grid, flat at its near edge."""
+    """A height field of independent uniform heights in [0, roughness] on a square grid.
+
+    Its near edge is flat.
+    """
     columns = round(LENGTH / CELL) + 1
     rows = round(2 * HALF_WIDTH / CELL) + 1
     grid = np.random.default_rng([options.seed, 1]).random((rows, columns))
     grid[:, 0] = 0.0
     half_x = (columns - 1) * CELL / 2
     half_y = (rows - 1) * CELL / 2
-    grid.flat[-1], grid.flat[-2] = 0.0, 1.0  # MuJoCo rescales the data to fill [0, 1]
+    # MuJoCo rescales the data to fill [0, 1].
+    grid.flat[-1] = 0.0
+    grid.flat[-2] = 1.0
     spec.add_hfield(
         name="rough",
         size=[half_x, half_y, options.roughness, DEPTH],
@@ -170,7 +184,10 @@ def _rough(spec: mujoco.MjSpec, options: TerrainOptions) -> Callable[[float, flo
 
 
 def _triangle(grid: Array, u: float, v: float) -> float:
-    """Height on the two triangles of a grid cell, split along the diagonal from (column, row) to (column + 1, row + 1)."""
+    """Height on the two triangles of a grid cell.
+
+    The cell is split along the diagonal from (column, row) to (column + 1, row + 1).
+    """
     c = floor(u)
     r = floor(v)
     s = u - c
@@ -240,7 +257,10 @@ def _add_box(
 
 
 def _ground(options: TerrainOptions, rgba: tuple[float, float, float, float]) -> dict[str, object]:
-    """Contact and colour of every ground geom; priority 1 makes its friction the one that counts."""
+    """Contact and colour of every ground geom.
+
+    With priority 1 its friction is the one that counts.
+    """
     return {
         "contype": 0,
         "conaffinity": 1,
