@@ -1,4 +1,4 @@
-"""The contract of gait policies trained here: what they see, and how far one step may change what."""
+"""The contract of gait policies trained here: their observation and the reach of their action."""
 
 import numpy as np
 
@@ -14,7 +14,8 @@ from safe_locomotion.robot.models import RobotModel
 
 RATE_HZ = 125  #: paper 1, section VI
 
-#: Paper 1, section VI (previous gait parameters, height, orientation, linear and angular velocity), and the velocity command.
+#: As in paper 1, section VI: previous gait parameters, height, orientation, linear and angular
+#: velocity; and the velocity command.
 OBSERVATION = (
     "previous_gait",
     "base_height",
@@ -24,10 +25,10 @@ OBSERVATION = (
     "velocity_command",
 )
 
-# Change per step of 8 ms at an output of 1, and bounds. A pushed robot must be able to double its frequency within 0.2 s.
-# Hz
-FREQUENCY_STEP = 0.1
-FREQUENCY_BOUNDS = (1.2, 5.0)
+# Change per step of 8 ms at an output of 1, and bounds. A pushed robot must be able to double its
+# frequency within 0.2 s.
+FREQUENCY_STEP = 0.1  # Hz
+FREQUENCY_BOUNDS = (1.2, 5.0)  # Hz
 SWING_STEP = 0.02
 SWING_BOUNDS = (0.25, 0.6)
 OFFSET_STEP = 0.01  # strides
@@ -69,14 +70,16 @@ def gait_contract(
 
 
 def _term(name: str, scale: object, nominal: object, bounds: object) -> GaitTerm:
-    steps, values, limits = (np.asarray(x, dtype=np.float64) for x in (scale, nominal, bounds))
-    lower, upper = limits.T
-    numbers = [tuple(array.tolist()) for array in (steps, values, lower, upper)]
+    lower, upper = np.asarray(bounds, dtype=np.float64).T
     return GaitTerm(
         name=name,
-        width=len(steps),
-        scale=numbers[0],
-        nominal=numbers[1],
-        lower=numbers[2],
-        upper=numbers[3],
+        width=len(lower),
+        scale=_plain(scale),
+        nominal=_plain(nominal),
+        lower=_plain(lower),
+        upper=_plain(upper),
     )
+
+
+def _plain(values: object) -> tuple[float, ...]:
+    return tuple(np.asarray(values, dtype=np.float64).tolist())

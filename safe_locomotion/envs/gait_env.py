@@ -1,10 +1,13 @@
-"""The gait MDP of paper 1 on the real pipeline and the simulated robot, in one process and as fast as it goes.
+"""The gait MDP of paper 1 on the real pipeline and the simulated robot, in one process.
 
-The observation is what the robot would see: the noisy estimate, through the one definition of `observation`. The reward is the task's,
-from the simulator's truth. The supervisor is in the loop with the criterion that is asked for; where it puts the recovery
-policy in charge, the learner's action is still the one that counts and the reward is 1 less (paper 1, algorithm 1).
+The observation is what the robot would see: the noisy estimate, in the terms of
+`policy.observation`. The reward is that of the task, from the simulator's truth.
 
-`reset` and `step` follow gymnasium's interface without needing the package.
+The supervisor is in the loop with the chosen criterion. While it puts the recovery policy in
+charge, the learner's action is still the one that counts, and the reward is 1 less (paper 1,
+algorithm 1).
+
+`reset` and `step` have the interface of gymnasium; the package is not needed.
 """
 
 from collections.abc import Mapping
@@ -17,7 +20,7 @@ import numpy as np
 
 from safe_locomotion.config import load_config
 from safe_locomotion.envs.gait_contract import RATE_HZ, gait_contract
-from safe_locomotion.envs.gait_tasks import StepOutcome, gait_task
+from safe_locomotion.envs.gait_tasks import STRIDE_TIME, StepOutcome, gait_task
 from safe_locomotion.errors import SafeLocomotionError
 from safe_locomotion.pipeline import Pipeline
 from safe_locomotion.policy.contract import Origin, PolicyContract
@@ -47,7 +50,6 @@ from safe_locomotion.types import (
 STEP_NS = NANOSECONDS // RATE_HZ
 STATES_PER_STEP = round(1.0 / (RATE_HZ * PERIOD))
 STAND_UP_LIMIT = 8.0  # s
-STRIDE_TIME = 0.4  # s over which velocities are averaged: within a stride they swing about the mean
 FIRST_PUSH = 1.5  # s, when the robot has nearly reached its speed
 PUSH_INTERVAL = (1.5, 3.0)  # s
 UNTRAINED = Origin(command="", seed=0, commit="")
@@ -64,8 +66,9 @@ class GaitEnvOptions:
         command_period: after which a new velocity is drawn [s].
         push_share: share of the episodes with pushes.
         push_impulse: range of a push in a random horizontal direction [N s].
-        push_offset: how far before the trunk's centre of mass pushes attack [m].
-        starts: robots that stood up once, with sensor biases of their own; an episode begins with one of them.
+        push_offset: how far before the trunk's centre of mass the pushes attack [m].
+        starts: number of robots that stood up once, each with sensor biases of its own. An episode
+            begins with one of them.
         supervisor, horizon: criterion and look-ahead of the configuration's `intervention`.
         simulation: its seed is that of the first start.
         overrides: of the robot's configuration, see `config.load_config`.
@@ -86,12 +89,12 @@ class GaitEnvOptions:
 
 
 class LearnerStage(PolicyStage):
-    """Policy stage that proposes what the learner outside the pipeline chose last."""
+    """Policy stage that proposes the gait last chosen by the learner outside of the pipeline."""
 
     gait: GaitParameters | None = None
 
     def update(self, estimate: Estimate, command: VelocityCommand, *_: object) -> Proposal:
-        """The learner's wish on this stamp; the nominal gait before its first."""
+        """The learner's gait on this stamp; before its first, the nominal gait."""
         gait = self.gait or self._nominal.gait(command, estimate)
         return Proposal(
             stamp_ns=estimate.stamp_ns, policy="learner", kind="gait", gait=gait, period_ns=STEP_NS
@@ -100,7 +103,7 @@ class LearnerStage(PolicyStage):
 
 @dataclass(frozen=True, slots=True)
 class _Start:
-    """A robot that is about to walk, and the stages that brought it there."""
+    """A robot that is about to walk, and the pipeline that brought it there."""
 
     robot: Snapshot
     pipeline: Pipeline
@@ -108,7 +111,7 @@ class _Start:
 
 @dataclass(kw_only=True, slots=True)
 class _Episode:
-    """What was drawn for the episode, and where it is."""
+    """What was drawn for the episode, and how far it is."""
 
     commands: list[VelocityCommand]
     pushes: list[Push]
@@ -123,10 +126,13 @@ class _Episode:
 class GaitEnv:
     """One simulated robot whose gait is chosen 125 times a second.
 
-    Actions are (9,) in [-1, 1] and mean what `contract` says: changes of frequency, swing ratio and offsets, and values of the feet's y.
+    Actions are (9,) in [-1, 1] and mean what `contract` says: changes of frequency, swing ratio and
+    phase offsets, and values of the feet's y.
 
     Attributes:
-        options, config, contract: what is simulated, with which parameters, and what a policy for it says about itself.
+        options: what is simulated.
+        config: parameters of the pipeline.
+        contract: of a policy for this environment.
         action_size, observation_size: lengths of the two vectors.
         robot, pipeline: of the episode that runs.
         tuned_gait: what the robot does without a learner.
@@ -151,10 +157,8 @@ class GaitEnv:
         self.action_size = self.contract.action_width
         self.observation_size = self.contract.observation_width
         self._limit = self.contract.action_limit
-        self._observer, self._interpreter = (
-            Observer(self.contract),
-            GaitInterpreter(self.contract.gait),
-        )
+        self._observer = Observer(self.contract)
+        self._interpreter = GaitInterpreter(self.contract.gait)
         self.tuned_gait = self.config.policy.gait
         self.command = options.command
         self.step_time = STEP_NS / NANOSECONDS
@@ -169,8 +173,9 @@ class GaitEnv:
         """Begin an episode: the robot stands and begins to walk.
 
         Args:
-            seed: of everything that is drawn for the episode; equal seeds and actions give equal episodes. None draws one.
-            options: nothing is known; there for gymnasium.
+            seed: of everything that is drawn for the episode. Equal seeds and actions give equal
+                episodes. None draws a seed.
+            options: of gymnasium; not used.
 
         Returns:
             First observation and an empty mapping.
@@ -180,7 +185,8 @@ class GaitEnv:
         start = self._start(int(rng.integers(self.options.starts)))
         self.robot.restore(start.robot, seed=seed)
         self.pipeline = deepcopy(start.pipeline)
-        self.pipeline.policy = self._stage = LearnerStage(self.robot.robot, self.config.policy.gait)
+        self._stage = LearnerStage(self.robot.robot, self.config.policy.gait)
+        self.pipeline.policy = self._stage
         self._interpreter.reset()
         self._previous: list[float] = [0.0] * self.action_size
         state = self.robot.low_state()
@@ -193,8 +199,9 @@ class GaitEnv:
         """Walk on for 8 ms with this action.
 
         Returns:
-            Observation, reward, whether the robot fell, whether the time is up, and what happened: `active` (who drove on the
-            policy's tick), `reasons` (hazards and triggers of the verdict), `fell`, `power` [W], `distance` [m], `velocity_error` [m/s].
+            Observation, reward, whether the robot fell, whether the time is up, and a mapping:
+            `active` (the policy that drove on this step), `reasons` (hazards and triggers of the
+            verdict), `fell`, `power` [W], `distance` [m], `velocity_error` [m/s].
         """
         bounded = np.clip(action, -self._limit, self._limit)
         gait = self._interpreter.read(bounded)
@@ -203,12 +210,15 @@ class GaitEnv:
         return self.follow(gait)
 
     def follow(self, gait: GaitParameters) -> tuple[Float32, float, bool, bool, dict[str, Any]]:
-        """`step` with the gait parameters themselves, for learners that propose them as the robot's do."""
+        """`step` with the gait parameters, for learners that propose them as on the robot."""
         self._stage.gait = gait
         return self.advance()
 
     def host(self, learner: Learner | None) -> None:
-        """Let a policy of either kind propose in this episode, from a policy stage as on the robot; None: the tuned gait."""
+        """Let a policy of either kind propose in this episode, from a policy stage as on the robot.
+
+        None gives the tuned gait.
+        """
         settings = self.config.policy
         self.pipeline.policy = PolicyStage(
             self.robot.robot, settings.gait, period_ns=settings.period_ns
@@ -216,7 +226,7 @@ class GaitEnv:
         self.pipeline.policy.take(learner)
 
     def advance(self) -> tuple[Float32, float, bool, bool, dict[str, Any]]:
-        """`step` for a policy stage that knows by itself what to propose."""
+        """`step` for a policy stage that chooses its proposals itself."""
         episode = self._episode
         command = self._command()
         before = self.robot.truth()
@@ -261,7 +271,7 @@ class GaitEnv:
 
     @property
     def estimate(self) -> Estimate:
-        """What the stages know now."""
+        """The estimate now."""
         assert self.pipeline.cycle.estimate is not None
         return self.pipeline.cycle.estimate
 
@@ -272,7 +282,7 @@ class GaitEnv:
 
     @property
     def velocity_command(self) -> VelocityCommand:
-        """In force now."""
+        """The velocity command in force."""
         return self._command()
 
     def _observe(self, state: LowState) -> Float32:
@@ -283,9 +293,8 @@ class GaitEnv:
 
     def _command(self) -> VelocityCommand:
         e = self._episode
-        return e.commands[
-            min(len(e.commands) - 1, int(e.steps / (RATE_HZ * self.options.command_period)))
-        ]
+        index = int(e.steps / (RATE_HZ * self.options.command_period))
+        return e.commands[min(len(e.commands) - 1, index)]
 
     def _outcome(
         self, truth: Truth, power: float, gait: GaitParameters, command: VelocityCommand
@@ -296,9 +305,12 @@ class GaitEnv:
         s = sin(yaw)
         x, y, z = truth.velocity.tolist()
         share = 1.0 / (STRIDE_TIME * RATE_HZ)
-        now = (c * x + s * y, c * y - s * x, z)
-        vx, vy, vz = (old + share * (new - old) for old, new in zip(e.velocity, now, strict=True))
-        e.velocity = (vx, vy, vz)
+        vx, vy, vz = e.velocity
+        e.velocity = (
+            vx + share * (c * x + s * y - vx),
+            vy + share * (c * y - s * x - vy),
+            vz + share * (z - vz),
+        )
         e.yaw_rate += share * (float(truth.angular_velocity[2]) - e.yaw_rate)
         self._follow(command, share)
         return StepOutcome(
@@ -313,7 +325,11 @@ class GaitEnv:
         )
 
     def _follow(self, command: VelocityCommand, share: float) -> None:
-        """What a perfect robot would show: the command at the acceleration that the controller allows, averaged as velocities are."""
+        """Advance the velocity that a perfect robot would show.
+
+        This is the command at the acceleration that the controller allows, averaged as the true
+        velocities are.
+        """
         e = self._episode
         limits = self.config.mpc.locomotion
         dt = self.step_time
@@ -370,7 +386,10 @@ class GaitEnv:
         return pushes
 
     def _start(self, index: int) -> _Start:
-        """The start of this number, made when it is needed first: it costs seconds, going back to it milliseconds."""
+        """The start of this number, made at its first use.
+
+        Making one takes seconds, going back to it milliseconds.
+        """
         if index not in self._starts:
             simulation = replace(self.options.simulation, seed=self.options.simulation.seed + index)
             self._starts[index] = _stand_up(
@@ -380,10 +399,10 @@ class GaitEnv:
 
 
 def _stand_up(robot: SimulatedRobot, pipeline: Pipeline) -> _Start:
-    """Bring a robot to its feet and let it begin to step on the spot, up to a tick on which the policy is due.
+    """Bring a robot to its feet and let it step on the spot until a tick of the policy.
 
     Raises:
-        SafeLocomotionError: it does not stand.
+        SafeLocomotionError: the robot does not stand up in time.
     """
     pipeline.supervisor.request("walk")
     state = robot.low_state()

@@ -1,10 +1,12 @@
-"""The locomotion tasks of paper 1 for policies that choose the gait: what is rewarded, and which gait parameters are free.
+"""The locomotion tasks of paper 1 for policies that choose the gait: rewards and free parameters.
 
-Rewards are of one policy step (8 ms) and come from the simulator's truth, so that no policy earns anything by deceiving the estimator.
-The paper's targets are those of Laikago (0.45 m tall); here they scale with the robot's nominal height.
+A reward is that of one policy step (8 ms). It comes from the simulator's truth, so that no policy
+gains by misleading the estimator. The paper's targets are those of Laikago (0.45 m tall); here they
+scale with the robot's nominal height.
 
-One departure: the paper's two-leg task keeps FL and RR in the air for good, which gait parameters shared by all legs cannot say. Here the
-two diagonal pairs take turns and never help each other out: a swing ratio from 0.5 on, at most one pair on the ground.
+One task differs from the paper. Its two-leg task keeps FL and RR in the air for good; gait
+parameters shared by all legs cannot express this. Here the two diagonal pairs take turns and never
+help each other: the swing ratio is at least 0.5, so at most one pair is on the ground.
 """
 
 from collections.abc import Callable
@@ -15,28 +17,34 @@ from safe_locomotion.errors import UnknownNameError
 from safe_locomotion.robot.models import RobotModel
 from safe_locomotion.types import FL, FR, GRAVITY, RL, RR, GaitParameters, VelocityCommand
 
+STRIDE_TIME = 0.4
+"""Time over which velocities are averaged [s]: within a stride they swing about the mean."""
 SURVIVAL = 1.0
-"""Positive bonus e of every step that keeps rewards from being negative (paper 1, section VI)."""
+"""Bonus e of every step; it keeps rewards from being negative (paper 1, section VI)."""
 POWER_WEIGHT = 1.0
-"""Of the mechanical power over weight times `POWER_SPEED`: at the A1's nominal trot about 0.4."""
+"""Weight of the mechanical power over weight times `POWER_SPEED`.
+
+At the A1's nominal trot this ratio is about 0.4.
+"""
 POWER_SPEED = 1.0  # m/s
 TRACKING_WEIGHT = 8.0  # s2/m2
-LARGEST_ERROR = 0.5  # m/s; past it a pushed robot has other worries
+LARGEST_ERROR = 0.5  # m/s; a larger error of a pushed robot costs no more
 TURNING_WEIGHT = 1.0  # s2/rad2
 TILT_WEIGHT = 4.0  # 1/rad2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepOutcome:
-    """What one policy step came to, true values.
+    """Outcome of one policy step, true values.
 
     Attributes:
         height: base above the ground [m].
-        velocity: vx, vy of the base in its yaw frame and vertical velocity, mean over the last stride [m/s].
+        velocity: vx, vy of the base in its yaw frame and its vertical velocity, mean over the last
+            stride [m/s].
         yaw_rate: mean over the last stride [rad/s].
         roll, pitch: [rad].
         power: sum over the motors of |tau dq|, mean over the step [W].
-        gait: parameters that the learner asked for.
+        gait: parameters that the learner proposed.
         command: in force, ramped and averaged as the velocities are.
     """
 
@@ -62,8 +70,9 @@ class GaitTask:
         offsets: phase offsets at the start.
         frequency, swing_ratio: at the start [Hz, -].
         stance_width: of the feet at the start as a share of the nominal one.
-        free: (9,) which of the actions frequency, swing ratio, three offsets, four foot y the policy has; the others stay as they start.
-        vx, vy, wz: ranges that episodes draw their velocity command from [m/s, m/s, rad/s].
+        free: (9,) which actions the policy has: frequency, swing ratio, three offsets, four foot y.
+            The others stay as they start.
+        vx, vy, wz: ranges from which episodes draw their velocity command [m/s, m/s, rad/s].
     """
 
     reward: Reward
@@ -78,7 +87,10 @@ class GaitTask:
 
 
 def efficient_gait(outcome: StepOutcome, robot: RobotModel) -> float:
-    """Follow the command with little power and a level trunk: e - P / (m g v0) - |v - v*|^2 - (w - w*)^2 - tilt^2, weighted."""
+    """Follow the command with little power and a level trunk.
+
+    e - P / (m g v0) - |v - v*|^2 - (w - w*)^2 - tilt^2, each term with its weight.
+    """
     vx, vy, _ = outcome.velocity
     command = outcome.command
     tracking = min(LARGEST_ERROR**2, (vx - command.vx) ** 2 + (vy - command.vy) ** 2)
@@ -95,7 +107,10 @@ def efficient_gait(outcome: StepOutcome, robot: RobotModel) -> float:
 
 
 def catwalk(outcome: StepOutcome, robot: RobotModel) -> float:
-    """Left and right feet close together: e - (yFR - yFL)^2 - (yRR - yRL)^2, in units of the nominal distance."""
+    """Keep left and right feet close together.
+
+    e - (yFR - yFL)^2 - (yRR - yRL)^2, in units of the nominal distance.
+    """
     y = outcome.gait.foot_y
     width = hip_width(robot)
     return SURVIVAL - ((y[FR] - y[FL]) / width) ** 2 - ((y[RR] - y[RL]) / width) ** 2
@@ -108,7 +123,8 @@ def two_leg(outcome: StepOutcome, robot: RobotModel) -> float:
 
 def pacing(outcome: StepOutcome, robot: RobotModel) -> float:
     """Match the velocity: e - |v - v*|^2."""
-    (vx, vy, vz), command = outcome.velocity, outcome.command
+    vx, vy, vz = outcome.velocity
+    command = outcome.command
     return SURVIVAL - (vx - command.vx) ** 2 - (vy - command.vy) ** 2 - vz**2
 
 
@@ -173,10 +189,10 @@ def gait_task(name: str) -> GaitTask:
 
 def start_gait(task: GaitTask, robot: RobotModel) -> GaitParameters:
     """The gait that a task begins with."""
-    right, left = (0.5 * task.stance_width * hip_width(robot) * side for side in (-1.0, 1.0))
+    half = 0.5 * task.stance_width * hip_width(robot)
     return GaitParameters(
         frequency=task.frequency,
         swing_ratio=task.swing_ratio,
         phase_offsets=task.offsets,
-        foot_y=(right, left, right, left),
+        foot_y=(-half, half, -half, half),
     )

@@ -1,8 +1,11 @@
-"""One run of the control cycle on the simulated robot within one process, without a wire: for tuning, training and tests."""
+"""One run of the control cycle on the simulated robot in one process, without a wire.
+
+For tuning, training and tests.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import cos, pi, sin
 
 import numpy as np
@@ -14,17 +17,24 @@ from safe_locomotion.sim.pushes import Push, impulse_in_world
 from safe_locomotion.sim.report import RunLog
 from safe_locomotion.sim.robot import SimulatedRobot
 from safe_locomotion.sim.truth import Truth
-from safe_locomotion.types import Array, Mode
+from safe_locomotion.types import Array, LowCommand, LowState, Mode
 
 
-@dataclass(kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Episode:
-    """What happened: the log since the robot first stood, and what the gate said."""
+    """What happened in a run.
+
+    Attributes:
+        log: rows since the robot first stood.
+        falls: how often the robot fell.
+        fall_times: of each fall, since the robot first stood [s].
+        gate_trips: by reason, on how many ticks the gate was closed.
+    """
 
     log: RunLog
     falls: int
-    fall_times: list[float] = field(default_factory=list)
-    gate_trips: Counter[str] = field(default_factory=Counter)
+    fall_times: list[float]
+    gate_trips: Counter[str]
 
 
 def run_episode(
@@ -37,56 +47,63 @@ def run_episode(
     pushes: Sequence[Push] = (),
     stand_up_limit: float = 10.0,
 ) -> Episode:
-    """Run for `duration` seconds after the robot first stands; a fallen robot is put back on its feet.
+    """Run for `duration` seconds after the robot first stands; put a fallen robot on its feet.
 
     Args:
         robot: lying on the ground.
         pipeline: fresh.
         velocity: limits of the operator's velocity.
-        steps: what the operator asks for.
-        duration: [s] after standing up.
+        steps: what the operator requests.
+        duration: after standing up [s].
         pushes: in the order of their times.
-        stand_up_limit: [s] after which a robot that does not stand ends the run.
+        stand_up_limit: time after which a robot that does not stand ends the run [s].
     """
     script = Script(steps)
     rows = []
     waiting = list(pushes)
     stood = None
-    episode = Episode(log=_log([]), falls=0)
+    fall_times = []
+    gate_trips: Counter[str] = Counter()
     while stood is None or robot.time_s - stood < duration:
-        state = robot.low_state()
-        request, wanted = script.update(state.stamp_ns, pipeline.supervisor.mode)
-        if request is not None:
-            pipeline.supervisor.request(request)
-        velocity.set(state.stamp_ns, wanted.vx, wanted.vy, wanted.wz)
-        command = pipeline.step(state, velocity.get(state.stamp_ns))
+        command = _answer(robot.low_state(), pipeline, velocity, script)
         if command.reason:
-            episode.gate_trips[command.reason] += 1
-        truth = robot.truth()
+            gate_trips[command.reason] += 1
         if stood is not None:
+            truth = robot.truth()
             elapsed = robot.time_s - stood
             rows.append(_row(elapsed, truth, pipeline.cycle))
             while waiting and waiting[0].time <= elapsed:
                 robot.push(impulse_in_world(waiting.pop(0), truth.quaternion_wxyz))
         if robot.step(command):
-            episode.fall_times.append(robot.time_s - (stood or 0.0))
+            fall_times.append(robot.time_s - (stood or 0.0))
             robot.put_on_feet()
         if stood is None and script.stood_ns is not None:
             stood = robot.time_s
         elif stood is None and robot.time_s > stand_up_limit:
             break
-    episode.log = _log(rows)
-    episode.falls = robot.falls
-    return episode
+    return Episode(log=_log(rows), falls=robot.falls, fall_times=fall_times, gate_trips=gate_trips)
+
+
+def _answer(
+    state: LowState, pipeline: Pipeline, velocity: VelocityInput, script: Script
+) -> LowCommand:
+    """The command of the pipeline when the operator follows the script."""
+    request, wanted = script.update(state.stamp_ns, pipeline.supervisor.mode)
+    if request is not None:
+        pipeline.supervisor.request(request)
+    velocity.set(state.stamp_ns, wanted.vx, wanted.vy, wanted.wz)
+    return pipeline.step(state, velocity.get(state.stamp_ns))
 
 
 def _planar(yaw: float, velocity: Array) -> tuple[float, float]:
+    """Horizontal velocity in the yaw frame [m/s]."""
     x = float(velocity[0])
     y = float(velocity[1])
     return cos(yaw) * x + sin(yaw) * y, -sin(yaw) * x + cos(yaw) * y
 
 
 def _row(elapsed: float, truth: Truth, cycle: Cycle) -> tuple[float, ...]:
+    """One row of the log, in the order of the columns in `_log`."""
     estimate = cycle.estimate
     verdict = cycle.verdict
     assert estimate is not None and verdict is not None

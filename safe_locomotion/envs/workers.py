@@ -1,4 +1,6 @@
-"""A map over jobs on several processes, each of which keeps what is costly to make: a simulated robot that stands, a pipeline.
+"""A map over jobs on several processes.
+
+Each process keeps what is costly to make: a simulated robot that stands, a pipeline.
 
 The processes are this machine's, or those of a Ray cluster.
 """
@@ -25,16 +27,17 @@ _work: Callable[[Any], Any] | None = None
 def workers(
     make: Callable[[], Callable[[Job], Answer]], count: int, ray: str = ""
 ) -> Iterator[Map[Job, Answer]]:
-    """Yields a map whose answers come in the order of the jobs.
+    """Yield a map whose answers come in the order of the jobs.
 
     Args:
-        make: called once in each process, gives the function that does a job; both can be pickled.
-        count: of processes, with one thread each; 1 works in this one.
-        ray: address of a Ray cluster whose machines run the processes: host:port, or `auto` for the one that this machine belongs
-            to. They have this package installed.
+        make: is called once in each process and returns the function that does a job. Jobs and
+            answers must be picklable, and so must `make`.
+        count: of processes, with one thread each; 1 means this process.
+        ray: address of a Ray cluster whose machines run the processes: host:port, or `auto` for
+            the cluster of this machine. They need this package installed.
 
     Raises:
-        ConfigurationError: Ray is not installed, or nobody answers at its address.
+        ConfigurationError: Ray is not installed, or no cluster answers at its address.
     """
     if ray:
         with _ray_pool(make, count, ray) as pool:
@@ -74,7 +77,7 @@ def _ray_pool(make: Callable[[], Callable[[Any], Any]], count: int, address: str
         )
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ConfigurationError(
-            f"no Ray cluster at {address}: {error}; one is begun with: ray start --head"
+            f"no Ray cluster at {address}: {error}; start one with: ray start --head"
         ) from error
     try:
         with Pool(count, initializer=_start, initargs=(make,)) as pool:

@@ -1,1 +1,1 @@
-"""Evaluation: what a supervisor is worth, counted over many episodes."""
+"""Evaluation of supervisors over many episodes: falls prevented, and what this costs."""

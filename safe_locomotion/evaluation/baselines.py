@@ -1,10 +1,14 @@
-"""Two rules of others for who acts, learner or recovery policy, to compare with the shipped ones; for evaluations only.
+"""Two rules from the literature that decide between learner and recovery policy.
 
-- `ellipsoid`: recovery when s'Ps > 1, kept for a fixed time, as schemes with a learner and a verified teacher do (Simplex
-  architectures with a Lyapunov ellipsoid). s are the components of the trigger set about the middle of its box, and P makes it the largest
-  ellipsoid with the box's axes inside that box.
-- `critic`: recovery while a learned risk of falling soon exceeds a threshold, asked anew on every step (Thananjeyan et al., Recovery RL,
-  2021). The risk is a network's probability of a fall within `HORIZON`, fitted to unsupervised episodes (Monte-Carlo labels).
+They are baselines for evaluations only:
+
+- `ellipsoid`: recovery when s'Ps > 1, kept for a fixed time. Schemes with a learner and a verified
+  teacher do this (Simplex architectures with a Lyapunov ellipsoid). s are the components of the
+  trigger set about the middle of its box. P makes s'Ps <= 1 the largest ellipsoid inside the box
+  that has the box's axes.
+- `critic`: recovery while a learned risk of falling soon exceeds a threshold, decided anew on every
+  step (Thananjeyan et al., Recovery RL, 2021). The risk is a network's probability of a fall within
+  `HORIZON`, fitted to unsupervised episodes (Monte-Carlo labels).
 """
 
 from collections.abc import Callable, Sequence
@@ -25,10 +29,10 @@ from safe_locomotion.types import NANOSECONDS, Array
 ELLIPSOID = "ellipsoid"
 CRITIC = "critic"
 BASELINES = (ELLIPSOID, CRITIC)
-HORIZON = 0.8  #: within which a fall counts as the fault of a state [s]: two strides
-LEAD = 0.15  #: a warning later than this before a fall comes too late [s]
-CAUGHT = 0.95  #: share of the falls in training that the threshold must warn of in time
-EVEN = 0.5  #: probability from which on a fall is more likely than not
+HORIZON = 0.8  #: time before a fall in which a state counts as unsafe [s]: two strides
+LEAD = 0.15  #: a warning less than this before a fall comes too late [s]
+CAUGHT = 0.95  #: share of the falls in training of which the threshold must warn in time
+EVEN = 0.5  #: largest threshold: above it a fall is more likely than not
 HIDDEN = 32
 PASSES = 30
 BATCH = 512
@@ -49,7 +53,7 @@ class EllipsoidRule:
         self.reset()
 
     def reset(self) -> None:
-        """Nothing was outside so far."""
+        """Forget when the state was last outside."""
         self._outside_ns: int | None = None
 
     def recovers(self, stamp_ns: int, triggered: bool, outlook: Outlook) -> bool:
@@ -66,12 +70,14 @@ class EllipsoidRule:
 
 @dataclass(frozen=True, kw_only=True)
 class SafetyCritic:
-    """Probability of a fall within `HORIZON` from an observation: one hidden layer of tanh, a logistic output.
+    """Probability of a fall within `HORIZON` from an observation.
+
+    The network has one hidden layer of tanh and a logistic output.
 
     Attributes:
         mean, deviation: (O,) of the observations.
         w1, b1, w2, b2: (O, H), (H,), (H,), () weights.
-        threshold: of the probability, from which on recovery acts.
+        threshold: probability at which recovery begins to act.
     """
 
     mean: Array
@@ -83,7 +89,7 @@ class SafetyCritic:
     threshold: float
 
     def risk(self, observations: NDArray[np.floating]) -> Array:
-        """(...) of observations (..., O)."""
+        """Risk (...) of observations (..., O)."""
         hidden = np.tanh((observations - self.mean) / self.deviation @ self.w1 + self.b1)
         risk: Array = _logistic(hidden @ self.w2 + self.b2)
         return risk
@@ -100,7 +106,7 @@ def load_critic(path: Path) -> SafetyCritic:
     """Read what `SafetyCritic.save` wrote.
 
     Raises:
-        ConfigurationError: it is not that.
+        ConfigurationError: the file holds no critic.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -118,10 +124,10 @@ class CriticRule:
         self._observe = observe
 
     def reset(self) -> None:
-        """Nothing is remembered."""
+        """Do nothing: the rule has no memory."""
 
     def recovers(self, stamp_ns: int, triggered: bool, outlook: Outlook) -> bool:
-        """Whether the recovery policy acts; NaN is a risk."""
+        """Whether the recovery policy acts; it does when the risk is NaN."""
         return not float(self._critic.risk(self._observe())) < self._critic.threshold
 
     def alone(self) -> bool:
@@ -131,24 +137,26 @@ class CriticRule:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """(n, O) observations of an episode, one per policy step, and whether it ended in a fall."""
+    """Observations (n, O) of an episode, one per policy step, and whether it ended in a fall."""
 
     observations: Float32
     fell: bool
 
 
 def train_critic(traces: Sequence[Trace], seed: int) -> SafetyCritic:
-    """Fit the risk to unsupervised episodes, and set the threshold so that it warns in time of `CAUGHT` of their falls.
+    """Fit the risk to unsupervised episodes, and set the threshold.
+
+    The threshold warns in time of the share `CAUGHT` of their falls.
 
     Raises:
-        ConfigurationError: none of them fell, or all fell at once.
+        ConfigurationError: all labels are equal, for example because no episode ended in a fall.
     """
     labels = [_falls_soon(trace) for trace in traces]
     x = np.concatenate([trace.observations for trace in traces]).astype(np.float64)
     y = np.concatenate(labels).astype(np.float64)
     if not 0.0 < y.mean() < 1.0:
         raise ConfigurationError(
-            "safety critic: episodes with and without falls are needed to learn from"
+            "the safety critic needs episodes with and without falls to learn from"
         )
     deviation = x.std(axis=0)
     mean = x.mean(axis=0)
@@ -170,7 +178,7 @@ def _falls_soon(trace: Trace) -> NDArray[np.bool_]:
 
 
 def _threshold(critic: SafetyCritic, traces: Sequence[Trace]) -> float:
-    """Largest threshold up to even odds that the risk reaches in time before `CAUGHT` of the falls."""
+    """Largest threshold, at most `EVEN`, that the risk reaches in time before `CAUGHT` of falls."""
     first = round(HORIZON * RATE_HZ)
     last = round(LEAD * RATE_HZ)
     highest = [
@@ -209,7 +217,7 @@ def _fit(x: Array, y: Array, rng: np.random.Generator) -> tuple[Array, Array, Ar
 
 
 def _gradient(weights: Sequence[Array], x: Array, y: Array) -> tuple[Array, ...]:
-    """Of the mean cross entropy, in the order of the weights."""
+    """Gradient of the mean cross entropy, in the order of the weights."""
     w1, b1, w2, b2 = weights
     hidden = np.tanh(x @ w1 + b1)
     error = (_logistic(hidden @ w2 + b2) - y) / len(y)

@@ -1,18 +1,22 @@
-"""How wrong the linear centroidal model is on a robot, and what theorem 5.1 makes of it (Safe RL for Legged Locomotion, section V).
+"""Error of the linear centroidal model on a robot, and the bound of theorem 5.1.
 
-One step of the supervisor's rollout is x+ = A_hat x + B_hat u + c with the net wrench u of the feet about the centre of mass: in
-the wrench, unlike in the forces, B does not change with the feet, as the theorem wants it. Recorded steps give by least squares
+Source: Safe RL for Legged Locomotion, section V. One step of the supervisor's rollout is
+x+ = A_hat x + B_hat u + c with the net wrench u of the feet about the centre of mass. With the
+wrench as input B does not change with the feet, as the theorem needs; with the forces it would.
+Recorded steps give by least squares
 
     x_{t+1} - (A_hat x_t + B_hat u_t + c) = (A - A_hat) x_t + (B - B_hat) u_t + d
 
-Every step is seen in the ground frame at its own start, so yaw and horizontal position are zero there and their columns, which a
-robot on level ground cannot have, stay zero. A constant d takes up what is no error of A or B, for instance a wrong weight.
-Units of x (rad, m, rad/s, m/s) are mixed as in the paper, so singular values compare robots and models, not causes.
+Every step is seen in the ground frame at its own start. Yaw and horizontal position are zero there.
+Their columns stay zero; a robot on level ground cannot have them. A constant d takes up what is no
+error of A or B, for instance a wrong weight. The units of x (rad, m, rad/s, m/s) are mixed as in
+the paper. Singular values therefore compare robots and models, not causes.
 
     E[cost(T_hat)] <= E[cost(T)] + 2^(alpha/2 + 1) G W sigma1(A - A_hat)^alpha
-                                   (sigma1(B - B_hat)^alpha a_max^alpha 2 / (alpha + 2) + |s_1|^alpha)
+                          (sigma1(B - B_hat)^alpha a_max^alpha 2 / (alpha + 2) + |s_1|^alpha)
 
-The factors multiply: without an error of A the theorem promises no loss whatever the error of B, so a small bound is no proof.
+The factors multiply: without an error of A the theorem promises no loss, whatever the error of B.
+A small bound is therefore no proof.
 """
 
 from dataclasses import dataclass
@@ -28,8 +32,11 @@ STATE = ("roll", "pitch", "yaw", "x", "y", "z", "wx", "wy", "wz", "vx", "vy", "v
 WRENCH = ("mx", "my", "mz", "fx", "fy", "fz")
 STEP = 0.016  #: of the supervisor's rollout [s]
 LINEAR_ALPHA = 2.0
-"""Exponent of assumption 2.3, |T(s, a1) - T(s, a2)| <= G |a1 - a2|^(alpha/2), that linear dynamics meet, with G = sigma1(B)."""
-UNEXCITED = 1e-9  #: a component that varies by less than this says nothing
+"""Exponent alpha of assumption 2.3, |T(s, a1) - T(s, a2)| <= G |a1 - a2|^(alpha/2).
+
+Linear dynamics meet it with this exponent and G = sigma1(B).
+"""
+UNEXCITED = 1e-9  #: a component with less spread than this cannot be fitted
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,8 +47,8 @@ class Transitions:
         dt: length of a step [s].
         state, next_state: (n, 12) as in `centroidal`.
         wrench: (n, 6) mean over the step.
-        reference: (n, 12) where the next state should have been: level, at the usual height, at the commanded velocity.
-        follows: (n,) whether the step begins where the one before it ended.
+        reference: (n, 12) wanted next state: level, at the usual height, at the commanded velocity.
+        follows: (n,) whether the step begins where the previous one ended.
     """
 
     dt: float
@@ -54,18 +61,20 @@ class Transitions:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelError:
-    """What least squares found.
+    """Result of the least squares.
 
     Attributes:
         a, b: (12, 12) and (12, 6), A - A_hat and B - B_hat.
         offset: (12,) d.
         sigma_a, sigma_b: their largest singular values.
-        deviation_a, deviation_b: Frobenius norms of the standard errors of their entries: below them the singular values mean nothing.
+        deviation_a, deviation_b: Frobenius norms of the standard errors of their entries. A
+            singular value below its deviation means nothing.
         sigma_b_model: largest singular value of B_hat.
         sigma_b_robot: the same of B.
-        residual, remaining: root mean square of |x_{t+1} - prediction| with the model and with the fitted matrices.
+        residual, remaining: root mean square of |x_{t+1} - prediction| with the model, and with the
+            fitted matrices.
         steps: number of recorded steps.
-        unexcited: names of components that never changed; their columns are zero.
+        unexcited: names of components that never changed, whose columns are zero.
     """
 
     a: Array
@@ -85,17 +94,19 @@ class ModelError:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bound:
-    """Theorem 5.1 with its constants, beside what was measured; costs are sums over W steps, means over all windows.
+    """Theorem 5.1 with its constants, beside what was measured.
+
+    Costs are sums over W steps, means over all windows.
 
     Attributes:
         horizon: W.
         alpha, smoothness: of assumption 2.3: alpha, G.
         action_max: a_max, the largest |u| recorded.
         initial: |s_1|^alpha, mean over the windows.
-        excess: what the theorem allows cost(T_hat) to exceed cost(T) by.
+        excess: by how much cost(T_hat) may exceed cost(T) under the theorem.
         cost: sum of |x_{t+1} - y_{t+1}|^2 of the robot.
-        predicted_cost: the same of the model's rollout under the recorded wrenches.
-        windows: how many windows of W steps there were.
+        predicted_cost: the same for the model's rollout under the recorded wrenches.
+        windows: number of windows of W steps.
     """
 
     horizon: int
@@ -110,12 +121,15 @@ class Bound:
 
     @property
     def measured_excess(self) -> float:
-        """How far the model's cost was from the robot's."""
+        """Difference between the model's cost and the robot's."""
         return abs(self.predicted_cost - self.cost)
 
     @property
     def says_something(self) -> bool:
-        """Whether the bound is at most as large as the cost itself; a larger one allows more error than there is to track."""
+        """Whether the bound is at most as large as the cost.
+
+        A larger bound allows more error than there is to track.
+        """
         return self.excess <= self.cost
 
 
@@ -123,13 +137,16 @@ def step_matrices(model: CentroidalModel, dt: float) -> tuple[Array, Array, Arra
     """A_hat (12, 12), B_hat (12, 6), c (12,) of one step of dt [s] with the wrench as input."""
     a, _, _ = model.continuous(np.zeros((N_LEGS, 3)), np.ones(N_LEGS, dtype=np.bool_))
     b = np.zeros((NX, NW))
-    b[RATES, :3], b[VELOCITY, 3:] = model.inverse_inertia, np.eye(3) / model.mass
+    b[RATES, :3] = model.inverse_inertia
+    b[VELOCITY, 3:] = np.eye(3) / model.mass
     a_d, _, c_d = model.discrete(np.zeros((N_LEGS, 3)), np.ones(N_LEGS, dtype=np.bool_), dt)
     return a_d, (dt * np.eye(NX) + 0.5 * dt * dt * a) @ b, c_d
 
 
 def fit_model_error(model: CentroidalModel, steps: Transitions) -> ModelError:
-    """Least squares over all steps; columns are scaled by their spread, so that the units do not decide what is found.
+    """Least squares over all steps.
+
+    Columns are scaled by their spread, so that units do not decide the result.
 
     Raises:
         ConfigurationError: fewer steps than unknowns.
@@ -141,7 +158,8 @@ def fit_model_error(model: CentroidalModel, steps: Transitions) -> ModelError:
     excited = spread > UNEXCITED
     if not len(inputs) > np.count_nonzero(excited) + 1:
         raise ConfigurationError(
-            f"model error: {len(inputs)} steps are too few for {np.count_nonzero(excited) + 1} unknowns"
+            f"model error: {len(inputs)} steps are too few for "
+            f"{np.count_nonzero(excited) + 1} unknowns"
         )
     residual = steps.next_state - steps.state @ a_hat.T - steps.wrench @ b_hat.T - c
     scaled = np.hstack(((inputs - mean)[:, excited] / spread[excited], np.ones((len(inputs), 1))))
@@ -171,7 +189,10 @@ def fit_model_error(model: CentroidalModel, steps: Transitions) -> ModelError:
 
 
 def _standard_errors(inputs: Array, remaining: Array) -> Array:
-    """Of each coefficient of least squares: what is left, spread by the inverse of the normal matrix."""
+    """Standard error of each coefficient of the least squares.
+
+    It is the remaining variance, spread by the inverse of the normal matrix.
+    """
     variance = (remaining**2).sum(axis=0) / (len(inputs) - inputs.shape[1])
     return np.sqrt(np.outer(np.diag(np.linalg.pinv(inputs.T @ inputs)), variance))
 
@@ -203,18 +224,19 @@ def performance_bound(
     """Theorem 5.1 for windows of `horizon` steps.
 
     Args:
-        model, steps, error: what was recorded and fitted.
+        model, steps, error: the model, the recorded steps and the fitted error.
         horizon: W.
         alpha: of assumption 2.3.
-        smoothness: G; by default sigma1(B) of the robot, which is exact for linear dynamics and alpha = 2.
+        smoothness: G. The default is sigma1(B) of the robot, which is exact for linear dynamics and
+            alpha = 2.
 
     Raises:
-        ConfigurationError: no window of that length was recorded without interruption.
+        ConfigurationError: no window of this length was recorded without interruption.
     """
     starts = _windows(steps, horizon)
     if not len(starts):
         raise ConfigurationError(
-            f"model error: nowhere were {horizon} steps recorded without interruption"
+            f"model error: no {horizon} steps were recorded without interruption"
         )
     g = error.sigma_b_robot if smoothness is None else smoothness
     action_max = float(np.linalg.norm(steps.wrench, axis=1).max())
@@ -258,7 +280,7 @@ def _costs(
 ) -> tuple[float, float]:
     """Tracking cost of robot and model over one window.
 
-    The model's state keeps what it has got wrong so far: it enters each step as its difference to the robot's state.
+    The model's state keeps its errors: it enters each step as its difference to the robot's state.
     """
     a, b, c = step_matrices(model, steps.dt)
     cost = 0.0

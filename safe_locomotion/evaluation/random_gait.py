@@ -1,7 +1,8 @@
-"""An untrained learner: a random walk of the gait parameters, as wild as exploration gets. For evaluating supervisors.
+"""An untrained learner, for evaluating supervisors: a random walk of the gait parameters.
 
-On every policy step frequency, swing ratio and phase offsets move by independent normal steps; the first two stay within bounds,
-the offsets wrap. The feet's lateral positions stay.
+On every policy step frequency, swing ratio and phase offsets move by independent normal steps.
+Frequency and swing ratio stay within bounds; the offsets wrap. The feet's lateral positions do not
+change.
 """
 
 from collections.abc import Mapping
@@ -17,10 +18,11 @@ NAME = "random"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RandomWalk:
-    """How far the gait wanders.
+    """Size of the random walk.
 
     Attributes:
-        sigma: deviation of one step (8 ms) of swing ratio [-] and offsets [strides]; the frequency's is `frequency_scale` times that [Hz].
+        sigma: standard deviation of one step (8 ms) of swing ratio [-] and offsets [strides]. That
+            of the frequency is `frequency_scale` times as large [Hz].
         frequency, swing_ratio: bounds [Hz, -].
     """
 
@@ -31,52 +33,62 @@ class RandomWalk:
 
 
 class RandomGait:
-    """Proposes like `PolicyRuntime`, whatever the robot does.
+    """Proposes gaits like `PolicyRuntime`, but does not look at the robot.
 
     Attributes:
-        hazard: always "": its proposals can be executed, wise or not.
+        hazard: always "", because its proposals can always be executed.
     """
 
     def __init__(self, start: GaitParameters, seed: int, walk: RandomWalk | None = None) -> None:
-        """Start from a gait.
+        """Start every episode from the same gait.
 
         Args:
             start: of every episode.
-            seed: of the walk; each `reset` goes on with other numbers.
+            seed: of the random walk; an episode after a `reset` goes on with other numbers.
             walk: its size.
         """
-        self._start, self._walk = start, walk or RandomWalk()
+        self._start = start
+        self._walk = walk or RandomWalk()
         self._rng = np.random.default_rng(seed)
         self.hazard = ""
         self.reset()
 
     def reset(self) -> None:
-        """Back to the first gait: at the start of an episode, a change of mode and a swap."""
+        """Return to the first gait: at the start of an episode, a change of mode and a swap."""
         self._gait = self._start
 
     def remember(self) -> tuple[GaitParameters, Mapping[str, Any]]:
-        """What `recall` needs to go on from here."""
+        """The state that `recall` needs to continue from here."""
         return self._gait, self._rng.bit_generator.state
 
     def recall(self, kept: tuple[GaitParameters, Mapping[str, Any]]) -> None:
-        """Go on from where `remember` was called."""
-        self._gait, self._rng.bit_generator.state = kept
+        """Continue from where `remember` was called."""
+        gait, numbers = kept
+        self._gait = gait
+        self._rng.bit_generator.state = numbers
 
     def act(self, estimate: Estimate, command: VelocityCommand) -> Proposal:
         """The proposal on this estimate."""
         walk = self._walk
         gait = self._gait
         steps: list[float] = (walk.sigma * self._rng.standard_normal(5)).tolist()
-        fl, rr, rl = (
-            (x + step) % 1.0 % 1.0 for x, step in zip(gait.phase_offsets, steps[2:], strict=True)
-        )
+        fl, rr, rl = gait.phase_offsets
         self._gait = GaitParameters(
             frequency=_within(gait.frequency + walk.frequency_scale * steps[0], walk.frequency),
             swing_ratio=_within(gait.swing_ratio + steps[1], walk.swing_ratio),
-            phase_offsets=(fl, rr, rl),
+            phase_offsets=(
+                _wrapped(fl + steps[2]),
+                _wrapped(rr + steps[3]),
+                _wrapped(rl + steps[4]),
+            ),
             foot_y=gait.foot_y,
         )
         return Proposal(stamp_ns=estimate.stamp_ns, policy=NAME, kind="gait", gait=self._gait)
+
+
+def _wrapped(offset: float) -> float:
+    """A phase offset in [0, 1); the second remainder turns a rounded 1.0 into 0.0."""
+    return offset % 1.0 % 1.0
 
 
 def _within(value: float, bounds: tuple[float, float]) -> float:

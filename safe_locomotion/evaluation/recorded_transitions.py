@@ -1,4 +1,4 @@
-"""Steps of the centroidal model out of recorded runs: what `model_error` compares with the model."""
+"""Steps of the centroidal model from recorded runs, for `model_error`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,11 +23,12 @@ Columns = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordedRun:
-    """What three stages said, each on `stamp_ns` (n,), rising.
+    """Logs of three stages, each with rising stamps `stamp_ns` (n,).
 
     Attributes:
-        where: it was recorded, for messages.
-        estimates: `position`, `velocity`, `angular_velocity` (n, 3), `quaternion_wxyz` (n, 4), `q` (n, 12).
+        where: name of the record, for messages.
+        estimates: `position`, `velocity`, `angular_velocity` (n, 3), `quaternion_wxyz` (n, 4),
+            `q` (n, 12).
         verdicts: `mode` (n,), `command` (n, 3).
         plans: `force` (n, 12) or (n, 4, 3).
     """
@@ -38,8 +39,16 @@ class RecordedRun:
     plans: Columns
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Step:
+    state: Array
+    next_state: Array
+    wrench: Array
+    command: Array
+
+
 class _Recording:
-    """One run, and the robot's state and wrench at any of its rows."""
+    """One run, with the robot's state and wrench at each of its rows."""
 
     def __init__(self, run: RecordedRun, robot: RobotModel) -> None:
         self._estimates = run.estimates
@@ -47,9 +56,10 @@ class _Recording:
         self._verdicts = run.verdicts
         if "q" not in self._estimates:
             raise ConfigurationError(
-                f"{run.where}: what the estimator said has no joints; record again"
+                f"{run.where}: the log of the estimator has no joints; record again"
             )
-        self._com, self._kinematics = robot.com, Kinematics(robot)
+        self._com = robot.com
+        self._kinematics = Kinematics(robot)
         self.stamps = self._estimates["stamp_ns"]
 
     def row(self, stamp_ns: float) -> int:
@@ -69,7 +79,10 @@ class _Recording:
         return np.asarray(self._verdicts[name][max(at, 0)])
 
     def frame(self, row: int) -> tuple[Array, Array]:
-        """Ground frame of this estimate on level ground, and the point of odom below the centre of mass."""
+        """Ground frame of this estimate on level ground, and its origin in odom.
+
+        The origin is the point of the ground below the centre of mass.
+        """
         rotation = self._rotation(row)
         com = self._estimates["position"][row] + rotation @ self._com
         return ground_frame(rpy_from_matrix(rotation)[2]), np.array((com[0], com[1], 0.0))
@@ -88,10 +101,13 @@ class _Recording:
         )
 
     def wrench(self, start_ns: float, end_ns: float, frame: Array) -> Array | None:
-        """Mean wrench (6,) of the plans in force in [start, end), in a ground frame; None where there was none."""
-        first, last = (
-            int(np.searchsorted(self._plans["stamp_ns"], stamp)) for stamp in (start_ns, end_ns)
-        )
+        """Mean wrench (6,) of the plans in force in [start, end), in a ground frame.
+
+        None when there was no plan.
+        """
+        stamps = self._plans["stamp_ns"]
+        first = int(np.searchsorted(stamps, start_ns))
+        last = int(np.searchsorted(stamps, end_ns))
         rows = [self._plan_wrench(plan) for plan in range(first, last)]
         if not rows:
             return None
@@ -113,14 +129,16 @@ class _Recording:
 
 
 def read_transitions(folder: Path, robot: RobotModel, dt: float = STEP) -> Transitions:
-    """`transitions` from the stage logs that `safe-locomotion sim --record` or a node's `log_dir` left.
+    """`transitions` from stage logs.
+
+    `safe-locomotion sim --record` and a node's `log_dir` write them.
 
     Raises:
         ConfigurationError: a log is missing or has no steps.
     """
-    estimates, verdicts, plans = (
-        read_stage_log(folder / f"{stage}.log") for stage in ("estimator", "supervisor", "mpc")
-    )
+    estimates = read_stage_log(folder / "estimator.log")
+    verdicts = read_stage_log(folder / "supervisor.log")
+    plans = read_stage_log(folder / "mpc.log")
     return transitions(
         RecordedRun(where=str(folder), estimates=estimates, verdicts=verdicts, plans=plans),
         robot,
@@ -131,7 +149,8 @@ def read_transitions(folder: Path, robot: RobotModel, dt: float = STEP) -> Trans
 def transitions(run: RecordedRun, robot: RobotModel, dt: float = STEP) -> Transitions:
     """Steps of walking on level ground.
 
-    The wrench is the planned one: what the motors and the contacts do not deliver counts as model error, as it does for a rollout.
+    The wrench is the planned one. What motors and contacts do not deliver counts as model error, as
+    in a rollout.
 
     Raises:
         ConfigurationError: no step of a walk was recorded.
@@ -139,41 +158,39 @@ def transitions(run: RecordedRun, robot: RobotModel, dt: float = STEP) -> Transi
     recording = _Recording(run, robot)
     step_ns = round(dt * NANOSECONDS)
     stamps = recording.stamps
-    rows = []
+    steps = []
     ends = []
     if len(stamps):
         for stamp in np.arange(stamps[0], stamps[-1] - step_ns, step_ns):
             step = _step(recording, float(stamp), step_ns)
             if step is not None:
-                rows.append(step)
+                steps.append(step)
                 ends.append(stamp)
-    if not rows:
+    if not steps:
         raise ConfigurationError(f"{run.where}: no steps of a walking robot")
-    state, following, wrench, command = (np.array(column) for column in zip(*rows, strict=True))
+    state = np.array([step.state for step in steps])
+    command = np.array([step.command for step in steps])
     follows = np.diff(np.array(ends), prepend=-np.inf) == step_ns
     height = float(np.median(state[:, POSITION.start + 2]))
-    reference = _reference(command, height, dt)
     return Transitions(
         dt=dt,
         state=state,
-        next_state=following,
-        wrench=wrench,
-        reference=reference,
+        next_state=np.array([step.next_state for step in steps]),
+        wrench=np.array([step.wrench for step in steps]),
+        reference=_reference(command, height, dt),
         follows=follows,
     )
 
 
 def joined(parts: Sequence[Transitions]) -> Transitions:
-    """Steps of several runs, of one length."""
+    """Steps of several runs as one; all must have the same length."""
     names = ("state", "next_state", "wrench", "reference", "follows")
     arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     return Transitions(dt=parts[0].dt, **arrays)
 
 
-def _step(
-    recording: _Recording, stamp_ns: float, step_ns: int
-) -> tuple[Array, Array, Array, Array] | None:
-    """State, next state, wrench and command of one step; None where the robot did not walk from its start to its end."""
+def _step(recording: _Recording, stamp_ns: float, step_ns: int) -> _Step | None:
+    """The step that begins at a stamp; None unless the robot walked from its start to its end."""
     first = recording.row(stamp_ns)
     last = recording.row(stamp_ns + step_ns)
     whole = abs((recording.stamps[last] - recording.stamps[first]) - step_ns) < 1000.0
@@ -183,18 +200,22 @@ def _step(
     wrench = recording.wrench(stamp_ns, stamp_ns + step_ns, frame)
     if wrench is None:
         return None
-    return (
-        recording.state(first, frame, origin),
-        recording.state(last, frame, origin),
-        wrench,
-        recording.command(first),
+    return _Step(
+        state=recording.state(first, frame, origin),
+        next_state=recording.state(last, frame, origin),
+        wrench=wrench,
+        command=recording.command(first),
     )
 
 
 def _reference(command: Array, height: float, dt: float) -> Array:
-    """(n, 12) one step on, level, at `height`, with the commanded velocity; yaw and x, y count from the start of the step."""
+    """Wanted states (n, 12) after one step: level, at `height`, with the commanded velocity.
+
+    Yaw and x, y count from the start of the step.
+    """
     y = np.zeros((len(command), NX))
-    y[:, RPY.start + 2], y[:, POSITION.start + 2] = dt * command[:, 2], height
+    y[:, RPY.start + 2] = dt * command[:, 2]
+    y[:, POSITION.start + 2] = height
     y[:, POSITION.start : POSITION.start + 2] = dt * command[:, :2]
     y[:, RATES.start + 2] = command[:, 2]
     y[:, VELOCITY.start : VELOCITY.start + 2] = command[:, :2]

@@ -1,4 +1,7 @@
-"""Confidence intervals of what episodes came to: Wilson's for shares of falls, the bootstrap over episodes for means and ratios."""
+"""Confidence intervals of figures over episodes.
+
+Wilson's interval is for shares of falls; the bootstrap over episodes is for means and ratios.
+"""
 
 from math import sqrt
 
@@ -13,7 +16,9 @@ RESAMPLES = 2000
 def wilson(events: int, trials: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Interval of a probability from `events` in `trials` (Wilson 1927); (0, 1) without trials.
 
-    (p + z^2/2n +- z sqrt(p (1 - p)/n + z^2/4n^2)) / (1 + z^2/n) with p = events / trials and z the normal quantile.
+    (p + z^2/2n +- z sqrt(p (1 - p)/n + z^2/4n^2)) / (1 + z^2/n)
+
+    with p = events / trials and z the normal quantile.
     """
     if trials == 0:
         return 0.0, 1.0
@@ -29,9 +34,10 @@ def wilson(events: int, trials: int, confidence: float = CONFIDENCE) -> tuple[fl
 def bootstrap(
     numerators: ArrayLike, denominators: ArrayLike | None = None, confidence: float = CONFIDENCE
 ) -> tuple[float, float]:
-    """Percentile interval of sum(numerators) / sum(denominators) over resampled episodes; a mean when there are no denominators.
+    """Percentile interval of sum(numerators) / sum(denominators) over resampled episodes.
 
-    The resamples come from a fixed seed: equal results have equal intervals.
+    Without denominators it is that of the mean. The resamples come from a fixed seed: equal results
+    have equal intervals.
     """
     top = np.asarray(numerators, dtype=np.float64)
     bottom = (

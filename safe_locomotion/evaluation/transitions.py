@@ -1,6 +1,6 @@
-"""Recorded episodes as arrays for learning: what algorithm 1 of paper 1 stores, and steps for the error of the model.
+"""Recorded episodes as arrays: the steps of algorithm 1 of paper 1, and steps for the model error.
 
-What a robot recorded holds no truth: heights, velocities and power here are the estimator's and the motors' own.
+A robot records no truth: heights, velocities and power here come from the estimator and the motors.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from safe_locomotion.envs.gait_tasks import Reward, StepOutcome
+from safe_locomotion.envs.gait_tasks import STRIDE_TIME, Reward, StepOutcome
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.evaluation.model_error import STEP, Transitions
 from safe_locomotion.evaluation.recorded_transitions import RecordedRun, joined, transitions
@@ -20,8 +20,6 @@ from safe_locomotion.rotations import rpy_from_quaternion
 from safe_locomotion.safety.intervention import penalised
 from safe_locomotion.types import NANOSECONDS, Array, Flags, GaitParameters, Mode, VelocityCommand
 
-STRIDE_TIME = 0.4  #: velocities and commands are averaged over about a stride, as in `gait_env` [s]
-
 
 @dataclass(frozen=True, kw_only=True)
 class StoredSteps:
@@ -31,10 +29,11 @@ class StoredSteps:
         policy: its name.
         stamp_ns: (n,).
         observation, next_observation: (n, o) of its network.
-        action: (n, a) of its network, the learner's own whoever drove.
-        recovered: (n,) the recovery policy drove on this step.
+        action: (n, a) of its network: the learner's own action, also while the recovery policy
+            drove.
+        recovered: (n,) whether the recovery policy drove on this step.
         reward: (n,) of the task, less `intervention.PENALTY` where it did.
-        fell: (n,) the walk ended in a fall after this step.
+        fell: (n,) whether the walk ended in a fall after this step.
     """
 
     policy: str
@@ -59,7 +58,8 @@ def stored_steps(
         record: the episode.
         policy: name of the learner.
         robot: of the episode.
-        reward: of a task (`gait_tasks`) for a policy that chooses the gait; None leaves the penalty alone.
+        reward: of a task (`gait_tasks`), for a policy that chooses the gait. Without it only the
+            penalty counts.
 
     Raises:
         ConfigurationError: no network of that name acted while the robot walked.
@@ -68,7 +68,7 @@ def stored_steps(
     if len(rows) < 2:
         names = ", ".join(record.proposals.policies) or "nobody"
         raise ConfigurationError(
-            f"no step of a network of {policy!r} while the robot walked; who proposed: {names}"
+            f"no network {policy!r} acted while the robot walked; who proposed: {names}"
         )
     steps = record.steps
     verdicts = record.verdicts
@@ -101,7 +101,7 @@ def stored_steps(
 
 
 def _rows_of(record: EpisodeRecord, policy: str) -> Numbers:
-    """Network steps of a policy in a walk, and the one after it."""
+    """Rows of a policy's network steps in a walk, and the row after its end."""
     proposals = record.proposals
     verdicts = record.verdicts
     stamps = record.steps.stamp_ns
@@ -115,7 +115,7 @@ def _rows_of(record: EpisodeRecord, policy: str) -> Numbers:
 
 
 def _follows(record: EpisodeRecord, here: Numbers, after: Numbers) -> Flags:
-    """Pairs of which the first is in a walk and the second its successor."""
+    """Which pairs of rows belong together: the first is in a walk, the second follows it."""
     stamps = record.steps.stamp_ns
     verdicts = record.verdicts
     walking = verdicts.walking[np.maximum(verdicts.at(stamps[here]), 0)]
@@ -123,14 +123,14 @@ def _follows(record: EpisodeRecord, here: Numbers, after: Numbers) -> Flags:
 
 
 def _used(rows: Array) -> Array:
-    """Without the columns that only wider policies have."""
+    """Rows without the columns that only wider policies have."""
     return rows[:, ~np.isnan(rows).all(axis=0)]
 
 
 def _rewards(
     record: EpisodeRecord, start: Stamps, end: Stamps, robot: RobotModel, reward: Reward
 ) -> Array:
-    """Of each step from what the estimator and the motors say."""
+    """Rewards (n,) of the steps, from what the estimator and the motors say."""
     estimates = record.estimates
     verdicts = record.verdicts
     states = record.states
@@ -148,7 +148,8 @@ def _rewards(
     x, y, z = estimates.velocity[row].T
     motion = np.column_stack((c * x + s * y, c * y - s * x, z, estimates.angular_velocity[row, 2]))
     wanted = verdicts.command[np.maximum(verdicts.at(end), 0)]
-    motion, wanted = (_averaged(values, end - start) for values in (motion, wanted))
+    motion = _averaged(motion, end - start)
+    wanted = _averaged(wanted, end - start)
     height = estimates.position[row, 2] - estimates.ground_height[row]
     outcomes = (
         StepOutcome(
@@ -167,7 +168,7 @@ def _rewards(
 
 
 def _averaged(values: Array, step_ns: Stamps) -> Array:
-    """Running mean over about a stride, from the first row on."""
+    """Running mean over about a stride, beginning with the first row."""
     averaged = values.copy()
     for k in range(1, len(values)):
         share = min(1.0, float(step_ns[k]) / NANOSECONDS / STRIDE_TIME)
@@ -188,7 +189,7 @@ def _gait(row: Array) -> GaitParameters:
 def recorded_transitions(
     paths: Sequence[Path], robot: RobotModel, *, where: str, dt: float = STEP
 ) -> Transitions:
-    """Steps of all walks in some episodes, for `model_error.fit_model_error`.
+    """Steps of all walks in several episodes, for `model_error.fit_model_error`.
 
     Raises:
         ConfigurationError: there is no episode, one is of another robot, or none has a walk.
@@ -200,7 +201,7 @@ def recorded_transitions(
     ]
     if not found:
         raise ConfigurationError(
-            f"{where}: {len(paths)} episode(s), and no step of a walking robot in any"
+            f"{where}: none of {len(paths)} episode(s) has a step of a walking robot"
         )
     return joined(found)
 
@@ -215,7 +216,8 @@ def episode_transitions(
     """
     if record.info.robot not in ("", robot.name):
         raise ConfigurationError(
-            f"{where}: an episode of {record.info.robot}; choose it with --robot {record.info.robot}"
+            f"{where}: this is an episode of {record.info.robot}; "
+            f"choose it with --robot {record.info.robot}"
         )
     if not record.verdicts.walking.any() or not len(record.plans):
         return None

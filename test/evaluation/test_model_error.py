@@ -174,7 +174,7 @@ def test_windows_stop_where_the_recording_was_interrupted() -> None:
     error = fit_model_error(MODEL, steps)
     assert performance_bound(MODEL, steps, error, horizon=6).windows == 1
     assert performance_bound(MODEL, steps, error, horizon=5).windows == 2
-    with pytest.raises(ConfigurationError, match="nowhere were 7 steps recorded"):
+    with pytest.raises(ConfigurationError, match="no 7 steps were recorded"):
         performance_bound(MODEL, steps, error, horizon=7)
 
 

@@ -158,7 +158,7 @@ def test_a_policy_that_never_acted_is_said_so():
     empty = StepTrace(
         stamp_ns=np.empty(0, dtype=int), observation=np.empty((0, 0)), action=np.empty((0, 0))
     )
-    with pytest.raises(ConfigurationError, match="no step of a network of 'p'"):
+    with pytest.raises(ConfigurationError, match="no network 'p' acted"):
         stored_steps(replace(record(), steps=empty), "p", load_robot("a1"))
 
 
