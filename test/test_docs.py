@@ -1,20 +1,24 @@
-"""The pages: every command is one that the code knows, some are run, links lead somewhere, and every reason is explained.
+"""The pages agree with the code and with the data, and are written in short sentences.
 
-Commands that need a robot are marked on the page, those of ROS 2 begin with `ros2`, `colcon` or `rviz2`: their names, arguments and
-options are checked, but they are not run.
+Commands that need a robot are marked on the page. Those of ROS 2 begin with `ros2`, `colcon` or
+`rviz2`. Both are checked for names, arguments and options, but they are not run.
 """
 
 import inspect
 import re
+import sys
+from importlib import import_module
 
 import doc_commands as docs
 import pytest
+from places import ROOT
 
 from safe_locomotion.cli.main import main
 from safe_locomotion.config import load_config
 from safe_locomotion.safety.gate import CommandGate
 from safe_locomotion.safety.hazards import HAZARDS
 
+TABLE_OR_CODE = re.compile(r"^(?:\||    |!\[)")
 COMMANDS = [command for page in docs.PAGES for command in docs.commands(page)]
 
 #: Commands that are run, with what is changed in them to keep it short.
@@ -31,7 +35,7 @@ RUN = {
 
 @pytest.fixture(autouse=True)
 def readers_folder(tmp_path, monkeypatch):
-    """A folder as a reader would have it, so that files named on a page are there, and none is left in the checkout."""
+    """Work in an empty folder that holds the files that the commands of the pages read."""
     monkeypatch.chdir(tmp_path)
     for name in docs.FILES:
         (tmp_path / name).touch()
@@ -41,7 +45,7 @@ def readers_folder(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("page", docs.PAGES, ids=lambda page: page.name)
 def test_every_command_is_known(page, monkeypatch):
-    """Command, options, values, targets, launch arguments, services, topics and files exist as the page writes them."""
+    """Every name, option, value and file in a command of the page exists."""
     monkeypatch.setattr("safe_locomotion.cli.sim.command.run", docs.stop_before_start)
     for command in docs.commands(page):
         try:
@@ -73,7 +77,7 @@ def test_every_command_is_known(page, monkeypatch):
     ],
 )
 def test_an_unknown_command_is_found(text, monkeypatch):
-    """The failing twin of the test above."""
+    """A command with a name that does not exist is refused."""
     monkeypatch.setattr("safe_locomotion.cli.sim.command.run", docs.stop_before_start)
     command = docs.Command(page="", line=0, text=text)
     with pytest.raises(Exception, match=r"."):
@@ -82,7 +86,7 @@ def test_an_unknown_command_is_found(text, monkeypatch):
 
 @pytest.mark.parametrize("text", RUN)
 def test_commands_that_are_run(text):
-    """Shortened as the table says, the command of the page ends with status 0."""
+    """The command of the page, shortened as `RUN` says, ends with status 0."""
     assert text in {command.text for command in COMMANDS}, "no longer on any page"
     for found, instead in RUN[text].items():
         assert found in text
@@ -91,7 +95,7 @@ def test_commands_that_are_run(text):
 
 
 def test_commands_for_the_robot_are_marked():
-    """In a block of code, what addresses a real robot carries the mark, and nothing else does."""
+    """In a block of code, exactly the commands for a real robot carry the mark."""
     for command in (command for command in COMMANDS if not command.in_text):
         addresses = any(
             word in command.text for word in ("real_a1.launch.py", "--interface", "ping ")
@@ -101,7 +105,7 @@ def test_commands_for_the_robot_are_marked():
 
 @pytest.mark.parametrize("page", docs.PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page):
-    """Files exist; an anchor is a heading of the page it points to."""
+    """Every linked file exists, and every anchor is a heading of its page."""
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
         if target.startswith("http"):
             continue
@@ -116,7 +120,7 @@ def test_links_lead_somewhere(page):
 
 
 def test_the_index_names_every_page():
-    """A page that the README does not name is not found."""
+    """The README links every page of docs."""
     readme = (docs.ROOT / "README.md").read_text()
     for page in sorted((docs.ROOT / "docs").glob("*.md")):
         assert f"(docs/{page.name})" in readme, page.name
@@ -124,7 +128,7 @@ def test_the_index_names_every_page():
 
 @pytest.mark.parametrize("page", docs.PAGES, ids=lambda page: page.name)
 def test_parameters_exist(page):
-    """What a page calls `node.section.key` is in the configuration."""
+    """Every parameter that a page names as `node.section.key` is in the configuration."""
     config = load_config("a1")
     for name in re.findall(
         r"`((?:bridge|estimator|policy|supervisor|mpc)(?:\.[a-z_0-9]+)+)`", page.read_text()
@@ -135,8 +139,74 @@ def test_parameters_exist(page):
 
 
 def test_every_reason_is_explained():
-    """Each hazard of the supervisor and each reason of the gate stands in the page on trouble."""
+    """The page on trouble-shooting names every hazard and every reason of the gate."""
     page = (docs.ROOT / "docs/trouble_shooting.md").read_text()
     literals = re.findall(r'"([a-z]+(?:_[a-z]+)*)"', inspect.getsource(CommandGate))
     for name in {*HAZARDS, *literals}:
         assert f"`{name}`" in page, name
+
+
+@pytest.fixture
+def tool(monkeypatch):
+    """Import a program of `tools/` by its name."""
+    monkeypatch.setattr(sys, "path", [str(ROOT / "tools"), *sys.path])
+    return import_module
+
+
+def test_sentences_are_short(tool):
+    """Half of all sentences have at most 15 words, nine of ten at most 28."""
+    prose = tool("prose")
+    counts = [count for page in docs.PAGES for count in prose.lengths(page)]
+    median, ninth_decile = prose.median_and_ninth_decile(counts)
+    assert median <= prose.MEDIAN
+    assert ninth_decile <= prose.NINTH_DECILE
+
+
+def test_sentences_are_counted_as_the_tool_says(tool):
+    """Code, tables, headings and link targets do not count; a code span is one word."""
+    text = """# A heading
+
+One `span of code` and [a link](with/a/target.md). Two: three.
+
+    a block of code
+
+| a | table |
+- [ ] an item
+  that goes on
+```
+fenced. code.
+```
+"""
+    prose = tool("prose")
+    counts = [prose.words(sentence) for sentence in prose.sentences(text)]
+    assert counts == [5, 1, 1, 5]
+
+
+def test_tables_of_evidence_are_those_of_the_data(tool):
+    """README and docs/evidence.md hold what tools/evidence.py makes from the data."""
+    evidence = tool("evidence")
+    data = evidence.read()
+    for page in evidence.PAGES:
+        text = page.read_text()
+        assert evidence.BLOCK.search(text), page
+        assert evidence.filled(text, data) == text, page
+
+
+def test_the_page_of_evidence_holds_every_table(tool):
+    """Each table of the tool stands on exactly one page."""
+    evidence = tool("evidence")
+    text = "".join(page.read_text() for page in evidence.PAGES)
+    named = [found[1] for found in evidence.BLOCK.findall(text)]
+    assert sorted(named) == sorted(evidence.TABLES)
+
+
+def test_the_readme_names_every_room():
+    """The table of rooms holds each folder and file of the package, and nothing else."""
+    table = (ROOT / "README.md").read_text().partition("| group | rooms")[2].partition("\n\n")[0]
+    rooms = {
+        path.stem
+        for path in (ROOT / "safe_locomotion").iterdir()
+        if not path.name.startswith("__") and path.suffix in ("", ".py")
+    }
+    named = re.findall(r"`(\w+)`", table)
+    assert sorted(named) == sorted(rooms)

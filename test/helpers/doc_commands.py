@@ -1,4 +1,4 @@
-"""Commands in the pages: where they stand, and what is checked of each without running it."""
+"""Commands in the pages: how they are found, and how each is checked without running it."""
 
 import re
 import shlex
@@ -17,17 +17,13 @@ from safe_locomotion.shared_files import find_share
 
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
 
-#: Beginnings of indented lines that are no commands: the picture in the README.
-PICTURE = ("robot --", "^", "+--")
-#: Of commands in running text; other code there is a name, a value or a file.
+#: First words of commands in running text; other code there is a name, a value or a file.
 IN_TEXT = ("safe-locomotion", "make", "ros2", "source", "export", "sudo", "ip", "python3")
-#: Need a robot beyond what the tests have: what is before the mark is checked all the same.
+#: Mark of commands that need a robot; what stands before the mark is checked.
 ON_ROBOT = "# on the robot"
-#: Words of the shell and of the system; they are not checked.
+#: Commands of the shell and of the system, which are not checked.
 SYSTEM = {"source", "export", "sudo", "echo", "ping", "ip", "python3"}
-#: Of a ROS distribution, which the tests do not have; checked as far as our own names go.
-ROS = {"ros2", "colcon", "rviz2"}
-#: Stand for something of the reader's.
+#: Words of the pages that stand for a name or folder of the reader, with one that exists.
 STAND_INS = {
     "$ROS_DISTRO": "jazzy",
     "FILE": "file",
@@ -36,14 +32,22 @@ STAND_INS = {
     "my_walk": "a1_trot",
     "[--robot a1]": "--robot a1",
 }
-#: Read by commands that are parsed, made for the test.
+#: Files and folders that commands of the pages read; the test makes them.
 FILES = ("policy.onnx", "my_a1.yaml", "set.png")
 FOLDERS = ("walk", "runs/joint", "runs/gait")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """One command line: the page, the words, whether it stands in running text, and whether it is marked as one for the robot."""
+    """One command line of a page.
+
+    Attributes:
+        page: name of the file.
+        line: its number there.
+        text: the command.
+        in_text: it stands in running text, not in a block of code.
+        on_robot: it is marked as one that needs a robot.
+    """
 
     page: str
     line: int
@@ -78,7 +82,7 @@ def commands(page: Path) -> list[Command]:
         inside = fence == "sh" or (not fence and row.startswith("    "))
         texts = [row.strip()] if inside else [] if fence else _in_text(row)
         for text in texts:
-            if text and not text.startswith(PICTURE):
+            if text:
                 found += _parts(page, number, text, not inside)
     return found
 
@@ -116,13 +120,16 @@ def check(command: Command) -> None:
     if head in SYSTEM:
         return
     assert head in CHECKS, (
-        f"{head}: a command that nobody checks; add it to the tables of test/doc_commands.py"
+        f"{head}: this command has no check; add one to CHECKS in test/helpers/doc_commands.py"
     )
     CHECKS[head](command.words[1:])
 
 
 def check_program(words: list[str]) -> None:
-    """`safe-locomotion`: the real parsers read the real options; a simulation goes on up to where its processes would start."""
+    """`safe-locomotion`: the real parsers read the options.
+
+    A simulation goes on to the point where its processes would start.
+    """
     command: click.Command = cli
     parent = click.Context(cli)
     while isinstance(command, click.Group):
@@ -144,7 +151,7 @@ class Started(Exception):
 
 
 def stop_before_start(settings, folder, console, *, record):
-    """Stands where `cli.sim` runs the stack: everything is described, nothing starts."""
+    """Describe every process of the stack and start none; takes the place of `run` in cli.sim."""
     settings.processes(folder, 7, record=record)
     raise Started
 
@@ -163,7 +170,7 @@ def check_make(words: list[str]) -> None:
 
 
 def check_ros2(words: list[str]) -> None:
-    """Launch files, services, nodes, parameters and transitions exist under the names that the page uses."""
+    """Launch files, services, nodes, parameters and transitions exist under these names."""
     match words:
         case ["launch", package, file, *arguments]:
             assert package == stack.PACKAGE and (ROOT / "launch" / file).is_file(), file
@@ -224,7 +231,7 @@ def check_pip(words: list[str]) -> None:
 
 
 def _extras() -> set[str]:
-    """Keys of `EXTRAS`, by running the file with a `setup` that only listens."""
+    """Names of the extras: runs setup.py with a `setup` that only stores its arguments."""
     heard: dict[str, dict[str, list[str]]] = {}
     original = setuptools.setup
     setuptools.setup = lambda **given: heard.update(given)
@@ -239,11 +246,11 @@ def _extras() -> set[str]:
 
 
 def check_nothing(words: list[str]) -> None:
-    """`colcon build`, `rviz2`: of the distribution."""
+    """`colcon build` and `rviz2` belong to the ROS distribution."""
 
 
 def check_node(words: list[str]) -> None:
-    """A watcher of this checkout, started by hand."""
+    """A watcher of this checkout takes no words."""
     assert not words
 
 
