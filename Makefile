@@ -9,7 +9,7 @@ endif
 PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 .venv/bin/python -m pytest -p pytest_timeout -p pytest_cov -p _hypothesis_pytestplugin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test setup-torch sim test flaky lint format coverage mutation lock clean
+.PHONY: help setup setup-test setup-torch sim test flaky lint format coverage mutation docs docs-serve lock clean
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 20
@@ -55,8 +55,14 @@ coverage: setup-test ## Run all tests and show the lines and branches that none 
 mutation: setup-test ## Change safety code spot by spot: which changes does no test notice? make mutation MODULES="modes limits"
 	@tools/mutation.sh $(MODULES)
 
+docs: setup-test ## Build the pages and the API of every room as a site in build/site. It needs Python 3.11 or newer.
+	@.venv/bin/python tools/site.py
+
+docs-serve: setup-test ## Show the site on this machine until Ctrl-C.
+	@.venv/bin/python tools/site.py --serve
+
 lock: ## Resolve newer versions of all packages and write them to requirements/*.lock.
 	@tools/lock.sh
 
 clean: ## Remove the environments and everything built.
-	rm -rf .venv .venv-colcon .venv-mutation build install log *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-colcon .venv-mutation build install log *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .cache

@@ -51,6 +51,11 @@ EXTRAS = {
     "train": ["torch>=2.7", "mjlab==1.6.*"],
     # Tests that compare an exported policy with its network; tools/setup.sh takes the CPU build.
     "torch": ["torch>=2.7,<2.14"],
+    # The pages and the API as a site; neither has a version of this year for Python 3.10.
+    "docs": [
+        "zensical>=0.0.70; python_version >= '3.11'",
+        "mkdocstrings-python>=2.0.6; python_version >= '3.11'",
+    ],
     "test": [
         "pytest>=8.0",
         "pytest-cov>=5.0",

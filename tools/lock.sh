@@ -27,6 +27,7 @@ echo "no such line" >"$scratch/seen"
 resolve run setup.py --extra sim --extra robot --extra record --extra viewer --extra bench
 resolve ros setup.py --extra ros --constraint "$scratch/run.lock"
 resolve test setup.py --extra test --constraint "$scratch/run.lock" --constraint "$scratch/ros.lock"
+resolve docs setup.py --extra docs --constraint "$scratch/run.lock" --constraint "$scratch/test.lock"
 resolve torch setup.py --extra torch --constraint "$scratch/run.lock" --constraint "$scratch/test.lock"
 echo "no such line" >"$scratch/seen"
 resolve colcon requirements/colcon.in

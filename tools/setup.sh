@@ -3,7 +3,7 @@
 #
 # Brings a virtual environment to what the lock files say, and does nothing when it is there already:
 #   run     .venv with everything the program needs, and the program itself, linked to this checkout
-#   test    the same, and what `make test` and `make lint` need
+#   test    the same, and what `make test`, `make lint` and `make docs` need
 #   torch   the same, and torch, which only tests of exported policies use
 #   colcon  .venv-colcon, which builds the package as a ROS workspace would
 # ROS 2 comes from the distribution that is sourced in this shell, or else from PyPI. PYTHON names the interpreter to use.
@@ -56,7 +56,7 @@ create() {
 
 case "${1:-}" in
     run) folder=.venv locks="requirements/run.lock" ;;
-    test | torch) folder=.venv locks="requirements/run.lock requirements/test.lock" ;;
+    test | torch) folder=.venv locks="requirements/run.lock requirements/test.lock requirements/docs.lock" ;;
     colcon) folder=.venv-colcon locks="requirements/colcon.lock" ;;
     *) fail "usage: $0 run|test|torch|colcon" ;;
 esac

@@ -1,0 +1,1 @@
+"""The command `safe-locomotion`: one file or folder for each subcommand."""

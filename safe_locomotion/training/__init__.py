@@ -1,0 +1,1 @@
+"""Training: learners of gait and joint policies, and their export to policy files."""
