@@ -1,4 +1,4 @@
-"""The seam to a robot: four methods, and the counters of what passed through them."""
+"""The interface to a robot: its methods and the counters of messages."""
 
 import inspect
 from dataclasses import dataclass
@@ -14,20 +14,21 @@ from safe_locomotion.types import N_JOINTS, LowCommand, LowState
 
 @dataclass(kw_only=True, slots=True)
 class Counters:
-    """What passed a backend since it was opened.
+    """Counts of messages since a backend was opened.
 
     Attributes:
-        received: states handed out.
-        dropped: states that arrived but were overtaken by a newer one before they were read.
-        malformed, crc_errors: messages ignored for their size or their checksum.
-        repeated_ticks: messages ignored because they repeat the tick of the state before.
-        tick_jumps: states handed out whose tick is behind the last, or further ahead than the clock's limit.
-        foreign_publishers: other publishers of low commands that exist now.
-        foreign_commands: low commands by others seen on the wire.
-        written: commands handed to the transport.
+        received: states that `read` returned.
+        dropped: states that arrived, but were replaced by a newer one before they were read.
+        malformed, crc_errors: messages ignored because of their size or their checksum.
+        repeated_ticks: messages ignored because they repeat the last tick.
+        tick_jumps: returned states whose tick is before the last one, or further ahead than the
+            clock's limit.
+        foreign_publishers: other publishers of low commands at present.
+        foreign_commands: low commands of others on the wire.
+        written: commands that the transport accepted.
         write_failures: commands that the transport refused.
-        nonfinite_commands: commands with a number that is not finite, replaced by damping.
-        refused_commands: commands whose write was overtaken by `stop`.
+        nonfinite_commands: commands with a NaN or infinite number; damping replaced them.
+        refused_commands: commands that were not sent because `stop` came during the write.
     """
 
     received: int = 0
@@ -53,7 +54,7 @@ def stop_command(stop_kd: float) -> LowCommand:
 
 
 def is_finite(command: LowCommand) -> bool:
-    """Whether every number of the command is finite in single precision, as it goes over the wire."""
+    """Whether every number of the command is finite in single precision, as on the wire."""
     numbers = np.concatenate((command.q, command.dq, command.tau, command.kp, command.kd))
     return bool((np.abs(numbers) <= _FLOAT32_MAX).all())
 
@@ -61,7 +62,8 @@ def is_finite(command: LowCommand) -> bool:
 class Backend(Protocol):
     """A robot, real, simulated or recorded.
 
-    `read` and `write` belong to one thread, the control loop's; `stop` may come from any thread and from a signal handler.
+    Only the thread of the control loop calls `read` and `write`. Any thread and any signal
+    handler may call `stop`.
     """
 
     @property
@@ -69,19 +71,29 @@ class Backend(Protocol):
         """A copy of the counters as they stand."""
 
     def read(self, timeout_s: float) -> LowState | None:
-        """The newest state not read before, None after `timeout_s`; other Python threads run while it waits."""
+        """The newest state that was not read before; None after `timeout_s`.
+
+        Other Python threads run while it waits.
+        """
 
     def write(self, command: LowCommand) -> None:
-        """Send a command and return at once, whether or not somebody listens; never a number that is not finite."""
+        """Send a command and return at once, whether or not the robot listens.
+
+        A command with a NaN or infinite number is never sent.
+        """
 
     def greet(self) -> None:
-        """Called once the robot may be commanded but has not been heard: to one that only answers, send damping; nothing to others."""
+        """Make a robot send states that only answers commands: send one damping command.
+
+        For all other robots do nothing. The call comes before the first state, once the robot
+        may be commanded.
+        """
 
     def stop(self) -> None:
-        """Send damping, several times over, where a command was ever sent; a backend that only read stays silent."""
+        """Send damping several times, unless no command was ever sent."""
 
     def close(self) -> None:
-        """Stop, then give back what the backend holds; a second call does nothing."""
+        """Stop and close the link; a second call does nothing."""
 
 
 POS_STOP: Final = 2.146e9  # PosStopF of the vendor's SDKs: no position set-point
@@ -101,7 +113,7 @@ def open_backend(name: str, **options: Any) -> Backend:
     """Open the backend `name` with its constructor's options.
 
     Raises:
-        UnknownNameError: no such backend, or an option it does not have.
+        UnknownNameError: an unknown backend or option.
         BackendError: the SDK is not installed, or the link cannot be opened.
     """
     if name not in BACKENDS:
@@ -124,7 +136,8 @@ def open_backend(name: str, **options: Any) -> Backend:
     ]
     if missing:
         raise BackendError(
-            f"sdk {name!r} needs the option {', '.join(missing)}: parameter sdk_options.{missing[0]} of the bridge"
+            f"sdk {name!r} needs the option {', '.join(missing)}:"
+            f" parameter sdk_options.{missing[0]} of the bridge"
         )
     backend: Backend = constructor(**options)
     return backend

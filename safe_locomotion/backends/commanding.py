@@ -1,4 +1,4 @@
-"""What backends that send commands have in common: whatever happens, the last thing they say is damping."""
+"""Base of backends that send commands: whatever happens, the last command is damping."""
 
 import atexit
 import time
@@ -11,7 +11,7 @@ from safe_locomotion.types import LowCommand
 
 
 class CommandingBackend(ABC):
-    """`write`, `stop` and `close` of a backend; the link itself is the subclass's."""
+    """`write`, `stop` and `close` of a backend; the subclass provides the link."""
 
     def __init__(self) -> None:
         """Call when the link is open."""
@@ -19,33 +19,35 @@ class CommandingBackend(ABC):
         self._stops = 0
         self._commanding = False
         self._closed = False
-        atexit.register(
-            self.close
-        )  # an exception nobody caught must not leave the robot on its last command
+        # An uncaught exception must not leave the robot with its last command.
+        atexit.register(self.close)
 
     @abstractmethod
     def _packed(self, command: LowCommand) -> Any | None:
-        """What the transport sends for a command; None where a number is not finite."""
+        """Packet of a command; None when a number is not finite."""
 
     @abstractmethod
     def _packed_damping(self) -> Any:
-        """What the transport sends for damping; called from any thread."""
+        """Packet of damping; any thread may call this."""
 
     @abstractmethod
     def _transmit(self, packet: Any) -> bool:
-        """Hand a packet to the transport; False where it refuses."""
+        """Give a packet to the transport; False when the transport refuses it."""
 
     @abstractmethod
     def _leave(self) -> None:
-        """Close the link; called once, after damping."""
+        """Close the link; called once, after the damping."""
 
     @property
     def counters(self) -> Counters:
-        """A copy of the counters as they stand."""
+        """A copy of the present counters."""
         return replace(self._counters)
 
     def write(self, command: LowCommand) -> None:
-        """Send a command; damping in its place where a number is not finite or `stop` came while it was on its way."""
+        """Send a command, or damping when a number is not finite.
+
+        When `stop` comes during the call, the last packet is damping.
+        """
         stops = self._stops
         packet = self._packed(command)
         if packet is None:
@@ -56,13 +58,11 @@ class CommandingBackend(ABC):
             return
         self._commanding = True
         self._send(packet)
-        if (
-            stops != self._stops
-        ):  # stop ran between the test and the send: the last word must be damping
+        if stops != self._stops:  # stop came between the test and the send
             self._send(self._packed_damping())
 
     def greet(self) -> None:
-        """Say nothing: most robots report unasked."""
+        """Do nothing: most robots send states without a request."""
         return None
 
     def _send(self, packet: Any) -> None:
@@ -72,7 +72,7 @@ class CommandingBackend(ABC):
             self._counters.write_failures += 1
 
     def stop(self) -> None:
-        """Damping ten times in 20 ms, where a command was ever sent."""
+        """Send damping ten times in 20 ms, unless no command was ever sent."""
         self._stops += 1
         if not self._commanding:
             return
@@ -81,7 +81,7 @@ class CommandingBackend(ABC):
             time.sleep(STOP_PERIOD_S)
 
     def close(self) -> None:
-        """Stop, then close the link; a second call does nothing."""
+        """Stop and close the link; a second call does nothing."""
         if self._closed:
             return
         self._closed = True

@@ -1,8 +1,8 @@
-"""CycloneDDS with the SDK's message types, moving serialised samples instead of Python objects.
+"""CycloneDDS with the SDK's message types, for serialised samples instead of Python objects.
 
-The SDK's channels (`unitree_sdk2py.core.channel`) serialise through the generic codec, sleep 0.2 s when a writer is made and
-know one domain per process. The same entities made here, with the same types, topics and quality of service, talk to them on
-equal terms.
+The SDK's channels (`unitree_sdk2py.core.channel`) serialise with the generic codec, sleep 0.2 s
+when a writer is made, and know one domain per process. This module makes the same DDS entities
+with the same types, topics and quality of service, so that both can communicate.
 """
 
 import socket
@@ -29,24 +29,29 @@ from safe_locomotion.errors import BackendError, UnknownNameError
 LOOPBACK: Final = "lo"
 SIMULATION_DOMAIN: Final = 1  # the convention of the vendor's simulator
 MAX_DOMAIN: Final = 230  # DDSI ports: 7400 + 250 domain must stay below 65536
-_DEPTH: Final = 64  # messages kept until read; 0.13 s of states
+_DEPTH: Final = 64  # messages that are kept until they are read; 0.13 s of states
 
 _CONFIG: Final = """<CycloneDDS><Domain Id="any">
-  <General><Interfaces><NetworkInterface name="{interface}" priority="default" multicast="default"/></Interfaces></General>
+  <General><Interfaces>
+    <NetworkInterface name="{interface}" priority="default" multicast="default"/>
+  </Interfaces></General>
   {discovery}
 </Domain></CycloneDDS>"""
-# `lo` has no multicast: participants find each other by their port numbers, of which each takes one index.
-_LOOPBACK_DISCOVERY: Final = """<Discovery><ParticipantIndex>auto</ParticipantIndex><MaxAutoParticipantIndex>60</MaxAutoParticipantIndex>
+# `lo` has no multicast. Participants find each other by their ports; each port has an index.
+_LOOPBACK_DISCOVERY: Final = """<Discovery>
+  <ParticipantIndex>auto</ParticipantIndex>
+  <MaxAutoParticipantIndex>60</MaxAutoParticipantIndex>
   <Peers><Peer address="localhost"/></Peers></Discovery>"""
 
 _joined: dict[int, tuple[str, Domain | None]] = {}  # None: the SDK's channels own the domain
 
 
 def join_domain(domain: int, interface: str) -> DomainParticipant:
-    """A participant of `domain` on exactly one network interface.
+    """Join `domain` on exactly one network interface.
 
     Raises:
-        BackendError: an unknown interface or domain, one this process already uses otherwise, or no free port.
+        BackendError: an unknown interface or domain, a domain that this process uses on another
+            interface, or no free port.
     """
     _require_known(domain, interface)
     try:
@@ -54,13 +59,16 @@ def join_domain(domain: int, interface: str) -> DomainParticipant:
         return DomainParticipant(domain)
     except DDSException as error:
         raise BackendError(
-            f"DDS domain {domain} on {interface} cannot be joined ({error.msg}): another program may hold its ports, or this process"
-            f" already opened the domain through the SDK; close it or choose another domain of 0..{MAX_DOMAIN}"
+            f"DDS domain {domain} on {interface} cannot be joined ({error.msg}). Another program"
+            " may hold its ports, or this process already opened the domain through the SDK."
+            f" Close that program, or choose another domain of 0..{MAX_DOMAIN}"
         ) from error
 
 
 def join_sdk_channels(domain: int, interface: str) -> None:
-    """Initialise the SDK's own channel factory, for its remote procedure calls; once per process and before `join_domain`.
+    """Initialise the SDK's own channel factory for its remote procedure calls.
+
+    This works once per process and before `join_domain`.
 
     Raises:
         BackendError: as `join_domain`.
@@ -70,7 +78,8 @@ def join_sdk_channels(domain: int, interface: str) -> None:
         return
     if _joined:
         raise BackendError(
-            f"the SDK's channels must come first in a process that already opened DDS domains {list(_joined)}"
+            "the SDK's channels must be initialised before any other DDS domain;"
+            f" this process already opened {list(_joined)}"
         )
     try:
         ChannelFactoryInitialize(domain, interface)
@@ -87,23 +96,23 @@ def _require_known(domain: int, interface: str) -> None:
         raise BackendError(str(UnknownNameError("network interface", interface, names)))
     if not 0 <= domain <= MAX_DOMAIN:
         raise BackendError(
-            f"DDS domain {domain} is not in 0..{MAX_DOMAIN}; a robot is on 0, the simulator on {SIMULATION_DOMAIN}"
+            f"DDS domain {domain} is not in 0..{MAX_DOMAIN};"
+            f" a robot is on 0, the simulator on {SIMULATION_DOMAIN}"
         )
 
 
 def _configure(domain: int, interface: str) -> None:
-    """Create the domain of this process once; a process has one configuration per domain."""
+    """Create the domain once; a process has one configuration per domain."""
     if domain in _joined:
         if _joined[domain][0] != interface:
             raise BackendError(
-                f"DDS domain {domain} is already open on {_joined[domain][0]!r} in this process, not {interface!r}"
+                f"DDS domain {domain} is already open on {_joined[domain][0]!r} in this process,"
+                f" so it cannot be opened on {interface!r}"
             )
         return
     discovery = _LOOPBACK_DISCOVERY if interface == LOOPBACK else ""
-    _joined[domain] = (
-        interface,
-        Domain(domain, _CONFIG.format(interface=interface, discovery=discovery)),
-    )
+    config = _CONFIG.format(interface=interface, discovery=discovery)
+    _joined[domain] = (interface, Domain(domain, config))
 
 
 class RawReader:
@@ -129,12 +138,12 @@ class RawReader:
         self._waitset.attach(self._condition)
 
     def take(self) -> list[bytes]:
-        """All samples that arrived since the last take, oldest first; does not wait."""
+        """All samples since the last take, oldest first, without waiting."""
         taken = ddspy_take(self._reader._ref, self._mask, _DEPTH)
         return [] if isinstance(taken, int) else [data for data, info in taken if info.valid_data]
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait, outside Python's lock, until something can be taken."""
+        """Wait until a sample can be taken; other Python threads run meanwhile."""
         return bool(self._waitset.wait(max(0, int(timeout_s * 1e9))))
 
     def matched_publishers(self) -> int:
@@ -146,14 +155,15 @@ class RawWriter:
     """Writes serialised samples on one topic."""
 
     def __init__(self, participant: DomainParticipant, topic: str, message_type: Any) -> None:
-        # Reliable, so that reliable and best-effort readers both match, but a reader that does not acknowledge never holds us up.
+        # Reliable writers match reliable and best-effort readers. Without blocking time, a reader
+        # that does not acknowledge cannot delay the control loop.
         policies = Policy.Reliability.Reliable(max_blocking_time=0), Policy.History.KeepLast(1)
         self._writer: Any = DataWriter(
             participant, Topic(participant, topic, message_type), Qos(*policies)
         )
 
     def write(self, raw: bytes) -> bool:
-        """Hand a sample to the transport; False where it refuses."""
+        """Give a sample to the transport; False when the transport refuses it."""
         return bool(ddspy_write(self._writer._ref, raw) >= 0)
 
     def matched_subscribers(self) -> int:

@@ -1,4 +1,4 @@
-"""DDS domains for one run: two runs on one machine must not hear each other."""
+"""DDS domains for one run, so that two runs on one machine do not hear each other."""
 
 import fcntl
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from safe_locomotion.errors import ConfigurationError
 
-# 0 and 1 are the robot's and the vendor's simulator's; the ports of those past 101 are handed out by Linux to other programs.
+# The robot uses 0 and the vendor's simulator 1. Linux gives the ports above 101 to other programs.
 FIRST = 2
 LAST = 101
 # DDSI-RTPS 2.3, section 9.6.1
@@ -22,14 +22,15 @@ LOCAL_ADDRESS = "127.0.0.1"
 
 @contextmanager
 def claim_domain(wanted: int | None = None) -> Iterator[int]:
-    """Yields a DDS domain that is this process's own until the block ends, `wanted` or any free one.
+    """Reserve a DDS domain for this process until the block ends: `wanted`, or any free one.
 
     Raises:
-        ConfigurationError: it is taken, out of range, or none is free.
+        ConfigurationError: the domain is in use or out of range, or no domain is free.
     """
     if wanted is not None and not FIRST <= wanted <= LAST:
         raise ConfigurationError(
-            f"DDS domain {wanted} is not in {FIRST}..{LAST}; 0 and 1 belong to robots and their simulators"
+            f"DDS domain {wanted} is not in {FIRST}..{LAST};"
+            " 0 and 1 belong to robots and their simulators"
         )
     folder = Path(tempfile.gettempdir()) / f"safe_locomotion_domains_{os.getuid()}"
     folder.mkdir(exist_ok=True)
@@ -42,10 +43,11 @@ def claim_domain(wanted: int | None = None) -> Iterator[int]:
                 return
     if wanted is not None:
         raise ConfigurationError(
-            f"DDS domain {wanted} is in use by another program; leave the choice open or take another one"
+            f"DDS domain {wanted} is in use by another program; choose another one, or none to get"
+            " a free one"
         )
     raise ConfigurationError(
-        f"all DDS domains {FIRST}..{LAST} are in use, see the locks in {folder}"
+        f"all DDS domains {FIRST}..{LAST} are in use; see the locks in {folder}"
     )
 
 
@@ -58,7 +60,7 @@ def _locked(file: int) -> bool:
 
 
 def _ports_free(domain: int) -> bool:
-    """Whether the first participant of the domain would find its port."""
+    """Whether the port of the domain's first participant is free."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.bind((LOCAL_ADDRESS, PORT_BASE + PORTS_PER_DOMAIN * domain + FIRST_UNICAST_PORT))

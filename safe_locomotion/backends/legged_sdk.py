@@ -1,7 +1,8 @@
-"""Robots that speak the vendor's older SDK (A1, Go1) over UDP, through its Python module `robot_interface`.
+"""Robots of the vendor's older SDK (A1, Go1) over UDP, with its Python module `robot_interface`.
 
-The vendor's library compresses the packets itself, so this adapter moves values between our types and the module's objects and
-leaves the bytes alone. Constants: unitree_legged_sdk v3.3.1 (A1) and v3.8.0 (Go1), `comm.h`, `udp.h` and the low-level examples.
+The vendor's library compresses the packets itself. This adapter only copies values between our
+types and the module's objects. Constants: unitree_legged_sdk v3.3.1 (A1) and v3.8.0 (Go1),
+`comm.h`, `udp.h` and the low-level examples.
 """
 
 import importlib
@@ -31,12 +32,11 @@ MODE_DAMPING: Final = 0x00
 _V331_LENGTHS: Final = (
     610,
     771,
-)  # compressed LowCmd and LowState of v3.3.1, which asks its caller for them
-_POLL_S: Final = 0.0002  # the module's receive does not wait; a tenth of the period of the wire
+)  # of compressed LowCmd and LowState; v3.3.1 wants them as arguments
+_POLL_S: Final = 0.0002  # a tenth of the wire's period; the module's receive does not wait
 _MAX_DRAIN: Final = 64  # datagrams, 0.13 s of states
-_NOTHING_ARRIVED: Final = (
-    -1
-)  # answers of Recv, as seen with the module of v3.8; -1 also for what has no frame head
+# Answers of Recv, as observed with the module of v3.8. -1 also means a datagram without frame head.
+_NOTHING_ARRIVED: Final = -1
 _WRONG_CHECKSUM: Final = -3
 _MODULES: Final = ("robot_interface", "unitree_legged_sdk.robot_interface")
 
@@ -52,24 +52,28 @@ VARIANTS: Final = {
     "a1": _Variant(
         legged_type="A1",
         tick_ns=MICROSECOND_TICK_NS,
-        origin="build its Python binding against unitree_legged_sdk v3.3.1 and put the folder of robot_interface*.so on PYTHONPATH",
+        origin="build its Python binding with unitree_legged_sdk v3.3.1, and put the folder of"
+        " robot_interface*.so on PYTHONPATH",
     ),
     "go1": _Variant(
         legged_type="Go1",
         tick_ns=MILLISECOND_TICK_NS,
-        origin="pip install unitree-legged-sdk==3.8.20231105 (Python 3.11), or build the binding of unitree_legged_sdk v3.8.0",
+        origin="pip install unitree-legged-sdk==3.8.20231105 (Python 3.11), or build the binding"
+        " of unitree_legged_sdk v3.8.0",
     ),
 }
 
 
 class LeggedSdk(CommandingBackend):
-    """Backend over the vendor's UDP link; others who command the robot are not visible on it.
+    """Backend over the vendor's UDP link, on which other commanders are not visible.
 
     Args:
-        robot: `a1` or `go1`; they count ticks differently.
+        robot: `a1` or `go1`; their ticks have different units.
         stop_kd: joint damping of `stop` [Nm s/rad].
-        local_port, robot_address, robot_port: the link; the defaults are the vendor's for the motor controller.
-        power_level: 1..10 arms the vendor's own limits of power and joint position on each command; None leaves them out.
+        local_port, robot_address, robot_port: the link; the defaults are the vendor's values for
+            the motor controller.
+        power_level: 1..10 applies the vendor's own limits of power and joint position to each
+            command; None does not.
 
     Raises:
         UnknownNameError: another robot.
@@ -94,7 +98,8 @@ class LeggedSdk(CommandingBackend):
         self._sdk = _vendor_module(variant)
         _require_free_port(local_port)
         self._udp = _open_udp(self._sdk, local_port, robot_address, robot_port)
-        self._command, self._state = self._sdk.LowCmd(), self._sdk.LowState()
+        self._command = self._sdk.LowCmd()
+        self._state = self._sdk.LowState()
         self._udp.InitCmdData(self._command)
         self._command.levelFlag = LOW_LEVEL
         self._safety = self._sdk.Safety(getattr(self._sdk.LeggedType, variant.legged_type))
@@ -104,7 +109,7 @@ class LeggedSdk(CommandingBackend):
         super().__init__()
 
     def read(self, timeout_s: float) -> LowState | None:
-        """The newest state not read before; None after `timeout_s` without one."""
+        """The newest state that was not read before; None after `timeout_s`."""
         deadline = time.monotonic() + timeout_s
         while True:
             self._drain()
@@ -116,12 +121,15 @@ class LeggedSdk(CommandingBackend):
             time.sleep(_POLL_S)
 
     def greet(self) -> None:
-        """One packet of damping: the robot sends its states to whom it hears."""
+        """Send one packet of damping, because the robot sends states only to a commander."""
         self._commanding = True
         self._send(self._packed_damping())
 
     def _drain(self) -> None:
-        """Take what arrived; the library keeps the last good datagram. Bounded, so that a flood cannot hold the loop up."""
+        """Receive all waiting datagrams; the library keeps the last valid one.
+
+        Their number is bounded, so that a flood of datagrams cannot delay the control loop.
+        """
         arrived = 0
         for _ in range(_MAX_DRAIN):
             code = self._udp.Recv()
@@ -132,7 +140,7 @@ class LeggedSdk(CommandingBackend):
         self._counters.dropped += max(0, arrived - 1)
 
     def _advance(self, tick: int) -> bool:
-        """Whether the state of the library is one not handed out yet; tick 0 is its state before the first datagram."""
+        """Whether the library's state is a new one; its tick is 0 before the first datagram."""
         if tick == 0 or (self._counters.received and tick == self._clock.tick):
             return False
         step = self._clock.update(tick, time.time_ns())
@@ -164,7 +172,7 @@ class LeggedSdk(CommandingBackend):
         )
 
     def _packed(self, command: LowCommand) -> Any | None:
-        """The module's command object, filled; damping where the vendor's power limit trips."""
+        """The module's command object with these values, or damping when the power limit trips."""
         if not is_finite(command):
             return None
         self._fill(command)
@@ -202,7 +210,7 @@ class LeggedSdk(CommandingBackend):
         return bool(self._udp.SetSend(packet) >= 0 and self._udp.Send() > 0)
 
     def _leave(self) -> None:
-        """Switch the motors' servos to the robot's own damping mode, close the link."""
+        """Switch the motors to the robot's own damping mode and close the link."""
         if self._commanding:
             self._switch_off()
         del self._udp
@@ -226,24 +234,25 @@ def _vendor_module(variant: _Variant) -> ModuleType:
         except ImportError as error:
             failures.append(f"{name}: {error}")
     raise BackendError(
-        f"the vendor's module robot_interface cannot be imported ({'; '.join(failures)}); {variant.origin}"
+        f"the vendor's module robot_interface cannot be imported ({'; '.join(failures)});"
+        f" {variant.origin}"
     )
 
 
 def _require_free_port(port: int) -> None:
-    """The vendor's library only prints a line when its port is taken, and then receives nothing."""
+    """Refuse a busy port: the vendor's library would only print a line and receive nothing."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.bind(("0.0.0.0", port))
         except (OSError, OverflowError) as error:
             raise BackendError(
-                f"UDP port {port} cannot be bound ({error}): stop the other program that controls the robot, or choose another"
-                " local_port of 1024..65535"
+                f"UDP port {port} cannot be bound ({error}): stop the other program that controls"
+                " the robot, or choose another local_port of 1024..65535"
             ) from error
 
 
 def _open_udp(sdk: ModuleType, local_port: int, address: str, port: int) -> Any:
-    """v3.5 and later take the level first, v3.3.1 takes the packet lengths last."""
+    """Open the link: v3.5 and later take the level first, v3.3.1 takes the packet lengths last."""
     try:
         return sdk.UDP(LOW_LEVEL, local_port, address, port)
     except TypeError:

@@ -1,4 +1,4 @@
-"""Listening on the wire without publishing anything: who commands the motors, and what the robot's clock says."""
+"""Listen on the wire without publishing: who commands the motors, and the robot's clock."""
 
 import time
 
@@ -8,8 +8,8 @@ from safe_locomotion.backends.dds import RawReader, join_domain
 from safe_locomotion.backends.sdk2_codec import LowStateCodec
 from safe_locomotion.backends.unitree_sdk2 import COMMAND_TOPIC, STATE_TOPIC
 
-DISCOVERY_S = 1.0  # participants announce themselves at once to a newcomer
-HEARD_S = 0.6  # of states; 300 of them
+DISCOVERY_S = 1.0  # participants announce themselves to a new one at once
+HEARD_S = 0.6  # of listening; 300 states
 
 
 def command_publishers(domain: int, interface: str, wait_s: float = DISCOVERY_S) -> int:
@@ -28,7 +28,16 @@ def command_publishers(domain: int, interface: str, wait_s: float = DISCOVERY_S)
 def state_ticks(
     domain: int, interface: str, wait_s: float = DISCOVERY_S, hear_s: float = HEARD_S
 ) -> tuple[tuple[float, int], ...]:
-    """(monotonic time [s], tick [ms]) of each LowState heard within `hear_s` of the first; empty where none came within `wait_s`.
+    """Arrival times and ticks of LowStates.
+
+    Args:
+        domain: DDS domain.
+        interface: network interface.
+        wait_s: wait for the first state [s].
+        hear_s: time from the first state until the end [s].
+
+    Returns:
+        (monotonic time [s], tick [ms]) of each state; empty when no state came.
 
     Raises:
         BackendError: unknown or busy interface or domain.

@@ -1,4 +1,4 @@
-"""Recorded LowStates in one `.npz`: an array per field, a row per state."""
+"""Recorded LowStates in one `.npz` file: one array per field, one row per state."""
 
 from collections.abc import Sequence
 from dataclasses import fields
@@ -12,9 +12,8 @@ import numpy as np
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.types import Array, LowState
 
-_NAMES = tuple(
-    field.name for field in fields(LowState) if field.name != "motors_on"
-)  # not every link says it
+_NAMES = tuple(field.name for field in fields(LowState) if field.name != "motors_on")
+"""Columns of a log. Not every link reports `motors_on`."""
 _REMOTE_BYTES = 40
 
 
@@ -32,10 +31,11 @@ def save_states(path: str | PathLike[str], states: Sequence[LowState]) -> None:
 
 
 def load_states(path: str | PathLike[str]) -> list[LowState]:
-    """States as `save_states` wrote them.
+    """Read states that `save_states` wrote.
 
     Raises:
-        ConfigurationError: no such file, not a log of LowStates, or columns of different lengths.
+        ConfigurationError: the file does not exist, is not a log of LowStates, or has columns of
+            different lengths.
     """
     try:
         with np.load(path, allow_pickle=False) as data:
@@ -48,7 +48,7 @@ def load_states(path: str | PathLike[str]) -> list[LowState]:
             f"{path} is not a log of LowStates with the columns {', '.join(_NAMES)}: {error}"
         ) from error
     if len({len(column) for column in columns.values()}) != 1:
-        raise ConfigurationError(f"{path}: the columns differ in length")
+        raise ConfigurationError(f"{path}: the columns have different lengths")
     return [_row(columns, index) for index in range(len(columns["tick"]))]
 
 

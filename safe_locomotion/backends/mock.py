@@ -1,4 +1,4 @@
-"""A robot that replays recorded states and keeps what it is told."""
+"""A robot that replays recorded states and stores the commands."""
 
 import time
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ class Mock:
 
     Args:
         stop_kd: joint damping of `stop` [Nm s/rad].
-        states: the recording, or
-        path: the `.npz` that holds it (`log.save_states`).
-        realtime: hand each state out when it is due, counted from the first read; otherwise as fast as it is read.
+        states: the recording; give either this or `path`.
+        path: the `.npz` file of the recording (`log.save_states`).
+        realtime: return each state at its time, counted from the first read; otherwise at once.
 
     Attributes:
-        commands: every command written, damping of `stop` included.
+        commands: all written commands and the damping of `stop`.
 
     Raises:
         BackendError: not exactly one of `states` and `path`, or an empty recording.
@@ -37,7 +37,7 @@ class Mock:
     ) -> None:
         if (states is None) == (path is None):
             raise BackendError(
-                "the mock backend replays either `states` or the log at `path`: give one of them"
+                "the mock backend replays either `states` or the log at `path`; give one of them"
             )
         recording = load_states(path) if path is not None else states
         if not recording:
@@ -53,11 +53,15 @@ class Mock:
 
     @property
     def counters(self) -> Counters:
-        """A copy of the counters as they stand."""
+        """A copy of the present counters."""
         return replace(self._counters)
 
     def read(self, timeout_s: float) -> LowState | None:
-        """The next state of the recording, or in real time the newest that is due; None after `timeout_s`, always so at its end."""
+        """The next state of the recording, or in real time the newest one that is due.
+
+        Returns:
+            None after `timeout_s` without a state, and always at the end of the recording.
+        """
         if self._next == 0:
             self._start_s = time.monotonic()
         wait_s = self._due_in_s(self._next)
@@ -81,7 +85,7 @@ class Mock:
         return self._start_s + age_s - time.monotonic()
 
     def write(self, command: LowCommand) -> None:
-        """Keep a command; damping in its place where a number is not finite."""
+        """Store a command, or damping when a number is not finite."""
         if not is_finite(command):
             self._counters.nonfinite_commands += 1
             command = replace(self._damping, stamp_ns=command.stamp_ns, reason="nonfinite")
@@ -89,11 +93,11 @@ class Mock:
         self._counters.written += 1
 
     def greet(self) -> None:
-        """Say nothing."""
+        """Do nothing."""
         return None
 
     def stop(self) -> None:
-        """Damping, where a command was ever written."""
+        """Store damping, unless no command was ever written."""
         if self.commands:
             self.commands.append(self._damping)
 

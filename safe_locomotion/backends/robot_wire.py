@@ -1,4 +1,4 @@
-"""The robot's end of the SDK2 wire, for simulated robots: states out, commands in, and what was wrong with the bad ones."""
+"""The robot's end of the SDK2 wire, for simulated robots: sends states and receives commands."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -27,19 +27,17 @@ class RobotWire:
     """Publishes LowStates and takes LowCommands as a robot does.
 
     Attributes:
-        rejected: commands ignored so far, by reason (`sdk2_codec.Rejection`).
-        overtaken: good or bad commands dropped because a newer one had already arrived.
+        rejected: number of commands ignored so far, by reason (`sdk2_codec.Rejection`).
+        overtaken: commands, valid or not, dropped because a newer one had already arrived.
 
     Raises:
         BackendError: unknown or busy interface or domain.
     """
 
     def __init__(self, *, domain: int = SIMULATION_DOMAIN, interface: str = LOOPBACK) -> None:
-        self._states, self._commands, self._truths = (
-            LowStateCodec(),
-            LowCommandCodec(),
-            TruthCodec(),
-        )
+        self._states = LowStateCodec()
+        self._commands = LowCommandCodec()
+        self._truths = TruthCodec()
         self.rejected: Counter[str] = Counter()
         self.overtaken = 0
         self._tick = 0
@@ -51,15 +49,22 @@ class RobotWire:
         self._participant = participant
 
     def publish(self, state: LowState) -> None:
-        """Send one state. Ticks are milliseconds and start at 1 or later: a command that echoes 0 names no state."""
+        """Send one state.
+
+        Ticks are milliseconds and start at 1 or later, because 0 in a command means that it
+        answers no particular state.
+        """
         self._tick = state.tick
         self._stamp_ns = state.stamp_ns
         self._state_writer.write(self._states.encode(state))
 
     def take_command(self, timeout_s: float) -> LowCommand | None:
-        """The newest good command not taken before; None after `timeout_s` without any message, or where only bad ones came.
+        """The newest valid command that was not taken before.
 
-        Its `stamp_ns` is the stamp of the published state it answers, 0 where the controller does not say.
+        Returns:
+            None after `timeout_s` without a message, or when no message was valid. The
+            `stamp_ns` of a command is the stamp of the state that it answers; 0 when the
+            controller does not tell.
         """
         if not self._reader.wait(timeout_s):
             return None
@@ -86,7 +91,7 @@ class RobotWire:
         angular_velocity: Array,
         foot_force: Sequence[float] = (0.0, 0.0, 0.0, 0.0),
     ) -> None:
-        """Ground truth for reports, on a topic no controller reads; fields as in `Truth`."""
+        """Publish the true motion for reports, see `Truth`. No controller reads it."""
         truth = Truth(
             stamp_ns=stamp_ns,
             position=position,
@@ -98,11 +103,11 @@ class RobotWire:
         self._truth_writer.write(self._truths.encode(truth))
 
     def controllers(self) -> int:
-        """Number of publishers of low commands connected now."""
+        """Number of connected publishers of low commands."""
         return self._reader.matched_publishers()
 
     def listeners(self) -> int:
-        """Number of readers of low states connected now."""
+        """Number of connected readers of low states."""
         return self._state_writer.matched_subscribers()
 
     def close(self) -> None:
@@ -112,7 +117,7 @@ class RobotWire:
 
 
 class TruthReader:
-    """Listens to the ground truth of a simulated robot, for reports.
+    """Reads the true motion of a simulated robot, for reports.
 
     Raises:
         BackendError: unknown or busy interface or domain.
@@ -124,7 +129,10 @@ class TruthReader:
         self._codec = TruthCodec()
 
     def take(self, timeout_s: float = 0.0) -> list[Truth]:
-        """What arrived since the last take, oldest first; at most the 64 newest. Empty after `timeout_s` without any."""
+        """Samples since the last take, oldest first, at most the 64 newest.
+
+        The list is empty after `timeout_s` without a sample.
+        """
         if not self._reader.wait(timeout_s):
             return []
         return [
@@ -132,7 +140,7 @@ class TruthReader:
         ]
 
     def publishers(self) -> int:
-        """Number of simulated robots heard."""
+        """Number of connected simulated robots."""
         return self._reader.matched_publishers()
 
     def close(self) -> None:

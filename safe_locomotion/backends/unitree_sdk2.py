@@ -21,7 +21,7 @@ from safe_locomotion.types import LowCommand, LowState
 
 STATE_TOPIC: Final = "rt/lowstate"
 COMMAND_TOPIC: Final = "rt/lowcmd"
-_FOREIGN_CHECK_EVERY: Final = 25  # reads, 50 ms
+_FOREIGN_CHECK_EVERY: Final = 25  # reads; 50 ms
 
 
 class UnitreeSdk2(CommandingBackend):
@@ -30,11 +30,13 @@ class UnitreeSdk2(CommandingBackend):
     Args:
         stop_kd: joint damping of `stop` [Nm s/rad].
         domain: DDS domain; 0 on a robot, 1 on the simulator.
-        interface: the one network interface to use.
-        echo_tick: write the tick of the answered state into the spare word of each command, for a simulator in lock-step.
-            None: only on the loopback interface, so that a robot gets the word as the vendor sends it, 0.
-        check_crc: ignore states whose checksum is wrong.
-        release_motion: first lay a real robot down and release its own motion service, which commands the same motors.
+        interface: the only network interface that is used.
+        echo_tick: write the tick of the answered state into the spare word of each command, for
+            a simulator in lock-step. None does so only on the loopback interface; a robot gets
+            0, as from the vendor's SDK.
+        check_crc: ignore states with a wrong checksum.
+        release_motion: first lay a real robot down and release its own motion service, which
+            would command the same motors.
 
     Raises:
         BackendError: unknown or busy interface or domain, or a motion service that stays.
@@ -50,7 +52,8 @@ class UnitreeSdk2(CommandingBackend):
         check_crc: bool = True,
         release_motion: bool = False,
     ) -> None:
-        self._states, self._commands = LowStateCodec(), LowCommandCodec()
+        self._states = LowStateCodec()
+        self._commands = LowCommandCodec()
         self._clock = TickClock()
         self._echo_tick = interface == LOOPBACK if echo_tick is None else echo_tick
         self._check_crc = check_crc
@@ -69,7 +72,7 @@ class UnitreeSdk2(CommandingBackend):
         super().__init__()
 
     def read(self, timeout_s: float) -> LowState | None:
-        """The newest state not read before; None after `timeout_s` without one."""
+        """The newest state that was not read before; None after `timeout_s`."""
         deadline = time.monotonic() + timeout_s
         self._reads += 1
         if self._reads % _FOREIGN_CHECK_EVERY == 0:
@@ -81,7 +84,7 @@ class UnitreeSdk2(CommandingBackend):
         return None
 
     def _newest(self, samples: list[bytes]) -> LowState | None:
-        """The last of the samples that is sound and new; the rest is counted."""
+        """State of the newest sample that is valid and new; the others are counted."""
         while samples:
             state = self._accept(samples.pop())
             if state is not None:

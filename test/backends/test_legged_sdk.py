@@ -50,7 +50,7 @@ def linked(robot: socket.socket, name: str = "go1", **options: Any) -> LeggedSdk
 
 
 def datagrams(robot: socket.socket) -> list[bytes]:
-    """Everything that arrives until the line is silent."""
+    """All datagrams until the line is silent."""
     robot.settimeout(0.1)
     received = []
     try:
@@ -69,7 +69,7 @@ def sent_by_vendor(
     dq: float = 0.0,
     tau: float = 0.0,
 ) -> bytes:
-    """The datagram the vendor's module itself makes of twelve equal set-points."""
+    """Datagram of the vendor's module for twelve equal set-points."""
     udp = vendor.UDP(0xFF, free_port(), "127.0.0.1", robot.getsockname()[1])
     command = vendor.LowCmd()
     udp.InitCmdData(command)
@@ -86,7 +86,7 @@ def sent_by_vendor(
 
 
 def test_a_command_arrives_compressed(vendor: Any, robot: socket.socket) -> None:
-    """One write is one datagram of the vendor's size, sent without anybody having to answer."""
+    """One write sends one datagram of the vendor's size, without an answer."""
     backend = linked(robot)
     backend.write(servo_command())
     assert [len(datagram) for datagram in datagrams(robot)] == [COMMAND_BYTES]
@@ -96,7 +96,7 @@ def test_a_command_arrives_compressed(vendor: Any, robot: socket.socket) -> None
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e39])
 def test_nan_leaves_as_damping(vendor: Any, robot: socket.socket, value: float) -> None:
-    """Where a command is not finite the robot gets the very bytes of a damping command, which the vendor's module would not see to."""
+    """The robot gets the bytes of damping in place of a command that is not finite."""
     expected = sent_by_vendor(vendor, robot, q=legged_sdk.POS_STOP, kp=0.0, kd=3.0)
     backend = linked(robot)
     backend.write(spoiled(servo_command(), value))
@@ -106,7 +106,7 @@ def test_nan_leaves_as_damping(vendor: Any, robot: socket.socket, value: float) 
 
 
 def test_close_leaves_the_robot_damped(vendor: Any, robot: socket.socket) -> None:
-    """After a command, close repeats damping and ends on the motors' own damping mode."""
+    """After a command, close repeats damping and ends with the motors' own damping mode."""
     expected = sent_by_vendor(vendor, robot, q=legged_sdk.POS_STOP, kp=0.0, kd=3.0)
     backend = linked(robot)
     backend.write(servo_command())
@@ -127,7 +127,7 @@ def test_a_backend_that_only_read_stays_silent(vendor: Any, robot: socket.socket
 
 
 def test_a_robot_that_only_answers_is_greeted_by_damping(vendor: Any, robot: socket.socket) -> None:
-    """One packet, the one that `stop` repeats from then on until the robot is heard."""
+    """The greeting is one packet, the same that `stop` repeats."""
     backend = linked(robot)
     backend.greet()
     (greeting,) = datagrams(robot)
@@ -137,7 +137,7 @@ def test_a_robot_that_only_answers_is_greeted_by_damping(vendor: Any, robot: soc
 
 
 def test_noise_on_the_port_is_not_a_state(vendor: Any, robot: socket.socket) -> None:
-    """Datagrams that are no LowState are ignored, and the ones with a wrong checksum counted."""
+    """Datagrams that are not LowStates are ignored; those with a wrong checksum are counted."""
     backend = linked(robot)
     backend.write(servo_command())
     _, address = robot.recvfrom(4096)
@@ -150,7 +150,7 @@ def test_noise_on_the_port_is_not_a_state(vendor: Any, robot: socket.socket) -> 
 
 
 def test_vendor_limits_clamp_positions(vendor: Any, robot: socket.socket) -> None:
-    """With a power level the vendor's position limit is armed: a wild target no longer leaves as it is."""
+    """With a power level, the vendor's position limit changes a target out of range."""
     wild = servo_command()
     wild.q[0] = 9.0
     plain = linked(robot)
@@ -165,7 +165,7 @@ def test_vendor_limits_clamp_positions(vendor: Any, robot: socket.socket) -> Non
 
 
 def test_a_dead_link_does_not_hold_up_write(vendor: Any) -> None:
-    """With nobody at the other end every write returns and is counted, one way or the other."""
+    """Without a robot every write returns and is counted as written or failed."""
     backend = LeggedSdk(
         robot="a1",
         stop_kd=3.0,
@@ -180,7 +180,7 @@ def test_a_dead_link_does_not_hold_up_write(vendor: Any) -> None:
 
 
 def test_a_busy_port_is_an_error(vendor: Any, robot: socket.socket) -> None:
-    """Two controllers on one machine: the second is told so at once."""
+    """The second controller on one machine gets an error at once."""
     with pytest.raises(BackendError, match="cannot be bound"):
         LeggedSdk(
             robot="go1", stop_kd=3.0, local_port=robot.getsockname()[1], robot_address="127.0.0.1"
@@ -200,10 +200,14 @@ def test_a_missing_module_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) ->
 
 
 class RecordedUdp:
-    """The receiving half of the vendor's UDP object over a list of its own LowStates: its packet format is not public."""
+    """The vendor's UDP object with recorded LowStates, because its packet format is not public."""
 
-    def __init__(self, ticks: list[int]) -> None:
-        self.ticks = ticks
+    def __init__(self, ticks: list[int], cells_mv: int = 0) -> None:
+        self.ticks = list(ticks)
+        self.cells_mv = cells_mv
+
+    def InitCmdData(self, command: Any) -> None:
+        pass
 
     def Recv(self) -> int:
         return -1
@@ -215,8 +219,11 @@ class RecordedUdp:
             motor.dq = 0.5
             motor.tauEst = 1.5
             motor.temperature = 40
-        state.imu.quaternion, state.imu.gyroscope = [1.0, 0.0, 0.0, 0.0], [0.125, 0.25, 0.5]
+        state.imu.quaternion = [1.0, 0.0, 0.0, 0.0]
+        state.imu.gyroscope = [0.125, 0.25, 0.5]
         state.footForce = [10, 20, 30, 40]
+        if self.cells_mv:
+            state.bms.cell_vol = [self.cells_mv] * 6 + [0] * (len(state.bms.cell_vol) - 6)
 
 
 @pytest.mark.parametrize(
@@ -224,11 +231,19 @@ class RecordedUdp:
     [("a1", [0, 2**32 - 1000, 1000], 2_000_000), ("go1", [0, 7, 9], 2_000_000)],
 )
 def test_states_of_the_module_are_read(
-    vendor: Any, robot: socket.socket, name: str, ticks: list[int], step_ns: int
+    vendor: Any,
+    robot: socket.socket,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    ticks: list[int],
+    step_ns: int,
 ) -> None:
-    """Values of the vendor's LowState object reach ours; ticks are microseconds on the A1, milliseconds on the Go1; 0 is no state."""
+    """Values of the vendor's LowState are copied.
+
+    Ticks are microseconds on the A1 and milliseconds on the Go1; tick 0 is not a state.
+    """
+    monkeypatch.setattr(vendor, "UDP", lambda *_: RecordedUdp(ticks))
     backend = linked(robot, name)
-    backend._udp = RecordedUdp(ticks)
     first = backend.read(0.1)
     second = backend.read(0.1)
     assert first is not None and second is not None and backend.read(0.001) is None
@@ -240,10 +255,27 @@ def test_states_of_the_module_are_read(
     backend.close()
 
 
-def test_battery_voltage_is_the_sum_of_cells() -> None:
-    """Cells in millivolts add up; a state without a battery reads NaN."""
-    assert (
-        legged_sdk._battery_voltage(SimpleNamespace(bms=SimpleNamespace(cell_vol=[4000] * 6)))
-        == 24.0
-    )
-    assert legged_sdk._battery_voltage(SimpleNamespace()) is None
+def test_battery_voltage_is_the_sum_of_cells(
+    vendor: Any, robot: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The voltage is the sum of the cells, which are in millivolts."""
+    monkeypatch.setattr(vendor, "UDP", lambda *_: RecordedUdp([7], cells_mv=4000))
+    backend = linked(robot)
+    state = backend.read(0.1)
+    assert state is not None and state.voltage == 24.0
+    backend.close()
+
+
+def test_a_state_without_battery_has_no_voltage(
+    vendor: Any, robot: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The module of the A1 knows no battery: the voltage is None."""
+    whole = vendor.LowState()
+    fields = ("imu", "motorState", "footForce", "wirelessRemote")
+    bare = SimpleNamespace(tick=0, **{field: getattr(whole, field) for field in fields})
+    monkeypatch.setattr(vendor, "UDP", lambda *_: RecordedUdp([2000]))
+    monkeypatch.setattr(vendor, "LowState", lambda: bare)
+    backend = linked(robot, "a1")
+    state = backend.read(0.1)
+    assert state is not None and state.voltage is None
+    backend.close()

@@ -1,4 +1,4 @@
-"""Replay of recorded states, and the log they come from."""
+"""Replay of recorded states, and their log."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -14,7 +14,7 @@ from safe_locomotion.errors import BackendError, ConfigurationError, UnknownName
 
 
 def test_log_round_trip(tmp_path: Path) -> None:
-    """What is saved is loaded, field by field and type by type."""
+    """A saved log is loaded with the same fields and types."""
     states = [resting_state(tick) for tick in (1, 3, 5)]
     save_states(tmp_path / "log.npz", states)
     for loaded, state in zip(load_states(tmp_path / "log.npz"), states, strict=True):
@@ -24,7 +24,7 @@ def test_log_round_trip(tmp_path: Path) -> None:
 
 
 def test_wrong_logs_say_what_is_there(tmp_path: Path) -> None:
-    """A missing file names its neighbours; another npz and a text file are not taken for logs."""
+    """The error for a missing file lists the others; another npz and a text file are refused."""
     np.savez(tmp_path / "other.npz", a=np.zeros(3))
     (tmp_path / "text.npz").write_text("no")
     with pytest.raises(ConfigurationError, match=r"other\.npz"):
@@ -35,7 +35,7 @@ def test_wrong_logs_say_what_is_there(tmp_path: Path) -> None:
 
 
 def test_states_come_in_order_then_none() -> None:
-    """Each state is handed out once; after the last, read times out."""
+    """Each state is returned once; after the last one read times out."""
     states = [resting_state(tick) for tick in (1, 3)]
     backend = Mock(stop_kd=2.0, states=states)
     assert (
@@ -47,7 +47,7 @@ def test_states_come_in_order_then_none() -> None:
 
 
 def test_realtime_replay_skips_what_is_overdue() -> None:
-    """In real time the newest due state is handed out and the overtaken ones are counted."""
+    """In real time the newest due state is returned, and the skipped ones are counted."""
     backend = Mock(
         stop_kd=2.0, states=[resting_state(tick) for tick in (1, 2, 3, 10_000)], realtime=True
     )
@@ -59,7 +59,7 @@ def test_realtime_replay_skips_what_is_overdue() -> None:
 
 
 def test_commands_are_kept_and_never_hold_nan() -> None:
-    """write keeps commands in order; one that is not finite is kept as damping and counted."""
+    """write stores commands in order; one that is not finite is stored as damping and counted."""
     backend = Mock(stop_kd=2.0, states=[resting_state()])
     backend.write(servo_command())
     backend.write(spoiled(servo_command()))
@@ -70,7 +70,7 @@ def test_commands_are_kept_and_never_hold_nan() -> None:
 
 
 def test_close_ends_on_damping_once() -> None:
-    """The last command of a backend that commanded is damping; one that only read stays silent."""
+    """The last command is damping, unless there was no command at all."""
     backend = Mock(stop_kd=2.0, states=[resting_state()])
     backend.write(servo_command())
     backend.close()

@@ -17,8 +17,8 @@ from safe_locomotion.backends.sdk2_codec import (
     LowStateCodec,
     Truth,
     TruthCodec,
-    crc32_words,
 )
+from safe_locomotion.backends.sdk2_messages import crc32_words
 from safe_locomotion.types import LowCommand, LowState
 
 N_MESSAGES = 60
@@ -50,7 +50,7 @@ def random_state(rng: np.random.Generator) -> LowState:
 
 
 def fill_randomly(message: object, rng: np.random.Generator) -> None:
-    """Every number of an SDK message random, within what the SDK takes (its packer holds 8 and 16 bit as signed)."""
+    """Make every number of an SDK message random; its packer takes 8 and 16 bit as signed."""
     for name, value in vars(message).items():
         annotation = str(type(message).__annotations__[name])
         if hasattr(value, "__dict__"):
@@ -76,20 +76,29 @@ def draw(annotation: str, rng: np.random.Generator) -> float | int:
     raise AssertionError(annotation)
 
 
-@pytest.mark.parametrize("words", [[0], [0xFFFFFFFF], [0x01020304, 0xA0B0C0D0]])
-def test_checksum_is_the_shift_register_of_the_sdk(words: list[int]) -> None:
-    """crc32_words equals the SDK's bit-by-bit loop."""
-    assert crc32_words(np.array(words, np.uint32)) == CRC()._crc_py(words)
+def shift_register(words: list[int]) -> int:
+    """CRC-32/MPEG-2 bit by bit, as the vendor's C code computes it."""
+    register = 0xFFFFFFFF
+    for word in words:
+        for bit in range(31, -1, -1):
+            high = register >> 31
+            register = register << 1 & 0xFFFFFFFF
+            if high != word >> bit & 1:
+                register ^= 0x04C11DB7
+    return register
 
 
-def test_checksum_of_the_check_string() -> None:
-    """CRC-32/MPEG-2 of "123456789012" by hand-run of the SDK's loop on its three big-endian words."""
-    words = np.frombuffer(b"123456789012", ">u4")
-    assert crc32_words(words.astype(np.uint32)) == CRC()._crc_py([int(w) for w in words])
+CHECK_STRING = np.frombuffer(b"123456789012", ">u4").tolist()
+
+
+@pytest.mark.parametrize("words", [[0], [0xFFFFFFFF], [0x01020304, 0xA0B0C0D0], CHECK_STRING])
+def test_checksum_is_a_shift_register(words: list[int]) -> None:
+    """crc32_words equals the CRC that is computed bit by bit."""
+    assert crc32_words(np.array(words, np.uint32)) == shift_register(words)
 
 
 def test_command_bytes_are_the_serialisers() -> None:
-    """encode gives the very bytes of the SDK's serialiser for the same message with the SDK's CRC."""
+    """encode gives the same bytes as the SDK's serialiser with the SDK's CRC."""
     for seed in range(N_MESSAGES):
         rng = np.random.default_rng(seed)
         command = random_command(rng)
@@ -113,7 +122,7 @@ def test_command_bytes_are_the_serialisers() -> None:
 
 
 def test_state_is_read_as_the_sdk_reads_it() -> None:
-    """Whatever an SDK LowState_ with all fields random holds, load accepts its CRC and state gives the same numbers."""
+    """A random LowState_ of the SDK passes the CRC and is decoded to the same numbers."""
     for seed in range(N_MESSAGES):
         message = unitree_go_msg_dds__LowState_()
         fill_randomly(message, np.random.default_rng(seed))
@@ -139,7 +148,7 @@ def test_state_is_read_as_the_sdk_reads_it() -> None:
 
 
 def test_command_of_the_sdk_is_read() -> None:
-    """A LowCmd_ with all fields random but the conventions kept passes decode; its CRC covers every field."""
+    """A random LowCmd_ that keeps the conventions is decoded; its CRC covers every field."""
     for seed in range(N_MESSAGES):
         message = unitree_go_msg_dds__LowCmd_()
         fill_randomly(message, np.random.default_rng(seed))
@@ -168,7 +177,7 @@ def test_state_bytes_survive_the_sdk() -> None:
 
 
 def test_truth_is_what_the_sdk_reads() -> None:
-    """The SDK reads an encoded truth as the SportModeState_ it stands for and serialises it to the same bytes."""
+    """The SDK reads an encoded truth as a SportModeState_ and serialises it to the same bytes."""
     truth = Truth(
         stamp_ns=1_500_000_007,
         position=np.array([1.0, 2.0, 0.25]),
@@ -194,7 +203,7 @@ def test_truth_is_what_the_sdk_reads() -> None:
 
 
 def test_state_round_trip() -> None:
-    """encode then load and state give the state back, but for the stamp."""
+    """encode, load and state give the same state, except for the stamp."""
     state = random_state(np.random.default_rng(1))
     codec = LowStateCodec()
     assert codec.load(codec.encode(state)) == state.tick
@@ -215,7 +224,7 @@ def test_state_round_trip() -> None:
 @pytest.mark.parametrize("name", ["q", "dq", "tau", "kp", "kd"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e39])
 def test_nonfinite_is_not_encoded(name: str, value: float) -> None:
-    """NaN, infinities and what overflows single precision give no bytes; the next good command does."""
+    """NaN, infinities and overflow of single precision give no bytes; the next command does."""
     codec = LowCommandCodec()
     good = random_command(np.random.default_rng(0))
     bad = getattr(good, name).copy()
@@ -253,7 +262,7 @@ def test_conventions_of_unused_slots() -> None:
     ],
 )
 def test_bad_commands_are_named(reason: str, spoil) -> None:
-    """A command that breaks one convention, with a right CRC, is rejected by that convention's name."""
+    """A command that breaks one convention, with a right CRC, is rejected with its name."""
     raw = LowCommandCodec().encode(random_command(np.random.default_rng(0)))
     message = LowCmd_.deserialize(raw)
     spoil(message)
@@ -262,7 +271,7 @@ def test_bad_commands_are_named(reason: str, spoil) -> None:
 
 
 def test_a_flipped_bit_in_any_byte_breaks_the_checksum() -> None:
-    """A bit of a field cannot flip unnoticed, in whichever byte; what flips in padding does not matter."""
+    """A flipped bit of a field is detected in every byte; one in padding does not matter."""
     codec = LowCommandCodec()
     raw = codec.encode(random_command(np.random.default_rng(0)))
     assert raw is not None
@@ -273,7 +282,7 @@ def test_a_flipped_bit_in_any_byte_breaks_the_checksum() -> None:
 
 
 def test_wrong_sizes_and_byte_order_are_refused() -> None:
-    """Short, long and big-endian messages are answered with size, not read."""
+    """Short, long and big-endian messages are rejected as `size`."""
     codec = LowCommandCodec()
     raw = codec.encode(random_command(np.random.default_rng(0)))
     assert raw is not None

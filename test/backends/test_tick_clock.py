@@ -16,13 +16,13 @@ ticks = st.integers(0, 2**32 - 1)
 
 @given(ticks, st.integers(-(2**31), 2**31 - 1))
 def test_difference_is_right_across_a_wrap(tick: int, step: int) -> None:
-    """The difference of a tick and itself plus a step is the step, for any step within half the range."""
+    """The difference of a tick and the tick plus a step is the step, within half the range."""
     assert tick_difference((tick + step) % 2**32, tick) == step
 
 
 @given(ticks, st.lists(st.integers(1, 100), max_size=20), st.sampled_from([1_000, 1_000_000]))
 def test_stamps_grow_by_the_ticks(start: int, steps: list[int], tick_ns: int) -> None:
-    """Whatever tick a robot starts from, stamps start at the anchor and grow by the ticks alone."""
+    """From any first tick, stamps start at the anchor and grow only by the ticks."""
     clock = TickClock(tick_ns=tick_ns)
     assert clock.update(start, 1_700_000_000_123_456_789) is TickStep.FIRST
     anchor = clock.stamp_ns
@@ -36,7 +36,7 @@ def test_stamps_grow_by_the_ticks(start: int, steps: list[int], tick_ns: int) ->
 
 
 def test_repeats_gaps_and_jumps_back_are_named() -> None:
-    """Each irregular step has its name, and the stamp follows the tick."""
+    """Repeats, gaps and jumps back are named, and the stamp follows the tick."""
     clock = TickClock()
     clock.update(1000, 0)
     assert clock.update(1000, 0) is TickStep.REPEAT
@@ -47,7 +47,7 @@ def test_repeats_gaps_and_jumps_back_are_named() -> None:
 
 
 def test_microsecond_ticks_wrap_after_71_minutes() -> None:
-    """An A1's counter passes 2^32 microseconds without a jump in time."""
+    """The A1's counter passes 2^32 microseconds without a jump in time."""
     clock = TickClock(tick_ns=MICROSECOND_TICK_NS)
     clock.update(2**32 - 1000, 0)
     assert clock.update(1000, 0) is TickStep.NEXT

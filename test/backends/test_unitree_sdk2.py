@@ -54,7 +54,7 @@ def until(condition: Callable[[], Any], limit_s: float = 10.0) -> None:
 
 
 def taken(robot: RobotWire) -> list[LowCommand]:
-    """Each command as it arrives, until the wire is silent."""
+    """All commands in the order of arrival, until the wire is silent."""
     commands = []
     while (command := robot.take_command(0.2)) is not None:
         commands.append(command)
@@ -62,7 +62,7 @@ def taken(robot: RobotWire) -> list[LowCommand]:
 
 
 def test_state_and_command_cross_the_wire(ends: tuple[UnitreeSdk2, RobotWire]) -> None:
-    """A state arrives with its numbers, the answer arrives with its numbers and names the state it answers."""
+    """State and command arrive unchanged, and the command names the state that it answers."""
     backend, robot = ends
     for tick in (1, 3, 5):
         state = resting_state(tick)
@@ -82,7 +82,7 @@ def test_state_and_command_cross_the_wire(ends: tuple[UnitreeSdk2, RobotWire]) -
 def test_stamps_grow_by_the_ticks_and_read_as_unix_time(
     ends: tuple[UnitreeSdk2, RobotWire],
 ) -> None:
-    """Differences of stamps come from the wire's tick, their origin from the clock of this machine."""
+    """Differences of stamps come from the tick of the wire, their origin from our clock."""
     backend, robot = ends
     stamps = []
     for tick in (2**32 - 2, 2):
@@ -95,7 +95,7 @@ def test_stamps_grow_by_the_ticks_and_read_as_unix_time(
 
 
 def test_only_the_newest_state_is_read(ends: tuple[UnitreeSdk2, RobotWire]) -> None:
-    """States that pile up are overtaken by the last one and counted."""
+    """Of several waiting states only the last one is read; the others are counted."""
     backend, robot = ends
     for tick in range(1, 11):
         robot.publish(resting_state(tick))
@@ -109,7 +109,10 @@ def test_only_the_newest_state_is_read(ends: tuple[UnitreeSdk2, RobotWire]) -> N
 def test_spoiled_and_repeated_states_are_not_handed_out(
     ends: tuple[UnitreeSdk2, RobotWire], domain: int
 ) -> None:
-    """A wrong checksum and a repeated tick count and read as silence; a jump back counts and shows in the stamp."""
+    """A wrong checksum and a repeated tick are counted and not returned.
+
+    A jump back is counted, and the stamp jumps back too.
+    """
     backend, _ = ends
     writer = RawWriter(join_domain(domain, "lo"), STATE_TOPIC, LowState_)
     until(lambda: writer.matched_subscribers() == 1)
@@ -133,7 +136,7 @@ def test_spoiled_and_repeated_states_are_not_handed_out(
 
 @pytest.mark.parametrize("value", [np.nan, -np.inf, 1e39])
 def test_nan_never_reaches_the_wire(ends: tuple[UnitreeSdk2, RobotWire], value: float) -> None:
-    """In place of a command that is not finite the robot gets damping."""
+    """The robot gets damping in place of a command that is not finite."""
     backend, robot = ends
     backend.write(spoiled(servo_command(), value))
     command = robot.take_command(5.0)
@@ -143,7 +146,7 @@ def test_nan_never_reaches_the_wire(ends: tuple[UnitreeSdk2, RobotWire], value: 
 
 @pytest.mark.parametrize("how", ["stop", "close"])
 def test_the_last_command_is_damping(ends: tuple[UnitreeSdk2, RobotWire], how: str) -> None:
-    """After a command, stop and close end on repeated damping."""
+    """After a command, stop and close end with repeated damping."""
     backend, robot = ends
     backend.write(servo_command())
     assert robot.take_command(5.0) is not None
@@ -153,36 +156,50 @@ def test_the_last_command_is_damping(ends: tuple[UnitreeSdk2, RobotWire], how: s
     assert backend.counters.written == 11
 
 
-def test_a_stop_in_the_middle_of_a_write_wins(
-    ends: tuple[UnitreeSdk2, RobotWire], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A signal handler's stop while a command is being encoded, or right before it is sent, still leaves damping as the last word."""
+class InterruptedCommand:
+    """A command during whose encoding a signal handler runs."""
+
+    def __init__(self, command: LowCommand, handler: Callable[[], None]) -> None:
+        self.command = command
+        self.handler = handler
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "kd":
+            self.handler()
+        return getattr(self.command, name)
+
+
+def test_a_stop_during_the_encoding_wins(ends: tuple[UnitreeSdk2, RobotWire]) -> None:
+    """A command that `stop` interrupts is not sent; the last command is damping."""
     backend, robot = ends
     backend.write(servo_command())
-    encode = backend._commands.encode
-    send = backend._send
-
-    def interrupted_encode(command: LowCommand, tick: int = 0) -> bytes | None:
-        backend.stop()
-        return encode(command, tick)
-
-    def interrupted_send(raw: bytes | None) -> None:
-        monkeypatch.setattr(backend, "_send", send)
-        backend.stop()
-        send(raw)
-
-    monkeypatch.setattr(backend._commands, "encode", interrupted_encode)
-    backend.write(servo_command())
+    backend.write(InterruptedCommand(servo_command(), backend.stop))
     assert backend.counters.refused_commands == 1
     assert is_damping(taken(robot)[-1], STOP_KD)
-    monkeypatch.setattr(backend._commands, "encode", encode)
-    monkeypatch.setattr(backend, "_send", interrupted_send)
+
+
+def test_a_stop_right_before_the_send_wins(
+    ends: tuple[UnitreeSdk2, RobotWire], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command that `stop` interrupts at the transport is followed by damping."""
+    backend, robot = ends
     backend.write(servo_command())
+    assert len(taken(robot)) == 1
+    write = RawWriter.write
+
+    def interrupted_write(writer: RawWriter, raw: bytes) -> bool:
+        monkeypatch.setattr(RawWriter, "write", write)
+        backend.stop()
+        return writer.write(raw)
+
+    monkeypatch.setattr(RawWriter, "write", interrupted_write)
+    backend.write(servo_command())
+    assert backend.counters.written == 1 + 10 + 1 + 1
     assert is_damping(taken(robot)[-1], STOP_KD)
 
 
 def test_a_backend_that_only_reads_is_silent(ends: tuple[UnitreeSdk2, RobotWire]) -> None:
-    """Before the first command neither stop nor close sends anything."""
+    """Before the first command, stop and close send nothing."""
     backend, robot = ends
     backend.stop()
     backend.close()
@@ -191,7 +208,7 @@ def test_a_backend_that_only_reads_is_silent(ends: tuple[UnitreeSdk2, RobotWire]
 
 
 def test_nobody_listening_does_not_hold_up_write(domain: int) -> None:
-    """On a dead link every write returns."""
+    """Without a robot every write returns."""
     backend = UnitreeSdk2(stop_kd=STOP_KD, domain=domain)
     for _ in range(1000):
         backend.write(servo_command())
@@ -215,7 +232,7 @@ def test_waiting_leaves_the_interpreter_to_others(domain: int) -> None:
 
 
 def test_a_second_publisher_is_noticed(ends: tuple[UnitreeSdk2, RobotWire], domain: int) -> None:
-    """Another controller on the same robot shows in the counters, its commands too; when it leaves, the count falls back."""
+    """A second controller and its commands are counted, until it leaves."""
     backend, robot = ends
 
     def look() -> tuple[int, int]:
@@ -238,7 +255,7 @@ def test_a_second_publisher_is_noticed(ends: tuple[UnitreeSdk2, RobotWire], doma
 def test_bad_commands_are_counted_by_reason(
     ends: tuple[UnitreeSdk2, RobotWire], domain: int
 ) -> None:
-    """The robot ignores what a robot must ignore, and says why."""
+    """The robot ignores invalid commands and counts them by reason."""
     _, robot = ends
     writer = RawWriter(join_domain(domain, "lo"), COMMAND_TOPIC, LowCmd_)
     until(lambda: robot.controllers() == 2)
@@ -257,7 +274,7 @@ def test_bad_commands_are_counted_by_reason(
 
 
 def test_truth_has_its_own_topic(ends: tuple[UnitreeSdk2, RobotWire], domain: int) -> None:
-    """Ground truth reaches its reader whole and is never taken for a state."""
+    """The true motion reaches its reader unchanged and is never read as a state."""
     backend, robot = ends
     reader = TruthReader(domain=domain)
     until(lambda: reader.publishers() == 1)
@@ -289,7 +306,7 @@ def test_truth_has_its_own_topic(ends: tuple[UnitreeSdk2, RobotWire], domain: in
 
 
 def test_wrong_interfaces_and_domains_name_the_choices(domain: int) -> None:
-    """An interface that does not exist, a domain out of range and one opened otherwise are set-up errors with the valid choices."""
+    """Unknown interfaces, domains out of range and NaN damping are refused with the choices."""
     with pytest.raises(BackendError, match=r"'eth77'.*choose one of:.*lo"):
         UnitreeSdk2(stop_kd=STOP_KD, interface="eth77")
     with pytest.raises(BackendError, match=r"not in 0\.\.230"):
@@ -300,7 +317,8 @@ def test_wrong_interfaces_and_domains_name_the_choices(domain: int) -> None:
 
 SDK_PROGRAM = """
 import sys, time
-from unitree_sdk2py.core.channel import ChannelFactoryInitialize, ChannelPublisher, ChannelSubscriber
+from unitree_sdk2py.core.channel import ChannelFactoryInitialize
+from unitree_sdk2py.core.channel import ChannelPublisher, ChannelSubscriber
 from unitree_sdk2py.idl.default import unitree_go_msg_dds__LowCmd_
 from unitree_sdk2py.idl.unitree_go.msg.dds_ import LowCmd_, LowState_
 from unitree_sdk2py.utils.crc import CRC
@@ -308,9 +326,12 @@ ChannelFactoryInitialize(int(sys.argv[1]), "lo")
 publisher = ChannelPublisher("rt/lowcmd", LowCmd_)
 publisher.Init()
 command = unitree_go_msg_dds__LowCmd_()
-command.head, command.level_flag = [0xFE, 0xEF], 0xFF
+command.head = [0xFE, 0xEF]
+command.level_flag = 0xFF
 for motor in command.motor_cmd:
-    motor.mode, motor.q, motor.dq = 1, 2.146e9, 16000.0
+    motor.mode = 1
+    motor.q = 2.146e9
+    motor.dq = 16000.0
 subscriber = ChannelSubscriber("rt/lowstate", LowState_)
 subscriber.Init()
 state = subscriber.Read(20)
@@ -336,7 +357,7 @@ raise RuntimeError("a controller that dies")
 
 
 def test_a_controller_that_dies_of_an_exception_leaves_damping(domain: int) -> None:
-    """Where nobody catches the exception and nobody closes the backend, the robot's last command still is damping."""
+    """After an uncaught exception, without a call of close, the last command is damping."""
     robot = RobotWire(domain=domain)
     commands = []
     program = [sys.executable, "-c", CRASHING_CONTROLLER, str(domain), str(HELPERS)]
@@ -355,7 +376,7 @@ def test_a_controller_that_dies_of_an_exception_leaves_damping(domain: int) -> N
 
 
 def test_a_program_of_the_vendors_sdk_drives_the_robot(domain: int) -> None:
-    """A process on the SDK's own channels and codec reads our states, and its commands pass our checks."""
+    """A program with the SDK's own channels reads our states, and its commands are accepted."""
     robot = RobotWire(domain=domain)
     with subprocess.Popen([sys.executable, "-c", SDK_PROGRAM, str(domain)]) as program:
         command = None
@@ -371,7 +392,7 @@ def test_a_program_of_the_vendors_sdk_drives_the_robot(domain: int) -> None:
 
 
 def test_other_state_in_the_same_buffers_does_not_leak(ends: tuple[UnitreeSdk2, RobotWire]) -> None:
-    """A state handed out keeps its numbers when the next one arrives."""
+    """A state keeps its numbers when the next one arrives."""
     backend, robot = ends
     robot.publish(resting_state(1))
     first = backend.read(5.0)
