@@ -1,7 +1,7 @@
-"""Bar panel: where the bars of the trigger set float over the robot, so that RViz and the web viewer draw the same.
+"""Bar panel: the places of the bars of the trigger set over the robot.
 
-Each bar lies across the robot, positive to its left, as one sees it from behind: its bounds half a `BAR_LENGTH` from the middle, its
-value a box from the middle to where it lies between them.
+Each bar lies across the robot, positive to its left, as seen from behind. Its bounds lie half a
+`BAR_LENGTH` from the middle. Its value is a box from the middle to the side.
 """
 
 from dataclasses import dataclass
@@ -20,30 +20,24 @@ from safe_locomotion.ui.scene import (
     Scene,
 )
 
-LABEL_ASIDE = 0.24  #: [m] from the end of a bar to the middle of its text
-LEAST_LENGTH = 0.002  #: [m] of a value in the middle
-TRACK_SIZE: Vector = (
-    0.25 * BAR_DEPTH,
-    BAR_LENGTH * BAR_OVERSHOOT,
-    0.5 * BAR_HEIGHT,
-)  #: [m] of the whole track
-BOUNDS_SIZE: Vector = (
-    0.5 * BAR_DEPTH,
-    BAR_LENGTH,
-    0.5 * BAR_HEIGHT,
-)  #: [m] of the part of it within the bounds
+LABEL_ASIDE = 0.24  #: from the end of a bar to the middle of its text [m]
+LEAST_LENGTH = 0.002  #: of the box of a value in the middle [m]
+#: Size of the whole track [m].
+TRACK_SIZE: Vector = (0.25 * BAR_DEPTH, BAR_LENGTH * BAR_OVERSHOOT, 0.5 * BAR_HEIGHT)
+#: Size of the part of the track within the bounds [m].
+BOUNDS_SIZE: Vector = (0.5 * BAR_DEPTH, BAR_LENGTH, 0.5 * BAR_HEIGHT)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BarBoxes:
-    """One bar: boxes in odom, turned by the robot's heading.
+    """The boxes of one bar in odom, turned by the robot's heading.
 
     Attributes:
-        bar: what it shows.
-        middle: of the track, `TRACK_SIZE` large, which goes as far as a bar is drawn [m].
-        value: middle of the box that is the value [m].
-        value_size: of it [m].
-        label: of the text [m].
+        bar: the bar itself.
+        middle: of the track [m]; its size is `TRACK_SIZE`.
+        value: middle of the box that shows the value [m].
+        value_size: size of that box [m].
+        label: middle of the text [m].
     """
 
     bar: Bar
@@ -54,12 +48,12 @@ class BarBoxes:
 
 
 def bar_panel(scene: Scene) -> tuple[BarBoxes, ...]:
-    """The bars, the first one on top."""
+    """The boxes of all bars, the first bar on top."""
     return tuple(_boxes(scene, bar, row) for row, bar in enumerate(scene.bars))
 
 
 def headline_place(scene: Scene) -> Vector:
-    """Where the headline stands."""
+    """Place of the headline in odom [m]."""
     x, y, z = scene.position
     return x, y, z + TEXT_ABOVE
 
@@ -77,5 +71,6 @@ def _boxes(scene: Scene, bar: Bar, row: int) -> BarBoxes:
 
 
 def _beside(scene: Scene, left: float, up: float) -> Vector:
+    """A place to the left of the base and above it [m]."""
     x, y, z = scene.position
     return x - left * sin(scene.heading), y + left * cos(scene.heading), z + up

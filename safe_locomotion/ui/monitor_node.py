@@ -1,7 +1,9 @@
-"""Monitor node: what the other nodes say as a picture for RViz, `safety/markers` in the frame `odom`, and TF where it is there.
+"""Monitor node: draws the robot and its safety for RViz, as `safety/markers` in the frame `odom`.
 
-A process of its own, off the control path: it may die, stall or never start, and the robot walks on. It looks at the topics
-`rate_hz` times a second and makes markers of what it sees.
+Where `tf2_ros` is installed, it sends the frames of the robot as well.
+
+The monitor is a process of its own, off the control path. It may die, stall or never start, and the
+robot walks on. It looks at the topics `rate_hz` times a second.
 """
 
 import sys
@@ -22,28 +24,31 @@ from safe_locomotion.ui.scene_topics import SceneTopics
 from safe_locomotion.ui.transforms import transforms
 
 MARKERS = "safety/markers"
-#: A look is two messages. Reliable, because that is what RViz and Foxglove ask for when nobody says otherwise.
+#: A look is two messages. Reliable, because RViz and Foxglove subscribe reliably by default.
 MARKERS_QOS = QoSProfile(
     depth=4, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE
 )
-LASTING_EACH = (
-    2  #: looks between two messages of texts and predictions: a prediction comes ten times a second
-)
-FASTEST_HZ = 50.0  #: markers live for half a second
-SLOWEST_HZ = 4.0
+LASTING_EACH = 2  #: looks for each message of texts and predictions; a prediction comes each 0.1 s
+FASTEST_HZ = 50.0
+SLOWEST_HZ = 4.0  #: markers live for half a second
 
 
 @dataclass(frozen=True, kw_only=True)
 class MonitorSettings:
-    """How the monitor runs; `rate_hz` is looks per second of wall clock."""
+    """How the monitor runs; `rate_hz` counts looks per second of wall clock."""
 
     rate_hz: float = 20.0
 
     def __post_init__(self) -> None:
-        """Refuse a rate at which markers die, or at which it is no monitor any more."""
+        """Refuse a rate at which markers would die, or one that costs too much.
+
+        Raises:
+            ConfigurationError: names the limits.
+        """
         if not SLOWEST_HZ <= self.rate_hz <= FASTEST_HZ:
             raise ConfigurationError(
-                f"monitor_node: rate_hz: must lie within {SLOWEST_HZ} and {FASTEST_HZ} (found {self.rate_hz})"
+                f"monitor_node: rate_hz: must lie within {SLOWEST_HZ} and {FASTEST_HZ} Hz"
+                f" (found {self.rate_hz})"
             )
 
 
@@ -57,7 +62,6 @@ class MonitorLoop:
         parameters = read_parameters(node, MonitorSettings)
         self.nodes: Sequence[Node] = (node,)
         self.slow_nodes: Sequence[Node] = ()
-        self.freeze_garbage = False  # nobody waits for a picture
         self._topics = SceneTopics(node, parameters.robot, parameters.config)
         body = self._topics.maker.body
         bars = len(self._topics.maker.bar_names)
@@ -72,10 +76,10 @@ class MonitorLoop:
         Health(node, [*(stream.status for stream in self._topics.streams), self._times.status])
 
     def start(self) -> None:
-        """Nothing to warm up: nobody waits for a picture."""
+        """Do nothing: a picture needs no warm-up."""
 
     def step(self) -> None:
-        """Sleep until the next look is due, look, and show what is there."""
+        """Sleep until the next look is due, then publish one scene."""
         sleep(max(0.0, self._next_s - monotonic()))
         self._next_s = max(self._next_s + self._period_s, monotonic())
         start = perf_counter()
@@ -91,14 +95,14 @@ class MonitorLoop:
         self._times.add(perf_counter() - start)
 
     def tidy(self) -> None:
-        """Nothing is left over."""
+        """Do nothing."""
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing."""
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run the monitor until it is told to stop."""
+    """Run the monitor until a signal ends it."""
     return run(MonitorLoop, args)
 
 

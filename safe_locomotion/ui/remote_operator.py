@@ -1,6 +1,8 @@
-"""An operator in a process of its own: velocities over `cmd_vel`, requests and policies over services, the mode from the verdict.
+"""An operator in a process of its own, for command lines that drive the robot.
 
-The verdict is looked at, not listened to: an executor that serves it on each of 500 ticks a second costs a quarter of a core.
+Velocities go over `cmd_vel`, requests and policies over services. The mode comes from the verdict.
+The operator polls the verdict: an executor that serves 500 of them a second costs a quarter of a
+core.
 """
 
 from functools import partial
@@ -26,13 +28,13 @@ from safe_locomotion.ui.scene_topics import Queue
 
 
 class RemoteOperator:
-    """Speaks to a running stack on the ROS domain of this process's environment.
+    """Talks to a running stack on one ROS domain.
 
     Attributes:
         mode, stamp_ns, reasons, policy: of the newest verdict; None or empty before the first.
-        refusal: why the last request was refused, empty when it was not.
-        heard_s: when on the monotonic clock it came [s]; minus infinity before the first.
-        answers: to swaps of the policy, one line each, oldest first; the caller empties it.
+        heard_s: time of the newest verdict on the monotonic clock [s]; minus infinity before it.
+        refusal: why the last request was refused; empty when it was not.
+        answers: to swaps of the policy, one line each, oldest first. The caller empties the list.
     """
 
     def __init__(self, domain: int) -> None:
@@ -58,7 +60,7 @@ class RemoteOperator:
         self.heard_s = float("-inf")
 
     def _look(self) -> None:
-        """Take the newest verdict; one that is malformed, of another version, counts as silence."""
+        """Take the newest verdict; a malformed one, as from another version, counts as silence."""
         packed = self._verdicts.take()
         verdict = self._verdicts.read(packed[-1], decisions.verdict_from) if packed else None
         if verdict is None:
@@ -70,24 +72,24 @@ class RemoteOperator:
         self.policy = verdict.policy
 
     def spin(self, seconds: float) -> None:
-        """Take what arrives within `seconds`."""
+        """Serve answers for `seconds`, then take the newest verdict."""
         end = self._node.get_clock().now().nanoseconds + round(seconds * 1e9)
         while (left := end - self._node.get_clock().now().nanoseconds) > 0:
             self._executor.spin_once(timeout_sec=left * 1e-9)
         self._look()
 
     def ask(self, word: str) -> None:
-        """Ask for what has no service, as the robot's remote does: `next_policy` or `record`."""
+        """Send a request that has no service, as the remote does: `next_policy` or `record`."""
         self._words.publish(String(data=word))
 
     def drive(self, command: VelocityCommand) -> None:
-        """Ask for a velocity; it dies unless it is repeated."""
+        """Send a velocity; the supervisor drops it unless it is repeated."""
         self._velocity.publish(
             conversions.twist_message(command, self._node.get_clock().now().nanoseconds)
         )
 
     def request(self, name: str) -> None:
-        """Ask for a mode; the answer arrives while spinning."""
+        """Request a mode; the answer arrives in `spin`."""
         self._clients[name].call_async(Trigger.Request()).add_done_callback(self._answered)
 
     def _answered(self, future: Any) -> None:
@@ -95,9 +97,9 @@ class RemoteOperator:
         self.refusal = "" if response is None or response.success else response.message
 
     def swap(self, policy: str) -> None:
-        """Ask for a policy; the answer arrives in `answers` while spinning, about a second later."""
+        """Request a policy; the answer arrives in `answers` about a second later, in `spin`."""
         if not self._parameters.service_is_ready():
-            self.answers.append(f"policy {policy}: /policy_node is not there to take it")
+            self.answers.append(f"policy {policy}: /policy_node does not answer")
             return
         request = SetParameters.Request(
             parameters=[Parameter("policy", value=policy).to_parameter_msg()]
@@ -106,12 +108,14 @@ class RemoteOperator:
 
     def _swapped(self, policy: str, future: Any) -> None:
         response = future.result()
-        result = None if response is None else response.results[0]
-        said = "no answer" if result is None else "taken" if result.successful else result.reason
-        self.answers.append(f"policy {policy}: {said}")
+        answer = "no answer"
+        if response is not None:
+            result = response.results[0]
+            answer = "taken" if result.successful else result.reason
+        self.answers.append(f"policy {policy}: {answer}")
 
     def taken_over(self) -> bool:
-        """Whether somebody else has taken the robot in hand since the last call."""
+        """Whether another operator has begun to drive since the last call."""
         return bool(self._hands.take())
 
     def close(self) -> None:

@@ -1,9 +1,11 @@
-"""The topics behind a scene, looked at when one is wanted: for processes that only watch.
+"""The topics behind a scene, for processes that only watch.
 
-A subscription that an executor serves costs 13-25 % of a core at 500 Hz. Here nothing wakes up when a message comes: `look` takes what
-lies in the queues, still packed, and unpacks only what it needs. The transport's own thread still pays for each message, 1,250 a second
-from five processes: where somebody offers `display/ticks`, the topics themselves are left alone. A recorded walk, or a stack whose MPC
-is gone, offers none.
+A subscription that an executor serves costs 13-25 % of a core at 500 Hz. Here no message wakes the
+process. `look` takes the packed messages from the queues and unpacks only what it needs.
+
+The transport's own thread still pays for each message, 1,250 a second from five processes. So while
+a node publishes `display/ticks`, this process subscribes to nothing else. A recorded walk, or a
+stack without its MPC node, has no `display/ticks`.
 """
 
 from collections.abc import Callable
@@ -28,10 +30,10 @@ from safe_locomotion.types import Estimate, StancePlan, Verdict
 from safe_locomotion.ui.scene import Scene
 from safe_locomotion.ui.scene_builder import SceneMaker
 
-DEPTH = 40  #: verdicts, 80 ms at 500 Hz: one in fifty carries a rollout, and none of these shall be missed
-FEW = 4  #: estimates, of which the newest counts
+DEPTH = 40  #: verdicts, 80 ms at 500 Hz; one in fifty carries a rollout, and each of these counts
+FEW = 4  #: estimates in the queue, of which the newest counts
 NOTED = 2  #: estimates that are unpacked in one look
-CHOOSE_EACH = 10  #: looks
+CHOOSE_EACH = 10  #: looks between two choices of the topics
 TIMEOUT_S = 0.5
 ESTIMATES = QoSProfile(
     depth=FEW, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT
@@ -39,12 +41,16 @@ ESTIMATES = QoSProfile(
 VERDICTS = QoSProfile(
     depth=DEPTH, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT
 )
-"""Best effort: who watches would else acknowledge each verdict, for which the supervisor would have to wake up."""
-_PREDICTED = b"predicted/0/"  #: in a packed verdict that carries a rollout
+"""Best effort: acknowledgements of a reliable reader would wake up the supervisor."""
+_PREDICTED = b"predicted/0/"  #: these bytes are in each packed verdict that carries a rollout
 
 
 class Queue:
-    """A topic whose messages wait until someone takes them."""
+    """A topic whose messages wait until `take`.
+
+    Attributes:
+        stream: counts the messages, for `/diagnostics`.
+    """
 
     def __init__(self, node: Node, message_type: type, topic: str, qos: QoSProfile) -> None:
         self._node = node
@@ -57,7 +63,7 @@ class Queue:
         self.listen(True)
 
     def listen(self, wanted: bool) -> None:
-        """Subscribe, or do so no longer."""
+        """Subscribe, or unsubscribe."""
         if wanted and self._subscription is None:
             group = OutOfTheExecutor()
             self._subscription = self._node.create_subscription(
@@ -69,26 +75,26 @@ class Queue:
 
     @property
     def offered(self) -> bool:
-        """Whether somebody publishes what is subscribed to."""
+        """Whether this queue is subscribed and the topic has a publisher."""
         return (
             self._subscription is not None and self._subscription.handle.get_publisher_count() > 0
         )
 
     def hand(self, packed: bytes) -> None:
-        """A message that came by another way."""
+        """Add a message that came over another topic."""
         self._handed.append(packed)
 
     def take(self) -> list[bytes]:
-        """Packed messages, oldest first; the queue is empty afterwards."""
-        found = self._handed
+        """Take all packed messages, oldest first."""
+        messages = self._handed
         self._handed = []
         if self._subscription is not None:
             while (taken := self._subscription.handle.take_message(self._type, True)) is not None:
-                found.append(taken[0])
-        return found
+                messages.append(taken[0])
+        return messages
 
     def read(self, packed: bytes, convert: Callable[[Any], Any]) -> Any:
-        """What one message says; None, and counted as rejected, for one that is malformed."""
+        """Unpack one message; a malformed one is counted as rejected and gives None."""
         try:
             value = convert(views.read(packed, self._type))
         except MalformedMessageError as error:
@@ -99,10 +105,13 @@ class Queue:
 
 
 class SceneTopics:
-    """Makes scenes from `state_estimate`, `safety/verdict` and `mpc/plan`, or from `display/ticks`, which carries them.
+    """Makes scenes from `state_estimate`, `safety/verdict` and `mpc/plan`.
+
+    While a node publishes `display/ticks`, all three come over that topic.
 
     Attributes:
-        maker: of the scenes; `maker.body` is what they draw.
+        maker: makes the scenes; `maker.body` holds the drawn shapes.
+        estimate: the newest; None before the first.
         streams: of the topics, for `/diagnostics`.
     """
 
@@ -124,7 +133,7 @@ class SceneTopics:
         self._plan: StancePlan | None = None
 
     def look(self) -> Scene | None:
-        """The scene now; None when there is no new estimate."""
+        """The scene now; None without a new estimate."""
         self._hear_display()
         estimates = self._new_estimates()
         verdicts = self._new_verdicts()
@@ -139,7 +148,7 @@ class SceneTopics:
         return self.maker.update(self.estimate, verdicts, self._plan)
 
     def _hear_display(self) -> None:
-        """Take what is there for displays; every now and then look who offers it."""
+        """Take messages for displays, and choose the topics on each tenth look."""
         for batch in self._display.take():
             try:
                 for topic, _, packed in unpack(batch)[1]:
@@ -148,13 +157,13 @@ class SceneTopics:
             except (SafeLocomotionError, StructError) as error:
                 self._estimates.stream.reject(f"{DISPLAY}: {error}")
         if self._looks % CHOOSE_EACH == 0:
-            alone = not self._display.offered
+            fed = self._display.offered
             for queue in self._topics.values():
-                queue.listen(alone)
+                queue.listen(not fed)
         self._looks += 1
 
     def _new_estimates(self) -> list[Estimate]:
-        """The newest estimate and a few before it, evenly spread."""
+        """The newest estimate and at most one before it, evenly spread."""
         packed = self._estimates.take()
         step = max(1, -(-len(packed) // NOTED))
         chosen = packed[::-1][::step][::-1]
@@ -162,7 +171,7 @@ class SceneTopics:
         return [estimate for estimate in read if estimate is not None]
 
     def _new_verdicts(self) -> list[Verdict]:
-        """The newest verdict after the newest that carries a rollout; the one of before when there is none."""
+        """The newest verdict with a rollout, then the newest one; the last one when none came."""
         packed = self._verdicts.take()
         foreseen = [message for message in packed[:-1] if _PREDICTED in message][-1:]
         read = [
@@ -176,4 +185,4 @@ class SceneTopics:
 
 
 def _ignore(message: Any) -> None:
-    """Never called: nobody serves these subscriptions."""
+    """Do nothing: no executor serves these subscriptions."""

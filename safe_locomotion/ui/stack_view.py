@@ -1,4 +1,4 @@
-"""What a running stack says about itself, looked at from a process that only watches: the verdict and `/diagnostics`."""
+"""The state of a running stack, for a process that only watches: verdict and `/diagnostics`."""
 
 from dataclasses import dataclass, field
 from time import monotonic
@@ -21,7 +21,14 @@ LEVELS = ("ok", "warn", "error", "stale")
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One row of `/diagnostics`; `level` is a name in `LEVELS`, `heard_s` when it came on the monotonic clock [s]."""
+    """One row of `/diagnostics`.
+
+    Attributes:
+        node, name: the two parts of the row's name.
+        level: one of `LEVELS`.
+        message, values: of the row.
+        heard_s: time of arrival on the monotonic clock [s].
+    """
 
     node: str
     name: str
@@ -33,10 +40,11 @@ class Row:
 
 @dataclass(kw_only=True)
 class StackReport:
-    """What was heard so far.
+    """What has arrived so far.
 
     Attributes:
-        verdict: newest, and `verdict_s` when it came on the monotonic clock [s].
+        verdict: the newest.
+        verdict_s: time of its arrival on the monotonic clock [s].
         rows: of `/diagnostics` by node and name.
     """
 
@@ -46,10 +54,10 @@ class StackReport:
 
 
 class StackView:
-    """Looks at a stack on one ROS domain.
+    """Watches a stack on one ROS domain.
 
     Attributes:
-        report: what was heard so far.
+        report: what has arrived so far.
     """
 
     def __init__(self, domain: int) -> None:
@@ -63,7 +71,7 @@ class StackView:
         self.report = StackReport()
 
     def look(self) -> StackReport:
-        """Take what has come since the last look."""
+        """Take what has arrived since the last look."""
         now = monotonic()
         report = self.report
         verdicts = self._verdicts.take()
@@ -79,7 +87,7 @@ class StackView:
         for status in message.status:
             node, colon, name = status.name.partition(": ")
             if not colon or status.hardware_id != node:
-                continue  # of another program
+                continue  # a row of another program
             level = LEVELS[min(ord(status.level), len(LEVELS) - 1)]
             values = {pair.key: pair.value for pair in status.values}
             row = Row(

@@ -1,6 +1,7 @@
-"""Frames of the robot on `tf`, and its model on `robot_description`, for RViz's RobotModel: where `tf2_ros` is there to import.
+"""Frames of the robot on `tf` and its model on `robot_description`, for RViz's RobotModel.
 
-PyPI has no `tf2_ros`; with a ROS 2 distribution it is there. `safety/markers` needs neither.
+This needs `tf2_ros`, which comes with a ROS 2 distribution but not from PyPI. `safety/markers`
+needs neither.
 """
 
 from importlib.util import find_spec
@@ -15,22 +16,22 @@ from safe_locomotion.nodes.conversions import time_message
 from safe_locomotion.nodes.subscriptions import LATCHED
 from safe_locomotion.robot.models import robot_file
 from safe_locomotion.types import Estimate
-from safe_locomotion.ui.robot_body import Poses, RobotBody
+from safe_locomotion.ui.robot_body import RobotBody
 from safe_locomotion.ui.scene import Scene
 
 
 class Transforms:
-    """Publisher of both; makes its messages once."""
+    """Publisher of frames and model."""
 
     def __init__(self, node: Node, robot: str, body: RobotBody) -> None:
         """Publish the model now.
 
         Args:
-            node: that publishes.
-            robot: whose URDF it is.
-            body: its links.
+            node: publishes.
+            robot: name of the robot, for its URDF.
+            body: links of the robot.
         """
-        from tf2_ros import TransformBroadcaster  # noqa: PLC0415 - there only with a ROS 2 distribution
+        from tf2_ros import TransformBroadcaster  # noqa: PLC0415 - only in ROS 2 distributions
 
         self._broadcaster: Any = TransformBroadcaster(node)
         self._body = body
@@ -46,28 +47,25 @@ class Transforms:
         self._description.publish(String(data=robot_file(robot, ".urdf").read_text()))
 
     def publish(self, scene: Scene, estimate: Estimate) -> None:
-        """Send the frames of a scene, made from this estimate."""
+        """Send the frames of a scene that was made from this estimate."""
         if not scene.finite:
             return
         joints = self._body.joint_poses(estimate.q)
         stamp = time_message(scene.stamp_ns)
-        base = Poses(
-            position=scene.links.position[:1], quaternion_wxyz=scene.links.quaternion_wxyz[:1]
-        )
-        places = [*base.position.tolist(), *joints.position.tolist()]
-        turns = [*base.quaternion_wxyz.tolist(), *joints.quaternion_wxyz.tolist()]
+        base = scene.links
+        places = [*base.position[:1].tolist(), *joints.position.tolist()]
+        turns = [*base.quaternion_wxyz[:1].tolist(), *joints.quaternion_wxyz.tolist()]
         for message, (x, y, z), turn in zip(self._messages, places, turns, strict=True):
             message.header.stamp = stamp
-            (
-                message.transform.translation.x,
-                message.transform.translation.y,
-                message.transform.translation.z,
-            ) = x, y, z
+            translation = message.transform.translation
+            translation.x = x
+            translation.y = y
+            translation.z = z
             rotation = message.transform.rotation
             rotation.w, rotation.x, rotation.y, rotation.z = turn
         self._broadcaster.sendTransform(self._messages)
 
 
 def transforms(node: Node, robot: str, body: RobotBody) -> Transforms | None:
-    """The publisher, or None where `tf2_ros` is not there."""
+    """The publisher, or None where `tf2_ros` is not installed."""
     return Transforms(node, robot, body) if find_spec("tf2_ros") is not None else None

@@ -1,7 +1,8 @@
-"""Who may move the robot from a browser, and for how long a touch there holds.
+"""Access control of the browser: who may move the robot, and for how long a command holds.
 
-Looking and stopping need nothing. Everything that can move the robot needs the token, once per connection: a connection that has
-not given it is refused here, on the robot, whatever buttons its page shows. Times are of a monotonic clock.
+Watching and stopping need no token. Everything that can move the robot needs the token, once per
+connection. The check runs here, on the robot, so a page cannot get around it. Times are of a
+monotonic clock.
 """
 
 import secrets
@@ -14,31 +15,31 @@ from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.operator.commands import CommandLimits
 from safe_locomotion.types import VelocityCommand
 
-TOKEN_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  #: none that a person could take for another
-TOKEN_LENGTH = 10  #: 49 bits; at one try per `RETRY_S` half of them take more than a million years
-SHORTEST_TOKEN = 8  #: of a person's own
-RETRY_S = 0.3  #: after a wrong token nobody's is looked at for this long [s]
-HOLD_S = 0.35  #: a touch of the pad holds for this long [s]; a button that is held touches it every 0.1 s
-HALT_S = 0.3  #: for which zero is commanded after the last touch [s], so that the robot need not wait for the command's timeout
+TOKEN_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  #: without letters that look alike
+TOKEN_LENGTH = 10  #: 49 bits; at one try per `RETRY_S`, half of them take over a million years
+SHORTEST_TOKEN = 8  #: that a user may choose
+RETRY_S = 0.3  #: after a wrong token every token is refused for this long [s]
+HOLD_S = 0.35  #: a velocity holds for this long [s]; a held button repeats it every 0.1 s
+HALT_S = 0.3  #: then zero is sent for this long [s], so the robot stops before a timeout stops it
 
 
 def new_token() -> str:
-    """A random token that can be read to somebody."""
+    """A random token that is easy to read aloud."""
     return "".join(secrets.choice(TOKEN_LETTERS) for _ in range(TOKEN_LENGTH))
 
 
 class Access:
-    """Connections that have given the token."""
+    """Connections that have sent the token."""
 
     def __init__(self, token: str, clock: Callable[[], float] = monotonic) -> None:
-        """Let nobody in yet.
+        """Allow no connection yet.
 
         Raises:
-            ConfigurationError: a token that is too short to keep anybody out.
+            ConfigurationError: the token is short enough to be guessed.
         """
         if len(token) < SHORTEST_TOKEN:
             raise ConfigurationError(
-                f"the viewer's token needs at least {SHORTEST_TOKEN} characters (found {len(token)})"
+                f"viewer: the token needs at least {SHORTEST_TOKEN} characters (found {len(token)})"
             )
         self._token = token.encode()
         self._clock = clock
@@ -47,7 +48,10 @@ class Access:
         self._closed_until = float("-inf")
 
     def unlock(self, client: int, word: str) -> str:
-        """Let a connection in for the right word, compared in a time that does not depend on it; the refusal, or ""."""
+        """Allow a connection that sends the token; the refusal, or "".
+
+        The comparison takes the same time for every word.
+        """
         with self._lock:
             now = self._clock()
             if now < self._closed_until:
@@ -63,15 +67,15 @@ class Access:
         return client in self._allowed
 
     def forget(self, client: int) -> None:
-        """A connection has ended; its number may come again."""
+        """Forget a connection that has ended; a later one may get the same number."""
         with self._lock:
             self._allowed.discard(client)
 
 
 class VelocityPad:
-    """A velocity that lives while somebody holds a button: the dead-man of the browser.
+    """A velocity that holds while a button in the browser is held (dead-man).
 
-    One connection drives at a time: until it lets go, touches of others do nothing.
+    One connection drives at a time. Until it lets go, the touches of others are refused.
     """
 
     def __init__(self, limits: CommandLimits, clock: Callable[[], float] = monotonic) -> None:
@@ -83,7 +87,7 @@ class VelocityPad:
         self._touched = self._let_go = float("-inf")
 
     def touch(self, client: int, vx: float, vy: float, wz: float) -> str:
-        """Hold a velocity [m/s, m/s, rad/s], clipped, for `HOLD_S`; the refusal, or ""."""
+        """Hold a velocity [m/s, m/s, rad/s] for `HOLD_S`, clipped; the refusal, or ""."""
         if not (isfinite(vx) and isfinite(vy) and isfinite(wz)):
             return "the velocity is not a number"
         limits = self._limits
@@ -101,14 +105,14 @@ class VelocityPad:
             return ""
 
     def release(self, client: int) -> None:
-        """Stop at once what this connection drives."""
+        """Stop the robot at once, if this connection drives it."""
         with self._lock:
             if self._driver == client:
                 self._command = VelocityCommand()
                 self._let_go = min(self._let_go, self._clock())
 
     def command(self) -> VelocityCommand | None:
-        """What to publish now: the velocity that is held, zero for a moment after that, then None: nothing."""
+        """Velocity to publish now: the held one, then zero for `HALT_S`, then None for silence."""
         with self._lock:
             now = self._clock()
             if now < self._let_go:

@@ -1,6 +1,7 @@
-"""What one browser can press: each connection has elements of its own, and the robot's side checks every press.
+"""The controls of one browser: each connection has elements of its own.
 
-Stopping needs no token. All else asks `Access` first, because a page can be made to send a press of what it hides.
+Stopping needs no token. Every other press asks `Access` first, because a manipulated page can send
+presses of hidden elements.
 """
 
 from contextlib import suppress
@@ -17,20 +18,23 @@ from safe_locomotion.ui.viewer.requests import Requests
 
 MODES = ("stand", "walk", "sit", "reset")
 ESTOP = "estop"
-HOLD_HZ = 10.0  #: at which a button that is held says so
-FIRST_SPEED = 0.3  #: of the slider forward [m/s]
-REMEMBERED = "token"  #: key in the browser's storage, and how long it may take to answer [s]
-REMEMBERED_S = 3.0
+HOLD_HZ = 10.0  #: presses per second that a held button sends
+FIRST_SPEED = 0.3  #: first value of the slider forward [m/s]
+REMEMBERED = "token"  #: key in the browser's storage
+REMEMBERED_S = 3.0  #: time that the browser has to answer [s]
 LOCKED = "locked: type the token that the viewer printed"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Driving:
-    """What all connections share.
+    """What the controls of all connections share.
 
     Attributes:
-        policies: that a person may choose.
-        limits: of a velocity.
+        access: knows which connections have sent the token.
+        pad: the velocity that is held.
+        requests: the clients of the stack's services.
+        policies: names that a user can choose.
+        limits: of the velocity.
     """
 
     access: Access
@@ -44,7 +48,7 @@ class Controls:
     """The controls of one connection."""
 
     def __init__(self, client: viser.ClientHandle, driving: Driving) -> None:
-        """Add them to the page, locked."""
+        """Add the controls to the page, locked."""
         self._client = client
         self._id = client.client_id
         self._driving = driving
@@ -80,20 +84,19 @@ class Controls:
         )
         hold = gui.add_button("Hold to drive", icon=viser.Icon.HAND_MOVE, color="green")
         hold.on_hold(lambda _: self._touch(), callback_hz=HOLD_HZ)
-        hold.on_click(
-            lambda _: self._driving.pad.release(self._id)
-        )  # comes with the release of the button
+        # The browser sends a click when the button is released.
+        hold.on_click(lambda _: self._driving.pad.release(self._id))
         gui.add_button("Zero").on_click(lambda _: self._zero())
 
     def remember(self) -> None:
-        """Let a browser in that has given the token before; waits for its answer."""
+        """Unlock a browser that has stored the token; waits for its answer."""
         with suppress(RuntimeError, TimeoutError):
             word = self._client.local_storage.get_item(REMEMBERED, timeout=REMEMBERED_S)
             if word and not self._driving.access.unlock(self._id, word):
                 self._open("")
 
     def unlock(self, word: str) -> None:
-        """Show the controls for the right word."""
+        """Show the controls if the word is the token."""
         refusal = self._driving.access.unlock(self._id, word)
         if refusal:
             self._tell(refusal)
@@ -102,7 +105,7 @@ class Controls:
         self._open("unlocked")
 
     def follow(self, policy: str) -> None:
-        """Show which policy is in force, whoever chose it."""
+        """Show which policy is in force, also when another browser chose it."""
         if policy and policy != self._in_force:
             self._in_force = policy
             if policy not in self._policies:
@@ -111,12 +114,13 @@ class Controls:
             self._policy.value = policy
 
     def close(self) -> None:
-        """The connection has ended: nobody holds anything any more."""
+        """Release what an ended connection held."""
         self._driving.pad.release(self._id)
         self._driving.access.forget(self._id)
 
     def _open(self, text: str) -> None:
-        self._lock.visible, self._drive.visible = False, True
+        self._lock.visible = False
+        self._drive.visible = True
         self._tell(text)
 
     def _stop(self) -> None:
@@ -136,7 +140,10 @@ class Controls:
             self._driving.requests.request(name, self._tell)
 
     def _choose(self, event: Any) -> None:
-        """Ask for the policy that a person chose; what is written into the field from here comes without a client."""
+        """Request the policy that the user chose.
+
+        Changes of the field by this program arrive here too; they have no client.
+        """
         name = self._policy.value
         before = self._in_force
         if event.client is None or name == before:

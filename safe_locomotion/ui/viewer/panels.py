@@ -1,6 +1,7 @@
-"""What every browser reads beside the scene: mode and reason, margins to the trigger set, times of the stages.
+"""The read-only panels of the viewer: mode and reason, margins to the trigger set, stage times.
 
-Shown to all connections alike, so nothing in here can be pressed: an element that all share could be changed for all by any of them.
+All connections share these elements, so none of them is a control: one browser could change it for
+all the others.
 """
 
 from collections import deque
@@ -16,24 +17,34 @@ from viser import uplot
 from safe_locomotion.ui.robot_body import Rgba
 from safe_locomotion.ui.scene import BAR_OVERSHOOT, GREY, Bar, Scene
 
-MARGIN_S = 10.0  #: of the plots
-TIMING_S = 60.0
-MARGINS_KEPT = 300  #: points of a plot
-TIMES_KEPT = 300
-STALE_S = 0.5  #: without a new state for this long the picture says so [s]
+MARGIN_S = 10.0  #: length of the plot of margins [s]
+TIMING_S = 60.0  #: length of the plot of times [s]
+MARGINS_KEPT = 300  #: points of the plot of margins
+TIMES_KEPT = 300  #: points of the plot of times
+STALE_S = 0.5  #: the picture is marked as old after this time without a new state [s]
 PANEL_WIDTH = 310  #: [px]
 PLOT_HEIGHT = 150  #: [px]
+PALE = "#868e96"  #: colour of text that matters less
 LINES = ("#1c7ed6", "#e8590c", "#2f9e44", "#9c36b5", "#e6a700", "#0c8599")
 TIMED = "bridge_node: state to command"  #: row of `/diagnostics` that is plotted
-POLICY_ROW = "policy_node: policy"
+POLICY_ROW = "policy_node: policy"  #: row of `/diagnostics` with the policy in force
 TEXT = "font-size:13px;line-height:1.45;padding:0 12px 4px"
+NOT_JUDGED = "measured here: the supervisor judges only while the robot walks"
+TIMES_HEAD = (
+    f"<tr style='color:{PALE};text-align:right'><td style='text-align:left'>ms</td>"
+    "<td>p50</td><td>p99</td><td>max</td></tr>"
+)
 
 
 class Panels:
-    """The read-only part of the page."""
+    """The read-only part of the page.
+
+    Attributes:
+        policy: the one in force, as the policy node says; empty before that.
+    """
 
     def __init__(self, gui: viser.GuiApi, bars: Sequence[str]) -> None:
-        """Lay out the page, for bars of these names."""
+        """Lay out the page for bars with these names."""
         gui.configure_theme(show_logo=False, show_share_button=False, control_width="medium")
         gui.set_panel_label("safe_locomotion")
         self._status = gui.add_html(_status("waiting", GREY, "no state yet", ""), order=0)
@@ -51,12 +62,12 @@ class Panels:
         self.policy = ""
 
     def note(self, now: float, scene: Scene) -> None:
-        """Take a scene into the plots; `now` is any clock [s]."""
+        """Add a scene to the plots; `now` is of any clock [s]."""
         self._shown = scene
         self._margins.add(now, scene.bars)
 
     def diagnose(self, now: float, message: DiagnosticArray) -> None:
-        """Take what the nodes say about themselves."""
+        """Add times and policy from a message of `/diagnostics`."""
         for row in message.status:
             values = {pair.key: pair.value for pair in row.values}
             if row.name == POLICY_ROW:
@@ -65,7 +76,7 @@ class Panels:
                 self._times.add(now, row.name, values)
 
     def refresh(self, now: float, age_s: float) -> None:
-        """Show what was taken; `age_s` is the time since the newest state [s]."""
+        """Show what was added; `age_s` is the time since the newest state [s]."""
         self._margins.draw(now)
         if self._times.draw(now):
             self._table.content = self._times.table()
@@ -80,14 +91,14 @@ class Panels:
             return
         speed = float(np.hypot(*scene.velocity[:2]))
         falls = f" · {len(scene.falls)} fall{'s' * (len(scene.falls) != 1)}" if scene.falls else ""
-        facts = f"{speed:.2f} m/s · proposes: {self.policy or 'unknown'}{falls}"
+        facts = f"{speed:.2f} m/s · policy in force: {self.policy or 'unknown'}{falls}"
         self._status.content = _status(
             scene.headline, scene.color, scene.reason or "all well", facts
         )
 
 
 class _MarginPlot:
-    """Margins of the bars over the last seconds: 1 in the middle, 0 on the bound."""
+    """Margins of the bars over the last `MARGIN_S`: 1 in the middle, 0 on the bound."""
 
     def __init__(self, gui: viser.GuiApi, bars: Sequence[str]) -> None:
         self._rows: deque[tuple[float, ...]] = deque(maxlen=MARGINS_KEPT)
@@ -117,7 +128,7 @@ class _MarginPlot:
 
 
 class _TimePlot:
-    """Time from a state to its command, and a table of all stages."""
+    """Plot of the time from a state to its command, and a table of all stages."""
 
     def __init__(self, gui: viser.GuiApi) -> None:
         self._rows: deque[tuple[float, ...]] = deque(maxlen=TIMES_KEPT)
@@ -141,7 +152,7 @@ class _TimePlot:
             self._rows.append((now, _number(values.get("p50_ms")), _number(values.get("p99_ms"))))
 
     def draw(self, now: float) -> bool:
-        """Show what is new; whether there was something."""
+        """Draw new times; whether there were any."""
         changed = self._changed
         self._changed = False
         rows = [(row[0] - now, *row[1:]) for row in self._rows if now - row[0] <= TIMING_S]
@@ -151,18 +162,18 @@ class _TimePlot:
 
     def table(self) -> str:
         """Newest times of every stage as HTML."""
-        head = "<tr style='color:#868e96;text-align:right'><td style='text-align:left'>ms</td><td>p50</td><td>p99</td><td>max</td></tr>"
-        cell = "<td style='text-align:right;font-variant-numeric:tabular-nums'>"
-        rows = "".join(
-            f"<tr><td>{escape(name.split(': ')[-1])}</td>"
-            + "".join(
-                f"{cell}{_number(values.get(key)):.2f}</td>"
-                for key in ("p50_ms", "p99_ms", "max_ms")
-            )
-            + "</tr>"
-            for name, values in sorted(self._newest.items())
-        )
-        return f"<div style='{TEXT}'><table style='width:100%'>{head}{rows}</table></div>"
+        rows = "".join(_times_row(name, values) for name, values in sorted(self._newest.items()))
+        return f"<div style='{TEXT}'><table style='width:100%'>{TIMES_HEAD}{rows}</table></div>"
+
+
+def _times_row(name: str, values: dict[str, str]) -> str:
+    """Row of one stage in the table of times."""
+    stage = escape(name.rpartition(": ")[-1])
+    cells = "".join(
+        f"<td style='text-align:right;font-variant-numeric:tabular-nums'>{time:.2f}</td>"
+        for time in (_number(values.get(key)) for key in ("p50_ms", "p99_ms", "max_ms"))
+    )
+    return f"<tr><td>{stage}</td>{cells}</tr>"
 
 
 def _series(names: Sequence[str]) -> list[uplot.Series]:
@@ -196,31 +207,35 @@ def _css(color: Rgba) -> str:
 
 
 def _status(headline: str, color: Rgba, reason: str, facts: str) -> str:
-    dark = sum(color[:3]) < 2.4  # white letters can be read on it
-    chip = f"background:{_css(color)};color:{'white' if dark else '#212529'};border-radius:6px;padding:3px 10px;font-weight:600"
+    dark = sum(color[:3]) < 2.4  # white letters are readable on it
+    chip = (
+        f"background:{_css(color)};color:{'white' if dark else '#212529'};"
+        "border-radius:6px;padding:3px 10px;font-weight:600"
+    )
     return (
-        f"<div style='{TEXT}'><div style='font-size:15px;margin:2px 0 6px'><span style='{chip}'>{escape(headline)}</span></div>"
-        f"<div>{escape(reason)}</div><div style='color:#868e96'>{escape(facts)}</div></div>"
+        f"<div style='{TEXT}'><div style='font-size:15px;margin:2px 0 6px'>"
+        f"<span style='{chip}'>{escape(headline)}</span></div>"
+        f"<div>{escape(reason)}</div><div style='color:{PALE}'>{escape(facts)}</div></div>"
     )
 
 
 def _bars(bars: Sequence[Bar], judged: bool) -> str:
-    """A track per component, from past one bound to past the other, with a mark where the value is."""
+    """A track per bar, which reaches past both bounds, with a dot at the value."""
+    tracks = "".join(_track(bar) for bar in bars)
+    note = "" if judged else f"<div style='color:{PALE}'>{NOT_JUDGED}</div>"
+    return f"<div style='{TEXT}'>{tracks}{note}</div>"
+
+
+def _track(bar: Bar) -> str:
     whole = 2.0 * BAR_OVERSHOOT
-    bound = 100.0 * (BAR_OVERSHOOT - 1.0) / (2.0 * BAR_OVERSHOOT)
-    dot = "position:absolute;width:10px;height:10px;border-radius:5px"
-    rows = ""
-    for bar in bars:
-        at = 100.0 * (bar.share + BAR_OVERSHOOT) / whole
-        rows += (
-            f"<div>{escape(bar.text)}</div>"
-            "<div style='position:relative;height:10px;margin:1px 0 6px;border-radius:5px;background:#ffe3e3'>"
-            f"<div style='position:absolute;left:{bound:.1f}%;right:{bound:.1f}%;height:10px;background:#e9ecef'></div>"
-            f"<div style='{dot};left:calc({at:.1f}% - 5px);background:{_css(bar.color)}'></div></div>"
-        )
-    note = (
-        ""
-        if judged
-        else "<div style='color:#868e96'>measured; the supervisor judges only while the robot walks</div>"
+    bound = 100.0 * (BAR_OVERSHOOT - 1.0) / whole
+    value = 100.0 * (bar.share + BAR_OVERSHOOT) / whole
+    return (
+        f"<div>{escape(bar.text)}</div>"
+        "<div style='position:relative;height:10px;margin:1px 0 6px;border-radius:5px;"
+        "background:#ffe3e3'>"
+        f"<div style='position:absolute;left:{bound:.1f}%;right:{bound:.1f}%;height:10px;"
+        "background:#e9ecef'></div>"
+        "<div style='position:absolute;width:10px;height:10px;border-radius:5px;"
+        f"left:calc({value:.1f}% - 5px);background:{_css(bar.color)}'></div></div>"
     )
-    return f"<div style='{TEXT}'>{rows}{note}</div>"

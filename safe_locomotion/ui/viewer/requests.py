@@ -1,6 +1,6 @@
-"""What a browser asks of the running stack: the services, the policy parameter, `cmd_vel`.
+"""Requests of a browser to the running stack: the services, the policy parameter, `cmd_vel`.
 
-Answers come on the executor's thread, as one line for the person who asked.
+Answers arrive on the executor's thread, as one line for the user who asked.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ class Requests:
     """Clients of the stack's services on one node."""
 
     def __init__(self, node: Node, cmd_vel_type: str) -> None:
-        """Look for the services.
+        """Make the clients and publishers.
 
         Raises:
             UnknownNameError: `cmd_vel_type` is not in `operator.CMD_VEL_TYPES`.
@@ -43,11 +43,11 @@ class Requests:
         self._hands = node.create_publisher(String, HANDS, HANDS_QOS)
 
     def take_over(self) -> None:
-        """Say that a person drives from here."""
+        """Tell other operators that a browser drives now."""
         self._hands.publish(String(data=NAME))
 
     def request(self, name: str, tell: Tell) -> None:
-        """Ask for a mode by a name of `REQUESTS`."""
+        """Request a mode by a name of `REQUESTS`."""
         service = self._services[name]
         if not service.service_is_ready():
             tell(f"{name}: the supervisor does not answer")
@@ -57,7 +57,10 @@ class Requests:
         )
 
     def swap(self, policy: str, tell: Callable[[bool, str], None]) -> None:
-        """Ask for a policy; told about a second later whether it was taken, and the reason when it was refused."""
+        """Request a policy.
+
+        About a second later `tell` hears whether the policy node took it, and a line of text.
+        """
         if not self._parameters.service_is_ready():
             tell(False, f"policy {policy}: the policy node does not answer")
             return
@@ -69,7 +72,7 @@ class Requests:
         )
 
     def drive(self, command: VelocityCommand) -> None:
-        """Publish a velocity; it dies after the supervisor's timeout unless it is repeated."""
+        """Publish a velocity; the supervisor drops it after its timeout unless it is repeated."""
         message = conversions.twist_message(command, self._node.get_clock().now().nanoseconds)
         self._velocity.publish(message if self._stamped else message.twist)
 
@@ -84,7 +87,5 @@ def _verdict(policy: str, response: Any) -> tuple[bool, str]:
     if response is None or not response.results:
         return False, f"policy {policy}: no answer"
     result = response.results[0]
-    return (
-        result.successful,
-        f"policy {policy}" if result.successful else f"policy {policy} refused: {result.reason}",
-    )
+    text = f"policy {policy}" if result.successful else f"policy {policy} refused: {result.reason}"
+    return result.successful, text

@@ -1,11 +1,12 @@
-"""The `Scene` in a browser: objects that are made once and then moved.
+"""The `Scene` in a browser: objects are made once and then moved.
 
-Equal primitives are one object with many instances, so a frame is a handful of messages whatever the robot is made of; what did not
-change is not sent. Everything hangs on the frame `/odom`, which moves against the robot: cameras stay where people put them and
-the ground passes by.
+Equal primitives are one object with many instances, so a frame is a handful of messages. Values
+that did not change are not sent. Everything hangs on the frame `/odom`, which moves against the
+robot. So the camera stays where the user put it, and the ground passes by.
 """
 
 from collections.abc import Sequence
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -36,35 +37,31 @@ from safe_locomotion.ui.scene import (
     Scene,
 )
 
-NOTHING = 1e-6  #: size of an instance that is not to be seen [m]
-FAR_BELOW = (
-    0.0,
-    0.0,
-    -1e4,
-)  #: where an arrow that is not to be seen lies: beyond every camera's far plane [m]
+NOTHING = 1e-6  #: size of an instance that is hidden [m]
+FAR_BELOW = (0.0, 0.0, -1e4)  #: place of a hidden arrow, beyond the far plane of every camera [m]
 UPRIGHT = (1.0, 0.0, 0.0, 0.0)
 SIDES = 32  #: of a cylinder
 GROUND_SIZE = 24.0  #: [m]
-SECTION = 1.0
-CELL = 0.25
-UNSEEN = 5e-4  #: smaller changes of the ground [m, or of a quaternion] are not sent
-GROUND_FOLLOWS = 0.2  #: share of the way to the feet that the ground moves in one frame: a step does not shake it
-HEADLINE_ABOVE = 0.22  #: [m] over the base
-CAMERA = (1.05, -1.25, 0.75)  #: first view, from the robot [m]
-LOOK_AT = (0.0, 0.0, 0.16)
+SECTION = 1.0  #: size of a section of the grid on the ground [m]
+CELL = 0.25  #: size of a cell of the grid [m]
+UNSEEN = 5e-4  #: smaller changes of the ground are not sent [m, or part of a quaternion]
+GROUND_FOLLOWS = 0.2  #: share of the way to the feet that the ground moves in a frame, for calm
+HEADLINE_ABOVE = 0.22  #: height of the headline over the base [m]
+CAMERA = (1.05, -1.25, 0.75)  #: first position of the camera, from the robot [m]
+LOOK_AT = (0.0, 0.0, 0.16)  #: first point in the middle of the picture [m]
 FIELD_OF_VIEW = 0.75  #: [rad]
-AROUND = 1.6  #: intensity of the light from around, above and the side
-SUN = 2.0
-FILL = 0.6
-SKY = (255, 255, 255)  #: colours of that from around
-EARTH = (190, 190, 195)
-PAPER = (236, 239, 243)  #: colours of the ground
-LINES = (221, 225, 231)
-SECTIONS = (190, 197, 207)
+AROUND = 1.6  #: intensity of the light from all sides
+SUN = 2.0  #: intensity of the light from above
+FILL = 0.6  #: intensity of the light from the side
+SKY = (255, 255, 255)  #: colour of the light from all sides, from above
+EARTH = (190, 190, 195)  #: and from below
+PAPER = (236, 239, 243)  #: colour of the ground
+LINES = (221, 225, 231)  #: colour of the lines between cells
+SECTIONS = (190, 197, 207)  #: colour of the lines between sections
 
 
 class Batch:
-    """Equal primitives with a size, place, turn and colour each."""
+    """Equal primitives, each with a size, position, quaternion and colour."""
 
     def __init__(
         self, api: viser.SceneApi, name: str, kind: str, count: int, opacity: float | None = None
@@ -88,13 +85,13 @@ class Batch:
         )
 
     def place(self, positions: Array, wxyzs: Array | None = None) -> None:
-        """Move the instances to positions (n, 3) and, if given, turn them; those past n stay where they are."""
+        """Move the first n instances to positions (n, 3); with quaternions, turn them too."""
         self._handle.batched_positions = _padded(positions, self._handle.batched_positions)
         if wxyzs is not None:
             self._handle.batched_wxyzs = _padded(wxyzs, self._handle.batched_wxyzs)
 
     def style(self, sizes: Sequence[Vector], colors: Sequence[Rgba]) -> None:
-        """Give the first n instances sizes [m] and colours, and hide the others."""
+        """Give the first n instances sizes [m] and colours, and hide all others."""
         wanted = (tuple(sizes), tuple(colors))
         if wanted == self._style:
             return
@@ -109,7 +106,7 @@ class SceneView:
     """Draws scenes of one robot for all browsers."""
 
     def __init__(self, api: viser.SceneApi, body: RobotBody) -> None:
-        """Make every object, unseen before the first scene."""
+        """Make all objects; they are hidden until the first scene."""
         self._root = api.add_frame("/odom", show_axes=False)
         self._ground_height: float | None = None
         self._laid = (float("inf"),) * 7
@@ -132,7 +129,7 @@ class SceneView:
         self._headline = api.add_label("/odom/headline", "", anchor="bottom-center", visible=False)
 
     def draw(self, scene: Scene) -> None:
-        """Move everything to where it is in this scene."""
+        """Move all objects to their places in a scene."""
         x, y, z = scene.position
         self._root.position = (-x, -y, 0.0)
         self._robot.draw(scene)
@@ -144,20 +141,22 @@ class SceneView:
         self._headline.visible = True
 
     def _lay_ground(self, scene: Scene) -> None:
-        """Under the feet that carry, moved by whole sections of its grid."""
+        """Lay the ground under the feet in contact, moved by whole sections of its grid."""
         heights = [foot.ground[2] for foot in scene.feet if foot.contact]
         if heights:
             height = sum(heights) / len(heights)
             before = height if self._ground_height is None else self._ground_height
             self._ground_height = before + GROUND_FOLLOWS * (height - before)
-        (x, y, _), (nx, ny, nz) = scene.position, scene.normal
+        x, y, _ = scene.position
+        nx, ny, nz = scene.normal
         east = SECTION * round(x / SECTION)
         north = SECTION * round(y / SECTION)
         rise = -(nx * (east - x) + ny * (north - y)) / max(nz, 0.5)
         place = (east, north, (self._ground_height or 0.0) + rise, *_upright_on(scene.normal))
         if max(abs(new - old) for new, old in zip(place, self._laid, strict=True)) > UNSEEN:
             self._laid = place
-            self._ground.position, self._ground.wxyz = place[:3], place[3:]
+            self._ground.position = place[:3]
+            self._ground.wxyz = place[3:]
 
 
 class _RobotView:
@@ -169,14 +168,9 @@ class _RobotView:
             indices = [i for i, shape in enumerate(body.shapes) if shape.kind == kind]
             batch = Batch(api, f"/odom/robot/{kind}", kind, len(indices))
             shapes = [body.shapes[i] for i in indices]
-            self._batches.append(
-                (
-                    batch,
-                    indices,
-                    [shape.size for shape in shapes],
-                    [shape.color for shape in shapes],
-                )
-            )
+            sizes = [shape.size for shape in shapes]
+            colors = [shape.color for shape in shapes]
+            self._batches.append((batch, indices, sizes, colors))
 
     def draw(self, scene: Scene) -> None:
         for batch, indices, sizes, colors in self._batches:
@@ -185,7 +179,7 @@ class _RobotView:
 
 
 class _FeetView:
-    """Contacts, planned forces in their friction cones, swing targets."""
+    """Contacts, planned forces with their friction cones, and swing targets."""
 
     def __init__(self, api: viser.SceneApi) -> None:
         self._balls = Batch(api, "/odom/feet", "sphere", N_LEGS)
@@ -226,9 +220,8 @@ class _FeetView:
         self._targets.style([_ball(TARGET_SIZE)] * len(targets), [BLUE] * len(targets))
         grounds = np.array([foot.ground for foot in feet])
         forces = np.array([foot.force for foot in feet])
-        pushes = np.array([foot.friction == foot.friction for foot in feet])[
-            :, None, None
-        ]  # NaN: there is no force
+        has_force = np.array([not isnan(foot.friction) for foot in feet])
+        pushes = has_force[:, None, None]
         arrows = np.stack((grounds, grounds + FORCE_SCALE * forces), axis=1)
         self._forces.points = np.where(pushes, arrows, FAR_BELOW).astype(np.float32)
         colors = [foot.force_color for foot in feet]
@@ -240,7 +233,7 @@ class _FeetView:
 
 
 class _PlanView:
-    """Footholds behind and ahead, the learner's prediction, falls."""
+    """Past and next footholds, the learner's prediction, and falls."""
 
     def __init__(self, api: viser.SceneApi, body: RobotBody) -> None:
         self._footholds = Batch(api, "/odom/footholds", "cylinder", KEPT_FOOTHOLDS + N_LEGS)
@@ -293,7 +286,10 @@ class _PlanView:
 
 
 def light(api: viser.SceneApi, shadows: bool) -> None:
-    """Daylight that leaves colours what they are; no environment map, which takes a browser without a graphics card half a minute."""
+    """Add neutral daylight.
+
+    There is no environment map: a browser without a graphics card needs half a minute for it.
+    """
     api.configure_default_lights(enabled=False)
     api.configure_environment_map(None)
     api.add_light_hemisphere("/sky", sky_color=SKY, ground_color=EARTH, intensity=AROUND)
@@ -306,7 +302,7 @@ def _ball(diameter: float) -> Vector:
 
 
 def _unit_mesh(kind: str) -> tuple[Array, Any]:
-    """Vertices (n, 3) and triangles (m, 3) of a primitive of size one along each axis: rings from the bottom to the top."""
+    """Vertices (n, 3) and triangles (m, 3) of a primitive that has size one along each axis."""
     if kind == "box":
         return _revolved(np.array([(0.0, -0.5), (0.5**0.5, -0.5), (0.5**0.5, 0.5), (0.0, 0.5)]), 4)
     if kind == "cylinder":
@@ -316,7 +312,10 @@ def _unit_mesh(kind: str) -> tuple[Array, Any]:
 
 
 def _revolved(profile: Array, sides: int) -> tuple[Array, Any]:
-    """A profile of radii and heights (k, 2) around z; four sides stand square to the axes."""
+    """Mesh of a profile of radii and heights (k, 2), turned around z in so many sides.
+
+    With four sides, the sides are perpendicular to the axes.
+    """
     around = 2.0 * np.pi * (np.arange(sides) + 0.5) / sides
     circle = np.column_stack((np.cos(around), np.sin(around)))
     rings = np.concatenate(
@@ -336,17 +335,17 @@ def _revolved(profile: Array, sides: int) -> tuple[Array, Any]:
 
 
 def _padded(values: Array, rest: Any) -> Any:
-    """`values` in front of what `rest` has past them."""
+    """`values`, then the rows of `rest` past their end."""
     return values if len(values) == len(rest) else np.concatenate((values, rest[len(values) :]))
 
 
 def _rgb(colors: Sequence[Rgba]) -> Any:
-    """(n, 3) bytes."""
+    """Colours (n, 3) as bytes."""
     return np.array([[round(255.0 * part) for part in color[:3]] for color in colors], np.uint8)
 
 
 def _upright_on(normal: Vector) -> tuple[float, float, float, float]:
-    """The shortest turn that takes z to the normal, as w, x, y, z."""
+    """Quaternion wxyz of the shortest rotation from z to the normal."""
     x, y, z = normal
     w = 1.0 + z
     length = (w * w + x * x + y * y) ** 0.5

@@ -1,4 +1,4 @@
-"""The web server behind the viewer's page: where it listens, and who is connected."""
+"""The web server of the viewer: its address and its connections."""
 
 import logging
 import socket
@@ -12,12 +12,12 @@ import viser
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.ui.viewer.controls import Controls
 
-PORTS = 100  #: tried from the wanted one on
+PORTS = 100  #: that are tried, from the wanted one on
 ANYWHERE = ("0.0.0.0", "::", "")
 
 
 class _Server(viser.ViserServer):
-    """Without the tunnel to a server on the internet that any page could ask for otherwise."""
+    """A server that opens no tunnel to the internet, which any page could request otherwise."""
 
     def request_share_url(self, verbose: bool = True) -> str | None:
         return None
@@ -27,17 +27,18 @@ class _Server(viser.ViserServer):
 
 
 def free_port(host: str, wanted: int) -> int:
-    """The first port from `wanted` on that can be had.
+    """The first free port from `wanted` on.
 
     Raises:
-        ConfigurationError: none is free, or this machine has no such address.
+        ConfigurationError: no port is free, or this machine has no such address.
     """
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
+        found = socket.getaddrinfo(
             host or None, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
+        )
     except (OSError, UnicodeError) as error:
         raise ConfigurationError(f"viewer: host {host!r}: {error}") from error
+    family, kind, protocol, _, address = found[0]
     refusal = OSError("no port")
     for port in range(wanted, min(wanted + PORTS, 65536)):
         with socket.socket(family, kind, protocol) as probe:
@@ -48,7 +49,7 @@ def free_port(host: str, wanted: int) -> int:
             except OSError as error:
                 refusal = error
     raise ConfigurationError(
-        f"viewer: no port from {wanted} to {wanted + PORTS - 1} can be had on {host!r}: {refusal}"
+        f"viewer: no port from {wanted} to {wanted + PORTS - 1} is free on {host!r}: {refusal}"
     )
 
 
@@ -56,8 +57,8 @@ class ViewerServer:
     """One page for many browsers.
 
     Attributes:
-        scene, gui: what all of them see.
-        address: where it is.
+        scene, gui: shared by all browsers.
+        address: of the page.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -67,10 +68,9 @@ class ViewerServer:
             ConfigurationError: see `free_port`.
         """
         port = free_port(host, port)
-        logging.getLogger("websockets").setLevel(
-            logging.CRITICAL
-        )  # a browser that opens a connection in advance is no error
-        with redirect_stdout(StringIO()):  # it would announce itself
+        # A browser that opens a connection in advance is not an error.
+        logging.getLogger("websockets").setLevel(logging.CRITICAL)
+        with redirect_stdout(StringIO()):  # viser prints a greeting
             self._server = _Server(host=host, port=port, verbose=False)
         self.scene = self._server.scene
         self.gui = self._server.gui
@@ -80,7 +80,7 @@ class ViewerServer:
         self._lock = Lock()
 
     def admit(self, build: Callable[[viser.ClientHandle], Controls]) -> None:
-        """Give every browser controls of its own from now on."""
+        """From now on give every browser controls of its own."""
 
         @self._server.on_client_connect
         def _(client: viser.ClientHandle) -> None:
@@ -98,17 +98,17 @@ class ViewerServer:
 
     @property
     def browsers(self) -> int:
-        """How many are connected."""
+        """Number of connected browsers."""
         return len(self._controls)
 
     def follow(self, policy: str) -> None:
-        """Show everybody which policy is in force."""
+        """Show in all browsers which policy is in force."""
         with self._lock:
             controls = tuple(self._controls.items())
         for client, each in controls:
             try:
                 each.follow(policy)
-            except Exception:  # a page can break its own elements, with whatever error; it must not break the others'
+            except Exception:  # a page can break its own elements with any error, but not others'
                 with self._lock:
                     self._controls.pop(client, None)
                 each.close()
@@ -116,7 +116,7 @@ class ViewerServer:
     def look_from(
         self, position: tuple[float, float, float], look_at: tuple[float, float, float], fov: float
     ) -> None:
-        """Where a new browser's camera is."""
+        """Set the camera of new browsers."""
         camera = self._server.initial_camera
         camera.position = position
         camera.look_at = look_at
@@ -124,7 +124,7 @@ class ViewerServer:
 
     @contextmanager
     def frame(self) -> Iterator[None]:
-        """What changes within is seen at once."""
+        """Send all changes within this context at once."""
         with self._server.atomic():
             yield
 

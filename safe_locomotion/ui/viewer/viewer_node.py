@@ -1,7 +1,8 @@
-"""Viewer node: the robot in a web browser, and the controls of whoever has the token.
+"""Viewer node: the robot in a web browser, with controls for users who have the token.
 
-A process of its own, off the control path. It looks at the topics as often as it draws, a few times a second while nobody watches.
-It listens on this machine alone unless it is told otherwise, and prints its address and token when it does.
+The viewer is a process of its own, off the control path. It polls the topics once per frame, and
+`UNWATCHED_HZ` times a second without a browser. By default it listens on this machine only. At the
+start it prints its address and token.
 """
 
 import os
@@ -29,9 +30,10 @@ from safe_locomotion.ui.viewer.requests import Requests
 from safe_locomotion.ui.viewer.scene import CAMERA, FIELD_OF_VIEW, LOOK_AT, SceneView, light
 from safe_locomotion.ui.viewer.server import ViewerServer
 
-TOKEN_VARIABLE = "SAFE_LOCOMOTION_VIEWER_TOKEN"  #: a token of the user's own; no parameter, which every node could read
+#: The user's own token. It is no parameter, because every node can read parameters.
+TOKEN_VARIABLE = "SAFE_LOCOMOTION_VIEWER_TOKEN"
 UNWATCHED_HZ = 5.0
-REFRESH_S = 0.2  #: between two changes of panels and plots
+REFRESH_S = 0.2  #: between two updates of panels and plots
 SLOWEST_HZ = 5.0
 FASTEST_HZ = 60.0
 DIAGNOSTICS = QoSProfile(depth=20)
@@ -42,11 +44,11 @@ class ViewerSettings:
     """How the viewer runs.
 
     Attributes:
-        host: address to listen on; 0.0.0.0 is every one of this machine.
-        port: to listen on, or the next free one.
+        host: address to listen on; 0.0.0.0 stands for all addresses of this machine.
+        port: to listen on; the next free one if it is taken.
         rate_hz: frames per second of wall clock.
         cmd_vel_type: TwistStamped or Twist.
-        shadows: the sun casts them; a browser without a graphics card draws several times faster without.
+        shadows: draw shadows; a browser without a graphics card is several times faster without.
     """
 
     host: str = "127.0.0.1"
@@ -56,10 +58,15 @@ class ViewerSettings:
     shadows: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse what no browser shows and no socket takes."""
+        """Refuse a rate or port out of range.
+
+        Raises:
+            ConfigurationError: names the limits.
+        """
         if not SLOWEST_HZ <= self.rate_hz <= FASTEST_HZ:
             raise ConfigurationError(
-                f"viewer_node: rate_hz: must lie within {SLOWEST_HZ} and {FASTEST_HZ} (found {self.rate_hz})"
+                f"viewer_node: rate_hz: must lie within {SLOWEST_HZ} and {FASTEST_HZ} Hz"
+                f" (found {self.rate_hz})"
             )
         if not 1 <= self.port <= 65535:
             raise ConfigurationError(
@@ -85,35 +92,28 @@ class ViewerLoop:
         self._server.look_from(CAMERA, LOOK_AT, FIELD_OF_VIEW)
         light(self._server.scene, parameters.settings.shadows)
         maker = self._topics.maker
-        self._view, self._panels = (
-            SceneView(self._server.scene, maker.body),
-            Panels(self._server.gui, maker.bar_names),
-        )
+        self._view = SceneView(self._server.scene, maker.body)
+        self._panels = Panels(self._server.gui, maker.bar_names)
         self._times = LoopTimes("viewer frame")
         self._period_s = 1.0 / parameters.settings.rate_hz
         self._next_s = self._heard_s = self._refreshed_s = monotonic()
-        Health(
-            node,
-            [
-                *(stream.status for stream in self._topics.streams),
-                self._times.status,
-                self._browsers,
-            ],
-        )
+        streams = [stream.status for stream in self._topics.streams]
+        Health(node, [*streams, self._times.status, self._browsers])
 
     def start(self) -> None:
-        """Let browsers in and say where."""
+        """Let browsers in, and print address and token."""
         self._server.admit(lambda client: Controls(client, self._driving))
         sys.stdout.write(f"viewer: {self._server.address}  token: {self._token}\n")
         sys.stdout.flush()
 
     def step(self) -> None:
-        """Sleep until the next frame, look, drive, show."""
+        """Sleep until the next frame, publish a held velocity, then draw."""
         sleep(max(0.0, self._next_s - monotonic()))
         start = perf_counter()
         now = monotonic()
         watched = self._server.browsers > 0
-        self._next_s = max(self._next_s + (self._period_s if watched else 1.0 / UNWATCHED_HZ), now)
+        period_s = self._period_s if watched else 1.0 / UNWATCHED_HZ
+        self._next_s = max(self._next_s + period_s, now)
         command = self._driving.pad.command()
         if command is not None:
             self._driving.requests.drive(command)
@@ -140,7 +140,7 @@ class ViewerLoop:
         return status("browsers", OK, f"{count} connected", {"connected": count})
 
     def tidy(self) -> None:
-        """Nothing is left over."""
+        """Do nothing."""
 
     def close(self) -> None:
         """Close every connection."""
@@ -159,7 +159,7 @@ def _driving(node: Node, parameters: NodeParameters[ViewerSettings], token: str)
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run the viewer until it is told to stop."""
+    """Run the viewer until a signal ends it."""
     return run(ViewerLoop, args)
 
 
