@@ -48,7 +48,7 @@ EXTRAS = {
     "ray": ["ray>=2.40"],
     "bench": ["daqp>=0.7", "proxsuite>=0.6.5"],
     # Joint policies: thousands of robots at once on a GPU.
-    "train": ["torch>=2.7", "mjlab==1.6.*"],
+    "train": ["torch>=2.7", "mjlab==1.6.*", "warp-lang>=1.14"],
     # Tests that compare an exported policy with its network; tools/setup.sh takes the CPU build.
     "torch": ["torch>=2.7,<2.14"],
     # The pages and the API as a site; neither has a version of this year for Python 3.10.
@@ -69,6 +69,7 @@ EXTRAS = {
         "evdev-binary>=2.0; python_version >= '3.11' and platform_machine == 'x86_64'",
         "msgspec>=0.18",  # these two speak to the viewer as its page does
         "zstandard>=0.20",
+        "warp-lang>=1.14; platform_machine == 'x86_64'",  # batched kernels, on the CPU
         # Wheels end with Python 3.11: pybullet, whose robot models ours are compared with, and
         # the vendor's UDP module.
         "pybullet>=3.2.6; python_version < '3.12' and platform_machine == 'x86_64'",
@@ -124,7 +125,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
-    package_data={NAME: ["py.typed"]},
+    package_data={NAME: ["py.typed", "training/gait/world/*.cu"]},
     data_files=shared_files(),
     zip_safe=False,
     install_requires=[

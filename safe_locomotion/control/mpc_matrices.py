@@ -47,7 +47,7 @@ class MpcQp:
         n = parameters.horizon
         dt = parameters.dt
         half = parameters.horizon * NX
-        coupling = _inertia_rows(model)
+        coupling = inertia_rows(model)
         self.parameters = parameters
         self.P, self.A = _cost(parameters), _constraints(parameters, coupling)
         self.changing = _changing_positions(self.A, n)
@@ -123,7 +123,7 @@ def _lever_map(model: CentroidalModel, dt: float) -> Array:
     return out
 
 
-def _inertia_rows(model: CentroidalModel) -> Array:
+def inertia_rows(model: CentroidalModel) -> Array:
     """Inertia (3, 3) with each row over its diagonal: the rows I w+ = I w + dt sum r x f keep six numbers per foot that way.
 
     Products of inertia below 1 % of the diagonal are dropped, for they would add nonzeros to every factorisation.

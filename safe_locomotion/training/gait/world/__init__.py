@@ -1,0 +1,1 @@
+"""The batched world: thousands of robots under the onboard controllers, as Warp kernels."""
