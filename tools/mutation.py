@@ -34,7 +34,9 @@ MODULES = (
 )
 GATE_TESTS = (
     "test/safety/test_gate.py",
+    "test/safety/test_gate_commands.py",
     "test/safety/test_gate_settings.py",
+    "test/safety/test_gate_states.py",
     "test/safety/test_gate_steps.py",
 )
 #: Small tests that notice what larger ones would.
