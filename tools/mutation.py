@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build" / "mutation"
 MODULES = (
     "safety/trigger_set",
+    "safety/mean_roll_rate",
     "safety/capture_point",
     "safety/switching_rule",
     "safety/intervention",
@@ -56,7 +57,11 @@ TESTS = {
         "test/safety/test_supervisor_hazards.py",
         "test/safety/test_supervisor_verdict.py",
     ),
-    "safety/trigger_set": ("test/safety/test_trigger_set.py", "test/safety/test_mean_roll_rate.py"),
+    "safety/trigger_set": (
+        "test/safety/test_trigger_set.py",
+        "test/safety/test_trigger_state.py",
+        "test/safety/test_mean_roll_rate.py",
+    ),
 }
 #: Searches by hypothesis, which cost more than all others together and notice nothing that those do not.
 LEFT_OUT = {

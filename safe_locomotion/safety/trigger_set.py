@@ -9,11 +9,8 @@ Sideways steps throw two legs to one side, which shows in the roll rate. A slope
 the ground. `TriggerSetParameters` therefore offers other measures for each component.
 """
 
-from array import array
-from bisect import bisect_right
 from dataclasses import dataclass
-from functools import cache
-from math import asin, atan, atan2, ceil, cos, hypot, inf, isfinite, isnan, nan, sin, sqrt, tan
+from math import asin, atan, atan2, cos, hypot, inf, isfinite, isnan, nan, sin, sqrt, tan
 from typing import Literal
 
 import numpy as np
@@ -21,16 +18,13 @@ import numpy as np
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.robot.centroidal import NX, POSITION, RATES, RPY, VELOCITY
 from safe_locomotion.rotations import RotationRows, Vector, rotate_back, rows_from_quaternion
-from safe_locomotion.types import GRAVITY, NANOSECONDS, Array, Estimate, Flags
+from safe_locomotion.safety.mean_roll_rate import HISTORY, RollHistory
+from safe_locomotion.types import GRAVITY, Array, Estimate, Flags
 
 COMPONENTS = ("height", "roll", "pitch", "lateral_velocity", "roll_rate")
 N_COMPONENTS = len(COMPONENTS)
 Values = tuple[float, float, float, float, float]
 
-#: Longest window of the mean roll rate [s]: a whole stride of every gait from 1 Hz on.
-HISTORY = 1.0
-#: Number of older samples that are dropped at once: somewhat more than a second at 500 Hz.
-FORGET = 600
 #: Column of a centroidal state behind each component, and that of the rate at which it changes.
 _COLUMNS = (
     (POSITION.start + 2, VELOCITY.start + 2),
@@ -213,9 +207,6 @@ def designed_bounds(*, height: float, reach: float, height_slack: float = 0.05) 
 class TriggerState:
     """Measures the components of estimates, and those of states predicted from there.
 
-    The mean roll rate is the angle rolled within the window, divided by the length of the window.
-    Only the integral of the roll rate is therefore stored.
-
     Attributes:
         values: components of the last estimate; NaN before the first.
     """
@@ -227,9 +218,7 @@ class TriggerState:
         self._lookahead = measures.lookahead
         self._meaning = _meaning(measures.lookahead)
         self._window = 0.0
-        self._times = array("d")  # since the first estimate [s]
-        self._rolled = array("d")  # integral of the roll rate [rad]
-        self._first_ns = 0
+        self._rolling = RollHistory()
         self.values: Values = (nan, nan, nan, nan, nan)
 
     def update(self, estimate: Estimate, frequency: float) -> Values:
@@ -238,7 +227,9 @@ class TriggerState:
         roll, pitch = self._attitude(rows, estimate)
         rate = float(estimate.angular_velocity[0])
         if self._share:
-            rate = self._mean_rate(estimate.stamp_ns, rate, self._share / frequency)
+            self._window = min(self._share / frequency, HISTORY)
+            self._rolling.add(estimate.stamp_ns, rate)
+            rate = self._rolling.mean(self._window) if isfinite(rate) else nan
         height = self._height(estimate)
         self.values = (height, roll, pitch, _lateral_velocity(rows, estimate), rate)
         return self.values
@@ -283,70 +274,9 @@ class TriggerState:
         values: Array = changes @ self._meaning + np.array(self.values)
         if self._share:
             window = self._window if frequency is None else min(self._share / frequency, HISTORY)
-            values[..., _ROLL_RATE] = self._predicted_rates(changes[..., 0], dt, window)
+            rolling = changes[..., RPY.start]
+            values[..., _ROLL_RATE] = self._rolling.predicted_means(rolling, dt, window)
         return values
-
-    def _mean_rate(self, stamp_ns: int, rate: float, window: float) -> float:
-        """Mean roll rate [rad/s] over the last `window` [s].
-
-        The robot counts as at rest before the first estimate.
-        """
-        self._integrate(stamp_ns, rate)
-        self._window = min(window, HISTORY)
-        if not isfinite(rate):
-            return nan
-        begin = self._times[-1] - self._window
-        return (self._rolled[-1] - self._rolled_at(begin)) / self._window
-
-    def _integrate(self, stamp_ns: int, rate: float) -> None:
-        """Add one sample. Begin anew after a gap, a step back in time, or an integral of NaN."""
-        now = (stamp_ns - self._first_ns) / NANOSECONDS
-        times = self._times
-        rolled = self._rolled
-        if not times or not times[-1] <= now <= times[-1] + HISTORY or not isfinite(rolled[-1]):
-            self._first_ns = stamp_ns
-            self._times = array("d", (0.0,))
-            self._rolled = array("d", (0.0,))
-            return
-        rolled.append(rolled[-1] + rate * (now - times[-1]))
-        times.append(now)
-        if len(times) > 2 * FORGET and times[FORGET] < now - HISTORY:
-            del times[:FORGET]
-            del rolled[:FORGET]
-
-    def _rolled_at(self, time: float) -> float:
-        """Integral of the roll rate at the newest sample up to `time`, else at the first sample."""
-        return self._rolled[max(0, bisect_right(self._times, time) - 1)]
-
-    def _predicted_rates(self, rolling: Array, dt: float, window: float) -> Array:
-        """Mean roll rates (..., W) over the windows that end at the predicted states.
-
-        `rolling` (..., W) is the angle rolled from now to each state [rad].
-        """
-        steps = rolling.shape[-1]
-        now = self._times[-1]
-        # The windows of so many states begin in the past.
-        within = min(steps, ceil(window / dt))
-        way = self._rolled[-1] + rolling
-        way[..., :within] -= self._rolled_at_each(now + _ends(within, dt) - window)
-        if within < steps:
-            way[..., within:] -= self._rolled[-1] + rolling[..., : steps - within]
-        rates: Array = way / window
-        return rates
-
-    def _rolled_at_each(self, times: Array) -> Array:
-        """`_rolled_at` of many times.
-
-        `np.frombuffer` shares memory with the samples. They must not grow while its result exists.
-        """
-        newest = np.frombuffer(self._times).searchsorted(times, side="right") - 1
-        return np.frombuffer(self._rolled).take(newest, mode="clip")
-
-
-@cache
-def _ends(steps: int, dt: float) -> Array:
-    """Times (steps,) at which steps of `dt` end [s]."""
-    return dt * np.arange(1.0, steps + 1.0)
 
 
 def _meaning(lookahead: float) -> Array:
