@@ -64,7 +64,7 @@ def finite_bounds(size: int, reason: str) -> Bounds:
 
 def symmetric_bounds(limit: float | Array, outside: str, not_finite: str = "") -> Bounds:
     """Bounds (12,) of the magnitude of one number per joint."""
-    upper = np.full(N_JOINTS, limit, dtype=np.float64)
+    upper = np.full(N_JOINTS, limit)
     return Bounds(-upper, upper, outside, not_finite)
 
 

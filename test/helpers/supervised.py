@@ -10,6 +10,8 @@ from safe_locomotion.pipeline import make_supervisor
 from safe_locomotion.types import Mode, Proposal, VelocityCommand, Verdict
 
 FORWARD = VelocityCommand(vx=0.5)
+#: A pronk with almost no stance: nothing carries the body.
+NO_SUPPORT = replace(TROT, swing_ratio=0.98, phase_offsets=(0.0, 0.0, 0.0))
 #: Nobody intervenes (test_intervention is about that), and a robot that is held still does not step faster.
 PLAIN = {"supervisor.intervention.criterion": "off", "supervisor.recovery.hurry_gain": 0.0}
 CONFIG = load_config("a1", PLAIN)
