@@ -1,16 +1,18 @@
 """The whole control cycle as function calls.
 
-Simulation, replay and the composed runtime run it; the nodes are the same calls with topics in between.
+Simulation, replay and the composed graph run it. The graph of five processes makes the same calls,
+with topics between them.
 """
 
 from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import Literal, Protocol
 
 import numpy as np
 
 from safe_locomotion.config import StackConfig
 from safe_locomotion.control.locomotion import LocomotionController
 from safe_locomotion.control.nominal_gait import NominalGait
-from safe_locomotion.control.planner import Planner, PlansInTurn
 from safe_locomotion.estimation.estimator import StateEstimator
 from safe_locomotion.policy.file import load_policy
 from safe_locomotion.policy.learned_recovery import LearnedRecovery
@@ -40,33 +42,66 @@ from safe_locomotion.types import (
     Verdict,
 )
 
+StageName = Literal["estimator", "policy", "supervisor", "mpc", "command"]
+Output = Estimate | Proposal | Verdict | StancePlan | LowCommand
 
-@dataclass(slots=True)
+
+class Observer(Protocol):
+    """Is told of each stage when it is done: for times, logs and the health of streams."""
+
+    def __call__(self, stage: StageName, output: Output, seconds: float) -> None:
+        """The stage has computed `output` in so many seconds of wall clock."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sensed:
+    """A LowState and the estimate of it."""
+
+    state: LowState
+    estimate: Estimate
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Cycle:
-    """What the stages said last, and the plan by which the command was made; read by monitors and recorders, never written by them."""
+    """All that the stages said on one tick.
 
-    state: LowState | None = None
-    estimate: Estimate | None = None
-    proposal: Proposal | None = None
-    verdict: Verdict | None = None
-    plan: StancePlan | None = None
-    command: LowCommand | None = None
+    Attributes:
+        state: the LowState that is answered.
+        estimate: of this state.
+        proposal: the newest one, which may be some ticks old; None before the first.
+        verdict: on this estimate and proposal.
+        plan: the plan by which the command was made, of an earlier tick; None before the first.
+        command: the answer to the state.
+    """
+
+    state: LowState
+    estimate: Estimate
+    proposal: Proposal | None
+    verdict: Verdict
+    plan: StancePlan | None
+    command: LowCommand
 
 
 WARM_UP_TICKS = 12  #: in each mode
-WARM_UP_STEP_NS = 20_000_000  #: both pairs of a trot take their turn
+WARM_UP_STEP_NS = 20_000_000  #: long enough that both pairs of a trot step
 WARM_UP_MODES = (Mode.PASSIVE, Mode.STAND_UP, Mode.STAND, Mode.WALK, Mode.SIT)
 
 
 class Pipeline:
-    """Estimator, policy, supervisor, MPC and leg controller of one robot, ticking on LowState."""
+    """Estimator, policy, supervisor, MPC and leg controller of one robot, ticking on LowState.
+
+    Attributes:
+        proposal: the newest proposal; None before the first.
+        cycle: the last tick that was answered; None before the first.
+    """
 
     def __init__(
         self,
         robot: RobotModel,
         config: StackConfig,
         learner: Learner | None = None,
-        planner: Planner | None = None,
+        observer: Observer | None = None,
     ) -> None:
         """Stages of a robot that has not moved yet.
 
@@ -74,7 +109,7 @@ class Pipeline:
             robot: model.
             config: of each stage.
             learner: that proposes; without one, the nominal gait is proposed.
-            planner: where plans are computed; without one, by `plan` itself.
+            observer: is told of each stage when it is done.
         """
         self.estimator = StateEstimator(robot, config.estimator)
         self.policy = PolicyStage(robot, config.policy.gait, period_ns=config.policy.period_ns)
@@ -85,73 +120,93 @@ class Pipeline:
             robot, config.mpc.locomotion, config.mpc.swing, config.mpc.solver
         )
         self.command = CommandStage(robot, config.bridge.gains, config.bridge.limits)
-        self._robot = robot
-        self._config = config
+        self.proposal: Proposal | None = None
+        self.cycle: Cycle | None = None
+        self._plan: StancePlan | None = None
         self._policy_due = Divider(config.policy.period_ns)
         self._mpc_due = Divider(config.mpc.period_ns)
-        self._planner = PlansInTurn() if planner is None else planner
-        self.cycle = Cycle()
+        self._observer = observer
+        self._robot = robot
+        self._config = config
+
+    def step(self, state: LowState, velocity: VelocityCommand) -> Cycle:
+        """Answer one LowState, with `velocity` in force; the motor command is in the cycle."""
+        cycle = self.act(self.sense(state), velocity)
+        self.plan(cycle)
+        return cycle
+
+    def sense(self, state: LowState) -> Sensed:
+        """First part of `step`. A learner outside of this pipeline decides on its estimate."""
+        start = perf_counter()
+        estimate = self.estimator.update(state)
+        self._tell("estimator", estimate, start)
+        return Sensed(state=state, estimate=estimate)
+
+    def act(self, sensed: Sensed, velocity: VelocityCommand) -> Cycle:
+        """Second part of `step`: make the command by the newest plan.
+
+        `plan` must follow when the command is out.
+        """
+        state = sensed.state
+        estimate = sensed.estimate
+        if self._policy_due.due(state.stamp_ns):
+            start = perf_counter()
+            self.proposal = self.policy.update(estimate, velocity, self._feedback())
+            self._tell("policy", self.proposal, start)
+            self._policy_due.pace(self.proposal.period_ns, state.stamp_ns)
+        start = perf_counter()
+        verdict = self.supervisor.update(estimate, self.proposal, velocity)
+        self._tell("supervisor", verdict, start)
+        start = perf_counter()
+        command = self.command.update(state, verdict, self._plan)
+        self._tell("command", command, start)
+        self.cycle = Cycle(
+            state=state,
+            estimate=estimate,
+            proposal=self.proposal,
+            verdict=verdict,
+            plan=self._plan,
+            command=command,
+        )
+        return self.cycle
+
+    def plan(self, cycle: Cycle) -> None:
+        """Last part of `step`: when a plan is due, make it for the ticks after this one.
+
+        Its forces and foot targets act from the next LowState on. The leg controller knows their
+        age. So no command waits for the longest computation of the cycle. In return a plan is 2 ms
+        older than it could be, of a step of 40 ms.
+        """
+        if self._mpc_due.due(cycle.estimate.stamp_ns):
+            start = perf_counter()
+            self._plan = self.locomotion.update(cycle.estimate, cycle.verdict)
+            self._tell("mpc", self._plan, start)
 
     def _feedback(self) -> Feedback | None:
-        verdict = self.cycle.verdict
-        command = self.cycle.command
-        if verdict is None or command is None:
+        """What became of the last proposal; None before the first tick."""
+        last = self.cycle
+        if last is None:
             return None
-        return Feedback(mode=verdict.mode, policy=verdict.policy, gate=command.reason)
+        verdict = last.verdict
+        return Feedback(mode=verdict.mode, policy=verdict.policy, gate=last.command.reason)
 
-    def step(self, state: LowState, command: VelocityCommand) -> LowCommand:
-        """Motor command for one LowState, with `command` the velocity in force."""
-        self.sense(state)
-        answer = self.act(command)
-        self.plan()
-        return answer
-
-    def sense(self, state: LowState) -> Estimate:
-        """First part of `step`: the estimate, on which a learner outside this pipeline decides before `act`."""
-        c = self.cycle
-        c.state, c.estimate = state, self.estimator.update(state)
-        return c.estimate
-
-    def act(self, command: VelocityCommand) -> LowCommand:
-        """Second part of `step`: the command for the state last sensed, by the newest plan. `plan` must follow, when it is out."""
-        c = self.cycle
-        state = c.state
-        assert state is not None and c.estimate is not None
-        if self._policy_due.due(state.stamp_ns):
-            c.proposal = self.policy.update(c.estimate, command, self._feedback())
-            if c.proposal is not None:
-                self._policy_due.pace(c.proposal.period_ns, state.stamp_ns)
-        c.verdict = self.supervisor.update(c.estimate, c.proposal, command)
-        c.plan = self._planner.newest()
-        c.command = self.command.update(state, c.verdict, c.plan)
-        return c.command
-
-    def plan(self) -> None:
-        """Last part of `step`: begins the plan for the ticks after this one, where it is due.
-
-        Its forces and foot targets act from the next LowState on, in the leg controller, which knows their age. So the longest
-        computation of the cycle keeps no command waiting, and a plan is 2 ms older than it could be, of a step of 40 ms.
-        """
-        c = self.cycle
-        assert c.estimate is not None and c.verdict is not None
-        if self._mpc_due.due(c.estimate.stamp_ns):
-            # of this tick, whenever it is computed
-            estimate = c.estimate
-            verdict = c.verdict
-            self._planner.begin(lambda: self.locomotion.update(estimate, verdict))
+    def _tell(self, stage: StageName, output: Output, start: float) -> None:
+        if self._observer is not None:
+            self._observer(stage, output, perf_counter() - start)
 
     def warm_up(self) -> None:
-        """Run stages like these through every mode on a robot that stands: the first real tick finds code and caches warm.
+        """Run stages like these through every mode on a robot that stands.
 
-        They are stages of their own, dropped afterwards: nothing of it is left in this pipeline.
+        The first real tick then finds code and caches warm. The stages are made for this and
+        dropped afterwards, so this pipeline stays as it was.
         """
         twin = Pipeline(self._robot, self._config)
+        velocity = VelocityCommand()
         for k in range(WARM_UP_TICKS * len(WARM_UP_MODES)):
             state = standing_state(self._robot, (k + 1) * WARM_UP_STEP_NS)
             estimate = twin.estimator.update(state)
-            judged = twin.supervisor.update(
-                estimate, twin.policy.update(estimate, VelocityCommand()), VelocityCommand()
-            )
+            proposal = twin.policy.update(estimate, velocity)
+            judged = twin.supervisor.update(estimate, proposal, velocity)
             verdict = replace(judged, mode=WARM_UP_MODES[k // WARM_UP_TICKS])
             twin.command.update(state, verdict, twin.locomotion.update(estimate, verdict))
 
@@ -159,7 +214,7 @@ class Pipeline:
 def make_supervisor(
     robot: RobotModel, config: StackConfig, suppose: Suppose | None = None
 ) -> Supervisor:
-    """The supervisor with all that it decides by; `suppose` is for `Forecaster`."""
+    """The supervisor and all that it decides by; `Forecaster` needs `suppose`."""
     return Supervisor(
         robot,
         config.supervisor.thresholds,
@@ -171,7 +226,7 @@ def make_supervisor(
 def make_intervention(
     robot: RobotModel, config: StackConfig, suppose: Suppose | None = None
 ) -> Intervention:
-    """Who decides between learner and recovery policy."""
+    """The part that decides between learner and recovery policy."""
     forecaster = make_forecaster(robot, config, suppose)
     return Intervention(
         config.supervisor.intervention, forecaster, CapturePoint(robot), config.policy.period_ns
@@ -183,7 +238,7 @@ def make_recovery(robot: RobotModel, config: StackConfig) -> RecoveryPolicy:
 
     Raises:
         PolicyRefusedError: there is no such policy, or it is not for this robot.
-        ConfigurationError: it proposes no gaits.
+        ConfigurationError: the policy proposes no gaits.
     """
     s = config.supervisor
     nominal = NominalGait(robot, s.recovery)
@@ -215,7 +270,7 @@ def make_forecaster(
 
 
 def standing_state(robot: RobotModel, stamp_ns: int) -> LowState:
-    """What a robot at rest in its standing pose reports; of battery and motors nothing remarkable."""
+    """The LowState of a robot at rest in its standing pose, with battery and motors in order."""
     zeros = np.zeros(N_JOINTS)
     return LowState(
         stamp_ns=stamp_ns,

@@ -59,7 +59,6 @@ WORDS = (
     "ros__parameters",
     "lock_memory",
     "freeze_garbage",
-    "plan_beside",
     "capture",
 )
 NUMBERS = [leaf for leaf in LEAVES if leaf[-1] not in WORDS]

@@ -15,7 +15,7 @@ def commands(pipeline: Pipeline) -> list[LowCommand]:
     """Answers to a robot that is asked to stand and held in its standing pose."""
     pipeline.supervisor.request("walk")
     return [
-        pipeline.step(low_state(stamp_ns=START_NS + k * TICK_NS), VelocityCommand(vx=0.2))
+        pipeline.step(low_state(stamp_ns=START_NS + k * TICK_NS), VelocityCommand(vx=0.2)).command
         for k in range(600)
     ]
 
@@ -25,7 +25,7 @@ def test_a_warm_up_leaves_no_trace() -> None:
     cold = Pipeline(A1, CONFIG)
     warm = Pipeline(A1, CONFIG)
     warm.warm_up()
-    assert warm.cycle.state is None and warm.supervisor.mode is Mode.PASSIVE
+    assert warm.cycle is None and warm.proposal is None and warm.supervisor.mode is Mode.PASSIVE
     for a, b in zip(commands(cold), commands(warm), strict=True):
         assert a.reason == b.reason
         for name in ("q", "dq", "tau", "kp", "kd"):

@@ -405,8 +405,8 @@ def draw_thread(d: Drawing, y: float) -> float:
         if i + 1 < len(steps):
             d.head(left + step + 3, y + 38, 1, COLOURS["out"])
     note = (
-        "SCHED_FIFO, locked memory and pinned cores are asked for here; services, parameters and diagnostics have threads of their own,"
-        " plans too where plan_beside asks for it."
+        "This thread asks for SCHED_FIFO, locked memory and pinned cores."
+        " Services, parameters and diagnostics have threads of their own."
     )
     d.text(MARGIN, y + 80, note, size=12, fill=COLOURS["out"])
     return y + 80

@@ -36,7 +36,7 @@ def walk(terrain: str, seconds: float, *, push: float = 0.0, after: float = 0.0)
     for tick in range(round((STAND_UP + seconds) / 0.002)):
         if push and tick == push_at:
             robot.push(np.array((0.0, push, 0.0)))
-        robot.step(pipeline.step(robot.low_state(), VelocityCommand(vx=0.4)))
+        robot.step(pipeline.step(robot.low_state(), VelocityCommand(vx=0.4)).command)
     image = camera.picture()
     camera.close()
     return image

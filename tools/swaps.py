@@ -14,7 +14,6 @@ import numpy as np
 
 from safe_locomotion.bench.policy_swaps import run_swaps
 from safe_locomotion.config import load_config
-from safe_locomotion.control.planner import PlansBeside, PlansInTurn
 from safe_locomotion.pipeline import Pipeline
 from safe_locomotion.policy.file import check_fit, read_policy
 from safe_locomotion.policy.loader import PAUSE_S
@@ -63,9 +62,6 @@ def main() -> int:
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--plan-beside", action="store_true", help="plans on a thread beside the ticks"
-    )
-    parser.add_argument(
         "--realtime", action="store_true", help="with the scheduling of a robot where it is allowed"
     )
     options = parser.parse_args()
@@ -82,8 +78,7 @@ def main() -> int:
     if options.realtime:
         for setting in apply(config.bridge.realtime):
             print(f"{setting.name}: {setting.text}", file=sys.stderr)
-    planner = PlansBeside() if options.plan_beside else PlansInTurn()
-    pipeline = Pipeline(robot, config, planner=planner)
+    pipeline = Pipeline(robot, config)
     pipeline.warm_up()
     run = run_swaps(
         SimulatedRobot(SimulationOptions(robot=options.robot, seed=options.seed)),
@@ -95,7 +90,6 @@ def main() -> int:
         rng=np.random.default_rng(options.seed),
         between=by_the_clock(Garbage().collect),
     )
-    planner.close()
     print(json.dumps(run.figures(), indent=2))
     return 1 if run.falls else 0
 

@@ -1,6 +1,6 @@
-"""The robot at the end of the control loop: reads its states, answers them while active, and never leaves it without damping.
+"""The robot at the end of the control loop: its states in, commands out, and damping at the end.
 
-All calls happen on the control thread. There is no ROS in here.
+The link never leaves an active robot without damping. All calls happen on the control thread.
 """
 
 from collections.abc import Callable
@@ -13,40 +13,42 @@ CLOSED_PAUSE_S = 0.02
 
 
 class RobotLink:
-    """One backend: closed, open (read-only) or active (every LowState is answered)."""
+    """One backend: closed, open (read-only) or active (commands are sent).
+
+    A control loop reads, answers and writes, whether or not the link is active. So a link becomes
+    active on warm stages.
+
+    Attributes:
+        backend: the open backend; None while the link is closed.
+        active: whether commands are sent.
+        silences: how many reads ended without a LowState.
+    """
 
     def __init__(
         self,
         open_backend: Callable[[], Backend],
-        respond: Callable[[LowState], LowCommand],
         damp: Callable[[LowState], LowCommand],
         *,
         silence_s: float,
         damping_s: float,
         clock: Callable[[], float] = monotonic,
-        sent: Callable[[LowState, LowCommand, float], None] | None = None,
-        silent: Callable[[], None] | None = None,
     ) -> None:
         """Start closed.
 
         Args:
             open_backend: opens the link to the robot.
-            respond: command for a LowState; runs whether or not its answer is sent, so that a link becomes active on warm stages.
-            damp: damping for a LowState.
+            damp: the damping command for a LowState.
             silence_s: after this long without a LowState an active link commands damping [s].
             damping_s: how long damping is repeated before an active link goes quiet [s].
-            sent: told of each answer when the transport has it, and of the time since its LowState was there [s].
-            silent: told of each wait for a LowState that was in vain.
+            clock: monotonic wall clock [s].
         """
         self._open_backend = open_backend
-        self._respond = respond
         self._damp = damp
         self._silence_s = silence_s
         self._damping_s = damping_s
         self._clock = clock
-        self._sent = sent
-        self._silent = silent
         self._ahead: LowState | None = None
+        self._read_s = 0.0
         self.backend: Backend | None = None
         self.active = False
         self.silences = 0
@@ -57,43 +59,46 @@ class RobotLink:
             self.backend = self._open_backend()
 
     def look(self, timeout_s: float) -> LowState | None:
-        """The LowState that the next `step` will answer, read ahead; None where none came in time."""
+        """Wait for the LowState that the next `read` returns; None if none came in time."""
         if self.backend is not None and self._ahead is None:
             self._ahead = self.backend.read(timeout_s)
         return self._ahead
 
     def activate(self) -> None:
-        """Answer LowStates from now on."""
+        """Send commands from now on; a closed link stays inactive."""
         self.active = self.backend is not None
 
-    def step(self) -> None:
-        """Wait for one LowState and answer it."""
+    def read(self) -> LowState | None:
+        """Wait for the next LowState; None when the link is closed or the robot is silent.
+
+        While the robot is silent, an active link commands damping.
+        """
         backend = self.backend
         if backend is None:
             sleep(CLOSED_PAUSE_S)
-            return
+            return None
         state = self._ahead or backend.read(self._silence_s)
         self._ahead = None
+        self._read_s = perf_counter()
         if state is None:
-            self._be_silent(backend)
-            return
-        start = perf_counter()
-        command = self._respond(state)
-        if not self.active:
-            return
-        backend.write(command)
-        if self._sent is not None:
-            self._sent(state, command, perf_counter() - start)
+            self.silences += 1
+            if self.active:
+                backend.stop()
+        return state
 
-    def _be_silent(self, backend: Backend) -> None:
-        self.silences += 1
-        if self.active:
-            backend.stop()
-        if self._silent is not None:
-            self._silent()
+    def write(self, command: LowCommand) -> float | None:
+        """Send the answer to the LowState that was read last; a link that is not active sends nothing.
+
+        Returns:
+            Time from the LowState until the transport has its answer [s]; None if nothing was sent.
+        """
+        if self.backend is None or not self.active:
+            return None
+        self.backend.write(command)
+        return perf_counter() - self._read_s
 
     def deactivate(self) -> None:
-        """Damp for a while, then write nothing any more."""
+        """Damp for a while, then send nothing any more."""
         backend = self.backend
         was_active = self.active
         self.active = False
@@ -110,7 +115,7 @@ class RobotLink:
         backend.stop()
 
     def close(self) -> None:
-        """Damp if active, then close the backend, whatever goes wrong on the way."""
+        """Damp if active, then close the backend, also when damping fails."""
         try:
             self.deactivate()
         finally:

@@ -1,10 +1,12 @@
-"""The whole control cycle at 500 Hz by the clock: what `realtime` asks the operating system for, and plans beside the ticks, are worth.
+"""The whole control cycle at 500 Hz by the clock, with and without the settings of `realtime`.
 
-Three processes hold the same recorded walk and take turns, so all see the same machine: an ordinary one, one with the settings of the
-robot's configuration in force, and one that has these and computes its plans beside its ticks. Each is told to walk it through alone,
-and beside one busy process per core, as a robot's other programs are. A tick is released every 2 ms; its response ends when the control
-thread is free for the next, so waking up late counts. A state that a newer one overtakes is never answered: it counts as a miss, as does
-a response later than the period.
+Two processes hold the same recorded walk and take turns, so both see the same machine. One is an
+ordinary process, the other asks for the real-time settings of the robot's configuration. Each walks
+the recording alone, and again beside one busy process per core, like the other programs of a robot.
+
+A tick is released every 2 ms. Its response ends when the control thread is free for the next tick,
+so waking up late counts. A response that takes longer than the period is a miss. A state that a
+newer one overtakes is never answered, so it is a miss too.
 """
 
 import json
@@ -22,7 +24,6 @@ from typing import Any
 import numpy as np
 
 from safe_locomotion.bench.recording import Recording
-from safe_locomotion.control.planner import Planner, PlansBeside, PlansInTurn
 from safe_locomotion.pipeline import Pipeline
 from safe_locomotion.runtime.realtime import Garbage, apply
 from safe_locomotion.types import STATE_PERIOD_NS
@@ -31,14 +32,11 @@ LEAD_NS = 5_000_000  # from the order to the first release
 LONGEST = 3  # times the walk; a process that is hopelessly late is stopped there
 ORDINARY = "ordinary"
 REALTIME = "realtime"
-BESIDE = "beside"
 ROWS = {
     "paced": (ORDINARY, False),
     "paced_realtime": (REALTIME, False),
-    "paced_beside": (BESIDE, False),
     "paced_loaded": (ORDINARY, True),
     "paced_loaded_realtime": (REALTIME, True),
-    "paced_loaded_beside": (BESIDE, True),
 }
 PACED = tuple(ROWS)
 WHAT = {False: "pipeline at 500 Hz by the clock", True: "the same beside one busy process per core"}
@@ -152,17 +150,15 @@ def main(kind: str, file: Path) -> None:
     garbage = Garbage(freeze=kind != ORDINARY and parameters.freeze_garbage)
     said = [f"{setting.name} {setting.text}" for setting in settings]
     for _ in sys.stdin:
-        planner = PlansBeside() if kind == BESIDE else PlansInTurn()
-        response_ms, misses = respond(walk, garbage, planner)
-        planner.close()
+        response_ms, misses = respond(walk, garbage)
         answer = {"response_ms": response_ms, "misses": misses, "settings": said}
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
 
 
-def respond(walk: dict[str, Any], garbage: Garbage, planner: Planner) -> tuple[list[float], int]:
+def respond(walk: dict[str, Any], garbage: Garbage) -> tuple[list[float], int]:
     """Response times [ms] and misses of one walk; the ticks before the first step are not paced."""
-    pipeline = Pipeline(walk["robot"], walk["config"], planner=planner)
+    pipeline = Pipeline(walk["robot"], walk["config"])
     responses = list[float]()
     misses = 0
     ticks = walk["ticks"]

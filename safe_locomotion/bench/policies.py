@@ -35,7 +35,7 @@ def policy_stages(recording: Recording) -> list[Stage]:
         "policy_lstm": ("two LSTM 256 with MLPs", pack(*_recurrent(contract))),
     }
     walk = (tick for tick, walks in zip(recording.ticks, recording.walking, strict=True) if walks)
-    seen = [(tick.cycle.estimate, tick.command) for tick in walk if tick.cycle.estimate is not None]
+    seen = [(tick.cycle.estimate, tick.command) for tick in walk]
     rows = _rows(contract, seen)
     stages = [
         stage

@@ -256,10 +256,10 @@ def _tick(
 ) -> None:
     state = robot.low_state()
     clock.start()
-    answer = pipeline.step(state, command)
+    cycle = pipeline.step(state, command)
     spent = clock.stop()
-    verdict = pipeline.cycle.verdict
-    assert verdict is not None
+    answer = cycle.command
+    verdict = cycle.verdict
     if verdict.mode is Mode.WALK:
         (run.quiet if loading is None or loading.done() else run.loading).add(spent)
         run.drivers[verdict.policy] += 1

@@ -1,7 +1,6 @@
 """What every stage saw and said while the simulated robot stood up, walked and was pushed: the material of the measurements."""
 
 from collections.abc import Sequence
-from copy import copy
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,7 +17,7 @@ from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.pushes import lateral_pushes
 from safe_locomotion.sim.robot import SimulatedRobot
 from safe_locomotion.sim.truth import Truth
-from safe_locomotion.types import Flags, LowCommand, LowState, Mode, VelocityCommand
+from safe_locomotion.types import Flags, LowState, Mode, VelocityCommand
 
 WALK = VelocityCommand(vx=0.5, vy=0.05, wz=0.2)
 PUSH_NS = (
@@ -92,20 +91,18 @@ class _ListeningPipeline(Pipeline):
         self._requests.append(name)
         return self._request(name)
 
-    def step(self, state: LowState, command: VelocityCommand) -> LowCommand:
+    def step(self, state: LowState, velocity: VelocityCommand) -> Cycle:
         truth = self._simulated.truth()
         requests = tuple(self._requests)
         self._requests.clear()
-        answer = super().step(state, command)
+        cycle = super().step(state, velocity)
         self.ticks.append(
-            Tick(
-                state=state, command=command, requests=requests, cycle=copy(self.cycle), truth=truth
-            )
+            Tick(state=state, command=velocity, requests=requests, cycle=cycle, truth=truth)
         )
         self.problem_modes += [self.supervisor.mode] * (
             len(self.solver.seen) - len(self.problem_modes)
         )
-        return answer
+        return cycle
 
 
 def record(*, robot: str = "a1", seconds: float, seed: int = 0) -> Recording:
@@ -130,12 +127,7 @@ def record(*, robot: str = "a1", seconds: float, seed: int = 0) -> Recording:
         duration=seconds,
         pushes=pushes,
     )
-    walking = np.array(
-        [
-            tick.cycle.verdict is not None and tick.cycle.verdict.mode is Mode.WALK
-            for tick in pipeline.ticks
-        ]
-    )
+    walking = np.array([tick.cycle.verdict.mode is Mode.WALK for tick in pipeline.ticks])
     seen = [
         pair
         for pair, mode in zip(pipeline.solver.seen, pipeline.problem_modes, strict=True)

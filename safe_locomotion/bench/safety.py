@@ -59,7 +59,6 @@ def _trigger(r: Recording) -> Call:
     trigger_set = TriggerSet(s.trigger_set.bounds, s.thresholds.fall_height)
 
     def test(tick: Tick) -> None:
-        assert tick.cycle.estimate is not None and tick.cycle.verdict is not None
         values = state.update(tick.cycle.estimate, tick.cycle.verdict.gait.frequency)
         trigger_set.triggers(values)
         trigger_set.margins(values)
@@ -81,7 +80,6 @@ def _forecast(r: Recording, horizon: int, rollout: Rollout, uncertainty: float) 
     def look(tick: Tick) -> None:
         estimate = tick.cycle.estimate
         verdict = tick.cycle.verdict
-        assert estimate is not None and verdict is not None
         forecaster.follow(estimate.stamp_ns, verdict.gait)
         Forecast(
             forecaster, Moment(estimate, tick.cycle.proposal, verdict.gait, verdict.command)
@@ -96,6 +94,5 @@ def _forecaster(r: Recording, parameters: InterventionParameters) -> Forecaster:
     first = next(
         tick.cycle.estimate for tick, walks in zip(r.ticks, r.walking, strict=True) if walks
     )
-    assert first is not None
     forecaster.state.update(first, supervisor.recovery.frequency)
     return forecaster

@@ -57,7 +57,6 @@ def _supervisor(r: Recording) -> Call:
     def update(tick: Tick) -> None:
         for name in tick.requests:
             supervisor.request(name)
-        assert tick.cycle.estimate is not None
         supervisor.update(tick.cycle.estimate, tick.cycle.proposal, tick.command)
 
     return update
@@ -68,7 +67,6 @@ def _locomotion(r: Recording) -> Call:
     locomotion = LocomotionController(r.robot, c.locomotion, c.swing, c.solver)
 
     def update(tick: Tick) -> None:
-        assert tick.cycle.estimate is not None and tick.cycle.verdict is not None
         locomotion.update(tick.cycle.estimate, tick.cycle.verdict)
 
     return update

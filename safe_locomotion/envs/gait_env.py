@@ -235,17 +235,17 @@ class GaitEnv:
         verdict = None
         for k in range(STATES_PER_STEP):
             if k > 0:
-                self.pipeline.sense(self.robot.low_state())
-            motors = self.pipeline.act(command)
-            self.pipeline.plan()
-            verdict = verdict or self.pipeline.cycle.verdict
-            fell |= self.robot.step(motors)
+                self._sensed = self.pipeline.sense(self.robot.low_state())
+            cycle = self.pipeline.act(self._sensed, command)
+            self.pipeline.plan(cycle)
+            verdict = verdict or cycle.verdict
+            fell |= self.robot.step(cycle.command)
             power += float(np.abs(self.robot.joint_power).sum())
         assert verdict is not None
         truth = self.robot.truth()
         episode.steps += 1
         self._push(truth)
-        proposal = self.pipeline.cycle.proposal
+        proposal = self.pipeline.proposal
         gait = verdict.gait if proposal is None or proposal.gait is None else proposal.gait
         outcome = self._outcome(truth, power / STATES_PER_STEP, gait, command)
         reward = penalised(
@@ -272,8 +272,7 @@ class GaitEnv:
     @property
     def estimate(self) -> Estimate:
         """The estimate now."""
-        assert self.pipeline.cycle.estimate is not None
-        return self.pipeline.cycle.estimate
+        return self._sensed.estimate
 
     @property
     def steps(self) -> int:
@@ -286,9 +285,9 @@ class GaitEnv:
         return self._command()
 
     def _observe(self, state: LowState) -> Float32:
-        estimate = self.pipeline.sense(state)
+        self._sensed = self.pipeline.sense(state)
         return self._observer.write(
-            estimate, self._command(), self._previous, self._interpreter.gait
+            self._sensed.estimate, self._command(), self._previous, self._interpreter.gait
         )[0].copy()
 
     def _command(self) -> VelocityCommand:
@@ -407,7 +406,7 @@ def _stand_up(robot: SimulatedRobot, pipeline: Pipeline) -> _Start:
     pipeline.supervisor.request("walk")
     state = robot.low_state()
     while pipeline.supervisor.mode is not Mode.WALK or state.stamp_ns % STEP_NS:
-        robot.step(pipeline.step(state, VelocityCommand()))
+        robot.step(pipeline.step(state, VelocityCommand()).command)
         state = robot.low_state()
         if robot.time_s > STAND_UP_LIMIT:
             raise SafeLocomotionError(

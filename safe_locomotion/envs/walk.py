@@ -17,7 +17,7 @@ from safe_locomotion.sim.pushes import Push, impulse_in_world
 from safe_locomotion.sim.report import RunLog
 from safe_locomotion.sim.robot import SimulatedRobot
 from safe_locomotion.sim.truth import Truth
-from safe_locomotion.types import Array, LowCommand, LowState, Mode
+from safe_locomotion.types import Array, LowState, Mode
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,16 +65,16 @@ def run_episode(
     fall_times = []
     gate_trips: Counter[str] = Counter()
     while stood is None or robot.time_s - stood < duration:
-        command = _answer(robot.low_state(), pipeline, velocity, script)
-        if command.reason:
-            gate_trips[command.reason] += 1
+        cycle = _answer(robot.low_state(), pipeline, velocity, script)
+        if cycle.command.reason:
+            gate_trips[cycle.command.reason] += 1
         if stood is not None:
             truth = robot.truth()
             elapsed = robot.time_s - stood
-            rows.append(_row(elapsed, truth, pipeline.cycle))
+            rows.append(_row(elapsed, truth, cycle))
             while waiting and waiting[0].time <= elapsed:
                 robot.push(impulse_in_world(waiting.pop(0), truth.quaternion_wxyz))
-        if robot.step(command):
+        if robot.step(cycle.command):
             fall_times.append(robot.time_s - (stood or 0.0))
             robot.put_on_feet()
         if stood is None and script.stood_ns is not None:
@@ -84,10 +84,8 @@ def run_episode(
     return Episode(log=_log(rows), falls=robot.falls, fall_times=fall_times, gate_trips=gate_trips)
 
 
-def _answer(
-    state: LowState, pipeline: Pipeline, velocity: VelocityInput, script: Script
-) -> LowCommand:
-    """The command of the pipeline when the operator follows the script."""
+def _answer(state: LowState, pipeline: Pipeline, velocity: VelocityInput, script: Script) -> Cycle:
+    """Tick of the pipeline when the operator follows the script."""
     request, wanted = script.update(state.stamp_ns, pipeline.supervisor.mode)
     if request is not None:
         pipeline.supervisor.request(request)
@@ -106,7 +104,6 @@ def _row(elapsed: float, truth: Truth, cycle: Cycle) -> tuple[float, ...]:
     """One row of the log, in the order of the columns in `_log`."""
     estimate = cycle.estimate
     verdict = cycle.verdict
-    assert estimate is not None and verdict is not None
     roll, pitch, yaw = rpy_from_quaternion(truth.quaternion_wxyz)
     estimated_yaw = rpy_from_quaternion(estimate.quaternion_wxyz)[2]
     walking = verdict.mode is Mode.WALK

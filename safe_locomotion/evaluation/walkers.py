@@ -145,7 +145,7 @@ class Walker:
     def _observe(self) -> Float32:
         """Observation of a gait policy, with the gait that the learner proposes now."""
         env = self._env
-        proposal = env.pipeline.cycle.proposal
+        proposal = env.pipeline.proposal
         proposed = None if proposal is None else proposal.gait
         gait = _verdict(env).gait if proposed is None else proposed
         return self._observer.write(
@@ -159,7 +159,7 @@ def _outside_the_box(verdict: Verdict) -> bool:
 
 
 def _verdict(env: GaitEnv) -> Verdict:
-    assert env.pipeline.cycle.verdict is not None
+    assert env.pipeline.cycle is not None
     return env.pipeline.cycle.verdict
 
 

@@ -1,39 +1,36 @@
-"""Bridge node: the robot's LowState to `joint_states` and `imu/data`; `safety/verdict` and `mpc/plan` to its LowCommand.
+"""Bridge node: the robot's LowState to `joint_states` and `imu/data`, plans and verdicts to LowCmd.
 
-A lifecycle node. Unconfigured: nothing is open. Inactive: states are read and published, nothing is ever written. Active: every
-LowState is answered, by damping when anything is wrong. Leaving active, by transition, signal or error, damps first.
+A lifecycle node. Unconfigured: nothing is open. Inactive: the bridge reads and publishes states and
+writes nothing. Active: the bridge answers every LowState, by damping when anything is wrong. It
+damps before it leaves active, by transition, signal or error.
 """
 
 import sys
-import traceback
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from time import monotonic, perf_counter
-from typing import Any, Literal
 
-import numpy as np
-from diagnostic_msgs.msg import DiagnosticStatus
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from sensor_msgs.msg import BatteryState, Imu, JointState, MultiDOFJointState
 
 from safe_locomotion.backends.backend import Backend, open_backend
 from safe_locomotion.backends.robot_link import RobotLink
-from safe_locomotion.errors import BackendError, RobotMismatchError, SafeLocomotionError
+from safe_locomotion.commands import damping_command
+from safe_locomotion.errors import BackendError, RobotMismatchError
 from safe_locomotion.messages import encode
 from safe_locomotion.nodes import conversions, decisions
-from safe_locomotion.nodes.health import ERROR, OK, STALE, WARN, LoopTimes, Reasons, Stream, status
-from safe_locomotion.nodes.mailbox import Mailbox
-from safe_locomotion.nodes.parameters import DECLARE_FROM_OVERRIDES, NodeParameters, read_parameters
+from safe_locomotion.nodes.bridge_status import clamp_status, link_status, realtime_status
+from safe_locomotion.nodes.health import LoopTimes, Reasons, Stream
+from safe_locomotion.nodes.link_lifecycle import LinkLifecycle, LinkState
+from safe_locomotion.nodes.parameters import NodeParameters, read_parameters
 from safe_locomotion.nodes.remote import RemoteListener
 from safe_locomotion.nodes.runtime import LOCK_STEP_WAIT_S, run
-from safe_locomotion.nodes.stage_logs import StageLogs
+from safe_locomotion.nodes.stage_logs import BridgeLogs
 from safe_locomotion.nodes.stage_loop import (
     STREAM_TIMEOUT_S,
-    Rows,
     StageLoop,
     StageSettings,
-    watched,
+    StatusRows,
 )
 from safe_locomotion.nodes.subscriptions import LATCHED, NEWEST
 from safe_locomotion.nodes.tick_feed import CommandFeed
@@ -44,12 +41,9 @@ from safe_locomotion.safety.command_stage import CommandStage
 from safe_locomotion.safety.robot_watch import NO_HAZARDS, RobotWatch
 from safe_locomotion.types import DAMPED, STATE_PERIOD_NS, LowCommand, LowState, StancePlan, Verdict
 
-LOOK_S = 0.1  # longest look at the robot before activation; a simulated robot may start later than the bridge
-FOREIGN_EACH = 5  # states between two looks at the commands of others
+LOOK_S = 0.1  #: longest look before activation; a simulated robot may start later than the bridge
+FOREIGN_EACH = 5  #: states between two looks at the commands of others
 ESTOP = frozenset({"estop"})
-TRANSITION_S = (
-    10.0  # longest a transition may wait for the control thread; opening an SDK takes seconds
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,20 +51,24 @@ class BridgeSettings(StageSettings):
     """How the bridge runs.
 
     Attributes:
-        sdk: a key of `backends.backend.BACKENDS`; its options are the parameters `sdk_options.NAME`.
-        autostart: lifecycle state to reach by itself.
-        lock_step: the robot waits for our command, so wait for the verdict of each tick, and for its plan before the next one.
-        answer_wait_ms: longest wait where it does not, for the verdict of a tick and the plan of one before [ms of wall clock]; then the
-            newest ones act, if young enough.
-        silence_ms: without a LowState for this long, damping [ms of wall clock].
+        sdk: a key of `backends.backend.BACKENDS`; its options are the parameters
+            `sdk_options.NAME`.
+        autostart: lifecycle state to reach at the start.
+        lock_step: the robot waits for our command, so wait for the verdict of each tick, and for
+            its plan before the next tick.
+        answer_wait_ms: without `lock_step`, longest wait for the verdict of a tick and the plan of
+            an earlier one [ms of wall clock]. After it the newest ones act, if young enough.
+        silence_ms: after this long without a LowState the bridge damps [ms of wall clock].
         damping_s: damping is repeated this long before an active bridge goes quiet [s].
-        monitor_rate_hz: of topics where the control path does not need them (composed graph), per second of robot time.
+        monitor_rate_hz: rate of the topics that the control path of the composed graph does not
+            need, per second of robot time.
         log_states: also log the LowStates themselves in `log_dir`.
-        use_realtime: ask the operating system for what the section `realtime` of the configuration wants.
+        use_realtime: ask the operating system for what the section `realtime` of the configuration
+            wants.
     """
 
     sdk: str = "unitree_sdk2"
-    autostart: Literal["unconfigured", "inactive", "active"] = "active"
+    autostart: LinkState = "active"
     lock_step: bool = False
     answer_wait_ms: float = 2.0
     silence_ms: float = 10.0
@@ -80,30 +78,40 @@ class BridgeSettings(StageSettings):
     use_realtime: bool = False
 
 
-class BridgeNode(LifecycleNode):
-    """Name, parameters, topics and lifecycle of the bridge; the link itself belongs to the control thread."""
+class BridgeNode(LinkLifecycle):
+    """Name, parameters, topics and robot of the bridge.
 
-    link: RobotLink
-    verdict: Callable[[], Verdict | None]
+    A control loop calls `read`, finds the answer, and calls `write`.
+
+    Attributes:
+        verdict: the newest verdict, set by the loop.
+        hazards: what is wrong with the robot or the link, by the last LowState.
+    """
 
     def __init__(self) -> None:
-        super().__init__("bridge_node", **DECLARE_FROM_OVERRIDES)
+        super().__init__("bridge_node")
         self.parameters: NodeParameters[BridgeSettings] = read_parameters(self, BridgeSettings)
-        self.logs = StageLogs(self.parameters.settings.log_dir)
-        self.mailbox = Mailbox()
-        self.times, self.command_times = (
-            LoopTimes("state to command"),
-            LoopTimes("leg control and gate"),
+        settings = self.parameters.settings
+        self.logs = BridgeLogs(settings.log_dir, states=settings.log_states)
+        self.link = RobotLink(
+            self._open_backend,
+            self._stopping,
+            silence_s=LOCK_STEP_WAIT_S if settings.lock_step else settings.silence_ms * 1e-3,
+            damping_s=settings.damping_s,
         )
-        self.gate, self._clamped = Reasons("gate"), Counter[str]()
-        self.hazards, self._seen = NO_HAZARDS, Reasons("hazards")
+        self.verdict: Verdict | None = None
+        self.hazards = NO_HAZARDS
+        self.states = Stream("lowstate", timeout_s=STREAM_TIMEOUT_S, period_ns=STATE_PERIOD_NS)
+        self.times = LoopTimes("state to command")
+        self.command_times = LoopTimes("leg control and gate")
+        self.gate = Reasons("gate")
+        self._seen = Reasons("hazards")
         self._watch = RobotWatch(self.parameters.robot, self.parameters.config.bridge.limits)
         self._looked = 0
         self._foreign_commands = 0
-        self.states = Stream("lowstate", timeout_s=STREAM_TIMEOUT_S, period_ns=STATE_PERIOD_NS)
-        self.failure: SafeLocomotionError | None = None
-        self.realtime: tuple[Setting, ...] = ()
-        self.newest: LowState | None = None
+        self._newest: LowState | None = None
+        self._read_s = 0.0
+        self._realtime: tuple[Setting, ...] = ()
         self._joints = self.create_publisher(JointState, "joint_states", NEWEST)
         self._imu = self.create_publisher(Imu, "imu/data", NEWEST)
         self._hazards = self.create_publisher(JointState, "safety/hazards", LATCHED)
@@ -112,36 +120,39 @@ class BridgeNode(LifecycleNode):
         self.remote = RemoteListener(self, self.parameters.config.driving)
         self.create_timer(1.0, self._publish_battery)
 
-    def attach(
-        self,
-        respond: Callable[[LowState], LowCommand],
-        stage: CommandStage,
-        verdict: Callable[[], Verdict | None],
-        sent: Callable[[LowState, LowCommand, float], None],
-    ) -> None:
-        """Say who answers LowStates, which stage damps, which verdict is in force, and who is told of each answer that was sent."""
-        settings = self.parameters.settings
-        self.verdict = verdict
-        self._clamped = stage.gate.rate.clamped
-        silence_s = LOCK_STEP_WAIT_S if settings.lock_step else settings.silence_ms * 1e-3
-        self.link = RobotLink(
-            self._open_backend,
-            self._timed(respond, stage),
-            lambda state: stage.gate.damping(state, "bridge_stopping"),
-            silence_s=silence_s,
-            damping_s=settings.damping_s,
-            sent=_both(sent, self.logs.bridge()),
-            silent=self._be_silent,
-        )
+    def read(self) -> LowState | None:
+        """Wait for the next LowState and look for hazards in it; None if no state came."""
+        state = self.link.read()
+        if state is None:
+            if self.link.backend is not None and self.states.received:
+                self.gate.update(("lowstate_silent",))
+            return None
+        self._read_s = perf_counter()
+        self._newest = state
+        self.logs.received(state)
+        self.states.hear(state.stamp_ns)
+        self.hazards = self._observe(state)
+        self._seen.update(tuple(self.hazards))
+        return state
 
-    def _be_silent(self) -> None:
-        if self.states.received:
-            self.gate.update(("lowstate_silent",))
+    def write(self, state: LowState, command: LowCommand) -> float | None:
+        """Answer `state`, if the bridge is active.
+
+        Returns:
+            Time from the LowState until the transport has its answer [s]; None if nothing was sent.
+        """
+        self.gate.update((command.reason,) if command.reason else ())
+        self.times.add(perf_counter() - self._read_s)
+        latency = self.link.write(command)
+        if latency is not None:
+            self.logs.answered(state, command, latency)
+        return latency
 
     def _observe(self, state: LowState) -> frozenset[str]:
-        """What is wrong with the robot or the link; nobody is told while the bridge only reads, activation asks then.
+        """What is wrong with the robot or the link.
 
-        The emergency stop of the remote counts always, whatever the mode.
+        While the bridge only reads, hazards are not reported: activation asks for them. The
+        emergency stop of the remote always counts.
         """
         self._looked += 1
         backend = self.link.backend
@@ -149,37 +160,20 @@ class BridgeNode(LifecycleNode):
             self._foreign_commands = backend.counters.foreign_commands
         hazards = self._watch.update(state, self._foreign_commands, self.link.active)
         hazards = hazards if self.link.active else NO_HAZARDS
-        self.remote.hear(state, self.verdict())
+        self.remote.hear(state, self.verdict)
         return hazards | ESTOP if self.remote.stops else hazards
-
-    def _timed(
-        self, respond: Callable[[LowState], LowCommand], stage: CommandStage
-    ) -> Callable[[LowState], LowCommand]:
-        keep = self.logs.states() if self.parameters.settings.log_states else None
-
-        def timed(state: LowState) -> LowCommand:
-            if keep is not None:
-                keep(state)
-            start = perf_counter()
-            self.newest = state
-            self.states.hear(state.stamp_ns)
-            self.hazards = self._observe(state)
-            stage.gate.report(self.hazards)
-            self._seen.update(tuple(self.hazards))
-            command = respond(state)
-            self.gate.update((command.reason,) if command.reason else ())
-            self.times.add(perf_counter() - start)
-            return command
-
-        return timed
 
     def _open_backend(self) -> Backend:
         parameters = self.parameters
         damping = parameters.config.bridge.limits.damping
         return open_backend(parameters.settings.sdk, stop_kd=damping, **parameters.options)
 
+    def _stopping(self, state: LowState) -> LowCommand:
+        damping = self.parameters.config.bridge.limits.damping
+        return damping_command(state.stamp_ns, damping, q=state.q, reason="bridge_stopping")
+
     def publish(self, state: LowState) -> None:
-        """Send one LowState; the IMU last, who pairs both acts on it."""
+        """Send one LowState, the IMU last: the estimator waits for the pair."""
         self._joints.publish(encode.joint_states(state))
         self._imu.publish(encode.imu(state))
 
@@ -190,58 +184,28 @@ class BridgeNode(LifecycleNode):
             self._hazards.publish(decisions.hazards_message(stamp_ns, self.hazards))
 
     def _publish_battery(self) -> None:
-        if self.newest is not None:
-            self._battery.publish(conversions.battery_from(self.newest))
+        if self._newest is not None:
+            self._battery.publish(conversions.battery_from(self._newest))
 
-    # Transitions run on the executor thread, or on the control thread at start-up; the work is done on the control thread.
-
-    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Open the robot, read-only."""
-        return self._transition(self.link.open)
-
-    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Answer LowStates; refused while the supervisor would move the robot at once, or to a robot that is not ours."""
-        return self._transition(self._activate)
-
-    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Damp, then write nothing."""
-        return self._transition(self.link.deactivate)
-
-    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Close the robot."""
-        return self._transition(self.link.close)
-
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Damp and close the robot."""
-        return self._transition(self.link.close)
-
-    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Damp and close the robot; back to unconfigured."""
-        return self._transition(self.link.close)
-
-    def _activate(self) -> None:
-        verdict = self.verdict()
-        if verdict is not None and verdict.mode not in DAMPED:
-            raise BackendError(
-                f"not activated: the mode is {verdict.mode.name}, the robot would move at once; call estop and reset first"
-            )
-        self._require_our_robot()
-        self.link.activate()
-        if self.link.backend is not None and self.link.look(0.0) is None:
-            self.link.backend.greet()
-
-    def _require_our_robot(self) -> None:
-        """Look before the first command: is it this robot, and does nobody else command it?
+    def require_activation(self) -> None:
+        """Allow activation of a robot that is ours and would not move at once.
 
         Raises:
-            RobotMismatchError: joints where this robot's cannot be.
-            BackendError: another program commands the robot.
+            RobotMismatchError: this is another robot.
+            BackendError: the robot would move, or another program commands it.
         """
+        verdict = self.verdict
+        if verdict is not None and verdict.mode not in DAMPED:
+            raise BackendError(
+                f"not activated: the mode is {verdict.mode.name}, the robot would move at once;"
+                " call estop and reset first"
+            )
         state = self.link.look(LOOK_S)
         outside = "" if state is None else self._watch.mismatch(state)
         if outside:
             raise RobotMismatchError(
-                f"not activated: this is no {self.parameters.robot.name}, or its joints need calibration: {outside};"
+                f"not activated: this is no {self.parameters.robot.name}, or its joints need"
+                f" calibration: {outside};"
                 f" choose the robot by the parameter robot, one of: {', '.join(robot_names())}"
             )
         if self._watch.commanded_by_others:
@@ -249,110 +213,32 @@ class BridgeNode(LifecycleNode):
                 "not activated: another program sends low commands to this robot; stop it first"
             )
 
-    def _transition(self, work: Callable[[], None]) -> TransitionCallbackReturn:
-        self.failure = None
-        try:
-            self.mailbox.ask(work, TRANSITION_S)
-        except SafeLocomotionError as error:
-            self.failure = error
-            self.get_logger().error(str(error))
-            return TransitionCallbackReturn.FAILURE
-        except (
-            Exception
-        ) as error:  # the lifecycle would swallow it, and the process go on with a closed bridge
-            self.failure = BackendError(f"{type(error).__name__}: {error}")
-            self.get_logger().error(traceback.format_exc())
-            return TransitionCallbackReturn.FAILURE
-        return TransitionCallbackReturn.SUCCESS
-
     def ask_for_realtime(self) -> None:
-        """Make the calling thread the one that answers LowStates, with what the operating system grants; called before the link opens."""
+        """Ask the operating system for the scheduling of the calling thread.
+
+        This is the thread that answers LowStates. Call it before the link opens.
+        """
         if self.parameters.settings.use_realtime:
-            self.realtime = apply(self.parameters.config.bridge.realtime)
-        for setting in self.realtime:
+            self._realtime = apply(self.parameters.config.bridge.realtime)
+        for setting in self._realtime:
             if not setting.granted:
                 self.get_logger().warning(
                     f"realtime: {setting.name} {setting.text}. To mend it: {setting.mend}"
                 )
 
-    def start(self) -> None:
-        """Go to the lifecycle state named by `autostart`.
-
-        Raises:
-            SafeLocomotionError: a transition was refused.
-        """
-        transitions = {
-            "unconfigured": (),
-            "inactive": (self.trigger_configure,),
-            "active": (self.trigger_configure, self.trigger_activate),
-        }
-        for trigger in transitions[self.parameters.settings.autostart]:
-            trigger()
-            if self.failure is not None:
-                raise self.failure
-
-    def rows(self) -> Rows:
+    def rows(self) -> StatusRows:
         """Rows of `/diagnostics`."""
-        streams = (self.states.status, self.remote.status)
-        counts = (self.gate.status, self._clamp_status, self._seen.status)
+        freeze = self.parameters.config.bridge.realtime.freeze_garbage
         return (
-            *streams,
-            *counts,
+            self.states.status,
+            self.remote.status,
+            self.gate.status,
+            self._seen.status,
             self.times.status,
             self.command_times.status,
-            self._link_status,
-            self._realtime_status,
+            lambda: link_status(self.link, self._newest),
+            lambda: realtime_status(self._realtime, freeze_garbage=freeze),
         )
-
-    def _clamp_status(self) -> DiagnosticStatus:
-        counts = dict(self._clamped)
-        return status(
-            "gate clamps", OK, f"{sum(counts.values())} command(s) changed too suddenly", counts
-        )
-
-    def _realtime_status(self) -> DiagnosticStatus:
-        refused = [
-            f"{setting.name} {setting.text}" for setting in self.realtime if not setting.granted
-        ]
-        values = {setting.name: setting.text for setting in self.realtime}
-        values["garbage"] = (
-            "frozen"
-            if self.parameters.config.bridge.realtime.freeze_garbage
-            else "as the interpreter likes"
-        )
-        text = "granted" if self.realtime else "not asked for"
-        return status("realtime", WARN if refused else OK, ", ".join(refused) or text, values)
-
-    def _link_status(self) -> DiagnosticStatus:
-        backend = self.link.backend
-        newest = self.newest
-        values: dict[str, Any] = {"active": self.link.active, "silences": self.link.silences}
-        if newest is not None:
-            values |= {
-                "voltage": newest.voltage,
-                "hottest_motor": f"{np.max(newest.temperature):.0f}",
-            }
-        if backend is None:
-            return status("robot link", STALE, "closed", values)
-        counters = asdict(backend.counters)
-        foreign = counters.get("foreign_publishers", 0)
-        text = (
-            f"{foreign} other publisher(s) of low commands"
-            if foreign
-            else "active"
-            if self.link.active
-            else "read-only"
-        )
-        return status("robot link", ERROR if foreign else OK, text, values | counters)
-
-
-def _both(first: Callable[..., None], second: Callable[..., None] | None) -> Callable[..., None]:
-    def call(*values: Any) -> None:
-        first(*values)
-        if second is not None:
-            second(*values)
-
-    return call
 
 
 class BridgeLoop(StageLoop[BridgeNode]):
@@ -361,17 +247,13 @@ class BridgeLoop(StageLoop[BridgeNode]):
     def __init__(self) -> None:
         super().__init__(BridgeNode())
         parameters = self._node.parameters
-        settings = self._node.parameters.settings
+        settings = parameters.settings
         config = parameters.config
-        stage = self._node.logs.command(
-            CommandStage(parameters.robot, config.bridge.gains, config.bridge.limits)
-        )
-        self._command = watched(stage, self._node.command_times)
+        self._command = CommandStage(parameters.robot, config.bridge.gains, config.bridge.limits)
         self._plan_due = Divider(config.mpc.period_ns)
         self._lock_step = settings.lock_step
         self._wait_s = LOCK_STEP_WAIT_S if settings.lock_step else settings.answer_wait_ms * 1e-3
         self.freeze_garbage = config.bridge.realtime.freeze_garbage
-        self._verdict: Verdict | None = None
         self._plans_heard: deque[StancePlan] = deque(maxlen=2)  # the newest first
         self._plan_stamp_ns: int | None = None
         self._verdicts = self._listen(
@@ -381,45 +263,55 @@ class BridgeLoop(StageLoop[BridgeNode]):
             MultiDOFJointState, "mpc/plan", self._on_plan, period_ns=config.mpc.period_ns
         )
         self._feed = CommandFeed(self._node)
-        self._node.attach(self._respond, self._command, lambda: self._verdict, self._feed.sent)
-        self._tell_health()
+        self._tell_health(lambda: clamp_status(self._command.gate))
 
     def start(self) -> None:
         """Warm the stages up, then reach the configured lifecycle state."""
         self._node.ask_for_realtime()
         super().start()
-        self._node.start()
+        self._node.reach(self._node.parameters.settings.autostart)
 
     def step(self) -> None:
         """Serve transitions, then answer one LowState."""
         self._node.mailbox.serve()
-        self._node.link.step()
+        state = self._node.read()
+        if state is None:
+            return
+        command = self._answer(state)
+        latency = self._node.write(state, command)
+        self._feed.keep(command, latency)
 
     def tidy(self) -> None:
-        """Say what the remote asked for, tell the recorder, if there is one, what was commanded, and write the log."""
+        """Say what the remote asked for, tell a recorder what was sent, and write the logs."""
         self._node.remote.tell()
         self._feed.settle()
         super().tidy()
 
     def close(self) -> None:
-        """Leave the robot in damping, then complete the log."""
+        """Leave the robot in damping, then complete the logs."""
         try:
             self._node.link.close()
         finally:
             super().close()
 
-    def _respond(self, state: LowState) -> LowCommand:
+    def _answer(self, state: LowState) -> LowCommand:
+        """The command for this state, by the verdict on it if it comes in time."""
+        self._command.gate.report(self._node.hazards)
         self._node.publish_hazards(state.stamp_ns)
         end = monotonic() + self._wait_s
-        if (
-            self._lock_step
-        ):  # the robot waits: nobody gets the next state before the plan for it is made
+        if self._lock_step:  # no stage gets this state before the last plan is here
             self._await(self._planned, end)
         self._node.publish(state)
         self._await(lambda: self._judged(state.stamp_ns) and self._planned(), end)
         if self._plan_due.due(state.stamp_ns):
             self._plan_stamp_ns = state.stamp_ns
-        return self._command.update(state, self._verdict, self._plan_before(state.stamp_ns))
+        start = perf_counter()
+        plan = self._plan_before(state.stamp_ns)
+        command = self._command.update(state, self._node.verdict, plan)
+        seconds = perf_counter() - start
+        self._node.command_times.add(seconds)
+        self._node.logs.observe("command", command, seconds)
+        return command
 
     def _await(self, arrived: Callable[[], bool], end: float) -> None:
         """Wait for answers; without them the newest ones act and the gate judges their age."""
@@ -428,7 +320,8 @@ class BridgeLoop(StageLoop[BridgeNode]):
 
     def _judged(self, stamp_ns: int) -> bool:
         """Whether the verdict on this tick is here."""
-        return self._verdict is not None and self._verdict.stamp_ns >= stamp_ns
+        verdict = self._node.verdict
+        return verdict is not None and verdict.stamp_ns >= stamp_ns
 
     def _planned(self) -> bool:
         """Whether the plan last due is here."""
@@ -437,12 +330,16 @@ class BridgeLoop(StageLoop[BridgeNode]):
         return due_ns is None or (bool(heard) and heard[0].stamp_ns >= due_ns)
 
     def _plan_before(self, stamp_ns: int) -> StancePlan | None:
-        """Newest plan made before this tick, as in `Pipeline.plan`: whether that of the tick itself is here already is chance."""
+        """Newest plan made before this tick, as in `Pipeline.plan`.
+
+        The plan of the tick itself may or may not be here already, so it is never used.
+        """
         return next((plan for plan in self._plans_heard if plan.stamp_ns < stamp_ns), None)
 
     def _on_verdict(self, message: JointState) -> None:
-        self._verdict = decisions.verdict_from(message)
-        self._verdicts.hear(self._verdict.stamp_ns)
+        verdict = decisions.verdict_from(message)
+        self._node.verdict = verdict
+        self._verdicts.hear(verdict.stamp_ns)
 
     def _on_plan(self, message: MultiDOFJointState) -> None:
         plan = decisions.plan_from(message)

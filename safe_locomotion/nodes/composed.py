@@ -1,90 +1,80 @@
-"""All five nodes in one process: the control path is `Pipeline.step`, topics are for watching.
+"""All five nodes in one process: the control path is the `Pipeline`, topics are for watching.
 
-Same node names, parameters, services and topics as the graph of five processes. On every LowState the main thread reads, steps
-and writes; only when the command is out does it publish what the stages said, one stage per tick and a round `monitor_rate_hz` times
-per second of robot time; a recorder that listens gets every tick. Another thread publishing would take the interpreter in the middle of
-a tick. Last comes the plan for the next tick; where `realtime.plan_beside` asks for it, on a thread beside the main one: it has the
-interpreter for itself then, and needs none while it solves.
+Names, parameters, services and topics of the nodes are those of the graph of five processes. On
+every LowState the main thread reads, answers and writes. Only when the command is out does it
+publish what the stages said: one stage per tick, and all of them `monitor_rate_hz` times per second
+of robot time. A recorder that listens gets every tick. A second thread for publishing would
+interrupt the ticks, because it needs the interpreter too. Last comes the plan for the next tick.
 """
 
-import os
 import sys
 from collections import deque
-from collections.abc import Callable, Sequence
-from copy import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from rclpy.node import Node
 
 from safe_locomotion.config import StackConfig
-from safe_locomotion.control.planner import PATIENCE, Planner, PlansBeside, PlansInTurn
 from safe_locomotion.nodes.bridge import BridgeNode
+from safe_locomotion.nodes.bridge_status import clamp_status
 from safe_locomotion.nodes.estimator import EstimatorNode
-from safe_locomotion.nodes.health import Health, Stream
+from safe_locomotion.nodes.health import Health, LoopTimes, Stream
 from safe_locomotion.nodes.mpc import MpcNode
 from safe_locomotion.nodes.operator import RequestServices, ScriptedOperator
 from safe_locomotion.nodes.policy import PolicyNode
-from safe_locomotion.nodes.runtime import LOCK_STEP_WAIT_S, run
-from safe_locomotion.nodes.stage_loop import STREAM_TIMEOUT_S, watched
+from safe_locomotion.nodes.runtime import run
+from safe_locomotion.nodes.stage_logs import StageLogs
+from safe_locomotion.nodes.stage_loop import STREAM_TIMEOUT_S, StatusRow
 from safe_locomotion.nodes.supervisor import PROPOSAL_TIMEOUT_S, SupervisorNode
 from safe_locomotion.nodes.tick_feed import TickFeed
-from safe_locomotion.pipeline import Pipeline
+from safe_locomotion.pipeline import Cycle, Output, Pipeline, StageName
 from safe_locomotion.robot_time import Divider
-from safe_locomotion.types import NANOSECONDS, STATE_PERIOD_NS, LowCommand, LowState, Verdict
+from safe_locomotion.types import NANOSECONDS, STATE_PERIOD_NS, LowState, Verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageRecord:
+    """Where times, stream health and log of one stage are kept."""
+
+    times: LoopTimes
+    logs: StageLogs
+    stream: Stream | None = None
 
 
 class ComposedLoop:
     """The whole stack as one process."""
 
     def __init__(self) -> None:
-        self._bridge, self._estimator, self._policy = BridgeNode(), EstimatorNode(), PolicyNode()
-        self._supervisor, self._mpc = SupervisorNode(), MpcNode()
-        self.nodes: Sequence[Node] = (
+        self._bridge = BridgeNode()
+        self._estimator = EstimatorNode()
+        self._policy = PolicyNode()
+        self._supervisor = SupervisorNode()
+        self._mpc = MpcNode()
+        self._with_logs = (
             self._bridge,
             self._estimator,
             self._policy,
             self._supervisor,
             self._mpc,
         )
+        self.nodes: Sequence[Node] = self._with_logs
         self.slow_nodes: Sequence[Node] = (self._policy,)
-        self._planner = self._make_planner()
-        self._pipeline = Pipeline(
-            self._bridge.parameters.robot, self._config(), planner=self._planner
-        )
-        self.freeze_garbage = self._bridge.parameters.config.bridge.realtime.freeze_garbage
-        self._policy.attach(self._pipeline.policy)
-        self._log_stages()
-        self._watch_stages()
-        self._plan_due = False
-        self._monitor_due = Divider(
-            round(NANOSECONDS / self._bridge.parameters.settings.monitor_rate_hz)
-        )
-        self._to_publish: deque[Callable[[], None]] = deque()
-        self._foreseen: Verdict | None = None
-        self._feed = TickFeed(self._bridge)
+        parameters = self._bridge.parameters
+        self.freeze_garbage = parameters.config.bridge.realtime.freeze_garbage
+        self._records = self._make_records()
+        self._pipeline = Pipeline(parameters.robot, self._config(), observer=self._observe)
+        self._policy.serve(self._pipeline.policy)
         supervisor = self._pipeline.supervisor
         self._operator = ScriptedOperator(
             self._supervisor.parameters.settings.script, self._supervisor.velocity, supervisor
         )
-        self._bridge.attach(
-            self._respond,
-            self._pipeline.command,
-            lambda: self._pipeline.cycle.verdict,
-            self._feed.sent,
-        )
+        self._to_plan: Cycle | None = None
+        self._monitor_due = Divider(round(NANOSECONDS / parameters.settings.monitor_rate_hz))
+        self._to_publish: deque[Callable[[], None]] = deque()
+        self._foreseen: Verdict | None = None
+        self._feed = TickFeed(self._bridge)
         RequestServices(self._supervisor, self._bridge.mailbox, supervisor.request, self._not_ready)
         self._tell_health()
-
-    def _make_planner(self) -> Planner:
-        settings = self._bridge.parameters.settings
-        wishes = self._bridge.parameters.config.bridge.realtime
-        cores = (
-            len(wishes.cores)
-            if settings.use_realtime and wishes.cores
-            else len(os.sched_getaffinity(0))
-        )
-        if not wishes.plans_beside(lock_step=settings.lock_step, cores=cores):
-            return PlansInTurn()
-        return PlansBeside(LOCK_STEP_WAIT_S if settings.lock_step else PATIENCE)
 
     def _config(self) -> StackConfig:
         """Each node's own section, with its own overrides."""
@@ -97,83 +87,94 @@ class ComposedLoop:
             driving=self._bridge.parameters.config.driving,
         )
 
-    def _log_stages(self) -> None:
-        """Each stage logs where its own node says."""
-        pipeline = self._pipeline
-        pipeline.estimator = self._estimator.logs.estimator(pipeline.estimator)
-        pipeline.policy = self._policy.logs.policy(pipeline.policy)
-        pipeline.supervisor = self._supervisor.logs.supervisor(pipeline.supervisor)
-        pipeline.locomotion = self._mpc.logs.mpc(pipeline.locomotion)
-        pipeline.command = self._bridge.logs.command(pipeline.command)
+    def _make_records(self) -> Mapping[StageName, StageRecord]:
+        """Records of the stages; each stream is judged as where it travels on a topic."""
+        mpc_period_ns = self._mpc.parameters.config.mpc.period_ns
 
-    def _watch_stages(self) -> None:
-        """Time each stage and count what it says, as its receivers do where it travels on topics."""
-        pipeline = self._pipeline
-        config = self._config()
-        periods = {
-            "state_estimate": STATE_PERIOD_NS,
-            "policy/proposal": 0,  # the policy in force says
-            "safety/verdict": STATE_PERIOD_NS,
-            "mpc/plan": config.mpc.period_ns,
+        def stream(
+            topic: str, period_ns: int = STATE_PERIOD_NS, timeout_s: float = STREAM_TIMEOUT_S
+        ) -> Stream:
+            return Stream(topic, timeout_s=timeout_s, period_ns=period_ns)
+
+        return {
+            "estimator": StageRecord(
+                times=self._estimator.times,
+                logs=self._estimator.logs,
+                stream=stream("state_estimate"),
+            ),
+            "policy": StageRecord(
+                times=self._policy.times,
+                logs=self._policy.logs,
+                stream=stream("policy/proposal", 0, PROPOSAL_TIMEOUT_S),  # its policy says when
+            ),
+            "supervisor": StageRecord(
+                times=self._supervisor.times,
+                logs=self._supervisor.logs,
+                stream=stream("safety/verdict"),
+            ),
+            "mpc": StageRecord(
+                times=self._mpc.times,
+                logs=self._mpc.logs,
+                stream=stream("mpc/plan", mpc_period_ns),
+            ),
+            "command": StageRecord(times=self._bridge.command_times, logs=self._bridge.logs),
         }
-        heard = self._heard = {
-            topic: Stream(
-                topic,
-                timeout_s=PROPOSAL_TIMEOUT_S if topic == "policy/proposal" else STREAM_TIMEOUT_S,
-                period_ns=period,
-            )
-            for topic, period in periods.items()
-        }
-        pipeline.estimator = watched(
-            pipeline.estimator, self._estimator.times, heard["state_estimate"]
-        )
-        pipeline.policy = watched(pipeline.policy, self._policy.times, heard["policy/proposal"])
-        pipeline.supervisor = watched(
-            pipeline.supervisor, self._supervisor.times, heard["safety/verdict"]
-        )
-        pipeline.locomotion = watched(pipeline.locomotion, self._mpc.times, heard["mpc/plan"])
-        pipeline.command = watched(pipeline.command, self._bridge.command_times)
+
+    def _observe(self, stage: StageName, output: Output, seconds: float) -> None:
+        """Note that a stage is done; the pipeline's observer."""
+        record = self._records[stage]
+        record.times.add(seconds)
+        record.logs.observe(stage, output, seconds)
+        if record.stream is not None:
+            record.stream.hear(output.stamp_ns)
 
     def _tell_health(self) -> None:
-        """Rows of `/diagnostics`, each once, under a node that has it in the graph of five processes too."""
+        """Rows of `/diagnostics`, each once, under a node that has it in the graph of nodes too."""
         self._supervisor.statistics = lambda: self._pipeline.supervisor.statistics
-        hears: dict[Node, tuple[str, ...]] = {
-            self._bridge: ("safety/verdict", "mpc/plan"),
-            self._supervisor: ("state_estimate", "policy/proposal"),
+
+        def heard(*stages: StageName) -> list[StatusRow]:
+            streams = [self._records[stage].stream for stage in stages]
+            return [stream.status for stream in streams if stream is not None]
+
+        gate = self._pipeline.command.gate
+        before: dict[Node, list[StatusRow]] = {
+            self._bridge: [*heard("supervisor", "mpc"), lambda: clamp_status(gate)],
+            self._supervisor: [
+                *heard("estimator", "policy"),
+                self._supervisor.velocity.stream.status,
+            ],
         }
-        for node in (self._bridge, self._estimator, self._policy, self._supervisor, self._mpc):
-            asked = (self._supervisor.velocity.stream.status,) if node is self._supervisor else ()
-            Health(
-                node,
-                [
-                    *(self._heard[topic].status for topic in hears.get(node, ())),
-                    *asked,
-                    *node.rows(),
-                ],
-            )
+        for node in self._with_logs:
+            Health(node, [*before.get(node, ()), *node.rows()])
 
     def start(self) -> None:
         """Warm the stages up, then reach the configured lifecycle state."""
         self._bridge.ask_for_realtime()
         self._pipeline.warm_up()
-        self._bridge.start()
+        self._bridge.reach(self._bridge.parameters.settings.autostart)
 
     def step(self) -> None:
         """Serve requests and transitions, then answer one LowState."""
         self._bridge.mailbox.serve()
-        self._bridge.link.step()
+        state = self._bridge.read()
+        if state is None:
+            return
+        cycle = self._answer(state)
+        latency = self._bridge.write(state, cycle.command)
+        self._feed.keep(cycle, latency)
+        self._follow(cycle)
 
     def tidy(self) -> None:
-        """Tell those who watch, one stage per tick, and those who record, write the logs, and plan for the next tick."""
+        """Publish for one watcher, write the logs, and plan for the next tick."""
         self._bridge.remote.tell()
         if self._to_publish:
             self._to_publish.popleft()()
         self._feed.settle()
-        for node in self.nodes:
+        for node in self._with_logs:
             node.logs.settle()
-        if self._plan_due:
-            self._pipeline.plan()
-            self._plan_due = False
+        if self._to_plan is not None:
+            self._pipeline.plan(self._to_plan)
+            self._to_plan = None
 
     def close(self) -> None:
         """Leave the robot in damping, then complete the logs."""
@@ -181,61 +182,52 @@ class ComposedLoop:
             self._bridge.link.close()
             self._feed.close()
         finally:
-            self._planner.close()
-            for node in self.nodes:
+            for node in self._with_logs:
                 node.logs.close()
 
-    def _respond(self, state: LowState) -> LowCommand:
-        velocity = self._supervisor.velocity
+    def _answer(self, state: LowState) -> Cycle:
+        """Run the control path on one LowState."""
+        pipeline = self._pipeline
+        topic = self._supervisor.velocity
         self._operator.update(state.stamp_ns)
-        command = velocity.current(state.stamp_ns)
-        self._bridge.publish_hazards(state.stamp_ns)
-        self._pipeline.supervisor.report(velocity.hazards | self._bridge.hazards)
-        self._pipeline.sense(state)
-        answer = self._pipeline.act(command)
-        self._plan_due = True
-        self._feed.keep(self._pipeline.cycle)
-        verdict = self._pipeline.cycle.verdict
-        if verdict is not None:
-            self._supervisor.publish_feedback(verdict)
-            self._supervisor.reasons.update(verdict.reasons)
-            self._foreseen = verdict if verdict.predicted is not None else self._foreseen
-        if self._monitor_due.due(state.stamp_ns) and not self._to_publish:
-            self._watch()
-        return answer
+        velocity = topic.current(state.stamp_ns)
+        pipeline.command.gate.report(self._bridge.hazards)
+        pipeline.supervisor.report(topic.hazards | self._bridge.hazards)
+        return pipeline.act(pipeline.sense(state), velocity)
+
+    def _follow(self, cycle: Cycle) -> None:
+        """Tell the nodes what was decided, and line up what the watchers get."""
+        verdict = cycle.verdict
+        self._to_plan = cycle
+        self._bridge.verdict = verdict
+        self._bridge.publish_hazards(cycle.state.stamp_ns)
+        self._supervisor.publish_feedback(verdict)
+        self._supervisor.reasons.update(verdict.reasons)
+        self._foreseen = verdict if verdict.predicted is not None else self._foreseen
+        if self._monitor_due.due(cycle.state.stamp_ns) and not self._to_publish:
+            self._line_up(cycle)
 
     def _not_ready(self) -> str | None:
         if not self._bridge.states.alive:
             return "no LowState arrives: is the robot on, the bridge configured?"
-        return (
-            None
-            if self._bridge.link.active
-            else "the bridge is not active: ros2 lifecycle set /bridge_node activate"
-        )
+        if not self._bridge.link.active:
+            return "the bridge is not active: ros2 lifecycle set /bridge_node activate"
+        return None
 
-    def _watch(self) -> None:
-        """Line up what the stages said on this tick, to be published when there is time."""
-        cycle = copy(self._pipeline.cycle)
+    def _line_up(self, cycle: Cycle) -> None:
+        """Line up what the stages said on this tick, one stage for each tick to come."""
         add = self._to_publish.append
-        state = cycle.state
-        estimate = cycle.estimate
         proposal = cycle.proposal
-        verdict = cycle.verdict
         plan = cycle.plan
-        if state is not None:
-            add(lambda: self._bridge.publish(state))
-        if estimate is not None:
-            add(lambda: self._estimator.publish(estimate))
+        add(lambda: self._bridge.publish(cycle.state))
+        add(lambda: self._estimator.publish(cycle.estimate))
         if proposal is not None:
             add(lambda: self._policy.publish(proposal))
-        if verdict is not None:
-            foreseen = self._foreseen
-            self._foreseen = None
-            if (
-                foreseen is not None and foreseen is not verdict
-            ):  # the newest with a rollout since the last round
-                add(lambda: self._supervisor.publish(foreseen))
-            add(lambda: self._supervisor.publish(verdict))
+        foreseen = self._foreseen
+        self._foreseen = None
+        if foreseen is not None and foreseen is not cycle.verdict:  # newest rollout since last time
+            add(lambda: self._supervisor.publish(foreseen))
+        add(lambda: self._supervisor.publish(cycle.verdict))
         if plan is not None:
             add(lambda: self._mpc.publish(plan))
 

@@ -36,9 +36,7 @@ class EstimatorLoop(StageLoop[EstimatorNode]):
     def __init__(self) -> None:
         super().__init__(EstimatorNode())
         parameters = self._node.parameters
-        self._estimator = self._node.logs.estimator(
-            StateEstimator(parameters.robot, parameters.config.estimator)
-        )
+        self._estimator = StateEstimator(parameters.robot, parameters.config.estimator)
         self._joints: JointState | None = None
         self._imu: Imu | None = None
         self._listen(JointState, "joint_states", self._on_joints, period_ns=STATE_PERIOD_NS)
@@ -57,15 +55,16 @@ class EstimatorLoop(StageLoop[EstimatorNode]):
         """A pair of equal stamps gives an estimate."""
         joints = self._joints
         imu = self._imu
-        if (
-            joints is None
-            or imu is None
-            or conversions.stamp_of(joints) != conversions.stamp_of(imu)
-        ):
+        if joints is None or imu is None:
+            return
+        if conversions.stamp_of(joints) != conversions.stamp_of(imu):
             return
         start = perf_counter()
         state = conversions.low_state_from(joints, imu)
-        self._node.publish(self._estimator.update(state))
+        ready = perf_counter()
+        estimate = self._estimator.update(state)
+        self._node.logs.observe("estimator", estimate, perf_counter() - ready)
+        self._node.publish(estimate)
         for stream in self._streams:
             stream.hear(state.stamp_ns)
         self._node.times.add(perf_counter() - start)

@@ -1,4 +1,7 @@
-"""MPC node: `state_estimate` and `safety/verdict` of one stamp in, `mpc/plan` out; it alone has all three, so it feeds the displays."""
+"""MPC node: `state_estimate` and `safety/verdict` of one stamp in, `mpc/plan` out.
+
+No other node has all three, so this one feeds the displays.
+"""
 
 import sys
 from collections import deque
@@ -23,10 +26,8 @@ class MpcNode(StageNode[StageSettings]):
 
     def __init__(self) -> None:
         super().__init__("mpc", StageSettings)
-        self._plan, self._packed = (
-            self.create_publisher(MultiDOFJointState, "mpc/plan", NEWEST),
-            encode.PlanBytes(),
-        )
+        self._plan = self.create_publisher(MultiDOFJointState, "mpc/plan", NEWEST)
+        self._packed = encode.PlanBytes()
 
     def publish(self, plan: StancePlan) -> None:
         """Send one plan."""
@@ -40,10 +41,9 @@ class MpcLoop(StageLoop[MpcNode]):
         super().__init__(MpcNode())
         robot = self._node.parameters.robot
         mpc = self._node.parameters.config.mpc
-        self._controller = self._node.logs.mpc(
-            LocomotionController(robot, mpc.locomotion, mpc.swing, mpc.solver)
-        )
-        self._due, self._display = Divider(mpc.period_ns), DisplayFeed(self._node)
+        self._controller = LocomotionController(robot, mpc.locomotion, mpc.swing, mpc.solver)
+        self._due = Divider(mpc.period_ns)
+        self._display = DisplayFeed(self._node)
         self._estimate: Estimate | None = None
         self._due_stamp_ns = 0
         self._heard: deque[tuple[int, JointState]] = deque(maxlen=2)
@@ -56,7 +56,10 @@ class MpcLoop(StageLoop[MpcNode]):
         self._tell_health()
 
     def _plan_pair(self) -> None:
-        """A due estimate and the verdict of the same stamp, which may arrive after the next estimate, give a plan."""
+        """Plan from a due estimate and the verdict of the same stamp.
+
+        The verdict may arrive after the next estimate.
+        """
         message = next((m for stamp_ns, m in self._heard if stamp_ns == self._due_stamp_ns), None)
         if self._estimate is None or message is None:
             return
@@ -64,7 +67,9 @@ class MpcLoop(StageLoop[MpcNode]):
         estimate = self._estimate
         self._estimate = None
         verdict = decisions.verdict_from(message)
+        ready = perf_counter()
         plan = self._controller.update(estimate, verdict)
+        self._node.logs.observe("mpc", plan, perf_counter() - ready)
         self._node.publish(plan)
         self._node.times.add(perf_counter() - start)
         self._display.settle(estimate, verdict, plan)

@@ -19,7 +19,7 @@ from safe_locomotion.nodes import conversions, decisions
 from safe_locomotion.nodes.health import OK, WARN, status
 from safe_locomotion.nodes.operator import REMOTE_REQUEST, REQUESTS_QOS, VelocityTopic
 from safe_locomotion.nodes.runtime import run
-from safe_locomotion.nodes.stage_loop import Rows, StageLoop, StageNode, StageSettings
+from safe_locomotion.nodes.stage_loop import StageLoop, StageNode, StageSettings, StatusRows
 from safe_locomotion.nodes.subscriptions import LATCHED, NEWEST
 from safe_locomotion.nodes.tick_feed import OnDemand
 from safe_locomotion.policy.file import installed_policies
@@ -67,17 +67,19 @@ class PolicyNode(StageNode[PolicySettings]):
         self._rollbacks = 0
         self._proposal = self.create_publisher(JointState, "policy/proposal", NEWEST)
 
-    def attach(self, stage: PolicyStage) -> None:
-        """Say which stage acts on this node's parameters."""
+    def serve(self, stage: PolicyStage) -> None:
+        """Let this node's parameters and the remote choose the policy of `stage` from now on."""
         self._stage = stage
         if self._first is not None:
             stage.take(self._first)
         self.add_on_set_parameters_callback(self._load)
         self.add_post_set_parameters_callback(self._hand_over)
         self.create_timer(TELL_S, self._tell)
-        self.create_subscription(String, REMOTE_REQUEST, self._on_remote, REQUESTS_QOS)
+        self.create_subscription(
+            String, REMOTE_REQUEST, lambda message: self.follow_remote(message.data), REQUESTS_QOS
+        )
 
-    def rows(self) -> Rows:
+    def rows(self) -> StatusRows:
         """Rows of `/diagnostics`."""
         return (self._policy_status, *super().rows())
 
@@ -98,23 +100,16 @@ class PolicyNode(StageNode[PolicySettings]):
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
 
-    def _on_remote(self, message: String) -> None:
-        """The remote asks for the next policy; what becomes of it is what becomes of any change of the parameter."""
-        if message.data != "next_policy":
+    def follow_remote(self, word: str) -> None:
+        """Change the parameter `policy` to the next one, if the remote asks for it by `word`."""
+        if word != "next_policy":
             return
-        given = self.parameters.config.driving.policies or installed_policies(
-            self.parameters.robot.name
-        )
+        chosen = self.parameters.config.driving.policies
+        given = chosen or installed_policies(self.parameters.robot.name)
         names = given if NOMINAL in given else (NOMINAL, *given)
         now = str(self.get_parameter("policy").value)
-        self.set_parameters(
-            [
-                Parameter(
-                    "policy",
-                    value=names[(names.index(now) + 1) % len(names) if now in names else 0],
-                )
-            ]
-        )
+        following = (names.index(now) + 1) % len(names) if now in names else 0
+        self.set_parameters([Parameter("policy", value=names[following])])
 
     def _is_in_force(self, parameter: str) -> bool:
         """Whether the parameter only follows what the stage has done by itself: it went back to an earlier policy."""
@@ -189,9 +184,8 @@ class PolicyLoop(StageLoop[PolicyNode]):
         super().__init__(PolicyNode())
         parameters = self._node.parameters
         policy = parameters.config.policy
-        stage = PolicyStage(parameters.robot, policy.gait, period_ns=policy.period_ns)
-        self._node.attach(stage)
-        self._policy = self._node.logs.policy(stage)
+        self._policy = PolicyStage(parameters.robot, policy.gait, period_ns=policy.period_ns)
+        self._node.serve(self._policy)
         self._due = Divider(policy.period_ns)
         self._steps = OnDemand(self._node, Float64MultiArray, "policy/step", NEWEST)
         self._feedback: Feedback | None = None
@@ -212,7 +206,9 @@ class PolicyLoop(StageLoop[PolicyNode]):
         self._stream.hear(estimate.stamp_ns)
         command = self._velocity.current(estimate.stamp_ns)
         if self._due.due(estimate.stamp_ns):
+            ready = perf_counter()
             proposal = self._policy.update(estimate, command, self._feedback)
+            self._node.logs.observe("policy", proposal, perf_counter() - ready)
             self._node.publish(proposal)
             if self._steps.wanted() and (step := encode.step(proposal)) is not None:
                 self._steps.publish(step)

@@ -1,7 +1,8 @@
 """What every node process shares: signals, the executor thread, the exit status.
 
-The control loop runs on the main thread, so that a signal ends it between two ticks and its `close` can still command damping.
-Services, parameters, `cmd_vel` and diagnostics run in rclpy's executor on a second thread.
+The control loop runs on the main thread, so that a signal ends it between two ticks and its `close`
+can still command damping. Services, parameters, `cmd_vel` and diagnostics run in rclpy's executor
+on a second thread.
 """
 
 import signal
@@ -15,17 +16,20 @@ import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
 
 from safe_locomotion.errors import SafeLocomotionError
 from safe_locomotion.runtime.processes import follow_parent
 from safe_locomotion.runtime.realtime import Garbage
 
-IDLE_S = 0.02  # longest wait of a control loop for its next message, so that signals and requests are seen
-LOCK_STEP_WAIT_S = 2.0  # longest wait for another stage where the robot waits for us
+IDLE_S = 0.02  #: longest wait of a loop for a message, so that it sees signals and requests
+LOCK_STEP_WAIT_S = 2.0  #: longest wait for another stage where the robot waits for us
+THREAD_END_S = 2.0  #: longest wait for the callback in work at the end
 STOPPED = 0
 FAILED = 1
 REFUSED = 2
-GIL_SWITCH_INTERVAL_S = 0.0005  # the default of 5 ms would let a diagnostics message delay a control tick by more than two ticks
+GIL_SWITCH_INTERVAL_S = 0.0005
+"""With the default of 5 ms a diagnostics message could delay the control thread by two ticks."""
 
 
 class ControlLoop(Protocol):
@@ -38,7 +42,10 @@ class ControlLoop(Protocol):
 
     @property
     def slow_nodes(self) -> Sequence[Node]:
-        """Those of them whose callbacks may take seconds: a thread of their own serves them, emergency stops do not wait there."""
+        """Nodes whose callbacks may take seconds.
+
+        They get a thread of their own, so that no emergency stop waits for them.
+        """
         ...
 
     @property
@@ -47,15 +54,15 @@ class ControlLoop(Protocol):
         ...
 
     def start(self) -> None:
-        """Called once, when the executor is running."""
+        """Get ready; called once, when the executor is running."""
         ...
 
     def step(self) -> None:
-        """One tick; returns within a fraction of a second when nothing arrives."""
+        """Run one tick, or return within a fraction of a second when nothing arrives."""
         ...
 
     def tidy(self) -> None:
-        """Called after each tick: what must be done, but not while somebody waits for the tick."""
+        """Do what need not be done before the command is out; called after each tick."""
         ...
 
     def close(self) -> None:
@@ -63,45 +70,57 @@ class ControlLoop(Protocol):
         ...
 
 
-def _spinning(
-    nodes: Sequence[Node], stop: Event, failures: list[BaseException]
-) -> tuple[SingleThreadedExecutor, Thread]:
-    executor = SingleThreadedExecutor()
-    for node in nodes:
-        executor.add_node(node)
+class _ExecutorThread:
+    """A thread that serves services and timers of some nodes until it is told to end."""
 
-    def spin() -> None:
+    def __init__(self, nodes: Sequence[Node], stop: Event, failures: list[BaseException]) -> None:
+        self._executor = SingleThreadedExecutor()
+        for node in nodes:
+            self._executor.add_node(node)
+        self._stop = stop
+        self._failures = failures
+        self._end: Future[None] = Future()
+        self._thread = Thread(target=self._spin, name="executor", daemon=True)
+        self._thread.start()
+
+    def _spin(self) -> None:
         try:
-            executor.spin()
+            self._executor.spin_until_future_complete(self._end)
         except ExternalShutdownException:
             pass
         except BaseException as error:
-            failures.append(error)
+            self._failures.append(error)
         finally:
-            stop.set()
+            self._stop.set()
 
-    thread = Thread(target=spin, name="executor", daemon=True)
-    thread.start()
-    return executor, thread
+    def end(self) -> None:
+        """Let the callback in work finish, then end.
+
+        `Executor.shutdown` alone would destroy what the callback still uses.
+        """
+        self._end.set_result(None)
+        self._thread.join(THREAD_END_S)
+        self._executor.shutdown(timeout_sec=1.0)
 
 
 @contextmanager
 def _executor_threads(loop: ControlLoop, stop: Event) -> Iterator[list[BaseException]]:
     failures: list[BaseException] = []
-    groups = [node for node in loop.nodes if node not in loop.slow_nodes], loop.slow_nodes
-    running = [_spinning(nodes, stop, failures) for nodes in groups if nodes]
+    others = [node for node in loop.nodes if node not in loop.slow_nodes]
+    threads = [
+        _ExecutorThread(nodes, stop, failures) for nodes in (others, loop.slow_nodes) if nodes
+    ]
     try:
         yield failures
     finally:
-        for executor, thread in running:
-            executor.shutdown(timeout_sec=1.0)
-            thread.join(2.0)
+        for thread in threads:
+            thread.end()
         for node in loop.nodes:
             node.destroy_node()
 
 
 class _StartRefusedError(SafeLocomotionError):
-    """What a person has to change before it starts."""
+    """The node cannot start before the user changes something."""
 
 
 @contextmanager
@@ -112,7 +131,8 @@ def _starting() -> Iterator[None]:
         raise _StartRefusedError(str(error)) from error
 
 
-def _run(loop: ControlLoop, stop: Event) -> None:
+def turn(loop: ControlLoop, stop: Event) -> None:
+    """Run ticks until `stop` is set; garbage is collected between them."""
     garbage = Garbage(freeze=loop.freeze_garbage)
     try:
         while not stop.is_set():
@@ -130,7 +150,7 @@ def _drive(build: Callable[[], ControlLoop], stop: Event) -> None:
         try:
             with _starting():
                 loop.start()
-            _run(loop, stop)
+            turn(loop, stop)
         finally:
             loop.close()
     if failures:
@@ -138,11 +158,14 @@ def _drive(build: Callable[[], ControlLoop], stop: Event) -> None:
 
 
 def run(build: Callable[[], ControlLoop], args: list[str] | None = None) -> int:
-    """Run a node until SIGINT, SIGTERM or SIGHUP; the process's exit status.
+    """Run a node until SIGINT, SIGTERM or SIGHUP.
 
-    0: stopped on request. 1: something failed while running. 2: it could not start: a configuration that is refused, an SDK, port
-    or domain that cannot be had, another robot. Errors of this package are one
-    line on stderr; anything else is a bug and keeps its traceback.
+    An error of this package is one line on stderr. Anything else is a bug and keeps its traceback.
+
+    Returns:
+        Exit status of the process. 0: stopped on request. 1: something failed while running. 2: the
+        node could not start, because of its configuration, an SDK, a port, a domain or another
+        robot.
     """
     stop = Event()
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)

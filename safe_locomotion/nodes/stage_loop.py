@@ -1,8 +1,8 @@
-"""What the nodes of the stages have in common: parameters, logs, streams and rows of `/diagnostics`, and the life of their loop."""
+"""What the nodes of the stages have in common: parameters, logs, streams, status, and their loop."""
 
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
@@ -11,45 +11,41 @@ from rclpy.qos import QoSProfile
 from safe_locomotion.nodes.health import Health, LoopTimes, Stream
 from safe_locomotion.nodes.parameters import DECLARE_FROM_OVERRIDES, NodeParameters, read_parameters
 from safe_locomotion.nodes.runtime import IDLE_S
-from safe_locomotion.nodes.stage_logs import LoggedStage, StageLogs
+from safe_locomotion.nodes.stage_logs import StageLogs
 from safe_locomotion.nodes.subscriptions import NEWEST, Inbox
+from safe_locomotion.pipeline import StageName
 
-Rows = Sequence[Callable[[], DiagnosticStatus]]
-STREAM_TIMEOUT_S = 0.1  # 50 ticks
+StatusRow = Callable[[], DiagnosticStatus]  #: makes one row of `/diagnostics`
+StatusRows = Sequence[StatusRow]
+STREAM_TIMEOUT_S = 0.1  #: 50 ticks
 
 
 @dataclass(frozen=True, kw_only=True)
 class StageSettings:
-    """How a stage's node runs; `log_dir` is a folder for the log of its ticks, empty for none."""
+    """How a stage's node runs.
+
+    Attributes:
+        log_dir: folder for the log of its ticks; empty for no log.
+    """
 
     log_dir: str = ""
 
 
 S = TypeVar("S", bound=StageSettings)
-Stage = TypeVar("Stage")
-
-
-def watched(stage: Stage, times: LoopTimes, stream: Stream | None = None) -> Stage:
-    """The stage, its `update` timed, and its output heard on the stream that others would receive it on."""
-
-    def keep(output: Any, ms: float) -> None:
-        times.add(1e-3 * ms)
-        if stream is not None:
-            stream.hear(output.stamp_ns)
-
-    return cast(Stage, LoggedStage(stage, keep))
 
 
 class StageNode(Node, Generic[S]):
     """Name, parameters, logs and tick times of one stage."""
 
-    def __init__(self, stage: str, settings: type[S], changeable: Set[str] = frozenset()) -> None:
+    def __init__(
+        self, stage: StageName, settings: type[S], changeable: Set[str] = frozenset()
+    ) -> None:
         super().__init__(f"{stage}_node", **DECLARE_FROM_OVERRIDES)
         self.parameters: NodeParameters[S] = read_parameters(self, settings, changeable)
-        self.logs = StageLogs(self.parameters.settings.log_dir)
+        self.logs = StageLogs(self.parameters.settings.log_dir, stage)
         self.times = LoopTimes(f"{stage} tick")
 
-    def rows(self) -> Rows:
+    def rows(self) -> StatusRows:
         """Rows of `/diagnostics`."""
         return (self.times.status,)
 
@@ -60,7 +56,7 @@ class LoopNode(Protocol):
     parameters: Any
     logs: StageLogs
 
-    def rows(self) -> Rows:
+    def rows(self) -> StatusRows:
         """Rows of `/diagnostics`."""
         ...
 
@@ -96,11 +92,10 @@ class StageLoop(Generic[N]):
         self._streams.append(stream)
         return stream
 
-    def _tell_health(self, *more: Callable[[], DiagnosticStatus]) -> None:
-        """Publish what is known about the streams and the node, and `more`, on `/diagnostics` from now on."""
-        Health(
-            self._node, [*(stream.status for stream in self._streams), *more, *self._node.rows()]
-        )
+    def _tell_health(self, *more: StatusRow) -> None:
+        """Publish streams, `more` and the node's own rows on `/diagnostics` from now on."""
+        streams = [stream.status for stream in self._streams]
+        Health(self._node, [*streams, *more, *self._node.rows()])
 
     def start(self) -> None:
         """Warm the stages up."""

@@ -17,7 +17,7 @@ from safe_locomotion.nodes.health import OK, WARN, Reasons, status
 from safe_locomotion.nodes.mailbox import Mailbox
 from safe_locomotion.nodes.operator import RequestServices, ScriptedOperator, VelocityTopic
 from safe_locomotion.nodes.runtime import IDLE_S, LOCK_STEP_WAIT_S, run
-from safe_locomotion.nodes.stage_loop import Rows, StageLoop, StageNode, StageSettings
+from safe_locomotion.nodes.stage_loop import StageLoop, StageNode, StageSettings, StatusRows
 from safe_locomotion.nodes.subscriptions import LATCHED
 from safe_locomotion.pipeline import make_supervisor
 from safe_locomotion.robot_time import Divider
@@ -62,7 +62,7 @@ class SupervisorNode(StageNode[SupervisorSettings]):
             Feedback(mode=Mode.PASSIVE),
         )
 
-    def rows(self) -> Rows:
+    def rows(self) -> StatusRows:
         """Rows of `/diagnostics`."""
         return (self.reasons.status, self._supervision, *super().rows())
 
@@ -98,7 +98,7 @@ class SupervisorLoop(StageLoop[SupervisorNode]):
         parameters = self._node.parameters
         settings = self._node.parameters.settings
         config = parameters.config
-        self._supervisor = self._node.logs.supervisor(make_supervisor(parameters.robot, config))
+        self._supervisor = make_supervisor(parameters.robot, config)
         self._node.statistics = lambda: self._supervisor.statistics
         self._operator = ScriptedOperator(settings.script, self._node.velocity, self._supervisor)
         # The policy node hears what a script commands; without one, cmd_vel belongs to the operator.
@@ -148,7 +148,9 @@ class SupervisorLoop(StageLoop[SupervisorNode]):
         if self._cmd_vel is not None and self._spoken.due(estimate.stamp_ns):
             self._cmd_vel.publish(conversions.twist_message(command, estimate.stamp_ns))
         self._supervisor.report(self._node.velocity.hazards | self._hazards)
+        ready = perf_counter()
         verdict = self._supervisor.update(estimate, self._proposal, command)
+        self._node.logs.observe("supervisor", verdict, perf_counter() - ready)
         self._node.publish_feedback(verdict)
         self._node.publish(verdict)
         self._node.reasons.update(verdict.reasons)

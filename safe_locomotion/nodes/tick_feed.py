@@ -1,9 +1,11 @@
-"""Feeds of those who watch: what only they want is published only while they listen, and never before the command is out.
+"""Feeds for recorder and displays: published while a subscriber is there, after the command is out.
 
-The recorder wants each tick; displays want a few dozen looks a second, and would pay for each message between them. Whether somebody
-listens is looked up once in `LOOK_EACH` ticks, because the question costs as much as an answer.
+The recorder wants each tick. Displays want a few dozen messages a second, and each one more would
+cost them time. A feed looks for subscribers once in `LOOK_EACH` ticks, because the question costs
+as much as a message.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from rclpy.node import Node
@@ -21,15 +23,13 @@ from safe_locomotion.robot_time import Divider
 from safe_locomotion.types import Estimate, LowCommand, Proposal, StancePlan, Verdict
 
 LOW_COMMAND = "low_command"
-LOOK_EACH = 50  # ticks
-TICKS_EACH = (
-    10  # in one message: 20 ms, and 35 kB of the 64 kB from which a transport cuts messages up
-)
+LOOK_EACH = 50  #: ticks
+TICKS_EACH = 10  #: in one message: 20 ms and 35 kB; transports split messages from 64 kB on
 TICKS_QOS = QoSProfile(
     depth=100, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE
 )
 DISPLAY = "display/ticks"
-DISPLAY_NS = 20_000_000  # robot time between two of them: as often as the composed graph publishes its topics
+DISPLAY_NS = 20_000_000  #: robot time between two messages; the composed graph uses the same rate
 DISPLAY_QOS = QoSProfile(
     depth=16, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT
 )
@@ -37,7 +37,7 @@ NOT_MEASURED = float("nan")
 
 
 class OnDemand:
-    """A publisher of serialised messages that knows whether anybody listens."""
+    """A publisher of serialised messages that knows whether it has a subscriber."""
 
     def __init__(self, node: Node, message_type: type, topic: str, qos: QoSProfile) -> None:
         self._publisher: Any = node.create_publisher(message_type, topic, qos)
@@ -57,57 +57,84 @@ class OnDemand:
 
 
 class CommandFeed:
-    """What the bridge of five processes commanded, tick by tick."""
+    """The commands that the bridge of the five processes has sent, tick by tick."""
 
     def __init__(self, node: Node) -> None:
         self._out = OnDemand(node, JointState, LOW_COMMAND, NEWEST)
         self._kept: list[tuple[LowCommand, float]] = []
 
-    def sent(self, _: object, command: LowCommand, seconds: float) -> None:
-        """The answer is with the transport, so long after its LowState [s]."""
-        self._kept.append((command, seconds))
+    def keep(self, command: LowCommand, latency: float | None) -> None:
+        """Keep a command and its latency [s]; None says that it was not sent."""
+        if latency is not None:
+            self._kept.append((command, latency))
 
     def settle(self) -> None:
         """Publish what was kept."""
-        for command, seconds in self._kept:
+        for command, latency in self._kept:
             if self._out.wanted():
-                self._out.publish(encode.low_command(command, seconds))
+                self._out.publish(encode.low_command(command, latency))
         self._kept.clear()
 
 
 class DisplayFeed:
-    """What displays of the graph of five processes show, fifty times a second of robot time: estimate, verdict and plan of one tick.
+    """Estimate, verdict and plan for displays of the five processes, 50 times a second of robot time.
 
-    With them comes the newest verdict that carries a rollout, so that none of these is lost between two ticks that are shown.
+    The newest verdict with a rollout comes with them, so no rollout is lost between two messages.
     """
 
     def __init__(self, node: Node) -> None:
         self._out = OnDemand(node, UInt8MultiArray, DISPLAY, DISPLAY_QOS)
-        self._batch, self._due = TickBatch(), Divider(DISPLAY_NS)
+        self._batch = TickBatch()
+        self._due = Divider(DISPLAY_NS)
         self._plan_bytes = encode.PlanBytes()
         self._foreseen: Any = None
 
     def foresee(self, verdict: Any) -> None:
-        """A `safety/verdict`, as it came."""
+        """Keep a `safety/verdict` message if it carries a rollout."""
         if len(verdict.velocity):  # rollouts and joint targets have one
             self._foreseen = verdict
 
     def settle(self, estimate: Estimate, verdict: Verdict, plan: StancePlan) -> None:
-        """One tick, its plan published."""
+        """Publish one tick, if a message is due."""
         if not self._out.wanted() or not self._due.due(estimate.stamp_ns):
             return
         add = self._batch.add
         foreseen = self._foreseen
         self._foreseen = None
         add("state_estimate", estimate.stamp_ns, encode.state_estimate(estimate))
-        if (
-            foreseen is not None
-            and (before := decisions.verdict_from(foreseen)).stamp_ns != verdict.stamp_ns
-        ):
-            add("safety/verdict", before.stamp_ns, encode.verdict(before))
+        if foreseen is not None:
+            before = decisions.verdict_from(foreseen)
+            if before.stamp_ns != verdict.stamp_ns:
+                add("safety/verdict", before.stamp_ns, encode.verdict(before))
         add("safety/verdict", verdict.stamp_ns, encode.verdict(verdict))
         add("mpc/plan", plan.stamp_ns, self._plan_bytes(plan))
         self._out.publish(self._batch.take())
+
+
+class CycleMessages:
+    """The messages of each cycle by topic; proposals and plans only when they are new."""
+
+    def __init__(self) -> None:
+        self._plan_bytes = encode.PlanBytes()
+        self._proposal: Proposal | None = None
+        self._plan: StancePlan | None = None
+
+    def of(self, c: Cycle, latency: float) -> Iterator[tuple[str, int, bytes]]:
+        """Topic, stamp [ns] and bytes of each message; `latency` is that of the command [s]."""
+        yield "joint_states", c.state.stamp_ns, encode.joint_states(c.state)
+        yield "imu/data", c.state.stamp_ns, encode.imu(c.state)
+        yield "state_estimate", c.estimate.stamp_ns, encode.state_estimate(c.estimate)
+        if c.proposal is not None and c.proposal is not self._proposal:
+            self._proposal = c.proposal
+            yield "policy/proposal", c.proposal.stamp_ns, encode.proposal(c.proposal)
+            step = encode.step(c.proposal)
+            if step is not None:
+                yield "policy/step", c.proposal.stamp_ns, step
+        yield "safety/verdict", c.verdict.stamp_ns, encode.verdict(c.verdict)
+        if c.plan is not None and c.plan is not self._plan:
+            self._plan = c.plan
+            yield "mpc/plan", c.plan.stamp_ns, self._plan_bytes(c.plan)
+        yield LOW_COMMAND, c.command.stamp_ns, encode.low_command(c.command, latency)
 
 
 class TickFeed:
@@ -116,30 +143,22 @@ class TickFeed:
     def __init__(self, node: Node) -> None:
         self._out = OnDemand(node, UInt8MultiArray, TICKS, TICKS_QOS)
         self._batch = TickBatch()
+        self._messages = CycleMessages()
         self._ticks = 0
-        self._plan_bytes = encode.PlanBytes()
-        self._cycle: Cycle | None = None
-        self._latency = NOT_MEASURED
-        self._proposal: Proposal | None = None
-        self._plan: StancePlan | None = None
+        self._kept: tuple[Cycle, float] | None = None
 
-    def keep(self, cycle: Cycle) -> None:
-        """A tick has been answered; what the cycle says stays as it is until `settle`."""
-        self._cycle = cycle
-
-    def sent(self, _: object, __: LowCommand, seconds: float) -> None:
-        """The answer is with the transport, so long after its LowState [s]."""
-        self._latency = seconds
+    def keep(self, cycle: Cycle, latency: float | None) -> None:
+        """Keep a tick and the latency of its command [s]; None says that it was not sent."""
+        self._kept = (cycle, NOT_MEASURED if latency is None else latency)
 
     def settle(self) -> None:
-        """Pack what was kept, and publish when enough is there."""
-        cycle = self._cycle
-        latency = self._latency
-        self._cycle = None
-        self._latency = NOT_MEASURED
-        if cycle is None or not self._out.wanted():
+        """Pack the tick that was kept, and publish when there are enough."""
+        kept = self._kept
+        self._kept = None
+        if kept is None or not self._out.wanted():
             return
-        self._pack(cycle, latency)
+        for topic, stamp_ns, data in self._messages.of(*kept):
+            self._batch.add(topic, stamp_ns, data)
         self._ticks += 1
         if self._ticks == TICKS_EACH:
             self.close()
@@ -149,23 +168,3 @@ class TickFeed:
         if self._ticks:
             self._ticks = 0
             self._out.publish(self._batch.take())
-
-    def _pack(self, c: Cycle, latency: float) -> None:
-        add = self._batch.add
-        if c.state is not None:
-            add("joint_states", c.state.stamp_ns, encode.joint_states(c.state))
-            add("imu/data", c.state.stamp_ns, encode.imu(c.state))
-        if c.estimate is not None:
-            add("state_estimate", c.estimate.stamp_ns, encode.state_estimate(c.estimate))
-        if c.proposal is not None and c.proposal is not self._proposal:
-            self._proposal = c.proposal
-            add("policy/proposal", c.proposal.stamp_ns, encode.proposal(c.proposal))
-            if (step := encode.step(c.proposal)) is not None:
-                add("policy/step", c.proposal.stamp_ns, step)
-        if c.verdict is not None:
-            add("safety/verdict", c.verdict.stamp_ns, encode.verdict(c.verdict))
-        if c.plan is not None and c.plan is not self._plan:
-            self._plan = c.plan
-            add("mpc/plan", c.plan.stamp_ns, self._plan_bytes(c.plan))
-        if c.command is not None:
-            add(LOW_COMMAND, c.command.stamp_ns, encode.low_command(c.command, latency))

@@ -14,7 +14,7 @@ import resource
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 from safe_locomotion.errors import ConfigurationError
 
@@ -25,7 +25,6 @@ MCL_CURRENT = 1
 MCL_FUTURE = 2
 MCL_ONFAULT = 4
 CAP_IPC_LOCK = 14  # capabilities(7)
-CORES_TO_PLAN_BESIDE = 4  # for ticks, plans, the threads of the link, and everything else
 # steps between two collections of young garbage, and of all since the start
 COLLECT_EACH = 50
 COLLECT_ALL_EACH = 5000
@@ -40,14 +39,12 @@ class RealtimeParameters:
         cores: on which they may run; empty for all. The link's threads need a core beside that of the control thread.
         lock_memory: pages once used are never written to disk.
         freeze_garbage: collect garbage between two ticks only, and never look again through what lives since the start.
-        plan_beside: in the composed graph, compute plans on a thread beside the ticks; auto: where there are cores for both.
     """
 
     priority: int
     cores: tuple[int, ...]
     lock_memory: bool
     freeze_garbage: bool
-    plan_beside: Literal["auto", "always", "never"]
 
     def __post_init__(self) -> None:
         """Refuse what no kernel has."""
@@ -59,16 +56,6 @@ class RealtimeParameters:
             raise ConfigurationError(
                 f"realtime: cores: must be different numbers from 0 on (found {list(self.cores)})"
             )
-
-    def plans_beside(self, *, lock_step: bool, cores: int) -> bool:
-        """Whether plans get a thread of their own; a robot that waits for each command leaves it no time beside the ticks.
-
-        Args:
-            lock_step: the robot waits.
-            cores: on which this process may run.
-        """
-        spare = cores >= CORES_TO_PLAN_BESIDE and not lock_step
-        return self.plan_beside == "always" or (self.plan_beside == "auto" and spare)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,6 +16,7 @@ from safe_locomotion.types import Array
 
 _DOUBLE = np.dtype("<f8")
 _PACK = struct.Struct("<d").pack
+GATE_REASONS = "gate_reasons.txt"  #: beside the logs: line n is reason number n of `bridge.log`
 BLOCK = 500  #: rows held in memory; one second at 500 Hz
 
 

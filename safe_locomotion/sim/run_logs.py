@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.runtime.stage_log import read_stage_log
+from safe_locomotion.runtime.stage_log import GATE_REASONS, read_stage_log
 from safe_locomotion.sim.report import RunLog
 from safe_locomotion.types import NANOSECONDS, Array, Mode
 
 TRUTH = "truth.npz"
 SUMMARY = "robot.json"
-REASONS = "gate_reasons.txt"
 STAGES = ("estimator", "policy", "supervisor", "mpc", "command", "bridge")
 _TICK_NS = 1_000_000  # of the simulated robot: milliseconds, as on a Go2
 
@@ -60,7 +59,7 @@ def read_run(folder: Path) -> RunRecord:
     stages = {name: read_stage_log(folder / f"{name}.log") for name in STAGES}
     stood = summary["stood_at_s"]
     _to_robot_time(stages, 0.0 if stood is None else stood)
-    reasons = (folder / REASONS).read_text().splitlines()
+    reasons = (folder / GATE_REASONS).read_text().splitlines()
     walking = stages["supervisor"]["mode"] == Mode.WALK
     frequency = stages["supervisor"]["frequency"][walking]
     return RunRecord(

@@ -1,5 +1,7 @@
 """The link never leaves a robot without damping, whatever ends it."""
 
+from time import sleep
+
 import numpy as np
 import pytest
 from random_values import random_low_state
@@ -50,11 +52,10 @@ class Clock:
         return self.now
 
 
-def link(robot, respond=lambda state: MOVE):
-    """A link with these answers."""
+def link(robot):
+    """A link to this robot."""
     return RobotLink(
         lambda: robot,
-        respond,
         lambda s: damping_command(s.stamp_ns, 1.0, q=s.q, reason="stopping"),
         silence_s=0.01,
         damping_s=0.5,
@@ -62,23 +63,29 @@ def link(robot, respond=lambda state: MOVE):
     )
 
 
-def opened(robot, active, **options):
+def opened(robot, active):
     """The same, open or active."""
-    made = link(robot, **options)
+    made = link(robot)
     made.open()
     if active:
         made.activate()
     return made
 
 
+def tick(made):
+    """One tick of a control loop; what `write` returned, or None without a LowState."""
+    state = made.read()
+    return None if state is None else made.write(MOVE)
+
+
 def test_open_is_read_only():
-    """An open link asks for answers, so that the stages are warm, and writes none."""
+    """An open link hands over states, so that the stages get warm, and sends no answer."""
     robot = Robot()
-    asked = []
-    made = opened(robot, False, respond=lambda s: asked.append(s) or MOVE)
+    made = opened(robot, False)
     for _ in range(3):
-        made.step()
-    assert robot.log == [] and len(asked) == 3
+        assert made.read() is STATE
+        assert made.write(MOVE) is None
+    assert robot.log == []
 
 
 def test_a_link_that_only_read_leaves_silently():
@@ -92,18 +99,37 @@ def test_active_answers_each_state():
     """One command per LowState."""
     robot = Robot()
     made = opened(robot, True)
-    for _ in range(3):
-        made.step()
+    latencies = [tick(made) for _ in range(3)]
     assert robot.log == ["move"] * 3
+    assert all(latency >= 0.0 for latency in latencies)
+
+
+def test_the_latency_counts_from_the_state_to_the_end_of_writing():
+    """Both computing between read and write and the writing itself are in it."""
+    robot = Robot()
+    made = opened(robot, True)
+    robot.write = lambda command: sleep(0.01)
+    made.read()
+    sleep(0.02)
+    assert made.write(MOVE) >= 0.03
+
+
+def test_a_look_takes_no_state_away():
+    """The state of a look is the one that the next read returns."""
+    robot = Robot(["first", "second"])
+    made = opened(robot, False)
+    assert made.look(0.01) == made.look(0.01) == "first"
+    assert [made.read(), made.read(), made.read()] == ["first", "second", None]
 
 
 def test_silence_is_answered_by_damping():
     """Without a LowState an active link stops the robot, an inactive one keeps quiet."""
     active = Robot([])
     inactive = Robot([])
-    opened(active, True).step()
-    opened(inactive, False).step()
+    links = [opened(active, True), opened(inactive, False)]
+    assert [made.read() for made in links] == [None, None]
     assert active.log == ["stop"] and inactive.log == []
+    assert [made.silences for made in links] == [1, 1]
 
 
 @pytest.mark.parametrize("leave", ["deactivate", "close"])
@@ -119,7 +145,7 @@ def test_leaving_damps_repeatedly(leave, states):
     )
     assert (robot.log[-1] == "close") == (leave == "close")
     robot.log.clear()
-    made.step()
+    assert tick(made) is None
     assert robot.log == []
 
 

@@ -3,7 +3,6 @@
 from time import sleep
 
 from safe_locomotion.bench import paced
-from safe_locomotion.control.planner import PlansInTurn
 from safe_locomotion.runtime.realtime import Garbage
 from safe_locomotion.types import STATE_PERIOD_NS
 
@@ -20,10 +19,10 @@ def test_lateness_is_counted_until_it_is_made_up(monkeypatch):
         if tick == STUMBLE:
             sleep(3.5 * PERIOD_S)
 
-    monkeypatch.setattr(paced, "Pipeline", lambda robot, config, planner: None)
+    monkeypatch.setattr(paced, "Pipeline", lambda robot, config: None)
     monkeypatch.setattr(paced, "_step", step)
     walk = {"robot": None, "config": None, "ticks": list(range(12)), "first": 2}
-    responses, misses = paced.respond(walk, Garbage(freeze=False), PlansInTurn())
+    responses, misses = paced.respond(walk, Garbage(freeze=False))
     assert steps == list(range(12)) and len(responses) == 10
     assert responses[STUMBLE - 2] >= 7.0 and responses[STUMBLE - 1] >= responses[STUMBLE - 2] % 2.0
     assert misses >= 3

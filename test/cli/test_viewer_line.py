@@ -6,8 +6,8 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from safe_locomotion.cli.sim import settings
 from safe_locomotion.cli.main import cli
+from safe_locomotion.cli.sim import settings
 from safe_locomotion.cli.sim.viewer_line import LOG, ViewerLine
 
 

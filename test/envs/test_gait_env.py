@@ -109,7 +109,7 @@ def test_the_shipped_file_does_what_was_trained(env, tmp_path) -> None:
     for _ in range(30):
         proposal = robot.act(env.estimate, env.velocity_command)
         observation, *_ = env.step(mlp.act(observation))
-        trained = env.pipeline.cycle.proposal
+        trained = env.pipeline.proposal
         assert (
             proposal is not None
             and proposal.gait is not None

@@ -13,9 +13,10 @@ from sensor_msgs.msg import Imu, JointState, MultiDOFJointState
 from std_msgs.msg import Float64MultiArray
 
 from safe_locomotion.config import load_config
+from safe_locomotion.messages.topics import TICKS
 from safe_locomotion.nodes import decisions
 from safe_locomotion.nodes.subscriptions import LATCHED, NEWEST
-from safe_locomotion.nodes.tick_feed import TickFeed
+from safe_locomotion.nodes.tick_feed import CycleMessages, TickFeed
 from safe_locomotion.pipeline import Cycle, Pipeline, standing_state
 from safe_locomotion.robot.models import load_robot
 from safe_locomotion.types import Feedback, Mode, VelocityCommand
@@ -23,6 +24,7 @@ from safe_locomotion.types import Feedback, Mode, VelocityCommand
 PERIOD_NS = 2_000_000
 WALK_AT = 250
 LISTENERS_S = 20.0
+LATENCY_S = 1e-3
 TYPES = {
     "joint_states": JointState,
     "imu/data": Imu,
@@ -36,7 +38,7 @@ TYPES = {
 
 
 class Topics:
-    """Publishes what `TickFeed` packs, each message on its own topic, as five processes would."""
+    """Publishes what `TickFeed` packs, each message on its own topic, like five processes."""
 
     def __init__(self, node):
         self.out = {
@@ -45,11 +47,11 @@ class Topics:
             )
             for topic, kind in TYPES.items()
         }
-        self.feed = TickFeed(node)
-        self.feed._batch.add = lambda topic, stamp_ns, data: self.out[topic].publish(data)
+        self.messages = CycleMessages()
 
-    def keep(self, cycle):
-        self.feed._pack(cycle, 1e-3)
+    def keep(self, cycle, latency):
+        for topic, _, data in self.messages.of(cycle, latency):
+            self.out[topic].publish(data)
 
     def settle(self):
         pass
@@ -64,26 +66,31 @@ class Topics:
 class Ticks(TickFeed):
     """The feed of the composed graph."""
 
+    def __init__(self, node):
+        super().__init__(node)
+        self.node = node
+
     def wanted(self):
-        return self._out._publisher.get_subscription_count() > 0
+        return self.node.count_subscribers(TICKS) > 0
 
 
 def one_cycle():
     """What the stages say about a robot that stands."""
     pipeline = Pipeline(load_robot("a1"), load_config("a1"))
     for k in range(8):
-        pipeline.step(standing_state(load_robot("a1"), (k + 1) * PERIOD_NS), VelocityCommand())
-    c = pipeline.cycle
+        state = standing_state(load_robot("a1"), (k + 1) * PERIOD_NS)
+        c = pipeline.step(state, VelocityCommand())
     learned = {
         "observation": np.arange(10, dtype=np.float32),
         "action": np.arange(9.0),
         "policy": "learner",
     }
-    c.proposal = replace(c.proposal, **learned)
-    c.verdict = replace(
-        c.verdict, margins=tuple((f"m{k}", 0.1 * k) for k in range(6)), predicted=np.ones((11, 12))
+    margins = tuple((f"m{k}", 0.1 * k) for k in range(6))
+    return replace(
+        c,
+        proposal=replace(c.proposal, **learned),
+        verdict=replace(c.verdict, margins=margins, predicted=np.ones((11, 12))),
     )
-    return c
 
 
 def at(c, stamp_ns, k, mode):
@@ -128,7 +135,7 @@ def main():
             modes.publish(
                 decisions.feedback_message(stamp_ns, Feedback(mode=mode, policy="learner"))
             )
-        feed.keep(at(cycle, stamp_ns, k, mode))
+        feed.keep(at(cycle, stamp_ns, k, mode), LATENCY_S)
         feed.settle()
         time.sleep(max(0.0, start + (k + 1) * PERIOD_NS * 1e-9 - time.monotonic()))
     feed.close()

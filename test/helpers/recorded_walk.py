@@ -3,7 +3,6 @@
 The learner proposes a random walk of the gait, wild enough that the supervisor has to step in.
 """
 
-from copy import copy
 from dataclasses import asdict, dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -52,7 +51,7 @@ class Walk:
     @cached_property
     def messages(self) -> list[tuple[str, int, bytes]]:
         """Topic, stamp and bytes of all that the stages said, as the recorder gets them."""
-        pairs = zip([Cycle(), *self.cycles[:-1]], self.cycles, strict=True)
+        pairs = zip([None, *self.cycles[:-1]], self.cycles, strict=True)
         return [
             (topic, c.state.stamp_ns, serialize_message(m))
             for before, c in pairs
@@ -60,7 +59,7 @@ class Walk:
         ]
 
 
-def said(c: Cycle, before: Cycle) -> dict[str, Any]:
+def said(c: Cycle, before: Cycle | None) -> dict[str, Any]:
     """Messages of one tick by topic; proposals and plans only when they are new."""
     messages = {
         "joint_states": conversions.joint_state_from(c.state),
@@ -69,9 +68,9 @@ def said(c: Cycle, before: Cycle) -> dict[str, Any]:
         "safety/verdict": decisions.verdict_message(c.verdict),
         "low_command": low_command_message(c.command),
     }
-    if c.proposal is not before.proposal:
+    if before is None or c.proposal is not before.proposal:
         messages["policy/proposal"] = decisions.proposal_message(c.proposal.stamp_ns, c.proposal)
-    if c.plan is not before.plan:
+    if c.plan is not None and (before is None or c.plan is not before.plan):
         messages["mpc/plan"] = decisions.plan_message(c.plan)
     return messages
 
@@ -85,9 +84,9 @@ def walk(ticks: int, learner: Learner | None = None, changes: dict[str, Any] | N
     for k in range(ticks):
         if k == 20:
             assert pipeline.supervisor.request("walk") is None
-        command = pipeline.step(robot.low_state(), WALK)
-        cycles.append(copy(pipeline.cycle))
-        robot.step(command)
+        cycle = pipeline.step(robot.low_state(), WALK)
+        cycles.append(cycle)
+        robot.step(cycle.command)
     return Walk(
         config=config, policy=NOMINAL if learner is None else learner.contract.name, cycles=cycles
     )

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import sys
-from pathlib import Path
 
 import pytest
 from places import HELPERS
@@ -29,24 +28,12 @@ def composed(sdk_domain, **options):
     return stack(options)[1].command()
 
 
-def priorities(pid):
-    """Of the threads of a process."""
-    return {
-        os.sched_getparam(int(task.name)).sched_priority
-        for task in Path(f"/proc/{pid}/task").iterdir()
-    }
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stands_walks_and_is_left_in_damping(tmp_path, number, ros_domain, wire_domain):
+    """Services and cmd_vel move the robot. A signal damps it before the process ends with status 0.
 
-
-@pytest.mark.parametrize(
-    ("number", "plan_beside"), [(signal.SIGINT, "auto"), (signal.SIGTERM, "always")]
-)
-def test_stands_walks_and_is_left_in_damping(
-    tmp_path, number, plan_beside, ros_domain, wire_domain
-):
-    """Services and cmd_vel move the robot; a signal damps it, repeatedly, before the process ends with status 0.
-
-    Meanwhile its control thread has real-time scheduling, and the one that plans beside it a little less of it, or a warning says that
-    it was refused and what mends that.
+    Meanwhile the control thread has real-time scheduling, or a warning says that it was refused and
+    how to get it.
     """
     sdk_domain = wire_domain
     file = tmp_path / "robot.json"
@@ -54,11 +41,7 @@ def test_stands_walks_and_is_left_in_damping(
         ros_tester() as t,
         children(
             [sys.executable, ROBOT, str(sdk_domain), "60", str(file)],
-            composed(
-                sdk_domain,
-                realtime=True,
-                overrides={"bridge_node": {"realtime.plan_beside": plan_beside}},
-            ),
+            composed(sdk_domain, realtime=True),
         ) as (robot, stack_),
     ):
         verdicts = t.collect(JointState, "safety/verdict", LATCHED)
@@ -73,7 +56,6 @@ def test_stands_walks_and_is_left_in_damping(
         assert t.call(Trigger, "stand").success
         assert t.spin_until(lambda: mode() is Mode.STAND)
         scheduled = os.sched_getscheduler(stack_.pid) == os.SCHED_FIFO
-        assert not scheduled or (49 in priorities(stack_.pid)) is (plan_beside == "always")
         assert t.call(Trigger, "walk").success
         assert t.spin_until(lambda: mode() is Mode.WALK)
         for _ in range(6):

@@ -6,7 +6,7 @@ from threading import Event
 
 import pytest
 
-from safe_locomotion.nodes.runtime import _run
+from safe_locomotion.nodes.runtime import turn
 from safe_locomotion.runtime.realtime import COLLECT_EACH
 
 
@@ -45,7 +45,7 @@ class Cycle:
 def test_a_tick_is_never_interrupted_by_the_collector():
     """Each tick is followed by what can wait; garbage goes between two ticks, the interpreter's own collector is off until the end."""
     loop = Loop(COLLECT_EACH + 1)
-    _run(loop, loop.stop)
+    turn(loop, loop.stop)
     assert [name for name, _ in loop.order] == ["step", "tidy"] * (COLLECT_EACH + 1)
     assert not any(enabled for _, enabled in loop.order)
     assert gc.isenabled() and gc.get_freeze_count() == 0
@@ -57,12 +57,12 @@ def test_the_collector_comes_back_after_an_error():
     loop = Loop(1)
     loop.tidy = lambda: 1 / 0
     with pytest.raises(ZeroDivisionError):
-        _run(loop, loop.stop)
+        turn(loop, loop.stop)
     assert gc.isenabled() and gc.get_freeze_count() == 0
 
 
 def test_the_collector_can_be_left_alone():
     """Where the configuration says so the interpreter collects as it likes, in ticks too."""
     loop = Loop(3, freeze_garbage=False)
-    _run(loop, loop.stop)
+    turn(loop, loop.stop)
     assert all(enabled for _, enabled in loop.order)

@@ -64,7 +64,7 @@ def recorded():
         state = robot.low_state()
         operate(k, state.stamp_ns, pipeline.supervisor.request, velocity.set)
         states.append(state)
-        commands.append(pipeline.step(state, velocity.get(state.stamp_ns)))
+        commands.append(pipeline.step(state, velocity.get(state.stamp_ns)).command)
         modes.append(pipeline.supervisor.mode)
         robot.step(commands[-1])
     return states, commands, modes

@@ -1,6 +1,7 @@
 """What the bridge passes on of the remote: who is heard, which words reach whom."""
 
 from math import nan
+from typing import ClassVar
 
 import pytest
 import rclpy
@@ -9,6 +10,8 @@ from geometry_msgs.msg import TwistStamped
 from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import String
 
+from safe_locomotion.backends import backend
+from safe_locomotion.backends.backend import Counters
 from safe_locomotion.nodes import conversions
 from safe_locomotion.nodes.bridge import BridgeNode
 from safe_locomotion.nodes.operator import RequestServices, VelocityTopic
@@ -107,49 +110,61 @@ def test_next_policy_goes_round_and_other_words_do_nothing(ros_domain):
     try:
         node = PolicyNode()
         policy = node.parameters.config.policy
-        node.attach(PolicyStage(node.parameters.robot, policy.gait, period_ns=policy.period_ns))
-        node._on_remote(String(data="stand"))
+        node.serve(PolicyStage(node.parameters.robot, policy.gait, period_ns=policy.period_ns))
+        node.follow_remote("stand")
         assert node.get_parameter("policy").value == "nominal"
-        node._on_remote(String(data="next_policy"))
+        node.follow_remote("next_policy")
         assert node.get_parameter("policy").value == installed_policies("a1")[0]
         node.destroy_node()
     finally:
         rclpy.try_shutdown()
 
 
-def test_the_bridge_alone_damps_for_a_supervisor_that_does_not_hear(ros_domain):
-    """In each moving mode, frozen and fresh: damped from the second state on, told to others at once, after letting go as well."""
-    rclpy.init(domain_id=ros_domain, signal_handler_options=SignalHandlerOptions.NO)
+class Quiet:
+    """A robot that hands over the states it is given and takes no command."""
+
+    states: ClassVar[list] = []
+    counters = Counters()
+
+    def __init__(self, stop_kd):
+        """The gain of damping is not used."""
+
+    def read(self, timeout_s):
+        """The next state."""
+        return self.states.pop(0)
+
+    def close(self):
+        """Nothing is open."""
+
+
+@pytest.mark.parametrize("mode", [mode for mode in Mode if mode not in DAMPED])
+def test_the_bridge_alone_damps_for_a_supervisor_that_does_not_hear(mode, ros_domain, monkeypatch):
+    """It damps from the second state on and after letting go, and tells the others at once."""
+    monkeypatch.setitem(backend.BACKENDS, "quiet", (__name__, "Quiet"))
+    rclpy.init(
+        args=["--ros-args", "-p", "sdk:=quiet"],
+        domain_id=ros_domain,
+        signal_handler_options=SignalHandlerOptions.NO,
+    )
     try:
         node = BridgeNode()
-        stage = CommandStage(
-            A1, node.parameters.config.bridge.gains, node.parameters.config.bridge.limits
-        )
-        now = {}
-
-        def said():
-            return verdict(
-                stamp_ns=now["stamp_ns"], mode=now["mode"], mode_since_ns=now["stamp_ns"] - SECOND
-            )
-
-        node.attach(
-            lambda state: stage.update(state, said(), stance_plan(stamp_ns=state.stamp_ns)),
-            stage,
-            said,
-            lambda *_: None,
-        )
-        for first, mode in enumerate(mode for mode in Mode if mode not in DAMPED):
-            node.remote._remote.estop.latched = False
-            for k in range(60):
-                pressed = frozenset({"L2", "B"}) if 20 <= k < 40 else frozenset()
-                stamp_ns = START + (100 * first + k) * 2_000_000
-                now.update(stamp_ns=stamp_ns, mode=mode)
-                state = low_state(stamp_ns=stamp_ns, remote=encode_remote(Pad(pressed=pressed)))
-                command = node.link._respond(state)
-                assert (command.reason == "estop") is (k >= 21), (mode, k, command.reason)
-                assert ("estop" in node.hazards) is (k >= 21)
-                assert k < 21 or not (command.kp.any() or command.tau.any())
-        assert node.gate.counts["estop"] == 5
+        limits = node.parameters.config.bridge.limits
+        stage = CommandStage(A1, node.parameters.config.bridge.gains, limits)
+        node.link.open()
+        for k in range(60):
+            pressed = frozenset({"L2", "B"}) if 20 <= k < 40 else frozenset()
+            stamp_ns = START + k * 2_000_000
+            remote = encode_remote(Pad(pressed=pressed))
+            Quiet.states.append(low_state(stamp_ns=stamp_ns, remote=remote))
+            node.verdict = verdict(stamp_ns=stamp_ns, mode=mode, mode_since_ns=stamp_ns - SECOND)
+            state = node.read()
+            stage.gate.report(node.hazards)
+            command = stage.update(state, node.verdict, stance_plan(stamp_ns=stamp_ns))
+            node.write(state, command)
+            assert (command.reason == "estop") is (k >= 21), (mode, k, command.reason)
+            assert ("estop" in node.hazards) is (k >= 21)
+            assert k < 21 or not (command.kp.any() or command.tau.any())
+        assert node.gate.counts["estop"] == 1
         node.destroy_node()
     finally:
         rclpy.try_shutdown()

@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import fields, replace
+from dataclasses import fields
 
 import pytest
 from places import ROOT
@@ -20,12 +20,8 @@ from safe_locomotion.runtime.realtime import (
     may_lock_all,
 )
 
-EVERYTHING = RealtimeParameters(
-    priority=50, cores=(1, 0), lock_memory=True, freeze_garbage=True, plan_beside="auto"
-)
-NOTHING = RealtimeParameters(
-    priority=0, cores=(), lock_memory=False, freeze_garbage=False, plan_beside="never"
-)
+EVERYTHING = RealtimeParameters(priority=50, cores=(1, 0), lock_memory=True, freeze_garbage=True)
+NOTHING = RealtimeParameters(priority=0, cores=(), lock_memory=False, freeze_garbage=False)
 
 
 class Recorder:
@@ -85,9 +81,7 @@ def test_a_core_that_is_not_there_is_named():
     """The kernel would silently take the cores that exist."""
     kernel = Recorder()
     (setting,) = apply(
-        RealtimeParameters(
-            priority=0, cores=(0, 7), lock_memory=False, freeze_garbage=True, plan_beside="auto"
-        ),
+        RealtimeParameters(priority=0, cores=(0, 7), lock_memory=False, freeze_garbage=True),
         kernel,
     )
     assert not setting.granted and "7" in setting.text and kernel.asked == []
@@ -118,7 +112,7 @@ for limit in (resource.RLIMIT_RTPRIO, resource.RLIMIT_MEMLOCK):
 if os.getuid() == 0:
     os.setgid(65534)
     os.setuid(65534)
-wishes = RealtimeParameters(priority=50, cores=tuple(os.sched_getaffinity(0)), lock_memory=True, freeze_garbage=True, plan_beside="auto")
+wishes = RealtimeParameters(priority=50, cores=tuple(os.sched_getaffinity(0)), lock_memory=True, freeze_garbage=True)
 settings = apply(wishes)
 ballast = bytearray(64 * 2**20)  # would fail under a lock of future pages with a limit
 print(json.dumps({s.name: [s.granted, s.text, s.mend] for s in settings} | {"policy": os.sched_getscheduler(0)}))
@@ -150,23 +144,5 @@ def test_the_file_says_every_wish():
         "cores",
         "lock_memory",
         "freeze_garbage",
-        "plan_beside",
     }
     assert 1 <= realtime.priority <= HIGHEST_PRIORITY and realtime.freeze_garbage
-
-
-@pytest.mark.parametrize(
-    ("wanted", "lock_step", "cores", "expected"),
-    [
-        ("auto", False, 4, True),
-        ("auto", False, 3, False),
-        ("auto", True, 64, False),
-        ("always", True, 1, True),
-        ("always", False, 1, True),
-        ("never", False, 64, False),
-    ],
-)
-def test_plans_get_a_thread_where_a_core_is_left_for_it(wanted, lock_step, cores, expected):
-    """Unless somebody decides otherwise."""
-    wishes = replace(NOTHING, plan_beside=wanted)
-    assert wishes.plans_beside(lock_step=lock_step, cores=cores) is expected

@@ -35,10 +35,10 @@ class Run:
     def until(self, modes, seconds=15.0):
         """Run until one of the modes; the verdict."""
         for _ in range(round(seconds * 500)):
-            command = self.pipeline.step(self.robot.low_state(), STILL)
-            self.refused |= {command.reason} - {""}
-            self.robot.step(command)
-            verdict = self.pipeline.cycle.verdict
+            cycle = self.pipeline.step(self.robot.low_state(), STILL)
+            self.refused |= {cycle.command.reason} - {""}
+            self.robot.step(cycle.command)
+            verdict = cycle.verdict
             if verdict.mode not in self.modes[-1:]:
                 self.modes.append(verdict.mode)
             if verdict.mode in modes:

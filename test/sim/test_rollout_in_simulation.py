@@ -55,10 +55,10 @@ def errors_after(kind: str) -> tuple[Array, Array]:
         request, wanted = script.update(low_state.stamp_ns, pipeline.supervisor.mode)
         if request is not None:
             pipeline.supervisor.request(request)
-        robot.step(pipeline.step(low_state, wanted))
-        estimate = pipeline.cycle.estimate
-        verdict = pipeline.cycle.verdict
-        assert estimate is not None and verdict is not None
+        cycle = pipeline.step(low_state, wanted)
+        robot.step(cycle.command)
+        estimate = cycle.estimate
+        verdict = cycle.verdict
         if verdict.mode is not Mode.WALK:
             continue
         started = robot.time_s if started is None else started
@@ -66,7 +66,7 @@ def errors_after(kind: str) -> tuple[Array, Array]:
         if robot.time_s - started > 0.8 and not len(measured) % 4:
             forecaster = pipeline.supervisor._intervention._forecaster
             states = Forecast(
-                forecaster, Moment(estimate, pipeline.cycle.proposal, verdict.gait, verdict.command)
+                forecaster, Moment(estimate, cycle.proposal, verdict.gait, verdict.command)
             ).look()
             assert states is not None
             predicted[estimate.stamp_ns] = (states[-1] - states[0])[COMPONENTS]

@@ -185,7 +185,6 @@ def _ask_for_priority() -> Setting:
         cores=(),
         lock_memory=False,
         freeze_garbage=False,
-        plan_beside="never",
     )
     with ThreadPoolExecutor(1) as executor:
         return executor.submit(apply, wish).result()[0]
