@@ -1,4 +1,4 @@
-"""A trained gait policy beside the tuned gait: energy over speed, and falls over pushes.
+"""Compare a trained gait policy with the tuned gait: energy by speed, and falls by push.
 
 python tools/compare_gait.py CHECKPOINT_FOLDER --workers 4 --json comparison.json
 """
@@ -23,16 +23,16 @@ PUSHED_SPEED = 0.4  # m/s
 
 
 class Tuned:
-    """The tuned gait in the shape of a learner."""
+    """The tuned gait with the interface of a learner."""
 
     def __init__(self, env: GaitEnv) -> None:
         self._gait = NominalGait(env.robot.robot, env.tuned_gait)
 
     def reset(self) -> None:
-        """Nothing is kept."""
+        """Do nothing: the tuned gait has no memory."""
 
     def act(self, estimate: Estimate, command: VelocityCommand) -> Proposal:
-        """Its choice."""
+        """The tuned gait for this command and estimate."""
         return Proposal(
             stamp_ns=estimate.stamp_ns,
             policy="nominal",
@@ -43,7 +43,7 @@ class Tuned:
 
 @dataclass(frozen=True)
 class Cell:
-    """A policy in a situation, and one of its episodes."""
+    """One episode of a policy in a situation."""
 
     policy: str
     vx: float
@@ -59,7 +59,7 @@ class Comparison:
     duration: float
 
     def __call__(self) -> Callable[[Cell], Score]:
-        """The function; environments of one situation are made when the first cell asks for them."""
+        """The function; it makes the environment of a situation at its first cell."""
         made: dict[tuple[float, float], GaitEnv] = {}
 
         def score(cell: Cell) -> Score:
@@ -80,7 +80,7 @@ class Comparison:
 
 
 def main() -> None:
-    """A table."""
+    """Walk all cells, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument(
@@ -108,8 +108,10 @@ def main() -> None:
             score = mean_score([next(answers) for _ in range(count)])
             table.append({"policy": policy, "vx": vx, "impulse": impulse, **asdict(score)})
             print(
-                f"{policy:8} vx {vx:.1f}  push {impulse:4.0f}  falls {score.falls:3d} of {score.episodes:3d}  power {score.power:6.1f} W"
-                f"  cost of transport {score.cost_of_transport:6.3f}  velocity error {score.velocity_error:.3f} m/s",
+                f"{policy:8} vx {vx:.1f}  push {impulse:4.0f}"
+                f"  falls {score.falls:3d} of {score.episodes:3d}  power {score.power:6.1f} W"
+                f"  cost of transport {score.cost_of_transport:6.3f}"
+                f"  velocity error {score.velocity_error:.3f} m/s",
                 flush=True,
             )
     if arguments.json:

@@ -1,4 +1,6 @@
-"""Measure the figures of a release: every scenario through `safe-locomotion sim --headless --report`, a table at the end.
+"""Measure the figures of a release, and print them as a table.
+
+Every scenario runs through `safe-locomotion sim --headless --report`.
 
 .venv/bin/python tools/figures.py [--seeds 0-4] [--workers 2] [--only trot,push-25] [--json FILE]
 """
@@ -8,7 +10,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +21,7 @@ Report = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """One row: how to run it, which figures to print, and what they must reach."""
+    """One row: the arguments of `sim`, and the figures that the run must reach."""
 
     name: str
     arguments: str
@@ -130,7 +132,7 @@ SCENARIOS = (
 
 
 def measure(scenario: Scenario, seed: int) -> Report:
-    """The report of one run; its exit status 2 ends the program."""
+    """The report of one run; a run without a report ends the program."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "report.json"
         words = [
@@ -157,19 +159,33 @@ def measure(scenario: Scenario, seed: int) -> Report:
 
 def row(scenario: Scenario, seed: int, r: Report) -> str:
     """One line of the table."""
-    vx, vy, wz = (f"{r['mean_velocity'][name]:.3f}" for name in ("vx_mps", "vy_mps", "wz_radps"))
-    return (
-        f"| {scenario.name} | {seed} | {_outcome([r])} | {vx} {vy} {wz} | {r['velocity_rmse_mps']:.4f} "
-        f"| {r['roll_rms_deg']:.2f} / {r['pitch_rms_deg']:.2f} | {r['estimator_velocity_rmse_mps']:.4f} | {_drift(r):.2f} "
-        f"| {sum(r['gate_trips'].values())} | {r['real_time_factor']:.2f} | {scenario.wanted}: {'yes' if r['holds'] else '**no**'} |"
+    mean = " ".join(f"{r['mean_velocity'][name]:.3f}" for name in ("vx_mps", "vy_mps", "wz_radps"))
+    cells = (
+        scenario.name,
+        str(seed),
+        _outcome([r]),
+        mean,
+        f"{r['velocity_rmse_mps']:.4f}",
+        f"{r['roll_rms_deg']:.2f} / {r['pitch_rms_deg']:.2f}",
+        f"{r['estimator_velocity_rmse_mps']:.4f}",
+        f"{_drift(r):.2f}",
+        str(sum(r["gate_trips"].values())),
+        f"{r['real_time_factor']:.2f}",
+        _wanted(scenario, r["holds"]),
     )
+    return _line(cells)
 
 
 def summary(scenario: Scenario, reports: list[Report]) -> str:
-    """One line for all seeds of a scenario: least and most of each figure; whether pushes were survived is judged over all of them."""
+    """One line for all seeds of a scenario: smallest and largest value of each figure.
+
+    Survived pushes are counted over all seeds.
+    """
 
     def spread(figure: Callable[[Report], float], digits: int) -> str:
-        low, high = (f"{pick(map(figure, reports)):.{digits}f}" for pick in (min, max))
+        values = [figure(report) for report in reports]
+        low = f"{min(values):.{digits}f}"
+        high = f"{max(values):.{digits}f}"
         return low if low == high else f"{low} to {high}"
 
     pushed = {key: sum(r[key] for r in reports) for key in ("pushes", "falls")}
@@ -178,16 +194,22 @@ def summary(scenario: Scenario, reports: list[Report]) -> str:
         if pushed["pushes"]
         else all(r["holds"] for r in reports)
     )
-    return (
-        f"| {scenario.name} | {len(reports)} | {_outcome(reports)} | {spread(lambda r: r['velocity_rmse_mps'], 4)} "
-        f"| {spread(lambda r: r['roll_rms_deg'], 2)} / {spread(lambda r: r['pitch_rms_deg'], 2)} "
-        f"| {spread(lambda r: r['estimator_velocity_rmse_mps'], 4)} | {spread(_drift, 2)} "
-        f"| {sum(sum(r['gate_trips'].values()) for r in reports)} | {scenario.wanted}: {'yes' if holds else '**no**'} |"
+    cells = (
+        scenario.name,
+        str(len(reports)),
+        _outcome(reports),
+        spread(lambda r: r["velocity_rmse_mps"], 4),
+        f"{spread(lambda r: r['roll_rms_deg'], 2)} / {spread(lambda r: r['pitch_rms_deg'], 2)}",
+        spread(lambda r: r["estimator_velocity_rmse_mps"], 4),
+        spread(_drift, 2),
+        str(sum(sum(r["gate_trips"].values()) for r in reports)),
+        _wanted(scenario, holds),
     )
+    return _line(cells)
 
 
 def table(reports: list[Report]) -> str:
-    """The summary of each scenario that was run."""
+    """The summary of each scenario that ran."""
     lines = ["|".join(("", *SUMMARY, "")), "|---" * len(SUMMARY) + "|"]
     for scenario in SCENARIOS:
         own = [r for r in reports if r["scenario"] == scenario.name]
@@ -195,8 +217,17 @@ def table(reports: list[Report]) -> str:
     return "\n".join(lines)
 
 
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _wanted(scenario: Scenario, holds: bool) -> str:
+    return f"{scenario.wanted}: {'yes' if holds else '**no**'}"
+
+
 def _outcome(reports: list[Report]) -> str:
-    pushes, falls = (sum(r[key] for r in reports) for key in ("pushes", "falls"))
+    pushes = sum(r["pushes"] for r in reports)
+    falls = sum(r["falls"] for r in reports)
     return f"{pushes - falls}/{pushes}" if pushes else f"{falls} falls"
 
 
@@ -205,7 +236,7 @@ def _drift(r: Report) -> float:
 
 
 def main() -> int:
-    """Run the scenarios; exit status 1 when one missed its figure."""
+    """Run the scenarios; return 1 when one misses its figures."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -223,7 +254,8 @@ def main() -> int:
     unknown = sorted(set(names) - {s.name for s in SCENARIOS})
     if unknown:
         parser.error(
-            f"unknown scenario {', '.join(unknown)}; choose from {', '.join(s.name for s in SCENARIOS)}"
+            f"unknown scenario {', '.join(unknown)}; "
+            f"choose from {', '.join(s.name for s in SCENARIOS)}"
         )
     jobs = [
         (s, seed)

@@ -1,10 +1,12 @@
-"""Draw docs/media/walk.png: the simulated A1 on the stairs, and pushed sideways on flat ground. Needs MUJOCO_GL=egl or osmesa."""
+"""Draw docs/media/walk.png: the simulated A1 on the stairs, and pushed sideways on flat ground.
 
-import struct
-import zlib
+MUJOCO_GL=egl .venv/bin/python tools/picture.py (or MUJOCO_GL=osmesa)
+"""
+
 from pathlib import Path
 
 import numpy as np
+from matplotlib.image import imsave
 from numpy.typing import NDArray
 
 from safe_locomotion.config import load_config
@@ -12,15 +14,23 @@ from safe_locomotion.pipeline import Pipeline
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.render import Camera
 from safe_locomotion.sim.robot import SimulatedRobot
+from safe_locomotion.sim.sensors import PERIOD
 from safe_locomotion.types import VelocityCommand
 
 OUTPUT = Path(__file__).resolve().parents[1] / "docs/media/walk.png"
-STAND_UP = 3.0  # [s]
+STAND_UP = 3.0  # s
 Image = NDArray[np.uint8]
 
 
 def walk(terrain: str, seconds: float, *, push: float = 0.0, after: float = 0.0) -> Image:
-    """Picture after walking for `seconds`, `after` seconds after a push to the left [N s]."""
+    """Picture of a robot that has walked for `seconds`.
+
+    Args:
+        terrain: name.
+        seconds: of walking.
+        push: impulse of a push to the left [N s]; 0 for none.
+        after: time from the push to the picture [s].
+    """
     robot = SimulatedRobot(SimulationOptions(terrain=terrain, visuals=True))
     pipeline = Pipeline(robot.robot, load_config("a1"))
     pipeline.supervisor.request("walk")
@@ -32,8 +42,8 @@ def walk(terrain: str, seconds: float, *, push: float = 0.0, after: float = 0.0)
         elevation_deg=-9.0,
         distance=1.1,
     )
-    push_at = round((STAND_UP + seconds - after) / 0.002)
-    for tick in range(round((STAND_UP + seconds) / 0.002)):
+    push_at = round((STAND_UP + seconds - after) / PERIOD)
+    for tick in range(round((STAND_UP + seconds) / PERIOD)):
         if push and tick == push_at:
             robot.push(np.array((0.0, push, 0.0)))
         robot.step(pipeline.step(robot.low_state(), VelocityCommand(vx=0.4)).command)
@@ -42,27 +52,9 @@ def walk(terrain: str, seconds: float, *, push: float = 0.0, after: float = 0.0)
     return image
 
 
-def png(image: Image) -> bytes:
-    """An (h, w, 3) image as PNG."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        )
-
-    height, width, _ = image.shape
-    rows = b"".join(b"\0" + line.tobytes() for line in image)
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(rows, 9))
-        + chunk(b"IEND", b"")
-    )
-
-
 if __name__ == "__main__":
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    OUTPUT.write_bytes(
-        png(np.concatenate((walk("stairs", 7.0), walk("flat", 4.2, push=25.0, after=0.4)), axis=1))
-    )
+    stairs = walk("stairs", 7.0)
+    pushed = walk("flat", 4.2, push=25.0, after=0.4)
+    both = np.concatenate((stairs, pushed), axis=1)
+    imsave(OUTPUT, both, pil_kwargs={"optimize": True})

@@ -1,7 +1,9 @@
-"""The evidence of docs/safety.md in one run: python tools/safety_evidence.py --workers 16 --minutes 30 --json evidence.json.
+"""The evidence for the supervisor in one run: cells, tables and a picture.
 
-Cells come in groups, the most important first; within a group they grow together, so that a run that is out of time has fair figures.
-A second run with the same file goes on where the first one was.
+python tools/safety_evidence.py --workers 16 --minutes 30 --json evidence.json
+
+Cells come in groups, the most important first. Within a group they grow together, so a run that is
+out of time has useful figures. A second run with the same file continues.
 """
 
 import argparse
@@ -21,19 +23,22 @@ TASKS = ("trot", "catwalk", "two_leg")
 HORIZONS = (5, 10, 15, 20)  # w = 0 is `naive`
 BASELINES = ("ellipsoid", "critic")  # the critic judges gaits, so no joint policy
 STEP_S = 1.0 / RATE_HZ
-# N s
-HIT = 35.0
-OTHERS = (20.0, 50.0)
+HIT = 35.0  # N s
+OTHERS = (20.0, 50.0)  # N s
 BOX_ALONE = ("supervisor.intervention.capture", False)  # as in the paper
 SLIPPERY = {"push": 20.0, "friction": 0.4, "push_offset": 0.15}  # N s; m before the centre of mass
 
 
 def groups(random: Cell, policies: list[str]) -> dict[str, list[Cell]]:
-    """Cells in the order of their importance; the first of `policies` walks without pushes only."""
+    """Groups of cells, the most important first.
+
+    The first of `policies` walks without pushes only.
+    """
     walking = [replace(random, policy=name) for name in policies]
     pushed = walking[1:]
     walked = {task: replace(random, task=task, sigma=SIGMAS[task]) for task in TASKS}
-    hit, slipped = ([replace(one, **how) for one in pushed] for how in ({"push": HIT}, SLIPPERY))
+    hit = [replace(one, push=HIT) for one in pushed]
+    slipped = [replace(one, **SLIPPERY) for one in pushed]
     return {
         **{task: grid(cell, BASELINES) for task, cell in walked.items()},
         "walking": walking,
@@ -54,12 +59,12 @@ def groups(random: Cell, policies: list[str]) -> dict[str, list[Cell]]:
 
 
 def baselines(policy: str) -> tuple[str, ...]:
-    """Rules of others that can judge a policy."""
+    """Baselines that can judge a policy."""
     return BASELINES if read_policy(find_policy(policy))[0].kind == "gait" else BASELINES[:1]
 
 
 def grid(cell: Cell, others: tuple[str, ...]) -> list[Cell]:
-    """Every criterion, w and box, and rules of others, for what `cell` simulates."""
+    """Every criterion, w and box, and the baselines `others`, for what `cell` simulates."""
     return [
         replace(cell, supervisor="off"),
         *supervised(cell),
@@ -69,17 +74,17 @@ def grid(cell: Cell, others: tuple[str, ...]) -> list[Cell]:
 
 def supervised(cell: Cell) -> list[Cell]:
     """Every criterion that intervenes, w and box."""
-    naive, *others = (replace(cell, supervisor=name) for name in ("naive", "planning", "dwell"))
     return [
-        naive,
+        replace(cell, supervisor="naive"),
         *(replace(cell, horizon=w) for w in HORIZONS),
-        *others,
+        replace(cell, supervisor="planning"),
+        replace(cell, supervisor="dwell"),
         *(replace(cell, trigger_set=box) for box in ("c2", "c3")),
     ]
 
 
 def condition(row: Mapping[str, Any]) -> str:
-    """What a row simulates, whoever supervises."""
+    """What a row simulates, without the supervisor."""
     words = [row["task"] if row["policy"] == RANDOM else row["policy"]]
     if row["push"]:
         words.append(f"{row['push']:g} N s")
@@ -89,7 +94,7 @@ def condition(row: Mapping[str, Any]) -> str:
 
 
 def rule(row: Mapping[str, Any]) -> str:
-    """Who supervises."""
+    """The supervisor of a row."""
     words = [f"{row['supervisor']} {row['horizon']}" if row["horizon"] else row["supervisor"]]
     if row["trigger_set"] != "c1":
         words.append(row["trigger_set"])
@@ -99,7 +104,10 @@ def rule(row: Mapping[str, Any]) -> str:
 
 
 def rank(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Order of the rules: nobody, as shipped, the box alone, those of others; the configured box before others, then by criterion and w."""
+    """Order of the rules: none, as shipped, the box alone, baselines.
+
+    Within these the configured box comes first; then criterion and w count.
+    """
     supervisor = row["supervisor"]
     kind = (
         0 if supervisor == "off" else 2 if row["overrides"] else 3 if supervisor in BASELINES else 1
@@ -108,11 +116,12 @@ def rank(row: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def matrix(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rules against conditions, as Markdown: episodes that fell of those walked, and the share of steps under recovery."""
-    conditions, rules = (
-        list(dict.fromkeys(map(name, some)))
-        for name, some in ((condition, rows), (rule, sorted(rows, key=rank)))
-    )
+    """Rules against conditions, as Markdown.
+
+    A cell says how many of its episodes fell, and the share of steps under recovery.
+    """
+    conditions = list(dict.fromkeys(map(condition, rows)))
+    rules = list(dict.fromkeys(map(rule, sorted(rows, key=rank))))
     cells = {
         (rule(row), condition(row)): f"{row['falls']} of {row['episodes']}"
         + (f", {100.0 * row['share']:.1f} %" if row["supervisor"] != "off" else "")
@@ -136,18 +145,18 @@ def details(rows: Sequence[Mapping[str, Any]]) -> str:
     )
     lines = [headings, ("---",) * len(headings)]
     for row in sorted(rows, key=rank):
-        low, high, share, least, most = (
-            100.0 * x for x in (*row["falls_interval"], row["share"], *row["share_interval"])
-        )
+        low, high = row["falls_interval"]
+        least, most = row["share_interval"]
         recovered = row["uses"] > 0
+        share = f"{100.0 * row['share']:.1f} ({100.0 * least:.1f} to {100.0 * most:.1f})"
         lasts = 1e3 * STEP_S * sum(row["results"]["recovery_steps"]) / max(1, row["uses"])
         lines.append(
             (
                 rule(row),
                 f"{row['falls']} of {row['episodes']}",
-                f"{low:.1f} to {high:.1f}",
+                f"{100.0 * low:.1f} to {100.0 * high:.1f}",
                 str(row["uses"]) if recovered else "-",
-                f"{share:.1f} ({least:.1f} to {most:.1f})" if recovered else "-",
+                share if recovered else "-",
                 f"{100.0 * row['triggered']:.1f}",
                 f"{lasts:.0f}" if recovered else "-",
             )
@@ -160,80 +169,82 @@ def _markdown(lines: Iterable[Sequence[str]]) -> str:
 
 
 def by_learner(rows: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
-    """Rows of each learner."""
+    """Rows by learner."""
     return [
         [row for row in rows if row["policy"] == name]
         for name in dict.fromkeys(row["policy"] for row in rows)
     ]
 
 
-def main() -> None:
-    """Run, print the table, write the files."""
+def arguments() -> argparse.Namespace:
+    """Options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--minutes", type=float, default=4.5)
-    parser.add_argument("--episodes", type=int, default=100)
+    parser.add_argument("--workers", type=int, default=1, help="processes")
+    parser.add_argument("--minutes", type=float, default=4.5, help="of wall-clock time")
+    parser.add_argument("--episodes", type=int, default=100, help="in each cell")
     parser.add_argument(
         "--calibrate",
         default="",
-        help="sizes of the random walk, with commas: how often it falls on each task, instead of the rest",
+        help="step sizes of the random walk, with commas: how often it falls on each task; "
+        "nothing else is walked",
     )
-    parser.add_argument("--duration", type=float, default=12.0)
-    parser.add_argument(
-        "--policies", default="", help="shipped ones by name, with commas between them"
-    )
+    parser.add_argument("--duration", type=float, default=12.0, help="of an episode [s]")
+    parser.add_argument("--policies", default="", help="names of shipped policies, with commas")
     parser.add_argument(
         "--groups",
         default="",
-        help="names with commas, all if empty: tasks, walking, pushed, slippery, others, box",
+        help="names with commas: trot, catwalk, two_leg, walking, pushed, slippery, others, box; "
+        "all when empty",
     )
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="of the first episode")
     parser.add_argument(
         "--critic",
         type=Path,
         default=None,
-        help="file of the safety critic; beside the JSON file when not given",
+        help="file of the safety critic; the default lies beside the JSON file",
     )
-    parser.add_argument("--json", type=Path, required=True)
+    parser.add_argument("--json", type=Path, required=True, help="file of the results")
     parser.add_argument("--plot", type=Path, help="picture of the rules on trot")
     parser.add_argument(
         "--markdown",
         type=Path,
-        help="tables: trot in detail; of each learner, rules against tasks or pushes",
+        help="file of the tables: trot in detail; for each learner, rules against tasks or pushes",
     )
-    a = parser.parse_args()
-    deadline = time.time() + 60.0 * a.minutes
-    policies = [name for name in a.policies.split(",") if name]
-    every = groups(Cell(duration=a.duration), ["nominal", *policies])
-    chosen = [every[name] for name in (a.groups.split(",") if a.groups else every)]
+    return parser.parse_args()
+
+
+def chosen(a: argparse.Namespace) -> list[list[Cell]]:
+    """Groups of cells that the options ask for."""
     if a.calibrate:
         unsupervised = Cell(duration=a.duration, supervisor="off")
-        chosen = [
+        return [
             [
                 replace(unsupervised, task=task, sigma=float(size))
                 for task in TASKS
                 for size in a.calibrate.split(",")
             ]
         ]
+    policies = [name for name in a.policies.split(",") if name]
+    every = groups(Cell(duration=a.duration), ["nominal", *policies])
+    return [every[name] for name in (a.groups.split(",") if a.groups else every)]
+
+
+def main() -> None:
+    """Walk the cells, print the table, write the files."""
+    a = arguments()
     rows = run_cells(
-        chosen,
+        chosen(a),
         range(a.seed, a.seed + a.episodes),
         processes=a.workers,
-        deadline=deadline,
+        deadline=time.time() + 60.0 * a.minutes,
         file=a.json,
         critic_file=a.critic or a.json.with_suffix(".critic.npz"),
     )
+    trot = [row for row in rows if condition(row) == TASKS[0]]
     if a.plot:
-        draw(sorted((row for row in rows if condition(row) == TASKS[0]), key=rank), a.plot)
+        draw(sorted(trot, key=rank), a.plot)
     if a.markdown:
-        a.markdown.write_text(
-            "\n".join(
-                [
-                    details([row for row in rows if condition(row) == TASKS[0]]),
-                    *map(matrix, by_learner(rows)),
-                ]
-            )
-        )
+        a.markdown.write_text("\n".join([details(trot), *map(matrix, by_learner(rows))]))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,15 @@
-"""What watching costs the one who walks: the simulated robot in real time, alone, recorded and viewed, in turns.
+"""Measure what a recorder or a viewer costs the control loop.
 
-.venv/bin/python tools/watchers.py [--realtime] [--seconds 20] [--rounds 3] [--graph composed] [--json FILE]
+The simulated robot walks in real time: alone, recorded and viewed, in turns.
 
-With --realtime the control thread has the scheduling that it has on a robot, where it is allowed.
+.venv/bin/python tools/watchers.py [--realtime] [--seconds 20] [--rounds 3] [--graph composed]
+    [--json FILE]
 
-The table holds the median over the rounds of state to command (p50, p99), of its p99 over that of the run alone in the same round, whose
-minute was much the same, with the quartiles over the rounds, and of the share of a core that recorder or viewer took.
+With --realtime the control thread has the scheduling of a robot, where it is allowed.
+
+The table holds medians over the rounds: state to command (p50, p99), its p99 over that of the run
+alone in the same round, with the quartiles over the rounds, and the share of a core that recorder
+or viewer took. Runs of one round have much the same conditions.
 """
 
 import argparse
@@ -26,7 +30,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def main() -> int:
-    """0 when every run was complete."""
+    """Measure, and print the table; return 0."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=20.0, help="of walking in each run")
     parser.add_argument("--rounds", type=int, default=3)
@@ -44,9 +48,9 @@ def main() -> int:
         f"{'':10}{'p50 [ms]':>10}{'p99 [ms]':>10}{'p99, alone = 1':>24}{'watcher [% of a core]':>24}"
     )
     for name, runs in rows.items():
-        p50, p99, cpu = (
-            median(row[key] for row in runs) for key in ("p50_ms", "p99_ms", "cpu_percent")
-        )
+        p50 = median(row["p50_ms"] for row in runs)
+        p99 = median(row["p99_ms"] for row in runs)
+        cpu = median(row["cpu_percent"] for row in runs)
         low, ratio, high = quartiles(
             [
                 run["p99_ms"] / alone["p99_ms"]
@@ -62,28 +66,28 @@ def main() -> int:
 
 
 def quartiles(values: list[float]) -> list[float]:
-    """Three of them; of a single value, that value."""
+    """The three quartiles; a single value is all three."""
     return quantiles(values, n=4, method="inclusive") if len(values) > 1 else 3 * values
 
 
 def repeated(name: str, seconds: float, extra: list[str]) -> dict[str, float]:
-    """`measure`, again where the machine did not keep up and the robot was damped for it."""
+    """`measure`, repeated when the machine did not keep up and the robot was damped."""
     for _ in range(TRIES):
         try:
             return measure(name, seconds, extra)
         except RunEnded as error:
             print(error, file=sys.stderr, flush=True)
     raise SystemExit(
-        f"{name}: no run of {TRIES} was complete: this machine does not keep real time"
+        f"{name}: none of {TRIES} runs was complete: this machine does not keep real time"
     )
 
 
 class RunEnded(Exception):
-    """A run was not complete."""
+    """A run ended early."""
 
 
 def measure(name: str, seconds: float, extra: list[str]) -> dict[str, float]:
-    """One run: its times from state to command [ms], and the CPU of the watcher while the robot walked [%]."""
+    """One run: its times from state to command [ms], and the CPU share of the watcher [%]."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         words = [word.format(folder=Path(folder) / "walks") for word in CASES[name]]
@@ -114,7 +118,10 @@ def measure(name: str, seconds: float, extra: list[str]) -> dict[str, float]:
 
 
 def cpu_samples(process: "subprocess.Popen[bytes]", watcher: str) -> Iterator[tuple[float, float]]:
-    """Wall clock and CPU time [s] of the watcher among the children of a run, twice a second until the run ends."""
+    """Wall clock and CPU time of the watcher [s], twice a second until the run ends.
+
+    The watcher is a child of the run.
+    """
     while process.poll() is None:
         sleep(0.5)
         for child in children(process.pid):

@@ -202,7 +202,7 @@ def joint(
     This needs the extra 'train'. Without a GPU it is slow.
     """
     try:
-        from safe_locomotion.training.joint.learner import JointTraining, train_joint
+        from safe_locomotion.training.joint.ppo import JointTraining, train_joint
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             f"{error.name} is not installed: pip install 'safe_locomotion[train]'"

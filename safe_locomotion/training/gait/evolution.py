@@ -1,12 +1,13 @@
 """Evolution strategies on the weights of a gait policy, on all cores of one machine.
 
-Salimans et al. 2017 with antithetic pairs: both members of a pair walk the same episodes (command, pushes, sensor noise), so that what
-differs is the policy alone.
+Salimans et al. 2017 with antithetic pairs: both members of a pair walk the same episodes (command,
+pushes, sensor noise), so that they differ in the policy alone.
 
-    w <- w + rate s * mean_i (F(w + sigma s eps_i) - F(w - sigma s eps_i)) / (2 deviation) eps_i,      eps_i ~ N(0, 1)
+    w <- w + rate s * mean_i (F(w + sigma s eps_i) - F(w - sigma s eps_i)) / (2 deviation) eps_i
 
-`s` scales the weights of a layer. Everything is drawn from (seed, generation): a run that was interrupted goes on as if it had not been,
-and the number of workers changes nothing.
+with eps_i ~ N(0, 1); `s` scales the weights of a layer. Everything is drawn from (seed,
+generation): an interrupted run continues as if it had never stopped, and the number of workers
+changes nothing.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,20 +29,21 @@ from safe_locomotion.types import Array
 
 @dataclass(frozen=True, kw_only=True)
 class EvolutionOptions:
-    """How a policy is searched for.
+    """Options of a search.
 
     Attributes:
-        environment: what an episode is.
+        environment: of the episodes.
         hidden: widths of the two tanh layers.
         pairs: antithetic pairs in a generation.
-        episodes: that both members of a pair walk.
-        sigma: deviation of a perturbation, times the scale of its layer.
+        episodes: number that both members of a pair walk.
+        sigma: standard deviation of a perturbation, in units of its layer's scale.
         rate: length of the first step in units of sigma.
-        settling: generations after which steps are half as long, and so on as 1 / (1 + generation / settling).
-        scales: of the weights of the hidden layers, of the last layer's weights and of its biases.
-        validation: episodes on which the unperturbed policy is judged.
-        validate_each: generations between two judgements.
-        seed: of everything.
+        settling: generations after which steps are half as long; the length falls as
+            1 / (1 + generation / settling).
+        scales: of the weights of the hidden layers, of the last layer's weights, and of its biases.
+        validation: number of episodes that judge the unperturbed policy.
+        validate_each: generations between two validations.
+        seed: of everything that is drawn.
         command: that starts this search, for the policy's contract.
     """
 
@@ -61,7 +63,7 @@ class EvolutionOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """Weights and the seeds of the episodes that they walk."""
+    """Weights, and the seeds of the episodes to walk with them."""
 
     weights: Array
     seeds: tuple[int, ...]
@@ -90,13 +92,14 @@ class Walkers:
 
 @dataclass(kw_only=True)
 class Search:
-    """Where a search is: everything that a checkpoint holds.
+    """State of a search: everything that a checkpoint holds.
 
     Attributes:
         mlp: the policy.
-        generation: the next one.
-        best, best_fitness, best_generation: weights of the best validation so far, and when it was.
-        history: of the generations.
+        generation: number of the next one.
+        best, best_fitness, best_generation: weights of the best validation so far, its fitness and
+            its generation.
+        history: figures of each generation.
     """
 
     mlp: Mlp
@@ -111,7 +114,8 @@ def layer_scales(shape: MlpShape, scales: tuple[float, float, float]) -> Array:
     """Scale of every weight."""
     flat = np.full(shape.size, scales[0])
     matrix, bias = shape.split(flat)[-1]
-    matrix[:], bias[:] = scales[1], scales[2]
+    matrix[:] = scales[1]
+    bias[:] = scales[2]
     return flat
 
 
@@ -124,15 +128,17 @@ def evolve(
     tell: Callable[[dict[str, float]], None] = lambda _: None,
     generations: int | None = None,
 ) -> Search:
-    """Search until the time or the number of generations is up; continues what lies in `folder`.
+    """Search until the time or the number of generations is reached.
+
+    The search continues from the checkpoint in `folder`, if there is one.
 
     Args:
-        options: of the search; those of an earlier part must be the same.
-        minutes: of wall-clock time, looked at after each generation.
+        options: of the search; those of the checkpoint must be the same.
+        minutes: of wall-clock time, checked after each generation.
         processes: of workers.
         folder: for `checkpoint.npz`, written after each generation.
-        tell: takes the figures of each generation.
-        generations: to stop after.
+        tell: receives the figures of each generation.
+        generations: stop after this number of generations; None sets no limit.
     """
     search = _resume(folder, options) or _begin(options)
     scales = layer_scales(search.mlp.shape, options.scales)
@@ -162,7 +168,7 @@ def _begin(options: EvolutionOptions) -> Search:
 def _generation(
     search: Search, options: EvolutionOptions, scales: Array, scored: Map[Job, Score]
 ) -> dict[str, float]:
-    """One step of the search, in place; its figures."""
+    """Make one step of the search in place, and return its figures."""
     rng = np.random.default_rng((options.seed, search.generation))
     weights = search.mlp.weights
     n = options.pairs
@@ -197,9 +203,14 @@ def _generation(
 
 
 def ascent(fitness: Sequence[float], noise: Array) -> Array:
-    """Direction of ascent (size,) from the fitness of w + e_1, w - e_1, w + e_2, ... and the perturbations e (n, size).
+    """Direction of ascent (size,).
 
-    Differences of a pair count by their rank among all pairs: one fall does not outweigh thirty episodes.
+    Differences of a pair count by their rank among all pairs: one fall does not outweigh thirty
+    episodes.
+
+    Args:
+        fitness: of w + e_1, w - e_1, w + e_2, ...
+        noise: (n, size) perturbations e.
     """
     plus, minus = np.array(fitness).reshape(-1, 2).T
     difference = plus - minus
@@ -213,7 +224,7 @@ CHECKPOINT = "checkpoint.npz"
 
 
 def save(search: Search, options: EvolutionOptions, folder: Path) -> None:
-    """Write the checkpoint so that a crash leaves the one before."""
+    """Write the checkpoint; a crash meanwhile leaves the previous one."""
     folder.mkdir(parents=True, exist_ok=True)
     keys = sorted({key for row in search.history for key in row})
     new = folder / "checkpoint.new.npz"
@@ -241,7 +252,7 @@ def save(search: Search, options: EvolutionOptions, folder: Path) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """What `save` wrote: the networks now and at their best, where they come from, and the rest of the search."""
+    """Contents of a checkpoint: the last and the best network, their origin, and the search."""
 
     last: Mlp
     best: Mlp
@@ -262,7 +273,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
             hidden=(int(data["hidden"][0]), int(data["hidden"][1])),
             action=int(data["action"]),
         )
-        last, best = (Mlp(shape, normaliser, data[name]) for name in ("weights", "best"))
+        last = Mlp(shape, normaliser, data["weights"])
+        best = Mlp(shape, normaliser, data["best"])
         keys = [str(key) for key in data["history_keys"]]
         return Checkpoint(
             last=last,
@@ -287,10 +299,10 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def _resume(folder: Path, options: EvolutionOptions) -> Search | None:
-    """The search that lies in a folder.
+    """The search in a folder; None when the folder has no checkpoint.
 
     Raises:
-        ConfigurationError: it was one with other options.
+        ConfigurationError: the search had other options.
     """
     path = folder / CHECKPOINT
     if not path.exists():
@@ -298,6 +310,7 @@ def _resume(folder: Path, options: EvolutionOptions) -> Search | None:
     found = read_checkpoint(path)
     if found.options != repr(options):
         raise ConfigurationError(
-            f"{path} belongs to a search with other options; continue with those or use another folder"
+            f"{path} belongs to a search with other options; "
+            "continue with those, or use another folder"
         )
     return found.search

@@ -1,4 +1,7 @@
-"""From a checkpoint of `evolution` to a policy file that the robot runs: network and normaliser in one ONNX graph, contract beside it."""
+"""Writes the policy file of a checkpoint of `evolution`.
+
+Network and normaliser become one ONNX graph, with the contract beside it.
+"""
 
 import subprocess
 from dataclasses import replace
@@ -18,12 +21,11 @@ from safe_locomotion.training.gait.evolution import CHECKPOINT, Checkpoint, read
 from safe_locomotion.training.gait.mlp import Mlp
 from safe_locomotion.types import Array
 
-# old enough for every ONNX Runtime that is supported
+# Old enough for every ONNX Runtime that is supported.
 OPSET = 17
 IR_VERSION = 8
-RECORDED_EACH = (
-    5  # policy steps between two recorded pairs: 64 of them cover 2.5 s of a walk with a push
-)
+RECORDED_EACH = 5
+"""Policy steps between two recorded pairs: 64 pairs cover 2.5 s of a walk with a push."""
 
 
 def export_gait(folder: Path, name: str, target: Path, *, best: bool = True) -> PolicyContract:
@@ -33,20 +35,17 @@ def export_gait(folder: Path, name: str, target: Path, *, best: bool = True) -> 
         folder: with the checkpoint.
         name: of the policy.
         target: file to write.
-        best: the best validated weights instead of the last.
+        best: use the weights of the best validation instead of the last.
 
     Raises:
         ConfigurationError: there is no checkpoint.
-        PolicyRefusedError: network and contract do not make a policy.
+        PolicyRefusedError: network and contract do not fit together.
     """
     if not (folder / CHECKPOINT).exists():
         raise ConfigurationError(f"{folder} holds no {CHECKPOINT}")
     found = read_checkpoint(folder / CHECKPOINT)
-    mlp, generations = (
-        (found.best, found.search.best_generation)
-        if best
-        else (found.last, found.search.generation)
-    )
+    mlp = found.best if best else found.last
+    generations = found.search.best_generation if best else found.search.generation
     env = GaitEnv(_environment(found))
     origin = Origin(
         command=f"{found.command} --generations {generations}",
@@ -58,7 +57,10 @@ def export_gait(folder: Path, name: str, target: Path, *, best: bool = True) -> 
 
 
 def network(mlp: Mlp, contract: PolicyContract) -> onnx.ModelProto:
-    """The graph action = tanh(W3 tanh(W2 tanh(W1 (o - mean) / deviation + b1) + b2) + b3) in float32."""
+    """ONNX graph of the network, in float32.
+
+    action = tanh(W3 tanh(W2 tanh(W1 (o - mean) / deviation + b1) + b2) + b3)
+    """
     shape = mlp.shape
     normaliser = mlp.normaliser
     constants = [_constant("mean", normaliser.mean), _constant("scale", 1.0 / normaliser.deviation)]
@@ -100,7 +102,7 @@ def _constant(name: str, values: Array) -> onnx.TensorProto:
 
 
 def _environment(found: Checkpoint) -> GaitEnvOptions:
-    """Short walks that are pushed."""
+    """Short walks with pushes."""
     return GaitEnvOptions(
         task=found.task,
         duration=PARITY_PAIRS * RECORDED_EACH / 125,
@@ -126,7 +128,7 @@ def _recorded(env: GaitEnv, mlp: Mlp) -> NDArray[np.float32]:
 
 
 def code_commit() -> str:
-    """Commit of the code that exports; "" outside of a repository."""
+    """Commit of the exporting code; "" outside of a repository."""
     try:
         answer = subprocess.run(
             ["git", "rev-parse", "HEAD"],

@@ -1,6 +1,7 @@
-"""Where gait training starts: a network that imitates the tuned gait, its haste after a push included.
+"""Start of gait training: a network that imitates the tuned gait, with its haste after a push.
 
-A random network would drive the gait parameters to their bounds within half a second, because its outputs are their rates of change.
+A random network would drive the gait parameters to their bounds within half a second, because its
+outputs are their rates of change.
 """
 
 from dataclasses import replace
@@ -23,14 +24,13 @@ ITERATIONS = 4000
 LEARNING_RATE = 3e-3
 MOMENTUM = 0.9
 SQUARES = 0.999
-RETURN_TIME = 0.08  # s in which a parameter goes back to the tuned gait's
-LARGEST_OUTPUT = 0.9  # tanh reaches 1 nowhere
-COMMANDS = ((-0.5, 1.5), (-0.8, 0.8), (-2.0, 2.0))  # m/s, m/s, rad/s: what the operator may ask for
-VELOCITY_ERROR = (0.3, 0.3, 0.1)  # m/s, deviations while a robot is pushed about
-# rad, rad/s, m
-TILT = 0.1
-RATE = 0.6
-HEIGHT = 0.015
+RETURN_TIME = 0.08  # s in which a parameter returns to the tuned gait's
+LARGEST_OUTPUT = 0.9  # tanh never reaches 1
+COMMANDS = ((-0.5, 1.5), (-0.8, 0.8), (-2.0, 2.0))  # m/s, m/s, rad/s: range of the operator
+VELOCITY_ERROR = (0.3, 0.3, 0.1)  # m/s, standard deviations of a robot that is pushed
+TILT = 0.1  # rad
+RATE = 0.6  # rad/s
+HEIGHT = 0.015  # m
 
 
 def imitation(
@@ -63,7 +63,10 @@ def _examples(
     tuned: GaitSettings,
     rng: np.random.Generator,
 ) -> tuple[Array, Array]:
-    """Observations (n, O) of a robot that walks and is pushed, with any gait, and outputs (n, A) that return to the tuned one."""
+    """Observations (n, O), and outputs (n, A) that return to the tuned gait.
+
+    The robot walks with any gait and is pushed.
+    """
     assert contract.gait is not None
     name = next(
         (name for name, offsets in PHASE_OFFSETS.items() if offsets == task.offsets), tuned.name
@@ -98,7 +101,7 @@ def _examples(
 
 
 def _estimate(robot: RobotModel, command: VelocityCommand, rng: np.random.Generator) -> Estimate:
-    """Heading 0, so that odom and heading frame agree."""
+    """An estimate of a pushed robot; its heading is 0, so odom and heading frame agree."""
     roll, pitch = (TILT * rng.standard_normal(2)).tolist()
     noise = rng.standard_normal(3) * VELOCITY_ERROR * rng.uniform(0.0, 3.0)
     height = robot.nominal_height + HEIGHT * float(rng.standard_normal())
@@ -121,7 +124,7 @@ def _estimate(robot: RobotModel, command: VelocityCommand, rng: np.random.Genera
 
 
 def _gait(terms: dict[str, GaitTerm], rng: np.random.Generator) -> GaitParameters:
-    """Any gait within the bounds; parameters that are fixed stay where they are."""
+    """Any gait within the bounds; fixed parameters keep their value."""
     drawn = {
         name: [
             float(rng.uniform(lo, hi)) if k else x
@@ -140,7 +143,7 @@ def _gait(terms: dict[str, GaitTerm], rng: np.random.Generator) -> GaitParameter
 
 
 def _towards(term: GaitTerm, value: float, target: float) -> float:
-    """Output that takes a parameter to the target in about `RETURN_TIME`."""
+    """Output that brings a parameter to its target in about `RETURN_TIME`."""
     step = term.scale[0]
     if step == 0.0:
         return 0.0
@@ -162,7 +165,7 @@ def _fit(mlp: Mlp, observations: Array, wanted: Array, rng: np.random.Generator)
 
 
 def gradient(mlp: Mlp, observations: Array, wanted: Array) -> Array:
-    """Of the mean squared error with respect to the flat weights, by the chain rule."""
+    """Gradient of the mean squared error with respect to the flat weights, by the chain rule."""
     slope = np.zeros_like(mlp.weights)
     values = mlp.activations(observations)
     layers = mlp.shape.split(mlp.weights)

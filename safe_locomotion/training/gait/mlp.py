@@ -1,4 +1,7 @@
-"""A two-layer tanh network (paper 1, section VI) in numpy: small enough that training moves all its weights at once."""
+"""A two-layer tanh network (paper 1, section VI) in numpy.
+
+It is so small that training moves all its weights at once.
+"""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -42,7 +45,7 @@ class MlpShape:
 
 @dataclass(frozen=True, kw_only=True)
 class Normaliser:
-    """Mean and deviation (O,) of the observations, part of the network from the first step of training on."""
+    """Mean and deviation (O,) of the observations; part of the network from the first step."""
 
     mean: Array
     deviation: Array

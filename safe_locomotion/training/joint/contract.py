@@ -1,4 +1,4 @@
-"""The contract of joint policies trained by `training.joint.learner`: what they see, and what their output means."""
+"""The contract of joint policies trained by `joint.ppo`: their observation and their action."""
 
 from safe_locomotion.policy.contract import (
     JointAction,

@@ -1,7 +1,8 @@
-"""The velocity task as a vectorised environment of rsl_rl: many robots, observations as on board, pay by `training.joint.rewards`.
+"""The velocity task as a vectorised environment of rsl_rl: many robots, rewards by `joint.rewards`.
 
-An observation has the 45 numbers of `training.joint.observation`. The base's velocity is not among them: a recurrent policy finds it out.
-The critic sees the same without noise, and what only a simulator knows.
+The actor sees what it sees on board: the 45 numbers of `joint.observation`. The base's velocity is
+not among them; a recurrent policy infers it. The critic sees the same without noise, and values
+that only a simulator knows.
 """
 
 import torch
@@ -16,11 +17,11 @@ from safe_locomotion.training.joint.world import JointWorld, uniform
 from safe_locomotion.types import N_JOINTS, N_LEGS
 
 _TRUNK_HALF = (0.1335, 0.097, 0.057)  #: half lengths of the trunk's box [m], as in the A1's MJCF
-_SPEED_LIMIT = 100.0  #: [rad/s or m/s]; faster is a simulation that has blown up
+_SPEED_LIMIT = 100.0  #: [rad/s or m/s]; a faster simulation has diverged
 
 
 class JointEnv(VecEnv):
-    """Robots that follow velocity commands; a robot that falls starts anew.
+    """Robots that follow velocity commands; a robot that falls starts a new episode.
 
     Attributes:
         progress: share of the training that is over, 0 to 1; pushes grow with it.
@@ -58,7 +59,7 @@ class JointEnv(VecEnv):
         )  # not all end at once
 
     def get_observations(self) -> TensorDict:
-        """What actor (n, 45) and critic see now."""
+        """Observations of actor (n, 45) and critic."""
         world = self.world
         r = self.cfg.randomisation
         terms = observation_terms(
@@ -123,7 +124,7 @@ class JointEnv(VecEnv):
         return log
 
     def _observe_motion(self, action: Tensor) -> Motion:
-        """Everything the pay depends on; foot contact times are brought up to date."""
+        """Everything the reward depends on; updates the contact times of the feet."""
         world = self.world
         up, yawed = attitude(world.qpos[:, 3:7])
         feet = world.feet().clone()
@@ -164,7 +165,7 @@ class JointEnv(VecEnv):
         return motion
 
     def _fallen(self, up: Tensor) -> Tensor:
-        """Tilted too far, trunk near the ground, or a simulation that has blown up."""
+        """Robots (n,) that tilt too far, whose trunk is near the ground, or that have diverged."""
         world = self.world
         lowest = world.qpos[:, 2] - up.abs() @ self._half
         speed = world.qvel.abs().amax(dim=1)
@@ -192,7 +193,7 @@ class JointEnv(VecEnv):
         self._count += 1
 
     def _event(self, interval: float) -> Tensor:
-        """Robots to which something happens now that happens every `interval` seconds on average."""
+        """Robots (n,) to which an event happens now whose mean interval is `interval` [s]."""
         return torch.rand(self.num_envs, device=self.device) < self._dt / interval
 
     def _push(self) -> None:
@@ -219,7 +220,7 @@ class JointEnv(VecEnv):
         )
 
     def _command_anew(self, chosen: Tensor) -> None:
-        """Another velocity command for the chosen (n,) robots."""
+        """Draw another velocity command for the chosen (n,) robots."""
         n = self.num_envs
         c = self.cfg.commands
         device = self.device
@@ -237,7 +238,10 @@ class JointEnv(VecEnv):
 
 
 def attitude(quaternion: Tensor) -> tuple[Tensor, Tensor]:
-    """Up in base (n, 3), and cosine and sine of the yaw angle (n, 2), of unit quaternions w x y z (n, 4)."""
+    """Up in base (n, 3), and cosine and sine of the yaw angle (n, 2).
+
+    The quaternions (n, 4) are w x y z and have norm 1.
+    """
     w, x, y, z = quaternion.unbind(dim=1)
     forward = torch.stack((1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y + w * z)), dim=1)
     return up_in_base(quaternion, torch.stack), forward / torch.linalg.norm(

@@ -1,7 +1,7 @@
-"""Turns the weights that `training.joint.learner` wrote into a policy file, operator by operator: no tracing, no torch.
+"""Turns the weights of `joint.ppo` into a policy file, operator by operator.
 
-The graph: `obs` (1, 45), `h_in`, `c_in` (1, 1, 256) -> `actions` (1, 12), `h_out`, `c_out`. Inside: normaliser, LSTM, MLP with ELU,
-clip to the bounds that held in training.
+No tracing and no torch. The graph: `obs` (1, 45), `h_in`, `c_in` (1, 1, 256) -> `actions` (1, 12),
+`h_out`, `c_out`. Inside: normaliser, LSTM, MLP with ELU, and the clip that held in training.
 """
 
 from pathlib import Path
@@ -33,7 +33,7 @@ _NORMALISER_EPSILON = 1e-2  #: of `rsl_rl`'s EmpiricalNormalization
 
 WEIGHTS = "joint.npz"  #: of a training, in its folder
 _WALK = VelocityCommand(vx=0.4, wz=0.2)
-_WALK_TIME = 3.0  #: [s]; a joint policy takes over after a bridge of half a second
+_WALK_TIME = 3.0  #: [s]; the hand-over to a joint policy takes half a second
 
 Weights = dict[str, NDArray[np.float32]]
 
@@ -45,11 +45,11 @@ def export_joint(folder: Path, name: str, target: Path, robot: str = "a1") -> Po
         folder: with the weights.
         name: of the policy.
         target: file to write.
-        robot: it was trained for.
+        robot: the policy was trained for.
 
     Raises:
-        ConfigurationError: there are no weights.
-        PolicyRefusedError: network and contract do not make a policy.
+        ConfigurationError: the folder holds no weights.
+        PolicyRefusedError: network and contract do not fit together.
     """
     path = folder / WEIGHTS
     if not path.exists():
@@ -74,7 +74,7 @@ def load_weights(path: Path) -> Weights:
 
 
 def load_origin(path: Path) -> Origin:
-    """How the weights came about: their command, seed and number of iterations, and the commit of the code that exports."""
+    """Origin of the weights: command, seed and number of iterations, and the exporting commit."""
     with np.load(path) as file:
         command = str(file["command"])
         seed = int(file["seed"])
@@ -83,7 +83,7 @@ def load_origin(path: Path) -> Origin:
 
 
 class _Recorder(PolicyRuntime):
-    """Keeps what it saw since the walk began; it is reset then."""
+    """Keeps its observations since the walk began, when it is reset."""
 
     rows: list[NDArray[np.float32]]
 
@@ -98,7 +98,7 @@ class _Recorder(PolicyRuntime):
 
 
 def _recorded(model: onnx.ModelProto, contract: PolicyContract) -> NDArray[np.float32]:
-    """Observations (64, O) in sequence, from the standing robot through the first steps of a walk."""
+    """Observations (64, O) in sequence: from the standing robot into the first steps of a walk."""
     data, written = pack(model, contract)
     robot = SimulatedRobot(SimulationOptions(robot=contract.robot, seed=contract.origin.seed))
     config = load_config(contract.robot, {"supervisor.intervention.criterion": "off"})
@@ -129,10 +129,8 @@ def build_model(weights: Weights, bound: float) -> onnx.ModelProto:
             "Gemm", latent, w, graph.constant(f"b{layer}", weights[f"{name}.bias"]), transB=1
         )
         latent = latent if last else graph.add("Elu", latent)
-    low, high = (
-        graph.constant(name, np.array(x, dtype=np.float32))
-        for name, x in (("low", -bound), ("high", bound))
-    )
+    low = graph.constant("low", np.array(-bound, dtype=np.float32))
+    high = graph.constant("high", np.array(bound, dtype=np.float32))
     graph.add("Clip", latent, low, high, outputs=["actions"])
     return graph.model(weights)
 
@@ -160,13 +158,16 @@ class _Graph:
     def add(
         self, operator: str, *inputs: str, outputs: list[str] | None = None, **attributes: Any
     ) -> str:
-        """One node; gives the name of its first output."""
+        """Add a node; return the name of its first output."""
         outputs = outputs or [f"t{len(self.nodes)}"]
         self.nodes.append(helper.make_node(operator, list(inputs), outputs, **attributes))
         return next(name for name in outputs if name)
 
     def lstm(self, x: str, weights: Weights) -> str:
-        """One step of torch's LSTM, whose gates come as input, forget, cell, output; ONNX wants input, output, forget, cell."""
+        """One step of torch's LSTM.
+
+        Torch orders the gates input, forget, cell, output; ONNX input, output, forget, cell.
+        """
 
         def gates(name: str) -> NDArray[np.float32]:
             i, f, g, o = np.split(weights[f"rnn.rnn.{name}"], 4)

@@ -1,9 +1,12 @@
-"""What joint policies are shown in training, term by term under the names of `observation.py`; for numpy and torch alike."""
+"""Observation of joint policies in training, for numpy and torch alike.
+
+Its terms have the names of `policy.observation`.
+"""
 
 from collections.abc import Callable
 from typing import Any
 
-#: In the order in which they are shown, every number as it is: the normaliser is inside the network.
+#: In their order; the numbers are not scaled, because the normaliser is inside the network.
 OBSERVATION = (
     "base_angular_velocity",
     "projected_gravity",
@@ -20,7 +23,8 @@ def observation_terms(
     """The terms (n, width) of n robots by name.
 
     Args:
-        qpos, qvel: (n, 19), (n, 18) of MuJoCo: position, quaternion w x y z, joints; velocity in the world, rates in base, joints.
+        qpos: (n, 19) of MuJoCo: position, quaternion w x y z, joints.
+        qvel: (n, 18) of MuJoCo: velocity in the world, rates in base, joints.
         q_stand: (12,) standing pose [rad].
         command: (n, 3) vx, vy [m/s], wz [rad/s].
         action: (n, 12) previous one, clipped.
@@ -38,5 +42,8 @@ def observation_terms(
 
 def up_in_base(quaternion: Any, stack: Callable[[Any, int], Any]) -> Any:
     """The vertical (n, 3) in base, of unit quaternions w x y z (n, 4)."""
-    w, x, y, z = (quaternion[:, k] for k in range(4))
+    w = quaternion[:, 0]
+    x = quaternion[:, 1]
+    y = quaternion[:, 2]
+    z = quaternion[:, 3]
     return stack((2.0 * (x * z - w * y), 2.0 * (y * z + w * x), 1.0 - 2.0 * (x * x + y * y)), 1)

@@ -1,4 +1,4 @@
-"""Pay of the velocity task, term by term."""
+"""Reward of the velocity task, term by term."""
 
 from dataclasses import asdict
 from typing import NamedTuple
@@ -9,25 +9,27 @@ from torch import Tensor
 from safe_locomotion.robot.models import RobotModel
 from safe_locomotion.training.joint.task import JointTask
 
-_COARSE = 0.25  #: squared errors at which the pay for tracking has fallen to 1/e [m2/s2, rad2/s2]
+_COARSE = 0.25  #: squared error at which a tracking reward falls to 1/e [m2/s2, rad2/s2]
 _FINE = 0.04
 _YAW = 0.25
 _SOFT_RANGE = 0.95  #: share of the joint ranges that costs nothing
 _KNEE_CLEARANCE = 0.05  #: [m]
-_LARGEST_FORCE = 400.0  #: [N]; beyond it an impact costs no more
+_LARGEST_FORCE = 400.0  #: [N]; a harder impact costs no more
 
 
 class Motion(NamedTuple):
-    """What a policy period has brought, of n robots; planar velocity in the yaw frame, heights above the ground.
+    """Motion of n robots over one policy step.
+
+    The planar velocity is in the yaw frame; heights are above the ground.
 
     Attributes:
         up: vertical in base (n, 3).
         acceleration: of the joints, from velocities a period apart [rad/s2].
-        power: mean over the period [W].
+        power: mean over the step [W].
         landed: feet (n, 4) whose swing has just ended; `air_time` is how long it lasted [s].
         foot_height: of the foot centres [m].
         foot_speed: planar [m/s].
-        fresh: robots whose episode has just begun: differences to the period before mean nothing.
+        fresh: robots whose episode has just begun: differences to the previous step mean nothing.
     """
 
     command: Tensor
@@ -55,7 +57,7 @@ class Motion(NamedTuple):
 
 
 class Rewards:
-    """Weighs and adds the terms."""
+    """Weights and adds the terms."""
 
     def __init__(
         self, task: JointTask, dt: float, q_stand: Tensor, robot: RobotModel, device: str
@@ -74,11 +76,12 @@ class Rewards:
         }
 
     def __call__(self, motion: Motion, fallen: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Pay (n,) of this period, and its weighted terms by name."""
+        """Reward (n,) of this step, and its weighted terms by name."""
         moving = motion.command.abs().sum(1) > 0.0
         raw = self._tracking(motion) | self._body(motion) | self._effort(motion)
         raw |= self._feet(motion, moving) | self._still(motion, ~moving)
-        raw["alive"], raw["fall"] = (~fallen).float(), fallen.float()
+        raw["alive"] = (~fallen).float()
+        raw["fall"] = fallen.float()
         terms = {name: self._weights[name] * torch.nan_to_num(value) for name, value in raw.items()}
         total = torch.stack(list(terms.values())).sum(0)
         return total.clamp(-5.0, 5.0), terms

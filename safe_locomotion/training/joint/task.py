@@ -1,4 +1,4 @@
-"""Numbers of the velocity task that trains joint policies: what the robot meets, what it is told to do, what it is paid for."""
+"""Numbers of the velocity task for joint policies: robots, commands and rewards."""
 
 from dataclasses import dataclass, field
 
@@ -12,7 +12,8 @@ class Drive:
     Attributes:
         rate_hz: of the policy.
         physics_step: [s]; the PD law is evaluated at each step, as on the robot's drives.
-        kp, kd: [Nm/rad, Nm s/rad]; ALARM has 20 and 0.5, under which this robot stands 7 cm below its standing pose.
+        kp, kd: [Nm/rad, Nm s/rad]. ALARM has 20 and 0.5; with these the A1 stands 7 cm below its
+            standing pose.
         scale: [rad] per unit of action.
         bound: actions are clipped to plus and minus this.
     """
@@ -27,7 +28,7 @@ class Drive:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Randomisation:
-    """What differs between robots and episodes; uniform over each range.
+    """Differences between robots and episodes; uniform over each range.
 
     Attributes:
         friction: of the feet.
@@ -37,9 +38,12 @@ class Randomisation:
         delay_ms: from a command to its effect.
         encoder: zero error of each joint [rad].
         gyro_bias: [rad/s].
-        gyro, gravity, q, dq: standard deviations of white noise [rad/s, -, rad, rad/s]; above those of `sim.sensors`.
-        start_q, start_velocity, start_rates: deviation at the start of an episode [rad, m/s, rad/s].
-        push: largest change of the planar velocity by a push [m/s]; grows from `push_start` over the first half of training.
+        gyro, gravity, q, dq: standard deviations of white noise [rad/s, -, rad, rad/s]; larger than
+            those of `sim.sensors`.
+        start_q, start_velocity, start_rates: largest deviation at the start of an episode [rad,
+            m/s, rad/s].
+        push: largest change of the planar velocity by a push [m/s]; it grows from `push_start` over
+            the first half of the training.
         push_rates: of the angular velocity [rad/s].
         push_interval: mean time between pushes [s].
     """
@@ -66,13 +70,13 @@ class Randomisation:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Commands:
-    """What the robot is told: vx, vy [m/s], wz [rad/s], uniform over each range.
+    """Velocity commands: vx, vy [m/s], wz [rad/s], uniform over each range.
 
     Attributes:
         standing: share of commands that are zero.
         straight: share with only vx.
         interval: mean time between commands [s].
-        deadband: a smaller command [m/s plus rad/s] is set to zero.
+        deadband: a smaller command [m/s plus rad/s] becomes zero.
     """
 
     vx: Range = (-0.8, 1.3)
@@ -86,7 +90,7 @@ class Commands:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Weights:
-    """Pay per second for each term of `training.joint.rewards`, except `air_time` and `fall`, which are per event."""
+    """Reward per second for each term of `joint.rewards`; `air_time` and `fall` are per event."""
 
     velocity: float = 2.5
     velocity_fine: float = 1.5
@@ -125,10 +129,11 @@ class JointTask:
         fall_tilt: cosine of the tilt at which an episode ends.
         fall_clearance: height of the trunk's lowest corner at which it ends [m].
         swing_height: of a foot's sole at mid-swing [m].
-        swing_time: a swing pays from here on [s], and no more beyond `swing_limit`.
-        swing_limit: [s].
-        swing_floor: most that a short swing is short by [s]: chatter of a clumsy beginner must not teach it to stand still.
-        soft_force: foot forces above it cost [N].
+        swing_time: a swing is rewarded from here on [s], up to `swing_limit`.
+        swing_limit: a longer swing earns no more [s].
+        swing_floor: largest shortfall of a short swing that counts [s]. The chatter of a beginner
+            must not teach it to stand still.
+        soft_force: larger foot forces are penalised [N].
     """
 
     drive: Drive = field(default_factory=Drive)

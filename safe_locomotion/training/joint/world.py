@@ -1,7 +1,8 @@
-"""Thousands of simulated robots on flat ground at once: MuJoCo-Warp physics under the motor model of our simulator.
+"""Thousands of simulated robots on flat ground: MuJoCo-Warp physics with our motor model.
 
-Feet touch the ground as in `sim.robot`; other shapes are left out of the contact search, and whether the trunk touches is told
-from its pose. Robots differ in friction, payload and centre of mass, drawn once; strength and delay are drawn per episode.
+Feet touch the ground as in `sim.robot`. Other shapes are left out of the contact search; whether
+the trunk touches is computed from its pose. Friction, payload and centre of mass differ between
+robots and are drawn once. Strength and delay are drawn per episode.
 """
 
 import mujoco
@@ -30,7 +31,10 @@ _DERIVED = (
 
 
 def build_spec(robot: str) -> mujoco.MjSpec:
-    """The robot's own MJCF on a plane, with its feet as the only shapes that collide and their forces as the only sensors."""
+    """The robot's MJCF on a plane.
+
+    Only its feet collide, and only their forces are sensed.
+    """
     spec = mujoco.MjSpec.from_file(str(robot_file(robot, ".xml")))
     feet = {f"{leg}_foot" for leg in LEGS}
     for geom in list(spec.geoms):
@@ -58,10 +62,11 @@ def uniform(low: float, high: float, *shape: int, device: str) -> Tensor:
 
 
 class JointWorld:
-    """Robots, their motors, and what can be seen of them.
+    """Robots, their motors, and their state.
 
     Attributes:
-        qpos, qvel: (n, 19), (n, 18) of MuJoCo: position, quaternion w x y z, joints; velocity in the world, rates in base, joints.
+        qpos: (n, 19) of MuJoCo: position, quaternion w x y z, joints.
+        qvel: (n, 18) of MuJoCo: velocity in the world, rates in base, joints.
         foot_force: (n, 4) normal force on each foot [N].
         tau: (n, 12) motor torques of the last physics step [Nm].
         power: (n,) mean over the last `step` of the sum over joints of |torque * speed| [W].
@@ -94,14 +99,13 @@ class JointWorld:
         )
         self._draw_robots(self._sim.mj_model)
         data = self._sim.wp_data
-        self.qpos, self.qvel = wp.to_torch(data.qpos), wp.to_torch(data.qvel)
+        self.qpos = wp.to_torch(data.qpos)
+        self.qvel = wp.to_torch(data.qvel)
         self._warmstart = wp.to_torch(data.qacc_warmstart)
         self._applied = wp.to_torch(data.qfrc_applied)
         self.foot_force = wp.to_torch(data.sensordata)[:, : len(LEGS)]
-        self._site_position, self._body_position = (
-            wp.to_torch(data.site_xpos),
-            wp.to_torch(data.xpos),
-        )
+        self._site_position = wp.to_torch(data.site_xpos)
+        self._body_position = wp.to_torch(data.xpos)
         compiled = self._sim.mj_model
         self._feet = torch.tensor([compiled.site(f"{leg}_foot").id for leg in LEGS], device=device)
         self._knees = torch.tensor([compiled.body(f"{leg}_calf").id for leg in LEGS], device=device)
@@ -149,7 +153,10 @@ class JointWorld:
         self._delay = torch.zeros(n, 1, device=device)
 
     def step(self, target: Tensor) -> None:
-        """Advance by one policy period with joint targets (n, 12) [rad], which take effect after each robot's delay."""
+        """Advance by one policy step with joint targets (n, 12) [rad].
+
+        They take effect after each robot's delay.
+        """
         target = torch.minimum(torch.maximum(target, self._q_min), self._q_max)
         self.power.zero_()
         for k in range(self.substeps):
@@ -158,7 +165,7 @@ class JointWorld:
         self.target = target
 
     def _drive_motors(self, target: Tensor) -> None:
-        """Torques as `sim.motors.Motors`: PD, torque-speed limit, gearbox friction."""
+        """Torques as in `sim.motors.Motors`: PD, torque-speed limit, gearbox friction."""
         q = self.qpos[:, 7:]
         dq = self.qvel[:, 6:]
         tau = self._strength * (self._drive.kp * (target - q) - self._drive.kd * dq)
@@ -170,7 +177,7 @@ class JointWorld:
         self.power += (self.tau * dq).abs().sum(1) / self.substeps
 
     def reset(self, chosen: Tensor) -> None:
-        """Stand the chosen (n,) robots up anew, a little off the standing pose and already moving a little."""
+        """Put the chosen (n,) robots near their standing pose, already moving a little."""
         r = self._random
         n = self.n
         device = self.device
@@ -207,19 +214,24 @@ class JointWorld:
         deviation = self._random.start_q
         qpos = torch.zeros(n, 7 + N_JOINTS, device=device)
         qpos[:, 2] = self.model.nominal_height + uniform(0.0, 0.03, n, device=device)
-        qpos[:, 3], qpos[:, 6] = torch.cos(half_yaw), torch.sin(half_yaw)
+        qpos[:, 3] = torch.cos(half_yaw)
+        qpos[:, 6] = torch.sin(half_yaw)
         qpos[:, 7:] = self.q_stand + uniform(-deviation, deviation, n, N_JOINTS, device=device)
         return qpos
 
     def push(self, chosen: Tensor, largest: float) -> None:
-        """Change the velocity of the chosen (n,) robots at once: up to `largest` [m/s] in a random planar direction."""
+        """Change the velocity of the chosen (n,) robots at once.
+
+        The change is up to `largest` [m/s] in a random planar direction.
+        """
         n = self.n
         device = self.device
         rates = self._random.push_rates
         angle = uniform(0.0, 2.0 * torch.pi, n, device=device)
         size = uniform(0.0, largest, n, device=device)
         kick = torch.zeros(n, 6, device=device)
-        kick[:, 0], kick[:, 1] = size * torch.cos(angle), size * torch.sin(angle)
+        kick[:, 0] = size * torch.cos(angle)
+        kick[:, 1] = size * torch.sin(angle)
         kick[:, 3:] = uniform(-rates, rates, n, 3, device=device)
         self.qvel[:, :6] += torch.where(chosen[:, None], kick, 0.0)
 

@@ -1,7 +1,8 @@
-"""Trains a recurrent joint policy for velocity tracking by PPO (rsl_rl) on simulated robots (mjlab, MuJoCo-Warp).
+"""PPO for a recurrent joint policy that tracks velocities: rsl_rl, mjlab and MuJoCo-Warp.
 
-Behind `safe-locomotion train joint`. It stops after its minutes or its iterations, whichever comes first, and writes as it goes:
-`joint.npz` (weights of the actor, for `training.joint.export`) and `joint.pt` (everything, to go on from).
+`safe-locomotion train joint` runs it. It stops after its minutes or its iterations, whichever comes
+first, and writes files on the way: `joint.npz` (weights of the actor, for `joint.export`) and
+`joint.pt` (the whole state, to continue from).
 """
 
 import json
@@ -78,15 +79,16 @@ class JointTraining:
 
     Attributes:
         out: folder of the results.
-        command: that was typed; policy files name it.
-        seed: of everything that is drawn; a GPU adds up in no fixed order, so equal seeds give similar policies, not equal ones.
-        envs: robots at once.
+        command: as typed; policy files name it.
+        seed: of everything that is drawn. A GPU adds up in no fixed order, so equal seeds give
+            similar policies, not equal ones.
+        envs: number of robots.
         steps: policy periods per iteration.
-        iterations, minutes: whichever is over first ends the training.
+        iterations, minutes: the training ends with the first that is reached.
         save_minutes: between two saves.
         entropy: weight of the entropy of the actions.
-        resume: `joint.pt` to go on from.
-        device: of torch; "" is the first GPU, or the CPU where there is none.
+        resume: `joint.pt` to continue from.
+        device: of torch; "" is the first GPU, or the CPU without a GPU.
     """
 
     out: Path
@@ -103,7 +105,7 @@ class JointTraining:
 
 
 class Trainer:
-    """The PPO loop, with a clock, a log of one JSON object per line, and files that are replaced whole."""
+    """The PPO loop, with a clock, a log of one JSON object per line, and its files."""
 
     def __init__(self, env: JointEnv, options: JointTraining) -> None:
         self.env = env
@@ -118,10 +120,11 @@ class Trainer:
         self.ppo.train_mode()
 
     def run(self) -> None:
-        """Train until the iterations or the minutes are over, whichever comes first."""
+        """Train until the iterations or the minutes are reached, whichever comes first."""
         iterations = self.options.iterations
         minutes = self.options.minutes
-        start = saved = time.monotonic()
+        start = time.monotonic()
+        saved = start
         while self.iteration < iterations and time.monotonic() - start < 60.0 * minutes:
             elapsed = time.monotonic() - start
             self.env.progress = max(self.iteration / iterations, elapsed / (60.0 * minutes))
@@ -133,12 +136,12 @@ class Trainer:
 
     def _iterate(self, elapsed: float) -> None:
         begun = time.monotonic()
-        pay = torch.zeros((), device=self.env.device)
+        total = torch.zeros((), device=self.env.device)
         with torch.inference_mode():
             for _ in range(self.options.steps):
                 self.observed, reward, done, extras = self.env.step(self.ppo.act(self.observed))
                 self.ppo.process_env_step(self.observed, reward, done, extras)
-                pay += reward.mean()
+                total += reward.mean()
             self.ppo.compute_returns(self.observed)
         log = self.env.take_log()
         collected = time.monotonic()
@@ -150,7 +153,7 @@ class Trainer:
             "elapsed_s": elapsed,
             "collect_s": collected - begun,
             "learn_s": time.monotonic() - collected,
-            "reward": float(pay) / self.options.steps,
+            "reward": float(total) / self.options.steps,
             "std": std,
             "learning_rate": self.ppo.learning_rate,
             **losses,
@@ -169,28 +172,26 @@ class Trainer:
             name: value.detach().cpu().numpy() for name, value in saved["actor_state_dict"].items()
         }
         arrays["iteration"] = np.array(self.iteration)
-        arrays["command"], arrays["seed"] = (
-            np.array(self.options.command),
-            np.array(self.options.seed),
-        )
+        arrays["command"] = np.array(self.options.command)
+        arrays["seed"] = np.array(self.options.seed)
         _replace(self.out / "joint.npz", lambda path: np.savez(path, **arrays))
 
     def load(self, path: Path) -> None:
-        """Go on from a file that `save` wrote."""
+        """Continue from a file that `save` wrote."""
         saved = torch.load(path, map_location=self.env.device, weights_only=True)
         self.ppo.load(saved, None, True)
         self.iteration = int(saved["iteration"])
 
 
 def _replace(path: Path, write: Any) -> None:
-    """Write beside `path` and move there, so that a reader never finds half a file."""
+    """Write beside `path` and move the file there; a reader never finds half a file."""
     beside = path.with_name(f"new_{path.name}")
     write(beside)
     beside.replace(path)
 
 
 def train_joint(options: JointTraining) -> int:
-    """Train; gives the number of iterations so far."""
+    """Train; return the number of iterations so far."""
     torch.manual_seed(options.seed)
     torch.set_float32_matmul_precision("high")
     device = options.device or ("cuda:0" if torch.cuda.is_available() else "cpu")
