@@ -26,6 +26,7 @@ from time import monotonic, sleep
 CASES = {"alone": (), "recorded": ("--record", "{folder}"), "viewed": ("--viewer",)}
 WATCHERS = {"recorded": "recorder", "viewed": "viewer"}
 TRIES = 4
+LINE = "{:10}{:>10}{:>10}{:>24}{:>24}"
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -44,22 +45,15 @@ def main() -> int:
         for name in CASES:
             rows[name].append(repeated(name, options.seconds, extra))
             print(f"round {turn + 1} {name}: {rows[name][-1]}", file=sys.stderr, flush=True)
-    print(
-        f"{'':10}{'p50 [ms]':>10}{'p99 [ms]':>10}{'p99, alone = 1':>24}{'watcher [% of a core]':>24}"
-    )
+    print(LINE.format("", "p50 [ms]", "p99 [ms]", "p99, alone = 1", "watcher [% of a core]"))
     for name, runs in rows.items():
         p50 = median(row["p50_ms"] for row in runs)
         p99 = median(row["p99_ms"] for row in runs)
         cpu = median(row["cpu_percent"] for row in runs)
-        low, ratio, high = quartiles(
-            [
-                run["p99_ms"] / alone["p99_ms"]
-                for run, alone in zip(runs, rows["alone"], strict=True)
-            ]
-        )
-        print(
-            f"{name:10}{p50:10.3f}{p99:10.3f}{f'{ratio:.2f} ({low:.2f} to {high:.2f})':>24}{cpu:24.1f}"
-        )
+        pairs = zip(runs, rows["alone"], strict=True)
+        low, ratio, high = quartiles([run["p99_ms"] / alone["p99_ms"] for run, alone in pairs])
+        spread = f"{ratio:.2f} ({low:.2f} to {high:.2f})"
+        print(LINE.format(name, f"{p50:.3f}", f"{p99:.3f}", spread, f"{cpu:.1f}"))
     if options.json is not None:
         options.json.write_text(json.dumps(rows, indent=1))
     return 0
