@@ -1,4 +1,4 @@
-"""Capture point against the feet: where it lies, however the robot is turned, and what it does to who drives."""
+"""Capture point: where it lies in any attitude, and how it decides who drives."""
 
 from dataclasses import replace
 from math import inf, isnan, nan, sqrt
@@ -27,12 +27,12 @@ CAPTURED = CapturePoint(A1)
 FEET = Kinematics(A1).feet(A1.q_stand)
 TIME = sqrt((A1.nominal_height + A1.com[2]) / 9.81)
 FRONT = (
-    FEET[:, 0].max() - A1.com[0]
-) / TIME  #: forward velocity with which a standing robot's capture point lies under its front feet
+    (FEET[:, 0].max() - A1.com[0]) / TIME
+)  #: forward velocity at which the capture point of a standing robot lies under its front feet
 
 
 def test_a_standing_robot_is_captured_until_its_speed_reaches_past_the_feet() -> None:
-    """The pendulum: at rest the nearest side of the feet's rectangle is that far away; each way it goes, velocity counts."""
+    """At rest the distance is that to the nearest side. Velocity in any direction counts."""
     middle = np.array((*A1.com[:2], 0.0))
     nearest = np.abs(
         np.array(
@@ -56,7 +56,7 @@ def test_a_standing_robot_is_captured_until_its_speed_reaches_past_the_feet() ->
     *(st.lists(st.floats(-1.0, 1.0), min_size=n, max_size=n) for n in (3, N_JOINTS)),
 )
 def test_it_is_the_plain_geometry_in_any_attitude(roll, pitch, yaw, velocity, change) -> None:
-    """Against matrices: rotate everything to the world, then by the heading of the base."""
+    """Matrices give the same: rotate all points to the world, then by the heading."""
     now = estimate(
         position=np.array((4.0, -3.0, 0.5)),
         ground_height=0.2,
@@ -78,7 +78,7 @@ def test_it_is_the_plain_geometry_in_any_attitude(roll, pitch, yaw, velocity, ch
 @pytest.mark.parametrize("bad", [nan, inf, -inf])
 @pytest.mark.parametrize("name", ["position", "velocity", "quaternion_wxyz", "q"])
 def test_what_is_not_finite_is_not_known(name, bad) -> None:
-    """One bad number anywhere that matters, and the answer is NaN or far beyond: both trigger."""
+    """One number that is not finite gives NaN or a large distance. Both trigger."""
     clean = getattr(estimate(), name)
     for k in range(len(clean)):
         if (name, k) not in (("position", 0), ("position", 1), ("velocity", 2)):
@@ -90,7 +90,10 @@ def test_what_is_not_finite_is_not_known(name, bad) -> None:
 
 
 def drives(**named: Any) -> list[bool]:
-    """Whether recovery drives a robot that is too fast for its feet: on the tick before, with it and after, at the same speed."""
+    """Whether recovery drives before, during and after the feet are left behind.
+
+    The speed is always the same.
+    """
     config = load_config(
         "a1", {f"supervisor.intervention.{name}": value for name, value in named.items()}
     )
@@ -116,20 +119,20 @@ def drives(**named: Any) -> list[bool]:
 
 @pytest.mark.parametrize("criterion", ["naive", "reachability", "planning"])
 def test_recovery_drives_while_the_feet_are_left_behind(criterion) -> None:
-    """The body is inside the box all the time: the configuration that ships looks at the feet too, the paper's at the body alone."""
+    """The body stays inside the box. Only the shipped configuration looks at the feet."""
     assert drives(criterion=criterion) == [False, True, False]
     assert drives(criterion=criterion, capture=False) == [False, False, False]
 
 
 def test_a_row_of_margins_has_a_place_for_each() -> None:
-    """NaN where one was not measured, as in verdicts of the box alone."""
+    """A margin that was not measured is NaN, as in verdicts of the box alone."""
     row = margin_row((("capture", 0.5), ("roll", -0.25)))
     assert len(row) == N_MARGINS == 6 and row[MARGINS.index("roll")] == -0.25 and row[-1] == 0.5
     assert np.isnan(row).sum() == 4
 
 
 def test_its_margin_is_that_of_a_component() -> None:
-    """1 in the middle of a standing robot's width, 0 on the rectangle, negative outside, -inf where nothing is known."""
+    """It is 1 in the middle, 0 on the rectangle, negative outside, -inf if it is not known."""
     captured = CapturePoint(A1)
     side = FEET[:, 1].max()
     assert captured.margin(estimate()) == pytest.approx((side - abs(A1.com[1])) / side)

@@ -1,4 +1,4 @@
-"""Limits that are no limits are refused before anything moves, by name and number."""
+"""Unusable limits are refused before anything moves; the error has name and number."""
 
 import math
 import re
@@ -33,7 +33,7 @@ def changed(**changes: Any) -> CommandGate:
     ],
 )
 def test_a_limit_that_is_not_a_number_refuses_everything(name: str) -> None:
-    """A broken configuration cannot open the gate; a NaN age and a NaN bound on damping cannot even be loaded."""
+    """A limit of NaN cannot open the gate. Some limits of NaN cannot even be loaded."""
     if name in (
         "max_age",
         "kd_max",
@@ -57,7 +57,7 @@ def test_a_limit_that_is_not_a_number_refuses_everything(name: str) -> None:
     [(0.0, False), (1e-9, True), (LIMITS.kd_max, True), (LIMITS.kd_max + 1e-9, False)],
 )
 def test_the_gates_own_answer_passes_the_gate(damping: float, allowed: bool) -> None:
-    """Damping is positive and within kd_max, or the configuration is refused with the number found."""
+    """Damping must be positive and within kd_max, else the configuration is refused."""
     if not allowed:
         with pytest.raises(
             ConfigurationError,
@@ -83,7 +83,7 @@ def test_the_gates_own_answer_passes_the_gate(damping: float, allowed: bool) -> 
     ],
 )
 def test_a_warning_comes_no_later_than_the_gate(name: str, bound: float, beyond: float) -> None:
-    """Else the robot would be dropped before it is asked to sit down; the refusal names the key and the number."""
+    """Else the robot would be damped before it sits down. The error names key and number."""
     changed(**{name: bound})
     with pytest.raises(
         ConfigurationError,
@@ -95,7 +95,7 @@ def test_a_warning_comes_no_later_than_the_gate(name: str, bound: float, beyond:
 @pytest.mark.parametrize("name", ["torque_step", "position_step"])
 @pytest.mark.parametrize("bad", [0.0, -1.0, math.nan])
 def test_a_step_must_be_positive(name: str, bad: float) -> None:
-    """A step of zero or NaN could never be met; of each kind of joint."""
+    """A step of zero or NaN, of any kind of joint, could never be met."""
     for joint in range(3):
         steps = [1.0, 1.0, 1.0]
         steps[joint] = bad

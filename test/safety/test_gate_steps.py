@@ -1,4 +1,4 @@
-"""The gate: commands that change too suddenly are clamped, and refused where that does not end."""
+"""The gate clamps commands that change too suddenly, and refuses them after a while."""
 
 from dataclasses import replace
 from typing import Any
@@ -30,7 +30,10 @@ def pushing(tau: float | Array, **changes: Any) -> LowCommand:
 
 
 def test_a_sudden_command_is_clamped_to_the_largest_step_of_each_joint() -> None:
-    """From damping at rest to 5 Nm: 1, 2 and 3 Nm on hip, thigh and calf, then twice that, until all are there; no reason given."""
+    """From damping to 5 Nm the steps are 1, 2 and 3 Nm on hip, thigh and calf.
+
+    The commands carry no reason.
+    """
     one = CommandGate(A1, STEPPED)
     one.filter(low_state(), verdict(mode=Mode.PASSIVE), None, one.damping(low_state(), ""))
     for k in range(1, 8):
@@ -41,7 +44,7 @@ def test_a_sudden_command_is_clamped_to_the_largest_step_of_each_joint() -> None
 
 
 def test_a_command_that_is_clamped_for_too_long_is_refused() -> None:
-    """Up to step_time without interruption, to the nanosecond; then damping by name, and from there the steps start over."""
+    """It is damped 1 ns past step_time. The steps start over from damping."""
     one = CommandGate(A1, replace(STEPPED, torque_step=(0.1, 0.1, 0.1)))
     one.filter(low_state(), verdict(mode=Mode.PASSIVE), None, one.damping(low_state(), ""))
 
@@ -60,7 +63,7 @@ def test_a_command_that_is_clamped_for_too_long_is_refused() -> None:
 
 
 def test_a_clamped_command_passes_the_other_bounds_or_is_refused() -> None:
-    """Clamping keeps the torque near the last one: where the robot moved on that may be past the bound on feed-forward."""
+    """Torque near the last one may exceed the bound on feed-forward if the robot has moved."""
     one = CommandGate(A1, replace(STEPPED, feedforward_margin=0.1))
     stiff = np.full(12, 100.0)
     held = low_command(kp=stiff, kd=np.zeros(12))
@@ -72,7 +75,7 @@ def test_a_clamped_command_passes_the_other_bounds_or_is_refused() -> None:
 
 @pytest.mark.parametrize("mode", DAMPED)
 def test_damping_is_never_clamped(mode: Mode) -> None:
-    """Letting go is allowed at once, from any torque."""
+    """Damping is allowed at once, from any torque."""
     one = CommandGate(A1, STEPPED)
     one.filter(low_state(), verdict(), stance_plan(), pushing(5.0))
     damping = one.damping(low_state(), "")

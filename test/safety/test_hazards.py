@@ -1,4 +1,7 @@
-"""Hazards: their severities, all of them in all modes, and that one more never makes a verdict more permissive."""
+"""Hazards: their severities, all of them in all modes, and their order.
+
+One more hazard never makes a verdict more permissive.
+"""
 
 import importlib.util
 import inspect
@@ -41,12 +44,12 @@ from safe_locomotion.types import DAMPED, LYING, Mode, Proposal, VelocityCommand
     ],
 )
 def test_severity_of_each_hazard(hazard: str, expected: Severity) -> None:
-    """The table of hazards, by hand."""
+    """The severities are those of this table, written by hand."""
     assert severity([hazard]) is expected
 
 
 def test_hazard_table_is_complete_and_severities_are_ordered() -> None:
-    """No hazard without a row above, none of severity NONE, worst wins, nothing gives NONE."""
+    """There are 13 hazards, none has severity NONE, and the highest severity counts."""
     assert len(HAZARDS) == 13 and all(row.severity is not NONE for row in HAZARDS.values())
     assert list(Severity) == sorted(Severity) == [0, 1, 2, 3, 4, 5]
     assert severity([]) is NONE
@@ -55,7 +58,7 @@ def test_hazard_table_is_complete_and_severities_are_ordered() -> None:
 
 
 def test_unknown_hazard_names_the_choices() -> None:
-    """A hazard without a severity cannot pass as harmless."""
+    """An unknown hazard is an error, so it cannot pass as harmless."""
     with pytest.raises(
         UnknownNameError,
         match=r"^unknown hazard 'meteor'; choose one of: policy_fault, command_not_finite,",
@@ -64,14 +67,14 @@ def test_unknown_hazard_names_the_choices() -> None:
 
 
 def test_damped_modes() -> None:
-    """Damping in the modes in which nobody drives, and in no other."""
+    """Motors are damped in three modes. A robot also lies in SELF_RIGHT."""
     assert {Mode.PASSIVE, Mode.FALLEN, Mode.FAULT} == DAMPED
     assert DAMPED | {Mode.SELF_RIGHT} == LYING
 
 
 @pytest.mark.parametrize("mode", Mode)
-def test_a_robot_that_lies_there_anyway_is_not_fallen_once_more(mode: Mode) -> None:
-    """`fallen` has no severity in PASSIVE, FALLEN, SELF_RIGHT and FAULT, its own elsewhere; other hazards always have theirs."""
+def test_fallen_does_not_count_for_a_lying_robot(mode: Mode) -> None:
+    """It has no severity in PASSIVE, FALLEN, SELF_RIGHT and FAULT; other hazards keep theirs."""
     assert severity(["fallen"], mode) is (NONE if mode in LYING else FALLEN)
     assert severity(["fallen", "battery_low"], mode) is (SIT if mode in LYING else FALLEN)
     assert severity(["self_right_timeout"], mode) is FALLEN
@@ -166,8 +169,12 @@ def test_one_more_hazard_never_gives_a_more_permissive_mode(
     conditions: Conditions,
     unasked: bool,
 ) -> None:
-    """After the same past, more hazards on a tick give the same mode or a more restricted one, then and on a quiet tick later."""
-    fewer, greater = (machine(settle_time=0.3, unasked=unasked) for _ in range(2))
+    """After the same past, more hazards on a tick give an equal or more restricted mode.
+
+    This also holds on a later tick without hazards.
+    """
+    fewer = machine(settle_time=0.3, unasked=unasked)
+    greater = machine(settle_time=0.3, unasked=unasked)
     stamp = play(fewer, past) + TICK_NS
     play(greater, past)
     for later, (a, b) in enumerate(((hazards, hazards | more), (frozenset(), frozenset()))):
@@ -178,7 +185,7 @@ def test_one_more_hazard_never_gives_a_more_permissive_mode(
 
 @given(past=st.lists(EVENTS, max_size=30))
 def test_fault_is_left_by_reset_and_fallen_by_reset_and_stand_alone(past: list[object]) -> None:
-    """Whatever happens, FAULT stays; FALLEN turns into itself or FAULT, or into SELF_RIGHT after a request to stand."""
+    """FAULT stays. FALLEN stays or turns into FAULT, or into SELF_RIGHT after a request."""
     one = machine(settle_time=0.3)
     asked = False
     stamp = START_NS
@@ -198,14 +205,14 @@ def test_fault_is_left_by_reset_and_fallen_by_reset_and_stand_alone(past: list[o
         asked = asked and after is before is Mode.FALLEN
 
 
-#: Nobody intervenes: test_intervention is about that.
+#: The intervention is off; test_intervention tests it.
 CONFIG = load_config(
     "a1", {"supervisor.intervention.criterion": "off", "supervisor.thresholds.settle_time": 0.0}
 )
 
 
 class Watched:
-    """A supervisor that is led into a mode, with a learner that proposes on every tick."""
+    """A supervisor that is brought into a mode, with a learner that proposes on every tick."""
 
     def __init__(self, mode: Mode) -> None:
         self.supervisor = make_supervisor(A1, CONFIG)
@@ -260,7 +267,8 @@ class Watched:
         self.tick()
 
 
-#: Mode after one tick with a hazard of each severity, in a robot that lies or stands as it does in that mode.
+#: Mode after one tick with a hazard of severity RECOVER, STOP, SIT, FALLEN and FAULT.
+#: The robot lies or stands as usual in the mode before.
 AFTER = {
     "PASSIVE": "PASSIVE PASSIVE PASSIVE PASSIVE FAULT",
     "STAND_UP": "STAND_UP STAND_UP SIT FALLEN FAULT",
@@ -271,14 +279,18 @@ AFTER = {
     "SELF_RIGHT": "SELF_RIGHT SELF_RIGHT FALLEN FALLEN FAULT",
     "FAULT": "FAULT FAULT FAULT FAULT FAULT",
 }
-#: Where a hazard means nothing: who lies there is not fallen once more, and robots may be switched off and on.
+#: Hazards that do not count in a mode: a lying robot has fallen already, and a damped robot may be
+#: switched off and on.
 NOTHING_NEW = {("fallen", mode) for mode in LYING} | {("state_jump", mode) for mode in DAMPED}
 
 
 @pytest.mark.parametrize("mode", Mode)
 @pytest.mark.parametrize("hazard", HAZARDS)
 def test_every_hazard_in_every_mode(mode: Mode, hazard: str) -> None:
-    """The mode that follows is that of the table, the learner drives under no hazard that counts, and the verdict names it."""
+    """The next mode is that of the table, and the verdict names the hazard.
+
+    The learner does not drive under a hazard that counts.
+    """
     watched = Watched(mode)
     watched.supervisor.report(frozenset({hazard}))
     posture = (
@@ -299,7 +311,7 @@ def test_every_hazard_in_every_mode(mode: Mode, hazard: str) -> None:
 
 
 def test_recover_takes_the_learner_and_leaves_the_mode_and_the_command() -> None:
-    """The robot walks on with its velocity under the recovery policy, and the learner is back with the end of the hazard."""
+    """The robot walks on under recovery. The learner drives again when the hazard ends."""
     watched = Watched(Mode.WALK)
     forward = VelocityCommand(vx=0.5)
 
@@ -317,6 +329,7 @@ def test_recover_takes_the_learner_and_leaves_the_mode_and_the_command() -> None
 
 
 def rank(verdict: Verdict) -> tuple[int, bool]:
+    """Permissiveness of the mode, and whether the learner drives."""
     return PERMISSIVENESS[verdict.mode], verdict.active == "learner"
 
 
@@ -324,7 +337,7 @@ def rank(verdict: Verdict) -> tuple[int, bool]:
 def test_one_more_hazard_never_gives_a_more_permissive_verdict(
     mode: Mode, few: frozenset[str], more: frozenset[str]
 ) -> None:
-    """Neither its mode nor who drives, on the tick itself and on those that follow without any hazard."""
+    """This holds for mode and driver, on this tick and on later ticks without hazards."""
     verdicts = []
     for hazards in (few, few | more):
         watched = Watched(mode)

@@ -1,4 +1,4 @@
-"""Hand-over: recovery drives where a joint policy begins or ends, and nothing is followed that cannot be executed."""
+"""Hand-over: recovery drives before and after a joint policy, and refuses bad proposals."""
 
 import math
 from dataclasses import replace
@@ -20,7 +20,7 @@ OTHER_JOINT = replace(JOINT, policy="siren")
 
 
 class Walk:
-    """A robot that walks, 2 ms a tick; the supervisor follows whatever is offered unless it intervenes."""
+    """A robot that walks, 2 ms a tick. It follows every offered proposal unless it intervenes."""
 
     def __init__(self) -> None:
         self.handover = Handover(BRIDGE)
@@ -53,14 +53,14 @@ class Walk:
 def test_recovery_bridges_where_a_joint_policy_begins_or_ends(
     before: Proposal, after: Proposal, ticks: int
 ) -> None:
-    """For the whole bridge time; between gait policies nothing waits."""
+    """It drives for the whole bridge time. A change between gait policies does not wait."""
     walk = Walk()
     walk.waits(before)
     assert walk.waits(after) == ticks
 
 
 def test_each_walk_begins_under_recovery_where_a_joint_policy_is_wanted() -> None:
-    """The time before the walk does not count, however long; a gait policy leads at once."""
+    """The time before the walk does not count. A gait policy drives at once."""
     for wanted, ticks in ((JOINT, TICKS - 1), (GAIT, 0)):
         walk = Walk()
         for _ in range(3 * TICKS):
@@ -69,7 +69,7 @@ def test_each_walk_begins_under_recovery_where_a_joint_policy_is_wanted() -> Non
 
 
 def test_recovery_that_took_over_counts_as_bridge() -> None:
-    """A joint policy comes back after the bridge time, or at once when recovery has driven for longer."""
+    """A joint policy drives again once recovery has driven for the bridge time."""
     for driven, ticks in ((1, TICKS - 1), (TICKS // 2, TICKS // 2), (2 * TICKS, 0)):
         walk = Walk()
         walk.waits(JOINT)
@@ -79,7 +79,7 @@ def test_recovery_that_took_over_counts_as_bridge() -> None:
 
 
 def test_what_cannot_be_executed_is_not_followed() -> None:
-    """Numbers throughout, no gain that pushes, no fault, something to do at all."""
+    """Numbers must be finite, gains not negative; a fault or no content at all is refused."""
     assert followable(GAIT) and followable(JOINT)
     assert not followable(replace(JOINT, fault="policy_not_finite"))
     assert not followable(replace(JOINT, joints=None))

@@ -8,7 +8,8 @@ from safe_locomotion.safety.hazards import Severity
 from safe_locomotion.safety.modes import Conditions, Goal, ModeMachine
 from safe_locomotion.types import Mode
 
-#: Next mode by (mode, goal), then by severity NONE (or RECOVER), STOP, SIT, FALLEN, FAULT, when every condition holds and is settled.
+#: Next mode by (mode, goal), then by severity NONE (or RECOVER), STOP, SIT, FALLEN, FAULT.
+#: Every condition holds and is settled.
 SETTLED = {
     ("PASSIVE", "passive"): "PASSIVE PASSIVE PASSIVE PASSIVE FAULT",
     ("PASSIVE", "stand"): "STAND_UP STAND_UP PASSIVE PASSIVE FAULT",
@@ -34,7 +35,7 @@ SETTLED = {
     ("FAULT", "walk"): "FAULT FAULT FAULT FAULT FAULT",
     ("FAULT", "passive"): "FAULT FAULT FAULT FAULT FAULT",
 }
-#: The same when no condition holds; rows that do not wait for a condition are those above.
+#: The same when no condition holds. Rows that wait for no condition are only above.
 WAITING = SETTLED | {
     ("PASSIVE", "stand"): "SELF_RIGHT SELF_RIGHT PASSIVE PASSIVE FAULT",
     ("PASSIVE", "walk"): "SELF_RIGHT SELF_RIGHT PASSIVE PASSIVE FAULT",
@@ -66,7 +67,7 @@ def cases(table: dict[tuple[str, str], str]) -> list[tuple[str, str, Severity, s
 def test_every_mode_and_goal_under_every_severity_when_settled(
     mode: str, goal: Goal, worst: Severity, expected: str
 ) -> None:
-    """The next mode is the one of the table."""
+    """The next mode is that of the table."""
     assert machine_in(Mode[mode], goal).update(START_NS + TICK_NS, worst, YES) is Mode[expected]
 
 
@@ -74,7 +75,7 @@ def test_every_mode_and_goal_under_every_severity_when_settled(
 def test_every_mode_and_goal_under_every_severity_when_nothing_is_settled(
     mode: str, goal: Goal, worst: Severity, expected: str
 ) -> None:
-    """The next mode is the one of the table; only edges that take the robot down need no condition."""
+    """The next mode is that of the table. Only edges on the way down need no condition."""
     assert machine_in(Mode[mode], goal).update(START_NS + TICK_NS, worst, NO) is Mode[expected]
 
 
@@ -92,7 +93,7 @@ def test_every_mode_and_goal_under_every_severity_when_nothing_is_settled(
 def test_an_edge_waits_for_its_own_condition_and_no_other(
     mode: Mode, condition: str, goal: Goal, expected: Mode
 ) -> None:
-    """With its condition alone the edge is taken, with all others but it, not."""
+    """The edge is taken with its condition alone, and not with all other conditions."""
     flags = {"upright": False, "standing": False, "sitting": False, "slow": False, "still": False}
     alone = Conditions(**(flags | {condition: True}))
     others = Conditions(**({name: True for name in flags} | {condition: False}))
@@ -105,7 +106,7 @@ def test_an_edge_waits_for_its_own_condition_and_no_other(
     [(Mode.STAND_UP, Mode.STAND), (Mode.SIT, Mode.PASSIVE), (Mode.SELF_RIGHT, Mode.STAND_UP)],
 )
 def test_settle_time_to_the_tick(mode: Mode, expected: Mode) -> None:
-    """A condition that holds from a tick on opens the edge exactly settle_time later, and an interruption starts over."""
+    """The edge opens settle_time after its condition begins to hold without interruption."""
     machine = machine_in(mode, "sit" if mode is Mode.SIT else "stand", settle_time=0.3)
     for k in range(150):
         assert machine.update(START_NS + k * TICK_NS, NONE, YES) is mode
@@ -118,7 +119,7 @@ def test_settle_time_to_the_tick(mode: Mode, expected: Mode) -> None:
 
 
 def test_a_change_of_mode_starts_the_settle_time_over() -> None:
-    """STAND waits its own settle time before WALK although the robot was still throughout standing up."""
+    """STAND waits its own settle time before WALK, even if the robot was still before."""
     fresh = machine(settle_time=0.3)
     fresh.request("walk")
     entered = {}
@@ -130,7 +131,7 @@ def test_a_change_of_mode_starts_the_settle_time_over() -> None:
 
 
 def test_the_settle_time_counts_while_the_goal_is_to_stand() -> None:
-    """Unrest between two requests to walk is not forgotten, rest before the request counts."""
+    """Rest before the request to walk counts, and so does motion between two requests."""
     machine = machine_in(Mode.STAND, "walk", settle_time=0.3)
     machine.update(START_NS, NONE, YES)
     machine.request("stand")
@@ -145,7 +146,7 @@ def test_the_settle_time_counts_while_the_goal_is_to_stand() -> None:
 
 
 def test_stand_up_is_overdue_after_its_timeout_only() -> None:
-    """The hazard appears one nanosecond past the timeout, in STAND_UP and in no other mode."""
+    """The hazard appears 1 ns past the timeout, in STAND_UP and in no other mode."""
     machine = machine_in(Mode.STAND_UP, "stand", timeout=6.0)
     assert not machine.stand_up_overdue(START_NS + 6_000_000_000)
     assert machine.stand_up_overdue(START_NS + 6_000_000_001)
@@ -154,7 +155,7 @@ def test_stand_up_is_overdue_after_its_timeout_only() -> None:
 
 
 def test_sitting_down_ends_at_the_timeout() -> None:
-    """A robot that cannot reach the sitting pose is let go one nanosecond past the timeout."""
+    """A robot that cannot reach the sitting pose goes passive 1 ns past the timeout."""
     machine = machine_in(Mode.SIT, "sit", timeout=6.0)
     assert machine.update(START_NS + 6_000_000_000, NONE, NO) is Mode.SIT
     assert machine.update(START_NS + 6_000_000_001, NONE, NO) is Mode.PASSIVE
@@ -167,7 +168,7 @@ def test_sitting_down_ends_at_the_timeout() -> None:
 def test_a_robot_that_never_gets_slow_stops_stepping_at_the_timeout(
     goal: Goal, worst: Severity
 ) -> None:
-    """Counted from the tick on which walking was no longer wanted, to the nanosecond."""
+    """The time counts from the tick on which walking is no longer wanted, to the nanosecond."""
     machine = machine_in(Mode.WALK, "walk", stop=4.0)
     machine.update(START_NS + 10**10, NONE, NO)
     machine.goal = goal
@@ -177,7 +178,7 @@ def test_a_robot_that_never_gets_slow_stops_stepping_at_the_timeout(
 
 
 def test_a_robot_that_never_gets_still_sits_down_at_the_timeout() -> None:
-    """From STAND too, with a wait of its own after the one in WALK; walking and standing on never time out."""
+    """STAND has a wait of its own. A goal to walk or to stand never times out."""
     machine = machine_in(Mode.WALK, "sit", stop=4.0)
     stamps = [START_NS, START_NS + 4 * 10**9 + 1, START_NS + 5 * 10**9, START_NS + 9 * 10**9]
     assert [machine.update(stamp, NONE, NO) for stamp in stamps] == [
@@ -192,8 +193,8 @@ def test_a_robot_that_never_gets_still_sits_down_at_the_timeout() -> None:
         assert [machine.update(START_NS + k * 10**10, NONE, NO) for k in range(3)] == [mode] * 3
 
 
-def test_a_wish_that_comes_back_starts_the_wait_over() -> None:
-    """The wait is for one uninterrupted wish to stop."""
+def test_a_goal_that_comes_back_starts_the_wait_over() -> None:
+    """Only an uninterrupted goal to stop counts."""
     machine = machine_in(Mode.WALK, "walk", stop=4.0)
     for start in (START_NS, START_NS + 5 * 10**9):
         assert machine.update(start, STOP, NO) is Mode.WALK
@@ -217,7 +218,7 @@ REQUESTED = {
 @pytest.mark.parametrize("mode", list(REQUESTED))
 @pytest.mark.parametrize("name", ["stand", "walk", "sit", "reset"])
 def test_every_request_in_every_mode(mode: str, name: str) -> None:
-    """A request sets its goal or is refused with a reason that names the mode and changes nothing."""
+    """A request sets its goal. A refused one names the mode and changes nothing."""
     machine = machine_in(Mode[mode], "passive", upright=True)
     refusal = machine.request(name)
     expected = REQUESTED[mode][name]
@@ -244,13 +245,13 @@ def test_every_request_in_every_mode(mode: str, name: str) -> None:
     ],
 )
 def test_refusals_say_what_to_do(mode: Mode, name: str, text: str) -> None:
-    """The text is what a service's caller reads."""
+    """The caller of the service reads this text."""
     assert machine_in(mode, "passive").request(name) == text
 
 
 @pytest.mark.parametrize("worst", Severity)
 def test_rising_is_refused_while_a_hazard_takes_the_robot_down(worst: Severity) -> None:
-    """From SIT on a request that would be ignored is refused by name instead; sitting down is always possible."""
+    """A severity of SIT or more refuses all requests but the one to sit down."""
     machine = machine_in(Mode.STAND, "stand")
     machine.update(START_NS, worst, NO)
     machine.mode = Mode.STAND
@@ -263,8 +264,8 @@ def test_rising_is_refused_while_a_hazard_takes_the_robot_down(worst: Severity) 
 
 
 @pytest.mark.parametrize("worst", [SIT, Severity.FALLEN])
-def test_a_robot_that_lies_there_does_not_rise_when_the_hazard_is_gone(worst: Severity) -> None:
-    """A goal from before the hazard is dropped."""
+def test_a_lying_robot_does_not_rise_when_the_hazard_is_gone(worst: Severity) -> None:
+    """The hazard drops the goal from before it."""
     machine = machine_in(Mode.PASSIVE, "stand")
     assert machine.update(START_NS, worst, YES) is Mode.PASSIVE
     assert machine.update(START_NS + TICK_NS, NONE, YES) is Mode.PASSIVE
@@ -272,7 +273,7 @@ def test_a_robot_that_lies_there_does_not_rise_when_the_hazard_is_gone(worst: Se
 
 
 def test_a_hazard_that_sits_the_robot_down_is_not_forgotten_half_way() -> None:
-    """Once SIT took the goal, the robot goes down although the hazard is gone."""
+    """The robot sits down even if the hazard is gone by then."""
     machine = machine_in(Mode.STAND, "walk")
     machine.update(START_NS, SIT, NO)
     modes = [machine.update(START_NS + k * TICK_NS, NONE, YES) for k in range(1, 5)]
@@ -280,7 +281,7 @@ def test_a_hazard_that_sits_the_robot_down_is_not_forgotten_half_way() -> None:
 
 
 def test_stop_holds_the_goal_back_only_while_it_lasts() -> None:
-    """STOP turns walking into standing, and the wish to walk comes back with its end."""
+    """STOP turns walking into standing. The robot walks again when the hazard ends."""
     machine = machine_in(Mode.WALK, "walk")
     assert machine.update(START_NS, STOP, NO) is Mode.WALK
     assert (machine.goal, machine.wanted) == ("walk", "stand")
@@ -290,7 +291,7 @@ def test_stop_holds_the_goal_back_only_while_it_lasts() -> None:
 
 
 def test_fault_stays_until_reset_and_comes_back_while_its_cause_holds() -> None:
-    """Only `reset` leaves FAULT, into PASSIVE with no goal; mode and time are those of the re-entry."""
+    """Only `reset` leaves FAULT, to PASSIVE without a goal. FAULT is entered anew after that."""
     machine = machine_in(Mode.WALK, "walk")
     assert machine.update(START_NS + 1, FAULT, YES) is Mode.FAULT
     for k in range(2, 5):
@@ -304,7 +305,7 @@ def test_fault_stays_until_reset_and_comes_back_while_its_cause_holds() -> None:
 
 
 def test_first_update_starts_passive_and_sets_the_time() -> None:
-    """A fresh machine is passive since its first stamp, without a goal."""
+    """A new machine is passive since its first stamp and has no goal."""
     fresh = machine(settle_time=0.3)
     assert (fresh.mode, fresh.goal, fresh.wanted, fresh.since_ns) == (
         Mode.PASSIVE,
@@ -318,7 +319,7 @@ def test_first_update_starts_passive_and_sets_the_time() -> None:
 
 
 def test_unknown_request_names_the_choices() -> None:
-    """An error, not a refusal: the caller is wrong in every mode."""
+    """This is an error and not a refusal, because it is wrong in every mode."""
     with pytest.raises(
         UnknownNameError,
         match=r"^unknown request 'dance'; choose one of: stand, walk, sit, estop, reset$",
@@ -327,7 +328,7 @@ def test_unknown_request_names_the_choices() -> None:
 
 
 def test_turning_over_is_overdue_after_its_timeout_only() -> None:
-    """The hazard appears one nanosecond past the timeout, in SELF_RIGHT and in no other mode."""
+    """The hazard appears 1 ns past the timeout, in SELF_RIGHT and in no other mode."""
     one = machine_in(Mode.SELF_RIGHT, "stand")
     assert not one.self_right_overdue(START_NS + 13_000_000_000)
     assert one.self_right_overdue(START_NS + 13_000_000_001)
@@ -341,7 +342,10 @@ MOVING = Conditions()
 
 @pytest.mark.parametrize("unasked", [False, True])
 def test_a_robot_that_may_gets_up_by_itself_once_it_lies_still(unasked: bool) -> None:
-    """After the settle time at rest, not before, and then it stands and does not walk; one that may not waits for ever."""
+    """It rises after the settle time at rest, then stands and does not walk.
+
+    A robot that may not rise waits for ever.
+    """
     one = fallen(unasked)
     assert [one.update(START_NS + k * 10**8, NONE, MOVING) for k in range(3, 9)] == [
         Mode.FALLEN
@@ -366,14 +370,14 @@ def fallen(unasked: bool) -> ModeMachine:
 def test_a_hazard_that_forbids_rising_keeps_a_robot_down_that_may_get_up_by_itself(
     worst: Severity,
 ) -> None:
-    """While it lasts; afterwards the robot gets up."""
+    """The robot gets up after the hazard has ended."""
     one = fallen(unasked=True)
     assert {one.update(START_NS + k * 10**9, worst, STILL) for k in range(1, 9)} == {Mode.FALLEN}
     assert one.update(START_NS + 9 * 10**9, STOP, STILL) is Mode.SELF_RIGHT
 
 
 def test_an_attempt_that_failed_is_not_repeated_unasked() -> None:
-    """From SELF_RIGHT it falls back to FALLEN and stays there until it is asked; a reset does not bring it up either."""
+    """SELF_RIGHT ends in FALLEN until a request to stand. A reset does not raise the robot."""
     one = fallen(unasked=True)
     one.update(START_NS + 10**9, NONE, STILL)
     assert one.update(START_NS + 2 * 10**9, NONE, STILL) is Mode.SELF_RIGHT
@@ -384,7 +388,7 @@ def test_an_attempt_that_failed_is_not_repeated_unasked() -> None:
 
 
 def test_a_request_to_walk_right_after_a_reset_still_knows_how_the_robot_lies() -> None:
-    """The reset forgets the mode, not the posture; a machine that has not heard of any takes the request."""
+    """The reset keeps the posture. A machine without a posture takes the request."""
     one = machine_in(Mode.FALLEN, "passive")
     assert one.request("reset") is None
     assert "call stand first" in str(one.request("walk"))

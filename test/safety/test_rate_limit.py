@@ -1,4 +1,4 @@
-"""The bound on sudden changes: each joint at its step, at both ends; what the robot's own motion is and is not."""
+"""The bound on sudden changes: each joint at its largest step, and the robot's own motion."""
 
 import math
 from dataclasses import replace
@@ -21,7 +21,7 @@ LIMP = low_command(kp=np.zeros(12), kd=np.zeros(12))
 
 
 def limit(last: LowCommand | None = None) -> RateLimit:
-    """One that has just sent `last`."""
+    """A limit that has just sent `last`."""
     one = RateLimit(torque_step=TORQUE, position_step=POSITION, patience_ns=10)
     if last is not None:
         one.sent(last)
@@ -29,7 +29,7 @@ def limit(last: LowCommand | None = None) -> RateLimit:
 
 
 def test_the_first_command_has_no_step() -> None:
-    """Nothing to compare with."""
+    """There is no command to compare it with."""
     command = replace(LIMP, tau=np.full(12, 30.0))
     assert limit().limited(low_state(), command) == (command, False)
 
@@ -39,12 +39,10 @@ def test_the_first_command_has_no_step() -> None:
 def test_a_step_up_to_its_bound_passes_as_it_is_and_one_beyond_is_clamped_to_it(
     joint: int, side: int
 ) -> None:
-    """Torque and position of each joint alone, up and down; the others keep what they were told."""
+    """This holds for torque and position of each joint. The other joints are not changed."""
     bound = side * float(TORQUE[joint])
-    at, beyond = (
-        replace(LIMP, tau=replaced(LIMP.tau, joint, value))
-        for value in (bound, bound * (1 + 1e-12))
-    )
+    at = replace(LIMP, tau=replaced(LIMP.tau, joint, bound))
+    beyond = replace(LIMP, tau=replaced(LIMP.tau, joint, bound * (1 + 1e-12)))
     one = limit(LIMP)
     assert one.limited(low_state(), at)[0] is at and not one.clamped
     clamped = one.limited(low_state(), replace(beyond, tau=3.0 * beyond.tau))[0]
@@ -56,15 +54,14 @@ def test_a_step_up_to_its_bound_passes_as_it_is_and_one_beyond_is_clamped_to_it(
     bound = side * float(POSITION[joint])
     inside = replace(soft, q=replaced(soft.q, joint, bound))
     assert one.limited(low_state(), inside)[0] is inside
-    clamped = one.limited(
-        low_state(), replace(soft, q=replaced(soft.q, joint, soft.q[joint] + 2.0 * bound))
-    )[0]
+    outside = replace(soft, q=replaced(soft.q, joint, soft.q[joint] + 2.0 * bound))
+    clamped = one.limited(low_state(), outside)[0]
     np.testing.assert_allclose(clamped.q - soft.q, replaced(np.zeros(12), joint, bound), atol=1e-12)
     assert one.clamped == {"position_step": 1}
 
 
 def test_the_target_of_a_joint_without_stiffness_does_not_count() -> None:
-    """A stance leg follows torque; where its target lies means nothing, and it is left alone beside one that is clamped."""
+    """A stance leg follows torque, so its target is left unchanged."""
     one = limit(LIMP)
     kp = replaced(np.zeros(12), 4, 1.0)
     far = replace(LIMP, q=LIMP.q + 1.0)
@@ -73,39 +70,41 @@ def test_the_target_of_a_joint_without_stiffness_does_not_count() -> None:
     np.testing.assert_allclose(clamped.q - LIMP.q, np.where(kp > 0.0, POSITION, 1.0))
 
 
-def test_motion_of_the_robot_is_no_step() -> None:
-    """The same stiff command on a joint that was pushed away asks for another torque, but it is the same command."""
+def test_motion_of_the_robot_does_not_count() -> None:
+    """The same command on a joint that was pushed away gives another torque, but no step."""
     stiff = low_command(kp=np.full(12, 100.0), kd=np.full(12, 5.0))
     pushed = low_state(q=A1.q_stand + 0.3, dq=np.full(12, 4.0))
     assert limit(stiff).limited(pushed, stiff)[0] is stiff
+
+
+def scaled_command(v: Any) -> LowCommand:
+    """Command made of numbers (5, 12) between -1 and 1."""
+    return low_command(
+        q=A1.q_stand + v[0],
+        dq=20.0 * v[1],
+        tau=30.0 * v[2],
+        kp=50.0 * abs(v[3]),
+        kd=5.0 * abs(v[4]),
+    )
 
 
 @given(
     values=arrays(np.float64, (2, 5, 12), elements=st.floats(-1.0, 1.0, width=32)),
     motion=arrays(np.float64, (2, 12), elements=st.floats(-1.0, 1.0, width=32)),
 )
-def test_whatever_is_asked_the_step_stays_within_its_bounds(values: Any, motion: Any) -> None:
-    """Torque and stiff targets of the command that comes out, against the last one, at the present state."""
-    last, wanted = (
-        low_command(
-            q=A1.q_stand + v[0],
-            dq=20.0 * v[1],
-            tau=30.0 * v[2],
-            kp=50.0 * abs(v[3]),
-            kd=5.0 * abs(v[4]),
-        )
-        for v in values
-    )
+def test_the_step_of_any_command_stays_within_its_bounds(values: Any, motion: Any) -> None:
+    """Torque and targets of the result are compared with the last command at this state."""
+    last = scaled_command(values[0])
+    wanted = scaled_command(values[1])
     state = low_state(q=A1.q_stand + motion[0], dq=20.0 * motion[1])
     sent, _ = limit(last).limited(state, wanted)
-    assert (
-        np.abs(commanded_torque(state, sent) - commanded_torque(state, last)) <= TORQUE + 1e-9
-    ).all()
+    step = commanded_torque(state, sent) - commanded_torque(state, last)
+    assert (np.abs(step) <= TORQUE + 1e-9).all()
     assert (np.abs(sent.q - last.q)[wanted.kp > 0.0] <= POSITION[wanted.kp > 0.0] + 1e-12).all()
 
 
 def test_patience_counts_from_the_first_clamped_command_and_a_calm_one_starts_it_over() -> None:
-    """10 ns are patience, 11 are not; a stamp that goes back ends it, too."""
+    """A patience of 10 ns ends at 11 ns. A stamp that goes back ends it too."""
     one = limit(LIMP)
     sudden = replace(LIMP, tau=np.full(12, 30.0))
 
@@ -123,8 +122,8 @@ def test_patience_counts_from_the_first_clamped_command_and_a_calm_one_starts_it
 
 
 @pytest.mark.parametrize("field", ["torque_step", "position_step"])
-def test_a_bound_that_is_not_a_number_lets_nothing_through_unclamped(field: str) -> None:
-    """NaN compares false with everything."""
+def test_a_bound_of_nan_clamps_every_command(field: str) -> None:
+    """A comparison with NaN is always false."""
     steps = {"torque_step": TORQUE, "position_step": POSITION} | {field: np.full(12, math.nan)}
     one = RateLimit(**steps, patience_ns=10)
     stiff = low_command()

@@ -1,4 +1,4 @@
-"""The watch on the robot and the link: every hazard at its threshold and to its time."""
+"""The watch on robot and link: every hazard at its threshold and to its time."""
 
 import math
 from typing import Any
@@ -26,12 +26,12 @@ class Watched:
         )
 
     def ticks_until(self, hazard: str, **changes: Any) -> int:
-        """How many ticks it takes; fails after 5 s of robot time."""
+        """Number of ticks until the hazard; fails after 5 s of robot time."""
         return next(k for k in range(2500) if self.tick(**changes) == {hazard})
 
 
 def test_an_ordinary_robot_is_no_hazard() -> None:
-    """Nor one that does not report its battery."""
+    """A robot that does not report its voltage has no hazard either."""
     watched = Watched()
     assert {watched.tick(voltage=voltage) for voltage in (24.0, None) for _ in range(600)} == {
         frozenset()
@@ -40,7 +40,7 @@ def test_an_ordinary_robot_is_no_hazard() -> None:
 
 @pytest.mark.parametrize("joint", range(12))
 def test_joints_outside_their_range_for_some_ticks_are_another_robot(joint: int) -> None:
-    """At both ends, a hair beyond the margin; a shorter excursion is forgiven, and the end of it takes the hazard back."""
+    """This holds at both ends, for mismatch_time. The hazard ends with the excursion."""
     ticks = round(LIMITS.mismatch_time * 1e9) // TICK_NS
     for bound, side in (
         (A1.q_min[joint] - LIMITS.position_margin, -1),
@@ -77,7 +77,7 @@ def test_joints_outside_their_range_for_some_ticks_are_another_robot(joint: int)
     ],
 )
 def test_warnings_need_their_time(hazard: str, field: str, good: float, bad: float) -> None:
-    """At the threshold nothing; beyond it, of any motor, after warning_time without interruption, to the nanosecond."""
+    """A value beyond its threshold is a hazard after warning_time without interruption."""
     step_ns = 50_000_000
     steps = round(LIMITS.warning_time * 1e9) // step_ns
     for motor in range(12 if field == "temperature" else 1):
@@ -96,7 +96,7 @@ def test_warnings_need_their_time(hazard: str, field: str, good: float, bad: flo
 
 
 def test_several_hazards_hold_at_once() -> None:
-    """One does not hide another, and each has its own time."""
+    """No hazard hides another, and each has its own time."""
     watched = Watched()
     for _ in range(100):
         watched.tick(temperature=np.full(12, 85.0))
@@ -109,8 +109,8 @@ def test_several_hazards_hold_at_once() -> None:
     assert found[500] == {"robot_mismatch", "motor_hot", "battery_low"}
 
 
-def test_a_lasting_hazard_keeps_neither_bounds_nor_times_of_others() -> None:
-    """While the battery is low, a motor at its threshold is not hot, and short excursions of a joint do not add up."""
+def test_a_lasting_hazard_does_not_change_others() -> None:
+    """Under a low battery a motor at its bound is not hot, and excursions do not add up."""
     watched = Watched()
     edge = np.full(12, LIMITS.temperature_warning)
     outside = replaced(A1.q_stand, 0, A1.q_max[0] + 1.0)
@@ -139,7 +139,7 @@ MAX_GAP_NS = round(LIMITS.max_gap * 1e9)
     ],
 )
 def test_a_stamp_that_jumps_is_reported_for_a_while(step_ns: int, jump: bool) -> None:
-    """Back, on the spot, or further ahead than max_gap; for exactly `HELD` states, so that nobody misses it."""
+    """Jumps are back, zero or beyond max_gap, and are reported for exactly `HELD` states."""
     watched = Watched()
     assert not watched.tick()
     expected = frozenset({"state_jump"} if jump else ())
@@ -150,7 +150,7 @@ def test_a_stamp_that_jumps_is_reported_for_a_while(step_ns: int, jump: bool) ->
 
 
 def test_a_jump_starts_the_times_over() -> None:
-    """What was measured before a jump says nothing about the time after it."""
+    """Measurements before a jump say nothing about the time after it."""
     watched = Watched()
     hot = {"temperature": np.full(12, 85.0)}
     for _ in range(400):
@@ -160,7 +160,7 @@ def test_a_jump_starts_the_times_over() -> None:
 
 
 def test_commands_by_others_are_reported_while_they_come_and_a_while_after() -> None:
-    """The count that was there at the start counts, too; the same count again is no news."""
+    """A count above zero at the start is reported too. An equal count is not."""
     watched = Watched()
     assert not watched.watch.commanded_by_others
     watched.foreign = 1
@@ -172,7 +172,7 @@ def test_commands_by_others_are_reported_while_they_come_and_a_while_after() -> 
 
 
 def test_a_mismatch_in_words_names_joint_value_and_range() -> None:
-    """What a person needs to see which robot it is; nothing to say about the right one."""
+    """The text is empty for the right robot."""
     watch = RobotWatch(A1, LIMITS)
     assert watch.mismatch(low_state()) == ""
     for end in (A1.q_min - LIMITS.position_margin, A1.q_max + LIMITS.position_margin):
@@ -184,7 +184,7 @@ def test_a_mismatch_in_words_names_joint_value_and_range() -> None:
 
 
 def test_a_drive_that_is_off_while_it_is_commanded() -> None:
-    """After motor_off_time without interruption; not where nobody commands it, nor where the link does not say."""
+    """It is a hazard after motor_off_time, if it is commanded and the link reports drives."""
     watched = Watched()
     ticks = round(LIMITS.motor_off_time * 1e9) // TICK_NS
     assert not any(watched.tick(motors_on=on) for on in (True, None) for _ in range(2 * ticks))

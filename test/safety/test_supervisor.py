@@ -1,4 +1,4 @@
-"""Supervisor: requests, modes and settle conditions, who drives, and what the verdict then says."""
+"""Supervisor: requests, modes, settle conditions, and who drives."""
 
 import math
 from dataclasses import replace
@@ -14,7 +14,7 @@ RECOVERY = CONFIG.supervisor.recovery
 
 
 def test_from_passive_to_walking_and_down_again() -> None:
-    """The modes follow the requests, each entered at the stamp the verdict names."""
+    """The modes follow the requests. The verdict has the stamp at which each was entered."""
     run = Run()
     assert run.tick().mode is Mode.PASSIVE
     run.supervisor.request("walk")
@@ -29,7 +29,7 @@ def test_from_passive_to_walking_and_down_again() -> None:
 
 
 def test_velocity_is_applied_in_walk_only() -> None:
-    """Zero in every other mode, and zero while walking to a stop."""
+    """It is zero in every other mode, and while the robot walks to a stop."""
     run = Run()
     run.supervisor.request("walk")
     for _ in range(400):
@@ -41,7 +41,7 @@ def test_velocity_is_applied_in_walk_only() -> None:
 
 
 def test_estop_is_a_fault_until_reset_from_every_mode() -> None:
-    """The emergency stop holds although nothing else is wrong, and its reset leads to PASSIVE only."""
+    """The stop holds by itself, and its reset leads to PASSIVE."""
     for reach in ((), ("stand",), ("walk",)):
         run = Run()
         run.tick()
@@ -56,7 +56,7 @@ def test_estop_is_a_fault_until_reset_from_every_mode() -> None:
 
 
 def test_a_reset_before_the_next_tick_does_not_swallow_an_estop() -> None:
-    """Nothing is to be reset yet: refused, and the stop takes place."""
+    """There is nothing to reset yet, so the reset is refused and the stop takes place."""
     run = Run()
     run.walking()
     run.supervisor.request("estop")
@@ -71,7 +71,7 @@ def test_a_reset_before_the_next_tick_does_not_swallow_an_estop() -> None:
 def test_standing_needs_every_joint_near_its_pose_and_still(
     field: str, threshold: str, sign: float
 ) -> None:
-    """One joint just outside its tolerance holds STAND_UP, all of them just inside let it go on."""
+    """One joint just outside its tolerance keeps STAND_UP. All just inside end it."""
     base = A1.q_stand if field == "q" else np.zeros(12)
     bound = sign * getattr(THRESHOLDS, threshold)
     run = Run()
@@ -86,7 +86,7 @@ def test_standing_needs_every_joint_near_its_pose_and_still(
 
 
 def test_sitting_down_ends_with_every_joint_near_its_pose_and_still() -> None:
-    """Neither folded but moving, nor still but somewhere else."""
+    """A folded robot that moves, or a still one in another pose, keeps SIT."""
     run = Run()
     moving = replaced(np.zeros(12), 8, THRESHOLDS.still_joint_speed * (1.0 + 1e-6))
     run.walking()
@@ -125,7 +125,7 @@ def test_stepping_stops_at_its_speed_and_walking_starts_at_rest(axis: int, sign:
 
 
 def test_without_a_proposal_the_recovery_policy_drives() -> None:
-    """Its gait is the configured one."""
+    """The gait is the configured one."""
     run = Run()
     verdict = run.walking()
     assert (verdict.active, verdict.joints) == ("recovery", None)
@@ -136,7 +136,7 @@ def test_without_a_proposal_the_recovery_policy_drives() -> None:
 
 
 def test_a_gait_proposal_is_taken_as_it_is() -> None:
-    """The learner drives with its own parameters."""
+    """The learner's gait parameters are not changed."""
     run = Run()
     run.walking()
     verdict = run.tick(proposal=gait_proposal(frequency=3.3))
@@ -144,7 +144,7 @@ def test_a_gait_proposal_is_taken_as_it_is() -> None:
 
 
 def test_a_joint_proposal_is_executed_in_walk_only_and_leaves_the_mpc_a_gait() -> None:
-    """Joint targets appear in WALK, after recovery has driven for a while; the gait stays the recovery policy's."""
+    """Joint targets appear in WALK after the bridge. The gait stays that of recovery."""
     targets = JointTargets(q=A1.q_stand, kp=np.full(12, 20.0), kd=np.full(12, 0.5))
     proposal = Proposal(stamp_ns=0, policy="alarm", kind="joint", joints=targets)
     run = Run()
@@ -162,8 +162,8 @@ def test_a_joint_proposal_is_executed_in_walk_only_and_leaves_the_mpc_a_gait() -
     "changes",
     [{"frequency": 0.0}, {"frequency": math.nan}, {"swing_ratio": 1.0}, {"swing_ratio": -math.inf}],
 )
-def test_a_proposal_that_is_no_gait_is_not_driven(changes: dict[str, float]) -> None:
-    """The recovery policy drives instead, and the learner is taken again with its next good proposal."""
+def test_an_impossible_gait_is_not_followed(changes: dict[str, float]) -> None:
+    """Recovery drives instead, until the learner's next good proposal."""
     run = Run()
     run.walking()
     verdict = run.tick(proposal=gait_proposal(**changes))
@@ -172,7 +172,10 @@ def test_a_proposal_that_is_no_gait_is_not_driven(changes: dict[str, float]) -> 
 
 
 def test_a_proposal_drives_up_to_its_timeout_and_none_from_the_future() -> None:
-    """To the nanosecond, for both kinds of learner; recovery takes over, and hands back to fresh proposals, joint ones in time."""
+    """Recovery takes over 1 ns past the timeout and hands back to a fresh proposal.
+
+    A joint learner waits for the bridge time first.
+    """
     timeout_ns = round(THRESHOLDS.proposal_timeout * 1e9)
     joints = JointTargets(q=A1.q_stand, kp=np.full(12, 20.0), kd=np.full(12, 0.5))
     for learner in (
@@ -203,7 +206,7 @@ def test_a_proposal_drives_up_to_its_timeout_and_none_from_the_future() -> None:
 
 
 def test_a_robot_that_never_comes_to_rest_sits_down_all_the_same() -> None:
-    """A speed that stays up, as under a wrong estimate, holds neither WALK nor STAND past `stop_timeout`."""
+    """A high speed, as of a wrong estimate, keeps WALK and STAND for `stop_timeout` at most."""
     run = Run()
     run.walking()
     run.supervisor.request("sit")

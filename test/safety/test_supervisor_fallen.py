@@ -1,4 +1,4 @@
-"""Supervisor: a robot that fell, what it waits for before it turns over and before it stands up, and for how long."""
+"""Supervisor: what a fallen robot waits for before it turns over and before it stands up."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ BY_ITSELF = load_config(
 
 
 def turning_over() -> Run:
-    """A run of a robot that lies on its back and was asked to stand."""
+    """A robot that lies on its back and turns over after a request to stand."""
     run = Run()
     run.walking()
     assert {run.tick(**ON_ITS_BACK).mode for _ in range(2)} == {Mode.FALLEN}
@@ -33,8 +33,8 @@ def turning_over() -> Run:
     return run
 
 
-def test_what_led_to_a_fall_is_told_until_the_robot_rises() -> None:
-    """Also when it lies on its belly by then, and no longer once it turns over."""
+def test_the_cause_of_a_fall_is_named_until_the_robot_rises() -> None:
+    """It is named even if the robot lies on its belly by then, until it turns over."""
     run = Run()
     run.walking()
     run.tick(**ON_ITS_BACK)
@@ -45,6 +45,7 @@ def test_what_led_to_a_fall_is_told_until_the_robot_rises() -> None:
 
 
 def leaning(angle: float) -> dict[str, Any]:
+    """Orientation of a robot that is rolled by this angle [rad]."""
     return {"quaternion_wxyz": quaternion_from_rpy(angle, 0.0, 0.5)}
 
 
@@ -63,7 +64,7 @@ def leaning(angle: float) -> dict[str, Any]:
 def test_a_robot_stands_up_once_it_is_on_its_belly_folded_at_rest_and_known_to_be(
     short_of: dict[str, Any],
 ) -> None:
-    """Each of these alone keeps it turning; all of them, at their very bounds, end it."""
+    """Each condition alone is not enough. All of them, exactly at their bounds, are."""
     run = turning_over()
     for _ in range(5):
         assert run.tick(**{**FOLDED, **short_of}).mode is Mode.SELF_RIGHT
@@ -71,7 +72,7 @@ def test_a_robot_stands_up_once_it_is_on_its_belly_folded_at_rest_and_known_to_b
 
 
 def test_turning_over_for_too_long_leaves_it_lying_with_the_reason() -> None:
-    """To the nanosecond; it is damped again, and may be asked once more."""
+    """It is damped 1 ns past the timeout, and another request to stand is accepted."""
     run = turning_over()
     assert (
         run.later(round(THRESHOLDS.self_right_timeout * 1e9)).tick(**ON_ITS_BACK).mode
@@ -85,7 +86,7 @@ def test_turning_over_for_too_long_leaves_it_lying_with_the_reason() -> None:
 
 
 def test_a_robot_gets_up_by_itself_only_where_it_is_configured_to() -> None:
-    """And then once it has come to rest, whichever way it lies."""
+    """It does so once it rests, in any posture."""
     for config, mode in ((None, Mode.FALLEN), (BY_ITSELF, Mode.SELF_RIGHT)):
         run = Run() if config is None else Run(config)
         run.walking()
@@ -98,7 +99,7 @@ def test_a_robot_gets_up_by_itself_only_where_it_is_configured_to() -> None:
 def test_a_robot_that_lies_down_stands_up_from_its_belly_and_turns_over_first_otherwise(
     angle: float, mode: Mode
 ) -> None:
-    """Up to `righted_tilt` from the vertical it lies on its belly."""
+    """A tilt up to `righted_tilt` counts as lying on the belly."""
     run = Run()
     run.tick()
     assert run.supervisor.request("stand") is None
@@ -106,7 +107,7 @@ def test_a_robot_that_lies_down_stands_up_from_its_belly_and_turns_over_first_ot
 
 
 def test_bounds_belong_to_what_they_allow() -> None:
-    """A tilt of no more than nothing, speeds and distances to the bit: what meets its bound exactly has met it."""
+    """A tilt, speed or distance that equals its bound passes, to the last bit."""
     exact = {
         **PLAIN,
         **{
@@ -147,7 +148,7 @@ def test_bounds_belong_to_what_they_allow() -> None:
 
 @pytest.mark.parametrize("length", [1e-3, 0.5, 2.0])
 def test_the_tilt_of_an_orientation_does_not_depend_on_its_length(length: float) -> None:
-    """A quaternion that is a little off stays what it says."""
+    """A quaternion that is not quite a unit gives the same tilt."""
     for angle, mode in (
         (THRESHOLDS.fall_tilt - 1e-6, Mode.WALK),
         (THRESHOLDS.fall_tilt + 1e-6, Mode.FALLEN),

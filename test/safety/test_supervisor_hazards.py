@@ -1,4 +1,4 @@
-"""Supervisor: hazards from the estimate, the operator and elsewhere, each at its threshold."""
+"""Supervisor: hazards from the estimate, the operator and the bridge, at their thresholds."""
 
 import math
 
@@ -13,7 +13,7 @@ from safe_locomotion.types import Mode, VelocityCommand
 
 
 def test_a_hazard_that_stops_takes_the_velocity_away_at_once() -> None:
-    """The robot cannot become slow while the old velocity stays in force."""
+    """The robot could not become slow under the old velocity."""
     run = Run()
     run.walking()
     run.supervisor.report(frozenset({"command_not_finite"}))
@@ -31,7 +31,7 @@ def test_a_hazard_that_stops_takes_the_velocity_away_at_once() -> None:
 @pytest.mark.parametrize("axis", ["vx", "vy", "wz"])
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_a_velocity_that_is_not_finite_never_reaches_the_verdict(axis: str, value: float) -> None:
-    """It counts as a hazard that stops the robot, with zero velocity from that tick on."""
+    """It is a hazard that stops the robot. The velocity is zero from that tick on."""
     run = Run()
     run.walking()
     verdict = run.tick(command=VelocityCommand(**{axis: value}))
@@ -52,7 +52,7 @@ def tilted(angle: float, direction: float) -> np.ndarray:
 
 @pytest.mark.parametrize("direction", np.linspace(0.0, 2 * np.pi, 8, endpoint=False))
 def test_tilt_counts_as_a_fall_past_its_threshold_in_every_direction(direction: float) -> None:
-    """The angle of the body's z axis to the vertical decides, whatever the mix of roll and pitch."""
+    """The angle between the body's z axis and the vertical decides."""
     for angle, mode in (
         (THRESHOLDS.fall_tilt - 1e-6, Mode.WALK),
         (THRESHOLDS.fall_tilt + 1e-6, Mode.FALLEN),
@@ -64,7 +64,7 @@ def test_tilt_counts_as_a_fall_past_its_threshold_in_every_direction(direction: 
 
 
 def test_yaw_is_no_tilt() -> None:
-    """A robot may face anywhere."""
+    """A robot at any heading is upright."""
     run = Run()
     run.walking()
     for yaw in np.linspace(-np.pi, np.pi, 9):
@@ -73,7 +73,7 @@ def test_yaw_is_no_tilt() -> None:
 
 @pytest.mark.parametrize("ground", [-1.0, 0.0, 2.5])
 def test_height_above_ground_counts_as_a_fall_below_its_threshold(ground: float) -> None:
-    """Height is measured from the ground plane, wherever odom has its zero."""
+    """Height is measured from the ground plane and not in odom."""
     for height, mode in (
         (THRESHOLDS.fall_height + 1e-6, Mode.WALK),
         (THRESHOLDS.fall_height - 1e-6, Mode.FALLEN),
@@ -86,7 +86,7 @@ def test_height_above_ground_counts_as_a_fall_below_its_threshold(ground: float)
 
 
 def test_a_robot_that_lies_prone_is_not_fallen() -> None:
-    """Low is where a robot starts to stand up from and where sitting ends."""
+    """A robot is low when it begins to stand up and when it has sat down."""
     low = {"position": np.array((0.0, 0.0, 0.05))}
     run = Run()
     assert run.tick(**low).reasons == ()
@@ -116,7 +116,7 @@ NOT_FINITE = [math.nan, math.inf, -math.inf]
     ],
 )
 def test_an_estimate_that_is_not_finite_has_diverged(field: str, size: int, value: float) -> None:
-    """Any number that the controllers use and that is not finite is the same fault, in every component."""
+    """One number that is not finite, in any field that the controllers use, is this fault."""
     run = Run()
     for index in range(size):
         run.walking()
@@ -128,19 +128,19 @@ def test_an_estimate_that_is_not_finite_has_diverged(field: str, size: int, valu
 
 @pytest.mark.parametrize("value", NOT_FINITE)
 def test_a_ground_height_that_is_not_finite_has_diverged(value: float) -> None:
-    """The ground plane is part of the estimate."""
+    """The ground plane is a part of the estimate."""
     assert Run().tick(ground_height=value).mode is Mode.FAULT
 
 
 def test_a_zero_quaternion_is_a_fall() -> None:
-    """An orientation that means nothing is not upright."""
+    """An orientation without meaning does not count as upright."""
     run = Run()
     run.walking()
     assert run.tick(quaternion_wxyz=np.zeros(4)).mode is Mode.FALLEN
 
 
 def test_diverged_estimate_is_a_latched_fault_that_keeps_its_reason() -> None:
-    """Damping until reset; the cause stays readable after it is gone, and is forgotten with the reset."""
+    """The robot is damped until reset. The verdict names the cause until then."""
     run = Run()
     run.walking()
     assert run.tick(diverged=True).reasons == ("estimate_diverged",)
@@ -159,7 +159,7 @@ def test_diverged_estimate_is_a_latched_fault_that_keeps_its_reason() -> None:
 
 
 def test_a_fault_collects_what_follows_it() -> None:
-    """Reasons of FALLEN and FAULT add up, sorted by name."""
+    """The reasons of FALLEN and FAULT add up, sorted by name."""
     run = Run()
     run.walking()
     run.tick(quaternion_wxyz=quaternion_from_rpy(2.0, 0.0, 0.0))
@@ -168,7 +168,7 @@ def test_a_fault_collects_what_follows_it() -> None:
 
 
 def test_standing_up_for_too_long_is_a_fault_with_its_reason() -> None:
-    """A blocked robot is let go after the timeout, to the nanosecond."""
+    """A blocked robot is damped 1 ns past the timeout."""
     run = Run()
     run.tick()
     run.supervisor.request("stand")
@@ -181,7 +181,7 @@ def test_standing_up_for_too_long_is_a_fault_with_its_reason() -> None:
 
 
 def test_hazards_seen_elsewhere_hold_until_the_next_report() -> None:
-    """A low battery sits the robot down and says so; unknown hazards are errors."""
+    """A low battery makes the robot sit down and is named. Unknown hazards are errors."""
     run = Run()
     run.walking()
     for _ in range(2):
@@ -195,8 +195,8 @@ def test_hazards_seen_elsewhere_hold_until_the_next_report() -> None:
         run.supervisor.report(frozenset({"meteor"}))
 
 
-def test_a_jump_in_time_is_no_fault_of_a_robot_that_lies_there() -> None:
-    """It may be switched off and on; a robot that stands is let down, latched."""
+def test_a_jump_in_time_is_no_fault_in_a_damped_mode() -> None:
+    """The robot may be switched off and on there. A robot that stands goes to FAULT."""
     run = Run()
     run.tick()
     run.supervisor.report(frozenset({"state_jump"}))
@@ -212,7 +212,7 @@ def test_a_jump_in_time_is_no_fault_of_a_robot_that_lies_there() -> None:
 
 @pytest.mark.parametrize("hazard", ["foreign_publisher", "robot_mismatch"])
 def test_what_the_bridge_sees_is_a_fault_in_every_mode(hazard: str) -> None:
-    """Also of a robot that lies there: it must not stand up."""
+    """This holds for a lying robot too, because it must not stand up."""
     for mode in (Mode.PASSIVE, Mode.STAND_UP, Mode.STAND, Mode.WALK):
         run = Run()
         run.tick()
@@ -225,7 +225,7 @@ def test_what_the_bridge_sees_is_a_fault_in_every_mode(hazard: str) -> None:
 
 
 def test_divergence_is_no_fault_of_a_robot_that_lies() -> None:
-    """In PASSIVE nothing hangs on the estimate; as soon as the robot is to stand, it does."""
+    """Nothing depends on the estimate in PASSIVE. It counts as soon as the robot rises."""
     run = Run()
     assert {run.tick(diverged=True).mode for _ in range(10)} == {Mode.PASSIVE}
     run.supervisor.request("stand")

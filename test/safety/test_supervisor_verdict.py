@@ -1,4 +1,4 @@
-"""Supervisor: what a verdict says besides its mode, and what each walk begins with."""
+"""Supervisor: what a verdict contains besides its mode, and how each walk begins."""
 
 import math
 from dataclasses import replace
@@ -40,7 +40,7 @@ LOOKING = load_config(
 
 
 class Listening:
-    """The recovery policy, with what it was told."""
+    """A recovery policy that records its calls."""
 
     def __init__(self) -> None:
         self.policy = make_recovery(A1, AT_ONCE)
@@ -57,7 +57,7 @@ class Listening:
 
 
 def test_recovery_begins_anew_with_each_walk() -> None:
-    """Before it is asked on the first tick of it, and not again while the walk lasts."""
+    """Recovery is reset before its first gait of a walk, and not again during the walk."""
     run = Run()
     recovery = Listening()
     run.supervisor = Supervisor(
@@ -76,7 +76,7 @@ def test_recovery_begins_anew_with_each_walk() -> None:
 
 @pytest.mark.parametrize("share", [0.5, 1.0])
 def test_recovery_follows_its_share_of_the_wanted_velocity(share: float) -> None:
-    """The verdict says the velocity of whoever drives; where nobody walks it is zero."""
+    """The verdict has the velocity of the driver; it is zero unless the robot walks."""
     run = Run(CAREFUL if share < 1.0 else AT_ONCE)
     run.walking()
     assert run.tick().command == VelocityCommand(vx=share * FORWARD.vx)
@@ -91,7 +91,7 @@ def test_recovery_follows_its_share_of_the_wanted_velocity(share: float) -> None
 
 
 def test_a_verdict_names_its_tick_and_the_entry_of_its_mode() -> None:
-    """Both stamps of the estimate."""
+    """Both stamps are stamps of estimates."""
     run = Run()
     first = run.tick()
     later = [run.tick() for _ in range(3)][-1]
@@ -99,8 +99,8 @@ def test_a_verdict_names_its_tick_and_the_entry_of_its_mode() -> None:
     assert (later.stamp_ns, later.mode_since_ns) == (START_NS + 4 * TICK_NS, START_NS + TICK_NS)
 
 
-def test_margins_are_told_while_the_robot_walks() -> None:
-    """Of every component, and the way into the trigger set through one of them counts."""
+def test_a_verdict_has_margins_while_the_robot_walks() -> None:
+    """It has one of each component, and an entry into the trigger set is counted."""
     run = Run()
     assert run.tick().margins == ()
     walking = run.walking()
@@ -116,8 +116,11 @@ def test_margins_are_told_while_the_robot_walks() -> None:
     assert run.until(Mode.STAND).margins == ()
 
 
-def test_predicted_states_are_told_on_the_tick_on_which_they_are_computed() -> None:
-    """The present state and those of the horizon; the first decision of a walk looks ahead, since recovery acted until then."""
+def test_a_verdict_has_predicted_states_on_the_tick_of_the_rollout() -> None:
+    """They are the present state and those of the horizon.
+
+    The first decision of a walk looks ahead, because recovery acted until then.
+    """
     run = Run(LOOKING)
     run.supervisor.request("walk")
     verdicts = [run.tick(proposal=gait_proposal()) for _ in range(5)]
@@ -127,11 +130,8 @@ def test_predicted_states_are_told_on_the_tick_on_which_they_are_computed() -> N
     assert told[0].predicted.shape == (LOOKING.supervisor.intervention.horizon + 1, 12)
 
 
-def test_a_learner_that_is_broken_is_a_hazard_while_its_word_is_young() -> None:
-    """NaN in a proposal of now names the policy; the same word past its timeout, and no word at all, say nothing.
-
-    It hides no other hazard.
-    """
+def test_a_broken_proposal_is_a_hazard_until_its_timeout() -> None:
+    """An old proposal, and none at all, are no hazard. The hazard hides no other one."""
     broken = gait_proposal(frequency=math.nan)
     timeout_ns = round(THRESHOLDS.proposal_timeout * 1e9)
     run = Run()
@@ -151,7 +151,7 @@ def test_a_learner_that_is_broken_is_a_hazard_while_its_word_is_young() -> None:
 
 
 def test_a_fault_names_everything_that_led_to_it() -> None:
-    """In the refusal too, in order of the names; what held before the fault is not among it."""
+    """The refusal names it too, in the order of the names. Earlier hazards are not named."""
     run = Run()
     run.walking()
     run.supervisor.report(frozenset({"command_not_finite"}))
@@ -167,9 +167,9 @@ def test_a_fault_names_everything_that_led_to_it() -> None:
 
 
 def test_gaits_change_hands_without_a_jump_and_begin_a_walk_as_they_are() -> None:
-    """From the learner's to recovery's phase offsets it takes a while; a new walk owes nothing to the last one.
+    """Recovery plants the feet and then changes the phase offsets gradually.
 
-    Where recovery takes over, the feet are planted first.
+    A new walk begins with its own gait.
     """
     run = Run()
     moved = gait_proposal(phase_offsets=(0.75, 0.25, 0.5))
@@ -186,8 +186,8 @@ def test_gaits_change_hands_without_a_jump_and_begin_a_walk_as_they_are() -> Non
     assert run.walking().gait == own
 
 
-def test_a_learner_that_has_something_to_say_is_named_where_nobody_steps() -> None:
-    """Standing: its gait is shown, no velocity is in force."""
+def test_a_learner_with_a_proposal_is_named_in_stand() -> None:
+    """In STAND its gait is in the verdict, and the velocity is zero."""
     run = Run()
     proposal = gait_proposal(frequency=3.3)
     run.supervisor.request("stand")
@@ -201,8 +201,8 @@ def test_a_learner_that_has_something_to_say_is_named_where_nobody_steps() -> No
     assert run.tick().active == "recovery"
 
 
-def test_a_state_in_the_trigger_set_is_recoverys_although_the_learner_could_drive() -> None:
-    """And the learner's again outside of it."""
+def test_recovery_drives_in_the_trigger_set_and_the_learner_outside() -> None:
+    """The learner drives again outside of the set."""
     run = Run(NAIVE)
     low = {"position": np.array((0.0, 0.0, 0.15))}
     run.walking()
@@ -217,7 +217,7 @@ def test_a_state_in_the_trigger_set_is_recoverys_although_the_learner_could_driv
 
 
 def test_recovery_drives_between_a_joint_policy_and_the_next_learner() -> None:
-    """For `bridge_time` to the nanosecond, also where the next one proposes gaits."""
+    """It drives for `bridge_time`, to the nanosecond, even if the next learner proposes gaits."""
     targets = JointTargets(q=A1.q_stand, kp=np.full(12, 20.0), kd=np.full(12, 0.5))
     joint = Proposal(stamp_ns=0, policy="alarm", kind="joint", joints=targets)
     bridge = round(THRESHOLDS.bridge_time * 1e9)

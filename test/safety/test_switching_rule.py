@@ -1,4 +1,4 @@
-"""Criteria: the switching rule against literal transcriptions of the paper's equations, on random traces."""
+"""The switching rule against transcriptions of the paper's equations, on random traces."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,12 +18,12 @@ from safe_locomotion.safety.switching_rule import (
 )
 
 SHIPPED = load_config("a1").supervisor.intervention
-TICK_NS = STEP_NS // 2  #: the policy's
+TICK_NS = STEP_NS // 2  #: of the policy
 
 
 @dataclass
 class Step:
-    """One policy tick of a trace: what is true there, and how often it was asked for."""
+    """One policy tick of a trace: what the model predicts there, and how often it was asked."""
 
     triggered: bool
     stays_safe: bool
@@ -64,7 +64,11 @@ def equation_1(trace: list[Step]) -> list[bool]:
 
 
 def equation_2(trace: list[Step]) -> list[bool]:
-    """a_t from pi_safe if s_t in C_tri or (a_t-1 in pi_safe and not exists {a_t..} in pi_learner with {s_t+1..s_t+w} not in C_tri)."""
+    """Equation 2 of the paper.
+
+    a_t from pi_safe if s_t in C_tri or (a_t-1 in pi_safe and not exists {a_t..} in pi_learner
+    with {s_t+1..s_t+w} not in C_tri).
+    """
     actions: list[bool] = []
     for t, step in enumerate(trace):
         before = actions[t - 1] if t > 0 else True
@@ -73,10 +77,11 @@ def equation_2(trace: list[Step]) -> list[bool]:
 
 
 def equation_2_with_definition_2(trace: list[Step]) -> list[bool]:
-    """The same with the planning criterion: recovery for the least number i of steps that was found, then the learner.
+    """Equation 2 with planning: recovery for the least number i of steps, then the learner.
 
-    Found anew when there was none, and after each visit to C_tri; a step is two ticks of the policy. i = 0, which is definition 3, is
-    looked for on every tick, for the recovery action before this one was the first of the plan.
+    The number is searched again if there was none, and after each visit to C_tri. A step is two
+    ticks of the policy. Every tick tests i = 0, which is definition 3, because the last action of
+    recovery was the first of the plan.
     """
     actions: list[bool] = []
     hand_back: int | None = None
@@ -98,7 +103,7 @@ def equation_2_with_definition_2(trace: list[Step]) -> list[bool]:
 @settings(max_examples=100)
 @given(traces)
 def test_naive_is_equation_1(trace: list[Step]) -> None:
-    """But for the first tick before which nobody acted it is the trigger set alone, and nothing is predicted."""
+    """The trigger set alone decides, and nothing is predicted."""
     assert played(trace, parameters("naive")) == equation_1(trace)
     assert sum(step.asked for step in trace) == 0
 
@@ -106,7 +111,7 @@ def test_naive_is_equation_1(trace: list[Step]) -> None:
 @settings(max_examples=200)
 @given(traces)
 def test_reachability_is_equation_2(trace: list[Step]) -> None:
-    """On every trace, and the hand-back is tested only where it decides: recovery acted last, outside the trigger set."""
+    """It predicts only if recovery acted last and the state is outside the trigger set."""
     actions = played(trace, parameters("reachability"))
     assert actions == equation_2(trace)
     for t, step in enumerate(trace):
@@ -117,14 +122,14 @@ def test_reachability_is_equation_2(trace: list[Step]) -> None:
 @settings(max_examples=200)
 @given(traces)
 def test_planning_is_equation_2_with_definition_2(trace: list[Step]) -> None:
-    """The plan is made once and then kept, unless less is seen to do."""
+    """The plan is made once and kept, unless fewer steps turn out to be enough."""
     assert played(trace, parameters("planning")) == equation_2_with_definition_2(trace)
 
 
 @settings(max_examples=200)
 @given(traces)
 def test_planning_hands_back_no_later_than_reachability(trace: list[Step]) -> None:
-    """After the same past: as long as both have recovery acting, whoever returns first is planning."""
+    """While recovery acts under both criteria, planning is the first to hand back."""
     pairs = zip(
         played(trace, parameters("planning")),
         played(trace, parameters("reachability")),
@@ -141,7 +146,7 @@ def test_planning_hands_back_no_later_than_reachability(trace: list[Step]) -> No
 def test_dwell_keeps_recovery_for_its_time_after_the_last_trigger(
     trace: list[Step], ticks: int
 ) -> None:
-    """To the tick, without a prediction."""
+    """The time is exact to the tick, and nothing is predicted."""
     actions = played(trace, parameters("dwell", dwell_time=ticks * TICK_NS * 1e-9))
     for t, acts in enumerate(actions):
         recent = (
@@ -155,7 +160,7 @@ def test_dwell_keeps_recovery_for_its_time_after_the_last_trigger(
 @settings(max_examples=200)
 @given(traces)
 def test_off_never_intervenes(trace: list[Step]) -> None:
-    """Measurement only."""
+    """The set is only measured."""
     assert not any(played(trace, parameters("off")))
 
 
@@ -164,7 +169,7 @@ def test_off_never_intervenes(trace: list[Step]) -> None:
 def test_a_state_in_the_trigger_set_is_never_the_learners(
     trace: list[Step], criterion: Any
 ) -> None:
-    """Whatever the criterion says about the future; and one more trigger never gives the learner more."""
+    """No criterion hands over in the set. One more trigger never gives the learner more."""
     actions = played(trace, parameters(criterion))
     assert all(acts for acts, step in zip(actions, trace, strict=True) if step.triggered)
     if criterion in ("naive", "reachability", "dwell"):
@@ -180,14 +185,14 @@ def test_a_state_in_the_trigger_set_is_never_the_learners(
 
 @pytest.mark.parametrize("criterion", ["reachability", "planning"])
 def test_a_horizon_of_zero_is_the_naive_rule(criterion: Any) -> None:
-    """Nothing is predicted: the paper's w = 0."""
+    """Nothing is predicted, as with the paper's w = 0."""
     trace = [Step(triggered, False, None) for triggered in (False, True, False, False, True, False)]
     assert played(trace, parameters(criterion, horizon=0)) == equation_1(trace)
     assert sum(step.asked for step in trace) == 0
 
 
 def test_without_a_learner_recovery_acts_and_is_remembered() -> None:
-    """The next learner is handed the robot only when it is seen to stay safe."""
+    """The next learner drives only if it is predicted to stay safe."""
     rule = SwitchingRule(parameters("reachability"))
     assert rule.recovers(START_NS, False, Step(False, True, None)) is False
     assert rule.alone() is True
@@ -210,7 +215,7 @@ def test_without_a_learner_recovery_acts_and_is_remembered() -> None:
         ({"recovery_speed": float("nan")}, "recovery_speed"),
     ],
 )
-def test_what_no_criterion_can_use_is_refused(changes: dict[str, Any], said: str) -> None:
-    """At start-up, by name."""
+def test_unusable_parameters_are_refused(changes: dict[str, Any], said: str) -> None:
+    """The error at start-up names the parameter."""
     with pytest.raises(ConfigurationError, match=said):
         replace(SHIPPED, **changes)

@@ -1,4 +1,4 @@
-"""Criteria on short traces, to the nanosecond: what is asked, when recovery ends, and what is forgotten."""
+"""Criteria on short traces, to the nanosecond: what they predict and when recovery ends."""
 
 import math
 import re
@@ -23,7 +23,7 @@ DWELL_NS = 1_000_000_000
 
 @dataclass
 class Asked:
-    """What a model would say, and what it was asked for."""
+    """A model with given answers that records the questions."""
 
     stays_safe: bool = False
     least_steps: int | None = None
@@ -47,7 +47,7 @@ class Play:
         )
 
     def at(self, ns: int, triggered: bool = False, **said: Any) -> tuple[bool, str]:
-        """Whether recovery acts, and what was asked."""
+        """Whether recovery acts, and which predictions were asked for."""
         outlook = Asked(**said)
         acts = self.rule.recovers(START_NS + ns, triggered, outlook)
         assert self.rule.recovered_last is acts
@@ -56,7 +56,7 @@ class Play:
 
 @pytest.mark.parametrize("criterion", CRITERIA)
 def test_before_the_first_decision_recovery_has_acted(criterion: Any) -> None:
-    """So the first one is a hand-back, tested where the criterion tests any; afterwards the learner is not asked about."""
+    """The first decision is therefore a hand-back, which is tested if the criterion tests any."""
     play = Play(criterion)
     assert play.rule.recovered_last is True
     looks = {"reachability": "safe", "planning": "safe"}.get(criterion, "")
@@ -66,8 +66,8 @@ def test_before_the_first_decision_recovery_has_acted(criterion: Any) -> None:
 
 
 @pytest.mark.parametrize("criterion", ["reachability", "planning"])
-def test_a_horizon_of_nothing_asks_nothing(criterion: Any) -> None:
-    """The learner is back with the end of the trigger; one step ahead is asked about."""
+def test_a_horizon_of_zero_asks_nothing(criterion: Any) -> None:
+    """The learner drives again when the trigger ends. A horizon of one step does ask."""
     play = Play(criterion, horizon=0)
     assert [play.at(0), play.at(1, triggered=True), play.at(2)] == [
         (False, ""),
@@ -78,7 +78,7 @@ def test_a_horizon_of_nothing_asks_nothing(criterion: Any) -> None:
 
 
 def test_dwell_ends_when_its_time_has_passed_since_the_last_trigger() -> None:
-    """To the nanosecond; a new trigger starts the time over, a new walk ends it."""
+    """A new trigger starts the time over, and a new walk ends it."""
     play = Play("dwell")
     assert play.at(0, triggered=True) == (True, "")
     assert play.at(5, triggered=True) == (True, "")
@@ -91,7 +91,10 @@ def test_dwell_ends_when_its_time_has_passed_since_the_last_trigger() -> None:
 
 @pytest.mark.parametrize("steps", [1, 3])
 def test_a_plan_lasts_its_steps(steps: int) -> None:
-    """To the nanosecond, from the tick on which it is made; while it lasts only its shortening is asked about, at its end nothing."""
+    """It lasts from the tick on which it is made, to the nanosecond.
+
+    Until its end only the safety of the learner is asked for, and at its end nothing.
+    """
     play = Play("planning")
     assert play.at(0, triggered=True) == (True, "")
     assert play.at(7, least_steps=steps) == (True, "safe steps")
@@ -102,7 +105,7 @@ def test_a_plan_lasts_its_steps(steps: int) -> None:
 
 
 def test_without_a_plan_recovery_stays_and_asks_again() -> None:
-    """Until one is found or the learner is seen safe."""
+    """This goes on until a plan is found or the learner is predicted to stay safe."""
     play = Play("planning")
     assert [play.at(k) for k in range(3)] == [(True, "safe steps")] * 3
     assert play.at(3, stays_safe=True) == (False, "safe")
@@ -110,7 +113,7 @@ def test_without_a_plan_recovery_stays_and_asks_again() -> None:
 
 @pytest.mark.parametrize("end", ["safe", "trigger", "alone", "reset", "over"])
 def test_a_plan_that_has_ended_is_forgotten(end: str) -> None:
-    """However it ended, the next one is made anew and counted from there."""
+    """The next plan is made anew and counted from its own tick."""
     play = Play("planning")
     assert play.at(0, least_steps=5) == (True, "safe steps")
     if end == "safe":
@@ -133,7 +136,7 @@ def test_a_plan_that_has_ended_is_forgotten(end: str) -> None:
 
 @pytest.mark.parametrize("forget", ["alone", "reset"])
 def test_recovery_that_acted_alone_or_before_a_walk_is_recovery_that_acted(forget: str) -> None:
-    """The learner that drove is tested again."""
+    """The learner that drove before is tested again."""
     play = Play("reachability")
     assert play.at(0, stays_safe=True) == (False, "safe")
     getattr(play.rule, forget)()
@@ -162,7 +165,7 @@ def test_recovery_that_acted_alone_or_before_a_walk_is_recovery_that_acted(forge
     ],
 )
 def test_settings_that_no_criterion_can_use_are_refused(changes: dict[str, Any], said: str) -> None:
-    """By the name of the setting, with what was found."""
+    """The error names the setting and the value found."""
     with pytest.raises(ConfigurationError, match=f"^intervention: {re.escape(said)}$"):
         replace(SHIPPED, **changes)
 
@@ -182,5 +185,5 @@ def test_settings_that_no_criterion_can_use_are_refused(changes: dict[str, Any],
     ],
 )
 def test_the_ends_of_what_is_allowed_are_allowed(changes: dict[str, Any]) -> None:
-    """Each bound belongs to what it allows."""
+    """A value on its bound is accepted."""
     assert isinstance(replace(SHIPPED, **changes), InterventionParameters)
