@@ -20,8 +20,8 @@ from safe_locomotion.control.reference import LocomotionParameters
 from safe_locomotion.control.swing import SwingParameters
 from safe_locomotion.errors import ConfigurationError, UnknownNameError
 from safe_locomotion.estimation.estimator import EstimatorParameters
-from safe_locomotion.operator.commands import CommandLimits
-from safe_locomotion.operator.mapping import DrivingParameters
+from safe_locomotion.operator.driving import DrivingParameters
+from safe_locomotion.operator.velocity import CommandLimits
 from safe_locomotion.robot.limits import GateLimits
 from safe_locomotion.runtime.realtime import RealtimeParameters
 from safe_locomotion.safety.supervisor import SupervisorParameters

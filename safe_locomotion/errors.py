@@ -1,13 +1,14 @@
-"""Exceptions of the package: one base, leaves that carry evidence and name the valid choices.
+"""Exceptions of the package: one base class, and leaves that say what was found and what is valid.
 
-Exceptions are for set-up. Inside the control loop failures are values (see `types.LowCommand.reason`).
+Exceptions are for set-up. Inside the control loop failures are values (see
+`types.LowCommand.reason`).
 """
 
 from collections.abc import Iterable
 
 
 class SafeLocomotionError(Exception):
-    """Base of every error this package raises on purpose; its text is meant for the user."""
+    """Base of every error that this package raises on purpose; its text is meant for the user."""
 
 
 class ConfigurationError(SafeLocomotionError):
@@ -15,7 +16,7 @@ class ConfigurationError(SafeLocomotionError):
 
 
 class UnknownNameError(ConfigurationError):
-    """A name (robot, gait, terrain, key) that is not one of the valid choices."""
+    """A name (robot, gait, terrain, key) is not one of the valid choices."""
 
     def __init__(self, what: str, name: object, choices: Iterable[object]) -> None:
         listed = ", ".join(str(choice) for choice in choices)
@@ -29,12 +30,17 @@ class RobotMismatchError(SafeLocomotionError):
 
 
 class BackendError(SafeLocomotionError):
-    """The link to the robot could not be opened or refused a request."""
+    """The link to the robot could not be opened, or refused a request."""
 
 
 class PolicyRefusedError(SafeLocomotionError):
-    """A policy file that must not fly; one line says what was expected and what was found."""
+    """A policy file must not fly; one line says what was expected and what was found."""
 
 
 class RecordingError(SafeLocomotionError):
     """An episode cannot be written: no space, no permission, no folder, no library."""
+
+
+def one_line(text: object, longest: int | None = None) -> str:
+    """The text with each run of white space as one space, cut after `longest` characters."""
+    return " ".join(str(text).split())[:longest]

@@ -1,4 +1,9 @@
-"""Rotations: quaternions w, x, y, z, active, base to world; roll-pitch-yaw is Rz(yaw) Ry(pitch) Rx(roll)."""
+"""Rotations, and small vectors in plain numbers.
+
+Quaternions are w, x, y, z and active: they rotate base into world. Roll, pitch, yaw mean
+Rz(yaw) Ry(pitch) Rx(roll). Functions on plain numbers serve the 500 Hz path, where arrays of three
+numbers cost more than they save.
+"""
 
 from math import asin, atan2, cos, inf, isfinite, nan, sin, sqrt
 
@@ -7,17 +12,28 @@ import numpy as np
 from safe_locomotion.types import Array
 
 Vector = tuple[float, float, float]
-RotationRows = tuple[Vector, Vector, Vector]  #: a rotation matrix in plain numbers
+RotationRows = tuple[Vector, Vector, Vector]  #: of a rotation matrix
 
 
 def vector(v: Array) -> Vector:
-    """Plain numbers of (3,)."""
+    """Plain numbers of an array (3,)."""
     x, y, z = v.tolist()
     return x, y, z
 
 
+def length(v: Vector) -> float:
+    """Euclidean norm."""
+    x, y, z = v
+    return sqrt(x * x + y * y + z * z)
+
+
+def clamp(value: float, low: float, high: float) -> float:
+    """`value` inside [low, high]; NaN stays NaN."""
+    return low if value < low else high if value > high else value
+
+
 def skew(v: Array) -> Array:
-    """Matrix of the cross product with v."""
+    """Matrix (3, 3) whose product with w is the cross product v x w."""
     x, y, z = v
     return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
 
@@ -33,14 +49,17 @@ def subtract(a: Vector, b: Vector) -> Vector:
 
 
 def rotate_plane(angle: float, x: float, y: float) -> tuple[float, float]:
-    """Vector of the plane turned by an angle [rad]."""
+    """The vector (x, y) of the plane, turned by `angle` [rad]."""
     c = cos(angle)
     s = sin(angle)
     return c * x - s * y, s * x + c * y
 
 
 def rows_from_quaternion(wxyz: Array) -> RotationRows:
-    """`matrix_from_quaternion` in plain numbers."""
+    """Rotation matrix of a quaternion, in plain numbers.
+
+    A quaternion that is not of unit length is normalised. A zero or infinite one gives NaN.
+    """
     w, x, y, z = wxyz.tolist()
     n = w * w + x * x + y * y + z * z
     s = 2.0 / n if 0.0 < n < inf else nan
@@ -52,7 +71,7 @@ def rows_from_quaternion(wxyz: Array) -> RotationRows:
 
 
 def matrix_from_quaternion(wxyz: Array) -> Array:
-    """Rotation matrix (3, 3) of a quaternion; a non-unit quaternion is normalised, zero and infinite ones give NaN."""
+    """`rows_from_quaternion` as an array (3, 3)."""
     return np.array(rows_from_quaternion(wxyz))
 
 
@@ -81,7 +100,8 @@ def relative_rows(a: RotationRows, b: RotationRows) -> RotationRows:
 
 def cross(a: Vector, b: Vector) -> Vector:
     """a x b."""
-    (ax, ay, az), (bx, by, bz) = a, b
+    ax, ay, az = a
+    bx, by, bz = b
     return ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
 
 
@@ -104,7 +124,7 @@ def quaternion_from_rpy(roll: float, pitch: float, yaw: float) -> Array:
 
 
 def rows_from_rpy(roll: float, pitch: float, yaw: float) -> RotationRows:
-    """Matrix of Rz(yaw) Ry(pitch) Rx(roll), in plain numbers."""
+    """Rotation matrix Rz(yaw) Ry(pitch) Rx(roll), in plain numbers."""
     sr = sin(roll)
     cr = cos(roll)
     sp = sin(pitch)
@@ -126,12 +146,12 @@ def rpy_from_rows(rows: RotationRows) -> Vector:
 
 
 def rpy_from_matrix(rotation: Array) -> Vector:
-    """`rpy_from_rows` of an array (3, 3)."""
+    """Roll, pitch, yaw of a rotation matrix (3, 3); see `rpy_from_rows`."""
     return rpy_from_rows(rotation.tolist())
 
 
 def rpy_from_quaternion(wxyz: Array) -> Vector:
-    """Roll, pitch, yaw of a quaternion."""
+    """Roll, pitch, yaw of a quaternion; see `rpy_from_rows`."""
     return rpy_from_rows(rows_from_quaternion(wxyz))
 
 
@@ -143,7 +163,7 @@ def yaw_matrix(yaw: float) -> Array:
 
 
 def multiply(a: Array, b: Array) -> Array:
-    """Hamilton product a * b of quaternions w, x, y, z: first b, then a."""
+    """Hamilton product a * b of quaternions: the rotation b, then the rotation a."""
     aw, ax, ay, az = a.tolist()
     bw, bx, by, bz = b.tolist()
     return np.array(
@@ -157,7 +177,7 @@ def multiply(a: Array, b: Array) -> Array:
 
 
 def quaternion_from_rotation_vector(vector: Array) -> Array:
-    """Exponential map: quaternion of the rotation by |vector| [rad] about its direction."""
+    """Exponential map: quaternion of the rotation by |vector| [rad] about `vector`."""
     x, y, z = vector.tolist()
     angle = sqrt(x * x + y * y + z * z)
     if angle < 1e-9:

@@ -1,4 +1,4 @@
-"""Where the files that ship with the package lie: `models/`, `config/`, `launch/`."""
+"""Paths of the files that ship with the package: `models/`, `config/`, `launch/`."""
 
 import os
 import sys
@@ -10,20 +10,21 @@ PACKAGE = "safe_locomotion"
 
 
 def share_roots() -> tuple[Path, ...]:
-    """Folders that may hold the shared files, in order: source checkout, installation prefix, ament prefixes."""
-    ament = (
-        Path(prefix) / "share" / PACKAGE
-        for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
-        if prefix
-    )
-    return Path(__file__).resolve().parents[1], Path(sys.prefix) / "share" / PACKAGE, *ament
+    """Folders that may hold the shared files.
+
+    In this order: source checkout, installation prefix, ament prefixes.
+    """
+    prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
+    installed = [sys.prefix, *filter(None, prefixes)]
+    checkout = Path(__file__).resolve().parents[1]
+    return checkout, *(Path(prefix) / "share" / PACKAGE for prefix in installed)
 
 
 def find_share(relative: str) -> Path:
     """Path of a shared file or folder such as "models/robots".
 
     Raises:
-        ConfigurationError: it lies under none of `share_roots`; the message names them.
+        ConfigurationError: it is not under any of `share_roots`; the message names them.
     """
     roots = share_roots()
     for root in roots:

@@ -10,7 +10,8 @@ from safe_locomotion.control.mpc import ConvexMpc, MpcAnswer
 from safe_locomotion.control.mpc_problem import MpcProblem
 from safe_locomotion.envs.walk import run_episode
 from safe_locomotion.errors import SafeLocomotionError
-from safe_locomotion.operator.commands import Step, VelocityInput
+from safe_locomotion.operator.requests import Step
+from safe_locomotion.operator.velocity import VelocityInput
 from safe_locomotion.pipeline import Cycle, Pipeline
 from safe_locomotion.robot.models import RobotModel
 from safe_locomotion.sim.options import SimulationOptions

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from safe_locomotion.control.swing import SwingParameters, cycloid
-from safe_locomotion.robot.kinematics import clamp
-from safe_locomotion.rotations import Vector, subtract
+from safe_locomotion.rotations import Vector, clamp, subtract
 
 MOMENT = 1e-6  #: [s] in the air of a foot that has just left the ground
 

@@ -1,8 +1,7 @@
 """Where a foot in the air touches down (Raibert's rule)."""
 
 from safe_locomotion.control.swing import SwingParameters
-from safe_locomotion.robot.kinematics import clamp
-from safe_locomotion.rotations import Vector, rotate_plane
+from safe_locomotion.rotations import Vector, clamp, rotate_plane
 
 
 def raibert_step(

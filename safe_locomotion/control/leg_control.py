@@ -12,9 +12,9 @@ from safe_locomotion.commands import commanded_torque, damping_command
 from safe_locomotion.control.leg_weight import LegWeight
 from safe_locomotion.control.self_right import SelfRighting
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.robot.kinematics import Kinematics, LegPose, clamp
+from safe_locomotion.robot.kinematics import Kinematics, LegPose
 from safe_locomotion.robot.models import RobotModel
-from safe_locomotion.rotations import Vector, rows_from_quaternion
+from safe_locomotion.rotations import Vector, clamp, rows_from_quaternion
 from safe_locomotion.types import (
     DAMPED,
     N_JOINTS,

@@ -8,8 +8,7 @@ import numpy as np
 
 from safe_locomotion.control.friction import SlipParameters
 from safe_locomotion.robot.centroidal import NX
-from safe_locomotion.robot.kinematics import clamp
-from safe_locomotion.rotations import Vector, rotate_plane
+from safe_locomotion.rotations import Vector, clamp, rotate_plane
 from safe_locomotion.types import Array, VelocityCommand
 
 

@@ -3,13 +3,8 @@
 import numpy as np
 
 from safe_locomotion.envs.gait_tasks import GaitTask, start_gait
-from safe_locomotion.policy.contract import (
-    GaitAction,
-    GaitTerm,
-    Origin,
-    PolicyContract,
-    observation_term,
-)
+from safe_locomotion.policy.action import GaitAction, GaitTerm
+from safe_locomotion.policy.contract import Origin, PolicyContract, observation_term
 from safe_locomotion.robot.models import RobotModel
 
 RATE_HZ = 125  #: paper 1, section VI

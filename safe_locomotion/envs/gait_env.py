@@ -27,8 +27,7 @@ from safe_locomotion.policy.contract import Origin, PolicyContract
 from safe_locomotion.policy.observation import Float32, Observer
 from safe_locomotion.policy.runtime import GaitInterpreter
 from safe_locomotion.policy.stage import Learner, PolicyStage
-from safe_locomotion.robot.kinematics import clamp
-from safe_locomotion.rotations import rpy_from_quaternion
+from safe_locomotion.rotations import clamp, rpy_from_quaternion
 from safe_locomotion.safety.intervention import penalised
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.pushes import Push, impulse_in_world

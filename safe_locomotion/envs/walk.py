@@ -10,7 +10,8 @@ from math import cos, pi, sin
 
 import numpy as np
 
-from safe_locomotion.operator.commands import Script, Step, VelocityInput
+from safe_locomotion.operator.requests import Script, Step
+from safe_locomotion.operator.velocity import VelocityInput
 from safe_locomotion.pipeline import Cycle, Pipeline
 from safe_locomotion.rotations import rpy_from_quaternion
 from safe_locomotion.sim.pushes import Push, impulse_in_world

@@ -1,1 +1,1 @@
-"""Estimation: the body's motion and the feet's contacts out of LowStates."""
+"""Estimation: base state and contacts from the IMU, the joints and the foot sensors."""

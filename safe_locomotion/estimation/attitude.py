@@ -1,8 +1,9 @@
-"""Orientation and angular velocity: the IMU's quaternion, its gyro, and the gyro's bias.
+"""Orientation and angular velocity from the IMU's quaternion and gyro.
 
-The IMU's own filter is believed for the orientation over seconds, the gyro over milliseconds: the observer integrates the
-gyro, is pulled towards the quaternion, and what the pull has to supply all the time is gyro bias (about the vertical:
-relative to the IMU's own heading, which is the heading of odom). At rest the bias is the mean reading.
+The quaternion of the IMU is accurate over seconds, the gyro over milliseconds. So the observer
+integrates the gyro and is pulled towards the quaternion. A pull that persists is a gyro bias. The
+heading of odom is that of the IMU, so the bias about the vertical is relative to it. At rest the
+bias is the mean reading of the gyro.
 """
 
 from dataclasses import dataclass
@@ -21,8 +22,8 @@ class AttitudeParameters:
     Attributes:
         pull: towards the IMU's quaternion [1/s].
         bias_pull: of the gyro bias while moving [1/s2].
-        rest_joint_speed: low-pass filtered joint speeds below this are rest [rad/s].
-        rest_rate: low-pass filtered gyro below this can be bias, above it is motion [rad/s].
+        rest_joint_speed: largest low-pass filtered joint speed at rest [rad/s].
+        rest_rate: a low-pass filtered gyro up to this can be bias; more is motion [rad/s].
         rest_delay: how long rest must last before the bias follows the gyro [s].
         rest_time_constant: of the mean that becomes the bias [s].
     """
@@ -36,7 +37,14 @@ class AttitudeParameters:
 
 
 class AttitudeObserver:
-    """Fuses quaternion and gyro; `quaternion` and `rotation` (base to odom) and `angular_velocity` (in base) hold the result."""
+    """Fuses quaternion and gyro.
+
+    Attributes:
+        rotation: rows of the rotation matrix, base to odom.
+        angular_velocity: in base, bias removed [rad/s].
+        bias: of the gyro [rad/s].
+        at_rest: the robot is at rest.
+    """
 
     _FILTER = 0.1  # time constant of the signals that decide about rest [s]
 
@@ -46,7 +54,7 @@ class AttitudeObserver:
         self.reset(np.array([1.0, 0.0, 0.0, 0.0]))
 
     def reset(self, quaternion_wxyz: Array) -> None:
-        """Start again at an orientation; the gyro bias is a property of the sensor and stays."""
+        """Start again at an orientation; the gyro bias belongs to the sensor and stays."""
         self._set(*quaternion_wxyz.tolist())
         self.angular_velocity: Vector = (0.0, 0.0, 0.0)
         self.at_rest = False
@@ -55,18 +63,27 @@ class AttitudeObserver:
         self._slow: list[float] | None = None
 
     def update(self, quaternion_wxyz: Array, gyro: Array, dq: Array, dt: float) -> None:
-        """Advance by one reading; dq (12,) joint speeds, dt since the last reading [s]."""
+        """Advance by one reading.
+
+        Args:
+            quaternion_wxyz: (4,) of the IMU.
+            gyro: (3,) [rad/s].
+            dq: (12,) joint speeds [rad/s].
+            dt: time since the last reading [s].
+        """
         p = self.parameters
         reading = gyro.tolist()
         self._watch_rest(dq.tolist() + reading, dt)
         if self.at_rest:
             self._rest_mean_time += dt
-            self._shift_bias(
-                min(1.0, dt / min(self._rest_mean_time, p.rest_time_constant)), reading
-            )
+            averaged = min(self._rest_mean_time, p.rest_time_constant)
+            self._shift_bias(min(1.0, dt / averaged), reading)
         ex, ey, ez = self._error(*quaternion_wxyz.tolist())
         bx, by, bz = self.bias
-        x, y, z = self.angular_velocity = (reading[0] - bx, reading[1] - by, reading[2] - bz)
+        x = reading[0] - bx
+        y = reading[1] - by
+        z = reading[2] - bz
+        self.angular_velocity = (x, y, z)
         self._integrate(x + p.pull * ex, y + p.pull * ey, z + p.pull * ez, dt)
         if not self.at_rest:
             k = p.bias_pull * dt
@@ -77,15 +94,11 @@ class AttitudeObserver:
         self.bias = (x + gain * (gyro[0] - x), y + gain * (gyro[1] - y), z + gain * (gyro[2] - z))
 
     def _watch_rest(self, speeds: list[float], dt: float) -> None:
-        """Rest is when joints and gyro, low-pass filtered, have been slow for a while."""
+        """Rest: joints and gyro, low-pass filtered, have been slow for `rest_delay`."""
         gain = min(1.0, dt / self._FILTER)
-        slow = (
-            speeds
-            if self._slow is None
-            else [a + gain * (b - a) for a, b in zip(self._slow, speeds, strict=True)]
-        )
-        self._slow = slow
-        sizes = list(map(abs, slow))
+        before = self._slow or speeds
+        self._slow = [a + gain * (b - a) for a, b in zip(before, speeds, strict=True)]
+        sizes = list(map(abs, self._slow))
         p = self.parameters
         still = max(sizes[:N_JOINTS]) <= p.rest_joint_speed and max(sizes[N_JOINTS:]) <= p.rest_rate
         self._rest_time = self._rest_time + dt if still else 0.0
@@ -93,11 +106,13 @@ class AttitudeObserver:
         self.at_rest = self._rest_time >= p.rest_delay
 
     def _error(self, mw: float, mx: float, my: float, mz: float) -> Vector:
-        """Rotation vector in base, to first order, from the observer's orientation q to the measured m: 2 vec(conj(q) m)."""
+        """Rotation vector, in base, from the observer's orientation q to the measured one m.
+
+        To first order it is 2 vec(conj(q) m), with the sign of m that is closer to q.
+        """
         w, x, y, z = self._q
-        s = (2.0 if w * mw + x * mx + y * my + z * mz >= 0.0 else -2.0) / sqrt(
-            mw * mw + mx * mx + my * my + mz * mz
-        )
+        norm = sqrt(mw * mw + mx * mx + my * my + mz * mz)
+        s = (2.0 if w * mw + x * mx + y * my + z * mz >= 0.0 else -2.0) / norm
         return (
             s * (w * mx - x * mw - y * mz + z * my),
             s * (w * my + x * mz - y * mw - z * mx),
@@ -121,9 +136,13 @@ class AttitudeObserver:
         )
 
     def _set(self, w: float, x: float, y: float, z: float) -> None:
-        """Normalise and publish the orientation."""
+        """Normalise and store the orientation."""
         s = 1.0 / sqrt(w * w + x * x + y * y + z * z)
-        w, x, y, z = self._q = (s * w, s * x, s * y, s * z)
+        w *= s
+        x *= s
+        y *= s
+        z *= s
+        self._q = (w, x, y, z)
         self.rotation: RotationRows = (
             (1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y - w * z), 2.0 * (x * z + w * y)),
             (2.0 * (x * y + w * z), 1.0 - 2.0 * (x * x + z * z), 2.0 * (y * z - w * x)),

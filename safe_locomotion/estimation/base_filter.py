@@ -1,15 +1,17 @@
 """Linear Kalman filter of the base and the feet.
 
-State of an axis: feet relative to the base r_i = f_i - p, base velocity v, base position p, acceleration error b. With isotropic
-noise the three axes of odom do not couple, so x and y share one 7 x 7 covariance and z, which has its own noise, has a second: the
-21-state filter of the literature (Bloesch et al. 2012, in the linear form with a given orientation), exactly, at a fraction of its
-cost. The two stand as diagonal blocks of one matrix, because at this size the number of array calls is the cost.
+It is the 21-state filter of the literature (Bloesch et al. 2012, in the linear form with a given
+orientation), exactly, at a fraction of its cost. Each axis of odom has seven states: the feet
+relative to the base r_i = f_i - p, the base velocity v, the base position p and the acceleration
+error b. With isotropic noise the axes do not couple. So x and y share one 7 x 7 covariance, and z,
+which has its own noise, has a second one. Both are diagonal blocks of one matrix, because at this
+size the number of array calls determines the cost.
 
     p' = v        v' = a - b        b' = 0        r_i' = u_i - v (the foot rolls with u_i)
     y_i = r_i (leg kinematics)        y = v (legs on the ground)
 
-What is measured are states themselves, the first ten: no measurement matrix is multiplied. Covariance and state lie below each
-other in one array, because both go through the same products.
+The measurements are states themselves, the first ten, so no measurement matrix is multiplied.
+Covariance and states lie below each other in one array, because both go through the same products.
 """
 
 from copy import copy
@@ -22,12 +24,13 @@ from scipy.linalg.lapack import dposv
 from safe_locomotion.rotations import Vector
 from safe_locomotion.types import N_LEGS
 
-_SYMMETRIC_EVERY = (
-    16  # corrections: by then rounding has parted the two halves of the covariance by 1e-15 of it
-)
+# Corrections between two symmetrisations of the covariance. Meanwhile rounding makes its two halves
+# differ by a relative 1e-15.
+_SYMMETRIC_EVERY = 16
 _MEASURED = 2 * (N_LEGS + 1)
 _N = _MEASURED + 4
-# r_1..r_4 of x and y, their v; the same of z; p and b of x and y; p and b of z
+# Order of the states: r_1..r_4 and v of x and y; r_1..r_4 and v of z; p and b of x and y; p and b
+# of z.
 R_ = 0
 V_ = N_LEGS
 ZR_ = N_LEGS + 1
@@ -41,16 +44,18 @@ _HALVES = ((R_, V_, P_, B_), (ZR_, ZV_, ZP_, ZB_))
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FilterParameters:
-    """Noise of the filter, (xy, z) where the axes differ; random walks are per sqrt(s).
+    """Noise of the filter, as (xy, z) where the axes differ; random walks are per sqrt(s).
 
     Attributes:
         position: of the base beyond its velocity [m/sqrt(s)].
         velocity: of the accelerometer [m/s/sqrt(s)].
-        acceleration_error: drift of the acceleration error, mostly tilt error times g [m/s2/sqrt(s)].
-        acceleration_error_initial: its standard deviation at the start [m/s2].
-        foot: of a foot that stands [m/sqrt(s)]; vertically, ground and foot give way under the load.
-        swing_foot: of a foot in the air [m/sqrt(s)]; large enough to say nothing about the base at touchdown.
-        foot_position: reading of a foot's position [m].
+        acceleration_error: drift of the acceleration error, which is mostly tilt error times g
+            [m/s2/sqrt(s)].
+        acceleration_error_initial: standard deviation of that error at the start [m/s2].
+        foot: of a standing foot [m/sqrt(s)]. Vertically, ground and foot yield under the load.
+        swing_foot: of a foot in the air [m/sqrt(s)]. It is so large that a foot at touchdown says
+            nothing about the base.
+        foot_position: of a reading of a foot's position [m].
     """
 
     position: float = 0.002
@@ -63,19 +68,25 @@ class FilterParameters:
 
 
 class BaseFilter:
-    """`covariance` (14, 14) of the states in the order of `R_`, `V_`, ...; position, velocity and feet in odom as plain numbers."""
+    """Position and velocity of the base, and positions of the feet, in odom.
+
+    Attributes:
+        covariance: (14, 14) of the states, in the order of `R_`, `V_`, ...
+        position: of the base [m].
+        velocity: of the base [m/s].
+        feet: positions of the four foot centres [m].
+    """
 
     def __init__(self, parameters: FilterParameters) -> None:
         self.parameters = parameters
-        self._joined = np.zeros(
-            (_N + 2, _N)
-        )  # covariance, then the states of x with those of z, and of y
+        # The covariance, then a row with the states of x and z, then a row with those of y.
+        self._joined = np.zeros((_N + 2, _N))
         self.covariance = self._joined[:_N]
         self._states = self._joined[_N:]
         self._f = np.eye(_N + 2)
         self._added = np.zeros((_N + 2, _N))
         self._ft = self._f[:_N, :_N].T.copy()
-        # where `predict` writes: the diagonal of the noise, then the inputs
+        # Where `predict` writes: the diagonal of the noise, then the inputs.
         self._changing = np.concatenate([np.arange(_N) * (_N + 1), _N * _N + np.arange(2 * _N)])
         self._r = np.eye(_MEASURED) * parameters.foot_position**2
         self._dt = 0.0
@@ -83,7 +94,10 @@ class BaseFilter:
         self.reset((0.0, 0.0, 0.0), [(0.0, 0.0, 0.0)] * N_LEGS)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "BaseFilter":
-        """A filter of its own; copied one by one, the arrays that are views of another would come apart."""
+        """A filter of its own.
+
+        Copied one by one, `covariance` and `_states` would no longer be views of `_joined`.
+        """
         twin = copy(self)
         for name, value in vars(self).items():
             if isinstance(value, np.ndarray):
@@ -93,30 +107,39 @@ class BaseFilter:
         return twin
 
     def reset(self, position: Vector, feet: list[Vector]) -> None:
-        """At rest at `position`, with foot centres `feet` in odom."""
-        p, (x, y, z) = self.parameters, position
+        """Start again at rest.
+
+        Args:
+            position: of the base in odom [m].
+            feet: four foot centres in odom [m].
+        """
+        p = self.parameters
+        x, y, z = position
         first = np.zeros(_N)
         relative = np.eye(_N)
         for r, v, base, error in _HALVES:
-            first[r : r + N_LEGS], first[v], first[base] = p.foot_position**2, 0.1**2, 1e-6
+            first[r : r + N_LEGS] = p.foot_position**2
+            first[v] = 0.1**2
+            first[base] = 1e-6
             first[error] = p.acceleration_error_initial**2
             relative[r : r + N_LEGS, base] = -1.0
         self.covariance[:] = (relative * first) @ relative.T
         self._states[:] = 0.0
         self._states[:, R_:V_] = [[foot[0] - x for foot in feet], [foot[1] - y for foot in feet]]
         self._states[0, ZR_:ZV_] = [foot[2] - z for foot in feet]
-        self._states[:, P_], self._states[0, ZP_] = (x, y), z
+        self._states[:, P_] = (x, y)
+        self._states[0, ZP_] = z
         self._take()
 
     def predict(
         self, acceleration: Vector, foot_velocity: list[Vector], trust: list[float], dt: float
     ) -> None:
-        """Advance by dt [s].
+        """Advance by dt.
 
         Args:
             acceleration: of the base in odom, gravity removed [m/s2].
-            foot_velocity: of the foot centres that stand, from rolling [m/s].
-            trust: of each foot, in [0, 1], 0 for a foot in the air.
+            foot_velocity: of the four foot centres if they stand, from rolling [m/s].
+            trust: in each of the four feet, within [0, 1]; 0 for a foot in the air.
             dt: [s].
         """
         if dt != self._dt:
@@ -138,25 +161,31 @@ class BaseFilter:
         self._joined += self._added
 
     def _set_step(self, dt: float) -> None:
-        """Transition over dt, and the noise of the base position, which all r_i of an axis share."""
+        """Set the transition over dt, and the base's position noise, which all r_i share."""
         self._dt = dt
         base = self.parameters.position**2 * dt
         f = self._f
         q = self._added
         for r, v, p, b in _HALVES:
             feet = slice(r, r + N_LEGS)
-            f[feet, v], f[feet, b] = -dt, 0.5 * dt * dt
-            f[p, v], f[p, b], f[v, b] = dt, -0.5 * dt * dt, -dt
-            q[feet, feet], q[feet, p], q[p, feet] = base, -base, -base
+            f[feet, v] = -dt
+            f[feet, b] = 0.5 * dt * dt
+            f[p, v] = dt
+            f[p, b] = -0.5 * dt * dt
+            f[v, b] = -dt
+            q[feet, feet] = base
+            q[feet, p] = -base
+            q[p, feet] = -base
         self._ft = f[:_N, :_N].T.copy()
 
     def _process_noise(self, trust: list[float], dt: float) -> list[float]:
-        """Diagonal (14,) of the noise that dt adds."""
+        """Diagonal (14,) of the noise that dt adds to the covariance."""
         p = self.parameters
         base = p.position**2 * dt
         drift = p.acceleration_error**2 * dt
-        (v, vz), (f, fz), swing = p.velocity, p.foot, p.swing_foot
-        away = [swing * (1.0 - t) * (1.0 - t) for t in trust]
+        v, vz = p.velocity
+        f, fz = p.foot
+        away = [p.swing_foot * (1.0 - t) * (1.0 - t) for t in trust]
         return [
             *[base + (f + a) * (f + a) * dt for a in away],
             v * v * dt,
@@ -171,28 +200,30 @@ class BaseFilter:
     def correct(
         self, feet: list[Vector], velocity: Vector, velocity_variance: tuple[float, float]
     ) -> float:
-        """Fuse the feet relative to the base, in odom, and the velocity that the standing legs give.
+        """Fuse the positions of the feet, and the velocity from the standing legs.
 
         Args:
-            feet: four positions [m].
-            velocity: [m/s].
-            velocity_variance: on the horizontal axes and on the vertical one [m2/s2].
+            feet: four foot centres relative to the base, in odom [m].
+            velocity: of the base, in odom [m/s].
+            velocity_variance: (xy, z) [m2/s2].
 
         Returns:
-            Normalised innovation squared of the velocity, of the worst axis; about 1 when the model holds.
+            Largest normalised innovation squared of the velocity over the axes; about 1 when the
+            model holds.
         """
         xs, ys, zs = zip(*feet, velocity, strict=True)
         r = self._r
         joined = self._joined
         covariance = self.covariance
-        r[V_, V_], r[ZV_, ZV_] = velocity_variance
+        r[V_, V_] = velocity_variance[0]
+        r[ZV_, ZV_] = velocity_variance[1]
         right = joined[:, :_MEASURED].copy()
         right[_N:] -= np.array((*xs, *zs, *ys, 0.0, 0.0, 0.0, 0.0, 0.0)).reshape(2, _MEASURED)
         s = right[:_MEASURED] + r
         (x, z), (y, _) = right[_N:, V_ :: V_ + 1].tolist()
         s_xy = s[V_, V_].item()
         s_z = s[ZV_, ZV_].item()
-        # LAPACK wants columns: transposed views of rows, so that nothing is copied
+        # LAPACK wants columns. Transposed views of rows give it columns without a copy.
         gain = dposv(s.T, right.T, overwrite_a=True, overwrite_b=True)[1].T
         joined -= gain.dot(joined[:_MEASURED])
         self._since_symmetric += 1
@@ -204,7 +235,13 @@ class BaseFilter:
         return max(max(x * x, y * y) / s_xy, z * z / s_z)
 
     def anchor(self, foot: int, height: float, deviation: float) -> None:
-        """Fuse the height [m] of one standing foot centre, known to `deviation` [m]."""
+        """Fuse the height of one standing foot centre.
+
+        Args:
+            foot: index of the foot.
+            height: in odom [m].
+            deviation: standard deviation of the height [m].
+        """
         r = ZR_ + foot
         column = self.covariance[r] + self.covariance[ZP_]
         s = (column[r] + column[ZP_]).item() + deviation * deviation
@@ -215,12 +252,15 @@ class BaseFilter:
     def _take(self) -> None:
         """Read the state out as plain numbers."""
         x, y = self._states.tolist()
-        px, py, pz = self.position = (x[P_], y[P_], x[ZP_])
+        px = x[P_]
+        py = y[P_]
+        pz = x[ZP_]
+        self.position: Vector = (px, py, pz)
         self.velocity: Vector = (x[V_], y[V_], x[ZV_])
         self.feet: list[Vector] = [(px + x[i], py + y[i], pz + x[ZR_ + i]) for i in range(N_LEGS)]
 
     @property
     def variances(self) -> tuple[tuple[float, float], tuple[float, float]]:
-        """(xy, z) of the position [m2] and of the velocity [m2/s2]."""
+        """Variances (xy, z) of the position [m2] and of the velocity [m2/s2]."""
         diagonal = self.covariance.diagonal().tolist()
         return (diagonal[P_], diagonal[ZP_]), (diagonal[V_], diagonal[ZV_])

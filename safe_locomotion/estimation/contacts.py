@@ -1,10 +1,13 @@
-"""Which feet carry load, from foot sensors whose zero and scale nobody knows.
+"""Which feet carry load, from foot sensors with unknown zero and scale.
 
-A foot sensor reads raw = zero + gain * load + noise; zero and gain differ per foot, drift, and the reading clips. The joint
-torques give the load too, with nothing to learn, but disturbed by the inertia of the moving leg. So the torques calibrate the
-sensor: a line load = offset + slope * raw per foot, by Kalman filter (the load is regressed on the raw reading, because the
-regressor must be the reading with little noise). Both loads are fused by their variances; a sensor that does not move with
-the load loses its weight, so a dead one drops out by itself.
+A foot sensor reads raw = zero + gain * load + noise. Zero and gain differ per foot and drift, and
+the reading saturates. The joint torques give the load too. They need no calibration, but the
+inertia of the moving leg disturbs them.
+
+So the torques calibrate the sensor: a Kalman filter learns a line load = offset + slope * raw for
+each foot. The load is regressed on the raw reading, because the regressor must have little noise.
+Both loads are fused by their variances. A sensor that does not move with the load loses its weight,
+so a dead sensor drops out without any switch.
 """
 
 from dataclasses import dataclass
@@ -17,24 +20,27 @@ from safe_locomotion.types import N_LEGS, Array, Flags
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ContactParameters:
-    """How the load of a foot is read and when it counts as contact.
+    """How the load of a foot is read, and when it counts as contact.
 
     Attributes:
-        threshold: load above which a foot is in contact, as a share of a quarter of the robot's weight (15 N on an A1).
-        hysteresis: share of the threshold below which contact ends.
-        offset_deviation: first guess of a sensor is load = raw, its offset with this standard deviation [N].
-        slope_deviation: and its slope with this one.
-        offset_drift, slope_drift: random walk of both [N/sqrt(s)], [1/sqrt(s)].
+        threshold: load above which contact begins, as a share of a quarter of the robot's weight
+            (15 N on an A1).
+        hysteresis: contact ends below this share of the threshold.
+        offset_deviation: standard deviation of a sensor's offset at the start [N]. The first guess
+            is load = raw.
+        slope_deviation: standard deviation of a sensor's slope at the start.
+        offset_drift, slope_drift: random walks of both [N/sqrt(s)], [1/sqrt(s)].
         liveliness_time_constant: over which the variances of sensor and load are compared [s].
-        live_share: a sensor that shows less than this share of the load's variance loses weight, down to nothing when it is
-            stuck.
-        live_load: standard deviation of the load below which nothing can be said about that [N].
-        correlation: successive errors of the torque's load share the gait's inertia; one in so many of those used (every
-            fourth) counts as new.
+        live_share: a sensor that shows less than this share of the load's variance loses weight. A
+            stuck sensor loses all of it.
+        live_load: smallest standard deviation of the load for this comparison [N].
+        correlation: successive errors of the load by torque are correlated, because they share the
+            gait's inertia. Of the loads used (every fourth), one in so many counts as new.
         sensor_noise: of a raw reading [N].
-        torque_noise: of the load computed from the torques of a leg at rest [N], and what each m/s of its foot adds: the
-            leg's inertia [N s/m].
-        clip: loads outside [-clip, clip] quarter weights do not calibrate: that is where real sensors saturate.
+        torque_noise: of the load by torque. First for a leg at rest [N], then the increase per
+            speed of the foot, from the leg's inertia [N s/m].
+        clip: loads beyond +-clip quarter weights are clipped before they calibrate, because real
+            sensors saturate there.
     """
 
     threshold: float = 0.48
@@ -53,10 +59,20 @@ class ContactParameters:
 
 
 class ContactDetector:
-    """Contact of each foot with hysteresis, on the fused and calibrated load."""
+    """Contact of each foot, from its fused load with hysteresis.
+
+    Attributes:
+        load: of each foot [N].
+        contact: (4,) feet that carry load.
+    """
 
     def __init__(self, parameters: ContactParameters, *, weight: float) -> None:
-        """Args: weight: of the whole robot [N]."""
+        """Start without a calibration.
+
+        Args:
+            parameters: see there.
+            weight: of the whole robot [N].
+        """
         self.parameters = parameters
         self._on = parameters.threshold * weight / N_LEGS
         self._off = parameters.hysteresis * self._on
@@ -69,7 +85,7 @@ class ContactDetector:
         self._feet = [
             _Line(0.0, 1.0, p.offset_deviation**2, 0.0, p.slope_deviation**2) for _ in range(N_LEGS)
         ]
-        self._turn = 0  # one foot a tick learns: successive readings say the same anyway
+        self._turn = 0  # one foot learns on each tick, because successive readings are alike
         self.load: list[float] = [0.0] * N_LEGS
         self.contact: Flags = np.zeros(N_LEGS, dtype=np.bool_)
 
@@ -80,7 +96,7 @@ class ContactDetector:
 
     @property
     def gain(self) -> Array:
-        """(4,) raw reading per load."""
+        """(4,) change of the raw reading per load."""
         return np.array([1.0 / max(line.slope, 1e-6) for line in self._feet])
 
     def update(
@@ -120,7 +136,7 @@ class ContactDetector:
         line.excess = line.deadness(p.live_share, p.live_load)
 
     def _read(self, line: "_Line", raw: float, torque_load: float, torque_variance: float) -> float:
-        """Mean of both loads by their variances."""
+        """Mean of both loads, weighted by their variances [N]."""
         noise = self.parameters.sensor_noise * line.slope
         variance = line.oo + raw * (2.0 * line.os + raw * line.ss) + noise * noise + line.excess
         sensed = line.offset + line.slope * raw
@@ -129,7 +145,14 @@ class ContactDetector:
 
 @dataclass(slots=True)
 class _Line:
-    """load = offset + slope * raw of one foot, with the covariance of both and the running moments of raw and load."""
+    """Calibration of one foot: load = offset + slope * raw.
+
+    Attributes:
+        offset, slope: of the line.
+        oo, os, ss: covariance of offset and slope.
+        raw_mean, raw_variance, load_mean, load_variance: running moments of both readings.
+        excess: extra variance of a sensor that moves too little [N2].
+    """
 
     offset: float
     slope: float
@@ -155,7 +178,10 @@ class _Line:
         self.load_variance += gain * (d_load * d_load - self.load_variance)
 
     def deadness(self, live_share: float, live_load: float) -> float:
-        """Variance [N2] of a sensor that moves less than its load does; 0 for a live one, without bound for a stuck one."""
+        """Extra variance [N2] of a sensor that moves less than its load.
+
+        It is 0 for a live sensor, and grows without bound for a stuck one.
+        """
         wanted = live_share * self.load_variance
         shown = self.slope * self.slope * self.raw_variance
         if shown >= wanted or self.load_variance <= live_load * live_load:
@@ -163,7 +189,10 @@ class _Line:
         return self.load_variance * (wanted / max(shown, 1e-9) - 1.0)
 
     def learn(self, raw: float, load: float, variance: float) -> None:
-        """Kalman correction with load = offset + slope * raw + noise; an innovation beyond 3 sigma counts as 3 sigma."""
+        """Kalman correction with load = offset + slope * raw + noise.
+
+        An innovation beyond 3 sigma counts as 3 sigma.
+        """
         h_o = self.oo + self.os * raw
         h_s = self.os + self.ss * raw
         s = h_o + h_s * raw + variance

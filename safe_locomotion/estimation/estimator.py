@@ -1,10 +1,13 @@
 """Base state from IMU, leg kinematics and contact.
 
-What makes leg odometry drift, and what is done about it here. The foot is a ball that rolls: its centre moves with the calf's
-angular velocity times the radius, as an input of the foot states. A foot that touches down or lifts off still slides: it is
-believed in proportion to its load, after a short settling time, and less when its speed disagrees with the prediction. The
-gyro bias acts through the lever of the leg: it is learnt at rest and while moving. A tilt error leaks gravity into the
-acceleration: each axis carries an acceleration error.
+Four effects make leg odometry drift. The estimator treats each of them:
+
+* The foot is a ball that rolls. Its centre moves with the calf's angular velocity times the radius,
+  which is an input of the foot states.
+* A foot slides at touchdown and lift-off. It is trusted in proportion to its load, after a short
+  settling time, and less when its speed differs from the prediction.
+* A gyro bias acts through the lever of the leg. It is learnt at rest and while moving.
+* A tilt error leaks gravity into the acceleration. Each axis has an acceleration error.
 """
 
 from dataclasses import dataclass, field
@@ -16,11 +19,11 @@ import numpy as np
 from safe_locomotion.estimation.attitude import AttitudeObserver, AttitudeParameters
 from safe_locomotion.estimation.base_filter import BaseFilter, FilterParameters
 from safe_locomotion.estimation.contacts import ContactDetector, ContactParameters
-from safe_locomotion.estimation.leg_odometry import LegOdometry, speed
+from safe_locomotion.estimation.leg_odometry import LegOdometry
 from safe_locomotion.estimation.terrain_plane import TerrainPlane
 from safe_locomotion.robot.models import RobotModel
-from safe_locomotion.rotations import Vector, rotate, rotate_back
-from safe_locomotion.types import GRAVITY, N_LEGS, NANOSECONDS, Estimate, LowState
+from safe_locomotion.rotations import Vector, length, rotate, rotate_back, vector
+from safe_locomotion.types import GRAVITY, N_LEGS, NANOSECONDS, Array, Estimate, LowState
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,20 +32,21 @@ class EstimatorParameters:
 
     Attributes:
         filter, attitude, contact: of the parts.
-        leg_velocity: (xy, z) velocity of the base from one trusted foot [m/s].
-        settling: time after touchdown until a foot is fully believed [s].
-        full_load: load above which a foot is fully believed, as a share of a quarter of the weight.
-        slip: a foot this much faster than predicted loses half of its weight [m/s].
-        anchor: how well one foothold gives the height of level ground [m].
+        leg_velocity: (xy, z) noise of the base velocity from one trusted foot [m/s].
+        settling: time after touchdown until a foot is fully trusted [s].
+        full_load: load above which a foot is fully trusted, as a share of a quarter of the weight.
+        slip: a foot that differs by this from the predicted velocity loses half of its trust [m/s].
+        anchor: standard deviation of the height of level ground from one foothold [m].
         anchor_gate: a foothold further from the level than this starts a new level [m].
         slope_time_constant: of the ground plane [s].
-        max_slope: tangent of the steepest believed ground.
-        max_speed: faster is implausible [m/s].
-        max_velocity_deviation: the filter's own uncertainty beyond which it says so [m/s].
-        max_innovation: low-pass filtered normalised innovation of the velocity beyond which the filter has diverged.
-        innovation_time_constant: of that filter [s].
-        restart_after: diverged states in a row after which the filter starts anew.
-        max_step: longer gaps between states count as this [s].
+        max_slope: tangent of the steepest slope that the ground plane may have.
+        max_speed: a faster base means that the filter has diverged [m/s].
+        max_velocity_deviation: a larger standard deviation of the velocity means the same [m/s].
+        max_innovation: a larger low-pass filtered normalised innovation of the velocity means the
+            same.
+        innovation_time_constant: of that low-pass filter [s].
+        restart_after: the filter starts again after so many diverged states in a row.
+        max_step: a longer gap between two states counts as this long [s].
     """
 
     filter: FilterParameters = field(default_factory=FilterParameters)
@@ -65,7 +69,14 @@ class EstimatorParameters:
 
 
 class StateEstimator:
-    """Estimate of the floating base on every LowState."""
+    """Estimates the floating base on every LowState.
+
+    Attributes:
+        attitude: orientation and gyro bias.
+        detector: contacts and loads.
+        filter: position, velocity and feet.
+        terrain: plane of the ground.
+    """
 
     def __init__(self, robot: RobotModel, parameters: EstimatorParameters) -> None:
         self.parameters = parameters
@@ -81,7 +92,10 @@ class StateEstimator:
         self.reset()
 
     def reset(self) -> None:
-        """Forget position, velocity and contacts; the next state is the new origin. Gyro bias and foot calibration stay."""
+        """Forget position, velocity and contacts; the next state becomes the new origin.
+
+        The gyro bias and the calibration of the foot sensors stay.
+        """
         self._last: Estimate | None = None
         self._unusable = 0
         self._stance_time = [0.0] * N_LEGS
@@ -91,9 +105,11 @@ class StateEstimator:
         self._rolling: list[Vector] = [self._acceleration] * N_LEGS
 
     def update(self, state: LowState) -> Estimate:
-        """Estimate at the stamp of `state`; a state that is not finite changes nothing and is flagged.
+        """Estimate at the stamp of `state`.
 
-        A filter that has diverged for `restart_after` starts anew: the next state is the new origin.
+        A state that is not finite changes nothing, and its estimate is flagged as diverged. After
+        `restart_after` diverged states in a row the filter starts again, with the next state as
+        the new origin.
         """
         estimate = self._advance(state)
         self._unusable = self._unusable + 1 if estimate.diverged else 0
@@ -115,15 +131,11 @@ class StateEstimator:
         self.attitude.update(state.quaternion_wxyz, state.gyro, state.dq, dt)
         feet, leg_velocity, rolling = self._legs(state, dt)
         trust = self._trust(leg_velocity, dt)
-        ax, ay, az = state.accelerometer.tolist()
-        x, y, z = rotate(self.attitude.rotation, (ax, ay, az))
+        x, y, z = rotate(self.attitude.rotation, vector(state.accelerometer))
         acceleration = (x, y, z - GRAVITY)
-        self.filter.predict(
-            _middle(acceleration, self._acceleration),
-            list(map(_middle, rolling, self._rolling)),
-            trust,
-            dt,
-        )
+        mean_acceleration = _mean(acceleration, self._acceleration)
+        mean_rolling = list(map(_mean, rolling, self._rolling))
+        self.filter.predict(mean_acceleration, mean_rolling, trust, dt)
         self._acceleration = acceleration
         self._rolling = rolling
         self._correct(feet, leg_velocity, trust, dt)
@@ -131,7 +143,7 @@ class StateEstimator:
         return self._publish(state)
 
     def _start(self, state: LowState) -> Estimate:
-        """At rest at the origin, its feet on ground of mean height 0."""
+        """The first estimate: at rest at the origin, the feet on ground of mean height 0."""
         self.attitude.reset(state.quaternion_wxyz)
         feet = self._legs(state, 1e-3)[0]
         height = self._radius - sum(z for _, _, z in feet) / N_LEGS
@@ -140,11 +152,16 @@ class StateEstimator:
         return self._publish(state)
 
     def _legs(self, state: LowState, dt: float) -> tuple[list[Vector], list[Vector], list[Vector]]:
-        """Of each leg, in odom: foot relative to the base, base velocity if that foot stood, rolling velocity of the foot."""
+        """Read the four legs; all results are in odom.
+
+        Returns:
+            Feet relative to the base [m]; velocity of the base if that foot stood [m/s]; velocity of
+            the foot centre from rolling [m/s].
+        """
         legs = self._odometry.read(state.q, state.dq, state.tau)
-        self.detector.update(
-            state.foot_force, [leg.load for leg in legs], [speed(leg.velocity) for leg in legs], dt
-        )
+        loads = [leg.load for leg in legs]
+        speeds = [length(leg.velocity) for leg in legs]
+        self.detector.update(state.foot_force, loads, speeds, dt)
         rotation = self.attitude.rotation
         rate = self.attitude.angular_velocity
         normal = rotate_back(rotation, self.terrain.normal)
@@ -159,7 +176,10 @@ class StateEstimator:
         return feet, bases, rolling
 
     def _trust(self, leg_velocity: list[Vector], dt: float) -> list[float]:
-        """How far each foot is believed to stand, in [0, 1]: its load, ramped in after touchdown, less when it slides."""
+        """Trust that each foot stands, within [0, 1].
+
+        It is proportional to the load, ramps in after touchdown, and is less when the foot slides.
+        """
         p = self.parameters
         contact = self.detector.contact.tolist()
         trust = []
@@ -170,15 +190,17 @@ class StateEstimator:
             self._stance_time[i] = self._stance_time[i] + dt if contact[i] else 0.0
             slide2 = (x - vx) ** 2 + (y - vy) ** 2 + (z - vz) ** 2
             loaded = min(1.0, max(0.0, self.detector.load[i] / full))
-            trust.append(
-                loaded * min(1.0, self._stance_time[i] / p.settling) / (1.0 + slide2 / slip2)
-            )
+            settled = min(1.0, self._stance_time[i] / p.settling)
+            trust.append(loaded * settled / (1.0 + slide2 / slip2))
         return trust
 
     def _correct(
         self, feet: list[Vector], leg_velocity: list[Vector], trust: list[float], dt: float
     ) -> None:
-        """Fuse the feet, and the mean of the legs' velocities weighted by trust: the same as fusing them one by one."""
+        """Fuse the feet, and the mean of the legs' velocities weighted by trust.
+
+        The weighted mean gives the same result as fusing the velocities one by one.
+        """
         p = self.parameters
         total = sum(trust)
         velocity = self.filter.velocity
@@ -191,28 +213,29 @@ class StateEstimator:
             )
         total = max(total, 1e-6)
         xy, vertical = p.leg_velocity
-        innovation = self.filter.correct(
-            feet, velocity, (xy * xy / total, vertical * vertical / total)
-        )
-        self._innovation += min(1.0, dt / p.innovation_time_constant) * (
-            innovation - self._innovation
-        )
+        variance = (xy * xy / total, vertical * vertical / total)
+        innovation = self.filter.correct(feet, velocity, variance)
+        gain = min(1.0, dt / p.innovation_time_constant)
+        self._innovation += gain * (innovation - self._innovation)
 
     def _touch_ground(self, trust: list[float], dt: float) -> None:
-        """Follow the ground plane; each foot that has just settled ties the height to the level it walked on so far."""
+        """Update the ground plane, and anchor the height by each foot that has just settled."""
         p = self.parameters
         for foot, time in enumerate(self._stance_time):
             if p.settling <= time < p.settling + dt and trust[foot] >= 0.3:
                 self._anchor(foot)
-        self.terrain.update(
-            [self._contact_point(i) for i in range(N_LEGS)], [t >= 0.5 for t in trust], dt
-        )
+        points = [self._contact_point(i) for i in range(N_LEGS)]
+        self.terrain.update(points, [t >= 0.5 for t in trust], dt)
 
     def _contact_point(self, foot: int) -> Vector:
-        (x, y, z), (nx, ny, nz), r = self.filter.feet[foot], self.terrain.normal, self._radius
+        """The lowest point of a foot, on the ground plane's normal through its centre."""
+        x, y, z = self.filter.feet[foot]
+        nx, ny, nz = self.terrain.normal
+        r = self._radius
         return x - r * nx, y - r * ny, z - r * nz
 
     def _anchor(self, foot: int) -> None:
+        """Tie the height of the base to the level on which the robot has walked so far."""
         p = self.parameters
         error = self._contact_point(foot)[2] - self._level
         if abs(error) <= p.anchor_gate:
@@ -227,35 +250,35 @@ class StateEstimator:
         if not isfinite(sum(position) + sum(velocity)):
             self.reset()
             return self._hold(state)
-        (px, pz), (vx, vz) = self.filter.variances
+        position_variance, velocity_variance = self.filter.variances
         self._last = Estimate(
             stamp_ns=state.stamp_ns,
             position=np.array(position),
             quaternion_wxyz=self.attitude.quaternion,
             velocity=np.array(velocity),
             angular_velocity=np.array(self.attitude.angular_velocity),
-            position_covariance=np.array((px, 0.0, 0.0, 0.0, px, 0.0, 0.0, 0.0, pz)).reshape(3, 3),
-            velocity_covariance=np.array((vx, 0.0, 0.0, 0.0, vx, 0.0, 0.0, 0.0, vz)).reshape(3, 3),
+            position_covariance=_covariance(*position_variance),
+            velocity_covariance=_covariance(*velocity_variance),
             q=state.q,
             dq=state.dq,
             contact=self.detector.contact,
             ground_normal=np.array(self.terrain.normal),
             ground_height=self.terrain.height_at(position[0], position[1]),
-            diverged=self._has_diverged(velocity, max(vx, vz)),
+            diverged=self._has_diverged(velocity, max(velocity_variance)),
         )
         return self._last
 
     def _has_diverged(self, velocity: Vector, variance: float) -> bool:
         p = self.parameters
         sane = (
-            speed(velocity) <= p.max_speed
+            length(velocity) <= p.max_speed
             and 0.0 <= variance <= p.max_velocity_deviation**2
             and self._innovation <= p.max_innovation
         )
         return not sane
 
     def _hold(self, state: LowState) -> Estimate:
-        """The last estimate, restamped and flagged: this state could not be used."""
+        """The last estimate with the stamp of an unusable state, flagged as diverged."""
         last = self._last
         zero = np.zeros(3)
         nan = np.full(3, np.nan)
@@ -277,7 +300,7 @@ class StateEstimator:
 
 
 def _is_finite(state: LowState) -> bool:
-    """All sensors finite and the quaternion not degenerate."""
+    """Whether all readings are finite, and the quaternion is close enough to unit length."""
     s = state
     norm2 = float(state.quaternion_wxyz.dot(state.quaternion_wxyz))
     joints = float(s.q.dot(s.q)) + float(s.dq.dot(s.dq)) + float(s.tau.dot(s.tau))
@@ -289,5 +312,10 @@ def _is_finite(state: LowState) -> bool:
     return isfinite(joints + others) and 0.25 <= norm2 <= 4.0
 
 
-def _middle(a: Vector, b: Vector) -> Vector:
+def _covariance(xy: float, z: float) -> Array:
+    """(3, 3) from the variances of the horizontal axes and of the vertical one."""
+    return np.array((xy, 0.0, 0.0, 0.0, xy, 0.0, 0.0, 0.0, z)).reshape(3, 3)
+
+
+def _mean(a: Vector, b: Vector) -> Vector:
     return 0.5 * (a[0] + b[0]), 0.5 * (a[1] + b[1]), 0.5 * (a[2] + b[2])

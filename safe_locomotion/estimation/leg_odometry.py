@@ -1,10 +1,10 @@
-"""What the joints of four legs say in one pass: foot positions, foot velocities, rolling of the feet, load by torque.
+"""Foot positions, foot velocities, rolling and load by torque, from the joints of the four legs.
 
-Everything is in base. The equations are those of `kinematics`, written out in scalars: twelve joints are too few for array
-arithmetic to pay at 500 Hz.
+Everything is in base. The equations are those of `robot.kinematics` in plain numbers. At 500 Hz
+arrays of twelve joints cost more than they save.
 """
 
-from math import cos, sin, sqrt
+from math import cos, sin
 from typing import NamedTuple
 
 from safe_locomotion.robot.models import RobotModel
@@ -19,7 +19,8 @@ class Leg(NamedTuple):
         foot: centre of the foot [m].
         velocity: of the foot relative to the base [m/s].
         calf_rate: angular velocity of the calf relative to the base [rad/s].
-        load: force of the ground on the foot from thigh and calf torque, along the base's z axis turned by the hip [N].
+        load: force of the ground on the foot, from the thigh and calf torques, along the base's z
+            axis turned by the hip [N].
     """
 
     foot: Vector
@@ -29,11 +30,11 @@ class Leg(NamedTuple):
 
 
 class LegOdometry:
-    """Reads legs and turns them into what the base would do if each foot stood.
+    """Reads the legs, and computes how the base would move if each foot stood.
 
-    The load: tau = tau_weight - J^T f of thigh and calf gives two equations for the two forces in the leg's plane; their
-    determinant is thigh * calf * sin(calf angle), never zero inside the joint ranges. Hip torque, tilt and inertia of the leg
-    are left to the noise.
+    The load follows from tau = tau_weight - J^T f of thigh and calf, two equations for the two
+    forces in the leg's plane. Their determinant is thigh * calf * sin(calf angle), which is never
+    zero inside the joint ranges. Hip torque, tilt and inertia of the leg count as noise.
     """
 
     def __init__(self, robot: RobotModel) -> None:
@@ -49,7 +50,7 @@ class LegOdometry:
         self._calf_weight = GRAVITY * calf * calf_share
 
     def read(self, q: Array, dq: Array, tau: Array) -> list[Leg]:
-        """The four legs at joints, speeds and torques (12,) each."""
+        """The four legs at joint positions, speeds and torques (12,)."""
         angles = q.tolist()
         rates = dq.tolist()
         torques = tau.tolist()
@@ -101,20 +102,26 @@ class LegOdometry:
         )
 
     def standing(self, leg: Leg, rate: Vector, normal: Vector) -> tuple[Vector, Vector]:
-        """Velocity of the base if this foot stood, and of the foot centre then, which rolls: v_foot = omega_calf x (radius n).
+        """How base and foot would move if this foot stood.
+
+        The foot centre rolls: v_foot = omega_calf x (radius n).
 
         Args:
             leg: as read.
             rate: angular velocity of the base [rad/s].
             normal: of the ground, unit vector.
+
+        Returns:
+            Velocity of the base, and velocity of the foot centre [m/s].
         """
-        (fx, fy, fz), (vx, vy, vz), (cx, cy, cz) = leg.foot, leg.velocity, leg.calf_rate
+        fx, fy, fz = leg.foot
+        vx, vy, vz = leg.velocity
         wx, wy, wz = rate
         nx, ny, nz = normal
         r = self._radius
-        cx = cx + wx
-        cy = cy + wy
-        cz = cz + wz
+        cx = leg.calf_rate[0] + wx
+        cy = leg.calf_rate[1] + wy
+        cz = leg.calf_rate[2] + wz
         rx = r * (cy * nz - cz * ny)
         ry = r * (cz * nx - cx * nz)
         rz = r * (cx * ny - cy * nx)
@@ -124,8 +131,3 @@ class LegOdometry:
             rz - vz - wx * fy + wy * fx,
         )
         return base, (rx, ry, rz)
-
-
-def speed(v: Vector) -> float:
-    """Length of a velocity."""
-    return sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2])

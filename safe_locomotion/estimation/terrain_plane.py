@@ -1,4 +1,4 @@
-"""The ground as the legs felt it: a plane through the latest footholds."""
+"""The ground under the robot: a plane through the latest footholds."""
 
 from math import sqrt
 
@@ -7,16 +7,27 @@ from safe_locomotion.types import N_LEGS
 
 
 class TerrainPlane:
-    """Plane z = level + slope . (xy - centre) fitted through the last contact point of each foot, slope low-pass filtered."""
+    """Plane z = level + slope . (xy - centre) through the last contact point of each foot.
+
+    The slope is low-pass filtered.
+
+    Attributes:
+        normal: unit normal of the plane, in odom.
+    """
 
     def __init__(self, *, time_constant: float, max_slope: float) -> None:
-        """Args: time_constant: of the slope [s]; max_slope: tangent of the steepest believed inclination."""
+        """Start with level ground at height 0.
+
+        Args:
+            time_constant: of the slope [s].
+            max_slope: tangent of the steepest slope that the plane may have.
+        """
         self._time_constant = time_constant
         self._max_slope = max_slope
         self.reset([(0.0, 0.0, 0.0)] * N_LEGS)
 
     def reset(self, footholds: list[Vector]) -> None:
-        """Level ground through the mean of the four `footholds`, in odom."""
+        """Start with level ground through the mean of the four `footholds`, in odom [m]."""
         self._footholds = list(footholds)
         self._slope_x = 0.0
         self._slope_y = 0.0
@@ -24,7 +35,13 @@ class TerrainPlane:
         self._centre()
 
     def update(self, points: list[Vector], standing: list[bool], dt: float) -> None:
-        """Take the contact points, in odom, of standing feet, then move the slope towards the plane through all four."""
+        """Take the contact points of standing feet, and filter the slope of the plane.
+
+        Args:
+            points: contact points of the four feet, in odom [m].
+            standing: which of them stand; the others keep their last foothold.
+            dt: time since the last call [s].
+        """
         for i, stands in enumerate(standing):
             if stands:
                 self._footholds[i] = points[i]
@@ -39,17 +56,17 @@ class TerrainPlane:
         self.normal = (-self._slope_x * scale, -self._slope_y * scale, scale)
 
     def height_at(self, x: float, y: float) -> float:
-        """Height of the plane [m] at (x, y)."""
+        """Height of the plane at (x, y), in odom [m]."""
         return self._cz + self._slope_x * (x - self._cx) + self._slope_y * (y - self._cy)
 
     def _centre(self) -> None:
-        (ax, ay, az), (bx, by, bz), (cx, cy, cz), (dx, dy, dz) = self._footholds
-        self._cx: float = 0.25 * (ax + bx + cx + dx)
-        self._cy: float = 0.25 * (ay + by + cy + dy)
-        self._cz: float = 0.25 * (az + bz + cz + dz)
+        a, b, c, d = self._footholds
+        self._cx: float = 0.25 * (a[0] + b[0] + c[0] + d[0])
+        self._cy: float = 0.25 * (a[1] + b[1] + c[1] + d[1])
+        self._cz: float = 0.25 * (a[2] + b[2] + c[2] + d[2])
 
     def _fit(self) -> tuple[float, float] | None:
-        """Least-squares slopes; None while the footholds are too close to a line."""
+        """Least-squares slopes along x and y; None while the footholds are too close to a line."""
         xx = xy = xz = yy = yz = 0.0
         cx = self._cx
         cy = self._cy

@@ -8,7 +8,7 @@ from safe_locomotion.envs.gait_tasks import gait_task
 from safe_locomotion.errors import UnknownNameError
 from safe_locomotion.evaluation.baselines import BASELINES
 from safe_locomotion.evaluation.random_gait import NAME as RANDOM
-from safe_locomotion.robot.kinematics import clamp
+from safe_locomotion.rotations import clamp
 from safe_locomotion.safety.switching_rule import CRITERIA, PREDICTING
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.types import VelocityCommand

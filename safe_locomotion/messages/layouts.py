@@ -11,7 +11,7 @@
 | `safety/verdict` | JointState | rows of `name = position`, see below |
 | `safety/hazards` | JointState | names = hazards that the bridge sees (`safety.hazards.HAZARDS`); sent on a change |
 | `remote/cmd_vel` | TwistStamped | the remote's velocity, while its dead-man is held |
-| `remote/request` | String | one word of `operator.mapping.ACTIONS` per chord that was pressed |
+| `remote/request` | String | one word of `operator.pad.ACTIONS` per chord that was pressed |
 | `mpc/plan` | MultiDOFJointState | per foot: transform = target position, twist = target velocity, wrench = force; frame base |
 | `low_command`, `policy/step` | JointState, Float64MultiArray | for the recorder, while it listens: see `messages.encode` |
 | `display/ticks` | UInt8MultiArray | estimate, verdict and plan of a tick for displays of the graph of five processes: see `tick_feed` |

@@ -1,7 +1,7 @@
 """The operator's side of the supervisor: `cmd_vel`, the services stand, walk, sit, estop, reset, and what the remote asks for.
 
 The bridge reads the robot's remote and passes on `remote/cmd_vel` (TwistStamped) and `remote/request` (String, one word of
-`operator.mapping.ACTIONS`, once per press). Each word has one node that acts on it: the supervisor on stand, walk, sit and reset,
+`operator.pad.ACTIONS`, once per press). Each word has one node that acts on it: the supervisor on stand, walk, sit and reset,
 the policy node on next_policy, a recorder on record.
 """
 
@@ -20,13 +20,8 @@ from safe_locomotion.nodes.conversions import velocity_command_from
 from safe_locomotion.nodes.health import Stream
 from safe_locomotion.nodes.mailbox import Mailbox
 from safe_locomotion.nodes.subscriptions import Inbox
-from safe_locomotion.operator.commands import (
-    REQUESTS,
-    CommandLimits,
-    Script,
-    VelocityInput,
-    parse_script,
-)
+from safe_locomotion.operator.requests import REQUESTS, Script, parse_script
+from safe_locomotion.operator.velocity import CommandLimits, VelocityInput
 from safe_locomotion.safety.supervisor import Supervisor
 from safe_locomotion.types import VelocityCommand
 

@@ -11,7 +11,7 @@ from std_msgs.msg import String
 from safe_locomotion.nodes import conversions
 from safe_locomotion.nodes.health import Stream
 from safe_locomotion.nodes.operator import REMOTE_REQUEST, REMOTE_VELOCITY, REQUESTS_QOS
-from safe_locomotion.operator.mapping import DrivingParameters
+from safe_locomotion.operator.driving import DrivingParameters
 from safe_locomotion.operator.unitree_remote import RemoteControl
 from safe_locomotion.robot_time import Divider
 from safe_locomotion.types import LowState, Verdict

@@ -36,7 +36,7 @@ class SupervisorSettings(StageSettings):
         cmd_vel_type: TwistStamped or Twist.
         lock_step: the robot waits for us, so wait for the proposal of each due tick.
         proposal_wait_ms: longest wait for it where the robot does not wait [ms of wall clock].
-        script: an operator who follows a plan (`operator.commands.parse_script`); empty listens to cmd_vel.
+        script: an operator who follows a plan (`operator.requests.parse_script`); empty listens to cmd_vel.
     """
 
     cmd_vel_type: str = "TwistStamped"

@@ -1,1 +1,1 @@
-"""Operator: what a person asks for, by topic, remote or gamepad."""
+"""The operator: velocities and requests of a person, from a topic, a remote or a gamepad."""

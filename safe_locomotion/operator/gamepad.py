@@ -1,14 +1,18 @@
-"""A game controller as Linux reports it: events of axes and buttons to a `Pad`. Opening the device is the caller's business.
+"""A game controller as Linux reports it: from events of axes and buttons to a `Pad`.
 
-Numbers: linux/input-event-codes.h, and the kernel's document on gamepads (Documentation/input/gamepad.rst). Drivers differ in two
-places: where there is no second pair RX, RY the right stick is Z, RZ, and then triggers are BRAKE and GAS; and some call the left
-button X, others the upper one (`teleop` shows what is pressed).
+The caller opens the device. Numbers are from linux/input-event-codes.h and the kernel's document
+on gamepads (Documentation/input/gamepad.rst). Drivers differ in two places:
+
+* The right stick is RX, RY, and the triggers are Z, RZ. A device without RX has its right stick
+  on Z, RZ and its triggers on BRAKE, GAS.
+* Some drivers call the left button X, others the upper one. `teleop` shows what is pressed.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from safe_locomotion.operator.mapping import Pad
+from safe_locomotion.operator.pad import Pad
+from safe_locomotion.rotations import clamp
 
 EV_SYN = 0
 EV_KEY = 1
@@ -43,7 +47,7 @@ KEYS = {
     0x223: "right",
 }
 HATS = {ABS_HAT0X: ("left", "right"), ABS_HAT0Y: ("up", "down")}
-TRIGGER_PRESSED = 0.3  #: share of a trigger's way
+TRIGGER_PRESSED = 0.3  #: share of a trigger's way beyond which it counts as pressed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,12 +58,10 @@ class AxisRange:
     high: int
 
     def share(self, value: int) -> float:
-        """0 at the low end, 1 at the high one; the middle for an axis without a range."""
-        return (
-            min(1.0, max(0.0, (value - self.low) / (self.high - self.low)))
-            if self.high > self.low
-            else 0.5
-        )
+        """0 at the low end, 1 at the high end; 0.5 for an axis without a range."""
+        if not self.high > self.low:
+            return 0.5
+        return clamp((value - self.low) / (self.high - self.low), 0.0, 1.0)
 
 
 def is_gamepad(keys: Iterable[int], axes: Iterable[int]) -> bool:
@@ -68,32 +70,37 @@ def is_gamepad(keys: Iterable[int], axes: Iterable[int]) -> bool:
 
 
 class GamepadState:
-    """Axes and buttons as the events left them.
+    """Axes and buttons after the events so far.
 
     Attributes:
-        dropped: the kernel has lost events: `reset` is due.
+        dropped: the kernel has lost events, so the caller must call `reset`.
     """
 
     def __init__(self, ranges: Mapping[int, AxisRange]) -> None:
         self._ranges = dict(ranges)
-        second = ABS_RX in ranges
-        self._sticks = {
-            "lx": ABS_X,
-            "ly": ABS_Y,
-            **({"rx": ABS_RX, "ry": ABS_RY} if second else {"rx": ABS_Z, "ry": ABS_RZ}),
-        }
-        triggers = {ABS_Z: "L2", ABS_RZ: "R2"} if second else {}
-        self._triggers = {**triggers, ABS_BRAKE: "L2", ABS_GAS: "R2"}
+        self._sticks = {"lx": ABS_X, "ly": ABS_Y}
+        self._triggers = {ABS_BRAKE: "L2", ABS_GAS: "R2"}
+        if ABS_RX in ranges:
+            self._sticks |= {"rx": ABS_RX, "ry": ABS_RY}
+            self._triggers |= {ABS_Z: "L2", ABS_RZ: "R2"}
+        else:
+            self._sticks |= {"rx": ABS_Z, "ry": ABS_RZ}
         self.reset((), {})
 
     def reset(self, pressed: Iterable[int], values: Mapping[int, int]) -> None:
-        """Take what the device says that holds now; an axis it does not name is in its middle, a trigger at rest."""
+        """Take the present state of the device.
+
+        Args:
+            pressed: codes of the pressed buttons.
+            values: positions of the axes. An axis that is missing is in its middle, a trigger that
+                is missing is at rest.
+        """
         self._pressed = set(pressed)
         self._values = dict(values)
         self.dropped = False
 
     def take(self, kind: int, code: int, value: int) -> None:
-        """One event."""
+        """Take one event: its type, code and value."""
         if kind == EV_ABS:
             self._values[code] = value
         elif kind == EV_KEY and value:
@@ -105,27 +112,31 @@ class GamepadState:
 
     @property
     def pad(self) -> Pad:
-        """The reading now."""
+        """The present reading."""
         pressed = {KEYS[code] for code in self._pressed if code in KEYS}
         for code, (low, high) in HATS.items():
             turn = self._values.get(code, 0)
-            pressed |= {low} if turn < 0 else {high} if turn > 0 else set()
+            if turn < 0:
+                pressed.add(low)
+            elif turn > 0:
+                pressed.add(high)
         for code, name in self._triggers.items():
-            if (
-                code in self._ranges
-                and code in self._values
-                and self._ranges[code].share(self._values[code]) > TRIGGER_PRESSED
-            ):
+            if self._share(code, at_rest=0.0) > TRIGGER_PRESSED:
                 pressed.add(name)
-        x = self._stick("lx")
-        y = self._stick("ly")
         return Pad(
-            pressed=frozenset(pressed), lx=x, ly=-y, rx=self._stick("rx"), ry=-self._stick("ry")
+            pressed=frozenset(pressed),
+            lx=self._stick("lx"),
+            ly=-self._stick("ly"),
+            rx=self._stick("rx"),
+            ry=-self._stick("ry"),
         )
 
     def _stick(self, name: str) -> float:
-        """Within -1..1, as the driver counts: to the right and back positive."""
-        code = self._sticks[name]
+        """Position within -1..1 with the driver's signs: right and back are positive."""
+        return 2.0 * self._share(self._sticks[name], at_rest=0.5) - 1.0
+
+    def _share(self, code: int, *, at_rest: float) -> float:
+        """Position of an axis as a share of its range; `at_rest` when nothing is known of it."""
         if code not in self._ranges or code not in self._values:
-            return 0.0
-        return 2.0 * self._ranges[code].share(self._values[code]) - 1.0
+            return at_rest
+        return self._ranges[code].share(self._values[code])

@@ -1,1 +1,1 @@
-"""Policy: files with a contract, what judges them, and the stage that runs a learner."""
+"""Policies: files that carry a contract, the checks they must pass, and the stage that runs one."""

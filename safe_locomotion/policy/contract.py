@@ -1,8 +1,11 @@
-"""What a policy file says about its network: everything the robot must know to run it, and nothing it may guess.
+"""The contract of a policy: all that the robot must know about a network to run it.
 
-A `gait` policy (paper 1, section V) proposes changes of the stepping and lateral foot positions, a `joint` policy twelve joint
-positions. Vectors of joints are in the contract's own `joint_order`; `PolicyContract.to_policy` brings them there.
-The text form is JSON at full precision; reading is strict: an unknown key, a missing one, a wrong type, length or number is refused.
+A `gait` policy (paper 1, section V) proposes changes of the stepping and lateral foot positions. A
+`joint` policy proposes twelve joint positions. Vectors of joints are in the contract's own
+`joint_order`; `PolicyContract.to_policy` brings vectors into that order.
+
+The text form is JSON at full precision. Reading is strict: it refuses an unknown or missing key, a
+wrong type, a wrong length and an impossible number.
 """
 
 import json
@@ -15,24 +18,27 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from safe_locomotion.errors import PolicyRefusedError
+from safe_locomotion.errors import PolicyRefusedError, one_line
+from safe_locomotion.policy.action import GaitAction, JointAction
+from safe_locomotion.policy.refusal import (
+    STRICT,
+    Numbers,
+    check_numbers,
+    check_positive,
+    refuse,
+)
 from safe_locomotion.types import JOINTS, N_JOINTS, N_LEGS, NANOSECONDS
 
 FORMAT = 1
 STATE_RATE_HZ = 500  #: of LowState, on which everything ticks
 PARITY_PAIRS = 64
-TOLERANCE_MAX = (
-    1e-3  #: of the parity check; float32 networks of this size agree within 1e-5 between machines
-)
-FREQUENCY_MAX = 10.0  #: of strides [Hz]; a swing of 0.05 s, faster than any leg here follows
-LARGEST = 1e6  #: numbers beyond mean nothing here and leave no room for arithmetic in float32
-SMALLEST = 1e-6
+#: Of the parity check; float32 networks of this size agree within 1e-5 between machines.
+TOLERANCE_MAX = 1e-3
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 Kind = Literal["gait", "joint"]
-Numbers = tuple[float, ...]
 
-#: Width of every observation term; that of the previous action is the action's own. What they mean: `observation.py`.
+#: Width of every observation term; None: the width of the action. `observation.py` defines them.
 TERM_WIDTHS: dict[str, int | None] = {
     "base_angular_velocity": 3,
     "projected_gravity": 3,
@@ -47,147 +53,43 @@ TERM_WIDTHS: dict[str, int | None] = {
     "base_roll_pitch": 2,
     "previous_gait": 5 + N_LEGS,
 }
-JOINT_TERMS = frozenset({"joint_position", "joint_velocity"})
-
-#: Entries of a gait action: the network gives the change per step of all but the feet, whose value it gives (paper 1).
-GAIT_WIDTHS = {"frequency": 1, "swing_ratio": 1, "phase_offsets": 3, "foot_y": N_LEGS}
-
-_STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-
-
-def refuse(what: str, expected: object, found: object) -> PolicyRefusedError:
-    """The error that says, in one line, what was expected and what was found; of what a file says only so much is repeated."""
-    return PolicyRefusedError(
-        _line(f"{what[:80]}: expected {_short(expected)}, found {_short(found)}")
-    )
-
-
-def _short(said: object) -> str:
-    text = str(said)
-    return text if len(text) <= 250 else f"{text[:250]}..."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ObservationTerm:
-    """One stretch of the observation: its name in `TERM_WIDTHS`, its width, and the factor (width,) on each number."""
+    """One term of the observation.
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    Attributes:
+        name: key of `TERM_WIDTHS`.
+        width: numbers in the term.
+        scale: (width,) factor on each number.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     name: str
     width: int
     scale: Numbers
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GaitTerm:
-    """One stretch of a gait action, with n numbers; the network's output u is limited to +-clip first.
-
-    The first three of `GAIT_WIDTHS` change: parameter += scale u. Feet are set: foot_y = nominal + scale u. The parameter then stays
-    in lower..upper, but for phase offsets, which wrap into [0, 1).
-
-    Attributes:
-        name: key of `GAIT_WIDTHS`.
-        width: n.
-        scale: (n,) of one unit of output [Hz, -, strides, m].
-        nominal: (n,) parameter after a reset.
-        lower, upper: (n,) bounds of the parameter.
-    """
-
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
-
-    name: str
-    width: int
-    scale: Numbers
-    nominal: Numbers
-    lower: Numbers
-    upper: Numbers
-
-    def __post_init__(self) -> None:
-        """Refuse a term that can lead to what is no gait."""
-        if GAIT_WIDTHS.get(self.name) != self.width:
-            raise refuse(
-                "gait action",
-                f"terms of widths {GAIT_WIDTHS}",
-                f"{self.name!r} of width {self.width}",
-            )
-        where = f"gait action {self.name}"
-        for key in ("scale", "nominal", "lower", "upper"):
-            _check_numbers(f"{where}: {key}", getattr(self, key), self.width)
-        if not all(
-            lo <= x <= hi for lo, x, hi in zip(self.lower, self.nominal, self.upper, strict=True)
-        ):
-            raise refuse(f"{where}: nominal", f"within {self.lower}..{self.upper}", self.nominal)
-        if self.name == "frequency" and not 0.0 < self.lower[0] <= self.upper[0] <= FREQUENCY_MAX:
-            raise refuse(
-                f"{where}: bounds",
-                f"within 0..{FREQUENCY_MAX:g} Hz",
-                (self.lower[0], self.upper[0]),
-            )
-        if self.name == "swing_ratio" and not 0.0 < self.lower[0] <= self.upper[0] < 1.0:
-            raise refuse(f"{where}: bounds", "inside 0..1", (self.lower[0], self.upper[0]))
-        if self.name == "phase_offsets" and (set(self.lower), set(self.upper)) != ({0.0}, {1.0}):
-            raise refuse(f"{where}: bounds", "0 and 1: offsets wrap", (self.lower, self.upper))
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GaitAction:
-    """What the output of a gait policy means: terms in order, and the bound `clip` on each number of the output."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
-
-    terms: tuple[GaitTerm, ...]
-    clip: float
-
-    def __post_init__(self) -> None:
-        """All four terms, once each."""
-        names = [term.name for term in self.terms]
-        if sorted(names) != sorted(GAIT_WIDTHS):
-            raise refuse(
-                "gait action", f"each of {', '.join(GAIT_WIDTHS)} once", ", ".join(names) or "none"
-            )
-        _check_positive("gait action: clip", (self.clip,))
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class JointAction:
-    """What the output a of a joint policy means: q = default_pose + scale a [rad], a limited to +-clip first where there is one.
-
-    Attributes:
-        scale: (12,) [rad].
-        kp, kd: (12,) gains of the motors [Nm/rad, Nm s/rad].
-        clip: bound on each number of the output; None when training had none.
-    """
-
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
-
-    scale: Numbers
-    kp: Numbers
-    kd: Numbers
-    clip: float | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse lengths and gains that are none."""
-        for key in ("scale", "kp", "kd"):
-            _check_numbers(f"joint action: {key}", getattr(self, key), N_JOINTS)
-        _check_positive("joint action: kp", self.kp)
-        if not all(value >= 0.0 for value in self.kd):
-            raise refuse("joint action: kd", "numbers from 0 up", self.kd)
-        if self.clip is not None:
-            _check_positive("joint action: clip", (self.clip,))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecurrentTensor:
-    """A memory of the network: the output `output` of one step is the input `input` of the next, zeros at first."""
+    """A memory of the network, zeros at first.
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    Attributes:
+        input: name of the tensor that a step reads.
+        output: name of the tensor that a step writes; the next step reads it as `input`.
+        shape: of both.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     input: str
     output: str
     shape: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        """Refuse a shape that holds nothing."""
+        """Refuse an empty or huge shape."""
         if not self.shape or not all(0 < n <= 65_536 for n in self.shape):
             raise refuse(
                 f"recurrent tensor {self.input!r}", "a shape of positive sizes", self.shape
@@ -196,9 +98,9 @@ class RecurrentTensor:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Origin:
-    """Where the network comes from: the command that made it, its seed, and the commit of the code."""
+    """Where a network comes from: the command that made it, its seed, and the code's commit."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     command: str
     seed: int
@@ -207,47 +109,50 @@ class Origin:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parity:
-    """Recorded pairs: `actions` (64, A) are the network's answers to `observations` (64, O), as one sequence from zero memory."""
+    """Recorded pairs, as one sequence from zero memory.
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    Attributes:
+        observations: (64, O).
+        actions: (64, A) answers of the network.
+        tolerance: largest allowed difference of an answer.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     observations: tuple[Numbers, ...]
     actions: tuple[Numbers, ...]
     tolerance: float
 
     def __post_init__(self) -> None:
-        """Refuse too few pairs and a tolerance that would let anything pass."""
+        """Refuse too few pairs, and a tolerance that would let anything pass."""
         if not len(self.observations) == len(self.actions) == PARITY_PAIRS:
-            raise refuse(
-                "parity",
-                f"{PARITY_PAIRS} pairs",
-                f"{len(self.observations)} observations, {len(self.actions)} actions",
-            )
+            found = f"{len(self.observations)} observations, {len(self.actions)} actions"
+            raise refuse("parity", f"{PARITY_PAIRS} pairs", found)
         if not 0.0 < self.tolerance <= TOLERANCE_MAX:
             raise refuse("parity: tolerance", f"within 0..{TOLERANCE_MAX:g}", self.tolerance)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PolicyContract:
-    """Everything the robot must know about a policy.
+    """All that the robot must know about a policy.
 
     Attributes:
         name: of the policy.
-        kind: what it proposes; exactly the field `gait` or `joint` of that name is set.
-        robot: name of the robot it was trained for.
-        rate_hz: policy steps per second of robot time; a whole number of LowStates apart.
+        kind: what the policy proposes. Exactly the field `gait` or `joint` of that name is set.
+        robot: name of the robot that it was trained for.
+        rate_hz: policy steps per second of robot time; a step takes a whole number of LowStates.
         observation: terms in order.
         joint_order: names out of `types.JOINTS` in the network's order.
         default_pose: (12,) in that order [rad].
-        action_limit: an output beyond +-this is a fault of the policy and never used.
-        origin: where it comes from.
-        recurrent: memories, none for a network without.
+        action_limit: an output beyond +-this is a fault of the policy and is never used.
+        origin: where the network comes from.
+        recurrent: memories; empty for a network without memory.
         observation_input, action_output: names of the tensors (1, O) and (1, A), float32.
         parity: recorded pairs; None only until the file is written.
         format: version of this layout.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     name: str
     kind: Kind
@@ -267,7 +172,7 @@ class PolicyContract:
     format: int = FORMAT
 
     def __post_init__(self) -> None:
-        """Refuse what contradicts itself."""
+        """Refuse fields that contradict each other."""
         if self.format != FORMAT:
             raise refuse("format", FORMAT, self.format)
         if not NAME.fullmatch(self.name):
@@ -275,11 +180,10 @@ class PolicyContract:
         if not (0 < self.rate_hz <= STATE_RATE_HZ and STATE_RATE_HZ % self.rate_hz == 0):
             raise refuse("rate_hz", f"a divisor of {STATE_RATE_HZ}", self.rate_hz)
         if sorted(self.joint_order) != sorted(JOINTS):
-            raise refuse(
-                "joint_order", f"each of {', '.join(JOINTS)} once", ", ".join(self.joint_order)
-            )
-        _check_numbers("default_pose", self.default_pose, N_JOINTS)
-        _check_positive("action_limit", (self.action_limit,))
+            expected = f"each of {', '.join(JOINTS)} once"
+            raise refuse("joint_order", expected, ", ".join(self.joint_order))
+        check_numbers("default_pose", self.default_pose, N_JOINTS)
+        check_positive("action_limit", (self.action_limit,))
         self._check_action()
         self._check_observation()
         self._check_recurrent()
@@ -298,11 +202,14 @@ class PolicyContract:
     @property
     def action_width(self) -> int:
         """Numbers in an action."""
-        return N_JOINTS if self.gait is None else sum(term.width for term in self.gait.terms)
+        return N_JOINTS if self.gait is None else self.gait.width
 
     @property
     def to_policy(self) -> NDArray[np.intp]:
-        """(12,) with vector_in_policy_order = vector_in_sdk_order[to_policy]; its argsort leads back."""
+        """(12,) with vector_in_policy_order = vector_in_sdk_order[to_policy].
+
+        Its argsort leads back to SDK order.
+        """
         return np.array([JOINTS.index(name) for name in self.joint_order])
 
     def to_json(self) -> str:
@@ -312,26 +219,23 @@ class PolicyContract:
     def _check_action(self) -> None:
         set_fields = [key for key in ("gait", "joint") if getattr(self, key) is not None]
         if set_fields != [self.kind]:
-            raise refuse(
-                "action", f"exactly the field {self.kind!r}", " and ".join(set_fields) or "none"
-            )
+            found = " and ".join(set_fields) or "none"
+            raise refuse("action", f"exactly the field {self.kind!r}", found)
 
     def _check_observation(self) -> None:
         if not self.observation:
             raise refuse("observation", "at least one term", "none")
         for term in self.observation:
             if term.name not in TERM_WIDTHS:
-                raise refuse(
-                    "observation", f"terms out of {', '.join(TERM_WIDTHS)}", repr(term.name)
-                )
+                expected = f"terms out of {', '.join(TERM_WIDTHS)}"
+                raise refuse("observation", expected, repr(term.name))
+            where = f"observation {term.name}"
             width = TERM_WIDTHS[term.name] or self.action_width
             if term.width != width:
-                raise refuse(f"observation {term.name}: width", width, term.width)
+                raise refuse(f"{where}: width", width, term.width)
             if term.name == "previous_gait" and self.gait is None:
-                raise refuse(
-                    "observation previous_gait", "a policy of kind 'gait'", repr(self.kind)
-                )
-            _check_numbers(f"observation {term.name}: scale", term.scale, width)
+                raise refuse(where, "a policy of kind 'gait'", repr(self.kind))
+            check_numbers(f"{where}: scale", term.scale, width)
 
     def _check_recurrent(self) -> None:
         tensors = [self.observation_input, self.action_output]
@@ -342,19 +246,18 @@ class PolicyContract:
     def _check_parity(self) -> None:
         if self.parity is None:
             return
-        for what, rows, width in (
-            ("observations", self.parity.observations, self.observation_width),
-            ("actions", self.parity.actions, self.action_width),
-        ):
-            for row in rows:
-                _check_numbers(f"parity: {what}", row, width)
+        for row in self.parity.observations:
+            check_numbers("parity: observations", row, self.observation_width)
+        for row in self.parity.actions:
+            check_numbers("parity: actions", row, self.action_width)
 
 
 def contract_from_json(text: str) -> PolicyContract:
     """The contract in a text.
 
     Raises:
-        PolicyRefusedError: not JSON, or not a contract; says where, what was expected and found.
+        PolicyRefusedError: the text is not JSON or not a contract. The message says where, what was
+            expected and what was found.
     """
     try:
         document = json.loads(text, object_pairs_hook=_without_duplicates)
@@ -364,20 +267,27 @@ def contract_from_json(text: str) -> PolicyContract:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "contract"
-        raise PolicyRefusedError(
-            _line(f"{place}: {first['msg']} (found {str(first['input'])[:80]!r})")
-        ) from error
+        found = f"{str(first['input'])[:80]!r}"
+        raise PolicyRefusedError(one_line(f"{place}: {first['msg']} (found {found})")) from error
     except (ValueError, RecursionError) as error:
-        raise PolicyRefusedError(
-            _line(f"contract: expected JSON, found an error: {error}")
-        ) from error
+        message = f"contract: expected JSON, found an error: {error}"
+        raise PolicyRefusedError(one_line(message)) from error
     return contract
 
 
 def observation_term(
     name: str, scale: float | Sequence[float] = 1.0, *, width: int | None = None
 ) -> ObservationTerm:
-    """A term of its usual width under one factor or several; `previous_action` needs its width said."""
+    """A term of its usual width, with one factor for all numbers or one for each.
+
+    Args:
+        name: key of `TERM_WIDTHS`.
+        scale: the factor, or (width,) factors.
+        width: needed for `previous_action`, which is as wide as the action; unused otherwise.
+
+    Raises:
+        PolicyRefusedError: `previous_action` without a width.
+    """
     width = TERM_WIDTHS[name] or width
     if width is None:
         raise refuse(f"observation {name}", "its width", "none")
@@ -402,22 +312,6 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(keys) != len(pairs):
         raise ValueError(f"a key twice among {', '.join(key[:40] for key, _ in pairs)}")
     return keys
-
-
-def _check_numbers(what: str, values: Sequence[float], size: int) -> None:
-    if len(values) != size:
-        raise refuse(what, f"{size} numbers", len(values))
-    if not all(-LARGEST <= value <= LARGEST for value in values):
-        raise refuse(what, f"finite numbers within +-{LARGEST:g}", values)
-
-
-def _check_positive(what: str, values: Sequence[float]) -> None:
-    if not all(SMALLEST <= value <= LARGEST for value in values):
-        raise refuse(what, f"positive numbers within {SMALLEST:g}..{LARGEST:g}", values)
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())
 
 
 _ADAPTER = TypeAdapter(PolicyContract)

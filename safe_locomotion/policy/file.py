@@ -1,7 +1,8 @@
-"""Policy files: ONNX models that carry their contract, written for exporters and read with suspicion.
+"""Policy files: ONNX models that carry their contract.
 
-Layout: an ONNX model; its metadata holds the contract under `CONTRACT_KEY`; the last bytes of the file are one more metadata entry
-with the SHA-256 of all bytes before it. A file that was damaged or edited is refused before anything parses it.
+The metadata of the model holds the contract under `CONTRACT_KEY`. The last bytes of the file are
+one more metadata entry, the seal: the SHA-256 of all bytes before it. A damaged or edited file is
+refused before anything parses it.
 """
 
 import os
@@ -20,10 +21,10 @@ from safe_locomotion.policy.contract import (
     PARITY_PAIRS,
     PolicyContract,
     contract_from_json,
-    refuse,
     with_parity,
 )
-from safe_locomotion.policy.operators import (
+from safe_locomotion.policy.network import Network
+from safe_locomotion.policy.onnx_model import (
     IR_MAX,
     check_model,
     check_tensors,
@@ -31,26 +32,27 @@ from safe_locomotion.policy.operators import (
     fix_batch,
     parse_model,
 )
-from safe_locomotion.policy.runtime import Network, PolicyRuntime
+from safe_locomotion.policy.refusal import Numbers, refuse
+from safe_locomotion.policy.runtime import PolicyRuntime
 from safe_locomotion.robot.limits import GateLimits
 from safe_locomotion.robot.models import RobotModel
 from safe_locomotion.shared_files import find_share
 
-BYTES_MAX = 32 * 1024 * 1024  #: ten times an LSTM 256 pair
+BYTES_MAX = 32 * 1024 * 1024  #: ten times the size of a network with two LSTM layers of 256
 CONTRACT_KEY = "safe_locomotion"
 SEAL_KEY = "safe_locomotion_sha256"
 SUFFIX = ".onnx"
-TOLERANCE = (
-    1e-4  #: between this machine's answers and the recorded ones, in units of the network's output
-)
-_ENTRY = (
-    b"\x0a" + bytes([len(SEAL_KEY)]) + SEAL_KEY.encode() + b"\x12\x40"
-)  # key, then a value of 64 bytes
-_SEAL = b"\x72" + bytes([len(_ENTRY) + 64]) + _ENTRY  # field 14 of a model: metadata
+#: Between this machine's answers and the recorded ones, in units of the network's output.
+TOLERANCE = 1e-4
+_DIGEST_BYTES = 64
+# Protobuf: the key (field 1), then the header of a value (field 2) of 64 bytes.
+_ENTRY = b"\x0a" + bytes([len(SEAL_KEY)]) + SEAL_KEY.encode() + b"\x12" + bytes([_DIGEST_BYTES])
+# Protobuf: metadata is field 14 of a model.
+_SEAL = b"\x72" + bytes([len(_ENTRY) + _DIGEST_BYTES]) + _ENTRY
 
 
 def policy_folders() -> tuple[Path, ...]:
-    """Folders that hold policies by name: `models/policies` of this installation, when there is one."""
+    """Folders with policies that can be named: `models/policies` of this installation, if any."""
     try:
         return (find_share("models/policies"),)
     except ConfigurationError:
@@ -58,48 +60,54 @@ def policy_folders() -> tuple[Path, ...]:
 
 
 def policy_names(folders: Sequence[Path] | None = None) -> tuple[str, ...]:
-    """Names of the policies in some folders, those of `policy_folders` when none are given."""
+    """Names of the policies in these folders; in `policy_folders` when none are given."""
     found = policy_folders() if folders is None else folders
     return tuple(sorted({path.stem for folder in found for path in folder.glob(f"*{SUFFIX}")}))
 
 
 def find_policy(name_or_path: str, folders: Sequence[Path] | None = None) -> Path:
-    """Path of a policy by name, or by a path that leads, symbolic links followed, into one of the folders.
+    """Path of a policy, by its name or by a path.
+
+    A path must lead into one of the folders after symbolic links are followed.
 
     Args:
-        name_or_path: a name, or a path: what holds a separator or ends in ".onnx".
-        folders: the allowed ones, those of `policy_folders` when none are given.
+        name_or_path: a path holds a separator or ends in ".onnx"; anything else is a name.
+        folders: the allowed ones; `policy_folders` when none are given.
 
     Raises:
-        PolicyRefusedError: no policy of that name, or the path leads elsewhere or nowhere.
+        PolicyRefusedError: no policy of that name, no such file, or a file in another folder.
     """
     allowed = policy_folders() if folders is None else tuple(folders)
-    named = os.sep not in name_or_path and not name_or_path.endswith(SUFFIX)
+    named = is_name(name_or_path)
     if named and name_or_path not in policy_names(allowed):
-        raise refuse(
-            "policy",
-            f"one of: {', '.join(policy_names(allowed)) or 'none installed'}",
-            repr(name_or_path),
-        )
+        choices = ", ".join(policy_names(allowed)) or "none installed"
+        raise refuse("policy", f"one of: {choices}", repr(name_or_path))
     try:
-        paths = (
-            [folder / f"{name_or_path}{SUFFIX}" for folder in allowed]
-            if named
-            else [Path(name_or_path)]
-        )
-        resolved = next(path for path in paths if path.is_file() or not named).resolve(strict=True)
+        path = _named_file(name_or_path, allowed) if named else Path(name_or_path)
+        resolved = path.resolve(strict=True)
         roots = [folder.resolve() for folder in allowed]
     except (OSError, RuntimeError, ValueError, StopIteration) as error:
         raise refuse("policy", "a file that exists", f"{name_or_path!r} ({error})") from error
     if not any(resolved.is_relative_to(root) for root in roots):
-        raise refuse(
-            "policy", f"a file inside {', '.join(map(str, roots)) or 'no folder'}", str(resolved)
-        )
+        inside = ", ".join(map(str, roots)) or "no folder"
+        raise refuse("policy", f"a file inside {inside}", str(resolved))
     return resolved
 
 
+def is_name(name_or_path: str) -> bool:
+    """Whether this is the name of a policy and not a path."""
+    return os.sep not in name_or_path and not name_or_path.endswith(SUFFIX)
+
+
+def _named_file(name: str, folders: Sequence[Path]) -> Path:
+    paths = [folder / f"{name}{SUFFIX}" for folder in folders]
+    return next(path for path in paths if path.is_file())
+
+
 def read_policy(path: Path) -> tuple[PolicyContract, bytes]:
-    """Contract and model of a file, consistent with each other; whether they suit this robot is for `load_policy` to say.
+    """Contract and model of a file, consistent with each other.
+
+    `load_policy` also checks whether they suit the robot.
 
     Raises:
         PolicyRefusedError: not a policy file; says what was expected and what was found.
@@ -109,7 +117,7 @@ def read_policy(path: Path) -> tuple[PolicyContract, bytes]:
 
 
 def unpack(data: bytes) -> PolicyContract:
-    """The contract in the bytes of a policy file, all but its parity checked.
+    """The contract in the bytes of a policy file, checked except for its parity.
 
     Raises:
         PolicyRefusedError: see `read_policy`.
@@ -129,10 +137,16 @@ def unpack(data: bytes) -> PolicyContract:
 def load_policy(
     name_or_path: str, robot: RobotModel, limits: GateLimits, folders: Sequence[Path] | None = None
 ) -> PolicyRuntime:
-    """A policy that is ready to act on this robot: found, read, compared with the robot, its parity checked, warm.
+    """A policy that is ready to act on this robot: read, checked against the robot, and warm.
+
+    Args:
+        name_or_path: see `find_policy`.
+        robot: that the policy is to drive.
+        limits: of the gate, which the gains must respect.
+        folders: see `find_policy`.
 
     Raises:
-        PolicyRefusedError: there is none, or it must not fly.
+        PolicyRefusedError: there is no such policy, or it must not fly.
     """
     contract, model = read_policy(find_policy(name_or_path, folders))
     check_fit(contract, robot, limits)
@@ -140,10 +154,11 @@ def load_policy(
 
 
 def check_fit(contract: PolicyContract, robot: RobotModel, limits: GateLimits) -> None:
-    """Refuse a contract for another robot, and gains, poses and foot positions that this one must not be asked for.
+    """Refuse a contract that does not suit this robot.
 
     Raises:
-        PolicyRefusedError: see above.
+        PolicyRefusedError: the contract is for another robot, or has gains, a pose or foot
+            positions beyond this robot's limits.
     """
     if contract.robot != robot.name:
         raise refuse("robot", robot.name, contract.robot)
@@ -151,24 +166,23 @@ def check_fit(contract: PolicyContract, robot: RobotModel, limits: GateLimits) -
     if not ((robot.q_min <= pose) & (pose <= robot.q_max)).all():
         raise refuse("default_pose", "inside the joints' ranges", np.round(pose, 3).tolist())
     if contract.joint is not None:
-        for key, largest in (("kp", limits.kp_max), ("kd", limits.kd_max)):
-            if not max(getattr(contract.joint, key)) <= largest:
-                raise refuse(
-                    f"joint action: {key}",
-                    f"at most {largest:g}",
-                    max(getattr(contract.joint, key)),
-                )
+        _check_gains("kp", contract.joint.kp, limits.kp_max)
+        _check_gains("kd", contract.joint.kd, limits.kd_max)
     if contract.gait is not None:
         feet = next(term for term in contract.gait.terms if term.name == "foot_y")
         reach = _lateral_reach(robot)
         if not all(abs(y) <= reach for y in (*feet.lower, *feet.upper)):
-            raise refuse(
-                "gait action foot_y: bounds", f"within +-{reach:.2f} m", (feet.lower, feet.upper)
-            )
+            found = (feet.lower, feet.upper)
+            raise refuse("gait action foot_y: bounds", f"within +-{reach:.2f} m", found)
+
+
+def _check_gains(name: str, gains: Numbers, largest: float) -> None:
+    if not max(gains) <= largest:
+        raise refuse(f"joint action: {name}", f"at most {largest:g}", max(gains))
 
 
 def _lateral_reach(robot: RobotModel) -> float:
-    """How far beside the base a foot on the ground can be at the nominal height [m]."""
+    """Largest lateral distance of a foot on the ground from the base at nominal height [m]."""
     leg = robot.thigh_length + robot.calf_length
     height = robot.nominal_height - robot.foot_radius
     widest = float(np.max(np.abs(robot.hip_position[:, 1] + robot.hip_offset)))
@@ -183,13 +197,16 @@ def write_policy(
     observations: NDArray[Any] | None = None,
     tolerance: float = TOLERANCE,
 ) -> PolicyContract:
-    """Write a policy file, with pairs recorded by running the model; what `read_policy` would refuse is not written.
+    """Write a policy file, with pairs recorded by running the model.
+
+    A file that `read_policy` would refuse is not written.
 
     Args:
-        model: ONNX; sizes that its inputs and outputs leave open become 1.
-        contract: what it means; recorded pairs in it are replaced.
-        path: of the file; replaced at once and whole.
-        observations: (n, O) with n >= 64, of which the first 64 are recorded, best from a walk; random numbers when not given.
+        model: ONNX; open sizes of its inputs and outputs become 1.
+        contract: its recorded pairs are replaced.
+        path: of the file. An existing file is replaced at once, never half written.
+        observations: (n, O) with n >= 64, best from a walk. The first 64 are recorded. Random
+            numbers when not given.
         tolerance: of the parity check.
 
     Returns:
@@ -223,17 +240,12 @@ def pack(
     proto.ir_version = min(proto.ir_version, IR_MAX)
     check_model(proto)
     check_tensors(proto, contract)
+    shape = (PARITY_PAIRS, contract.observation_width)
     if observations is None:
-        observations = np.random.default_rng(0).normal(
-            size=(PARITY_PAIRS, contract.observation_width)
-        )
+        observations = np.random.default_rng(0).normal(size=shape)
     seen = np.asarray(observations, dtype=np.float32)[:PARITY_PAIRS]
-    if seen.shape != (PARITY_PAIRS, contract.observation_width):
-        raise refuse(
-            "observations",
-            f"{PARITY_PAIRS} of width {contract.observation_width}",
-            f"shape {seen.shape}",
-        )
+    if seen.shape != shape:
+        raise refuse("observations", f"{shape[0]} of width {shape[1]}", f"shape {seen.shape}")
     actions = Network(contract, proto.SerializeToString()).sequence(seen)
     written = with_parity(contract, seen, actions, tolerance)
     kept = [entry for entry in proto.metadata_props if entry.key not in (CONTRACT_KEY, SEAL_KEY)]
@@ -247,7 +259,10 @@ def pack(
 
 
 def seal(data: bytes) -> bytes:
-    """A model followed by the checksum of its bytes, itself a metadata entry that any ONNX reader takes."""
+    """A model followed by the checksum of its bytes.
+
+    The checksum is a metadata entry, which any ONNX reader accepts.
+    """
     return data + _SEAL + sha256(data).hexdigest().encode()
 
 
@@ -255,33 +270,30 @@ def check_seal(data: bytes) -> None:
     """Refuse bytes that do not end in their own checksum.
 
     Raises:
-        PolicyRefusedError: not sealed, too large, or changed since.
+        PolicyRefusedError: the bytes are not sealed, too large, or changed after they were sealed.
     """
     if len(data) > BYTES_MAX:
         raise refuse("file size", f"at most {BYTES_MAX} bytes", len(data))
-    body = data[: -len(_SEAL) - 64]
-    mark = data[-len(_SEAL) - 64 : -64]
-    digest = data[-64:]
+    body = data[: -len(_SEAL) - _DIGEST_BYTES]
+    mark = data[-len(_SEAL) - _DIGEST_BYTES : -_DIGEST_BYTES]
+    digest = data[-_DIGEST_BYTES:]
     if mark != _SEAL:
-        raise refuse(
-            "end of the file",
-            f"the checksum {SEAL_KEY!r}",
-            "none: not written by this package, or cut off",
-        )
-    if digest != sha256(body).hexdigest().encode():
-        raise refuse(
-            "checksum", digest.decode(errors="replace")[:12], sha256(body).hexdigest()[:12]
-        )
+        found = "none: not written by this package, or cut off"
+        raise refuse("end of the file", f"the checksum {SEAL_KEY!r}", found)
+    actual = sha256(body).hexdigest()
+    if digest != actual.encode():
+        raise refuse("checksum", digest.decode(errors="replace")[:12], actual[:12])
 
 
 def read_bytes(path: Path) -> bytes:
-    """Bytes of a regular file that is small enough.
+    """Bytes of a file.
 
     Raises:
-        PolicyRefusedError: it is not.
+        PolicyRefusedError: the file cannot be read, is not a regular file, or is too large.
     """
     try:
-        # Not to wait for the writer of a pipe, nor to follow a link that was not there when the path was resolved.
+        # Do not wait for the writer of a pipe. Do not follow a link: the path was resolved before,
+        # so a link would be new.
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
         with open(handle, "rb") as file:
             status = os.fstat(handle)
@@ -295,13 +307,13 @@ def read_bytes(path: Path) -> bytes:
 
 
 def installed_policies(robot: str) -> tuple[str, ...]:
-    """Names of the installed policies for a robot, those that propose gaits first."""
+    """Names of the installed policies for a robot, gait policies first."""
     found = []
     for name in policy_names():
         try:
             contract, _ = read_policy(find_policy(name))
         except PolicyRefusedError:
-            continue  # nothing to fly; `safe-locomotion policy ls` says why
+            continue  # it must not fly; `safe-locomotion policy ls` says why
         if contract.robot == robot:
             found.append((contract.kind, name))
     return tuple(name for _, name in sorted(found))

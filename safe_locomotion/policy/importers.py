@@ -1,8 +1,11 @@
-"""Networks of others: what their exporters leave unsaid or round is said here, and the result is a contract of ours.
+"""Contracts for networks that other projects trained and exported.
 
-Two layouts. `mjlab`: rsl_rl's exporter with the metadata that mjlab and its relatives attach (joint names, gains, default pose and
-scales, rounded to three decimals by the exporter). `legged_gym`: no metadata; the observation of 45 or 48 numbers that Isaac-Gym
-trainings share, in Isaac's order of the legs.
+There are two layouts. Options of the user replace what the file or the layout says.
+
+* `mjlab`: rsl_rl's exporter with the metadata that mjlab and its relatives attach: joint names,
+  gains, default pose and scales. The exporter rounds them to three decimals.
+* `legged_gym`: no metadata. The observation has the 45 or 48 numbers that trainings with Isaac Gym
+  share, in Isaac's order of the legs.
 """
 
 from dataclasses import dataclass
@@ -11,17 +14,16 @@ from pathlib import Path
 
 import onnx
 
+from safe_locomotion.policy.action import JointAction
 from safe_locomotion.policy.contract import (
-    JointAction,
-    Numbers,
     ObservationTerm,
     Origin,
     PolicyContract,
     RecurrentTensor,
     observation_term,
-    refuse,
 )
-from safe_locomotion.policy.operators import fix_batch, shape_of
+from safe_locomotion.policy.onnx_model import fix_batch, shape_of
+from safe_locomotion.policy.refusal import Numbers, refuse
 from safe_locomotion.types import JOINT_KINDS, JOINTS, N_JOINTS
 
 ISAAC_ORDER = tuple(f"{leg}_{kind}" for leg in ("FL", "FR", "RL", "RR") for kind in JOINT_KINDS)
@@ -47,7 +49,7 @@ MJLAB_KEYS = (
     "observation_names",
 )
 
-#: Observation of legged_gym with its scales; the first term is there in the 48-wide variant alone.
+#: Observation of legged_gym with its scales; only the 48-wide variant has the first term.
 LEGGED_GYM_TERMS: tuple[tuple[str, float | tuple[float, ...]], ...] = (
     ("base_velocity", 2.0),
     ("base_angular_velocity", 0.25),
@@ -57,12 +59,8 @@ LEGGED_GYM_TERMS: tuple[tuple[str, float | tuple[float, ...]], ...] = (
     ("joint_velocity", 0.05),
     ("previous_action", 1.0),
 )
-LEGGED_GYM_POSE = {
-    "hip": 0.1,
-    "front_thigh": 0.8,
-    "rear_thigh": 1.0,
-    "calf": -1.5,
-}  #: its A1; hips outwards [rad]
+#: Default pose of legged_gym's A1 [rad]; hips turn outwards.
+LEGGED_GYM_POSE = {"hip": 0.1, "front_thigh": 0.8, "rear_thigh": 1.0, "calf": -1.5}
 LEGGED_GYM_SCALE = 0.25
 LEGGED_GYM_KP = 20.0
 LEGGED_GYM_KD = 0.5
@@ -71,13 +69,13 @@ LEGGED_GYM_CLIP = 100.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImportOptions:
-    """What the user says beside the file.
+    """What the user adds to the file.
 
     Attributes:
         name, robot, rate_hz, origin, action_limit: as in the contract.
-        order: names of the joints in the network's order; None for the layout's own.
-        kp, kd, scale, default_pose: (12,) in that order, instead of what the file or the layout says.
-        clip: bound on the network's output; None for the layout's own.
+        order: names of the joints in the network's order; None for the layout's own order.
+        kp, kd, scale, default_pose: (12,) in that order; None for the values of the file or layout.
+        clip: bound on the network's output; None for the layout's own bound.
     """
 
     name: str
@@ -95,7 +93,7 @@ class ImportOptions:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Layout:
-    """What a layout says of a file; vectors in `order`."""
+    """What a layout says about a file; vectors are in `order`."""
 
     order: tuple[str, ...]
     observation: tuple[ObservationTerm, ...]
@@ -107,14 +105,14 @@ class _Layout:
 
 
 def load_foreign(path: Path) -> onnx.ModelProto:
-    """A model as others write it; weights in a file beside it come along.
+    """The model in an ONNX file, with weights that lie in a file beside it.
 
     Raises:
-        PolicyRefusedError: it is none.
+        PolicyRefusedError: the file is not an ONNX model.
     """
     try:
         return onnx.load(str(path))
-    except Exception as error:  # of protobuf, of the checker and of the file system
+    except Exception as error:  # from protobuf, from the checker or from the file system
         raise refuse("source", "an ONNX model", f"{path} ({error})") from error
 
 
@@ -124,23 +122,27 @@ def metadata(model: onnx.ModelProto) -> dict[str, str]:
 
 
 def detect_layout(model: onnx.ModelProto) -> str:
-    """The layout of a model: "mjlab" when its metadata is there, else "legged_gym"."""
+    """The layout of a model: "mjlab" when it has that metadata, otherwise "legged_gym"."""
     return "mjlab" if "joint_names" in metadata(model) else "legged_gym"
 
 
 def import_contract(model: onnx.ModelProto, layout: str, options: ImportOptions) -> PolicyContract:
-    """The contract of a foreign model, without recorded pairs; sizes that the model leaves open become 1.
+    """The contract of a foreign model, without recorded pairs; its open sizes become 1.
+
+    Args:
+        model: ONNX; changed in place.
+        layout: "mjlab" or "legged_gym".
+        options: of the user.
 
     Raises:
-        PolicyRefusedError: the file does not say what its layout says, or says what no contract can.
+        PolicyRefusedError: the file lacks what its layout needs, or no contract can express it.
     """
     fix_batch(model)
     tensors = _Tensors(model)
-    found = (
-        _mjlab(metadata(model), options)
-        if layout == "mjlab"
-        else _legged_gym(tensors.observation_width, options)
-    )
+    if layout == "mjlab":
+        found = _mjlab(metadata(model), options)
+    else:
+        found = _legged_gym(tensors.observation_width, options)
     o = options
     return PolicyContract(
         name=o.name,
@@ -165,22 +167,26 @@ def import_contract(model: onnx.ModelProto, layout: str, options: ImportOptions)
 
 
 class _Tensors:
-    """Which input is the observation, which output the action, and which pairs are memories: those called X_in and X_out."""
+    """Roles of the tensors of a model.
+
+    Memories are pairs called X_in and X_out. One other input and one other output must remain.
+
+    Attributes:
+        observation: name of the input that is the observation.
+        observation_width: its size.
+        action: name of the output that is the action.
+        recurrent: memories.
+    """
 
     def __init__(self, model: onnx.ModelProto) -> None:
         given = {tensor.name for tensor in model.graph.initializer}
-        inputs = {
-            value.name: shape_of(value) for value in model.graph.input if value.name not in given
-        }
+        free = [value for value in model.graph.input if value.name not in given]
+        inputs = {value.name: shape_of(value) for value in free}
         outputs = {value.name for value in model.graph.output}
-        pairs = {
-            name: f"{name[:-3]}_out"
-            for name in inputs
-            if name.endswith("_in") and f"{name[:-3]}_out" in outputs
-        }
-        self.observation = _only(
-            "inputs besides memories", [name for name in inputs if name not in pairs]
-        )
+        partners = {name: f"{name[:-3]}_out" for name in inputs if name.endswith("_in")}
+        pairs = {name: partner for name, partner in partners.items() if partner in outputs}
+        others = [name for name in inputs if name not in pairs]
+        self.observation = _only("inputs besides memories", others)
         self.action = _only("outputs besides memories", sorted(outputs - set(pairs.values())))
         self.recurrent = tuple(
             RecurrentTensor(input=i, output=o, shape=_known(inputs[i], i)) for i, o in pairs.items()
@@ -204,15 +210,12 @@ def _known(shape: tuple[int | str, ...], name: str) -> tuple[int, ...]:
 def _mjlab(said: dict[str, str], options: ImportOptions) -> _Layout:
     missing = [key for key in MJLAB_KEYS if key not in said]
     if missing:
-        raise refuse(
-            "metadata of an mjlab export", ", ".join(MJLAB_KEYS), f"none of {', '.join(missing)}"
-        )
-    order = options.order or tuple(
-        name.strip().rpartition("/")[2].removesuffix("_joint")
-        for name in said["joint_names"].split(",")
-    )
+        found = f"none of {', '.join(missing)}"
+        raise refuse("metadata of an mjlab export", ", ".join(MJLAB_KEYS), found)
+    paths = [path.strip() for path in said["joint_names"].split(",")]
+    order = tuple(path.rpartition("/")[2].removesuffix("_joint") for path in paths)
     return _Layout(
-        order=order,
+        order=options.order or order,
         observation=_mjlab_terms(said),
         scale=_twelve("action_scale", said["action_scale"]),
         kp=_twelve("joint_stiffness", said["joint_stiffness"]),
@@ -226,9 +229,8 @@ def _mjlab_terms(said: dict[str, str]) -> tuple[ObservationTerm, ...]:
     names = [name.strip() for name in said["observation_names"].split(",")]
     unknown = [name for name in names if name not in MJLAB_TERMS]
     if unknown:
-        raise refuse(
-            "observation_names", f"names out of {', '.join(MJLAB_TERMS)}", ", ".join(unknown)
-        )
+        expected = f"names out of {', '.join(MJLAB_TERMS)}"
+        raise refuse("observation_names", expected, ", ".join(unknown))
     plain = {"history_length": {0.0, 1.0}, "clip": {-inf, inf}}
     for key, allowed in plain.items():
         text = said.get(f"observation_terms_{key}", "")
@@ -244,19 +246,17 @@ def _mjlab_terms(said: dict[str, str]) -> tuple[ObservationTerm, ...]:
 
 
 def _entries(text: str) -> list[Numbers]:
-    """Numbers separated by commas, each of which may be several separated by semicolons."""
+    """Entries separated by commas; the numbers of one entry are separated by semicolons."""
+    if not text.strip():
+        return []
     try:
-        return (
-            [tuple(float(x) for x in entry.split(";")) for entry in text.split(",")]
-            if text.strip()
-            else []
-        )
+        return [tuple(float(x) for x in entry.split(";")) for entry in text.split(",")]
     except ValueError:
         raise refuse("metadata", "numbers separated by commas", repr(text)) from None
 
 
 def _twelve(key: str, text: str) -> Numbers:
-    """Twelve numbers, or one for all joints."""
+    """Twelve numbers; a single number counts for all joints."""
     numbers = tuple(x for entry in _entries(text) for x in entry)
     if len(numbers) not in (1, N_JOINTS):
         raise refuse(key, f"1 or {N_JOINTS} numbers", len(numbers))
@@ -283,6 +283,6 @@ def _legged_gym_angle(joint: str) -> float:
     leg, _, kind = joint.partition("_")
     if kind == "hip":
         return LEGGED_GYM_POSE["hip"] * (1.0 if leg.endswith("L") else -1.0)
-    return LEGGED_GYM_POSE[
-        kind if kind == "calf" else f"{'front' if leg.startswith('F') else 'rear'}_thigh"
-    ]
+    if kind == "calf":
+        return LEGGED_GYM_POSE["calf"]
+    return LEGGED_GYM_POSE["front_thigh" if leg.startswith("F") else "rear_thigh"]

@@ -1,4 +1,4 @@
-"""Recovery policy: what drives when the learner may not, the tuned controller's gait or a learned one."""
+"""A learned recovery policy: drives the robot while the learner may not."""
 
 from safe_locomotion.control.nominal_gait import NominalGait
 from safe_locomotion.errors import ConfigurationError
@@ -7,21 +7,26 @@ from safe_locomotion.types import Estimate, GaitParameters, VelocityCommand
 
 
 class LearnedRecovery:
-    """A learned gait policy as recovery policy; where it has no answer, the tuned controller steps in until it has one again."""
+    """A learned gait policy as recovery policy.
+
+    While it has no answer, the gait of the tuned controller takes its place.
+    """
 
     def __init__(self, learner: Learner, fallback: NominalGait) -> None:
         """Start with the fallback.
 
         Args:
-            learner: that proposes gaits.
-            fallback: for the ticks on which it proposes none.
+            learner: a gait policy.
+            fallback: gait for the ticks on which the learner proposes none.
 
         Raises:
-            ConfigurationError: it proposes joint targets, which would pass by the MPC.
+            ConfigurationError: the learner proposes joint targets, which would bypass the MPC.
         """
-        if learner.contract.kind != "gait":
+        contract = learner.contract
+        if contract.kind != "gait":
             raise ConfigurationError(
-                f"recovery_policy: {learner.contract.name} proposes {learner.contract.kind} targets; recovery needs a gait policy"
+                f"recovery_policy: {contract.name} proposes {contract.kind} targets; "
+                "recovery needs a gait policy"
             )
         self._learner = learner
         self._fallback = fallback
@@ -29,12 +34,12 @@ class LearnedRecovery:
         self._gait: GaitParameters | None = None
 
     def reset(self) -> None:
-        """A new walk begins."""
+        """Start a new walk."""
         self._learner.reset()
         self._bucket = None
 
     def gait(self, command: VelocityCommand, estimate: Estimate) -> GaitParameters:
-        """The learner's gait, asked for once in each of its periods."""
+        """The gait of the learner, which is asked once in each of its periods."""
         bucket = estimate.stamp_ns // self._learner.contract.period_ns
         if bucket != self._bucket:
             self._bucket = bucket

@@ -1,8 +1,9 @@
-"""Policies by name or path, made ready beside a running control loop.
+"""Loads policies by name or path beside a running control loop.
 
-A process of its own, at low priority, reads the file, checks it and runs its parity pairs; what comes back is the contract and the bytes
-of a model that has passed. The caller's process only opens the session, whose work ONNX Runtime does without the interpreter: no
-control tick waits for it.
+A process of its own (`policy.check_process`) with low priority reads the file, checks it and runs
+its recorded pairs. It returns the contract and the bytes of a model that has passed. The caller's
+process only opens the session. ONNX Runtime does that without the interpreter, so no control tick
+waits for it.
 """
 
 import json
@@ -16,15 +17,18 @@ from pathlib import Path
 
 from safe_locomotion.errors import PolicyRefusedError
 from safe_locomotion.policy.contract import PolicyContract
+from safe_locomotion.policy.refusal import refuse
 from safe_locomotion.policy.runtime import PolicyRuntime
 from safe_locomotion.policy.stage import NOMINAL, Learner
 from safe_locomotion.robot.limits import GateLimits
 from safe_locomotion.robot.models import RobotModel
 
-MODULE = "safe_locomotion.policy.vetting"
+MODULE = "safe_locomotion.policy.check_process"
 PATIENCE_S = 60.0  #: for the check; it takes about a second
-PAUSE_S = 0.001  #: between two steps of the parity check here, so that it takes the interpreter from a control tick once at most
-REFUSED = 1  #: status of a check that has given its reason
+#: Between two steps of the parity check in this process. A control tick then waits for at most one
+#: step.
+PAUSE_S = 0.001
+REFUSED = 1  #: exit status of a check that has given its reason
 
 
 class PolicyLoader:
@@ -36,9 +40,9 @@ class PolicyLoader:
         """Load nothing yet.
 
         Args:
-            robot: that the policies must be for.
-            limits: of the gate, which gains must respect.
-            folders: in which policies may lie, `policy.file.policy_folders` when not given.
+            robot: for which the policies must be made.
+            limits: of the gate, which the gains must respect.
+            folders: in which policies may lie; `policy.file.policy_folders` when not given.
         """
         self._robot = robot
         self._limits = limits
@@ -48,15 +52,14 @@ class PolicyLoader:
         """The policy, checked and warm; None for `nominal`.
 
         Raises:
-            PolicyRefusedError: it must not fly, or there is none; says why in one line.
+            PolicyRefusedError: there is no such policy, or it must not fly; one line says why.
         """
         if name_or_path == NOMINAL:
             return None
         contract, model = self._checked(name_or_path)
         if contract.name == NOMINAL:
-            raise PolicyRefusedError(
-                f"name: expected another than {NOMINAL!r}, which is no file, found {contract.name!r}"
-            )
+            expected = f"another than {NOMINAL!r}, which is no file"
+            raise refuse("name", expected, repr(contract.name))
         return PolicyRuntime(contract, model, self._robot, PAUSE_S)
 
     def _checked(self, name_or_path: str) -> tuple[PolicyContract, bytes]:
@@ -78,13 +81,11 @@ class PolicyLoader:
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            raise PolicyRefusedError(
-                f"policy: expected to be checked within {PATIENCE_S:g} s, found no end"
-            ) from None
+            expected = f"a check that ends within {PATIENCE_S:g} s"
+            raise refuse("policy", expected, "no end") from None
         if done.returncode != 0:
-            said = done.stderr.decode(errors="replace").strip().splitlines() or [
-                f"the check ended with status {done.returncode}"
-            ]
-            raise PolicyRefusedError(said[0] if done.returncode == REFUSED else said[-1])
-        contract, model = pickle.loads(done.stdout)  # of our own child
+            lines = done.stderr.decode(errors="replace").strip().splitlines()
+            lines = lines or [f"the check ended with status {done.returncode}"]
+            raise PolicyRefusedError(lines[0] if done.returncode == REFUSED else lines[-1])
+        contract, model = pickle.loads(done.stdout)  # written by our own child process
         return contract, model

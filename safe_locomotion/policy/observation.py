@@ -1,16 +1,16 @@
-"""What a policy sees: one definition of every observation term, for training and robot alike.
+"""What a policy observes: one definition of every observation term, for training and robot.
 
-Each term is a pure function of a `Sight`: plain numbers, frames in their names. Legs and joints arrive in SDK order
-and leave in the policy's own; scales are applied last, by `Observer`, in float32 as training does.
+Each term is a pure function of a `Sight`, in plain numbers. Joints arrive in SDK order and leave in
+the policy's own order. `Observer` applies the scales last, in float32 as training does.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from safe_locomotion.policy.contract import PolicyContract
+from safe_locomotion.policy.network import Float32
 from safe_locomotion.rotations import (
     RotationRows,
     Vector,
@@ -20,22 +20,21 @@ from safe_locomotion.rotations import (
 )
 from safe_locomotion.types import Estimate, GaitParameters, VelocityCommand
 
-Float32 = NDArray[np.float32]
-
 
 @dataclass(slots=True)
 class Sight:
-    """What the terms are made of; written anew for every observation.
+    """The quantities that the terms are computed from; a new one for every observation.
 
     Attributes:
         rotation_base_to_odom: rows of the rotation matrix.
         velocity_base_in_odom: [m/s].
         angular_velocity_in_base: [rad/s].
         height: of the base above the ground plane under it [m].
-        q, dq: joints in the policy's order [rad, rad/s].
-        default_pose: the same order [rad].
+        q, dq: (12,) joints in the policy's order [rad, rad/s].
+        default_pose: (12,) in the policy's order [rad].
         command: wanted velocity.
-        previous_action: output of the network on its last step, limited by the contract's clip but not scaled; zeros after a reset.
+        previous_action: (A,) output of the network on its last step, clipped but not scaled; zeros
+            after a reset.
         gait: parameters in force after that step; None for a joint policy.
     """
 
@@ -57,7 +56,7 @@ def base_angular_velocity(s: Sight) -> Sequence[float]:
 
 
 def projected_gravity(s: Sight) -> Sequence[float]:
-    """(3,) unit vector of gravity in base: R' (0, 0, -1); (0, 0, -1) on a level robot."""
+    """(3,) direction of gravity in base: R' (0, 0, -1), which is (0, 0, -1) on a level robot."""
     x, y, z = s.rotation_base_to_odom[2]
     return -x, -y, -z
 
@@ -88,10 +87,16 @@ def base_velocity(s: Sight) -> Sequence[float]:
 
 
 def heading_velocity(s: Sight) -> Sequence[float]:
-    """(3,) of the base's origin, expressed in the heading frame [m/s]: z up, x along the base's x axis seen from above."""
-    (xx, _, _), (yx, _, _), _ = s.rotation_base_to_odom
+    """(3,) of the base's origin, expressed in the heading frame [m/s].
+
+    The heading frame has z up, and x along the base's x axis seen from above.
+    """
+    rows = s.rotation_base_to_odom
+    xx = rows[0][0]
+    yx = rows[1][0]
     length = (xx * xx + yx * yx) ** 0.5
-    c, d = (xx / length, yx / length) if length > 0.0 else (1.0, 0.0)
+    c = xx / length if length > 0.0 else 1.0
+    d = yx / length if length > 0.0 else 0.0
     vx, vy, vz = s.velocity_base_in_odom
     return c * vx + d * vy, c * vy - d * vx, vz
 
@@ -102,7 +107,7 @@ def base_height(s: Sight) -> Sequence[float]:
 
 
 def base_rpy(s: Sight) -> Sequence[float]:
-    """(3,) roll, pitch, yaw [rad]; yaw is that of odom, which drifts."""
+    """(3,) roll, pitch, yaw [rad]; yaw is against odom, which drifts."""
     return rpy_from_rows(s.rotation_base_to_odom)
 
 
@@ -112,12 +117,16 @@ def base_roll_pitch(s: Sight) -> Sequence[float]:
 
 
 def previous_gait(s: Sight) -> Sequence[float]:
-    """(9,) frequency [Hz], swing ratio, offsets of FL, RR, RL [strides], y of feet FR, FL, RR, RL in base [m] (paper 1)."""
+    """(9,) parameters of the gait in force (paper 1).
+
+    Frequency [Hz], swing ratio, phase offsets of FL, RR, RL [strides], y of the feet FR, FL, RR, RL
+    in base [m].
+    """
     assert s.gait is not None
     return s.gait.frequency, s.gait.swing_ratio, *s.gait.phase_offsets, *s.gait.foot_y
 
 
-#: Every term by its name in a contract; widths are in `policy.contract.TERM_WIDTHS`.
+#: Every term by its name in a contract; `policy.contract.TERM_WIDTHS` has the widths.
 TERMS: dict[str, Callable[[Sight], Sequence[float]]] = {
     term.__name__: term
     for term in (
@@ -138,7 +147,7 @@ TERMS: dict[str, Callable[[Sight], Sequence[float]]] = {
 
 
 class Observer:
-    """Writes the observation of one contract into an array that is made once.
+    """Writes the observation of one contract, always into the same array.
 
     Attributes:
         vector: (1, O) float32, the last observation.
@@ -162,7 +171,7 @@ class Observer:
         previous_action: Sequence[float],
         gait: GaitParameters | None = None,
     ) -> Float32:
-        """The observation (1, O) now; the array is the same on every call.
+        """The observation (1, O), in the array `vector`.
 
         Args:
             estimate: of this tick.
@@ -189,9 +198,8 @@ class Observer:
         numbers: list[float] = []
         for term in self._terms:
             numbers += term(sight)
-        with np.errstate(
-            over="ignore"
-        ):  # past the largest float32 a number is infinite, as any other fault of the estimate
+        # A number beyond the largest float32 becomes infinite, and counts as not finite.
+        with np.errstate(over="ignore"):
             self._row[:] = numbers
             if self._scaled:
                 self._row *= self._scale

@@ -1,6 +1,7 @@
-"""Policy stage: what a learner proposes on each policy tick.
+"""Policy stage: asks the policy in force for a proposal on each policy tick.
 
-Without a learned policy the stage proposes a fixed gait; the MPC follows the velocity command with it.
+Without a learned policy the stage proposes the nominal gait, with which the MPC follows the
+velocity command.
 """
 
 from collections import deque
@@ -13,27 +14,31 @@ from safe_locomotion.policy.contract import PolicyContract
 from safe_locomotion.robot.models import RobotModel
 from safe_locomotion.types import NANOSECONDS, Estimate, Feedback, Mode, Proposal, VelocityCommand
 
-NOMINAL = "nominal"  #: the policy that is no file: the gait of the configuration
+NOMINAL = "nominal"  #: the policy that is not a file: the gait of the configuration
 NOMINAL_PERIOD_NS = 8_000_000  #: 125 Hz (paper 1, section VI)
-TRIAL = 2.0  #: [s] five strides of a trot at 2.5 Hz
+TRIAL = 2.0  #: of a new policy [s]; five strides of a trot at 2.5 Hz
 
 
 class Learner(Protocol):
-    """A policy that is loaded; `policy.runtime.PolicyRuntime` is one."""
+    """A loaded policy, for example `policy.runtime.PolicyRuntime`.
+
+    Attributes:
+        hazard: why the last `act` gave no proposal; "" when it gave one.
+    """
 
     hazard: str
 
     @property
     def contract(self) -> PolicyContract:
-        """What it proposes, under which name, how often."""
+        """Its name, what it proposes, and how often."""
         ...
 
     def reset(self) -> None:
-        """Forget all that was."""
+        """Forget the past, as at the start of an episode."""
         ...
 
     def act(self, estimate: Estimate, command: VelocityCommand) -> Proposal | None:
-        """The proposal, or None and the reason in `hazard`."""
+        """The proposal; None and a reason in `hazard` when there is none."""
         ...
 
     def remember(self) -> Any:
@@ -41,21 +46,25 @@ class Learner(Protocol):
         ...
 
     def recall(self, kept: Any) -> None:
-        """Go on from where `remember` was called, as if nothing had been asked since."""
+        """Go on from where `remember` was called, as if `act` had not been called since."""
         ...
 
 
 class PolicyStage:
-    """Asks the policy in force; a new one takes over between two proposals and is on trial until it has driven for a while.
+    """Asks the policy in force, and swaps policies between two proposals.
 
-    It runs whether it drives or not, so its memory is warm when it is let back. It starts anew when it takes over and when the robot
-    begins to walk. A policy on trial, which the one it all began with is not, goes when it fails, loses control after it had it, or lets
-    the robot fall; the last one that passed comes back.
+    The policy runs whether it drives or not, so its memory is warm when it gets control back. It is
+    reset when it takes over and when the robot begins to walk.
+
+    A new policy is on trial until it has driven for a while. The first policy is not on trial. A
+    policy fails its trial when its output is faulty, when the gate refuses its commands, when it
+    loses control to the recovery policy, or when the robot falls. Then the last policy that passed
+    comes back.
 
     Attributes:
         name: of the policy in force.
-        news: what happened last to a policy, for people; "" at first.
-        rollbacks: policies that failed their trial.
+        news: last event of a policy, as text for people; "" at first.
+        rollbacks: number of policies that failed their trial.
         fault: of the last proposal.
     """
 
@@ -70,10 +79,10 @@ class PolicyStage:
         """Start with the nominal gait.
 
         Args:
-            robot: whose nominal gait it is.
-            settings: of that gait.
-            period_ns: robot time between its proposals.
-            trial: for which a new policy must drive without incident [s].
+            robot: for which the gait is made.
+            settings: of the nominal gait.
+            period_ns: robot time between two proposals of the nominal gait.
+            trial: how long a new policy must drive without incident [s].
         """
         self._nominal = NominalGait(robot, settings)
         self._nominal_period_ns = period_ns
@@ -82,7 +91,8 @@ class PolicyStage:
         self._good: Learner | None = None
         self._next: deque[Learner | None] = deque(maxlen=1)
         self._mode: Mode | None = None
-        self._on_trial = self._asked = False
+        self._on_trial = False
+        self._asked = False
         self._driving_since_ns: int | None = None
         self.name = NOMINAL
         self.news = ""
@@ -90,7 +100,10 @@ class PolicyStage:
         self.fault = ""
 
     def take(self, learner: Learner | None) -> None:
-        """Let a policy take over with the next proposal, None: the nominal gait. Any thread may call it."""
+        """Let a policy take over with the next proposal; None is the nominal gait.
+
+        Any thread may call it.
+        """
         self._next.append(learner)
 
     @property
@@ -106,7 +119,7 @@ class PolicyStage:
         Args:
             estimate: of this tick.
             command: velocity in force.
-            feedback: on the latest proposals; None when nobody gives any.
+            feedback: on the latest proposals; None when there is none.
         """
         if self._next:
             self._swap(self._next.popleft())
@@ -121,7 +134,9 @@ class PolicyStage:
 
     @contextmanager
     def suppose(self, command: VelocityCommand) -> Iterator[Callable[[Estimate], Proposal]]:
-        """What the policy in force would propose in states to come, asked one after the other; afterwards it has forgotten them.
+        """Ask what the policy in force would propose in predicted states, one after the other.
+
+        On leaving the context the policy forgets these states.
 
         Args:
             command: velocity in force.
@@ -149,16 +164,23 @@ class PolicyStage:
             )
         contract = learner.contract
         proposal = learner.act(estimate, command)
+        if proposal is None:
+            return Proposal(
+                stamp_ns=stamp_ns,
+                policy=contract.name,
+                kind=contract.kind,
+                fault=learner.hazard,
+                period_ns=contract.period_ns,
+            )
         return Proposal(
             stamp_ns=stamp_ns,
             policy=contract.name,
             kind=contract.kind,
-            gait=None if proposal is None else proposal.gait,
-            joints=None if proposal is None else proposal.joints,
-            fault=learner.hazard if proposal is None else "",
+            gait=proposal.gait,
+            joints=proposal.joints,
             period_ns=contract.period_ns,
-            observation=None if proposal is None else proposal.observation,
-            action=None if proposal is None else proposal.action,
+            observation=proposal.observation,
+            action=proposal.action,
         )
 
     def _swap(self, learner: Learner | None) -> None:
@@ -177,7 +199,7 @@ class PolicyStage:
             learner.reset()
 
     def _hear(self, stamp_ns: int, feedback: Feedback) -> None:
-        """Start anew with a walk, and judge a policy on trial by what became of its proposals."""
+        """Reset the policy when a walk begins, and judge a policy on trial."""
         began = feedback.mode is Mode.WALK and self._mode is not Mode.WALK
         self._mode = feedback.mode
         if began and self._learner is not None:
@@ -204,7 +226,7 @@ class PolicyStage:
 
 
 def _incident(feedback: Feedback, *, drives: bool) -> str:
-    """What speaks against a policy that was driving when last heard of; "" when nothing does."""
+    """Why a policy fails its trial that drove at the last feedback; "" when it does not fail."""
     if feedback.gate:
         return f"the gate refused: {feedback.gate}"
     if feedback.mode is Mode.FALLEN:

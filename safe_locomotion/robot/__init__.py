@@ -1,1 +1,1 @@
-"""Robot: model, kinematics and centroidal dynamics."""
+"""The robot: its numbers, its limits, its kinematics and its centroidal dynamics."""

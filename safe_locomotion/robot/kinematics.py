@@ -1,9 +1,14 @@
-"""Leg kinematics of a quadruped whose hip axis is x and whose thigh and calf axes are y (all Unitree quadrupeds).
+"""Leg kinematics of a quadruped whose hip axis is x and whose thigh and calf axes are y.
 
-With hip, thigh, calf angles a, b, c, thigh and calf lengths l, m and signed hip offset d, the foot centre in the leg plane is
-x = -l sin b - m sin(b + c), z = -l cos b - m cos(b + c), at lateral distance d, turned by a about x.
+All Unitree quadrupeds are of this kind. The hip, thigh and calf angles are a, b, c, the lengths of
+thigh and calf are l, m, and the signed hip offset is d. In the leg plane the foot centre is at
 
-Written out in plain numbers, one leg at a time: three joints are too few for array arithmetic to pay at 500 Hz.
+    x = -l sin b - m sin(b + c)        z = -l cos b - m cos(b + c)
+
+at the lateral distance d. The leg plane is turned by a about x.
+
+The equations are written in plain numbers, one leg at a time. At 500 Hz arrays of three joints cost
+more than they save.
 """
 
 from math import acos, atan2, cos, isfinite, nan, sin, sqrt
@@ -12,16 +17,18 @@ from typing import NamedTuple
 import numpy as np
 
 from safe_locomotion.robot.models import RobotModel
-from safe_locomotion.rotations import Vector
+from safe_locomotion.rotations import Vector, clamp, vector
 from safe_locomotion.types import N_JOINTS, N_LEGS, Array
 
 _FIRST_JOINTS = range(0, N_JOINTS, 3)
 SINGULAR = 1e-9  #: of the Jacobian's determinant [m3]
-DAMPING = 1e-6  #: of the inverse Jacobian [m2]: 1 mm, far below every singular value but that of a stretched knee
+#: Of the inverse Jacobian [m2]. It is (1 mm)^2, far below the square of every singular value but
+#: that of a stretched knee.
+DAMPING = 1e-6
 
 
 class LegPose(NamedTuple):
-    """What the angles of one leg give, computed once for all that needs it.
+    """Intermediate results of the kinematics of one leg, computed once per set of angles.
 
     Attributes:
         sa, ca, sb, cb, sbc, cbc: sines and cosines of a, b and b + c.
@@ -42,19 +49,20 @@ class LegPose(NamedTuple):
 
 
 class LegKinematics:
-    """Forward, differential and inverse kinematics of one leg; every vector is in base unless it says so."""
+    """Forward, differential and inverse kinematics of one leg; vectors are in base."""
 
     def __init__(self, robot: RobotModel, leg: int) -> None:
-        self._hx, self._hy, self._hz = robot.hip_position[leg].tolist()
+        self._hx, self._hy, self._hz = vector(robot.hip_position[leg])
         self._d = float(robot.hip_offset[leg])
         self._l = float(robot.thigh_length)
         self._m = float(robot.calf_length)
-        low = robot.q_min[3 * leg : 3 * leg + 3].tolist()
-        high = robot.q_max[3 * leg : 3 * leg + 3].tolist()
+        joints = slice(3 * leg, 3 * leg + 3)
+        low = robot.q_min[joints].tolist()
+        high = robot.q_max[joints].tolist()
         self._ranges = tuple(zip(low, high, strict=True))
 
     def pose(self, a: float, b: float, c: float) -> LegPose:
-        """The leg at hip, thigh and calf angles [rad]; finite numbers or NaN."""
+        """The leg at hip, thigh and calf angles [rad], which are finite or NaN."""
         sb = sin(b)
         cb = cos(b)
         sbc = sin(b + c)
@@ -74,7 +82,7 @@ class LegKinematics:
         return self._hx + pose.x, self._hy + d * ca - z * sa, self._hz + d * sa + z * ca
 
     def foot_at(self, a: float, b: float, c: float) -> Vector:
-        """`foot` of `pose`, for those who need nothing else of the leg."""
+        """Foot centre [m] at hip, thigh and calf angles [rad]; faster than `foot` of `pose`."""
         sa = sin(a)
         ca = cos(a)
         d = self._d
@@ -93,14 +101,14 @@ class LegKinematics:
         )
 
     def torque(self, pose: LegPose, fx: float, fy: float, fz: float) -> Vector:
-        """J' f: what a force [N] on the foot centre does at the joints [Nm]."""
+        """Joint torques J' f [Nm] of a force [N] on the foot centre."""
         sa, ca, _, _, _, _, mx, mz, x, z = pose
         y_leg = ca * fy + sa * fz
         z_leg = ca * fz - sa * fy
         return self._d * z_leg - z * y_leg, z * fx - x * z_leg, mz * fx - mx * z_leg
 
     def force(self, pose: LegPose, ta: float, tb: float, tc: float) -> Vector:
-        """f with J' f = tau: the force [N] on the foot centre that joint torques [Nm] balance; zero where the leg is singular."""
+        """Force f [N] on the foot centre with J' f = tau [Nm]; zero where the leg is singular."""
         sa, ca, _, _, _, _, mx, mz, x, z = pose
         plane = x * mz - z * mx
         if not abs(z * plane) > SINGULAR:
@@ -111,9 +119,11 @@ class LegKinematics:
         return fx, ca * y_leg - sa * z_leg, sa * y_leg + ca * z_leg
 
     def joint_velocity(self, pose: LegPose, vx: float, vy: float, vz: float) -> Vector:
-        """(da, db, dc) = J' (J J' + lambda)^-1 v [rad/s]: moves the foot with v [m/s], damped near a stretched knee.
+        """Joint velocities (da, db, dc) = J' (J J' + lambda)^-1 v [rad/s].
 
-        In the leg's frame, base turned by the hip angle, J J' has a zero beside its diagonal and is eliminated by hand.
+        They move the foot with v [m/s], damped near a stretched knee. The frame of the leg is base
+        turned by the hip angle. There J J' has a zero beside its diagonal, so the elimination is
+        written out by hand.
         """
         sa, ca, _, _, _, _, mx, mz, x, z = pose
         d = self._d
@@ -130,9 +140,10 @@ class LegKinematics:
         return d * wz - z * wy, z * wx - x * wz, mz * wx - mx * wz
 
     def inverse(self, x: float, y: float, z: float) -> Vector:
-        """Joint positions that put the foot centre at (x, y, z), knee bent backwards.
+        """Joint positions [rad] that put the foot centre at (x, y, z) [m], knee bent backwards.
 
-        A target out of reach gives the nearest reachable pose along its direction; the result lies inside the joint ranges.
+        A target out of reach gives the nearest reachable pose along its direction. The result lies
+        inside the joint ranges.
         """
         x = x - self._hx
         y = y - self._hy
@@ -150,7 +161,11 @@ class LegKinematics:
 
 
 class Kinematics:
-    """`LegKinematics` of all four legs, as arrays."""
+    """Kinematics of all four legs, as arrays.
+
+    Attributes:
+        legs: kinematics of each leg.
+    """
 
     def __init__(self, robot: RobotModel) -> None:
         self.legs = tuple(LegKinematics(robot, leg) for leg in range(N_LEGS))
@@ -168,20 +183,25 @@ class Kinematics:
         ]
 
     def feet_and_jacobians(self, q: Array) -> tuple[Array, Array]:
-        """Foot centres (4, 3) in base and their Jacobians (4, 3, 3): foot velocity of leg i is J[i] @ dq[3 i : 3 i + 3]."""
+        """Foot centres (4, 3) in base and their Jacobians (4, 3, 3).
+
+        The foot velocity of leg i is J[i] @ dq[3 i : 3 i + 3].
+        """
         posed = list(zip(self.legs, self.poses(q), strict=True))
-        return np.array([leg.foot(pose) for leg, pose in posed]), np.array(
-            [leg.jacobian(pose) for leg, pose in posed]
-        )
+        feet = np.array([leg.foot(pose) for leg, pose in posed])
+        jacobians = np.array([leg.jacobian(pose) for leg, pose in posed])
+        return feet, jacobians
 
     def inverse(self, feet: Array) -> Array:
-        """Joint positions (12,) that put the foot centres at `feet` (4, 3) in base; see `LegKinematics.inverse`."""
-        return np.array(
-            [leg.inverse(*foot) for leg, foot in zip(self.legs, feet.tolist(), strict=True)]
-        ).reshape(-1)
+        """Joint positions (12,) that put the foot centres at `feet` (4, 3) in base.
+
+        See `LegKinematics.inverse`.
+        """
+        targets = zip(self.legs, feet.tolist(), strict=True)
+        return np.array([leg.inverse(*foot) for leg, foot in targets]).reshape(-1)
 
     def poses(self, q: Array) -> list[LegPose]:
-        """The four legs at joint positions q (12,); NaN where one of them is not finite."""
+        """The four legs at joint positions q (12,); all NaN when one of them is not finite."""
         a = _finite_angles(q)
         return [
             leg.pose(a[i], a[i + 1], a[i + 2])
@@ -190,11 +210,6 @@ class Kinematics:
 
 
 def _finite_angles(q: Array) -> list[float]:
-    """Joint positions; NaN where one of them is not finite, for `math.sin` raises on infinities."""
+    """Joint positions; all NaN when one is not finite, because `math.sin` raises on infinities."""
     a: list[float] = q.tolist()
     return a if isfinite(sum(a)) else [nan] * N_JOINTS
-
-
-def clamp(value: float, low: float, high: float) -> float:
-    """`value` inside [low, high]; NaN stays NaN."""
-    return low if value < low else high if value > high else value

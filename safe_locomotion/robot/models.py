@@ -1,7 +1,8 @@
-"""Robot models: numbers of one robot, with units and sources, read from the files in `models/robots/<name>`.
+"""Robot models: the numbers of one robot, read from the files in `models/robots/<name>`.
 
-A robot is three files: `<name>.urdf` (lengths, masses, inertias, limits), `<name>.xml` (the same robot for MuJoCo) and
-`poses.json` (standing height and sitting pose). Sources of the numbers stand in the README beside them.
+A robot has three files. `<name>.urdf` holds lengths, masses, inertias and limits. `<name>.xml` is
+the same robot for MuJoCo. `poses.json` holds the standing height and the sitting pose. The README
+beside them names the sources of the numbers.
 """
 
 import json
@@ -21,23 +22,24 @@ from safe_locomotion.types import JOINT_KINDS, JOINTS, LEGS, Array
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RobotModel:
-    """A quadruped with twelve joints, legs FR, FL, RR, RL, in SI units.
+    """A quadruped with twelve joints and the legs FR, FL, RR, RL.
 
     Attributes:
         name: key under `models/robots`.
         hip_position: (4, 3) hip joints in base [m].
-        hip_offset: (4,) signed lateral distance from the hip axis to the leg plane, positive left [m].
+        hip_offset: (4,) lateral distance from the hip axis to the leg plane, positive left [m].
         thigh_length, calf_length, foot_radius: [m].
         q_min, q_max: (12,) joint ranges [rad].
         dq_max: (12,) joint speeds [rad/s].
         tau_max: (12,) peak torques [Nm].
-        q_stand, q_sit: (12,) poses [rad]; q_stand has the feet under the hips at `nominal_height`.
+        q_stand, q_sit: (12,) poses [rad]. q_stand has the feet under the hips at `nominal_height`.
         nominal_height: base above the ground when standing [m].
         mass: of the whole robot [kg].
         com: (3,) whole-body centre of mass in base at q_stand [m].
         inertia: (3, 3) whole-body inertia about `com`, base axes, at q_stand [kg m2].
         leg_link_mass: (3,) hip, thigh, calf with foot [kg].
-        leg_link_com: (4, 3, 3) per leg, per link, CoM in the link's own frame (origin in its joint) [m].
+        leg_link_com: (4, 3, 3) per leg and link, CoM in the link's frame, whose origin is in its
+            joint [m].
     """
 
     name: str
@@ -60,7 +62,7 @@ class RobotModel:
     leg_link_com: Array
 
     def __post_init__(self) -> None:
-        """Make every array read-only: the model is shared by all stages."""
+        """Make every array read-only, because all stages share the model."""
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, np.ndarray):
@@ -69,7 +71,13 @@ class RobotModel:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Link:
-    """A rigid body of the URDF: mass [kg], CoM [m] and inertia about the CoM [kg m2], both in the link's own frame."""
+    """A rigid body of the URDF; vectors are in the link's own frame.
+
+    Attributes:
+        mass: [kg].
+        com: (3,) centre of mass [m].
+        inertia: (3, 3) about the centre of mass [kg m2].
+    """
 
     mass: float
     com: Array
@@ -78,7 +86,16 @@ class Link:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Joint:
-    """A joint of the URDF: where it sits in its parent, its axis, and its limits (zeros for a fixed joint)."""
+    """A joint of the URDF; axis and limits of a fixed joint are zero.
+
+    Attributes:
+        parent, child: names of links.
+        origin: (3,) in the parent's frame [m].
+        axis: (3,) unit vector.
+        lower, upper: range [rad].
+        effort: peak torque [Nm].
+        velocity: largest speed [rad/s].
+    """
 
     parent: str
     child: str
@@ -92,7 +109,7 @@ class Joint:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Urdf:
-    """Links and joints of a URDF by name, and the radius of the feet."""
+    """Links and joints of a URDF by name, and the radius of the feet [m]."""
 
     links: dict[str, Link]
     joints: dict[str, Joint]
@@ -101,14 +118,12 @@ class Urdf:
 
 def robot_names() -> tuple[str, ...]:
     """Names of the robots whose files ship with the package."""
-    folder = find_share("models/robots")
-    return tuple(
-        sorted(entry.name for entry in folder.iterdir() if (entry / f"{entry.name}.urdf").is_file())
-    )
+    entries = find_share("models/robots").iterdir()
+    return tuple(sorted(e.name for e in entries if (e / f"{e.name}.urdf").is_file()))
 
 
 def robot_file(name: str, suffix: str) -> Path:
-    """Path of `<name><suffix>` in the robot's folder, for instance suffix ".xml" for the MuJoCo model.
+    """Path of `<name><suffix>` in the robot's folder, for example ".xml" for the MuJoCo model.
 
     Raises:
         UnknownNameError: no such robot.
@@ -119,7 +134,7 @@ def robot_file(name: str, suffix: str) -> Path:
 
 
 def load_robot(name: str) -> RobotModel:
-    """Model of a robot; whole-body mass, CoM and inertia are summed over the links at the standing pose.
+    """Model of a robot; whole-body mass, CoM and inertia are those of the standing pose.
 
     Raises:
         UnknownNameError: no such robot.
@@ -137,7 +152,10 @@ def load_robot(name: str) -> RobotModel:
 
 
 def read_urdf(path: Path) -> Urdf:
-    """Links, joints and foot radius of a URDF whose link frames are all parallel at zero joint angles."""
+    """Links, joints and foot radius of a URDF.
+
+    All link frames must be parallel at zero joint angles.
+    """
     root = ElementTree.parse(path).getroot()
     sphere = _child(root, f"link[@name='{LEGS[0]}_foot']/collision/geometry/sphere")
     return Urdf(
@@ -148,10 +166,15 @@ def read_urdf(path: Path) -> Urdf:
 
 
 def composite_body(urdf: Urdf, angles: dict[str, float], root: str = "trunk") -> Link:
-    """The whole tree below `root` as one rigid body at the given joint angles, in the frame of `root`.
+    """The tree below the link `root` as one rigid body, in the frame of `root`.
 
-    Composite rigid body: masses add, CoMs average by mass, inertias move by the parallel axis theorem
-    I' = R I R^T + m (|r|^2 1 - r r^T).
+    Composite rigid body: masses add, CoMs average by mass, and inertias move by the parallel axis
+    theorem I' = R I R^T + m (|r|^2 1 - r r^T).
+
+    Args:
+        urdf: links and joints.
+        angles: of the joints by name [rad]; 0 for a joint that is missing.
+        root: name of a link.
     """
     bodies = _bodies(urdf, angles, root, np.zeros(3), np.eye(3))
     mass = sum(body.mass for body in bodies)
@@ -193,9 +216,8 @@ def _assemble(name: str, urdf: Urdf, poses: dict[str, Any]) -> RobotModel:
     side = np.sign([thigh.origin[1] for thigh in thighs])
     height = float(poses["nominal_height"])
     q_stand = _legs_under_hips(thigh_length, calf_length, height - urdf.foot_radius)
-    body = composite_body(
-        urdf, {f"{joint}_joint": angle for joint, angle in zip(JOINTS, q_stand, strict=True)}
-    )
+    angles = {f"{joint}_joint": angle for joint, angle in zip(JOINTS, q_stand, strict=True)}
+    body = composite_body(urdf, angles)
     link_mass, link_com = _leg_links(urdf)
     return RobotModel(
         name=name,
@@ -220,33 +242,32 @@ def _assemble(name: str, urdf: Urdf, poses: dict[str, Any]) -> RobotModel:
 
 
 def _legs_under_hips(thigh: float, calf: float, reach: float) -> Array:
-    """Joint positions (12,) with every foot centre `reach` straight below its thigh joint, knees backwards (law of cosines)."""
+    """Joint positions (12,) with every foot centre `reach` [m] straight below its thigh joint.
+
+    Knees bend backwards. The knee angle is from the law of cosines.
+    """
     cos_knee = (reach * reach - thigh * thigh - calf * calf) / (2.0 * thigh * calf)
     knee = -acos(cos_knee)
     return np.tile([0.0, -atan2(calf * sin(knee), thigh + calf * cos(knee)), knee], len(LEGS))
 
 
 def _sit_pose(sit: dict[str, float], side: Array) -> Array:
-    """Joint positions (12,) of the prone pose; hips turn outwards by the same angle on both sides."""
-    return np.array(
-        [[s * sit["hip_outward"], sit["thigh"], sit["calf"]] for s in side], dtype=np.float64
-    ).reshape(-1)
+    """Joint positions (12,) of the prone pose; all hips turn outwards by the same angle."""
+    legs = [[s * sit["hip_outward"], sit["thigh"], sit["calf"]] for s in side]
+    return np.array(legs, dtype=np.float64).reshape(-1)
 
 
 def _leg_links(urdf: Urdf) -> tuple[Array, Array]:
-    """Masses (3,) and CoMs (4, 3, 3) of hip, thigh and calf with foot, each in its own link frame."""
-    links = [
-        [
-            composite_body(urdf, {}, f"{leg}_calf")
-            if kind == "calf"
-            else urdf.links[f"{leg}_{kind}"]
-            for kind in JOINT_KINDS
-        ]
-        for leg in LEGS
-    ]
-    return np.array([link.mass for link in links[0]]), np.array(
-        [[link.com for link in leg] for leg in links]
-    )
+    """Masses (3,) and CoMs (4, 3, 3) of hip, thigh and calf with foot, in their own frames."""
+    links = [[_leg_link(urdf, leg, kind) for kind in JOINT_KINDS] for leg in LEGS]
+    masses = np.array([link.mass for link in links[0]])
+    return masses, np.array([[link.com for link in leg] for leg in links])
+
+
+def _leg_link(urdf: Urdf, leg: str, kind: str) -> Link:
+    """A link of a leg; the calf contains its foot."""
+    name = f"{leg}_{kind}"
+    return composite_body(urdf, {}, name) if kind == "calf" else urdf.links[name]
 
 
 def _read_link(link: ElementTree.Element) -> Link:

@@ -26,11 +26,12 @@ from safe_locomotion.control.reference import LocomotionParameters
 from safe_locomotion.control.swing import SwingParameters
 from safe_locomotion.robot.centroidal import NU, POSITION, RATES, RPY, VELOCITY, CentroidalModel
 from safe_locomotion.robot.ground_frame import ground_rows
-from safe_locomotion.robot.kinematics import Kinematics, clamp
+from safe_locomotion.robot.kinematics import Kinematics
 from safe_locomotion.robot.models import RobotModel
 from safe_locomotion.rotations import (
     RotationRows,
     Vector,
+    clamp,
     cross,
     matrix_from_quaternion,
     multiply,

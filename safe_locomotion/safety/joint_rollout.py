@@ -12,11 +12,12 @@ from math import exp
 
 import numpy as np
 
-from safe_locomotion.robot.kinematics import Kinematics, clamp
+from safe_locomotion.robot.kinematics import Kinematics
 from safe_locomotion.robot.models import RobotModel
 from safe_locomotion.rotations import (
     RotationRows,
     Vector,
+    clamp,
     cross,
     rotate,
     rotate_back,

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from safe_locomotion.errors import UnknownNameError
-from safe_locomotion.operator.commands import REQUESTS
+from safe_locomotion.operator.requests import REQUESTS
 from safe_locomotion.safety.hazards import Severity
 from safe_locomotion.types import NANOSECONDS, Mode
 

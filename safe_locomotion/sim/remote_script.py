@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from math import inf
 
 from safe_locomotion.errors import ConfigurationError, UnknownNameError
-from safe_locomotion.operator.mapping import AXES, Pad, parse_chord
+from safe_locomotion.operator.pad import AXES, Pad, parse_chord
 from safe_locomotion.operator.unitree_remote import encode_remote
 
 

@@ -22,7 +22,7 @@ from std_srvs.srv import Trigger
 from safe_locomotion.nodes import conversions, decisions
 from safe_locomotion.nodes.operator import HANDS, HANDS_QOS, REMOTE_REQUEST, REQUESTS_QOS
 from safe_locomotion.nodes.subscriptions import LATCHED
-from safe_locomotion.operator.commands import REQUESTS
+from safe_locomotion.operator.requests import REQUESTS
 from safe_locomotion.types import Mode, VelocityCommand
 from safe_locomotion.ui.scene_topics import Queue
 

@@ -21,7 +21,7 @@ from safe_locomotion.cli.sim.progress import last_row
 from safe_locomotion.cli.sim.settings import RANDOM_VELOCITY, random_steps, write_config
 from safe_locomotion.config import load_config
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.operator.commands import REQUESTS, Step, format_script, parse_script
+from safe_locomotion.operator.requests import REQUESTS, Step, format_script, parse_script
 from safe_locomotion.runtime.stage_log import StageLog
 from safe_locomotion.types import Mode, VelocityCommand
 

@@ -19,8 +19,9 @@ from safe_locomotion.cli.drive.teleop import SPEAK_NS, PadSource, Teleop
 from safe_locomotion.cli.main import main
 from safe_locomotion.config import load_config
 from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.operator.driving import Wish
 from safe_locomotion.operator.gamepad import EV_ABS, EV_KEY, EV_SYN
-from safe_locomotion.operator.mapping import Pad, Wish
+from safe_locomotion.operator.pad import Pad
 from safe_locomotion.types import Mode, VelocityCommand
 
 DRIVING = load_config("a1").driving

@@ -5,7 +5,8 @@ import pytest
 from legged_motion import Motion, add_noise, robot, walk
 
 from safe_locomotion.estimation.contacts import ContactDetector, ContactParameters
-from safe_locomotion.estimation.leg_odometry import LegOdometry, speed
+from safe_locomotion.estimation.leg_odometry import LegOdometry
+from safe_locomotion.rotations import length
 from safe_locomotion.types import Array
 
 WEIGHT = 12.5 * 9.81
@@ -138,7 +139,7 @@ def test_calibration_survives_noisy_walking() -> None:
         found = detector.update(
             noisy.foot_force,
             [leg.load for leg in legs],
-            [speed(leg.velocity) for leg in legs],
+            [length(leg.velocity) for leg in legs],
             0.002,
         )
         wrong.append((found != truth.contact).mean())

@@ -11,7 +11,7 @@ import setuptools
 from places import ROOT
 
 from safe_locomotion.cli.main import cli
-from safe_locomotion.operator.commands import REQUESTS
+from safe_locomotion.operator.requests import REQUESTS
 from safe_locomotion.runtime import stack
 from safe_locomotion.shared_files import find_share
 

@@ -15,7 +15,7 @@ from safe_locomotion.backends.backend import Counters
 from safe_locomotion.config import load_config
 from safe_locomotion.nodes import conversions
 from safe_locomotion.nodes.bridge import BridgeLoop
-from safe_locomotion.operator.commands import VelocityInput
+from safe_locomotion.operator.velocity import VelocityInput
 from safe_locomotion.pipeline import Pipeline
 from safe_locomotion.robot.models import load_robot
 from safe_locomotion.runtime.stack import StackOptions, stack

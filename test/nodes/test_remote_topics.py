@@ -15,9 +15,10 @@ from safe_locomotion.backends.backend import Counters
 from safe_locomotion.nodes import conversions
 from safe_locomotion.nodes.bridge import BridgeNode
 from safe_locomotion.nodes.operator import RequestServices, VelocityTopic
-from safe_locomotion.operator.commands import REQUESTS, CommandLimits
-from safe_locomotion.operator.mapping import Pad
+from safe_locomotion.operator.pad import Pad
+from safe_locomotion.operator.requests import REQUESTS
 from safe_locomotion.operator.unitree_remote import encode_remote
+from safe_locomotion.operator.velocity import CommandLimits
 from safe_locomotion.safety.command_stage import CommandStage
 from safe_locomotion.types import DAMPED, Mode, VelocityCommand
 

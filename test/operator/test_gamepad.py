@@ -15,7 +15,7 @@ from safe_locomotion.operator.gamepad import (
     GamepadState,
     is_gamepad,
 )
-from safe_locomotion.operator.mapping import BUTTONS, Pad
+from safe_locomotion.operator.pad import BUTTONS, Pad
 
 STICK = AxisRange(low=-32768, high=32767)
 TRIGGER = AxisRange(low=0, high=255)

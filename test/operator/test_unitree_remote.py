@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from safe_locomotion.config import load_config
-from safe_locomotion.operator.mapping import BUTTONS, NO_WISH, Pad
+from safe_locomotion.operator.driving import NO_WISH
+from safe_locomotion.operator.pad import BUTTONS, Pad
 from safe_locomotion.operator.unitree_remote import (
     SIZE,
     EstopButton,

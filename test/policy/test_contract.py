@@ -13,9 +13,9 @@ from policy_models import GAIT_TERMS, VELOCITY_TERMS, gait_contract, joint_contr
 
 from safe_locomotion.bench.policy_networks import lstm_memories
 from safe_locomotion.errors import PolicyRefusedError
+from safe_locomotion.policy.action import JointAction
 from safe_locomotion.policy.contract import (
     PARITY_PAIRS,
-    JointAction,
     PolicyContract,
     RecurrentTensor,
     contract_from_json,

@@ -12,7 +12,8 @@ from safe_locomotion.config import load_config
 from safe_locomotion.control.nominal_gait import NominalGait
 from safe_locomotion.envs.walk import run_episode
 from safe_locomotion.errors import ConfigurationError, PolicyRefusedError
-from safe_locomotion.operator.commands import Step, VelocityInput
+from safe_locomotion.operator.requests import Step
+from safe_locomotion.operator.velocity import VelocityInput
 from safe_locomotion.pipeline import Pipeline, make_recovery
 from safe_locomotion.policy.contract import observation_term
 from safe_locomotion.policy.file import pack

@@ -14,7 +14,8 @@ from safe_locomotion.config import load_config
 from safe_locomotion.errors import PolicyRefusedError
 from safe_locomotion.policy.contract import PolicyContract, observation_term
 from safe_locomotion.policy.file import pack
-from safe_locomotion.policy.runtime import FAILED, NOT_FINITE, OUT_OF_RANGE, Network, PolicyRuntime
+from safe_locomotion.policy.network import Network
+from safe_locomotion.policy.runtime import FAILED, NOT_FINITE, OUT_OF_RANGE, PolicyRuntime
 from safe_locomotion.policy.stage import PolicyStage
 from safe_locomotion.types import JOINTS, Estimate, GaitParameters, JointTargets, VelocityCommand
 

@@ -3,7 +3,7 @@
 import pytest
 
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.operator.mapping import Pad
+from safe_locomotion.operator.pad import Pad
 from safe_locomotion.operator.unitree_remote import decode_remote
 from safe_locomotion.sim.remote_script import parse_holds, remote_at
 

@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("mujoco")
 
 from safe_locomotion.config import load_config
-from safe_locomotion.operator.commands import Script, Step
+from safe_locomotion.operator.requests import Script, Step
 from safe_locomotion.pipeline import Pipeline
 from safe_locomotion.safety.forecast import Forecast, Moment
 from safe_locomotion.safety.trigger_set import TriggerState

@@ -15,12 +15,13 @@ from safe_locomotion.config import load_config
 from safe_locomotion.envs.walk import run_episode
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.estimation.estimator import StateEstimator
-from safe_locomotion.operator.commands import Step, VelocityInput
+from safe_locomotion.operator.requests import Step
+from safe_locomotion.operator.velocity import VelocityInput
 from safe_locomotion.pipeline import Pipeline
 from safe_locomotion.policy.contract import PARITY_PAIRS, Origin
 from safe_locomotion.policy.file import load_policy, pack, read_policy
+from safe_locomotion.policy.network import Network
 from safe_locomotion.policy.observation import Observer
-from safe_locomotion.policy.runtime import Network
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.robot import SimulatedRobot
 from safe_locomotion.training.joint.contract import joint_contract

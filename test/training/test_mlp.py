@@ -11,7 +11,7 @@ from core_values import A1
 from safe_locomotion.envs.gait_contract import gait_contract
 from safe_locomotion.envs.gait_tasks import gait_task
 from safe_locomotion.policy.contract import Origin
-from safe_locomotion.policy.runtime import open_session
+from safe_locomotion.policy.network import open_session
 from safe_locomotion.training.gait.export import network
 from safe_locomotion.training.gait.imitation import gradient
 from safe_locomotion.training.gait.mlp import Mlp, MlpShape, Normaliser, random_weights

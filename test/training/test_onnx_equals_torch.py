@@ -10,8 +10,8 @@ from policy_models import joint_contract
 
 from safe_locomotion.policy.contract import RecurrentTensor
 from safe_locomotion.policy.file import load_policy, pack, write_policy
+from safe_locomotion.policy.network import Network
 from safe_locomotion.policy.observation import Observer
-from safe_locomotion.policy.runtime import Network
 from safe_locomotion.types import VelocityCommand
 
 torch = pytest.importorskip("torch")

@@ -28,7 +28,7 @@ from safe_locomotion.config import load_config
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.nodes import decisions
 from safe_locomotion.nodes.subscriptions import LATCHED
-from safe_locomotion.operator.commands import REQUESTS
+from safe_locomotion.operator.requests import REQUESTS
 from safe_locomotion.runtime.stack import StackOptions, stack
 from safe_locomotion.types import Mode
 from safe_locomotion.ui.viewer.access import RETRY_S

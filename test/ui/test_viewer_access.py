@@ -5,7 +5,7 @@ from math import inf, nan
 import pytest
 
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.operator.commands import CommandLimits
+from safe_locomotion.operator.velocity import CommandLimits
 from safe_locomotion.types import VelocityCommand
 from safe_locomotion.ui.viewer.access import (
     HALT_S,

@@ -5,7 +5,7 @@ from typing import Any
 
 from safe_locomotion.errors import ConfigurationError, SafeLocomotionError
 from safe_locomotion.operator.gamepad import EV_ABS, EV_KEY, AxisRange, GamepadState, is_gamepad
-from safe_locomotion.operator.mapping import Pad
+from safe_locomotion.operator.pad import Pad
 
 ANY = "any"  #: in place of a path: the only controller that is plugged in
 

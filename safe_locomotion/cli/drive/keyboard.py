@@ -12,8 +12,8 @@ from typing import TextIO
 
 import numpy as np
 
-from safe_locomotion.operator.commands import Script, Step
-from safe_locomotion.operator.mapping import KeyboardParameters, Wish
+from safe_locomotion.operator.driving import KeyboardParameters, Wish
+from safe_locomotion.operator.requests import Script, Step
 from safe_locomotion.types import Mode, VelocityCommand
 
 HELP = "w/s forward/back, a/d left/right, q/e turn, space stop, x sit, r stand, Esc emergency stop"

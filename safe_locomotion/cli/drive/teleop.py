@@ -17,8 +17,8 @@ from safe_locomotion.cli.drive.keyboard import TELEOP_HELP, Keyboard, KeyTeleop
 from safe_locomotion.cli.options import robot_option
 from safe_locomotion.config import load_config
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.operator.commands import REQUESTS
-from safe_locomotion.operator.mapping import DrivingParameters, PadDriver, Wish
+from safe_locomotion.operator.driving import DrivingParameters, PadDriver, Wish
+from safe_locomotion.operator.requests import REQUESTS
 from safe_locomotion.types import NANOSECONDS, Mode, VelocityCommand
 
 if TYPE_CHECKING:

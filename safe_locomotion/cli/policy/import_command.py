@@ -6,7 +6,7 @@ import click
 
 from safe_locomotion.cli.options import robot_option
 from safe_locomotion.config import load_config
-from safe_locomotion.policy.contract import Numbers, Origin
+from safe_locomotion.policy.contract import Origin
 from safe_locomotion.policy.file import check_fit, write_policy
 from safe_locomotion.policy.importers import (
     ORDERS,
@@ -15,6 +15,7 @@ from safe_locomotion.policy.importers import (
     import_contract,
     load_foreign,
 )
+from safe_locomotion.policy.refusal import Numbers
 from safe_locomotion.robot.models import load_robot
 from safe_locomotion.types import N_JOINTS
 

@@ -3,7 +3,8 @@
 from rich.markup import escape
 from rich.table import Table
 
-from safe_locomotion.policy.contract import Numbers, PolicyContract
+from safe_locomotion.policy.contract import PolicyContract
+from safe_locomotion.policy.refusal import Numbers
 
 
 def row(c: PolicyContract) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from safe_locomotion.cli.drive.keyboard import ESTOP, Keyboard, KeyDrive
-from safe_locomotion.operator.commands import Script, Step
+from safe_locomotion.operator.requests import Script, Step
 from safe_locomotion.policy.stage import NOMINAL
 from safe_locomotion.types import NANOSECONDS, Mode, VelocityCommand
 from safe_locomotion.ui.remote_operator import RemoteOperator

@@ -14,7 +14,7 @@ from safe_locomotion.cli.options import assignment, check_horizon
 from safe_locomotion.config import load_config
 from safe_locomotion.control.gait import phase_offsets
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.operator.commands import Step, format_script, parse_script
+from safe_locomotion.operator.requests import Step, format_script, parse_script
 from safe_locomotion.policy.file import SUFFIX
 from safe_locomotion.policy.stage import NOMINAL
 from safe_locomotion.runtime.stack import NODE_NAMES, Graph, Process, StackOptions, Value, stack
@@ -115,7 +115,7 @@ class SimSettings:
     def _check_policy(self) -> None:
         if self.policy == NOMINAL:
             return
-        from safe_locomotion.policy.vetting import locate
+        from safe_locomotion.policy.check_process import locate
 
         locate(self.policy, [Path(self.policy_folder)] if self.policy_folder else None)
 

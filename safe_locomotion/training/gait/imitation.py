@@ -11,7 +11,8 @@ import numpy as np
 from safe_locomotion.control.gait import PHASE_OFFSETS
 from safe_locomotion.control.nominal_gait import GaitSettings, NominalGait
 from safe_locomotion.envs.gait_tasks import GaitTask
-from safe_locomotion.policy.contract import GaitTerm, PolicyContract
+from safe_locomotion.policy.action import GaitTerm
+from safe_locomotion.policy.contract import PolicyContract
 from safe_locomotion.policy.observation import Observer
 from safe_locomotion.robot.models import RobotModel
 from safe_locomotion.rotations import quaternion_from_rpy

@@ -1,7 +1,7 @@
 """The contract of joint policies trained by `joint.ppo`: their observation and their action."""
 
+from safe_locomotion.policy.action import JointAction
 from safe_locomotion.policy.contract import (
-    JointAction,
     Origin,
     PolicyContract,
     RecurrentTensor,

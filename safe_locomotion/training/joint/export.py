@@ -15,7 +15,8 @@ from onnx import TensorProto, helper, numpy_helper
 from safe_locomotion.config import load_config
 from safe_locomotion.envs.walk import run_episode
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.operator.commands import Step, VelocityInput
+from safe_locomotion.operator.requests import Step
+from safe_locomotion.operator.velocity import VelocityInput
 from safe_locomotion.pipeline import Pipeline
 from safe_locomotion.policy.contract import PARITY_PAIRS, Origin, PolicyContract
 from safe_locomotion.policy.file import pack, write_policy

@@ -12,7 +12,7 @@ from threading import Lock
 from time import monotonic
 
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.operator.commands import CommandLimits
+from safe_locomotion.operator.velocity import CommandLimits
 from safe_locomotion.types import VelocityCommand
 
 TOKEN_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  #: without letters that look alike

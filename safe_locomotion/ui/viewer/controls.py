@@ -11,7 +11,7 @@ from typing import Any
 
 import viser
 
-from safe_locomotion.operator.commands import CommandLimits
+from safe_locomotion.operator.velocity import CommandLimits
 from safe_locomotion.ui.viewer.access import Access, VelocityPad
 from safe_locomotion.ui.viewer.panels import TEXT
 from safe_locomotion.ui.viewer.requests import Requests

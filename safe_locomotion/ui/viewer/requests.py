@@ -16,7 +16,7 @@ from std_srvs.srv import Trigger
 from safe_locomotion.errors import UnknownNameError
 from safe_locomotion.nodes import conversions
 from safe_locomotion.nodes.operator import CMD_VEL_TYPES, HANDS, HANDS_QOS
-from safe_locomotion.operator.commands import REQUESTS
+from safe_locomotion.operator.requests import REQUESTS
 from safe_locomotion.types import VelocityCommand
 
 NAME = "browser"

@@ -1,6 +1,7 @@
-"""The check of one policy as a process: a request as JSON comes in, contract and bytes of a policy that has passed go out.
+"""The process that checks one policy for `policy.loader.PolicyLoader`.
 
-`policy.loader.PolicyLoader` is the other end.
+It reads a request as JSON from standard input. It writes the contract and the bytes of a policy
+that has passed to standard output.
 """
 
 import json
@@ -11,37 +12,39 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from safe_locomotion.errors import SafeLocomotionError, UnknownNameError
-from safe_locomotion.policy.file import SUFFIX, check_fit, find_policy, policy_names, read_policy
+from safe_locomotion.policy.file import check_fit, find_policy, is_name, policy_names, read_policy
 from safe_locomotion.policy.loader import REFUSED
-from safe_locomotion.policy.runtime import Network, check_parity
+from safe_locomotion.policy.network import Network, check_parity
 from safe_locomotion.policy.stage import NOMINAL
 from safe_locomotion.robot.limits import GateLimits
 from safe_locomotion.robot.models import load_robot
 
-NICENESS = 10  # below the control loop
+NICENESS = 10  #: lowers the priority below the control loop
 
 
 def locate(name_or_path: str, folders: Sequence[Path] | None) -> Path:
-    """The file of a policy in some folders, see `policy.file.find_policy`; for an unknown name the choices include `nominal`.
+    """The file of a policy, see `policy.file.find_policy`.
 
     Raises:
-        UnknownNameError: no policy of that name.
-        PolicyRefusedError: no path that may be read.
+        UnknownNameError: no policy of that name; the choices include `nominal`.
+        PolicyRefusedError: a path that must not be read.
     """
-    named = os.sep not in name_or_path and not name_or_path.endswith(SUFFIX)
     names = policy_names(folders)
-    if named and name_or_path not in names:
+    if is_name(name_or_path) and name_or_path not in names:
         raise UnknownNameError("policy", name_or_path, (NOMINAL, *names))
     return find_policy(name_or_path, folders)
 
 
 def main() -> int:
-    """Check what standard input names; 0, or `REFUSED` with the reason on standard error."""
+    """Check the policy that standard input names.
+
+    Returns:
+        Exit status: 0, or `REFUSED` with the reason on standard error.
+    """
     os.nice(NICENESS)
     request = json.load(sys.stdin)
-    folders = (
-        None if request["folders"] is None else [Path(folder) for folder in request["folders"]]
-    )
+    named = request["folders"]
+    folders = None if named is None else [Path(folder) for folder in named]
     try:
         contract, model = read_policy(locate(request["policy"], folders))
         check_fit(contract, load_robot(request["robot"]), GateLimits(**request["limits"]))

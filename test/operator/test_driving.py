@@ -11,17 +11,8 @@ from hypothesis import strategies as st
 
 from safe_locomotion.config import load_config
 from safe_locomotion.errors import ConfigurationError, UnknownNameError
-from safe_locomotion.operator.mapping import (
-    ACTIONS,
-    AXES,
-    BUTTONS,
-    NO_WISH,
-    Pad,
-    PadDriver,
-    Wish,
-    parse_chord,
-    shaped,
-)
+from safe_locomotion.operator.driving import NO_WISH, PadDriver, Wish, shaped
+from safe_locomotion.operator.pad import ACTIONS, AXES, BUTTONS, Pad, parse_chord
 from safe_locomotion.types import VelocityCommand
 
 DRIVING = load_config(CONFIG_FILE).driving

@@ -5,7 +5,8 @@ import math
 import pytest
 
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.operator.commands import CommandLimits, Script, Step, VelocityInput
+from safe_locomotion.operator.requests import Script, Step
+from safe_locomotion.operator.velocity import CommandLimits, VelocityInput
 from safe_locomotion.types import Mode, VelocityCommand
 
 START_NS = 1_700_000_000_000_000_000

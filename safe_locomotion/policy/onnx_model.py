@@ -1,7 +1,8 @@
-"""The network inside a policy file: which ONNX models may run in the control loop at all, judged before anything runs them.
+"""The ONNX model in a policy file: which models may run in the control loop.
 
-Operators come from a list: arithmetic of layers whose time does not depend on their input. There are no loops, no branches, no
-random numbers, no functions, no operators of others and no data outside the file.
+A model is checked before anything runs it. Its operators must be on a list: arithmetic of layers
+whose time does not depend on their input. It has no loops, no branches, no random numbers, no
+functions, no operators of other vendors and no data outside the file.
 """
 
 from collections.abc import Iterator
@@ -11,20 +12,23 @@ from typing import Any
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from safe_locomotion.policy.contract import PolicyContract, refuse
+from safe_locomotion.errors import one_line
+from safe_locomotion.policy.contract import PolicyContract
+from safe_locomotion.policy.refusal import refuse
 
-OPSETS = range(
-    11, 22
-)  #: of the standard operators; what ONNX Runtime 1.18, the oldest supported, knows
-IR_MAX = 10  #: version of the file layout, likewise
+#: Of the standard operators; known to ONNX Runtime 1.18, the oldest supported version.
+OPSETS = range(11, 22)
+IR_MAX = 10  #: version of the file layout that the same ONNX Runtime knows
 NODES_MAX = 2_000
 ELEMENTS_MAX = 1 << 23  #: numbers in one tensor, given or computed: 32 MiB in float32
 
 _NAMES = """
-Abs Add And ArgMax BatchNormalization Cast Ceil Celu Clip Concat Constant Conv Cos Div Dropout Elu Equal Erf Exp Flatten Floor GRU
-Gather Gelu Gemm Greater GreaterOrEqual HardSigmoid HardSwish Identity LSTM LayerNormalization LeakyRelu Less LessOrEqual Log
-LogSoftmax MatMul Max Mean Min Mish Mul Neg Not Or PRelu Pow RNN Reciprocal ReduceMax ReduceMean ReduceMin ReduceSum Relu Reshape
-Selu Shape Sigmoid Sign Sin Slice Softmax Softplus Softsign Split Sqrt Squeeze Sub Sum Tanh ThresholdedRelu Transpose Unsqueeze Where
+Abs Add And ArgMax BatchNormalization Cast Ceil Celu Clip Concat Constant Conv Cos Div Dropout Elu
+Equal Erf Exp Flatten Floor GRU Gather Gelu Gemm Greater GreaterOrEqual HardSigmoid HardSwish
+Identity LSTM LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax MatMul Max Mean Min Mish
+Mul Neg Not Or PRelu Pow RNN Reciprocal ReduceMax ReduceMean ReduceMin ReduceSum Relu Reshape Selu
+Shape Sigmoid Sign Sin Slice Softmax Softplus Softsign Split Sqrt Squeeze Sub Sum Tanh
+ThresholdedRelu Transpose Unsqueeze Where
 """
 OPERATORS = frozenset(_NAMES.split())
 DATA_TYPES = frozenset(
@@ -33,30 +37,27 @@ DATA_TYPES = frozenset(
 
 
 def decode(data: bytes) -> onnx.ModelProto:
-    """The model in some bytes, nothing checked.
+    """The model in these bytes; its structure is not checked.
 
     Raises:
-        PolicyRefusedError: they are none.
+        PolicyRefusedError: the bytes are not an ONNX model.
     """
     model = onnx.ModelProto()
     try:
         model.ParseFromString(data)
     except Exception as error:  # DecodeError of protobuf, which has no types
-        raise refuse(
-            "file", "an ONNX model", f"bytes that are none ({_line(str(error))})"
-        ) from error
+        found = f"bytes that are none ({one_line(error, 300)})"
+        raise refuse("file", "an ONNX model", found) from error
     _check_text(model)
     return model
 
 
 def _check_text(message: Any) -> None:
-    """Refuse text that is not UTF-8, which protobuf hands out as bytes."""
+    """Refuse text that is not UTF-8, which protobuf returns as bytes."""
     for field, value in message.ListFields():
         if field.type == field.TYPE_STRING:
-            if any(
-                isinstance(text, bytes)
-                for text in ([value] if isinstance(value, str | bytes) else value)
-            ):
+            texts = [value] if isinstance(value, str | bytes) else value
+            if any(isinstance(text, bytes) for text in texts):
                 raise refuse(f"text of {field.name!r}", "UTF-8", "other bytes")
         elif field.type == field.TYPE_MESSAGE:
             for part in value if hasattr(value, "__len__") else (value,):
@@ -64,10 +65,10 @@ def _check_text(message: Any) -> None:
 
 
 def parse_model(data: bytes) -> onnx.ModelProto:
-    """The model in some bytes, its structure checked.
+    """The model in these bytes, its structure checked.
 
     Raises:
-        PolicyRefusedError: see this module.
+        PolicyRefusedError: see `decode` and `check_model`.
     """
     model = decode(data)
     check_model(model)
@@ -78,7 +79,7 @@ def check_model(model: onnx.ModelProto) -> None:
     """Refuse a model that may not run in the control loop.
 
     Raises:
-        PolicyRefusedError: see this module.
+        PolicyRefusedError: the model breaks a rule of this module.
     """
     if not 3 <= model.ir_version <= IR_MAX:
         raise refuse("ONNX layout (ir_version)", f"3..{IR_MAX}", model.ir_version)
@@ -92,7 +93,7 @@ def check_model(model: onnx.ModelProto) -> None:
             model, check_type=True, strict_mode=True, data_prop=True
         )
     except Exception as error:  # the checker raises classes of its own that share no base
-        raise refuse("graph", "one that the ONNX checker accepts", _line(str(error))) from error
+        raise refuse("graph", "one that the ONNX checker accepts", one_line(error, 300)) from error
     for value in inferred.graph.value_info:
         _check_size(value)
 
@@ -104,21 +105,18 @@ def check_tensors(model: onnx.ModelProto, contract: PolicyContract) -> None:
         PolicyRefusedError: a tensor is missing, not expected, not float32 or of another shape.
     """
     c = contract
-    inputs = {c.observation_input: (1, c.observation_width)} | {
-        pair.input: pair.shape for pair in c.recurrent
-    }
-    outputs = {c.action_output: (1, c.action_width)} | {
-        pair.output: pair.shape for pair in c.recurrent
-    }
+    inputs = {pair.input: pair.shape for pair in c.recurrent}
+    inputs[c.observation_input] = (1, c.observation_width)
+    outputs = {pair.output: pair.shape for pair in c.recurrent}
+    outputs[c.action_output] = (1, c.action_width)
     given = {tensor.name for tensor in model.graph.initializer}
-    _check_values(
-        "input", [value for value in model.graph.input if value.name not in given], inputs
-    )
+    found = [value for value in model.graph.input if value.name not in given]
+    _check_values("input", found, inputs)
     _check_values("output", list(model.graph.output), outputs)
 
 
 def shape_of(value: onnx.ValueInfoProto) -> tuple[int | str, ...]:
-    """Sizes of a tensor; a name or "?" where one is left open."""
+    """Sizes of a tensor; a size that is left open is a name or "?"."""
     dims = value.type.tensor_type.shape.dim
     return tuple(
         dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?" for dim in dims
@@ -130,15 +128,13 @@ def _check_values(
 ) -> None:
     names = [value.name for value in found]
     if sorted(names) != sorted(expected):
-        raise refuse(
-            f"{what}s of the model", ", ".join(sorted(expected)), ", ".join(sorted(names)) or "none"
-        )
+        listed = ", ".join(sorted(names)) or "none"
+        raise refuse(f"{what}s of the model", ", ".join(sorted(expected)), listed)
     for value in found:
         shape = shape_of(value)
         if value.type.tensor_type.elem_type != TensorProto.FLOAT:
-            raise refuse(
-                f"{what} {value.name!r}: type", "float32", onnx.helper.printable_type(value.type)
-            )
+            kind = onnx.helper.printable_type(value.type)
+            raise refuse(f"{what} {value.name!r}: type", "float32", kind)
         if shape != expected[value.name]:
             raise refuse(f"{what} {value.name!r}: shape", expected[value.name], shape)
 
@@ -149,11 +145,8 @@ def _check_operator_sets(model: onnx.ModelProto) -> None:
     if domains:
         raise refuse("operator sets", "the standard one alone", ", ".join(domains))
     if len(versions) != 1 or versions[0][1] not in OPSETS:
-        raise refuse(
-            "operator set",
-            f"one version in {OPSETS[0]}..{OPSETS[-1]}",
-            [version for _, version in versions][:4],
-        )
+        expected = f"one version in {OPSETS[0]}..{OPSETS[-1]}"
+        raise refuse("operator set", expected, [version for _, version in versions][:4])
     if model.functions:
         raise refuse("functions", "none", ", ".join(function.name for function in model.functions))
 
@@ -168,19 +161,17 @@ def _check_nodes(model: onnx.ModelProto) -> None:
         raise refuse("operators", "standard ones of neural layers", ", ".join(foreign + unknown))
     for node in graph.node:
         for attribute in node.attribute:
-            if (
-                attribute.HasField("g")
-                or attribute.graphs
-                or attribute.HasField("sparse_tensor")
-                or attribute.sparse_tensors
-            ):
-                raise refuse(
-                    f"attribute {attribute.name!r} of {node.op_type}",
-                    "numbers",
-                    "a graph or a sparse tensor",
-                )
+            _check_attribute(attribute, node.op_type)
     if graph.sparse_initializer:
         raise refuse("weights", "dense tensors", "sparse ones")
+
+
+def _check_attribute(attribute: onnx.AttributeProto, operator: str) -> None:
+    holds_graph = attribute.HasField("g") or attribute.graphs
+    is_sparse = attribute.HasField("sparse_tensor") or attribute.sparse_tensors
+    if holds_graph or is_sparse:
+        what = f"attribute {attribute.name!r} of {operator}"
+        raise refuse(what, "numbers", "a graph or a sparse tensor")
 
 
 def _tensors(graph: onnx.GraphProto) -> Iterator[TensorProto]:
@@ -203,7 +194,7 @@ def _check_tensor(tensor: TensorProto) -> None:
     try:
         numpy_helper.to_array(tensor)
     except Exception as error:  # whatever is wrong with the data
-        raise refuse(where, f"data of shape {tuple(tensor.dims)}", _line(str(error))) from error
+        raise refuse(where, f"data of shape {tuple(tensor.dims)}", one_line(error, 300)) from error
 
 
 def _check_size(value: onnx.ValueInfoProto) -> None:
@@ -213,12 +204,8 @@ def _check_size(value: onnx.ValueInfoProto) -> None:
 
 
 def fix_batch(model: onnx.ModelProto) -> None:
-    """Set every size that inputs and outputs leave open to 1: one robot, one step."""
+    """Set every open size of inputs and outputs to 1: one robot and one step."""
     for value in (*model.graph.input, *model.graph.output):
         for dim in value.type.tensor_type.shape.dim:
             if not dim.HasField("dim_value"):
                 dim.dim_value = 1
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())[:300]
