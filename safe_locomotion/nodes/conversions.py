@@ -1,11 +1,15 @@
-"""Dataclasses to ROS messages and back, every number bit for bit: sensors, estimate and velocity command.
+"""ROS messages to dataclasses, bit for bit: sensors, estimate and velocity command.
 
-What the stages decide (proposal, verdict, hazards, plan) is converted in `decisions`; the layouts of all topics are in `messages.layouts`.
+`decisions` converts what the stages decide (proposal, verdict, hazards, plan). `messages.layouts`
+describes all topics. `messages.encode` makes the messages of the control path; the messages that
+only others need are made here.
 
-`header.stamp` is the stamp of the LowState the value was computed from, so latency can be read from any two topics and stages
-pair their inputs by equal stamps. Stamps inside arrays are two floats, seconds and nanoseconds: one float64 cannot hold both.
+`header.stamp` is the stamp of the LowState that a value was computed from. So the latency between
+two topics can be read from their stamps, and stages pair their inputs by equal stamps. A stamp
+inside an array is two floats, seconds and nanoseconds, because one float64 cannot hold both.
 
-Decoders raise `MalformedMessageError` on anything they did not write; the receiving end counts it and drops the message.
+Decoders raise `MalformedMessageError` for every message that does not follow the layout. The
+receiver counts it and drops the message.
 """
 
 from array import array
@@ -13,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
-from geometry_msgs.msg import Quaternion, Twist, TwistStamped, Vector3
+from geometry_msgs.msg import Point, Quaternion, Twist, TwistStamped, Vector3
 from nav_msgs.msg import Odometry
 from sensor_msgs.msg import BatteryState, Imu, JointState
 from std_msgs.msg import Float64MultiArray, Header, MultiArrayDimension, MultiArrayLayout
@@ -29,7 +33,6 @@ from safe_locomotion.messages.layouts import (
 from safe_locomotion.rotations import matrix_from_quaternion
 from safe_locomotion.types import (
     N_JOINTS,
-    N_LEGS,
     NANOSECONDS,
     Array,
     Estimate,
@@ -41,12 +44,14 @@ ESTIMATE_DIMENSIONS = MultiArrayLayout(
     dim=[MultiArrayDimension(label=ESTIMATE_LAYOUT, size=ESTIMATE_SIZE, stride=ESTIMATE_SIZE)]
 )
 
-ORIENTATION_VARIANCE = 1e-4  # [rad2] roll and pitch of the robot's own IMU filter, about half a degree; our choice for `odom`
-RATE_VARIANCE = 4e-4  # [rad2/s2] gyroscope noise of 0.02 rad/s, the value the estimator assumes
+ORIENTATION_VARIANCE = 1e-4
+"""For roll and pitch of the robot's own IMU filter, about half a degree; our choice [rad2]."""
+RATE_VARIANCE = 4e-4
+"""For a gyroscope noise of 0.02 rad/s, which the estimator assumes too [rad2/s2]."""
 
 
 class MalformedMessageError(SafeLocomotionError):
-    """A message on one of our topics that does not follow the layout above."""
+    """A message on one of our topics does not follow its layout."""
 
 
 def time_message(stamp_ns: int) -> Time:
@@ -67,7 +72,7 @@ def header(stamp_ns: int, frame: str = "") -> Header:
 
 
 def floats(*parts: Array) -> "array[float]":
-    """Concatenate float64 arrays into the buffer type that rclpy copies whole."""
+    """Concatenate float64 arrays into the buffer type that rclpy copies as a whole."""
     return array("d", b"".join(part.tobytes() for part in parts))
 
 
@@ -86,34 +91,8 @@ def xyz(v: Any) -> list[float]:
     return [v.x, v.y, v.z]
 
 
-# --- sensors ---------------------------------------------------------------------------------------------------------------
-
-_NO_FEET = np.zeros(N_LEGS)
-
-
-def joint_state_from(state: LowState) -> JointState:
-    """Joints and feet of a LowState, for `joint_states`."""
-    return JointState(
-        header=header(state.stamp_ns),
-        name=SENSOR_NAMES,
-        position=floats(state.q, _NO_FEET),
-        velocity=floats(state.dq, _NO_FEET),
-        effort=floats(state.tau, state.foot_force),
-    )
-
-
-def imu_from(state: LowState) -> Imu:
-    """IMU part of a LowState, for `imu/data`."""
-    return Imu(
-        header=header(state.stamp_ns, BASE_FRAME),
-        orientation=_quaternion(state.quaternion_wxyz),
-        angular_velocity=_vector(state.gyro),
-        linear_acceleration=_vector(state.accelerometer),
-    )
-
-
 def battery_from(state: LowState) -> BatteryState:
-    """Battery voltage of a LowState, for `battery_state`; what the robot does not tell is NaN."""
+    """Battery voltage of a LowState, for `battery_state`; unknown values are NaN."""
     nan = float("nan")
     return BatteryState(
         header=header(state.stamp_ns),
@@ -128,18 +107,22 @@ def battery_from(state: LowState) -> BatteryState:
 def low_state_from(joints: JointState, imu: Imu) -> LowState:
     """The LowState behind a pair of sensor messages of one stamp.
 
-    Tick, temperatures, voltage and remote do not travel on these topics; they come back as 0, NaN, None and zero bytes.
+    Tick, temperatures, voltage and remote do not travel on these topics. They are 0, NaN, None and
+    zero bytes.
+
+    Raises:
+        MalformedMessageError: the stamps differ, or rows are missing.
     """
     stamp_ns = stamp_of(joints)
     if stamp_of(imu) != stamp_ns:
         raise MalformedMessageError(
             f"joint_states of {stamp_ns} ns paired with imu/data of {stamp_of(imu)} ns"
         )
-    if joints.name != SENSOR_NAMES or not len(joints.position) == len(joints.velocity) == len(
-        joints.effort
-    ) == len(SENSOR_NAMES):
+    lengths = {len(joints.position), len(joints.velocity), len(joints.effort)}
+    if joints.name != SENSOR_NAMES or lengths != {len(SENSOR_NAMES)}:
         raise MalformedMessageError(
-            f"joint_states must have the rows {', '.join(SENSOR_NAMES)}; got {', '.join(joints.name)}"
+            f"joint_states must have the rows {', '.join(SENSOR_NAMES)};"
+            f" got {', '.join(joints.name)}"
         )
     effort = np.frombuffer(joints.effort)
     orientation = imu.orientation
@@ -155,31 +138,6 @@ def low_state_from(joints: JointState, imu: Imu) -> LowState:
         foot_force=effort[N_JOINTS:],
         temperature=np.full(N_JOINTS, np.nan),
         voltage=None,
-    )
-
-
-# --- estimate --------------------------------------------------------------------------------------------------------------
-
-
-def estimate_message(estimate: Estimate) -> Float64MultiArray:
-    """The whole estimate, for `state_estimate`."""
-    e = estimate
-    stamp = np.array(divmod(e.stamp_ns, NANOSECONDS), dtype=float)
-    tail = np.array([*e.contact, *e.ground_normal, e.ground_height, e.diverged], dtype=float)
-    covariances = (e.position_covariance, e.velocity_covariance)
-    return Float64MultiArray(
-        layout=ESTIMATE_DIMENSIONS,
-        data=floats(
-            stamp,
-            e.position,
-            e.quaternion_wxyz,
-            e.velocity,
-            e.angular_velocity,
-            *covariances,
-            e.q,
-            e.dq,
-            tail,
-        ),
     )
 
 
@@ -230,13 +188,11 @@ def _covariance_6x6(linear: Array, angular_variance: float) -> Array:
 
 
 def odometry_from(estimate: Estimate) -> Odometry:
-    """REP-105 odometry: pose of base in odom; twist, and its covariance R^T P R, expressed in base."""
+    """REP-105 odometry: pose of base in odom; twist and its covariance R^T P R in base."""
     base_from_odom = matrix_from_quaternion(estimate.quaternion_wxyz).T
     odometry = Odometry(header=header(estimate.stamp_ns, ODOM_FRAME), child_frame_id=BASE_FRAME)
-    position = estimate.position.tolist()
-    odometry.pose.pose.position.x, odometry.pose.pose.position.y, odometry.pose.pose.position.z = (
-        position
-    )
+    x, y, z = estimate.position.tolist()
+    odometry.pose.pose.position = Point(x=x, y=y, z=z)
     odometry.pose.pose.orientation = _quaternion(estimate.quaternion_wxyz)
     odometry.pose.covariance = _covariance_6x6(estimate.position_covariance, ORIENTATION_VARIANCE)
     odometry.twist.twist.linear = _vector(base_from_odom @ estimate.velocity)
@@ -246,11 +202,8 @@ def odometry_from(estimate: Estimate) -> Odometry:
     return odometry
 
 
-# --- command ---------------------------------------------------------------------------------------------------------------
-
-
 def velocity_command_from(message: Twist | TwistStamped) -> VelocityCommand:
-    """Planar part of a twist; `cmd_vel` is TwistStamped, or Twist where the node was told so."""
+    """Planar part of a `cmd_vel` message."""
     twist = message.twist if isinstance(message, TwistStamped) else message
     return VelocityCommand(vx=twist.linear.x, vy=twist.linear.y, wz=twist.angular.z)
 
@@ -258,9 +211,7 @@ def velocity_command_from(message: Twist | TwistStamped) -> VelocityCommand:
 def twist_message(command: VelocityCommand, stamp_ns: int) -> TwistStamped:
     """A `cmd_vel` message."""
     message = TwistStamped(header=header(stamp_ns, BASE_FRAME))
-    message.twist.linear.x, message.twist.linear.y, message.twist.angular.z = (
-        command.vx,
-        command.vy,
-        command.wz,
-    )
+    message.twist.linear.x = command.vx
+    message.twist.linear.y = command.vy
+    message.twist.angular.z = command.wz
     return message

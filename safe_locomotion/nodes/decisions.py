@@ -1,28 +1,24 @@
-"""What the stages decide, as ROS messages and back: proposal, verdict, hazards and plan; their layouts are in `messages.layouts`."""
+"""What the stages decide, from ROS messages: proposal, verdict, feedback, hazards and plan.
 
-from array import array
+`messages.layouts` describes the topics, `messages.encode` makes the messages of the control path.
+"""
+
+import re
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
-from geometry_msgs.msg import Transform, Twist, Vector3, Wrench
 from sensor_msgs.msg import JointState, MultiDOFJointState
 
 from safe_locomotion.messages.layouts import (
     ACTIVE,
-    BASE_FRAME,
     FLAGS_OF_PLAN,
     GAIT,
     PER_STATE,
     PREDICTED,
     TARGETS,
     VERDICT,
-    NamedRows,
-    plan_names,
-    proposal_rows,
-    verdict_rows,
 )
-from safe_locomotion.nodes.conversions import MalformedMessageError, floats, header, stamp_of, xyz
+from safe_locomotion.nodes.conversions import MalformedMessageError, header, stamp_of, xyz
 from safe_locomotion.safety.hazards import HAZARDS
 from safe_locomotion.types import (
     LEGS,
@@ -40,6 +36,8 @@ from safe_locomotion.types import (
     Verdict,
 )
 
+_FAULT = re.compile(r"fault/(?P<kind>gait|joint)/(?P<reason>.+)", re.DOTALL)
+
 
 def _gait_from(values: Sequence[float]) -> GaitParameters:
     frequency, swing_ratio, fl, rr, rl, *foot_y = values
@@ -51,40 +49,26 @@ def _gait_from(values: Sequence[float]) -> GaitParameters:
     )
 
 
-def _rows_message(rows: NamedRows, stamp_ns: int) -> JointState:
-    if rows.joints is None and rows.predicted is None:
-        return JointState(
-            header=header(stamp_ns), name=list(rows.names), position=array("d", rows.values)
-        )
-    names, (position, velocity, effort) = rows.whole()
-    return JointState(
-        header=header(stamp_ns),
-        name=list(names),
-        position=floats(position),
-        velocity=floats(velocity),
-        effort=floats(effort),
-    )
-
-
 def _split_rows(message: JointState) -> tuple[list[str], list[float], JointTargets | None]:
-    """Undo `Rows`."""
+    """Names and positions of the scalar rows, and the joint targets behind them."""
     names = message.name
-    n = len(message.name)
+    n = len(names)
     if len(message.position) != n:
         raise MalformedMessageError(f"{n} names but {len(message.position)} positions")
     if names[-N_JOINTS:] != TARGETS:
         return names, message.position.tolist(), None
     if not len(message.velocity) == len(message.effort) == n:
         raise MalformedMessageError(f"joint targets need {n} velocities (kp) and efforts (kd)")
-    q, kp, kd = (
-        np.frombuffer(part)[-N_JOINTS:]
-        for part in (message.position, message.velocity, message.effort)
+    targets = JointTargets(
+        q=np.frombuffer(message.position)[-N_JOINTS:],
+        kp=np.frombuffer(message.velocity)[-N_JOINTS:],
+        kd=np.frombuffer(message.effort)[-N_JOINTS:],
     )
-    return names[:-N_JOINTS], message.position.tolist()[:-N_JOINTS], JointTargets(q=q, kp=kp, kd=kd)
+    return names[:-N_JOINTS], message.position.tolist()[:-N_JOINTS], targets
 
 
 def _predicted_from(message: JointState, names: list[str], first: int) -> Array | None:
-    """Predicted states whose rows begin at `first` and go on to the end of `names`; None for no rows."""
+    """Predicted states in the rows from `first` to the end of `names`; None for no rows."""
     n = len(names) - first
     if not n:
         return None
@@ -94,21 +78,12 @@ def _predicted_from(message: JointState, names: list[str], first: int) -> Array 
         or len(message.velocity) != len(message.name)
     ):
         raise MalformedMessageError(
-            "safety/verdict: predicted states have rows predicted/<k>/roll|pitch|yaw|x|y|z, k from 0 on"
+            "safety/verdict: predicted states have rows predicted/<k>/roll|pitch|yaw|x|y|z,"
+            " k from 0 on"
         )
-    position, velocity = (
-        np.frombuffer(part)[first : len(names)] for part in (message.position, message.velocity)
-    )
+    position = np.frombuffer(message.position)[first : len(names)]
+    velocity = np.frombuffer(message.velocity)[first : len(names)]
     return np.hstack((position.reshape(-1, PER_STATE), velocity.reshape(-1, PER_STATE)))
-
-
-def proposal_message(stamp_ns: int, proposal: Proposal | None) -> JointState:
-    """A learner's proposal for `policy/proposal`; None says that there is nothing to wait for on this tick."""
-    return (
-        JointState(header=header(stamp_ns))
-        if proposal is None
-        else _rows_message(proposal_rows(proposal), stamp_ns)
-    )
 
 
 def proposal_from(message: JointState) -> Proposal | None:
@@ -116,40 +91,30 @@ def proposal_from(message: JointState) -> Proposal | None:
     if not message.name:
         return None
     names, values, joints = _split_rows(message)
-    gait = _gait_from(values[1:]) if names[1:] == GAIT else None
-    kind, fault = _fault_from(names[1:])
+    rest = names[1:]
+    gait = _gait_from(values[1:]) if rest == GAIT else None
+    fault = _FAULT.fullmatch(rest[0]) if len(rest) == 1 else None
     if (
         not names
         or not names[0].startswith("policy/")
-        or len(names) != (10 if gait is not None else 2 if fault else 1)
-        or [gait is not None, joints is not None, bool(fault)].count(True) != 1
+        or (rest and gait is None and fault is None)
+        or [gait is not None, joints is not None, fault is not None].count(True) != 1
         or not 0.0 <= values[0] < NANOSECONDS
     ):
         raise MalformedMessageError(
-            f"policy/proposal must have policy/<name> = period, then gait, joint or fault rows; got {', '.join(message.name)}"
+            "policy/proposal must have policy/<name> = period, then gait, joint or fault rows;"
+            f" got {', '.join(message.name)}"
         )
+    faulty_gait = fault is not None and fault["kind"] == "gait"
     return Proposal(
         stamp_ns=stamp_of(message),
         policy=names[0].removeprefix("policy/"),
-        kind=kind if fault else "joint" if gait is None else "gait",
+        kind="gait" if faulty_gait or gait is not None else "joint",
         gait=gait,
         joints=joints,
-        fault=fault,
+        fault="" if fault is None else fault["reason"],
         period_ns=int(values[0]),
     )
-
-
-def _fault_from(names: list[str]) -> tuple[Literal["gait", "joint"], str]:
-    """Kind and fault in the row `fault/<kind>/<reason>`; an empty fault when that is not the only row."""
-    word, kind, fault = [*names[0].split("/", 2), "", ""][:3] if len(names) == 1 else ("", "", "")
-    return ("joint" if kind == "joint" else "gait"), (
-        fault if word == "fault" and kind in ("gait", "joint") else ""
-    )
-
-
-def verdict_message(verdict: Verdict) -> JointState:
-    """A verdict for `safety/verdict`."""
-    return _rows_message(verdict_rows(verdict), verdict.stamp_ns)
 
 
 def verdict_from(message: JointState) -> Verdict:
@@ -159,21 +124,10 @@ def verdict_from(message: JointState) -> Verdict:
     if names[:n] != VERDICT:
         raise MalformedMessageError(f"safety/verdict must start with the rows {', '.join(VERDICT)}")
     mode, since_s, since_ns, active, vx, vy, wz = values[:7]
+    if active not in (0.0, 1.0):
+        raise MalformedMessageError(f"safety/verdict: active must be 0 or 1 (found {active})")
     first = next((i for i in range(n, len(names)) if names[i].startswith("predicted/")), len(names))
-    extra = list(zip(names[n:first], values[n:first], strict=True))
-    margins = tuple(
-        (name.removeprefix("margin/"), value) for name, value in extra if name.startswith("margin/")
-    )
-    reasons = tuple(name.removeprefix("reason/") for name, _ in extra if name.startswith("reason/"))
-    policies = [name.removeprefix("policy/") for name, _ in extra if name.startswith("policy/")]
-    if (
-        len(margins) + len(reasons) + len(policies) != len(extra)
-        or len(policies) > 1
-        or active not in (0.0, 1.0)
-    ):
-        raise MalformedMessageError(
-            "safety/verdict: after the fixed rows come margin/<component>, reason/<hazard> and policy/<name>; active is 0 or 1"
-        )
+    margins, reasons, policy = _named_parts(names[n:first], values[n:first])
     try:
         mode_number = Mode(int(mode))
         since = int(since_s) * NANOSECONDS + int(since_ns)
@@ -192,8 +146,31 @@ def verdict_from(message: JointState) -> Verdict:
         margins=margins,
         predicted=_predicted_from(message, names, first),
         reasons=reasons,
-        policy="".join(policies),
+        policy=policy,
     )
+
+
+def _named_parts(
+    names: Sequence[str], values: Sequence[float]
+) -> tuple[tuple[tuple[str, float], ...], tuple[str, ...], str]:
+    """Margins by component, hazards, and the learner that drives: the rows behind the fixed ones."""
+    margins: list[tuple[str, float]] = []
+    reasons: list[str] = []
+    policies: list[str] = []
+    for name, value in zip(names, values, strict=True):
+        kind, slash, what = name.partition("/")
+        if slash and kind == "margin":
+            margins.append((what, value))
+        elif slash and kind == "reason":
+            reasons.append(what)
+        elif slash and kind == "policy" and not policies:
+            policies.append(what)
+        else:
+            raise MalformedMessageError(
+                "safety/verdict: behind the fixed rows come margin/<component>, reason/<hazard>"
+                f" and one policy/<name>; got {name}"
+            )
+    return tuple(margins), tuple(reasons), "".join(policies)
 
 
 def feedback_message(stamp_ns: int, feedback: Feedback) -> JointState:
@@ -213,7 +190,7 @@ def feedback_from(message: JointState) -> Feedback:
 
 
 def hazards_message(stamp_ns: int, hazards: frozenset[str]) -> JointState:
-    """What the bridge sees is wrong, for `safety/hazards`."""
+    """The hazards that the bridge sees, for `safety/hazards`."""
     return JointState(header=header(stamp_ns), name=sorted(hazards))
 
 
@@ -227,22 +204,6 @@ def hazards_from(message: JointState) -> frozenset[str]:
     return frozenset(message.name)
 
 
-# --- plan ------------------------------------------------------------------------------------------------------------------
-
-
-def plan_message(plan: StancePlan) -> MultiDOFJointState:
-    """A stance plan for `mpc/plan`."""
-    return MultiDOFJointState(
-        header=header(plan.stamp_ns, BASE_FRAME),
-        joint_names=list(plan_names(plan)),
-        transforms=[
-            Transform(translation=Vector3(x=x, y=y, z=z)) for x, y, z in plan.foot_position.tolist()
-        ],
-        twist=[Twist(linear=Vector3(x=x, y=y, z=z)) for x, y, z in plan.foot_velocity.tolist()],
-        wrench=[Wrench(force=Vector3(x=x, y=y, z=z)) for x, y, z in plan.force.tolist()],
-    )
-
-
 def plan_from(message: MultiDOFJointState) -> StancePlan:
     """The stance plan behind `mpc/plan`."""
     flags = [FLAGS_OF_PLAN.get(name) for name in message.joint_names]
@@ -254,7 +215,8 @@ def plan_from(message: MultiDOFJointState) -> StancePlan:
         or not len(message.transforms) == len(message.twist) == len(message.wrench) == N_LEGS
     ):
         raise MalformedMessageError(
-            f"mpc/plan needs one row per foot, e.g. FR/stance, FL/swing; got {', '.join(message.joint_names)}"
+            "mpc/plan needs one row per foot, e.g. FR/stance, FL/swing;"
+            f" got {', '.join(message.joint_names)}"
         )
     return StancePlan(
         stamp_ns=stamp_of(message),

@@ -8,16 +8,12 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from core_values import TROT
 from policy_models import gait_contract
-from rclpy.serialization import serialize_message
-from sensor_msgs.msg import JointState
 
 from safe_locomotion.config import StackConfig, load_config
 from safe_locomotion.evaluation.random_gait import RandomGait, RandomWalk
-from safe_locomotion.messages.layouts import LOW_COMMAND
-from safe_locomotion.nodes import conversions, decisions
+from safe_locomotion.nodes.tick_feed import CycleMessages
 from safe_locomotion.pipeline import Cycle, Pipeline
 from safe_locomotion.policy.stage import NOMINAL, Learner
 from safe_locomotion.recording.episode import EpisodeInfo
@@ -25,7 +21,7 @@ from safe_locomotion.recording.writer import EpisodeWriter
 from safe_locomotion.robot.models import load_robot
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.robot import SimulatedRobot
-from safe_locomotion.types import LowCommand, VelocityCommand
+from safe_locomotion.types import VelocityCommand
 
 WALK = VelocityCommand(vx=0.3)
 LATENCY = 0.001  # s; there is no wire here
@@ -51,28 +47,8 @@ class Walk:
     @cached_property
     def messages(self) -> list[tuple[str, int, bytes]]:
         """Topic, stamp and bytes of all that the stages said, as the recorder gets them."""
-        pairs = zip([None, *self.cycles[:-1]], self.cycles, strict=True)
-        return [
-            (topic, c.state.stamp_ns, serialize_message(m))
-            for before, c in pairs
-            for topic, m in said(c, before).items()
-        ]
-
-
-def said(c: Cycle, before: Cycle | None) -> dict[str, Any]:
-    """Messages of one tick by topic; proposals and plans only when they are new."""
-    messages = {
-        "joint_states": conversions.joint_state_from(c.state),
-        "imu/data": conversions.imu_from(c.state),
-        "state_estimate": conversions.estimate_message(c.estimate),
-        "safety/verdict": decisions.verdict_message(c.verdict),
-        "low_command": low_command_message(c.command),
-    }
-    if before is None or c.proposal is not before.proposal:
-        messages["policy/proposal"] = decisions.proposal_message(c.proposal.stamp_ns, c.proposal)
-    if c.plan is not None and (before is None or c.plan is not before.plan):
-        messages["mpc/plan"] = decisions.plan_message(c.plan)
-    return messages
+        messages = CycleMessages()
+        return [entry for cycle in self.cycles for entry in messages.of(cycle, LATENCY)]
 
 
 def walk(ticks: int, learner: Learner | None = None, changes: dict[str, Any] | None = None) -> Walk:
@@ -123,20 +99,6 @@ def write_walk(
     else:
         writer.sync()
         writer.abort()
-
-
-def low_command_message(command: LowCommand) -> JointState:
-    """A `low_command` as the recorder lays it out."""
-    names = [*LOW_COMMAND, *([f"reason/{command.reason}"] if command.reason else [])]
-    rest = [LATENCY, *([1.0] if command.reason else [])]
-    none = np.zeros(len(rest))
-    return JointState(
-        header=conversions.header(command.stamp_ns),
-        name=names,
-        position=conversions.floats(command.q, command.kp, np.array(rest)),
-        velocity=conversions.floats(command.dq, command.kd, none),
-        effort=conversions.floats(command.tau, np.zeros(12), none),
-    )
 
 
 def flat(section: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -6,7 +6,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
 from safe_locomotion.cli.sim.demonstration import Watcher, demonstration
-from safe_locomotion.nodes import decisions
+from safe_locomotion.messages import encode
 from safe_locomotion.nodes.operator import HANDS, HANDS_QOS
 from safe_locomotion.nodes.subscriptions import LATCHED
 from safe_locomotion.types import GaitParameters, Mode, VelocityCommand, Verdict
@@ -46,9 +46,8 @@ def test_the_demonstration_lets_go_of_the_robot_and_a_key_takes_it_back(ros_doma
         with ros_tester() as t:
             velocities = t.collect(TwistStamped, "cmd_vel", 10)
             hands = t.node.create_publisher(String, HANDS, HANDS_QOS)
-            t.node.create_publisher(JointState, "safety/verdict", LATCHED).publish(
-                decisions.verdict_message(STANDING)
-            )
+            verdicts = t.node.create_publisher(JointState, "safety/verdict", LATCHED)
+            verdicts.publish(encode.verdict(STANDING))
             watcher = Watcher(remote, keys, demonstration(0.4, 0.0, 0.0, "nominal", ()), print)
 
             def said():
