@@ -210,3 +210,22 @@ def test_the_readme_names_every_room():
     }
     named = re.findall(r"`(\w+)`", table)
     assert sorted(named) == sorted(rooms)
+
+
+@pytest.mark.parametrize("page", docs.PAGES, ids=lambda page: page.name)
+def test_no_sentence_is_long(page, tool):
+    """No sentence has more than 28 words."""
+    prose = tool("prose")
+    long = [
+        sentence
+        for sentence in prose.sentences(page.read_text())
+        if prose.words(sentence) > prose.NINTH_DECILE
+    ]
+    assert not long
+
+
+@pytest.mark.parametrize("page", docs.PAGES, ids=lambda page: page.name)
+def test_lines_of_prose_end_at_100_columns(page):
+    """Only tables, commands and pictures have longer lines."""
+    lines = page.read_text().splitlines()
+    assert not [line for line in lines if len(line) > 100 and not TABLE_OR_CODE.match(line)]
