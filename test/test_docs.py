@@ -229,3 +229,14 @@ def test_lines_of_prose_end_at_100_columns(page):
     """Only tables, commands and pictures have longer lines."""
     lines = page.read_text().splitlines()
     assert not [line for line in lines if len(line) > 100 and not TABLE_OR_CODE.match(line)]
+
+
+@pytest.mark.parametrize("page", docs.PAGES, ids=lambda page: page.name)
+def test_named_files_and_objects_exist(page):
+    """Paths below the checkout and dotted names of the package lead somewhere."""
+    text = page.read_text()
+    for path in re.findall(r"`((?:safe_locomotion|tools|test)/[\w/.]+)`", text):
+        assert (ROOT / path).exists(), path
+    for name in re.findall(r"`(safe_locomotion(?:\.\w+)+)", text):
+        module, _, attribute = name.rpartition(".")
+        assert hasattr(import_module(module), attribute), name
