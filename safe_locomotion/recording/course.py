@@ -1,7 +1,8 @@
-"""The course of an episode: who drove when, how far from the trigger set, and the figures people compare."""
+"""The course of an episode: which policy drove when, margins to the trigger set, and figures."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isnan, nan
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ class Course:
         stamp_ns: (n,) of the LowState, increasing.
         mode: (n,) numbers of `types.Mode`.
         recovery: (n,) whether the recovery policy drove, in WALK.
-        margins: (n, 6) of `capture_point.MARGINS`, negative inside the trigger set; NaN where they were not measured.
+        margins: (n, 6) in the order of `capture_point.MARGINS`, negative inside the trigger set;
+            NaN where they were not measured.
     """
 
     stamp_ns: NDArray[np.int64]
@@ -35,25 +37,26 @@ class Course:
 
     @property
     def falls(self) -> int:
-        """How often the mode became FALLEN."""
+        """Number of changes into FALLEN."""
         return len(stretches(self.mode == Mode.FALLEN))
 
     def since(self, start_ns: int) -> Array:
-        """(n,) seconds from `start_ns`."""
+        """(n,) time since `start_ns` [s]."""
         return (self.stamp_ns - start_ns) / NANOSECONDS
 
 
 @dataclass(frozen=True, kw_only=True)
 class CourseFigures:
-    """What a course came to; times in seconds since the episode began.
+    """Figures of a course; times are seconds since the episode began.
 
     Attributes:
         walked_s: time in WALK [s].
-        share: of that time under the recovery policy; NaN where nobody walked.
-        uses: how often the recovery policy took over from the learner.
+        share: share of that time under the recovery policy; NaN without a walk.
+        uses: number of take-overs by the recovery policy from the learner.
         triggers: by component, how often the state entered the trigger set through it.
-        first_trigger_s: when it first did; None: never.
-        take_overs_s, hand_backs_s: when the recovery policy took over, and when the learner drove (again).
+        first_trigger_s: time of the first entry; None without one.
+        take_overs_s: times at which the recovery policy took over from the learner.
+        hand_backs_s: times at which the recovery policy handed over to the learner.
         longest_use_s: longest time under recovery after a take-over [s].
     """
 
@@ -67,10 +70,10 @@ class CourseFigures:
     longest_use_s: float
 
     def as_json(self) -> dict[str, Any]:
-        """Plain data, None for what is not a number."""
+        """The figures as plain data; NaN becomes None."""
         return {
             "walked_s": self.walked_s,
-            "share": self.share if self.share == self.share else None,
+            "share": None if isnan(self.share) else self.share,
             "uses": self.uses,
             "triggers": dict(self.triggers),
             "first_trigger_s": self.first_trigger_s,
@@ -92,7 +95,7 @@ def course_figures(course: Course, start_ns: int) -> CourseFigures:
     triggered = np.flatnonzero(entered.any(axis=1))
     return CourseFigures(
         walked_s=_lasted(time, walking),
-        share=float(recovery.sum() / walking.sum()) if walking.any() else float("nan"),
+        share=float(recovery.sum() / walking.sum()) if walking.any() else nan,
         uses=len(took_over),
         triggers={name: int(n) for name, n in zip(MARGINS, entered.sum(axis=0), strict=True)},
         first_trigger_s=_rounded(time[triggered[0]]) if len(triggered) else None,
@@ -107,10 +110,10 @@ class Agreement:
     """How far two courses over the same LowStates agree.
 
     Attributes:
-        ticks: that both have and on which both walk.
-        equal: share of them on which the same policy drove; NaN of none.
-        first_difference_ns: stamp of the first on which not; None: none.
-        largest_margin_error: between the margins that both measured; NaN of none.
+        ticks: number of ticks that both courses have and on which both walk.
+        equal: share of these ticks on which the same policy drove; NaN without ticks.
+        first_difference_ns: stamp of the first tick on which it did not; None without one.
+        largest_margin_error: greatest difference of margins that both measured; NaN without any.
     """
 
     ticks: int
@@ -128,39 +131,36 @@ def agreement(a: Course, b: Course) -> Agreement:
     errors = np.abs(a.margins[i][both] - b.margins[j][both])
     return Agreement(
         ticks=int(both.sum()),
-        equal=float(same.mean()) if len(same) else float("nan"),
+        equal=float(same.mean()) if len(same) else nan,
         first_difference_ns=None if same.all() else int(stamps[np.argmin(same)]),
-        largest_margin_error=float(np.nanmax(errors))
-        if np.isfinite(errors).any()
-        else float("nan"),
+        largest_margin_error=float(np.nanmax(errors)) if np.isfinite(errors).any() else nan,
     )
 
 
 def stretches(flags: Flags) -> list[tuple[int, int]]:
-    """First row of each unbroken stretch of True, and the row after its last."""
+    """First row of each unbroken stretch of True, and the row after its last one."""
     edges = np.flatnonzero(np.diff(flags.astype(np.int8), prepend=0, append=0))
     return [(int(a), int(b)) for a, b in zip(edges[0::2], edges[1::2], strict=True)]
 
 
 def _onsets(flags: Flags) -> Flags:
-    """(n, k) where a flag rises; on the first row as well."""
+    """(n, k) rows in which a flag becomes True; the first row counts too."""
     before = np.vstack((np.zeros((1, flags.shape[1]), dtype=bool), flags[:-1]))[: len(flags)]
     risen: Flags = flags & ~before
     return risen
 
 
 def _lasted(time: Array, flags: Flags) -> float:
-    """Total length of the stretches of `flags` [s], each to the row after it."""
-    return _rounded(sum(float(time[min(b, len(time) - 1)] - time[a]) for a, b in stretches(flags)))
+    """Total length of the stretches of `flags` [s]; each lasts until the row after it."""
+    last = len(time) - 1
+    return _rounded(sum(float(time[min(b, last)] - time[a]) for a, b in stretches(flags)))
 
 
 def _longest(time: Array, recovery: Flags, took_over: Array) -> float:
     """Longest stretch of recovery that began with a take-over [s]."""
-    lengths = [
-        time[min(b, len(time) - 1)] - time[a]
-        for a, b in stretches(recovery)
-        if time[a] in took_over
-    ]
+    last = len(time) - 1
+    uses = [(a, b) for a, b in stretches(recovery) if time[a] in took_over]
+    lengths = [time[min(b, last)] - time[a] for a, b in uses]
     return _rounded(max(lengths, default=0.0))
 
 

@@ -1,7 +1,7 @@
-"""An episode in memory: arrays by topic, each row on the stamp of the LowState that it belongs to.
+"""An episode in memory: arrays by topic. Each row has the stamp of its LowState.
 
-Units and frames as in `types`. Rows of different traces pair by equal stamps, or with `at`: the newest row not younger than a stamp.
-A value that a row does not have is NaN.
+Units and frames are those of `types`. Rows of different traces belong together when their stamps
+are equal; `Trace.at` finds the newest row at a stamp. A value that a row does not have is NaN.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,20 +19,23 @@ Numbers = NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True)
 class EpisodeInfo:
-    """What an episode is about.
+    """Description of an episode.
 
     Attributes:
         robot: name of its model.
-        policy: value of the policy node's parameter `policy` at the start.
-        policies: sha256 of the file of each policy that proposed, by name; "" where there is no file (`nominal`).
+        policy: value of the parameter `policy` of the policy node at the start.
+        policies: by name, the sha256 of the file of each policy that proposed; "" without a file,
+            as for `nominal`.
         parameters: of every node that answered, by node and dotted name.
         software: version of this package.
         start_ns: stamp of the first LowState [ns of robot time].
         started: wall-clock time of the start, ISO 8601.
-        why: what started it: walk, service, remote, always or fall (the rest of an episode that was split).
-        end: what ended it, e.g. walk over, fall, service, remote, stopped, disk full; "" where the recorder was cut off.
-        dropped: messages that never reached the recorder, by topic.
-        written: messages in the file, by topic.
+        why: what started it: walk, service, remote, always, or fall for the rest of an episode
+            that was split.
+        end: what ended it, such as walk over, fall, service, remote, stopped or disk full; ""
+            where the recorder was cut off.
+        dropped: number of messages that never reached the recorder, by topic.
+        written: number of messages in the file, by topic.
     """
 
     robot: str = ""
@@ -58,7 +61,7 @@ class Trace:
         return len(self.stamp_ns)
 
     def at(self, stamp_ns: "Stamps | int") -> Any:
-        """Index of the newest row at each stamp, -1 before the first."""
+        """Index of the newest row at each stamp; -1 before the first row."""
         return np.searchsorted(self.stamp_ns, stamp_ns, side="right") - 1
 
 
@@ -66,7 +69,8 @@ class Trace:
 class StateTrace(Trace):
     """LowStates as the estimator reads them.
 
-    `q, dq, tau` (n, 12), `foot_force` (n, 4), `quaternion_wxyz` (n, 4), `gyro` and `accelerometer` (n, 3).
+    `q, dq, tau` (n, 12), `foot_force` (n, 4), `quaternion_wxyz` (n, 4), `gyro` and `accelerometer`
+    (n, 3).
     """
 
     q: Array
@@ -78,7 +82,11 @@ class StateTrace(Trace):
     accelerometer: Array
 
     def low_states(self) -> Iterator[LowState]:
-        """The LowStates; tick, temperatures, voltage and remote are not recorded: 0, NaN, None and zero bytes."""
+        """The LowStates, one after the other.
+
+        Tick, temperatures, voltage and remote are not recorded. They are 0, NaN, None and zero
+        bytes.
+        """
         temperature = np.full(N_JOINTS, np.nan)
         for k, stamp_ns in enumerate(self.stamp_ns.tolist()):
             yield LowState(
@@ -98,7 +106,10 @@ class StateTrace(Trace):
 
 @dataclass(frozen=True, kw_only=True)
 class EstimateTrace(Trace):
-    """Fields of `types.Estimate`, one row each; covariances (n, 3, 3), `contact` (n, 4), `ground_height` and `diverged` (n,)."""
+    """Fields of `types.Estimate`, one row each.
+
+    Covariances are (n, 3, 3), `contact` (n, 4), `ground_height` and `diverged` (n,).
+    """
 
     position: Array
     quaternion_wxyz: Array
@@ -121,15 +132,16 @@ class VerdictTrace(Trace):
     Attributes:
         mode: (n,) number of `types.Mode`.
         mode_since_ns: (n,).
-        learner: (n,) the learner drives; the recovery policy otherwise.
+        learner: (n,) whether the learner drives; otherwise the recovery policy does.
         command: (n, 3) vx, vy, wz in force.
         gait: (n, 9) frequency, swing ratio, offsets of FL, RR, RL, foot y of FR, FL, RR, RL.
         joints: (n, 3, 12) q, kp, kd where a joint policy drives.
-        components: names of the trigger set's components.
+        components: names of the components that have a margin.
         margins: (n, len(components)).
-        hazards: names of hazards that ever held.
-        reasons: (n, len(hazards)) which hold.
-        policies: names of learners; `policy` (n,) is the index of the one that drives, -1 for none.
+        hazards: names of all hazards that were ever present.
+        reasons: (n, len(hazards)) whether each hazard is present.
+        policies: names of learners.
+        policy: (n,) index of the learner that drives, -1 for none.
         predicted_at: (m,) rows that carry a prediction.
         predicted: m arrays (W + 1, 12), see `types.Verdict`.
     """
@@ -151,24 +163,27 @@ class VerdictTrace(Trace):
 
     @property
     def walking(self) -> Flags:
-        """(n,) the robot walks."""
+        """(n,) whether the robot walks."""
         return self.mode == Mode.WALK
 
     @property
     def recovery(self) -> Flags:
-        """(n,) it walks and the recovery policy drives."""
+        """(n,) whether the robot walks under the recovery policy."""
         return self.walking & ~self.learner
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProposalTrace(Trace):
-    """Fields of `types.Proposal`: the learner's action as it was understood, whoever drove.
+    """Fields of `types.Proposal`: the learner's action in physical units.
+
+    The learner proposes also while the recovery policy drives.
 
     Attributes:
-        policies: names of learners; `policy` (n,) is the index of the one that proposed.
+        policies: names of learners.
+        policy: (n,) index of the learner that proposed.
         gait: (n, 9) as in `VerdictTrace`.
         joints: (n, 3, 12) q, kp, kd.
-        period_ns: (n,).
+        period_ns: (n,) time until the next proposal.
         fault: n texts.
     """
 
@@ -182,11 +197,12 @@ class ProposalTrace(Trace):
 
 @dataclass(frozen=True, kw_only=True)
 class StepTrace(Trace):
-    """What went into the learner's network and what came out, raw: the state and action that algorithm 1 stores.
+    """Raw input and output of the learner's network: state and action of algorithm 1 (paper 1).
 
     Attributes:
-        observation: (n, largest width), float64 of the network's float32; NaN behind a narrower policy's.
-        action: (n, largest width), of the network, before limits and scales.
+        observation: (n, greatest width), the network's float32 as float64. A narrower policy has
+            NaN at the end.
+        action: (n, greatest width), output of the network before limits and scales.
     """
 
     observation: Array
@@ -195,7 +211,10 @@ class StepTrace(Trace):
 
 @dataclass(frozen=True, kw_only=True)
 class PlanTrace(Trace):
-    """Fields of `types.StancePlan`: `stance` (n, 4), `force`, `foot_position`, `foot_velocity` (n, 4, 3), `solved` (n,)."""
+    """Fields of `types.StancePlan`.
+
+    `stance` (n, 4), `force`, `foot_position` and `foot_velocity` (n, 4, 3), `solved` (n,).
+    """
 
     stance: Flags
     force: Array
@@ -209,8 +228,8 @@ class CommandTrace(Trace):
     """Fields of `types.LowCommand`: `q, dq, tau, kp, kd` (n, 12).
 
     Attributes:
-        reason: n texts, why the gate refused.
-        latency: (n,) from LowState read to command written [s].
+        reason: n texts: why the gate refused the command; empty when it did not.
+        latency: (n,) time from reading the LowState to writing the command [s].
     """
 
     q: Array
@@ -224,7 +243,10 @@ class CommandTrace(Trace):
 
 @dataclass(frozen=True, kw_only=True)
 class VelocityTrace(Trace):
-    """`cmd_vel` as it arrived: `velocity` (n, 3) vx, vy, wz; the one in force is in the verdicts."""
+    """`cmd_vel` as it arrived: `velocity` (n, 3) vx, vy, wz.
+
+    `VerdictTrace.command` holds the command in force.
+    """
 
     velocity: Array
 
@@ -234,8 +256,10 @@ class EpisodeRecord:
     """One recorded episode.
 
     Attributes:
-        whole: the file was closed as it should be; otherwise it was cut off and read up to its last whole chunk.
-        diagnostics: (stamp_ns, {row name: {"level", "message", key: value}}) of each message of `/diagnostics`.
+        whole: the recorder closed the file. Otherwise it was cut off, and is read up to its last
+            whole chunk.
+        diagnostics: (stamp_ns, {row name: {"level", "message", key: value}}) of each message of
+            `/diagnostics`.
     """
 
     info: EpisodeInfo
@@ -252,6 +276,6 @@ class EpisodeRecord:
 
     @property
     def duration(self) -> float:
-        """From the first to the last LowState [s]."""
+        """Time from the first to the last LowState [s]."""
         stamps = self.states.stamp_ns
         return float(stamps[-1] - stamps[0]) * 1e-9 if len(stamps) else 0.0

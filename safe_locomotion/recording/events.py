@@ -1,4 +1,4 @@
-"""What happened in an episode, as lines of text: modes, take-overs and why, hazards, refusals of the gate."""
+"""Events of an episode as lines of text: modes, take-overs, hazards, refusals of the gate."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ UNITS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """Something that began at `time` [s since the episode began] and lasted `duration` [s]."""
+    """An event: it began at `time` [s since the episode began] and lasted `duration` [s]."""
 
     time: float
     kind: Kind
@@ -34,7 +34,7 @@ class Event:
     duration: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
-        """Plain data."""
+        """The event as plain data."""
         return {
             "time_s": self.time,
             "kind": self.kind,
@@ -46,12 +46,12 @@ class Event:
 def events(
     record: EpisodeRecord, trigger_set: TriggerSet | None = None, measured: Measured | None = None
 ) -> list[Event]:
-    """Everything worth a line, in order.
+    """All events, ordered by time.
 
     Args:
         record: the episode.
-        trigger_set: the recorded one, to name bounds; None: components are only named.
-        measured: their values, for the same.
+        trigger_set: the recorded one. Without it, events name no bounds.
+        measured: the recorded components. Without them, events name no values.
     """
     course = recorded_course(record.verdicts)
     start = record.info.start_ns
@@ -80,11 +80,11 @@ def _why(
     trigger_set: TriggerSet | None,
     measured: Measured | None,
 ) -> str:
-    """What made the recovery policy take over in this row."""
+    """Why the recovery policy took over in this row."""
     outside = np.flatnonzero(course.margins[row] < 0.0).tolist()
     if not outside:
         hazards = [name for k, name in enumerate(verdicts.hazards) if verdicts.reasons[row, k]]
-        return ", ".join(hazards) or "no proposal that could be followed"
+        return ", ".join(hazards) or "no usable proposal"
     values = _values_at(measured, int(course.stamp_ns[row]))
     return ", ".join(_bound(k, values, trigger_set) for k in outside)
 
@@ -98,7 +98,7 @@ def _values_at(measured: Measured | None, stamp_ns: int) -> Sequence[float] | No
 
 
 def _bound(component: int, values: Sequence[float] | None, trigger_set: TriggerSet | None) -> str:
-    """Such as "roll 0.31 > 0.26 rad"."""
+    """The component outside its bound, such as "roll 0.31 > 0.26 rad"."""
     name = MARGINS[component]
     if name == CAPTURE:
         return BEYOND
@@ -109,9 +109,9 @@ def _bound(component: int, values: Sequence[float] | None, trigger_set: TriggerS
     low = float(trigger_set.low[component])
     high = float(trigger_set.high[component])
     if low <= value <= high:
-        return words  # measured over another window, see `measures.measured`
-    sign, bound = (">", high) if value > high else ("<", low)
-    return f"{words} {value:.4g} {sign} {bound:.3g} {UNITS[name]}"
+        return words  # measured over another window of time, see `measures.measured`
+    excess = f"> {high:.3g}" if value > high else f"< {low:.3g}"
+    return f"{words} {value:.4g} {excess} {UNITS[name]}"
 
 
 def _modes(course: Course, time: np.ndarray[Any, Any]) -> list[Event]:
@@ -137,14 +137,14 @@ def _hazards(verdicts: VerdictTrace, time: np.ndarray[Any, Any]) -> list[Event]:
 
 
 def _refusals(reasons: Sequence[str], time: np.ndarray[Any, Any]) -> list[Event]:
-    """Stretches in which the gate gave one reason."""
+    """Stretches of time in which the gate gave the same reason."""
     texts = np.array(reasons, dtype=object)
     lines = []
     for text in sorted(set(reasons) - {""}):
-        said: Flags = np.asarray(texts == text, dtype=np.bool_)
+        refused: Flags = np.asarray(texts == text, dtype=np.bool_)
         lines += [
             Event(time=_at(time, a), kind="gate", text=text, duration=_length(time, a, b))
-            for a, b in stretches(said)
+            for a, b in stretches(refused)
         ]
     return lines
 

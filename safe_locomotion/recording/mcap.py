@@ -1,6 +1,8 @@
-"""Reads the MCAP files of episodes record by record, so that one that was cut off gives all up to its last whole chunk.
+"""Reads the MCAP files of episodes, record by record.
 
-MCAP 0 (mcap.dev/spec): records of opcode (1 byte), length (8) and content; chunks hold schemas, channels and messages.
+A file that was cut off gives all messages up to its last whole chunk. Format: MCAP 0
+(mcap.dev/spec). A record is opcode (1 byte), length (8 bytes) and content. Chunks hold schemas,
+channels and messages.
 """
 
 import struct
@@ -19,7 +21,7 @@ CHANNEL = 0x04
 MESSAGE = 0x05
 CHUNK = 0x06
 FOOTER = 0x02
-NOTHING = 0x00  #: what a power cut leaves where blocks were allocated but never written
+NOTHING = 0x00  #: left by a power cut in blocks that were allocated but never written
 _RECORD = struct.Struct("<BQ")
 _CHUNK_HEAD = struct.Struct("<QQQI")
 _MESSAGE_HEAD = struct.Struct("<HIQQ")
@@ -29,7 +31,7 @@ _IDS = struct.Struct("<HH")
 
 
 class Message(NamedTuple):
-    """One message: topic, ROS type, stamp under which it was recorded [ns], and its bytes."""
+    """One message: topic, ROS type, stamp of the recording [ns], and its bytes."""
 
     topic: str
     type: str
@@ -38,10 +40,10 @@ class Message(NamedTuple):
 
 
 class McapFile:
-    """Messages of one file in the order in which they were written.
+    """Messages of one file in the order of their writing.
 
     Attributes:
-        whole: the file ends as a file that was closed does.
+        whole: the file was closed, according to its last bytes.
     """
 
     def __init__(self, path: Path) -> None:
@@ -55,10 +57,10 @@ class McapFile:
         self._channels: dict[int, tuple[str, str]] = {}
 
     def messages(self) -> Iterator[Message]:
-        """All messages up to the end or the first record that is not whole.
+        """All messages up to the end, or up to the first record that is not whole.
 
         Raises:
-            DecodingError: no MCAP file.
+            DecodingError: this is no MCAP file.
         """
         with self.path.open("rb") as file:
             if file.read(len(MAGIC)) != MAGIC:
@@ -79,7 +81,7 @@ class McapFile:
                 yield from self._messages_in(records)
 
     def _messages_in(self, data: bytes) -> Iterator[Message]:
-        """Messages among records; schemas and channels are kept for later ones."""
+        """Messages among records; schemas and channels are kept for later messages."""
         at = 0
         end = len(data)
         channels = self._channels
@@ -101,17 +103,17 @@ class McapFile:
 
 
 def _records(content: bytes) -> bytes | None:
-    """Records of a chunk; None where it is damaged, as the last one can be."""
+    """Records of a chunk; None where it is damaged, as the last chunk can be."""
     _, _, size, crc = _CHUNK_HEAD.unpack_from(content)
     compression, at = _text(content, _CHUNK_HEAD.size)
     try:
         return decompress(content[at + _U64.size :], compression, size, crc)
-    except Exception:  # each compressor has its own
+    except Exception:  # each compressor raises its own exceptions
         return None
 
 
 def _text(data: bytes, at: int) -> tuple[str, int]:
-    """A string and where it ends."""
+    """A string, and the offset of its end."""
     (size,) = _U32.unpack_from(data, at)
     end = at + _U32.size + size
     return data[at + _U32.size : end].decode(), end

@@ -1,4 +1,4 @@
-"""What an episode's estimates mean in the terms of the trigger set and of the velocity command."""
+"""Estimates of an episode in terms of the trigger set and of the velocity command."""
 
 from dataclasses import dataclass
 
@@ -17,10 +17,10 @@ from safe_locomotion.types import Array, Estimate, VelocityCommand
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """Components of the trigger set as the supervisor measured them, on each of its decisions while walking.
+    """Components of the trigger set as the supervisor measured them, on each decision in WALK.
 
     Attributes:
-        stamp_ns: (m,).
+        stamp_ns: (m,) of the decisions.
         values: (m, 5) in the order of `COMPONENTS`.
     """
 
@@ -29,10 +29,11 @@ class Measured:
 
 
 def measured(record: EpisodeRecord, config: StackConfig) -> Measured:
-    """Measure the recorded estimates again as `config` says: the supervisor's own numbers, to the last digit.
+    """Measure the recorded estimates again with the supervisor's configuration.
 
-    Windows follow the frequency of the gait that drove until the decision, see `intervention.Intervention`; where a learned recovery
-    policy hands back, that of the decision before is taken.
+    The result equals the supervisor's numbers to the last digit. The window of the mean roll rate
+    follows the frequency of the gait before the decision, see `intervention.Intervention`. Where a
+    learned recovery policy hands back, the frequency of the decision before is taken.
     """
     verdicts = record.verdicts
     estimates = record.estimates
@@ -55,7 +56,7 @@ def measured(record: EpisodeRecord, config: StackConfig) -> Measured:
 
 
 class _Frequency:
-    """Frequency [Hz] of the gait that drove until a decision, on the state of that decision."""
+    """Frequency [Hz] of the gait before a decision, on the state of that decision."""
 
     def __init__(self, record: EpisodeRecord, config: StackConfig) -> None:
         s = config.supervisor
@@ -74,7 +75,7 @@ class _Frequency:
             proposed = int(self._proposals.at(estimate.stamp_ns))
             frequency = float(self._proposals.gait[proposed, 0]) if proposed >= 0 else float("nan")
             return frequency if frequency > 0.0 else float(v.gait[row, 0])
-        if self._learned:  # what it would have said now went by; it is slow to change its mind
+        if self._learned:  # its action on this state is not recorded, but changes slowly
             return float(v.gait[max(0, row - 1), 0])
         vx, vy, wz = (self._speed * v.command[row]).tolist()
         return self._recovery.gait(VelocityCommand(vx=vx, vy=vy, wz=wz), estimate).frequency
@@ -84,15 +85,16 @@ def _first_of_period(
     stamp_ns: NDArray[np.int64], walking: NDArray[np.bool_], period_ns: int
 ) -> NDArray[np.bool_]:
     """(n,) rows that begin a period of the policy, or a walk."""
-    begins = np.diff(stamp_ns // period_ns, prepend=-1) != 0
-    first: NDArray[np.bool_] = (
-        begins | (walking & ~np.concatenate(([False], walking[:-1])))[: len(walking)]
-    )
-    return first
+    begins: NDArray[np.bool_] = np.diff(stamp_ns // period_ns, prepend=-1) != 0
+    starts = walking & ~np.concatenate(([False], walking))[:-1]
+    return begins | starts
 
 
 def raw_components(estimates: EstimateTrace) -> Array:
-    """(n, 5) in the order of `COMPONENTS`, plainly: height above the feet's plane, tilt against the vertical, the gyro's roll rate."""
+    """(n, 5) components in the order of `COMPONENTS`, straight from the estimates.
+
+    Height above the plane of the feet, tilt against the vertical, and the roll rate of the gyro.
+    """
     w, x, y, z = estimates.quaternion_wxyz.T
     roll = np.arctan2(2.0 * (w * x + y * z), 1.0 - 2.0 * (x * x + y * y))
     pitch = np.arcsin(np.clip(2.0 * (w * y - z * x), -1.0, 1.0))
@@ -108,7 +110,10 @@ def raw_components(estimates: EstimateTrace) -> Array:
 
 
 def planar_velocity(estimates: EstimateTrace) -> Array:
-    """(n, 3) vx, vy in the body's yaw frame and the yaw rate [m/s, m/s, rad/s]: what a velocity command asks for."""
+    """(n, 3) vx, vy in the yaw frame of the body, and the yaw rate [m/s, m/s, rad/s].
+
+    These are the quantities of a velocity command.
+    """
     w, x, y, z = estimates.quaternion_wxyz.T
     yaw = np.arctan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))
     c = np.cos(yaw)

@@ -58,7 +58,7 @@ def draw_control(axes: Axes, page: Page) -> None:
     if refused.any():
         spans = _spans(_time(page, commands.stamp_ns), refused)
         axes.broken_barh(spans, REFUSED_BAND, facecolor=REFUSED, label="gate refused")
-    axes.set(ylim=(0.0, 2.0), yticks=(0.5, 1.5), yticklabels=("drives", "mode"))
+    axes.set(ylim=(0.0, 2.0), yticks=(0.5, 1.5), yticklabels=("active", "mode"))
     _legend(axes)
 
 
@@ -79,9 +79,9 @@ def draw_components(panels: Sequence[Axes], page: Page) -> None:
     raw_time = _time(page, estimates.stamp_ns)
     time, values = _broken(_time(page, page.measured.stamp_ns), page.measured.values)
     for k, (axes, name) in enumerate(zip(panels, COMPONENTS, strict=True)):
-        style = {"color": RAW, "lw": 0.7, "alpha": 0.8, "label": "plain estimate", "zorder": 2}
+        style = {"color": RAW, "lw": 0.7, "alpha": 0.8, "label": "raw estimate", "zorder": 2}
         _line(axes, page, raw_time, raw[:, k], **style)
-        label = "as the supervisor measured it"
+        label = "as measured by the supervisor"
         _line(axes, page, time, values[:, k], color=MEASURED, lw=1.2, zorder=3, label=label)
         low = float(page.trigger_set.low[k])
         high = float(page.trigger_set.high[k])

@@ -20,7 +20,7 @@ LEFT = 0.02  #: of the text, as a share of its axes
 FIRST_LINE = 0.984  #: height of the first line, as a share of the axes
 PITCH = 0.0109  #: from line to line
 FACTS_AT = 0.185  #: height of the title over the facts
-HEAD = "at [s]  for [s]  mode, why recovery took over, hazard"
+HEAD = "at [s]  for [s]  mode, reason of take-over, hazard"
 
 
 def draw_lines(axes: Axes, page: Page) -> None:

@@ -1,4 +1,7 @@
-"""Reads episodes into arrays, whole ones and those that were cut off; `recover` makes a bag that others open of the latter."""
+"""Reads episodes into arrays, also those that were cut off.
+
+`recover` repairs an episode that was cut off, so that other programs can open it.
+"""
 
 import json
 import shutil
@@ -32,26 +35,24 @@ from safe_locomotion.recording.rows import command_trace, proposal_trace, verdic
 from safe_locomotion.recording.writer import METADATA, EpisodeWriter, message_types
 from safe_locomotion.types import JOINTS, LEGS, N_JOINTS, N_LEGS, NANOSECONDS, Array
 
-CUT_OFF = "cut off"  #: why an episode ended whose recorder never said so
+CUT_OFF = "cut off"  #: end of an episode whose recorder died
 SENSORS = (*JOINTS, *(f"{leg}_foot" for leg in LEGS))
 
 
 def episode_paths(folder: Path) -> list[Path]:
-    """Folders of the episodes in `folder` by name, which is oldest first; `folder` itself where it is one."""
+    """Folders of the episodes in `folder`, oldest first, or `folder` itself if it is an episode."""
     if _bag_file(folder) is not None:
         return [folder]
-    return (
-        [path for path in sorted(folder.iterdir()) if _bag_file(path) is not None]
-        if folder.is_dir()
-        else []
-    )
+    if not folder.is_dir():
+        return []
+    return [path for path in sorted(folder.iterdir()) if _bag_file(path) is not None]
 
 
 def read_episode(path: Path) -> EpisodeRecord:
-    """The episode in a folder that the recorder wrote, or in one of its MCAP files.
+    """Read the episode in a folder of the recorder, or in an MCAP file.
 
     Raises:
-        ConfigurationError: no episode.
+        ConfigurationError: this is no episode.
     """
     file = McapFile(_find(path))
     messages: dict[str, list[bytes]] = defaultdict(list)
@@ -82,34 +83,33 @@ def read_episode(path: Path) -> EpisodeRecord:
 
 
 def read_info(path: Path) -> EpisodeInfo:
-    """What an episode is about, without reading all of it.
+    """Read the description of an episode without its arrays.
 
     Raises:
-        ConfigurationError: no episode.
+        ConfigurationError: this is no episode.
     """
     try:
         file = McapFile(_find(path))
         described = path / METADATA
         if file.whole and described.is_file():
-            given = yaml.load(described.read_text(), Loader=LOADER)["rosbag2_bagfile_information"][
-                "custom_data"
-            ]["episode"]
-            return _info_from(str(given))
-        said = (message.data for message in file.messages() if message.topic == f"/{INFO}")
-        return _info([*said] if file.whole else [*islice(said, 1)], whole=file.whole)
+            metadata = yaml.load(described.read_text(), Loader=LOADER)
+            bag = metadata["rosbag2_bagfile_information"]
+            return _info_from(str(bag["custom_data"]["episode"]))
+        infos = (message.data for message in file.messages() if message.topic == f"/{INFO}")
+        return _info([*infos] if file.whole else [*islice(infos, 1)], whole=file.whole)
     except (OSError, yaml.YAMLError, LookupError, TypeError, cdr.DecodingError) as error:
         raise ConfigurationError(f"{path}: not a recorded episode: {error}") from error
 
 
 def recover(path: Path) -> bool:
-    """Give an episode that was cut off its index and metadata.yaml, so that any reader of bags opens it.
+    """Write the missing index and metadata.yaml, so that other programs can open the episode.
 
     Returns:
-        Whether there was something to do.
+        Whether the episode had been cut off.
 
     Raises:
-        ConfigurationError: no episode.
-        RecordingError: no space for the copy; the episode stays as it was.
+        ConfigurationError: this is no episode.
+        RecordingError: there is no space for the copy; the episode stays as it was.
     """
     source = McapFile(_find(path))
     if source.whole:
@@ -118,7 +118,7 @@ def recover(path: Path) -> bool:
     first = next(messages, None)
     if first is None or first.topic != f"/{INFO}":
         raise ConfigurationError(
-            f"{path}: not an episode of this recorder: it does not begin with {INFO}"
+            f"{path}: not an episode of this recorder: its first message is not {INFO}"
         )
     repaired = path.parent / f".{path.name}.recovering" / path.name
     shutil.rmtree(repaired.parent, ignore_errors=True)
@@ -150,16 +150,16 @@ def _find(path: Path) -> Path:
     file = _bag_file(path)
     if file is None:
         raise ConfigurationError(
-            f"{path}: no episode: expected a folder with an MCAP file, as the recorder writes it"
+            f"{path}: no episode: expected an MCAP file, or a folder of the recorder with one"
         )
     return file
 
 
-def _info(said: Sequence[bytes], *, whole: bool) -> EpisodeInfo:
-    """What the last of the messages of `INFO` says."""
-    if not said:
+def _info(messages: Sequence[bytes], *, whole: bool) -> EpisodeInfo:
+    """Description in the last message of `INFO`."""
+    if not messages:
         return EpisodeInfo(end="" if whole else CUT_OFF)
-    info = _info_from(cdr.Cursor(said[-1]).string())
+    info = _info_from(cdr.Cursor(messages[-1]).string())
     return info if whole or info.end else replace(info, end=CUT_OFF)
 
 
@@ -174,20 +174,20 @@ def _info_from(text: str) -> EpisodeInfo:
 
 
 def _states(joints: Sequence[bytes], imus: Sequence[bytes]) -> StateTrace:
-    """LowStates with both halves."""
-    n = len(joints)
-    m = len(imus)
-    first = np.zeros(n, dtype=np.int64)
-    second = np.zeros(m, dtype=np.int64)
-    rows = np.zeros((n, 3, len(SENSORS)))
-    imu = np.zeros((m, 10))
+    """LowStates of which both messages were recorded."""
+    joint_stamps = np.zeros(len(joints), dtype=np.int64)
+    imu_stamps = np.zeros(len(imus), dtype=np.int64)
+    rows = np.zeros((len(joints), 3, len(SENSORS)))
+    imu = np.zeros((len(imus), 10))
     for group in cdr.groups(joints, cdr.joint_state_layout):
         if group.labels != SENSORS or any(part.shape[1] != len(SENSORS) for part in group.parts):
             raise cdr.DecodingError(f"joint_states must have the rows {', '.join(SENSORS)}")
-        first[group.rows], rows[group.rows] = group.stamp_ns, np.stack(group.parts, axis=1)
+        joint_stamps[group.rows] = group.stamp_ns
+        rows[group.rows] = np.stack(group.parts, axis=1)
     for group in cdr.groups(imus, cdr.imu_layout):
-        second[group.rows], imu[group.rows] = group.stamp_ns, np.hstack(group.parts)
-    stamps, a, b = np.intersect1d(first, second, return_indices=True)
+        imu_stamps[group.rows] = group.stamp_ns
+        imu[group.rows] = np.hstack(group.parts)
+    stamps, a, b = np.intersect1d(joint_stamps, imu_stamps, return_indices=True)
     return StateTrace(
         stamp_ns=stamps,
         q=rows[a, 0, :N_JOINTS],
@@ -201,37 +201,40 @@ def _states(joints: Sequence[bytes], imus: Sequence[bytes]) -> StateTrace:
 
 
 def _stamped_fields(messages: Sequence[bytes]) -> tuple[Stamps, dict[str, Array]]:
-    """Columns of Float64MultiArrays whose label says `name:width` in order, stamp first; narrower ones are filled with NaN."""
+    """Columns of Float64MultiArrays whose label lists `name:width` in order, the stamp first.
+
+    Rows of a message with a narrower column are filled with NaN.
+    """
     n = len(messages)
     columns = dict[str, Array]()
-    stamps = np.zeros(len(messages), dtype=np.int64)
+    stamps = np.zeros(n, dtype=np.int64)
     for group in cdr.groups(messages, cdr.float_array_layout):
         at = 0
         data = group.parts[0]
         for name, width in _fields_of(group.labels, data.shape[1]):
-            known = columns.get(name, np.empty((n, 0)))
-            if known.shape[1] < width:
-                columns[name] = known = np.hstack(
-                    (known, np.full((n, width - known.shape[1]), np.nan))
-                )
-            known[group.rows, :width] = data[:, at : at + width]
+            columns[name] = _widened(columns.get(name, np.empty((n, 0))), width)
+            columns[name][group.rows, :width] = data[:, at : at + width]
             at += width
         stamps[group.rows] = data[:, 0].astype(np.int64) * NANOSECONDS + data[:, 1].astype(np.int64)
     order = np.argsort(stamps, kind="stable")
     return stamps[order], {name: column[order] for name, column in columns.items()}
 
 
+def _widened(column: Array, width: int) -> Array:
+    """A column of at least this width, with NaN at the end of its rows."""
+    missing = max(0, width - column.shape[1])
+    return np.hstack((column, np.full((len(column), missing), np.nan))) if missing else column
+
+
 def _fields_of(labels: tuple[str, ...], size: int) -> list[tuple[str, int]]:
+    """Names and widths of the fields in a label."""
     try:
-        found = [
-            (name, int(width)) for name, width in (word.split(":") for word in labels[0].split())
-        ]
+        words = [word.split(":") for word in labels[0].split()]
+        found = [(name, int(width)) for name, width in words]
     except (IndexError, ValueError) as error:
-        raise cdr.DecodingError(f"a label must list name:width, got {labels}") from error
-    if sum(width for _, width in found) != size or [name for name, _ in found[:2]] != [
-        "stamp_s",
-        "stamp_ns",
-    ]:
+        raise cdr.DecodingError(f"a label must list name:width (found {labels})") from error
+    names = [name for name, _ in found]
+    if names[:2] != ["stamp_s", "stamp_ns"] or sum(width for _, width in found) != size:
         raise cdr.DecodingError(f"{size} numbers do not fit the label {labels[0]}")
     return found
 
@@ -280,10 +283,12 @@ def _plans(messages: Sequence[bytes]) -> PlanTrace:
         flags = [label.split("/") for label in group.labels]
         if tuple(flag[0] for flag in flags) != LEGS or any(len(flag) < 2 for flag in flags):
             raise cdr.DecodingError(
-                f"mpc/plan needs one row per foot, e.g. FR/stance; got {', '.join(group.labels)}"
+                f"mpc/plan needs one row per foot, such as FR/stance"
+                f" (found {', '.join(group.labels)})"
             )
         at = group.rows
-        stamps[at], stance[at] = group.stamp_ns, [flag[1] == "stance" for flag in flags]
+        stamps[at] = group.stamp_ns
+        stance[at] = [flag[1] == "stance" for flag in flags]
         solved[at] = "held" not in flags[0]
         for value, part in zip(values, group.parts, strict=True):
             value[at] = part.reshape(len(at), N_LEGS, -1)[:, :, :3]

@@ -1,7 +1,8 @@
-"""Recorder node: writes episodes of all that the stack says, each tick of it, into rosbag2 folders.
+"""Recorder node: writes all messages of the stack, on every tick, into rosbag2 folders.
 
-A process of its own, off the control path: a full disk, a slow card or its death costs the recording, never the robot. It polls its
-queues a few dozen times a second and takes messages as they were serialised; from the composed graph it gets ten ticks in one message.
+The recorder is a process of its own, off the control path. A full disk, a slow card or a crash
+costs the recording, never the robot. It polls its queues fifty times a second and takes messages as
+they were serialised. From the composed graph it gets ten ticks in one message.
 """
 
 import sys
@@ -36,19 +37,17 @@ from safe_locomotion.nodes.tick_feed import TICKS_QOS
 from safe_locomotion.recording.run_description import RunDescription
 from safe_locomotion.recording.session import Session, SessionSettings
 
-POLL_S = 0.02
-DEPTH = 2000  # messages of a full-rate topic: four seconds in which the disk may keep us
-SLOW_DEPTH = 100
-ANSWER_S = 5.0  # a slow disk may need its time to close an episode
+POLL_S = 0.02  #: between two looks into the queues [s]
+DEPTH = 2000  #: messages of a full-rate topic: four seconds, for which the disk may be busy
+SLOW_DEPTH = 100  #: messages of the other topics
+ANSWER_S = 5.0  #: time to answer a request [s]; a slow disk may take it to close an episode
 RECORD = "record"
 FEEDBACK = "safety/feedback"
 NO_BATCH = -1
-UNNUMBERED = 2**64 - 1  # the transport does not number messages
-OF_THIS_MACHINE = ("cmd_vel", "diagnostics")  #: topics whose stamps, if any, are not robot time
-NOT_COUNTED = (
-    *OF_THIS_MACHINE,
-    TICKS,
-)  #: several publishers number their own messages, or the messages say their number
+UNNUMBERED = 2**64 - 1  #: sequence number of a transport that does not number messages
+OF_THIS_MACHINE = ("cmd_vel", "diagnostics")  #: topics whose stamps are not robot time
+#: Topics whose numbers do not show losses: several publishers, or a number in the message itself.
+NOT_COUNTED = (*OF_THIS_MACHINE, TICKS)
 MESSAGES = {
     "sensor_msgs/msg/JointState": JointState,
     "sensor_msgs/msg/Imu": Imu,
@@ -65,7 +64,8 @@ class RecorderSettings(SessionSettings):
     """How the recorder runs.
 
     Attributes:
-        source: `ticks` from the composed graph, `topics` from the graph of five processes.
+        directory: in which the folders of the episodes are made.
+        source: `ticks` for the composed graph, `topics` for the graph of five processes.
     """
 
     directory: str = ""
@@ -73,7 +73,12 @@ class RecorderSettings(SessionSettings):
 
 
 class Tap:
-    """One topic's queue of serialised messages, and how many of them were lost on the way or are not what they should be."""
+    """Queue of serialised messages of one topic.
+
+    Attributes:
+        lost: number of messages that were lost on the way.
+        malformed: number of messages that could not be read.
+    """
 
     def __init__(self, node: Node, message_type: type, topic: str, qos: QoSProfile) -> None:
         self.topic = topic
@@ -86,7 +91,7 @@ class Tap:
         self.lost = self.malformed = 0
 
     def poll(self, handle: Callable[[bytes], None]) -> None:
-        """Hand over all that is there, oldest first."""
+        """Hand over all messages in the queue, oldest first."""
         take = self._subscription.handle.take_message
         while (taken := take(self._type, True)) is not None:
             self._count(taken[1].get("publication_sequence_number") or UNNUMBERED)
@@ -104,7 +109,7 @@ class Tap:
 
 
 class RecorderNode(Node):
-    """Name, parameters and service of the recorder, and its row of `/diagnostics`."""
+    """Name, parameters, service and status of the recorder."""
 
     def __init__(self) -> None:
         super().__init__("recorder_node", **DECLARE_FROM_OVERRIDES)
@@ -120,7 +125,7 @@ class RecorderNode(Node):
         Health(self, (self._status, self.times.status))
 
     def drives(self, policy: str) -> None:
-        """Hear the name of a learner that drives."""
+        """Note the name of a learner that drives."""
         self._run.drives(policy)
 
     def _serve(self, request: Any, response: Any) -> Any:
@@ -137,30 +142,32 @@ class RecorderNode(Node):
                 self.get_logger().warning(f"the remote's request to record was refused: {refusal}")
 
     def _ask(self, on: bool | None, why: str) -> str | None:
-        """Start or stop, None: the other of the two; why not, or None."""
+        """Start or stop recording, or toggle it with `on` None; the refusal, or None."""
         session = self.session
+
+        def request() -> str | None:
+            return session.request(not session.recording if on is None else on, why)
+
         try:
-            return self.mailbox.ask(
-                lambda: session.request(not session.recording if on is None else on, why), ANSWER_S
-            )
+            return self.mailbox.ask(request, ANSWER_S)
         except SafeLocomotionError as error:
             return str(error)
 
     def tell(self) -> None:
         """Log what has changed."""
         session = self.session
-        said = session.fault or (
-            f"recording {session.path}"
-            if session.recording
-            else f"{session.finished} episode(s) recorded"
-        )
-        if said == self._told:
+        text = session.fault
+        if not text and session.recording:
+            text = f"recording {session.path}"
+        elif not text:
+            text = f"{session.finished} episode(s) recorded"
+        if text == self._told:
             return
-        self._told = said
-        if session.fault:  # rclpy ties each line that logs to one severity
-            self.get_logger().warning(said)
+        self._told = text
+        if session.fault:  # rclpy allows one severity per line of code
+            self.get_logger().warning(text)
         else:
-            self.get_logger().info(said)
+            self.get_logger().info(text)
 
     def _status(self) -> DiagnosticStatus:
         session = self.session
@@ -174,12 +181,8 @@ class RecorderNode(Node):
         }
         if session.fault:
             return status("recorder", WARN, session.fault, values)
-        return status(
-            "recorder",
-            WARN if lost else OK,
-            "recording" if session.recording else "waiting",
-            values,
-        )
+        level = WARN if lost else OK
+        return status("recorder", level, "recording" if session.recording else "waiting", values)
 
 
 class RecorderLoop:
@@ -207,11 +210,11 @@ class RecorderLoop:
         self._batch = NO_BATCH
 
     def start(self) -> None:
-        """Load what writes, so that the first walk does not wait for it."""
+        """Load the writer's library, so that the first walk does not wait for it."""
         self._session.warm_up()
 
     def step(self) -> None:
-        """Sleep until the next look is due, take what arrived, and do what is due."""
+        """Sleep until the next look is due, take all messages, and do what is due."""
         sleep(max(0.0, self._next_s - monotonic()))
         start = monotonic()
         self._next_s = max(self._next_s + POLL_S, start)
@@ -265,7 +268,10 @@ class RecorderLoop:
 
 
 def _qos(topic: Topic) -> QoSProfile:
-    """Deep enough for the longest wait; best effort where a second copy would cost the publisher more than it is worth."""
+    """QoS of a subscription, deep enough for the longest time that the disk is busy.
+
+    It is best effort where the topic is: a reliable reader would cost the publisher more.
+    """
     reliable = topic.reliable or (topic.latched and not topic.full_rate)
     return QoSProfile(
         depth=DEPTH if topic.full_rate else SLOW_DEPTH,
@@ -278,11 +284,11 @@ def _qos(topic: Topic) -> QoSProfile:
 
 
 def _ignore(message: Any) -> None:
-    """Never called: nobody serves these subscriptions."""
+    """Do nothing: no executor serves these subscriptions."""
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run the recorder until it is told to stop."""
+    """Run the recorder until a signal ends it."""
     return run(RecorderLoop, args)
 
 

@@ -1,11 +1,13 @@
-"""Replay: estimator and supervisor again on the LowStates of an episode, with the settings it was recorded with or with others.
+"""Replay: estimator and supervisor run again on the LowStates of an episode.
 
-The stages are the real ones. What the operator asked for, and the mode that came of it, are taken from the recorded verdicts: the
-question is who would have driven, not where the robot would have walked. The learner's proposals are the recorded ones, or those of a
-policy that is run again.
+The settings are those of the recording, or others. The stages are the real ones. Velocity command
+and mode come from the recorded verdicts: the question is which policy would have driven, not where
+the robot would have walked. The proposals are the recorded ones, or those of a policy that runs
+again.
 
-It is open loop. After the first decision that differs the robot would have moved differently, so up to there the answer is exact, and
-from there on it says what the supervisor would have decided in the states that were recorded.
+The replay is open loop. After the first decision that differs, the robot would have moved in
+another way. Up to there the replay is exact. After that it says how the supervisor would have
+decided in the recorded states.
 """
 
 from bisect import bisect_right
@@ -39,19 +41,19 @@ from safe_locomotion.types import (
     Verdict,
 )
 
-WATCHED_EVERY = 500  #: ticks
+WATCHED_EVERY = 500  #: ticks between two calls that report the progress
 #: Hazards that others report to the supervisor; it finds the rest by itself.
 REPORTED_HAZARDS = {name for name, row in HAZARDS.items() if row.raised_by != "supervisor"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Circumstances:
-    """What was so on one tick, whoever drove.
+    """What holds on one tick, whichever policy drives.
 
     Attributes:
         mode, mode_since_ns: recorded.
-        command: velocity in force.
-        hazards: that others reported to the supervisor.
+        command: velocity command in force.
+        hazards: that other nodes reported to the supervisor.
     """
 
     mode: Mode
@@ -63,16 +65,16 @@ class Circumstances:
 def recorded_circumstances(
     verdicts: VerdictTrace, recovery_speed: float
 ) -> Callable[[int], Circumstances]:
-    """What the newest recorded verdict says about a stamp; before the first one the robot was passive.
+    """Circumstances at a stamp, from the newest recorded verdict; PASSIVE before the first one.
 
     Args:
         verdicts: recorded.
-        recovery_speed: share of the wanted velocity that the recovery policy followed then; 0 leaves the wanted velocity unknown, and
-            zero is taken.
+        recovery_speed: share of the wanted velocity that the recovery policy followed. With share
+            0 the wanted velocity is unknown, and taken as zero.
     """
-    stamps, modes, since = (
-        values.tolist() for values in (verdicts.stamp_ns, verdicts.mode, verdicts.mode_since_ns)
-    )
+    stamps = verdicts.stamp_ns.tolist()
+    modes = verdicts.mode.tolist()
+    since = verdicts.mode_since_ns.tolist()
     scaled = recovery_speed not in (0.0, 1.0)
     speeds = np.where(verdicts.learner, 1.0, recovery_speed if scaled else 1.0)
     commands = (verdicts.command / speeds[:, None]).tolist()
@@ -94,13 +96,13 @@ def recorded_circumstances(
 
 
 def _reported_hazards(verdicts: VerdictTrace) -> list[frozenset[str]]:
-    """By row, what others had reported to the supervisor."""
+    """By row, the hazards that other nodes had reported to the supervisor."""
     reported = [k for k, name in enumerate(verdicts.hazards) if name in REPORTED_HAZARDS]
     return [frozenset(verdicts.hazards[k] for k in reported if row[k]) for row in verdicts.reasons]
 
 
 class RecordedModes(ModeMachine):
-    """Stands where the mode machine stood and says what was recorded."""
+    """Takes the place of the mode machine and gives the recorded modes."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -110,31 +112,30 @@ class RecordedModes(ModeMachine):
             self_right_timeout=0.0,
             self_right_unasked=False,
         )
-        self.goal = self.wanted = (
-            "walk"  # a robot that was told to stop walking has a recorded command of zero
-        )
-        self._recorded = Mode.PASSIVE, 0
+        # A robot that was told to stop walking has a recorded command of zero.
+        self.goal = self.wanted = "walk"
+        self._recorded = (Mode.PASSIVE, 0)
 
     def follow(self, mode: Mode, since_ns: int) -> None:
-        """Mode of the coming tick."""
-        self._recorded = mode, since_ns
+        """Set the mode of the next tick."""
+        self._recorded = (mode, since_ns)
 
     def update(self, stamp_ns: int, worst: Severity, conditions: Conditions) -> Mode:
-        """The recorded mode, whatever the hazards and conditions."""
+        """The recorded mode, for all hazards and conditions."""
         self.mode, self.since_ns = self._recorded
         return self.mode
 
     def stand_up_overdue(self, stamp_ns: int) -> bool:
-        """Never: the recorded mode knows."""
+        """Never: the recorded modes already follow the timeout."""
         return False
 
     def self_right_overdue(self, stamp_ns: int) -> bool:
-        """Never: the recorded mode knows."""
+        """Never: the recorded modes already follow the timeout."""
         return False
 
 
 class ReplayedSupervisor(Supervisor):
-    """The supervisor, in the modes that were recorded."""
+    """The supervisor in the recorded modes."""
 
     def __init__(
         self, robot: RobotModel, config: StackConfig, suppose: Suppose | None = None
@@ -153,18 +154,18 @@ class ReplayedSupervisor(Supervisor):
 
 
 class Proposer(Protocol):
-    """Where a side's proposals come from; `suppose` asks it in predicted states, None: it can only say what it said."""
+    """Source of the proposals of one side."""
 
     @property
     def suppose(self) -> Suppose | None:
-        """For `forecast.Forecaster`."""
+        """For `forecast.Forecaster`: acts in predicted states; None for recorded proposals."""
 
     def propose(self, estimate: Estimate, now: Circumstances) -> Proposal | None:
         """The newest proposal on this tick."""
 
 
 class RecordedProposals:
-    """The proposals of the episode, each in force until the next."""
+    """The proposals of the episode; each is in force until the next."""
 
     suppose: Suppose | None = None
 
@@ -173,13 +174,13 @@ class RecordedProposals:
         self._stamps = [proposal.stamp_ns for proposal in self._proposals]
 
     def propose(self, estimate: Estimate, now: Circumstances) -> Proposal | None:
-        """The newest that is not from later; None before the first."""
+        """The newest recorded proposal at this stamp; None before the first."""
         at = bisect_right(self._stamps, estimate.stamp_ns)
         return self._proposals[at - 1] if at else None
 
 
 class RepeatedPolicy:
-    """A policy that is run again on the replayed estimates; it starts anew with each walk, as on the robot."""
+    """A policy that runs again on the replayed estimates; it restarts with each walk."""
 
     def __init__(self, robot: RobotModel, config: StackConfig, learner: Learner | None) -> None:
         self._stage = PolicyStage(robot, config.policy.gait, period_ns=config.policy.period_ns)
@@ -189,7 +190,7 @@ class RepeatedPolicy:
         self.suppose: Suppose | None = self._stage.suppose
 
     def propose(self, estimate: Estimate, now: Circumstances) -> Proposal | None:
-        """What the policy says on its ticks, in force until its next."""
+        """The newest proposal of the policy, which acts on its own ticks."""
         if self._due.due(estimate.stamp_ns):
             self._proposal = self._stage.update(estimate, now.command, Feedback(mode=now.mode))
             self._due.pace(self._proposal.period_ns, estimate.stamp_ns)
@@ -198,7 +199,7 @@ class RepeatedPolicy:
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
-    """One column of the comparison: settings, and whose proposals."""
+    """One column of the comparison: settings, and the source of proposals."""
 
     config: StackConfig
     proposer: Proposer
@@ -206,10 +207,17 @@ class Side:
 
 @dataclass(frozen=True, kw_only=True)
 class EstimateErrors:
-    """Largest differences between recorded and replayed estimates of `ticks` in WALK: height above ground [m], tilt [rad], velocity [m/s].
+    """Greatest differences between recorded and replayed estimates in WALK.
 
-    All zero: equal to the last digit. They differ where the estimator had run before the episode began: the replayed one starts anew
-    and has yet to learn the gyro's bias.
+    All are zero where the estimates are equal to the last digit. They differ where the estimator
+    had run before the episode began: the replayed one starts anew and first learns the bias of the
+    gyro.
+
+    Attributes:
+        height: above the ground [m].
+        tilt: against the vertical [rad].
+        velocity: greatest component [m/s].
+        ticks: number of compared estimates.
     """
 
     height: float = 0.0
@@ -219,30 +227,36 @@ class EstimateErrors:
 
     @property
     def exact(self) -> bool:
-        """Every compared number is equal."""
+        """Whether all compared numbers are equal."""
         return self.ticks > 0 and self.height == self.tilt == self.velocity == 0.0
 
     def widened(self, recorded: Estimate, replayed: Estimate) -> "EstimateErrors":
-        """With one more tick."""
-        heights = [float(e.position[2]) - e.ground_height for e in (recorded, replayed)]
-        (rw, rx, ry, rz), (w, x, y, z) = (
-            recorded.quaternion_wxyz.tolist(),
-            replayed.quaternion_wxyz.tolist(),
-        )
-        ups = (
-            2 * (rx * rz - rw * ry) - 2 * (x * z - w * y),
-            2 * (ry * rz + rw * rx) - 2 * (y * z + w * x),
-        )
+        """The errors with one more tick."""
+        height = _height(recorded) - _height(replayed)
+        recorded_x, recorded_y = _tilt(recorded)
+        x, y = _tilt(replayed)
+        velocity = float(np.abs(recorded.velocity - replayed.velocity).max())
         return EstimateErrors(
-            height=max(self.height, abs(heights[0] - heights[1])),
-            tilt=max(self.tilt, *(abs(up) for up in ups)),
-            velocity=max(self.velocity, float(np.abs(recorded.velocity - replayed.velocity).max())),
+            height=max(self.height, abs(height)),
+            tilt=max(self.tilt, abs(recorded_x - x), abs(recorded_y - y)),
+            velocity=max(self.velocity, velocity),
             ticks=self.ticks + 1,
         )
 
 
+def _height(estimate: Estimate) -> float:
+    """Height of the base above the ground [m]."""
+    return float(estimate.position[2]) - estimate.ground_height
+
+
+def _tilt(estimate: Estimate) -> tuple[float, float]:
+    """Components x and y of the vertical in base, which are angles for small tilts [rad]."""
+    w, x, y, z = estimate.quaternion_wxyz.tolist()
+    return 2 * (x * z - w * y), 2 * (y * z + w * x)
+
+
 class _Run:
-    """One side while the replay runs."""
+    """One side of a running replay."""
 
     def __init__(self, robot: RobotModel, side: Side) -> None:
         self._supervisor = ReplayedSupervisor(robot, side.config, side.proposer.suppose)
@@ -268,7 +282,13 @@ class _Run:
 
 @dataclass(frozen=True, kw_only=True)
 class Moments:
-    """What a replay is fed: LowStates in order, each with the circumstances of its tick and the estimate that was recorded."""
+    """Input of a replay.
+
+    Attributes:
+        states: LowStates in order.
+        circumstances: by stamp.
+        estimate: the recorded one by stamp; None without one.
+    """
 
     states: Iterable[LowState]
     circumstances: Callable[[int], Circumstances]
@@ -276,7 +296,7 @@ class Moments:
 
 
 def moments_of(record: EpisodeRecord) -> Moments:
-    """What an episode feeds a replay.
+    """Input of the replay of an episode.
 
     Raises:
         ConfigurationError: see `recorded_config`.
@@ -295,7 +315,10 @@ def judge_recorded(
     sides: Sequence[Side],
     watch: Callable[[int], None] = lambda ticks: None,
 ) -> list[Course]:
-    """Every side over the recorded estimates, without the estimator; a LowState without one is left out. See `replay`."""
+    """Replay all sides on the recorded estimates, without the estimator.
+
+    LowStates without a recorded estimate are left out. For the arguments see `replay`.
+    """
     runs = [_Run(robot, side) for side in sides]
     for k, state in enumerate(moments.states):
         estimate = moments.estimate(state.stamp_ns)
@@ -314,16 +337,18 @@ def replay(
     sides: Sequence[Side],
     watch: Callable[[int], None] = lambda ticks: None,
 ) -> tuple[list[Course], EstimateErrors]:
-    """Every side over the same LowStates; sides whose estimator is set alike share one.
+    """Replay all sides on the same LowStates.
+
+    Sides with equal parameters of the estimator share one estimator.
 
     Args:
-        robot: that was recorded.
-        moments: of the episode.
-        sides: settings.
-        watch: told each second of robot time how many ticks are done.
+        robot: of the recording.
+        moments: input of the replay.
+        sides: settings and sources of proposals.
+        watch: called each second of robot time with the number of ticks that are done.
 
     Returns:
-        A course per side, and how far the first side's estimates are from the recorded ones.
+        A course per side, and how far the estimates of the first side are from the recorded ones.
     """
     estimators: dict[EstimatorParameters, StateEstimator] = {}
     for side in sides:

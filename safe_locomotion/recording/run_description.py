@@ -1,4 +1,4 @@
-"""What an episode says about the run that it is from: parameters of all nodes, policies and their hashes, software."""
+"""Description of a run for its episodes: parameters of nodes, hashes of policies, software."""
 
 from collections.abc import Sequence
 from datetime import datetime, timezone
@@ -31,7 +31,11 @@ _VALUES = {
 
 
 class RunDescription:
-    """Asks the nodes for their parameters until each has answered, and the policy node ever again: its policy may change."""
+    """Asks the nodes for their parameters.
+
+    Each node is asked until it answers. The policy node is asked again and again, because its
+    policy can change.
+    """
 
     def __init__(self, node: Node, robot: str) -> None:
         self._robot = robot
@@ -49,7 +53,7 @@ class RunDescription:
         node.create_timer(ASK_EACH_S, self._ask)
 
     def info(self, why: str, start_ns: int) -> EpisodeInfo:
-        """What is known now of an episode."""
+        """Description of an episode, as far as it is known now."""
         policy = str(self._parameters.get("policy_node", {}).get("policy", ""))
         if policy:
             self.drives(policy)
@@ -65,7 +69,7 @@ class RunDescription:
         )
 
     def drives(self, policy: str) -> None:
-        """Hear the name of a policy that drives, or its path."""
+        """Note the name or the path of a policy that drives."""
         if policy not in self._policies:
             given = str(self._parameters.get("policy_node", {}).get("policy_folder", ""))
             self._policies[policy] = _hash(policy, given)
@@ -88,10 +92,8 @@ class RunDescription:
     def _on_names(self, node: str, future: Any) -> None:
         response = future.result()
         if response is not None:
-            self._get(
-                node,
-                [name for name in response.result.names if not name.startswith("qos_overrides.")],
-            )
+            names = response.result.names
+            self._get(node, [name for name in names if not name.startswith("qos_overrides.")])
 
     def _on_values(self, node: str, names: Sequence[str], future: Any) -> None:
         response = future.result()
@@ -100,14 +102,14 @@ class RunDescription:
 
 
 def _plain(value: Any) -> Any:
-    """A parameter's value as JSON has it."""
+    """Value of a parameter in types of JSON."""
     found = getattr(value, _VALUES[value.type]) if value.type in _VALUES else None
     return found if isinstance(found, bool | int | float | str) or found is None else list(found)
 
 
 @lru_cache(maxsize=64)
 def _hash(policy: str, folder: str) -> str:
-    """sha256 of a policy's file; "" where there is none."""
+    """sha256 of the file of a policy; "" without a file."""
     try:
         path = find_policy(policy, [*policy_folders(), *([Path(folder)] if folder else [])])
         return sha256(path.read_bytes()).hexdigest()

@@ -1,4 +1,7 @@
-"""When an episode begins and ends, and what becomes of it when it cannot be written. No ROS, no clock of its own."""
+"""Session: when an episode begins and ends, and how failures of the disk end it.
+
+There is no ROS in here, and time comes in as an argument.
+"""
 
 import shutil
 from collections import Counter, deque
@@ -13,15 +16,16 @@ from safe_locomotion.errors import ConfigurationError, RecordingError
 from safe_locomotion.recording.episode import EpisodeInfo
 from safe_locomotion.types import NANOSECONDS, Mode
 
-LONGEST_SYNC = 1.0  #: [s] what a power cut may cost
-MEGABYTE = 1_000_000
+LONGEST_SYNC = 1.0  #: that a power cut may cost [s]
+LONGEST_ROLL = 60.0  #: of an episode before or after a walk [s]
+MEGABYTE = 1_000_000  #: [byte]
 WALK_OVER = "walk over"
 FALL = "fall"
 WRITER = "safe_locomotion.recording.writer"
 
 
 class Writer(Protocol):
-    """`writer.EpisodeWriter`, which needs a library that may be missing."""
+    """Type of `writer.EpisodeWriter`, which needs a library that may be missing."""
 
     written: Mapping[str, int]
 
@@ -29,13 +33,13 @@ class Writer(Protocol):
         """Add one message."""
 
     def sync(self) -> None:
-        """Send what was written to the disk."""
+        """Send the open chunk to the disk."""
 
     def close(self, end: str, dropped: Mapping[str, int], late: EpisodeInfo) -> None:
         """End the episode."""
 
     def abort(self) -> None:
-        """Let go of the file as it is."""
+        """Leave the file as it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,12 +48,12 @@ class SessionSettings:
 
     Attributes:
         directory: in which the folders of the episodes are made.
-        start: what begins an episode: each `walk`, only a request (`service`), or the first message (`always`). A request is
-            always taken.
-        pre_roll: of each episode, before what began it [s].
-        post_roll: of a walk, after its end [s].
-        sync: between two chunks sent to the disk [s].
-        free_mb: recording stops when the disk has less left [MB].
+        start: what begins an episode: each walk (`walk`), only a request (`service`), or the first
+            message (`always`). Requests are always accepted.
+        pre_roll: time in the episode before its trigger [s].
+        post_roll: time in the episode after the end of a walk [s].
+        sync: time between two chunks that are sent to the disk [s].
+        free_mb: recording stops when the disk has less space left [MB].
         cmd_vel_type: TwistStamped or Twist.
     """
 
@@ -62,38 +66,38 @@ class SessionSettings:
     cmd_vel_type: str = "TwistStamped"
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be.
+        """Refuse settings out of range.
 
         Raises:
-            ConfigurationError: says what.
+            ConfigurationError: names the setting and its limits.
         """
         if not self.directory:
-            raise ConfigurationError(
-                "recorder: directory: name the folder in which episodes are to be written"
-            )
+            raise ConfigurationError("recorder: directory: name the folder for the episodes")
         if not 0.0 < self.sync <= LONGEST_SYNC:
             raise ConfigurationError(
                 f"recorder: sync: must lie within 0 and {LONGEST_SYNC:g} s (found {self.sync})"
             )
         for name in ("pre_roll", "post_roll"):
-            if not 0.0 <= getattr(self, name) <= 60.0:
+            seconds = getattr(self, name)
+            if not 0.0 <= seconds <= LONGEST_ROLL:
                 raise ConfigurationError(
-                    f"recorder: {name}: must lie within 0 and 60 s (found {getattr(self, name)})"
+                    f"recorder: {name}: must lie within 0 and {LONGEST_ROLL:g} s (found {seconds})"
                 )
         if not self.free_mb >= 0.0:
             raise ConfigurationError(
-                f"recorder: free_mb: must not be negative (found {self.free_mb})"
+                f"recorder: free_mb: must not be negative (found {self.free_mb} MB)"
             )
 
 
 class Session:
-    """Messages come in, episodes come out; a failure ends the episode, never the session.
+    """Turns messages into episodes. A failure ends the episode, but never the session.
 
     Attributes:
-        path: of the episode that is open, or of the last one.
-        fault: why the last episode could not be written, or is not whole; "" when nothing is wrong.
-        finished: episodes that were closed.
-        dropped: messages that never arrived, by topic, since the start of the episode.
+        path: of the open episode, or of the last one.
+        fault: why the last episode could not be written or is not whole; "" without a fault.
+        finished: number of episodes that were closed.
+        now_ns: newest stamp of a message [ns].
+        dropped: number of messages that never arrived, by topic, since the start of the episode.
     """
 
     def __init__(
@@ -102,11 +106,12 @@ class Session:
         describe: Callable[[str, int], EpisodeInfo],
         clock: Callable[[], float],
     ) -> None:
-        """Nothing is open yet.
+        """Begin without an episode.
 
         Args:
             settings: of the recorder.
-            describe: (why, stamp) to what is known of the run, asked when an episode begins and when it ends.
+            describe: gives the description of the run for (why, stamp). It is called when an
+                episode begins and when it ends.
             clock: of this machine [s].
         """
         self._s = settings
@@ -127,16 +132,16 @@ class Session:
 
     @property
     def recording(self) -> bool:
-        """An episode is open."""
+        """Whether an episode is open."""
         return self._writer is not None
 
     @property
     def written(self) -> Mapping[str, int]:
-        """Messages in the open episode, by topic."""
+        """Number of messages in the open episode, by topic."""
         return {} if self._writer is None else self._writer.written
 
     def warm_up(self) -> None:
-        """Load what writes, which takes a moment; a library that is missing is a fault from now on."""
+        """Load the writer's library, which takes a moment; a missing library is a fault."""
         try:
             _writer_module().message_types()
         except RecordingError as error:
@@ -156,26 +161,25 @@ class Session:
             self._begin("always")
 
     def change_mode(self, stamp_ns: int, mode: Mode) -> None:
-        """Hear which mode is in force from a stamp on."""
+        """Note the mode that is in force from a stamp on."""
         before = self._mode
         self._mode = mode
-        if (
-            mode is Mode.WALK
-            and before is not Mode.WALK
-            and not self._requested
-            and self._s.start == "walk"
-        ):
+        if mode is before:
+            return
+        by_walk = self._s.start == "walk" and not self._requested
+        if mode is Mode.WALK and by_walk:
             if self._writer is not None:
                 self._end(self._ending[0] if self._ending else WALK_OVER)
             self._begin("walk")
-        elif mode is not before and self._writer is not None and self._ending is None:
+        elif self._writer is not None and self._ending is None:
+            end_ns = stamp_ns + round(self._s.post_roll * NANOSECONDS)
             if mode is Mode.FALLEN:
-                self._ending = FALL, stamp_ns + round(self._s.post_roll * NANOSECONDS)
+                self._ending = (FALL, end_ns)
             elif before is Mode.WALK and not self._requested:
-                self._ending = WALK_OVER, stamp_ns + round(self._s.post_roll * NANOSECONDS)
+                self._ending = (WALK_OVER, end_ns)
 
     def request(self, on: bool, why: str) -> str | None:
-        """Start or end an episode because somebody wants it; why not, or None."""
+        """Start or end an episode on request; the refusal, or None."""
         if on == self._requested and on == self.recording:
             return "already recording" if on else "nothing is being recorded"
         self._requested = on
@@ -188,7 +192,7 @@ class Session:
         return None if self._writer is not None else self.fault
 
     def settle(self) -> None:
-        """Do what time brings: close what is over, and send to the disk what was written."""
+        """Close an episode that is over, and send written messages to the disk."""
         if self._ending is not None and self.now_ns >= self._ending[1]:
             end = self._ending[0]
             self._end(end)
@@ -267,7 +271,8 @@ class Session:
             raise RecordingError(f"{folder}: cannot record: {error.strerror}") from error
         if not free >= self._s.free_mb:
             raise RecordingError(
-                f"{folder}: cannot record: {free:.0f} MB left on the disk, {self._s.free_mb:.0f} MB must stay free"
+                f"{folder}: cannot record: {free:.0f} MB left on the disk,"
+                f" {self._s.free_mb:.0f} MB must stay free"
             )
 
 
@@ -281,7 +286,7 @@ def _writer_module() -> Any:
 
 
 def _free_name(folder: Path, info: EpisodeInfo) -> Path:
-    """A folder that does not exist yet: robot and time of the start, so that names sort by age."""
+    """A folder that does not exist yet; robot and time of the start make names sort by age."""
     moment = "".join(c for c in info.started[:19] if c.isdigit())
     base = f"{info.robot}_{moment[:8]}_{moment[8:]}"
     names = (base, *(f"{base}_{k}" for k in range(2, 1000)))

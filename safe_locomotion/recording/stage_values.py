@@ -1,4 +1,4 @@
-"""An episode's arrays as the values that travelled between the stages, and as the configuration that they travelled under."""
+"""Arrays of an episode as values of the stages, and as the configuration of the recording."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
@@ -15,11 +15,11 @@ from safe_locomotion.types import Array, Estimate, GaitParameters, JointTargets,
 
 
 def recorded_config(record: EpisodeRecord, changes: Mapping[str, Any] | None = None) -> StackConfig:
-    """The configuration that an episode was recorded under; what was not recorded is this installation's.
+    """The configuration of the recording; parameters that were not recorded have shipped values.
 
     Args:
         record: the episode.
-        changes: on top, dotted keys to values as for `config.load_config`.
+        changes: dotted keys to values that replace recorded ones, as for `config.load_config`.
 
     Raises:
         ConfigurationError: the robot has no configuration here, or a change is not valid.
@@ -27,7 +27,7 @@ def recorded_config(record: EpisodeRecord, changes: Mapping[str, Any] | None = N
     robot = record.info.robot
     if not robot:
         raise ConfigurationError(
-            "the episode does not say which robot it is of: its record of parameters is missing"
+            "the episode does not say which robot was recorded: its description is missing"
         )
     overrides: dict[str, Any] = {}
     shipped = load_config(robot)
@@ -41,19 +41,20 @@ def recorded_config(record: EpisodeRecord, changes: Mapping[str, Any] | None = N
 
 
 def changed_settings(record: EpisodeRecord) -> dict[str, tuple[Any, Any]]:
-    """Recorded parameters that differ from this installation's, by dotted key: (recorded, here).
+    """Recorded parameters that differ from the shipped ones, by dotted key: (recorded, shipped).
 
     Raises:
         ConfigurationError: see `recorded_config`.
     """
     recorded = recorded_config(record)
-    here = load_config(record.info.robot)
+    shipped = load_config(record.info.robot)
     pairs = {}
     for section in (f.name for f in fields(StackConfig)):
-        for name in _leaves(getattr(here, section)):
-            was, now = (_value(getattr(config, section), name) for config in (recorded, here))
+        for name in _leaves(getattr(shipped, section)):
+            was = _value(getattr(recorded, section), name)
+            now = _value(getattr(shipped, section), name)
             if was != now:
-                pairs[f"{section}.{name}"] = was, now
+                pairs[f"{section}.{name}"] = (was, now)
     return pairs
 
 
@@ -64,7 +65,7 @@ def _value(section: Any, name: str) -> Any:
 
 
 def _leaves(section: Any, prefix: str = "") -> list[str]:
-    """Dotted names of the values in a section."""
+    """Dotted names of all values in a section."""
     names: list[str] = []
     for f in fields(section):
         value = getattr(section, f.name)
@@ -73,7 +74,7 @@ def _leaves(section: Any, prefix: str = "") -> list[str]:
 
 
 def recorded_course(verdicts: VerdictTrace) -> Course:
-    """Who drove according to the recorded verdicts."""
+    """Course of the recorded verdicts."""
     return Course(
         stamp_ns=verdicts.stamp_ns,
         mode=verdicts.mode,
@@ -83,7 +84,7 @@ def recorded_course(verdicts: VerdictTrace) -> Course:
 
 
 def _margins(verdicts: VerdictTrace) -> Array:
-    """(n, 6) in the order of `MARGINS`; one that was not recorded is NaN."""
+    """Margins (n, 6) in the order of `MARGINS`; NaN where one was not recorded."""
     margins = np.full((len(verdicts), N_MARGINS), np.nan)
     for k, name in enumerate(verdicts.components):
         if name in MARGINS:
@@ -92,7 +93,7 @@ def _margins(verdicts: VerdictTrace) -> Array:
 
 
 def recorded_proposals(proposals: ProposalTrace) -> list[Proposal]:
-    """What the learner proposed, in order."""
+    """The learner's proposals in order."""
     return [_proposal(proposals, k) for k in range(len(proposals))]
 
 
@@ -127,7 +128,7 @@ def _gait(values: Array) -> GaitParameters:
 
 
 def recorded_estimates(record: EpisodeRecord) -> Callable[[int], Estimate | None]:
-    """The recorded estimate of a stamp; None where there is none."""
+    """A function that gives the recorded estimate of a stamp, or None."""
     trace = record.estimates
     rows = {stamp: k for k, stamp in enumerate(trace.stamp_ns.tolist())}
 

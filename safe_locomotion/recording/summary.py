@@ -1,4 +1,4 @@
-"""An episode in one row, as `safe-locomotion episodes ls` lists it, and what `info` adds."""
+"""Summary of an episode in one row, for `safe-locomotion episodes ls`, and more for `info`."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -23,19 +23,20 @@ SUMMARY_FILE = "summary.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """What an episode came to.
+    """Summary of an episode.
 
     Attributes:
         name: of its folder.
         started: wall-clock time, ISO 8601; "" where it was not recorded.
-        duration_s: of robot time [s].
+        duration_s: robot time [s].
         robot, policy: names.
-        falls: how often the mode became FALLEN.
-        uses, share: take-overs by the recovery policy, and its share of the time walked; None where nobody walked.
+        falls: number of changes into FALLEN.
+        uses: number of take-overs by the recovery policy.
+        share: share of the time in WALK under the recovery policy; None without a walk.
         distance_m: length of the estimated planar path [m].
-        size_bytes: of the bag, without pages and what else lies there.
+        size_bytes: of the bag alone, without pages and other files [byte].
         end: why it ended.
-        whole: its file was closed as it should be; False: it was cut off, and what was there is read.
+        whole: the recorder closed the file; False for a file that was cut off.
     """
 
     name: str
@@ -52,12 +53,12 @@ class Summary:
     whole: bool
 
     def as_json(self) -> dict[str, Any]:
-        """Plain data."""
+        """The values as plain data."""
         return asdict(self)
 
 
 def summarise(path: Path, record: EpisodeRecord) -> Summary:
-    """One row about the episode in `path`."""
+    """Sum up the episode in `path`."""
     info = record.info
     course = recorded_course(record.verdicts)
     figures = course_figures(course, info.start_ns)
@@ -78,11 +79,14 @@ def summarise(path: Path, record: EpisodeRecord) -> Summary:
 
 
 def remembered_summary(path: Path, read: Callable[[Path], EpisodeRecord]) -> Summary:
-    """`summarise`, kept in `SUMMARY_FILE` beside a bag that was closed: to list a hundred walks again, none of them is read.
+    """Summary from `SUMMARY_FILE`, or from the episode itself.
+
+    The file is written beside each bag that was closed. So a second listing of a hundred walks
+    reads none of them.
 
     Args:
         path: of the episode.
-        read: how to read it, when nothing is remembered of the bag as it is.
+        read: reads the episode when the file does not fit the bag.
     """
     file = path / SUMMARY_FILE
     bag = _bag_state(path)
@@ -91,30 +95,27 @@ def remembered_summary(path: Path, read: Callable[[Path], EpisodeRecord]) -> Sum
         if kept.pop("bag") == bag:
             return Summary(**{**kept, "name": path.resolve().name})
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        pass  # nothing is kept, or by another version of this
+        pass  # there is no summary, or one from another version
     record = read(path)
     summary = summarise(path, record)
     if record.whole and path.is_dir():
-        with suppress(OSError):  # a folder that may only be read
-            file.write_text(
-                json.dumps({**summary.as_json(), "bag": bag}, indent=2) + "\n", encoding="utf-8"
-            )
+        text = json.dumps({**summary.as_json(), "bag": bag}, indent=2) + "\n"
+        with suppress(OSError):  # the folder can be read-only
+            file.write_text(text, encoding="utf-8")
     return summary
 
 
 def _bag_state(path: Path) -> list[list[Any]]:
-    """By which a summary is known to be of this bag: our version, and name, size and time of change of its files."""
-    return [
-        [__version__],
-        *(
-            [file.name, file.stat().st_size, file.stat().st_mtime_ns]
-            for file in sorted(path.glob("*.mcap"))
-        ),
-    ]
+    """State of a bag, by which its summary is recognised.
+
+    It holds our version, and name, size and time of change of the files.
+    """
+    files = [(file, file.stat()) for file in sorted(path.glob("*.mcap"))]
+    return [[__version__], *([file.name, s.st_size, s.st_mtime_ns] for file, s in files)]
 
 
 def clock(started: str) -> str:
-    """The start for people: date and time to the second where they are; as it is where it is no date."""
+    """Local date and time of a start, to the second; a text that is no date stays as it is."""
     try:
         return datetime.fromisoformat(started).astimezone().strftime("%Y-%m-%d %H:%M:%S")
     except ValueError:
@@ -123,7 +124,15 @@ def clock(started: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class TopicCount:
-    """Of one topic: messages in the file, per second of robot time, and those that never reached the recorder."""
+    """Counts of one topic.
+
+    Attributes:
+        name: of the topic.
+        messages: number in the file.
+        rate_hz: messages per second of robot time.
+        dropped: number that never reached the recorder.
+        longest_gap_ms: between two stamps; None with fewer than two.
+    """
 
     name: str
     messages: int
@@ -132,12 +141,12 @@ class TopicCount:
     longest_gap_ms: float | None
 
     def as_json(self) -> dict[str, Any]:
-        """Plain data."""
+        """The values as plain data."""
         return asdict(self)
 
 
 def topic_counts(record: EpisodeRecord) -> list[TopicCount]:
-    """Topics in the order of `TOPICS`, then any other that was written."""
+    """Counts of the topics in the order of `TOPICS`, then of all others that were written."""
     info = record.info
     traces = _traces(record)
     names = [topic.name for topic in TOPICS]
@@ -148,20 +157,19 @@ def topic_counts(record: EpisodeRecord) -> list[TopicCount]:
         messages = max(info.written.get(name, 0), 0 if trace is None else len(trace))
         if messages or info.dropped.get(name, 0):
             rate = messages / record.duration if record.duration else 0.0
-            rows.append(
-                TopicCount(
-                    name=name,
-                    messages=messages,
-                    rate_hz=round(rate, 2),
-                    dropped=info.dropped.get(name, 0),
-                    longest_gap_ms=_longest_gap(trace),
-                )
+            count = TopicCount(
+                name=name,
+                messages=messages,
+                rate_hz=round(rate, 2),
+                dropped=info.dropped.get(name, 0),
+                longest_gap_ms=_longest_gap(trace),
             )
+            rows.append(count)
     return rows
 
 
 def _traces(record: EpisodeRecord) -> Mapping[str, Trace]:
-    """The arrays that were read from each topic."""
+    """The arrays that were read, by topic."""
     return {
         "joint_states": record.states,
         "imu/data": record.states,

@@ -1,8 +1,10 @@
-"""Writes one episode as a rosbag2 folder: `<folder>/<folder>.mcap` and metadata.yaml, through `rosbags`.
+"""Writes one episode as a rosbag2 folder: `<folder>/<folder>.mcap` and metadata.yaml.
 
-`rosbags` cuts chunks by size only and writes metadata.yaml at the end. Here each `sync` closes the chunk that is open and hands it to
-the kernel, and a thread waits for the disk, so that a slow card never holds up the one who records; and metadata.yaml is there from
-the start. What was written before the last sync that reached the disk survives a power cut; a killed process loses nothing of it.
+The library `rosbags` cuts chunks by size only, and writes metadata.yaml at the end. Here each
+`sync` closes the open chunk and hands it to the kernel. A thread waits for the disk, so that a slow
+card never delays the recorder. metadata.yaml is there from the start. Everything before the last
+sync that reached the disk survives a power cut, and everything before the last sync survives a
+kill.
 """
 
 import json
@@ -40,9 +42,7 @@ from safe_locomotion.messages import cdr
 from safe_locomotion.messages.topics import INFO, TOPICS, Topic
 from safe_locomotion.recording.episode import EpisodeInfo
 
-VERSION: Literal[8] = (
-    8  #: of metadata.yaml: the last that ROS 2 Humble reads, which is what a robot's computer runs
-)
+VERSION: Literal[8] = 8  #: of metadata.yaml; the last one that ROS 2 Humble reads, as on robots
 METADATA = "metadata.yaml"
 TELL_EACH = 10  #: syncs between two updates of metadata.yaml
 _INFO_TOPIC = Topic(name=INFO, type="std_msgs/msg/String", latched=True)
@@ -54,16 +54,18 @@ class EpisodeWriter:
 
     Attributes:
         path: its folder.
-        written: messages by topic.
+        written: number of messages by topic.
     """
 
     def __init__(self, path: Path, info: EpisodeInfo, cmd_vel_type: str = "TwistStamped") -> None:
-        """Create the folder, and write what is known.
+        """Create the folder and write the description of the episode.
 
         Raises:
-            RecordingError: it cannot be created.
+            RecordingError: the folder cannot be created.
         """
-        self.path, self._info, self.written = path, info, Counter[str]()
+        self.path = path
+        self.written = Counter[str]()
+        self._info = info
         self._first_ns = info.start_ns
         self._last_ns = info.start_ns
         self._syncs = 0
@@ -94,12 +96,12 @@ class EpisodeWriter:
         """Add one message.
 
         Args:
-            topic: of `messages.topics.TOPICS`.
-            stamp_ns: when it was sent, in robot time; messages may be out of order.
-            data: as ROS serialises it.
+            topic: one of `messages.topics.TOPICS`.
+            stamp_ns: robot time of sending [ns]; messages can be out of order.
+            data: the serialised message.
 
         Raises:
-            RecordingError: it cannot be written.
+            RecordingError: the message cannot be written.
         """
         self.written[topic] += 1
         self._last_ns = max(self._last_ns, stamp_ns)
@@ -110,10 +112,10 @@ class EpisodeWriter:
             raise _wrapped(self.path, error) from error
 
     def sync(self) -> None:
-        """Close the open chunk and send it on its way to the disk.
+        """Close the open chunk and hand it to the thread that waits for the disk.
 
         Raises:
-            RecordingError: it, or an earlier one, cannot be written.
+            RecordingError: this chunk or an earlier one cannot be written.
         """
         storage: Any = self._writer.storage
         try:
@@ -136,11 +138,12 @@ class EpisodeWriter:
 
         Args:
             end: the reason.
-            dropped: messages that never arrived, by topic.
-            late: what is known at the end; policies join those of the start, parameters stand in where none were known.
+            dropped: number of messages that never arrived, by topic.
+            late: description at the end. Its policies join those of the start; its parameters
+                fill in those that were unknown at the start.
 
         Raises:
-            RecordingError: they cannot be written; the folder can be read all the same.
+            RecordingError: they cannot be written. The folder can still be read.
         """
         info = self._info
         late = late or EpisodeInfo()
@@ -165,14 +168,14 @@ class EpisodeWriter:
             raise _wrapped(self.path, error) from error
 
     def abort(self) -> None:
-        """Let go of the file as it is: of one that cannot be written any more."""
+        """Leave the file as it is, after a failure to write."""
         with suppress(OSError):
             self._disk.close()
         with suppress(OSError):
             self._writer.abort()
 
     def _metadata(self) -> str:
-        """metadata.yaml of what has been written, as `rosbags` writes it at the end."""
+        """Text of metadata.yaml for the messages so far, as `rosbags` writes it at the end."""
         count = sum(self.written.values())
         name = f"{self.path.name}.mcap"
         start = {"nanoseconds_since_epoch": self._first_ns}
@@ -215,7 +218,7 @@ def _bag(path: Path) -> Writer:
 
 
 class _Disk:
-    """Waits for the disk on a thread of its own, job after job; what fails is told to the next who asks."""
+    """A thread that waits for the disk, job after job; the next call raises its errors."""
 
     def __init__(self) -> None:
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
@@ -224,16 +227,16 @@ class _Disk:
         self._thread.start()
 
     def add(self, job: Callable[[], None]) -> None:
-        """Do it when what was added before is done."""
+        """Queue a job after those that were added before."""
         self._jobs.put(job)
 
     def raise_error(self) -> None:
-        """Raise what a job has raised."""
+        """Raise the error of a job, if one failed."""
         if self._error is not None:
             raise self._error
 
     def close(self) -> None:
-        """Finish all jobs; raises what one has raised."""
+        """Finish all jobs, and raise the error of one that failed."""
         self._jobs.put(None)
         self._thread.join()
         self.raise_error()
@@ -248,7 +251,7 @@ class _Disk:
 
 @lru_cache(maxsize=1)
 def message_types() -> Typestore:
-    """Definitions of all types; the first call takes a third of a second."""
+    """Definitions of all message types; the first call takes a third of a second."""
     return get_typestore(Stores.ROS2_KILTED)
 
 
@@ -265,7 +268,7 @@ def _topic_metadata(connection: Connection) -> dict[str, Any]:
 
 
 def _qos(topic: Topic) -> Qos:
-    """How the stack offers a topic, so that a player offers it the same way."""
+    """QoS with which the stack publishes a topic, for players of the bag."""
     reliable = topic.latched or topic.reliable
     return Qos(
         QosHistory.KEEP_LAST,
@@ -285,12 +288,12 @@ def _json(info: EpisodeInfo) -> str:
 
 
 def _wrapped(path: Path, error: Exception) -> RecordingError:
-    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return RecordingError(f"{path}: cannot record: {said}")
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return RecordingError(f"{path}: cannot record: {reason}")
 
 
 def _replace(path: Path, text: str) -> None:
-    """Write a file so that it is whole at any time."""
+    """Replace a file so that it is whole at any time."""
     partial = path.with_suffix(".tmp")
     with partial.open("w") as file:
         file.write(text)
@@ -305,7 +308,7 @@ def _sync_file(path: Path) -> None:
 
 
 def _sync_folder(path: Path) -> None:
-    """Make sure that the names in a folder, and its own, are on the disk."""
+    """Make sure that the name of a folder, and the names in it, are on the disk."""
     for folder in (path, path.parent):
         number = os.open(folder, os.O_RDONLY)
         try:
