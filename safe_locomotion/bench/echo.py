@@ -1,4 +1,7 @@
-"""A controller that only answers: each state with damping. `python -m safe_locomotion.bench.echo DOMAIN`, until SIGTERM."""
+"""A controller that answers each state with damping, until SIGTERM.
+
+Run it as `python -m safe_locomotion.bench.echo DOMAIN`.
+"""
 
 import signal
 import sys
@@ -11,7 +14,7 @@ STOP_KD = 3.0
 
 
 def main(domain: int) -> None:
-    """Answer until told to end."""
+    """Answer every state on the DDS domain until SIGTERM."""
     backend = UnitreeSdk2(stop_kd=STOP_KD, domain=domain)
     answer = stop_command(STOP_KD)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

@@ -1,4 +1,4 @@
-"""The estimator most controllers start with, to compare with the Kalman filter: IMU orientation, leg odometry, fixed gains."""
+"""A simple estimator as baseline for the Kalman filter: IMU orientation and leg odometry."""
 
 import numpy as np
 
@@ -19,10 +19,12 @@ _GRAVITY = np.array((0.0, 0.0, -GRAVITY))
 
 
 class ComplementaryEstimator:
-    """Velocity: integrated acceleration pulled towards the mean of the standing legs; position: integrated velocity.
+    """Complementary filter with fixed gains.
 
-    The contact threshold is one constant for all feet, the gyro is taken as it is, feet are points: the usual simplifications. The zero of
-    each foot sensor may be given, as if somebody had calibrated them beforehand.
+    The velocity is the integrated acceleration, pulled towards the mean velocity of the stance
+    legs. The position is the integrated velocity. The usual simplifications hold: one contact
+    threshold for all feet, no gyro bias, and feet that are points. The zero of each foot sensor
+    may be given, as after a calibration.
     """
 
     def __init__(
@@ -36,10 +38,10 @@ class ComplementaryEstimator:
         """Start at the standing height.
 
         Args:
-            robot: its kinematics.
-            contact_threshold: on the foot sensors [N].
+            robot: gives the kinematics.
+            contact_threshold: of the foot sensors [N].
             velocity_pull: crossover between acceleration and legs [1/s].
-            foot_zero: (4,) reading of each foot in the air [N]; zero when not given.
+            foot_zero: (4,) reading of each foot in the air [N]; None for zeros.
         """
         self._kinematics = Kinematics(robot)
         self._threshold = contact_threshold + (np.zeros(N_LEGS) if foot_zero is None else foot_zero)
@@ -51,7 +53,7 @@ class ComplementaryEstimator:
         self._stamp_ns: int | None = None
 
     def update(self, state: LowState) -> Estimate:
-        """Estimate at the stamp of `state`; the covariances are not known and read NaN."""
+        """Estimate at the stamp of `state`; the covariances are unknown and therefore NaN."""
         dt = 0.0 if self._stamp_ns is None else (state.stamp_ns - self._stamp_ns) / NANOSECONDS
         self._stamp_ns = state.stamp_ns
         rotation = matrix_from_quaternion(state.quaternion_wxyz)
@@ -59,10 +61,9 @@ class ComplementaryEstimator:
         contact = state.foot_force > self._threshold
         self._velocity = self._velocity + dt * (rotation @ state.accelerometer + _GRAVITY)
         if contact.any():
-            swinging = (jacobians @ state.dq.reshape(N_LEGS, 3, 1))[:, :, 0] + feet @ skew(
-                state.gyro
-            ).T
-            legs = -(swinging[contact] @ rotation.T).mean(0)
+            joint_part = (jacobians @ state.dq.reshape(N_LEGS, 3, 1))[:, :, 0]
+            feet_velocity = joint_part + feet @ skew(state.gyro).T
+            legs = -(feet_velocity[contact] @ rotation.T).mean(0)
             self._velocity = self._velocity + min(1.0, self._pull * dt) * (legs - self._velocity)
         self._position = self._position + dt * self._velocity
         if contact.any():

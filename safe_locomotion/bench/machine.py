@@ -1,4 +1,4 @@
-"""The machine of a measurement: absolute times mean nothing without it."""
+"""The machine of a measurement; absolute times mean nothing without it."""
 
 import os
 import platform
@@ -20,7 +20,7 @@ PACKAGES = (
 
 
 def describe() -> dict[str, Any]:
-    """CPU, its cores and load, system, Python, versions of the packages that decide the times."""
+    """CPU, cores, load, system, Python, and versions of the packages that decide the times."""
     return {
         "cpu": cpu_model(),
         "cores": len(os.sched_getaffinity(0)),
@@ -32,14 +32,17 @@ def describe() -> dict[str, Any]:
 
 
 def line(machine: Mapping[str, Any]) -> str:
-    """The same for people."""
+    """The machine in one line."""
     loads = " ".join(f"{load:.1f}" for load in machine["load_average"])
     packages = ", ".join(f"{name} {found}" for name, found in machine["packages"].items())
-    return f"{machine['cpu']}, {machine['cores']} cores, load {loads}, Python {machine['python']}, {packages}"
+    return (
+        f"{machine['cpu']}, {machine['cores']} cores, load {loads},"
+        f" Python {machine['python']}, {packages}"
+    )
 
 
 def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """Name of the processor; ARM kernels do not state one."""
+    """Name of the processor, or the architecture when the kernel states no name, as on ARM."""
     try:
         rows = [row.partition(":") for row in cpuinfo.read_text().splitlines()]
     except OSError:

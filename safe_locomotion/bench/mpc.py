@@ -1,4 +1,4 @@
-"""MPC: time per tick and error of the first force, ours beside the alternatives, on the same problems in the same run."""
+"""MPC beside alternatives on the same problems: time per tick and error of the first force."""
 
 import json
 import sys
@@ -43,23 +43,29 @@ SOLVERS: dict[str, Build] = {
 
 
 def run(
-    problems: list[MpcProblem] | None = None, *, parameters: MpcParameters | None = None, model: CentroidalModel = A1_LIKE,
-    count: int = 1000, scenario: Scenario = TROT, only: tuple[str, ...] = tuple(SOLVERS), replays: int = REPLAYS,
-) -> dict[str, Any]:  # fmt: skip
+    problems: list[MpcProblem] | None = None,
+    *,
+    parameters: MpcParameters | None = None,
+    model: CentroidalModel = A1_LIKE,
+    count: int = 1000,
+    scenario: Scenario = TROT,
+    only: tuple[str, ...] = tuple(SOLVERS),
+    replays: int = REPLAYS,
+) -> dict[str, Any]:
     """Replay problems, in order, to every solver.
 
-    Every solver sees the sequence `replays` times. p50, p99 and max are over all ticks; quiet figures over the best replay
-    of each tick, which leaves out what other processes of a shared machine did. Solvers take turns, so all share the same
-    disturbances.
+    Every solver gets the sequence `replays` times; see `timing.figures`. The solvers take turns,
+    so that the load of the machine affects all of them alike.
 
     Args:
-        problems: consecutive ticks; recorded from `scenario` when not given.
-        only: names of SOLVERS to run; one whose package is not installed is left out and named under `missing`.
+        problems: problems of consecutive ticks; None records `count` of them from `scenario`.
+        only: names of SOLVERS to run.
 
     Returns:
-        `stages.<name>`: p50_ms, p99_ms, max_ms, n, quiet_p50_ms, quiet_p99_ms of the whole tick, build_p50_ms of writing the
-        matrices, and solve_p50_ms, solve_p99_ms of the solver with its own update; `accuracy.<name>`: u0_rms_n, u0_max_n,
-        cone_violation_n, against the same QP solved to 1e-9; `missing`: {name: reason}.
+        `stages.<name>`: figures of the whole tick, build_p50_ms of writing the matrices, and
+        solve_p50_ms and solve_p99_ms of the solver with its own update. `accuracy.<name>`:
+        u0_rms_n, u0_max_n and cone_violation_n against the same QP, solved to 1e-9.
+        `missing`: {name: reason} of solvers whose package is not installed.
     """
     parameters = parameters or MpcParameters()
     problems = problems or record(scenario, parameters, count, model)
@@ -85,7 +91,7 @@ def run(
 
 
 def _replay(solver: alternatives.Split, problems: list[MpcProblem]) -> tuple[Array, Array]:
-    """Milliseconds (n, 2) of build and solve, and forces (n, 4, 3) of one pass, its LEAD_IN ticks not counted."""
+    """Milliseconds (n, 2) of build and solve, and forces (n, 4, 3), of one pass after LEAD_IN."""
     for _ in range(LEAD_IN):
         solver(problems[0])
     spent = np.empty((len(problems), 2))
@@ -95,7 +101,8 @@ def _replay(solver: alternatives.Split, problems: list[MpcProblem]) -> tuple[Arr
         built = solver.build(problem)
         between = perf_counter_ns()
         forces[i] = solver.solve(problem, built)
-        spent[i] = between - start, perf_counter_ns() - between
+        end = perf_counter_ns()
+        spent[i] = (between - start, end - between)
     return spent * 1e-6, forces
 
 
@@ -112,18 +119,13 @@ def _split_figures(times: Array) -> dict[str, Any]:
 
 def _accuracy(forces: Array, exact: Array, parameters: MpcParameters) -> dict[str, float]:
     error = forces - exact
-    outside = np.abs(forces[:, :, :2]).max(axis=2) - parameters.mu * forces[:, :, 2]
+    normal = forces[:, :, 2]
+    outside = np.abs(forces[:, :, :2]).max(axis=2) - parameters.mu * normal
+    violation = max(0.0, outside.max(), -normal.min(), normal.max() - parameters.fz_max)
     return {
         "u0_rms_n": float(np.sqrt((error**2).mean())),
         "u0_max_n": float(np.abs(error).max()),
-        "cone_violation_n": float(
-            max(
-                0.0,
-                outside.max(),
-                -forces[:, :, 2].min(),
-                forces[:, :, 2].max() - parameters.fz_max,
-            )
-        ),
+        "cone_violation_n": float(violation),
     }
 
 

@@ -1,6 +1,6 @@
-"""Other ways to solve the same MPC problem, each as `problem -> forces (4, 3)`, at its authors' default settings.
+"""Other ways to solve the MPC problem, each as `problem -> forces (4, 3)` with default settings.
 
-daqp and proxsuite are extras: they are imported when their solver is built, and only here.
+daqp and proxsuite are extras. They are imported only here, when their solver is built.
 """
 
 from collections.abc import Callable
@@ -23,11 +23,11 @@ SolveForces = Callable[[MpcProblem], Array]
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A solver in two parts, timed apart: how fast matrices are written is ours, how fast they are solved is the solver's.
+    """A solver in two parts that are timed separately: our matrices and the solver itself.
 
     Attributes:
-        build: problem -> whatever `solve` needs.
-        solve: problem and that -> forces (4, 3): data handed over, solved, first forces taken out.
+        build: makes the matrices of a problem.
+        solve: gives them to the solver, solves, and returns the first forces (4, 3).
     """
 
     build: Callable[[MpcProblem], Any]
@@ -39,7 +39,10 @@ class Split:
 
 
 def textbook_osqp(model: CentroidalModel, parameters: MpcParameters) -> Split:
-    """The sparse QP as it is usually written, x+ = A x + B u in newtons, on OSQP's defaults, warm started, matrices updated."""
+    """The usual sparse QP, x+ = A x + B u in newtons, on OSQP's defaults.
+
+    The solver is warm started, and its matrices are updated.
+    """
     qp = TextbookQp(model, parameters)
     solver: osqp.OSQP | None = None
 
@@ -59,7 +62,7 @@ def textbook_osqp(model: CentroidalModel, parameters: MpcParameters) -> Split:
 
 
 def exact_osqp(model: CentroidalModel, parameters: MpcParameters) -> SolveForces:
-    """Our own QP solved to 1e-9: what the answers are compared with."""
+    """Our own QP, solved to 1e-9, as reference for the accuracy."""
     matrices = MpcQp(model, parameters)
     first = parameters.horizon * NX
     solver: osqp.OSQP | None = None
@@ -88,21 +91,25 @@ def exact_osqp(model: CentroidalModel, parameters: MpcParameters) -> SolveForces
 
 
 def condensed_daqp(model: CentroidalModel, parameters: MpcParameters) -> Split:
-    """Stance forces only, condensed in numpy, on the dual active set solver daqp."""
+    """The condensed QP in the stance forces on the dual active set solver daqp."""
     import daqp
 
     condensed = CondensedQp(model, parameters)
 
     def solve(problem: MpcProblem, program: DenseProgram) -> Array:
         H, h, C, low, high, on = program
-        u, _, _, _ = daqp.solve(H, h, C, high, low, np.zeros(len(low), dtype=np.int32))
+        sense = np.zeros(len(low), dtype=np.int32)
+        u = daqp.solve(H, h, C, high, low, sense)[0]
         return condensed.first_forces(u, on, problem)
 
     return Split(condensed.program, solve)
 
 
 def condensed_proxqp(model: CentroidalModel, parameters: MpcParameters) -> Split:
-    """Stance forces only, condensed in numpy, on proxqp dense; one solver per number of stance feet, warm started."""
+    """The condensed QP in the stance forces on proxqp dense.
+
+    There is one solver per number of stance feet, warm started.
+    """
     import proxsuite
 
     condensed = CondensedQp(model, parameters)
@@ -112,7 +119,8 @@ def condensed_proxqp(model: CentroidalModel, parameters: MpcParameters) -> Split
         H, h, C, low, high, on = program
         solver = solvers.get(len(h))
         if solver is None:
-            solver = solvers[len(h)] = proxsuite.proxqp.dense.QP(len(h), 0, len(low))
+            solver = proxsuite.proxqp.dense.QP(len(h), 0, len(low))
+            solvers[len(h)] = solver
             solver.settings.initial_guess = (
                 proxsuite.proxqp.InitialGuess.WARM_START_WITH_PREVIOUS_RESULT
             )
@@ -129,7 +137,10 @@ DenseProgram = tuple[Array, Array, Array, Array, Array, NDArray[np.intp]]
 
 
 class TextbookQp:
-    """x_k+1 = A_d x_k + B_d u_k + c_d as equality rows, forces in newtons, swing feet held by their bounds."""
+    """x_k+1 = A_d x_k + B_d u_k + c_d as equality rows, with forces in newtons.
+
+    Bounds keep the forces of swing feet at zero.
+    """
 
     def __init__(self, model: CentroidalModel, parameters: MpcParameters) -> None:
         p = parameters
@@ -165,7 +176,7 @@ class TextbookQp:
         self._high = np.array([0.0, np.inf, 0.0, np.inf])
 
     def program(self, problem: MpcProblem) -> QuadraticProgram:
-        """Matrices and bounds of a problem; A is written in place."""
+        """Matrices and bounds of a problem; A is changed in place."""
         p = self.parameters
         n = self.parameters.horizon
         _, b, c = self.model.discrete(problem.feet, problem.stance, p.dt, problem.gravity)
@@ -186,7 +197,7 @@ class TextbookQp:
 
 
 class CondensedQp:
-    """The QP in the stance forces alone: x = F x_0 + G a with accelerations a (N * 6), a = B u."""
+    """The QP in the stance forces: x = F x_0 + G a with accelerations a (N * 6), a = B u."""
 
     def __init__(self, model: CentroidalModel, parameters: MpcParameters) -> None:
         p = parameters
@@ -211,15 +222,18 @@ class CondensedQp:
         )
 
     def program(self, problem: MpcProblem) -> DenseProgram:
-        """H, h, C, lower, upper of min 1/2 u H u + h u, lower <= C u <= upper, and the indices of u among all (N * 12) forces."""
+        """The QP min 1/2 u H u + h u subject to lower <= C u <= upper.
+
+        Returns:
+            H, h, C, lower, upper, and the indices of u among all (N * 12) forces.
+        """
         p = self.parameters
         n = self.parameters.horizon
         _, b, c = self.model.continuous(problem.feet, problem.stance, problem.gravity)
         b = b[:, 6:, :]
         on = np.flatnonzero(np.repeat(problem.stance.ravel(), 3))
-        H = np.einsum("iak,iajb,jbl->ikjl", b, self._hessian, b, optimize=_PATH).reshape(
-            n * NU, n * NU
-        )[np.ix_(on, on)]
+        full = np.einsum("iak,iajb,jbl->ikjl", b, self._hessian, b, optimize=_PATH)
+        H = full.reshape(n * NU, n * NU)[np.ix_(on, on)]
         H[np.diag_indices_from(H)] += p.force_weight
         free = self._free @ problem.x0 + self._from_acceleration @ np.tile(c[6:], n)
         h = (self._gradient @ (free - problem.reference.ravel())).reshape(n, 1, 6) @ b

@@ -1,7 +1,7 @@
-"""MPC problems as they come up in closed loop: a trotting rigid body that is pushed around, seen at 250 Hz.
+"""MPC problems of a closed loop: a trotting rigid body that is pushed, at 250 Hz.
 
-The body is the full nonlinear rigid body (finite rotations, gyroscopic term), so the problems hold the tilts, velocities and
-saturated forces that a linear simulation would not visit.
+The body is a full nonlinear rigid body (finite rotations, gyroscopic term). So the problems
+include tilts, velocities and saturated forces that a linear simulation would not reach.
 """
 
 from collections.abc import Iterator
@@ -21,30 +21,30 @@ from safe_locomotion.rotations import (
 )
 from safe_locomotion.types import N_LEGS, Array, Flags
 
-A1_LIKE = CentroidalModel(
-    mass=12.7, inertia=np.diag([0.135, 0.337, 0.363])
-)  # standing A1; round numbers, for timing only
+A1_LIKE = CentroidalModel(mass=12.7, inertia=np.diag([0.135, 0.337, 0.363]))
+"""A standing A1 in round numbers, for timing only."""
 HIPS = np.array(
     [[0.183, -0.13, 0.0], [0.183, 0.13, 0.0], [-0.183, -0.13, 0.0], [-0.183, 0.13, 0.0]]
-)  # above the feet [m]
+)
+"""Points above the feet [m]."""
 HEIGHT = 0.27  # m
 PERIOD = 0.004  # s between problems
 TROT_OFFSETS = np.array([0.0, 0.5, 0.5, 0.0])
 NOWHERE = np.zeros(3)
-PUSH_LEVER = np.array([0.05, 0.0, 0.02])  # where a push meets the body, from its centre [m]
+PUSH_LEVER = np.array([0.05, 0.0, 0.02])  # point where pushes act, from the centre of mass [m]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scenario:
-    """What the body is asked to do.
+    """Motion and pushes of the body.
 
     Attributes:
         frequency: strides per second [Hz].
-        duty: share of the stride on the ground; 1 stands.
+        duty: share of the stride on the ground; 1 for standing.
         push_every: mean time between lateral pushes [s]; 0 for none.
-        push_impulse: largest impulse of a push, given over 0.1 s [N s].
-        speed: largest commanded forward speed [m/s], drawn anew with each push.
-        seed: of commands and pushes.
+        push_impulse: largest impulse of a push, over 0.1 s [N s].
+        speed: largest commanded forward speed [m/s]; each push draws a new command.
+        seed: seed of commands and pushes.
     """
 
     frequency: float = 2.5
@@ -63,7 +63,7 @@ STAND = Scenario(duty=1.0, push_impulse=6.0, speed=0.0, seed=1)
 def record(
     scenario: Scenario, parameters: MpcParameters, count: int, model: CentroidalModel = A1_LIKE
 ) -> list[MpcProblem]:
-    """The first `count` problems of a closed loop under `ConvexMpc` with these parameters."""
+    """The first `count` problems of a closed loop with `ConvexMpc` and these parameters."""
     return [
         problem
         for problem, _ in zip(_closed_loop(scenario, parameters, model), range(count), strict=False)
@@ -97,25 +97,29 @@ def _closed_loop(
         frame = ground_frame(rpy_from_quaternion(body.quaternion)[2])
         landed = stance[0] & ~was_stance
         was_stance = stance[0]
-        velocity = frame.T @ body.velocity
-        under = np.where([1.0, 1.0, 0.0], body.position, 0.0)
-        hold = (
-            0.5 * scenario.duty / scenario.frequency * velocity + 0.05 * (velocity - command)
-            if scenario.speed
-            else NOWHERE
-        )
-        footholds = (HIPS + hold * [1.0, 1.0, 0.0]) @ frame.T + under
+        footholds = _footholds(body, frame, command, scenario)
         feet[landed] = footholds[landed]
-        problem = _problem(
-            body, frame, command, np.where(stance[0][:, None], feet, footholds), stance, parameters
-        )
+        targets = np.where(stance[0][:, None], feet, footholds)
+        problem = _problem(body, frame, command, targets, stance, parameters)
         yield problem
         forces = controller.solve(problem).forces @ frame.T
         body.advance(feet, forces, push if time < pushed_until else NOWHERE)
 
 
+def _footholds(body: "RigidBody", frame: Array, command: Array, scenario: Scenario) -> Array:
+    """(4, 3) next footholds on the ground in odom, by Raibert's rule."""
+    under = np.where([1.0, 1.0, 0.0], body.position, 0.0)
+    shift = NOWHERE
+    if scenario.speed:
+        velocity = frame.T @ body.velocity
+        half_stance = 0.5 * scenario.duty / scenario.frequency
+        shift = half_stance * velocity + 0.05 * (velocity - command)
+    footholds: Array = (HIPS + shift * [1.0, 1.0, 0.0]) @ frame.T + under
+    return footholds
+
+
 def stance_at(times: Array, scenario: Scenario) -> Flags:
-    """(len(times), 4) feet of a trot that are on the ground."""
+    """(len(times), 4) whether each foot of a trot is on the ground."""
     on_ground: Flags = (times[:, None] * scenario.frequency + TROT_OFFSETS) % 1.0 < scenario.duty
     return on_ground
 
@@ -125,23 +129,33 @@ def _problem(
 ) -> MpcProblem:
     origin = body.position * [1.0, 1.0, 0.0]
     x0 = centroidal_state(
-        rotation=matrix_from_quaternion(body.quaternion), position=body.position, velocity=body.velocity,
-        rates=body.rates, com=NOWHERE, frame=frame, origin=origin,
-    )  # fmt: skip
+        rotation=matrix_from_quaternion(body.quaternion),
+        position=body.position,
+        velocity=body.velocity,
+        rates=body.rates,
+        com=NOWHERE,
+        frame=frame,
+        origin=origin,
+    )
     reference = np.zeros((p.horizon, 12))
     ahead = p.dt * np.arange(1, p.horizon + 1)[:, None] * command
-    reference[:, 3:6], reference[:, 9:] = ahead, command
+    reference[:, 3:6] = ahead
     reference[:, 5] = HEIGHT
+    reference[:, 9:] = command
     now = (feet - origin) @ frame - [0.0, 0.0, x0[5]]
     lands_again = np.cumsum(~stance, axis=0) > 0
+    landed_feet = HIPS - [0.0, 0.0, HEIGHT]
+    standing_feet = now - (ahead - ahead[0])[:, None, :]
     return MpcProblem(
-        x0=x0, reference=reference, stance=stance,
-        feet=np.where(lands_again[:, :, None], HIPS - [0.0, 0.0, HEIGHT], now - (ahead - ahead[0])[:, None, :]),
-    )  # fmt: skip
+        x0=x0,
+        reference=reference,
+        stance=stance,
+        feet=np.where(lands_again[:, :, None], landed_feet, standing_feet),
+    )
 
 
 class RigidBody:
-    """A free body in odom: position, velocity, quaternion_wxyz, and rates in base."""
+    """A free body: position and velocity in odom, quaternion_wxyz, and rates in base."""
 
     def __init__(self, model: CentroidalModel) -> None:
         self.model = model
@@ -153,19 +167,24 @@ class RigidBody:
     def advance(
         self, feet: Array, forces: Array, push: Array, duration: float = PERIOD, substeps: int = 2
     ) -> None:
-        """Integrate for a duration [s] under forces (4, 3) at feet (4, 3) and a push (3,) at PUSH_LEVER, all in odom."""
+        """Integrate the motion.
+
+        Args:
+            feet: (4, 3) positions of the feet in odom [m].
+            forces: (4, 3) forces at the feet in odom [N].
+            push: (3,) force at PUSH_LEVER in odom [N].
+            duration: time to integrate [s].
+            substeps: number of equal steps.
+        """
         dt = duration / substeps
         for _ in range(substeps):
             rotation = matrix_from_quaternion(self.quaternion)
-            moment = np.cross(feet - self.position, forces).sum(axis=0) @ rotation + np.cross(
-                PUSH_LEVER, push @ rotation
-            )
-            spin = self.model.inverse_inertia @ (
-                moment - np.cross(self.rates, self.model.inertia @ self.rates)
-            )
-            velocity = self.velocity + dt * (
-                (forces.sum(axis=0) + push) / self.model.mass + LEVEL_GRAVITY
-            )
+            moment = np.cross(feet - self.position, forces).sum(axis=0) @ rotation
+            moment = moment + np.cross(PUSH_LEVER, push @ rotation)
+            gyroscopic = np.cross(self.rates, self.model.inertia @ self.rates)
+            spin = self.model.inverse_inertia @ (moment - gyroscopic)
+            acceleration = (forces.sum(axis=0) + push) / self.model.mass + LEVEL_GRAVITY
+            velocity = self.velocity + dt * acceleration
             rates = self.rates + dt * spin
             self.position = self.position + 0.5 * dt * (self.velocity + velocity)
             turn = quaternion_from_rotation_vector(0.5 * dt * (self.rates + rates))

@@ -1,6 +1,7 @@
-"""Inference of learned policies on the observations of the recorded walk, beside ONNX Runtime as one meets it first."""
+"""Inference of policies on recorded observations, beside ONNX Runtime with default settings."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,48 +31,47 @@ Packed = tuple[bytes, PolicyContract]
 
 
 def policy_stages(recording: Recording) -> list[Stage]:
-    """Both sizes of network through bound memory and through plain `run()`, and a whole step from estimate to proposal."""
+    """Both networks with bound memory and with plain `run()`, and a whole policy step."""
     contract = _contract(recording)
     files = {
         "policy_mlp": ("an MLP 2 x 256", pack(mlp(contract.observation_width, N_JOINTS), contract)),
         "policy_lstm": ("two LSTM 256 with MLPs", pack(*_recurrent(contract))),
     }
-    walk = (tick for tick, walks in zip(recording.ticks, recording.walking, strict=True) if walks)
-    seen = [(tick.cycle.estimate, tick.command) for tick in walk]
+    seen = [(tick.cycle.estimate, tick.command) for tick in recording.walking_ticks]
     rows = _rows(contract, seen)
     stages = [
         stage
         for name, (what, packed) in files.items()
         for stage in _inference(name, what, packed, rows)
     ]
-    act = "estimate to proposal of a joint policy, an MLP 2 x 256: observation, inference, checks, targets"
+    what = (
+        "estimate to proposal of a joint policy, an MLP 2 x 256:"
+        " observation, inference, checks, targets"
+    )
     packed = files["policy_mlp"][1]
-    return [*stages, _stage("policy_act", act, lambda: _act(recording, packed), seen)]
-
-
-def _stage(name: str, what: str, make: Any, items: list[Any]) -> Stage:
-    return Stage(name=name, what=what, make=make, items=items, counted=[True] * len(items))
+    make = partial(_act, recording, packed)
+    return [*stages, Stage(name="policy_act", what=what, make=make, items=seen)]
 
 
 def _inference(name: str, what: str, packed: Packed, rows: list[Float32]) -> list[Stage]:
     return [
-        _stage(
-            name,
-            f"inference of {what}, memory bound once, one thread",
-            lambda: _bound(*packed),
-            rows,
+        Stage(
+            name=name,
+            what=f"inference of {what}, memory bound once, one thread",
+            make=partial(bound_memory, *packed),
+            items=rows,
         ),
-        _stage(
-            f"{name}_plain_run",
-            f"inference of {what} by run() of a default session",
-            lambda: _plain(*packed),
-            rows,
+        Stage(
+            name=f"{name}_plain_run",
+            what=f"inference of {what} by run() of a default session",
+            make=partial(plain_run, *packed),
+            items=rows,
         ),
     ]
 
 
 def _contract(r: Recording) -> PolicyContract:
-    """Twelve joint targets from 45 numbers at 100 Hz."""
+    """Contract of a policy with twelve joint targets and 45 observations at 100 Hz."""
     terms = (
         "base_angular_velocity",
         "projected_gravity",
@@ -94,9 +94,8 @@ def _contract(r: Recording) -> PolicyContract:
 
 
 def _recurrent(contract: PolicyContract) -> tuple[Any, PolicyContract]:
-    return lstm_pair(contract.observation_width, N_JOINTS), replace(
-        contract, recurrent=lstm_memories()
-    )
+    model = lstm_pair(contract.observation_width, N_JOINTS)
+    return model, replace(contract, recurrent=lstm_memories())
 
 
 def _rows(contract: PolicyContract, seen: list[Seen]) -> list[Float32]:
@@ -107,7 +106,8 @@ def _rows(contract: PolicyContract, seen: list[Seen]) -> list[Float32]:
     ]
 
 
-def _bound(model: bytes, contract: PolicyContract) -> Call:
+def bound_memory(model: bytes, contract: PolicyContract) -> Call:
+    """Inference as on the robot: memory is bound once."""
     network = Network(contract, model)
 
     def step(row: Float32) -> Float32:
@@ -120,7 +120,8 @@ def _bound(model: bytes, contract: PolicyContract) -> Call:
     return step
 
 
-def _plain(model: bytes, contract: PolicyContract) -> Call:
+def plain_run(model: bytes, contract: PolicyContract) -> Call:
+    """Inference by `run()` of a session with default settings."""
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     memories = {pair.input: np.zeros(pair.shape, dtype=np.float32) for pair in contract.recurrent}
     names = [contract.action_output, *(pair.output for pair in contract.recurrent)]

@@ -1,4 +1,4 @@
-"""Networks of the sizes that learned locomotion uses, with fixed random weights: what they compute matters here only for its time."""
+"""Networks of usual sizes in learned locomotion, with random weights, to measure their time."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,34 +19,37 @@ Shapes = dict[str, tuple[int, ...]]
 
 @dataclass
 class GraphBuilder:
-    """Collects nodes and weights of a graph; each method adds a layer and returns the name of its output."""
+    """Collects nodes and weights of a graph.
+
+    Each method that adds a layer returns the name of its output.
+    """
 
     rng: np.random.Generator
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     weights: dict[str, NDArray[Any]] = field(default_factory=dict)
 
     def weight(self, name: str, *shape: int, scale: float | None = None) -> str:
-        """Normal random numbers, of deviation 1 / sqrt(inputs) unless said otherwise."""
+        """Add normal random numbers, by default with standard deviation 1 / sqrt(inputs)."""
         deviation = 1.0 / np.sqrt(shape[-1]) if scale is None else scale
         self.weights[name] = (deviation * self.rng.normal(size=shape)).astype(np.float32)
         return name
 
     def apply(self, op: str, x: str, y: str) -> str:
-        """An operator of one input."""
+        """Add an operator with one input."""
         self.nodes.append(helper.make_node(op, [x], [y]))
         return y
 
     def linear(
         self, x: str, y: str, inputs: int, outputs: int, *, scale: float | None = None
     ) -> str:
-        """Y = x W' + b."""
+        """Add y = x W' + b."""
         w = self.weight(f"{y}.weight", outputs, inputs, scale=scale)
         b = self.weight(f"{y}.bias", outputs, scale=0.1)
         self.nodes.append(helper.make_node("Gemm", [x, w, b], [y], transB=1))
         return y
 
     def lstm(self, x: str, y: str, inputs: int, h: tuple[str, str], c: tuple[str, str]) -> str:
-        """One LSTM layer of one step; memories (1, 1, 256) from h[0], c[0] to h[1], c[1]."""
+        """Add one step of an LSTM layer; memories (1, 1, 256) go from h[0], c[0] to h[1], c[1]."""
         w = self.weight(f"{y}.w", 1, 4 * HIDDEN, inputs)
         r = self.weight(f"{y}.r", 1, 4 * HIDDEN, HIDDEN)
         b = self.weight(f"{y}.b", 1, 8 * HIDDEN, scale=0.05)
@@ -61,7 +64,7 @@ class GraphBuilder:
         return y
 
     def model(self, inputs: Shapes, outputs: Shapes) -> onnx.ModelProto:
-        """What was collected, with float32 inputs and outputs of these shapes."""
+        """The collected graph, with float32 inputs and outputs of these shapes."""
         tensors = [numpy_helper.from_array(array, name) for name, array in self.weights.items()]
         graph = helper.make_graph(self.nodes, "policy", _values(inputs), _values(outputs), tensors)
         return helper.make_model(
@@ -96,7 +99,10 @@ def lstm_memories() -> tuple[RecurrentTensor, ...]:
 
 
 def lstm_pair(inputs: int, outputs: int, *, seed: int = 0) -> onnx.ModelProto:
-    """LSTM 256 and MLP encode the observation, LSTM 256 and MLP act on it and the code: the student of ALARM."""
+    """The student network of ALARM.
+
+    LSTM 256 and MLP encode the observation. Another LSTM 256 and MLP act on observation and code.
+    """
     b = GraphBuilder(np.random.default_rng(seed))
     x = b.lstm("observation", "e_h", inputs, ("h0_in", "h0_out"), ("c0_in", "c0_out"))
     x = b.apply("Elu", b.linear(x, "e0", HIDDEN, 256), "e0a")

@@ -1,4 +1,4 @@
-"""Swaps of policies on a walking simulated robot: does it stay on its feet, does a control tick wait, does memory grow?"""
+"""Swaps of policies on a walking simulated robot: falls, late control ticks and memory."""
 
 import os
 import resource
@@ -16,10 +16,10 @@ from safe_locomotion.commands import commanded_torque
 from safe_locomotion.pipeline import Pipeline
 from safe_locomotion.policy.stage import Learner
 from safe_locomotion.sim.robot import SimulatedRobot
-from safe_locomotion.types import Array, LowCommand, LowState, Mode, VelocityCommand
+from safe_locomotion.types import Array, LowCommand, LowState, Mode, VelocityCommand, Verdict
 
-LOAD_AHEAD = 0.1  #: [s] of robot time in which the next policy is loaded beside the ticks
-FADE = 0.2  #: [s] after a change of who drives, counted as hand-over
+LOAD_AHEAD = 0.1  #: [s] of robot time before a swap, at which the loading starts
+FADE = 0.2  #: [s] after a change of the active policy that count as hand-over
 FIRST_SWAP = 2.0  #: [s] after the walk began
 STAND_UP_LIMIT = 15.0  #: [s]
 BUDGET_MS = 2.0  #: of a control tick
@@ -27,7 +27,7 @@ _PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 class TickTimes:
-    """Durations in bins: memory must not grow with the ticks where the growth of memory is looked at."""
+    """Durations in bins, so that the memory does not grow with the number of ticks."""
 
     BIN = 0.02  #: [ms]
     BINS = 5000
@@ -45,18 +45,30 @@ class TickTimes:
             self._late[tick.late_by] += 1
 
     def figures(self) -> dict[str, Any]:
-        """p50, p99, max [ms], number, and how many of them took longer than 2 ms for which reason."""
+        """p50, p99 and max [ms], number of ticks, and number of late ones by reason."""
+        return {
+            "p50": self._percentile(0.5),
+            "p99": self._percentile(0.99),
+            "max": self._most,
+            "n": int(self._counts.sum()),
+            "late": dict(self._late),
+        }
+
+    def _percentile(self, share: float) -> float:
         below = np.cumsum(self._counts)
-        n = int(self._counts.sum())
-        p50, p99 = (
-            (int(np.searchsorted(below, share * n)) + 1) * self.BIN for share in (0.5, 0.99)
-        )
-        return {"p50": p50, "p99": p99, "max": self._most, "n": n, "late": dict(self._late)}
+        return (int(np.searchsorted(below, share * int(below[-1]))) + 1) * self.BIN
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Spent:
-    """One control tick: by the clock, computing, ready to run without a core to run on [ms], and how often it gave its core up."""
+    """Time of one control tick.
+
+    Attributes:
+        wall_ms: by the wall clock [ms].
+        computing_ms: of computing [ms].
+        no_core_ms: of waiting for a core [ms].
+        waits: how often the thread gave up its core.
+    """
 
     wall_ms: float
     computing_ms: float
@@ -65,10 +77,10 @@ class Spent:
 
     @property
     def late_by(self) -> str:
-        """What it overran its budget by; "" when it kept it.
+        """Why the tick took longer than its budget; an empty text when it did not.
 
-        `computing`; `no_core`, another thread had it; `waiting`, for the interpreter or a page; or `stolen`: the machine, a virtual one,
-        stood still.
+        `computing`: the computation took too long. `no_core`: another thread had the core.
+        `waiting`: for the interpreter or a page. `stolen`: the virtual machine stood still.
         """
         if self.wall_ms <= BUDGET_MS:
             return ""
@@ -80,29 +92,37 @@ class Spent:
 
 
 class Stopwatch:
-    """What this thread spends, from `start` to `stop`; Linux counts in its QUEUE how long it stood in a core's queue.
+    """Measures the time of this thread from `start` to `stop`.
 
-    Reading a file lets other threads have the interpreter, so that is done before the clocks are read first, and after they are last.
+    The file QUEUE of Linux counts how long the thread waited for a core. Reading a file releases
+    the interpreter to other threads. So the file is read outside of the two readings of the clock.
     """
 
     QUEUE = Path("/proc/thread-self/schedstat")
 
     def __init__(self, queue: BinaryIO) -> None:
         self._queue = queue.fileno()
-        self._queued = self._waits = self._wall = self._computing = 0
+        self._queued = 0
+        self._waits = 0
+        self._wall = 0
+        self._computing = 0
 
     def start(self) -> None:
-        """A tick begins."""
+        """Begin a tick."""
         self._queued, self._waits = self._scheduled()
-        self._wall, self._computing = perf_counter_ns(), thread_time_ns()
+        self._wall = perf_counter_ns()
+        self._computing = thread_time_ns()
 
     def stop(self) -> Spent:
-        """It has ended."""
+        """End the tick, and return what it spent."""
         wall = perf_counter_ns() - self._wall
         computing = thread_time_ns() - self._computing
         queued, waits = self._scheduled()
         return Spent(
-            1e-6 * wall, 1e-6 * computing, 1e-6 * (queued - self._queued), waits - self._waits
+            wall_ms=1e-6 * wall,
+            computing_ms=1e-6 * computing,
+            no_core_ms=1e-6 * (queued - self._queued),
+            waits=waits - self._waits,
         )
 
     def _scheduled(self) -> tuple[int, int]:
@@ -112,18 +132,19 @@ class Stopwatch:
 
 @dataclass(kw_only=True, slots=True)
 class SwapRun:
-    """What happened.
+    """Results of a walk with swaps.
 
     Attributes:
-        swaps: policies that took over.
-        falls: of the robot.
-        rollbacks: policies that failed their trial.
-        gate_trips: commands that the gate refused, by reason.
-        robot_time: walked [s].
-        quiet, loading: wall time of the control ticks without and with a policy being loaded beside them.
-        torque_step_walking, torque_step_handover: largest changes of a commanded torque between two ticks [Nm].
-        drivers: ticks by who drove: names of policies, "" recovery.
-        memory_mb: resident memory after each tenth of the swaps.
+        swaps: number of policies that took over.
+        falls: number of falls.
+        rollbacks: number of policies that failed their trial.
+        gate_trips: number of commands that the gate refused, by reason.
+        robot_time: time walked [s].
+        quiet, loading: times of the control ticks without and with a policy that is being loaded.
+        torque_step_walking, torque_step_handover: largest change of a commanded torque between
+            two ticks [Nm].
+        drivers: number of ticks by active policy; the name of recovery is empty.
+        memory_mb: resident memory after each tenth of the swaps [MB].
     """
 
     swaps: int = 0
@@ -139,7 +160,7 @@ class SwapRun:
     memory_mb: list[float] = field(default_factory=list)
 
     def figures(self) -> dict[str, Any]:
-        """The run as JSON."""
+        """The results as plain data for JSON."""
         return {
             "swaps": self.swaps,
             "falls": self.falls,
@@ -167,7 +188,7 @@ class _Torques:
     def step(
         self, time: float, driver: tuple[str, bool], state: LowState, command: LowCommand
     ) -> tuple[float, bool]:
-        """Largest change since the last tick [Nm], and whether who drives changed a moment ago."""
+        """Largest change since the last tick [Nm], and whether a hand-over is under way."""
         torque = commanded_torque(state, command)
         change = 0.0 if self._last is None else float(np.abs(torque - self._last).max())
         if driver != self._driver:
@@ -175,6 +196,77 @@ class _Torques:
             self._since = time
         self._last = torque
         return change, time - self._since < FADE
+
+
+class _Walk:
+    """A robot that walks, and what is recorded of it.
+
+    Attributes:
+        run: results so far.
+        elapsed: robot time since the walk began [s].
+    """
+
+    def __init__(
+        self, robot: SimulatedRobot, pipeline: Pipeline, command: VelocityCommand, clock: Stopwatch
+    ) -> None:
+        self.run = SwapRun()
+        self.elapsed = 0.0
+        self._robot = robot
+        self._pipeline = pipeline
+        self._command = command
+        self._clock = clock
+        self._torques = _Torques()
+        self._began: float | None = None
+        pipeline.supervisor.request("walk")
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the robot walks, or still has time to stand up."""
+        return self._began is not None or self._robot.time_s <= STAND_UP_LIMIT
+
+    def take(self, learner: Learner | None, count: int) -> None:
+        """Let a policy take over; `count` is the number of all swaps."""
+        self._pipeline.policy.take(learner)
+        self.run.swaps += 1
+        if self.run.swaps % max(1, count // 10) == 0:
+            self.run.memory_mb.append(resident_mb())
+
+    def tick(self, loading: "Future[Learner | None] | None") -> None:
+        """One control tick and one step of the simulation, perhaps while a policy is loading."""
+        run = self.run
+        run.robot_time = self.elapsed
+        state = self._robot.low_state()
+        self._clock.start()
+        cycle = self._pipeline.step(state, self._command)
+        spent = self._clock.stop()
+        answer = cycle.command
+        verdict = cycle.verdict
+        if verdict.mode is Mode.WALK:
+            (run.quiet if loading is None or loading.done() else run.loading).add(spent)
+            self._note_torque(state, answer, verdict)
+        if answer.reason:
+            run.gate_trips[answer.reason] += 1
+        if self._robot.step(answer):
+            self._stand_up_again()
+        if self._began is None and self._pipeline.supervisor.mode is Mode.WALK:
+            self._began = self._robot.time_s
+        self.elapsed = 0.0 if self._began is None else self._robot.time_s - self._began
+
+    def _note_torque(self, state: LowState, answer: LowCommand, verdict: Verdict) -> None:
+        run = self.run
+        run.drivers[verdict.policy] += 1
+        driver = (verdict.policy, verdict.joints is not None)
+        change, handing = self._torques.step(self._robot.time_s, driver, state, answer)
+        if handing:
+            run.torque_step_handover = max(run.torque_step_handover, change)
+        else:
+            run.torque_step_walking = max(run.torque_step_walking, change)
+
+    def _stand_up_again(self) -> None:
+        self.run.falls += 1
+        self._robot.put_on_feet()
+        self._pipeline.supervisor.request("reset")
+        self._pipeline.supervisor.request("walk")
 
 
 def run_swaps(
@@ -188,97 +280,48 @@ def run_swaps(
     rng: np.random.Generator,
     between: Callable[[], None] = lambda: None,
 ) -> SwapRun:
-    """Walk, and take the policies in turns.
+    """Walk, and swap the policies in turn.
 
-    Each is loaded on another thread while the robot goes on, and takes over at a time drawn beforehand: in lock-step a run depends on
-    its seed alone.
+    Another thread loads each policy while the robot walks. The time of the swap is drawn before,
+    so that a run in lock-step depends only on its seed.
 
     Args:
-        robot: lying on the ground.
-        pipeline: fresh.
-        policies: each call loads one.
-        count: of swaps.
-        every: bounds of the time between two of them [s].
-        command: to walk by.
-        rng: of the times.
-        between: called after each tick, whose time it is not: to wait for the next one, to collect garbage.
+        robot: simulated robot that lies on the ground.
+        pipeline: new pipeline.
+        policies: each call loads one policy.
+        count: number of swaps.
+        every: bounds of the time between two swaps [s].
+        command: velocity of the walk.
+        rng: random numbers for the times.
+        between: is called after each tick, outside of its measured time: to wait for the next
+            tick or to collect garbage.
     """
-    run = SwapRun()
-    torques = _Torques()
-    pipeline.supervisor.request("walk")
-    began = None
     next_at = FIRST_SWAP
-    loading = None
+    loading: Future[Learner | None] | None = None
     with (
         ThreadPoolExecutor(1, initializer=_ordinary) as worker,
         Stopwatch.QUEUE.open("rb", buffering=0) as queue,
     ):
-        clock = Stopwatch(queue)
-        while run.swaps < count or robot.time_s - (began or 0.0) < next_at:
-            if began is None and pipeline.supervisor.mode is Mode.WALK:
-                began = robot.time_s
-            if began is None and robot.time_s > STAND_UP_LIMIT:
-                break
-            elapsed = 0.0 if began is None else robot.time_s - began
-            if loading is None and run.swaps < count and elapsed >= next_at - LOAD_AHEAD:
-                loading = worker.submit(policies[run.swaps % len(policies)])
-            if loading is not None and elapsed >= next_at:
-                _take(run, pipeline, loading, count)
+        walk = _Walk(robot, pipeline, command, Stopwatch(queue))
+        while walk.goes_on and (walk.run.swaps < count or walk.elapsed < next_at):
+            now = walk.elapsed
+            if loading is None and walk.run.swaps < count and now >= next_at - LOAD_AHEAD:
+                loading = worker.submit(policies[walk.run.swaps % len(policies)])
+            if loading is not None and now >= next_at:
+                walk.take(loading.result(), count)
                 loading = None
-                next_at = elapsed + rng.uniform(*every)
-            _tick(run, robot, pipeline, command, torques, clock, loading)
-            run.robot_time = elapsed
+                next_at = now + rng.uniform(*every)
+            walk.tick(loading)
             between()
-    run.rollbacks = pipeline.policy.rollbacks
-    return run
+    walk.run.rollbacks = pipeline.policy.rollbacks
+    return walk.run
 
 
 def _ordinary() -> None:
-    """Ordinary scheduling for this thread, whatever it inherited: a policy is never loaded in the place of a tick."""
+    """Use ordinary scheduling in this thread, so that loading a policy never delays a tick."""
     os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
-def _take(run: SwapRun, pipeline: Pipeline, loading: "Future[Learner | None]", count: int) -> None:
-    pipeline.policy.take(loading.result())
-    run.swaps += 1
-    if run.swaps % max(1, count // 10) == 0:
-        run.memory_mb.append(resident_mb())
-
-
-def _tick(
-    run: SwapRun,
-    robot: SimulatedRobot,
-    pipeline: Pipeline,
-    command: VelocityCommand,
-    torques: _Torques,
-    clock: Stopwatch,
-    loading: "Future[Learner | None] | None",
-) -> None:
-    state = robot.low_state()
-    clock.start()
-    cycle = pipeline.step(state, command)
-    spent = clock.stop()
-    answer = cycle.command
-    verdict = cycle.verdict
-    if verdict.mode is Mode.WALK:
-        (run.quiet if loading is None or loading.done() else run.loading).add(spent)
-        run.drivers[verdict.policy] += 1
-        change, handing = torques.step(
-            robot.time_s, (verdict.policy, verdict.joints is not None), state, answer
-        )
-        if handing:
-            run.torque_step_handover = max(run.torque_step_handover, change)
-        else:
-            run.torque_step_walking = max(run.torque_step_walking, change)
-    if answer.reason:
-        run.gate_trips[answer.reason] += 1
-    if robot.step(answer):
-        run.falls += 1
-        robot.put_on_feet()
-        pipeline.supervisor.request("reset")
-        pipeline.supervisor.request("walk")
-
-
 def resident_mb() -> float:
-    """Memory of this process that lies in RAM [MB]."""
+    """Resident memory of this process [MB]."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE_MB

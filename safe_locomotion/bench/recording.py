@@ -1,4 +1,4 @@
-"""What every stage saw and said while the simulated robot stood up, walked and was pushed: the material of the measurements."""
+"""Inputs and outputs of every stage while a simulated robot stands up, walks and is pushed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,17 +21,14 @@ from safe_locomotion.sim.truth import Truth
 from safe_locomotion.types import Flags, LowState, Mode, VelocityCommand
 
 WALK = VelocityCommand(vx=0.5, vy=0.05, wz=0.2)
-PUSH_NS = (
-    15.0  # N s, well inside what the controller holds, large enough to saturate the friction cone
-)
-# s
-FIRST_PUSH = 1.0
-PUSH_EVERY = 1.5
+PUSH_NS = 15.0  # N s; the robot stays on its feet, but the friction cone saturates
+FIRST_PUSH = 1.0  # s
+PUSH_EVERY = 1.5  # s
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tick:
-    """One LowState, the velocity command and requests that came with it, what the stages said to it, and the truth."""
+    """One LowState with its velocity command, requests, outputs of the stages, and the truth."""
 
     state: LowState
     command: VelocityCommand
@@ -45,11 +42,11 @@ class Recording:
     """Ticks from lying to walking, and the MPC problems of the walk.
 
     Attributes:
-        robot, config: of the run.
-        ticks: all of them.
-        walking: (n,) ticks in WALK.
-        problems: of the walking ticks that had one, in order.
-        answers: of the solver to them.
+        robot, config: model and configuration of the run.
+        ticks: all ticks.
+        walking: (n,) whether each tick is in WALK.
+        problems: MPC problems of the walking ticks that had one, in order.
+        answers: answers of the solver to these problems.
     """
 
     robot: RobotModel
@@ -59,10 +56,15 @@ class Recording:
     problems: list[MpcProblem]
     answers: list[MpcAnswer]
 
+    @property
+    def walking_ticks(self) -> list[Tick]:
+        """Ticks in WALK, in order."""
+        return [tick for tick, walks in zip(self.ticks, self.walking, strict=True) if walks]
+
 
 @dataclass(slots=True)
 class _ListeningSolver:
-    """Stands where the pipeline's solver stood and keeps what passes."""
+    """Takes the place of the pipeline's solver, and stores problems and answers."""
 
     solver: ConvexMpc
     seen: list[tuple[MpcProblem, MpcAnswer]] = field(default_factory=list)
@@ -77,16 +79,18 @@ class _ListeningSolver:
 
 
 class _ListeningPipeline(Pipeline):
-    """The control cycle with a memory."""
+    """The control cycle that stores every tick."""
 
     def __init__(self, simulated: SimulatedRobot, config: StackConfig) -> None:
         super().__init__(simulated.robot, config)
-        self._simulated, self._requests = simulated, list[str]()
+        self._simulated = simulated
+        self._requests: list[str] = []
         self.ticks: list[Tick] = []
         self.solver = _ListeningSolver(self.locomotion._mpc)
         self.locomotion._mpc = self.solver  # type: ignore[assignment]
         self.problem_modes: list[Mode] = []
-        self._request, self.supervisor.request = self.supervisor.request, self._note_request  # type: ignore[method-assign]
+        self._request = self.supervisor.request
+        self.supervisor.request = self._note_request  # type: ignore[method-assign]
 
     def _note_request(self, name: str) -> str | None:
         self._requests.append(name)
@@ -107,10 +111,12 @@ class _ListeningPipeline(Pipeline):
 
 
 def record(*, robot: str = "a1", seconds: float, seed: int = 0) -> Recording:
-    """Walk the simulated robot, with sensor noise and a lateral push each 1.5 s, for `seconds` after it first stood.
+    """Walk the simulated robot for `seconds` after it first stood.
+
+    The sensors are noisy, and a lateral push comes every 1.5 s.
 
     Raises:
-        SafeLocomotionError: it did not walk.
+        SafeLocomotionError: the robot did not walk.
     """
     config = load_config(robot)
     simulated = SimulatedRobot(SimulationOptions(robot=robot, seed=seed))
@@ -136,7 +142,7 @@ def record(*, robot: str = "a1", seconds: float, seed: int = 0) -> Recording:
     ]
     if not walking.any() or not seen:
         raise SafeLocomotionError(
-            f"the simulated {robot} did not walk within {seconds:g} s: nothing to measure on"
+            f"the simulated {robot} did not walk within {seconds:g} s; nothing can be measured"
         )
     return Recording(
         robot=simulated.robot,

@@ -1,4 +1,4 @@
-"""The whole bench: record a walk, time every stage on it, compare, and say what was met."""
+"""The whole bench: record a walk, time every stage on it, and judge the time budgets."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -47,11 +47,23 @@ NAMES = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Budget:
-    """Largest p50 and p99 of a stage [ms] on a machine of two shared x86-64 cores, and largest p99 in units of p50."""
+    """Time budget of a stage on a machine with two shared x86-64 cores.
+
+    Attributes:
+        p50_ms, p99_ms: largest median and 99th percentile [ms].
+        p99_over_p50: largest ratio of both.
+    """
 
     p50_ms: float
     p99_ms: float = inf
     p99_over_p50: float = inf
+
+    def judge(self, stage: Mapping[str, Any]) -> dict[str, Any]:
+        """Limits [ms] and whether the figures of a stage meet them; no limit is null."""
+        p99_ms = min(self.p99_ms, self.p99_over_p50 * stage["p50_ms"])
+        limits = {"p50_ms": self.p50_ms, "p99_ms": None if p99_ms == inf else p99_ms}
+        met = stage["p50_ms"] <= self.p50_ms and stage["p99_ms"] <= p99_ms
+        return {**limits, "met": bool(met)}
 
 
 BUDGETS = {
@@ -71,7 +83,14 @@ BUDGETS = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Effort:
-    """How much is measured: seconds of recorded walk, of each run over the wire, passes over the recording, and paced walks of each row."""
+    """How much is measured.
+
+    Attributes:
+        walk_s: length of the recorded walk [s].
+        wire_s: length of each run over the wire [s].
+        replays: passes over the recording.
+        blocks: paced walks of each row.
+    """
 
     walk_s: float
     wire_s: float
@@ -94,14 +113,15 @@ def run(
 
     Args:
         only: stages to measure; none means all.
-        tell: called with a word on what is being done.
+        tell: is called with the name of each step.
 
     Returns:
-        `machine`; `stages.<name>`: see `timing.figures`; `accuracy.<name>`; `budgets.<name>`: limits and whether they are met;
-        `missing`: {name: reason} of stages that were asked for and could not be measured.
+        `machine`; `stages.<name>`, see `timing.figures`; `accuracy.<name>`; `budgets.<name>`:
+        limits and whether they are met; `missing`: {name: reason} of wanted stages that could
+        not be measured.
 
     Raises:
-        UnknownNameError: `only` names a stage that does not exist.
+        UnknownNameError: `only` names an unknown stage.
     """
     for name in only:
         if name not in NAMES:
@@ -115,7 +135,7 @@ def run(
             tell(part.__doc__ or "")
             _merge(report, part(recording, wanted, effort))
     if ECHO in wanted:
-        tell("Sending states to and fro.")
+        tell("Measuring the wire alone.")
         _merge(report, _over_wire([ECHO], measure_echo, robot))
     for graph in STATES_TO_COMMANDS:
         names = [name for name in (STATES_TO_COMMANDS[graph], ROUND_TRIPS[graph]) if name in wanted]
@@ -123,7 +143,7 @@ def run(
             tell(f"Walking over the wire, graph {graph}.")
             _merge(report, _over_wire(names, measure_graph, graph, robot, effort.wire_s))
     report["budgets"] = {
-        name: _judge(report["stages"][name], budget)
+        name: budget.judge(report["stages"][name])
         for name, budget in BUDGETS.items()
         if name in report["stages"]
     }
@@ -132,13 +152,11 @@ def run(
 
 def _stages(recording: Recording, wanted: Sequence[str], effort: Effort) -> dict[str, Any]:
     """Timing the stages."""
-    stages, missing = comparison_stages(recording)
+    compared, missing = comparison_stages(recording)
     policies = policy_stages(recording) if set(wanted) & set(POLICIES) else []
-    stages = [
-        stage for stage in (*core_stages(recording), *policies, *stages) if stage.name in wanted
-    ]
+    stages = (*core_stages(recording), *policies, *compared)
     return {
-        "stages": measure(stages, effort.replays),
+        "stages": measure([stage for stage in stages if stage.name in wanted], effort.replays),
         "missing": {name: why for name, why in missing.items() if name in wanted},
     }
 
@@ -192,13 +210,6 @@ def _over_wire(
         }
     except (RuntimeError, SafeLocomotionError) as error:
         return {"missing": dict.fromkeys(names, str(error))}
-
-
-def _judge(stage: Mapping[str, Any], budget: Budget) -> dict[str, Any]:
-    """Limits and verdict; a limit that does not exist is null."""
-    p99_ms = min(budget.p99_ms, budget.p99_over_p50 * stage["p50_ms"])
-    limits = {"p50_ms": budget.p50_ms, "p99_ms": None if p99_ms == inf else p99_ms}
-    return {**limits, "met": bool(stage["p50_ms"] <= budget.p50_ms and stage["p99_ms"] <= p99_ms)}
 
 
 def _merge(report: dict[str, Any], part: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What the supervisor's safety decision costs: trigger test, and forecasts of the learner, on a recorded walk."""
+"""Time of the supervisor's safety decision: trigger test and forecasts of the learner."""
 
 from dataclasses import replace
 from functools import partial
@@ -15,10 +15,11 @@ SAFETY = ("trigger", "rollout_open", "rollout_open_64", "rollout_closed")
 
 
 def safety_stages(r: Recording) -> list[Stage]:
-    """The paper's horizons: 20 steps of 0.016 s from one MPC solve, 10 with a solve at each of them."""
-    ticks = [tick for tick, walks in zip(r.ticks, r.walking.tolist(), strict=True) if walks][
-        ::POLICY_EVERY
-    ]
+    """Trigger test and rollouts with the paper's horizons.
+
+    They are 20 steps of 0.016 s with one MPC solve, and 10 steps with a solve at each of them.
+    """
+    ticks = r.walking_ticks[::POLICY_EVERY]
     rows: list[tuple[str, str, Call]] = [
         ("trigger", "estimate to components, trigger test and margins", _trigger(r)),
         (
@@ -33,18 +34,12 @@ def safety_stages(r: Recording) -> list[Stage]:
         ),
         (
             "rollout_closed",
-            "10 steps with a solve at each of them",
+            "10 steps with an MPC solve at each of them",
             _forecast(r, 10, "closed_loop", 0.0),
         ),
     ]
     return [
-        Stage(
-            name=name,
-            what=what,
-            make=partial(_same, call),
-            items=ticks,
-            counted=[True] * len(ticks),
-        )
+        Stage(name=name, what=what, make=partial(_same, call), items=ticks)
         for name, what, call in rows
     ]
 
@@ -91,8 +86,6 @@ def _forecast(r: Recording, horizon: int, rollout: Rollout, uncertainty: float) 
 def _forecaster(r: Recording, parameters: InterventionParameters) -> Forecaster:
     supervisor = replace(r.config.supervisor, intervention=parameters)
     forecaster = make_forecaster(r.robot, replace(r.config, supervisor=supervisor))
-    first = next(
-        tick.cycle.estimate for tick, walks in zip(r.ticks, r.walking, strict=True) if walks
-    )
+    first = r.walking_ticks[0].cycle.estimate
     forecaster.state.update(first, supervisor.recovery.frequency)
     return forecaster

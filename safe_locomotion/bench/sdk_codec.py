@@ -1,4 +1,4 @@
-"""The SDK's own way to read and write low-level messages, object by object: what the fixed-layout codec is measured against."""
+"""The SDK's own codec of low-level messages, as baseline for the codec with fixed layout."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from safe_locomotion.types import N_JOINTS, LowCommand
 
 
 class GenericCodec:
-    """LowState in and LowCommand out through `unitree_sdk2py`, as the vendor's examples do."""
+    """Reads LowStates and writes LowCommands with `unitree_sdk2py`, as the vendor's examples do."""
 
     def __init__(self) -> None:
         self._crc = CRC()
@@ -25,12 +25,12 @@ class GenericCodec:
             motor.dq = VEL_STOP
 
     def read(self, raw: bytes) -> tuple[Any, bool]:
-        """The message object, and whether its checksum fits."""
+        """The message object, and whether its checksum is right."""
         message: Any = LowState_.deserialize(raw)
         return message, bool(self._crc.Crc(message) == message.crc)
 
     def write(self, command: LowCommand) -> bytes:
-        """The command serialised, checksum included."""
+        """The command as bytes with checksum."""
         message = self._command
         values = zip(
             command.q.tolist(),

@@ -1,4 +1,4 @@
-"""The stages of the control cycle and what stands beside them, each ready to be timed on a recorded walk."""
+"""Stages of the control cycle and their alternatives, to be timed on a recorded walk."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +16,7 @@ from safe_locomotion.types import Array
 
 
 def core_stages(recording: Recording) -> list[Stage]:
-    """Stages of the pure core, on every tick of the recording, walking ticks counted."""
+    """Stages of the control cycle; they run on every tick, and walking ticks are timed."""
     r = recording
     ticks = recording.ticks
     walking = recording.walking.tolist()
@@ -89,7 +89,11 @@ def _pipeline(r: Recording) -> Call:
 
 
 def comparison_stages(recording: Recording) -> tuple[list[Stage], dict[str, str]]:
-    """The complementary estimator and both codecs; a stage whose package is not installed is named with the reason."""
+    """The complementary estimator and both codecs.
+
+    Returns:
+        The stages, and {name: reason} of those whose package is not installed.
+    """
     stages = []
     missing = dict[str, str]()
     for build, names in (
@@ -105,14 +109,11 @@ def comparison_stages(recording: Recording) -> tuple[list[Stage], dict[str, str]
 
 
 def swing_reading(recording: Recording) -> Array:
-    """(4,) what each foot sensor reads in the air [N], from the walk itself: an advantage for an estimator that cannot learn it."""
-    forces = np.array(
-        [
-            tick.state.foot_force
-            for tick, walks in zip(recording.ticks, recording.walking, strict=True)
-            if walks
-        ]
-    )
+    """(4,) reading of each foot sensor in the air [N], from the walk itself.
+
+    It is an advantage for an estimator that cannot learn this reading.
+    """
+    forces = np.array([tick.state.foot_force for tick in recording.walking_ticks])
     return np.asarray(np.percentile(forces, 15.0, axis=0))
 
 
@@ -125,7 +126,10 @@ def _complementary(r: Recording) -> list[Stage]:
         estimator = ComplementaryEstimator(r.robot, foot_zero=zero)
         return lambda tick: estimator.update(tick.state)
 
-    what = "IMU orientation, leg odometry, fixed gains and one contact threshold, to compare with `estimator`"
+    what = (
+        "IMU orientation, leg odometry, fixed gains and one contact threshold,"
+        " baseline of `estimator`"
+    )
     return [
         Stage(
             name="estimator_complementary",
@@ -150,14 +154,17 @@ def _codecs(r: Recording) -> list[Stage]:
         return read
 
     return [
-        _codec_stage(
-            "codec_read", "bytes of LowState_ to LowState, checksum tested", reader, _state_bytes(r)
+        Stage(
+            name="codec_read",
+            what="bytes of LowState_ to LowState, checksum tested",
+            make=reader,
+            items=_state_bytes(r),
         ),
-        _codec_stage(
-            "codec_write",
-            "LowCommand to bytes of LowCmd_ with checksum",
-            lambda: LowCommandCodec().encode,
-            _commands(r),
+        Stage(
+            name="codec_write",
+            what="LowCommand to bytes of LowCmd_ with checksum",
+            make=lambda: LowCommandCodec().encode,
+            items=_commands(r),
         ),
     ]
 
@@ -165,35 +172,30 @@ def _codecs(r: Recording) -> list[Stage]:
 def _sdk_codecs(r: Recording) -> list[Stage]:
     from safe_locomotion.bench.sdk_codec import GenericCodec
 
-    few = 500  # it is slow
+    few = 500  # the SDK's codec is slow
+    what = "the SDK's own serialiser and checksum"
     return [
-        _codec_stage(
-            "codec_read_sdk",
-            "the SDK's own serialiser and checksum",
-            lambda: GenericCodec().read,
-            _state_bytes(r)[:few],
+        Stage(
+            name="codec_read_sdk",
+            what=what,
+            make=lambda: GenericCodec().read,
+            items=_state_bytes(r)[:few],
         ),
-        _codec_stage(
-            "codec_write_sdk",
-            "the SDK's own serialiser and checksum",
-            lambda: GenericCodec().write,
-            _commands(r)[:few],
+        Stage(
+            name="codec_write_sdk",
+            what=what,
+            make=lambda: GenericCodec().write,
+            items=_commands(r)[:few],
         ),
     ]
-
-
-def _codec_stage(name: str, what: str, make: Callable[[], Call], items: list[Any]) -> Stage:
-    return Stage(name=name, what=what, make=make, items=items, counted=[True] * len(items))
 
 
 def _state_bytes(r: Recording) -> list[bytes]:
     from safe_locomotion.backends.sdk2_codec import LowStateCodec
 
     codec = LowStateCodec()
-    return [
-        codec.encode(tick.state) for tick, walks in zip(r.ticks, r.walking, strict=True) if walks
-    ]
+    return [codec.encode(tick.state) for tick in r.walking_ticks]
 
 
 def _commands(r: Recording) -> list[Any]:
-    return [tick.cycle.command for tick, walks in zip(r.ticks, r.walking, strict=True) if walks]
+    return [tick.cycle.command for tick in r.walking_ticks]

@@ -1,4 +1,4 @@
-"""Times of calls: the same items given to every stage several times over, garbage collection off, as timeit does."""
+"""Times of calls: every stage gets the same items several times, without garbage collection."""
 
 import gc
 from collections.abc import Callable, Iterator, Sequence
@@ -21,22 +21,23 @@ class Stage:
 
     Attributes:
         name: in the report.
-        what: what one call comprises.
-        make: builds a fresh instance, and the call to time, for one replay.
-        items: its arguments, in the order of the recorded ticks.
-        counted: for each item, whether its time counts; the others only bring the instance into its state.
+        what: what one call does, for the report.
+        make: builds a new instance for one replay, and returns the call to time.
+        items: arguments of the calls, in the order of the recorded ticks.
+        counted: for each item, whether its time counts. The other items only prepare the state
+            of the instance. None counts all.
     """
 
     name: str
     what: str
     make: Callable[[], Call]
     items: Sequence[Any]
-    counted: Sequence[bool]
+    counted: Sequence[bool] | None = None
 
 
 @contextmanager
 def collector_off() -> Iterator[None]:
-    """No garbage collection inside: it would charge a stage for the recording that this program holds."""
+    """Switch garbage collection off: its time would depend on the recording in memory."""
     was_on = gc.isenabled()
     gc.collect()
     gc.disable()
@@ -48,7 +49,10 @@ def collector_off() -> Iterator[None]:
 
 
 def measure(stages: Sequence[Stage], replays: int = REPLAYS) -> dict[str, dict[str, Any]]:
-    """Figures of every stage; the stages take turns, so that all share what else the machine does."""
+    """Figures of every stage.
+
+    The stages take turns, so that the load of the machine affects all of them alike.
+    """
     spent: dict[str, list[Array]] = {stage.name: [] for stage in stages}
     with collector_off():
         for _ in range(replays):
@@ -60,18 +64,23 @@ def measure(stages: Sequence[Stage], replays: int = REPLAYS) -> dict[str, dict[s
 
 
 def _replay(stage: Stage) -> Array:
-    """Milliseconds of the counted calls of one pass, back to back."""
+    """Milliseconds of the counted calls of one pass without pauses."""
     call = stage.make()
     spent = np.empty(len(stage.items))
     for i, item in enumerate(stage.items):
         start = perf_counter_ns()
         call(item)
         spent[i] = perf_counter_ns() - start
-    return spent[np.asarray(stage.counted, dtype=bool)] * 1e-6
+    counted = slice(None) if stage.counted is None else np.asarray(stage.counted, dtype=bool)
+    return spent[counted] * 1e-6
 
 
 def figures(times: Array) -> dict[str, Any]:
-    """Of times (replays, n) [ms]: p50, p99, max of all; quiet: of the best replay of each tick, without other programs."""
+    """Figures of times (replays, n) [ms].
+
+    p50, p99 and max are over all times. The quiet figures are over the best replay of each tick,
+    which excludes most of the influence of other programs.
+    """
     quiet = times.min(axis=0)
     return {
         "p50_ms": float(np.median(times)),

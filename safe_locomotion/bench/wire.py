@@ -1,8 +1,13 @@
-"""State to command over the real wire: the simulated robot in one process, the stack in one or five others, in lock-step.
+"""Times from state to command over the real wire, in lock-step.
 
-Two clocks per graph. `state_to_command`: in the controller, from the decoded LowState to the LowCommand in the transport's hands.
-`round_trip`: in the robot, from the LowState it publishes to the LowCommand it has decoded, both ways over the wire and both
-wake-ups included. `wire_echo` is the round trip of a controller that computes nothing: what the wire itself takes.
+The simulated robot is one process; the stack is one process or five. Each graph gives two times:
+
+- `state_to_command`, in the controller: from the decoded LowState to the LowCommand that the
+  transport accepted.
+- `round_trip`, in the robot: from the published LowState to the decoded LowCommand. It includes
+  both ways over the wire and the wake-ups of both processes.
+
+`wire_echo` is the round trip of a controller that computes nothing, so it is the time of the wire.
 """
 
 import itertools
@@ -29,54 +34,43 @@ TIMEOUT_S = 180.0
 ECHO = "wire_echo"
 ECHO_ROUNDS = 2000
 ECHO_LEAD = 100
-ECHO_PAUSE_S = (
-    0.001  # between an answer and the next state, as long as a robot needs for its physics
-)
+ECHO_PAUSE_S = 0.001  # between an answer and the next state, as for the physics of a robot
 
 
 def measure_graph(graph: str, robot: str, seconds: float) -> dict[str, dict[str, Any]]:
     """`state_to_command_<graph>` and `round_trip_<graph>` of a walk of `seconds`.
 
     Raises:
-        RuntimeError: the run failed; says how.
+        RuntimeError: the run failed; the message says why.
     """
     with tempfile.TemporaryDirectory(prefix="safe_locomotion_bench_") as folder:
         report = Path(folder) / "report.json"
-        command = [
-            sys.executable,
-            "-m",
-            "safe_locomotion.cli.main",
-            "sim",
-            "--robot",
-            robot,
-            "--headless",
-            "--graph",
-            graph,
-        ]
+        command = [sys.executable, "-m", "safe_locomotion.cli.main", "sim", "--headless"]
+        command += ["--robot", robot, "--graph", graph]
         command += ["--duration", repr(seconds), "--vx", "0.5", "--report", str(report)]
         try:
             run = subprocess.run(
                 command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
             )
         except subprocess.TimeoutExpired:
-            raise RuntimeError(f"no end after {TIMEOUT_S:g} s") from None
+            raise RuntimeError(f"the run did not end within {TIMEOUT_S:g} s") from None
         if not report.exists():
             said = run.stderr.strip().splitlines()
-            raise RuntimeError(
-                f"safe-locomotion sim ended with {run.returncode}: {said[-1] if said else 'it said nothing'}"
-            )
+            reason = said[-1] if said else "it printed no error"
+            raise RuntimeError(f"safe-locomotion sim ended with {run.returncode}: {reason}")
         figures = json.loads(report.read_text())
     n = round(figures["rates_hz"]["lowcmd"] * figures["duration_s"])
     return {
         STATES_TO_COMMANDS[graph]: {
             **_ms(figures["latency_ms"]["state_to_command"]),
             "n": n,
-            "what": f"LowState decoded to LowCommand handed to the wire, graph {graph}, lock-step",
+            "what": f"LowState decoded to LowCommand on the wire, graph {graph}, lock-step",
         },
         ROUND_TRIPS[graph]: {
             **_ms(figures["round_trip_ms"]),
             "n": n,
-            "what": f"LowState published by the robot to LowCommand decoded there, graph {graph}, lock-step",
+            "what": "LowState published by the robot to LowCommand decoded there,"
+            f" graph {graph}, lock-step",
         },
     }
 
@@ -86,10 +80,10 @@ def _ms(percentiles: dict[str, float]) -> dict[str, float]:
 
 
 def measure_echo(robot: str) -> dict[str, dict[str, Any]]:
-    """`wire_echo`: round trips to a controller that only answers.
+    """`wire_echo`: round trips to a controller that computes nothing.
 
     Raises:
-        RuntimeError: it did not answer.
+        RuntimeError: the controller did not answer.
     """
     from safe_locomotion.backends.robot_wire import RobotWire
 
@@ -105,7 +99,10 @@ def measure_echo(robot: str) -> dict[str, dict[str, Any]]:
                 echo.terminate()
                 wire.close()
     p50, p99, most = np.percentile(times, (50, 99, 100))
-    what = "LowState published to LowCommand decoded, through a controller that computes nothing: encode and decode twice, wake up twice"
+    what = (
+        "LowState published to LowCommand decoded, with a controller that computes nothing:"
+        " encode and decode twice, wake up twice"
+    )
     return {
         ECHO: {
             "p50_ms": float(p50),
@@ -118,13 +115,13 @@ def measure_echo(robot: str) -> dict[str, dict[str, Any]]:
 
 
 def _round_trips(wire: Any, state: LowState) -> list[float]:
-    """Milliseconds of each answered round; the first ones are not counted."""
+    """Milliseconds of each answered round, without the first ones."""
     times: list[float] = []
     end = time.monotonic() + TIMEOUT_S / 6.0
     ticks = itertools.count(2, 2)
     while len(times) < ECHO_ROUNDS + ECHO_LEAD:
         if time.monotonic() > end:
-            raise RuntimeError(f"{len(times)} of {ECHO_ROUNDS} states answered")
+            raise RuntimeError(f"only {len(times)} of {ECHO_ROUNDS} states were answered")
         start = time.perf_counter()
         wire.publish(replace(state, tick=next(ticks)))
         if wire.take_command(0.1) is not None:

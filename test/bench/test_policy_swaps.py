@@ -1,5 +1,6 @@
-"""Swaps of policies on a walking simulated robot: in lock-step nothing depends on the load of the machine but the times."""
+"""Swaps of policies on a walking simulated robot; in lock-step only the times vary."""
 
+from dataclasses import replace
 from time import sleep, thread_time_ns
 
 import numpy as np
@@ -18,11 +19,11 @@ from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.robot import SimulatedRobot
 from safe_locomotion.types import VelocityCommand
 
-TORQUE_STEP = 33.5 * 1.5  # Nm; the gate clamps further up, at once
+TORQUE_STEP = 33.5 * 1.5  # Nm; the gate clamps larger torques at once
 
 
 def test_gait_and_joint_policies_take_turns_and_the_robot_walks_on(tmp_path) -> None:
-    """Ten swaps at random phases of the stride: no fall, no refused command, no torque step beyond that of a hard touchdown."""
+    """Ten swaps at random phases: no fall, no refused command, and small torque steps."""
     write_gait(tmp_path / "paces.onnx")
     write_trot(tmp_path / "trots.onnx")
     config = load_config("a1", {"supervisor.intervention.criterion": "off"})
@@ -46,7 +47,7 @@ def test_gait_and_joint_policies_take_turns_and_the_robot_walks_on(tmp_path) -> 
 
 
 def test_a_late_tick_is_told_by_what_it_waited_for() -> None:
-    """Measured on this thread: computing, and asleep; a core that others had, and one that stood still, cannot be asked for."""
+    """A late tick names computing, waiting, a busy core or a stolen one as its reason."""
     with Stopwatch.QUEUE.open("rb", buffering=0) as queue:
         watch = Stopwatch(queue)
         watch.start()
@@ -59,9 +60,7 @@ def test_a_late_tick_is_told_by_what_it_waited_for() -> None:
         waited = watch.stop()
     assert computed.late_by == "computing" and computed.computing_ms >= 3.0
     assert waited.late_by == "waiting" and waited.waits >= 1
-    late = Spent(wall_ms=2.5, computing_ms=1.0, no_core_ms=0.0, waits=0)
-    assert (
-        late.late_by == "stolen"
-        and Spent(2.5, 1.0, 0.5, 3).late_by == "no_core"
-        and Spent(2.0, 1.9, 0.0, 0).late_by == ""
-    )
+    stolen = Spent(wall_ms=2.5, computing_ms=1.0, no_core_ms=0.0, waits=0)
+    assert stolen.late_by == "stolen"
+    assert replace(stolen, no_core_ms=0.5, waits=3).late_by == "no_core"
+    assert replace(stolen, wall_ms=2.0, computing_ms=1.9).late_by == ""

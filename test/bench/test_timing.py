@@ -9,14 +9,14 @@ from safe_locomotion.bench.timing import Stage, collector_off, figures, measure
 
 
 def test_figures_of_known_times() -> None:
-    """Percentiles run over all replays, quiet ones over the best replay of each tick."""
+    """Percentiles are over all replays, the quiet ones over the best replay of each tick."""
     found = figures(np.array([[1.0, 5.0, 3.0], [2.0, 2.0, 9.0]]))
     assert (found["p50_ms"], found["max_ms"], found["n"]) == (2.5, 9.0, 6)
     assert found["quiet_p50_ms"] == 2.0
 
 
 def test_only_counted_items_are_timed_but_all_are_run() -> None:
-    """Items that lead in are run, in order and by a fresh instance in each replay, and leave no time."""
+    """All items run in order, with a new instance in each replay; only counted ones are timed."""
     seen: list[list[int]] = []
 
     def make():  # type: ignore[no-untyped-def]
@@ -41,7 +41,7 @@ def test_a_slower_stage_reads_slower() -> None:
 
 
 def test_collector_comes_back_on_after_an_error() -> None:
-    """Garbage collection is off inside and as before outside, whatever happens."""
+    """Garbage collection is off inside, and as before afterwards, even after an error."""
     with pytest.raises(ValueError, match="boom"), collector_off():
         assert not gc.isenabled()
         raise ValueError("boom")
@@ -49,7 +49,7 @@ def test_collector_comes_back_on_after_an_error() -> None:
 
 
 def test_cpu_name(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    """The name is read where the kernel states it; a kernel that does not leaves the architecture."""
+    """The name comes from the kernel; without it, it is the architecture."""
     file = tmp_path / "cpuinfo"
     file.write_text("processor\t: 0\nmodel name\t: Some CPU @ 2 GHz\n")
     assert cpu_model(file) == "Some CPU @ 2 GHz"

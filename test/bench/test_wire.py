@@ -6,7 +6,7 @@ from safe_locomotion.bench import wire
 
 
 def test_round_trips_of_a_controller_that_only_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each state sent to the echo process comes back as a command; the figures are of the counted rounds."""
+    """Each state that the echo process gets comes back as a command and is counted."""
     monkeypatch.setattr(wire, "ECHO_ROUNDS", 40)
     monkeypatch.setattr(wire, "ECHO_LEAD", 5)
     figures = wire.measure_echo("a1")[wire.ECHO]

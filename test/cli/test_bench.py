@@ -1,4 +1,4 @@
-"""The bench command on a short walk: contract of its JSON, refusals, honesty about what is missing."""
+"""The bench command on a short walk: its JSON, its errors, and what cannot be measured."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from safe_locomotion.bench.paced import PACED
-from safe_locomotion.bench.run import BUDGETS, NAMES, Budget, _judge
+from safe_locomotion.bench.run import BUDGETS, NAMES, Budget
 from safe_locomotion.cli.bench import bench
 from safe_locomotion.cli.main import main
 
@@ -49,12 +49,12 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict:
 
 
 def test_every_name_of_the_contract_is_known() -> None:
-    """Each stage promised to users is measured or says why it is not."""
+    """Every stage that users rely on is known."""
     assert set(NAMES) >= CONTRACT
 
 
 def test_stages_carry_the_promised_figures(report: dict) -> None:
-    """p50, p99, max and n of every stage asked for, in order of size, and what was timed; what cannot be measured is missing."""
+    """Each wanted stage has ordered p50, p99 and max, n and a description, or is missing."""
     asked = set(IN_PROCESS.split(","))
     assert set(report["stages"]) | set(report["missing"]) == asked
     for name, stage in report["stages"].items():
@@ -64,7 +64,7 @@ def test_stages_carry_the_promised_figures(report: dict) -> None:
 
 
 def test_a_paced_walk_says_what_was_missed_and_granted(report: dict) -> None:
-    """Each tick of the walk was answered or overtaken; priority and memory are named, granted or refused."""
+    """A paced walk counts late ticks and says whether priority and memory were granted."""
     row = report["stages"]["paced_realtime"]
     assert row["p99_ms"] <= row["p999_ms"] <= row["max_ms"]
     assert (
@@ -77,7 +77,7 @@ def test_a_paced_walk_says_what_was_missed_and_granted(report: dict) -> None:
 
 
 def test_build_and_solve_are_told_apart(report: dict) -> None:
-    """Of each MPC the time of the solver alone is stated, below that of the tick."""
+    """The time of the solver alone is below that of the whole tick."""
     for name in ("mpc", "mpc_daqp"):
         stage = report["stages"].get(name)
         if stage is not None:
@@ -85,7 +85,7 @@ def test_build_and_solve_are_told_apart(report: dict) -> None:
 
 
 def test_accuracy_on_walking_data(report: dict) -> None:
-    """Forces of the walk's problems are inside the cone and near the exact ones; the estimate follows the truth."""
+    """On the walk, forces are in the cone and near the exact ones, and the estimate is good."""
     assert report["accuracy"]["mpc"]["cone_violation_n"] <= 1e-9
     assert report["accuracy"]["mpc"]["u0_rms_n"] <= 0.3
     assert report["accuracy"]["estimator"]["velocity_rmse_mps"] <= 0.05
@@ -105,26 +105,27 @@ def test_the_verdict_is_that_of_the_figures(report: dict) -> None:
     [(1.0, 2.0, True), (1.01, 2.0, False), (1.0, 2.01, False), (np.nan, 1.0, False)],
 )
 def test_budget_edges(p50: float, p99: float, met: bool) -> None:
-    """The limit itself is within the budget; NaN is not."""
-    assert _judge({"p50_ms": p50, "p99_ms": p99}, Budget(p50_ms=1.0, p99_ms=2.0))["met"] is met
+    """The limit itself meets the budget; NaN does not."""
+    budget = Budget(p50_ms=1.0, p99_ms=2.0)
+    assert budget.judge({"p50_ms": p50, "p99_ms": p99})["met"] is met
 
 
 def test_a_tail_may_be_bounded_by_the_median() -> None:
-    """Twice the measured median and no more; the limit is reported as a time."""
+    """A p99 limit in units of the median is reported as a time [ms]."""
     budget = Budget(p50_ms=1.0, p99_over_p50=2.0)
-    assert _judge({"p50_ms": 0.5, "p99_ms": 1.0}, budget) == {
+    assert budget.judge({"p50_ms": 0.5, "p99_ms": 1.0}) == {
         "p50_ms": 1.0,
         "p99_ms": 1.0,
         "met": True,
     }
-    assert _judge({"p50_ms": 0.5, "p99_ms": 1.01}, budget)["met"] is False
-    assert _judge({"p50_ms": 0.5, "p99_ms": np.nan}, budget)["met"] is False
+    assert budget.judge({"p50_ms": 0.5, "p99_ms": 1.01})["met"] is False
+    assert budget.judge({"p50_ms": 0.5, "p99_ms": np.nan})["met"] is False
 
 
 def test_unknown_stage_names_the_choices(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """Bad usage is one line with the valid names and exit status 2, before anything is measured."""
+    """An unknown stage ends with status 2 and the valid names before any measurement."""
     assert main(["bench", "--only", "mpcc", "--json", str(tmp_path / "x.json")]) == 2
     said = capsys.readouterr().err
     assert "mpcc" in said and "state_to_command_nodes" in said
