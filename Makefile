@@ -52,7 +52,7 @@ flaky: setup-test ## Run tests that are known to be unstable ten times each: mak
 coverage: setup-test ## Run all tests and show the lines and branches that none of them reaches.
 	@$(PYTEST) --cov --cov-report=term-missing:skip-covered $(ARGS)
 
-mutation: setup-test ## Change safety code spot by spot: which changes does no test notice? make mutation MODULES="modes limits"
+mutation: setup-test ## Change safety code spot by spot: which changes does no test notice? make mutation MODULES="safety/modes safety/gate"
 	@tools/mutation.sh $(MODULES)
 
 docs: setup-test ## Build the pages and the API of every room as a site in build/site. It needs Python 3.11 or newer.

@@ -1,13 +1,16 @@
-"""Changes the code of safety modules one spot at a time and names the changes that no test notices.
+"""Change the code of safety modules one spot at a time and list the changes that no test notices.
 
     tools/mutation.py MODULE[=TEST,TEST...] ...
 
-MODULE is a file of the package without its ending, `safety/modes` or `nodes/health`; its tests are those below, else
-test/ROOM/test_FILE.py.
-mutmut makes the changes, on a copy in build/mutation/MODULE. Tests are collected and timed once; then each change is judged in a
-process forked from there (`mutation_judge.py`). What is known, also of a run that was interrupted, lies in build/mutation/ROOM.FILE.txt;
-the next run goes on from there: what a test noticed stays noticed, the rest is judged again. Remove build/mutation to begin anew. What
-survives must be in docs/mutation.md, with the reason why it is no mistake.
+MODULE is a file of the package without its ending, for example `safety/modes` or `nodes/health`.
+Its tests are those in `TESTS` below, else test/ROOM/test_FILE.py.
+
+mutmut makes the changes in a copy, build/mutation/ROOM.FILE. The tests are collected and timed
+once. Each change is then judged in a process forked from there (`mutation_judge.py`). The results
+are in build/mutation/ROOM.FILE.txt, also after an interruption. The next run continues: a noticed
+change stays noticed, and all others are judged again. Remove build/mutation to begin anew.
+
+Every change that survives must be in docs/mutation.md, with the reason why it is not a mistake.
 """
 
 import os
@@ -40,7 +43,7 @@ GATE_TESTS = (
     "test/safety/test_gate_states.py",
     "test/safety/test_gate_steps.py",
 )
-#: Small tests that notice what larger ones would.
+#: Small tests that notice the same changes as larger ones.
 TESTS = {
     "safety/bounds": (*GATE_TESTS, "test/safety/test_robot_watch.py"),
     "safety/gate": GATE_TESTS,
@@ -63,7 +66,7 @@ TESTS = {
         "test/safety/test_mean_roll_rate.py",
     ),
 }
-#: Searches by hypothesis, which cost more than all others together and notice nothing that those do not.
+#: Searches by hypothesis. They cost more than all other tests together and notice nothing more.
 LEFT_OUT = {
     "safety/modes": (
         "test/safety/test_hazards.py::test_one_more_hazard_never_gives_a_more_permissive_verdict",
@@ -83,7 +86,9 @@ use_setproctitle = false
 CHANGE = """
 from mutmut.__main__ import create_mutants
 from mutmut.utils.file_utils import copy_also_copy_files, copy_src_dir
-copy_src_dir(), copy_also_copy_files(), create_mutants(1)
+copy_src_dir()
+copy_also_copy_files()
+create_mutants(1)
 """
 SHOW = """
 import sys
@@ -94,21 +99,18 @@ for name in sys.argv[2:]:
 
 
 def tests_of(argument: str) -> tuple[str, list[str]]:
-    """Module, and what pytest shall run for it."""
+    """Module, and the arguments for pytest."""
     module, _, given = argument.partition("=")
     if not (ROOT / "safe_locomotion" / f"{module}.py").is_file():
         sys.exit(f"no module {module}")
     folder, _, name = module.rpartition("/")
-    tests = (
-        given.split(",")
-        if given
-        else TESTS.get(module, (str(Path("test", folder, f"test_{name}.py")),))
-    )
+    usual = TESTS.get(module, (f"test/{folder}/test_{name}.py",))
+    tests = given.split(",") if given else usual
     return module, [*tests, *(f"--deselect={test}" for test in LEFT_OUT.get(module, ()))]
 
 
 def changed(module: str) -> Path:
-    """Folder with a copy of the package in which mutmut has put its changes beside the code, brought up to date."""
+    """Folder with an up-to-date copy of the package that contains all changes of mutmut."""
     folder = BUILD / module.replace("/", ".")
     for name in COPIED:
         if name != "safe_locomotion":
@@ -131,20 +133,23 @@ def changed(module: str) -> Path:
 
 
 def report(folder: Path, module: str) -> str:
-    """Counts, and what no test noticed."""
+    """Write down the changes that no test noticed; returns the counts."""
     results = Results(folder / "mutants", module)
     lost = results.lost()
     missing = sum(status is None for status in results.of.values())
     command = [sys.executable, "-c", SHOW, f"safe_locomotion/{module}.py", *lost]
     shown = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True).stdout
     noticed = len(results.of) - len(lost) - missing
-    counts = f"{module}: {len(results.of)} changes, {noticed} noticed, {len(lost)} not, {missing} not judged"
+    counts = (
+        f"{module}: {len(results.of)} changes, {noticed} noticed, {len(lost)} not, "
+        f"{missing} not judged"
+    )
     (BUILD / f"{folder.name}.txt").write_text(f"{counts}\n\n{shown}")
     return counts
 
 
 def mutate(module: str, tests: list[str]) -> int:
-    """Judge every change of one module; whatever ends this, what is known is written down."""
+    """Judge every change of one module; the results are written down even after an interruption."""
     folder = changed(module)
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, str(Path(__file__).with_name("mutation_judge.py")), module, *tests]
@@ -157,7 +162,7 @@ def mutate(module: str, tests: list[str]) -> int:
 
 
 def main() -> int:
-    """Judge the changes of each module; the exit status is the worst of pytest."""
+    """Judge the changes of each module; returns the largest exit status of pytest."""
     return max(mutate(*tests_of(argument)) for argument in sys.argv[1:] or MODULES)
 
 

@@ -1,7 +1,8 @@
-"""Judges changes that mutmut has made; run by `mutation.py`, in the changed copy: mutation_judge.py MODULE TEST...
+"""Judge changes that mutmut has made: mutation_judge.py MODULE TEST...
 
-Each change is put in force in a forked process and judged by the tests that run the changed function until one fails: first those that
-have noticed other changes, then the fastest.
+`mutation.py` runs it in the changed copy. Each change is activated in a forked process. The tests
+that run the changed function judge it until one fails. Tests that have noticed other changes come
+first, then the fastest ones.
 """
 
 import gc
@@ -17,11 +18,11 @@ from typing import Any
 SURVIVED = 0
 FAILED = 1
 UNTESTED = 33
-PATIENCE = 10  #: times the CPU time that the tests took without a change, and seconds on top
+PATIENCE = 10  #: factor of the CPU time without a change, and additional seconds
 
 
 class Results:
-    """What the tests said to each change, in mutmut's own file: it forgets those of functions that were edited."""
+    """Result of each change, in mutmut's own file. mutmut drops those of edited functions."""
 
     def __init__(self, mutants: Path, module: str) -> None:
         self._file = mutants / "safe_locomotion" / f"{module}.py.meta"
@@ -29,7 +30,7 @@ class Results:
         self.of: dict[str, int | None] = self._known["exit_code_by_key"]
 
     def save(self, name: str, status: int) -> None:
-        """At once: whoever interrupts the run loses nothing."""
+        """Write one result at once, so that an interruption loses nothing."""
         self.of[name] = status
         self._file.write_text(json.dumps(self._known))
 
@@ -39,34 +40,30 @@ class Results:
 
 
 class Judge:
-    """Takes the place of pytest's loop over the tests."""
+    """Replaces pytest's loop over the tests."""
 
     def __init__(self, results: Results) -> None:
         self._results = results
-        self._noticed: Counter[str] = Counter()  # changes, by test
+        self._noticed: Counter[str] = Counter()  # number of changes, by test
 
     def pytest_runtestloop(self, session: Any) -> bool:
-        """Run every test once unchanged, then under each change those that it can concern."""
+        """Run every test once unchanged, then under each change those that run its function."""
         runs = _runs(session)
         todo = [
             name
             for name, status in self._results.of.items()
             if status in (None, SURVIVED, UNTESTED)
         ]
-        gc.freeze()  # what all processes share is not looked through in each
+        gc.freeze()  # spares the forked processes a search through shared objects
         for i, name in enumerate(todo):
-            self._results.save(
-                name, self._judged(session, name, runs[name.rpartition("__mutmut_")[0]])
-            )
-            print(
-                f"\r{i + 1}/{len(todo)}, {len(self._results.lost())} not noticed",
-                end="",
-                flush=True,
-            )
+            function = name.rpartition("__mutmut_")[0]
+            self._results.save(name, self._judged(session, name, runs[function]))
+            lost = len(self._results.lost())
+            print(f"\r{i + 1}/{len(todo)}, {lost} not noticed", end="", flush=True)
         return True
 
     def _judged(self, session: Any, name: str, runs: list[tuple[float, Any]]) -> int:
-        """FAILED as soon as a test fails, or the signal at the end of patience."""
+        """FAILED as soon as a test fails, or the signal that ended the process."""
         if not runs:
             return UNTESTED
         ordered = sorted(runs, key=lambda run: (-self._noticed[run[1].nodeid], run[0]))
@@ -84,7 +81,7 @@ class Judge:
 
 
 def _runs(session: Any) -> dict[str, list[tuple[float, Any]]]:
-    """By function, the tests that run it, with their CPU times."""
+    """Tests that run each function, with their CPU times [s]."""
     runs = defaultdict(list)
     set_mutant_under_test("stats")
     for item in session.items:
@@ -99,7 +96,7 @@ def _runs(session: Any) -> dict[str, list[tuple[float, Any]]]:
 
 
 def _judge_here(session: Any, name: str, runs: list[tuple[float, Any]], writing: int) -> None:
-    """Run the tests under a change, say which one failed, and end this process."""
+    """Run the tests under a change, report the one that failed, and end this process."""
     limit = int(time.process_time() + PATIENCE * (1.0 + sum(seconds for seconds, _ in runs)))
     resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 1))
     set_mutant_under_test(name)
@@ -112,24 +109,16 @@ def _judge_here(session: Any, name: str, runs: list[tuple[float, Any]], writing:
 
 
 def main() -> int:
-    """Judge what is not judged yet; the exit status is that of pytest."""
+    """Judge all changes without a result; returns the exit status of pytest."""
     sys.path.insert(0, os.getcwd())
     module, *tests = sys.argv[1:]
-    arguments = [
-        "--rootdir=.",
-        "-p",
-        "no:terminal",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:randomly",
-        *tests,
-    ]
+    without = ("no:terminal", "no:cacheprovider", "no:randomly")
+    arguments = ["--rootdir=.", *(f"-p{plugin}" for plugin in without), *tests]
     return int(pytest.main(arguments, plugins=[Judge(Results(Path(), module))]))
 
 
 if __name__ == "__main__":
-    # Here and not above: mutmut reads its settings when it is imported, from the folder in which the changed copy lies.
+    # mutmut reads its settings when it is imported, from the folder of the changed copy.
     import pytest
     from mutmut.mutation.trampoline import set_mutant_under_test
     from mutmut.state import state

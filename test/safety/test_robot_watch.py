@@ -57,6 +57,14 @@ def test_joints_outside_their_range_for_some_ticks_are_another_robot(joint: int)
         assert not watched.tick()
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_joints_that_are_not_finite_are_no_mismatch(value: float) -> None:
+    """They say nothing about the robot; the gate refuses such a state itself."""
+    watched = Watched()
+    broken = replaced(A1.q_stand, 4, value)
+    assert not any(watched.tick(q=broken) for _ in range(100))
+
+
 @pytest.mark.parametrize(
     ("hazard", "field", "good", "bad"),
     [
