@@ -168,7 +168,7 @@ class Supervisor:
             command: velocity in force.
         """
         stamp_ns = estimate.stamp_ns
-        fresh = proposal if self._fresh(proposal, stamp_ns) else None
+        fresh = self._fresh(proposal, stamp_ns)
         hazards = self._hazards(estimate, fresh, command)
         worst = severity(hazards, self.mode)
         mode = self._next_mode(estimate, hazards, worst)
@@ -200,10 +200,12 @@ class Supervisor:
             policy="" if learner is None else learner.policy,
         )
 
-    def _fresh(self, proposal: Proposal | None, stamp_ns: int) -> bool:
-        return (
-            proposal is not None and 0 <= stamp_ns - proposal.stamp_ns <= self._proposal_timeout_ns
-        )
+    def _fresh(self, proposal: Proposal | None, stamp_ns: int) -> Proposal | None:
+        """The proposal, unless it is too old or from the future."""
+        if proposal is None:
+            return None
+        young = 0 <= stamp_ns - proposal.stamp_ns <= self._proposal_timeout_ns
+        return proposal if young else None
 
     def _next_mode(self, estimate: Estimate, hazards: frozenset[str], worst: Severity) -> Mode:
         latched = self._reasons if self.mode in LATCHED else frozenset()
@@ -223,9 +225,10 @@ class Supervisor:
         recovery: GaitParameters,
         wanted: VelocityCommand,
     ) -> Decision:
-        """Decision of the intervention. In other modes than WALK nobody steps, so nobody is judged.
+        """Decision of the intervention in WALK.
 
-        The verdict then names the learner if it has a proposal.
+        Nobody steps in other modes, so nothing is judged there. The verdict then names the learner
+        if it has a proposal.
         """
         if self._walks:
             return self._intervention.update(estimate, proposal, recovery, wanted)

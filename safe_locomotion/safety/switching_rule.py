@@ -19,14 +19,14 @@ it wants. The criterion says when the state is safe again:
 
 from dataclasses import dataclass
 from math import inf
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.types import NANOSECONDS
 
 Criterion = Literal["off", "naive", "reachability", "planning", "dwell"]
 Rollout = Literal["open_loop", "closed_loop"]
-CRITERIA: tuple[Criterion, ...] = ("off", "naive", "reachability", "planning", "dwell")
+CRITERIA: tuple[Criterion, ...] = get_args(Criterion)
 PREDICTING = ("reachability", "planning")  #: criteria that look ahead
 LONGEST_HORIZON = 50  #: steps, 0.8 s: two strides
 STEP = 0.016  #: length of a predicted step [s] (paper 1, section VI)
@@ -67,7 +67,7 @@ class InterventionParameters:
             )
         if not 0.0 <= self.recovery_speed <= 1.0:
             raise ConfigurationError(
-                f"intervention: recovery_speed: must lie within 0 and 1 "
+                "intervention: recovery_speed: must lie within 0 and 1 "
                 f"(found {self.recovery_speed})"
             )
         if self.criterion == "planning" and self.horizon == 1:
