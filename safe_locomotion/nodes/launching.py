@@ -1,4 +1,7 @@
-"""The stack description as a `ros2 launch` description; needs `launch` and `launch_ros` of a ROS 2 distribution."""
+"""The stack as a `ros2 launch` description.
+
+It needs `launch` and `launch_ros` of a ROS 2 distribution.
+"""
 
 from typing import Any
 
@@ -7,18 +10,12 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from launch import LaunchDescription
-from safe_locomotion.runtime.stack import (
-    PACKAGE,
-    Process,
-    World,
-    launch_arguments,
-    options_from_launch,
-    stack,
-)
+from safe_locomotion.runtime.launch_arguments import launch_arguments, options_from_launch
+from safe_locomotion.runtime.stack import PACKAGE, Process, World, stack
 
 
 def launch_description(world: World, robot: str) -> LaunchDescription:
-    """Launch description of one world and robot, with the arguments of `stack.launch_arguments`."""
+    """Launch description of one world and robot, with its `launch_arguments`."""
     arguments = launch_arguments(world, robot)
 
     def start(context: Any) -> list[Any]:
@@ -41,9 +38,10 @@ def launch_description(world: World, robot: str) -> LaunchDescription:
 
 
 def _action(process: Process) -> Any:
-    """A process; when an essential one ends by itself the whole stack ends.
+    """A process; if an essential one ends, the whole stack ends.
 
-    The parameters go as arguments, addressed to their nodes and with their types, because one process may hold five nodes.
+    The parameters go as arguments, addressed to their nodes and with their types, because one
+    process may hold five nodes.
     """
     ending = {"on_exit": _end} if process.essential else {"prefix": " ".join(process.prefix)}
     if not process.parameters:
@@ -55,7 +53,10 @@ def _action(process: Process) -> Any:
 
 
 def _end(event: Any, context: Any) -> Any:
-    """Shut down, unless that is what ended the process: a second Shutdown would make Ctrl-C exit with 1."""
+    """Shut down, unless a shut-down has ended the process.
+
+    A second Shutdown would make Ctrl-C exit with 1.
+    """
     if context.is_shutdown:
         return None
     return Shutdown(reason=f"{event.process_name} ended with status {event.returncode}")

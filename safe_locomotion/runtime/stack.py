@@ -1,12 +1,12 @@
-"""Which processes make up the stack, with which parameters and arguments: plain data for launch files, command line and tests.
+"""The processes of the stack, with their parameters and arguments.
 
-The simulated stack and the one on hardware differ in one process (the simulated robot) and in a few parameters of the bridge.
+Plain data for launch files, command line and tests. The simulated stack and the one on hardware
+differ in one process, the simulated robot, and in a few parameters of the bridge.
 """
 
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Literal
 
 from safe_locomotion.errors import ConfigurationError, UnknownNameError
@@ -17,9 +17,9 @@ World = Literal["sim", "real"]
 
 PACKAGE = "safe_locomotion"
 NODE_NAMES = ("bridge", "estimator", "policy", "supervisor", "mpc")
-NICENESS = 5  #: of watchers; a stop from the viewer's page still gets a third of its share
+NICENESS = 5  #: of watchers; the viewer, which can stop the robot, keeps a third of a core
 WATCHERS = ("monitor", "viewer")  #: nodes that only watch, each a process of its own
-RECORDER = "recorder"  #: a watcher that needs to know where to
+RECORDER = "recorder"  #: a watcher that needs a folder
 WATCHER_MODULES = {
     "monitor": "ui.monitor_node",
     "viewer": "ui.viewer.viewer_node",
@@ -29,12 +29,9 @@ GRAPHS = ("nodes", "composed")
 SDKS = ("unitree_sdk2", "legged_sdk", "mock")
 CMD_VEL_TYPES = ("TwistStamped", "Twist")
 BRIDGE_STATES = ("unconfigured", "inactive", "active")
-BOOLEANS = {"true": True, "false": False}
-# of the SDK's DDS: the vendor's own convention
-SIMULATION_DOMAIN = 1
-ROBOT_DOMAIN = 0
+SIMULATION_DOMAIN = 1  #: of the SDK's DDS, by the convention of the vendor
+ROBOT_DOMAIN = 0  #: the same on hardware
 LOOPBACK = "lo"
-LOCALHOST = "127.0.0.1"
 WITH_LOCK_STEP = ("bridge", "supervisor")
 WITH_CMD_VEL = ("policy", "supervisor", "viewer")
 
@@ -44,12 +41,12 @@ class Process:
     """One operating-system process.
 
     Attributes:
-        name: for people.
+        name: for messages to the user.
         executable: under `lib/safe_locomotion` of an installation.
         module: the same for `python -m`.
         arguments: of its command line.
         parameters: ROS parameters by node name; empty for a process that is no ROS node.
-        essential: when it ends, the whole stack shall end.
+        essential: whether the whole stack ends when it ends.
     """
 
     name: str
@@ -61,24 +58,26 @@ class Process:
 
     @property
     def prefix(self) -> tuple[str, ...]:
-        """Words in front of its command: where cores are short the control path comes first, from the first import of a watcher on.
+        """Words in front of its command: where cores are short, the control path comes first.
 
-        Of the batch class, a watcher that wakes up for a message does not push the one who sent it off its core.
+        That holds from the first import of a watcher on. In the batch class, a watcher that wakes
+        up for a message does not push the sender off its core.
         """
         return () if self.essential else ("chrt", "--batch", "0", "nice", "-n", str(NICENESS))
 
     def ros_arguments(self) -> list[str]:
-        """`--ros-args` and the parameters, each addressed to its node, strings quoted so that YAML keeps them strings."""
+        """`--ros-args` and the parameters, each addressed to its node.
+
+        Strings are quoted, so that YAML keeps them strings.
+        """
         settings = [
             f"{node}:{name}:={yaml_scalar(value)}"
             for node, parameters in self.parameters.items()
             for name, value in parameters.items()
         ]
-        return (
-            ["--ros-args", *(word for setting in settings for word in ("-p", setting))]
-            if settings
-            else []
-        )
+        if not settings:
+            return []
+        return ["--ros-args", *(word for setting in settings for word in ("-p", setting))]
 
     def command(self) -> list[str]:
         """Command line that starts this process with the running Python."""
@@ -87,7 +86,7 @@ class Process:
 
 @dataclass(frozen=True, kw_only=True)
 class StackOptions:
-    """What a user chooses about the stack.
+    """The user's choices about the stack.
 
     Attributes:
         robot: a robot of `models/robots`.
@@ -99,12 +98,13 @@ class StackOptions:
         policy: for the policy node.
         cmd_vel_type: TwistStamped or Twist.
         lock_step: robot and stages wait for each other.
-        autostart: lifecycle state that the bridge reaches by itself.
-        realtime: the bridge asks for what the section `realtime` of its parameter file wants; None: on hardware, not in simulation.
+        autostart: lifecycle state that the bridge reaches at the start.
+        realtime: whether the bridge asks for the section `realtime` of its parameter file; None:
+            on hardware, not in simulation.
         overrides: parameters by node name on top of all this.
         robot_arguments: command line of the simulated robot.
-        watchers: which of `WATCHERS` run beside it.
-        record: folder for episodes, absolute; a recorder runs when there is one.
+        watchers: which of `WATCHERS` run too.
+        record: absolute folder for episodes; empty for no recorder.
     """
 
     robot: str = "a1"
@@ -128,7 +128,7 @@ def stack(options: StackOptions) -> tuple[Process, ...]:
     """Processes of the stack, the robot first and those that only watch last.
 
     Raises:
-        ConfigurationError: an option that does not exist, or hardware without a network interface; names the choices.
+        ConfigurationError: an option does not exist, or hardware has no network interface.
     """
     _check(options)
     parameters = _parameters(options)
@@ -164,7 +164,8 @@ def _check(options: StackOptions) -> None:
         and not options.sdk_options.get("interface")
     ):
         raise ConfigurationError(
-            "sdk unitree_sdk2 needs the network interface that leads to the robot, e.g. interface:=eth0"
+            "sdk unitree_sdk2 needs the network interface that leads to the robot,"
+            " e.g. interface:=eth0"
         )
 
 
@@ -259,7 +260,7 @@ def _simulated_robot(options: StackOptions) -> Process:
 
 
 def yaml_scalar(value: Value) -> str:
-    """A value as YAML that ROS reads back with the same type: `off` and `1` stay strings, 1.0 stays a float."""
+    """A value as YAML that ROS reads with the same type: `off` stays a string, 1.0 a float."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
@@ -267,167 +268,6 @@ def yaml_scalar(value: Value) -> str:
     return repr(value)
 
 
-@dataclass(frozen=True, kw_only=True)
-class LaunchArgument:
-    """An argument of `ros2 launch`: text in, checked by `options_from_launch`."""
-
-    name: str
-    default: str
-    description: str
-    choices: tuple[str, ...] = ()
-
-
 def robot_sdk(robot: str) -> str:
     """The SDK that a robot of this model speaks; its simulator always speaks unitree_sdk2."""
     return "unitree_sdk2" if robot == "go2" else "legged_sdk"
-
-
-def launch_arguments(world: World, robot: str) -> tuple[LaunchArgument, ...]:
-    """Arguments of a launch file for this world and robot."""
-    hardware = "true" if world == "real" else "false"
-    common = (
-        LaunchArgument(
-            name="graph", default="composed", description="one process or five", choices=GRAPHS
-        ),
-        LaunchArgument(
-            name="config_file",
-            default="",
-            description="parameter file instead of config/<robot>.yaml",
-        ),
-        LaunchArgument(
-            name="policy", default="nominal", description="who proposes: a policy's name"
-        ),
-        LaunchArgument(
-            name="cmd_vel_type",
-            default="TwistStamped",
-            description="type of cmd_vel",
-            choices=CMD_VEL_TYPES,
-        ),
-        LaunchArgument(
-            name="autostart",
-            default="active",
-            description="lifecycle state of the bridge",
-            choices=BRIDGE_STATES,
-        ),
-        LaunchArgument(
-            name="realtime",
-            default=hardware,
-            description="ask for real-time scheduling",
-            choices=tuple(BOOLEANS),
-        ),
-        LaunchArgument(
-            name="watchers",
-            default="monitor",
-            description=f"what else runs: some of {', '.join(WATCHERS)}, or empty",
-        ),
-        LaunchArgument(
-            name="record",
-            default="",
-            description="folder in which each walk is recorded; empty for none",
-        ),
-        LaunchArgument(
-            name="viewer",
-            default="false",
-            description="watch and drive from a browser",
-            choices=tuple(BOOLEANS),
-        ),
-        LaunchArgument(
-            name="viewer_host",
-            default=LOCALHOST,
-            description="address that the viewer listens on; 0.0.0.0 is any",
-        ),
-        LaunchArgument(
-            name="viewer_port",
-            default="8080",
-            description="port that it listens on, or the next free one",
-        ),
-    )
-    if world == "sim":
-        return (
-            *common,
-            LaunchArgument(
-                name="lock_step",
-                default="false",
-                description="robot waits for the stack",
-                choices=tuple(BOOLEANS),
-            ),
-            LaunchArgument(
-                name="robot_arguments",
-                default="",
-                description="more arguments for the simulated robot",
-            ),
-        )
-    return (
-        *common,
-        LaunchArgument(
-            name="sdk",
-            default=robot_sdk(robot),
-            description="how the robot is spoken to",
-            choices=SDKS,
-        ),
-        LaunchArgument(
-            name="interface",
-            default="",
-            description="network interface to the robot (unitree_sdk2)",
-        ),
-        LaunchArgument(
-            name="release_motion",
-            default="false",
-            description="first lay the robot down and release its own motion service (unitree_sdk2)",
-            choices=tuple(BOOLEANS),
-        ),
-    )
-
-
-def options_from_launch(world: World, robot: str, values: Mapping[str, str]) -> StackOptions:
-    """Stack options from the text values of `launch_arguments`.
-
-    Raises:
-        ConfigurationError: an argument or a value that does not exist.
-    """
-    known = {argument.name: argument for argument in launch_arguments(world, robot)}
-    for name, value in values.items():
-        if name not in known:
-            raise UnknownNameError("launch argument", name, known)
-        if known[name].choices and value not in known[name].choices:
-            raise UnknownNameError(name, value, known[name].choices)
-    given = {name: argument.default for name, argument in known.items()} | dict(values)
-    graph: Graph = "nodes" if given["graph"] == "nodes" else "composed"
-    return StackOptions(
-        robot=robot,
-        world=world,
-        graph=graph,
-        sdk=given.get("sdk", "unitree_sdk2"),
-        sdk_options=_launched_sdk_options(given),
-        config_file=given["config_file"],
-        policy=given["policy"],
-        cmd_vel_type=given["cmd_vel_type"],
-        lock_step=BOOLEANS[given.get("lock_step", "false")],
-        autostart=given["autostart"],
-        realtime=BOOLEANS[given["realtime"]],
-        robot_arguments=tuple(given.get("robot_arguments", "").split()),
-        watchers=_watchers(given),
-        record=str(Path(given["record"]).expanduser().resolve()) if given["record"] else "",
-        overrides={
-            "viewer_node": {"host": given["viewer_host"], "port": _port(given["viewer_port"])}
-        },
-    )
-
-
-def _launched_sdk_options(given: Mapping[str, str]) -> dict[str, Value]:
-    options: dict[str, Value] = {"interface": given["interface"]} if given.get("interface") else {}
-    return options | (
-        {"release_motion": True} if BOOLEANS[given.get("release_motion", "false")] else {}
-    )
-
-
-def _watchers(given: Mapping[str, str]) -> tuple[str, ...]:
-    """Those named by `watchers`, and the viewer where it is asked for."""
-    named = tuple(given["watchers"].replace(",", " ").split())
-    return (*named, *(("viewer",) if BOOLEANS[given["viewer"]] and "viewer" not in named else ()))
-
-
-def _port(text: str) -> int:
-    if not text.isascii() or not text.isdigit():
-        raise ConfigurationError(f"viewer_port: must be a number (found {text!r})")
-    return int(text)

@@ -13,6 +13,7 @@ from places import ROOT
 from safe_locomotion.cli.main import cli
 from safe_locomotion.operator.requests import REQUESTS
 from safe_locomotion.runtime import stack
+from safe_locomotion.runtime.launch_arguments import options_from_launch
 from safe_locomotion.shared_files import find_share
 
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -176,7 +177,7 @@ def check_ros2(words: list[str]) -> None:
             assert package == stack.PACKAGE and (ROOT / "launch" / file).is_file(), file
             world, robot = file.removesuffix(".launch.py").split("_")
             given = dict(argument.split(":=") for argument in arguments)
-            assert stack.stack(stack.options_from_launch(world, robot, given))
+            assert stack.stack(options_from_launch(world, robot, given))
         case ["service", "call", name, kind, *_]:
             assert (
                 name.strip("/") in REQUESTS and kind == "std_srvs/srv/Trigger"

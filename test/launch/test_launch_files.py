@@ -7,7 +7,8 @@ from types import ModuleType, SimpleNamespace
 import pytest
 from places import ROOT
 
-from safe_locomotion.runtime.stack import launch_arguments, options_from_launch, stack
+from safe_locomotion.runtime.launch_arguments import launch_arguments, options_from_launch
+from safe_locomotion.runtime.stack import stack
 
 LAUNCH = ROOT / "launch"
 FILES = {"sim_a1": ("sim", "a1"), "real_a1": ("real", "a1")}

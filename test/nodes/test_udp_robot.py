@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from ros_world import PATIENCE_S, children
 
-from safe_locomotion.runtime.stack import options_from_launch, stack
+from safe_locomotion.runtime.launch_arguments import options_from_launch
+from safe_locomotion.runtime.stack import stack
 
 pytest.importorskip("unitree_legged_sdk", reason="the vendor's wheel is for Python 3.11 alone")
 

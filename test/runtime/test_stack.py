@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from safe_locomotion.backends.backend import BACKENDS
 from safe_locomotion.errors import ConfigurationError, SafeLocomotionError
 from safe_locomotion.runtime import stack as s
+from safe_locomotion.runtime.launch_arguments import launch_arguments, options_from_launch
 
 EVERY = [
     s.StackOptions(
@@ -97,8 +98,8 @@ def test_watchers_are_processes_that_may_end(graph):
     )
     assert shown.stdout.split() == ["True", str(os.nice(0) + s.NICENESS)]
     assert watched[-1].parameters == {"monitor_node": {"robot": "a1", "config_file": "mine.yaml"}}
-    assert s.options_from_launch("sim", "a1", {"watchers": ""}).watchers == ()
-    assert s.options_from_launch("sim", "a1", {}).watchers == ("monitor",)
+    assert options_from_launch("sim", "a1", {"watchers": ""}).watchers == ()
+    assert options_from_launch("sim", "a1", {}).watchers == ("monitor",)
 
 
 @pytest.mark.parametrize("options", [options for options in EVERY if options.sdk != "mock"])
@@ -118,11 +119,11 @@ def test_backends_take_the_options_of_the_bridge(options):
 
 def test_a_motion_service_is_released_only_where_asked():
     """`release_motion:=true` reaches the backend that knows it."""
-    asked = s.options_from_launch(
+    asked = options_from_launch(
         "real", "a1", {"sdk": "unitree_sdk2", "interface": "eth0", "release_motion": "true"}
     )
     assert s.stack(asked)[0].parameters["bridge_node"]["sdk_options.release_motion"] is True
-    assert "release_motion" not in s.options_from_launch("real", "a1", {}).sdk_options
+    assert "release_motion" not in options_from_launch("real", "a1", {}).sdk_options
 
 
 @pytest.mark.parametrize(
@@ -131,7 +132,7 @@ def test_a_motion_service_is_released_only_where_asked():
 )
 def test_real_time_is_asked_for_on_hardware(world, given, expected):
     """Unless the launch argument says otherwise."""
-    processes = s.stack(s.options_from_launch(world, "a1", given))
+    processes = s.stack(options_from_launch(world, "a1", given))
     bridge = next(
         process.parameters["bridge_node"]
         for process in processes
@@ -142,10 +143,10 @@ def test_real_time_is_asked_for_on_hardware(world, given, expected):
 
 def test_the_viewer_listens_where_launch_says():
     """Nowhere by default; on this machine alone when it runs, unless another address is named; a port is a number."""
-    assert "viewer" not in s.options_from_launch("real", "a1", {}).watchers
+    assert "viewer" not in options_from_launch("real", "a1", {}).watchers
 
     def viewer(**values):
-        options = s.options_from_launch("sim", "a1", {"viewer": "true", **values})
+        options = options_from_launch("sim", "a1", {"viewer": "true", **values})
         assert options.watchers == ("monitor", "viewer")
         return s.stack(options)[-1].parameters["viewer_node"]
 
@@ -241,20 +242,20 @@ def test_any_text_survives_yaml(text):
 @pytest.mark.parametrize("world", ["sim", "real"])
 def test_launch_defaults_are_valid_and_bad_values_are_not(world):
     """The defaults give a stack; an unknown argument and a value outside the choices are refused with the choices."""
-    arguments = s.launch_arguments(world, "a1")
+    arguments = launch_arguments(world, "a1")
     defaults = {a.name: a.default for a in arguments}
     assert all(not a.choices or a.default in a.choices for a in arguments)
-    assert s.stack(s.options_from_launch(world, "a1", defaults))
+    assert s.stack(options_from_launch(world, "a1", defaults))
     with pytest.raises(SafeLocomotionError, match="grpah"):
-        s.options_from_launch(world, "a1", {"grpah": "nodes"})
+        options_from_launch(world, "a1", {"grpah": "nodes"})
     with pytest.raises(SafeLocomotionError, match="composed"):
-        s.options_from_launch(world, "a1", {"graph": "star"})
+        options_from_launch(world, "a1", {"graph": "star"})
 
 
 def test_hardware_speaks_legged_sdk_to_an_a1_by_default():
     """An A1 speaks UDP; anything that speaks SDK2 is one argument away."""
-    assert s.options_from_launch("real", "a1", {}).sdk == "legged_sdk"
-    options = s.options_from_launch("real", "a1", {"sdk": "unitree_sdk2", "interface": "eth0"})
+    assert options_from_launch("real", "a1", {}).sdk == "legged_sdk"
+    options = options_from_launch("real", "a1", {"sdk": "unitree_sdk2", "interface": "eth0"})
     bridge = s.stack(options)[0].parameters["bridge_node"]
     assert (
         bridge["sdk_options.interface"] == "eth0" and bridge["sdk_options.domain"] == s.ROBOT_DOMAIN

@@ -1,0 +1,132 @@
+"""Arguments of the launch files: text in, options of a stack out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from safe_locomotion.errors import ConfigurationError, UnknownNameError
+from safe_locomotion.runtime.stack import (
+    BRIDGE_STATES,
+    CMD_VEL_TYPES,
+    GRAPHS,
+    SDKS,
+    WATCHERS,
+    Graph,
+    StackOptions,
+    Value,
+    World,
+    robot_sdk,
+)
+
+BOOLEANS = {"true": True, "false": False}
+
+
+@dataclass(frozen=True)
+class LaunchArgument:
+    """An argument of `ros2 launch`: a text that `options_from_launch` checks."""
+
+    name: str
+    default: str
+    description: str
+    choices: tuple[str, ...] = ()
+
+
+def _flag(name: str, default: str, description: str) -> LaunchArgument:
+    return LaunchArgument(name, default, description, tuple(BOOLEANS))
+
+
+COMMON = (
+    LaunchArgument("graph", "composed", "one process or five", GRAPHS),
+    LaunchArgument("config_file", "", "parameter file instead of config/<robot>.yaml"),
+    LaunchArgument("policy", "nominal", "name of the policy that proposes"),
+    LaunchArgument("cmd_vel_type", "TwistStamped", "type of cmd_vel", CMD_VEL_TYPES),
+    LaunchArgument("autostart", "active", "lifecycle state of the bridge", BRIDGE_STATES),
+    LaunchArgument(
+        "watchers", "monitor", f"what else runs: some of {', '.join(WATCHERS)}, or empty"
+    ),
+    LaunchArgument("record", "", "folder in which each walk is recorded; empty for none"),
+    _flag("viewer", "false", "watch and drive from a browser"),
+    LaunchArgument(
+        "viewer_host", "127.0.0.1", "address that the viewer listens on; 0.0.0.0 is any"
+    ),
+    LaunchArgument("viewer_port", "8080", "port that the viewer listens on, or the next free one"),
+)
+SIMULATED = (
+    _flag("realtime", "false", "ask for real-time scheduling"),
+    _flag("lock_step", "false", "the robot waits for the stack"),
+    LaunchArgument("robot_arguments", "", "more arguments for the simulated robot"),
+)
+HARDWARE = (
+    _flag("realtime", "true", "ask for real-time scheduling"),
+    LaunchArgument("interface", "", "network interface to the robot (unitree_sdk2)"),
+    _flag(
+        "release_motion",
+        "false",
+        "first lay the robot down and release its own motion service (unitree_sdk2)",
+    ),
+)
+
+
+def launch_arguments(world: World, robot: str) -> tuple[LaunchArgument, ...]:
+    """Arguments of a launch file for this world and robot."""
+    if world == "sim":
+        return (*COMMON, *SIMULATED)
+    sdk = LaunchArgument("sdk", robot_sdk(robot), "SDK that the robot speaks", SDKS)
+    return (*COMMON, sdk, *HARDWARE)
+
+
+def options_from_launch(world: World, robot: str, values: Mapping[str, str]) -> StackOptions:
+    """Stack options from the text values of `launch_arguments`.
+
+    Raises:
+        ConfigurationError: an argument or a value does not exist.
+    """
+    known = {argument.name: argument for argument in launch_arguments(world, robot)}
+    for name, value in values.items():
+        if name not in known:
+            raise UnknownNameError("launch argument", name, known)
+        if known[name].choices and value not in known[name].choices:
+            raise UnknownNameError(name, value, known[name].choices)
+    given = {name: argument.default for name, argument in known.items()} | dict(values)
+    graph: Graph = "nodes" if given["graph"] == "nodes" else "composed"
+    viewer = {"host": given["viewer_host"], "port": _port(given["viewer_port"])}
+    return StackOptions(
+        robot=robot,
+        world=world,
+        graph=graph,
+        sdk=given.get("sdk", "unitree_sdk2"),
+        sdk_options=_sdk_options(given),
+        config_file=given["config_file"],
+        policy=given["policy"],
+        cmd_vel_type=given["cmd_vel_type"],
+        lock_step=BOOLEANS[given.get("lock_step", "false")],
+        autostart=given["autostart"],
+        realtime=BOOLEANS[given["realtime"]],
+        robot_arguments=tuple(given.get("robot_arguments", "").split()),
+        watchers=_watchers(given),
+        record=str(Path(given["record"]).expanduser().resolve()) if given["record"] else "",
+        overrides={"viewer_node": viewer},
+    )
+
+
+def _sdk_options(given: Mapping[str, str]) -> dict[str, Value]:
+    options: dict[str, Value] = {}
+    if given.get("interface"):
+        options["interface"] = given["interface"]
+    if BOOLEANS[given.get("release_motion", "false")]:
+        options["release_motion"] = True
+    return options
+
+
+def _watchers(given: Mapping[str, str]) -> tuple[str, ...]:
+    """Those named by `watchers`, and the viewer where it is asked for."""
+    named = tuple(given["watchers"].replace(",", " ").split())
+    if BOOLEANS[given["viewer"]] and "viewer" not in named:
+        return (*named, "viewer")
+    return named
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise ConfigurationError(f"viewer_port: must be a number (found {text!r})")
+    return int(text)
