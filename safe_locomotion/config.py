@@ -1,6 +1,7 @@
-"""Configuration: one ROS 2 parameter file per robot, read strictly into the dataclasses of the stages.
+"""Configuration: one ROS 2 parameter file per robot, read strictly into the stages' dataclasses.
 
-A key that no stage knows, a missing key and a value of the wrong type are errors that name the place and the valid keys.
+An unknown key, a missing key and a value of the wrong type are errors. They name the place and the
+valid keys.
 """
 
 import json
@@ -29,8 +30,8 @@ from safe_locomotion.safety.switching_rule import InterventionParameters
 from safe_locomotion.safety.trigger_set import TriggerSetParameters
 from safe_locomotion.shared_files import find_share
 
-#: The safe loader, by libyaml where PyYAML was built with it: ten times as fast.
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The safe loader; that of libyaml is ten times as fast, but not every PyYAML has it."""
 _adapters: dict[type[Any], TypeAdapter[Any]] = {}  # each takes as long as reading a file
 
 
@@ -45,19 +46,23 @@ class BridgeConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyConfig:
-    """Section `policy_node`; `period_ns` is robot time between proposals."""
+    """Section `policy_node`; `period_ns` is the robot time between proposals."""
 
     period_ns: int
     gait: GaitSettings
 
     def __post_init__(self) -> None:
-        """Refuse a period that is none."""
+        """Refuse a period that is not positive."""
         _check_period("policy_node", self.period_ns)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SupervisorConfig:
-    """Section `supervisor_node`; `recovery_policy` is `nominal`, which walks by `recovery`, or the name or path of a gait policy."""
+    """Section `supervisor_node`.
+
+    Attributes:
+        recovery_policy: `nominal`, which walks by `recovery`, or name or path of a gait policy.
+    """
 
     thresholds: SupervisorParameters
     trigger_set: TriggerSetParameters
@@ -69,7 +74,7 @@ class SupervisorConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class MpcConfig:
-    """Section `mpc_node`; `period_ns` is robot time between plans."""
+    """Section `mpc_node`; `period_ns` is the robot time between plans."""
 
     period_ns: int
     locomotion: LocomotionParameters
@@ -77,13 +82,16 @@ class MpcConfig:
     solver: MpcParameters
 
     def __post_init__(self) -> None:
-        """Refuse a period that is none."""
+        """Refuse a period that is not positive."""
         _check_period("mpc_node", self.period_ns)
 
 
 @dataclass(frozen=True, kw_only=True)
 class StackConfig:
-    """Parameters of every node of one robot, and how a person drives it (read by the bridge, the policy node and `teleop`)."""
+    """Parameters of every node of one robot, and how a person drives it.
+
+    The bridge, the policy node and `teleop` read `driving`.
+    """
 
     bridge: BridgeConfig
     estimator: EstimatorParameters
@@ -103,7 +111,8 @@ def load_config(
         overrides: dotted keys to values, e.g. {"mpc.locomotion.body_height": 0.25}.
 
     Raises:
-        ConfigurationError: unreadable, incomplete, unknown key or wrong type; says where and what is valid.
+        ConfigurationError: the file is unreadable or incomplete, a key is unknown, or a value has
+            the wrong type.
     """
     path = _config_path(robot_or_file)
     try:

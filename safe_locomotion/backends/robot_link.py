@@ -87,7 +87,7 @@ class RobotLink:
         return state
 
     def write(self, command: LowCommand) -> float | None:
-        """Send the answer to the LowState that was read last; a link that is not active sends nothing.
+        """Send the answer to the LowState that was read last, if the link is active.
 
         Returns:
             Time from the LowState until the transport has its answer [s]; None if nothing was sent.

@@ -46,11 +46,11 @@ BUSY = "while True: pass"
 def measure_paced(
     recording: Recording, names: Sequence[str], blocks: int
 ) -> dict[str, dict[str, Any]]:
-    """Rows of `ROWS`; each walks the recording through `blocks` times.
+    """Figures of some of `ROWS`; each walks the recording through `blocks` times.
 
     Returns:
-        p50_ms, p99_ms, p999_ms, max_ms of the n responses; misses, of how many states released; `what`; `realtime`: what was granted or
-        refused.
+        By row: p50_ms, p99_ms, p999_ms and max_ms of the n responses; misses, and the number of
+        released states; `what`; `realtime`, the settings that were granted or refused.
 
     Raises:
         RuntimeError: a process ended before it answered.
@@ -73,7 +73,7 @@ def measure_paced(
 
 
 def recording_of(recording: Recording) -> dict[str, Any]:
-    """What a worker needs: robot, configuration, and of each tick its state, velocity command, requests, and whether it walks."""
+    """Data for a worker: robot, configuration, the ticks, and the first tick that walks."""
     ticks = [(tick.state, tick.command, tick.requests) for tick in recording.ticks]
     return {
         "robot": recording.robot,
@@ -119,7 +119,7 @@ def _ask(worker: "subprocess.Popen[str]") -> dict[str, Any]:
     """One walk of a worker.
 
     Raises:
-        RuntimeError: it ended instead.
+        RuntimeError: the worker ended before it answered.
     """
     assert worker.stdin is not None and worker.stdout is not None
     try:
@@ -133,7 +133,7 @@ def _ask(worker: "subprocess.Popen[str]") -> dict[str, Any]:
 
 @contextmanager
 def _load() -> Iterator[None]:
-    """One busy process on each core that is ours."""
+    """One busy process on each core of this process."""
     with ExitStack() as stack:
         for _ in os.sched_getaffinity(0):
             busy = stack.enter_context(subprocess.Popen([sys.executable, "-c", BUSY]))
@@ -142,7 +142,7 @@ def _load() -> Iterator[None]:
 
 
 def main(kind: str, file: Path) -> None:
-    """A worker: for each line that comes in, one walk, answered with a line of JSON."""
+    """Run a worker: each line that comes in asks for one walk, answered by a line of JSON."""
     walk = pickle.loads(file.read_bytes())
     parameters = walk["config"].bridge.realtime
     settings = () if kind == ORDINARY else apply(parameters)

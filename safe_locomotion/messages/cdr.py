@@ -1,7 +1,8 @@
-"""ROS messages as bytes and back, for the few types that episodes consist of: plain CDR, little endian, without ROS.
+"""ROS messages as bytes and back, for the few types of an episode: plain little-endian CDR.
 
-Written by template: all that does not change from message to message is packed once. Read by column: messages of one layout, with
-the same names in the same places, are decoded together as one array. What pads a message is undefined, so it is masked out first.
+Messages are written by template: all that does not change from message to message is packed once.
+They are read by column: messages of one layout, with the same names in the same places, are decoded
+together as one array. Padding is undefined, so it is masked out first.
 """
 
 import struct
@@ -16,7 +17,7 @@ from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.types import NANOSECONDS, Array
 
 HEAD = b"\x00\x01\x00\x00"
-"""In front of each message: little-endian CDR, version 1; alignment counts from behind it."""
+"""In front of each message: little-endian CDR, version 1. Alignment counts from its end."""
 _STAMP = struct.Struct("<iI")
 _U32 = struct.Struct("<I")
 _TWO = struct.Struct("<2d")
@@ -25,7 +26,7 @@ _NO_VALUES = _U32.pack(0)
 
 
 class DecodingError(ConfigurationError):
-    """A message that is not what its topic says."""
+    """A message is not of the type of its topic."""
 
 
 class Packed:
@@ -53,7 +54,7 @@ class Packed:
         return self
 
     def bytes_from(self, start: int) -> bytes:
-        """What has been packed from `start` on."""
+        """All bytes from `start` on."""
         return bytes(self._data[start:])
 
 
@@ -71,7 +72,7 @@ def stamp_of(data: bytes) -> int:
 
 @lru_cache(maxsize=256)
 def names_part(names: tuple[str, ...], frame: str) -> bytes:
-    """What follows the stamp in a JointState or a sensor_msgs/MultiDOFJointState up to the first of its values."""
+    """Bytes of a JointState or MultiDOFJointState from behind the stamp up to its first value."""
     packed = Packed(stamp_head(0)).string(frame).u32(len(names))
     for name in names:
         packed.string(name)
@@ -85,7 +86,7 @@ def joint_state(
     velocity: bytes = b"",
     effort: bytes = b"",
 ) -> bytes:
-    """A sensor_msgs/JointState; rows are float64 as bytes, velocity and effort may both be empty."""
+    """A sensor_msgs/JointState; rows are float64 as bytes, velocity and effort may be empty."""
     first = names_part(names, "")
     if not velocity:
         return b"".join((stamp_head(stamp_ns), first, position, _NO_VALUES, _NO_VALUES))
@@ -94,9 +95,10 @@ def joint_state(
 
 
 def trimmed_joint_state(data: bytes) -> bytes:
-    """A JointState without what is no part of it.
+    """A JointState without bytes behind its end.
 
-    A message without velocity and effort leaves ROS with eight bytes of chance behind its end, which strict readers refuse.
+    ROS puts eight arbitrary bytes behind a message without velocity and effort. Strict readers
+    refuse them.
     """
     unpack = _U32.unpack_from
     at = 12
@@ -118,7 +120,7 @@ def trimmed_joint_state(data: bytes) -> bytes:
 
 @lru_cache(maxsize=16)
 def header_rest(frame: str) -> bytes:
-    """What follows the stamp in a message of a header and doubles."""
+    """Bytes from behind the stamp up to the first double, in a message of a header and doubles."""
     return Packed(stamp_head(0)).string(frame).align(8).bytes_from(12)
 
 
@@ -129,7 +131,7 @@ def float_array_head(label: str, size: int) -> bytes:
 
 
 def float_array_stamp(data: bytes) -> int:
-    """Stamp in the first two numbers, seconds and nanoseconds, of a Float64MultiArray of one dimension [ns]."""
+    """Stamp of a Float64MultiArray of one dimension, from its first two numbers, s and ns [ns]."""
     at = 12 + int(_U32.unpack_from(data, 8)[0])
     at += -at % 4 + 16
     seconds, nanoseconds = _TWO.unpack_from(data, at + -(at - len(HEAD)) % 8)
@@ -142,7 +144,7 @@ def string_message(text: str) -> bytes:
 
 
 class Cursor:
-    """Reads one message from its start, and remembers which bytes were padding or value, not layout."""
+    """Reads one message from its start, and remembers which bytes belong to the layout."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
@@ -170,11 +172,11 @@ class Cursor:
         return self.data[start : start + max(0, size - 1)].decode(errors="replace")
 
     def skip(self, size: int, alignment: int) -> int:
-        """Values that change from message to message; returns where they begin."""
+        """Skip values that change from message to message; returns where they begin."""
         return self._take(size, alignment, fixed=False)
 
     def doubles(self, count: int) -> int:
-        """Where `count` doubles begin; of none, the place where they would."""
+        """Skip `count` doubles; returns where they begin, or would begin if there are none."""
         return self.skip(8 * count, 8) if count else self.at
 
 
@@ -197,7 +199,14 @@ class Group:
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """Where a message's strings and doubles are; `offsets` are (start, count) of the parts, `stamped` says it has a header."""
+    """Places of the strings and doubles of a message.
+
+    Attributes:
+        labels: strings in their order.
+        offsets: (start, count) of each part of doubles.
+        fixed: (size,) which bytes belong to the layout.
+        stamped: whether the message has a header.
+    """
 
     labels: tuple[str, ...]
     offsets: tuple[tuple[int, int], ...]
@@ -274,7 +283,7 @@ def groups(messages: Sequence[bytes], layout_of: Callable[[bytes], Layout]) -> I
     """Messages of one topic, grouped by layout.
 
     Raises:
-        DecodingError: a message is not what it should be.
+        DecodingError: a message is not of this type.
     """
     sizes = np.array([len(message) for message in messages])
     for size in np.unique(sizes).tolist():
@@ -299,8 +308,7 @@ def _group(rows: NDArray[np.intp], block: NDArray[np.uint8], layout: Layout) -> 
     )
     stamps = np.zeros(len(rows), dtype=np.int64)
     if layout.stamped:
-        seconds, nanoseconds = (
-            np.ascontiguousarray(block[:, at : at + 4]).view("<u4")[:, 0] for at in (4, 8)
-        )
+        seconds = np.ascontiguousarray(block[:, 4:8]).view("<u4")[:, 0]
+        nanoseconds = np.ascontiguousarray(block[:, 8:12]).view("<u4")[:, 0]
         stamps = seconds.astype(np.int64) * NANOSECONDS + nanoseconds
     return Group(rows=rows, labels=layout.labels, parts=parts, stamp_ns=stamps)

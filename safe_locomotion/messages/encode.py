@@ -1,8 +1,7 @@
-"""What the stages said on one tick as serialised messages, for the recorder; equal to what `conversions` and `decisions` would send.
+"""The messages of the control path as bytes, as ROS serialises them; `layouts` describes them.
 
-Made by template, because a ROS message built and serialised costs ten times as much. `low_command` and `policy/step` exist
-for the recorder alone: the first is a JointState with the rows `layouts.LOW_COMMAND` and `reason/<why>` where the gate refused,
-the second a Float64MultiArray with the learner's observation and action, labelled as `state_estimate` is.
+They are made by template, because building and serialising a ROS message costs ten times as much.
+`nodes.conversions` and `nodes.decisions` read them.
 """
 
 import struct
@@ -66,31 +65,26 @@ def imu(state: LowState) -> bytes:
     rotation = _FOUR.pack(x, y, z, w)
     rates = state.gyro.tobytes()
     force = state.accelerometer.tobytes()
+    head = cdr.stamp_head(state.stamp_ns) + _IMU_REST
     none = _NO_COVARIANCE
-    return b"".join(
-        (cdr.stamp_head(state.stamp_ns), _IMU_REST, rotation, none, rates, none, force, none)
-    )
+    return b"".join((head, rotation, none, rates, none, force, none))
 
 
 def state_estimate(e: Estimate) -> bytes:
-    """`state_estimate`."""
-    parts = (
-        e.position,
-        e.quaternion_wxyz,
-        e.velocity,
-        e.angular_velocity,
-        e.position_covariance,
-        e.velocity_covariance,
-        e.q,
-        e.dq,
-    )
-    tail = _TAIL.pack(*e.contact.tolist(), *e.ground_normal.tolist(), e.ground_height, e.diverged)
+    """`state_estimate`, with the fields of `layouts.ESTIMATE_FIELDS`."""
     return b"".join(
         (
             _ESTIMATE_HEAD,
             _TWO.pack(*divmod(e.stamp_ns, NANOSECONDS)),
-            *[part.tobytes() for part in parts],
-            tail,
+            e.position.tobytes(),
+            e.quaternion_wxyz.tobytes(),
+            e.velocity.tobytes(),
+            e.angular_velocity.tobytes(),
+            e.position_covariance.tobytes(),
+            e.velocity_covariance.tobytes(),
+            e.q.tobytes(),
+            e.dq.tobytes(),
+            _TAIL.pack(*e.contact.tolist(), *e.ground_normal.tolist(), e.ground_height, e.diverged),
         )
     )
 
@@ -114,25 +108,19 @@ def _rows(stamp_ns: int, rows: NamedRows) -> bytes:
 
 
 def step(p: Proposal) -> bytes | None:
-    """`policy/step` of a proposal; None from a learner that has no network."""
+    """`policy/step` of a proposal, labelled like `state_estimate`; None without a network."""
     observation = p.observation
     action = p.action
     if observation is None or action is None:
         return None
     label = f"stamp_s:1 stamp_ns:1 observation:{len(observation)} action:{len(action)}"
     head = cdr.float_array_head(label, 2 + len(observation) + len(action))
-    return b"".join(
-        (
-            head,
-            _TWO.pack(*divmod(p.stamp_ns, NANOSECONDS)),
-            observation.astype("<f8").tobytes(),
-            action.tobytes(),
-        )
-    )
+    stamp = _TWO.pack(*divmod(p.stamp_ns, NANOSECONDS))
+    return b"".join((head, stamp, observation.astype("<f8").tobytes(), action.tobytes()))
 
 
 class PlanBytes:
-    """`mpc/plan`, in arrays that are filled again for each plan."""
+    """`mpc/plan`, by arrays that are filled again for each plan."""
 
     def __init__(self) -> None:
         self._transforms = np.zeros((N_LEGS, 7))
@@ -142,35 +130,31 @@ class PlanBytes:
 
     def __call__(self, plan: StancePlan) -> bytes:
         """The message for a plan."""
-        self._transforms[:, :3], self._twists[:, :3], self._wrenches[:, :3] = (
-            plan.foot_position,
-            plan.foot_velocity,
-            plan.force,
+        self._transforms[:, :3] = plan.foot_position
+        self._twists[:, :3] = plan.foot_velocity
+        self._wrenches[:, :3] = plan.force
+        return b"".join(
+            (
+                cdr.stamp_head(plan.stamp_ns),
+                cdr.names_part(plan_names(plan), BASE_FRAME),
+                self._transforms.tobytes(),
+                _COUNT_OF_FEET,
+                self._twists.tobytes(),
+                _COUNT_OF_FEET,
+                self._wrenches.tobytes(),
+            )
         )
-        rest = cdr.names_part(plan_names(plan), BASE_FRAME)
-        body = (
-            self._transforms.tobytes(),
-            _COUNT_OF_FEET,
-            self._twists.tobytes(),
-            _COUNT_OF_FEET,
-            self._wrenches.tobytes(),
-        )
-        return b"".join((cdr.stamp_head(plan.stamp_ns), rest, *body))
 
 
 def low_command(command: LowCommand, latency: float) -> bytes:
-    """`low_command`: what was sent to the motors, and how long after its LowState [s]."""
-    names, more = (
-        (LOW_COMMAND, b"")
-        if not command.reason
-        else ((*LOW_COMMAND, REASON + command.reason), bytes(8))
-    )
-    position = command.q.tobytes() + command.kp.tobytes() + _LATENCY.pack(latency) + more
-    velocity = command.dq.tobytes() + command.kd.tobytes() + bytes(8) + more
-    return cdr.joint_state(
-        command.stamp_ns,
-        names,
-        position,
-        velocity,
-        command.tau.tobytes() + bytes(8 * len(JOINTS) + 8) + more,
-    )
+    """`low_command`: the command that was sent, and its latency after the LowState [s]."""
+    names = LOW_COMMAND
+    position = command.q.tobytes() + command.kp.tobytes() + _LATENCY.pack(latency)
+    velocity = command.dq.tobytes() + command.kd.tobytes() + bytes(8)
+    effort = command.tau.tobytes() + bytes(8 * len(JOINTS) + 8)
+    if command.reason:
+        names = (*LOW_COMMAND, REASON + command.reason)
+        position += bytes(8)
+        velocity += bytes(8)
+        effort += bytes(8)
+    return cdr.joint_state(command.stamp_ns, names, position, velocity, effort)

@@ -1,31 +1,43 @@
 """Layouts of the topics: what each message holds, and the names of its rows.
 
-| topic | type | layout |
-|---|---|---|
-| `joint_states` | JointState | 12 joints in SDK order (position, velocity, effort), then `FR_foot` ... with effort = raw force |
-| `imu/data` | Imu | REP-145: orientation of base, rates and specific force in base |
-| `state_estimate` | Float64MultiArray | the whole `Estimate`; `layout.dim[0].label` is `ESTIMATE_LAYOUT`, `name:width` in order |
-| `odom` | Odometry | REP-105 view of the same: pose of base in odom, twist expressed in base |
-| `policy/proposal` | JointState | rows of `name = position`; no row at all: the learner has nothing to propose on this tick |
-| `safety/feedback` | JointState | names `mode/<mode>` and `policy/<name of the learner that drives, or nothing>`; sent on a change |
-| `safety/verdict` | JointState | rows of `name = position`, see below |
-| `safety/hazards` | JointState | names = hazards that the bridge sees (`safety.hazards.HAZARDS`); sent on a change |
-| `remote/cmd_vel` | TwistStamped | the remote's velocity, while its dead-man is held |
-| `remote/request` | String | one word of `operator.pad.ACTIONS` per chord that was pressed |
-| `mpc/plan` | MultiDOFJointState | per foot: transform = target position, twist = target velocity, wrench = force; frame base |
-| `low_command`, `policy/step` | JointState, Float64MultiArray | for the recorder, while it listens: see `messages.encode` |
-| `display/ticks` | UInt8MultiArray | estimate, verdict and plan of a tick for displays of the graph of five processes: see `tick_feed` |
-| `recording/ticks` | UInt8MultiArray | the same and all above, of the composed graph, ten ticks to a message: see `messages.ticks` |
+- `joint_states` (JointState): 12 joints in SDK order (position, velocity, effort), then `FR_foot`
+  and the other feet, whose effort is the raw force.
+- `imu/data` (Imu): REP-145, with orientation of base, rates and specific force in base.
+- `state_estimate` (Float64MultiArray): the whole `Estimate`; `layout.dim[0].label` is
+  `ESTIMATE_LAYOUT`, with `name:width` in order.
+- `odom` (Odometry): REP-105 view of the estimate, with pose of base in odom and twist in base.
+- `policy/proposal` (JointState): rows of `name = position`, see below. A message without rows says
+  that the learner has nothing to propose on this tick.
+- `safety/verdict` (JointState): rows of `name = position`, see below.
+- `safety/feedback` (JointState): the names `mode/<mode>` and `policy/<name>`, sent on a change. The
+  name is that of the learner that drives, or empty.
+- `safety/hazards` (JointState): the names are the hazards that the bridge sees
+  (`safety.hazards.HAZARDS`), sent on a change.
+- `mpc/plan` (MultiDOFJointState): per foot, in the frame base: transform is the target position,
+  twist the target velocity, wrench the force. The joint names hold flags: `FR/stance` or
+  `FR/swing`, and `/held` behind it while the force is the last good one.
+- `remote/cmd_vel` (TwistStamped): the remote's velocity, while its dead-man switch is held.
+- `remote/request` (String): one word of `operator.pad.ACTIONS` per chord that was pressed.
+- `low_command` (JointState): the sent command in the rows `LOW_COMMAND`, for the recorder while it
+  listens.
+- `policy/step` (Float64MultiArray): observation and action of a learner, for the recorder while it
+  listens.
+- `display/ticks` (UInt8MultiArray): estimate, verdict and plan of a tick, for displays of the five
+  processes (`nodes.tick_feed`).
+- `recording/ticks` (UInt8MultiArray): all full-rate topics of the composed graph, ten ticks to a
+  message (`messages.ticks`).
 
-Rows of a proposal: `policy/<name>` = nanoseconds of robot time to its next proposal, then `gait/...`, `joint/...`, or
-`fault/<kind>/<reason>` when the learner's output cannot be used. Rows of a verdict: `mode` (number of `types.Mode`),
-`mode_since/s`, `mode_since/ns`, `active` (0 learner, 1 recovery), `command/vx|vy|wz`, `gait/...`, then `margin/<component>`, one
-`reason/<hazard>` per hazard that holds, `policy/<name>` of the learner that drives, `predicted/<k>/roll|pitch|yaw|x|y|z` for each
-step k of a rollout where there was one (position = angle or place, velocity = its rate), and `joint/...` when a joint policy drives.
-`gait/...` is `frequency`, `swing_ratio`, `offset_FL|RR|RL`, `foot_y_FR|FL|RR|RL`; `joint/<joint>` has position = target,
-velocity = kp, effort = kd.
+Rows of a proposal: `policy/<name>` is the robot time to its next proposal [ns]. Then come
+`gait/...`, `joint/...`, or `fault/<kind>/<reason>` when the learner's output cannot be used.
 
-In a plan the flags are in the joint names: `FR/stance` or `FR/swing`, with `/held` after it while the force is the last good one.
+Rows of a verdict: `mode` (number of `types.Mode`), `mode_since/s`, `mode_since/ns`, `active` (0
+learner, 1 recovery), `command/vx|vy|wz` and `gait/...`. Then come `margin/<component>`, one
+`reason/<hazard>` per hazard that holds, and `policy/<name>` of the learner that drives. After a
+rollout each step k has rows `predicted/<k>/roll|pitch|yaw|x|y|z`, whose position is an angle or a
+place and whose velocity is its rate. Last comes `joint/...` when a joint policy drives.
+
+`gait/...` stands for `frequency`, `swing_ratio`, `offset_FL|RR|RL` and `foot_y_FR|FL|RR|RL`. In
+`joint/<joint>` position is the target, velocity kp and effort kd.
 """
 
 from collections.abc import Sequence
@@ -96,7 +108,9 @@ FAULT = "fault/"
 LATENCY = "latency"
 GAINS = [f"gains/{joint}" for joint in JOINTS]
 LOW_COMMAND = (*JOINTS, *GAINS, LATENCY)
-"""Rows of `low_command`: q, dq, tau of each joint; kp (position) and kd (velocity); seconds; one `reason/<why>` when refused."""
+"""Rows of `low_command`: joints (q, dq, tau), gains (kp as position, kd as velocity), latency [s].
+
+When the gate refused the command, a row `reason/<why>` follows."""
 NAMES_OF_PLAN = {
     (leg, stance, solved): f"{leg}/{'stance' if stance else 'swing'}{'' if solved else '/held'}"
     for leg in LEGS
@@ -113,7 +127,10 @@ def gait_values(gait: GaitParameters) -> list[float]:
 
 @dataclass(frozen=True, slots=True)
 class NamedRows:
-    """Rows of a JointState: scalars, then predicted states, then joint targets; scalars alone have no velocity and effort."""
+    """Rows of a JointState: scalars, then predicted states, then joint targets.
+
+    Scalars alone have no velocity and effort.
+    """
 
     names: Sequence[str]
     values: list[float]
@@ -143,10 +160,10 @@ class NamedRows:
 
 def proposal_rows(proposal: Proposal) -> NamedRows:
     """Rows of a proposal."""
-    names = [f"policy/{proposal.policy}"]
+    names = [POLICY + proposal.policy]
     values = [float(proposal.period_ns)]
     if proposal.fault:
-        names = [*names, f"fault/{proposal.kind}/{proposal.fault}"]
+        names = [*names, f"{FAULT}{proposal.kind}/{proposal.fault}"]
         values = [*values, 0.0]
     if proposal.gait is not None:
         names = names + GAIT
@@ -157,18 +174,10 @@ def proposal_rows(proposal: Proposal) -> NamedRows:
 def verdict_rows(v: Verdict) -> NamedRows:
     """Rows of a verdict."""
     since = divmod(v.mode_since_ns, NANOSECONDS)
-    g = v.gait
     c = v.command
-    values = [
-        float(v.mode),
-        float(since[0]),
-        float(since[1]),
-        float(ACTIVE.index(v.active)),
-        c.vx,
-        c.vy,
-        c.wz,
-    ]
-    values += (g.frequency, g.swing_ratio, *g.phase_offsets, *g.foot_y)
+    active = ACTIVE.index(v.active)
+    values = [float(v.mode), float(since[0]), float(since[1]), float(active), c.vx, c.vy, c.wz]
+    values += gait_values(v.gait)
     values += [margin for _, margin in v.margins]
     values += [1.0] * (len(v.reasons) + bool(v.policy))
     names = _verdict_names(tuple([name for name, _ in v.margins]), v.reasons, v.policy)
@@ -179,9 +188,9 @@ def verdict_rows(v: Verdict) -> NamedRows:
 def _verdict_names(
     components: tuple[str, ...], reasons: tuple[str, ...], policy: str
 ) -> tuple[str, ...]:
-    margins = (f"margin/{name}" for name in components)
-    hazards = (f"reason/{name}" for name in reasons)
-    return (*VERDICT, *margins, *hazards, *((f"policy/{policy}",) if policy else ()))
+    margins = (MARGIN + name for name in components)
+    hazards = (REASON + name for name in reasons)
+    return (*VERDICT, *margins, *hazards, *((POLICY + policy,) if policy else ()))
 
 
 def plan_names(plan: StancePlan) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
-"""Full-rate messages of several ticks in one: how they get from the composed graph to the recorder.
+"""Full-rate messages of several ticks in one, from the composed graph to the recorder.
 
-A message of `recording/ticks` costs its publisher and its reader the same whatever it carries, so ten ticks share one: entries of
-topic number (1 byte), stamp (8), length (4) and the message as ROS serialises it, behind a sequence number (8) by which the reader
-counts what it missed.
+A message of `recording/ticks` costs publisher and reader the same whatever it carries, so ten ticks
+share one. It begins with a sequence number (8 bytes), by which the reader counts missed messages.
+Entries follow: topic number (1 byte), stamp (8), length (4), and the message as ROS serialises it.
 """
 
 import struct
@@ -15,9 +15,8 @@ _SEQUENCE = struct.Struct("<Q")
 _ENTRY = struct.Struct("<BqI")
 _NUMBERS = {topic.name: number for number, topic in enumerate(TOPICS)}
 _NAMES = tuple(topic.name for topic in TOPICS)
-_HEAD = (
-    cdr.Packed().u32(0, 0).bytes_from(0)
-)  # of a std_msgs/UInt8MultiArray: no dimensions, no offset
+_HEAD = cdr.Packed().u32(0, 0).bytes_from(0)
+"""Of a std_msgs/UInt8MultiArray without dimensions and offset."""
 _LENGTH = struct.Struct("<I")
 
 
@@ -29,11 +28,11 @@ class TickBatch:
         self._sequence = 0
 
     def add(self, topic: str, stamp_ns: int, data: bytes) -> None:
-        """One message of a full-rate topic."""
+        """Add one message of a full-rate topic."""
         self._entries += (_ENTRY.pack(_NUMBERS[topic], stamp_ns, len(data)), data)
 
     def take(self) -> bytes:
-        """What was collected since the last call, as a serialised std_msgs/UInt8MultiArray."""
+        """All messages since the last call, as a serialised std_msgs/UInt8MultiArray."""
         body = b"".join((_SEQUENCE.pack(self._sequence), *self._entries))
         self._entries.clear()
         self._sequence += 1
@@ -44,7 +43,7 @@ def unpack(message: bytes) -> tuple[int, Iterator[tuple[str, int, bytes]]]:
     """Sequence number, and (topic, stamp, message) of each entry.
 
     Raises:
-        cdr.DecodingError: not made by `TickBatch`.
+        cdr.DecodingError: `TickBatch` has not made this message.
     """
     start = len(_HEAD) + _LENGTH.size
     if len(message) < start + _SEQUENCE.size or message[1] != 1:

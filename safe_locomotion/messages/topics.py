@@ -1,8 +1,8 @@
-"""What an episode consists of: the recorded topics, their types and how they are offered.
+"""The recorded topics of an episode, their types and their quality of service.
 
-`FULL_RATE` topics carry each tick, in both graphs. The graph of five processes publishes them anyway; the composed graph packs them
-into `recording/ticks` while somebody records, and the recorder writes them under their own names (see `ticks`). The others are
-recorded as they come.
+Full-rate topics carry each tick, in both graphs. The graph of five processes publishes them anyway.
+The composed graph packs them into `recording/ticks` while a recorder listens, and the recorder
+writes them under their own names (see `ticks`). The other topics are recorded as they come.
 """
 
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ class Topic:
     """One topic of the stack.
 
     Attributes:
-        name: relative, as nodes give it.
+        name: relative, as in the nodes.
         type: ROS type.
-        full_rate: carries each tick, so a step between its stamps that is too long is a drop.
-        latched: reliable and transient local; the others are best effort, depth 1, but for commands and diagnostics.
-        reliable: of a publisher that is not latched.
+        full_rate: whether it carries each tick, so that too long a step between stamps is a drop.
+        latched: whether it is reliable and transient local; the others are best effort, depth 1.
+        reliable: whether it is reliable without being latched.
     """
 
     name: str
@@ -31,7 +31,10 @@ class Topic:
 
 
 INFO = "episode/info"
-"""std_msgs/String: JSON of `episode.EpisodeInfo`, the first message and, with the reason of the end, the last."""
+"""std_msgs/String: JSON of `episode.EpisodeInfo`, the first message of an episode and the last.
+
+The last one has the reason of the end.
+"""
 TICKS = "recording/ticks"
 """std_msgs/UInt8MultiArray: full-rate messages of the composed graph, packed; not in the file."""
 

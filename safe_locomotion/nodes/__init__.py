@@ -1,6 +1,7 @@
-"""The ROS 2 side: nodes that move the core's values over topics. The only code that imports rclpy."""
+"""The ROS 2 side: nodes that move the values of the stages over topics."""
 
 import os
 
-# The matrices here are small: a second BLAS thread would only take the core that another process needs. Before numpy loads.
+# The matrices are small: a second BLAS thread would only take the core of another process.
+# This must stand before numpy is loaded.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

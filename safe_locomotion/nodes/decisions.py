@@ -11,10 +11,14 @@ from sensor_msgs.msg import JointState, MultiDOFJointState
 
 from safe_locomotion.messages.layouts import (
     ACTIVE,
+    FAULT,
     FLAGS_OF_PLAN,
     GAIT,
+    MARGIN,
     PER_STATE,
+    POLICY,
     PREDICTED,
+    REASON,
     TARGETS,
     VERDICT,
 )
@@ -36,7 +40,7 @@ from safe_locomotion.types import (
     Verdict,
 )
 
-_FAULT = re.compile(r"fault/(?P<kind>gait|joint)/(?P<reason>.+)", re.DOTALL)
+_FAULT = re.compile(rf"{FAULT}(?P<kind>gait|joint)/(?P<reason>.+)", re.DOTALL)
 
 
 def _gait_from(values: Sequence[float]) -> GaitParameters:
@@ -96,7 +100,7 @@ def proposal_from(message: JointState) -> Proposal | None:
     fault = _FAULT.fullmatch(rest[0]) if len(rest) == 1 else None
     if (
         not names
-        or not names[0].startswith("policy/")
+        or not names[0].startswith(POLICY)
         or (rest and gait is None and fault is None)
         or [gait is not None, joints is not None, fault is not None].count(True) != 1
         or not 0.0 <= values[0] < NANOSECONDS
@@ -108,7 +112,7 @@ def proposal_from(message: JointState) -> Proposal | None:
     faulty_gait = fault is not None and fault["kind"] == "gait"
     return Proposal(
         stamp_ns=stamp_of(message),
-        policy=names[0].removeprefix("policy/"),
+        policy=names[0].removeprefix(POLICY),
         kind="gait" if faulty_gait or gait is not None else "joint",
         gait=gait,
         joints=joints,
@@ -153,18 +157,17 @@ def verdict_from(message: JointState) -> Verdict:
 def _named_parts(
     names: Sequence[str], values: Sequence[float]
 ) -> tuple[tuple[tuple[str, float], ...], tuple[str, ...], str]:
-    """Margins by component, hazards, and the learner that drives: the rows behind the fixed ones."""
+    """Margins by component, hazards and driving learner: the rows behind the fixed ones."""
     margins: list[tuple[str, float]] = []
     reasons: list[str] = []
     policies: list[str] = []
     for name, value in zip(names, values, strict=True):
-        kind, slash, what = name.partition("/")
-        if slash and kind == "margin":
-            margins.append((what, value))
-        elif slash and kind == "reason":
-            reasons.append(what)
-        elif slash and kind == "policy" and not policies:
-            policies.append(what)
+        if name.startswith(MARGIN):
+            margins.append((name.removeprefix(MARGIN), value))
+        elif name.startswith(REASON):
+            reasons.append(name.removeprefix(REASON))
+        elif name.startswith(POLICY) and not policies:
+            policies.append(name.removeprefix(POLICY))
         else:
             raise MalformedMessageError(
                 "safety/verdict: behind the fixed rows come margin/<component>, reason/<hazard>"

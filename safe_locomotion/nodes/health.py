@@ -1,7 +1,8 @@
-"""What a node says about itself on `/diagnostics`: its streams (alive, valid, on time), its loop times, its reasons.
+"""What a node says about itself on `/diagnostics`: its streams, its loop times, its reasons.
 
-Counters are plain attributes written by the control thread and read by the executor's timer: each is one object, so the reader
-sees an old or a new value, never half of one.
+A stream is alive, valid and on time, or not. Counters are plain attributes: the control thread
+writes them, the executor's timer reads them. Each is one object, so the reader sees an old or a new
+value, never half of one.
 """
 
 from collections import Counter
@@ -12,7 +13,7 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
-RATED_EACH_S = 0.2  # a rate over less than this would jump
+RATED_EACH_S = 0.2  #: a rate over a shorter time would jump
 OK = DiagnosticStatus.OK
 WARN = DiagnosticStatus.WARN
 ERROR = DiagnosticStatus.ERROR
@@ -20,7 +21,11 @@ STALE = DiagnosticStatus.STALE
 
 
 class Stream:
-    """One incoming stream: alive (something came lately), valid (it could be read), on time (no stamp is missing)."""
+    """One incoming stream and its health.
+
+    Alive: a message came lately. Valid: the last message could be read. On time: no stamp is
+    missing.
+    """
 
     def __init__(
         self,
@@ -34,20 +39,25 @@ class Stream:
         """Start silent.
 
         Args:
+            name: of its row of the diagnostics.
             timeout_s: wall-clock silence after which the stream is not alive [s].
             period_ns: expected step between stamps, 0 when there is none [ns].
-            required: silence is a fault.
+            required: whether silence is a fault.
+            clock: monotonic wall clock [s].
         """
         self.name = name
         self._timeout_s = timeout_s
         self._period_ns = period_ns
         self._clock = clock
         self._required = required
-        self.received = self.rejected = self.missed = 0
+        self.received = 0
+        self.rejected = 0
+        self.missed = 0
         self.last_stamp_ns = 0
         self.last_heard_s = float("-inf")
         self.fault = ""
-        self._told_missed = self._rated = 0
+        self._told_missed = 0
+        self._rated = 0
         self._rated_s = clock()
         self._rate_hz = 0.0
 
@@ -56,7 +66,9 @@ class Stream:
         if self._period_ns and self.received and stamp_ns > self.last_stamp_ns:
             self.missed += (stamp_ns - self.last_stamp_ns) // self._period_ns - 1
         self.received += 1
-        self.last_stamp_ns, self.last_heard_s, self.fault = stamp_ns, self._clock(), ""
+        self.last_stamp_ns = stamp_ns
+        self.last_heard_s = self._clock()
+        self.fault = ""
 
     def reject(self, reason: str) -> None:
         """Count a message that was dropped."""
@@ -65,12 +77,12 @@ class Stream:
 
     @property
     def alive(self) -> bool:
-        """Something good came within the timeout."""
+        """Whether a good message came within the timeout."""
         return self.received > 0 and self._clock() - self.last_heard_s <= self._timeout_s
 
     @property
     def expected(self) -> bool:
-        """Worth waiting for: it was never heard yet, or it is alive."""
+        """Whether it is worth waiting for: it was never heard yet, or it is alive."""
         return not self.received or self.alive
 
     def status(self) -> DiagnosticStatus:
@@ -104,7 +116,7 @@ class Stream:
         return status(self.name, level, text, values)
 
     def _rate(self) -> float:
-        """Good messages a second of wall clock since the status before [Hz]."""
+        """Good messages per second of wall clock since the last status [Hz]."""
         now = self._clock()
         received = self.received
         if now - self._rated_s >= RATED_EACH_S:

@@ -1,4 +1,7 @@
-"""Work that other threads hand to the control thread, which alone touches the core objects and the robot."""
+"""Work that other threads hand to the control thread.
+
+The control thread alone touches the stages and the robot.
+"""
 
 from collections.abc import Callable
 from concurrent.futures import Future

@@ -1,8 +1,9 @@
-"""The operator's side of the supervisor: `cmd_vel`, the services stand, walk, sit, estop, reset, and what the remote asks for.
+"""The operator's side of the supervisor: `cmd_vel`, five services, and requests of the remote.
 
-The bridge reads the robot's remote and passes on `remote/cmd_vel` (TwistStamped) and `remote/request` (String, one word of
-`operator.pad.ACTIONS`, once per press). Each word has one node that acts on it: the supervisor on stand, walk, sit and reset,
-the policy node on next_policy, a recorder on record.
+The services are stand, walk, sit, estop and reset. The bridge reads the robot's remote and passes
+on `remote/cmd_vel` (TwistStamped) and `remote/request` (String, one word of `operator.pad.ACTIONS`,
+once per press). One node acts on each word: the supervisor on stand, walk, sit and reset, the
+policy node on next_policy, a recorder on record.
 """
 
 from collections import deque
@@ -32,15 +33,17 @@ COMMANDS = QoSProfile(depth=1)
 REMOTE_VELOCITY = "remote/cmd_vel"
 REMOTE_REQUEST = "remote/request"
 REQUESTS_QOS = QoSProfile(depth=10)
-HANDS = "operator/hands"  #: String, the name of whoever takes the robot in hand: a script that drives it lets go
+HANDS = "operator/hands"
+"""String: name of the operator who takes over; a script that drives the robot then lets go."""
 HANDS_QOS = QoSProfile(depth=5)
 
 
 class VelocityTopic:
     """`cmd_vel`, received by the executor, read by the control thread.
 
-    A command's age is counted in robot time from the tick that first saw it, so a slow simulator does not shorten it. The person who
-    holds the robot's remote comes first: while that one drives, and until its last command, a zero, times out, `cmd_vel` is not heard.
+    The age of a command counts in robot time from the tick that first saw it, so a slow simulator
+    does not shorten it. The robot's remote comes first: while it drives, and until its last command
+    (a zero) times out, `cmd_vel` is not heard.
     """
 
     def __init__(
@@ -52,14 +55,15 @@ class VelocityTopic:
             node: that subscribes.
             limits: of a command.
             type_name: key of `CMD_VEL_TYPES`.
-            inbox: of a loop that takes the topic itself, because its executor may be busy for seconds.
+            inbox: of a loop that takes the topic itself, if its executor may be busy for seconds.
 
         Raises:
-            UnknownNameError: `type_name` is not in `CMD_VEL_TYPES`; a ROS topic has one type, so the user must say which.
+            UnknownNameError: `type_name` is not in `CMD_VEL_TYPES`.
         """
         if type_name not in CMD_VEL_TYPES:
             raise UnknownNameError("cmd_vel_type", type_name, CMD_VEL_TYPES)
-        self._input, self._remote_input = VelocityInput(limits), VelocityInput(limits)
+        self._input = VelocityInput(limits)
+        self._remote_input = VelocityInput(limits)
         self._arrived: deque[VelocityCommand] = deque(maxlen=1)
         self._from_remote: deque[VelocityCommand] = deque(maxlen=1)
         self.stream = Stream("cmd_vel", timeout_s=limits.timeout, required=False)
@@ -85,12 +89,15 @@ class VelocityTopic:
         self._arrived.append(command)
 
     def play(self, stamp_ns: int, command: VelocityCommand) -> None:
-        """Take a script's command, which holds until the next; messages that arrived are dropped."""
+        """Take the command of a script; messages that arrived are dropped."""
         self._arrived.clear()
         self._input.set(stamp_ns, command.vx, command.vy, command.wz)
 
     def current(self, stamp_ns: int) -> VelocityCommand:
-        """The command in force at `stamp_ns`; zero before the first, after the timeout, and for one that was not finite."""
+        """The command in force at `stamp_ns`.
+
+        Zero before the first command, after the timeout, and for a command that was not finite.
+        """
         if self._arrived:
             command = self._arrived.popleft()
             self._input.set(stamp_ns, command.vx, command.vy, command.wz)
@@ -102,7 +109,7 @@ class VelocityTopic:
 
     @property
     def hazards(self) -> frozenset[str]:
-        """What the supervisor must know about the newest command."""
+        """Hazards in the newest command, for the supervisor."""
         return frozenset({"command_not_finite"} if self._input.not_finite else ())
 
 
@@ -121,7 +128,7 @@ class ScriptedOperator:
 
     @property
     def plays(self) -> bool:
-        """There is a script."""
+        """Whether there is a script."""
         return self._script is not None
 
     def update(self, stamp_ns: int) -> None:
@@ -135,7 +142,10 @@ class ScriptedOperator:
 
 
 class RequestServices:
-    """The five Trigger services and the same words on `remote/request`; the control thread answers, with the reason when it refuses."""
+    """The five Trigger services, and the same words on `remote/request`.
+
+    The control thread answers. A refusal comes with its reason.
+    """
 
     def __init__(
         self,
@@ -147,8 +157,11 @@ class RequestServices:
         """Offer the services.
 
         Args:
-            request: the supervisor's `request`, run on the control thread.
-            not_ready: why the robot cannot follow a request now, or None; estop and reset are always taken.
+            node: that offers them.
+            mailbox: of the control thread.
+            request: the supervisor's `request`, which runs on the control thread.
+            not_ready: why the robot cannot follow a request now, or None; it is not asked for estop
+                and reset.
         """
         self._mailbox = mailbox
         self._request = request
@@ -161,9 +174,8 @@ class RequestServices:
     def _on_remote(self, message: String) -> None:
         if message.data in REQUESTS:
             refusal = self._ask(message.data)
-            self._log.info(
-                f"remote: {message.data}{'' if refusal is None else f' refused: {refusal}'}"
-            )
+            answer = "" if refusal is None else f" refused: {refusal}"
+            self._log.info(f"remote: {message.data}{answer}")
 
     def _handler(self, name: str) -> Callable[[Any, Any], Any]:
         def handle(_: Any, response: Any) -> Any:

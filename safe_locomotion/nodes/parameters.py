@@ -1,7 +1,7 @@
-"""ROS parameters of a node: which robot, the node's own settings, and overrides of its section of the configuration file.
+"""ROS parameters of a node: its robot, its settings, and overrides of its configuration section.
 
-The configuration file is read by `config.load_config`, not by ROS, so a missing file or an unknown key stops the start-up instead
-of warning, and an integer given for a floating-point number is a number.
+`config.load_config` reads the configuration file, not ROS. So a missing file or an unknown key
+stops the start-up instead of warning, and an integer may stand for a floating-point number.
 """
 
 from array import array
@@ -27,13 +27,14 @@ S = TypeVar("S")
 
 @dataclass(frozen=True, kw_only=True)
 class NodeParameters(Generic[S]):
-    """What a node was started with.
+    """The parameters with which a node was started.
 
     Attributes:
         robot: model named by the parameter `robot`.
-        config: the whole configuration file, `config_file`, by default the robot's own, with this node's overrides.
+        config: the whole configuration file with this node's overrides. The file is the parameter
+            `config_file`, by default the robot's own.
         settings: how this process runs; none of them is a limit of the robot.
-        options: `sdk_options.NAME`, passed on to the backend.
+        options: the parameters `sdk_options.NAME`, for the backend.
     """
 
     robot: RobotModel
@@ -49,12 +50,14 @@ class NodeParameters(Generic[S]):
 def read_parameters(
     node: Node, settings: type[S], changeable: Set[str] = frozenset()
 ) -> NodeParameters[S]:
-    """Parameters of `node`, declared for inspection, and refused when changed later unless in `changeable`.
+    """Read and declare the parameters of `node`.
 
-    A node without a section of its own in the configuration file takes overrides of all sections, `supervisor.trigger_set.use`.
+    Later changes are refused, unless the parameter is in `changeable`. A node without a section of
+    its own in the configuration file takes overrides of all sections, as in
+    `supervisor.trigger_set.use`.
 
     Raises:
-        ConfigurationError: unknown robot, file or parameter, or a value out of type; names the valid ones.
+        ConfigurationError: robot, file or parameter is unknown, or a value has the wrong type.
     """
     given = {
         name: _plain(p.value)

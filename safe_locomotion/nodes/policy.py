@@ -1,4 +1,7 @@
-"""Policy node: `state_estimate`, `cmd_vel` and `safety/feedback` in, `policy/proposal` out; its parameter `policy` swaps in flight."""
+"""Policy node: `state_estimate`, `cmd_vel` and `safety/feedback` in, `policy/proposal` out.
+
+Its parameter `policy` swaps the policy while the robot walks.
+"""
 
 import sys
 from collections.abc import Sequence
@@ -29,7 +32,7 @@ from safe_locomotion.robot_time import Divider
 from safe_locomotion.shared_files import find_share
 from safe_locomotion.types import STATE_PERIOD_NS, Feedback, Proposal
 
-TELL_S = 0.1  # between two looks for news
+TELL_S = 0.1  #: between two looks for news
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +40,8 @@ class PolicySettings(StageSettings):
     """How the policy node runs.
 
     Attributes:
-        policy: who proposes: `nominal`, the gait of the configuration file; the name of a policy; or the path of one.
-        policy_folder: folder in which policies may lie besides `models/policies`; empty for none.
+        policy: `nominal` (the gait of the configuration file), or name or path of a policy.
+        policy_folder: another folder of policies, besides `models/policies`; empty for none.
         cmd_vel_type: TwistStamped or Twist.
     """
 
@@ -50,8 +53,9 @@ class PolicySettings(StageSettings):
 class PolicyNode(StageNode[PolicySettings]):
     """Name, parameters and topics of the policy.
 
-    A change of `policy` is answered when the policy has been loaded, checked and warmed up, or with the reason why it is refused. That
-    takes about a second on the thread that serves parameters; the control thread only ever finds a policy that is ready.
+    A change of `policy` is answered when the policy is loaded, checked and warmed up, or with the
+    reason why it is refused. That takes about a second on the thread that serves parameters. The
+    control thread only ever finds a policy that is ready.
     """
 
     def __init__(self) -> None:
@@ -88,7 +92,7 @@ class PolicyNode(StageNode[PolicySettings]):
         self._proposal.publish(encode.proposal(proposal))
 
     def _load(self, changes: Sequence[Parameter]) -> SetParametersResult:
-        """Get the policy ready; called before parameters change, on the thread that serves them."""
+        """Make a policy ready; called before parameters change, on the thread that serves them."""
         self._ready.clear()
         wanted = [str(change.value) for change in changes if change.name == "policy"]
         if not wanted or self._is_in_force(wanted[-1]):
@@ -112,7 +116,7 @@ class PolicyNode(StageNode[PolicySettings]):
         self.set_parameters([Parameter("policy", value=names[following])])
 
     def _is_in_force(self, parameter: str) -> bool:
-        """Whether the parameter only follows what the stage has done by itself: it went back to an earlier policy."""
+        """Whether the stage went back to this policy by itself, so the parameter only follows."""
         stage = self._stage
         return (
             stage is not None
@@ -121,7 +125,7 @@ class PolicyNode(StageNode[PolicySettings]):
         )
 
     def _hand_over(self, _: Sequence[Parameter]) -> None:
-        """Parameters have changed: the policy that is ready takes over with the next proposal."""
+        """Let the policy that is ready take over; called when parameters have changed."""
         for parameter, learner in self._ready:
             self._parameter_of[_name(learner)] = parameter
             if self._stage is not None:
@@ -137,9 +141,8 @@ class PolicyNode(StageNode[PolicySettings]):
         if stage.rollbacks == self._rollbacks:
             self.get_logger().info(f"policy: {stage.news}")
             return
-        self.get_logger().warning(
-            f"policy: {stage.news}"
-        )  # a line of its own: rclpy ties each line to one severity
+        # This is a call of its own, because rclpy ties each line of code to one severity.
+        self.get_logger().warning(f"policy: {stage.news}")
         self.set_parameters(
             [Parameter("policy", value=self._parameter_of.get(stage.name, stage.name))]
         )
@@ -155,12 +158,8 @@ class PolicyNode(StageNode[PolicySettings]):
             "rollbacks": stage.rollbacks,
             "news": stage.news,
         }
-        return status(
-            "policy",
-            WARN if stage.fault or stage.rollbacks else OK,
-            stage.fault or stage.news or stage.name,
-            values,
-        )
+        level = WARN if stage.fault or stage.rollbacks else OK
+        return status("policy", level, stage.fault or stage.news or stage.name, values)
 
 
 def _name(learner: Learner | None) -> str:
@@ -168,7 +167,7 @@ def _name(learner: Learner | None) -> str:
 
 
 def _folders(more: str) -> list[Path] | None:
-    """Folders in which policies may lie; None: those of the installation."""
+    """Folders of policies; None stands for those of the installation."""
     if not more:
         return None
     try:

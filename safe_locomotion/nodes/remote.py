@@ -1,4 +1,7 @@
-"""The robot's remote at the bridge: decoded from each LowState; its wishes go out as topics when the command of the tick is out."""
+"""The robot's remote at the bridge, decoded from each LowState.
+
+Its requests are published when the command of the tick is out.
+"""
 
 from collections import deque
 from collections.abc import Callable
@@ -16,19 +19,17 @@ from safe_locomotion.operator.unitree_remote import RemoteControl
 from safe_locomotion.robot_time import Divider
 from safe_locomotion.types import LowState, Verdict
 
-TIMEOUT_S = 0.1  # its bytes are in every LowState; robot time may be slow
-TO_TELL = 50  # wishes that wait to be published; the oldest are dropped
-SPEAK_NS = 40_000_000  # robot time between two velocities
+TIMEOUT_S = 0.1  #: its bytes are in every LowState; robot time may be slow
+TO_TELL = 50  #: most requests that wait to be published; the oldest are dropped
+SPEAK_NS = 40_000_000  #: robot time between two velocities
 
 
 class RemoteListener:
-    """Hears the remote and tells the other nodes; its emergency stop needs none of them."""
+    """Hears the remote and tells the other nodes; the emergency stop needs none of them."""
 
     def __init__(self, node: Node, parameters: DrivingParameters) -> None:
-        self._remote, self._stream = (
-            RemoteControl(parameters),
-            Stream("remote", timeout_s=TIMEOUT_S, required=False),
-        )
+        self._remote = RemoteControl(parameters)
+        self._stream = Stream("remote", timeout_s=TIMEOUT_S, required=False)
         self._velocity = node.create_publisher(TwistStamped, REMOTE_VELOCITY, 1)
         self._request = node.create_publisher(String, REMOTE_REQUEST, REQUESTS_QOS)
         self._speaks = Divider(SPEAK_NS)
@@ -41,7 +42,7 @@ class RemoteListener:
         return self._remote.estop.latched
 
     def hear(self, state: LowState, verdict: Verdict | None) -> None:
-        """Line up what the remote asks for, to be published when the command is out."""
+        """Line up the requests of the remote, to be published when the command is out."""
         if not self._remote.update(state, verdict):
             return
         wish = self._remote.wish
@@ -57,7 +58,7 @@ class RemoteListener:
         self._drove = wish.drives
 
     def tell(self) -> None:
-        """Publish one thing that it asked for."""
+        """Publish one request."""
         if self._to_tell:
             self._to_tell.popleft()()
 

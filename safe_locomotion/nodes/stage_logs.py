@@ -157,7 +157,7 @@ class BridgeLogs(StageLogs):
 
 
 class _Numbers(dict[str, int]):
-    """Numbers names from 1 in the order in which they come up, and writes each to a line of a file."""
+    """Numbers of names, from 1 in the order of appearance; each name is a line of a file."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path

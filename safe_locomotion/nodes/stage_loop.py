@@ -1,4 +1,4 @@
-"""What the nodes of the stages have in common: parameters, logs, streams, status, and their loop."""
+"""What the nodes of the stages share: parameters, logs, streams, status, and their loop."""
 
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
@@ -86,7 +86,7 @@ class StageLoop(Generic[N]):
         period_ns: int = 0,
         required: bool = True,
     ) -> Stream:
-        """Take a topic from now on; the handler tells the stream what it heard."""
+        """Take a topic from now on; the handler tells the stream of each good message."""
         stream = Stream(topic, timeout_s=timeout_s, period_ns=period_ns, required=required)
         self._inbox.subscribe(message_type, topic, qos, handler, stream)
         self._streams.append(stream)
@@ -102,7 +102,7 @@ class StageLoop(Generic[N]):
         self._node.parameters.pipeline().warm_up()
 
     def step(self) -> None:
-        """Take what arrived and act on it."""
+        """Take the messages that arrived and act on them."""
         self._inbox.wait(IDLE_S)
 
     def tidy(self) -> None:

@@ -1,8 +1,9 @@
-"""Control-path messages, taken on the thread that computes with them.
+"""Messages of the control path, taken on the thread that computes with them.
 
-rclpy's executor rebuilds its wait set and wraps every message in a task: 260-500 us of CPU per 500 Hz message. The control path
-therefore waits on its own small wait set, as `rclpy.wait_for_message` does, and the executor keeps to services, parameters and
-timers on a second thread. Messages are taken as bytes and read by `views`.
+rclpy's executor rebuilds its wait set and wraps every message in a task. That costs 260-500 us of
+CPU per message, at 500 Hz. So the control path waits on its own small wait set, as
+`rclpy.wait_for_message` does. The executor serves services, parameters and timers on a second
+thread. Messages are taken as bytes and read by `views`.
 """
 
 from collections.abc import Callable
@@ -32,7 +33,7 @@ LATCHED = QoSProfile(
 
 
 class OutOfTheExecutor(CallbackGroup):
-    """A group whose members the executor never takes."""
+    """A callback group whose members the executor never takes."""
 
     def can_execute(self, entity: Any) -> bool:
         """Never."""
@@ -48,7 +49,10 @@ class OutOfTheExecutor(CallbackGroup):
 
 
 class Inbox:
-    """Subscriptions of one control loop; `wait` hands each new message to its handler on the calling thread."""
+    """Subscriptions of one control loop.
+
+    `wait` hands each new message to its handler, on the calling thread.
+    """
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -67,8 +71,11 @@ class Inbox:
         """Take `topic` from now on.
 
         Args:
-            handler: called with every message, or with a view of it (`views`); a `MalformedMessageError` it raises is counted in
-                `stream`.
+            message_type: ROS type of the topic.
+            topic: its name.
+            qos: of the subscription.
+            handler: called with every message, or with a view of it (`views`).
+            stream: counts each `MalformedMessageError` that the handler raises.
         """
         subscription = self._node.create_subscription(
             message_type, topic, handler, qos, callback_group=self._group
@@ -79,7 +86,11 @@ class Inbox:
         )
 
     def wait(self, timeout_s: float) -> bool:
-        """Hand over what is there, waiting up to `timeout_s` for the first message; False when nothing came."""
+        """Hand over the messages that are there, and wait up to `timeout_s` for the first [s].
+
+        Returns:
+            Whether a message came.
+        """
         wait_set = self._wait_set
         wait_set.clear_entities()
         for subscription, _, _ in self._takers:

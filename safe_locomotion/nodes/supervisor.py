@@ -1,4 +1,7 @@
-"""Supervisor node: `state_estimate`, `policy/proposal` and `cmd_vel` in, `safety/verdict` out, services for the operator."""
+"""Supervisor node: `state_estimate`, `policy/proposal` and `cmd_vel` in, `safety/verdict` out.
+
+It offers the services of the operator.
+"""
 
 import sys
 from collections.abc import Callable
@@ -25,7 +28,7 @@ from safe_locomotion.safety.intervention import InterventionStatistics
 from safe_locomotion.types import STATE_PERIOD_NS, Estimate, Feedback, Mode, Proposal, Verdict
 
 PROPOSAL_TIMEOUT_S = 0.5
-SPEAK_NS = 40_000_000  # robot time between velocities of a script on cmd_vel
+SPEAK_NS = 40_000_000  #: robot time between velocities of a script on cmd_vel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +38,9 @@ class SupervisorSettings(StageSettings):
     Attributes:
         cmd_vel_type: TwistStamped or Twist.
         lock_step: the robot waits for us, so wait for the proposal of each due tick.
-        proposal_wait_ms: longest wait for it where the robot does not wait [ms of wall clock].
-        script: an operator who follows a plan (`operator.requests.parse_script`); empty listens to cmd_vel.
+        proposal_wait_ms: without `lock_step`, longest wait for it [ms of wall clock].
+        script: of an operator that is played (`operator.requests.parse_script`); if it is empty,
+            the supervisor listens to cmd_vel.
     """
 
     cmd_vel_type: str = "TwistStamped"
@@ -46,7 +50,7 @@ class SupervisorSettings(StageSettings):
 
 
 class SupervisorNode(StageNode[SupervisorSettings]):
-    """Name, parameters and topics of the supervisor; its services belong to whoever owns the `Supervisor`."""
+    """Name, parameters and topics of the supervisor; the loop adds the services."""
 
     def __init__(self) -> None:
         super().__init__("supervisor", SupervisorSettings)
@@ -57,24 +61,23 @@ class SupervisorNode(StageNode[SupervisorSettings]):
         self.statistics: Callable[[], InterventionStatistics] = InterventionStatistics
         self._newest: Verdict | None = None
         self._verdict = self.create_publisher(JointState, "safety/verdict", LATCHED)
-        self._feedback, self._told = (
-            self.create_publisher(JointState, "safety/feedback", LATCHED),
-            Feedback(mode=Mode.PASSIVE),
-        )
+        self._feedback = self.create_publisher(JointState, "safety/feedback", LATCHED)
+        self._told = Feedback(mode=Mode.PASSIVE)
 
     def rows(self) -> StatusRows:
         """Rows of `/diagnostics`."""
         return (self.reasons.status, self._supervision, *super().rows())
 
     def _supervision(self) -> DiagnosticStatus:
-        """Who drives, and the statistics of the recovery policy since the start."""
+        """Row of the driving policy, and the statistics of the recovery policy since the start."""
         verdict = self._newest
         values = self.statistics().figures()
         if verdict is None:
             return status("supervisor", OK, "no verdict yet", values)
         says = {"mode": verdict.mode.name, "active": verdict.active, "policy": verdict.policy}
         recovers = verdict.mode is Mode.WALK and verdict.active == "recovery"
-        text = f"{verdict.mode.name}, {'recovery drives' if recovers else verdict.policy or 'nobody drives'}"
+        driver = "recovery drives" if recovers else verdict.policy or "nobody drives"
+        text = f"{verdict.mode.name}, {driver}"
         return status("supervisor", WARN if recovers else OK, text, says | values)
 
     def publish(self, verdict: Verdict) -> None:
@@ -83,7 +86,10 @@ class SupervisorNode(StageNode[SupervisorSettings]):
         self._verdict.publish(encode.verdict(verdict))
 
     def publish_feedback(self, verdict: Verdict) -> None:
-        """Tell the policy, when something changed: another topic at 500 Hz would cost it a tenth of a core or more."""
+        """Tell the policy what became of its proposal, when that changed.
+
+        Another topic at 500 Hz would cost the policy a tenth of a core or more.
+        """
         feedback = Feedback(mode=verdict.mode, policy=verdict.policy)
         if feedback != self._told:
             self._told = feedback
@@ -101,14 +107,15 @@ class SupervisorLoop(StageLoop[SupervisorNode]):
         self._supervisor = make_supervisor(parameters.robot, config)
         self._node.statistics = lambda: self._supervisor.statistics
         self._operator = ScriptedOperator(settings.script, self._node.velocity, self._supervisor)
-        # The policy node hears what a script commands; without one, cmd_vel belongs to the operator.
+        # The policy node hears the commands of a script. Without one, cmd_vel is the operator's.
         self._cmd_vel = (
             self._node.create_publisher(TwistStamped, "cmd_vel", 1)
             if self._operator.plays
             else None
         )
         self._mailbox = Mailbox()
-        self._due, self._spoken = Divider(config.policy.period_ns), Divider(SPEAK_NS)
+        self._due = Divider(config.policy.period_ns)
+        self._spoken = Divider(SPEAK_NS)
         self._wait_s = LOCK_STEP_WAIT_S if settings.lock_step else settings.proposal_wait_ms * 1e-3
         self._estimate: Estimate | None = None
         self._proposal: Proposal | None = None

@@ -77,7 +77,7 @@ class CommandFeed:
 
 
 class DisplayFeed:
-    """Estimate, verdict and plan for displays of the five processes, 50 times a second of robot time.
+    """Estimate, verdict and plan for displays of the five processes, 50 times per robot second.
 
     The newest verdict with a rollout comes with them, so no rollout is lost between two messages.
     """

@@ -1,8 +1,9 @@
-"""Messages of the stack's own topics as plain tuples, read from their bytes without making ROS objects of them.
+"""Messages of the stack's own topics as plain tuples, read from their bytes without ROS objects.
 
-rclpy takes 100-250 us to make a JointState of 26 rows, a view takes a few. It has those attributes of the message that `conversions` and
-`decisions` read, and they check it as they check a message. What is laid out otherwise than `messages.encode` does,
-by another middleware or another program, is deserialised the usual way.
+rclpy takes 100-250 us to make a JointState of 26 rows, a view takes a few. A view has the
+attributes that `conversions` and `decisions` read, and they check it like a message. A message with
+another layout than that of `messages.encode`, by another middleware or program, is deserialised in
+the usual way.
 """
 
 import struct
@@ -18,7 +19,8 @@ from safe_locomotion.messages import cdr
 from safe_locomotion.messages.layouts import BASE_FRAME, ESTIMATE_LAYOUT, ESTIMATE_SIZE
 from safe_locomotion.nodes.conversions import ESTIMATE_DIMENSIONS
 
-KNOWN = 256  #: beginnings of messages that are remembered; a stack has a few dozen: reasons, policies and feet come and go
+KNOWN = 256
+"""Most beginnings that are remembered; a stack has a few dozen, as reasons and feet change."""
 _STAMP = struct.Struct("<iI")
 _U32 = struct.Struct("<I")
 _NAMES_AT = len(cdr.HEAD) + _STAMP.size
@@ -114,18 +116,21 @@ class PlanView(NamedTuple):
 
 
 class _Beginnings:
-    """How messages of one type begin behind their stamp: frame, names and how many there are. Learnt from those that came."""
+    """How messages of one type begin behind their stamp: frame, names and their number.
+
+    Beginnings are learnt from the messages that came.
+    """
 
     def __init__(self) -> None:
         self._known: dict[int, list[tuple[bytes, list[str]]]] = {}
         self._count = 0
 
     def __len__(self) -> int:
-        """How many are known."""
+        """Number of known beginnings."""
         return sum(len(known) for known in self._known.values())
 
     def find(self, data: bytes) -> tuple[int, list[str]] | None:
-        """Where the first number of a message is, and its names; None for one that begins as none before."""
+        """Place of the first number in a message, and its names; None for an unknown beginning."""
         if data.startswith(cdr.HEAD):
             for part, names in self._known.get(len(data), ()):
                 if data.startswith(part, _NAMES_AT):
@@ -133,7 +138,7 @@ class _Beginnings:
         return None
 
     def learn(self, data: bytes, frame: str, names: Sequence[str]) -> None:
-        """Know such a message the next time, if it is packed as we would."""
+        """Remember the beginning of a message, if it is packed as `messages.encode` does."""
         part = cdr.names_part(tuple(names), frame)
         if names and data.startswith(cdr.HEAD) and data.startswith(part, _NAMES_AT):
             if self._count >= KNOWN:
@@ -148,7 +153,7 @@ _plans_begin = _Beginnings()
 
 
 def remembered() -> int:
-    """How many beginnings of messages are remembered, at most `KNOWN` of each of two types."""
+    """Number of beginnings that are remembered, at most `KNOWN` of each of two types."""
     return len(_rows_begin) + len(_plans_begin)
 
 
@@ -159,7 +164,7 @@ def _view_of(
     begin: _Beginnings,
     unpack: Callable[[bytes, int, list[str]], Any],
 ) -> Any:
-    """What `unpack` makes of a message that begins as one before, else the message, whose beginning is then known."""
+    """A view by `unpack` for a known beginning; else the message, whose beginning is learnt."""
     known = begin.find(data)
     if known is not None and (view := unpack(data, *known)) is not None:
         return view
@@ -174,7 +179,10 @@ def _header(data: bytes) -> HeaderView:
 
 
 def _doubles(data: bytes, at: int, count: int, each: Sequence[int]) -> "list[array[float]] | None":
-    """Sequences of `count` items of `each` doubles, the first from `at` on, the others behind their lengths; None if it is not so."""
+    """Sequences of `count` items, of so many doubles as `each` says.
+
+    The first begins at `at`, the others behind their lengths. None if the bytes do not fit.
+    """
     found: list[array[float]] = []
     for width in each:
         if found:
@@ -239,7 +247,7 @@ def imu(data: bytes) -> Any:
 
 
 def float_array(data: bytes) -> Any:
-    """A Float64MultiArray, quickly where it is a `state_estimate`."""
+    """A Float64MultiArray; quick for a `state_estimate`."""
     if data.startswith(_ESTIMATE_HEAD) and len(data) >= _ESTIMATE_END:
         return EstimateView(
             ESTIMATE_DIMENSIONS, array("d", data[len(_ESTIMATE_HEAD) : _ESTIMATE_END])
@@ -256,6 +264,6 @@ _READERS: dict[type, Callable[[bytes], Any]] = {
 
 
 def read(data: bytes, message_type: type) -> Any:
-    """What a serialised message says, by the quickest way there is."""
+    """A serialised message, as a view where there is one."""
     reader = _READERS.get(message_type)
     return deserialize_message(data, message_type) if reader is None else reader(data)

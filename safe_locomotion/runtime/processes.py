@@ -1,4 +1,7 @@
-"""Starts the processes of a stack and stops them again, the bridge first: it leaves the robot in damping."""
+"""Start the processes of a stack and stop them again.
+
+The bridge is stopped first, because it leaves the robot in damping.
+"""
 
 import ctypes
 import os
@@ -12,22 +15,22 @@ from pathlib import Path
 from safe_locomotion.runtime.stack import Process
 
 BRIDGES = ("bridge_node", "composed_node")
-PATIENCE = (
-    (signal.SIGINT, 5.0),
-    (signal.SIGTERM, 2.0),
-    (signal.SIGKILL, 1.0),
-)  # what is sent, and how long it may take [s]
-PARENT = "SAFE_LOCOMOTION_PARENT"  #: environment: the process without which a child is to end
+PATIENCE = ((signal.SIGINT, 5.0), (signal.SIGTERM, 2.0), (signal.SIGKILL, 1.0))
+"""Signals that end a process, and the time for each [s]."""
+PARENT = "SAFE_LOCOMOTION_PARENT"  #: environment variable: a child ends when this process ends
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 def follow_parent() -> None:
-    """End by SIGTERM, as on request, when the process that started this one is gone: killed, it cannot stop anybody itself."""
+    """Send SIGTERM to this process when its parent is gone.
+
+    A parent that was killed cannot stop its children itself.
+    """
     parent = os.environ.pop(PARENT, None)
     if parent is None or not sys.platform.startswith("linux"):
         return
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != int(parent):  # gone before we asked
+    if os.getppid() != int(parent):  # the parent ended before we asked
         os.kill(os.getpid(), signal.SIGTERM)
 
 
@@ -40,11 +43,12 @@ class RunningStack:
         environment: Mapping[str, str] | None = None,
         output: Path | None = None,
     ) -> None:
-        """Describe; nothing starts yet.
+        """Describe the stack; nothing starts yet.
 
         Args:
+            processes: in the order of their start.
             environment: added to this process's own, e.g. ROS_DOMAIN_ID.
-            output: folder for what each process says, `<name>.log`; None leaves it on our own streams.
+            output: folder for the output of each process, `<name>.log`; None uses our own streams.
         """
         self._processes = tuple(processes)
         self._output = output
@@ -59,7 +63,7 @@ class RunningStack:
 
     def __enter__(self) -> "RunningStack":
         for process in self._processes:
-            # A session of its own: Ctrl-C reaches only us, and we end the bridge before the rest.
+            # Each gets a session of its own: Ctrl-C reaches only us, and we stop the bridge first.
             self.running[process.name] = self._start(process)
         return self
 
@@ -97,7 +101,7 @@ class RunningStack:
 
 
 def _stop(group: Sequence["subprocess.Popen[bytes]"]) -> None:
-    """Ask politely, then insist."""
+    """Send the signals of `PATIENCE` one after the other until all have ended."""
     for number, patience_s in PATIENCE:
         alive = [process for process in group if process.poll() is None]
         for process in alive:

@@ -1,8 +1,9 @@
-"""What the operating system is asked for so that every tick of the control thread comes on time.
+"""Requests to the operating system, so that every tick of the control thread comes on time.
 
-Each wish is granted or refused by itself; a refusal is a value with the command that mends it, and the robot walks all the same.
-Call `apply` on the control thread before the link to the robot is opened: threads inherit scheduling, so those of the link that
-hand over each LowState get it too. Threads that exist already (services, diagnostics) stay as they are.
+Each request is granted or refused by itself. A refusal comes with the command that mends it, and
+the robot walks without it. Call `apply` on the control thread before the link to the robot is
+opened. Threads inherit scheduling, so the threads of the link, which hand over each LowState, get
+it too. Threads that exist already (services, diagnostics) stay as they are.
 """
 
 import ctypes
@@ -20,25 +21,26 @@ from safe_locomotion.errors import ConfigurationError
 
 LIMITS_FILE = "/etc/security/limits.d/safe_locomotion.conf"
 HIGHEST_PRIORITY = 99
-# mlockall(2), the same on x86-64 and ARM
-MCL_CURRENT = 1
+MCL_CURRENT = 1  #: mlockall(2); the three are the same on x86-64 and ARM
 MCL_FUTURE = 2
 MCL_ONFAULT = 4
-CAP_IPC_LOCK = 14  # capabilities(7)
-# steps between two collections of young garbage, and of all since the start
-COLLECT_EACH = 50
-COLLECT_ALL_EACH = 5000
+CAP_IPC_LOCK = 14  #: capabilities(7)
+COLLECT_EACH = 50  #: steps between two collections of young garbage
+COLLECT_ALL_EACH = 5000  #: steps between two collections of all garbage since the start
 
 
 @dataclass(frozen=True, kw_only=True)
 class RealtimeParameters:
-    """What the process that answers LowStates asks for.
+    """Requests of the process that answers LowStates.
 
     Attributes:
-        priority: of SCHED_FIFO for the control thread and the threads of the link, 1 to 99; 0 leaves the ordinary scheduling.
-        cores: on which they may run; empty for all. The link's threads need a core beside that of the control thread.
-        lock_memory: pages once used are never written to disk.
-        freeze_garbage: collect garbage between two ticks only, and never look again through what lives since the start.
+        priority: of SCHED_FIFO for the control thread and the threads of the link, 1 to 99; 0
+            leaves the ordinary scheduling.
+        cores: cores of these threads; empty for all. The threads of the link need another core than
+            the control thread.
+        lock_memory: keep pages in memory once they are used.
+        freeze_garbage: collect garbage between two ticks only, and never look again at objects that
+            live since the start.
     """
 
     priority: int
@@ -47,10 +49,11 @@ class RealtimeParameters:
     freeze_garbage: bool
 
     def __post_init__(self) -> None:
-        """Refuse what no kernel has."""
+        """Refuse values that no kernel has."""
         if not 0 <= self.priority <= HIGHEST_PRIORITY:
             raise ConfigurationError(
-                f"realtime: priority: must lie within 0 and {HIGHEST_PRIORITY} (found {self.priority})"
+                f"realtime: priority: must lie within 0 and {HIGHEST_PRIORITY}"
+                f" (found {self.priority})"
             )
         if len(set(self.cores)) != len(self.cores) or not all(core >= 0 for core in self.cores):
             raise ConfigurationError(
@@ -60,7 +63,7 @@ class RealtimeParameters:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Setting:
-    """One wish and its answer.
+    """One request and its answer.
 
     Attributes:
         name: priority, cores or memory.
@@ -79,7 +82,7 @@ class Setting:
 
 
 class Kernel(Protocol):
-    """The calls of the operating system that are used here; each raises OSError where it refuses."""
+    """The calls of the operating system that are used here; a refusal is an OSError."""
 
     def set_priority(self, priority: int) -> None:
         """SCHED_FIFO for the calling thread."""
@@ -102,20 +105,23 @@ class Linux:
     """The operating system itself."""
 
     def set_priority(self, priority: int) -> None:
-        """With the user's own limit raised as far as it may be."""
+        """Raise the user's own limit as far as allowed, then call sched_setscheduler(2)."""
         _raise_to_hard(resource.RLIMIT_RTPRIO)
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
 
     def set_cores(self, cores: Iterable[int]) -> None:
-        """As taskset does."""
+        """Call sched_setaffinity(2)."""
         os.sched_setaffinity(0, cores)
 
     def cores(self) -> set[int]:
-        """As taskset shows them."""
+        """Call sched_getaffinity(2)."""
         return os.sched_getaffinity(0)
 
     def lock_memory(self) -> None:
-        """By mlockall(2); not under a limit, since the first allocation beyond it would then fail, in flight."""
+        """Call mlockall(2), unless there is a limit.
+
+        Under a limit the first allocation beyond it would fail, while the robot walks.
+        """
         _raise_to_hard(resource.RLIMIT_MEMLOCK)
         if not may_lock_all():
             raise OSError(
@@ -134,7 +140,10 @@ def _raise_to_hard(limit: int) -> None:
 
 
 def may_lock_all(status: Path = Path("/proc/self/status")) -> bool:
-    """Whether this process may lock memory without end: by its limit, or by the capability that root has outside of containers."""
+    """Whether this process may lock all its memory.
+
+    Either its limit allows that, or the capability that root has outside of containers.
+    """
     if resource.getrlimit(resource.RLIMIT_MEMLOCK)[1] == resource.RLIM_INFINITY:
         return True
     rows = dict(row.partition(":")[::2] for row in status.read_text().splitlines())
@@ -158,7 +167,10 @@ def user() -> str:
 
 
 def apply(parameters: RealtimeParameters, kernel: Kernel | None = None) -> tuple[Setting, ...]:
-    """Ask for everything that `parameters` want, for the calling thread and the threads it starts from now on; never raises OSError."""
+    """Ask for all of `parameters`, for the calling thread and the threads that it will start.
+
+    A refusal is an answer, not an OSError.
+    """
     system = kernel or Linux()
     settings = list[Setting]()
     if parameters.lock_memory:
@@ -217,13 +229,13 @@ def _listed(cores: Iterable[int]) -> str:
 
 
 class Garbage:
-    """Cyclic garbage, collected between two ticks, when nobody waits for us, and never in the middle of one.
+    """Collects cyclic garbage between two ticks, and never in the middle of one.
 
-    Not frozen, the interpreter goes on collecting whenever it likes.
+    Without `freeze` the interpreter goes on collecting by itself.
     """
 
     def __init__(self, *, freeze: bool = True) -> None:
-        """Call it after the warm-up: what lives now lives to the end and need not be looked through again."""
+        """Freeze all objects that live now; called after the warm-up."""
         self._frozen = freeze
         self._steps = 0
         if freeze:
@@ -232,13 +244,13 @@ class Garbage:
             gc.disable()
 
     def collect(self) -> None:
-        """Called when a tick is done; most calls do nothing."""
+        """Collect when it is due; called after each tick."""
         self._steps += 1
         if self._frozen and self._steps % COLLECT_EACH == 0:
             gc.collect(2 if self._steps % COLLECT_ALL_EACH == 0 else 0)
 
     def close(self) -> None:
-        """Leave it to the interpreter again."""
+        """Let the interpreter collect by itself again."""
         if self._frozen:
             gc.enable()
             gc.unfreeze()

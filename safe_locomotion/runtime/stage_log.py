@@ -1,7 +1,8 @@
 """A growing table of numbers on disk: what a stage did on each tick, for reports and plots.
 
-File: one JSON line {"columns": [...]}, then rows of little-endian float64. Rows are buffered and appended in blocks, so memory
-stays flat over hours and a killed process loses at most one block.
+The file is one JSON line {"columns": [...]}, then rows of little-endian float64. Rows are buffered
+and appended in blocks. So memory stays flat over hours, and a killed process loses at most one
+block.
 """
 
 import json
@@ -41,7 +42,10 @@ class StageLog:
         self._rows: list[bytes] = []
 
     def append(self, *values: object) -> None:
-        """One row: numbers and arrays, flattened in order. Made of bytes, which costs a fifth of filling an array."""
+        """Add one row of numbers and arrays, flattened in order.
+
+        Rows are made of bytes, which costs a fifth of filling an array.
+        """
         row = b"".join(
             [
                 (value if value.dtype is _DOUBLE else value.astype(_DOUBLE)).tobytes()
@@ -69,9 +73,10 @@ class StageLog:
 
 
 def read_stage_log(path: Path) -> dict[str, Array]:
-    """Columns of a log by name, each (n,); columns named x[0], x[1], ... come back as one (n, k) array under x.
+    """Columns of a log by name, each (n,).
 
-    A last row that is incomplete, because its writer was killed, is left out.
+    Columns named x[0], x[1], ... are one (n, k) array under x. An incomplete last row, of a writer
+    that was killed, is left out.
 
     Raises:
         ConfigurationError: not a log.
