@@ -2,16 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from safe_locomotion.config import StackConfig
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.policy.file import SUFFIX, load_policy, policy_folders
-from safe_locomotion.policy.stage import NOMINAL, Learner
 from safe_locomotion.recording.course import (
     Agreement,
     Course,
@@ -20,6 +16,7 @@ from safe_locomotion.recording.course import (
     course_figures,
 )
 from safe_locomotion.recording.episode import EpisodeRecord
+from safe_locomotion.recording.recorded_policy import load_learner, recorded_policy_file
 from safe_locomotion.recording.replay import (
     EstimateErrors,
     Proposer,
@@ -180,8 +177,8 @@ def _proposer(
     """The source of the proposals that one side judges."""
     if policy == RECORDED:
         return RecordedProposals(recorded_proposals(record.proposals))
-    file = _by_hash(record) if policy == AGAIN else policy
-    return RepeatedPolicy(robot, config, _learner(file, robot, config))
+    file = recorded_policy_file(record) if policy == AGAIN else policy
+    return RepeatedPolicy(robot, config, load_learner(file, robot, config))
 
 
 def _courses(
@@ -254,37 +251,3 @@ def _gaps(record: EpisodeRecord) -> int:
     """Number of LowStates that are missing between the others."""
     steps = np.diff(record.states.stamp_ns)
     return int(np.sum(np.round(steps / np.median(steps)) - 1.0))
-
-
-def _learner(name_or_path: str, robot: RobotModel, config: StackConfig) -> Learner | None:
-    """The policy with this name or file; None for the nominal gait."""
-    if name_or_path == NOMINAL:
-        return None
-    is_path = name_or_path.endswith(SUFFIX)
-    # A user who gives a path allows the folder of that file.
-    folders = [Path(name_or_path).resolve().parent] if is_path else None
-    return load_policy(name_or_path, robot, config.bridge.limits, folders)
-
-
-def _by_hash(record: EpisodeRecord) -> str:
-    """Path of the file of the policy that proposed in the episode, or `nominal`."""
-    proposed = {record.proposals.policies[k] for k in np.unique(record.proposals.policy).tolist()}
-    if len(proposed) != 1:
-        raise ConfigurationError(
-            f"{len(proposed)} policies proposed in this episode"
-            f" ({', '.join(sorted(proposed)) or 'none'}): only the recorded proposals can be"
-            " replayed, or one policy by its name"
-        )
-    name = proposed.pop()
-    if name == NOMINAL:
-        return NOMINAL
-    digest = record.info.policies.get(name, "")
-    folders = policy_folders()
-    for path in sorted(path for folder in folders for path in folder.glob(f"*{SUFFIX}")):
-        if digest and sha256(path.read_bytes()).hexdigest() == digest:
-            return str(path)
-    raise ConfigurationError(
-        f"no policy file has the sha256 {digest or '(not recorded)'} of {name};"
-        f" looked in {', '.join(map(str, folders)) or 'no folder'};"
-        " give its path with --policy FILE, or leave --policy out to replay the recorded proposals"
-    )

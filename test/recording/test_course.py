@@ -1,4 +1,4 @@
-"""Who drove when: figures of a course counted by hand, and how far two courses agree."""
+"""Courses: figures counted by hand, and the agreement of two courses."""
 
 import math
 
@@ -10,11 +10,14 @@ from safe_locomotion.safety.capture_point import MARGINS
 from safe_locomotion.types import Mode
 
 START = 1_000_000_000
-STEP = 100_000_000  # ns; a tenth of a second makes sums readable
+STEP = 100_000_000  #: [ns]; a tenth of a second makes sums readable
 
 
 def course(drivers: str, outside: dict[int, str] | None = None) -> Course:
-    """A tick per letter: l learner, r recovery, s standing; `outside` names the component that lies in the trigger set on a tick."""
+    """A course with a tick per letter: l learner, r recovery, s standing.
+
+    `outside` names the component that lies in the trigger set on a tick.
+    """
     margins = np.full((len(drivers), len(MARGINS)), 0.5)
     margins[np.array([letter == "s" for letter in drivers], dtype=bool)] = np.nan
     for tick, name in (outside or {}).items():
@@ -28,7 +31,10 @@ def course(drivers: str, outside: dict[int, str] | None = None) -> Course:
 
 
 def test_figures_are_counted_by_hand():
-    """A walk begins under recovery, which is no use of it; two take-overs, three hand-backs, one entry that lasts two ticks."""
+    """Two take-overs, three hand-backs, and one entry that lasts two ticks.
+
+    Recovery at the beginning of the walk is no take-over.
+    """
     f = course_figures(course("ssrllrrllrls", {5: "roll", 6: "roll", 9: "height"}), START)
     assert (f.uses, f.take_overs_s, f.hand_backs_s) == (2, (0.5, 0.9), (0.3, 0.7, 1.0))
     assert f.triggers == {
@@ -44,7 +50,7 @@ def test_figures_are_counted_by_hand():
 
 
 def test_a_robot_that_never_walked_has_no_share():
-    """NaN in Python, null in JSON; nothing else breaks, not even on no verdict at all."""
+    """The share is NaN in Python and null in JSON, also without any verdict."""
     for drivers in ("sss", ""):
         f = course_figures(course(drivers), START)
         assert math.isnan(f.share) and f.as_json()["share"] is None
@@ -52,26 +58,24 @@ def test_a_robot_that_never_walked_has_no_share():
 
 
 def test_two_walks_are_not_joined():
-    """Recovery at the end of one walk and at the beginning of the next is neither a take-over nor a hand-back between them."""
+    """Between a walk that ends under recovery and one that begins so, nothing is counted."""
     f = course_figures(course("lrssrl"), START)
     assert (f.take_overs_s, f.hand_backs_s) == ((0.1,), (0.5,))
 
 
 def test_agreement_counts_only_ticks_that_both_walked():
-    """Half of four ticks agree; the first that does not is named; stamps that one of them lacks do not count."""
+    """Two of four ticks agree, and the first other one is named; both courses must have a stamp."""
     a = course("slrlr")
     b = course("slrrl")
     found = agreement(a, b)
     assert (found.ticks, found.equal, found.first_difference_ns) == (4, 0.5, START + 3 * STEP)
     assert agreement(a, a).first_difference_ns is None
-    late = Course(
-        stamp_ns=a.stamp_ns[2:], mode=a.mode[2:], recovery=a.recovery[2:], margins=a.margins[2:]
-    )
+    late = Course(**{name: values[2:] for name, values in vars(a).items()})
     assert agreement(a, late).ticks == 3
     assert agreement(course("ss"), course("ss")).ticks == 0
 
 
 def test_stretches_are_unbroken_runs():
-    """(first, behind the last) of each, at both ends too."""
+    """Each has its first row and the row after its last, also at both ends."""
     assert stretches(np.array([True, True, False, True])) == [(0, 2), (3, 4)]
     assert stretches(np.zeros(0, dtype=bool)) == []

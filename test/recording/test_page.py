@@ -1,4 +1,4 @@
-"""What happened, in words, and a page of whatever was recorded."""
+"""Events of an episode in words, and the page of whatever was recorded."""
 
 from dataclasses import fields, replace
 from math import nan
@@ -28,27 +28,21 @@ pytest.importorskip("matplotlib")
 def record(tmp_path_factory: pytest.TempPathFactory) -> EpisodeRecord:
     """Half a second around the beginning of a walk."""
     first = next(k for k, c in enumerate(wild_walk().cycles) if c.verdict.mode is Mode.WALK)
-    write_walk(
-        wild_walk(), folder := tmp_path_factory.mktemp("episodes") / "walk", first=first - 50
-    )
+    folder = tmp_path_factory.mktemp("episodes") / "walk"
+    write_walk(wild_walk(), folder, first=first - 50)
     return cut(read_episode(folder), 250)
 
 
 def cut(record: EpisodeRecord, ticks: int) -> EpisodeRecord:
     """The episode up to a number of ticks."""
     end = record.states.stamp_ns[ticks]
-    traces = {
-        f.name: getattr(record, f.name)
-        for f in fields(record)
-        if isinstance(getattr(record, f.name), Trace)
+    values = {f.name: getattr(record, f.name) for f in fields(record)}
+    shorter = {
+        name: rows(trace, int(np.searchsorted(trace.stamp_ns, end)))
+        for name, trace in values.items()
+        if isinstance(trace, Trace)
     }
-    return replace(
-        record,
-        **{
-            name: rows(trace, int(np.searchsorted(trace.stamp_ns, end)))
-            for name, trace in traces.items()
-        },
-    )
+    return replace(record, **shorter)
 
 
 def rows(trace: Any, n: int) -> Any:
@@ -69,20 +63,20 @@ def verdicts(record: EpisodeRecord, **changes: Any) -> EpisodeRecord:
 
 
 def test_take_overs_hazards_and_refusals_have_their_reasons(record):
-    """A component with value and bound; a hazard where nothing is outside; a gate's word; each with its time and length."""
+    """A take-over names value and bound, or a hazard; each event has its time and length."""
     v = record.verdicts
     n = len(record.verdicts)
     learner = np.ones(n, dtype=bool)
     margins = np.full((n, len(v.components)), 0.5)
     learner[[200, 201, 220]] = False
     margins[200, v.components.index("roll")] = -0.01
-    learner[240], margins[240, v.components.index("capture")] = False, -0.1
+    learner[240] = False
+    margins[240, v.components.index("capture")] = -0.1
     reasons = np.zeros((n, 1), dtype=bool)
     reasons[220:222] = True
     refusal = tuple("stale plan" if 10 <= k < 15 else "" for k in range(len(record.commands)))
-    changed = verdicts(
-        record, learner=learner, margins=margins, hazards=("policy_fault",), reasons=reasons
-    )
+    hazards = ("policy_fault",)
+    changed = verdicts(record, learner=learner, margins=margins, hazards=hazards, reasons=reasons)
     changed = replace(changed, commands=replace(record.commands, reason=refusal))
     s = recorded_config(record).supervisor
     box = TriggerSet(s.trigger_set.bounds, s.thresholds.fall_height)
@@ -97,7 +91,7 @@ def test_take_overs_hazards_and_refusals_have_their_reasons(record):
 
 
 def test_a_line_of_text_fits_beside_the_panels(record):
-    """However many components are outside at once."""
+    """This holds however many components are outside at once."""
     n = len(record.verdicts)
     worst = verdicts(record, margins=np.full((n, N_MARGINS), -0.5), learner=np.arange(n) % 2 == 0)
     page = make_page("worst", worst, recorded_config(record))
@@ -106,8 +100,8 @@ def test_a_line_of_text_fits_beside_the_panels(record):
     draw(page)
 
 
-def test_a_fall_is_counted_and_told(record):
-    """In the facts and among the events."""
+def test_a_fall_is_counted(record):
+    """It stands in the facts and among the events."""
     mode = record.verdicts.mode.copy()
     mode[-20:] = Mode.FALLEN
     page = make_page("fall", verdicts(record, mode=mode), recorded_config(record))
@@ -116,7 +110,7 @@ def test_a_fall_is_counted_and_told(record):
 
 @pytest.mark.parametrize("missing", [("plans",), ("estimates", "commands", "proposals", "states")])
 def test_what_was_not_recorded_is_left_out(record, missing):
-    """Topics without messages leave their panels empty, not the page; an estimate that is no number leaves a gap."""
+    """The panels of topics without messages stay empty; NaN in an estimate leaves a gap."""
     position = record.estimates.position.copy()
     position[100:120] = nan
     changed = replace(record, estimates=replace(record.estimates, position=position))
@@ -125,7 +119,7 @@ def test_what_was_not_recorded_is_left_out(record, missing):
 
 
 def test_a_part_of_an_episode_is_shown(record):
-    """Axis and events of that time only; a time behind the end is refused."""
+    """Axis and events are those of the window; a window after the end is refused."""
     config = recorded_config(record)
     page = make_page("part", record, config, 0.2, 0.4)
     assert draw(page).axes[0].get_xlim() == (0.2, 0.4)
@@ -135,8 +129,7 @@ def test_a_part_of_an_episode_is_shown(record):
 
 
 def test_without_verdicts_there_is_no_page(record):
-    """The message names the topic."""
+    """The error names the topic."""
+    mute = replace(record, verdicts=rows(record.verdicts, 0))
     with pytest.raises(ConfigurationError, match="safety/verdict"):
-        make_page(
-            "mute", replace(record, verdicts=rows(record.verdicts, 0)), recorded_config(record)
-        )
+        make_page("mute", mute, recorded_config(record))

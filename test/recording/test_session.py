@@ -1,4 +1,4 @@
-"""When episodes begin and end."""
+"""Sessions: when episodes begin and end, and how they fail."""
 
 import pytest
 
@@ -13,16 +13,13 @@ TICK_NS = 10_000_000
 
 
 class Robot:
-    """A session, a clock, and a robot that says its stamp each 10 ms."""
+    """A session with its clock, and a robot that sends a message each 10 ms."""
 
     def __init__(self, folder, **settings):
         self.folder = folder
         self.stamp_ns = 10**18
-        self.session = Session(
-            SessionSettings(directory=str(folder), free_mb=0.0, **settings),
-            self.describe,
-            self.clock,
-        )
+        chosen = SessionSettings(directory=str(folder), free_mb=0.0, **settings)
+        self.session = Session(chosen, self.describe, self.clock)
         self.session.change_mode(self.stamp_ns, Mode.STAND)
 
     def clock(self):
@@ -34,7 +31,7 @@ class Robot:
         )
 
     def live(self, seconds, mode=None):
-        """Be in a mode for a while."""
+        """Stay in a mode for a while."""
         if mode is not None:
             self.session.change_mode(self.stamp_ns, mode)
         for _ in range(round(seconds * 100)):
@@ -43,22 +40,19 @@ class Robot:
             self.session.settle()
 
     def episodes(self):
-        """(why, end, seconds) of each on the disk."""
+        """(why, end, seconds) of each episode on the disk."""
         self.session.close()
         found = []
         for path in episode_paths(self.folder):
-            stamps = [
-                m.stamp_ns
-                for m in McapFile(path / f"{path.name}.mcap").messages()
-                if m.topic == "/imu/data"
-            ]
+            messages = McapFile(path / f"{path.name}.mcap").messages()
+            stamps = [m.stamp_ns for m in messages if m.topic == "/imu/data"]
             info = read_info(path)
             found.append((info.why, info.end, round((stamps[-1] - stamps[0]) * 1e-9, 1)))
         return found
 
 
 def test_each_walk_is_an_episode(tmp_path):
-    """From a second before a walk to a second after it, each in a folder of its own."""
+    """It lasts from a second before the walk to a second after it, in a folder of its own."""
     robot = Robot(tmp_path)
     for seconds in (3.0, 2.0):
         robot.live(5.0, Mode.STAND)
@@ -69,7 +63,7 @@ def test_each_walk_is_an_episode(tmp_path):
 
 
 def test_a_fall_ends_the_walk(tmp_path):
-    """The fall and the second after it are in the episode of the walk."""
+    """The episode holds the fall and the second after it."""
     robot = Robot(tmp_path)
     robot.live(3.0)
     robot.live(2.0, Mode.WALK)
@@ -78,7 +72,7 @@ def test_a_fall_ends_the_walk(tmp_path):
 
 
 def test_walking_on_within_the_second_after_a_walk(tmp_path):
-    """A new walk begins a new episode at once; the one before ends for its own reason."""
+    """A new walk begins a new episode at once; the last one ends for its own reason."""
     robot = Robot(tmp_path)
     robot.live(2.0)
     robot.live(2.0, Mode.WALK)
@@ -87,8 +81,8 @@ def test_walking_on_within_the_second_after_a_walk(tmp_path):
     assert robot.episodes() == [("walk", "walk over", 3.5), ("walk", "stopped", 2.0)]
 
 
-def test_who_asks_gets_one_long_episode(tmp_path):
-    """On request all is recorded until the request to stop, walks or not; a fall splits it."""
+def test_a_request_makes_one_long_episode(tmp_path):
+    """It lasts until the request to stop, through walks; a fall splits it."""
     robot = Robot(tmp_path)
     robot.live(2.0)
     assert robot.session.request(True, "service") is None
@@ -102,8 +96,8 @@ def test_who_asks_gets_one_long_episode(tmp_path):
     assert robot.episodes() == [("service", "fall", 7.0), ("fall", "remote", 2.0)]
 
 
-def test_only_on_request(tmp_path):
-    """Told to wait for requests, a walk begins nothing; a request in a walk takes the episode over."""
+def test_a_walk_begins_no_episode_where_only_requests_count(tmp_path):
+    """A request within a walk takes over the episode of that walk."""
     robot = Robot(tmp_path / "a", start="service")
     robot.live(2.0, Mode.WALK)
     assert robot.episodes() == []
@@ -114,15 +108,15 @@ def test_only_on_request(tmp_path):
     assert robot.episodes() == [("walk", "stopped", 5.0)]
 
 
-def test_always(tmp_path):
-    """From the first message on."""
+def test_an_episode_can_begin_with_the_first_message(tmp_path):
+    """No request and no walk is needed then."""
     robot = Robot(tmp_path, start="always")
     robot.live(2.0)
     assert [why for why, _, _ in robot.episodes()] == ["always"]
 
 
 def test_what_cannot_be_written_is_a_fault_until_it_can(tmp_path):
-    """A file where the folder should be, then none: the walk is lost, the next one is recorded."""
+    """While a file is in the place of the folder, walks are lost; the next one is recorded."""
     folder = tmp_path / "there"
     folder.write_text("")
     robot = Robot(folder)
@@ -137,7 +131,7 @@ def test_what_cannot_be_written_is_a_fault_until_it_can(tmp_path):
 
 
 def test_space_is_left_on_the_disk(tmp_path):
-    """Less room than must stay free: nothing is written."""
+    """With less space than must stay free, nothing is written."""
     robot = Robot(tmp_path)
     robot.session = Session(
         SessionSettings(directory=str(tmp_path), free_mb=1e12), robot.describe, robot.clock
@@ -147,15 +141,12 @@ def test_space_is_left_on_the_disk(tmp_path):
 
 
 def test_without_the_library_there_is_a_reason(tmp_path, monkeypatch):
-    """No rosbags: the session says what to install, and goes on."""
+    """Without rosbags the session says what to install, and goes on."""
     import sys
 
     monkeypatch.setitem(sys.modules, "rosbags", None)
-    for name in [
-        name
-        for name in sys.modules
-        if name.startswith(("rosbags.", "safe_locomotion.recording.writer"))
-    ]:
+    loaded = ("rosbags.", "safe_locomotion.recording.writer")
+    for name in [name for name in sys.modules if name.startswith(loaded)]:
         monkeypatch.delitem(sys.modules, name)
     robot = Robot(tmp_path)
     robot.session.warm_up()
@@ -175,7 +166,7 @@ def test_without_the_library_there_is_a_reason(tmp_path, monkeypatch):
         {"free_mb": -1.0},
     ],
 )
-def test_settings_that_cannot_be(wrong):
-    """Each is refused by its name."""
+def test_settings_out_of_range_are_refused(wrong):
+    """The error names the setting."""
     with pytest.raises(ConfigurationError, match=next(iter(wrong))):
         SessionSettings(**{"directory": "x", **wrong})

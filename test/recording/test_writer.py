@@ -1,4 +1,4 @@
-"""Episodes on disk: what is written comes back, other readers open it, and a crash costs the last second at most."""
+"""Episodes on disk: they come back, other readers open them, a crash costs a second at most."""
 
 import os
 import shutil
@@ -12,12 +12,13 @@ import pytest
 import yaml
 from places import HELPERS
 from rosbags.rosbag2 import Reader
-from rosbags.typesys import Stores, get_typestore
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from safe_locomotion.errors import ConfigurationError, RecordingError
 from safe_locomotion.messages import cdr
 from safe_locomotion.messages.topics import TOPICS
 from safe_locomotion.recording.episode import EpisodeInfo
+from safe_locomotion.recording.mcap import McapFile
 from safe_locomotion.recording.reader import (
     CUT_OFF,
     SENSORS,
@@ -45,25 +46,20 @@ RUNNER = HELPERS / "recorder_of_nothing.py"
 
 
 def sensors(k):
-    """Both halves of LowState k, and its numbers."""
+    """Both messages of LowState k, and its numbers."""
     rng = np.random.default_rng(k)
     stamp_ns = START_NS + k * PERIOD_NS
     values = rng.normal(size=(3, len(SENSORS)))
     imu = rng.normal(size=10)
     joints = cdr.joint_state(stamp_ns, SENSORS, *(row.tobytes() for row in values))
-    parts = (
-        imu[:4].tobytes(),
-        bytes(72),
-        imu[4:7].tobytes(),
-        bytes(72),
-        imu[7:].tobytes(),
-        bytes(72),
-    )
-    return joints, cdr.stamp_head(stamp_ns) + cdr.header_rest("base") + b"".join(parts), values, imu
+    covariance = bytes(72)
+    parts = [imu[part].tobytes() + covariance for part in (slice(4), slice(4, 7), slice(7, 10))]
+    packed_imu = cdr.stamp_head(stamp_ns) + cdr.header_rest("base") + b"".join(parts)
+    return joints, packed_imu, values, imu
 
 
 def write(path, n, close=True):
-    """An episode of n LowStates, a chunk each 50."""
+    """Write an episode of n LowStates, with a chunk for each 50."""
     writer = EpisodeWriter(path, INFO)
     for k in range(n):
         joints, imu, _, _ = sensors(k)
@@ -77,7 +73,7 @@ def write(path, n, close=True):
 
 
 def test_states_and_description_come_back(tmp_path):
-    """Every number of every LowState, and all that is known of the run."""
+    """This holds for every number of every LowState."""
     write(tmp_path / "e", 120)
     record = read_episode(tmp_path / "e")
     assert record.whole and record.duration == pytest.approx(119 * 0.002)
@@ -86,9 +82,8 @@ def test_states_and_description_come_back(tmp_path):
         s = record.states
         assert s.stamp_ns[k] == START_NS + k * PERIOD_NS
         assert np.array_equal(s.q[k], values[0, :12]) and np.array_equal(s.dq[k], values[1, :12])
-        assert np.array_equal(s.tau[k], values[2, :12]) and np.array_equal(
-            s.foot_force[k], values[2, 12:]
-        )
+        assert np.array_equal(s.tau[k], values[2, :12])
+        assert np.array_equal(s.foot_force[k], values[2, 12:])
         assert np.array_equal(s.quaternion_wxyz[k], imu[[3, 0, 1, 2]])
         assert np.array_equal(s.gyro[k], imu[4:7]) and np.array_equal(s.accelerometer[k], imu[7:])
     state = next(iter(record.states.low_states()))
@@ -105,20 +100,16 @@ def test_states_and_description_come_back(tmp_path):
 
 
 def test_other_readers_open_it(tmp_path):
-    """A reader of bags finds index, counts, definitions that decode each message, and how each topic was offered."""
+    """They find index, counts, QoS, and definitions that decode each message."""
     write(tmp_path / "e", 120)
     types = get_typestore(Stores.EMPTY)
+    names = {"/episode/info", *(f"/{topic.name}" for topic in TOPICS)}
     with Reader(tmp_path / "e") as bag:
-        assert {c.topic for c in bag.connections} == {
-            "/episode/info",
-            *(f"/{topic.name}" for topic in TOPICS),
-        }
+        assert {c.topic for c in bag.connections} == names
         offered = {c.topic: c.ext.offered_qos_profiles[0] for c in bag.connections}
         assert offered["/safety/verdict"].durability.name == "TRANSIENT_LOCAL"
         assert offered["/joint_states"].reliability.name == "BEST_EFFORT"
         assert bag.message_count == 242 and bag.duration == 119 * PERIOD_NS + 1
-        from rosbags.typesys import get_types_from_msg
-
         for c in bag.connections:
             types.register(get_types_from_msg(c.msgdef.data, c.msgtype))
         states = [
@@ -130,21 +121,27 @@ def test_other_readers_open_it(tmp_path):
 
 
 def test_metadata_is_there_from_the_start_and_agrees_with_the_library(tmp_path):
-    """metadata.yaml lists topics and types while the episode is written; at its end the library's own differs in counts alone."""
+    """While the episode is written, metadata.yaml differs from the library's in counts alone."""
+
+    def metadata():
+        text = (tmp_path / "e" / METADATA).read_text()
+        return yaml.safe_load(text)["rosbag2_bagfile_information"]
+
+    def topics(given):
+        return [topic["topic_metadata"] for topic in given["topics_with_message_count"]]
+
     writer = write(tmp_path / "e", 500, close=False)
-    early = yaml.safe_load((tmp_path / "e" / METADATA).read_text())["rosbag2_bagfile_information"]
+    early = metadata()
     writer.close("walk over")
-    late = yaml.safe_load((tmp_path / "e" / METADATA).read_text())["rosbag2_bagfile_information"]
+    late = metadata()
     assert set(early) == set(late) and early["version"] == 8
-    assert [t["topic_metadata"] for t in early["topics_with_message_count"]] == [
-        t["topic_metadata"] for t in late["topics_with_message_count"]
-    ]
+    assert topics(early) == topics(late)
     assert early["relative_file_paths"] == late["relative_file_paths"] == ["e.mcap"]
     assert late["message_count"] == 1002 and early["starting_time"] == late["starting_time"]
 
 
 def test_cut_anywhere_the_beginning_is_read(tmp_path):
-    """However many bytes a power cut leaves, or replaces by zeros, what was in whole chunks comes back, in order."""
+    """Whole chunks come back in order, however many bytes a power cut leaves or sets to zero."""
     write(tmp_path / "e", 300)
     whole = (tmp_path / "e" / "e.mcap").read_bytes()
     cut = tmp_path / "cut"
@@ -165,7 +162,7 @@ def test_cut_anywhere_the_beginning_is_read(tmp_path):
 
 
 def test_recovery_makes_a_bag_of_it(tmp_path):
-    """An episode that was cut off gets its index; a second time there is nothing to do, and nothing else is left in the folder."""
+    """A repaired episode has its index; nothing else is left in the folder, or to be repaired."""
     write(tmp_path / "e", 120, close=False).abort()
     (tmp_path / "e" / METADATA).unlink()
     before = read_episode(tmp_path / "e")
@@ -183,7 +180,7 @@ def test_recovery_makes_a_bag_of_it(tmp_path):
 
 
 def test_kill_costs_a_second_at_most(tmp_path):
-    """kill -9 while recording: all but the last second is there."""
+    """After kill -9 while recording, all but the last second is there."""
     process = subprocess.Popen(
         [sys.executable, RUNNER, tmp_path], stdout=subprocess.PIPE, text=True, env=ENVIRONMENT
     )
@@ -192,8 +189,8 @@ def test_kill_costs_a_second_at_most(tmp_path):
             process.stdout.readline()
     finally:
         process.kill()
-        said = process.communicate()[0].split()
-    last_ns = int(said[-1]) if said else time.monotonic_ns()
+        printed = process.communicate()[0].split()
+    last_ns = int(printed[-1]) if printed else time.monotonic_ns()
     (path,) = episode_paths(tmp_path)
     stamps = [m.stamp_ns for m in read_messages(path)]
     assert stamps[-1] > last_ns - 1_000_000_000
@@ -205,13 +202,11 @@ def test_kill_costs_a_second_at_most(tmp_path):
 
 def read_messages(path):
     """Messages of a file, whole or not."""
-    from safe_locomotion.recording.mcap import McapFile
-
     return list(McapFile(path / f"{path.name}.mcap").messages())
 
 
 def test_full_disk_ends_the_episode_not_the_recorder(tmp_path):
-    """When the file cannot grow, a real limit, the session says so and goes on; what was written can be read."""
+    """A file that cannot grow is a fault; what was written before can be read."""
     limit = 500_000
     command = [sys.executable, RUNNER, tmp_path, str(limit)]
     done = subprocess.run(
@@ -225,7 +220,7 @@ def test_full_disk_ends_the_episode_not_the_recorder(tmp_path):
 
 
 def test_a_folder_that_cannot_be_made(tmp_path):
-    """No folder, no episode, and the reason."""
+    """The error says why, also when the folder exists already."""
     (tmp_path / "file").write_text("")
     with pytest.raises(RecordingError, match="cannot record: Not a directory"):
         EpisodeWriter(tmp_path / "file" / "e", INFO)
@@ -234,8 +229,8 @@ def test_a_folder_that_cannot_be_made(tmp_path):
         EpisodeWriter(tmp_path / "e", INFO)
 
 
-def test_what_is_no_episode_is_said_so(tmp_path):
-    """An empty folder, another file, a bag of somebody else's."""
+def test_what_is_no_episode_is_refused(tmp_path):
+    """An empty folder and a file of another kind are no episodes."""
     with pytest.raises(ConfigurationError, match="no episode"):
         read_episode(tmp_path)
     (tmp_path / "a.mcap").write_bytes(b"something else")
