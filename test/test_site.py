@@ -23,3 +23,34 @@ def test_the_site_builds_without_a_warning() -> None:
         page.stem for page in (ROOT / "build/site/api").glob("*.html")
     }
     assert "safe_locomotion/control/mpc.py" in (ROOT / "build/site/api/control.html").read_text()
+
+
+def test_a_row_for_several_names_becomes_one_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only rows of arguments and attributes are split; text that continues one goes with it."""
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    from docstring_rows import one_name_a_row
+
+    text = """Claim.
+
+    Args:
+        roll, pitch: of the base
+            [rad].
+        height: of the base [m].
+
+    Raises:
+        ValueError, TypeError: never.
+    """
+    assert one_name_a_row(text).split("\n") == [
+        "Claim.",
+        "",
+        "    Args:",
+        "        roll: of the base",
+        "            [rad].",
+        "        pitch: of the base",
+        "            [rad].",
+        "        height: of the base [m].",
+        "",
+        "    Raises:",
+        "        ValueError, TypeError: never.",
+        "    ",
+    ]

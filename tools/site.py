@@ -76,7 +76,7 @@ def api_page(room: Path) -> str:
 def api_index() -> str:
     """Page that lists the rooms."""
     lines = [f"| [{room.stem}]({room.stem}.md) | {claim(room)} |" for room in rooms()]
-    return "\n".join(["# Rooms of the package", "", "| room | claim |", "|---|---|", *lines, ""])
+    return "\n".join(["# Rooms of the package", "", "| room | content |", "|---|---|", *lines, ""])
 
 
 def outside_page(name: str) -> str:
