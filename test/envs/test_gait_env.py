@@ -1,4 +1,4 @@
-"""The gait MDP: episodes that repeat, observations that a robot would see, and the supervisor's part in the reward."""
+"""The gait MDP: equal episodes, the robot's own observations, and the supervisor's penalty."""
 
 from dataclasses import replace
 
@@ -43,7 +43,10 @@ def episode(env: GaitEnv, seed: int):
 
 
 def test_equal_seeds_give_equal_episodes(env) -> None:
-    """Bit for bit, whatever was walked in between: results depend neither on the order nor on the number of workers."""
+    """Episodes are equal to the last bit, whatever was walked between them.
+
+    Results therefore depend neither on the order nor on the number of workers.
+    """
     first = episode(env, 3)
     other = episode(env, 4)
     again = episode(env, 3)
@@ -53,7 +56,7 @@ def test_equal_seeds_give_equal_episodes(env) -> None:
 
 
 def test_an_episode_walks_at_once(env) -> None:
-    """It begins in WALK, on the spot, and 0.5 s are 63 policy steps of 8 ms."""
+    """An episode begins in WALK, on the spot, and 0.5 s are 63 policy steps of 8 ms."""
     seen, _ = episode(env, 3)
     assert env.pipeline.supervisor.mode is Mode.WALK
     assert len(seen) == env.total_steps + 1 == 63 and seen.dtype == np.float32
@@ -79,7 +82,10 @@ def test_the_observation_is_the_estimate(env) -> None:
 
 
 def test_supervised_steps_cost_one(env, monkeypatch) -> None:
-    """A step that the recovery policy drives is worth 1 less (paper 1, algorithm 1), but for what the change of drivers costs."""
+    """A step of the recovery policy has a reward less by 1 (paper 1, algorithm 1).
+
+    The change of the driving policy costs a little more.
+    """
     env.reset(seed=6)
     _, reward, _, _, info = env.step(np.zeros(9))
     env.reset(seed=6)
@@ -95,7 +101,10 @@ def test_supervised_steps_cost_one(env, monkeypatch) -> None:
 
 
 def test_the_shipped_file_does_what_was_trained(env, tmp_path) -> None:
-    """On the same estimates the robot's runtime proposes the gaits that the environment made of the network's actions."""
+    """On the same estimates the robot's runtime proposes the gaits of the environment.
+
+    The network's actions are the same in both.
+    """
     shape = MlpShape(observation=env.observation_size, hidden=(8, 8), action=env.action_size)
     observation, _ = env.reset(seed=7)
     mlp = Mlp(
@@ -123,7 +132,7 @@ def test_the_shipped_file_does_what_was_trained(env, tmp_path) -> None:
 
 
 def test_a_wild_learner_falls() -> None:
-    """Without a supervisor, and the episode ends there with the penalty."""
+    """Without a supervisor it falls, and the episode ends there with the penalty."""
     env = GaitEnv(GaitEnvOptions(duration=6.0, starts=1, command=VelocityCommand(vx=0.3)))
     score = walk_learner(
         env, RandomGait(start_gait(gait_task("trot"), env.robot.robot), 0, WILD), 0

@@ -1,4 +1,4 @@
-"""Rewards of the paper's tasks, against numbers worked out by hand."""
+"""Rewards of the paper's tasks against numbers worked out by hand."""
 
 import pytest
 from core_values import A1, TROT
@@ -20,7 +20,7 @@ from safe_locomotion.types import GaitParameters, VelocityCommand
 
 
 def outcome(**changes) -> StepOutcome:
-    """A robot that does exactly what it is told, level, without power."""
+    """A robot that follows its command exactly, level, without power."""
     values = {
         "height": A1.nominal_height,
         "velocity": (0.4, 0.0, 0.0),
@@ -51,7 +51,7 @@ def test_efficient_gait() -> None:
 
 
 def test_catwalk() -> None:
-    """Best with the feet in one line; at the nominal width each pair costs 1."""
+    """The reward is largest with the feet in one line; at the nominal width each pair costs 1."""
     half = 0.5 * hip_width(A1)
     assert catwalk(outcome(gait=feet((0.0, 0.0, 0.0, 0.0))), A1) == 1.0
     assert catwalk(outcome(gait=feet((-half, half, -half, half))), A1) == pytest.approx(-1.0)
@@ -59,7 +59,7 @@ def test_catwalk() -> None:
 
 
 def test_two_leg_and_pacing() -> None:
-    """One wants the nominal height, the other the commanded velocity, the vertical one included."""
+    """`two_leg` rewards the nominal height, `pacing` the velocity, also the vertical one."""
     assert two_leg(outcome(), A1) == 1.0
     assert two_leg(outcome(height=0.9 * A1.nominal_height), A1) == pytest.approx(0.99)
     assert pacing(outcome(), A1) == 1.0
@@ -68,13 +68,16 @@ def test_two_leg_and_pacing() -> None:
 
 @pytest.mark.parametrize("name", TASKS)
 def test_tasks_begin_with_a_gait(name) -> None:
-    """The first gait can be executed, its feet lie on their own sides, and nine parameters are free or fixed."""
+    """The first gait can be executed, and its feet lie on their own sides.
+
+    Each of the nine parameters is free or fixed.
+    """
     task = gait_task(name)
     gait = start_gait(task, A1)
     assert executable(gait) and gait.foot_y[0] < 0.0 < gait.foot_y[1] and len(task.free) == 9
 
 
 def test_unknown_tasks_are_named() -> None:
-    """With the choices."""
+    """The error names the choices."""
     with pytest.raises(UnknownNameError, match="catwalk"):
         gait_task("moonwalk")

@@ -1,4 +1,4 @@
-"""Workers: what the processes answer, on this machine and on a Ray cluster."""
+"""Workers: answers of the processes, on this machine and on a Ray cluster."""
 
 import sys
 from functools import partial
@@ -20,7 +20,7 @@ def test_workers_keep_the_order() -> None:
 
 @pytest.mark.timeout(240)
 def test_workers_of_a_cluster_answer_alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A Ray cluster that begins and ends with them, on this machine."""
+    """Workers of a Ray cluster that starts and ends with this test give the same answers."""
     for name, value in {"AUTH_MODE": "disabled", "USAGE_STATS_ENABLED": "0"}.items():
         monkeypatch.setenv(f"RAY_{name}", value)
     ray = pytest.importorskip("ray", reason="the extra ray is not installed")

@@ -1,4 +1,4 @@
-"""The two rules of others: an ellipsoid with a dwell time, and a safety critic that learns."""
+"""The two baselines: an ellipsoid with a dwell time, and a safety critic that learns."""
 
 from math import nan
 
@@ -35,12 +35,15 @@ BOX = TriggerSet(
     ],
 )
 def test_the_ellipsoid_touches_the_sides_of_the_box(state, inside) -> None:
-    """Alone each component may go as far as the box, together they may not; NaN lies outside."""
+    """One component alone may go as far as the box; together they may not. NaN lies outside."""
     assert EllipsoidRule(BOX, lambda: state, 1.0).recovers(0, False, None) is not inside
 
 
 def test_the_ellipsoid_keeps_recovery_for_its_dwell_time() -> None:
-    """From the last state outside on, and no longer than that; a new walk has forgotten it."""
+    """Recovery acts from the last state outside until the dwell time is over.
+
+    A new walk has forgotten the state.
+    """
     states = iter([(0.25, 0.3, 0.0, 0.0, 0.0)] + [(0.25, 0.0, 0.0, 0.0, 0.0)] * 3)
     rule = EllipsoidRule(BOX, lambda: next(states), 1.0)
     assert [rule.recovers(stamp, False, None) for stamp in (0, 999_999_999, 1_000_000_000)] == [
@@ -65,7 +68,10 @@ def traces(rng: np.random.Generator) -> list[Trace]:
 
 
 def test_the_critic_learns_what_goes_before_a_fall(tmp_path) -> None:
-    """It tells walks that it has not seen apart, its threshold warns in time, it survives a file, and NaN is a risk."""
+    """It tells unseen walks with and without a fall apart, and its threshold warns in time.
+
+    It survives a file, and NaN is a risk.
+    """
     train_critic(traces(np.random.default_rng(0)), 0).save(tmp_path / "critic.npz")
     critic = load_critic(tmp_path / "critic.npz")
     for trace in traces(np.random.default_rng(1)):
@@ -81,7 +87,7 @@ def test_the_critic_learns_what_goes_before_a_fall(tmp_path) -> None:
 
 
 def test_a_critic_needs_falls_and_walks(tmp_path) -> None:
-    """Neither can be learned from the other alone, and a file of something else is no critic."""
+    """Episodes of one kind alone teach it nothing, and a file of something else is no critic."""
     with pytest.raises(ConfigurationError, match="with and without falls"):
         train_critic([Trace(np.zeros((10, 3), dtype=np.float32), False)], 0)
     (tmp_path / "other.npz").write_bytes(b"nothing")

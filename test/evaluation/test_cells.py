@@ -1,4 +1,4 @@
-"""Evaluations end to end: the file, going on with it, and learners and rules that meet in one environment."""
+"""Evaluations end to end: the file, its continuation, and learners and rules in one environment."""
 
 import json
 from dataclasses import replace
@@ -23,9 +23,9 @@ SHORT = 0.5  # s
 
 
 def test_the_command_writes_what_is_promised_and_goes_on_with_it(tmp_path, capsys) -> None:
-    """Two episodes; a second call with three walks only the third, and the first two stay as they were.
+    """After two episodes a second call with three walks only the third.
 
-    A call with another cell leaves what the file holds of the first.
+    The first two stay as they were. A call with another cell leaves those of the file as they are.
     """
     file = tmp_path / "e.json"
     words = ["--supervisor", "naive", "--duration", str(SHORT), "--json", str(tmp_path / "e.json")]
@@ -47,7 +47,7 @@ def test_the_command_writes_what_is_promised_and_goes_on_with_it(tmp_path, capsy
 
 
 def test_cells_grow_together_and_groups_come_in_order() -> None:
-    """Seed by seed within a group; what is there already is not walked again."""
+    """Within a group jobs come seed by seed; episodes that exist are not walked again."""
     cells = [Cell(supervisor=name) for name in ("off", "naive", "dwell")]
     evaluation = Evaluation(cells, None)
     assert [(job.cell, job.seed) for job in evaluation.jobs([[0, 2], [1]], [5, 6])] == [
@@ -61,7 +61,7 @@ def test_cells_grow_together_and_groups_come_in_order() -> None:
 
 
 def test_past_the_deadline_nothing_begins(tmp_path) -> None:
-    """The file is written all the same, without cells."""
+    """The file is written without cells."""
     cells = [Cell(supervisor="off", duration=SHORT)]
     evaluation = Evaluation(cells, tmp_path / "e.json")
     evaluate(evaluation, [Job(0, 0)], Walkers(cells=cells, deadline=0.0), processes=1)
@@ -69,7 +69,10 @@ def test_past_the_deadline_nothing_begins(tmp_path) -> None:
 
 
 def test_the_ellipsoid_decides_in_the_place_of_the_configured_rule() -> None:
-    """It leaves the random learner less than the trigger set does, which contains it; equal seeds give equal episodes."""
+    """The ellipsoid lies in the trigger set, so it leaves the random learner fewer steps.
+
+    Equal seeds give equal episodes.
+    """
     shares = {}
     for name in ("naive", "ellipsoid"):
         walker = Walker(Cell(supervisor=name, sigma=0.2, duration=1.0), {}, {}, 0)
@@ -81,7 +84,10 @@ def test_the_ellipsoid_decides_in_the_place_of_the_configured_rule() -> None:
 
 
 def test_a_critic_learns_where_it_will_judge() -> None:
-    """From the random learner on the same task and ground, pushed alike, whatever it is compared with."""
+    """It learns from the random learner on the same task and ground, under the same pushes.
+
+    The learner that it will supervise makes no difference.
+    """
     hit = Cell(policy="a1_trot", supervisor="critic", push=35.0, friction=0.4)
     assert hit.unsupervised == Cell(supervisor="off", push=35.0, friction=0.4)
     assert (
@@ -92,7 +98,7 @@ def test_a_critic_learns_where_it_will_judge() -> None:
 
 
 def test_what_is_not_there_is_refused(tmp_path) -> None:
-    """Names are checked before anything walks, and a file of something else is not written over."""
+    """Names are checked before any walk, and a file of something else is not overwritten."""
     with pytest.raises(UnknownNameError, match="ellipsoid"):
         Cell(supervisor="best")
     with pytest.raises(ConfigurationError, match="--critic"):
@@ -110,7 +116,7 @@ def test_what_is_not_there_is_refused(tmp_path) -> None:
 
 
 def test_the_picture_shows_every_cell(tmp_path) -> None:
-    """An interval that ends at the value itself is no error."""
+    """An interval that ends at the value itself is drawn without an error."""
     cell = {"task": "trot", "supervisor": "off", "horizon": 0, "trigger_set": "c1", "overrides": []}
     assert label(cell) == "trot off  c1"
     assert (

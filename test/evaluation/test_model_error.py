@@ -1,4 +1,7 @@
-"""Model error: planted errors come back exactly, theorem 5.1 by hand, and the logs of a walk give the model's own frame."""
+"""Model error: planted errors are found exactly, and theorem 5.1 is worked out by hand.
+
+The logs of a walk give steps in the frame of the model.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -33,7 +36,7 @@ HIDDEN = [2, 3, 4]  #: yaw, x, y are zero at the start of every step
 def recorded(
     delta_a: Array, delta_b: Array, offset: Array, *, n: int = 60, noise: float = 0.0
 ) -> Transitions:
-    """Random steps of a robot whose matrices differ from the model's by these."""
+    """Random steps of a robot whose matrices differ from the model's by the given errors."""
     rng = np.random.default_rng(3)
     a, b, c = step_matrices(MODEL, STEP)
     state = rng.normal(size=(n, NX))
@@ -78,7 +81,10 @@ def test_one_step_with_the_wrench_is_one_step_with_the_forces() -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_planted_error_comes_back_exactly(seed: int) -> None:
-    """A, B and the constant to 1e-9, with their largest singular values; nothing is left over, and the standard errors say so."""
+    """A, B and the constant are found to 1e-9, with their largest singular values.
+
+    Nothing remains, and the standard errors say so.
+    """
     delta_a, delta_b, offset = planted(seed)
     error = fit_model_error(MODEL, recorded(delta_a, delta_b, offset))
     np.testing.assert_allclose(error.a, delta_a, atol=1e-9)
@@ -94,12 +100,13 @@ def test_a_planted_error_comes_back_exactly(seed: int) -> None:
 
 
 def test_standard_errors_cover_what_noise_does() -> None:
-    """With noise the found error is off by about its standard error, and both shrink with the number of steps."""
+    """With noise the found error is wrong by about its standard error.
+
+    Both shrink with the number of steps.
+    """
     delta_a, delta_b, offset = planted(0)
-    few, many = (
-        fit_model_error(MODEL, recorded(delta_a, delta_b, offset, n=n, noise=0.01))
-        for n in (100, 10_000)
-    )
+    few = fit_model_error(MODEL, recorded(delta_a, delta_b, offset, n=100, noise=0.01))
+    many = fit_model_error(MODEL, recorded(delta_a, delta_b, offset, n=10_000, noise=0.01))
     for error in (few, many):
         off = float(np.linalg.norm(error.a - delta_a))
         assert 0.5 * error.deviation_a < off < 2.0 * error.deviation_a
@@ -113,14 +120,17 @@ def test_standard_errors_cover_what_noise_does() -> None:
 
 
 def test_too_few_steps_are_refused() -> None:
-    """Sixteen unknowns a row need more than sixteen steps."""
+    """Sixteen unknowns in each row need more than sixteen steps."""
     steps = recorded(*planted(0), n=16)
     with pytest.raises(ConfigurationError, match="16 steps are too few for 16 unknowns"):
         fit_model_error(MODEL, steps)
 
 
 def test_theorem_5_1_by_hand() -> None:
-    """alpha = 2, G = 3, W = 10, sigma_A = 0.1, sigma_B = 0.01, a_max = 100, |s_1|^2 = 4: 4 * 3 * 10 * 0.01 * (1 * 0.5 + 4) = 5.4."""
+    """4 * 3 * 10 * 0.01 * (1 * 0.5 + 4) = 5.4.
+
+    alpha = 2, G = 3, W = 10, sigma_A = 0.1, sigma_B = 0.01, a_max = 100, |s_1|^2 = 4.
+    """
     one = {"sigma_a": 0.1, "sigma_b": 0.01, "horizon": 10, "smoothness": 3.0, "action_max": 100.0}
     assert performance_excess(**one, alpha=2.0, initial=4.0) == pytest.approx(5.4)
     assert performance_excess(**one, alpha=1.0, initial=2.0) == pytest.approx(
@@ -130,7 +140,7 @@ def test_theorem_5_1_by_hand() -> None:
 
 @given(sigma_b=st.floats(0.0, 10.0), horizon=st.integers(1, 50), alpha=st.floats(0.5, 3.0))
 def test_observations_of_the_theorem(sigma_b: float, horizon: int, alpha: float) -> None:
-    """No error of A, no loss (observation 1); the loss grows linearly with W (observation 3)."""
+    """Without an error of A there is no loss (observation 1); it grows linearly with W (3)."""
     one = {"sigma_b": sigma_b, "alpha": alpha, "smoothness": 1.0, "action_max": 2.0, "initial": 1.0}
     assert performance_excess(sigma_a=0.0, horizon=horizon, **one) == 0.0
     first = performance_excess(sigma_a=0.2, horizon=1, **one)
@@ -138,7 +148,10 @@ def test_observations_of_the_theorem(sigma_b: float, horizon: int, alpha: float)
 
 
 def test_the_costs_of_a_perfect_model_are_the_robots() -> None:
-    """Without an error the rollout is the robot, its excess and the bound are zero; windows do not overlap."""
+    """Without an error the rollout equals the robot; its excess and the bound are zero.
+
+    Windows do not overlap.
+    """
     steps = recorded(np.zeros((NX, NX)), np.zeros((NX, NW)), np.zeros(NX))
     error = fit_model_error(MODEL, steps)
     bound = performance_bound(MODEL, steps, error, horizon=10)
@@ -155,7 +168,10 @@ def test_the_costs_of_a_perfect_model_are_the_robots() -> None:
 
 
 def test_the_models_rollout_keeps_what_it_got_wrong() -> None:
-    """A constant error of the velocity adds up: after k steps it is k times as large, and the position has moved with it."""
+    """A constant error of the velocity adds up: after k steps it is k times as large.
+
+    The position has moved with it.
+    """
     steps = recorded(np.zeros((NX, NX)), np.zeros((NX, NW)), np.zeros(NX))
     wrong = np.zeros(NX)
     wrong[VELOCITY.start] = 0.1
@@ -166,7 +182,7 @@ def test_the_models_rollout_keeps_what_it_got_wrong() -> None:
 
 
 def test_windows_stop_where_the_recording_was_interrupted() -> None:
-    """Six steps in a row, then five: one window of six, two of five, none of seven."""
+    """Six steps in a row and then five give one window of six, two of five, none of seven."""
     steps = replace(
         recorded(*planted(0), n=40),
         follows=np.array([k not in (0, 6) and k < 11 for k in range(40)]),
@@ -179,7 +195,7 @@ def test_windows_stop_where_the_recording_was_interrupted() -> None:
 
 
 def test_a_bound_above_the_cost_says_nothing() -> None:
-    """G and alpha are the user's where he gives them."""
+    """G and alpha are those of the user, if given."""
     steps = recorded(*planted(0))
     error = fit_model_error(MODEL, steps)
     bound = performance_bound(MODEL, steps, error, horizon=2, alpha=1.0, smoothness=1e9)
@@ -195,7 +211,10 @@ START_NS = 1_700_000_000_000_000_000
 def write_logs(
     folder: Path, *, yaw: float, walking: range = range(200), joints: bool = True
 ) -> tuple[Array, Array]:
-    """A robot that glides along its heading at 0.5 m/s for 0.4 s, each foot pushing with 30 N; its wrench and state by hand."""
+    """Logs of a robot that glides along its heading at 0.5 m/s for 0.4 s.
+
+    Each foot pushes with 30 N, so wrench and state are known by hand.
+    """
     rotation = matrix_from_quaternion(quaternion_from_rpy(0.0, 0.0, yaw))
     columns = [
         *vector("position", 3),
@@ -234,7 +253,7 @@ def write_logs(
 def test_logs_of_a_glide_give_state_wrench_and_reference_in_the_frame_of_each_step(
     tmp_path: Path, yaw: float
 ) -> None:
-    """Whatever the heading and the place: the state starts at the origin, level, and ends 8 mm ahead."""
+    """For any heading and place the state starts at the origin, level, and ends 8 mm ahead."""
     wrench, state = write_logs(tmp_path, yaw=yaw)
     steps = read_transitions(tmp_path, A1)
     assert len(steps.state) == 24 and steps.follows.tolist() == [False] + [True] * 23
@@ -252,14 +271,17 @@ def test_logs_of_a_glide_give_state_wrench_and_reference_in_the_frame_of_each_st
 
 
 def test_only_steps_of_a_walking_robot_count(tmp_path: Path) -> None:
-    """Steps that touch another mode are left out, and what lies behind the gap does not follow what lies before it."""
+    """Steps that touch another mode are left out.
+
+    A step after the gap does not follow the one before it.
+    """
     write_logs(tmp_path, yaw=0.0, walking=range(40, 120))
     steps = read_transitions(tmp_path, A1)
     assert len(steps.state) == 9 and not steps.follows[0] and steps.follows[1:].all()
 
 
 def test_logs_without_walking_and_logs_without_joints_are_refused(tmp_path: Path) -> None:
-    """The first say nothing, of the second the feet are not known."""
+    """The first have no steps; in the second the feet are unknown."""
     write_logs(tmp_path, yaw=0.0, walking=range(0))
     with pytest.raises(ConfigurationError, match="no steps of a walking robot"):
         read_transitions(tmp_path, A1)

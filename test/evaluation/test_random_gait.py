@@ -13,7 +13,7 @@ def gaits(learner: RandomGait, count: int) -> list:
 
 
 def test_stays_within_bounds() -> None:
-    """Over 2,000 wild steps every gait can be executed, and the bounds are reached."""
+    """Over 2,000 large steps every gait can be executed, and the bounds are reached."""
     walked = gaits(RandomGait(TROT, 1, RandomWalk(sigma=0.1)), 2000)
     assert all(executable(gait) for gait in walked)
     assert {min(g.frequency for g in walked), max(g.frequency for g in walked)} == {1.5, 4.0}
@@ -24,7 +24,10 @@ def test_stays_within_bounds() -> None:
 
 
 def test_steps_have_the_stated_size() -> None:
-    """Deviation of the offsets' steps is sigma, of the frequency's five times that, within 5 %."""
+    """The steps of the offsets have the deviation sigma, those of the frequency five times that.
+
+    Both hold within 5 %.
+    """
     walk = RandomWalk(sigma=0.01, frequency=(-1e3, 1e3), swing_ratio=(-1e3, 1e3))
     walked = gaits(RandomGait(TROT, 2, walk), 4000)
     offsets = np.diff([g.phase_offsets for g in walked], axis=0)
@@ -35,7 +38,7 @@ def test_steps_have_the_stated_size() -> None:
 
 
 def test_reset_goes_back_and_on() -> None:
-    """Back to the first gait, with other numbers; equal seeds walk alike."""
+    """`reset` returns to the first gait and goes on with other numbers; equal seeds walk alike."""
     one = RandomGait(TROT, 3)
     other = RandomGait(TROT, 3)
     first = gaits(one, 50)

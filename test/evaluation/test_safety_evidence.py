@@ -1,4 +1,4 @@
-"""The tool behind the tables of docs/safety.md: which cells it walks, and what it makes of their rows."""
+"""The tool behind the tables of evidence: which cells it walks, and the tables of their rows."""
 
 import runpy
 
@@ -28,7 +28,7 @@ RESULT = EpisodeResult(
 
 
 def test_every_rule_w_and_box_is_walked_on_every_task_and_for_pushed_policies() -> None:
-    """Twelve rules for whoever proposes gaits; a joint policy has all but the critic."""
+    """A learner that proposes gaits has twelve rules; a joint policy has all but the critic."""
     groups = TOOL["groups"](Cell(), ["nominal", "a1_trot", "a1_velocity_lstm"])
     for name in ("trot", "catwalk", "two_leg", "pushed", "slippery"):
         random = name not in ("pushed", "slippery")
@@ -58,7 +58,7 @@ def test_every_rule_w_and_box_is_walked_on_every_task_and_for_pushed_policies() 
 
 
 def test_tables_say_who_fell_under_which_rule() -> None:
-    """One column for what is simulated, one line for who supervises, in an order of its own; what was not walked stays empty."""
+    """Conditions are columns and rules are lines, in a fixed order; missing cells stay empty."""
     cells = [
         Cell(supervisor="off"),
         Cell(horizon=5, trigger_set="c2"),

@@ -16,12 +16,15 @@ from safe_locomotion.evaluation.statistics import bootstrap, wilson
     ],
 )
 def test_wilson(events, trials, interval) -> None:
-    """Wilson's interval: known where nothing or everything fell, symmetric for a half, and all that is possible without a trial."""
+    """Wilson's interval has known values when no or all episodes fell, and is symmetric for half.
+
+    Without a trial it covers everything.
+    """
     assert wilson(events, trials) == pytest.approx(interval, abs=1e-5)
 
 
 def test_the_bootstrap_of_a_mean_is_close_to_the_normal_interval() -> None:
-    """Of 400 standard normal numbers: the mean -+ 1.96 s / 20."""
+    """For 400 standard normal numbers it is about mean -+ 1.96 s / 20."""
     numbers = np.random.default_rng(1).normal(size=400)
     half = 1.959964 * numbers.std() / 20.0
     assert bootstrap(numbers) == pytest.approx(
@@ -30,6 +33,9 @@ def test_the_bootstrap_of_a_mean_is_close_to_the_normal_interval() -> None:
 
 
 def test_the_bootstrap_of_a_ratio_weighs_episodes_by_their_length() -> None:
-    """Equal shares give that share without spread, however long the episodes; equal numbers give that number."""
+    """Equal shares give that share without spread, whatever the lengths of the episodes.
+
+    Equal numbers give that number.
+    """
     assert bootstrap([1.0, 10.0, 3.0], [4.0, 40.0, 12.0]) == pytest.approx((0.25, 0.25))
     assert bootstrap([2.0, 2.0]) == (2.0, 2.0)

@@ -1,4 +1,4 @@
-"""A headless Chromium for tests, driven as a person would: looks at the page, clicks with the mouse, types."""
+"""A headless Chromium for tests, driven as by a person: it reads the page, clicks and types."""
 
 import base64
 import io
@@ -31,10 +31,11 @@ FLAGS = (
 )
 LOOK_S = 0.1
 
-# Elements that a person can press, by the text on them; of nested ones the innermost.
+# Elements that a person can press, by the text on them; the innermost of nested ones.
 FIND = """
 (text => {
-  const all = [...document.querySelectorAll("button, [role=tab], a")].filter(e => e.innerText.trim() == text);
+  const all = [...document.querySelectorAll("button, [role=tab], a")]
+    .filter(e => e.innerText.trim() == text);
   if (!all.length) return null;
   const box = all[all.length - 1].getBoundingClientRect();
   return [box.x + box.width / 2, box.y + box.height / 2, all[all.length - 1].disabled === true];
@@ -54,7 +55,7 @@ FOCUS = """
 
 
 def find_chromium():
-    """Path of the browser, None where there is none."""
+    """Path of the browser; None when no browser is installed."""
     return next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
@@ -82,11 +83,11 @@ class Page:
         ].get("value")
 
     def text(self):
-        """All that can be read on the page."""
+        """The visible text of the page."""
         return self.evaluate("document.body ? document.body.innerText : ''") or ""
 
     def until(self, condition, timeout_s=25.0):
-        """Wait for `condition`; whether it came true in time."""
+        """Wait for `condition`; return whether it became true in time."""
         end = time.monotonic() + timeout_s
         while not (met := condition()) and time.monotonic() < end:
             time.sleep(LOOK_S)
@@ -97,7 +98,7 @@ class Page:
         return self.until(lambda: text in self.text(), timeout_s)
 
     def press(self, text, seconds=0.0):
-        """Press what bears `text` with the mouse, for a while."""
+        """Press the element with this text with the mouse, for `seconds`."""
         assert self.until(lambda: self.evaluate(FIND % json.dumps(text))), (
             f"no button {text!r} in: {self.text()}"
         )
@@ -116,7 +117,7 @@ class Page:
             )
 
     def enabled(self, text):
-        """Whether what bears `text` can be pressed."""
+        """Whether the element with this text can be pressed."""
         found = self.evaluate(FIND % json.dumps(text))
         return found is not None and not found[2]
 
@@ -128,17 +129,17 @@ class Page:
         self.call("Input.insertText", text=text)
 
     def png(self):
-        """What the page looks like, as bytes of a PNG file."""
+        """A picture of the page, as bytes of a PNG file."""
         return base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"])
 
     def picture(self):
-        """What the page looks like: (height, width, 3), 0 to 1."""
+        """A picture of the page: (height, width, 3), 0 to 1."""
         return imread(io.BytesIO(self.png()))[..., :3]
 
 
 @contextmanager
 def chromium(folder, size=(1100, 720), scale=1.0):
-    """A browser without any page yet; yields a function that opens an address as a `Page`."""
+    """A browser without a page; yields a function that opens an address as a `Page`."""
     data = folder / "chromium"
     arguments = [
         f"--user-data-dir={data}",

@@ -1,4 +1,7 @@
-"""Ordinary values of the control loop for tests of its stages: an A1 that stands still, one change away from anything else."""
+"""Ordinary values of the control loop for tests of its stages: an A1 that stands still.
+
+Tests change one value at a time.
+"""
 
 from typing import Any
 
@@ -26,7 +29,7 @@ from safe_locomotion.types import (
 
 A1 = load_robot("a1")
 CONFIG_FILE = ROOT / "config/a1.yaml"
-START_NS = 1_700_000_000_000_000_000  #: Unix time, as the wire's unwrapped tick reads
+START_NS = 1_700_000_000_000_000_000  #: Unix time, like the unwrapped tick of the wire
 TICK_NS = 2_000_000  #: 500 Hz
 TROT = GaitParameters(
     frequency=2.5,
@@ -131,7 +134,7 @@ def replaced(array: Array, index: int, value: float) -> Array:
 
 
 def assert_damping(command: LowCommand, reason: str) -> None:
-    """Zero stiffness and torque, kd of the limits, finite everywhere, with its reason."""
+    """Assert damping: no stiffness, no torque, kd of the limits, finite values, and the reason."""
     assert command.reason == reason
     for name in ("dq", "tau", "kp"):
         assert not getattr(command, name).any()

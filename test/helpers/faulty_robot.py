@@ -1,7 +1,8 @@
 """A simulated robot on the real wire whose sensors can be made to fail, for tests.
 
-Run as `python faulty_robot.py DOMAIN real-time|lock-step`. Each line on stdin names a fault; it is injected on the next state,
-and what the robot was told from then on comes back as one line of JSON. The end of stdin ends it.
+Run as `python faulty_robot.py DOMAIN real-time|lock-step`. Each line on stdin names a fault, which
+is injected on the next state. The commands that follow come back as one line of JSON. The end of
+stdin ends the program.
 """
 
 import json
@@ -17,17 +18,16 @@ from safe_locomotion.backends.robot_wire import RobotWire
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.robot import SimulatedRobot
 
-STATES = 60  # that a fault lasts
-# below and above the gap that counts as a jump
-SHORT_S = 0.06
-LONG_S = 0.3
+STATES = 60  # how many states a fault lasts
+SHORT_S = 0.06  # a gap that does not count as a jump
+LONG_S = 0.3  # a gap that does
 FAULTS = {
     "nan": lambda s: replace(s, q=np.where(np.arange(12) == 4, np.nan, s.q)),
     "joints": lambda s: replace(s, q=s.q + np.where(np.arange(12) == 2, -1.5, 0.0)),
     "good": lambda s: s,
 }
 JUMPS_MS = {"back": -5000, "gap": 5000}
-UP_MS = 60_000  # how long the robot has been on: its clock can jump back
+UP_MS = 60_000  # time since the robot was switched on, so that its clock can jump back
 
 
 def damps(command):
@@ -39,12 +39,12 @@ class FaultyRobot:
     """Steps the robot, answers the wire, injects faults."""
 
     def __init__(self, domain, lock_step):
-        self.robot, self.wire, self.lock_step = (
-            SimulatedRobot(SimulationOptions(seed=1)),
-            RobotWire(domain=domain),
-            lock_step,
-        )
-        self.offset_ms, self.start, self.last = UP_MS, time.monotonic(), None
+        self.robot = SimulatedRobot(SimulationOptions(seed=1))
+        self.wire = RobotWire(domain=domain)
+        self.lock_step = lock_step
+        self.offset_ms = UP_MS
+        self.start = time.monotonic()
+        self.last = None
 
     def state(self):
         """The sensors, on a clock that may have jumped."""
@@ -72,7 +72,10 @@ class FaultyRobot:
         return state, sent, command, received
 
     def inject(self, fault):
-        """Each answer to the fault: its delay, how many states after the first bad one it belongs to, whether it damps."""
+        """Answers to the fault.
+
+        Each has its delay, the number of states after the first bad one, and whether it damps.
+        """
         if fault == "feet":
             self.robot.put_on_feet()
             return []
@@ -100,7 +103,7 @@ class FaultyRobot:
         return answers
 
     def be_silent(self, seconds, repeat):
-        """No new state for a while; delays count from the last good one."""
+        """Send no new state for a while; delays count from the last good one."""
         state, sent, *_ = self.tick()
         answers = []
         while time.monotonic() < sent + seconds:

@@ -1,6 +1,9 @@
-"""A stack that walks on the spot, for tests of the recorder: says all that a real one says, at full rate and by the clock.
+"""A stack that walks on the spot, for tests of the recorder.
 
-Run as `python feeder.py GRAPH SECONDS [FELL_AT]`: GRAPH is ticks or topics; the robot walks from 0.5 s on, and falls at FELL_AT.
+It publishes everything that a real stack publishes, at full rate and in real time.
+
+Run as `python feeder.py GRAPH SECONDS [FELL_AT]`: GRAPH is ticks or topics. The robot walks from
+0.5 s on, and falls at FELL_AT.
 """
 
 import sys
@@ -75,7 +78,7 @@ class Ticks(TickFeed):
 
 
 def one_cycle():
-    """What the stages say about a robot that stands."""
+    """One tick of the stages of a robot that stands."""
     pipeline = Pipeline(load_robot("a1"), load_config("a1"))
     for k in range(8):
         state = standing_state(load_robot("a1"), (k + 1) * PERIOD_NS)
@@ -94,7 +97,10 @@ def one_cycle():
 
 
 def at(c, stamp_ns, k, mode):
-    """The same on another tick: policy on every 4th, plan on every 2nd, rollout on every 50th."""
+    """The same cycle on another tick.
+
+    The policy acts on every 4th tick, the MPC on every 2nd, the rollout on every 50th.
+    """
     return Cycle(
         state=replace(c.state, stamp_ns=stamp_ns),
         estimate=replace(c.estimate, stamp_ns=stamp_ns),
@@ -111,7 +117,7 @@ def at(c, stamp_ns, k, mode):
 
 
 def main():
-    """Feed until the time is over."""
+    """Publish until the time is over."""
     graph = sys.argv[1]
     seconds = float(sys.argv[2])
     fell_at = float((*sys.argv, "inf")[3])

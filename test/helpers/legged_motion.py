@@ -1,8 +1,8 @@
-"""A quadruped moved kinematically: an exact source of LowStates and of the truth behind them.
+"""A quadruped that moves kinematically: an exact source of LowStates and of their truth.
 
-The base follows an analytic path; standing feet are balls that roll on the ground without slip, swinging feet fly to their
-next foothold. Joint velocities solve these constraints exactly, joint positions are their integral, and the IMU readings are
-computed from the path.
+The base follows an analytic path. Standing feet are balls that roll on the ground without slip;
+swinging feet fly to their next foothold. Joint velocities solve these constraints exactly, joint
+positions are their integral, and the IMU readings follow from the path.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ GRAVITY = np.array([0.0, 0.0, -9.81])
 
 
 def robot() -> RobotModel:
-    """An A1-like robot; the numbers only have to be consistent."""
+    """A robot like the A1; its numbers need only be consistent."""
     side = np.array([-1.0, 1.0, -1.0, 1.0])
     hips = np.array([[x, y, 0.0] for x in (0.1805, -0.1805) for y in (-0.047, 0.047)])
     q = np.tile([0.0, 0.8, -1.6], 4)
@@ -56,7 +56,10 @@ class Truth:
 
 @dataclass(frozen=True, kw_only=True)
 class Motion:
-    """A trot along a line at `velocity` (x, y) on ground of slope `slope` along x, seen in a world turned by `yaw`."""
+    """A trot along a line at `velocity` (x, y) [m/s] on ground of slope `slope` along x.
+
+    The world is turned by `yaw` [rad].
+    """
 
     velocity: tuple[float, float] = (0.5, 0.0)
     duration: float = 5.0
@@ -111,9 +114,14 @@ def _matrix(q: Array) -> Array:
 
 
 def _derivatives(motion: Motion, t: float) -> tuple[Array, Array, Array, Array, Array]:
-    """Position, velocity, acceleration, rotation matrix and angular velocity in base, by central differences of the path."""
+    """Position, velocity, acceleration, rotation matrix, and angular velocity in base.
+
+    They come from central differences of the path.
+    """
     h = 1e-4
-    (p0, q0), (p1, q1), (p2, q2) = motion.pose(t - h), motion.pose(t), motion.pose(t + h)
+    p0, q0 = motion.pose(t - h)
+    p1, q1 = motion.pose(t)
+    p2, q2 = motion.pose(t + h)
     w = multiply(np.array([q0[0], *-q0[1:]]), q2)
     omega = 2 * w[1:] / (2 * h) * np.sign(w[0])
     return p1, (p2 - p0) / (2 * h), (p2 - 2 * p1 + p0) / h**2, _matrix(q1), omega
@@ -123,7 +131,9 @@ class _Legs:
     """Joint rates that keep standing feet rolling and carry swinging feet to their footholds."""
 
     def __init__(self, motion: Motion, model: RobotModel) -> None:
-        self.motion, self.kinematics, self.radius = motion, Kinematics(model), model.foot_radius
+        self.motion = motion
+        self.kinematics = Kinematics(model)
+        self.radius = model.foot_radius
         turn = _matrix(quaternion_from_rpy(0.0, 0.0, motion.yaw))
         self.normal = turn @ np.array([-motion.slope, 0.0, 1.0]) / np.hypot(1.0, motion.slope)
         p, _, _, r, _ = _derivatives(motion, 0.0)
@@ -134,22 +144,28 @@ class _Legs:
         self.q = self.kinematics.inverse((world - p) @ r)
 
     def rates(self, t: float, q: Array, standing: Flags) -> Array:
-        """Joint velocities: (J - roll) dq = roll omega - drift for a ball that rolls, J dq = flight for a foot in the air."""
+        """Joint velocities (12,).
+
+        A ball that rolls has (J - roll) dq = roll omega - drift, a foot in the air J dq = flight.
+        """
         p, v, _, r, omega = _derivatives(self.motion, t)
         feet, jacobians = self.kinematics.feet_and_jacobians(q)
         drift = r.T @ v + feet @ skew(omega).T
         roll = self.radius * -skew(r.T @ self.normal)
         axes = np.zeros((N_LEGS, 3, 3))
         axes[:, 0, 0] = 1.0
-        axes[:, 1, 1] = axes[:, 1, 2] = np.cos(q[::3])
-        axes[:, 2, 1] = axes[:, 2, 2] = np.sin(q[::3])
+        axes[:, 1, 1:] = np.cos(q[::3])[:, None]
+        axes[:, 2, 1:] = np.sin(q[::3])[:, None]
         stand = standing[:, None]
         matrices = np.where(stand[:, :, None], jacobians - roll @ axes, jacobians)
         wanted = np.where(stand, roll @ omega - drift, self._fly(t, p, v, r, feet))
         return np.linalg.solve(matrices, wanted[:, :, None]).reshape(12)
 
     def _fly(self, t: float, p: Array, v: Array, r: Array, feet: Array) -> Array:
-        """Velocity (4, 3) relative to the base, in base, that lands each foot ahead of its hip when its swing ends."""
+        """Velocity (4, 3) relative to the base, in base.
+
+        It lands each foot ahead of its hip when its swing ends.
+        """
         motion = self.motion
         left = np.maximum(motion.swing_left(t), 0.01)[:, None]
         ahead = 0.5 * (1 - motion.swing_ratio) / motion.frequency
@@ -160,7 +176,7 @@ class _Legs:
 
 
 def walk(motion: Motion, model: RobotModel) -> Iterator[tuple[LowState, Truth]]:
-    """LowStates each `motion.dt`, without noise, with the truth they came from."""
+    """LowStates each `motion.dt`, without noise, each with its truth."""
     legs = _Legs(motion, model)
     q = legs.q
     weight = model.mass * 9.81
@@ -202,7 +218,7 @@ def walk(motion: Motion, model: RobotModel) -> Iterator[tuple[LowState, Truth]]:
 def add_noise(
     state: LowState, rng: np.random.Generator, *, gyro_bias: Array, zero: Array, gain: Array
 ) -> LowState:
-    """The same state through ordinary sensors: white noise, a gyro bias, uncalibrated foot sensors."""
+    """The state through ordinary sensors: white noise, a gyro bias, uncalibrated foot sensors."""
     return replace(
         state,
         gyro=state.gyro + gyro_bias + rng.normal(0, 0.01, 3),

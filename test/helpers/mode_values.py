@@ -1,4 +1,4 @@
-"""A mode machine in any mode, and what it waits for, for tests of modes and hazards."""
+"""A mode machine in any mode, and its conditions, for tests of modes and hazards."""
 
 from safe_locomotion.safety.hazards import Severity
 from safe_locomotion.safety.modes import Conditions, Goal, ModeMachine
@@ -33,7 +33,7 @@ def machine_in(
     stop: float = 4.0,
     upright: bool = False,
 ) -> ModeMachine:
-    """A machine that entered `mode` at START_NS, where the robot lies or stands with its belly down, or not."""
+    """A machine that entered `mode` at START_NS; `upright` means that the robot's belly is down."""
     one = machine(settle_time, timeout, stop)
     one.update(START_NS, NONE, Conditions(upright=upright))
     one.mode = mode

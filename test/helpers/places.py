@@ -1,4 +1,4 @@
-"""Where tests find the checkout, recorded data, and the programs that they start."""
+"""Paths of the checkout, of recorded data, and of the programs that tests start."""
 
 from pathlib import Path
 

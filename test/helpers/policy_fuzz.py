@@ -1,6 +1,9 @@
-"""Mutates valid policy files and tries to fly them; run as a program, so that a crash of a library is seen from outside.
+"""Mutates valid policy files and tries to fly them.
 
-usage: policy_fuzz.py COUNT SEED LOG; prints how many of each sort were refused and accepted, as JSON; LOG names the case under way.
+It is a program of its own, so that a crash of a library is seen from outside.
+
+usage: policy_fuzz.py COUNT SEED LOG; prints as JSON how many of each sort were refused and
+accepted. LOG names the case in progress.
 """
 
 import json
@@ -25,8 +28,9 @@ from safe_locomotion.policy.runtime import PolicyRuntime
 from safe_locomotion.types import JOINTS, VelocityCommand
 
 NASTY: list[Any] = [
-    math.nan, math.inf, -math.inf, None, True, False, "", "x" * 5000, "\x00", "FR_hip", "gait", "joint", "go1", "../../etc/passwd",
-    0, -1, 1, 7, 12, 60, 500, 501, 2**31, 2**63, 10**30, 0.0, -0.0, 1e-320, 1e-9, 1e6, 1e308, -1e308, [], {}, [[]], [0.0] * 12,
+    math.nan, math.inf, -math.inf, None, True, False, "", "x" * 5000, "\x00", "FR_hip", "gait",
+    "joint", "go1", "../../etc/passwd", 0, -1, 1, 7, 12, 60, 500, 501, 2**31, 2**63, 10**30, 0.0,
+    -0.0, 1e-320, 1e-9, 1e6, 1e308, -1e308, [], {}, [[]], [0.0] * 12,
 ]  # fmt: skip
 
 
@@ -80,7 +84,7 @@ def mutate_bytes(data: bytes, rng: np.random.Generator) -> bytes:
 
 
 def places(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Paths of everything inside a JSON document; of long lists the ends."""
+    """Paths of everything inside a JSON document; of a long list only its ends."""
     children = (
         node.items()
         if isinstance(node, dict)
@@ -130,7 +134,10 @@ def mutate_metadata(data: bytes, rng: np.random.Generator) -> bytes:
 
 
 def check_by_hand(contract: PolicyContract, data: bytes) -> None:
-    """What a contract that flies on an A1 must say, in words of its own; and the network must say what was recorded."""
+    """Check independently what a contract that flies on an A1 must say.
+
+    The network must repeat the recorded actions.
+    """
     assert contract.robot == "a1" and contract.format == 1
     assert 500 % contract.rate_hz == 0 and contract.rate_hz > 0
     assert sorted(contract.joint_order) == sorted(JOINTS)
@@ -161,7 +168,7 @@ def check_by_hand(contract: PolicyContract, data: bytes) -> None:
 
 
 def fly(data: bytes) -> str:
-    """Why the file was refused; empty when it flew as its contract says."""
+    """Why the file was refused; "" when it flew as its contract says."""
     try:
         contract = unpack(data)
         check_fit(contract, A1, LIMITS)

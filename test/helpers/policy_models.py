@@ -1,4 +1,7 @@
-"""Networks for tests of policies: contracts of both kinds, small graphs, and the LSTM pair of the bench in numpy."""
+"""Networks for tests of policies: contracts of both kinds and small graphs.
+
+The LSTM pair of the bench is here in numpy.
+"""
 
 from typing import Any
 
@@ -90,7 +93,7 @@ def gait_contract(**changes: Any) -> PolicyContract:
 def affine(
     matrix: NDArray[np.floating], offset: NDArray[np.floating], *then: str
 ) -> onnx.ModelProto:
-    """action = f(observation W' + b), f named operators one after the other."""
+    """action = f(observation W' + b); f are the named operators, one after the other."""
     b = GraphBuilder(np.random.default_rng(0))
     b.weights |= {
         "w": np.asarray(matrix, dtype=np.float32),
@@ -104,8 +107,12 @@ def affine(
     return b.model({"observation": (1, columns)}, {"action": (1, rows)})
 
 
+def sigmoid(z: NDArray[np.float64]) -> NDArray[np.float64]:
+    return 1.0 / (1.0 + np.exp(-z))
+
+
 class NumpyLstmPair:
-    """`lstm_pair` by hand: gates in ONNX's order i, o, f, c."""
+    """`lstm_pair` in numpy; the gates are in ONNX's order i, o, f, c."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self.w = {
@@ -114,11 +121,12 @@ class NumpyLstmPair:
         self.memory = {name: np.zeros(HIDDEN) for name in ("h0", "c0", "h1", "c1")}
 
     def lstm(self, name: str, x: NDArray[np.float64], h: str, c: str) -> NDArray[np.float64]:
-        w, r, b = (self.w[f"{name}.{part}"][0] for part in "wrb")
+        w = self.w[f"{name}.w"][0]
+        r = self.w[f"{name}.r"][0]
+        b = self.w[f"{name}.b"][0]
         i, o, f, g = np.split(w @ x + r @ self.memory[h] + b[: 4 * HIDDEN] + b[4 * HIDDEN :], 4)
-        i, o, f = (1.0 / (1.0 + np.exp(-z)) for z in (i, o, f))
-        self.memory[c] = f * self.memory[c] + i * np.tanh(g)
-        self.memory[h] = o * np.tanh(self.memory[c])
+        self.memory[c] = sigmoid(f) * self.memory[c] + sigmoid(i) * np.tanh(g)
+        self.memory[h] = sigmoid(o) * np.tanh(self.memory[c])
         return self.memory[h]
 
     def linear(self, name: str, x: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,6 +1,6 @@
-"""A short walk of the simulated A1, in lock-step within this process, written as an episode by the recorder's own writer.
+"""A short walk of the simulated A1 in lock-step, written as an episode by the real writer.
 
-The learner proposes a random walk of the gait, wild enough that the supervisor has to step in.
+The learner proposes a random walk of the gait that makes the supervisor intervene.
 """
 
 from dataclasses import asdict, dataclass
@@ -29,7 +29,7 @@ RANDOM = "random_gait"
 
 
 class WildGait(RandomGait):
-    """A random gait as a policy that is loaded."""
+    """A random gait with the interface of a loaded policy."""
 
     def __init__(self, seed: int) -> None:
         super().__init__(TROT, seed, RandomWalk(sigma=0.06))
@@ -38,7 +38,7 @@ class WildGait(RandomGait):
 
 @dataclass(frozen=True, kw_only=True)
 class Walk:
-    """Cycles of a run, one per LowState, and what it was run with."""
+    """Cycles of a run, one per LowState, with its configuration and policy."""
 
     config: StackConfig
     policy: str
@@ -46,13 +46,13 @@ class Walk:
 
     @cached_property
     def messages(self) -> list[tuple[str, int, bytes]]:
-        """Topic, stamp and bytes of all that the stages said, as the recorder gets them."""
+        """Topic, stamp and bytes of all messages, as the recorder receives them."""
         messages = CycleMessages()
         return [entry for cycle in self.cycles for entry in messages.of(cycle, LATENCY)]
 
 
 def walk(ticks: int, learner: Learner | None = None, changes: dict[str, Any] | None = None) -> Walk:
-    """Stand up and walk for `ticks` LowStates in all."""
+    """Stand up and walk, for `ticks` LowStates together."""
     config = load_config("a1", changes)
     robot = SimulatedRobot(SimulationOptions(seed=3))
     pipeline = Pipeline(load_robot("a1"), config, learner)
@@ -70,14 +70,17 @@ def walk(ticks: int, learner: Learner | None = None, changes: dict[str, Any] | N
 
 @cache
 def wild_walk() -> Walk:
-    """The walk of a wild learner, the same for all tests: standing up takes the first half of it."""
+    """The walk of a wild learner, the same for all tests; standing up takes half of its time."""
     return walk(1500, WildGait(1))
 
 
 def write_walk(
     walked: Walk, folder: Path, *, first: int = 0, end: str = "walk over", digest: str = ""
 ) -> None:
-    """Write the cycles from `first` on as an episode; an empty `end` leaves it as a killed recorder would."""
+    """Write the cycles from `first` on as an episode.
+
+    With an empty `end` it stays as a killed recorder leaves it.
+    """
     start_ns = walked.cycles[first].state.stamp_ns
     nodes = ("bridge", "estimator", "policy", "supervisor", "mpc")
     info = EpisodeInfo(

@@ -1,4 +1,6 @@
-"""A session that writes 500 messages a second until somebody ends it, for tests; says the stamp of each tenth one.
+"""A recording session that writes 500 messages a second until it is ended, for tests.
+
+It prints the stamp of each tenth message.
 
 Run as `python recorder_of_nothing.py FOLDER [LIMIT]`: no file may grow over LIMIT bytes.
 """
@@ -16,7 +18,7 @@ LINGER = 20  # ticks after a failure
 
 
 def describe(why, start_ns):
-    """An episode of nobody."""
+    """Description of an episode without a robot."""
     return EpisodeInfo(
         robot="a1",
         policy="nominal",

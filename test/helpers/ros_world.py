@@ -23,7 +23,7 @@ class RosTester:
         self.executor.add_node(self.node)
 
     def spin_until(self, condition, timeout_s=PATIENCE_S):
-        """Serve callbacks until `condition`; whether it came true in time."""
+        """Serve callbacks until `condition`; return whether it became true in time."""
         end = time.monotonic() + timeout_s
         while not condition() and time.monotonic() < end:
             self.executor.spin_once(timeout_sec=0.02)
@@ -67,7 +67,7 @@ def ros_tester():
 
 @contextmanager
 def children(*commands, environment=None):
-    """Child processes; whatever still runs at the end is ended."""
+    """Child processes; those that still run at the end are terminated."""
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),

@@ -1,4 +1,4 @@
-"""A supervisor fed with estimates of a robot that stands, one change away from anything else."""
+"""A supervisor that is fed with estimates of a standing robot; tests change one value at a time."""
 
 from dataclasses import replace
 from typing import Any
@@ -12,10 +12,10 @@ from safe_locomotion.types import Mode, Proposal, VelocityCommand, Verdict
 FORWARD = VelocityCommand(vx=0.5)
 #: A pronk with almost no stance: nothing carries the body.
 NO_SUPPORT = replace(TROT, swing_ratio=0.98, phase_offsets=(0.0, 0.0, 0.0))
-#: Nobody intervenes (test_intervention is about that), and a robot that is held still does not step faster.
+#: There is no intervention (test_intervention tests it), and the recovery gait does not speed up.
 PLAIN = {"supervisor.intervention.criterion": "off", "supervisor.recovery.hurry_gain": 0.0}
 CONFIG = load_config("a1", PLAIN)
-#: What the modes wait for counts at once (how long it must hold is for test_modes).
+#: Conditions of modes count at once (test_modes tests how long they must hold).
 AT_ONCE = load_config("a1", {**PLAIN, "supervisor.thresholds.settle_time": 0.0})
 
 
@@ -33,7 +33,7 @@ class Run:
         command: VelocityCommand = FORWARD,
         **changes: Any,
     ) -> Verdict:
-        """One tick; a proposal is made on it, unless it is told how old it is."""
+        """One tick; a proposal without a stamp gets the stamp of this tick."""
         self.stamp_ns += TICK_NS
         made = (
             proposal

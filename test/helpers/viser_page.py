@@ -1,4 +1,7 @@
-"""The page of the viewer without a browser: speaks viser's websocket, and can send presses that no page would show."""
+"""The page of the viewer without a browser: it speaks viser's websocket protocol.
+
+It can also send messages that no page would send.
+"""
 
 import json
 import time
@@ -92,26 +95,26 @@ class ViserPage:
         self.send("GuiUpdateMessage", uuid=self.find(label), updates={"value": value})
 
     def tamper(self, label, **attributes):
-        """Write what is no value of an element."""
+        """Change attributes of an element other than its value."""
         self.send("GuiUpdateMessage", uuid=self.find(label), updates=attributes)
 
     def hold(self, label):
-        """One sign of a button that is held."""
+        """Send one message of a button that is held."""
         self.send("GuiButtonHoldMessage", uuid=self.find(label), frequency=10.0)
 
     def text(self):
-        """All that is written in the elements."""
+        """The text of all elements."""
         return json.dumps(list(self.elements.values()), default=str)
 
     def until(self, condition, timeout_s=20.0):
-        """Wait for `condition`; whether it came true in time."""
+        """Wait for `condition`; return whether it became true in time."""
         end = time.monotonic() + timeout_s
         while not (met := condition()) and time.monotonic() < end:
             time.sleep(LOOK_S)
         return met
 
     def reads(self, text):
-        """Whether `text` is written somewhere in time."""
+        """Whether `text` appears in an element in time."""
         return self.until(lambda: text in self.text())
 
 

@@ -1,7 +1,8 @@
-"""Policies that walk the simulated A1, made in a moment: the nominal gait as a network, and a trot of joint positions by a clock.
+"""Policies that walk the simulated A1, built in a moment.
 
-The joint policy is a recurrent network: its memory is the phase of the stride, its output a Fourier series in that phase whose
-coefficients are affine in the commanded speed, fitted to the inverse kinematics of a trot.
+The gait policy is the nominal gait as a network. The joint policy is a recurrent network: its
+memory is the phase of the stride. Its output is a Fourier series in that phase, whose coefficients
+are affine in the commanded speed. They are fitted to the inverse kinematics of a trot.
 """
 
 from math import cos, pi, sin
@@ -19,12 +20,11 @@ from safe_locomotion.policy.file import write_policy
 from safe_locomotion.robot.kinematics import Kinematics
 from safe_locomotion.types import Array
 
-# Hz, -, m, m: legs give way under the weight
-FREQUENCY = 2.5
+FREQUENCY = 2.5  # Hz
 SWING = 0.45
-LIFT = 0.06
-SAG = 0.012
-STRETCH = 2.5  # steps of soft legs are shorter than asked for
+LIFT = 0.06  # m
+SAG = 0.012  # m that the legs give way under the weight
+STRETCH = 2.5  # steps of soft legs are shorter than commanded
 HARMONICS = 5
 RATE = 100
 KP = 50.0
@@ -33,7 +33,7 @@ SCALE = 0.25
 
 
 def trot_pose(phase: float, vx: float) -> list[float]:
-    """(12,) joints of the trot."""
+    """Joints (12,) of the trot."""
     kinematics = Kinematics(A1)
     q = []
     home = kinematics.feet(A1.q_stand)
@@ -57,7 +57,7 @@ def basis(phase: float) -> list[float]:
 
 
 def fit() -> Array:
-    """(2 n, 12): q = basis (x) (1, vx) times this."""
+    """Coefficients (2 n, 12): q = basis (x) (1, vx) times these."""
     samples = [
         (phase, vx) for phase in np.arange(0.0, 1.0, 0.02) for vx in np.arange(0.0, 0.61, 0.1)
     ]
@@ -118,7 +118,10 @@ def write_trot(path: Path, **changes) -> Path:
 
 
 def write_gait(path: Path, **changes) -> Path:
-    """A gait policy that stays at the nominal gait: what it changes adds up, so it says nothing at all."""
+    """A gait policy that stays at the nominal gait.
+
+    Its actions are changes that add up, so all of them are zero.
+    """
     contract = gait_contract(**{"name": path.stem, **changes})
     model = affine(
         np.zeros((contract.action_width, contract.observation_width)),
@@ -129,7 +132,7 @@ def write_gait(path: Path, **changes) -> Path:
 
 
 def write_runaway(path: Path) -> Path:
-    """A gait policy that is fine at rest and leaves its range as soon as the robot is to move forward."""
+    """A gait policy that leaves its range as soon as the robot is to move forward."""
     contract = gait_contract(name=path.stem, observation=(observation_term("velocity_command"),))
     matrix = np.zeros((contract.action_width, 3))
     matrix[:, 0] = 1e4

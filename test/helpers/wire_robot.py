@@ -1,13 +1,15 @@
-"""A simulated robot on the real wire, for tests: publishes LowStates, keeps what it was commanded.
+"""A simulated robot on the real wire, for tests: it publishes LowStates and keeps its commands.
 
-Run as `python wire_robot.py DOMAIN SECONDS FILE [--real-time] [--remote=HOLDS]`; writes FILE as JSON when it ends. SIGUSR1 sets a
-mark; SIGUSR2 begins to play HOLDS on the remote (`sim.remote_script`), its times from then on, the next time the next --remote.
+Run as `python wire_robot.py DOMAIN SECONDS FILE [--real-time] [--remote=HOLDS]`. It writes FILE as
+JSON when it ends. SIGUSR1 sets a mark. SIGUSR2 begins to play HOLDS on the remote
+(`sim.remote_script`), with times from then on; the next SIGUSR2 plays the next --remote.
 """
 
 import json
 import signal
 import sys
 import time
+from pathlib import Path
 from threading import Event
 
 from safe_locomotion.backends.robot_wire import RobotWire
@@ -16,66 +18,83 @@ from safe_locomotion.sim.remote_script import parse_holds, remote_at
 from safe_locomotion.sim.robot import SimulatedRobot
 
 
-def main() -> None:
+class WireRobot:
+    """The robot, its wire, and what happened."""
+
+    def __init__(self, domain, real_time, holds):
+        self.real_time = real_time
+        self.holds = holds
+        self.marks = []
+        self.commands = []
+        self.played = []
+        self.heights = []
+        self.answered = 0
+        signal.signal(signal.SIGUSR1, self.mark)
+        signal.signal(signal.SIGUSR2, self.play)
+        self.robot = SimulatedRobot(SimulationOptions(seed=1))
+        self.wire = RobotWire(domain=domain)
+        self.start = time.monotonic()
+
+    def mark(self, *_):
+        """Remember how many commands have come."""
+        self.marks.append({"commands": len(self.commands)})
+
+    def play(self, *_):
+        """Begin to play the next holds on the remote."""
+        self.played.append(self.robot.time_s)
+
+    def tick(self):
+        """Publish a state, wait for its answer, and step."""
+        robot = self.robot
+        if self.played:
+            since = round(robot.time_s - self.played[-1], 3)
+            robot.remote = remote_at(self.holds[len(self.played) - 1], since)
+        state = robot.low_state()
+        self.wire.publish(state)
+        patience = 0.002 if self.real_time or not self.wire.controllers() else 0.3
+        command = self.wire.take_command(patience)
+        if command is not None:
+            self.answered += command.stamp_ns == state.stamp_ns
+            gains = (float(command.kp.max()), float(command.kd.max()))
+            self.commands.append([robot.time_s, *gains, float(abs(command.tau).max())])
+        robot.step(command)
+        self.heights.append(robot.truth().height)
+        if self.real_time:
+            time.sleep(max(0.0, self.start + robot.time_s - time.monotonic()))
+
+    def result(self):
+        """What happened, for JSON."""
+        truth = self.robot.truth()
+        return {
+            "height": truth.height,
+            "x": float(truth.position[0]),
+            "max_height": max(self.heights),
+            "falls": self.robot.falls,
+            "states": len(self.heights),
+            "time_s": self.robot.time_s,
+            "answered": self.answered,
+            "marks": self.marks,
+            "played": self.played,
+            "commands": self.commands,
+            "rejected": dict(self.wire.rejected),
+        }
+
+
+def main():
     """Run the robot until the time is over or SIGTERM comes."""
-    domain = int(sys.argv[1])
-    seconds = float(sys.argv[2])
-    file = sys.argv[3]
-    real_time = "--real-time" in sys.argv
     stop = Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    marks = []
-    commands = []
-    signal.signal(signal.SIGUSR1, lambda *_: marks.append({"commands": len(commands)}))
+    seconds = float(sys.argv[2])
     holds = [
         parse_holds(word.removeprefix("--remote="))
         for word in sys.argv
         if word.startswith("--remote=")
     ]
-    played = []
-    signal.signal(signal.SIGUSR2, lambda *_: played.append(robot.time_s))
-    robot = SimulatedRobot(SimulationOptions(seed=1))
-    wire = RobotWire(domain=domain)
-    heights = []
-    answered = 0
-    start = time.monotonic()
-    while not stop.is_set() and time.monotonic() - start < seconds:
-        if played:
-            robot.remote = remote_at(holds[len(played) - 1], round(robot.time_s - played[-1], 3))
-        state = robot.low_state()
-        wire.publish(state)
-        command = wire.take_command(0.002 if real_time or not wire.controllers() else 0.3)
-        if command is not None:
-            answered += command.stamp_ns == state.stamp_ns
-            commands.append(
-                [
-                    robot.time_s,
-                    float(command.kp.max()),
-                    float(command.kd.max()),
-                    float(abs(command.tau).max()),
-                ]
-            )
-        robot.step(command)
-        heights.append(robot.truth().height)
-        if real_time:
-            time.sleep(max(0.0, start + robot.time_s - time.monotonic()))
-    truth = robot.truth()
-    result = {
-        "height": truth.height,
-        "x": float(truth.position[0]),
-        "max_height": max(heights),
-        "falls": robot.falls,
-        "states": len(heights),
-        "time_s": robot.time_s,
-        "answered": answered,
-        "marks": marks,
-        "played": played,
-        "commands": commands,
-        "rejected": dict(wire.rejected),
-    }
-    with open(file, "w") as f:
-        json.dump(result, f)
-    wire.close()
+    robot = WireRobot(int(sys.argv[1]), "--real-time" in sys.argv, holds)
+    while not stop.is_set() and time.monotonic() - robot.start < seconds:
+        robot.tick()
+    Path(sys.argv[3]).write_text(json.dumps(robot.result()))
+    robot.wire.close()
 
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ def test_each_violated_condition_makes_it_a_fall(change) -> None:
 
 
 def test_can_fall_again_after_standing_again() -> None:
-    """Standing up re-arms."""
+    """Standing up arms the detector again."""
     detector = armed()
     fall = {**LYING, "joint_error": lambda: inf}
     detector.update(**fall)
@@ -91,7 +91,10 @@ def test_can_fall_again_after_standing_again() -> None:
 
 
 def test_toppling_while_rising_counts_once() -> None:
-    """A robot put back on its feet that topples before it stands has fallen again, once however long it lies there."""
+    """A robot that is put on its feet and topples before it stands has fallen again.
+
+    However long it lies there, this counts once.
+    """
     detector = armed()
     assert detector.update(**{**STANDING, "cos_tilt": 0.0})
     assert not detector.update(**{**STANDING, "cos_tilt": 0.0})

@@ -1,4 +1,7 @@
-"""The simulated A1 gets up from its back and from either side, through the whole control cycle, and tells when it cannot."""
+"""The simulated A1 gets up from its back and from either side, through the whole control cycle.
+
+When it cannot get up, it says so.
+"""
 
 from dataclasses import replace
 
@@ -20,20 +23,18 @@ STILL = VelocityCommand()
 
 
 class Run:
-    """A robot that lies as it fell, and its controller."""
+    """A robot that lies where it was dropped, and its controller."""
 
     def __init__(self, robot, config=CONFIG):
-        self.robot, self.pipeline, self.modes, self.refused = (
-            robot,
-            Pipeline(robot.robot, config),
-            [],
-            set(),
-        )
+        self.robot = robot
+        self.pipeline = Pipeline(robot.robot, config)
+        self.modes = []
+        self.refused = set()
         for _ in range(250):
             robot.step(None)
 
     def until(self, modes, seconds=15.0):
-        """Run until one of the modes; the verdict."""
+        """Run until one of the modes is reached; return the verdict."""
         for _ in range(round(seconds * 500)):
             cycle = self.pipeline.step(self.robot.low_state(), STILL)
             self.refused |= {cycle.command.reason} - {""}
@@ -47,7 +48,7 @@ class Run:
 
 
 def laid(roll, seed, **options):
-    """A robot that is dropped with this roll and a random rest of its pose."""
+    """A robot that is dropped with this roll; the rest of its pose is random."""
     rng = np.random.default_rng(seed)
     robot = SimulatedRobot(SimulationOptions(seed=seed, **options))
     model = robot.robot
@@ -60,7 +61,10 @@ def laid(roll, seed, **options):
     ("start", "seed", "friction"), [("back", 0, 0.8), ("left", 1, 0.5), ("right", 2, 1.0)]
 )
 def test_it_gets_up_from_its_back_and_from_its_sides(start, seed, friction):
-    """On request: SELF_RIGHT, STAND_UP, STAND; the gate refuses nothing on the way, and the motors never exceed their peak."""
+    """On request it goes through SELF_RIGHT and STAND_UP to STAND.
+
+    The gate refuses nothing on the way, and the motors never exceed their peak.
+    """
     run = Run(laid(STARTS[start], seed, friction=friction))
     run.until({Mode.PASSIVE})
     assert run.pipeline.supervisor.request("stand") is None
@@ -71,7 +75,10 @@ def test_it_gets_up_from_its_back_and_from_its_sides(start, seed, friction):
 
 
 def test_a_robot_that_is_held_down_is_fallen_again_and_says_why():
-    """At the timeout, with the reason; it may be asked again. Its estimate does not count against it meanwhile."""
+    """At the timeout the mode is FALLEN, with the reason, and the request may be repeated.
+
+    The estimate does not count against the robot meanwhile.
+    """
     thresholds = replace(CONFIG.supervisor.thresholds, self_right_timeout=1.5)
     config = replace(CONFIG, supervisor=replace(CONFIG.supervisor, thresholds=thresholds))
     run = Run(laid(STARTS["back"], 3), config)
@@ -87,7 +94,7 @@ def test_a_robot_that_is_held_down_is_fallen_again_and_says_why():
 
 @pytest.mark.parametrize("start", ["back", "left", "right"])
 def test_it_starts_as_the_options_say(start):
-    """At rest, touching the ground and not in it; the trunk's sides are where they belong."""
+    """The robot is at rest and touches the ground, not more, on the side of its options."""
     robot = SimulatedRobot(SimulationOptions(noise=None, start=start))
     side, up = matrix_from_quaternion(robot.truth().quaternion_wxyz)[2, 1:]
     expected = {"back": (0.0, -1.0), "left": (-1.0, 0.0), "right": (1.0, 0.0)}[start]
@@ -97,7 +104,7 @@ def test_it_starts_as_the_options_say(start):
 
 
 def test_an_unknown_start_names_the_choices():
-    """A typo must not start prone."""
+    """A misspelt start is an error that names the choices."""
     with pytest.raises(
         UnknownNameError, match="unknown start 'front'; choose one of: belly, back, left, right"
     ):

@@ -49,7 +49,10 @@ def test_impedance_law() -> None:
     ],
 )
 def test_torque_speed_plane(speed, driving) -> None:
-    """Driving torque falls linearly from 14 to 21 rad/s and stays zero; braking keeps full torque; both directions alike."""
+    """Driving torque falls linearly from 14 to 21 rad/s and stays zero; braking torque stays full.
+
+    Both directions behave alike.
+    """
     motor = motors()
     for sign in (1.0, -1.0):
         dq = np.full(12, sign * speed)
@@ -69,7 +72,10 @@ def test_one_fast_joint_does_not_limit_the_others() -> None:
 
 
 def test_friction_opposes_motion() -> None:
-    """Gear friction has the size of the Coulomb constant against the motion, is zero at rest, and acts on limp motors too."""
+    """Gear friction has the size of the Coulomb constant and acts against the motion.
+
+    It is zero at rest, and acts on limp motors too.
+    """
     motor = motors()
     motor.update(None, np.zeros(12), np.r_[np.full(6, 1.0), np.full(5, -1.0), 0.0])
     np.testing.assert_allclose(
@@ -83,14 +89,18 @@ def test_positive_work_only() -> None:
     meter = PowerMeter(MotorParameters(), 0.001)
     tau = np.zeros(12)
     dq = np.zeros(12)
-    tau[0], dq[0], tau[1], dq[1] = 2.0, 3.0, 2.0, -3.0
+    tau[:2] = (2.0, 2.0)
+    dq[:2] = (3.0, -3.0)
     for _ in range(1000):
         meter.add(tau, dq)
     assert meter.energy == pytest.approx(6.0)
 
 
 def test_temperature_settles_where_the_constants_say() -> None:
-    """Under constant torque the temperature approaches ambient + heating tau^2 as a first-order system."""
+    """Under constant torque the temperature approaches ambient + heating tau^2.
+
+    It does so as a first-order system.
+    """
     parameters = MotorParameters(thermal_time=1.0)
     meter = PowerMeter(parameters, 0.001)
     tau = np.full(12, 10.0)

@@ -23,7 +23,10 @@ def process_on(wire: MemoryWire, **options) -> RobotProcess:
 
 
 def test_robot_stands_up_over_the_wire_in_wall_clock_mode() -> None:
-    """Paced at 500 Hz with a controller that answers within a period: the robot stands and robot time is wall time."""
+    """At 500 Hz, with a controller that answers within a period, the robot stands.
+
+    Robot time is wall time.
+    """
     wire = MemoryWire(Controller(), latency=0.001)
     summary = process_on(wire, duration=0.5).run(lambda: False)
     assert summary["falls"] == 0 and summary["stood_at_s"] is not None
@@ -53,14 +56,14 @@ def trajectory(first_latency: float, latency: float, starts_after: int) -> np.nd
 
 
 def test_lockstep_gives_the_same_trajectory_on_a_loaded_machine() -> None:
-    """A controller that starts later and answers slower than a period sees bit-identical states under the same seed."""
+    """States are bit-identical when the controller starts later and answers more slowly."""
     quick = trajectory(first_latency=0.0001, latency=0.0001, starts_after=3)
     slow = trajectory(first_latency=0.009, latency=0.05, starts_after=40)
     np.testing.assert_array_equal(quick, slow)
 
 
 def test_lockstep_rests_until_the_first_command() -> None:
-    """Without a controller only the tick of the states changes, one state each 10 ms."""
+    """Without a controller only the tick of the states changes; one state comes each 10 ms."""
     wire = MemoryWire(Controller())
     wire.silent = True
     process = process_on(wire, lockstep=True)
@@ -72,7 +75,10 @@ def test_lockstep_rests_until_the_first_command() -> None:
 
 
 def test_lockstep_goes_on_without_a_controller() -> None:
-    """A dead controller is waited for five times, counted, then the robot free-runs limp until a controller comes back."""
+    """The robot waits five times for a dead controller, and counts this.
+
+    Then it runs limp until a controller comes back.
+    """
     wire = MemoryWire(Controller())
     process = process_on(wire, lockstep=True, answer_timeout=0.25)
     while not process.robot.has_stood:
@@ -90,9 +96,11 @@ def test_lockstep_goes_on_without_a_controller() -> None:
 
 
 def after_a_foreign_answer(stamped: bool | None) -> tuple[LowState, MemoryWire]:
-    """State after 21 ticks; before the last one a command that answers nothing lies on the wire.
+    """State after 21 ticks, and the wire; a foreign command comes before the last tick.
 
-    The command carries the stamp of the state before, or none; None puts no command there.
+    Args:
+        stamped: the command carries the stamp of the previous state; False: no stamp; None: there
+            is no such command.
     """
     wire = MemoryWire(Controller())
     process = process_on(wire, lockstep=True)
@@ -107,9 +115,9 @@ def after_a_foreign_answer(stamped: bool | None) -> tuple[LowState, MemoryWire]:
 
 @pytest.mark.parametrize("stamped", [True, False])
 def test_only_the_answer_to_the_present_state_is_taken(stamped: bool) -> None:
-    """In lock-step a late answer, or damping without a stamp, changes nothing.
+    """In lock-step a late answer changes nothing, and neither does damping without a stamp.
 
-    The state still gets its own answer. A controller that is late sends such damping.
+    A controller that is late sends such damping. The state still gets its own answer.
     """
     undisturbed, _ = after_a_foreign_answer(None)
     state, wire = after_a_foreign_answer(stamped)
@@ -151,7 +159,10 @@ def test_fallen_robot_is_put_back_on_its_feet() -> None:
 
 
 def test_truth_file_holds_every_state(tmp_path) -> None:
-    """The recorder writes one row per state, with no part file left behind, and velocities that integrate to positions."""
+    """The recorder writes one row per state and leaves no part file.
+
+    The velocities integrate to the positions.
+    """
     wire = MemoryWire(Controller())
     path = tmp_path / "run" / "truth.npz"
     process = process_on(wire, duration=0.5, truth_file=path)
@@ -183,7 +194,10 @@ def test_malformed_pushes_are_refused(text) -> None:
 
 
 def test_pushes_are_sorted_and_lateral() -> None:
-    """Times are sorted; the impulse is lateral in the heading frame: with the robot facing left it points backwards."""
+    """Times are sorted, and the impulse is lateral in the heading frame.
+
+    When the robot faces left, it points backwards.
+    """
     first, second = parse_pushes("-25@6,10@3.5")
     assert (first.time, second.time) == (3.5, 6.0)
     np.testing.assert_allclose(
@@ -215,7 +229,10 @@ def test_simulation_options_reach_the_robot() -> None:
 
 
 def test_pushes_wait_for_a_fallen_robot() -> None:
-    """The push that fells the robot counts; the next one waits until the robot has stood for two seconds again."""
+    """The push that fells the robot counts.
+
+    The next one waits until the robot has stood for two seconds again.
+    """
     process = process_on(
         MemoryWire(Controller()), lockstep=True, pushes=parse_pushes("200@0.5,1@1"), duration=30.0
     )

@@ -48,7 +48,10 @@ def serve(backend, process: subprocess.Popen, limit_s: float) -> int:
 
 
 def test_process_stands_up_over_real_dds(backend, wire_domain, tmp_path) -> None:
-    """The real process in lock-step, commanded through the SDK2 backend, stands up, ends after its duration and reports."""
+    """Commanded through the SDK2 backend, the process in lock-step stands up.
+
+    It ends after its duration and reports.
+    """
     summary_file = tmp_path / "summary.json"
     truth = str(tmp_path / "truth.npz")
     process = start(
@@ -92,7 +95,7 @@ def test_process_ends_on_a_signal(which, tmp_path, wire_domain) -> None:
 
 
 def test_process_ends_with_its_parent(tmp_path, wire_domain) -> None:
-    """As in a stack, the process does not outlive the one that started it, and ends as on request."""
+    """As in a stack, the process ends with its parent, in the same way as on request."""
     pytest.importorskip("unitree_sdk2py")
     summary_file = tmp_path / "summary.json"
     code = (
@@ -118,7 +121,7 @@ def test_process_ends_with_its_parent(tmp_path, wire_domain) -> None:
     ],
 )
 def test_bad_options_end_with_status_2_and_name_the_choices(arguments, named) -> None:
-    """No traceback: one line that names the valid choices, exit status 2."""
+    """One line without a traceback names the valid choices; the exit status is 2."""
     pytest.importorskip("unitree_sdk2py")
     done = subprocess.run(
         [sys.executable, "-m", "safe_locomotion.sim", *arguments],

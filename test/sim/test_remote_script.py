@@ -1,4 +1,4 @@
-"""The script of the simulated remote: what is held when."""
+"""The script of the simulated remote: what is held at which time."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from safe_locomotion.sim.remote_script import parse_holds, remote_at
 
 
 def test_what_overlaps_is_held_together_to_the_millisecond() -> None:
-    """From the start on, no longer at the end, buttons and sticks of all holds at once."""
+    """Buttons and sticks of all holds count together, from their start until before their end."""
     holds = parse_holds("R1:ly=0.5:rx=-1@1-3,L2+B@2.5-3.5")
     drive = Pad(pressed=frozenset({"R1"}), ly=0.5, rx=-1.0)
     stop = frozenset({"L2", "B"})
@@ -43,6 +43,6 @@ def test_what_overlaps_is_held_together_to_the_millisecond() -> None:
     ],
 )
 def test_what_is_no_script_is_refused(text: str) -> None:
-    """A wrong form, button, axis, stick or time."""
+    """A wrong form, button, axis, stick or time is a configuration error."""
     with pytest.raises(ConfigurationError):
         parse_holds(text)

@@ -1,4 +1,4 @@
-"""Report: its numbers by hand on logs that were made up for the purpose."""
+"""Numbers of the report, worked out by hand on made-up logs."""
 
 import math
 from dataclasses import replace
@@ -23,7 +23,7 @@ DT = 0.002
 
 
 def run_log(n: int = 2501, **changes: Any) -> RunLog:
-    """Five seconds straight ahead at exactly 0.5 m/s, known perfectly."""
+    """Five seconds straight ahead at exactly 0.5 m/s, with a perfect estimate."""
     time = DT * np.arange(n)
     velocity = np.tile((0.5, 0.0, 0.0), (n, 1))
     position = np.stack((0.5 * time, np.zeros(n)), axis=1)
@@ -44,7 +44,10 @@ def run_log(n: int = 2501, **changes: Any) -> RunLog:
 
 
 def test_a_perfect_run() -> None:
-    """2.5 m in 5 s without any error; 40 W for 5 s are 200 J; cost of transport 200 / (12 * 9.81 * 2.5)."""
+    """2.5 m in 5 s without any error; 40 W for 5 s are 200 J.
+
+    The cost of transport is 200 / (12 * 9.81 * 2.5).
+    """
     figures = motion_figures(run_log(), cycle=0.4, mass=12.0)
     assert figures == {
         "distance_m": pytest.approx(2.5),
@@ -69,7 +72,10 @@ def test_velocity_error_is_planar_and_against_the_command() -> None:
 
 
 def test_velocity_error_leaves_out_the_start_and_where_nobody_asked_to_walk() -> None:
-    """The first two seconds and rows without a command do not count; half of the rest at 0.1 m/s error gives 0.1 / sqrt 2."""
+    """The first two seconds and rows without a command do not count.
+
+    An error of 0.1 m/s in half of the rest gives 0.1 / sqrt 2.
+    """
     log = run_log()
     velocity = log.velocity.copy()
     command = log.command.copy()
@@ -86,7 +92,7 @@ def test_velocity_error_leaves_out_the_start_and_where_nobody_asked_to_walk() ->
 
 
 def test_cycle_mean_removes_the_rhythm_of_the_gait_and_keeps_the_rest() -> None:
-    """A sine with the period of the gait vanishes away from the ends, a constant stays to the very ends."""
+    """A sine with the period of the gait vanishes away from the ends; a constant stays."""
     log = run_log()
     for cycle in (0.4, 0.2, 0.1):
         wave = np.stack((np.sin(2 * np.pi * log.time / cycle), np.full(len(log.time), 0.7)), axis=1)
@@ -106,7 +112,10 @@ def test_cycle_mean_by_hand() -> None:
 
 @pytest.mark.parametrize("turn", [0.0, 0.5, -2.0, math.pi])
 def test_drift_does_not_depend_on_where_odom_points(turn: float) -> None:
-    """An odometry that is turned and moved as a whole has no drift; 3 cm forward and 4 cm sideways in its own axes are 5 cm."""
+    """An odometry that is turned and moved as a whole has no drift.
+
+    3 cm forward and 4 cm sideways in its own axes are 5 cm.
+    """
     log = run_log()
     c = math.cos(turn)
     s = math.sin(turn)
@@ -120,7 +129,7 @@ def test_drift_does_not_depend_on_where_odom_points(turn: float) -> None:
 
 
 def test_drift_counts_displacement_from_the_first_row_and_true_heading() -> None:
-    """A robot that starts turned by 90 degrees in the world: odom's x is the world's y."""
+    """For a robot that starts turned by 90 degrees in the world, odom's x is the world's y."""
     log = run_log()
     sideways = np.stack((np.full(len(log.time), 5.0), 0.5 * log.time), axis=1)
     turned = replace(log, position=sideways, yaw=np.full(len(log.time), math.pi / 2))
@@ -155,7 +164,7 @@ def test_attitude_and_estimator_errors_by_hand() -> None:
 
 
 def test_uses_of_recovery_are_its_beginnings() -> None:
-    """Three episodes, one from the first row on: 3 uses, 6 of 10 rows."""
+    """Three uses, one of them from the first row on, cover 6 of 10 rows."""
     recovery = np.array([1, 1, 0, 1, 0, 0, 1, 1, 1, 0], dtype=np.bool_)
     figures = motion_figures(run_log(10, recovery=recovery), cycle=0.4, mass=12.0)
     assert (figures["recovery_uses"], figures["recovery_share"]) == (3, pytest.approx(0.6))
@@ -163,7 +172,7 @@ def test_uses_of_recovery_are_its_beginnings() -> None:
 
 @pytest.mark.parametrize("n", [0, 1, 2])
 def test_a_run_that_hardly_began_has_a_report(n: int) -> None:
-    """Nothing is known: NaN, zero distance, no exception and no warning."""
+    """Its figures are NaN and zero distance; there is no exception and no warning."""
     figures = motion_figures(run_log(n), cycle=0.4, mass=12.0)
     assert math.isnan(figures["velocity_rmse_mps"])
     assert figures["distance_m"] == pytest.approx(0.0, abs=2e-3)
@@ -171,7 +180,10 @@ def test_a_run_that_hardly_began_has_a_report(n: int) -> None:
 
 
 def test_rms_and_percentiles() -> None:
-    """RMS of 3, 4 is sqrt(12.5); of nothing NaN. Percentiles of 1..101: 51, 100, 101."""
+    """The RMS of 3, 4 is sqrt(12.5), that of nothing NaN.
+
+    Percentiles of 1..101 are 51, 100, 101.
+    """
     assert rms(np.array((3.0, -4.0))) == pytest.approx(math.sqrt(12.5))
     assert math.isnan(rms(np.empty(0)))
     assert percentiles(np.arange(1.0, 102.0)) == {"p50": 51.0, "p99": 100.0, "max": 101.0}

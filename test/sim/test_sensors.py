@@ -44,7 +44,10 @@ def rows(noise: SensorNoise, n: int, seed: int = 0) -> np.ndarray:
     ],
 )
 def test_white_noise_has_its_standard_deviation(channel, sigma) -> None:
-    """Over 4,000 readings the scatter of every channel is its sigma within 6 %, and neighbours are uncorrelated."""
+    """Over 4,000 readings the scatter of every channel is its sigma within 6 %.
+
+    Neighbouring readings are uncorrelated.
+    """
     values = rows(CONSTANT, 4000)[:, channel]
     values = values - values.mean(axis=0)
     np.testing.assert_allclose(values.std(axis=0), sigma, rtol=0.06)
@@ -64,7 +67,10 @@ def test_biases_scatter_over_units() -> None:
 
 
 def test_tilt_error_stays_bounded_and_wanders() -> None:
-    """Over 200 s the attitude error keeps its standard deviation within 25 % and forgets itself within a few tilt times."""
+    """Over 200 s the attitude error keeps its standard deviation within 25 %.
+
+    It loses its correlation within a few tilt times.
+    """
     tilt = rows(NOISE, 100_000)[:, TILT]
     np.testing.assert_allclose(tilt.std(axis=0), NOISE.tilt, rtol=0.25)
     lag = round(5 * NOISE.tilt_time / 0.002)
@@ -93,7 +99,7 @@ def test_orientation_stays_a_unit_quaternion() -> None:
 
 
 def test_reading_twice_changes_nothing() -> None:
-    """low_state() is a view of one instant: asking twice gives the same numbers."""
+    """low_state() is a view of one instant: a second call gives the same numbers."""
     robot = SimulatedRobot(SimulationOptions())
     robot.step(None)
     first = robot.low_state()

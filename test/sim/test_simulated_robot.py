@@ -1,4 +1,4 @@
-"""The simulated robot obeys mechanics, its motors' limits, its clock and its seed."""
+"""The simulated robot obeys mechanics, the limits of its motors, its clock and its seed."""
 
 from dataclasses import replace
 from math import radians
@@ -21,10 +21,11 @@ IDEAL = SimulationOptions(noise=None)
 
 def command(q, kp=80.0, kd=3.0, tau=0.0, dq=0.0) -> LowCommand:
     """The same gains on all joints."""
-    q, dq, tau, kp, kd = (
-        np.broadcast_to(np.asarray(v, float), 12).copy() for v in (q, dq, tau, kp, kd)
-    )
-    return LowCommand(stamp_ns=0, q=q, dq=dq, tau=tau, kp=kp, kd=kd)
+    vectors = {
+        name: np.broadcast_to(np.asarray(value, float), 12).copy()
+        for name, value in {"q": q, "dq": dq, "tau": tau, "kp": kp, "kd": kd}.items()
+    }
+    return LowCommand(stamp_ns=0, **vectors)
 
 
 def torque(tau) -> LowCommand:
@@ -59,7 +60,10 @@ def centre_of_mass(robot: SimulatedRobot):
 
 
 def test_starts_prone_and_at_rest() -> None:
-    """Without commands the robot stays on its belly: level, within 3 mm, no fall, and reads gravity upwards."""
+    """Without commands the robot stays on its belly: level, within 3 mm, without a fall.
+
+    Its accelerometer reads gravity upwards.
+    """
     robot = SimulatedRobot(IDEAL)
     for _ in range(250):
         robot.step(None)
@@ -85,7 +89,7 @@ def test_free_fall() -> None:
 
 
 def test_feet_carry_the_weight() -> None:
-    """A standing robot's foot forces sum up to its weight, with and without payload."""
+    """The foot forces of a standing robot add up to its weight, with and without payload."""
     for payload in (0.0, 2.5):
         robot = stood_up(replace(IDEAL, payload=payload))
         truth = robot.truth()
@@ -96,7 +100,10 @@ def test_feet_carry_the_weight() -> None:
 
 
 def test_push_changes_momentum_by_the_impulse() -> None:
-    """In the air, an impulse J spread over 0.1 s changes the velocity of the centre of mass by J / m, and nothing after."""
+    """In the air an impulse J over 0.1 s changes the velocity of the centre of mass by J / m.
+
+    Nothing changes afterwards.
+    """
     robot = in_the_air()
     twin = in_the_air()
     impulse = np.array([5.0, -12.0, 3.0])
@@ -129,7 +136,7 @@ def test_motor_torque_is_clipped() -> None:
 
 
 def test_energy_is_conserved_without_motors() -> None:
-    """A limp robot in the air does not gain mechanical energy: damping and friction only take it."""
+    """A limp robot in the air gains no mechanical energy; damping and friction only take it."""
     robot = in_the_air()
     robot.data.qvel[6:18] = 2.0
     robot.model.opt.enableflags |= 2  # mjENBL_ENERGY
@@ -161,7 +168,10 @@ def test_delay_is_exact(delay) -> None:
 
 
 def test_limp_20_ms_after_the_last_command() -> None:
-    """The newest command is held for 20 ms of robot time, then the motors are limp; a new command revives them."""
+    """The newest command holds for 20 ms of robot time, then the motors are limp.
+
+    A new command revives them.
+    """
     robot = in_the_air()
     robot.step(torque(2.0))
     for _ in range(9):
@@ -177,7 +187,7 @@ def test_limp_20_ms_after_the_last_command() -> None:
 @pytest.mark.parametrize("field", ["q", "dq", "tau", "kp", "kd"])
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_commands_that_are_not_finite_are_refused(field, bad) -> None:
-    """One NaN or infinity anywhere refuses the whole command, counts it, and does not feed the watchdog."""
+    """One NaN or infinity refuses the whole command and is counted; the watchdog runs on."""
     robot = in_the_air()
     values = getattr(torque(1.0), field).copy()
     values[7] = bad
@@ -218,7 +228,7 @@ def test_same_seed_and_commands_give_the_same_trajectory() -> None:
 
 
 def test_put_on_feet_stands() -> None:
-    """After lying on its side the robot is put level on all four feet at its place, and stands there."""
+    """A robot that lay on its side is put level on all four feet at its place, and stands there."""
     robot = stood_up()
     robot.push(np.array([0.0, 40.0, 0.0]))
     for _ in range(560):
@@ -234,7 +244,7 @@ def test_put_on_feet_stands() -> None:
 
 @pytest.mark.parametrize("terrain", ["slope", "stairs", "rough"])
 def test_put_on_feet_respects_the_terrain(terrain) -> None:
-    """On a slope, on stairs and on rough ground every foot starts within 1.5 cm of the ground under it."""
+    """On a slope, on stairs and on rough ground every foot starts within 1.5 cm of the ground."""
     robot = SimulatedRobot(replace(IDEAL, terrain=terrain))
     robot.data.qpos[0] = 2.6
     robot.put_on_feet()
@@ -259,7 +269,7 @@ def test_torque_cut_while_standing_is_a_fall() -> None:
 
 
 def test_sinking_under_damping_is_a_fall() -> None:
-    """A standing robot that sinks to the ground under pure damping has fallen: nobody asked it to sit."""
+    """A standing robot that sinks to the ground under pure damping has fallen; it was no sit."""
     robot = stood_up()
     for _ in range(1500):
         robot.step(command(0.0, kp=0.0, kd=8.0))
@@ -302,7 +312,7 @@ def test_payload_outside_the_trunk_shifts_the_load() -> None:
 
 
 def test_friction_decides_whether_feet_slip() -> None:
-    """A lateral push that a grippy floor holds moves the robot on ice."""
+    """A lateral push that a rough floor holds moves the robot on ice."""
     moved = []
     for friction in (0.05, 1.0):
         robot = stood_up(replace(IDEAL, friction=friction))
@@ -314,7 +324,10 @@ def test_friction_decides_whether_feet_slip() -> None:
 
 
 def test_battery_and_motors_warm_up() -> None:
-    """Standing draws on the battery and warms the calf motors, which work hardest, above the hips."""
+    """Standing draws on the battery and warms the calf motors above the hips.
+
+    The calf motors work hardest.
+    """
     robot = stood_up()
     before = SimulatedRobot(robot.options).low_state()
     for _ in range(5000):

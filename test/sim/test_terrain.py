@@ -17,7 +17,7 @@ from safe_locomotion.sim.terrain import (
 
 
 def ground(model, data, x: float, y: float) -> float:
-    """Height where a ray from above first meets something."""
+    """Height at which a ray from above first meets something."""
     geom = np.zeros(1, dtype=np.int32)
     return 20.0 - mujoco.mj_ray(
         model, data, np.array([x, y, 20.0]), np.array([0.0, 0.0, -1.0]), None, 1, -1, geom
@@ -60,14 +60,14 @@ def test_slope_angle_is_the_one_asked_for() -> None:
 
 
 def test_stairs_rise_step_by_step() -> None:
-    """Neighbouring steps differ by exactly one rise, and every rise of the first flight is there."""
+    """Neighbouring steps differ by exactly one rise, and no rise of the first flight is missing."""
     terrain, _, _ = built("stairs", step=0.06)
     heights = [terrain.height(LEAD_IN + (i + 0.5) * TREAD, 0.0) for i in range(10)]
     np.testing.assert_allclose(heights, 0.06 * np.arange(1, 11))
 
 
 def test_roughness_fills_its_range() -> None:
-    """Rough ground spans 0 to the height asked for, and depends on the seed."""
+    """Rough ground spans 0 to the wanted height, and depends on the seed."""
     terrain, _, _ = built("rough", roughness=0.05, seed=1)
     other, _, _ = built("rough", roughness=0.05, seed=2)
     places = [(x, y) for x in np.arange(1.5, 15, 0.15) for y in np.arange(-3, 3, 0.15)]
@@ -78,6 +78,9 @@ def test_roughness_fills_its_range() -> None:
 
 @pytest.mark.parametrize("name", ["slope", "stairs", "rough"])
 def test_terrain_is_long_enough(name) -> None:
-    """The ground still rises or undulates between 13 and 15 m: 30 s at 0.4 m/s, and more, end on the terrain."""
+    """The ground still rises or undulates between 13 and 15 m.
+
+    A run of 30 s at 0.4 m/s, and a longer one, ends on the terrain.
+    """
     terrain, _, _ = built(name)
     assert max(terrain.height(LEAD_IN + x, 0.02) for x in np.arange(13.0, 15.0, 0.05)) > 0.0

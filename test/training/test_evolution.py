@@ -1,4 +1,4 @@
-"""The search: its step, and that interruptions and workers change nothing."""
+"""The search: one step, and that interruptions and workers change nothing."""
 
 from dataclasses import replace
 
@@ -19,7 +19,10 @@ TINY = EvolutionOptions(
 
 
 def test_step_of_two_pairs() -> None:
-    """Worked by hand: the larger difference has rank 2 of 1 + 2, and the first pair was better on its negative side."""
+    """By hand: the larger difference has rank 2 of 1 + 2.
+
+    The first pair was better on its negative side.
+    """
     noise = np.array([[1.0, 0.0], [0.0, 3.0]])
     np.testing.assert_allclose(ascent([0.0, 5.0, 1.0, 0.5], noise), (-2.0 / 3.0, 1.0))
 
@@ -37,13 +40,16 @@ def test_climbs_a_hill() -> None:
 
 
 def test_scales_by_layer() -> None:
-    """Hidden layers, last weights, last biases."""
+    """Hidden layers, last weights and last biases have scales of their own."""
     flat = layer_scales(MlpShape(observation=1, hidden=(1, 1), action=2), (0.5, 1.0, 3.0))
     np.testing.assert_array_equal(flat, [0.5, 0.5, 0.5, 0.5, 1.0, 1.0, 3.0, 3.0])
 
 
 def test_an_interrupted_search_goes_on(tmp_path, monkeypatch) -> None:
-    """Two generations in one go end with the weights of one and one; other options are refused."""
+    """Two generations at once end with the same weights as one and one.
+
+    Other options are refused.
+    """
     monkeypatch.setattr(imitation, "ITERATIONS", 20)
     monkeypatch.setattr(imitation, "SAMPLES", 64)
     whole = evolve(TINY, minutes=5.0, processes=1, folder=tmp_path / "a", generations=2)

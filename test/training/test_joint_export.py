@@ -1,4 +1,4 @@
-"""From the weights of a training to a policy file: the same answers, the same observation, and a robot that walks."""
+"""From trained weights to a policy file: same answers, same observation, and a robot that walks."""
 
 from pathlib import Path
 
@@ -40,7 +40,7 @@ CONTRACT = joint_contract(
 
 
 def weights(size: float = 0.5) -> dict[str, np.ndarray]:
-    """Of a small actor, under the names of rsl_rl."""
+    """Weights of a small actor, under the names of rsl_rl."""
     rng = np.random.default_rng(0)
     shapes = {f"rnn.rnn.weight_{k}_l0": (4 * HIDDEN, n) for k, n in (("ih", 45), ("hh", HIDDEN))}
     shapes |= {f"rnn.rnn.bias_{k}_l0": (4 * HIDDEN,) for k in ("ih", "hh")}
@@ -60,13 +60,13 @@ def weights(size: float = 0.5) -> dict[str, np.ndarray]:
 
 
 def answers(w: dict[str, np.ndarray], observations: np.ndarray) -> np.ndarray:
-    """Of the network, run in ONNX Runtime step by step."""
+    """Answers of the network in ONNX Runtime, step by step."""
     data, contract = pack(build_model(w, DRIVE.bound), CONTRACT)
     return Network(contract, data).sequence(observations)
 
 
 def test_the_graph_answers_as_torch() -> None:
-    """200 random observations in sequence, within 1e-5, some of them at the bound."""
+    """On 200 random observations in sequence they agree within 1e-5, also at the bound."""
     torch = pytest.importorskip("torch")
     w = {name: torch.from_numpy(value) for name, value in weights().items()}
     lstm = torch.nn.LSTM(45, HIDDEN)
@@ -89,13 +89,13 @@ def test_the_graph_answers_as_torch() -> None:
 
 
 def test_outputs_keep_the_bound_of_training() -> None:
-    """However large the weights."""
+    """They keep it for weights of any size."""
     found = answers(weights(20.0), np.random.default_rng(1).normal(size=(50, 45)))
     assert np.abs(found).max() == DRIVE.bound
 
 
 def test_observation_on_board_is_that_of_training_on_a_recorded_walk() -> None:
-    """Every number of every tick, from one estimate as MuJoCo would hold it."""
+    """They agree in every number of every tick, from one estimate in MuJoCo's form."""
     estimator = StateEstimator(A1, load_config("a1").estimator)
     observer = Observer(CONTRACT)
     rng = np.random.default_rng(0)
@@ -116,7 +116,7 @@ def test_observation_on_board_is_that_of_training_on_a_recorded_walk() -> None:
 
 
 def test_export_records_a_walk(tmp_path: Path) -> None:
-    """The pairs are 64 steps in a row under a command, and the file says where it comes from."""
+    """The pairs are 64 steps in a row under a command, and the file names its origin."""
     np.savez(tmp_path / WEIGHTS, **weights(0.0), iteration=7, command="train it", seed=4)
     written = export_joint(tmp_path, "stands", tmp_path / "stands.onnx")
     assert read_policy(tmp_path / "stands.onnx")[0] == written
@@ -126,13 +126,16 @@ def test_export_records_a_walk(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_weights_is_said_to_be_one(tmp_path: Path) -> None:
-    """Not a stack trace of a missing file."""
+    """The error names the folder."""
     with pytest.raises(ConfigurationError, match=WEIGHTS):
         export_joint(tmp_path, "none", tmp_path / "none.onnx")
 
 
 def test_the_policy_that_ships_walks() -> None:
-    """Loaded by name and checked, it follows 0.5 m/s within 0.1 m/s for 3 s and turns, without a fall, a fault or a trigger."""
+    """Loaded by name and checked, it follows 0.5 m/s within 0.1 m/s for 3 s and turns.
+
+    There is no fall, no fault and no trigger.
+    """
     learner = load_policy("a1_velocity_lstm", A1, LIMITS)
     config = load_config("a1")
     robot = SimulatedRobot(SimulationOptions(seed=3))

@@ -32,7 +32,8 @@ def test_weights_are_views() -> None:
     mlp = random_network(3, 2)
     assert mlp.shape.size == len(mlp.weights) == 54
     for k, (matrix, bias) in enumerate(mlp.shape.split(mlp.weights)):
-        matrix[:], bias[:] = k, k
+        matrix[:] = k
+        bias[:] = k
     np.testing.assert_array_equal(mlp.weights, np.repeat([0.0, 1.0, 2.0], (20, 24, 10)))
 
 
@@ -55,7 +56,7 @@ def test_gradient_against_finite_differences() -> None:
 
 
 def test_onnx_equals_numpy() -> None:
-    """Within 1e-5 on random observations, the normaliser in the graph."""
+    """They agree within 1e-5 on random observations, with the normaliser in the graph."""
     contract = gait_contract(
         A1, gait_task("catwalk"), name="net", origin=Origin(command="", seed=0, commit="")
     )

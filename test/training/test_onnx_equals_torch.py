@@ -1,4 +1,4 @@
-"""A policy exported from torch answers on board as it did in torch, memories and normaliser included."""
+"""A policy exported from torch answers on board as in torch, with memories and normaliser."""
 
 from pathlib import Path
 
@@ -27,7 +27,8 @@ class Recurrent(torch.nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.mean, self.deviation = torch.linspace(-1.0, 1.0, 45), torch.linspace(0.5, 2.0, 45)
+        self.mean = torch.linspace(-1.0, 1.0, 45)
+        self.deviation = torch.linspace(0.5, 2.0, 45)
         self.lstm = torch.nn.LSTM(45, HIDDEN)
         self.head = torch.nn.Sequential(
             torch.nn.Linear(HIDDEN, 32), torch.nn.ELU(), torch.nn.Linear(32, 12)
@@ -57,7 +58,7 @@ class FeedForward(torch.nn.Module):
 
 
 def exported(module: torch.nn.Module, path: Path, *, recurrent: bool) -> onnx.ModelProto:
-    """By torch's own exporter, tensors named as in the contract."""
+    """The model from torch's own exporter, with tensors named as in the contract."""
     zeros = [torch.zeros(1, 45), *([torch.zeros(1, 1, HIDDEN)] * (2 if recurrent else 0))]
     names = ["h", "c"] if recurrent else []
     torch.onnx.export(
@@ -74,7 +75,7 @@ def exported(module: torch.nn.Module, path: Path, *, recurrent: bool) -> onnx.Mo
 
 @pytest.fixture(autouse=True)
 def quiet() -> None:
-    """Fixed weights, one thread."""
+    """Fix the seed of the weights, and use one thread."""
     torch.manual_seed(0)
     torch.set_num_threads(1)
 
@@ -82,7 +83,7 @@ def quiet() -> None:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("recurrent", [False, True])
 def test_random_observations_give_the_same_actions(recurrent: bool, tmp_path: Path) -> None:
-    """200 steps in sequence, within 1e-5."""
+    """They agree within 1e-5 over 200 steps in sequence."""
     module = (Recurrent() if recurrent else FeedForward()).eval()
     contract = joint_contract(recurrent=MEMORIES if recurrent else ())
     data, _ = pack(exported(module, tmp_path / "m.onnx", recurrent=recurrent), contract)
@@ -98,7 +99,10 @@ def test_random_observations_give_the_same_actions(recurrent: bool, tmp_path: Pa
 
 @pytest.mark.filterwarnings("ignore")
 def test_targets_on_board_are_those_of_torch(tmp_path: Path) -> None:
-    """The whole way: file, parity, observation, network, targets; 20 steps with the last action fed back."""
+    """File, parity, observation, network and targets agree over 20 steps.
+
+    The last action is fed back.
+    """
     module = Recurrent().eval()
     contract = joint_contract(recurrent=MEMORIES)
     write_policy(
