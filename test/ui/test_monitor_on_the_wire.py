@@ -1,4 +1,4 @@
-"""The monitor beside a running stack and a simulated robot: markers with everything in them, and a RViz file that fits what is sent."""
+"""The monitor beside a running stack and a simulated robot: its markers, frames and RViz file."""
 
 import signal
 import sys
@@ -38,20 +38,21 @@ from safe_locomotion.ui.scene_topics import VERDICTS
 ROBOT = str(HELPERS / "wire_robot.py")
 RVIZ = ROOT / "config/rviz/safety.rviz"
 WALKING = {
-    *(
-        "robot",
-        "contacts",
-        "forces",
-        "friction_cones",
-        "swing_targets",
-        "next_footholds",
-        "footholds",
-        "prediction",
-    ),
-    *("bar_tracks", "bars", "bar_texts", "text"),
+    "robot",
+    "contacts",
+    "forces",
+    "friction_cones",
+    "swing_targets",
+    "next_footholds",
+    "footholds",
+    "prediction",
+    "bar_tracks",
+    "bars",
+    "bar_texts",
+    "text",
 }
 ON_A_FALL = {"falls", "fall_texts"}
-#: What RViz's displays subscribe to, under which key; None for displays that draw no topic of their own.
+#: By display of RViz, the key of its topic and the type; None for displays without a topic.
 DISPLAYS = {
     "rviz_default_plugins/Grid": None,
     "rviz_default_plugins/TF": None,
@@ -59,7 +60,7 @@ DISPLAYS = {
     "rviz_default_plugins/Odometry": ("Topic", "nav_msgs/msg/Odometry"),
     "rviz_default_plugins/RobotModel": ("Description Topic", "std_msgs/msg/String"),
 }
-#: `tf2_ros` comes with ROS distributions only; this stands in for it, and says in a file what it was sent.
+#: Stands in for `tf2_ros`, which comes with ROS distributions only; writes the frames to a file.
 TF2 = """
 class TransformBroadcaster:
     def __init__(self, node):
@@ -77,7 +78,7 @@ def displays():
 
 
 def wanted_qos(topic):
-    """What a display asks for."""
+    """The QoS of a display."""
     reliable = topic["Reliability Policy"] == "Reliable"
     lasting = topic["Durability Policy"] == "Transient Local"
     return QoSProfile(
@@ -113,7 +114,7 @@ def walk(t, verdicts):
 
 
 def check_every_display(t):
-    """Topic, type and QoS of each display against what is really published; returns the topics."""
+    """Each display fits the type and QoS of its topic; returns the topics."""
     found = {}
     for display in displays():
         assert display["Class"] in DISPLAYS, "a display that this test does not know"
@@ -123,7 +124,7 @@ def check_every_display(t):
         key, message_type = DISPLAYS[display["Class"]]
         topic = display[key]
         publishers = t.node.get_publishers_info_by_topic(topic["Value"])
-        assert publishers, f"{display['Name']}: nobody publishes {topic['Value']}"
+        assert publishers, f"{display['Name']}: no publisher of {topic['Value']}"
         for publisher in publishers:
             assert publisher.topic_type == message_type
             compatible, why = qos_check_compatible(publisher.qos_profile, wanted_qos(topic))
@@ -133,10 +134,10 @@ def check_every_display(t):
 
 
 def test_a_walking_robot_is_seen(tmp_path, monkeypatch, ros_domain, wire_domain):
-    """Every namespace but those of falls appears; places agree with `odom`; every display of the RViz file gets what it asks for.
+    """All namespaces but those of falls appear, at the places of `odom`, in the displays of RViz.
 
-    With `tf2_ros` to import, frames form one tree from odom and the URDF is on `robot_description`, also for one who comes late.
-    When the monitor is stopped the robot walks on.
+    With `tf2_ros`, the frames form one tree from odom, and the URDF is on `robot_description`, also
+    for late subscribers. The robot walks on after the monitor has ended.
     """
     frames = tmp_path / "frames"
     (tmp_path / "tf2_ros.py").write_text(TF2.format(file=str(frames)))
@@ -152,21 +153,15 @@ def test_a_walking_robot_is_seen(tmp_path, monkeypatch, ros_domain, wire_domain)
         seen = {}
 
         def all_seen():
-            seen.update(
-                {m.ns: m for array in arrays for m in array.markers if m.action == Marker.ADD}
-            )
+            markers = [marker for array in arrays for marker in array.markers]
+            seen.update({m.ns: m for m in markers if m.action == Marker.ADD})
             return set(seen) >= WALKING and places
 
         assert t.spin_until(all_seen), WALKING - set(seen)
-        trunk = arrays_of(arrays, "robot")
-        stamps = {conversions.stamp_of(p): p.pose.pose for p in places}
-        both = [(m.pose.position, stamps[s].position) for s, m in trunk.items() if s in stamps]
-        assert both and all((a.x, a.y, a.z) == (b.x, b.y, b.z) for a, b in both)
+        check_places(arrays, places)
         descriptions = t.collect(String, "robot_description", topics["/robot_description"])
-        assert (
-            t.spin_until(lambda: descriptions)
-            and descriptions[0].data == robot_file("a1", ".urdf").read_text()
-        )
+        assert t.spin_until(lambda: descriptions)
+        assert descriptions[0].data == robot_file("a1", ".urdf").read_text()
         check_tree(frames)
         check_rollouts(t, verdicts)
         assert set(displays_namespaces()) == WALKING | ON_A_FALL
@@ -176,18 +171,19 @@ def test_a_walking_robot_is_seen(tmp_path, monkeypatch, ros_domain, wire_domain)
         assert t.spin_until(lambda: len(verdicts) > count + 5) and composed.poll() is None
 
 
-def arrays_of(arrays, namespace):
-    """First marker of a namespace by stamp."""
-    return {
-        conversions.stamp_of(m): m
-        for a in arrays
-        for m in a.markers
-        if m.ns == namespace and m.id == 0
-    }
+def check_places(arrays, places):
+    """The trunk is drawn where `odom` with the same stamp has it."""
+    markers = [marker for array in arrays for marker in array.markers]
+    trunk = {conversions.stamp_of(m): m for m in markers if m.ns == "robot" and m.id == 0}
+    poses = {conversions.stamp_of(message): message.pose.pose for message in places}
+    stamps = set(trunk) & set(poses)
+    assert stamps
+    for stamp_ns in stamps:
+        assert trunk[stamp_ns].pose.position == poses[stamp_ns].position
 
 
 def check_rollouts(t, verdicts):
-    """Though the composed graph publishes one verdict in ten, none of its rollouts, which come every 0.1 s, gets lost between them."""
+    """No rollout is missing: one comes each 0.1 s, though only one verdict in ten is published."""
 
     def walking():
         return [v for v in map(decisions.verdict_from, verdicts[-60:]) if v.mode is Mode.WALK]
@@ -203,7 +199,7 @@ def displays_namespaces():
 
 
 def check_tree(frames):
-    """Every frame has one parent, and all lead to odom: trunk and 16 more links below base."""
+    """Each frame has one parent, and all lead to odom; below base are the trunk and 16 links."""
     pairs = {child: parent for parent, child in literal_eval(frames.read_text().splitlines()[-1])}
     assert len(pairs) == 18 and pairs["base"] == "odom" and pairs["FR_foot"] == "FR_calf"
     for frame in pairs:
@@ -220,8 +216,8 @@ def test_a_rate_at_which_markers_would_die_is_refused(rate_hz):
         MonitorSettings(rate_hz=rate_hz)
 
 
-def test_refuses_to_start_with_what_it_does_not_know(ros_domain):
-    """A bad value for a box that it shall draw: status 2 and one line. It has no section of its own, but takes those of all nodes."""
+def test_the_monitor_does_not_start_with_an_unknown_trigger_set(ros_domain):
+    """It ends with status 2 and one line; it reads the parameters of all nodes."""
     command = [
         sys.executable,
         "-m",
@@ -232,6 +228,5 @@ def test_refuses_to_start_with_what_it_does_not_know(ros_domain):
     ]
     with children(command) as (monitor,):
         _, said = monitor.communicate(timeout=30)
-    assert (
-        monitor.returncode == 2 and said.count("\n") == 1 and "trigger_set" in said and "c9" in said
-    ), said
+    assert monitor.returncode == 2 and said.count("\n") == 1, said
+    assert "trigger_set" in said and "c9" in said

@@ -1,4 +1,4 @@
-"""Forward kinematics of the drawn robot against MuJoCo's, and the shapes of its URDF."""
+"""Forward kinematics of the drawn robot against MuJoCo, and the shapes of its URDF."""
 
 import shutil
 
@@ -19,54 +19,51 @@ BODY = RobotBody("a1")
 
 
 def random_pose(rng: np.random.Generator) -> tuple[Array, Array, Array]:
-    """Place, unit quaternion and joints within their ranges."""
+    """Position, unit quaternion, and joints within their ranges."""
     turn = rng.normal(size=4)
     return rng.normal(size=3), turn / np.linalg.norm(turn), rng.uniform(A1.q_min, A1.q_max)
 
 
 def test_links_are_where_mujoco_has_them() -> None:
-    """Place and orientation of all 17 links, in 20 random poses, to the last digits."""
+    """Position and orientation of all 17 links agree in 20 random poses."""
     model = mujoco.MjModel.from_xml_path(str(robot_file("a1", ".xml")))
     data = mujoco.MjData(model)
     rng = np.random.default_rng(0)
     assert len(BODY.links) == 17
     for _ in range(20):
-        data.qpos[:3], data.qpos[3:7], q = random_pose(rng)
+        place, turn, q = random_pose(rng)
+        data.qpos[:3] = place
+        data.qpos[3:7] = turn
         for joint, angle in zip(JOINTS, q, strict=True):
             data.joint(f"{joint}_joint").qpos[0] = angle
         mujoco.mj_kinematics(model, data)
-        poses = BODY.poses(data.qpos[:3].copy(), data.qpos[3:7].copy(), q)
-        for name, place, turn in zip(
-            BODY.links, poses.position, poses.quaternion_wxyz, strict=True
-        ):
-            np.testing.assert_allclose(place, data.body(name).xpos, atol=1e-12)
-            np.testing.assert_allclose(
-                matrix_from_quaternion(turn), data.body(name).xmat.reshape(3, 3), atol=1e-12
-            )
+        poses = BODY.poses(place, turn, q)
+        rotations = [matrix_from_quaternion(turn) for turn in poses.quaternion_wxyz]
+        for k, name in enumerate(BODY.links):
+            link = data.body(name)
+            np.testing.assert_allclose(poses.position[k], link.xpos, atol=1e-12)
+            np.testing.assert_allclose(rotations[k], link.xmat.reshape(3, 3), atol=1e-12)
 
 
 def test_joint_frames_chain_up_to_the_links() -> None:
-    """Going from parent to child by `joint_poses`, as TF does, ends where `poses` puts the link."""
+    """From parent to child by `joint_poses`, as in TF, each link ends at its place in `poses`."""
     place, turn, q = random_pose(np.random.default_rng(1))
     links = BODY.poses(place, turn, q)
     joints = BODY.joint_poses(q)
-    for i, (name, parent) in enumerate(zip(BODY.links[1:], BODY.parents, strict=True), start=1):
+    rotations = [matrix_from_quaternion(turn) for turn in links.quaternion_wxyz]
+    for i, parent in enumerate(BODY.parents, start=1):
         k = BODY.links.index(parent)
-        above = matrix_from_quaternion(links.quaternion_wxyz[k])
-        np.testing.assert_allclose(
-            links.position[k] + above @ joints.position[i],
-            links.position[i],
-            atol=1e-12,
-            err_msg=name,
-        )
-        below = above @ matrix_from_quaternion(joints.quaternion_wxyz[i])
-        np.testing.assert_allclose(
-            below, matrix_from_quaternion(links.quaternion_wxyz[i]), atol=1e-12, err_msg=name
-        )
+        position = links.position[k] + rotations[k] @ joints.position[i]
+        rotation = rotations[k] @ matrix_from_quaternion(joints.quaternion_wxyz[i])
+        np.testing.assert_allclose(position, links.position[i], atol=1e-12)
+        np.testing.assert_allclose(rotation, rotations[i], atol=1e-12)
 
 
 def test_shapes_hang_on_their_links() -> None:
-    """33 shapes; the FR calf's cylinder lies 0.1 m down its link, also when the robot stands on its head; its foot is a ball of 4 cm."""
+    """The cylinder of a calf lies 0.1 m along its link, also when the robot lies on its back.
+
+    The robot has 33 shapes, and a foot is a ball of 4 cm.
+    """
     assert len(BODY.shapes) == 33
     upside_down = np.array((0.0, 1.0, 0.0, 0.0))
     q = np.zeros(12)
@@ -87,7 +84,7 @@ def test_shapes_hang_on_their_links() -> None:
 
 
 def test_a_cylinder_across_is_turned() -> None:
-    """The hip's cylinder, whose URDF says a quarter turn about x, has its axis along the robot's y."""
+    """The cylinder of the hip, turned by 90 degrees about x, has its axis along y of the robot."""
     i = next(k for k, shape in enumerate(BODY.shapes) if shape.link == BODY.links.index("FL_hip"))
     poses = BODY.shape_poses(BODY.poses(np.zeros(3), np.array((1.0, 0.0, 0.0, 0.0)), np.zeros(12)))
     axis = matrix_from_quaternion(poses.quaternion_wxyz[i])[:, 2]
@@ -105,7 +102,7 @@ def test_a_cylinder_across_is_turned() -> None:
     ],
 )
 def test_what_cannot_be_drawn_is_refused(tmp_path, monkeypatch, there: str, instead: str) -> None:
-    """A mesh, or a material without a colour, is an error that names the file, not a robot with holes."""
+    """A mesh, or a material without a colour, is an error that names the file."""
     file = tmp_path / "a1.urdf"
     shutil.copy(robot_file("a1", ".urdf"), file)
     text = file.read_text()

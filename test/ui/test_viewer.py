@@ -1,4 +1,4 @@
-"""The viewer as a process: where it listens, who may move the robot from a page, and what a real browser shows and stops."""
+"""The viewer as a process: its address, access control, and what a real browser shows and stops."""
 
 import json
 import math
@@ -6,6 +6,7 @@ import socket
 import sys
 import time
 from contextlib import contextmanager
+from functools import partial
 from urllib.request import urlopen
 
 import numpy as np
@@ -50,72 +51,71 @@ def viewer_command(port, **settings):
 
 @contextmanager
 def running_viewer(wanted, port, **settings):
-    """A viewer that is to listen on one port, and answers on another one when that is taken."""
-    with children(viewer_command(wanted, **settings), environment={TOKEN_VARIABLE: TOKEN}) as (
-        process,
-    ):
+    """A viewer that is asked to listen on port `wanted`, and listens on `port`."""
+    command = viewer_command(wanted, **settings)
+    with children(command, environment={TOKEN_VARIABLE: TOKEN}) as (process,):
         end = time.monotonic() + 40.0
         while not listens(HOST, port):
-            assert process.poll() is None and time.monotonic() < end, (
-                process.stderr.read() if process.poll() else "too slow"
-            )
+            assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < end, "too slow"
             time.sleep(0.05)
         yield process
 
 
 def listens(host, port):
-    """Whether something takes connections there."""
+    """Whether a server accepts connections there."""
     with socket.socket() as probe:
         probe.settimeout(1.0)
         return probe.connect_ex((host, port)) == 0
 
 
 class Stack:
-    """What the viewer talks to: the supervisor's services and a policy node that takes one policy and refuses the others."""
+    """The services of the supervisor, and a policy node that accepts one policy only.
+
+    The service `sit` refuses.
+    """
 
     def __init__(self, tester):
         self.asked = []
         self.velocities = []
         for name in REQUESTS:
-            tester.node.create_service(Trigger, name, self._answer(name))
+            tester.node.create_service(Trigger, name, partial(self.answer, name))
         self.policy = Node("policy_node", context=tester.context)
         self.policy.declare_parameter("policy", "nominal")
-        self.policy.add_on_set_parameters_callback(self._swap)
+        self.policy.add_on_set_parameters_callback(self.swap)
         tester.executor.add_node(self.policy)
-        tester.node.create_subscription(TwistStamped, "cmd_vel", self._hear, 10)
-        self._diagnostics = tester.node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        tester.node.create_subscription(TwistStamped, "cmd_vel", self.hear, 10)
+        self.diagnostics = tester.node.create_publisher(DiagnosticArray, "/diagnostics", 10)
 
-    def _answer(self, name):
-        def answer(_, response):
-            self.asked.append(name)
-            response.success = name != "sit"
-            response.message = "not <now>"
-            return response
+    def answer(self, name, _, response):
+        """Serve a request."""
+        self.asked.append(name)
+        response.success = name != "sit"
+        response.message = "not <now>"
+        return response
 
-        return answer
-
-    def _swap(self, changes):
+    def swap(self, changes):
+        """Accept or refuse a policy."""
         self.asked += [change.value for change in changes]
-        taken = changes[0].value == "a1_trot"
-        return SetParametersResult(
-            successful=taken, reason="" if taken else "gains: expected less, found <more>"
-        )
+        if changes[0].value == "a1_trot":
+            return SetParametersResult(successful=True)
+        return SetParametersResult(reason="gains: expected less, found <more>")
 
     def say_policy(self, name):
         """Tell which policy is in force, as the policy node does."""
         values = [KeyValue(key="policy", value=name)]
-        self._diagnostics.publish(
-            DiagnosticArray(status=[DiagnosticStatus(name="policy_node: policy", values=values)])
-        )
+        row = DiagnosticStatus(name="policy_node: policy", values=values)
+        self.diagnostics.publish(DiagnosticArray(status=[row]))
 
-    def _hear(self, message):
+    def hear(self, message):
+        """Note a velocity."""
         twist = message.twist
         self.velocities.append((twist.linear.x, twist.linear.y, twist.angular.z))
 
 
 @pytest.fixture
 def stacked(ros_domain):
-    """A viewer beside a `Stack`, the port it was to have taken by somebody else: the tester, the stack, the viewer's port."""
+    """A viewer beside a `Stack`; its wanted port is taken: tester, stack and the viewer's port."""
     with ros_tester() as t:
         with socket.socket() as taken:
             taken.bind((HOST, 0))
@@ -129,26 +129,27 @@ def stacked(ros_domain):
         made.policy.destroy_node()
 
 
-def _listens_on_this_machine_alone(port):
-    """127.0.0.2 is this machine, too, but not the address that it listens on."""
+def listens_on_this_machine_alone(port):
+    """127.0.0.2 is this machine too, but not the address that the viewer listens on."""
     assert not listens("127.0.0.2", port)
     with urlopen(f"http://{HOST}:{port}", timeout=10) as answer:
         assert answer.status == 200 and b"<html" in answer.read()
 
 
 def test_only_the_token_opens_what_moves_the_robot_and_each_page_needs_it(stacked):
-    """A page that sends presses of what it hides moves nothing; one that tampers harms itself alone; stopping needs no token.
+    """A locked page can only stop the robot; a manipulated page harms itself only.
 
-    Then, with the token: requests, their refusals, a swap and its reason, and a velocity that is clipped and dies with the page.
+    With the token a page requests modes and policies, shows why they are refused, and drives. The
+    velocity is clipped, and ends with the page.
     """
     t, robot, port = stacked
-    _listens_on_this_machine_alone(port)
+    listens_on_this_machine_alone(port)
     with viser_page(port) as locked, viser_page(port) as page:
-        _locked_pages_only_stop(t, robot, locked, page)
+        locked_pages_only_stop(t, robot, locked, page)
         locked.tamper("Policy", props=1, removed=True, update_cb=[])
-        _the_token_opens_one_page(t, robot, locked, page)
-        _policies_are_swapped_and_shown(t, robot, page)
-        _a_held_button_drives_within_limits(t, robot, page)
+        the_token_opens_one_page(t, robot, locked, page)
+        policies_are_swapped_and_shown(t, robot, page)
+        a_held_button_drives_within_limits(t, robot, page)
         heard = len(robot.velocities)
     assert t.spin_until(lambda: robot.velocities[-1] == (0.0, 0.0, 0.0), 5.0)
     t.spin(1.0)
@@ -157,18 +158,11 @@ def test_only_the_token_opens_what_moves_the_robot_and_each_page_needs_it(stacke
     assert heard < silent_since == len(robot.velocities)
 
 
-def _listens_on_this_machine_alone(port):
-    """127.0.0.2 is this machine, too, but not the address that it listens on."""
-    assert not listens("127.0.0.2", port)
-    with urlopen(f"http://{HOST}:{port}", timeout=10) as answer:
-        assert answer.status == 200 and b"<html" in answer.read()
-
-
-def _reads(t, page, text):
+def reads(t, page, text):
     return t.spin_until(lambda: text in page.text(), 20.0)
 
 
-def _locked_pages_only_stop(t, robot, *pages):
+def locked_pages_only_stop(t, robot, *pages):
     for page in pages:
         for name in ("stand", "walk"):
             page.set("Mode", name)
@@ -176,40 +170,39 @@ def _locked_pages_only_stop(t, robot, *pages):
         page.hold("Hold to drive")
     pages[0].set("Token", "guess")
     pages[0].set("Unlock")
-    assert _reads(t, pages[0], "wrong token")
+    assert reads(t, pages[0], "wrong token")
     t.spin(RETRY_S)
     assert robot.asked == [] and robot.velocities == []
     pages[0].set("Emergency stop")
-    assert _reads(t, pages[0], "estop") and robot.asked == ["estop"]
+    assert reads(t, pages[0], "estop") and robot.asked == ["estop"]
 
 
-def _the_token_opens_one_page(t, robot, locked, page):
+def the_token_opens_one_page(t, robot, locked, page):
     page.set("Token", TOKEN)
     page.set("Unlock")
-    assert _reads(t, page, "unlocked")
+    assert reads(t, page, "unlocked")
     locked.set("Mode", "walk")
     page.set("Mode", "stand")
     assert t.spin_until(lambda: robot.asked[1:] == ["stand"])
     page.set("Mode", "sit")
-    assert _reads(t, page, "sit refused: not &lt;now&gt;") and "walk" not in robot.asked
+    assert reads(t, page, "sit refused: not &lt;now&gt;") and "walk" not in robot.asked
 
 
-def _policies_are_swapped_and_shown(t, robot, page):
+def policies_are_swapped_and_shown(t, robot, page):
     def shown():
         return page.elements[page.find("Policy")]["value"]
 
     page.set("Policy", "a1_velocity_lstm")
-    assert _reads(
-        t, page, "policy a1_velocity_lstm refused: gains: expected less, found &lt;more&gt;"
-    )
+    refusal = "policy a1_velocity_lstm refused: gains: expected less, found &lt;more&gt;"
+    assert reads(t, page, refusal)
     assert t.spin_until(lambda: shown() == "nominal")
     page.set("Policy", "a1_trot")
     assert t.spin_until(lambda: robot.asked[-1] == "a1_trot")
-    robot.say_policy("of somebody's own")
-    assert t.spin_until(lambda: shown() == "of somebody's own")
+    robot.say_policy("a policy of mine")
+    assert t.spin_until(lambda: shown() == "a policy of mine")
 
 
-def _a_held_button_drives_within_limits(t, robot, page):
+def a_held_button_drives_within_limits(t, robot, page):
     assert robot.velocities == []
     limits = load_config("a1").supervisor.command
     page.set("Forward m/s", 99.0)
@@ -220,7 +213,7 @@ def _a_held_button_drives_within_limits(t, robot, page):
     assert robot.velocities[-1] == pytest.approx((limits.vx, 0.0, -0.2))
     page.set("Left m/s", math.nan)
     page.hold("Hold to drive")
-    assert _reads(t, page, "not a number")
+    assert reads(t, page, "not a number")
     page.set("Left m/s", 0.0)
     page.hold("Hold to drive")
     assert t.spin_until(lambda: robot.velocities[-1][0] == limits.vx)
@@ -230,30 +223,27 @@ def _a_held_button_drives_within_limits(t, robot, page):
     "settings",
     [{"rate_hz": 0.0}, {"rate_hz": math.nan}, {"rate_hz": 1e3}, {"port": 0}, {"port": 65536}],
 )
-def test_settings_that_no_browser_shows_and_no_socket_takes_are_refused(settings):
-    """A rate from 5 to 60 Hz, a port from 1 to 65535."""
+def test_settings_out_of_range_are_refused(settings):
+    """The rate must lie within 5 and 60 Hz, the port within 1 and 65535."""
     with pytest.raises(ConfigurationError, match=next(iter(settings))):
         ViewerSettings(**settings)
 
 
 @pytest.mark.parametrize("host", ["no.such.host.invalid", "192.0.2.1", "a" * 300])
 def test_an_address_that_this_machine_does_not_have_is_refused(host):
-    """No name, somebody else's address, nonsense: an error with the address, no server that waits for ever."""
+    """The error names an unknown host, an address of another machine, and nonsense."""
     with pytest.raises(ConfigurationError, match=host[:20]):
         free_port(host, 18080)
 
 
 @pytest.mark.alone
-@pytest.mark.skipif(
-    find_chromium() is None, reason="no Chromium on this machine: apt install chromium"
-)
+@pytest.mark.skipif(find_chromium() is None, reason="no Chromium here: apt install chromium")
 def test_a_browser_shows_the_robot_and_its_stop_button_damps_it(tmp_path, ros_domain, wire_domain):
-    """The page loads; the robot is where nothing was; the button in the page ends in FAULT and damping on the wire."""
+    """The robot appears on the page, and the stop button ends in FAULT and damping."""
     port = free_port(HOST, 18080)
     file = tmp_path / "robot.json"
-    composed = stack(
-        StackOptions(graph="composed", lock_step=True, sdk_options={"domain": wire_domain})
-    )[1].command()
+    options = StackOptions(graph="composed", lock_step=True, sdk_options={"domain": wire_domain})
+    composed = stack(options)[1].command()
     robot_command = [sys.executable, ROBOT, str(wire_domain), "120", str(file)]
     with (
         ros_tester() as t,
@@ -261,9 +251,8 @@ def test_a_browser_shows_the_robot_and_its_stop_button_damps_it(tmp_path, ros_do
         chromium(tmp_path, size=(900, 560)) as open_page,
     ):
         verdicts = t.collect(JointState, "safety/verdict", LATCHED)
-        page = open_page(
-            f"http://{HOST}:{port}/?fixedDpr=0.3"
-        )  # fewer pixels: no graphics card draws them
+        # There is no graphics card, so the page has few pixels.
+        page = open_page(f"http://{HOST}:{port}/?fixedDpr=0.3")
         assert page.reads("no state yet")
         empty = page.picture()
         with children(robot_command, composed) as (robot, _):
@@ -283,14 +272,14 @@ def test_a_browser_shows_the_robot_and_its_stop_button_damps_it(tmp_path, ros_do
             t.spin(0.3)
             robot.terminate()
             robot.wait(10)
-    _robot_appeared(empty, shown)
+    robot_appeared(empty, shown)
     commands = json.loads(file.read_text())["commands"]
     assert max(tau for _, _, _, tau in commands) > 1.0
     assert all(kp == 0.0 and kd > 0.0 and tau == 0.0 for _, kp, kd, tau in commands[-50:])
 
 
-def _robot_appeared(empty, shown):
-    """Much has changed in the middle of the scene, between the panels, and little at its top."""
+def robot_appeared(empty, shown):
+    """The middle of the scene has changed much, and its top little."""
     height, width = empty.shape[:2]
     changed = np.abs(shown - empty).max(axis=2) > 0.15
     left = round(0.3 * width)

@@ -1,4 +1,4 @@
-"""Who may move the robot from a browser, and the dead-man of the velocity pad."""
+"""Access control of the browser: the token, and the dead-man of the velocity."""
 
 from math import inf, nan
 
@@ -34,7 +34,7 @@ def clock():
 
 
 def test_each_connection_needs_the_token():
-    """One that gave it does not let the others in, and has to give it again after it ended."""
+    """One connection does not unlock others, and needs the token again after it has ended."""
     access = Access("correct-horse")
     assert access.unlock(1, " correct-horse\n") == ""
     assert access.allows(1) and not access.allows(2)
@@ -45,15 +45,18 @@ def test_each_connection_needs_the_token():
 @pytest.mark.parametrize(
     "word", ["", "correct-hors", "correct-horse1", "CORRECT-HORSE", "corréct-horse", "\0"]
 )
-def test_another_word_lets_nobody_in(word):
-    """Neither a part of the token, nor more than it, nor other letters."""
+def test_another_word_is_refused(word):
+    """A part of the token, more than the token, and other letters unlock nothing."""
     access = Access("correct-horse")
     assert access.unlock(1, word) == "wrong token"
     assert not access.allows(1)
 
 
-def test_after_a_wrong_token_nobodys_is_looked_at_for_a_while(clock):
-    """Not even the right one of another connection, so that many connections do not guess faster than one."""
+def test_after_a_wrong_token_all_tokens_are_refused_for_a_while(clock):
+    """The right token of another connection is refused too.
+
+    So many connections guess no faster than one.
+    """
     access = Access("correct-horse", clock)
     access.unlock(1, "guess")
     clock.now += 0.9 * RETRY_S
@@ -63,15 +66,15 @@ def test_after_a_wrong_token_nobodys_is_looked_at_for_a_while(clock):
 
 
 def test_a_short_token_is_refused_and_new_ones_differ():
-    """A person's own token has at least eight characters; ours are longer and random."""
+    """A user's token has at least eight characters; new ones are longer and random."""
     with pytest.raises(ConfigurationError, match="8 characters"):
         Access("1234567")
     tokens = {new_token() for _ in range(100)}
     assert len(tokens) == 100 and {len(token) for token in tokens} == {TOKEN_LENGTH}
 
 
-def test_a_velocity_lives_while_it_is_held_then_zero_then_silence(clock):
-    """Held by touches; without one it is zero after `HOLD_S` and not published any more after `HALT_S`."""
+def test_a_velocity_holds_while_the_button_is_held(clock):
+    """Without a touch it is zero after `HOLD_S`, and `HALT_S` later nothing is published."""
     pad = VelocityPad(LIMITS, clock)
     assert pad.command() is None
     for _ in range(5):
@@ -85,7 +88,7 @@ def test_a_velocity_lives_while_it_is_held_then_zero_then_silence(clock):
 
 
 def test_letting_go_stops_at_once(clock):
-    """Without waiting for `HOLD_S`; another connection's letting go does nothing."""
+    """The velocity does not wait for `HOLD_S`; other connections cannot release it."""
     pad = VelocityPad(LIMITS, clock)
     pad.touch(1, 0.4, 0.0, 0.0)
     pad.release(2)
@@ -108,7 +111,7 @@ def test_one_connection_drives_at_a_time(clock):
 
 
 def test_commands_are_clipped_and_must_be_numbers(clock):
-    """Whatever a page sends, what is published lies inside the limits."""
+    """The published velocity lies inside the limits for everything that a page sends."""
     pad = VelocityPad(LIMITS, clock)
     pad.touch(1, 99.0, -99.0, 1.5)
     assert pad.command() == VelocityCommand(vx=1.0, vy=-0.5, wz=1.5)
