@@ -182,24 +182,6 @@ fenced. code.
     assert counts == [5, 1, 1, 5]
 
 
-def test_tables_of_evidence_are_those_of_the_data(tool):
-    """README and docs/evidence.md hold what tools/evidence.py makes from the data."""
-    evidence = tool("evidence")
-    data = evidence.read()
-    for page in evidence.PAGES:
-        text = page.read_text()
-        assert evidence.BLOCK.search(text), page
-        assert evidence.filled(text, data) == text, page
-
-
-def test_the_page_of_evidence_holds_every_table(tool):
-    """Each table of the tool stands on exactly one page."""
-    evidence = tool("evidence")
-    text = "".join(page.read_text() for page in evidence.PAGES)
-    named = [found[1] for found in evidence.BLOCK.findall(text)]
-    assert sorted(named) == sorted(evidence.TABLES)
-
-
 def test_the_readme_names_every_room():
     """The table of rooms holds each folder and file of the package, and nothing else."""
     table = (ROOT / "README.md").read_text().partition("| group | rooms")[2].partition("\n\n")[0]
