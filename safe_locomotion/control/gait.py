@@ -187,21 +187,17 @@ class GaitClock:
 
     def schedule(self, gait: GaitParameters, times: Sequence[float]) -> Flags:
         """Stance flags (len(times), 4) at `times` [s] after the last update, were the gait parameters to stay."""
-        phases = self._phases
         held = self._held
+        phases = self._phases
         lift_off = 1.0 - gait.swing_ratio
         ahead = [gait.frequency * time for time in times]
         if not self._stepping:
             # No new lift-off: a foot is down from its touchdown on.
-            return np.array(
-                [
-                    [on or phase + by >= 1.0 for phase, on in zip(phases, held, strict=True)]
-                    for by in ahead
-                ]
-            )
-        stance: Flags = np.array(
-            [[(phase + by) % 1.0 < lift_off for phase in phases] for by in ahead]
-        )
+            legs = list(zip(phases, held, strict=True))
+            down = [on or phase + by >= 1.0 for by in ahead for phase, on in legs]
+            return np.array(down).reshape(-1, N_LEGS)
+        down = [(phase + by) % 1.0 < lift_off for by in ahead for phase in phases]
+        stance: Flags = np.array(down).reshape(-1, N_LEGS)
         for leg, phase in enumerate(phases):
             if held[leg] and phase >= lift_off:  # it misses this swing
                 stance[:, leg] |= [phase + by < 1.0 for by in ahead]

@@ -9,7 +9,7 @@ import numpy as np
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.robot.centroidal import LEVEL_GRAVITY, NX
 from safe_locomotion.rotations import Vector
-from safe_locomotion.types import N_LEGS, Array, Flags
+from safe_locomotion.types import Array, Flags
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,14 +79,11 @@ class MpcProblem(NamedTuple):
     gravity: Array = LEVEL_GRAVITY
 
 
-def feet_left_behind(levers: Sequence[Vector], travel: Array) -> Array:
+def feet_left_behind(levers: Sequence[Vector], travel: Sequence[Vector] | Array) -> Array:
     """Feet (N, 4, 3) relative to a centre of mass that moves on while they stay [m].
 
     Args:
         levers: feet relative to the centre of mass now [m].
-        travel: (N, 2) way of the centre of mass to the middle of each step [m].
+        travel: (N, 3) way of the centre of mass to the middle of each step [m].
     """
-    feet = np.empty((len(travel), N_LEGS, 3))
-    feet[:] = levers
-    feet[:, :, :2] -= travel[:, None]
-    return feet
+    return np.array(levers) - np.asarray(travel)[:, None]

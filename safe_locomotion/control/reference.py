@@ -105,11 +105,11 @@ class ReferencePath(NamedTuple):
 
     Attributes:
         states: (N, 12) at the end of each step.
-        travel: (N, 2) way from the start to the middle of each step [m].
+        travel: way from the start to the middle of each step [m].
     """
 
     states: Array
-    travel: Array
+    travel: list[Vector]
 
 
 def reference_path(
@@ -130,7 +130,7 @@ def reference_path(
     c = cos(turn)
     s = sin(turn)
     states: list[float] = []
-    travel: list[float] = []
+    travel: list[Vector] = []
     gone_x = 0.0
     gone_y = 0.0
     for _ in range(steps):
@@ -140,11 +140,11 @@ def reference_path(
         yaw = yaw + turn
         step_x = dt * vx
         step_y = dt * vy
-        travel += (gone_x + 0.5 * step_x, gone_y + 0.5 * step_y)
+        travel.append((gone_x + 0.5 * step_x, gone_y + 0.5 * step_y, 0.0))
         gone_x = gone_x + step_x
         gone_y = gone_y + step_y
         states += (0.0, 0.0, yaw, x + gone_x, y + gone_y, height, 0.0, 0.0, wz, vx, vy, 0.0)
-    return ReferencePath(np.array(states).reshape(-1, NX), np.array(travel).reshape(-1, 2))
+    return ReferencePath(np.array(states).reshape(-1, NX), travel)
 
 
 def within(value: float, centre: float, slack: float) -> float:

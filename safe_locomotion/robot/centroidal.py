@@ -13,7 +13,7 @@ yaw-aligned frame, where the yaw of the state is zero. On a slope gravity gets c
 a cone about z.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -27,6 +27,7 @@ from safe_locomotion.rotations import (
     rotate,
     rotate_back,
     rpy_from_rows,
+    vector,
 )
 from safe_locomotion.types import GRAVITY, N_LEGS, Array, Flags
 
@@ -58,10 +59,12 @@ class CentroidalModel:
     inertia: Array
     inverse_inertia: Array = field(init=False)
     _effect: Array = field(init=False, repr=False)
+    _inverse_rows: RotationRows = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "inverse_inertia", np.linalg.inv(self.inertia))
         object.__setattr__(self, "_effect", _effect_map(self.mass, self.inverse_inertia))
+        object.__setattr__(self, "_inverse_rows", tuple(map(vector, self.inverse_inertia)))
 
     def accelerations(self, feet: Array, forces: Array) -> tuple[Array, Array]:
         """Angular [rad/s2] and linear [m/s2] acceleration without gravity, (..., 3) each, of forces at feet, both (..., 4, 3)."""
@@ -111,12 +114,39 @@ class CentroidalModel:
         return np.eye(NX) + dt * a, hold @ b, hold @ c
 
     def step(
-        self, x: Array, forces: Array, feet: Array, dt: float, gravity: Array = LEVEL_GRAVITY
-    ) -> Array:
-        """State (..., 12) after dt [s] of constant forces (..., 4, 3) at feet (..., 4, 3); a swing foot carries force zero."""
-        return self.rollout(x, forces[..., None, :, :], feet[..., None, :, :], dt, gravity)[
-            ..., 0, :
+        self,
+        x: Sequence[float],
+        forces: Iterable[Sequence[float]],
+        feet: Iterable[Sequence[float]],
+        dt: float,
+        gravity: Sequence[float] = (0.0, 0.0, -GRAVITY),
+    ) -> list[float]:
+        """State after dt [s] of constant forces, one state in plain numbers.
+
+        Args:
+            x: 12 numbers.
+            forces: on each foot [N].
+            feet: that push, relative to the centre of mass [m]; others may be left out.
+            dt: [s].
+            gravity: in the ground frame [m/s2].
+        """
+        fx = fy = fz = mx = my = mz = 0.0
+        for (foot_x, foot_y, foot_z), (a, b, c) in zip(feet, forces, strict=True):
+            fx = fx + a
+            fy = fy + b
+            fz = fz + c
+            mx = mx + foot_y * c - foot_z * b
+            my = my + foot_z * a - foot_x * c
+            mz = mz + foot_x * b - foot_y * a
+        m = self.mass
+        gx, gy, gz = gravity
+        rates = (*rotate(self._inverse_rows, (mx, my, mz)), fx / m + gx, fy / m + gy, fz / m + gz)
+        before = x[6:]
+        after = [velocity + dt * rate for velocity, rate in zip(before, rates, strict=True)]
+        place = [
+            at + 0.5 * dt * (old + new) for at, old, new in zip(x[:6], before, after, strict=True)
         ]
+        return place + after
 
     def rollout(
         self, x0: Array, forces: Array, feet: Array, dt: float, gravity: Array = LEVEL_GRAVITY

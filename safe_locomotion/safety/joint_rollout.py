@@ -83,7 +83,8 @@ class JointRollout:
             pushes = self._pushes(self._body(x), legs, motors)
             px, py, pz = x[3:6]
             levers = [(a - px, b - py, -pz) for a, b, _ in (spot for spot, _ in pushes)]
-            x = self._rollout.stepped(x, [force for _, force in pushes], levers, gravity)
+            forces = [force for _, force in pushes]
+            x = self._rollout.model.step(x, forces, levers, STEP, gravity)
             states.append(x)
         return np.array(states)
 

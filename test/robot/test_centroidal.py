@@ -57,15 +57,16 @@ def test_rollout_is_the_recursion(seed: int) -> None:
 
 
 def test_step_is_the_first_state_of_a_rollout() -> None:
-    """One step of a batch equals the batch's rollout of length one."""
+    """A step in plain numbers equals the rollout of length one."""
     random = np.random.default_rng(0)
-    x = random.normal(size=(3, 12))
-    forces = random.normal(size=(3, 4, 3))
-    feet = random.normal(size=(3, 4, 3))
-    stepped = TILTED.step(x, forces, feet, 0.02)
-    np.testing.assert_array_equal(
-        stepped, TILTED.rollout(x, forces[:, None], feet[:, None], 0.02)[:, 0]
-    )
+    for _ in range(20):
+        x = random.normal(size=12)
+        forces = 30.0 * random.normal(size=(4, 3))
+        feet = random.normal(size=(4, 3))
+        gravity = random.normal(size=3)
+        stepped = TILTED.step(x.tolist(), forces.tolist(), feet.tolist(), 0.02, gravity.tolist())
+        expected = TILTED.rollout(x, forces[None], feet[None], 0.02, gravity)[0]
+        np.testing.assert_allclose(stepped, expected, atol=1e-9)
 
 
 def test_plan_is_broadcast_over_hypotheses() -> None:
@@ -133,7 +134,7 @@ def _linearisation_error(scale: float) -> tuple[float, float]:
     x = np.zeros(12)
     origin = body.position.copy()
     for _ in range(50):
-        x = A1_LIKE.step(x, forces, HIPS - body.position, dt)
+        x = np.array(A1_LIKE.step(x, forces, HIPS - body.position, dt))
         body.advance(HIPS, forces, np.zeros(3), duration=dt, substeps=1)
     seen = centroidal_state(
         rotation=matrix_from_quaternion(body.quaternion), position=body.position, rates=body.rates, velocity=body.velocity,

@@ -11,24 +11,25 @@ from core_values import A1, START_NS, TROT, estimate
 from safe_locomotion.bench.mpc_problems import RigidBody
 from safe_locomotion.config import load_config
 from safe_locomotion.control.friction_cone import clip_to_cone
-from safe_locomotion.pipeline import make_supervisor
+from safe_locomotion.pipeline import make_forecaster
 from safe_locomotion.robot.centroidal import driven
 from safe_locomotion.rotations import matrix_from_quaternion, quaternion_from_rpy
-from safe_locomotion.safety.forecast import Forecaster, Moment
+from safe_locomotion.safety.forecast import Forecaster, Moment, Suppose
 from safe_locomotion.safety.gait_rollout import GaitRollout, Scene
 from safe_locomotion.safety.switching_rule import STEP
 from safe_locomotion.types import Estimate, GaitParameters, JointTargets, Proposal, VelocityCommand
 
 SLOW = VelocityCommand(vx=0.3)
+SOLVER_STEP = 3 * STEP  #: of the MPC in the rollout [s]
 STANDING = replace(TROT, swing_ratio=1e-3)  #: a gait whose feet are down but for a moment
 CALM: dict[str, Any] = {"velocity": np.array((0.3, 0.0, 0.0))}
 
 
-def forecaster(**changes: Any) -> Forecaster:
+def forecaster(suppose: Suppose | None = None, **changes: Any) -> Forecaster:
     config = load_config(
         "a1", {f"supervisor.intervention.{name}": value for name, value in changes.items()}
     )
-    return make_supervisor(A1, config)._intervention._forecaster
+    return make_forecaster(A1, config, suppose)
 
 
 def rollout(**changes: Any) -> GaitRollout:
@@ -139,63 +140,77 @@ def test_a_forecast_leaves_no_trace_in_the_stride_that_is_executed(kind: str) ->
     pace = gait_moment(replace(TROT, phase_offsets=(0.5, 0.0, 0.5), swing_ratio=0.6)).proposal
     for k in range(30):
         stamp_ns = START_NS + k * 8_000_000
-        asked.follow(stamp_ns, TROT), left_alone.follow(stamp_ns, TROT)
+        phase = asked.rollout.follow(stamp_ns, TROT)
+        assert phase == left_alone.rollout.follow(stamp_ns, TROT)
         now = Moment(estimate(stamp_ns=stamp_ns, **CALM), pace, TROT, SLOW)
         assert asked.learner(asked.rollout.scene(now.estimate, SLOW), now) is not None
-        assert vars(asked.rollout._clock) == vars(left_alone.rollout._clock)
+
+
+def turned_scene(r: GaitRollout, command: VelocityCommand) -> Scene:
+    """A robot on a slope that moves faster than the command, seen half a stride after its start."""
+    r.follow(START_NS, TROT)
+    r.follow(START_NS + 100_000_000, TROT)
+    now = estimate(
+        quaternion_wxyz=quaternion_from_rpy(0.05, -0.1, 0.4),
+        ground_normal=np.array((-np.sin(0.1), 0.0, np.cos(0.1))),
+        velocity=np.array((0.5, 0.9, -0.1)),
+    )
+    return r.scene(now, command)
 
 
 @pytest.mark.parametrize("steps", [4, 10, 20])
-def test_products_of_constant_maps_are_what_they_stand_for(steps: int) -> None:
-    """Reference and feet of the MPC's problem, clipped plan and accelerations of each predicted step, one number after the other."""
+def test_the_problem_is_that_of_a_body_that_moves_steadily(steps: int) -> None:
+    """Reference and feet of each solver step, one number after the other."""
     r = rollout(horizon=steps)
-    asked = []
-    answer = r._mpc.solve
-    r._mpc.solve = lambda problem: asked.append((problem, answer(problem))) or asked[-1][1]  # type: ignore[method-assign, func-returns-value]
-    r.follow(START_NS, TROT), r.follow(START_NS + 100_000_000, TROT)
-    turned = quaternion_from_rpy(0.05, -0.1, 0.4)
-    normal = np.array((-np.sin(0.1), 0.0, np.cos(0.1)))
-    velocity = np.array((0.5, 0.9, -0.1))
-    scene = r.scene(estimate(quaternion_wxyz=turned, ground_normal=normal, velocity=velocity), SLOW)
+    scene = turned_scene(r, SLOW)
     inputs = r.inputs(scene, START_NS + 100_000_000, TROT)
-    (problem, solved), x, p = asked[0], scene.x0, r._mpc.parameters
-    assert inputs is not None and 0 < problem.stance.sum() < problem.stance.size
+    assert inputs is not None
+    problem = inputs.problem
+    assert 0 < problem.stance.sum() < problem.stance.size
+    x = scene.x0
+    config = load_config("a1").mpc
+    slack = config.locomotion.velocity_slack
+    height = config.locomotion.body_height + A1.com[2]
     moving = np.array((*x[9:11], 0.0))
-    slack = load_config("a1").mpc.locomotion.velocity_slack
     wanted = np.clip((0.3, 0.0), x[9:11] - slack, x[9:11] + slack)
     for j, row in enumerate(problem.reference):
-        ahead = x[3:5] + (j + 1) * p.dt * wanted
-        np.testing.assert_allclose(
-            row, (0.0, 0.0, x[2], *ahead, r._height, 0.0, 0.0, 0.0, *wanted, 0.0), atol=1e-12
-        )
-        np.testing.assert_allclose(
-            problem.feet[j], inputs.feet - (j + 0.5) * p.dt * moving, atol=1e-12
-        )
-        np.testing.assert_array_equal(
-            inputs.forces[j], clip_to_cone(solved.plan[j], problem.stance[j], p)
-        )
+        ahead = x[3:5] + (j + 1) * SOLVER_STEP * wanted
+        expected = (0.0, 0.0, x[2], *ahead, height, 0.0, 0.0, 0.0, *wanted, 0.0)
+        np.testing.assert_allclose(row, expected, atol=1e-12)
+        feet = inputs.feet - (j + 0.5) * SOLVER_STEP * moving
+        np.testing.assert_allclose(problem.feet[j], feet, atol=1e-12)
+
+
+@pytest.mark.parametrize("steps", [4, 10, 20])
+def test_accelerations_are_those_of_the_forces_on_feet_that_fall_back(steps: int) -> None:
+    """In the middle of each predicted step, by the model; the forces are in the friction cone."""
+    r = rollout(horizon=steps)
+    scene = turned_scene(r, SLOW)
+    inputs = r.inputs(scene, START_NS + 100_000_000, TROT)
+    assert inputs is not None
+    clipped = clip_to_cone(inputs.forces, inputs.problem.stance, load_config("a1").mpc.solver)
+    np.testing.assert_array_equal(inputs.forces, clipped)
+    moving = np.array((*scene.x0[9:11], 0.0))
     for k, row in enumerate(inputs.accelerations):
-        angular, linear = r.model.accelerations(
-            inputs.feet - STEP * (k + 0.5) * moving, inputs.forces[k // 3]
-        )
+        feet = inputs.feet - STEP * (k + 0.5) * moving
+        angular, linear = r.model.accelerations(feet, inputs.forces[k // 3])
         np.testing.assert_allclose(row, (*angular, *(linear + scene.gravity)), atol=1e-10)
 
 
-def test_a_single_step_is_the_models() -> None:
-    """The plain-number step of the closed loop equals `CentroidalModel.step`."""
-    r = rollout()
-    random = np.random.default_rng(1)
-    for _ in range(20):
-        x = random.normal(size=12)
-        forces = 30.0 * random.normal(size=(4, 3))
-        feet = random.normal(size=(4, 3))
-        gravity = random.normal(size=3)
-        expected = r.model.step(x, forces, feet, STEP, gravity)
-        np.testing.assert_allclose(
-            r.stepped(x.tolist(), forces.tolist(), feet.tolist(), gravity.tolist()),
-            expected,
-            atol=1e-9,
-        )
+def test_a_robot_that_turns_is_predicted_to_turn() -> None:
+    """The reference turns with the command, and the heading follows it within 10 % over 0.16 s."""
+    command = VelocityCommand(vx=0.3, wz=0.8)
+    r = rollout(horizon=10)
+    r.follow(START_NS, TROT)
+    turning = estimate(angular_velocity=np.array((0.0, 0.0, 0.8)), **CALM)
+    scene = r.scene(turning, command)
+    inputs = r.inputs(scene, START_NS, TROT)
+    assert inputs is not None
+    ends = SOLVER_STEP * np.arange(1, len(inputs.problem.reference) + 1)
+    np.testing.assert_allclose(inputs.problem.reference[:, 2], 0.8 * ends, atol=1e-12)
+    np.testing.assert_allclose(inputs.problem.reference[:, 8], 0.8)
+    states = driven(scene.x0, inputs.accelerations, STEP)
+    assert states[-1, 2] == pytest.approx(0.8 * 10 * STEP, rel=0.1)
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.2])
@@ -234,7 +249,6 @@ def test_a_foot_in_the_air_that_is_to_stand_pushes_later() -> None:
 
 def test_the_learner_is_asked_again_at_each_predicted_state() -> None:
     """w - 1 times, each time later; what it then proposes is what is predicted."""
-    f = forecaster(rollout="closed_loop")
     asked: list[Estimate] = []
 
     def answer(later: Estimate) -> Proposal:
@@ -243,9 +257,9 @@ def test_the_learner_is_asked_again_at_each_predicted_state() -> None:
             stamp_ns=later.stamp_ns, policy="l", kind="gait", gait=replace(TROT, swing_ratio=0.9)
         )
 
-    _, kept = learner_states(f, gait_moment())
-    f._suppose = lambda command: nullcontext(answer)
-    _, changed = learner_states(f, gait_moment())
+    _, kept = learner_states(forecaster(rollout="closed_loop"), gait_moment())
+    asking = forecaster(lambda command: nullcontext(answer), rollout="closed_loop")
+    _, changed = learner_states(asking, gait_moment())
     assert [later.stamp_ns - START_NS for later in asked] == [
         round(k * STEP * 1e9) for k in range(1, 10)
     ]
@@ -292,7 +306,6 @@ def test_a_leg_in_the_air_stands_once_its_target_is_in_the_ground() -> None:
 
 def test_joint_policies_are_asked_again_and_planned_for() -> None:
     """The closed loop asks with the predicted joints; planning predicts one row for each number of recovery steps."""
-    f = forecaster(rollout="closed_loop", criterion="planning")
     asked: list[Estimate] = []
     moment = joint_moment(A1.q_stand, 80.0, 3.0)
 
@@ -301,7 +314,7 @@ def test_joint_policies_are_asked_again_and_planned_for() -> None:
         assert moment.proposal is not None
         return moment.proposal
 
-    f._suppose = lambda command: nullcontext(answer)
+    f = forecaster(lambda command: nullcontext(answer), rollout="closed_loop", criterion="planning")
     scene, states = learner_states(f, moment)
     assert len(asked) == 9 and (asked[-1].q != moment.estimate.q).any()
     rows = f.recovery_first(scene, moment)
