@@ -1,7 +1,8 @@
-"""Draw docs/media/architecture.svg from the code: nodes, topics, processes, the control thread, and which folder imports which.
+"""Draw docs/media/architecture.svg from the code: nodes, topics, control thread and imports.
 
-Nothing is described here but the places of things. Nodes and processes come from `stack.py`; topics and their types from the calls in
-`nodes/`; rates from the configuration and the nodes' defaults; the order on the thread from `pipeline.py`; imports from all modules.
+This file only describes the places of things. Nodes and processes come from `stack.py`, topics and
+their types from the calls in `nodes/`, rates from the configuration and the nodes' defaults, the
+order on the thread from `pipeline.py`, and imports from all modules.
 """
 
 import ast
@@ -38,7 +39,7 @@ STAGES = {
 
 @dataclass(kw_only=True)
 class Topic:
-    """One topic: type, rate of the five processes, who sends and who takes it in the control graph."""
+    """One topic: type, rate in the five processes, senders and takers in the control graph."""
 
     name: str
     kind: str
@@ -64,7 +65,10 @@ def calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
 
 
 def topics() -> list[Topic]:
-    """Topics of the five nodes, in the order in which a state passes through them; the robot's wire first and last."""
+    """Topics of the five nodes, in the order in which a state passes through them.
+
+    The robot's wire is the first and the last of them.
+    """
     found: dict[str, Topic] = {}
     for node in stack.NODE_NAMES:
         tree = ast.parse((PACKAGE / f"nodes/{node}.py").read_text())
@@ -146,10 +150,7 @@ def monitor_rate_hz() -> float:
 
 def watchers() -> list[str]:
     """Processes that only watch."""
-    return [
-        *getattr(stack, "WATCHERS", ()),
-        *([stack.RECORDER] if hasattr(stack, "RECORDER") else []),
-    ]
+    return [*stack.WATCHERS, stack.RECORDER]
 
 
 def thread() -> list[str]:
@@ -165,14 +166,18 @@ def thread() -> list[str]:
                 and isinstance(call.func.value, ast.Attribute)
             ):
                 stage = call.func.value.attr
-                yield f"{STAGES[stage]}{f', {NANOSECONDS // periods[stage]} Hz' if stage in periods else ''}"
+                rate = f", {NANOSECONDS // periods[stage]} Hz" if stage in periods else ""
+                yield STAGES[stage] + rate
 
     before = [*stages(Pipeline.sense), *stages(Pipeline.act)]
     return ["read LowState", *before, "write LowCmd", "publish", *stages(Pipeline.plan)]
 
 
 def imports() -> dict[str, tuple[list[str], list[str]]]:
-    """By room: the other rooms that it imports, and the packages of others; each room stands above those that it imports."""
+    """By room: the other rooms that it imports, and the packages of others.
+
+    Each room stands above the rooms that it imports.
+    """
     found: dict[str, tuple[set[str], set[str]]] = {}
     for path in PACKAGE.rglob("*.py"):
         room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
@@ -237,7 +242,8 @@ class Drawing:
         """A rectangle with round corners."""
         dashes = f' stroke-dasharray="{dash}"' if dash else ""
         self.rows.append(
-            f'<rect x="{x:g}" y="{y:g}" width="{w:g}" height="{h:g}" rx="6" fill="{fill}" stroke="{stroke}"{dashes}/>'
+            f'<rect x="{x:g}" y="{y:g}" width="{w:g}" height="{h:g}" rx="6" fill="{fill}"'
+            f' stroke="{stroke}"{dashes}/>'
         )
 
     def text(
@@ -256,7 +262,8 @@ class Drawing:
         weight = ' font-weight="600"' if bold else ""
         turn = f' transform="rotate(-60 {x:g} {y:g})"' if turned else ""
         self.rows.append(
-            f'<text x="{x:g}" y="{y:g}" font-size="{size}" text-anchor="{anchor}" fill="{fill}"{weight}{turn}>{escape(words)}</text>'
+            f'<text x="{x:g}" y="{y:g}" font-size="{size}" text-anchor="{anchor}" fill="{fill}"'
+            f"{weight}{turn}>{escape(words)}</text>"
         )
 
     def line(
@@ -273,32 +280,27 @@ class Drawing:
         """A straight line."""
         dashes = f' stroke-dasharray="{dash}"' if dash else ""
         self.rows.append(
-            f'<line x1="{x1:g}" y1="{y1:g}" x2="{x2:g}" y2="{y2:g}" stroke="{stroke}" stroke-width="{width:g}"{dashes}/>'
+            f'<line x1="{x1:g}" y1="{y1:g}" x2="{x2:g}" y2="{y2:g}" stroke="{stroke}"'
+            f' stroke-width="{width:g}"{dashes}/>'
         )
 
     def dot(self, x: float, y: float, fill: str, radius: float = 4.5) -> None:
-        """Where a topic comes from."""
+        """Mark a sender of a topic."""
         self.rows.append(f'<circle cx="{x:g}" cy="{y:g}" r="{radius:g}" fill="{fill}"/>')
 
     def head(self, x: float, y: float, direction: int, fill: str) -> None:
-        """Where it is taken; the point touches (x, y)."""
+        """Mark a taker of a topic; the point touches (x, y)."""
         self.rows.append(f'<path d="M{x:g},{y:g} l{-9 * direction},-4.5 v9 z" fill="{fill}"/>')
 
     def svg(self, height: float) -> str:
         """The whole file."""
-        head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height:g}" viewBox="0 0 {WIDTH} {height:g}"'
-        style = ' font-family="DejaVu Sans, Helvetica, Arial, sans-serif">'
-        return (
-            "\n".join(
-                [
-                    head + style,
-                    f'<rect width="{WIDTH}" height="{height:g}" fill="white"/>',
-                    *self.rows,
-                    "</svg>",
-                ]
-            )
-            + "\n"
+        head = (
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height:g}"'
+            f' viewBox="0 0 {WIDTH} {height:g}"'
+            ' font-family="DejaVu Sans, Helvetica, Arial, sans-serif">'
         )
+        ground = f'<rect width="{WIDTH}" height="{height:g}" fill="white"/>'
+        return "\n".join([head, ground, *self.rows, "</svg>", ""])
 
 
 def draw_topics(d: Drawing, y: float) -> float:
@@ -324,7 +326,7 @@ def draw_topics(d: Drawing, y: float) -> float:
     )
     d.text((first + last) / 2, y + 37, label, size=12, anchor="middle", fill=COLOURS["composed"])
     top = y + 60
-    bottom = y + 122 + ROW * (len(rows) + 1)
+    bottom = y + 132 + ROW * (len(rows) + 1)
     for name in names:
         ours = name in stack.NODE_NAMES
         d.box(
@@ -335,21 +337,24 @@ def draw_topics(d: Drawing, y: float) -> float:
             stroke=COLOURS["control"] if ours else LINE,
         )
         d.text(x[name], top + 20, name, anchor="middle", bold=True)
-        d.text(x[name], top + 36, under(name), size=10, anchor="middle", fill=COLOURS["out"])
-        d.line(x[name], top + 44, x[name], bottom - 8, dash="2 4")
+        for k, words in enumerate(under(name)):
+            below = top + 36 + 13 * k
+            d.text(x[name], below, words, size=10, anchor="middle", fill=COLOURS["out"])
+        d.line(x[name], top + 57, x[name], bottom - 8, dash="2 4")
     d.text(MARGIN, top + 20, "graph:=nodes: each frame a process", size=12, fill=COLOURS["control"])
     d.text(MARGIN, top + 38, "dot: sends, arrow: takes", size=12, fill=COLOURS["out"])
     for i, topic in enumerate(rows):
-        draw_topic(d, topic, x, top + 66 + ROW * i)
-    services(d, x, top + 66 + ROW * len(rows))
+        draw_topic(d, topic, x, top + 76 + ROW * i)
+    services(d, x, top + 76 + ROW * len(rows))
     return bottom
 
 
-def under(name: str) -> str:
-    """Second line of a column's head."""
+def under(name: str) -> list[str]:
+    """Lines below the name in a column's head."""
     if name == "watchers":
-        return ", ".join(watchers()) or "RViz, bag, you"
-    return {"operator": "a person, teleop", "robot": "or sim_robot"}.get(name, f"{name}_node")
+        *most, last = watchers()
+        return [", ".join(most) + ",", last]
+    return [{"operator": "a person, teleop", "robot": "or sim_robot"}.get(name, f"{name}_node")]
 
 
 def draw_topic(d: Drawing, topic: Topic, x: dict[str, float], y: float) -> None:
@@ -423,8 +428,8 @@ def draw_imports(d: Drawing, y: float) -> float:
         bold=True,
     )
     names = list(found)
-    left = 150
-    step = 25
+    left = 140
+    step = 22
     top = y + 92
     for j, name in enumerate(names):
         d.text(left + step * (j + 0.6), top, name, size=12, turned=True)
