@@ -1,4 +1,4 @@
-"""Configuration: the shipped file is read as it stands; what is unknown, missing, mistyped or infinite is an error."""
+"""Configuration: the shipped file is valid; unknown, missing, mistyped or infinite is an error."""
 
 import re
 from collections.abc import Callable
@@ -37,7 +37,7 @@ def load(tmp_path: Path, change: Callable[[Document], object]) -> StackConfig:
 
 
 def refusal(tmp_path: Path, change: Callable[[Document], object]) -> ConfigurationError | None:
-    """Why the edited file is refused; None when it is not. Sweeps over every key loop within one test and name the key."""
+    """Why the edited file is refused; None if it is accepted."""
     try:
         load(tmp_path, change)
     except ConfigurationError as error:
@@ -80,7 +80,7 @@ def plain(value: Any) -> Any:
 
 @pytest.mark.parametrize("robot", [path.stem for path in CONFIG_FILE.parent.glob("*.yaml")])
 def test_shipped_files_are_read_value_by_value(robot: str) -> None:
-    """Each number of the file is in the configuration under its own path, and a pipeline can be built from it."""
+    """Each number of the file is in the configuration under its own path and builds a pipeline."""
     config = load_config(robot)
     content = yaml.safe_load((CONFIG_FILE.parent / f"{robot}.yaml").read_text())
     for leaf in leaves(content):

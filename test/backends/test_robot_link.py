@@ -135,7 +135,7 @@ def test_silence_is_answered_by_damping():
 @pytest.mark.parametrize("leave", ["deactivate", "close"])
 @pytest.mark.parametrize("states", [None, []], ids=["states come", "silence"])
 def test_leaving_damps_repeatedly(leave, states):
-    """Deactivation and closing repeat damping, with and without states, and move nothing afterwards."""
+    """Deactivation and closing repeat damping, with and without states; then nothing moves."""
     robot = Robot(states)
     made = opened(robot, True)
     getattr(made, leave)()

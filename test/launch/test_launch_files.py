@@ -1,4 +1,7 @@
-"""The launch files, executed against small stand-ins for `launch` and `launch_ros`, which exist only in ROS distributions."""
+"""The launch files run against small stand-ins for `launch` and `launch_ros`.
+
+The real ones exist only in ROS distributions.
+"""
 
 import importlib.util
 import sys
@@ -118,7 +121,7 @@ def test_processes_are_those_of_the_stack(ros_launch, name, graph):
 
 
 def test_a_process_that_ends_ends_the_stack_once(ros_launch):
-    """The first process to end shuts the launch down; during a shutdown no second one is asked for."""
+    """The first process to end shuts the launch down, but not a second time."""
     on_exit = started("real_a1")[0].kwargs["on_exit"]
     event = SimpleNamespace(process_name="composed_node", returncode=1)
     assert type(on_exit(event, SimpleNamespace(is_shutdown=False))).__name__ == "Shutdown"

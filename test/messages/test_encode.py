@@ -1,4 +1,4 @@
-"""The messages made by template are ROS messages, and the recorder reads them whoever wrote them."""
+"""The messages made by template are ROS messages, and the recorder reads both kinds."""
 
 from dataclasses import replace
 
@@ -64,7 +64,7 @@ def test_templates_are_messages_that_ros_and_bags_read(seed):
 
 
 def test_frames_and_names_follow_the_layouts():
-    """Frames are those of REP-103 and REP-105, rows have their names, and unused fields are zero."""
+    """Frames are those of REP-105, rows have their names, and unused fields are zero."""
     joints = deserialize_message(encode.joint_states(random_low_state(1)), JointState)
     assert joints.name == SENSOR_NAMES and not joints.header.frame_id
     assert not any(joints.position[12:]) and not any(joints.velocity[12:])
@@ -90,7 +90,7 @@ def rotations(plan):
 
 @seeds
 def test_reader_reads_what_ros_serialises(seed):
-    """Verdicts, proposals and commands of different layouts come back row by row, in the order of their stamps."""
+    """Verdicts of different layouts come back row by row, in the order of their stamps."""
     verdicts = [random_verdict(seed * 100 + k, k % 2 == 0) for k in range(9)]
     trace = verdict_trace([as_ros_writes(encode.verdict(v), JointState) for v in verdicts])
     predicted = dict(zip(trace.predicted_at.tolist(), trace.predicted, strict=True))
@@ -171,7 +171,7 @@ def test_learner_steps():
 
 
 def test_a_batch_gives_back_its_messages():
-    """Ten ticks in one message, numbered; ROS reads the envelope, and what was cut short is refused."""
+    """Several ticks share a numbered message that ROS can read; a message cut short is refused."""
     batch = TickBatch()
     state = random_low_state(3)
     batch.take()
@@ -188,7 +188,7 @@ def test_a_batch_gives_back_its_messages():
 
 
 def test_what_ros_serialises_is_read_strictly():
-    """The bytes of chance that ROS sends behind a JointState are cut off, nothing else is."""
+    """The arbitrary bytes that ROS sends behind a JointState are cut off, nothing else is."""
     verdict = random_verdict(2, False)
     verdicts = (verdict, replace(verdict, predicted=np.ones((3, 12))))
     messages = [deserialize_message(encode.verdict(v), JointState) for v in verdicts]

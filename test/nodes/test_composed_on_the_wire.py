@@ -1,4 +1,4 @@
-"""The composed process and a simulated robot on the real wire: it stands, walks, and is left in damping."""
+"""The composed process makes a robot on the real wire stand and walk, and leaves it in damping."""
 
 import json
 import os
@@ -75,7 +75,7 @@ def test_stands_walks_and_is_left_in_damping(tmp_path, number, ros_domain, wire_
 
 
 def test_inactive_is_read_only(tmp_path, ros_domain, wire_domain):
-    """An inactive bridge publishes states, refuses to stand and writes nothing to the wire; activation changes that."""
+    """An inactive bridge publishes states, refuses to stand and sends no command."""
     from lifecycle_msgs.msg import Transition
     from lifecycle_msgs.srv import ChangeState
 

@@ -97,7 +97,7 @@ def test_proposal_round_trip(seed, kind):
 
 
 def test_an_empty_proposal_is_none_and_keeps_its_stamp():
-    """The learner can say that it has nothing to propose on a tick."""
+    """A learner can say that it has nothing to propose on a tick."""
     empty = JointState(header=c.header(1_700_000_000_123_456_789))
     message = over_the_wire(serialize_message(empty))
     assert d.proposal_from(message) is None and c.stamp_of(message) == 1_700_000_000_123_456_789
@@ -131,7 +131,7 @@ def test_stamps_are_exact(stamp_ns):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, -0.0, 5e-324])
 def test_special_values_are_not_repaired(value):
-    """NaN, infinities, negative zero and denormals arrive as they were sent: judging them is the receiver's business."""
+    """NaN, infinities, negative zero and denormals arrive as they were sent."""
     verdict = replace(random_verdict(0, False), command=VelocityCommand(vx=value))
     assert_same_bits(verdict, d.verdict_from(verdict_message(verdict)))
     estimate = replace(random_estimate(0), position=np.full(3, value))
@@ -162,14 +162,14 @@ def test_odometry_twist_is_in_base(seed):
 
 
 def test_a_battery_that_reports_nothing_is_nan():
-    """battery_state says NaN where the robot does not tell, as the message's definition wants."""
+    """battery_state is NaN where the robot reports nothing, as the message's definition asks."""
     state = random_low_state(0)
     assert c.battery_from(state).voltage == state.voltage
     assert np.isnan(c.battery_from(replace(state, voltage=None)).voltage)
 
 
 def test_covariances_of_odometry_are_filled():
-    """No diagonal entry of odom's covariances is left at zero, which would claim perfect knowledge."""
+    """No diagonal entry of odom's covariances is zero, which would claim perfect knowledge."""
     odometry = c.odometry_from(random_estimate(3))
     for covariance in (odometry.pose.covariance, odometry.twist.covariance):
         assert np.all(np.diag(np.array(covariance).reshape(6, 6)) > 0.0)
@@ -244,13 +244,13 @@ MALFORMED = {
 
 @pytest.mark.parametrize("case", MALFORMED)
 def test_malformed_messages_are_refused(case):
-    """What we did not write is refused by one exception, whatever is wrong with it."""
+    """A message with any other layout is refused by one exception."""
     with pytest.raises(c.MalformedMessageError):
         MALFORMED[case]()
 
 
 def test_held_plans_travel():
-    """With their flags, after a solved plan and before one; the bytes that the MPC node fills again and again hold the new plan alone."""
+    """Flags travel, and arrays that are filled again hold the new plan alone."""
     packed = PlanBytes()
     for seed, solved in ((1, True), (2, False), (3, True)):
         plan = replace(random_plan(seed), solved=solved)
@@ -260,7 +260,7 @@ def test_held_plans_travel():
 
 @pytest.mark.parametrize("kind", ["gait", "joint"])
 def test_a_fault_and_the_period_of_a_proposal_travel(kind) -> None:
-    """With the kind of the learner, and nothing to follow."""
+    """The kind of the learner travels too; there is no gait and no joint target."""
     proposal = Proposal(
         stamp_ns=7, policy="alarm", kind=kind, fault="policy_not_finite", period_ns=10_000_000
     )
@@ -268,7 +268,7 @@ def test_a_fault_and_the_period_of_a_proposal_travel(kind) -> None:
 
 
 def test_feedback_travels_and_anything_else_is_malformed() -> None:
-    """In every mode, with and without a learner that drives."""
+    """It travels in every mode, with and without a driving learner."""
     for mode in Mode:
         for policy in ("", "alarm", "a/b"):
             feedback = Feedback(mode=mode, policy=policy)

@@ -1,4 +1,4 @@
-"""The simulated robot's remote drives and stops the real stack; `/diagnostics` and `top` say what goes on."""
+"""The robot's remote drives and stops the real stack; `/diagnostics` and `top` show it."""
 
 import json
 import signal
@@ -20,10 +20,11 @@ from safe_locomotion.safety.trigger_set import COMPONENTS
 from safe_locomotion.types import Mode
 
 ROBOT = str(HELPERS / "wire_robot.py")
-#: Stand up is asked by service; then the remote walks and drives, and at last the emergency stop while the dead-man is still held.
 WALK = "start@0.1-0.3,R1:ly=1@0.5-100"
+"""The remote starts to walk and drives; a service asked to stand up before."""
 ESTOP_AT = 0.1
 ESTOP = f"R1:ly=1@0-1,L2+B@{ESTOP_AT}-0.3"
+"""The emergency stop comes while the dead-man switch is held."""
 STREAMS = {
     "bridge_node": {"lowstate", "remote", "safety/verdict", "mpc/plan"},
     "supervisor_node": {"state_estimate", "policy/proposal", "cmd_vel"},
@@ -53,7 +54,10 @@ STATISTICS = {
 
 
 def told(arrays):
-    """The newest values of each row by node and name, and which streams were alive in any: on a loaded machine not each time."""
+    """The newest values of each row by node and name, and the streams that were alive in any.
+
+    On a loaded machine a stream is not alive each time.
+    """
     said = [
         ((s.hardware_id, s.name.partition(": ")[2]), {p.key: p.value for p in s.values})
         for a in arrays
@@ -104,24 +108,36 @@ def check_rows(arrays):
     assert ("bridge_node", "gate") in rows and ("supervisor_node", "hazards") in rows
 
 
+def commands_of(domain, file):
+    """Command lines of a robot whose remote plays two scripts, and of its composed stack."""
+    robot = [sys.executable, ROBOT, str(domain), "90", str(file)]
+    scripts = [f"--remote={WALK}", f"--remote={ESTOP}"]
+    options = StackOptions(graph="composed", lock_step=True, sdk_options={"domain": domain})
+    return [*robot, *scripts], stack(options)[1].command()
+
+
+def check_top(shown):
+    """`top` shows mode, driver, margins, streams and stages."""
+    words = ("WALK", "nominal drives", *COMPONENTS, "state_estimate", "mpc tick", "recovery")
+    assert all(word in shown for word in words)
+
+
+def check_commands(result):
+    """The robot is moved until its remote stops it, and damped from 20 ms after that on."""
+    pressed = result["played"][1] + ESTOP_AT
+    walking = [c for c in result["commands"] if pressed - 0.5 < c[0] < pressed]
+    after = [c for c in result["commands"] if c[0] >= pressed + 0.02]
+    assert len(walking) > 200 and all(kp > 0.0 or tau > 0.0 for _, kp, _, tau in walking)
+    assert len(after) > 20
+    assert all(kp == 0.0 and tau == 0.0 and kd > 0.0 for _, kp, kd, tau in after)
+
+
 def test_the_remote_walks_the_robot_and_its_emergency_stop_damps_it_within_20_ms(
     tmp_path, ros_domain, wire_domain, capsys
 ):
-    """Request, velocity and emergency stop by bytes in LowState; FAULT until reset; top shows the walk and then hears nothing."""
+    """Request, velocity and emergency stop travel in LowState; FAULT holds until reset."""
     file = tmp_path / "robot.json"
-    composed = stack(
-        StackOptions(graph="composed", lock_step=True, sdk_options={"domain": wire_domain})
-    )[1].command()
-    robot_command = [
-        sys.executable,
-        ROBOT,
-        str(wire_domain),
-        "90",
-        str(file),
-        f"--remote={WALK}",
-        f"--remote={ESTOP}",
-    ]
-    with ros_tester() as t, children(robot_command, composed) as (robot, stack_):
+    with ros_tester() as t, children(*commands_of(wire_domain, file)) as (robot, stack_):
         verdicts = t.collect(JointState, "safety/verdict", LATCHED)
         rows = t.collect(DiagnosticArray, "/diagnostics", 50)
 
@@ -144,17 +160,7 @@ def test_the_remote_walks_the_robot_and_its_emergency_stop_damps_it_within_20_ms
         walking_rows = list(rows)
         robot.send_signal(signal.SIGUSR2)
         assert status == 0, shown.err
-        assert all(
-            word in shown.out
-            for word in (
-                "WALK",
-                "nominal drives",
-                *COMPONENTS,
-                "state_estimate",
-                "mpc tick",
-                "recovery",
-            )
-        )
+        check_top(shown.out)
         assert t.spin_until(lambda: mode() is Mode.FAULT)
         assert "estop" in newest().reasons
         assert t.spin_until(
@@ -165,18 +171,11 @@ def test_the_remote_walks_the_robot_and_its_emergency_stop_damps_it_within_20_ms
         robot.terminate()
         robot.wait(10)
     check_rows(walking_rows)
-    result = json.loads(file.read_text())
-    pressed = result["played"][1] + ESTOP_AT
-    walking = [c for c in result["commands"] if pressed - 0.5 < c[0] < pressed]
-    after = [c for c in result["commands"] if c[0] >= pressed + 0.02]
-    assert len(walking) > 200 and all(kp > 0.0 or tau > 0.0 for _, kp, _, tau in walking)
-    assert len(after) > 20 and all(
-        kp == 0.0 and tau == 0.0 and kd > 0.0 for _, kp, kd, tau in after
-    )
+    check_commands(json.loads(file.read_text()))
 
 
 def test_top_says_what_to_look_at_where_nothing_is_heard(ros_domain, capsys, monkeypatch):
-    """Status 1, and the three settings of discovery with their values here."""
+    """The status is 1, and three settings of discovery are named with their values."""
     monkeypatch.setattr(top, "PATIENCE_S", 0.3)
     assert main(["top", "--once"]) == 1
     said = capsys.readouterr().err

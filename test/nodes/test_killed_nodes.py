@@ -1,7 +1,8 @@
-"""Each node of a walking robot stops dead in turn: within 50 ms recovery drives or the robot is damped, and nothing stale moves it.
+"""Each node of a walking robot stops dead in turn: recovery drives or the robot is damped in 50 ms.
 
-A node is stopped (SIGSTOP), not ended: to the others that is a dead one, and the harder kind, for no transport tells them. Time is
-the robot's: it waits for the answer to each state as long as a loaded machine needs.
+No stale command moves the robot. A node is stopped (SIGSTOP), not ended. That is the harder case,
+because no transport tells the others. Time is that of the robot: it waits for the answer to each
+state as long as a loaded machine needs.
 """
 
 import signal
@@ -24,12 +25,12 @@ from safe_locomotion.types import Mode
 
 pytestmark = pytest.mark.alone
 
-ANSWER_S = 0.5  # longest wait for the answer to a state
-STALE_MS = 50  # from the last word of a node to damping
+ANSWER_S = 0.5  #: longest wait for the answer to a state
+STALE_MS = 50  #: from the last message of a node to damping
 
 
 class World:
-    """A robot on its feet, on the wire, that rests until it is moved; its stack; an operator."""
+    """A robot on its feet that rests until it is moved, its stack, and an operator."""
 
     def __init__(self, tester, wire, running):
         self.t = tester
@@ -69,7 +70,10 @@ class World:
             self.step()
 
     def walk(self):
-        """Ask until it walks, then let it take two steps; a machine that stalls for longer than the bridge waits may fell it before."""
+        """Ask until it walks, then let it take two steps.
+
+        A machine that stalls for longer than the bridge waits may fell the robot before.
+        """
         asked = {Mode.PASSIVE: "walk", Mode.FALLEN: "reset", Mode.FAULT: "reset"}
         clients = {mode: self.t.node.create_client(Trigger, name) for mode, name in asked.items()}
         self.run(
@@ -99,7 +103,10 @@ class World:
 
 @contextmanager
 def walking(domain):
-    """A world in which the robot walks; at the end every node runs on and stops as usual, so that none leaves anything behind."""
+    """A world in which the robot walks.
+
+    At the end every node runs on and stops as usual, so that none leaves anything behind.
+    """
     overrides = {
         "bridge_node": {"answer_wait_ms": 60.0, "silence_ms": 2000.0},
         "supervisor_node": {"proposal_wait_ms": 60.0},
@@ -125,7 +132,7 @@ def damps(command):
 
 
 def assert_damped(world):
-    """From 50 ms after the node's end on every command is damping, and there are commands."""
+    """Require that every command is damping from 50 ms after the node's end on."""
     for _ in range(STALE_MS):
         world.step()
     late = world.sent[STALE_MS // 2 :]
@@ -137,7 +144,7 @@ def assert_damped(world):
 
 @pytest.mark.parametrize("name", ["estimator", "mpc"])
 def test_without_estimate_or_plan_the_robot_is_damped(ros_domain, wire_domain, name):
-    """The verdict, or the plan, ages out in the bridge."""
+    """The verdict or the plan is too old for the gate in the bridge."""
     with walking(wire_domain) as world:
         world.stop(name)
         assert_damped(world)
@@ -146,13 +153,13 @@ def test_without_estimate_or_plan_the_robot_is_damped(ros_domain, wire_domain, n
 def test_without_policy_recovery_drives_and_without_supervisor_the_robot_is_damped(
     ros_domain, wire_domain
 ):
-    """A learner that is gone is replaced within 50 ms, without a fall, while the robot walks on; then the supervisor goes, too."""
+    """Recovery drives within 50 ms and the robot does not fall. Then the supervisor dies."""
     with walking(wire_domain) as world:
         assert world.verdict.active == "learner"
         world.stop("policy")
         stopped = world.robot.low_state().tick
         world.run(lambda: world.verdict.active == "recovery")
-        # The proposal of the last tick counts as young for 50 ms; the verdict on it is seen a few states later.
+        # The last proposal counts as young for 50 ms; we see the verdict a few states later.
         assert world.robot.low_state().tick - stopped <= STALE_MS + 10
         for _ in range(250):
             world.step()
@@ -169,7 +176,7 @@ def test_without_policy_recovery_drives_and_without_supervisor_the_robot_is_damp
 
 
 def test_without_bridge_no_command_comes_and_the_motors_let_go(ros_domain, wire_domain):
-    """Nobody else commands the robot; its own watchdog, 20 ms in the simulator, is the last line."""
+    """No other node commands the robot; its own watchdog of 20 ms in the simulator lets go."""
     with walking(wire_domain) as world:
         world.stop("bridge")
         for _ in range(STALE_MS // 2):

@@ -36,7 +36,7 @@ def test_the_owner_asks_itself():
 
 
 def test_errors_go_back_to_the_asker():
-    """What the call raises, the asker gets, and the control thread goes on."""
+    """The asker gets the exception of the call, and the control thread goes on."""
     mailbox = Mailbox()
     thread, answers = asked_from_another_thread(mailbox, lambda: 1 / 0)
     while thread.is_alive():
@@ -45,7 +45,7 @@ def test_errors_go_back_to_the_asker():
 
 
 def test_an_unanswered_call_is_never_executed_later():
-    """After the asker gave up, serving does nothing: no stand-up minutes after the request."""
+    """After the asker gave up, the call is dropped: no stand-up minutes after the request."""
     mailbox = Mailbox()
     done = []
     thread, answers = asked_from_another_thread(mailbox, lambda: done.append(1), timeout_s=0.01)
@@ -89,7 +89,7 @@ def test_missing_stamps_are_a_warning_once_and_a_count_for_good():
 
 
 def test_rate_and_age_of_a_stream():
-    """Messages a second between two rows, and the time since the newest; asking again at once changes nothing."""
+    """The rate is that between two rows; asking again at once does not change it."""
     clock = Clock()
     stream = Stream("s", timeout_s=1.0, clock=clock)
     for _ in range(100):
@@ -105,7 +105,7 @@ def test_rate_and_age_of_a_stream():
 
 
 def test_silence_of_an_optional_stream_is_no_fault():
-    """Nobody has to publish cmd_vel."""
+    """The user need not publish cmd_vel."""
     assert Stream("cmd_vel", timeout_s=1.0, required=False).status().level == OK
 
 

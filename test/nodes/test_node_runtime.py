@@ -17,7 +17,10 @@ class Loop:
 
     def __init__(self, ticks, freeze_garbage=True):
         self.freeze_garbage = freeze_garbage
-        self.left, self.stop, self.order, self.garbage = ticks, Event(), [], []
+        self.left = ticks
+        self.stop = Event()
+        self.order = []
+        self.garbage = []
 
     def start(self):
         pass
@@ -43,7 +46,7 @@ class Cycle:
 
 
 def test_a_tick_is_never_interrupted_by_the_collector():
-    """Each tick is followed by what can wait; garbage goes between two ticks, the interpreter's own collector is off until the end."""
+    """Garbage goes between two ticks; the interpreter's own collector is off until the end."""
     loop = Loop(COLLECT_EACH + 1)
     turn(loop, loop.stop)
     assert [name for name, _ in loop.order] == ["step", "tidy"] * (COLLECT_EACH + 1)

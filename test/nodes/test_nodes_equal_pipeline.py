@@ -71,7 +71,7 @@ def recorded():
 
 
 class Replay:
-    """A backend that plays recorded states, acts as the operator in between, and keeps the commands."""
+    """A backend that plays recorded states, acts as the operator, and keeps the commands."""
 
     states: ClassVar[list] = []
     tester = None
@@ -135,7 +135,7 @@ def test_the_recording_is_worth_comparing(recorded):
 
 
 def test_five_processes_give_the_commands_of_the_pipeline(recorded, monkeypatch, ros_domain):
-    """Bridge here, the other four as processes of their own, lock-step over real DDS: the same commands on the same states."""
+    """The bridge here and four other processes, in lock-step over DDS, give the same commands."""
     states, expected, _ = recorded
     monkeypatch.setitem(backend.BACKENDS, "replay", (__name__, "Replay"))
     others = [
@@ -148,7 +148,9 @@ def test_five_processes_give_the_commands_of_the_pipeline(recorded, monkeypatch,
             args=["--ros-args", "-p", "sdk:=replay", "-p", "lock_step:=true"],
             signal_handler_options=SignalHandlerOptions.NO,
         )
-        Replay.states, Replay.tester, Replay.commands = states, RosTester(), []
+        Replay.states = states
+        Replay.tester = RosTester()
+        Replay.commands = []
         loop = BridgeLoop()
         try:
             loop.start()
@@ -163,10 +165,8 @@ def test_five_processes_give_the_commands_of_the_pipeline(recorded, monkeypatch,
     assert [c.stamp_ns for c in Replay.commands] == [c.stamp_ns for c in expected]
     assert [c.reason for c in Replay.commands] == [c.reason for c in expected]
     for name in ("q", "dq", "tau", "kp", "kd"):
-        found, wanted = (
-            np.array([getattr(c, name) for c in commands])
-            for commands in (Replay.commands, expected)
-        )
+        found = np.array([getattr(c, name) for c in Replay.commands])
+        wanted = np.array([getattr(c, name) for c in expected])
         assert found.tobytes() == wanted.tobytes(), (
             f"{name} differs first at tick {np.flatnonzero((found != wanted).any(1))[:1]}"
         )

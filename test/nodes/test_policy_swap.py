@@ -1,4 +1,4 @@
-"""Policy swaps by the ROS parameter `policy` of the composed process, on a robot that walks on the real wire."""
+"""Policy swaps by the ROS parameter `policy` of the composed process, while a robot walks."""
 
 import sys
 import time
@@ -23,7 +23,7 @@ ROBOT = str(HELPERS / "wire_robot.py")
 
 
 class Operator:
-    """Somebody with a parameter client, the services and a joystick."""
+    """An operator with a parameter client, the services and a joystick."""
 
     def __init__(self, tester):
         self.tester = tester
@@ -100,7 +100,7 @@ def operator(tmp_path, ros_domain, wire_domain):
 
 
 def answers(domain, *policies):
-    """Lines that the person at `safe-locomotion sim` sees after asking for policies."""
+    """Lines that the user of `safe-locomotion sim` sees after asking for policies."""
     remote = RemoteOperator(domain)
     try:
         end = time.monotonic() + 30.0
@@ -120,10 +120,10 @@ def test_policies_take_over_from_each_other_while_the_robot_walks_and_refused_on
 ):
     """Success, refusal and roll-back.
 
-    The policy shows in the verdicts, joint targets with it, and the robot walks on. Refused are a policy for another
-    robot, an unknown name, a path outside: the reason comes in one line and the running policy goes on. Who watches a
-    simulation gets the same answers as lines. A policy that fails its trial goes, the last good one comes back, and so does
-    the parameter.
+    The policy shows in the verdicts, with its joint targets, and the robot walks on. A policy for
+    another robot, an unknown name and a path outside are refused: the reason comes in one line and
+    the running policy goes on. The user of a simulation gets the same answers as lines. A policy
+    that fails its trial is replaced by the last good one, and the parameter follows.
     """
     operator.walk()
     for name, joint in (("trots", True), ("paces", False)):

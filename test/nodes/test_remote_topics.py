@@ -1,4 +1,4 @@
-"""What the bridge passes on of the remote: who is heard, which words reach whom."""
+"""The remote at the bridge: which velocity is heard, and which node acts on which word."""
 
 from math import nan
 from typing import ClassVar
@@ -29,7 +29,7 @@ ZERO = VelocityCommand()
 
 
 class FakeNode:
-    """Keeps what is subscribed to and offered."""
+    """Keeps subscriptions and log lines."""
 
     def __init__(self):
         self.handlers = {}
@@ -52,7 +52,7 @@ class FakeNode:
 
 
 def test_the_remote_comes_before_cmd_vel_and_lets_go_after_the_timeout():
-    """While it drives and for the timeout after its last command, also a zero one; then cmd_vel is heard again."""
+    """It is heard while it drives and for the timeout after its last command; then cmd_vel is."""
     node = FakeNode()
     velocity = VelocityTopic(node, LIMITS, "TwistStamped")
     program = VelocityCommand(vx=1.0)
@@ -87,7 +87,7 @@ def test_a_remote_velocity_that_is_no_number_is_zero():
 
 @pytest.mark.parametrize("word", [*REQUESTS, "record", "next_policy", "", "jump"])
 def test_the_supervisor_acts_on_its_own_words(word):
-    """The five requests go to the control thread, refusals are logged; other words are for others."""
+    """The five requests go to the control thread, refusals are logged; other words do nothing."""
 
     class Direct:
         def ask(self, call, timeout_s):

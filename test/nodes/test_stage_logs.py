@@ -10,7 +10,7 @@ from safe_locomotion.runtime.stage_log import read_stage_log
 
 
 def test_a_tick_only_keeps_what_settle_writes(tmp_path):
-    """Rows are in the log in order, each with its computing time, once they are settled and closed."""
+    """Settled rows are in the log in order, each with its computing time."""
     logs = StageLogs(str(tmp_path), "estimator")
     outputs = [random_estimate(seed) for seed in (1, 2, 3)]
     logs.observe("estimator", outputs[0], 1e-3)

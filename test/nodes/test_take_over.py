@@ -1,4 +1,4 @@
-"""Several people at one robot: a script that drives it lets go when somebody takes it in hand, and a key takes it back."""
+"""Several operators at one robot: a script lets go when another takes over; a key takes back."""
 
 from geometry_msgs.msg import TwistStamped
 from ros_world import ros_tester
@@ -39,7 +39,7 @@ class Keys:
 
 
 def test_the_demonstration_lets_go_of_the_robot_and_a_key_takes_it_back(ros_domain):
-    """It publishes velocities until a name comes on `operator/hands`, none after it, and again from the next key on."""
+    """It publishes velocities until a name comes on `operator/hands`, and again after a key."""
     remote = RemoteOperator(ros_domain)
     keys = Keys()
     try:

@@ -1,4 +1,4 @@
-"""The launch of a real A1, with the vendor's own UDP module, against a socket that stands where the robot would be."""
+"""The launch of a real A1, with the vendor's UDP module, against a socket in place of the robot."""
 
 import signal
 import socket
@@ -16,14 +16,14 @@ PACKET = 614  # bytes of a compressed LowCmd
 
 
 def free_port():
-    """A UDP port that nobody holds now."""
+    """A UDP port that is free now."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
 def test_a_robot_that_only_answers_hears_damping_until_it_does(ros_domain):
-    """The bridge of `real_a1.launch.py` opens the link, commands damping unasked, and ends with status 0 on request."""
+    """The bridge of `real_a1.launch.py` damps unasked and ends with status 0 on request."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as robot:
         robot.bind(("127.0.0.1", 0))
         robot.settimeout(PATIENCE_S)
@@ -41,7 +41,7 @@ def test_a_robot_that_only_answers_hears_damping_until_it_does(ros_domain):
 
 
 def test_a_port_that_is_taken_ends_the_start(ros_domain):
-    """Another program that controls the robot: status 2 and the port, not a bridge that stays closed."""
+    """If another program has the port, the bridge names it and ends with status 2."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
         other.bind(("0.0.0.0", 0))
         port = other.getsockname()[1]

@@ -7,7 +7,7 @@ from safe_locomotion.runtime.stack import Process
 
 
 def test_only_essential_processes_are_reported_as_ended(tmp_path: Path) -> None:
-    """A watcher that ends by itself is no end of the stack, and stopping it all still gives its status."""
+    """A watcher that ends does not end the stack, and stopping the stack gives its status."""
     processes = [
         Process(
             name="robot", executable="", module="this"

@@ -1,4 +1,4 @@
-"""What the operating system is asked for: by fakes that refuse, and by the real one as a user who may nothing."""
+"""Requests to the operating system: to fakes that refuse, and to the real one without rights."""
 
 import errno
 import json
@@ -112,15 +112,22 @@ for limit in (resource.RLIMIT_RTPRIO, resource.RLIMIT_MEMLOCK):
 if os.getuid() == 0:
     os.setgid(65534)
     os.setuid(65534)
-wishes = RealtimeParameters(priority=50, cores=tuple(os.sched_getaffinity(0)), lock_memory=True, freeze_garbage=True)
+cores = tuple(os.sched_getaffinity(0))
+wishes = RealtimeParameters(
+    priority=50, cores=cores, lock_memory=True, freeze_garbage=True
+)
 settings = apply(wishes)
 ballast = bytearray(64 * 2**20)  # would fail under a lock of future pages with a limit
-print(json.dumps({s.name: [s.granted, s.text, s.mend] for s in settings} | {"policy": os.sched_getscheduler(0)}))
+said = {s.name: [s.granted, s.text, s.mend] for s in settings}
+print(json.dumps(said | {"policy": os.sched_getscheduler(0)}))
 """
 
 
 def test_a_user_without_rights_is_refused_and_goes_on():
-    """The real kernel, limits of zero: priority and memory are refused with remedies, cores granted, memory still to be had."""
+    """With limits of zero the kernel refuses priority and memory, with remedies, and grants cores.
+
+    Memory can still be allocated.
+    """
     root = str(ROOT)
     said = subprocess.run(
         [sys.executable, "-c", CHILD],

@@ -1,4 +1,4 @@
-"""The stack description: every process, parameter and value is one that the code behind it knows."""
+"""The stack description: the code behind it knows every process, parameter and value."""
 
 import importlib
 import inspect
@@ -47,7 +47,7 @@ def settings_of(name):
 
 @pytest.mark.parametrize("options", EVERY)
 def test_modules_have_a_main(options):
-    """Each node's module exists and has a `main`, and the executable's name is that of the installed script."""
+    """Each node's module has a `main`, and the executable is the installed script."""
     for process in s.stack(options):
         if process.parameters:
             assert callable(importlib.import_module(process.module).main)
@@ -83,7 +83,7 @@ def test_both_graphs_give_every_node_the_same_parameters(options):
 
 @pytest.mark.parametrize("graph", s.GRAPHS)
 def test_watchers_are_processes_that_may_end(graph):
-    """None unless asked for; each a process of its own behind the stack, of the same robot and file, and the only ones not essential."""
+    """Each is a process of its own, of the same robot and file, and not essential."""
     plain = s.stack(s.StackOptions(graph=graph, config_file="mine.yaml"))
     watched = s.stack(s.StackOptions(graph=graph, config_file="mine.yaml", watchers=("monitor",)))
     assert watched[:-1] == plain and all(process.essential for process in plain)
@@ -104,7 +104,7 @@ def test_watchers_are_processes_that_may_end(graph):
 
 @pytest.mark.parametrize("options", [options for options in EVERY if options.sdk != "mock"])
 def test_backends_take_the_options_of_the_bridge(options):
-    """What the bridge passes on is all that the backend's constructor needs, and nothing it does not know."""
+    """The bridge passes on all options that the backend's constructor needs, and no others."""
     module, name = BACKENDS[options.sdk]
     given = {
         key.removeprefix("sdk_options."): value
@@ -142,7 +142,7 @@ def test_real_time_is_asked_for_on_hardware(world, given, expected):
 
 
 def test_the_viewer_listens_where_launch_says():
-    """Nowhere by default; on this machine alone when it runs, unless another address is named; a port is a number."""
+    """By default no viewer runs, a viewer listens on this machine alone, and a port is a number."""
     assert "viewer" not in options_from_launch("real", "a1", {}).watchers
 
     def viewer(**values):
@@ -165,7 +165,7 @@ def test_the_viewer_listens_where_launch_says():
 
 
 def test_only_the_simulated_stack_has_a_simulated_robot():
-    """On hardware nothing pretends to be the robot; in simulation robot and bridge agree on domain and interface."""
+    """In simulation robot and bridge agree on domain and interface; on hardware there is none."""
     assert all(
         p.name != "sim_robot" for p in s.stack(s.StackOptions(world="real", sdk="legged_sdk"))
     )
@@ -241,7 +241,7 @@ def test_any_text_survives_yaml(text):
 
 @pytest.mark.parametrize("world", ["sim", "real"])
 def test_launch_defaults_are_valid_and_bad_values_are_not(world):
-    """The defaults give a stack; an unknown argument and a value outside the choices are refused with the choices."""
+    """The defaults give a stack; unknown arguments and values are refused with the choices."""
     arguments = launch_arguments(world, "a1")
     defaults = {a.name: a.default for a in arguments}
     assert all(not a.choices or a.default in a.choices for a in arguments)
@@ -264,7 +264,7 @@ def test_hardware_speaks_legged_sdk_to_an_a1_by_default():
 
 @pytest.mark.parametrize(("graph", "source"), [("composed", "ticks"), ("nodes", "topics")])
 def test_a_recorder_runs_where_there_is_a_folder(graph, source):
-    """It is told where to write and what its graph says, may be set like any node, and may end without ending the stack."""
+    """It gets its folder, source and overrides, and its end does not end the stack."""
     options = s.StackOptions(
         graph=graph, record="/walks", overrides={"recorder_node": {"start": "always"}}
     )

@@ -1,4 +1,4 @@
-"""Stage log: what is written comes back, memory stays flat, and a killed writer costs no more than its last block."""
+"""Stage log: rows come back, memory stays flat, a killed writer loses at most its last block."""
 
 import json
 import math
@@ -37,7 +37,7 @@ def test_rows_come_back(tmp_path: Path, rows: int) -> None:
 
 
 def test_numbers_come_back_bit_for_bit(tmp_path: Path) -> None:
-    """Extremes, signed zero, infinities and NaN; matrices are flattened row by row; integers beyond 2^53 are rounded."""
+    """Extremes, signed zero, infinities and NaN; matrices row by row; big integers are rounded."""
     log = StageLog(tmp_path / "run.log", vector("x", 8))
     matrix = np.array(((5e-324, -0.0), (math.nan, -math.inf)))
     log.append(1.7976931348623157e308, matrix, 0.1, 2**53 + 1, True)
