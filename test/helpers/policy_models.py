@@ -111,6 +111,14 @@ def sigmoid(z: NDArray[np.float64]) -> NDArray[np.float64]:
     return 1.0 / (1.0 + np.exp(-z))
 
 
+HEIGHT = joint_contract(observation=(observation_term("base_height"),))
+
+
+def from_height() -> onnx.ModelProto:
+    """The smallest model for the contract `HEIGHT`: twelve joint targets from one number."""
+    return affine(0.1 * np.ones((12, 1)), np.zeros(12))
+
+
 class NumpyLstmPair:
     """`lstm_pair` in numpy; the gates are in ONNX's order i, o, f, c."""
 

@@ -1,4 +1,4 @@
-"""Contract of a policy: what is written is read back to the last bit, and nothing unclear is accepted."""
+"""Contract of a policy: written text reads back to the last bit, and unclear text is refused."""
 
 import json
 import math
@@ -45,7 +45,7 @@ def recorded(contract: PolicyContract, seed: int = 0) -> PolicyContract:
     "contract", [joint_contract(), gait_contract(), joint_contract(recurrent=lstm_memories())]
 )
 def test_text_and_back_is_the_identity(contract: PolicyContract) -> None:
-    """Every field of both kinds, with and without memories and recorded pairs."""
+    """Both kinds read back equal, with and without memories and recorded pairs."""
     for c in (contract, recorded(contract)):
         assert contract_from_json(c.to_json()) == c
 
@@ -55,7 +55,7 @@ def test_text_and_back_is_the_identity(contract: PolicyContract) -> None:
     st.floats(min_value=1e-6, max_value=119.9), st.floats(-1.0, 1.0), st.integers(-(2**53), 2**53)
 )
 def test_no_digit_is_lost(kp: float, scale: float, seed: int) -> None:
-    """Gains and scales come back as the very same doubles."""
+    """Gains, scales and seeds read back as the same numbers."""
     action = JointAction(scale=(scale,) * 12, kp=(kp,) * 12, kd=(0.5,) * 12)
     c = joint_contract(joint=action, origin=replace(joint_contract().origin, seed=seed))
     assert contract_from_json(c.to_json()) == c
@@ -63,7 +63,7 @@ def test_no_digit_is_lost(kp: float, scale: float, seed: int) -> None:
 
 @pytest.mark.parametrize("order", [JOINTS, ISAAC, tuple(reversed(JOINTS))])
 def test_joint_order_is_one_permutation(order: tuple[str, ...]) -> None:
-    """`to_policy` brings SDK order to the policy's, its argsort brings it back."""
+    """`to_policy` brings SDK order into the policy's order, and its argsort brings it back."""
     to_policy = joint_contract(joint_order=order).to_policy
     names = np.array(JOINTS)
     assert tuple(names[to_policy]) == order
@@ -71,21 +71,9 @@ def test_joint_order_is_one_permutation(order: tuple[str, ...]) -> None:
 
 
 def test_isaac_order_is_its_own_inverse() -> None:
-    """FL FR RL RR against FR FL RR RL swaps the sides."""
-    assert joint_contract(joint_order=ISAAC).to_policy.tolist() == [
-        3,
-        4,
-        5,
-        0,
-        1,
-        2,
-        9,
-        10,
-        11,
-        6,
-        7,
-        8,
-    ]
+    """Isaac's order FL FR RL RR swaps the sides of the SDK's order FR FL RR RL."""
+    swapped = [*(3, 4, 5), *(0, 1, 2), *(9, 10, 11), *(6, 7, 8)]
+    assert joint_contract(joint_order=ISAAC).to_policy.tolist() == swapped
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
@@ -142,7 +130,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("changes", "says"), REFUSED)
 def test_contradictions_are_refused(changes: dict[str, Any], says: str) -> None:
-    """One line with what was expected and found."""
+    """A contradiction is refused with one line that says what was expected and found."""
     with pytest.raises(PolicyRefusedError, match=says) as caught:
         joint_contract(**changes)
     assert "\n" not in str(caught.value)
@@ -150,7 +138,7 @@ def test_contradictions_are_refused(changes: dict[str, Any], says: str) -> None:
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -1.0, 0.0])
 def test_gains_are_positive_numbers(value: float) -> None:
-    """kp above zero; kd may be zero but not below, nor NaN."""
+    """kp must be positive; kd must be zero or positive; NaN and infinity are refused."""
     action = joint_contract().joint
     assert action is not None
     for key in ("kp", "kd"):
@@ -179,20 +167,20 @@ GAIT_REFUSED = [
 def test_bounds_that_hold_no_gait_are_refused(
     name: str, changes: dict[str, Any], says: str
 ) -> None:
-    """Each term's own bounds; NaN and infinity are none."""
+    """Each term has bounds of its own; NaN, infinity and a missing term are refused."""
     action = gait_contract().gait
     assert action is not None
     term = next(term for term in action.terms if term.name == name)
     with pytest.raises(PolicyRefusedError, match=says):
         replace(term, **changes)
-    with pytest.raises(
-        PolicyRefusedError, match="each of frequency, swing_ratio, phase_offsets, foot_y once"
-    ):
-        replace(action, terms=tuple(term for term in action.terms if term.name != name))
+    others = tuple(term for term in action.terms if term.name != name)
+    expected = "each of frequency, swing_ratio, phase_offsets, foot_y once"
+    with pytest.raises(PolicyRefusedError, match=expected):
+        replace(action, terms=others)
 
 
 def test_too_few_pairs_and_a_blind_tolerance_are_refused() -> None:
-    """64 pairs, all of the right width, compared within 1e-3 at most."""
+    """There must be 64 pairs of the right width, and the tolerance is at most 1e-3."""
     contract = recorded(joint_contract())
     parity = contract.parity
     assert parity is not None
@@ -204,14 +192,13 @@ def test_too_few_pairs_and_a_blind_tolerance_are_refused() -> None:
     ):
         with pytest.raises(PolicyRefusedError, match=says):
             replace(parity, **changes)
+    narrow = replace(parity, actions=(parity.actions[0][:11], *parity.actions[1:]))
     with pytest.raises(PolicyRefusedError, match="parity: actions: expected 12 numbers, found 11"):
-        replace(
-            contract, parity=replace(parity, actions=(parity.actions[0][:11], *parity.actions[1:]))
-        )
+        replace(contract, parity=narrow)
 
 
 def changed(path: str, value: Any, *, remove: bool = False) -> str:
-    """Text of a contract with one place changed."""
+    """Text of a contract with one value changed or removed."""
     document = json.loads(recorded(joint_contract()).to_json())
     *parents, last = path.split(".")
     place = document
@@ -254,7 +241,7 @@ def changed(path: str, value: Any, *, remove: bool = False) -> str:
     ],
 )
 def test_text_that_is_no_contract_is_refused(text: str) -> None:
-    """Unknown, missing and repeated keys, wrong types and numbers that are none: one line."""
+    """Wrong keys, types and numbers are refused with one line of at most 500 characters."""
     with pytest.raises(PolicyRefusedError) as caught:
         contract_from_json(text)
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 500

@@ -1,4 +1,4 @@
-"""Recovery policies: a learned gait policy behind the interface of the tuned controller."""
+"""A learned gait policy as recovery policy, in place of the tuned controller."""
 
 from dataclasses import replace
 
@@ -29,15 +29,15 @@ NOMINAL_GAIT = NominalGait(A1, CONFIG.supervisor.recovery)
 
 
 def faster_each_time(**changes) -> PolicyRuntime:
-    """Raises its frequency by 0.1 Hz on every proposal; the higher the base, the larger its output."""
+    """A policy that raises its frequency by 0.1 Hz per proposal at a height of 0.27 m.
+
+    Its output is proportional to the height of the base.
+    """
     contract = gait_contract(observation=(observation_term("base_height"),), **changes)
     matrix = np.zeros((contract.action_width, 1))
     matrix[0] = 1.0 / 0.27
-    data, written = pack(
-        affine(matrix, np.zeros(contract.action_width)),
-        contract,
-        observations=np.full((64, 1), 0.27),
-    )
+    model = affine(matrix, np.zeros(contract.action_width))
+    data, written = pack(model, contract, observations=np.full((64, 1), 0.27))
     return PolicyRuntime(written, data, A1)
 
 
@@ -46,20 +46,21 @@ def at(ms: float, height: float = 0.27):
 
 
 def test_it_is_asked_once_in_each_of_its_periods() -> None:
-    """Between two proposals of 125 Hz its gait holds; a new walk starts from its nominal gait."""
+    """Its gait holds between two proposals (125 Hz), and a new walk starts from the nominal one."""
     recovery = LearnedRecovery(faster_each_time(), NOMINAL_GAIT)
     seen = [round(recovery.gait(COMMAND, at(2.0 * k)).frequency, 3) for k in range(12)]
-    assert (
-        len(set(seen)) == 3
-        and seen == sorted(seen)
-        and set(np.diff(sorted(set(seen))).round(3)) == {0.1}
-    )
+    assert seen == sorted(seen)
+    assert len(set(seen)) == 3
+    assert set(np.diff(sorted(set(seen))).round(3)) == {0.1}
     recovery.reset()
     assert round(recovery.gait(COMMAND, at(30.0)).frequency, 3) == seen[0]
 
 
 def test_without_an_answer_the_tuned_controller_steps_in() -> None:
-    """NaN in the estimate, an output out of range: the fallback's gait on that proposal, the learner's own afterwards."""
+    """After NaN in the estimate or an output out of range the fallback's gait is used.
+
+    With the next proposal the learner's own gait is back.
+    """
     recovery = LearnedRecovery(faster_each_time(action_limit=2.0), NOMINAL_GAIT)
     own = recovery.gait(COMMAND, at(0.0))
     for ms, height in ((8.0, np.nan), (16.0, 0.6)):
@@ -69,22 +70,23 @@ def test_without_an_answer_the_tuned_controller_steps_in() -> None:
 
 
 def test_joint_policies_and_unknown_names_are_refused() -> None:
-    """What would pass by the MPC is no recovery policy; the message says so."""
+    """A joint policy is refused, because it would bypass the MPC; so is an unknown name."""
     data, contract = pack(mlp(45, 12), joint_contract())
     with pytest.raises(ConfigurationError, match="needs a gait policy"):
         LearnedRecovery(PolicyRuntime(contract, data, A1), NOMINAL_GAIT)
     for name, error in (("moonwalk", PolicyRefusedError), ("a1_velocity_lstm", ConfigurationError)):
         with pytest.raises(error):
-            make_recovery(
-                A1, replace(CONFIG, supervisor=replace(CONFIG.supervisor, recovery_policy=name))
-            )
+            supervisor = replace(CONFIG.supervisor, recovery_policy=name)
+            make_recovery(A1, replace(CONFIG, supervisor=supervisor))
 
 
 def test_a_learned_gait_keeps_a_robot_on_its_feet_whose_learner_may_not_drive() -> None:
-    """The shipped gait policy in the place of the tuned controller: recovery alone walks the simulated robot at 0.4 m/s."""
-    config = load_config(
-        "a1", {"supervisor.recovery_policy": "a1_trot", "supervisor.trigger_set.c1.roll": 0.0001}
-    )
+    """The shipped gait policy as recovery policy walks the simulated robot alone at 0.4 m/s."""
+    changes = {
+        "supervisor.recovery_policy": "a1_trot",
+        "supervisor.trigger_set.c1.roll": 0.0001,
+    }
+    config = load_config("a1", changes)
     pipeline = Pipeline(A1, config)
     episode = run_episode(
         SimulatedRobot(SimulationOptions(seed=2)),

@@ -32,21 +32,18 @@ def seen(
     *terms: ObservationTerm, e: Estimate | None = None, action: list[float] | None = None, **changes
 ) -> np.ndarray:
     """The observation made of some terms by a joint policy."""
-    contract = joint_contract(observation=terms, **changes)
-    return Observer(contract).write(estimate() if e is None else e, COMMAND, action or [0.0] * 12)[
-        0
-    ]
+    observer = Observer(joint_contract(observation=terms, **changes))
+    return observer.write(estimate() if e is None else e, COMMAND, action or [0.0] * 12)[0]
 
 
 def gait_seen(name: str, gait: GaitParameters) -> np.ndarray:
-    """One term of a gait policy."""
-    return Observer(gait_contract(observation=(observation_term(name),))).write(
-        estimate(), COMMAND, [0.0] * 9, gait
-    )[0]
+    """One term of the observation of a gait policy."""
+    observer = Observer(gait_contract(observation=(observation_term(name),)))
+    return observer.write(estimate(), COMMAND, [0.0] * 9, gait)[0]
 
 
 def test_every_term_is_defined_once_and_as_wide_as_it_says() -> None:
-    """The names of the contract are the names here; each term fills its width."""
+    """The contract and the observer know the same terms, and each term fills its width."""
     assert set(TERMS) == set(TERM_WIDTHS)
     for name, width in TERM_WIDTHS.items():
         if name == "previous_gait":
@@ -56,30 +53,29 @@ def test_every_term_is_defined_once_and_as_wide_as_it_says() -> None:
 
 
 def test_hand_computed_values_of_a_turned_robot() -> None:
-    """Rolled by 90 degrees gravity points to its right; yawed by 90 degrees odom's y is its x."""
+    """After a roll of 90 degrees gravity points right; after such a yaw odom's y is base's x."""
+    gravity = observation_term("projected_gravity")
     rolled = estimate(quaternion_wxyz=quaternion_from_rpy(math.pi / 2, 0.0, 0.0))
-    np.testing.assert_allclose(
-        seen(observation_term("projected_gravity"), e=rolled), (0.0, -1.0, 0.0), atol=1e-6
-    )
+    np.testing.assert_allclose(seen(gravity, e=rolled), (0.0, -1.0, 0.0), atol=1e-6)
     pitched = estimate(quaternion_wxyz=quaternion_from_rpy(0.0, math.pi / 2, 0.0))  # nose down
-    np.testing.assert_allclose(
-        seen(observation_term("projected_gravity"), e=pitched), (1.0, 0.0, 0.0), atol=1e-6
-    )
+    np.testing.assert_allclose(seen(gravity, e=pitched), (1.0, 0.0, 0.0), atol=1e-6)
     yawed = estimate(
         quaternion_wxyz=quaternion_from_rpy(0.0, 0.0, math.pi / 2),
         velocity=np.array((1.0, 2.0, 3.0)),
     )
     for name in ("base_velocity", "heading_velocity"):
-        np.testing.assert_allclose(
-            seen(observation_term(name), e=yawed), (2.0, -1.0, 3.0), atol=1e-6
-        )
+        velocity = seen(observation_term(name), e=yawed)
+        np.testing.assert_allclose(velocity, (2.0, -1.0, 3.0), atol=1e-6)
     high = estimate(position=np.array((5.0, 5.0, 1.27)), ground_height=1.0)
     np.testing.assert_allclose(seen(observation_term("base_height"), e=high), (0.27,), atol=1e-6)
 
 
 @given(angles, angles, st.floats(-3.1, 3.1), st.tuples(angles, angles, angles))
 def test_frames(roll: float, pitch: float, yaw: float, v: tuple[float, float, float]) -> None:
-    """Base: R' v; heading: Rz(yaw)' v; gravity: -R' e_z; angles are those that made the quaternion."""
+    """Terms equal their definitions.
+
+    Base: R' v. Heading: Rz(yaw)' v. Gravity: -R' e_z. Angles are those of the quaternion.
+    """
     q = quaternion_from_rpy(roll, pitch, yaw)
     rotation = matrix_from_quaternion(q)
     velocity = np.array(v)
@@ -96,22 +92,24 @@ def test_frames(roll: float, pitch: float, yaw: float, v: tuple[float, float, fl
 
 
 def test_joints_arrive_in_the_order_of_the_policy() -> None:
-    """Positions less the default pose and velocities, permuted together; the default pose is in the policy's order."""
+    """Positions minus the default pose, and velocities, arrive in the policy's joint order.
+
+    The default pose of the contract already is in that order.
+    """
     rng = np.random.default_rng(1)
     q = A1.q_stand + 0.1 * rng.normal(size=12)
     dq = rng.normal(size=12)
     pose = A1.q_stand + 0.1 * rng.normal(size=12)
     order = tuple(JOINTS[i] for i in ISAAC)
     terms = (observation_term("joint_position"), observation_term("joint_velocity"))
-    row = seen(
-        *terms, e=estimate(q=q, dq=dq), joint_order=order, default_pose=tuple(pose[ISAAC].tolist())
-    )
+    in_order = tuple(pose[ISAAC].tolist())
+    row = seen(*terms, e=estimate(q=q, dq=dq), joint_order=order, default_pose=in_order)
     np.testing.assert_allclose(row[:12], (q - pose)[ISAAC], atol=1e-6)
     np.testing.assert_allclose(row[12:], dq[ISAAC], atol=1e-6)
 
 
 def test_terms_come_in_order_and_scaled() -> None:
-    """Each number under its own factor; the command, the rates and the last action as they were."""
+    """Terms come in the contract's order, and each number is multiplied by its own factor."""
     action = [0.1 * i for i in range(12)]
     row = seen(
         observation_term("velocity_command", (2.0, 3.0, 0.25)),
@@ -124,20 +122,20 @@ def test_terms_come_in_order_and_scaled() -> None:
 
 
 def test_previous_gait_is_that_of_the_first_paper() -> None:
-    """Frequency, swing ratio, offsets of FL, RR, RL, y of FR, FL, RR, RL."""
+    """The order is frequency, swing ratio, offsets of FL, RR, RL, y of FR, FL, RR, RL."""
     expected = (TROT.frequency, TROT.swing_ratio, *TROT.phase_offsets, *TROT.foot_y)
     np.testing.assert_allclose(gait_seen("previous_gait", TROT), expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_what_is_not_finite_stays_visible(value: float) -> None:
-    """No term hides it from whoever looks at the vector."""
+    """A velocity that is not finite gives an observation that is not finite."""
     row = seen(observation_term("base_velocity"), e=estimate(velocity=np.array((value, 0.0, 0.0))))
     assert not np.isfinite(row).all()
 
 
 def test_the_vector_is_made_once() -> None:
-    """Each call writes into the same memory, on which a runtime may be bound."""
+    """Each call writes into the same array, to which a session may be bound."""
     observer = Observer(joint_contract())
     first = observer.write(estimate(), COMMAND, [0.0] * 12)
     assert first is observer.vector
@@ -151,7 +149,11 @@ def recorded_walk() -> list[Estimate]:
 
 
 def in_batch(estimates: list[Estimate], commands: np.ndarray, actions: np.ndarray) -> np.ndarray:
-    """The observation as a vectorised training writes it: (n, 48) float32 of n robots at once, in Isaac's joint order."""
+    """The observation as a vectorised training writes it, in Isaac's joint order.
+
+    Returns:
+        (n, 48) float32 of n robots at once.
+    """
     w, x, y, z = np.array([e.quaternion_wxyz for e in estimates]).T
     to_odom = np.array(
         [
@@ -178,7 +180,7 @@ def in_batch(estimates: list[Estimate], commands: np.ndarray, actions: np.ndarra
 
 
 def test_observation_on_board_equals_observation_in_training_on_a_recorded_walk() -> None:
-    """One robot, tick by tick, against all ticks at once as a batch, from standing up to walking."""
+    """Observations tick by tick equal those of all ticks as one batch, from standing to walking."""
     estimates = recorded_walk()
     rng = np.random.default_rng(0)
     commands = rng.normal(size=(len(estimates), 3))
@@ -200,6 +202,5 @@ def test_observation_on_board_equals_observation_in_training_on_a_recorded_walk(
         for e, (vx, vy, wz), action in zip(estimates, commands, actions, strict=True)
     ]
     assert len(on_board) == 300
-    np.testing.assert_allclose(
-        on_board, in_batch(estimates, commands, actions), atol=1e-6, rtol=1e-6
-    )
+    batch = in_batch(estimates, commands, actions)
+    np.testing.assert_allclose(on_board, batch, atol=1e-6, rtol=1e-6)

@@ -1,85 +1,88 @@
-"""Policy stage: the nominal gait by command and by velocity error, and numbers that describe no gait."""
+"""Policy stage: the nominal gait, swaps between two proposals, resets and trials."""
 
-import math
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any
 
-import numpy as np
 import pytest
-from core_values import A1, RECOVERY, START_NS, estimate
+from core_values import A1, RECOVERY, START_NS, TROT, estimate
+from policy_models import gait_contract
 
-from safe_locomotion.control.gait import phase_offsets
 from safe_locomotion.control.nominal_gait import NominalGait
-from safe_locomotion.errors import ConfigurationError, UnknownNameError
-from safe_locomotion.policy.stage import PolicyStage
-from safe_locomotion.rotations import quaternion_from_rpy
-from safe_locomotion.types import VelocityCommand
+from safe_locomotion.policy.stage import NOMINAL, NOMINAL_PERIOD_NS, TRIAL, PolicyStage
+from safe_locomotion.robot_time import Divider
+from safe_locomotion.types import Estimate, Feedback, Mode, Proposal, VelocityCommand
 
-SETTINGS = replace(RECOVERY, hurry_gain=0.5, hurry_error=0.4, hurry_limit=1.6)
-
-
-def moving(vx: float, vy: float = 0.0, yaw: float = 0.0):
-    """An estimate that moves at vx, vy in its own heading."""
-    c = math.cos(yaw)
-    s = math.sin(yaw)
-    return estimate(
-        velocity=np.array((c * vx - s * vy, s * vx + c * vy, 0.0)),
-        quaternion_wxyz=quaternion_from_rpy(0.0, 0.0, yaw),
-    )
+TRIAL_STEPS = round(TRIAL * 1e9) // NOMINAL_PERIOD_NS
 
 
-def test_the_fast_variant_starts_at_its_planar_speed() -> None:
-    """Just below, at and above, in any direction; turning does not count."""
-    nominal = NominalGait(A1, RECOVERY)
-    speed = RECOVERY.fast_speed
-    for direction in np.linspace(0.0, 2 * np.pi, 9):
-        for factor, fast in ((1.0 - 1e-9, False), (1.0 + 1e-9, True), (2.0, True)):
-            vx = factor * speed * math.cos(direction)
-            vy = factor * speed * math.sin(direction)
-            gait = nominal.gait(VelocityCommand(vx=vx, vy=vy), moving(vx, vy))
-            expected = (
-                (RECOVERY.fast_frequency, RECOVERY.fast_swing_ratio)
-                if fast
-                else (RECOVERY.frequency, RECOVERY.swing_ratio)
-            )
-            assert (gait.frequency, gait.swing_ratio) == expected
-    assert nominal.gait(VelocityCommand(wz=9.0), moving(0.0)).frequency == RECOVERY.frequency
+@dataclass
+class Learner:
+    """A learner that proposes a trot, or fails with `hazard` when one is set."""
+
+    name: str
+    rate_hz: int = 125
+    hazard: str = ""
+    resets: int = 0
+    contract: Any = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.contract = replace(gait_contract(), name=self.name, rate_hz=self.rate_hz)
+
+    def reset(self) -> None:
+        self.resets += 1
+
+    def remember(self) -> None:
+        """It has no memory."""
+
+    def recall(self, kept: None) -> None:
+        """It has no memory."""
+
+    def act(self, estimate: Estimate, command: VelocityCommand) -> Proposal | None:
+        if self.hazard:
+            return None
+        return Proposal(stamp_ns=estimate.stamp_ns, policy=self.name, kind="gait", gait=TROT)
 
 
-def test_feet_are_placed_under_their_hips() -> None:
-    """Hip plus signed offset, left positive, for each leg; the offsets are those of the named gait."""
-    gait = NominalGait(A1, RECOVERY).gait(VelocityCommand(), estimate())
-    np.testing.assert_allclose(gait.foot_y, A1.hip_position[:, 1] + A1.hip_offset)
-    assert [math.copysign(1.0, y) for y in gait.foot_y] == [-1.0, 1.0, -1.0, 1.0]
-    assert gait.phase_offsets == phase_offsets(RECOVERY.name)
+class Run:
+    """A policy stage with feedback; the last policy drives while the robot walks."""
+
+    def __init__(self) -> None:
+        self.stage = PolicyStage(A1, RECOVERY)
+        self.stamp_ns = START_NS
+        self.last = ""
+
+    def step(
+        self, mode: Mode = Mode.WALK, *, policy: str | None = None, gate: str = ""
+    ) -> Proposal:
+        """One proposal; `policy` is the learner that drove since the last one."""
+        self.stamp_ns += NOMINAL_PERIOD_NS
+        driver = self.last if policy is None else policy
+        feedback = Feedback(mode=mode, policy=driver, gate=gate)
+        proposal = self.stage.update(estimate(stamp_ns=self.stamp_ns), VelocityCommand(), feedback)
+        self.last = proposal.policy
+        return proposal
+
+    def drive(self, steps: int) -> None:
+        for _ in range(steps):
+            self.step()
 
 
-@pytest.mark.parametrize(
-    ("error", "factor"), [(0.0, 1.0), (0.4, 1.0), (0.6, 1.1), (1.4, 1.5), (1.6, 1.6), (9.0, 1.6)]
-)
-@pytest.mark.parametrize("yaw", [0.0, 1.0, -2.5])
-def test_a_robot_that_is_pushed_steps_faster(error: float, factor: float, yaw: float) -> None:
-    """1 + 0.5 (error - 0.4), between 1 and 1.6; the error is planar, in the heading frame."""
-    command = VelocityCommand(vx=0.5)
-    gait = NominalGait(A1, SETTINGS).gait(command, moving(0.5 + 0.6 * error, 0.8 * error, yaw))
-    assert gait.frequency == pytest.approx(SETTINGS.frequency * factor, rel=1e-9)
-    assert gait.swing_ratio == SETTINGS.swing_ratio
-
-
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_an_estimate_not_to_be_trusted_does_not_change_the_rhythm(value: float) -> None:
-    """Diverged: the configured frequency; not finite: never outside the hurry's bounds."""
-    wild = replace(moving(9.0), diverged=True)
-    assert NominalGait(A1, SETTINGS).gait(VelocityCommand(), wild).frequency == SETTINGS.frequency
-    frequency = (
-        NominalGait(A1, SETTINGS)
-        .gait(VelocityCommand(), estimate(velocity=np.array((value, 0.0, 0.0))))
-        .frequency
-    )
-    assert SETTINGS.frequency <= frequency <= SETTINGS.hurry_limit * SETTINGS.frequency
+def swapped() -> tuple[Run, Learner, Learner]:
+    """A run in which one policy has passed its trial, and a new one has just begun to drive."""
+    run = Run()
+    good = Learner("good")
+    new = Learner("new")
+    run.stage.take(good)
+    run.drive(10)
+    run.stage.take(new)
+    run.drive(3)
+    assert run.stage.name == "new"
+    return run, good, new
 
 
 def test_the_stage_proposes_the_nominal_gait_on_the_stamp_of_its_estimate() -> None:
-    """Kind gait, named nominal, exactly the field of its kind set."""
+    """The proposal has the kind gait, the name nominal, and no joint targets."""
     proposal = PolicyStage(A1, RECOVERY).update(estimate(stamp_ns=START_NS + 8), VelocityCommand())
     assert (proposal.stamp_ns, proposal.policy, proposal.kind, proposal.joints) == (
         START_NS + 8,
@@ -90,18 +93,120 @@ def test_the_stage_proposes_the_nominal_gait_on_the_stamp_of_its_estimate() -> N
     assert proposal.gait == NominalGait(A1, RECOVERY).gait(VelocityCommand(), estimate())
 
 
-def test_settings_that_describe_no_gait_are_errors() -> None:
-    """An unknown name lists the choices; frequencies and ratios say what they must be, NaN included."""
-    with pytest.raises(
-        UnknownNameError,
-        match="unknown gait 'gallop'; choose one of: bound, pace, pronk, trot, walk",
-    ):
-        replace(RECOVERY, name="gallop")
-    for value in (0.0, -1.0, math.nan):
-        for name in ("frequency", "fast_frequency", "hurry_limit"):
-            with pytest.raises(ConfigurationError, match=f"gait: {name}: must be positive"):
-                replace(RECOVERY, **{name: value})
-    for value in (0.0, 1.0, -0.1, 1.1, math.nan):
-        for name in ("swing_ratio", "fast_swing_ratio"):
-            with pytest.raises(ConfigurationError, match=f"gait: {name}: must lie between 0 and 1"):
-                replace(RECOVERY, **{name: value})
+def test_a_policy_takes_over_with_the_next_proposal_under_its_own_name_and_period() -> None:
+    """A policy and the nominal gait take over with the next proposal."""
+    run = Run()
+    assert run.step().policy == NOMINAL
+    run.stage.take(Learner("hundred", rate_hz=100))
+    proposal = run.step()
+    assert (proposal.policy, proposal.period_ns, proposal.gait) == ("hundred", 10_000_000, TROT)
+    run.stage.take(None)
+    proposal = run.step()
+    assert (proposal.policy, proposal.period_ns) == (NOMINAL, NOMINAL_PERIOD_NS)
+
+
+def test_of_two_policies_that_wait_the_later_one_counts() -> None:
+    """Of two policies that wait the first one never acts."""
+    run = Run()
+    first = Learner("first")
+    second = Learner("second")
+    run.stage.take(first)
+    run.stage.take(second)
+    assert run.step().policy == "second" and first.resets == 0
+
+
+def test_a_learner_starts_anew_when_it_takes_over_and_when_a_walk_begins() -> None:
+    """A learner is reset at a swap and at the start of a walk, and at no other time."""
+    run = Run()
+    learner = Learner("learner")
+    run.stage.take(learner)
+    run.step(Mode.STAND)
+    assert learner.resets == 1
+    run.step(Mode.WALK)
+    assert learner.resets == 2
+    for driver in ("learner", "", "", "learner"):
+        run.step(Mode.WALK, policy=driver)
+    run.step(Mode.STAND)
+    assert learner.resets == 2
+    run.step(Mode.WALK)
+    assert learner.resets == 3
+
+
+@pytest.mark.parametrize(
+    ("incident", "reason"),
+    [
+        ({"policy": ""}, "recovery took over"),
+        ({"mode": Mode.FALLEN}, "the robot fell"),
+        ({"gate": "command_torque"}, "the gate refused: command_torque"),
+    ],
+)
+def test_a_policy_that_trips_on_trial_is_replaced_by_the_last_good_one(
+    incident: dict[str, Any], reason: str
+) -> None:
+    """An incident on trial brings the last good policy back, reset, and `news` says why.
+
+    After the trial the same incident changes nothing.
+    """
+    run, good, _ = swapped()
+    before = good.resets
+    assert run.step(**incident).policy == "good"
+    assert good.resets == before + 1 and run.stage.rollbacks == 1
+    assert run.stage.news == f"new failed its trial ({reason}); good is back"
+    run, _, _ = swapped()
+    run.drive(TRIAL_STEPS + 1)
+    assert run.step(**incident).policy == "new" and run.stage.rollbacks == 0
+
+
+def test_a_fault_on_trial_goes_back_at_once_and_is_never_proposed() -> None:
+    """A fault on trial is never proposed; after the trial it reaches the supervisor."""
+    run, _, new = swapped()
+    new.hazard = "policy_not_finite"
+    proposal = run.step()
+    assert (proposal.policy, proposal.fault) == ("good", "") and run.stage.rollbacks == 1
+    run, _, new = swapped()
+    run.drive(TRIAL_STEPS + 1)
+    new.hazard = "policy_not_finite"
+    proposal = run.step()
+    assert (proposal.policy, proposal.fault, proposal.gait) == ("new", "policy_not_finite", None)
+    assert run.stage.fault == "policy_not_finite"
+
+
+def test_recovery_that_bridges_before_a_policy_first_drives_is_no_incident() -> None:
+    """No trial fails before the policy first drives, however long that takes."""
+    run = Run()
+    new = Learner("new")
+    run.drive(5)
+    run.stage.take(new)
+    for _ in range(2 * TRIAL_STEPS):
+        run.step(policy="")
+    run.step(Mode.STAND, policy="new")
+    run.step(Mode.FALLEN, policy="")
+    assert run.stage.name == "new" and run.stage.rollbacks == 0
+
+
+def test_the_policy_that_it_starts_with_is_not_on_trial() -> None:
+    """The first policy stays, because there is no better one to go back to."""
+    run = Run()
+    run.stage.take(Learner("first"))
+    run.drive(3)
+    run.step(policy="")
+    assert run.stage.name == "first" and run.stage.rollbacks == 0
+
+
+def test_both_ends_of_a_change_of_period_agree() -> None:
+    """Sender and receiver count the same ticks as due through changes of the period."""
+    sender = Divider(8_000_000)
+    receiver = Divider(8_000_000)
+    due: list[tuple[int, int]] = []
+    for tick in range(500):
+        stamp = START_NS + 2_000_000 * tick
+        period = (8, 10, 4, 20)[tick // 120 % 4] * 1_000_000
+        a = sender.due(stamp)
+        b = receiver.due(stamp)
+        assert a == b
+        if a:
+            due.append((tick, period))
+            sender.pace(period, stamp)
+            receiver.pace(period, stamp)
+    gaps = [(b - a, period) for (a, period), (b, _) in pairwise(due)]
+    assert sum(gap * 2_000_000 == period for gap, period in gaps) >= len(gaps) - 8
