@@ -1,4 +1,4 @@
-"""Rotations: group axioms, conventions by hand, and the exponential map against finite differences."""
+"""Rotations: group axioms, conventions, and the exponential map against finite differences."""
 
 import math
 
@@ -46,7 +46,7 @@ def test_skew_is_the_cross_product(v: Array, u: Array) -> None:
 
 @given(q=QUATERNIONS)
 def test_matrices_are_rotations(q: Array) -> None:
-    """Orthogonal with determinant 1; q and -q, and any positive multiple, are the same rotation."""
+    """A matrix is orthogonal with determinant 1; multiples of q give the same matrix."""
     rotation = matrix_from_quaternion(q)
     np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-12)
     assert np.linalg.det(rotation) == pytest.approx(1.0, abs=1e-12)
@@ -56,7 +56,7 @@ def test_matrices_are_rotations(q: Array) -> None:
 
 @given(a=QUATERNIONS, b=QUATERNIONS, c=QUATERNIONS)
 def test_quaternions_are_a_group(a: Array, b: Array, c: Array) -> None:
-    """Identity, inverse, associativity, and the product is again a unit."""
+    """Quaternions have an identity, inverses and associativity; products have unit length."""
     np.testing.assert_array_equal(multiply(a, ONE), a)
     np.testing.assert_array_equal(multiply(ONE, a), a)
     np.testing.assert_allclose(multiply(a, conjugate(a)), ONE, atol=1e-12)
@@ -90,7 +90,10 @@ def test_product_of_quaternions_is_product_of_matrices(a: Array, b: Array, v: Ar
 def test_quarter_turns_by_hand(
     rpy: tuple[float, float, float], vector: tuple[int, ...], turned: tuple[int, ...]
 ) -> None:
-    """Positive yaw turns x to y, positive pitch x to -z (nose down), positive roll y to z; roll first, yaw last."""
+    """Positive yaw turns x to y, positive pitch x to -z (nose down), positive roll y to z.
+
+    Roll is applied first, yaw last.
+    """
     np.testing.assert_allclose(
         matrix_from_quaternion(quaternion_from_rpy(*rpy)) @ vector, turned, atol=1e-15
     )
@@ -98,7 +101,7 @@ def test_quarter_turns_by_hand(
 
 @given(roll=ANGLE, pitch=PITCH, yaw=ANGLE)
 def test_rpy_is_rz_ry_rx_and_comes_back(roll: float, pitch: float, yaw: float) -> None:
-    """Quaternion and matrix are those of the product of three axis rotations, and both inverses return the angles."""
+    """Quaternion and matrix are the product of three axis rotations, and give the angles back."""
     q = quaternion_from_rpy(roll, pitch, yaw)
     np.testing.assert_allclose(
         rows_from_rpy(roll, pitch, yaw), matrix_from_quaternion(q), atol=1e-12
@@ -117,7 +120,10 @@ def test_rpy_is_rz_ry_rx_and_comes_back(roll: float, pitch: float, yaw: float) -
 @pytest.mark.parametrize("pitch", [math.pi / 2, -math.pi / 2])
 @pytest.mark.parametrize("yaw", [0.0, 0.7, -2.0])
 def test_at_gimbal_lock_the_angles_still_give_the_rotation(pitch: float, yaw: float) -> None:
-    """Nose straight up or down: pitch is right, nothing is NaN, although rounding may take the sine past 1."""
+    """With the nose straight up or down the pitch is right, and no angle is NaN.
+
+    Rounding may make the sine larger than 1.
+    """
     rotation = matrix_from_quaternion(quaternion_from_rpy(0.0, pitch, yaw))
     roll, found, _ = rpy_from_matrix(rotation)
     assert found == pytest.approx(pitch, abs=1e-7) and math.isfinite(roll)
@@ -127,7 +133,7 @@ def test_at_gimbal_lock_the_angles_still_give_the_rotation(pitch: float, yaw: fl
 
 @given(yaw=ANGLE)
 def test_yaw_matrix_is_the_rotation_about_z(yaw: float) -> None:
-    """The same as through a quaternion."""
+    """The yaw matrix equals that of the yaw's quaternion."""
     np.testing.assert_allclose(
         yaw_matrix(yaw), matrix_from_quaternion(quaternion_from_rpy(0.0, 0.0, yaw)), atol=1e-12
     )
@@ -135,7 +141,7 @@ def test_yaw_matrix_is_the_rotation_about_z(yaw: float) -> None:
 
 @given(vector=VECTORS)
 def test_rotation_vector_keeps_its_axis_and_turns_by_its_length(vector: Array) -> None:
-    """The axis is fixed, and the trace is 1 + 2 cos(angle)."""
+    """The rotation keeps its axis, and its trace is 1 + 2 cos(angle)."""
     q = quaternion_from_rotation_vector(vector)
     rotation = matrix_from_quaternion(q)
     assert np.linalg.norm(q) == pytest.approx(1.0, abs=1e-12)
@@ -158,7 +164,7 @@ def test_turns_about_one_axis_add_up(vector: Array, s: float, t: float) -> None:
 
 @pytest.mark.parametrize("length", [1e-12, 0.9e-9, 1.1e-9, 1e-6])
 def test_small_rotations_are_seamless(length: float) -> None:
-    """Below and above the switch to the first-order form the vector part is half the rotation vector."""
+    """The vector part is half the rotation vector, also below the first-order form's limit."""
     vector = length * np.array((0.6, -0.48, 0.64))
     q = quaternion_from_rotation_vector(vector)
     np.testing.assert_allclose(q[1:], vector / 2, rtol=1e-9)
@@ -169,19 +175,18 @@ def test_small_rotations_are_seamless(length: float) -> None:
 def test_derivative_of_the_rotation_is_its_rate(q: Array, rate: Array) -> None:
     """d/dt R(q exp(w t)) = R(q) skew(w) for w in base, by central differences."""
     h = 1e-6
-    ahead, behind = (
-        matrix_from_quaternion(multiply(q, quaternion_from_rotation_vector(s * h * rate)))
-        for s in (1, -1)
-    )
-    np.testing.assert_allclose(
-        (ahead - behind) / (2 * h), matrix_from_quaternion(q) @ skew(rate), atol=1e-7
-    )
+
+    def turned(vector: Array) -> Array:
+        return matrix_from_quaternion(multiply(q, quaternion_from_rotation_vector(vector)))
+
+    difference = (turned(h * rate) - turned(-h * rate)) / (2 * h)
+    np.testing.assert_allclose(difference, matrix_from_quaternion(q) @ skew(rate), atol=1e-7)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e200])
 @pytest.mark.parametrize("index", range(4))
 def test_a_quaternion_without_a_direction_gives_nan(value: float, index: int) -> None:
-    """No component may be infinite, NaN or overflow: every entry that a limit could look at is NaN."""
+    """A quaternion with an infinite, NaN or overflowing component gives only NaN."""
     q = ONE.copy()
     q[index] = value
     assert np.isnan(matrix_from_quaternion(q)).all()

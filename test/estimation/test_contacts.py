@@ -1,4 +1,4 @@
-"""Contact from foot sensors of unknown zero and gain."""
+"""Contact from foot sensors with unknown zero and gain."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,10 @@ def trot(
     torque_error: float = 10.0,
     start: float = 0.0,
 ) -> tuple[Array, Array]:
-    """Contacts found and true (n, 4) on a trot whose legs carry half the weight each, sensors ZERO + GAIN load unless given."""
+    """Contacts (n, 4) as detected and as they are, on a trot with half the weight on each leg.
+
+    Sensors read ZERO + GAIN load with noise, or `raw_of_load` of the load.
+    """
     rng = np.random.default_rng(3)
     found = []
     true = []
@@ -30,11 +33,10 @@ def trot(
         phase = ((start + 0.002 * k) * 2.5 + np.array([0.0, 0.5, 0.5, 0.0])) % 1.0
         standing = phase >= 0.45
         load = np.where(standing, WEIGHT / 2 * np.minimum(1.0, (phase - 0.45) / 0.02), 0.0)
-        raw = (
-            raw_of_load(load)
-            if callable(raw_of_load)
-            else ZERO + GAIN * load + rng.normal(0, 2.0, 4)
-        )
+        if callable(raw_of_load):
+            raw = raw_of_load(load)
+        else:
+            raw = ZERO + GAIN * load + rng.normal(0, 2.0, 4)
         speed = np.where(standing, 0.5, 2.0)
         torque_load = load + rng.normal(0, torque_error * (1 + speed), 4)
         found.append(detector.update(raw, torque_load.tolist(), speed.tolist(), 0.002))
@@ -43,7 +45,7 @@ def trot(
 
 
 def test_zero_and_gain_are_learnt_from_walking() -> None:
-    """Zeros of +-40 N and gains of 0.5-2 are found within 4 N and 10 % after 10 s of trot, whatever they are at the start."""
+    """Zeros of +-40 N and gains of 0.5 to 2 are found within 4 N and 10 % in 10 s of trot."""
     detector = ContactDetector(ContactParameters(), weight=WEIGHT)
     trot(detector, seconds=10.0)
     np.testing.assert_allclose(detector.zero, ZERO, atol=4.0)
@@ -51,7 +53,7 @@ def test_zero_and_gain_are_learnt_from_walking() -> None:
 
 
 def test_contact_is_right_once_calibrated() -> None:
-    """After 5 s less than 2 % of the readings are wrong, and no foot chatters: one touchdown per stride."""
+    """After 5 s less than 2 % of the contacts are wrong, with one touchdown per stride."""
     detector = ContactDetector(ContactParameters(), weight=WEIGHT)
     trot(detector, seconds=5.0)
     found, true = trot(detector, seconds=4.0)
@@ -65,9 +67,11 @@ def test_a_drifting_zero_is_followed() -> None:
     detector = ContactDetector(ContactParameters(), weight=WEIGHT)
     trot(detector, seconds=5.0)
     clock = iter(range(10**6))
-    found, true = trot(
-        detector, seconds=40.0, raw_of_load=lambda load: ZERO + 0.001 * next(clock) + GAIN * load
-    )
+
+    def drifting(load: Array) -> Array:
+        return ZERO + 0.001 * next(clock) + GAIN * load
+
+    found, true = trot(detector, seconds=40.0, raw_of_load=drifting)
     assert (found != true).mean() < 0.02
 
 
@@ -90,44 +94,36 @@ def test_a_dead_sensor_drops_out(dead: float) -> None:
 
 
 def test_standing_for_long_does_not_lose_contact() -> None:
-    """A minute of standing on uncalibrated sensors never ends contact: the zero must not creep up to the load."""
+    """A minute of standing on uncalibrated sensors never ends contact.
+
+    The zero must not drift up to the load.
+    """
     detector = ContactDetector(ContactParameters(), weight=WEIGHT)
     rng = np.random.default_rng(0)
     load = np.full(4, WEIGHT / 4)
-    found = [
-        detector.update(
-            ZERO + GAIN * load + rng.normal(0, 2.0, 4),
-            (load + rng.normal(0, 3.0, 4)).tolist(),
-            [0.0] * 4,
-            0.002,
-        )
-        for _ in range(30_000)
-    ]
+    found = []
+    for _ in range(30_000):
+        raw = ZERO + GAIN * load + rng.normal(0, 2.0, 4)
+        torque_load = (load + rng.normal(0, 3.0, 4)).tolist()
+        found.append(detector.update(raw, torque_load, [0.0] * 4, 0.002))
     assert np.array(found)[50:].all()
 
 
 def test_hysteresis_separates_touchdown_from_lift_off() -> None:
     """Contact begins above the threshold and ends below 70 % of it."""
-    detector = ContactDetector(
-        ContactParameters(offset_deviation=1e-3, slope_deviation=1e-3), weight=WEIGHT
-    )
+    parameters = ContactParameters(offset_deviation=1e-3, slope_deviation=1e-3)
+    detector = ContactDetector(parameters, weight=WEIGHT)
     on = 0.48 * WEIGHT / 4
 
     def contact(load: float) -> bool:
         return bool(detector.update(np.full(4, load), [load] * 4, [0.0] * 4, 0.002)[0])
 
-    assert [contact(on * share) for share in (0.9, 1.1, 0.9, 0.75, 0.65, 0.9)] == [
-        False,
-        True,
-        True,
-        True,
-        False,
-        False,
-    ]
+    found = [contact(on * share) for share in (0.9, 1.1, 0.9, 0.75, 0.65, 0.9)]
+    assert found == [False, True, True, True, False, False]
 
 
 def test_calibration_survives_noisy_walking() -> None:
-    """On the kinematic trot with noisy sensors the detector's contacts are the true ones after 2 s, but for 2 %."""
+    """On the noisy kinematic trot less than 2 % of the contacts are wrong after 2 s."""
     model = robot()
     detector = ContactDetector(ContactParameters(), weight=WEIGHT)
     odometry = LegOdometry(model)
@@ -136,11 +132,8 @@ def test_calibration_survives_noisy_walking() -> None:
     for state, truth in walk(Motion(duration=4.0), model):
         noisy = add_noise(state, rng, gyro_bias=np.zeros(3), zero=ZERO, gain=GAIN)
         legs = odometry.read(noisy.q, noisy.dq, noisy.tau)
-        found = detector.update(
-            noisy.foot_force,
-            [leg.load for leg in legs],
-            [length(leg.velocity) for leg in legs],
-            0.002,
-        )
+        loads = [leg.load for leg in legs]
+        speeds = [length(leg.velocity) for leg in legs]
+        found = detector.update(noisy.foot_force, loads, speeds, 0.002)
         wrong.append((found != truth.contact).mean())
     assert np.mean(wrong[1000:]) < 0.02

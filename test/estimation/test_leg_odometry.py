@@ -1,4 +1,4 @@
-"""The scalar leg equations against the array kinematics and against statics."""
+"""Leg odometry against the kinematics and against statics."""
 
 import numpy as np
 from legged_motion import robot
@@ -18,13 +18,12 @@ def test_same_kinematics() -> None:
         feet, jacobians = Kinematics(MODEL).feet_and_jacobians(q)
         legs = LegOdometry(MODEL).read(q, dq, np.zeros(12))
         np.testing.assert_allclose([leg.foot for leg in legs], feet, atol=1e-12)
-        np.testing.assert_allclose(
-            [leg.velocity for leg in legs], (jacobians @ dq.reshape(4, 3, 1))[:, :, 0], atol=1e-12
-        )
+        velocities = (jacobians @ dq.reshape(4, 3, 1))[:, :, 0]
+        np.testing.assert_allclose([leg.velocity for leg in legs], velocities, atol=1e-12)
 
 
 def test_torque_load_inverts_statics() -> None:
-    """The load from tau = -J^T f equals the force along the leg plane's z axis, for any pose and any force."""
+    """The load from tau = -J^T f is the force along the leg plane's z axis, at any pose."""
     rng = np.random.default_rng(1)
     for _ in range(50):
         q = rng.uniform(MODEL.q_min, MODEL.q_max)
@@ -37,7 +36,10 @@ def test_torque_load_inverts_statics() -> None:
 
 
 def test_a_standing_foot_rolls() -> None:
-    """The contact point of a standing foot, one radius below its centre, is at rest for any joint speeds and any turning base."""
+    """The contact point of a standing foot is at rest for any joint speeds and any turning base.
+
+    It lies one radius from the centre, against the normal.
+    """
     rng = np.random.default_rng(2)
     odometry = LegOdometry(MODEL)
     for _ in range(20):

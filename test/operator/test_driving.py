@@ -1,7 +1,8 @@
-"""Sticks to velocities, buttons to requests, the dead-man: every button, every chord, and readings that are none."""
+"""Driving by a pad: sticks, chords, the dead-man, the emergency stop and missing readings."""
 
 import math
 from dataclasses import replace
+from itertools import combinations
 from typing import Any
 
 import pytest
@@ -29,35 +30,31 @@ def pad(*pressed: str, **sticks: float) -> Pad:
 
 
 def driver(**changes: Any) -> PadDriver:
-    """A driver that has seen a pad that nobody touches."""
+    """A driver after one reading of a pad at rest."""
     one = PadDriver(replace(DRIVING, **changes), MAP)
     one.update(START_NS, Pad())
     return one
 
 
 def held(one: PadDriver, reading: Pad, start_ms: int, end_ms: int, step_ms: int = 10) -> list[Wish]:
-    """Wishes while a reading stays."""
+    """Wishes while a reading stays the same from `start_ms` until `end_ms`."""
     return [one.update(START_NS + t * MS, reading) for t in range(start_ms, end_ms, step_ms)]
 
 
 @pytest.mark.parametrize(("expo", "at_half"), [(0.0, 0.5), (1.0, 0.125), (0.5, 0.3125)])
 def test_curve_of_a_stick(expo: float, at_half: float) -> None:
-    """Zero to the edge of the dead-band, the cubic in what is left, one at the end and beyond, odd."""
+    """The curve is 0 in the dead-band, cubic outside, 1 at the end and beyond, and odd."""
     for sign in (1.0, -1.0):
         assert shaped(sign * 0.1, 0.1, expo) == 0.0
         assert 0.0 < sign * shaped(sign * math.nextafter(0.1, 1.0), 0.1, expo) < 1e-12
         assert shaped(sign * 0.55, 0.1, expo) == pytest.approx(sign * at_half)
         assert shaped(sign * 1.0, 0.1, expo) == shaped(sign * 7.0, 0.1, expo) == sign
-    assert (
-        shaped(math.nan, 0.1, expo)
-        == shaped(math.inf, 0.1, expo)
-        == shaped(-math.inf, 0.1, expo)
-        == 0.0
-    )
+    for stick in (math.nan, math.inf, -math.inf):
+        assert shaped(stick, 0.1, expo) == 0.0
 
 
 def test_a_stick_moves_its_own_axis_up_to_its_speed() -> None:
-    """Forward is ahead, right is to the right and clockwise; the second stick's other axis means nothing."""
+    """Left stick: ahead and sideways; right stick: turning; its other axis means nothing."""
     expected = {
         "ly": VelocityCommand(vx=DRIVING.vx),
         "lx": VelocityCommand(vy=-DRIVING.vy),
@@ -71,21 +68,21 @@ def test_a_stick_moves_its_own_axis_up_to_its_speed() -> None:
 
 @pytest.mark.parametrize("button", BUTTONS)
 def test_only_the_dead_man_lets_the_sticks_through(button: str) -> None:
-    """With any other button alone, or none, the velocity is zero and nobody drives."""
+    """With any button but the dead-man the velocity is zero and nobody drives."""
     wish = driver().update(START_NS, Pad(pressed=frozenset({button}), lx=1.0, ly=1.0, rx=1.0))
     assert wish.drives is (button == "R1")
     assert (wish.command != ZERO) is (button == "R1")
 
 
 def test_letting_go_stops_on_the_next_reading() -> None:
-    """No ramp, no debounce on the way to zero."""
+    """The velocity is zero on the first reading without the dead-man."""
     one = driver()
     assert one.update(START_NS, FULL_AHEAD).command.vx == DRIVING.vx
     assert one.update(START_NS + MS, replace(FULL_AHEAD, pressed=frozenset())) == NO_WISH
 
 
 def test_without_a_dead_man_sticks_alone_drive() -> None:
-    """Who configures none drives while a stick is out of its dead-band."""
+    """Without a dead-man the person drives while a stick is outside its dead-band."""
     one = PadDriver(DRIVING, replace(MAP, dead_man="none"))
     assert not one.update(START_NS, Pad()).drives
     assert one.update(START_NS, Pad(ly=1.0)) == Wish(
@@ -96,7 +93,7 @@ def test_without_a_dead_man_sticks_alone_drive() -> None:
 @pytest.mark.parametrize("action", ACTIONS)
 @pytest.mark.parametrize("dead_man", [frozenset(), frozenset({"R1"})])
 def test_a_chord_asks_once_after_the_debounce(action: str, dead_man: frozenset[str]) -> None:
-    """Held for a second it asks once, with or without the dead-man; asked again only after all was released."""
+    """A held chord requests once, and again only after all buttons were released."""
     one = driver()
     chord = Pad(pressed=CHORDS[action] | dead_man)
     wishes = held(one, chord, 0, 1000)
@@ -107,30 +104,26 @@ def test_a_chord_asks_once_after_the_debounce(action: str, dead_man: frozenset[s
 
 
 def test_every_set_of_three_buttons_asks_for_what_its_chord_says() -> None:
-    """All sets of up to three of the sixteen buttons: exactly the configured chords ask, and the emergency stop wins."""
-    from itertools import combinations
+    """Of all sets of up to three buttons only the configured chords make a request.
 
+    The emergency stop has priority.
+    """
     for size in range(4):
         for pressed in combinations(BUTTONS, size):
             wish = held(driver(), Pad(pressed=frozenset(pressed)), 0, 60)[3]
             asked = frozenset(pressed) - {"R1"}
             assert wish.estop is (CHORDS["estop"] <= asked), pressed
-            expected = (
-                "" if wish.estop else next((name for name in ACTIONS if CHORDS[name] == asked), "")
-            )
-            assert wish.request == expected, pressed
+            expected = next((name for name in ACTIONS if CHORDS[name] == asked), "")
+            assert wish.request == ("" if wish.estop else expected), pressed
 
 
 def test_bouncing_and_passing_by_ask_for_nothing() -> None:
-    """A contact that bounces restarts the wait; fingers that leave L2+A one by one do not ask for A's or L2's action."""
+    """A bouncing contact requests nothing; a chord released one by one requests only once."""
     one = driver()
     chord = Pad(pressed=CHORDS["stand"])
     for t in range(0, 200, 20):
-        assert (
-            held(one, chord, t, t + 10)[0].request
-            == held(one, Pad(), t + 10, t + 20)[0].request
-            == ""
-        )
+        assert held(one, chord, t, t + 10)[0].request == ""
+        assert held(one, Pad(), t + 10, t + 20)[0].request == ""
     only_a = PadDriver(DRIVING, replace(MAP, walk="R2+A", sit="none"))
     held(only_a, Pad(), 0, 10)
     assert [w.request for w in held(only_a, pad("L2", "A"), 10, 100) if w.request] == ["stand"]
@@ -138,7 +131,10 @@ def test_bouncing_and_passing_by_ask_for_nothing() -> None:
 
 
 def test_a_button_that_is_stuck_from_the_start_asks_for_nothing() -> None:
-    """Neither at the first reading nor after readings that were none; released and pressed it asks."""
+    """A button that is pressed at the first reading requests nothing until it was released.
+
+    The same holds for the first reading after a missing one.
+    """
     one = PadDriver(DRIVING, MAP)
     assert not any(w.request for w in held(one, pad("start"), 0, 500))
     held(one, Pad(), 500, 510)
@@ -150,14 +146,17 @@ def test_a_button_that_is_stuck_from_the_start_asks_for_nothing() -> None:
 
 @pytest.mark.parametrize("more", [frozenset(), frozenset({"R1"}), frozenset(BUTTONS)])
 def test_the_emergency_stop_is_immediate_and_silences_everything_else(more: frozenset[str]) -> None:
-    """On the first reading, whatever else is pressed; no velocity, no request, also not as the buttons are released."""
+    """The stop counts on the first reading, whatever else is pressed, without any other wish.
+
+    Releasing its buttons makes no request either.
+    """
     one = driver()
     assert one.update(START_NS, Pad(pressed=CHORDS["estop"] | more, ly=1.0)) == Wish(estop=True)
     assert held(one, pad("R1", "L2", ly=1.0), 10, 60)[-1].request == ""
 
 
 def test_a_reading_that_never_changes_stops_moving_the_robot() -> None:
-    """After `frozen_time` to the nanosecond the velocity is zero and nobody else takes over; any change gives it back."""
+    """After `frozen_time` the velocity is zero but the person keeps driving; a change ends it."""
     one = driver(frozen_time=2.0)
     limit = 2_000 * MS
     one.update(START_NS + MS, FULL_AHEAD)
@@ -168,7 +167,7 @@ def test_a_reading_that_never_changes_stops_moving_the_robot() -> None:
 
 
 def test_a_clock_that_goes_back_neither_freezes_nor_asks() -> None:
-    """Times count from the earlier reading on."""
+    """After the clock went back, times count from the first reading after that."""
     one = driver()
     one.update(START_NS, pad("start"))
     assert one.update(START_NS - 1000 * MS, pad("start")).request == ""
@@ -193,7 +192,10 @@ def test_a_clock_that_goes_back_neither_freezes_nor_asks() -> None:
 def test_no_sequence_of_readings_drives_without_the_dead_man_or_past_the_limits(
     readings: list[tuple[int, Pad | None]],
 ) -> None:
-    """Whatever comes: finite, within full speed, zero without the dead-man, and nothing beside an emergency stop."""
+    """Any readings give velocities within full speed, and zero without the dead-man.
+
+    The emergency stop comes without a request.
+    """
     one = PadDriver(DRIVING, MAP)
     for now_ns, reading in readings:
         wish = one.update(now_ns, reading)
@@ -219,7 +221,7 @@ def test_no_sequence_of_readings_drives_without_the_dead_man_or_past_the_limits(
     ],
 )
 def test_a_mapping_that_cannot_be_told_apart_is_refused(change: dict[str, str], match: str) -> None:
-    """At start-up, with what is wrong."""
+    """A map with ambiguous chords or unknown names is an error at start-up."""
     with pytest.raises(ConfigurationError, match=match):
         replace(MAP, **change).actions  # noqa: B018
     if "unknown" in match:
@@ -239,7 +241,7 @@ def test_a_mapping_that_cannot_be_told_apart_is_refused(change: dict[str, str], 
     ],
 )
 def test_numbers_without_a_meaning_are_refused(name: str, values: tuple[float, ...]) -> None:
-    """Each bound just past its end, infinity and NaN; the name is in the message."""
+    """Numbers just outside their range, infinity and NaN are errors that name the parameter."""
     for value in values:
         with pytest.raises(ConfigurationError, match=name):
             replace(DRIVING, **{name: value})

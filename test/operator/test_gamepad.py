@@ -1,4 +1,4 @@
-"""A controller's events to readings: every button and axis, both ways of naming the right stick, and lost events."""
+"""Events of a game controller: every button and axis, both layouts of sticks, lost events."""
 
 import pytest
 from hypothesis import given
@@ -26,7 +26,7 @@ OTHER = {0: TRIGGER, 1: TRIGGER, 2: TRIGGER, 5: TRIGGER, 9: TRIGGER, 10: TRIGGER
 
 @pytest.mark.parametrize(("code", "name"), KEYS.items())
 def test_every_key_is_its_button_while_it_is_down(code: int, name: str) -> None:
-    """Down, repeated and up; all names are those that a mapping knows."""
+    """A button is pressed from its down event to its up event, and a `PadMap` knows its name."""
     state = GamepadState(XBOX)
     for value, pressed in ((1, {name}), (2, {name}), (0, set()), (0, set())):
         state.take(EV_KEY, code, value)
@@ -44,7 +44,7 @@ def test_every_key_is_its_button_while_it_is_down(code: int, name: str) -> None:
 def test_sticks_and_triggers(
     ranges: dict[int, AxisRange], sticks: dict[str, int], triggers: dict[str, int]
 ) -> None:
-    """Forward and right positive, ends at one, half way a half; a trigger is pressed from three tenths of its way on."""
+    """Forward and right are positive within -1..1; a trigger is pressed above 0.3 of its way."""
     for name, code in sticks.items():
         r = ranges[code]
         sign = -1.0 if name.endswith("y") else 1.0
@@ -66,7 +66,7 @@ def test_sticks_and_triggers(
 
 
 def test_the_cross_is_four_buttons() -> None:
-    """One direction of each axis, never both."""
+    """Each axis of the cross presses one of its two buttons, or none."""
     state = GamepadState(XBOX)
     for code, (low, high) in HATS.items():
         for value, pressed in ((-1, {low}), (1, {high}), (0, set())):
@@ -75,7 +75,7 @@ def test_the_cross_is_four_buttons() -> None:
 
 
 def test_lost_events_ask_for_a_reset_that_forgets_what_was_held() -> None:
-    """After SYN_DROPPED the state is what the device says, not what it was."""
+    """After SYN_DROPPED and a reset the reading is what the device reports."""
     state = GamepadState(XBOX)
     state.take(EV_KEY, 0x137, 1)
     state.take(EV_ABS, 1, -32768)
@@ -87,7 +87,7 @@ def test_lost_events_ask_for_a_reset_that_forgets_what_was_held() -> None:
 
 
 def test_an_axis_without_a_range_or_without_a_value_is_in_its_middle() -> None:
-    """No division by zero, no full stick at the start."""
+    """An axis without a range, and one without a value, are in their middle."""
     state = GamepadState({0: AxisRange(low=0, high=0), 1: TRIGGER, 2: TRIGGER})
     state.take(EV_ABS, 0, 7)
     assert state.pad == Pad()
@@ -97,20 +97,17 @@ def test_an_axis_without_a_range_or_without_a_value_is_in_its_middle() -> None:
     st.lists(st.tuples(st.integers(0, 4), st.integers(0, 0x300), st.integers(-(2**31), 2**31 - 1)))
 )
 def test_no_events_give_a_reading_out_of_range(events: list[tuple[int, int, int]]) -> None:
-    """Any kinds, codes and values: sticks within their ends, known buttons."""
+    """After any events the sticks are within -1..1 and the buttons are known."""
     state = GamepadState(XBOX)
     for event in events:
         state.take(*event)
     pad = state.pad
-    assert all(
-        -1.0 <= stick <= 1.0 for stick in (pad.lx, pad.ly, pad.rx, pad.ry)
-    ) and pad.pressed <= set(BUTTONS)
+    assert all(-1.0 <= stick <= 1.0 for stick in (pad.lx, pad.ly, pad.rx, pad.ry))
+    assert pad.pressed <= set(BUTTONS)
 
 
 def test_what_is_a_gamepad() -> None:
-    """A stick and the lower button; neither a mouse nor a keyboard."""
-    assert (
-        is_gamepad([0x130], [0, 1])
-        and not is_gamepad([0x110], [0, 1])
-        and not is_gamepad([0x130], [])
-    )
+    """A gamepad has a stick and the lower button; a mouse and a keyboard are not gamepads."""
+    assert is_gamepad([0x130], [0, 1])
+    assert not is_gamepad([0x110], [0, 1])
+    assert not is_gamepad([0x130], [])

@@ -1,64 +1,15 @@
-"""A person's velocity and requests: timeout, clipping, not-a-number, and scripts that recover from falls."""
-
-import math
+"""Scripts: steps in their order, recovery from falls, faults and the emergency stop."""
 
 import pytest
 
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.operator.requests import Script, Step
-from safe_locomotion.operator.velocity import CommandLimits, VelocityInput
 from safe_locomotion.types import Mode, VelocityCommand
 
 START_NS = 1_700_000_000_000_000_000
 SECOND_NS = 1_000_000_000
-LIMITS = CommandLimits(vx=1.5, vy=0.8, wz=2.5, timeout=0.5)
 ZERO = VelocityCommand()
 WALK = VelocityCommand(vx=0.5, vy=0.1, wz=-0.2)
-
-
-def test_a_command_holds_for_its_timeout_to_the_nanosecond() -> None:
-    """In force from its stamp to timeout later; zero before the first, before its stamp and after."""
-    velocity = VelocityInput(LIMITS)
-    assert velocity.get(START_NS) == ZERO
-    velocity.set(START_NS, 0.5, 0.1, -0.2)
-    assert velocity.get(START_NS) == WALK
-    assert velocity.get(START_NS + 500_000_000) == WALK
-    assert velocity.get(START_NS + 500_000_001) == ZERO
-    assert velocity.get(START_NS - 1) == ZERO
-    velocity.set(START_NS + SECOND_NS, 0.5, 0.1, -0.2)
-    assert velocity.get(START_NS + SECOND_NS) == WALK
-
-
-@pytest.mark.parametrize("axis", ["vx", "vy", "wz"])
-@pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_each_axis_is_clipped_at_its_own_limit(axis: str, sign: float) -> None:
-    """Just inside passes unchanged, just outside and far outside give the limit."""
-    limit = getattr(LIMITS, axis)
-    for wanted, got in (
-        (math.nextafter(limit, 0), math.nextafter(limit, 0)),
-        (math.nextafter(limit, 9), limit),
-        (1e9, limit),
-    ):
-        velocity = VelocityInput(LIMITS)
-        velocity.set(START_NS, **({"vx": 0.0, "vy": 0.0, "wz": 0.0} | {axis: sign * wanted}))
-        assert velocity.get(START_NS) == VelocityCommand(**{axis: sign * got})
-        assert not velocity.not_finite
-
-
-@pytest.mark.parametrize("axis", [0, 1, 2])
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_a_command_that_is_not_finite_is_zero_and_says_so(axis: int, value: float) -> None:
-    """The whole command is refused, also in place of an earlier good one, until a finite one arrives."""
-    velocity = VelocityInput(LIMITS)
-    velocity.set(START_NS, 0.5, 0.1, -0.2)
-    values = [0.5, 0.1, -0.2]
-    values[axis] = value
-    velocity.set(START_NS + 1, *values)
-    assert velocity.not_finite
-    assert velocity.get(START_NS + 1) == ZERO
-    velocity.set(START_NS + 2, 0.5, 0.1, -0.2)
-    assert not velocity.not_finite
-    assert velocity.get(START_NS + 2) == WALK
 
 
 DEMONSTRATION = (
@@ -69,7 +20,10 @@ DEMONSTRATION = (
 
 
 def test_script_stands_up_then_plays_its_steps_in_order() -> None:
-    """Each step is requested once per mode, times count from the first STAND, velocities hold with their step."""
+    """Each step is requested once per mode, and its velocity holds with it.
+
+    Times count from the first STAND.
+    """
     script = Script(DEMONSTRATION)
     assert script.update(START_NS, Mode.PASSIVE) == ("stand", ZERO)
     assert script.update(START_NS + 1, Mode.PASSIVE) == (None, ZERO)
@@ -87,7 +41,7 @@ def test_script_stands_up_then_plays_its_steps_in_order() -> None:
 
 
 def test_script_recovers_from_a_fall_in_its_step() -> None:
-    """FALLEN is reset, then the step's own request is made again; the clock goes on."""
+    """After a fall a script requests reset, then the request of its step; its time goes on."""
     script = Script([Step(time=0.0, request="walk", command=WALK)])
     script.update(START_NS, Mode.STAND)
     script.update(START_NS + 1, Mode.WALK)
@@ -100,7 +54,7 @@ def test_script_recovers_from_a_fall_in_its_step() -> None:
 
 @pytest.mark.parametrize("steps", [(), DEMONSTRATION])
 def test_script_recovers_from_a_fall_before_its_first_step(steps: tuple[Step, ...]) -> None:
-    """A fall while standing up, or between standing and the first step, is reset and stood up from."""
+    """After a fall before the first step a script requests reset and stand."""
     script = Script(steps)
     script.update(START_NS, Mode.PASSIVE)
     assert script.update(START_NS + 1, Mode.FALLEN) == ("reset", ZERO)
@@ -111,7 +65,7 @@ def test_script_recovers_from_a_fall_before_its_first_step(steps: tuple[Step, ..
 
 
 def test_a_robot_that_stays_down_is_asked_again_each_second() -> None:
-    """A refused request (still lying on its side, say) is repeated; in the other modes one request is enough."""
+    """A request is repeated each second while the robot lies; other modes need only one."""
     script = Script([Step(time=0.0, request="walk", command=WALK)])
     script.update(START_NS, Mode.STAND)
     for mode, request in ((Mode.FALLEN, "reset"), (Mode.PASSIVE, "walk")):
@@ -125,7 +79,10 @@ def test_a_robot_that_stays_down_is_asked_again_each_second() -> None:
 
 
 def test_script_leaves_a_fault_alone_until_it_says_reset() -> None:
-    """FAULT is for a person to judge: nothing is requested and the velocity is zero, up to a step that resets."""
+    """In FAULT a script requests nothing and commands zero, until a step requests reset.
+
+    A person must judge a fault.
+    """
     script = Script(
         [
             Step(time=0.0, request="walk", command=WALK),
@@ -144,18 +101,16 @@ def test_script_leaves_a_fault_alone_until_it_says_reset() -> None:
 
 
 def test_estop_goes_out_although_the_robot_has_fallen() -> None:
-    """A planned emergency stop is not replaced by the reset after a fall."""
+    """A planned emergency stop has priority over the reset after a fall."""
     script = Script([Step(time=0.0, request="estop")])
     script.update(START_NS, Mode.STAND)
     assert script.update(START_NS + 1, Mode.FALLEN) == ("estop", ZERO)
 
 
 def test_script_refuses_unknown_requests_and_disorder() -> None:
-    """Both are errors before the robot moves; equal times are in order."""
-    with pytest.raises(
-        ConfigurationError,
-        match="unknown request 'jump'; choose one of: stand, walk, sit, estop, reset",
-    ):
+    """Unknown requests and unordered times are errors before the robot moves."""
+    says = "unknown request 'jump'; choose one of: stand, walk, sit, estop, reset"
+    with pytest.raises(ConfigurationError, match=says):
         Script([Step(time=0.0, request="jump")])
     with pytest.raises(ConfigurationError, match="not in the order of their times"):
         Script([Step(time=1.0, request="walk"), Step(time=0.5, request="sit")])

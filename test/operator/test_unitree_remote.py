@@ -1,4 +1,4 @@
-"""The remote's bytes: every button, corrupt bytes, and an emergency stop that nothing takes back but the supervisor's fault."""
+"""The bytes of the remote: every button and stick, corrupt bytes, and the emergency stop."""
 
 import math
 import struct
@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 import pytest
-from core_values import A1, CONFIG_FILE, TROT
+from core_values import A1, CONFIG_FILE, TROT, estimate
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,7 +60,7 @@ def verdict(
 @pytest.mark.parametrize("byte", [2, 3])
 @pytest.mark.parametrize("bit", range(8))
 def test_every_button_has_its_bit(byte: int, bit: int) -> None:
-    """Byte and bit as in the vendor's header, and nothing else is pressed."""
+    """Each button has the byte and bit of the vendor's header, and presses nothing else."""
     raw = bytearray(SIZE)
     raw[byte] = 0x80 >> bit
     pad = decode_remote(bytes(raw))
@@ -70,7 +70,10 @@ def test_every_button_has_its_bit(byte: int, bit: int) -> None:
 
 @pytest.mark.parametrize(("name", "at"), [("lx", 4), ("rx", 8), ("ry", 12), ("ly", 20)])
 def test_every_stick_has_its_place(name: str, at: int) -> None:
-    """Little-endian single precision at its offset; a little past the end is the end, further is no remote."""
+    """A stick is a little-endian float32 at its offset, clipped a little beyond its end.
+
+    Values further out are not from a remote.
+    """
     for value, read in ((0.5, 0.5), (-1.0, -1.0), (1.04, 1.0), (-1.04, -1.0)):
         raw = bytearray(SIZE)
         struct.pack_into("<f", raw, at, value)
@@ -82,11 +85,19 @@ def test_every_stick_has_its_place(name: str, at: int) -> None:
 
 @pytest.mark.parametrize(
     "raw",
-    [b"", b"\x00", bytes(39), bytes(41), b"\xff" * 40, b"\xff" * 4 + bytes(36), bytes([0, 0, 0, 0x50]) + bytes(36),
-     bytes([0, 0, 0, 0xA0]) + bytes(36)],
-)  # fmt: skip
+    [
+        b"",
+        b"\x00",
+        bytes(39),
+        bytes(41),
+        b"\xff" * 40,
+        b"\xff" * 4 + bytes(36),
+        bytes([0, 0, 0, 0x50]) + bytes(36),
+        bytes([0, 0, 0, 0xA0]) + bytes(36),
+    ],
+)
 def test_what_no_remote_sends_is_no_reading(raw: bytes) -> None:
-    """Another length, all ones, all buttons, up with down, left with right."""
+    """Another length, all ones, all buttons, up with down, and left with right are refused."""
     assert decode_remote(raw) is None
 
 
@@ -94,7 +105,7 @@ def test_what_no_remote_sends_is_no_reading(raw: bytes) -> None:
 def test_random_bytes_never_drive_without_the_dead_man_nor_past_the_limits(
     raw: bytes, long_enough: bool
 ) -> None:
-    """Any bytes, repeated for half a second: no velocity unless they are a whole remote whose dead-man is pressed."""
+    """Any bytes for half a second drive only if they are a valid remote with the dead-man held."""
     raw = raw.ljust(SIZE, b"\x00")[:SIZE] if long_enough else raw
     control = RemoteControl(A1_CONFIG.driving)
     driving = A1_CONFIG.driving
@@ -105,12 +116,12 @@ def test_random_bytes_never_drive_without_the_dead_man_nor_past_the_limits(
         assert abs(c.vx) <= driving.vx and abs(c.vy) <= driving.vy and abs(c.wz) <= driving.wz
         if pad is None or "R1" not in pad.pressed or control.estop.latched:
             assert control.wish.command == VelocityCommand() and not control.wish.drives
-        assert not control.wish.request  # pressed from the beginning: stuck
+        assert not control.wish.request  # a button pressed from the beginning counts as stuck
 
 
 @given(st.lists(st.binary(min_size=SIZE, max_size=SIZE), max_size=30))
 def test_the_remote_takes_any_sequence_of_bytes(raws: list[bytes]) -> None:
-    """No exception on the control path, and what is not valid asks for nothing."""
+    """No bytes raise an exception, and bytes that are not valid give no wish."""
     control = RemoteControl(A1_CONFIG.driving)
     for k, raw in enumerate(raws):
         if control.update(low_state(5 * k, raw), None) and not control.valid:
@@ -122,7 +133,7 @@ def press(button: EstopButton, raw: bytes, times: int, said: Verdict | None = No
 
 
 def test_two_states_in_a_row_stop_and_one_does_not() -> None:
-    """One bad packet between good ones does not drop the robot, however often; the second in a row does."""
+    """The stop counts after two LowStates in a row; single ones never count, however many."""
     button = EstopButton({"L2", "B"})
     for _ in range(10):
         assert not press(button, STOP, 1) and not press(button, NOTHING, 1)
@@ -134,7 +145,7 @@ def test_two_states_in_a_row_stop_and_one_does_not() -> None:
     [STOP, STOP[:4], STOP[:4] + b"\xff" * 36, bytes([9, 9, 0xFF, 0x7F]), bytes([0, 0, 0x3F, 0xFF])],
 )
 def test_the_stop_needs_no_more_than_its_two_buttons(raw: bytes) -> None:
-    """Sticks that are none, other buttons, a shorter record: it counts."""
+    """The stop counts with broken sticks, other buttons pressed, or a shorter record."""
     assert press(EstopButton({"L2", "B"}), raw, 2)
 
 
@@ -143,26 +154,28 @@ def test_the_stop_needs_no_more_than_its_two_buttons(raw: bytes) -> None:
     [b"", b"\x20", NOTHING, b"\xff" * 40, encode_remote(Pad(pressed=frozenset(BUTTONS) - {"B"}))],
 )
 def test_a_broken_line_and_other_buttons_are_no_stop(raw: bytes) -> None:
-    """All ones is no chord, nor are all buttons but one of it."""
+    """All ones, too few bytes, and all buttons but one of the chord are no stop."""
     assert not press(EstopButton({"L2", "B"}), raw, 100)
 
 
 @pytest.mark.parametrize("mode", list(Mode))
 def test_only_a_verdict_that_latched_it_releases_the_stop(mode: Mode) -> None:
-    """Not while it is pressed; released, not without a verdict, not by another mode or another fault."""
+    """Only FAULT with the reason `estop` unlatches the stop, and only after its release."""
     button = EstopButton({"L2", "B"})
     heard = verdict(Mode.FAULT, "estop")
     assert press(button, STOP, 50, heard)
     assert press(button, NOTHING, 5000)
-    assert press(button, NOTHING, 50, verdict(mode)) and press(
-        button, NOTHING, 50, verdict(mode, "motor_off")
-    )
+    assert press(button, NOTHING, 50, verdict(mode))
+    assert press(button, NOTHING, 50, verdict(mode, "motor_off"))
     assert press(button, NOTHING, 1, verdict(mode, "estop")) is (mode is not Mode.FAULT)
 
 
 @pytest.mark.parametrize("mode", list(Mode))
 def test_the_stop_damps_in_every_mode_within_three_states(mode: Mode) -> None:
-    """With a supervisor that never hears of it, frozen in any mode and always fresh: from the second state on, damping."""
+    """From the second LowState on the command damps, although the supervisor does not react.
+
+    The supervisor's verdicts are fresh but keep their mode.
+    """
     stage = CommandStage(A1, A1_CONFIG.bridge.gains, A1_CONFIG.bridge.limits)
     control = RemoteControl(A1_CONFIG.driving)
     force = np.tile([0.0, 0.0, A1.mass * 9.81 / 4], (4, 1))
@@ -180,9 +193,8 @@ def test_the_stop_damps_in_every_mode_within_three_states(mode: Mode) -> None:
         control.update(state, said)
         stage.gate.report(frozenset({"estop"}) if control.estop.latched else frozenset())
         command = stage.update(state, said, plan)
-        damps = not (command.kp.any() or command.tau.any() or command.dq.any()) and bool(
-            (command.kd > 0.0).all()
-        )
+        passive = not (command.kp.any() or command.tau.any() or command.dq.any())
+        damps = passive and bool((command.kd > 0.0).all())
         assert damps is (mode in DAMPED or k >= 21), (mode, k, command.reason)
         if mode not in DAMPED and k >= 21:
             assert command.reason == "estop" and control.wish == NO_WISH
@@ -190,9 +202,7 @@ def test_the_stop_damps_in_every_mode_within_three_states(mode: Mode) -> None:
 
 @pytest.mark.parametrize("request_", ["stand", "walk", "sit", "reset"])
 def test_a_supervisor_that_hears_of_it_stays_down_until_reset(request_: str) -> None:
-    """FAULT on the tick of the report; reset while it is held leads back into FAULT, reset afterwards to PASSIVE."""
-    from core_values import estimate
-
+    """The supervisor is in FAULT on the tick of the report; only a reset after it ends FAULT."""
     supervisor = make_supervisor(A1, A1_CONFIG)
     now = estimate(stamp_ns=START_NS)
     supervisor.report(frozenset({"estop"}))
@@ -207,22 +217,12 @@ def test_a_supervisor_that_hears_of_it_stays_down_until_reset(request_: str) -> 
 
 
 def test_driving_and_asking_by_bytes() -> None:
-    """The dead-man and a stick give a velocity within 10 ms, a chord one request; a broken byte ends both."""
+    """The dead-man and a stick give a velocity, a chord gives one request, bad bytes give none."""
     control = RemoteControl(A1_CONFIG.driving)
     requests = []
     stand = encode_remote(Pad(pressed=frozenset({"L2", "A"})))
-    for k in range(500):
-        raw = (
-            NOTHING
-            if k < 50
-            else AHEAD
-            if k < 100
-            else NOTHING
-            if k < 150
-            else stand
-            if k < 250
-            else b"\xff" * 40
-        )
+    sent = [NOTHING] * 50 + [AHEAD] * 50 + [NOTHING] * 50 + [stand] * 100 + [b"\xff" * 40] * 250
+    for k, raw in enumerate(sent):
         if control.update(low_state(k, raw), None) and control.wish.request:
             requests.append((k, control.wish.request))
         assert control.wish.drives is (50 <= k < 100), k

@@ -1,4 +1,4 @@
-"""Leg kinematics against MuJoCo, against finite differences, and against itself."""
+"""Leg kinematics against MuJoCo, finite differences and its own inverse."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def mj():
 
 
 def test_feet_are_where_mujoco_puts_them(mj) -> None:
-    """Forward kinematics agrees with the MJCF to 1e-9 m at 200 poses over the whole joint range."""
+    """Forward kinematics equals that of the MJCF to 1e-9 m at 200 poses of the joint ranges."""
     model, data = mj
     rng = np.random.default_rng(0)
     for _ in range(200):
@@ -42,7 +42,10 @@ def test_feet_are_where_mujoco_puts_them(mj) -> None:
 @settings(max_examples=50, deadline=None)
 @given(unit)
 def test_jacobian_is_the_derivative_of_the_feet(share) -> None:
-    """Each Jacobian equals central differences of the foot position, which both ways to it give alike."""
+    """Each Jacobian equals central differences of the foot position.
+
+    `feet` and `feet_and_jacobians` give the same feet.
+    """
     q = joints(share)
     h = 1e-6
     feet, jacobians = KINEMATICS.feet_and_jacobians(q)
@@ -56,7 +59,10 @@ def test_jacobian_is_the_derivative_of_the_feet(share) -> None:
 
 
 def test_a_force_balances_its_torques_and_a_singular_leg_pushes_with_none() -> None:
-    """J' f = tau in 200 poses; where the knee is stretched, or the foot level with its hip axis, no force is defined."""
+    """J' f = tau at 200 poses; the force is zero where the leg is singular.
+
+    A leg is singular with a stretched knee, and with the foot level with its hip axis.
+    """
     rng = np.random.default_rng(0)
     straight = (0.1, 0.4, 0.0)
     level = (0.1, 0.5 * np.pi, 0.0)
@@ -68,17 +74,14 @@ def test_a_force_balances_its_torques_and_a_singular_leg_pushes_with_none() -> N
             part = tau[3 * i : 3 * i + 3]
             np.testing.assert_allclose(jacobians[i].T @ leg.force(pose, *part), part, atol=1e-9)
     for leg in KINEMATICS.legs:
-        assert (
-            leg.force(leg.pose(*straight), 1.0, 2.0, 3.0)
-            == leg.force(leg.pose(*level), 1.0, 2.0, 3.0)
-            == (0.0, 0.0, 0.0)
-        )
+        for singular in (straight, level):
+            assert leg.force(leg.pose(*singular), 1.0, 2.0, 3.0) == (0.0, 0.0, 0.0)
 
 
 @settings(max_examples=200, deadline=None)
 @given(unit)
 def test_inverse_undoes_forward_below_the_hips(share) -> None:
-    """For every pose whose feet hang below their hip axes, inverse(feet(q)) gives the same feet, and the same joints."""
+    """inverse(feet(q)) gives q at every pose whose feet are below their hip axes."""
     q = joints(share).reshape(4, 3)
     q[:, 1] = -0.5 * q[:, 2] + np.clip(q[:, 1], -0.6, 0.6)
     q[:, 1] = np.clip(q[:, 1], ROBOT.q_min[1], ROBOT.q_max[1])
@@ -91,22 +94,21 @@ def test_inverse_undoes_forward_below_the_hips(share) -> None:
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.floats(-2.0, 2.0), min_size=12, max_size=12))
 def test_inverse_stays_inside_the_joint_ranges(values) -> None:
-    """Any target, in reach or not, gives finite joints inside their ranges."""
+    """Every target gives finite joint positions inside their ranges, also one out of reach."""
     q = KINEMATICS.inverse(np.array(values).reshape(4, 3))
     assert np.all(q >= ROBOT.q_min) and np.all(q <= ROBOT.q_max)
 
 
 def test_standing_feet_are_under_the_thigh_joints() -> None:
-    """At q_stand every foot touches the ground under its thigh joint when the base is at nominal height."""
+    """At q_stand and nominal height every foot touches the ground under its thigh joint."""
     feet = KINEMATICS.feet(ROBOT.q_stand)
-    np.testing.assert_allclose(
-        feet[:, :2], ROBOT.hip_position[:, :2] + np.c_[np.zeros(4), ROBOT.hip_offset], atol=1e-12
-    )
+    thighs = ROBOT.hip_position[:, :2] + np.c_[np.zeros(4), ROBOT.hip_offset]
+    np.testing.assert_allclose(feet[:, :2], thighs, atol=1e-12)
     np.testing.assert_allclose(feet[:, 2] - ROBOT.foot_radius, -ROBOT.nominal_height, atol=1e-12)
 
 
 def test_sitting_feet_are_level_with_the_belly(mj) -> None:
-    """At q_sit the soles lie within 1 mm of the trunk's lower side: the trunk rests on the ground with the feet beside it."""
+    """At q_sit the soles are level with the lower side of the trunk, within 1 mm."""
     model, _ = mj
     soles = KINEMATICS.feet(ROBOT.q_sit)[:, 2] - ROBOT.foot_radius
     np.testing.assert_allclose(soles, -model.geom("trunk").size[2], atol=1e-3)

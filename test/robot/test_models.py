@@ -1,4 +1,4 @@
-"""The A1's URDF against the vendor-derived model in pybullet_data, its MJCF against the URDF, and RobotModel against both."""
+"""The A1: URDF against pybullet_data's model, MJCF against URDF, RobotModel against both."""
 
 from dataclasses import FrozenInstanceError
 from pathlib import Path
@@ -25,8 +25,8 @@ ROBOT = load_robot("a1")
 URDF = read_urdf(robot_file("a1", ".urdf"))
 THEIR_LINK = {"hip": "hip", "thigh": "upper", "calf": "lower", "foot": "toe"}
 THEIR_JOINT = {"hip": "hip_joint", "thigh": "upper_joint", "calf": "lower_joint"}
+#: Mass of each of the five links of the reference that only hold a frame: IMU and shoulders [kg].
 DUMMY_MASS = 0.001
-"""Mass of each of the five links that the other model carries only to hold a frame (IMU and four shoulders) [kg]."""
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,13 @@ def model():
     return mujoco.MjModel.from_xml_path(str(robot_file("a1", ".xml")))
 
 
+def numbers(element: ElementTree.Element, name: str) -> np.ndarray:
+    """The attribute xyz of a child element."""
+    return np.array(element.find(name).attrib["xyz"].split(), dtype=float)
+
+
 def inertial(root: ElementTree.Element, name: str) -> Link:
+    """Mass, CoM and inertia of a link of a URDF."""
     element = root.find(f"link[@name='{name}']/inertial")
     i = {k: float(v) for k, v in element.find("inertia").attrib.items()}
     rows = [
@@ -48,8 +54,7 @@ def inertial(root: ElementTree.Element, name: str) -> Link:
         [i["ixy"], i["iyy"], i["iyz"]],
         [i["ixz"], i["iyz"], i["izz"]],
     ]
-    origin = element.find("origin")
-    com = np.zeros(3) if origin is None else np.array(origin.attrib["xyz"].split(), dtype=float)
+    com = np.zeros(3) if element.find("origin") is None else numbers(element, "origin")
     return Link(mass=float(element.find("mass").attrib["value"]), com=com, inertia=np.array(rows))
 
 
@@ -79,21 +84,18 @@ def test_joint_places_axes_and_ranges_are_the_reference_ones(theirs, leg, kind) 
     """Link lengths, joint axes and position ranges are equal to the last digit."""
     ours = URDF.joints[f"{leg}_{kind}_joint"]
     other = theirs.find(f"joint[@name='{leg}_{THEIR_JOINT[kind]}']")
-    np.testing.assert_array_equal(
-        ours.origin, np.array(other.find("origin").attrib["xyz"].split(), dtype=float)
-    )
-    np.testing.assert_array_equal(
-        ours.axis, np.array(other.find("axis").attrib["xyz"].split(), dtype=float)
-    )
+    np.testing.assert_array_equal(ours.origin, numbers(other, "origin"))
+    np.testing.assert_array_equal(ours.axis, numbers(other, "axis"))
     limit = other.find("limit").attrib
     assert (ours.lower, ours.upper) == (float(limit["lower"]), float(limit["upper"]))
 
 
 def test_effort_and_speed_differ_from_the_reference_on_purpose(theirs) -> None:
-    """33.5 Nm and 21 rad/s (the vendor's later figures for all joints) replace 20/55/55 Nm and 52.4/28.6/28.6 rad/s.
+    """33.5 Nm and 21 rad/s replace 20/55/55 Nm and 52.4/28.6/28.6 rad/s of the reference.
 
-    The reference gives the hip a third of the torque and more than twice the speed of the same motor on thigh and calf.
-    No joint is faster here than there; the hip alone is stronger.
+    They are the vendor's later figures for all joints. The reference gives the hip a third of the
+    torque and nearly twice the speed of the same motor on thigh and calf. No joint is faster here
+    than in the reference, and only the hip is stronger.
     """
     for leg in LEGS:
         for kind, effort, velocity in (
@@ -107,7 +109,7 @@ def test_effort_and_speed_differ_from_the_reference_on_purpose(theirs) -> None:
 
 
 def test_total_mass(theirs) -> None:
-    """The robot weighs 12.4 to 12.8 kg; it lacks only the five 1 g frame holders of the reference."""
+    """The robot weighs 12.4 to 12.8 kg, the reference less its five links of 1 g."""
     reference = sum(float(mass.attrib["value"]) for mass in theirs.iter("mass"))
     assert 12.4 <= ROBOT.mass <= 12.8
     assert ROBOT.mass == pytest.approx(reference - 5 * DUMMY_MASS, abs=1e-9)
@@ -120,33 +122,24 @@ def test_foot_radius_is_the_reference_one(theirs) -> None:
 
 
 def test_whole_body_inertia_agrees_with_the_reference(theirs) -> None:
-    """Composite inertia at q_stand is the reference's up to its placeholder links: 1e-4 kg m2 on each of five links and 5 g."""
-    links = {link.attrib["name"]: link for link in theirs.iterfind("link")}
-    added = sum(
-        np.trace(inertial(theirs, n).inertia) / 3
-        for n in links
-        if n == "imu_link" or n.endswith("shoulder")
-    )
+    """The composite inertia at q_stand is the reference's without its five placeholder links.
+
+    Each of them has 1 g and 1e-4 kg m2.
+    """
+    names = [link.attrib["name"] for link in theirs.iterfind("link")]
+    dummies = [name for name in names if name == "imu_link" or name.endswith("shoulder")]
+    added = sum(np.trace(inertial(theirs, name).inertia) / 3 for name in dummies)
     assert added == pytest.approx(5e-4)
-    shoulder = np.array([0.183, 0.047 + 0.081, 0.0])
-    steiner = (
-        4
-        * DUMMY_MASS
-        * np.array([shoulder[1] ** 2, shoulder[0] ** 2, shoulder[0] ** 2 + shoulder[1] ** 2])
-    )
+    x = 0.183
+    y = 0.047 + 0.081
+    steiner = 4 * DUMMY_MASS * np.array([y**2, x**2, x**2 + y**2])
     reference = pybullet_inertia(theirs)
-    np.testing.assert_allclose(
-        np.diag(reference), np.diag(ROBOT.inertia) + added + steiner, atol=1e-5
-    )
-    np.testing.assert_allclose(
-        reference - np.diag(np.diag(reference)),
-        ROBOT.inertia - np.diag(np.diag(ROBOT.inertia)),
-        atol=1e-5,
-    )
+    expected = ROBOT.inertia + np.diag(added + steiner)
+    np.testing.assert_allclose(reference, expected, atol=1e-5)
 
 
 def pybullet_inertia(theirs) -> np.ndarray:
-    """Whole-body inertia about the CoM of the reference at our q_stand, by Bullet's own forward kinematics."""
+    """Inertia of the whole reference about its CoM at our q_stand, by Bullet's kinematics."""
     pybullet = pytest.importorskip("pybullet")
     client = pybullet.connect(pybullet.DIRECT)
     try:
@@ -198,7 +191,10 @@ def _bullet_link(pybullet, client, body, index, link) -> Link:
 
 
 def test_inertia_is_physical() -> None:
-    """The composite inertia is symmetric, positive definite, and its principal moments satisfy the triangle inequality."""
+    """The composite inertia is symmetric and positive definite.
+
+    Its principal moments satisfy the triangle inequality.
+    """
     np.testing.assert_allclose(ROBOT.inertia, ROBOT.inertia.T, atol=1e-12)
     a, b, c = np.linalg.eigvalsh(ROBOT.inertia)
     assert a > 0.0 and a + b >= c
@@ -206,7 +202,10 @@ def test_inertia_is_physical() -> None:
 
 @pytest.mark.parametrize("name", sorted(URDF.links))
 def test_link_inertias_are_physical(name) -> None:
-    """Every link's inertia is positive definite; the triangle inequality holds to the rounding of its source (2 %)."""
+    """Every link's inertia is positive definite, and satisfies the triangle inequality to 2 %.
+
+    The rounding of its source causes the 2 %.
+    """
     a, b, c = np.linalg.eigvalsh(URDF.links[name].inertia)
     assert a > 0.0 and a + b >= 0.98 * c
 
@@ -226,7 +225,7 @@ def test_mjcf_bodies_agree_with_urdf(model) -> None:
 
 
 def test_mjcf_joints_agree_with_urdf(model) -> None:
-    """Joint order, places, axes, ranges, damping and torque limits of the MJCF are those of the URDF."""
+    """A URDF without links is a configuration error: the folder of the robot is incomplete."""
     root = ElementTree.parse(robot_file("a1", ".urdf")).getroot()
     assert [model.joint(i).name for i in range(1, model.njnt)] == [
         f"{joint}_joint" for joint in JOINTS
@@ -286,7 +285,7 @@ def test_poses_lie_inside_the_ranges() -> None:
 
 
 def test_model_is_frozen() -> None:
-    """Neither a field nor an element of an array can be changed."""
+    """No field and no element of an array can be changed."""
     with pytest.raises(FrozenInstanceError):
         ROBOT.mass = 1.0
     with pytest.raises(ValueError, match="read-only"):
@@ -294,14 +293,14 @@ def test_model_is_frozen() -> None:
 
 
 def test_unknown_robot_names_the_choices() -> None:
-    """An unknown robot is refused and the known ones are listed."""
+    """An unknown robot is refused with a list of the known ones."""
     with pytest.raises(UnknownNameError, match=r"unknown robot 'spot'; choose one of: .*a1"):
         load_robot("spot")
     assert "a1" in robot_names()
 
 
 def test_incomplete_robot_is_refused(tmp_path, monkeypatch) -> None:
-    """A robot folder with a URDF that lacks its links is a configuration error that names the folder."""
+    """A URDF without links is a configuration error that says that the folder is incomplete."""
     folder = tmp_path / "models" / "robots" / "a1"
     folder.mkdir(parents=True)
     (folder / "a1.urdf").write_text("<robot name='a1'/>")
@@ -320,7 +319,7 @@ def test_share_is_found_under_an_ament_prefix(tmp_path, monkeypatch) -> None:
 
 
 def test_missing_share_names_the_places() -> None:
-    """The error for a missing file names every folder looked at."""
+    """The error for a missing file names every folder that was searched."""
     with pytest.raises(ConfigurationError) as caught:
         shared_files.find_share("models/none.txt")
     assert all(str(root) in str(caught.value) for root in shared_files.share_roots())
