@@ -1,4 +1,4 @@
-"""One foot of the locomotion controller: whether it pushes, where it left the ground, how it swings."""
+"""One foot of the locomotion controller: does it push, where did it lift off, how does it swing."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -24,7 +24,9 @@ class Swing(NamedTuple):
 
 
 class Catch(NamedTuple):
-    """How a foot that a joint policy moved joins the curve of the gait; it is on the curve at touchdown.
+    """The way of a foot from where a joint policy left it to the curve of the gait.
+
+    The foot is on the curve at touchdown.
 
     Attributes:
         away: from the curve to the foot at the hand-over [m].
@@ -92,9 +94,9 @@ class Foot:
     ) -> None:
         """Decide whether the foot pushes on this tick, and remember where it lifts off.
 
-        It pushes when it is scheduled to, or when it met the ground early. A foot that should push but finds no ground for
-        a while leaves the MPC and reaches for its foothold: either the body has been thrown off it, or the ground is lower
-        than expected. A foot that slides stays.
+        It pushes when it is scheduled to, or when it met the ground early. A foot that should push
+        but finds no ground for a while leaves the MPC and reaches for its foothold. Either the body
+        has been thrown off it, or the ground is lower than expected. A foot that slides stays.
 
         Args:
             at: foot centre in odom [m].
@@ -131,7 +133,10 @@ class Foot:
             self.ground_time = 0.0
 
     def expect(self, at: Vector, *, scheduled: bool, parameters: SwingParameters) -> None:
-        """Count a followed foot as lost from the next tick on if the gait wants it down and it is in the air."""
+        """Count a followed foot as lost if the gait wants it down and it is in the air.
+
+        It reaches for the ground from the next tick on, if the MPC drives then.
+        """
         missing = scheduled and not self.stance
         self.unloaded_time = parameters.lost_after if missing else 0.0
         if missing:

@@ -1,4 +1,7 @@
-"""Friction that the MPC may count on: less as soon as a loaded foot slides, slowly back to the configured value."""
+"""Friction that the MPC may count on.
+
+It falls as soon as a loaded foot slides, and rises slowly back to the configured value.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +17,12 @@ class SlipParameters:
     """When a foot slides, and what follows.
 
     Attributes:
-        speed: horizontal speed of a loaded foot from which it slides [m/s]; a rolling foot reaches 0.1.
+        speed: horizontal speed of a loaded foot from which it slides [m/s]; a rolling foot reaches
+            0.1.
         after: it must slide for this long [s].
         mu_min: the least friction that is assumed.
-        fall_time: time constant with which the friction falls towards `mu_min` while a foot slides [s].
+        fall_time: time constant with which the friction falls towards `mu_min` while a foot slides
+            [s].
         rise_rate: with which it comes back [1/s].
     """
 
@@ -62,7 +67,8 @@ class SlipWatch:
         p = self._p
         worst = 0.0
         for leg, foot in enumerate(feet):
-            last, self._last[leg] = self._last[leg], foot if loaded[leg] else None
+            last = self._last[leg]
+            self._last[leg] = foot if loaded[leg] else None
             if last is None or not loaded[leg] or elapsed <= 0.0:
                 self._sliding[leg] = 0.0
                 continue

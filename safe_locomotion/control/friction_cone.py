@@ -1,4 +1,7 @@
-"""Friction cone of a foot: a pyramid about the ground normal, cut off at the least and the largest normal force."""
+"""Friction cone of a foot: a pyramid about the ground normal.
+
+It is cut off at the least and the largest normal force.
+"""
 
 import numpy as np
 

@@ -1,6 +1,7 @@
-"""Gait schedule: which foot carries the robot when, from frequency, swing ratio and phase offsets (paper 1, section V).
+"""Gait schedule: which foot carries the robot when (paper 1, section V).
 
-A leg's phase runs from 0 to 1 once a stride: stance on [0, 1 - swing_ratio), swing on [1 - swing_ratio, 1).
+It follows from frequency, swing ratio and phase offsets. The phase of a leg runs from 0 to 1 once a
+stride: stance on [0, 1 - swing_ratio), swing on [1 - swing_ratio, 1).
 """
 
 from collections.abc import Sequence
@@ -21,10 +22,12 @@ PHASE_OFFSETS: dict[str, tuple[float, float, float]] = {
     "walk": (0.5, 0.25, 0.75),
 }
 
-#: Share of a swing within which a foot may still lift off; later it stays down, because its target would jump ahead of it.
+#: Share of a swing within which a foot may still lift off. Later it stays down, because its target
+#: would jump ahead of it.
 LATEST_LIFT_OFF = 0.1
 
-#: Share of its swing past which a foot found in the air is not counted: what is left must be enough to bring it to its foothold.
+#: Largest share of its swing that is assumed of a foot found in the air. What is left must be
+#: enough to bring it to its foothold.
 LATEST_CATCH = 0.75
 
 
@@ -41,7 +44,10 @@ def phase_offsets(gait: str) -> tuple[float, float, float]:
 
 
 def executable(gait: GaitParameters) -> bool:
-    """Whether the parameters describe a gait at all: finite, a positive frequency and a swing ratio in (0, 1)."""
+    """Whether the parameters describe a gait.
+
+    They must be finite, with a positive frequency and a swing ratio in (0, 1).
+    """
     finite = all(isfinite(value) for value in (*gait.phase_offsets, *gait.foot_y))
     return finite and 0.0 < gait.frequency < inf and 0.0 < gait.swing_ratio < 1.0
 
@@ -64,10 +70,11 @@ class GaitPhase(NamedTuple):
 
 
 class GaitClock:
-    """Integrates the phase of the stride; gait parameters may change on every tick without a jump of that phase.
+    """Integrates the phase of the stride.
 
-    A leg whose own phase starts or lands in the middle of a swing (a stride begins, offsets change) keeps its foot on the ground
-    until its next lift-off.
+    The gait parameters may change on every tick without a jump of that phase. A leg's own phase may
+    start or land in the middle of a swing, because a stride begins or offsets change. Such a leg
+    keeps its foot on the ground until its next lift-off.
     """
 
     def __init__(self) -> None:
@@ -100,7 +107,8 @@ class GaitClock:
         Args:
             stamp_ns: robot time of this tick; one that jumps back stops the phase for a tick.
             gait: parameters in force now.
-            step: False lets feet in the air finish their swing and starts none; True after False starts a new stride.
+            step: False lets feet in the air finish their swing and starts none. True after False
+                starts a new stride.
         """
         elapsed = 0.0 if self._stamp_ns is None else max(0, stamp_ns - self._stamp_ns) / NANOSECONDS
         self._stamp_ns = stamp_ns
@@ -113,7 +121,10 @@ class GaitClock:
         return self._phase(gait, max(LATEST_LIFT_OFF, advance / gait.swing_ratio) if step else -inf)
 
     def _phase(self, gait: GaitParameters, latest: float) -> GaitPhase:
-        """Phase of the legs at the present stride; a foot that is down stays so past the share `latest` of its swing."""
+        """Phase of the legs at the present stride.
+
+        A foot that is down stays down past the share `latest` of its swing.
+        """
         swing_ratio = gait.swing_ratio
         lift_off = 1.0 - gait.swing_ratio
         swing_duration = swing_ratio / gait.frequency
@@ -126,10 +137,12 @@ class GaitClock:
         for leg, phase in enumerate(self._phases):
             gone = (phase - lift_off) / swing_ratio
             if gone < 0.0:
-                held[leg], passes[leg] = True, False
+                held[leg] = True
+                passes[leg] = False
             elif not (held[leg] and (gone > latest or passes[leg])):
                 held[leg] = False
-                progress[leg], left[leg] = gone, (1.0 - gone) * swing_duration
+                progress[leg] = gone
+                left[leg] = (1.0 - gone) * swing_duration
         return GaitPhase(
             stance=tuple(held),
             swing_progress=tuple(progress),
@@ -145,11 +158,12 @@ class GaitClock:
         air_time: Sequence[float],
         ground_time: Sequence[float],
     ) -> GaitPhase:
-        """Set the phase to what the feet do while something else moves the legs, so that `update` can take over at any tick.
+        """Set the phase to what the feet do while a joint policy moves the legs.
 
-        A foot in the air is as far in its swing as it has been off the ground; with all feet down the one that landed last is at its
-        touchdown. Where the feet do not fit the gait, the phase that fits most of them counts. No foot that is down is in a swing, nor
-        will it begin one that is going on now.
+        So `update` can take over at any tick. A foot in the air is as far in its swing as it has
+        been off the ground. With all feet down, the one that landed last is at its touchdown. Where
+        the feet do not fit the gait, the phase that fits most of them counts. A foot that is down
+        is in no swing, and it does not begin one that is going on now.
 
         Args:
             stamp_ns: robot time of this tick.
@@ -186,7 +200,10 @@ class GaitClock:
         return phase
 
     def schedule(self, gait: GaitParameters, times: Sequence[float]) -> Flags:
-        """Stance flags (len(times), 4) at `times` [s] after the last update, were the gait parameters to stay."""
+        """Stance flags (len(times), 4) at `times` [s] after the last update.
+
+        The gait parameters are assumed to stay as they are.
+        """
         held = self._held
         phases = self._phases
         lift_off = 1.0 - gait.swing_ratio

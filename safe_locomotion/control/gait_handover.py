@@ -1,13 +1,14 @@
-"""Gait hand-over: when another policy takes the wheel, the legs' phases go from the old gait to the new one without a jump.
+"""Gait hand-over: the phases of the legs go from the gait of one policy to that of the next.
 
-A phase offset that jumps tells a foot in the air that it stands, or a foot that carries the robot that it has been in the air for
-half a swing. So the difference between the gaits at the hand-over decays at a bounded rate; what the new driver changes by
-itself in the meantime passes through. Frequency and footholds may change at once: the phase integrates the one, and a foot in
-the air follows the other.
+They do so without a jump. A phase offset that jumps tells a foot in the air that it stands. Or it
+tells a foot that carries the robot that it has been in the air for half a swing. So the difference
+between the gaits at the hand-over decays at a bounded rate. What the new driver changes by itself
+in the meantime passes through. Frequency and footholds may change at once: the phase integrates the
+frequency, and a foot in the air follows its foothold.
 
-Where recovery takes over from a gait that is far from its own, all feet are planted first: the swing ratio falls to nothing and comes
-back at its bounded rate. On the way between two such gaits there are moments with no foot on the ground, in which a robot that
-needs recovery cannot be helped.
+All feet are planted first where recovery takes over from a gait that is far from its own. The swing
+ratio falls to nothing and comes back at its bounded rate. On the way between two such gaits there
+are moments with no foot on the ground, in which a robot that needs recovery cannot be helped.
 """
 
 from dataclasses import replace
@@ -16,12 +17,13 @@ from math import copysign
 from safe_locomotion.types import NANOSECONDS, GaitParameters
 
 RECOVERY = "recovery"  #: the driver that plants the feet
-OFFSET_RATE = (
-    2.0  #: strides per second; below the slowest stride, so that no leg's phase runs backwards
-)
+#: Strides per second; below the slowest stride, so that no leg's phase runs backwards.
+OFFSET_RATE = 2.0
 RATIO_RATE = 4.0  #: 1/s
 RATIO_MARGIN = 0.05  #: of the swing ratio from 0 and 1
-PLANTED_FROM = 0.1  #: strides; gaits whose offsets differ by more have feet in the air together on the way from one to the other
+#: Strides. If offsets of two gaits differ by more, feet are in the air together on the way between
+#: them.
+PLANTED_FROM = 0.1
 
 
 class GaitBlend:
@@ -60,7 +62,8 @@ class GaitBlend:
         return self._last
 
     def _shifted(self, gait: GaitParameters) -> GaitParameters:
-        (a, b, c), (da, db, dc) = gait.phase_offsets, self._offsets
+        a, b, c = gait.phase_offsets
+        da, db, dc = self._offsets
         ratio = min(1.0 - RATIO_MARGIN, max(RATIO_MARGIN, gait.swing_ratio + self._ratio))
         return replace(
             gait, phase_offsets=((a + da) % 1.0, (b + db) % 1.0, (c + dc) % 1.0), swing_ratio=ratio

@@ -1,7 +1,8 @@
 """Leg controller: turns the verdict and the stance plan into motor commands on every LowState.
 
-Stance feet push with tau = -J(q)' f plus the leg's own weight; swing feet follow their target through joint PD; ramps, joint
-policies and damping are joint PD. A change of who drives is cross-faded, so that the commanded torque has no step.
+Stance feet push with tau = -J(q)' f plus the leg's own weight. Swing feet follow their target
+through joint PD. Ramps, joint policies and damping are joint PD. A change of driver is cross-faded,
+so that the commanded torque has no step.
 """
 
 from dataclasses import dataclass, replace
@@ -28,7 +29,9 @@ from safe_locomotion.types import (
     Verdict,
 )
 
-STORED = 1.8  #: feed-forward that may stand against stiffness and damping, in peak torques; the gate allows a little more
+#: Feed-forward that may stand against stiffness and damping, in peak torques; the gate allows a
+#: little more.
+STORED = 1.8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,7 +46,8 @@ class LegGains:
         fold_time, stand_time, sit_time: durations of the ramps [s].
         damping: kd in the damped modes [Nm s/rad].
         crossfade_time: over which the torque difference at a change of mode decays [s].
-        handover_time: the same in WALK [s]; shorter than a swing, for what is left must not push a foot that has changed its role.
+        handover_time: the same in WALK [s]. It is shorter than a swing, because what is left must
+            not push a foot that has changed its role.
     """
 
     swing_margin: float
@@ -79,12 +83,12 @@ class LegController:
         self._weights = [LegWeight(robot, leg) for leg in range(N_LEGS)]
         self._radius = float(robot.foot_radius)
         self._zeros = np.zeros(N_JOINTS)
-        self._q_min, self._q_max = _by_leg(robot.q_min), _by_leg(robot.q_max)
-        self._swing_min, self._swing_max = (
-            _by_leg(robot.q_min + gains.swing_margin),
-            _by_leg(robot.q_max - gains.swing_margin),
-        )
-        self._dq_min, self._dq_max = _by_leg(-robot.dq_max), _by_leg(robot.dq_max)
+        self._q_min = _by_leg(robot.q_min)
+        self._q_max = _by_leg(robot.q_max)
+        self._swing_min = _by_leg(robot.q_min + gains.swing_margin)
+        self._swing_max = _by_leg(robot.q_max - gains.swing_margin)
+        self._dq_min = _by_leg(-robot.dq_max)
+        self._dq_max = _by_leg(robot.dq_max)
         self._gains_of: dict[tuple[bool, ...], tuple[Array, Array]] = {}
         self._ramp_kp = np.full(N_JOINTS, gains.ramp_kp)
         self._ramp_kd = np.full(N_JOINTS, gains.ramp_kd)
@@ -109,8 +113,8 @@ class LegController:
         if verdict is None or verdict.mode in DAMPED or (needs_plan and plan is None):
             self.interrupt()
             return damping_command(state.stamp_ns, self._gains.damping, q=state.q)
-        # Between a gait policy and the recovery policy nothing changes hands: the MPC drives under both, and a torque that
-        # fades out over feet that change their role is a push of our own.
+        # Between a gait policy and the recovery policy nothing is cross-faded: the MPC drives under
+        # both. A torque that fades out over feet that change their role would push the robot.
         driver = (verdict.mode, joints)
         changed = driver != self._driver
         if changed:
@@ -125,7 +129,10 @@ class LegController:
         return self._last
 
     def interrupt(self) -> None:
-        """The last command was not sent: ramps start over from where the joints are, and no torque is left to fade from."""
+        """The last command was not sent.
+
+        Ramps start over from where the joints are, and no torque is left to fade from.
+        """
         self._driver = None
         self._last = None
 
@@ -147,7 +154,11 @@ class LegController:
         return self._legs(state, plan)
 
     def _stand_up_pose(self, elapsed: float) -> Array:
-        """Straight to the standing pose from anywhere between sitting and standing; other poses fold the legs first."""
+        """Pose on the way to standing.
+
+        It leads straight there from anywhere between sitting and standing. Other poses fold the
+        legs first.
+        """
         gains = self._gains
         robot = self._robot
         folded = (
@@ -191,12 +202,17 @@ class LegController:
         return _command(state, q_out, dq_out, tau_out, kp, kd)
 
     def _torque(self, leg: int, pose: LegPose, up: Vector, force: list[float]) -> Vector:
-        """Weight of the leg less J_c' f; J_c: of the contact, one foot radius below the foot centre along the vertical `up`."""
+        """Weight of the leg less J_c' f [Nm].
+
+        J_c is the Jacobian of the contact, one foot radius below the foot centre along the vertical
+        `up`.
+        """
         fx, fy, fz = force
         a, b, c = self._weights[leg].torque(pose, up)
         if fx == fy == fz == 0.0:
             return a, b, c
-        r, (ux, uy, uz) = self._radius, up
+        r = self._radius
+        ux, uy, uz = up
         ja, jb, jc = self._kinematics.legs[leg].torque(pose, fx, fy, fz)
         about_y = r * (pose.ca * (uz * fx - ux * fz) + pose.sa * (ux * fy - uy * fx))
         return a - ja + r * (uy * fz - uz * fy), b - jb + about_y, c - jc + about_y
@@ -204,8 +220,12 @@ class LegController:
     def _swing(
         self, leg: int, foot: list[float], velocity: list[float], age: float, dq: list[float]
     ) -> list[float]:
-        """Joint positions of a swing foot; a joint held at the end of its range gets speed zero in the last three of `dq`."""
-        (x, y, z), (vx, vy, vz) = foot, velocity
+        """Joint positions of a swing foot.
+
+        A joint held at the end of its range gets speed zero in the last three of `dq`.
+        """
+        x, y, z = foot
+        vx, vy, vz = velocity
         wanted = self._kinematics.legs[leg].inverse(x + age * vx, y + age * vy, z + age * vz)
         held = list(map(clamp, wanted, self._swing_min[leg], self._swing_max[leg]))
         for joint in range(3):
@@ -244,8 +264,9 @@ class LegController:
     def _limited(self, state: LowState, command: LowCommand) -> LowCommand:
         """Feed-forward reduced so that the motors are never asked for more than their peak torque.
 
-        What of it would exceed `STORED` peak torques goes into the target, which comes nearer: for a leg that is held back it would
-        have to stand against ever more stiffness, which the gate refuses.
+        What would exceed `STORED` peak torques goes into the target, which comes nearer. Otherwise
+        a leg that is held back would need feed-forward against ever more stiffness, and the gate
+        refuses that.
         """
         total = commanded_torque(state, command)
         tau_max = self._robot.tau_max

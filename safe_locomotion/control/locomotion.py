@@ -1,8 +1,8 @@
 """Locomotion controller: from estimate and verdict to a stance plan.
 
-It sets gait, footholds and reference, and solves the convex MPC. Everything that the MPC sees is in the ground frame
-(`ground_frame`): z along the ground normal, x along the heading, origin on the ground plane at the foot of the normal
-through the centre of mass.
+It sets gait, footholds and reference, and solves the convex MPC. Everything that the MPC sees is in
+the ground frame (`ground_frame`): z along the ground normal, x along the heading. Its origin lies
+on the ground plane, at the foot of the normal through the centre of mass.
 """
 
 from math import isfinite
@@ -80,8 +80,9 @@ class LocomotionController:
     def update(self, estimate: Estimate, verdict: Verdict) -> StancePlan:
         """Plan for this tick; in modes that do not stand the plan carries no force.
 
-        While a joint policy drives, the plan is what the MPC would do with the feet that really carry the robot. Nobody
-        executes it. It keeps solver, gait phase and reference such that the MPC can take over at any tick.
+        While a joint policy drives, the plan is what the MPC would do with the feet that really
+        carry the robot. Nobody executes it. It keeps solver, gait phase and reference such that the
+        MPC can take over at any tick.
         """
         body = body_of(estimate, self._kinematics, self._com)
         if verdict.mode not in STANDING or estimate.diverged:
@@ -203,7 +204,10 @@ class LocomotionController:
         return swings
 
     def _targets(self, body: Body, swings: list[Swing]) -> tuple[Array, Array]:
-        """Position and velocity (4, 3) of the feet in base; a stance foot moves as the body leaves it behind."""
+        """Position and velocity (4, 3) of the feet in base.
+
+        A stance foot moves as the body leaves it behind.
+        """
         positions = []
         velocities = []
         for foot, at, swing in zip(self._feet, body.feet_in_base, swings, strict=True):

@@ -5,12 +5,13 @@
          v_k+1 = v_k + dt (sum f / m + g)       w_k+1 = w_k + dt I^-1 sum r x f
          |f_x|, |f_y| <= mu f_z,  fz_min <= f_z <= fz_max
 
-(Di Carlo et al., IROS 2018.) The position rows are the exact zero-order hold of `centroidal`, written so that r and m appear
-in the velocity rows only. States and forces both stay variables: the QP is sparse, its pattern never changes, and per tick nine
-numbers per foot and stage are replaced. A swing foot gets zeros there and keeps its bounds, so trot, stand and flight cost the same.
+(Di Carlo et al., IROS 2018.) The position rows are the exact zero-order hold of `centroidal`,
+written so that r and m appear in the velocity rows only. States and forces both stay variables. The
+QP is sparse, its pattern never changes, and per tick nine numbers per foot and stage are replaced.
+A swing foot gets zeros there and keeps its bounds, so trot, stand and flight cost the same.
 
-OSQP runs a fixed number of iterations without scaling or adaptive rho: the time of a tick is constant, and whether the answer is
-good is read from the residuals.
+OSQP runs a fixed number of iterations without scaling or adaptive rho, so the time of a tick is
+constant. Whether the answer is good is read from the residuals.
 """
 
 from math import isfinite
@@ -25,7 +26,8 @@ from safe_locomotion.control.mpc_problem import MpcParameters, MpcProblem
 from safe_locomotion.robot.centroidal import NU, NX, CentroidalModel
 from safe_locomotion.types import N_LEGS, Array, Flags
 
-# OSQP's own tolerance: past it, it searches for proofs of infeasibility, 5 us a tick; here the residuals are judged in `solve`.
+# OSQP's own tolerance. Past it, OSQP searches for proofs of infeasibility, 5 us a tick. Here
+# `solve` judges the residuals.
 _NEVER_REFUSED = 1e3
 
 
@@ -33,10 +35,13 @@ class MpcAnswer(NamedTuple):
     """What the solver found.
 
     Attributes:
-        solution: (N * 24,) states and forces of the QP, see `states` and `plan`; NaN when there is none.
-        primal_residual, dual_residual: infinity norms, in the units of the QP (forces in FORCE_UNIT).
+        solution: (N * 24,) states and forces of the QP, see `states` and `plan`; NaN without an
+            answer.
+        primal_residual, dual_residual: infinity norms, in the units of the QP (forces in
+            FORCE_UNIT).
         iterations: spent on this tick.
-        ok: finite and within tolerance. Otherwise hold the last good forces: these are a rough solution, or zero.
+        ok: finite and within tolerance. Otherwise hold the last good forces: these are a rough
+            solution, or zero.
         stance: (4,) feet that push now.
         parameters, mu: of the cone.
     """
@@ -52,7 +57,10 @@ class MpcAnswer(NamedTuple):
 
     @property
     def forces(self) -> Array:
-        """(4, 3) to apply now, inside the cone, exactly zero for swing feet and where there is no solution [N]."""
+        """Forces (4, 3) to apply now [N], inside the cone.
+
+        They are exactly zero for swing feet, and where there is no solution.
+        """
         if not isfinite(self.primal_residual):
             return np.zeros((N_LEGS, 3))
         half = len(self.solution) // 2
@@ -66,12 +74,18 @@ class MpcAnswer(NamedTuple):
 
     @property
     def plan(self) -> Array:
-        """(N, 4, 3) planned forces of each step as solved, not clipped; what a swing foot holds there is without meaning [N]."""
+        """Planned forces (N, 4, 3) of each step as solved, not clipped [N].
+
+        The force of a swing foot has no meaning.
+        """
         return FORCE_UNIT * self.solution[len(self.solution) // 2 :].reshape(-1, N_LEGS, 3)
 
 
 class ConvexMpc:
-    """Solves one `MpcProblem` per tick, warm started from the tick before; never raises on bad numbers."""
+    """Solves one `MpcProblem` per tick, warm started from the tick before.
+
+    It never raises on bad numbers.
+    """
 
     def __init__(self, model: CentroidalModel, parameters: MpcParameters) -> None:
         self.model = model
@@ -103,10 +117,13 @@ class ConvexMpc:
         )
 
     def solve(self, problem: MpcProblem) -> MpcAnswer:
-        """Forces for now and the plan behind them. Bad input or a bad solve gives `ok=False`, and the next tick starts cold."""
-        return (
-            self.solve_filled(problem) if self.matrices.fill(problem) else self._failure(problem, 0)
-        )
+        """Forces for now and the plan behind them.
+
+        Bad input or a bad solve gives `ok=False`, and the next tick starts cold.
+        """
+        if not self.matrices.fill(problem):
+            return self._failure(problem, 0)
+        return self.solve_filled(problem)
 
     def solve_filled(self, problem: MpcProblem) -> MpcAnswer:
         """`solve` for the problem that `matrices` was just filled with."""
@@ -114,8 +131,7 @@ class ConvexMpc:
         solver = self._solver
         matrices = self.matrices
         if self._forget:
-            solver.warm_start(self._zero_x, self._zero_y)
-            self._forget = False
+            self.start_from(self._zero_x, self._zero_y)
         solver.update_data_vec(q=matrices.q, l=matrices.l, u=matrices.u)
         solver.update_data_mat(P_x=None, P_i=None, A_x=matrices.values, A_i=matrices.changing)
         for batch in range(1, 2 + p.extra_batches):  # noqa: B007 - used after the loop
@@ -127,7 +143,8 @@ class ConvexMpc:
             if ok:
                 break
         solution = solver.solution.x.copy()
-        # OSQP calls NaN solved, with residual zero, now and on every later tick: the numbers themselves must be looked at
+        # OSQP calls NaN solved, with residual zero, now and on every later tick. Only the numbers
+        # tell.
         if not isfinite(solution.dot(solution)):
             return self._failure(problem, batch * p.iterations)
         return MpcAnswer(
@@ -142,10 +159,23 @@ class ConvexMpc:
         )
 
     def warm_up(self, problem: MpcProblem, ticks: int = 5) -> None:
-        """Solve a problem a few times and forget it: the first ticks of a process pay for page faults and cold caches."""
+        """Solve a problem a few times and forget it.
+
+        The first ticks of a process are slow because of page faults and cold caches.
+        """
         for _ in range(ticks):
             self.solve(problem)
         self.reset()
+
+    @property
+    def multipliers(self) -> Array:
+        """Multipliers of the rows of `matrices.A` in the last solve."""
+        return self._solver.solution.y
+
+    def start_from(self, solution: Array, multipliers: Array) -> None:
+        """Start the next tick from a solution and the multipliers of its rows."""
+        self._solver.warm_start(solution, multipliers)
+        self._forget = False
 
     def reset(self) -> None:
         """Forget the previous answer; the next tick starts from zeros."""

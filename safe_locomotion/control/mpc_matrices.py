@@ -1,6 +1,7 @@
 """Matrices of the MPC: a sparse quadratic program whose pattern never changes.
 
-The states and the forces both stay variables, z = (x_1..x_N, u_0..u_N-1). See `mpc` for the problem.
+The states and the forces both stay variables, z = (x_1..x_N, u_0..u_N-1). See `mpc` for the
+problem.
 """
 
 from dataclasses import dataclass
@@ -16,8 +17,9 @@ from safe_locomotion.robot.centroidal import NU, NX, CentroidalModel
 from safe_locomotion.types import N_LEGS, Array
 
 FORCE_UNIT = 50.0  # N
-# OSQP weighs the equations and the inequalities of a problem alike. How much the sides of a pyramid and its top weigh against the
-# dynamics decides how far a fixed number of iterations gets: a foot that slips fast, and a limit of f_z that is rarely met slowly.
+# OSQP weighs the equations and the inequalities of a problem alike. The weights of the sides of a
+# pyramid and of its top against the dynamics decide how far a fixed number of iterations gets. A
+# foot that slips converges fast. A limit of f_z is rarely met and converges slowly.
 SIDE_WEIGHT = 0.3
 TOP_WEIGHT = 0.09
 
@@ -49,9 +51,11 @@ class MpcQp:
         half = parameters.horizon * NX
         coupling = inertia_rows(model)
         self.parameters = parameters
-        self.P, self.A = _cost(parameters), _constraints(parameters, coupling)
+        self.P = _cost(parameters)
+        self.A = _constraints(parameters, coupling)
         self.changing = _changing_positions(self.A, n)
-        # what a problem writes lies side by side, so that one pass tells whether all of it is finite
+        # What a problem writes lies side by side, so that one pass tells whether all of it is
+        # finite.
         self._written = np.zeros(len(self.changing) + 3 * half)
         self.values, self.q, self._offsets = np.split(
             self._written, [len(self.changing), len(self.changing) + 2 * half]
@@ -64,10 +68,8 @@ class MpcQp:
         self._points = np.ones((n * N_LEGS, 4))
         self._foot_terms = np.empty((n * N_LEGS, 4))
         self._feet = self._points[:, :3]
-        self._value_rows, self._lever_map = (
-            self.values.reshape(n * N_LEGS, -1),
-            _lever_map(model, dt),
-        )
+        self._value_rows = self.values.reshape(n * N_LEGS, -1)
+        self._lever_map = _lever_map(model, dt)
         self._q_states = self.q[:half].reshape(n, NX)
         self._minus_weights = -np.array(parameters.weights)
         self._first = self._offsets[:NX]
@@ -75,7 +77,11 @@ class MpcQp:
         self._from_x0 = _first_row_map(coupling, dt)
 
     def fill(self, problem: MpcProblem) -> bool:
-        """Write q, l, u and the changing values of A; False if a number of the problem was not finite."""
+        """Write q, l, u and the changing values of A.
+
+        Returns:
+            False if a number of the problem was not finite.
+        """
         with np.errstate(all="ignore"):  # infinities are reported by the return value
             self._feet[:] = problem.feet.reshape(-1, 3)
             np.multiply(self._points, problem.stance.reshape(-1, 1), out=self._foot_terms)
@@ -89,14 +95,18 @@ class MpcQp:
             return isfinite(self._written.dot(self._written))
 
     def materialise(self, problem: MpcProblem) -> QuadraticProgram:
-        """The whole program of a problem as its own copy, for a set-up from scratch and for other solvers."""
+        """The whole program of a problem as its own copy.
+
+        It serves a set-up from scratch, and other solvers.
+        """
         self.fill(problem)
         A = self.A.copy()
         A.data[self.changing] = self.values
         return QuadraticProgram(self.P, self.q.copy(), A, self.l.copy(), self.u.copy())
 
 
-# (row of the stage, force axis) of the nine values of a foot: I^-1 [r]x without its diagonal, then the mass terms
+# (row of the stage, force axis) of the nine values of a foot: I^-1 [r]x without its diagonal, then
+# the mass terms
 _LEVER_ENTRIES = ((7, 0), (8, 0), (6, 1), (8, 1), (6, 2), (7, 2), (9, 0), (10, 1), (11, 2))
 # the component of (r_x, r_y, r_z, 1) that each is made of, and its sign
 _LEVER_TERMS = (
@@ -113,7 +123,10 @@ _LEVER_TERMS = (
 
 
 def _lever_map(model: CentroidalModel, dt: float) -> Array:
-    """(4, 9) from (r, 1) of a foot, times its stance flag, to its nine values in A: minus dt times the columns of B, in FORCE_UNIT."""
+    """Map (4, 9) from (r, 1) of a foot, times its stance flag, to its nine values in A.
+
+    These are minus dt times the columns of B, in FORCE_UNIT.
+    """
     out = np.zeros((4, len(_LEVER_ENTRIES)))
     inertia = np.concatenate([np.diag(model.inertia), np.full(3, model.mass)])
     for value, ((row, _), (term, sign)) in enumerate(
@@ -124,9 +137,10 @@ def _lever_map(model: CentroidalModel, dt: float) -> Array:
 
 
 def inertia_rows(model: CentroidalModel) -> Array:
-    """Inertia (3, 3) with each row over its diagonal: the rows I w+ = I w + dt sum r x f keep six numbers per foot that way.
+    """Inertia (3, 3) with each row over its diagonal.
 
-    Products of inertia below 1 % of the diagonal are dropped, for they would add nonzeros to every factorisation.
+    With it the rows I w+ = I w + dt sum r x f have six numbers per foot. Products of inertia below
+    1 % of the diagonal are dropped, because they would add nonzeros to every factorisation.
     """
     rows = model.inertia / np.diag(model.inertia)[:, None]
     return np.where(np.abs(rows) < 0.01, 0.0, rows)
@@ -155,7 +169,10 @@ def _bounds(p: MpcParameters) -> tuple[Array, Array]:
 
 
 def _constraints(p: MpcParameters, coupling: Array) -> sp.csc_matrix:
-    """A: 12 rows of dynamics per stage, then five rows of cone per foot and stage; ones where `_lever_map` will write."""
+    """A: 12 rows of dynamics per stage, then five rows of cone per foot and stage.
+
+    It has ones where `_lever_map` will write.
+    """
     n = p.horizon
     after = np.eye(NX)
     after[6:9, 6:9] = coupling

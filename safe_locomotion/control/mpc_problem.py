@@ -20,15 +20,16 @@ class MpcParameters:
         horizon: number of steps N.
         dt: length of a step [s].
         weights: (12,) of rpy, position, angular velocity, velocity.
-        force_weight: of each force component [1/N2]. At 1e-5 the fixed iterations leave 10 times the error. At 4e-5 the
-            robot stands 3 mm low.
+        force_weight: of each force component [1/N2]. At 1e-5 the fixed iterations leave 10 times
+            the error. At 4e-5 the robot stands 3 mm low.
         mu: friction of the pyramid.
         fz_min, fz_max: normal force of a stance foot [N].
         iterations: of OSQP per batch.
         extra_batches: how many more batches may follow while the residuals are too large.
-        primal_tolerance, dual_tolerance: largest residuals of an answer that needs no further batch.
-        rho, sigma, alpha: of OSQP. Over-relaxation beyond 1.35 leaves the dynamics ringing longer than it speeds up the
-            cones.
+        primal_tolerance, dual_tolerance: largest residuals of an answer that needs no further
+            batch.
+        rho, sigma, alpha: of OSQP. Over-relaxation beyond 1.35 leaves the dynamics ringing longer
+            than it speeds up the cones.
     """
 
     horizon: int = 10
@@ -67,7 +68,8 @@ class MpcProblem(NamedTuple):
     Attributes:
         x0: (12,) state now.
         reference: (N, 12) wanted states at the end of each step.
-        feet: (N, 4, 3) feet relative to the centre of mass during each step [m]; finite for swing feet too.
+        feet: (N, 4, 3) feet relative to the centre of mass during each step [m]; finite for swing
+            feet too.
         stance: (N, 4) feet that push during each step.
         gravity: (3,) [m/s2]; on a slope it has components along the ground.
     """

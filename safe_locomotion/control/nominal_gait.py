@@ -1,4 +1,7 @@
-"""Nominal gait: the tuned controller's choice of gait parameters, and the recovery policy of paper 1's robot."""
+"""Nominal gait: the tuned controller's choice of gait parameters.
+
+It is also the recovery policy of paper 1's robot.
+"""
 
 from dataclasses import dataclass
 from math import hypot
@@ -51,7 +54,8 @@ class GaitSettings:
 class NominalGait:
     """The tuned controller's choice of gait parameters; also the recovery policy.
 
-    A robot that is pushed steps faster: the sooner a foot lands, the less far the body has fallen away from the capture point.
+    A robot that is pushed steps faster. The sooner a foot lands, the less far the body has fallen
+    away from the capture point.
     """
 
     def __init__(self, robot: RobotModel, settings: GaitSettings) -> None:
@@ -80,7 +84,10 @@ class NominalGait:
 
 
 def _velocity_error(command: VelocityCommand, estimate: Estimate) -> float:
-    """How far the planar velocity is from the command [m/s]; 0 when the estimate is not to be trusted."""
+    """How far the planar velocity is from the command [m/s].
+
+    It is 0 when the estimate has diverged.
+    """
     if estimate.diverged:
         return 0.0
     w, x, y, z = estimate.quaternion_wxyz.tolist()

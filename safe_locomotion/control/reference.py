@@ -1,4 +1,7 @@
-"""Reference of the locomotion controller: the commanded velocity, limited in its rate and integrated around the body."""
+"""Reference of the locomotion controller.
+
+It is the commanded velocity, limited in its rate and integrated around the body.
+"""
 
 from dataclasses import dataclass
 from math import cos, pi, sin
@@ -18,11 +21,14 @@ class LocomotionParameters:
 
     Attributes:
         body_height: of the base above the ground plane [m].
-        acceleration: limit on the change of the velocity command [m/s2]; yaw: `yaw_acceleration` [rad/s2].
-        position_slack: how far the integrated position reference may run ahead of the body [m]; acts as integral action.
+        acceleration: limit on the change of the velocity command [m/s2].
+        yaw_acceleration: the same for the yaw rate [rad/s2].
+        position_slack: how far the integrated position reference may run ahead of the body [m]. It
+            acts as integral action.
         yaw_slack: the same for yaw [rad].
-        velocity_slack: how far the velocity reference may lie from the body's velocity [m/s]; beyond it stepping catches the body,
-            not the MPC, which would jump to find the friction for it.
+        velocity_slack: how far the velocity reference may lie from the body's velocity [m/s].
+            Beyond it stepping catches the body, not the MPC, which would jump to find the friction
+            for it.
         height_rate: limit on the change of the height reference [m/s].
         slip: how sliding feet lower the friction that the MPC counts on.
     """
@@ -38,7 +44,7 @@ class LocomotionParameters:
 
 
 class Reference:
-    """Integrated, rate-limited command: where body and heading should be now and over the horizon."""
+    """Integrated, rate-limited command: where body and heading should be now."""
 
     def __init__(self, parameters: LocomotionParameters) -> None:
         self._p = parameters
@@ -82,12 +88,16 @@ class Reference:
         self.height += clamp(p.body_height - self.height, -step, step)
 
     def velocity_at(self, yaw: float) -> Vector:
-        """Velocity along x and y of odom [m/s] and yaw rate [rad/s], for a body that heads for `yaw`."""
+        """Velocity along x and y of odom [m/s] and yaw rate [rad/s] at heading `yaw`."""
         vx, vy, wz = self.velocity
         return (*rotate_plane(yaw, vx, vy), wz)
 
     def follow(self, position: Vector, yaw: float, height: float, velocity: Vector) -> None:
-        """Be where the body is, moving as wanted as far as that lies within the slack of its velocity (in odom)."""
+        """Be where the body is.
+
+        The wanted velocity is kept as far as it lies within the slack of the body's velocity (in
+        odom).
+        """
         c = cos(yaw)
         s = sin(yaw)
         slack = self._p.velocity_slack

@@ -1,12 +1,14 @@
-"""Getting up from the back or a side: a sequence of joint targets, played by the leg controller in mode SELF_RIGHT.
+"""Getting up from the back or a side: joint targets of the leg controller in mode SELF_RIGHT.
 
-The legs fold, which lays the robot on its belly or on its back; a robot on its back is rolled over one side and folds again, as
-often as it takes. One side's legs reach over the back and extend: they lift their side until the robot lies on the other
-(`low`) one. Then the low legs reach over the back, too, and extend, while the high ones swing down to where the ground will be.
-Every target is a ramp that starts where the one before ended; whether the robot has arrived the supervisor judges.
+The legs fold, which lays the robot on its belly or on its back. A robot on its back is rolled over
+one side and folds again, as often as it takes. The legs of one side reach over the back and extend:
+they lift their side until the robot lies on the other (`low`) one. Then the low legs reach over the
+back, too, and extend, while the high ones swing down to where the ground will be. Every target is a
+ramp that starts where the one before ended. The supervisor judges whether the robot has arrived.
 
-Poses and times were found by search in the simulator for the A1 and hold over friction 0.4-1.0 and 3 kg of payload
-(`test/sim/test_getting_up.py`); they are angles of legs with two links of like length, so they carry over to its kin.
+Poses and times were found by search in the simulator for the A1. They hold over friction 0.4-1.0
+and 3 kg of payload (`test/sim/test_getting_up.py`). They are angles of legs with two links of like
+length, so they suit the other robots of its kind too.
 """
 
 from dataclasses import dataclass
@@ -21,13 +23,11 @@ from safe_locomotion.types import FL, FR, N_LEGS, NANOSECONDS, RL, RR, Array, Lo
 LEFT = (FL, RL)
 RIGHT = (FR, RR)
 BELLY = 0.8  #: cosine of the tilt below which a folded robot has to be rolled
-LEANING = (
-    0.1  #: sine of the roll from which a robot is rolled further to the side to which it leans
-)
+#: Sine of the roll from which a robot is rolled further to the side to which it leans.
+LEANING = 0.1
 
-LegAngles = tuple[
-    float, float, float
-]  #: hip outwards, thigh, calf [rad]; clipped to the joint's range
+#: Hip outwards, thigh, calf [rad]; clipped to the joint's range.
+LegAngles = tuple[float, float, float]
 
 TUCKED: LegAngles = (0.0, 1.3, -pi)
 FOLDED_OVER_BACK = -pi  #: calf folded, calf as straight as it goes
@@ -36,7 +36,14 @@ OVER_BACK = 0.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stage:
-    """One ramp: angles of the legs of the side that will lie below and of the other one, duration and wait behind it [s]."""
+    """One ramp of the legs.
+
+    Attributes:
+        low: angles of the legs of the side that will lie below.
+        high: angles of the legs of the other side.
+        ramp: duration [s].
+        hold: wait behind it [s].
+    """
 
     low: LegAngles
     high: LegAngles
@@ -52,9 +59,8 @@ ROLL = (
     Stage(low=(0.0, 3.3, FOLDED_OVER_BACK), high=(0.4, pi, OVER_BACK), ramp=0.3, hold=0.2),
     Stage(low=(0.0, 3.3, OVER_BACK), high=(0.4, 1.3, FOLDED_OVER_BACK), ramp=0.2, hold=0.3),
 )
-ATTEMPT_TIME = (
-    FOLD_TIME + FOLD_HOLD + sum(stage.ramp + stage.hold for stage in ROLL)
-)  #: of one roll and the fold behind it [s]
+#: Of one roll and the fold behind it [s].
+ATTEMPT_TIME = FOLD_TIME + FOLD_HOLD + sum(stage.ramp + stage.hold for stage in ROLL)
 
 
 class SelfRighting:
@@ -108,7 +114,10 @@ class SelfRighting:
         return [*((self._pose(stage, lift_left), stage.ramp, stage.hold) for stage in ROLL), fold]
 
     def _pose(self, stage: Stage, lift_left: bool) -> Array:
-        """Joint positions (12,), inside the joints' ranges; hips turn outwards by the same angle on both sides."""
+        """Joint positions (12,), inside the ranges of the joints.
+
+        Hips turn outwards by the same angle on both sides.
+        """
         high = LEFT if lift_left else RIGHT
         legs = [stage.high if leg in high else stage.low for leg in range(N_LEGS)]
         outwards = [1.0 if leg in LEFT else -1.0 for leg in range(N_LEGS)]

@@ -1,4 +1,4 @@
-"""Swing feet: the curve from lift-off to touchdown, and where it ends as read from one point of it."""
+"""Swing feet: the curve from lift-off to touchdown, and its end as read from one point of it."""
 
 from dataclasses import dataclass
 from math import cos, isnan, pi, sin
@@ -17,7 +17,8 @@ class SwingParameters:
 
     Attributes:
         height: apex above the higher of lift-off and touchdown [m].
-        depth: target below the expected ground, so that the foot arrives even when the ground is lower [m].
+        depth: target below the expected ground [m], so that the foot arrives even when the ground
+            is lower.
         velocity_gain: Raibert gain on v - v_wanted [s].
         reach: largest horizontal step from under the hip [m].
         early_contact: share of the swing after which a measured contact ends it.
@@ -44,8 +45,8 @@ def cycloid(
 ) -> tuple[Vector, Vector]:
     """Point and velocity of the swing foot, in the frame of `start` and `end`.
 
-    Horizontally a cycloid (zero speed at both ends); vertically a cycloid up to `height` above the higher end on the first half
-    and down on the second.
+    Horizontally it is a cycloid, with zero speed at both ends. Vertically it is a cycloid up to
+    `height` above the higher end on the first half, and one down on the second.
     """
     s = min(1.0, max(0.0, progress))
     x, y, z = start
@@ -70,10 +71,11 @@ def cycloid(
 
 
 def time_left(lift: float, *, rising: bool) -> float | None:
-    """Horizontal way left over the present horizontal speed, in durations of the swing; 0 at the end.
+    """Horizontal way left over the present horizontal speed, in durations of the swing.
 
-    A plan says where the foot shall be now and how fast, not where it goes. On the curve of `cycloid` the height tells the
-    progress s. There the way left over the speed is (1 - way(s)) / way'(s) durations, however long the way is.
+    It is 0 at the end. A plan says where the foot shall be now and how fast, not where it goes. On
+    the curve of `cycloid` the height tells the progress s. There the way left over the speed is (1
+    - way(s)) / way'(s) durations, however long the way is.
 
     Args:
         lift: height over the ground by the height of the apex; beyond 0 and 1 it counts as those.

@@ -3,14 +3,15 @@
     d/dt rpy = w        d/dt w = I^-1 sum_i r_i x f_i
     d/dt p   = v        d/dt v = sum_i f_i / m + g
 
-State x = (rpy, p, w, v), 12 numbers; input u = (f_FR, f_FL, f_RR, f_RL), force of the ground on each foot; r_i = foot minus
-centre of mass. Roll and pitch are taken as small, the gyroscopic term is dropped and r_i is given, not computed from the state:
-that makes the model linear (Di Carlo et al., Dynamic Locomotion in the MIT Cheetah 3 Through Convex Model-Predictive Control,
-IROS 2018, equations 13-17; Safe RL for Legged Locomotion, section IV).
+State x = (rpy, p, w, v), 12 numbers; input u = (f_FR, f_FL, f_RR, f_RL), force of the ground on
+each foot; r_i = foot minus centre of mass. Roll and pitch are taken as small, the gyroscopic term
+is dropped, and r_i is given, not computed from the state. That makes the model linear (Di Carlo et
+al., Dynamic Locomotion in the MIT Cheetah 3 Through Convex Model-Predictive Control, IROS 2018,
+equations 13-17; Safe RL for Legged Locomotion, section IV).
 
-All vectors are in the *ground frame* of `ground_frame`: z along the ground normal, x along the heading. On level ground it is the
-yaw-aligned frame, where the yaw of the state is zero. On a slope gravity gets components along x and y, and friction stays
-a cone about z.
+All vectors are in the *ground frame* of `ground_frame`: z along the ground normal, x along the
+heading. On level ground it is the yaw-aligned frame, where the yaw of the state is zero. On a slope
+gravity gets components along x and y, and friction stays a cone about z.
 """
 
 from collections.abc import Iterable, Sequence
@@ -27,6 +28,7 @@ from safe_locomotion.rotations import (
     rotate,
     rotate_back,
     rpy_from_rows,
+    subtract,
     vector,
 )
 from safe_locomotion.types import GRAVITY, N_LEGS, Array, Flags
@@ -67,15 +69,20 @@ class CentroidalModel:
         object.__setattr__(self, "_inverse_rows", tuple(map(vector, self.inverse_inertia)))
 
     def accelerations(self, feet: Array, forces: Array) -> tuple[Array, Array]:
-        """Angular [rad/s2] and linear [m/s2] acceleration without gravity, (..., 3) each, of forces at feet, both (..., 4, 3)."""
+        """Angular [rad/s2] and linear [m/s2] acceleration (..., 3) without gravity.
+
+        They are those of forces (..., 4, 3) at feet (..., 4, 3).
+        """
         moments = np.add.reduce(np.cross(feet, forces), axis=-2)
         return moments @ self.inverse_inertia.T, np.add.reduce(forces, axis=-2) / self.mass
 
     def effect(self, feet: Sequence[Vector], velocity: tuple[float, float]) -> Array:
-        """(12, 12) from forces (12,) to the accelerations (6,) they cause now, angular and linear, and to how fast these fade (6,).
+        """Map (12, 12) from forces (12,) to the accelerations they cause and how fast these fade.
 
-        The angular one fades because the four feet fall back while the centre of mass moves on with `velocity` in the plane:
-        d/dt I^-1 sum r x f = - I^-1 sum v x f. The linear one does not.
+        Accelerations are six numbers, angular and linear.
+
+        The angular one fades because the four feet fall back while the centre of mass moves on with
+        `velocity` in the plane: d/dt I^-1 sum r x f = - I^-1 sum v x f. The linear one does not.
         """
         vx, vy = velocity
         terms = np.array([(x, y, z, vx, vy, 1.0) for x, y, z in feet])
@@ -84,7 +91,9 @@ class CentroidalModel:
     def continuous(
         self, feet: Array, stance: Flags, gravity: Array = LEVEL_GRAVITY
     ) -> tuple[Array, Array, Array]:
-        """A (12, 12), B (..., 12, 12), c (12,) of dx/dt = A x + B u + c; columns of B are zero for swing feet.
+        """A (12, 12), B (..., 12, 12), c (12,) of dx/dt = A x + B u + c.
+
+        Columns of B are zero for swing feet.
 
         Args:
             feet: (..., 4, 3) relative to the centre of mass [m].
@@ -105,7 +114,9 @@ class CentroidalModel:
     def discrete(
         self, feet: Array, stance: Flags, dt: float, gravity: Array = LEVEL_GRAVITY
     ) -> tuple[Array, Array, Array]:
-        """A_d, B_d, c_d of x+ = A_d x + B_d u + c_d for a force held over dt [s]: exact, because A A = 0.
+        """A_d, B_d, c_d of x+ = A_d x + B_d u + c_d for a force held over dt [s].
+
+        It is exact, because A A = 0.
 
         A_d = 1 + A dt, B_d = (dt + A dt^2 / 2) B, c_d = (dt + A dt^2 / 2) c.
         """
@@ -153,12 +164,15 @@ class CentroidalModel:
     ) -> Array:
         """Predicted states (..., W, 12) of W steps, for any number of hypotheses at once.
 
-        With A nilpotent the recursion is a product with two constant triangles: v_k = v_0 + dt sum_j a_j and
-        p_k = p_0 + k dt v_0 + dt^2 sum_j (k - j + 1/2) a_j over j = 1..k, and the same for angles and rates.
+        With A nilpotent the recursion is a product with two constant triangles: v_k = v_0 + dt
+            sum_j a_j and
+        p_k = p_0 + k dt v_0 + dt^2 sum_j (k - j + 1/2) a_j over j = 1..k, and the same for angles
+        and rates.
 
         Args:
             x0: (..., 12) first state.
-            forces: (..., W, 4, 3) held over each step [N], zero for swing feet; may be broadcast against x0.
+            forces: (..., W, 4, 3) held over each step [N], zero for swing feet. They may be
+                broadcast against x0.
             feet: (..., W, 4, 3) relative to the predicted centre of mass at each step [m].
             dt: length of a step [s].
             gravity: (3,) in the ground frame [m/s2].
@@ -172,7 +186,8 @@ def driven(x0: Array, accelerations: Array, dt: float) -> Array:
 
     Args:
         x0: (..., 12).
-        accelerations: (..., W, 6) angular, then linear with gravity, held over each step; may be broadcast against x0.
+        accelerations: (..., W, 6) angular, then linear with gravity, held over each step. They may
+            be broadcast against x0.
         dt: length of a step [s].
     """
     steps = accelerations.shape[-2]
@@ -183,7 +198,10 @@ def driven(x0: Array, accelerations: Array, dt: float) -> Array:
 
 @cache
 def _histories(steps: int, dt: float) -> tuple[Array, Array]:
-    """From a first state (2, 6) and from accelerations (W, 6) to all states (2 W + 2, 6): of each its place, then its velocity."""
+    """Maps from a first state (2, 6) and from accelerations (W, 6) to all states (2 W + 2, 6).
+
+    Each state has its place, then its velocity.
+    """
     since = np.arange(steps + 1)[:, None] - np.arange(
         1, steps + 1
     )  # whole steps between the end of step j and state k
@@ -193,7 +211,10 @@ def _histories(steps: int, dt: float) -> tuple[Array, Array]:
 
 
 def _effect_map(mass: float, inverse_inertia: Array) -> Array:
-    """(6, 36) from (x, y, z, vx, vy, 1) of a foot and of the centre of mass to the three rows of the foot in `effect`."""
+    """Map (6, 36) from (x, y, z, vx, vy, 1) to the three rows of a foot in `effect`.
+
+    x, y, z are of the foot, vx, vy of the centre of mass.
+    """
     out = np.zeros((6, 3, 12))
     for axis, unit in enumerate(np.eye(3)):
         moments = (
@@ -218,8 +239,7 @@ def centroidal_values(
 ) -> tuple[Vector, Vector, Vector, Vector]:
     """`centroidal_state` in plain numbers: rpy, position, angular velocity, velocity."""
     turn = relative_rows(frame, rotation)
-    (px, py, pz), (ox, oy, oz) = position, origin
-    px, py, pz = rotate_back(frame, (px - ox, py - oy, pz - oz))
+    px, py, pz = rotate_back(frame, subtract(position, origin))
     cx, cy, cz = rotate(turn, com)
     vx, vy, vz = rotate_back(frame, velocity)
     lx, ly, lz = rotate(turn, cross(rates, com))
@@ -252,9 +272,14 @@ def centroidal_state(
         origin: (3,) point of odom that position zero stands for.
     """
     values = centroidal_values(
-        rotation=rotation.tolist(), position=position.tolist(), rates=rates.tolist(), velocity=velocity.tolist(),
-        com=com.tolist(), frame=frame.tolist(), origin=origin.tolist(),
-    )  # fmt: skip
+        rotation=rotation.tolist(),
+        position=position.tolist(),
+        rates=rates.tolist(),
+        velocity=velocity.tolist(),
+        com=com.tolist(),
+        frame=frame.tolist(),
+        origin=origin.tolist(),
+    )
     return np.array(values).reshape(-1)
 
 
@@ -262,5 +287,6 @@ def _skew(v: Array) -> Array:
     """Cross product matrices (..., 3, 3) of vectors (..., 3)."""
     out = np.zeros((*v.shape, 3))
     for i in range(3):
-        out[..., i, _NEXT[i]], out[..., i, _LAST[i]] = -v[..., _LAST[i]], v[..., _NEXT[i]]
+        out[..., i, _NEXT[i]] = -v[..., _LAST[i]]
+        out[..., i, _LAST[i]] = v[..., _NEXT[i]]
     return out

@@ -1,4 +1,7 @@
-"""Ground frame: z along the ground normal, x along the heading; on level ground the yaw-aligned frame."""
+"""Ground frame: z along the ground normal, x along the heading.
+
+On level ground it is the yaw-aligned frame.
+"""
 
 from math import cos, sin
 
@@ -27,7 +30,9 @@ def ground_rows(yaw: float, normal: Vector) -> RotationRows:
 
 
 def ground_frame(yaw: float, normal: Array = UPRIGHT) -> Array:
-    """Rotation (3, 3) from the ground frame to odom: z is the unit ground normal (3,) in odom, x the heading laid on the ground.
+    """Rotation (3, 3) from the ground frame to odom.
+
+    z is the unit ground normal (3,) in odom, x the heading laid on the ground.
 
     At yaw psi on level ground this is `rotations.yaw_matrix(psi)`.
     """

@@ -30,7 +30,14 @@ HYPOTHESES = 64  #: states within the estimator's uncertainty, the estimate itse
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What is known on one tick: estimate, the learner's proposal, gait of the recovery policy, velocity in force."""
+    """What is known on one tick.
+
+    Attributes:
+        estimate: of the robot's state.
+        proposal: of the learner.
+        recovery: gait of the recovery policy.
+        command: velocity in force.
+    """
 
     estimate: Estimate
     proposal: Proposal | None
@@ -68,8 +75,9 @@ class Forecaster:
             state: measured components.
             rollout: of gaits.
             joints: rollout of joint targets.
-            suppose: for the closed loop, asks the learner in predicted states, once in each; None, for it lives in another process: it
-                keeps to what it proposes now. The MPC below it is solved again in either case.
+            suppose: for the closed loop, asks the learner in predicted states, once in each. None
+                for a learner that lives in another process: it keeps to what it proposes now. The
+                MPC below it is solved again in either case.
         """
         self._suppose = suppose
         self.parameters = parameters
@@ -87,7 +95,10 @@ class Forecaster:
         self.rollout.follow(stamp_ns, gait)
 
     def learner(self, scene: Scene, now: Moment) -> Array | None:
-        """States (..., W + 1, 12) under the learner, the estimate's in front of its hypotheses; None: there is no forecast."""
+        """States (..., W + 1, 12) under the learner, or None when there is no forecast.
+
+        The prediction from the estimate comes before those from its hypotheses.
+        """
         gait = now.learner_gait
         stamp_ns = now.estimate.stamp_ns
         if now.learner_joints is not None:
@@ -109,7 +120,10 @@ class Forecaster:
         return driven(x0, inputs.accelerations, STEP)
 
     def recovery_first(self, scene: Scene, now: Moment) -> Array | None:
-        """States (W - 1, W + 1, 12) when the first 1, 2, ... W - 1 steps are the recovery policy's and the rest the learner's."""
+        """States (W - 1, W + 1, 12) when recovery acts first and the learner after it.
+
+        In row i - 1 the first i steps are the recovery policy's, i = 1..W-1.
+        """
         first = self.rollout.inputs(scene, now.estimate.stamp_ns, now.recovery)
         if first is None:
             return None
@@ -126,7 +140,10 @@ class Forecaster:
     def _joints_after(
         self, scene: Scene, now: Moment, targets: JointTargets, first: Inputs
     ) -> Array:
-        """The same for a joint policy, whose forces depend on the states before them: one hypothesis after the other."""
+        """The same for a joint policy, one hypothesis after the other.
+
+        Its forces depend on the states before them.
+        """
         steps = self.rollout.steps
         recovered = driven(scene.x0, first.accelerations, STEP)
         after = [
@@ -150,7 +167,10 @@ class Forecaster:
         return self._suppose(now.command)
 
     def safe(self, scene: Scene, now: Moment, states: Array) -> Flags:
-        """(..., W) whether each predicted state lies outside the trigger set, measured as it will be when the learner drives."""
+        """Whether each predicted state (..., W) lies outside the trigger set.
+
+        It is measured as it will be when the learner drives.
+        """
         gait = now.learner_gait
         frequency = None if gait is None else gait.frequency
         return self.trigger_set.safe(
@@ -158,7 +178,10 @@ class Forecaster:
         )
 
     def _spread(self, scene: Scene, estimate: Estimate) -> Array:
-        """Deviations (64, 12) of height and velocity on the surface of the estimator's ellipsoid, the first of them none."""
+        """Deviations (64, 12) of height and velocity on the surface of the estimator's ellipsoid.
+
+        The first is zero.
+        """
         sigma = self.parameters.uncertainty
         directions = _directions(HYPOTHESES)
         frame = scene.frame
@@ -183,12 +206,18 @@ class Forecast:
         self._asked = False
 
     def learner_stays_safe(self) -> bool:
-        """Definition 3: none of the next w states under the learner lies in the trigger set; False when nothing can be said."""
+        """Definition 3: none of the next w states under the learner lies in the trigger set.
+
+        It is False without a forecast.
+        """
         states = self.look()
         return states is not None and bool(self._f.safe(self._see(), self._now, states).all())
 
     def least_recovery_steps(self) -> int | None:
-        """Definition 2: the least i in 1..w-1 such that the learner, acting after i steps of recovery, stays safe up to step w."""
+        """Definition 2: the least i in 1..w-1 after which the learner stays safe up to step w.
+
+        The recovery policy acts in the first i steps.
+        """
         states = self._f.recovery_first(self._see(), self._now)
         if states is None:
             return None
@@ -200,11 +229,14 @@ class Forecast:
     def look(self) -> Array | None:
         """States (..., W + 1, 12) under the learner in the ground frame."""
         if not self._asked:
-            self._asked, self._states = True, self._f.learner(self._see(), self._now)
+            self._asked = True
+            self._states = self._f.learner(self._see(), self._now)
         return self._states
 
     def states_in_odom(self) -> Array | None:
-        """(W + 1, 12) predicted states as far as they were computed: rpy, position of the centre of mass, rates, velocity in odom.
+        """Predicted states (W + 1, 12) in odom, as far as they were computed.
+
+        They are rpy, position of the centre of mass, angular velocity, velocity.
 
         On a slope roll and pitch are against the ground.
         """

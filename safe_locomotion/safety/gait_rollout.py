@@ -1,14 +1,15 @@
-"""Rollout: where a gait takes the robot in the next w steps of 0.016 s, on the linear centroidal model.
+"""Rollout of gaits: where a gait takes the robot in the next w steps of 0.016 s.
 
-A and B of the model follow the gait (which feet push when) and the positions of the feet. The inputs
-are forces:
+The model is the linear centroidal one. Its A and B follow the gait (which feet push when) and the
+positions of the feet. The inputs are forces:
 
 - open loop: of one MPC solve under the gait, each held as long as the solver holds it;
 - closed loop: of a solve at each predicted state, for which the learner is asked again.
 
-The solve is lighter than the one that drives the robot: it has fewer and longer steps, over the time
-that is predicted. Feet that push stay where they are. Feet in the air come down where Raibert's rule
-puts them. A foot may hang in the air that the gait wants down at once; it takes its time to come down.
+The solve is lighter than the one that drives the robot: it has fewer and longer steps, over the
+time that is predicted. Feet that push stay where they are. Feet in the air come down where
+Raibert's rule puts them. A foot that hangs in the air while the gait wants it down takes its time
+to come down.
 """
 
 from collections.abc import Callable
@@ -52,7 +53,8 @@ from safe_locomotion.types import GRAVITY, Array, Estimate, GaitParameters, Velo
 STEPS_PER_SOLVER_STEP = 3  #: 0.048 s, close to the 0.04 s of the MPC that drives
 LEAST_SOLVER_STEPS = 5  #: over 0.24 s, half a stride: a shorter plan does not see the next stance
 ALOFT = 0.02  #: [m] above the ground from which a foot hangs in the air
-#: [s] in which such a foot comes down: the controller waits 0.03 s, then reaches for the ground in 0.06 s
+#: [s] in which such a foot comes down: the controller waits 0.03 s, then reaches for the ground in
+#: 0.06 s
 FALL_TIME = 0.09
 
 AskAgain = Callable[[Estimate], GaitParameters | None]
@@ -95,16 +97,16 @@ class Scene(NamedTuple):
 class Inputs(NamedTuple):
     """What pushes the robot.
 
-    The feet fall back along the path that the MPC linearised along. On the path that its forces lead
-    to in the model, the body would sway off and fall three times as far from what a robot does. The
-    MPC of a robot sees the sway and answers it.
+    The feet fall back along the path that the MPC linearised along. On the path that its forces
+    lead to in the model, the body would sway off and fall three times as far from what a robot
+    does. The MPC of a robot sees the sway and answers it.
 
     Attributes:
         problem: the MPC's problem that the forces solve.
         forces: (N, 4, 3) [N], each held over a step of the solver.
         feet: now, relative to the centre of mass [m].
-        accelerations: (W, 6) angular and linear accelerations by the forces and gravity, in the middle
-            of each predicted step.
+        accelerations: (W, 6) angular and linear accelerations by the forces and gravity, in the
+            middle of each predicted step.
     """
 
     problem: MpcProblem
@@ -134,7 +136,8 @@ class GaitRollout:
 
         Args:
             robot: that walks.
-            reference: of the controller: height, and how far the wanted velocity may lie from the present one.
+            reference: of the controller: height, and how far the wanted velocity may lie from the
+                present one.
             swing: where feet come down.
             mpc: of the controller; horizon and step length are chosen here.
             steps: w >= 1.
@@ -202,7 +205,11 @@ class GaitRollout:
         )
 
     def inputs(self, scene: Scene, stamp_ns: int, gait: GaitParameters) -> Inputs | None:
-        """Forces and feet of one MPC solve under `gait` from here on; None when the solver fails."""
+        """Forces and feet of one MPC solve under `gait` from here on.
+
+        Returns:
+            None when the solver fails.
+        """
         clock = copy(self._clock)
         spots = scene.spots.copy()
         x = scene.x0.tolist()
@@ -226,12 +233,15 @@ class GaitRollout:
         ask: AskAgain | None,
         estimate: Estimate,
     ) -> Array | None:
-        """Predicted states (W + 1, 12) when learner and MPC see each of them; None when the solver fails.
+        """Predicted states (W + 1, 12) when learner and MPC see each of them.
 
         Args:
             scene, stamp_ns, estimate: now.
             gait: that the learner wants now.
             ask: what it would want in a later state; None keeps the last.
+
+        Returns:
+            None when the solver fails.
         """
         clock = copy(self._clock)
         x = scene.x0
@@ -253,7 +263,10 @@ class GaitRollout:
         return np.array(states)
 
     def estimate_at(self, scene: Scene, x: Array, estimate: Estimate, steps: int) -> Estimate:
-        """What the estimator would say in a predicted state; joints and contacts stay as they are."""
+        """What the estimator would say in a predicted state.
+
+        Joints and contacts stay as they are.
+        """
         roll, pitch, yaw = x[RPY].tolist()
         frame = scene.frame
         turn = quaternion_from_rpy(roll, pitch, yaw)
@@ -313,7 +326,10 @@ class GaitRollout:
         gait: GaitParameters,
         since: float,
     ) -> MpcProblem:
-        """The MPC's problem in state x, `since` [s] from now: keep height and attitude, move as wanted."""
+        """The MPC's problem in state x, `since` [s] from now.
+
+        Its reference keeps height and attitude and moves as wanted.
+        """
         stance = clock.schedule(gait, self._times)
         if any(scene.aloft):
             down = [time + since >= FALL_TIME for time in self._times]
@@ -340,12 +356,16 @@ class GaitRollout:
 
 
 def _lighter(mpc: MpcParameters, horizon: int) -> MpcParameters:
-    """Few iterations where the solver goes on from the tick before, more by its residuals after a gap.
+    """Parameters of the rollout's solver.
 
-    Seven are the least of which one batch nearly always does on a calm walk (98 % of ticks; six: 56 %). Against a converged plan,
-    predicted angles then differ by at most 0.003 rad on that walk, and under pushes of 22 N s by at most 0.02 rad (99 % of ticks:
-    0.0035 rad) from states outside the trigger set; from states inside it, where the answer is known, by up to 0.7 rad. Not one of
-    2000 answers of the safety test differed.
+    It takes few iterations where it goes on from the tick before. By its residuals it takes more
+    after a gap.
+
+    Seven are the least of which one batch nearly always suffices on a calm walk (98 % of ticks;
+    six: 56 %). Predicted angles then differ from those of a converged plan by at most 0.003 rad on
+    that walk. Under pushes of 22 N s they differ by at most 0.02 rad (99 % of ticks: 0.0035 rad)
+    from states outside the trigger set. From states inside it, where the answer is known, they
+    differ by up to 0.7 rad. None of 2000 answers of the safety test differed.
     """
     dt = STEPS_PER_SOLVER_STEP * STEP
     return replace(
@@ -366,7 +386,10 @@ def _turned(wanted: Vector, yaw: float) -> Vector:
 
 
 def _held_and_fading(steps: int, horizon: int) -> Array:
-    """(W, 2 N) from accelerations of each solver step, and how fast they fade, to those in the middle of each predicted step."""
+    """Map (W, 2 N) from accelerations of solver steps to those in the middle of predicted steps.
+
+    The input has the acceleration at the start of each solver step, and how fast it fades.
+    """
     out = np.zeros((steps, horizon, 2))
     for k in range(steps):
         out[k, k // STEPS_PER_SOLVER_STEP] = 1.0, -STEP * (k + 0.5)

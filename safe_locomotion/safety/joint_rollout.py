@@ -1,14 +1,16 @@
-"""Rollout of a joint policy: where joint targets take the robot in the next w steps, on the linear centroidal model.
+"""Rollout of a joint policy: where joint targets take the robot in the next w steps.
 
-The forces are those of the motors' PD through the foot Jacobians, f = -J^-T (kp (q_target - q) - kd dq), at each predicted
-state. Legs have no mass: a foot on the ground stays where it is, and its joints follow from the body's pose; a leg in the air
-follows its targets with the time constant kd / kp and stands where its foot meets the ground. A foot never pulls, and its
-force stays in the friction cone.
+The model is the linear centroidal one. The forces are those of the motors' PD through the foot
+Jacobians, f = -J^-T (kp (q_target - q) - kd dq), at each predicted state. Legs have no mass. A foot
+on the ground stays where it is, and its joints follow from the body's pose. A leg in the air
+follows its targets with the time constant kd / kp and stands where its foot meets the ground. A
+foot never pulls, and its force stays in the friction cone.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import exp
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,13 +24,29 @@ from safe_locomotion.rotations import (
     rotate,
     rotate_back,
     rows_from_rpy,
+    subtract,
+    vector,
 )
 from safe_locomotion.safety.gait_rollout import GaitRollout, Scene
 from safe_locomotion.safety.switching_rule import STEP
 from safe_locomotion.types import N_LEGS, Array, Estimate, JointTargets
 
 AskForJoints = Callable[[Estimate], JointTargets | None]
-_Motors = list[tuple[float, float, float]]  # target [rad], kp, kd of the joints
+
+
+class _Motor(NamedTuple):
+    """PD of one joint: target [rad], kp [Nm/rad], kd [Nm s/rad]."""
+
+    goal: float
+    kp: float
+    kd: float
+
+    def torque(self, q: float, dq: float) -> float:
+        """Torque [Nm] at a position and a velocity of the joint."""
+        return self.kp * (self.goal - q) - self.kd * dq
+
+
+_Motors = list[_Motor]
 
 
 @dataclass(slots=True)
@@ -56,7 +74,7 @@ class JointRollout:
     def __init__(self, robot: RobotModel, rollout: GaitRollout, mu: float) -> None:
         self._legs = Kinematics(robot).legs
         self._radius = float(robot.foot_radius)
-        self._com = tuple(robot.com.tolist())
+        self._com = vector(robot.com)
         self._rollout = rollout
         self._mu = mu
 
@@ -69,7 +87,10 @@ class JointRollout:
         ask: AskForJoints | None,
         estimate: Estimate,
     ) -> Array:
-        """Predicted states (steps + 1, 12) from x0 on; `ask` gives later targets, None keeps the present ones."""
+        """Predicted states (steps + 1, 12) from x0 on.
+
+        `ask` gives later targets; None keeps the present ones.
+        """
         x = x0.tolist()
         legs = self._start(scene, estimate)
         gravity = scene.gravity.tolist()
@@ -103,7 +124,8 @@ class JointRollout:
         rows = rows_from_rpy(roll, pitch, yaw)
         spin = (wx, wy, wz)
         arm = rotate(rows, self._com)
-        (ax, ay, az), (lx, ly, lz) = arm, cross(spin, arm)
+        ax, ay, az = arm
+        lx, ly, lz = cross(spin, arm)
         return _Body(
             rows=rows,
             position=(px - ax, py - ay, pz - az),
@@ -112,7 +134,10 @@ class JointRollout:
         )
 
     def _pushes(self, body: _Body, legs: _Legs, motors: _Motors) -> list[tuple[Vector, Vector]]:
-        """Where feet push and with which force of the ground, in the ground frame; moves `legs` on by a step."""
+        """Where feet push and with which force of the ground, in the ground frame.
+
+        Moves `legs` on by a step.
+        """
         pushes = []
         for leg in range(N_LEGS):
             if legs.spots[leg] is None:
@@ -133,32 +158,16 @@ class JointRollout:
         kinematics = self._legs[leg]
         rows = body.rows
         i = 3 * leg
-        (x, y, z), (px, py, pz), (vx, vy, vz), (wx, wy, wz) = (
-            spot,
-            body.position,
-            body.velocity,
-            body.spin,
-        )
-        x = x - px
-        y = y - py
-        z = z - pz
-        a, b, c = kinematics.inverse(*rotate_back(rows, (x, y, z)))
+        lever = subtract(spot, body.position)
+        a, b, c = kinematics.inverse(*rotate_back(rows, lever))
         pose = kinematics.pose(a, b, c)
-        leaving = (
-            wz * y - wy * z - vx,
-            wx * z - wz * x - vy,
-            wy * x - wx * y - vz,
-        )  # the foot, seen from the body
+        leaving = subtract(cross(lever, body.spin), body.velocity)  # the foot, seen from the body
         da, db, dc = kinematics.joint_velocity(pose, *rotate_back(rows, leaving))
-        legs.q[i : i + 3], legs.dq[i : i + 3] = (a, b, c), (da, db, dc)
-        (goal_a, stiff_a, damp_a), (goal_b, stiff_b, damp_b), (goal_c, stiff_c, damp_c) = motors[
-            i : i + 3
-        ]
+        legs.q[i : i + 3] = (a, b, c)
+        legs.dq[i : i + 3] = (da, db, dc)
+        hip, thigh, calf = motors[i : i + 3]
         fx, fy, fz = kinematics.force(
-            pose,
-            stiff_a * (goal_a - a) - damp_a * da,
-            stiff_b * (goal_b - b) - damp_b * db,
-            stiff_c * (goal_c - c) - damp_c * dc,
+            pose, hip.torque(a, da), thigh.torque(b, db), calf.torque(c, dc)
         )
         return rotate(rows, (-fx, -fy, -fz))
 
@@ -167,7 +176,8 @@ class JointRollout:
         first = 3 * leg
         for joint in range(first, first + 3):
             goal, kp, kd = motors[joint]
-            moved = (goal - legs.q[joint]) * (1.0 - exp(-STEP * kp / kd) if kd > 0.0 else 1.0)
+            share = 1.0 - exp(-STEP * kp / kd) if kd > 0.0 else 1.0
+            moved = share * (goal - legs.q[joint])
             legs.q[joint] += moved
             legs.dq[joint] = moved / STEP
         kinematics = self._legs[leg]
@@ -178,4 +188,5 @@ class JointRollout:
 
 
 def _motors(targets: JointTargets) -> _Motors:
-    return list(zip(targets.q.tolist(), targets.kp.tolist(), targets.kd.tolist(), strict=True))
+    columns = (targets.q.tolist(), targets.kp.tolist(), targets.kd.tolist())
+    return [_Motor(*row) for row in zip(*columns, strict=True)]
