@@ -14,7 +14,10 @@ SPEED = st.floats(-0.5, 0.5)
 
 
 def test_raibert_by_hand() -> None:
-    """v T/2 + k (v - v*): 0.6 * 0.11 + 0.05 * (0.6 - 0.5) = 0.071; -0.2 * 0.11 + 0.05 * (-0.2 - 0.1) = -0.037."""
+    """v T/2 + k (v - v*), by hand.
+
+    0.6 * 0.11 + 0.05 * (0.6 - 0.5) = 0.071; -0.2 * 0.11 + 0.05 * (-0.2 - 0.1) = -0.037.
+    """
     assert raibert_step(0.6, 0.5, 0.22, 0.05, 0.20) == pytest.approx(0.071, rel=1e-12)
     assert raibert_step(-0.2, 0.1, 0.22, 0.05, 0.20) == pytest.approx(-0.037, rel=1e-12)
 
@@ -56,7 +59,9 @@ def test_a_body_that_moves_as_wanted_has_its_feet_under_the_hip_in_mid_stance(
 
 
 def test_a_turn_that_is_not_wanted_is_braked_by_hand() -> None:
-    """A body that turns by 1 rad/s on the spot and should not: 0.2 m ahead of it the hip moves by 0.2 m/s to the left.
+    """A body turns by 1 rad/s on the spot and should not; its hip is 0.2 m ahead of it.
+
+    So the hip moves by 0.2 m/s to the left.
 
     Step: 0.2 * 0.1 + 0.05 * (0.2 - 0) = 0.03 m.
     """

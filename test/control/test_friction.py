@@ -26,7 +26,10 @@ def slide(watch: SlipWatch, speed: float, ticks: int, *, loaded: bool = True) ->
 
 
 def test_a_loaded_foot_that_slides_lowers_the_friction_down_to_the_least() -> None:
-    """Not before it has slid for `after`; a foot in the air, or one that merely rolls, lowers nothing."""
+    """Friction falls once a loaded foot has slid for `after`, and not before.
+
+    A foot in the air and a foot that merely rolls lower nothing.
+    """
     assert slide(SlipWatch(PARAMETERS, MU), 0.5, 3) == MU
     assert slide(SlipWatch(PARAMETERS, MU), 0.5, 6) < MU
     assert slide(SlipWatch(PARAMETERS, MU), 0.5, 200) == pytest.approx(PARAMETERS.mu_min, abs=1e-3)

@@ -1,4 +1,4 @@
-"""Locomotion controller: the reference within its limits and slacks, and what a plan says in each mode."""
+"""Locomotion controller: limits and slacks of the reference, and the plan in each mode."""
 
 import math
 from typing import Any
@@ -33,7 +33,10 @@ def plans(
     command: Any = None,
     **state: Any,
 ) -> list[StancePlan]:
-    """Plans for a robot that stays where the estimate says while time goes on, its feet loaded as the last plan has them."""
+    """Plans for a robot that stays where the estimate says while time goes on.
+
+    Its feet are loaded as the last plan has them.
+    """
     answers: list[StancePlan] = []
     for k in range(start, start + count):
         stamp = START_NS + k * CONFIG.period_ns
@@ -115,7 +118,10 @@ def test_reset_starts_at_rest_and_keeps_no_reference_to_its_argument() -> None:
 
 
 def test_a_standing_robot_is_carried() -> None:
-    """Four stance feet whose forces add up to the weight, without net moment about the CoM, feet where they are."""
+    """Forces of four stance feet add up to the weight, without net moment about the CoM.
+
+    The feet stay where they are.
+    """
     plan = plans(controller(), Mode.STAND, 50)[-1]
     feet = Kinematics(A1).feet(A1.q_stand)
     contact = feet - A1.com - (0.0, 0.0, A1.foot_radius)
@@ -147,7 +153,7 @@ def test_a_diverged_estimate_plans_no_force() -> None:
 
 
 def test_forces_stay_in_the_friction_cone_and_swing_feet_get_none() -> None:
-    """Trotting on the spot: pyramid and bounds of the solver's parameters on every foot and tick."""
+    """Forces of a trot on the spot keep to pyramid and bounds of the solver, on every tick."""
     control = controller()
     solver = CONFIG.solver
     swung = np.zeros(4, dtype=np.bool_)
@@ -163,7 +169,7 @@ def test_forces_stay_in_the_friction_cone_and_swing_feet_get_none() -> None:
 
 
 def test_swing_targets_start_at_the_foot_and_never_jump() -> None:
-    """In base, target positions move by their own velocity from tick to tick while a foot is in the air."""
+    """In base, targets of feet in the air move by their own velocity from tick to tick."""
     control = controller()
     feet = Kinematics(A1).feet(A1.q_stand)
     previous = None
@@ -180,7 +186,10 @@ def test_swing_targets_start_at_the_foot_and_never_jump() -> None:
 
 
 def test_a_foot_that_lost_the_ground_swings_from_where_it_reached_to() -> None:
-    """FR feels nothing and has stretched 4 cm further down when its swing begins: the swing starts there."""
+    """A swing starts where the foot has reached to.
+
+    FR feels nothing and has stretched 4 cm further down when its swing begins.
+    """
     control = controller()
     clock = GaitClock()
     kinematics = Kinematics(A1)
@@ -221,7 +230,10 @@ def test_the_plan_does_not_depend_on_where_odom_is(yaw: float) -> None:
 
 
 def test_a_stamp_that_jumps_back_is_a_tick_without_duration() -> None:
-    """Robot time that starts over gives the plan of a stamp that stands still: the reference is not thrown."""
+    """Robot time that starts over gives the plan of a stamp that stands still.
+
+    The reference does not jump.
+    """
     jumping = controller()
     repeating = controller()
     for control in (jumping, repeating):
@@ -247,7 +259,10 @@ def test_gait_parameters_of_the_verdict_are_used() -> None:
 def shadowed(
     count: int, *, up: tuple[int, ...], **state: Any
 ) -> tuple[LocomotionController, list[StancePlan], Any]:
-    """A controller beside a joint policy that has the feet `up` in the air, 5 cm high, and the estimate it saw last."""
+    """A controller beside a joint policy, its plans, and the estimate that it saw last.
+
+    The feet `up` are in the air, 5 cm high.
+    """
     control = controller()
     answers = []
     contact = np.array([leg not in up for leg in range(4)])
@@ -265,7 +280,10 @@ def shadowed(
 
 @pytest.mark.parametrize("up", [(), (0, 3), (1, 2), (2,), (0, 1, 2)])
 def test_beside_a_joint_policy_the_plan_is_for_the_feet_that_carry(up: tuple[int, ...]) -> None:
-    """Whatever the gait would have: these feet push with the weight between them, as long as there are two."""
+    """The feet on the ground push with the weight between them, whatever the gait would have.
+
+    This holds as long as there are two of them.
+    """
     _, answers, _ = shadowed(30, up=up)
     assert answers[-1].stance.tolist() == [leg not in up for leg in range(4)]
     assert not answers[-1].force[list(up)].any()
@@ -278,7 +296,10 @@ def test_beside_a_joint_policy_the_plan_is_for_the_feet_that_carry(up: tuple[int
 def test_the_mpc_takes_over_from_a_joint_policy_with_the_feet_as_they_are(
     up: tuple[int, ...], ticks: int
 ) -> None:
-    """On the first plan the feet that carry push on, and the target of each foot in the air is where it is."""
+    """On the first plan the feet that carry push on.
+
+    The target of each foot in the air is where the foot is.
+    """
     control, _, seen = shadowed(ticks, up=up)
     stamp = START_NS + ticks * CONFIG.period_ns
     plan = control.update(estimate(stamp_ns=stamp, **seen), verdict(stamp_ns=stamp))
@@ -287,7 +308,7 @@ def test_the_mpc_takes_over_from_a_joint_policy_with_the_feet_as_they_are(
 
 
 def test_a_foot_that_was_in_the_air_is_on_its_curve_by_touchdown() -> None:
-    """From 5 cm high at the hand-over to the ground when its swing ends, without a jump on the way."""
+    """It goes from 5 cm high to the ground at the end of its swing, without a jump."""
     control, _, seen = shadowed(12, up=(0, 3))
     heights = []
     for k in range(12, 60):

@@ -50,7 +50,10 @@ def mpc() -> ConvexMpc:
 
 
 def test_standing_carries_the_weight(mpc: ConvexMpc) -> None:
-    """Upright: feet carry the weight within 1 %, share it evenly, and push neither sideways nor with a moment."""
+    """An upright robot has its weight carried within 1 %, in equal shares.
+
+    The feet push neither sideways nor with a moment.
+    """
     forces = settled(mpc, standing())
     assert forces[:, 2].sum() == pytest.approx(WEIGHT, rel=0.01)
     np.testing.assert_allclose(forces.sum(axis=0)[:2], 0.0, atol=1e-6)
@@ -58,11 +61,16 @@ def test_standing_carries_the_weight(mpc: ConvexMpc) -> None:
 
 
 def test_forces_push_back_to_the_reference(mpc: ConvexMpc) -> None:
-    """Too low pushes up more than the weight, moving left pushes right, rolled to the right loads the right feet."""
+    """A body too low is pushed up by more than its weight, one that moves left is pushed right.
+
+    One that is rolled to the right loads its right feet.
+    """
     low = UPRIGHT_STATE.copy()
     left = UPRIGHT_STATE.copy()
     rolled = UPRIGHT_STATE.copy()
-    low[5], left[10], rolled[0] = HEIGHT - 0.03, 0.3, 0.1
+    low[5] = HEIGHT - 0.03
+    left[10] = 0.3
+    rolled[0] = 0.1
     assert settled(mpc, standing(x0=low))[:, 2].sum() > 1.1 * WEIGHT
     assert settled(mpc, standing(x0=left))[:, 1].sum() < -5.0
     right_minus_left = settled(mpc, standing(x0=rolled))[:, 2] @ [1.0, -1.0, 1.0, -1.0]
@@ -81,7 +89,7 @@ def test_mirror_image(mpc: ConvexMpc) -> None:
 
 
 def test_standing_along_a_slope_is_standing_under_tilted_gravity(mpc: ConvexMpc) -> None:
-    """In the ground frame of a 15 degree slope the feet carry g cos on z and hold against g sin on x."""
+    """In the ground frame of a 15 degree slope the feet carry g cos on z and g sin on x."""
     frame = ground_frame(0.0, np.array([-np.sin(0.26), 0.0, np.cos(0.26)]))
     total = settled(mpc, standing(gravity=frame.T @ [0.0, 0.0, -9.81])).sum(axis=0)
     np.testing.assert_allclose(
@@ -99,12 +107,15 @@ def test_predicted_states_obey_the_centroidal_model(mpc: ConvexMpc) -> None:
 
 
 def test_answers_satisfy_the_kkt_conditions(mpc: ConvexMpc) -> None:
-    """Settled answers: stationary, feasible, multipliers of the right sign and complementary; residuals recomputed here."""
+    """A settled answer is stationary, feasible and complementary, by residuals computed here.
+
+    Its multipliers have the right sign.
+    """
     for problem in TROT_PROBLEMS[20:120:20]:
         settled(mpc, problem)
         qp = mpc.matrices.materialise(problem)
-        z = mpc._solver.solution.x
-        y = mpc._solver.solution.y
+        z = mpc.solve(problem).solution
+        y = mpc.multipliers
         row = qp.A @ z
         assert np.abs(qp.P @ z + qp.q + qp.A.T @ y).max() < 1e-4
         assert max((row - qp.u).max(), (qp.l - row).max()) < 1e-4
@@ -113,7 +124,7 @@ def test_answers_satisfy_the_kkt_conditions(mpc: ConvexMpc) -> None:
 
 
 def test_update_equals_rebuild(mpc: ConvexMpc) -> None:
-    """A solver that has seen other problems and forgets them answers as one built from scratch for this problem."""
+    """A solver that forgets other problems answers as one built from scratch."""
     for problem in TROT_PROBLEMS[:20]:
         mpc.solve(problem)
     mpc.reset()
@@ -125,7 +136,7 @@ def test_update_equals_rebuild(mpc: ConvexMpc) -> None:
 
 @pytest.mark.parametrize("solver", ["exact_osqp", "condensed_daqp", "condensed_proxqp"])
 def test_closed_loop_ticks_agree_with_exact_solvers(mpc: ConvexMpc, solver: str) -> None:
-    """On consecutive ticks of a pushed trot the first force is within 0.05 N RMS of other solvers and formulations."""
+    """On ticks of a pushed trot the first force is within 0.05 N RMS of other solvers."""
     pytest.importorskip(
         {"condensed_daqp": "daqp", "condensed_proxqp": "proxsuite"}.get(solver, "osqp")
     )
@@ -168,7 +179,10 @@ def test_swing_feet_get_exactly_zero(mpc: ConvexMpc) -> None:
 @settings(deadline=None)
 @given(arrays(float, 12, elements=st.floats(-3.0, 3.0)), st.integers(0, 15))
 def test_forces_are_in_the_cone_for_any_state(x0: np.ndarray, contacts: int) -> None:
-    """Whatever the state and contacts: inside pyramid and bounds, with no tolerance, solved or not."""
+    """In any state, with any contacts, forces are inside pyramid and bounds, with no tolerance.
+
+    This holds for unsolved problems too.
+    """
     stance = np.tile([bool(contacts >> leg & 1) for leg in range(4)], (N, 1))
     forces = ANY_STATE.solve(standing(x0=x0, stance=stance)).forces
     assert (np.abs(forces[:, :2]) <= PARAMETERS.mu * forces[:, 2:]).all()
@@ -181,7 +195,10 @@ ANY_STATE = ConvexMpc(A1_LIKE, PARAMETERS)
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e200])
 @pytest.mark.parametrize("where", ["x0", "reference", "feet", "gravity"])
 def test_bad_numbers_are_refused_and_leave_no_trace(mpc: ConvexMpc, where: str, bad: float) -> None:
-    """A tick with NaN, infinity or nonsense says so and pushes with nothing; the next good tick is right again."""
+    """A tick with NaN, infinity or 1e200 says so and pushes with nothing.
+
+    The next good tick is right again.
+    """
     good = standing()
     wanted = mpc.solve(good).forces
     spoiled = getattr(good, where).copy()
@@ -195,16 +212,17 @@ def test_bad_numbers_are_refused_and_leave_no_trace(mpc: ConvexMpc, where: str, 
 
 
 def test_nan_inside_the_solver_is_noticed(mpc: ConvexMpc) -> None:
-    """A NaN that got into the iterates, where OSQP reports success, gives ok=False once and a right answer after."""
-    mpc._solver.warm_start(
-        np.full(mpc.matrices.A.shape[1], np.nan), np.zeros(mpc.matrices.A.shape[0])
-    )
+    """A NaN in the iterates, where OSQP reports success, gives ok=False once.
+
+    The answer after it is right.
+    """
+    mpc.start_from(np.full(mpc.matrices.A.shape[1], np.nan), np.zeros(mpc.matrices.A.shape[0]))
     assert not mpc.solve(standing()).ok
     assert mpc.solve(standing()).ok
 
 
 def test_extra_batches_are_bounded_and_reported() -> None:
-    """A tolerance that cannot be met costs all batches and is reported as not ok, with finite forces."""
+    """A tolerance that cannot be met costs all batches and is reported, with finite forces."""
     mpc = ConvexMpc(A1_LIKE, MpcParameters(primal_tolerance=0.0, dual_tolerance=0.0))
     answer = mpc.solve(TROT_PROBLEMS[50])
     assert answer.iterations == (1 + PARAMETERS.extra_batches) * PARAMETERS.iterations
@@ -222,7 +240,10 @@ def test_warm_up_leaves_no_trace(mpc: ConvexMpc) -> None:
 
 
 def test_materialised_program_is_the_written_problem() -> None:
-    """Rows and cost of the program, evaluated at a rollout, give the equations of the module: zero defect, the quoted cost."""
+    """Rows and cost of the program, evaluated at a rollout, give the equations of the module.
+
+    The rows have no defect, and the cost is the quoted one.
+    """
     problem = TROT_PROBLEMS[60]
     random = np.random.default_rng(1)
     forces = random.normal(size=(N, 4, 3)) * 20.0
@@ -270,7 +291,7 @@ def test_wrong_parameters_are_refused(wrong: dict[str, object]) -> None:
 
 
 def test_low_friction_stays_close_to_exact() -> None:
-    """At mu 0.25 forces saturate often, and the first force stays within 0.3 N RMS of the exact one."""
+    """At mu 0.25 forces saturate often; the first is within 0.3 N RMS of the exact one."""
     parameters = MpcParameters(mu=0.25)
     mpc = ConvexMpc(A1_LIKE, parameters)
     exact = exact_osqp(A1_LIKE, parameters)

@@ -1,4 +1,4 @@
-"""The sequence that turns a robot over: which way, within the joints' ranges, without a jump, and that it stops on the belly."""
+"""The sequence that turns a robot over: direction, joint ranges, no jumps, end on the belly."""
 
 import math
 from typing import Any
@@ -41,7 +41,10 @@ def targets(roll: float, seconds: float, q: Array = A1.q_stand) -> tuple[SelfRig
 
 @pytest.mark.parametrize("roll", [0.0, math.pi, 1.6, -1.6, 2.5, -2.5])
 def test_targets_stay_in_range_and_never_jump(roll: float) -> None:
-    """From the pose it lies in, over two attempts, no joint is sent faster than its motor turns, nor outside its range."""
+    """No joint is sent faster than its motor turns, nor outside its range.
+
+    This holds over two attempts, from the pose in which the robot lies.
+    """
     q = np.clip(A1.q_stand + np.random.default_rng(1).normal(size=12), A1.q_min, A1.q_max)
     _, path = targets(roll, 2.0 * ATTEMPT_TIME, q)
     np.testing.assert_array_equal(path[0], q)
@@ -60,7 +63,10 @@ def test_a_robot_on_its_belly_folds_and_stays_folded() -> None:
 
 @pytest.mark.parametrize("roll", [1.2, 1.57, 2.0, 2.9])
 def test_a_robot_that_leans_is_rolled_further_the_way_it_leans(roll: float) -> None:
-    """The legs of the side that is up already reach over the back first; its mirror image moves as its mirror image."""
+    """The legs of the side that is up already reach over the back first.
+
+    The mirror image of a robot moves as its mirror image.
+    """
     first = round((FOLD_TIME + FOLD_HOLD + ROLL[0].ramp + ROLL[0].hold / 2) * 500)
     _, left_up = targets(roll, 4.0)
     _, right_up = targets(-roll, 4.0)
@@ -73,13 +79,14 @@ def test_a_robot_flat_on_its_back_is_tried_over_both_sides_in_turn() -> None:
     one, path = targets(math.pi, FOLD_TIME + FOLD_HOLD + 2.0 * ATTEMPT_TIME)
     assert one.attempts == 2
     start = FOLD_TIME + FOLD_HOLD + ROLL[0].ramp + ROLL[0].hold / 2
-    first, second = (path[round((start + k * ATTEMPT_TIME) * 500)] for k in (0, 1))
+    first = path[round(start * 500)]
+    second = path[round((start + ATTEMPT_TIME) * 500)]
     assert (first[[4, 10]] > 3.0).all() and (second[[1, 7]] > 3.0).all()
     np.testing.assert_allclose(second, SIGN * first[MIRROR], atol=1e-12)
 
 
 def test_it_starts_over_when_it_begins_again() -> None:
-    """Attempts are counted from the last beginning, and the first target is where the joints are."""
+    """Attempts are counted from the last beginning; the first target is where the joints are."""
     one, _ = targets(math.pi, FOLD_TIME + FOLD_HOLD + 0.5)
     assert one.attempts == 1
     one.begin(lying(math.pi, START_NS + 10**10, q=A1.q_sit))

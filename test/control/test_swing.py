@@ -29,7 +29,10 @@ def test_the_swing_starts_and_ends_at_rest_on_its_points(start: Array, end: Arra
 
 @given(start=POINTS, end=POINTS)
 def test_apex_is_above_the_higher_end(start: Array, end: Array) -> None:
-    """Half-way the foot is `height` above the higher end, with no vertical speed, horizontally in the middle; never higher."""
+    """Half-way the foot is `height` above the higher end, horizontally in the middle.
+
+    It has no vertical speed there, and is never higher.
+    """
     position, velocity = cycloid(start, end, HEIGHT, 0.5, DURATION)
     assert position[2] == pytest.approx(max(start[2], end[2]) + HEIGHT, abs=1e-12)
     assert velocity[2] == pytest.approx(0.0, abs=1e-12)
@@ -41,7 +44,7 @@ def test_apex_is_above_the_higher_end(start: Array, end: Array) -> None:
 
 @given(start=POINTS, end=POINTS, progress=st.floats(0.001, 0.999))
 def test_velocity_is_the_derivative_of_position(start: Array, end: Array, progress: float) -> None:
-    """Central differences over time, also across the apex: the curve is continuously differentiable."""
+    """Central differences over time agree with the velocity, also across the apex."""
     h = 1e-6
     ahead, _ = cycloid(start, end, HEIGHT, progress + h / DURATION, DURATION)
     behind, _ = cycloid(start, end, HEIGHT, progress - h / DURATION, DURATION)
@@ -50,7 +53,10 @@ def test_velocity_is_the_derivative_of_position(start: Array, end: Array, progre
 
 
 def test_a_quarter_of_the_way_by_hand() -> None:
-    """s = 1/4: horizontally 1/4 - 1/(2 pi), vertically half of the way up at full vertical speed 2 * 2 / T."""
+    """At s = 1/4 the foot is horizontally at 1/4 - 1/(2 pi) of its way.
+
+    Vertically it is half of the way up, at full vertical speed 2 * 2 / T.
+    """
     position, velocity = cycloid(np.zeros(3), np.array((0.2, 0.0, 0.0)), 0.08, 0.25, 0.2)
     np.testing.assert_allclose(position, (0.2 * (0.25 - 1 / (2 * math.pi)), 0.0, 0.04), atol=1e-12)
     np.testing.assert_allclose(velocity, (0.2 / 0.2, 0.0, 0.08 * 2 * 2 / 0.2), atol=1e-12)
@@ -68,7 +74,10 @@ def test_end_points_are_not_written_to() -> None:
 
 @given(st.floats(EARLIEST + 1e-3, 0.999), st.floats(-0.2, 0.3), st.floats(-0.1, 0.1))
 def test_the_end_is_found(progress: float, dx: float, dy: float) -> None:
-    """From a tenth of a level swing on, point, speed and height give its end within 2 mm of a step of up to 0.3 m."""
+    """From a tenth of a level swing on, one point tells its end within 2 mm.
+
+    The point has position, speed and height; the step is up to 0.3 m long.
+    """
     end = (LIFT_OFF[0] + dx, LIFT_OFF[1] + dy, LIFT_OFF[2])
     (x, y, z), (vx, vy, vz) = cycloid(LIFT_OFF, end, HEIGHT, progress, DURATION)
     left = time_left((z - LIFT_OFF[2]) / HEIGHT, rising=vz > 0.0)

@@ -42,7 +42,7 @@ def test_discretisation_is_the_matrix_exponential(seed: int, dt: float) -> None:
 
 @given(st.integers(0, 2**31))
 def test_rollout_is_the_recursion(seed: int) -> None:
-    """Cumulative sums give what x+ = A x + B u + c gives step by step, for hypotheses side by side."""
+    """Cumulative sums give what x+ = A x + B u + c gives step by step, for each hypothesis."""
     random = np.random.default_rng(seed)
     x0 = random.normal(size=(5, 12))
     forces = 30.0 * random.normal(size=(5, 7, 4, 3))
@@ -81,7 +81,10 @@ def test_plan_is_broadcast_over_hypotheses() -> None:
 
 @given(st.integers(0, 2**31))
 def test_effect_of_forces_on_feet_that_fall_behind(seed: int) -> None:
-    """One product with the forces gives their accelerations now, and by its last columns those of feet left behind later."""
+    """One product with the forces gives their accelerations now.
+
+    Its last columns give those of feet left behind later.
+    """
     random = np.random.default_rng(seed)
     feet = random.normal(size=(4, 3))
     forces = 30.0 * random.normal(size=(4, 3))
@@ -113,7 +116,10 @@ def test_free_fall() -> None:
 
 
 def test_error_against_the_nonlinear_body_is_of_second_order() -> None:
-    """Halving the disturbance quarters the difference to a rigid body with finite rotations, and it is small to begin with."""
+    """Halving the disturbance quarters the difference to a rigid body with finite rotations.
+
+    The difference is small to begin with.
+    """
     large, moved = _linearisation_error(1.0)
     half, _ = _linearisation_error(0.5)
     assert moved > 0.1
@@ -122,7 +128,7 @@ def test_error_against_the_nonlinear_body_is_of_second_order() -> None:
 
 
 def _linearisation_error(scale: float) -> tuple[float, float]:
-    """Largest difference of states after 0.2 s under forces off balance by `scale`, and the largest state."""
+    """Largest difference of states after 0.2 s under forces off balance, and the largest state."""
     body = RigidBody(A1_LIKE)
     dt = 0.004
     random = np.random.default_rng(3)
@@ -137,9 +143,14 @@ def _linearisation_error(scale: float) -> tuple[float, float]:
         x = np.array(A1_LIKE.step(x, forces, HIPS - body.position, dt))
         body.advance(HIPS, forces, np.zeros(3), duration=dt, substeps=1)
     seen = centroidal_state(
-        rotation=matrix_from_quaternion(body.quaternion), position=body.position, rates=body.rates, velocity=body.velocity,
-        com=np.zeros(3), frame=np.eye(3), origin=origin,
-    )  # fmt: skip
+        rotation=matrix_from_quaternion(body.quaternion),
+        position=body.position,
+        rates=body.rates,
+        velocity=body.velocity,
+        com=np.zeros(3),
+        frame=np.eye(3),
+        origin=origin,
+    )
     return float(np.abs(x - seen).max()), float(np.abs(seen).max())
 
 
@@ -165,13 +176,21 @@ def test_ground_frame_is_a_rotation_along_the_ground(
 
 
 def test_body_parallel_to_the_slope_has_no_roll_and_pitch() -> None:
-    """Angles are measured against the ground: a body pitched with a slope reads zero, its gravity has an x component."""
+    """Angles are measured against the ground: a body pitched with a slope reads zero.
+
+    Its gravity has an x component.
+    """
     rotation = matrix_from_quaternion(quaternion_from_rpy(0.0, -0.2, 0.0))
     frame = ground_frame(0.0, rotation[:, 2])
     x = centroidal_state(
-        rotation=rotation, position=rotation[:, 2] * 0.3, rates=np.array([0.1, 0.2, 0.3]), velocity=rotation[:, 0],
-        com=np.array([0.01, 0.0, -0.02]), frame=frame, origin=np.zeros(3),
-    )  # fmt: skip
+        rotation=rotation,
+        position=rotation[:, 2] * 0.3,
+        rates=np.array([0.1, 0.2, 0.3]),
+        velocity=rotation[:, 0],
+        com=np.array([0.01, 0.0, -0.02]),
+        frame=frame,
+        origin=np.zeros(3),
+    )
     lever = np.cross([0.1, 0.2, 0.3], [0.01, 0.0, -0.02])
     np.testing.assert_allclose(
         x, [0, 0, 0, 0.01, 0, 0.28, 0.1, 0.2, 0.3, *(np.array([1.0, 0.0, 0.0]) + lever)], atol=1e-12

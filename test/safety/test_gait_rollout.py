@@ -1,4 +1,4 @@
-"""Rollouts of gait and joint policies against mechanics: a nonlinear body, statics, batches and the controller's own clock."""
+"""Rollouts of gait and joint policies against mechanics: a nonlinear body, statics and batches."""
 
 from contextlib import nullcontext
 from dataclasses import replace
@@ -76,7 +76,10 @@ def test_a_robot_that_stands_is_predicted_to_stand(kind: str) -> None:
 
 @pytest.mark.parametrize("scale", [1.0, 0.5])
 def test_prediction_against_a_body_with_finite_rotations(scale: float) -> None:
-    """Over 0.16 s of 1 rad/s and 0.4 m/s, a nonlinear body under the same forces ends within 5 % of its way of the prediction."""
+    """Over 0.16 s a nonlinear body under the same forces ends near the prediction.
+
+    It moves with 1 rad/s and 0.4 m/s and ends within 5 % of its way.
+    """
     r = rollout()
     r.follow(START_NS, TROT)
     now = estimate(
@@ -92,10 +95,8 @@ def test_prediction_against_a_body_with_finite_rotations(scale: float) -> None:
     x0 = scene.x0
     body.position = x0[3:6].copy()
     body.velocity = x0[9:12].copy()
-    body.quaternion, body.rates = (
-        now.quaternion_wxyz,
-        matrix_from_quaternion(now.quaternion_wxyz).T @ x0[6:9],
-    )
+    body.quaternion = now.quaternion_wxyz
+    body.rates = matrix_from_quaternion(now.quaternion_wxyz).T @ x0[6:9]
     for k in range(10):
         for _ in range(8):
             feet = inputs.feet - STEP * (k + 0.5) * np.array((*x0[9:11], 0.0))
@@ -116,7 +117,10 @@ def test_prediction_against_a_body_with_finite_rotations(scale: float) -> None:
 
 
 def test_hypotheses_side_by_side_are_single_ones() -> None:
-    """64 states within the estimator's uncertainty: the first is the estimate's own prediction, each the one it would get alone."""
+    """Each of 64 states within the estimator's uncertainty gets the prediction it would get alone.
+
+    The first of them is the estimate.
+    """
     single = forecaster()
     many = forecaster(uncertainty=2.0)
     moment = gait_moment(now=estimate(velocity_covariance=np.diag((1e-2, 4e-2, 1e-4)), **CALM))
@@ -134,7 +138,7 @@ def test_hypotheses_side_by_side_are_single_ones() -> None:
 
 @pytest.mark.parametrize("kind", ["open_loop", "closed_loop"])
 def test_a_forecast_leaves_no_trace_in_the_stride_that_is_executed(kind: str) -> None:
-    """While the robot trots on, it makes no difference to the clock that another gait is predicted on every policy tick."""
+    """Predicting another gait on each policy tick does not change the clock of the executed one."""
     asked = forecaster(rollout=kind)
     left_alone = forecaster(rollout=kind)
     pace = gait_moment(replace(TROT, phase_offsets=(0.5, 0.0, 0.5), swing_ratio=0.6)).proposal
@@ -215,7 +219,7 @@ def test_a_robot_that_turns_is_predicted_to_turn() -> None:
 
 @pytest.mark.parametrize("slope", [0.0, 0.2])
 def test_the_estimate_of_a_predicted_state_gives_that_state_back(slope: float) -> None:
-    """Round trip: what the learner is shown in the closed loop describes the state it stands for."""
+    """What the learner is shown in the closed loop describes the state that it stands for."""
     r = rollout()
     normal = np.array((-np.sin(slope), 0.0, np.cos(slope)))
     now = estimate(
@@ -234,7 +238,7 @@ def test_the_estimate_of_a_predicted_state_gives_that_state_back(slope: float) -
 
 
 def test_a_foot_in_the_air_that_is_to_stand_pushes_later() -> None:
-    """The gait wants all feet down; the one that hangs 5 cm high carries nothing in the first 0.09 s."""
+    """A foot that hangs 5 cm high when the gait wants it down carries nothing for 0.09 s."""
     r = rollout()
     q = A1.q_stand.copy()
     q[1:3] += (0.3, -0.8)
@@ -295,7 +299,10 @@ def test_legs_pulled_up_leave_the_ground_and_the_body_falls_freely() -> None:
 
 
 def test_a_leg_in_the_air_stands_once_its_target_is_in_the_ground() -> None:
-    """Three feet on the ground, the fourth on its way down: the body is caught on that side too, in time."""
+    """The body is caught in time on the side of the foot that is on its way down.
+
+    The other three feet are on the ground.
+    """
     q = A1.q_stand.copy()
     q[1:3] += (0.3, -0.8)
     now = estimate(q=q, contact=np.array((False, True, True, True)))
@@ -305,7 +312,10 @@ def test_a_leg_in_the_air_stands_once_its_target_is_in_the_ground() -> None:
 
 
 def test_joint_policies_are_asked_again_and_planned_for() -> None:
-    """The closed loop asks with the predicted joints; planning predicts one row for each number of recovery steps."""
+    """The closed loop asks with the predicted joints.
+
+    Planning predicts one row for each number of recovery steps.
+    """
     asked: list[Estimate] = []
     moment = joint_moment(A1.q_stand, 80.0, 3.0)
 
@@ -323,7 +333,7 @@ def test_joint_policies_are_asked_again_and_planned_for() -> None:
 
 
 def test_a_recovery_step_more_changes_only_what_comes_after_it() -> None:
-    """Row i of the plan is the recovery policy's prediction up to step i and the learner's inputs from there."""
+    """Row i is the recovery policy's prediction up to step i, and the learner acts after it."""
     f = forecaster(criterion="planning")
     moment = gait_moment(replace(TROT, swing_ratio=0.8))
     scene, _ = learner_states(f, moment)
