@@ -3,7 +3,6 @@
 One more hazard never makes a verdict more permissive.
 """
 
-import importlib.util
 import inspect
 import re
 from typing import Any
@@ -80,19 +79,6 @@ def test_fallen_does_not_count_for_a_lying_robot(mode: Mode) -> None:
     assert severity(["self_right_timeout"], mode) is FALLEN
     with pytest.raises(UnknownNameError):
         severity(["meteor"], mode)
-
-
-def test_the_page_on_safety_shows_this_table() -> None:
-    """The page is up to date; `python tools/hazard_table.py` brings it up to date."""
-    spec = importlib.util.spec_from_file_location("hazard_table", ROOT / "tools/hazard_table.py")
-    assert spec is not None and spec.loader is not None
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    page = (ROOT / "docs/safety.md").read_text()
-    assert tool.with_table(page) == page
-    assert all(f"| `{name}` | {row.severity.name} |" in page for name, row in HAZARDS.items())
-    with pytest.raises(ValueError, match=r"^safety\.md needs the markers <!-- hazards --> and "):
-        tool.with_table("# Safety")
 
 
 def test_parameters_in_the_table_are_in_the_configuration() -> None:
