@@ -140,8 +140,8 @@ SHARED = (
     "--set",
     "overrides",
     multiple=True,
-    metavar="SECTION.KEY=VALUE",
-    help="Change a parameter of the robot's configuration.",
+    metavar="NODE.KEY=VALUE",
+    help="Change a parameter, e.g. supervisor.trigger_set.c1.roll=0.2.",
 )
 @click.option(
     "--critic",

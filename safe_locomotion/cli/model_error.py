@@ -9,6 +9,7 @@ from rich.table import Table
 
 from safe_locomotion.cli.options import json_option, robot_option
 from safe_locomotion.cli.output import console, write_json
+from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.evaluation.model_error import (
     LINEAR_ALPHA,
     STEP,
@@ -83,7 +84,10 @@ def _transitions(folder: Path, robot: RobotModel) -> Transitions:
     from safe_locomotion.evaluation.transitions import recorded_transitions
     from safe_locomotion.recording.reader import episode_paths
 
-    return recorded_transitions(episode_paths(folder), robot, where=str(folder))
+    paths = episode_paths(folder)
+    if not paths:
+        raise ConfigurationError(f"{folder}: no recordings; needed are stage logs or episodes")
+    return recorded_transitions(paths, robot, where=str(folder))
 
 
 def figures(error: ModelError, bound: Bound) -> dict[str, Any]:

@@ -56,6 +56,8 @@ def trigger_set(
     While the state is within all bounds, the learner may walk the robot. Outside, the recovery
     policy takes over.
     """
+    if plot is not None and plot.suffix not in FORMATS:
+        raise ConfigurationError(f"--plot {plot}: the name must end in one of {', '.join(FORMATS)}")
     config = load_config(robot)
     sets = config.supervisor.trigger_set
     height = height or config.mpc.locomotion.body_height
@@ -80,8 +82,6 @@ def _draw(rows: dict[str, TriggerBounds], height: float, reach: float, file: Pat
 
     Two lines show where the capture point lies at the end of the feet's reach.
     """
-    if file.suffix not in FORMATS:
-        raise ConfigurationError(f"--plot {file}: the name must end in one of {', '.join(FORMATS)}")
     try:
         from matplotlib.figure import Figure
     except ImportError as error:

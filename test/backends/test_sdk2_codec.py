@@ -157,7 +157,9 @@ def test_command_of_the_sdk_is_read() -> None:
         for motor in message.motor_cmd:
             motor.mode = MODE_FOC
         for motor in message.motor_cmd[12:]:
-            motor.tau = motor.kp = motor.kd = 0.0
+            motor.tau = 0.0
+            motor.kp = 0.0
+            motor.kd = 0.0
         message.crc = CRC().Crc(message)
         result = LowCommandCodec().decode(message.serialize())
         assert not isinstance(result, str), result

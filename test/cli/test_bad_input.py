@@ -1,4 +1,4 @@
-"""Bad input at start-up, on the real command lines: status 2, one line that names the choices, no traceback."""
+"""Bad input at start-up: status 2 and one line with the choices, without a traceback."""
 
 import os
 import socket
@@ -20,7 +20,7 @@ from safe_locomotion.errors import ConfigurationError
 
 
 def refused(command: Sequence[str]) -> str:
-    """The one line a process says when it does not start."""
+    """The error line of a process that does not start."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     done = subprocess.run(
         [sys.executable, "-m", *command],
@@ -66,7 +66,7 @@ PORTS_PER_DOMAIN = 250
 def test_sim_names_the_choices(
     options: list[str], words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Robot, gait, terrain, key, value, velocity and policy that do not exist: one line, status 2, before anything starts."""
+    """Unknown robots, gaits, terrains, keys, values and policies give one line and status 2."""
     from safe_locomotion.cli.main import main
 
     assert main(["sim", "--headless", *options]) == 2
@@ -77,7 +77,7 @@ def test_sim_names_the_choices(
 
 
 def test_a_refused_sim_ends_its_process() -> None:
-    """The same through a real process: status 2, no traceback."""
+    """The same holds for a real process."""
     said = refused(["safe_locomotion.cli.main", "sim", "--headless", "--terrain", "lava"])
     assert all(word in said for word in ("lava", "flat", "slope", "stairs", "rough"))
 
@@ -94,7 +94,7 @@ def test_a_refused_sim_ends_its_process() -> None:
 def test_the_runtime_names_the_choices(
     ros_domain: int, settings: list[str], words: list[str]
 ) -> None:
-    """Robot, SDK, limit and gait that do not exist."""
+    """Unknown robots, SDKs, limits and gaits are refused with the choices."""
     pytest.importorskip("rclpy")
     said = refused(composed(*settings))
     assert all(word in said for word in words), said
@@ -113,7 +113,7 @@ DOCUMENT = yaml.safe_load(CONFIG_FILE.read_text())
 
 
 def without(path: tuple[str, ...], folder: Path) -> Path:
-    """The A1's file with one key less."""
+    """The A1's parameter file without one key."""
     document = deepcopy(DOCUMENT)
     place = document
     for key in path[:-1]:
@@ -128,7 +128,7 @@ LIMITS = [path for path in leaves(DOCUMENT) if path[0] in ("bridge_node", "super
 
 
 def test_a_file_without_one_of_its_keys_is_refused(tmp_path: Path) -> None:
-    """Each key of gate, leg controller and supervisor in turn: none has a default; the message names file and key."""
+    """No key of gate, leg controller and supervisor has a default; the error names it."""
     assert len(LIMITS) > 80
     for path in LIMITS:
         with pytest.raises(ConfigurationError, match=rf"a1\.yaml.*missing {path[-1]}$"):
@@ -136,7 +136,7 @@ def test_a_file_without_one_of_its_keys_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_limit_stops_the_runtime(ros_domain: int, tmp_path: Path) -> None:
-    """The same through a real process."""
+    """The same holds for a real process."""
     pytest.importorskip("rclpy")
     file = without(("bridge_node", "ros__parameters", "limits", "dq_max"), tmp_path)
     said = refused(composed(f"bridge_node:config_file:={file}"))
@@ -144,7 +144,7 @@ def test_a_missing_limit_stops_the_runtime(ros_domain: int, tmp_path: Path) -> N
 
 
 def test_a_busy_port_stops_the_runtime(ros_domain: int) -> None:
-    """Another program holds the local port of the vendor's UDP link."""
+    """The runtime does not start while another program uses the port of the UDP link."""
     pytest.importorskip("rclpy")
     pytest.importorskip("unitree_legged_sdk")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
@@ -166,7 +166,7 @@ def test_a_busy_port_stops_the_runtime(ros_domain: int) -> None:
 
 
 def test_a_busy_domain_stops_the_runtime(ros_domain: int, wire_domain: int) -> None:
-    """Other programs hold every port by which a participant of the domain could be found."""
+    """The runtime does not start while other programs use all ports of the domain."""
     pytest.importorskip("rclpy")
     first = FIRST_PORT + PORTS_PER_DOMAIN * wire_domain
     with ExitStack() as taken:
@@ -179,7 +179,7 @@ def test_a_busy_domain_stops_the_runtime(ros_domain: int, wire_domain: int) -> N
 
 
 def test_another_robot_is_not_activated(ros_domain: int, tmp_path: Path) -> None:
-    """A calf where no A1 can bend it: not one command is sent, and the message names joint, range and robots."""
+    """With a calf angle that an A1 cannot have, no command is sent, and the error names it."""
     pytest.importorskip("rclpy")
     states = [
         low_state(tick=k, stamp_ns=START_NS + k * TICK_NS, q=replaced(A1.q_stand, 5, -3.2))

@@ -1,4 +1,4 @@
-"""What `safe-locomotion sim` shows a person: times and policies of the demonstration, and the keys after it."""
+"""The demonstration of `safe-locomotion sim`: times, policies, and the keys after it."""
 
 import pytest
 
@@ -11,7 +11,7 @@ from safe_locomotion.robot.models import robot_names
 
 
 def test_each_shipped_policy_is_shown_once_then_the_first_again():
-    """Gait before joint, back to where it began; at most 40 s of walking, turning and standing, a swap only while walking."""
+    """The tour ends with the first policy within 40 s, and swaps only while walking."""
     shipped = installed_policies("a1")
     assert shipped == ("a1_trot", "a1_velocity_lstm")
     plan = demonstration(0.4, 0.0, 0.0, "nominal", shipped)
@@ -23,7 +23,7 @@ def test_each_shipped_policy_is_shown_once_then_the_first_again():
 
 
 def test_who_starts_with_a_shipped_policy_sees_the_others_and_comes_back_to_it():
-    """--policy a1_trot: nominal can be chosen, the tour goes round the other shipped ones."""
+    """With --policy a1_trot the tour shows the other shipped policies; nominal can be chosen."""
     plan = demonstration(0.4, 0.0, 0.0, "a1_trot", ("a1_trot", "a1_velocity_lstm"))
     assert [name for _, name in plan.swaps] == ["a1_velocity_lstm", "a1_trot"]
     assert plan.policies == ("a1_trot", "nominal", "a1_velocity_lstm")
@@ -31,7 +31,7 @@ def test_who_starts_with_a_shipped_policy_sees_the_others_and_comes_back_to_it()
 
 @pytest.mark.parametrize("robot", sorted({*robot_names(), "go1"} - {"a1"}))
 def test_a_robot_without_policies_gets_the_shorter_demonstration(robot):
-    """Nothing to swap, nothing to choose, no key for it."""
+    """Without shipped policies there are no swaps, no choice and no key for it."""
     plan = demonstration(0.4, 0.0, 0.0, "nominal", installed_policies(robot))
     keys = KeyDrive("nominal", plan.policies)
     assert plan.swaps == () and plan.policies == ("nominal",)
@@ -39,14 +39,14 @@ def test_a_robot_without_policies_gets_the_shorter_demonstration(robot):
 
 
 def test_many_policies_share_the_time():
-    """Ten policies still end within 40 s, in order."""
+    """A tour of ten policies ends within 40 s, in order."""
     plan = demonstration(0.4, 0.0, 0.0, "nominal", [f"p{i}" for i in range(10)])
     assert len(plan.swaps) == 11 and plan.end <= 40.0
     assert [step.time for step in plan.steps] == sorted(step.time for step in plan.steps)
 
 
 def test_p_goes_through_the_policies_and_leaves_the_walk_alone():
-    """Round and round; velocity and goal stay."""
+    """The key p goes through the policies in a circle and keeps velocity and goal."""
     keys = KeyDrive("nominal", ("nominal", "one", "two"))
     assert keys.press("w") and "p next policy" in keys.help
     seen = []

@@ -1,4 +1,4 @@
-"""`safe-locomotion episodes`: list, info, page and replay of a real episode, and what it says when there is none."""
+"""`safe-locomotion episodes`: list, info, page and replay of a real episode, and errors."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from safe_locomotion.recording import reader
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One whole episode, one that was cut off, and a folder that is none."""
+    """A folder with one complete episode, one that was cut off, and another folder."""
     folder = tmp_path_factory.mktemp("episodes")
     write_walk(wild_walk(), folder / "walk_1")
     write_walk(wild_walk(), folder / "walk_2", first=1200, end="")
@@ -26,7 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_episodes_are_listed(
     folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """A row each; the one that was cut off is read and says so. The table and its JSON tell the same."""
+    """Each episode has a row, also the one that was cut off; table and JSON agree."""
     assert main(["episodes", "ls", str(folder), "--json", str(tmp_path / "ls.json")]) == 0
     whole, cut = json.loads((tmp_path / "ls.json").read_text())
     assert (whole["name"], whole["robot"], whole["policy"], whole["end"], whole["whole"]) == (
@@ -49,7 +49,7 @@ def test_episodes_are_listed(
 def test_info_counts_messages(
     folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """Each topic with its messages and rate; the printed table names them."""
+    """Each topic has its number of messages and its rate, and is in the printed table."""
     assert (
         main(["episodes", "info", str(folder / "walk_1"), "--json", str(tmp_path / "info.json")])
         == 0
@@ -70,7 +70,7 @@ def test_info_counts_messages(
 
 
 def test_the_page_is_a_picture_and_needs_nothing_else(folder: Path, tmp_path: Path) -> None:
-    """PNG, and HTML with that PNG in it, every take-over in words, and no reference to the outside."""
+    """The HTML holds the PNG and every take-over in words, and refers to no other file."""
     pytest.importorskip("matplotlib")
     assert (
         main(["episodes", "plot", str(folder / "walk_1"), "--output", str(tmp_path / "page")]) == 0
@@ -90,7 +90,7 @@ def test_the_page_is_a_picture_and_needs_nothing_else(folder: Path, tmp_path: Pa
 def test_replay_says_what_would_have_changed(
     folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """Three columns: the recorded one and the one with its settings agree, dwell differs; it says that it is open loop."""
+    """Recording and replay with its settings agree, dwell differs, and open loop is stated."""
     changes = ["--supervisor", "dwell", "--set", "supervisor.intervention.dwell_time=0.5"]
     assert (
         main(
@@ -134,7 +134,7 @@ def test_replay_says_what_would_have_changed(
 def test_refusals_say_what_to_do(
     arguments: list[str], text: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One line on stderr, status 2."""
+    """Bad usage gives one line on stderr and status 2."""
     assert main(["episodes", *(argument.format(folder) for argument in arguments)]) == 2
     said = capsys.readouterr().err.strip().splitlines()[-1]
     assert text in said
@@ -143,7 +143,7 @@ def test_refusals_say_what_to_do(
 def test_a_list_is_read_once(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A closed episode is remembered beside its bag, one that was cut off is read again; a bag that changed is not believed."""
+    """Only the summary of a closed and unchanged episode is stored; others are read again."""
     assert main(["episodes", "ls", str(folder), "--json", "-"]) == 0
     first = capsys.readouterr().out
     read = []
@@ -160,7 +160,7 @@ def test_a_list_is_read_once(
 def test_a_damaged_episode_does_not_hide_the_others(
     folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """Its row says why it cannot be read."""
+    """The row of an unreadable episode says why it cannot be read."""
     (tmp_path / "walk_0").mkdir()
     (tmp_path / "walk_0" / "walk_0.mcap").write_bytes(b"no episode")
     (tmp_path / "walk_1").symlink_to(folder / "walk_1")

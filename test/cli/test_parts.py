@@ -1,4 +1,4 @@
-"""The parts of `safe-locomotion sim`: domains, keyboard, settings, scripts, progress, memory."""
+"""Parts of `safe-locomotion sim`: domains, keyboard, settings, scripts, progress, memory."""
 
 import os
 import socket
@@ -46,7 +46,7 @@ def test_a_script_survives_its_text(at, data):
 
 
 def test_two_claims_never_share_a_domain():
-    """Claims held at the same time differ, and a domain that is held is refused by name."""
+    """Two reserved domains differ, and a reserved domain is refused by name."""
     with claim_domain() as first, claim_domain() as second:
         assert first != second
         with pytest.raises(ConfigurationError, match=str(first)), claim_domain(first):
@@ -56,7 +56,7 @@ def test_two_claims_never_share_a_domain():
 
 
 def test_a_domain_whose_port_is_busy_is_refused():
-    """Another program on the first unicast port of a domain makes it unusable."""
+    """A domain is refused while another program uses its first unicast port."""
     with claim_domain() as domain:
         pass
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
@@ -67,13 +67,13 @@ def test_a_domain_whose_port_is_busy_is_refused():
 
 @pytest.mark.parametrize("domain", [-1, 0, 1, LAST + 1])
 def test_domains_of_robots_are_refused(domain):
-    """0 and 1 belong to robots and their simulators, past 101 to Linux."""
+    """Domains 0 and 1 belong to robots and simulators, and those above 101 to Linux."""
     with pytest.raises(ConfigurationError, match=r"2\.\.101"), claim_domain(domain):
         pass
 
 
 def test_keys_change_the_velocity_and_undo_each_other():
-    """Each direction has its opposite; space, x and r stop; other keys mean nothing."""
+    """Each direction has its opposite; space, x and r stop; other keys do nothing."""
     drive = KeyDrive("a1_mpc")
     assert drive.press("w") and drive.goal == "walk" and drive.velocity == VelocityCommand(vx=0.1)
     assert all(drive.press(key) for key in "sadqe") and drive.velocity == VelocityCommand()
@@ -84,7 +84,7 @@ def test_keys_change_the_velocity_and_undo_each_other():
 
 
 def test_a_key_after_standing_does_not_stand_up_first():
-    """A wish made by key acts at once on a robot that has stood: x in STAND asks to sit."""
+    """A key acts at once on a robot that has stood before: x in STAND requests to sit."""
     drive = KeyDrive("a1_mpc")
     drive.press("x")
     assert drive.script(stood_ns=1).update(2_000_000_000, Mode.STAND)[0] == "sit"
@@ -92,8 +92,9 @@ def test_a_key_after_standing_does_not_stand_up_first():
 
 
 def test_random_commands_are_bounded_and_seeded():
-    """Equal seeds give equal commands, every one within its range, over the whole time."""
-    first, second = (random_steps(60.0, np.random.default_rng(5)) for _ in range(2))
+    """Equal seeds give equal commands, all within their ranges, over the whole time."""
+    first = random_steps(60.0, np.random.default_rng(5))
+    second = random_steps(60.0, np.random.default_rng(5))
     assert first == second != random_steps(60.0, np.random.default_rng(6))
     assert 15 <= len(first) <= 31 and first[0].time == 0.0
     for step in first:
@@ -102,7 +103,7 @@ def test_random_commands_are_bounded_and_seeded():
 
 
 def test_changed_parameters_reach_every_reader(tmp_path):
-    """The file that --set writes reads back with the change and is otherwise the robot's own."""
+    """The file that --set writes holds the change and is otherwise the robot's own."""
     path = write_config("a1", {"mpc.locomotion.body_height": 0.25}, tmp_path)
     changed = load_config(path)
     own = load_config("a1")
@@ -111,7 +112,7 @@ def test_changed_parameters_reach_every_reader(tmp_path):
 
 
 def test_last_row_ignores_a_row_half_written(tmp_path):
-    """Progress reads complete rows only."""
+    """Progress reads only complete rows."""
     log = StageLog(tmp_path / "x.log", ("a", "b"))
     for i in range(3):
         log.append(i, 10.0 * i)
@@ -125,7 +126,10 @@ def test_last_row_ignores_a_row_half_written(tmp_path):
 
 
 def test_memory_growth_counts_from_the_first_minute():
-    """Growth is the difference to the first sample after a minute; a process that is gone counts as nothing."""
+    """The growth is the difference to the first sample after a minute.
+
+    A process that has ended counts as zero.
+    """
     watch = MemoryWatch([os.getpid()])
     watch.sample(1.0)
     assert watch.figures()["growth"] is None

@@ -1,4 +1,4 @@
-"""The policy command: what a file says, whether it may fly, and files of others that become ours."""
+"""The policy command: ls, info, check, and import of files of other projects."""
 
 from pathlib import Path
 
@@ -30,7 +30,8 @@ MJLAB = {
     "joint_damping": ",".join(["0.750"] * 12),
     "default_joint_pos": ",".join(["0.100,0.900,-1.800"] * 4),
     "command_names": "twist",
-    "observation_names": "base_lin_vel,base_ang_vel,projected_gravity,joint_pos,joint_vel,actions,command",
+    "observation_names": "base_lin_vel,base_ang_vel,projected_gravity,"
+    "joint_pos,joint_vel,actions,command",
     "observation_terms_scale": "1.000,0.200,1.000,1.000,0.050,1.000,2.000;2.000;0.250",
     "observation_terms_history_length": "0.000,0.000,0.000,0.000,0.000,0.000,0.000",
     "observation_terms_clip": ",".join(["-inf;inf"] * 7),
@@ -39,7 +40,7 @@ MJLAB = {
 
 
 def renamed(model: onnx.ModelProto, names: dict[str, str]) -> onnx.ModelProto:
-    """Tensors under other names."""
+    """Rename tensors of a network."""
     for value in (*model.graph.input, *model.graph.output):
         value.name = names.get(value.name, value.name)
     for node in model.graph.node:
@@ -61,7 +62,7 @@ def foreign(width: int, said: dict[str, str] | None = None) -> onnx.ModelProto:
 
 
 def plain_action(file: Path, row: np.ndarray) -> np.ndarray:
-    """The network's answer to one observation, by onnx's own reference."""
+    """Output of a network for one observation, by the reference of onnx."""
     from onnx.reference import ReferenceEvaluator
 
     return ReferenceEvaluator(onnx.load(file)).run(None, {"obs": row[None].astype(np.float32)})[0][
@@ -76,7 +77,7 @@ def run(*arguments: str | Path) -> int:
 def test_list_says_what_flies_and_why_the_others_do_not(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Kind, rate, robot and origin of each file; a refusal in one line instead."""
+    """Each file has kind, rate, robot and origin, or the reason why it is refused."""
     write_policy(mlp(45, 12, hidden=8), joint_contract(), tmp_path / "one.onnx")
     write_policy(mlp(19, 9, hidden=8), gait_contract(), tmp_path / "two.onnx")
     (tmp_path / "three.onnx").write_bytes(b"nothing")
@@ -89,7 +90,7 @@ def test_list_says_what_flies_and_why_the_others_do_not(
 
 
 def test_info_shows_the_contract(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Terms with scales, every joint with its gains, memories, bounds of a gait."""
+    """The contract shows terms with scales, gains of joints, memories and bounds of a gait."""
     write_policy(lstm_pair(45, 12), joint_contract(recurrent=lstm_memories()), tmp_path / "j.onnx")
     write_policy(mlp(19, 9, hidden=8), gait_contract(), tmp_path / "g.onnx")
     assert run("info", tmp_path / "j.onnx") == 0
@@ -118,7 +119,7 @@ def test_info_shows_the_contract(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_check_passes_what_may_fly(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Contract, robot, parity and latency, exit status 0."""
+    """A good policy passes contract, robot, parity and latency, with status 0."""
     write_policy(mlp(45, 12, hidden=8), joint_contract(), tmp_path / "j.onnx")
     assert run("check", tmp_path / "j.onnx") == 0
     said = capsys.readouterr().out
@@ -129,7 +130,7 @@ def test_check_passes_what_may_fly(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def test_check_refuses_with_reasons(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Gains beyond the robot's, a robot nobody knows, a damaged file and a name that is none: exit status 1 and why."""
+    """Large gains, an unknown robot, a damaged and a missing file end with status 1 and why."""
     joint = joint_contract().joint
     assert joint is not None
     from dataclasses import replace
@@ -150,7 +151,7 @@ def test_check_refuses_with_reasons(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 def test_mjlab_export_becomes_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Names, order, gains, pose and scales of its metadata; options in full digits win over what it rounded."""
+    """The import uses the metadata; options take precedence over its rounded numbers."""
     source = tmp_path / "policy.onnx"
     onnx.save(foreign(48, MJLAB), source)
     stiffness = ",".join(map(str, KP))
@@ -184,7 +185,7 @@ def test_mjlab_export_becomes_ours(tmp_path: Path, capsys: pytest.CaptureFixture
 
 @pytest.mark.parametrize("width", [45, 48])
 def test_legged_gym_policy_acts_as_in_its_training(width: int, tmp_path: Path) -> None:
-    """Targets on the robot equal those of the network on an observation put together by hand in Isaac's order and scales."""
+    """Targets equal those of the network for an observation in Isaac's order and scales."""
     source = tmp_path / "legged.onnx"
     onnx.save(foreign(width), source)
     assert run("import", source, tmp_path / "mine.onnx") == 0
@@ -225,7 +226,7 @@ def test_legged_gym_policy_acts_as_in_its_training(width: int, tmp_path: Path) -
 
 
 def test_recurrent_export_with_weights_beside_it(tmp_path: Path) -> None:
-    """rsl_rl's obs, h_in, c_in to actions, h_out, c_out; torch puts the weights into a file of their own, ours holds them."""
+    """A recurrent export of rsl_rl with weights in a second file becomes one file."""
     b = GraphBuilder(np.random.default_rng(0))
     b.linear(
         b.lstm("obs", "e", 45, ("h_in", "h_out"), ("c_in", "c_out")),
@@ -306,7 +307,7 @@ def test_what_cannot_be_imported_says_why(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """One line, exit status 2, and no file."""
+    """A refused import gives one line and status 2, and writes no file."""
     onnx.save(model, tmp_path / "policy.onnx")
     assert run("import", tmp_path / "policy.onnx", tmp_path / "mine.onnx", *options) == 2
     assert says in capsys.readouterr().err
@@ -316,7 +317,7 @@ def test_what_cannot_be_imported_says_why(
 def test_what_is_no_model_cannot_be_imported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Any other file; weights that are missing."""
+    """A file of another kind and missing weights are refused."""
     (tmp_path / "text.onnx").write_text("hello")
     onnx.save(
         foreign(45),

@@ -1,4 +1,4 @@
-"""`safe-locomotion sim`: real runs over the real wire, in lock-step, as a user starts them."""
+"""`safe-locomotion sim`: real runs over the real wire, as a user starts them."""
 
 import json
 import os
@@ -74,7 +74,7 @@ def run(*arguments):
 
 
 def children_of(pid):
-    """Living processes whose parent is `pid`."""
+    """Running processes whose parent is `pid`."""
     found = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -113,7 +113,7 @@ def walk(tmp_path_factory):
 
 
 def test_walk_completes_with_a_whole_report(walk):
-    """Status 0, every key of the contract, finite numbers, and figures that belong to a robot that walked."""
+    """The run ends with status 0; the report has all keys and the figures of a walk."""
     report, _, done = walk
     assert set(report) >= CONTRACT and finite(report)
     assert {key for key in CONTRACT if report[key] is None} == {"reward"}
@@ -131,7 +131,7 @@ def test_walk_completes_with_a_whole_report(walk):
 
 
 def test_equal_seeds_give_equal_runs(walk, tmp_path):
-    """A second run with the same seed gives the same figures to the last digit; timing is all that differs."""
+    """A second run with the same seed gives the same figures, except for the timing."""
     first, _, _ = walk
     assert run("sim", "--headless", *WALK, "--report", tmp_path / "r.json").returncode == 0
     second = json.loads((tmp_path / "r.json").read_text())
@@ -141,7 +141,7 @@ def test_equal_seeds_give_equal_runs(walk, tmp_path):
 
 
 def test_saved_states_replay_to_the_same_estimates(walk):
-    """The file holds the LowStates that the bridge decoded, in order, from before standing to the end."""
+    """The file holds the LowStates of the bridge, in order, from before standing to the end."""
     from safe_locomotion.backends.log import load_states
 
     _, folder, _ = walk
@@ -156,7 +156,7 @@ def test_saved_states_replay_to_the_same_estimates(walk):
 
 
 def test_the_walk_is_an_episode(walk):
-    """--record leaves an episode of the walk: each LowState that the bridge decoded, the verdict on it, and what the run was."""
+    """--record writes an episode with each LowState, its verdict and the facts of the run."""
     from safe_locomotion.backends.log import load_states
     from safe_locomotion.recording.reader import episode_paths, read_episode
 
@@ -185,7 +185,7 @@ def test_the_walk_is_an_episode(walk):
 
 
 def test_a_fall_ends_with_status_3(tmp_path):
-    """A push that no controller survives: the fall is counted and dated, the report is still written."""
+    """After a very hard push the fall is in the report, with its time."""
     done = run(
         "sim",
         "--headless",
@@ -201,7 +201,7 @@ def test_a_fall_ends_with_status_3(tmp_path):
 
 
 def test_five_nodes_walk_too(tmp_path):
-    """--graph nodes: five processes over ROS, the same report."""
+    """--graph nodes walks with five processes over ROS and writes the same report."""
     done = run(
         "sim",
         "--headless",
@@ -225,7 +225,7 @@ def test_five_nodes_walk_too(tmp_path):
 
 @pytest.mark.parametrize("asked", [(), ("--realtime",)])
 def test_the_controller_gets_the_scheduling_of_a_robot_where_it_is_asked_for(asked):
-    """Its main thread runs under SCHED_FIFO; the robot beside it, and a controller that nobody asked for it, do not."""
+    """With --realtime the controller runs under SCHED_FIFO; the simulated robot never does."""
     if not granted():
         pytest.skip("no real-time priority is allowed here")
     process = subprocess.Popen(
@@ -249,7 +249,7 @@ def test_the_controller_gets_the_scheduling_of_a_robot_where_it_is_asked_for(ask
 
 
 def granted():
-    """Whether this user may have a real-time priority."""
+    """Whether this user may use a real-time priority."""
     told = "import os; os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50))"
     return (
         subprocess.run([sys.executable, "-c", told], capture_output=True, check=False).returncode
@@ -259,7 +259,7 @@ def granted():
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupt_damps_and_leaves_nothing_behind(tmp_path, number):
-    """Ctrl-C and SIGTERM: all children end within seconds, the robot's last command was damping, the report says interrupted."""
+    """After Ctrl-C or SIGTERM all children end with damping, and the report says interrupted."""
     folder = tmp_path / "run"
     process = subprocess.Popen(
         command(
@@ -296,7 +296,7 @@ def test_interrupt_damps_and_leaves_nothing_behind(tmp_path, number):
 
 
 def test_killed_it_leaves_nothing_behind(tmp_path):
-    """kill -9 lets it stop nobody: its children notice and end by themselves."""
+    """After kill -9 of the command, its children end by themselves."""
     process = subprocess.Popen(
         command("sim", "--headless", "--duration", "60", "--record", tmp_path / "run"),
         env=environment(),
@@ -347,7 +347,7 @@ def test_killed_it_leaves_nothing_behind(tmp_path):
     ],
 )
 def test_bad_usage_is_one_line_and_status_2(capfd, arguments, words):
-    """One line on stderr that names what was found and the choices; nothing starts."""
+    """Bad options give one line on stderr with the value and the choices; nothing starts."""
     from safe_locomotion.cli.main import main
 
     extra = ["--headless"] if arguments[0] == "sim" else []

@@ -1,4 +1,4 @@
-"""`safe-locomotion teleop`: keys with a dead-man, a gamepad through evdev, and what is published when the device is gone."""
+"""`safe-locomotion teleop`: keys with a dead-man, a gamepad, and a device that is gone."""
 
 import os
 import struct
@@ -36,7 +36,7 @@ EVENT = struct.Struct("llHHi")  # struct input_event of linux/input.h
 
 
 class Stack:
-    """Remembers what teleop asks of the stack."""
+    """Stores the velocities and requests of teleop."""
 
     mode = Mode.WALK
     heard_s = float("inf")
@@ -47,11 +47,11 @@ class Stack:
         self.log = []
 
     def drive(self, command):
-        """A velocity."""
+        """Store a velocity."""
         self.log.append(command)
 
     def request(self, name):
-        """A service."""
+        """Store a request."""
         self.log.append(name)
 
     ask = request
@@ -59,7 +59,7 @@ class Stack:
 
 @contextmanager
 def gamepad():
-    """A gamepad whose events come through a pipe: evdev reads and decodes them as it does those of a device."""
+    """A gamepad whose events come through a pipe; evdev decodes them like those of a device."""
     evdev = pytest.importorskip("evdev")
     reading, writing = os.pipe()
     os.set_blocking(reading, False)
@@ -104,7 +104,7 @@ def gamepad():
 
 
 def test_events_of_a_device_become_readings():
-    """Nothing at first; then what came, once new and afterwards not."""
+    """A reading is new once after an event, and not new before and afterwards."""
     with gamepad() as (pad, send, _):
         assert pad.read()[1] is False
         send((EV_KEY, R1, 1), (EV_ABS, 1, 0))
@@ -117,7 +117,10 @@ def test_events_of_a_device_become_readings():
 
 
 def test_a_gamepad_drives_while_the_dead_man_is_held_and_asks_by_its_chords():
-    """20 velocities a second, one zero on letting go, then silence; a chord one request; the emergency stop again and again."""
+    """20 velocities per second, then one zero and silence; a chord is one request.
+
+    The emergency stop is repeated.
+    """
     with gamepad() as (pad, send, _):
         stack = Stack()
         teleop = Teleop(stack, PadSource(pad, DRIVING))
@@ -150,7 +153,7 @@ def test_a_gamepad_drives_while_the_dead_man_is_held_and_asks_by_its_chords():
 
 
 def test_a_device_that_is_gone_stops_the_robot_and_says_so():
-    """One zero, then nothing, and an error that names the device."""
+    """Without its device teleop sends one zero and raises an error with the device's name."""
     with gamepad() as (pad, send, unplug):
         stack = Stack()
         teleop = Teleop(stack, PadSource(pad, DRIVING))
@@ -163,7 +166,7 @@ def test_a_device_that_is_gone_stops_the_robot_and_says_so():
 
 
 def test_a_missing_device_is_refused_with_what_can_be_done(tmp_path):
-    """No such file, and no controller at all."""
+    """A missing file and a missing controller are refused with a remedy."""
     pytest.importorskip("evdev")
     with pytest.raises(ConfigurationError, match="No such file or directory; present devices"):
         open_gamepad(str(tmp_path / "event99"))
@@ -174,7 +177,11 @@ def test_a_missing_device_is_refused_with_what_can_be_done(tmp_path):
 
 @pytest.mark.parametrize("mode", [*Mode, None])
 def test_keys_ask_for_what_fits_the_mode(mode):
-    """A key that moves asks to walk where the robot stands; r is reset where it is down; Esc is the emergency stop everywhere."""
+    """Keys request what fits the mode.
+
+    A motion key walks a standing robot, r resets one that fell, and Esc is always the emergency
+    stop.
+    """
     keys = KeyTeleop(DRIVING.keyboard)
     assert keys.update(0.0, "w", mode).request == ("walk" if mode is Mode.STAND else "")
     assert keys.update(0.1, "r", mode) == Wish(
@@ -186,7 +193,7 @@ def test_keys_ask_for_what_fits_the_mode(mode):
 
 
 def test_a_velocity_lasts_while_keys_keep_coming():
-    """Steps add up, a held key repeats without adding, nothing for `hold_time` is zero and the next step starts anew."""
+    """Steps add up, a held key keeps the velocity, and after `hold_time` it is zero."""
     p = DRIVING.keyboard
     keys = KeyTeleop(p)
     assert keys.update(0.0, "w", Mode.WALK).command == VelocityCommand(vx=p.speed_step)
@@ -203,13 +210,13 @@ def test_a_velocity_lasts_while_keys_keep_coming():
 
 
 def test_without_a_terminal_it_says_what_to_do(capsys):
-    """Status 2 where there are no keys to press."""
+    """Without a terminal teleop ends with status 2."""
     assert main(["teleop"]) == 2
     assert "run it in one, or choose --gamepad" in capsys.readouterr().err
 
 
 def test_without_a_stack_it_says_what_to_look_at(ros_domain, capsys, monkeypatch):
-    """Status 1 and the settings of discovery; nothing is published."""
+    """Without a stack it ends with status 1 and prints the settings of discovery."""
     monkeypatch.setattr(teleop_module, "PATIENCE_S", 0.3)
     assert (
         teleop_module.drive(ros_domain, lambda: SimpleNamespace(help=""), Console(stderr=True)) == 1
@@ -219,22 +226,25 @@ def test_without_a_stack_it_says_what_to_look_at(ros_domain, capsys, monkeypatch
 
 @pytest.mark.parametrize("sequence", ["\x1b[A", "\x1b[1;5C", "\x1bOP", "\x1b[15~"])
 def test_arrow_and_function_keys_are_neither_letters_nor_the_emergency_stop(sequence):
-    """What they send is dropped; Esc alone stays."""
+    """Sequences of arrow and function keys are dropped; a single Esc is kept."""
     from safe_locomotion.cli.drive.keyboard import Keyboard
 
     leader, follower = os.openpty()
-    with os.fdopen(leader, "wb", buffering=0) as hand, os.fdopen(follower) as terminal:
-        with Keyboard(terminal) as keyboard:
-            hand.write(f"{sequence}w".encode())
-            time.sleep(0.05)
-            assert keyboard.keys() == "w"
-            hand.write(b"\x1b")
-            time.sleep(0.05)
-            assert keyboard.keys() == "\x1b"
+    with (
+        os.fdopen(leader, "wb", buffering=0) as hand,
+        os.fdopen(follower) as terminal,
+        Keyboard(terminal) as keyboard,
+    ):
+        hand.write(f"{sequence}w".encode())
+        time.sleep(0.05)
+        assert keyboard.keys() == "w"
+        hand.write(b"\x1b")
+        time.sleep(0.05)
+        assert keyboard.keys() == "\x1b"
 
 
 def test_pad_is_what_the_mapping_reads():
-    """The help names the dead-man and the emergency stop of the configuration."""
+    """The help line names the dead-man and the emergency stop of the configuration."""
     with gamepad() as (pad, _, _):
         source = PadSource(pad, DRIVING)
         assert "hold R1" in source.help and "L2+B emergency stop" in source.help

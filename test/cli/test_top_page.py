@@ -39,9 +39,16 @@ STATISTICS = {
 def verdict(mode=Mode.WALK, active="learner", margins=(), reasons=()):
     """A verdict of a learner's walk."""
     return Verdict(
-        stamp_ns=0, mode=mode, mode_since_ns=0, active=active, gait=TROT, command=VelocityCommand(vx=0.4), margins=margins,
-        reasons=reasons, policy="alarm" if active == "learner" else "",
-    )  # fmt: skip
+        stamp_ns=0,
+        mode=mode,
+        mode_since_ns=0,
+        active=active,
+        gait=TROT,
+        command=VelocityCommand(vx=0.4),
+        margins=margins,
+        reasons=reasons,
+        policy="alarm" if active == "learner" else "",
+    )
 
 
 def row(node, name, level="ok", message="on time", heard_s=NOW, **values):
@@ -60,7 +67,7 @@ def text(report, now_s=NOW):
 
 @pytest.mark.parametrize("mode", list(Mode))
 def test_the_headline_says_mode_driver_and_reason(mode):
-    """In every mode, with what led to it; who drives only where somebody does."""
+    """The headline names mode and reasons, and the active policy while walking."""
     shown = text(
         StackReport(verdict=verdict(mode, reasons=("estop", "fallen")), verdict_s=NOW)
     ).splitlines()[0]
@@ -69,13 +76,13 @@ def test_the_headline_says_mode_driver_and_reason(mode):
 
 
 def test_recovery_and_silence_stand_out():
-    """Who drives is recovery; a verdict of long ago is said to be old."""
+    """The headline names recovery, and says when the last verdict is old."""
     shown = text(StackReport(verdict=verdict(active="recovery"), verdict_s=NOW - 7.0))
     assert "RECOVERY drives" in shown and "SILENT for 7 s" in shown
 
 
 def test_a_bar_is_the_share_of_room_that_is_left():
-    """Full in the middle, empty at the edge, beyond it, and for what is no number; nothing measured says when it is."""
+    """A bar is full in the middle of the set and empty at its edge, outside and for NaN."""
     shares = (1.0, 0.5, 0.0, -0.4, -inf, -0.1)
     shown = text(
         StackReport(
@@ -101,17 +108,36 @@ def test_a_bar_is_the_share_of_room_that_is_left():
 
 
 def test_rows_become_streams_times_counts_and_worries():
-    """Each kind of row in its block, with its figures; what is not well, or old, again below."""
-    rows = dict([
-        row("bridge_node", "lowstate", "warn", "3 stamp(s) missing", **STREAM),
-        row("mpc_node", "mpc tick", "ok", "1 ms", p50_ms="1.234", p99_ms="2.345", max_ms="3.456", count="77"),
-        row("bridge_node", "gate", "error", "plan_stale", plan_stale="2"),
-        row("bridge_node", "hazards", "ok", "none", motor_hot="1"),
-        row("supervisor_node", "hazards", "ok", "none", motor_hot="1", fallen="5"),
-        row("supervisor_node", "supervisor", "ok", "WALK", **STATISTICS),
-        row("bridge_node", "robot link", "ok", "active", heard_s=NOW - 60.0, voltage="24.46", hottest_motor="41"),
-        row("policy_node", "policy", "ok", "", policy="alarm", fault="", news="took over"),
-    ])  # fmt: skip
+    """Each row is in its block; rows that are old or not ok are repeated below."""
+    rows = dict(
+        [
+            row("bridge_node", "lowstate", "warn", "3 stamp(s) missing", **STREAM),
+            row(
+                "mpc_node",
+                "mpc tick",
+                "ok",
+                "1 ms",
+                p50_ms="1.234",
+                p99_ms="2.345",
+                max_ms="3.456",
+                count="77",
+            ),
+            row("bridge_node", "gate", "error", "plan_stale", plan_stale="2"),
+            row("bridge_node", "hazards", "ok", "none", motor_hot="1"),
+            row("supervisor_node", "hazards", "ok", "none", motor_hot="1", fallen="5"),
+            row("supervisor_node", "supervisor", "ok", "WALK", **STATISTICS),
+            row(
+                "bridge_node",
+                "robot link",
+                "ok",
+                "active",
+                heard_s=NOW - 60.0,
+                voltage="24.46",
+                hottest_motor="41",
+            ),
+            row("policy_node", "policy", "ok", "", policy="alarm", fault="", news="took over"),
+        ]
+    )
     shown = text(StackReport(verdict=verdict(), verdict_s=NOW, rows=rows))
     for words in (
         "lowstate bridge 499.9 2 3 4 3 stamp(s) missing",
@@ -129,13 +155,13 @@ def test_rows_become_streams_times_counts_and_worries():
 
 
 def test_nothing_heard_is_a_page_too():
-    """No verdict, no rows."""
+    """Without a verdict and without rows there is still a page."""
     assert "no verdict yet" in text(StackReport())
 
 
 @pytest.mark.parametrize("value", ["-1", "233", "x", "1.0"])
 def test_a_domain_that_is_none_is_refused(monkeypatch, value):
-    """With what it must be; an empty one is 0, as in ROS."""
+    """Other values are refused with the valid range; an empty one is 0, as in ROS."""
     monkeypatch.setenv("ROS_DOMAIN_ID", value)
     with pytest.raises(ConfigurationError, match="whole number from 0 to 232"):
         ros_domain()

@@ -8,7 +8,7 @@ from safe_locomotion.cli.main import main
 
 
 def test_sets_are_shown_and_designed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """The paper's three and one from the reach of the feet; the plot is drawn where matplotlib is installed."""
+    """The table shows the three sets of the paper and the designed one; --plot draws them."""
     assert main(["trigger-set", "--design", "--reach", "0.1"]) == 0
     shown = capsys.readouterr().out
     assert "c1 (in use)" in shown and "c3" in shown and "designed" in shown and "0.475" in shown
@@ -23,6 +23,6 @@ def test_sets_are_shown_and_designed(capsys: pytest.CaptureFixture[str], tmp_pat
 def test_what_cannot_be_drawn_or_designed_is_refused(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One line, status 2."""
+    """Bad usage gives one line and status 2."""
     assert main(["trigger-set", *arguments]) == 2
     assert len(capsys.readouterr().err.strip().splitlines()) == 1

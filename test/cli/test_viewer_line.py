@@ -1,4 +1,4 @@
-"""The viewer's address in the terminal of `safe-locomotion sim`, and what happens where its library is missing."""
+"""The viewer's address in the terminal of `safe-locomotion sim`, and a missing library."""
 
 import io
 
@@ -22,7 +22,7 @@ from safe_locomotion.cli.sim.viewer_line import LOG, ViewerLine
     ],
 )
 def test_the_line_is_shown_once_when_it_is_complete(tmp_path, said, shown):
-    """Nothing without a viewer, nothing of a warning before it or of half a line; what is in brackets is no markup."""
+    """Only the complete line of the viewer is printed, and brackets are not markup."""
     console = Console(file=io.StringIO(), width=200)
     line = ViewerLine(tmp_path)
     line.show(console)
@@ -37,7 +37,7 @@ def test_the_line_is_shown_once_when_it_is_complete(tmp_path, said, shown):
 
 
 def test_asking_for_the_viewer_without_its_library_says_what_to_install(monkeypatch):
-    """Without asking the demonstration goes on without it."""
+    """Without the library the demonstration runs without a viewer."""
     monkeypatch.setattr(settings, "find_spec", lambda name: None)
     assert not settings.viewer_installed()
     result = CliRunner().invoke(cli, ["sim", "--viewer"], standalone_mode=False)

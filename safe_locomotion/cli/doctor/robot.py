@@ -35,7 +35,7 @@ def check_states(robot: str, interface: str | None, listen: Listen | None = None
     Without an interface, the check listens for a simulated robot.
     """
     if interface and robot_sdk(robot) != "unitree_sdk2":
-        text = f"not checked: a {robot} sends states only to a program that commands it"
+        text = f"not checked: the {robot} sends states only to a program that commands it"
         return Finding(check="robot_states", level="ok", text=text)
     domain = ROBOT_DOMAIN if interface else SIMULATION_DOMAIN
     name = interface or LOOPBACK
@@ -122,7 +122,7 @@ def check_firmware(robot: str, interface: str | None, service: Service = active_
             text="not checked: name the robot's network with --interface",
         )
     if robot in LOW_LEVEL_ENTRY and robot_sdk(robot) != "unitree_sdk2":
-        text = f"a {robot} does not report its mode; set low-level mode before the launch"
+        text = f"the {robot} does not report its mode; set low-level mode before the launch"
         return Finding(
             check="firmware_mode", level="warning", text=text, mend=LOW_LEVEL_ENTRY[robot]
         )

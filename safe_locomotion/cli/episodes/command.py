@@ -99,11 +99,11 @@ def info(folder: Path, json_file: Path | None) -> int:
     help="End at this time of the episode [s]. [default: its end]",
 )
 def plot(folder: Path, output: Path | None, first: float, last: float | None) -> int:
-    """Draw one page, as PNG and as HTML that needs no other file.
+    """Draw one page as PNG and HTML.
 
-    Over the same time axis it shows the state and the trigger set, the active policy, velocity
-    and its command, forces, contacts and timing. A list beside them says why the recovery
-    policy took over.
+    The HTML needs no other file. Over the same time axis it shows the state and the trigger
+    set, the active policy, velocity and its command, forces, contacts and timing. A list beside
+    them says why the recovery policy took over.
     """
     path = _one(folder)
     record = _read(path)
@@ -169,11 +169,12 @@ def plot(folder: Path, output: Path | None, first: float, last: float | None) ->
 def replay_episode(
     *, folder: Path, json_file: Path | None, policy: str, estimates: str, **options: Any
 ) -> int:
-    """Run estimator and supervisor again on the recorded LowStates, with other settings.
+    """Replay one episode with other settings.
 
-    The table compares three columns: the recording, a replay with the recorded settings, and a
-    replay with the settings given here. The first two must agree. Rows are uses and share of
-    the recovery policy, first trigger, take-overs, hand-backs, and triggers by component.
+    Estimator and supervisor run again on the recorded LowStates. The table compares three
+    columns: the recording, a replay with the recorded settings, and a replay with the settings
+    given here. The first two must agree. Rows are uses and share of the recovery policy, first
+    trigger, take-overs, hand-backs, and triggers by component.
 
     The replay is open loop. After the first decision that differs, the real robot would have
     moved differently. From there on the replay only says what the supervisor would have decided

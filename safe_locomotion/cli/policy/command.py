@@ -51,7 +51,10 @@ def list_policies(folder: Path | None) -> int:
 @policy.command()
 @click.argument("file")
 def info(file: str) -> int:
-    """Print the contract of FILE, a path or the name of an installed policy."""
+    """Print the contract of a policy.
+
+    FILE is a path or the name of an installed policy.
+    """
     contract, data = read_policy(_locate(file))
     console().print(head(contract, len(data)), "", observation(contract), "", action(contract))
     return 0
@@ -65,9 +68,11 @@ def info(file: str) -> int:
     help="Robot that the policy is checked for.  [default: the contract's]",
 )
 def check(file: str, robot: str | None) -> int:
-    """Check whether FILE may fly: contract, shapes, parity with its recorded pairs, latency.
+    """Check whether a policy may fly.
 
-    Exit status 0 when it may fly, 1 when it must not. The reasons are printed.
+    FILE is a path or the name of an installed policy. The steps are contract and shapes, fit to
+    the robot, parity with the recorded pairs, and latency. Exit status 0 when the policy may
+    fly, 1 when it must not. The reasons are printed.
     """
     out = console()
     flies = True

@@ -120,11 +120,11 @@ def import_policy(
     commit: str,
     command: str,
 ) -> int:
-    """Make a policy file TARGET from the ONNX file SOURCE of another project.
+    """Import an ONNX file of another project.
 
     SOURCE is an export of rsl_rl or mjlab, or a network with legged_gym's observation of 45 or
-    48 numbers. mjlab rounds gains, pose and scales to three decimals. Give them as options to
-    have them exact; options take precedence over the file.
+    48 numbers. The policy file TARGET is written. mjlab rounds gains, pose and scales to three
+    decimals. Give them as options to have them exact; options take precedence over the file.
     """
     options = ImportOptions(
         name=target.stem,
