@@ -13,7 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from safe_locomotion.cli.evaluate import draw, run_cells
+from safe_locomotion.cli.evaluate.run import run_cells
+from safe_locomotion.cli.evaluate.tables import draw
 from safe_locomotion.envs.gait_contract import RATE_HZ
 from safe_locomotion.evaluation.cells import SIGMAS, SUPERVISORS, Cell
 from safe_locomotion.evaluation.random_gait import NAME as RANDOM

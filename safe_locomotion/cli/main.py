@@ -31,7 +31,7 @@ COMMANDS = {
         "Show the trigger sets, or design one.",
     ),
     "evaluate": (
-        "safe_locomotion.cli.evaluate:evaluate",
+        "safe_locomotion.cli.evaluate.command:evaluate",
         "Count falls with and without a supervisor.",
     ),
     "episodes": (

@@ -8,7 +8,8 @@ import pytest
 pytest.importorskip("mujoco")
 pytest.importorskip("onnx")
 
-from safe_locomotion.cli.evaluate import draw, label, run_cells
+from safe_locomotion.cli.evaluate.run import run_cells
+from safe_locomotion.cli.evaluate.tables import draw, label
 from safe_locomotion.cli.main import main
 from safe_locomotion.errors import ConfigurationError, UnknownNameError
 from safe_locomotion.evaluation.cells import Cell

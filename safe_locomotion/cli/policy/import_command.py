@@ -6,7 +6,7 @@ import click
 
 from safe_locomotion.cli.options import robot_option
 from safe_locomotion.config import load_config
-from safe_locomotion.policy.contract import Origin
+from safe_locomotion.policy.contract import Origin, PolicyContract
 from safe_locomotion.policy.file import check_fit, write_policy
 from safe_locomotion.policy.importers import (
     ORDERS,
@@ -144,16 +144,22 @@ def import_policy(
     contract = import_contract(model, found, options)
     check_fit(contract, load_robot(robot), load_config(robot).bridge.limits)
     write_policy(model, contract, target)
+    rounded = found == "mjlab" and None in (kp, kd, scale, pose)
+    _announce(contract, target, found, rounded)
+    return 0
+
+
+def _announce(contract: PolicyContract, target: Path, found: str, rounded: bool) -> None:
+    """Print what was written, and a note when numbers are rounded."""
     click.echo(
         f"{target}: {found} layout, observation of {contract.observation_width} numbers;"
         f" show it with: safe-locomotion policy info {target}"
     )
-    if found == "mjlab" and None in (kp, kd, scale, pose):
+    if rounded:
         click.echo(
             "note: the file holds gains, pose and scales rounded to three decimals by its exporter",
             err=True,
         )
-    return 0
 
 
 def _order(text: str | None) -> tuple[str, ...] | None:
