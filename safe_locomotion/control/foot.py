@@ -73,7 +73,7 @@ class Foot:
     caught: Catch | None = None
 
     def restart(self, at: Vector) -> None:
-        """Stand at a point of odom."""
+        """Start over, standing at a point of odom."""
         self.lift_off = at
         self.stance = True
         self.landed = False

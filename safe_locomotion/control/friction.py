@@ -33,7 +33,7 @@ class SlipParameters:
     rise_rate: float
 
     def __post_init__(self) -> None:
-        """Refuse numbers that describe no watch."""
+        """Refuse numbers that are not positive."""
         for name in ("speed", "mu_min", "fall_time", "rise_rate"):
             if not getattr(self, name) > 0.0:
                 raise ConfigurationError(
@@ -42,7 +42,7 @@ class SlipParameters:
 
 
 class SlipWatch:
-    """Follows the loaded feet; `mu` is the friction to count on."""
+    """Follows the loaded feet; `mu` is the friction that the MPC may count on."""
 
     def __init__(self, parameters: SlipParameters, mu: float) -> None:
         self._p = parameters

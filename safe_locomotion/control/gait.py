@@ -98,7 +98,7 @@ class GaitClock:
 
     @property
     def stepping(self) -> bool:
-        """Whether any foot swings or is going to."""
+        """Whether any foot swings or will swing."""
         return self._stepping or not all(self._held)
 
     def update(self, stamp_ns: int, gait: GaitParameters, *, step: bool) -> GaitPhase:

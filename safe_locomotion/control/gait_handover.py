@@ -37,7 +37,7 @@ class GaitBlend:
         self._ratio = 0.0
 
     def reset(self) -> None:
-        """Nothing has been executed: the next gait starts as it is."""
+        """Forget the executed gait: the next gait starts without a blend."""
         self._last = None
         self._offsets = [0.0, 0.0, 0.0]
         self._ratio = 0.0

@@ -234,7 +234,10 @@ class LegController:
         return held
 
     def _foot_gains(self, stance: tuple[bool, ...]) -> tuple[Array, Array]:
-        """kp, kd (12,) of stance and swing joints; one pair per set of stance feet, kept."""
+        """kp, kd (12,) of stance and swing joints.
+
+        Each set of stance feet is computed once and kept.
+        """
         if stance not in self._gains_of:
             gains = self._gains
             swing = ~np.repeat(stance, 3)
@@ -291,7 +294,7 @@ def _ramp(start: Array, end: Array, progress: float) -> Array:
 
 
 def _by_leg(joints: Array) -> list[list[float]]:
-    """(12,) as plain numbers, leg by leg."""
+    """Numbers of joints (12,) leg by leg, in plain numbers."""
     legs: list[list[float]] = joints.reshape(N_LEGS, 3).tolist()
     return legs
 

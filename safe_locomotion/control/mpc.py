@@ -69,7 +69,7 @@ class MpcAnswer(NamedTuple):
 
     @property
     def states(self) -> Array:
-        """(N, 12) predicted states at the end of each step."""
+        """Predicted states (N, 12) at the end of each step."""
         return self.solution[: len(self.solution) // 2].reshape(-1, NX)
 
     @property
@@ -102,7 +102,7 @@ class ConvexMpc:
         self._forget = False
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "ConvexMpc":
-        """A solver for the same problems that starts cold: OSQP's memory cannot be copied."""
+        """Solver for the same problems that starts cold: the memory of OSQP cannot be copied."""
         twin = ConvexMpc(self.model, self.parameters)
         twin.assume_friction(self.mu)
         return twin

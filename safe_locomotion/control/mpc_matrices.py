@@ -147,7 +147,7 @@ def inertia_rows(model: CentroidalModel) -> Array:
 
 
 def _first_row_map(coupling: Array, dt: float) -> Array:
-    """(12, 12) from x0 to the right-hand side of the first stage."""
+    """Map (12, 12) from x0 to the right-hand side of the first stage."""
     out = np.eye(NX)
     out[:6, 6:] = 0.5 * dt * np.eye(6)
     out[6:9, 6:9] = coupling
@@ -193,7 +193,7 @@ def _constraints(p: MpcParameters, coupling: Array) -> sp.csc_matrix:
 
 
 def _changing_positions(A: sp.csc_matrix, horizon: int) -> NDArray[np.int32]:
-    """Where the values of `_lever_map`, foot by foot, sit in A.data."""
+    """Positions in A.data of the values of `_lever_map`, foot by foot."""
     found = []
     for foot in range(horizon * N_LEGS):
         stage = foot // N_LEGS
@@ -206,7 +206,7 @@ def _changing_positions(A: sp.csc_matrix, horizon: int) -> NDArray[np.int32]:
 
 
 def cone_positions(A: sp.csc_matrix, horizon: int) -> tuple[NDArray[np.int32], Array]:
-    """Where -mu and mu of the cone rows sit in A.data, and what mu is multiplied with there."""
+    """Positions of -mu and mu of the cone rows in A.data, and the factors of mu there."""
     half = horizon * NX
     found = []
     factors = []

@@ -1,4 +1,4 @@
-"""What the MPC is asked: its parameters, and the problem of one tick."""
+"""Parameters of the MPC, and the problem that it solves on one tick."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -65,7 +65,7 @@ class NominalGait:
         self._foot_y = (hip_y[0], hip_y[1], hip_y[2], hip_y[3])
 
     def reset(self) -> None:
-        """Nothing is kept."""
+        """Do nothing: this policy has no memory."""
 
     def gait(self, command: VelocityCommand, estimate: Estimate) -> GaitParameters:
         """Gait parameters for a velocity command in the present state."""

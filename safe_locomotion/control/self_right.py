@@ -104,7 +104,7 @@ class SelfRighting:
         self._duration = self._ramp + hold
 
     def _roll(self, state: LowState) -> list[tuple[Array, float, float]]:
-        """The next roll and the fold behind it; only the fold for a robot on its belly."""
+        """The next roll and the fold behind it; a robot on its belly only folds."""
         fold = (self._robot.q_sit, FOLD_TIME, FOLD_HOLD)
         _, side, up = rows_from_quaternion(state.quaternion_wxyz)[2]
         if up >= BELLY:

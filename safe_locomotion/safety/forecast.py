@@ -1,4 +1,4 @@
-"""Forecast: what the model says about the learner from one state on, as the criteria ask for it."""
+"""Forecast: what the model predicts about the learner from one state on."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -46,17 +46,17 @@ class Moment:
 
     @property
     def learner_gait(self) -> GaitParameters | None:
-        """Gait that the learner proposes, if it is one that proposes gaits."""
+        """Gait that the learner proposes; None for a learner that proposes joint targets."""
         return None if self.proposal is None else self.proposal.gait
 
     @property
     def learner_joints(self) -> JointTargets | None:
-        """Joint targets that the learner proposes, if it is one that proposes joint targets."""
+        """Joint targets that the learner proposes; None for a learner that proposes gaits."""
         return None if self.proposal is None else self.proposal.joints
 
 
 class Forecaster:
-    """Model, trigger set and measured state that forecasts are made with."""
+    """Makes forecasts with a model, a trigger set and measured components of the state."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class Forecaster:
         self.joints = joints
 
     def reset(self) -> None:
-        """A new walk begins."""
+        """Begin a new walk."""
         self.rollout.reset()
 
     def follow(self, stamp_ns: int, gait: GaitParameters) -> None:
@@ -161,7 +161,7 @@ class Forecaster:
             return self.joints.states(scene, x0, steps, targets, later, now.estimate)
 
     def _learner_in(self, now: Moment) -> AbstractContextManager[Ask | None]:
-        """The learner, to be asked in predicted states; None keeps its present proposal."""
+        """Learner to ask in predicted states; None keeps its present proposal."""
         if self._suppose is None or self.parameters.rollout == "open_loop":
             return nullcontext()
         return self._suppose(now.command)
@@ -196,7 +196,7 @@ class Forecaster:
 
 
 class Forecast:
-    """One moment; computes only what is asked, and each thing once."""
+    """Forecast of one moment; it computes only what is asked, and each thing once."""
 
     def __init__(self, forecaster: Forecaster, now: Moment) -> None:
         self._f = forecaster
@@ -260,7 +260,7 @@ class Forecast:
 
 @cache
 def _directions(count: int) -> Array:
-    """(count, 4) directions spread evenly over the sphere by a fixed draw; the first is zero."""
+    """Directions (count, 4), spread evenly over the sphere by a fixed draw; the first is zero."""
     draws = np.random.default_rng(0).normal(size=(count, 4))
     directions: Array = draws / np.linalg.norm(draws, axis=1)[:, None]
     directions[0] = 0.0

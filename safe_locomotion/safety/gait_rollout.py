@@ -161,7 +161,7 @@ class GaitRollout:
         self._clock = GaitClock()
 
     def reset(self) -> None:
-        """A new walk begins, with all feet down."""
+        """Begin a new walk with all feet down."""
         self._clock = GaitClock()
 
     def follow(self, stamp_ns: int, gait: GaitParameters) -> GaitPhase:

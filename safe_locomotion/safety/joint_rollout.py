@@ -51,7 +51,7 @@ _Motors = list[_Motor]
 
 @dataclass(slots=True)
 class _Legs:
-    """Joints q, dq (12) and, of feet on the ground, where they stand; None in the air."""
+    """Joints q, dq (12), and where feet stand; a foot in the air has None."""
 
     q: list[float]
     dq: list[float]
@@ -69,7 +69,7 @@ class _Body:
 
 
 class JointRollout:
-    """Predicts joint policies; stepping and later estimates are the gait rollout's."""
+    """Predicts joint policies; the gait rollout has the model and makes later estimates."""
 
     def __init__(self, robot: RobotModel, rollout: GaitRollout, mu: float) -> None:
         self._legs = Kinematics(robot).legs
@@ -172,7 +172,7 @@ class JointRollout:
         return rotate(rows, (-fx, -fy, -fz))
 
     def _swing(self, body: _Body, legs: _Legs, leg: int, motors: _Motors) -> None:
-        """Move a leg in the air; it stands from the moment its foot is in the ground."""
+        """Move a leg in the air; it stands as soon as its foot reaches the ground."""
         first = 3 * leg
         for joint in range(first, first + 3):
             goal, kp, kd = motors[joint]

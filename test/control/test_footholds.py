@@ -24,7 +24,7 @@ def test_raibert_by_hand() -> None:
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_raibert_is_clipped(sign: float) -> None:
-    """To the reach, on both sides; NaN stays NaN and is not turned into a step."""
+    """A step is clipped to the reach on both sides, and NaN stays NaN."""
     assert raibert_step(sign * 9.0, 0.0, 0.2, 0.0, 0.2) == sign * 0.2
     assert raibert_step(sign * 0.1, 0.0, 0.2, 0.0, 0.2) == pytest.approx(sign * 0.01)
     assert math.isnan(raibert_step(math.nan, 0.0, 0.2, 0.0, 0.2))

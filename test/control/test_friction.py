@@ -38,7 +38,7 @@ def test_a_loaded_foot_that_slides_lowers_the_friction_down_to_the_least() -> No
 
 
 def test_friction_comes_back_at_its_rate_and_no_further_than_the_configured_one() -> None:
-    """Ten seconds at 0.1 a second are more than what was lost."""
+    """Ten seconds at 0.1 a second bring back more friction than was lost."""
     watch = SlipWatch(PARAMETERS, MU)
     low = slide(watch, 0.5, 200)
     watch.reset()
@@ -47,7 +47,7 @@ def test_friction_comes_back_at_its_rate_and_no_further_than_the_configured_one(
 
 
 def test_a_foot_that_landed_elsewhere_has_not_slid() -> None:
-    """The way through the air is no slip, and neither is a tick without time."""
+    """Neither the way of a foot through the air nor a tick without time counts as slip."""
     watch = SlipWatch(PARAMETERS, MU)
     for k in range(50):
         place = (0.3 * (k // 5), 0.0, 0.0)
@@ -59,13 +59,13 @@ def test_a_foot_that_landed_elsewhere_has_not_slid() -> None:
 @pytest.mark.parametrize("name", ["speed", "mu_min", "fall_time", "rise_rate"])
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan")])
 def test_numbers_that_describe_no_watch_are_refused(name: str, value: float) -> None:
-    """With the name of the number."""
+    """The error names the number."""
     with pytest.raises(ConfigurationError, match=name):
         replace(PARAMETERS, **{name: value})
 
 
 def test_an_mpc_that_assumes_another_friction_is_the_mpc_built_for_it() -> None:
-    """Same forces as a solver made with that friction, back and forth."""
+    """Forces are those of a solver made with that friction, also after a change back."""
     robot = load_robot("a1")
     parameters = load_config("a1").mpc.solver
     model = CentroidalModel(mass=robot.mass, inertia=robot.inertia)

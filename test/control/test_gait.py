@@ -216,7 +216,10 @@ def test_starting_and_stopping_at_any_time_interrupts_no_swing(
 def test_after_a_stop_all_feet_are_down_within_a_swing(
     parameters: GaitParameters, ticks: int
 ) -> None:
-    """`stepping` says so, and a new stride begins with FR at the start of its stance."""
+    """After a stop all feet are down, and `stepping` says so.
+
+    A new stride begins with FR at the start of its stance.
+    """
     clock = GaitClock()
     run(clock, parameters, range(ticks))
     assert clock.stepping
@@ -231,7 +234,7 @@ def test_after_a_stop_all_feet_are_down_within_a_swing(
 
 
 def test_a_clock_that_never_stepped_stands() -> None:
-    """All feet are down and stay down."""
+    """All feet of a clock that never stepped are down and stay down."""
     clock = GaitClock()
     assert not clock.stepping
     assert all(all(phase.stance) for phase in run(clock, gait(), range(300), step=False))
@@ -264,7 +267,7 @@ def test_schedule_is_what_update_returns_later(
 
 
 def test_schedule_does_not_advance_the_clock() -> None:
-    """Looking ahead changes nothing."""
+    """Asking for a schedule changes nothing."""
     asked = GaitClock()
     left_alone = GaitClock()
     for k in range(200):
@@ -326,7 +329,7 @@ def test_a_foot_does_not_jump_into_mid_air_when_offsets_change() -> None:
 
 
 def test_a_gait_by_name() -> None:
-    """Offsets of the standard gaits; another name is an error that lists them."""
+    """A gait has its standard offsets; another name is an error that lists them."""
     assert phase_offsets("trot") == (0.5, 0.5, 0.0)
     assert phase_offsets("pace") == (0.5, 0.0, 0.5)
     with pytest.raises(
@@ -338,7 +341,7 @@ def test_a_gait_by_name() -> None:
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_a_gait_that_is_not_finite_cannot_be_executed(value: float) -> None:
-    """In any field."""
+    """NaN or infinity in any field is refused."""
     assert executable(TROT)
     bad_offsets = [tuple(np.where(np.arange(3) == i, value, 0.5)) for i in range(3)]
     bad_feet = [tuple(np.where(np.arange(4) == i, value, 0.1)) for i in range(4)]
@@ -365,7 +368,7 @@ def test_a_gait_that_is_not_finite_cannot_be_executed(value: float) -> None:
     ],
 )
 def test_a_gait_needs_a_stride_and_both_phases(changes: dict[str, float], expected: bool) -> None:
-    """Frequency above zero, swing ratio strictly between 0 and 1."""
+    """A gait needs a frequency above zero and a swing ratio strictly between 0 and 1."""
     assert executable(replace(TROT, **changes)) is expected
 
 

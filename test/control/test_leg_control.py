@@ -100,7 +100,10 @@ WILD = [
 def test_the_motors_are_never_asked_for_more_than_their_peak(
     decided: Verdict, plan: StancePlan | None
 ) -> None:
-    """Whatever plan, pose and joint speed: |tau + kp dq + kd ddq| <= tau_max on this state."""
+    """Torque stays within the peak for any plan, pose and joint speed.
+
+    |tau + kp dq + kd ddq| <= tau_max on this state.
+    """
     for _ in range(15):
         state = low_state(q=RNG.uniform(A1.q_min, A1.q_max), dq=RNG.uniform(-25.0, 25.0, 12))
         command = LegController(A1, GAINS).update(state, decided, plan)
@@ -188,7 +191,7 @@ def test_between_gait_policy_and_recovery_nothing_fades(before: str, after: str)
 
 
 def test_a_hand_over_back_in_the_middle_of_a_fade_has_no_step_either() -> None:
-    """Learner and recovery may alternate faster than the cross-fade."""
+    """The torque has no step when learner and recovery alternate faster than the cross-fade."""
     controller = LegController(A1, GAINS)
     last = None
     k = 0
@@ -211,7 +214,7 @@ def test_a_stamp_that_jumps_back_does_not_amplify_the_fade() -> None:
 
 @pytest.mark.parametrize("mode", [Mode.PASSIVE, Mode.FALLEN, Mode.FAULT])
 def test_damped_modes_and_missing_inputs_damp(mode: Mode) -> None:
-    """No verdict, a damped mode, or no plan where one is needed: no stiffness, no torque."""
+    """Without a verdict, in a damped mode or without a plan, stiffness and torque are zero."""
     controller = LegController(A1, GAINS)
     for decided, plan in (
         (verdict(mode=mode), stance_plan()),
@@ -252,7 +255,7 @@ def test_standing_up_goes_from_where_the_joints_are_to_the_standing_pose() -> No
 
 
 def test_sitting_down_goes_to_the_sitting_pose() -> None:
-    """From where the joints are, in sit_time."""
+    """Sitting down starts where the joints are and takes sit_time."""
     controller = LegController(A1, GAINS)
     count = round(GAINS.sit_time * 500)
     targets = [

@@ -68,7 +68,7 @@ def test_reference_velocity_is_rate_limited_per_axis() -> None:
 
 @pytest.mark.parametrize("yaw", [0.0, 1.0, 3.1, -3.1])
 def test_reference_leads_a_body_that_is_held_by_its_slack_and_no_more(yaw: float) -> None:
-    """Position in the heading frame and yaw run ahead to the slack, also across the turn of pi."""
+    """Position in the heading frame and yaw run ahead by the slack, also across the turn of pi."""
     reference = Reference(P)
     body = np.array((3.0, -2.0, 0.27))
     reference.reset(body, yaw, 0.27)
@@ -84,7 +84,7 @@ def test_reference_leads_a_body_that_is_held_by_its_slack_and_no_more(yaw: float
 
 
 def test_reference_of_a_body_that_follows_is_the_integral_of_the_command() -> None:
-    """A body that is where the reference is travels v t."""
+    """A body that stays at its reference travels v t."""
     reference = Reference(P)
     body = np.zeros(3)
     for _ in range(1000):
@@ -96,7 +96,7 @@ def test_reference_of_a_body_that_follows_is_the_integral_of_the_command() -> No
 
 
 def test_reference_height_moves_at_its_rate() -> None:
-    """From lying to the body height, no faster, and it stays there."""
+    """The height rises from lying to the body height, no faster than its rate, and stays there."""
     reference = Reference(P)
     reference.reset(np.zeros(3), 0.0, 0.1)
     heights = []
@@ -108,7 +108,7 @@ def test_reference_height_moves_at_its_rate() -> None:
 
 
 def test_reset_starts_at_rest_and_keeps_no_reference_to_its_argument() -> None:
-    """The caller may reuse its array."""
+    """The reference does not change when the caller writes to its array."""
     reference = Reference(P)
     body = np.array((1.0, 2.0, 0.3))
     reference.reset(body, 0.5, 0.3)
@@ -134,7 +134,7 @@ def test_a_standing_robot_is_carried() -> None:
 
 @pytest.mark.parametrize("mode", [Mode.PASSIVE, Mode.SIT, Mode.FALLEN, Mode.FAULT])
 def test_modes_that_do_not_stand_plan_no_force(mode: Mode) -> None:
-    """The plan is on the stamp of its estimate and harmless."""
+    """The plan carries the stamp of its estimate, and no force."""
     plan = plans(controller(), mode, 3)[-1]
     assert plan.stamp_ns == START_NS + 2 * CONFIG.period_ns
     assert (
@@ -146,7 +146,7 @@ def test_modes_that_do_not_stand_plan_no_force(mode: Mode) -> None:
 
 
 def test_a_diverged_estimate_plans_no_force() -> None:
-    """Nothing is computed from a state that is not known."""
+    """A diverged estimate gives a plan without force."""
     control = controller()
     plans(control, Mode.STAND, 5)
     assert not plans(control, Mode.STAND, 1, start=5, diverged=True)[-1].force.any()
@@ -211,7 +211,7 @@ def test_a_foot_that_lost_the_ground_swings_from_where_it_reached_to() -> None:
 
 @pytest.mark.parametrize("yaw", [0.0, 2.0])
 def test_the_plan_does_not_depend_on_where_odom_is(yaw: float) -> None:
-    """Turned and moved odom, same plan in base."""
+    """A turned and moved odom gives the same plan in base."""
     here = plans(controller(), Mode.WALK, 60)
     c = math.cos(yaw)
     s = math.sin(yaw)
@@ -324,7 +324,7 @@ def test_a_foot_that_was_in_the_air_is_on_its_curve_by_touchdown() -> None:
 
 
 def test_reference_that_follows_is_at_the_body_and_within_the_slack_of_its_velocity() -> None:
-    """In the heading frame; a command within the slack is kept, one beyond it is cut."""
+    """In the heading frame a command within the slack is kept, and one beyond it is cut."""
     reference = Reference(P)
     yaw = 1.2
     c = math.cos(yaw)

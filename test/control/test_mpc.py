@@ -166,7 +166,7 @@ def test_products_of_inertia_are_part_of_the_model() -> None:
 
 
 def test_swing_feet_get_exactly_zero(mpc: ConvexMpc) -> None:
-    """No force on feet in the air; in flight, none at all, and the body falls."""
+    """Feet in the air get no force; in flight none gets any, and the body falls."""
     stance = np.tile([True, False, False, True], (N, 1))
     forces = mpc.solve(standing(stance=stance)).forces
     assert (forces[[1, 2]] == 0.0).all()
@@ -266,7 +266,10 @@ def test_materialised_program_is_the_written_problem() -> None:
 
 
 def test_clip_moves_forces_onto_the_pyramid() -> None:
-    """By hand: f_z to its bounds first, then f_x and f_y to mu f_z; inside stays, swing is zero."""
+    """By hand: f_z goes into its bounds first, then f_x and f_y into mu f_z.
+
+    Forces inside stay, and swing feet get zero.
+    """
     parameters = MpcParameters(mu=0.5, fz_min=10.0, fz_max=100.0)
     forces = np.array([[80.0, -70.0, 200.0], [9.0, 0.0, -5.0], [1.0, 2.0, 50.0], [1.0, 2.0, 50.0]])
     clipped = clip_to_cone(forces, np.array([True, True, True, False]), parameters)

@@ -20,7 +20,7 @@ DURATION = 0.18
 
 @given(start=POINTS, end=POINTS)
 def test_the_swing_starts_and_ends_at_rest_on_its_points(start: Array, end: Array) -> None:
-    """Position and velocity at lift-off and touchdown, also for progress past the ends."""
+    """The foot is at rest on its points at lift-off and touchdown, and past them."""
     for progress, point in ((0.0, start), (1.0, end), (-0.1, start), (1.2, end)):
         position, velocity = cycloid(start, end, HEIGHT, progress, DURATION)
         np.testing.assert_allclose(position, point, atol=1e-12)
@@ -63,7 +63,7 @@ def test_a_quarter_of_the_way_by_hand() -> None:
 
 
 def test_end_points_are_not_written_to() -> None:
-    """They belong to the caller."""
+    """Points are not changed, because they belong to the caller."""
     start = np.zeros(3)
     end = np.ones(3)
     for progress in (0.0, 0.3, 0.7, 1.0):
@@ -95,5 +95,5 @@ def test_nothing_is_said_too_early_or_about_nan(lift: float, rising: bool) -> No
 
 @pytest.mark.parametrize("lift", [0.0, -1.0, -inf])
 def test_a_foot_that_is_down_stays(lift: float) -> None:
-    """At the end of a swing nothing is left of it."""
+    """A foot on the ground has nothing left of its swing."""
     assert time_left(lift, rising=False) == pytest.approx(0.0, abs=1e-4)

@@ -105,7 +105,7 @@ def test_swing_feet_do_not_push() -> None:
 
 
 def test_free_fall() -> None:
-    """Without forces: v = v0 + g t, p = p0 + v0 t + g t^2 / 2, rates constant."""
+    """Without forces v = v0 + g t, p = p0 + v0 t + g t^2 / 2, and rates are constant."""
     x0 = np.arange(12.0)
     x = A1_LIKE.rollout(x0, np.zeros((10, 4, 3)), np.zeros((10, 4, 3)), 0.05)[-1]
     np.testing.assert_allclose(
@@ -164,7 +164,10 @@ def test_ground_frame_on_level_ground_is_the_yaw_frame(yaw: float) -> None:
 def test_ground_frame_is_a_rotation_along_the_ground(
     yaw: float, slope_x: float, slope_y: float
 ) -> None:
-    """Orthonormal and right-handed, z along the normal, x the heading projected on the ground."""
+    """The frame is orthonormal and right-handed.
+
+    z is along the normal, x is the heading projected on the ground.
+    """
     normal = np.array([slope_x, slope_y, 1.0]) / np.hypot(np.hypot(slope_x, slope_y), 1.0)
     frame = ground_frame(yaw, normal)
     np.testing.assert_allclose(frame.T @ frame, np.eye(3), atol=1e-12)

@@ -187,7 +187,7 @@ def test_the_problem_is_that_of_a_body_that_moves_steadily(steps: int) -> None:
 
 @pytest.mark.parametrize("steps", [4, 10, 20])
 def test_accelerations_are_those_of_the_forces_on_feet_that_fall_back(steps: int) -> None:
-    """In the middle of each predicted step, by the model; the forces are in the friction cone."""
+    """In the middle of each step they are the model's, and the forces are in the friction cone."""
     r = rollout(horizon=steps)
     scene = turned_scene(r, SLOW)
     inputs = r.inputs(scene, START_NS + 100_000_000, TROT)
@@ -252,7 +252,7 @@ def test_a_foot_in_the_air_that_is_to_stand_pushes_later() -> None:
 
 
 def test_the_learner_is_asked_again_at_each_predicted_state() -> None:
-    """w - 1 times, each time later; what it then proposes is what is predicted."""
+    """The learner is asked w - 1 times, each time later, and its answer is what is predicted."""
     asked: list[Estimate] = []
 
     def answer(later: Estimate) -> Proposal:
@@ -271,7 +271,7 @@ def test_the_learner_is_asked_again_at_each_predicted_state() -> None:
 
 
 def test_a_solver_without_an_answer_gives_no_forecast() -> None:
-    """NaN in the state: nothing is predicted, so nothing is handed back."""
+    """With NaN in the state nothing is predicted."""
     for kind in ("open_loop", "closed_loop"):
         f = forecaster(rollout=kind)
         moment = gait_moment(now=estimate(velocity=np.array((np.nan, 0.0, 0.0))))
@@ -281,7 +281,7 @@ def test_a_solver_without_an_answer_gives_no_forecast() -> None:
 
 
 def test_joint_targets_hold_a_robot_where_pd_and_weight_balance() -> None:
-    """Stiff joints keep it near its height, soft ones let it sink, and nothing else moves."""
+    """Stiff joints hold the height, soft ones let it sink, and nothing else moves."""
     heights = []
     for kp, kd in ((300.0, 8.0), (80.0, 3.0), (20.0, 0.5)):
         _, states = learner_states(forecaster(), joint_moment(A1.q_stand, kp, kd))
