@@ -38,9 +38,7 @@ def rooms() -> list[Path]:
 
 
 def modules(room: Path) -> list[Path]:
-    """Files of a room that have something to show."""
-    if room.is_file():
-        return [room]
+    """Files of a folder that have something to show."""
     return [path for path in sorted(room.rglob("*.py")) if path.name != "__init__.py"]
 
 
@@ -65,12 +63,17 @@ def claim(room: Path) -> str:
 def api_page(room: Path) -> str:
     """Page of a room: its docstring, then each module with its path."""
     text = f"# {room.stem}\n\n"
-    if room.is_dir():
-        text += f"::: {dotted(room)}\n\n"
+    if room.is_file():
+        return f"{text}{source(room)}"
+    text += f"::: {dotted(room)}\n\n"
     for module in modules(room):
-        name = dotted(module).removeprefix(f"{PACKAGE.name}.")
-        text += f"## {name}\n\n`{module.relative_to(ROOT)}`\n\n::: {dotted(module)}\n\n"
+        text += f"## {dotted(module).removeprefix(f'{PACKAGE.name}.')}\n\n{source(module)}"
     return text
+
+
+def source(module: Path) -> str:
+    """Path of a file, and all that is public in it."""
+    return f"`{module.relative_to(ROOT)}`\n\n::: {dotted(module)}\n\n"
 
 
 def api_index() -> str:
