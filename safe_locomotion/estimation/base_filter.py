@@ -1,10 +1,10 @@
 """Linear Kalman filter of the base and the feet.
 
 It is the 21-state filter of the literature (Bloesch et al. 2012, in the linear form with a given
-orientation), exactly, at a fraction of its cost. Each axis of odom has seven states: the feet
-relative to the base r_i = f_i - p, the base velocity v, the base position p and the acceleration
-error b. With isotropic noise the axes do not couple. So x and y share one 7 x 7 covariance, and z,
-which has its own noise, has a second one. Both are diagonal blocks of one matrix, because at this
+orientation), exactly, at a fraction of its cost. Each axis of odom has seven states: the four feet
+relative to the base r_i = f_i - p, base velocity v, base position p, acceleration error b. With
+isotropic noise the axes do not couple. So x and y share one 7 x 7 covariance. The noise of z is
+another one, so z has a second covariance. Both are diagonal blocks of one matrix, because at this
 size the number of array calls determines the cost.
 
     p' = v        v' = a - b        b' = 0        r_i' = u_i - v (the foot rolls with u_i)

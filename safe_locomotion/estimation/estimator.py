@@ -155,8 +155,8 @@ class StateEstimator:
         """Read the four legs; all results are in odom.
 
         Returns:
-            Feet relative to the base [m]; velocity of the base if that foot stood [m/s]; velocity of
-            the foot centre from rolling [m/s].
+            Feet relative to the base [m]. Velocity of the base if that foot stood [m/s]. Velocity
+            of the foot centre from rolling [m/s].
         """
         legs = self._odometry.read(state.q, state.dq, state.tau)
         loads = [leg.load for leg in legs]

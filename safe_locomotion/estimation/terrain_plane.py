@@ -67,7 +67,11 @@ class TerrainPlane:
 
     def _fit(self) -> tuple[float, float] | None:
         """Least-squares slopes along x and y; None while the footholds are too close to a line."""
-        xx = xy = xz = yy = yz = 0.0
+        xx = 0.0
+        xy = 0.0
+        xz = 0.0
+        yy = 0.0
+        yz = 0.0
         cx = self._cx
         cy = self._cy
         cz = self._cz
@@ -75,11 +79,11 @@ class TerrainPlane:
             x = px - cx
             y = py - cy
             z = pz - cz
-            xx = xx + x * x
-            xy = xy + x * y
-            xz = xz + x * z
-            yy = yy + y * y
-            yz = yz + y * z
+            xx += x * x
+            xy += x * y
+            xz += x * z
+            yy += y * y
+            yz += y * z
         determinant = xx * yy - xy * xy
         if not determinant > 1e-5:  # two rows of feet 0.1 m apart and 0.03 m long
             return None

@@ -6,7 +6,7 @@ A `Script` replaces the person in demonstrations and tests, so that they run the
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from math import isfinite, nan
+from math import isfinite
 
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.types import NANOSECONDS, Mode, VelocityCommand
@@ -53,17 +53,16 @@ def format_script(steps: Sequence[Step]) -> str:
 def _step(part: str) -> Step:
     request, _, rest = part.strip().partition("@")
     try:
-        time, *velocity = (float(number) for number in rest.split(":"))
+        numbers = [float(number) for number in rest.split(":")]
     except ValueError:
-        time = nan
-        velocity = []
-    complete = len(velocity) in (0, 3)
-    if not (complete and time >= 0.0 and all(isfinite(v) for v in (time, *velocity))):
+        numbers = []
+    if len(numbers) not in (1, 4) or not all(map(isfinite, numbers)) or numbers[0] < 0.0:
         raise ConfigurationError(
             f"script: {part!r} is not of the form request@t or request@t:vx:vy:wz, "
             "for instance walk@1:0.5:0:0"
         )
-    vx, vy, wz = velocity or (0.0, 0.0, 0.0)
+    time = numbers[0]
+    vx, vy, wz = numbers[1:] or (0.0, 0.0, 0.0)
     return Step(time=time, request=request, command=VelocityCommand(vx=vx, vy=vy, wz=wz))
 
 

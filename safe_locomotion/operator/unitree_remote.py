@@ -7,9 +7,9 @@
 Source: `wireless_controller` of the vendor's unitree_legged_sdk and unitree_sdk2
 (`xRockerBtnDataStruct`). A robot without a remote sends zeros, the same as a remote at rest.
 
-Bytes that cannot come from a remote must not drive the robot. These are bytes of another length,
-sticks that are not finite or beyond their ends, opposite directions of the cross at once, and all
-buttons at once. The emergency stop asks for less, see `EstopButton`.
+Bytes that cannot come from a remote must not drive the robot: another length, sticks that are not
+finite or beyond their ends, opposite directions of the cross at once, all buttons at once. The
+emergency stop needs fewer valid bytes, see `EstopButton`.
 """
 
 from collections.abc import Iterable

@@ -46,7 +46,7 @@ def decode(data: bytes) -> onnx.ModelProto:
     try:
         model.ParseFromString(data)
     except Exception as error:  # DecodeError of protobuf, which has no types
-        found = f"bytes that are none ({one_line(error, 300)})"
+        found = f"other bytes ({one_line(error, 300)})"
         raise refuse("file", "an ONNX model", found) from error
     _check_text(model)
     return model

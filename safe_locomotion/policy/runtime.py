@@ -1,7 +1,7 @@
 """A policy that is loaded: observation in, proposal out.
 
-A proposal never holds a number out of range. When the output of the network is not finite or
-exceeds its contract, there is no proposal, and the runtime gives the name of a hazard instead.
+A proposal never holds a number out of range. An output that is not finite or exceeds the contract
+gives no proposal. Then the runtime holds the name of a hazard instead.
 """
 
 from math import isfinite
@@ -60,13 +60,13 @@ class JointInterpreter:
         self.gait: GaitParameters | None = None
 
     def reset(self) -> None:
-        """Nothing is kept."""
+        """Do nothing: joint targets have no memory."""
 
     def remember(self) -> None:
-        """Nothing is kept."""
+        """Do nothing: joint targets have no memory."""
 
     def recall(self, kept: Any) -> None:
-        """Nothing is kept."""
+        """Do nothing: joint targets have no memory."""
 
     def read(self, action: Array) -> JointTargets | None:
         """Targets of an action (12,) in the policy's order; None when one is out of range."""
@@ -92,7 +92,7 @@ class GaitInterpreter:
         self.reset()
 
     def reset(self) -> None:
-        """Back to the nominal gait."""
+        """Go back to the nominal gait."""
         self._values = {term.name: term.nominal for term in self._terms}
         self.gait: GaitParameters | None = self._parameters()
 
@@ -111,7 +111,7 @@ class GaitInterpreter:
         at = 0
         for t in self._terms:
             part = u[at : at + t.width]
-            at = at + t.width
+            at += t.width
             start = t.nominal if t.name == "foot_y" else self._values[t.name]
             moved = [x + k * v for x, k, v in zip(start, t.scale, part, strict=True)]
             if t.name == "phase_offsets":

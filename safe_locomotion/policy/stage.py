@@ -56,10 +56,9 @@ class PolicyStage:
     The policy runs whether it drives or not, so its memory is warm when it gets control back. It is
     reset when it takes over and when the robot begins to walk.
 
-    A new policy is on trial until it has driven for a while. The first policy is not on trial. A
-    policy fails its trial when its output is faulty, when the gate refuses its commands, when it
-    loses control to the recovery policy, or when the robot falls. Then the last policy that passed
-    comes back.
+    A new policy is on trial until it has driven for a while; the first policy is not. Each of these
+    incidents ends the trial, and brings back the last policy that passed: a fault in its output, a
+    command that the gate refuses, recovery taking over, and a fall.
 
     Attributes:
         name: of the policy in force.

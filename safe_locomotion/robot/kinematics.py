@@ -1,7 +1,7 @@
 """Leg kinematics of a quadruped whose hip axis is x and whose thigh and calf axes are y.
 
-All Unitree quadrupeds are of this kind. The hip, thigh and calf angles are a, b, c, the lengths of
-thigh and calf are l, m, and the signed hip offset is d. In the leg plane the foot centre is at
+All Unitree quadrupeds are of this kind. The hip, thigh and calf angles are a, b, c. The lengths of
+thigh and calf are l, m. The signed hip offset is d. In the leg plane the foot centre is at
 
     x = -l sin b - m sin(b + c)        z = -l cos b - m cos(b + c)
 

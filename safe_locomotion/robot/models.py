@@ -168,7 +168,7 @@ def read_urdf(path: Path) -> Urdf:
 def composite_body(urdf: Urdf, angles: dict[str, float], root: str = "trunk") -> Link:
     """The tree below the link `root` as one rigid body, in the frame of `root`.
 
-    Composite rigid body: masses add, CoMs average by mass, and inertias move by the parallel axis
+    Composite rigid body: masses add and CoMs average by mass. Inertias move by the parallel axis
     theorem I' = R I R^T + m (|r|^2 1 - r r^T).
 
     Args:
