@@ -222,3 +222,22 @@ def test_named_files_and_objects_exist(page):
     for name in re.findall(r"`(safe_locomotion(?:\.\w+)+)", text):
         module, _, attribute = name.rpartition(".")
         assert hasattr(import_module(module), attribute), name
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "unknown key",
+        "choose one of",
+        "needs the network interface",
+        "cannot be imported",
+        "cannot be bound",
+        "cannot be joined",
+        "not activated",
+        "another program sends low commands",
+    ],
+)
+def test_quoted_messages_are_those_of_the_code(words):
+    """Messages in the page on trouble-shooting are messages of the package."""
+    assert words in (ROOT / "docs/trouble_shooting.md").read_text()
+    assert any(words in path.read_text() for path in (ROOT / "safe_locomotion").rglob("*.py"))
