@@ -1,4 +1,4 @@
-"""The prediction of a scene: where the learner would take the robot, and where it gets unsafe."""
+"""The prediction of a scene: where the learner would take the robot."""
 
 from collections.abc import Sequence
 
