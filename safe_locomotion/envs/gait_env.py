@@ -20,14 +20,15 @@ import numpy as np
 
 from safe_locomotion.config import load_config
 from safe_locomotion.envs.gait_contract import RATE_HZ, gait_contract
-from safe_locomotion.envs.gait_tasks import STRIDE_TIME, StepOutcome, gait_task
+from safe_locomotion.envs.gait_tasks import StepOutcome, gait_task
+from safe_locomotion.envs.stride_mean import StrideMean
 from safe_locomotion.errors import SafeLocomotionError
 from safe_locomotion.pipeline import Pipeline
 from safe_locomotion.policy.contract import Origin, PolicyContract
 from safe_locomotion.policy.observation import Float32, Observer
 from safe_locomotion.policy.runtime import GaitInterpreter
 from safe_locomotion.policy.stage import Learner, PolicyStage
-from safe_locomotion.rotations import clamp, rpy_from_quaternion
+from safe_locomotion.rotations import rpy_from_quaternion
 from safe_locomotion.safety.intervention import penalised
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.pushes import Push, impulse_in_world
@@ -114,12 +115,8 @@ class _Episode:
 
     commands: list[VelocityCommand]
     pushes: list[Push]
-    began_ns: int
+    mean: StrideMean
     steps: int = 0
-    velocity: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    yaw_rate: float = 0.0
-    ramp: VelocityCommand = field(default_factory=VelocityCommand)
-    wanted: VelocityCommand = field(default_factory=VelocityCommand)
 
 
 class GaitEnv:
@@ -188,11 +185,12 @@ class GaitEnv:
         self.pipeline.policy = self._stage
         self._interpreter.reset()
         self._previous: list[float] = [0.0] * self.action_size
-        state = self.robot.low_state()
         self._episode = _Episode(
-            commands=self._commands(rng), pushes=self._pushes(rng), began_ns=state.stamp_ns
+            commands=self._commands(rng),
+            pushes=self._pushes(rng),
+            mean=StrideMean(self.config.mpc.locomotion, self.step_time),
         )
-        return self._observe(state), {}
+        return self._observe(self.robot.low_state()), {}
 
     def step(self, action: Array) -> tuple[Float32, float, bool, bool, dict[str, Any]]:
         """Walk on for 8 ms with this action.
@@ -297,53 +295,18 @@ class GaitEnv:
     def _outcome(
         self, truth: Truth, power: float, gait: GaitParameters, command: VelocityCommand
     ) -> StepOutcome:
-        e = self._episode
         roll, pitch, yaw = rpy_from_quaternion(truth.quaternion_wxyz)
-        c = cos(yaw)
-        s = sin(yaw)
-        x, y, z = truth.velocity.tolist()
-        share = 1.0 / (STRIDE_TIME * RATE_HZ)
-        vx, vy, vz = e.velocity
-        e.velocity = (
-            vx + share * (c * x + s * y - vx),
-            vy + share * (c * y - s * x - vy),
-            vz + share * (z - vz),
-        )
-        e.yaw_rate += share * (float(truth.angular_velocity[2]) - e.yaw_rate)
-        self._follow(command, share)
+        mean = self._episode.mean
+        mean.update(truth, yaw, command)
         return StepOutcome(
             height=truth.height,
-            velocity=e.velocity,
-            yaw_rate=e.yaw_rate,
+            velocity=mean.velocity,
+            yaw_rate=mean.yaw_rate,
             roll=roll,
             pitch=pitch,
             power=power,
             gait=gait,
-            command=e.wanted,
-        )
-
-    def _follow(self, command: VelocityCommand, share: float) -> None:
-        """Advance the velocity that a perfect robot would show.
-
-        This is the command at the acceleration that the controller allows, averaged as the true
-        velocities are.
-        """
-        e = self._episode
-        limits = self.config.mpc.locomotion
-        dt = self.step_time
-        steps = (limits.acceleration * dt, limits.acceleration * dt, limits.yaw_acceleration * dt)
-        names = ("vx", "vy", "wz")
-        e.ramp = VelocityCommand(
-            **{
-                n: clamp(getattr(command, n), getattr(e.ramp, n) - d, getattr(e.ramp, n) + d)
-                for n, d in zip(names, steps, strict=True)
-            }
-        )
-        e.wanted = VelocityCommand(
-            **{
-                n: getattr(e.wanted, n) + share * (getattr(e.ramp, n) - getattr(e.wanted, n))
-                for n in names
-            }
+            command=mean.command,
         )
 
     def _push(self, truth: Truth) -> None:

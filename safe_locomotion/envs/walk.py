@@ -6,19 +6,19 @@ For tuning, training and tests.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import cos, pi, sin
+from math import pi
 
 import numpy as np
 
 from safe_locomotion.operator.requests import Script, Step
 from safe_locomotion.operator.velocity import VelocityInput
 from safe_locomotion.pipeline import Cycle, Pipeline
-from safe_locomotion.rotations import rpy_from_quaternion
+from safe_locomotion.rotations import rotate_plane, rpy_from_quaternion
 from safe_locomotion.sim.pushes import Push, impulse_in_world
 from safe_locomotion.sim.report import RunLog
 from safe_locomotion.sim.robot import SimulatedRobot
 from safe_locomotion.sim.truth import Truth
-from safe_locomotion.types import Array, LowState, Mode
+from safe_locomotion.types import LowState, Mode
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,13 +94,6 @@ def _answer(state: LowState, pipeline: Pipeline, velocity: VelocityInput, script
     return pipeline.step(state, velocity.get(state.stamp_ns))
 
 
-def _planar(yaw: float, velocity: Array) -> tuple[float, float]:
-    """Horizontal velocity in the yaw frame [m/s]."""
-    x = float(velocity[0])
-    y = float(velocity[1])
-    return cos(yaw) * x + sin(yaw) * y, -sin(yaw) * x + cos(yaw) * y
-
-
 def _row(elapsed: float, truth: Truth, cycle: Cycle) -> tuple[float, ...]:
     """One row of the log, in the order of the columns in `_log`."""
     estimate = cycle.estimate
@@ -112,13 +105,13 @@ def _row(elapsed: float, truth: Truth, cycle: Cycle) -> tuple[float, ...]:
     return (
         elapsed,
         *((command.vx, command.vy, command.wz) if walking else (np.nan,) * 3),
-        *_planar(yaw, truth.velocity),
+        *rotate_plane(-yaw, *truth.velocity[:2].tolist()),
         float(truth.angular_velocity[2]),
         *truth.position[:2],
         yaw,
         roll,
         pitch,
-        *_planar(estimated_yaw, estimate.velocity),
+        *rotate_plane(-estimated_yaw, *estimate.velocity[:2].tolist()),
         float(estimate.angular_velocity[2]),
         *estimate.position[:2],
         estimated_yaw,

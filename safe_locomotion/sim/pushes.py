@@ -5,12 +5,12 @@ J is a lateral impulse [N s], positive to the left; t is the time after standing
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import cos, isfinite, sin
+from math import isfinite
 
 import numpy as np
 
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.rotations import rpy_from_quaternion
+from safe_locomotion.rotations import rotate_plane, rpy_from_quaternion
 from safe_locomotion.types import Array
 
 
@@ -61,7 +61,7 @@ def lateral_pushes(
 
 def _parse(part: str) -> Push:
     try:
-        impulse, time = (float(number) for number in part.split("@"))
+        impulse, time = map(float, part.split("@"))
     except ValueError:
         raise ConfigurationError(
             f"push {part!r} is not of the form J@t, for instance 25@3.5"
@@ -77,7 +77,7 @@ def impulse_in_world(push: Push, quaternion_wxyz: Array) -> Array:
     """The push's impulse (3,) in the world for a base with this orientation [N s]."""
     yaw = rpy_from_quaternion(quaternion_wxyz)[2]
     x, y, z = push.impulse
-    return np.array((cos(yaw) * x - sin(yaw) * y, sin(yaw) * x + cos(yaw) * y, z))
+    return np.array((*rotate_plane(yaw, x, y), z))
 
 
 @dataclass(slots=True)

@@ -40,7 +40,7 @@ def _parse(part: str) -> Hold:
     keys, _, times = part.strip().partition("@")
     buttons, *sticks = keys.split(":")
     try:
-        start, end = (float(number) for number in times.split("-"))
+        start, end = map(float, times.split("-"))
         deflected = {name: float(value) for name, value in (stick.split("=") for stick in sticks)}
     except ValueError:
         raise ConfigurationError(

@@ -6,9 +6,9 @@ from typing import Final
 
 import numpy as np
 
-from safe_locomotion.types import N_JOINTS, N_LEGS, Array
+from safe_locomotion.types import N_JOINTS, N_LEGS, NANOSECONDS, STATE_PERIOD_NS, Array
 
-PERIOD: Final = 0.002
+PERIOD: Final = STATE_PERIOD_NS / NANOSECONDS
 """Time between two LowStates [s]."""
 
 GYRO = slice(0, 3)

@@ -3,7 +3,6 @@
 Network and normaliser become one ONNX graph, with the contract beside it.
 """
 
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,18 +11,17 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from safe_locomotion.envs.gait_contract import RATE_HZ
 from safe_locomotion.envs.gait_env import GaitEnv, GaitEnvOptions
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.policy.contract import PARITY_PAIRS, Origin, PolicyContract
 from safe_locomotion.policy.file import write_policy
 from safe_locomotion.sim.options import SimulationOptions
+from safe_locomotion.training.exporting import IR_VERSION, OPSET, code_commit
 from safe_locomotion.training.gait.evolution import CHECKPOINT, Checkpoint, read_checkpoint
 from safe_locomotion.training.gait.mlp import Mlp
 from safe_locomotion.types import Array
 
-# Old enough for every ONNX Runtime that is supported.
-OPSET = 17
-IR_VERSION = 8
 RECORDED_EACH = 5
 """Policy steps between two recorded pairs: 64 pairs cover 2.5 s of a walk with a push."""
 
@@ -105,7 +103,7 @@ def _environment(found: Checkpoint) -> GaitEnvOptions:
     """Short walks with pushes."""
     return GaitEnvOptions(
         task=found.task,
-        duration=PARITY_PAIRS * RECORDED_EACH / 125,
+        duration=PARITY_PAIRS * RECORDED_EACH / RATE_HZ,
         push_share=1.0,
         starts=1,
         simulation=SimulationOptions(robot=found.robot, seed=found.seed),
@@ -125,19 +123,3 @@ def _recorded(env: GaitEnv, mlp: Mlp) -> NDArray[np.float32]:
             done = fell or late
         seed += 1
     return np.array(rows)
-
-
-def code_commit() -> str:
-    """Commit of the exporting code; "" outside of a repository."""
-    try:
-        answer = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=10,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return answer.stdout.strip()

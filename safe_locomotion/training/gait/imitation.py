@@ -10,6 +10,7 @@ import numpy as np
 
 from safe_locomotion.control.gait import PHASE_OFFSETS
 from safe_locomotion.control.nominal_gait import GaitSettings, NominalGait
+from safe_locomotion.envs.gait_contract import RATE_HZ
 from safe_locomotion.envs.gait_tasks import GaitTask
 from safe_locomotion.policy.action import GaitTerm
 from safe_locomotion.policy.contract import PolicyContract
@@ -25,6 +26,7 @@ ITERATIONS = 4000
 LEARNING_RATE = 3e-3
 MOMENTUM = 0.9
 SQUARES = 0.999
+STEP = 1.0 / RATE_HZ  # s
 RETURN_TIME = 0.08  # s in which a parameter returns to the tuned gait's
 LARGEST_OUTPUT = 0.9  # tanh never reaches 1
 COMMANDS = ((-0.5, 1.5), (-0.8, 0.8), (-2.0, 2.0))  # m/s, m/s, rad/s: range of the operator
@@ -148,7 +150,7 @@ def _towards(term: GaitTerm, value: float, target: float) -> float:
     step = term.scale[0]
     if step == 0.0:
         return 0.0
-    wanted = (min(term.upper[0], target) - value) * 0.008 / RETURN_TIME / step
+    wanted = (min(term.upper[0], target) - value) * STEP / RETURN_TIME / step
     return max(-LARGEST_OUTPUT, min(LARGEST_OUTPUT, wanted))
 
 

@@ -24,12 +24,11 @@ from safe_locomotion.policy.runtime import PolicyRuntime
 from safe_locomotion.robot.models import load_robot
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.robot import SimulatedRobot
-from safe_locomotion.training.gait.export import code_commit
+from safe_locomotion.training.exporting import IR_VERSION, OPSET, code_commit
 from safe_locomotion.training.joint.contract import joint_contract
 from safe_locomotion.training.joint.task import JointTask
 from safe_locomotion.types import Estimate, Proposal, VelocityCommand
 
-OPSET = 17
 _NORMALISER_EPSILON = 1e-2  #: of `rsl_rl`'s EmpiricalNormalization
 
 WEIGHTS = "joint.npz"  #: of a training, in its folder
@@ -213,7 +212,7 @@ class _Graph:
             self.constants,
         )
         model = helper.make_model(
-            graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8
+            graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION
         )
         onnx.checker.check_model(model, full_check=True)
         return model
