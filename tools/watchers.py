@@ -7,9 +7,12 @@ The simulated robot walks in real time: alone, recorded and viewed, in turns.
 
 With --realtime the control thread has the scheduling of a robot, where it is allowed.
 
-The table holds medians over the rounds: state to command (p50, p99), its p99 over that of the run
-alone in the same round, with the quartiles over the rounds, and the share of a core that recorder
-or viewer took. Runs of one round have much the same conditions.
+The table holds medians over the rounds:
+
+- state to command, p50 and p99;
+- its p99 over that of the run alone in the same round, with quartiles, because runs of one round
+  have much the same conditions;
+- the share of a core that recorder or viewer took.
 """
 
 import argparse

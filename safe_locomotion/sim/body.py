@@ -40,7 +40,8 @@ class Body:
     def __init__(self, robot: RobotModel, options: SimulationOptions) -> None:
         self.model, self.terrain = build_model(options)
         self.model.opt.timestep = PHYSICS_STEP
-        self.data = data = mujoco.MjData(self.model)
+        self.data = mujoco.MjData(self.model)
+        data = self.data
         self._robot = robot
         self._kinematics = Kinematics(robot)
         trunk = self.model.body("trunk").id

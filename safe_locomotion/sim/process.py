@@ -1,7 +1,7 @@
 """The robot process: a `SimulatedRobot` behind a wire, by the clock or in lock-step.
 
-Wall-clock: the state of time t is published at wall time t, and the newest command one period
-later drives that period.
+Wall-clock: the state of time t is published at wall time t. The newest command that has arrived one
+period later drives the robot over this period.
 
 Lock-step: the command that answers the state drives the period, however long it takes. A loaded
 machine thus changes nothing.
