@@ -13,8 +13,8 @@ from safe_locomotion.bench.timing import Call, Stage
 from safe_locomotion.policy.action import JointAction
 from safe_locomotion.policy.contract import Origin, PolicyContract, observation_term
 from safe_locomotion.policy.file import pack
-from safe_locomotion.policy.network import Network
-from safe_locomotion.policy.observation import Float32, Observer
+from safe_locomotion.policy.network import Float32, Network
+from safe_locomotion.policy.observation import Observer
 from safe_locomotion.policy.runtime import PolicyRuntime
 from safe_locomotion.types import N_JOINTS, Estimate, VelocityCommand
 
