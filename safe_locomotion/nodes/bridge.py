@@ -127,9 +127,9 @@ class BridgeNode(LinkLifecycle):
             if self.link.backend is not None and self.states.received:
                 self.gate.update(("lowstate_silent",))
             return None
+        self.logs.received(state)
         self._read_s = perf_counter()
         self._newest = state
-        self.logs.received(state)
         self.states.hear(state.stamp_ns)
         self.hazards = self._observe(state)
         self._seen.update(tuple(self.hazards))

@@ -89,7 +89,7 @@ def options_from_launch(world: World, robot: str, values: Mapping[str, str]) -> 
             raise UnknownNameError(name, value, known[name].choices)
     given = {name: argument.default for name, argument in known.items()} | dict(values)
     graph: Graph = "nodes" if given["graph"] == "nodes" else "composed"
-    viewer = {"host": given["viewer_host"], "port": _port(given["viewer_port"])}
+    viewer: dict[str, Value] = {"host": given["viewer_host"], "port": _port(given["viewer_port"])}
     return StackOptions(
         robot=robot,
         world=world,
