@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from safe_locomotion.control.footholds import foothold
-from safe_locomotion.control.friction_cone import clip_to_cone
+from safe_locomotion.control.friction_cone import clip_plan
 from safe_locomotion.control.gait import GaitClock, GaitPhase
 from safe_locomotion.control.mpc import ConvexMpc
 from safe_locomotion.control.mpc_problem import MpcParameters, MpcProblem, feet_left_behind
@@ -219,7 +219,7 @@ class GaitRollout:
         answer = self._mpc.solve(problem)
         if not isfinite(answer.primal_residual):
             return None
-        forces = clip_to_cone(answer.plan, problem.stance, self._parameters)
+        forces = clip_plan(answer.plan, problem.stance, self._parameters)
         effect = self.model.effect(feet, (x[9], x[10]))
         caused: Array = self._held.dot(forces.reshape(-1, NU).dot(effect).reshape(-1, 6))
         caused += (0.0, 0.0, 0.0, *scene.gravity.tolist())
@@ -294,8 +294,7 @@ class GaitRollout:
 
         Writes the new footholds of feet that do not stand into `spots`.
         """
-        px, py, pz = x[POSITION]
-        yaw = x[2]
+        yaw, px, py, pz = x[2:6]
         wanted = _turned(scene.wanted, yaw)
         feet = []
         for leg, foot_y in enumerate(gait.foot_y):

@@ -6,7 +6,7 @@ from hypothesis.extra.numpy import arrays
 
 from safe_locomotion.bench.mpc_alternatives import exact_osqp
 from safe_locomotion.bench.mpc_problems import A1_LIKE, HEIGHT, HIPS, TROT, record
-from safe_locomotion.control.friction_cone import clip_to_cone
+from safe_locomotion.control.friction_cone import clip_plan, clip_to_cone
 from safe_locomotion.control.mpc import ConvexMpc
 from safe_locomotion.control.mpc_matrices import FORCE_UNIT, MpcQp
 from safe_locomotion.control.mpc_problem import MpcParameters, MpcProblem
@@ -274,6 +274,18 @@ def test_clip_moves_forces_onto_the_pyramid() -> None:
     forces = np.array([[80.0, -70.0, 200.0], [9.0, 0.0, -5.0], [1.0, 2.0, 50.0], [1.0, 2.0, 50.0]])
     clipped = clip_to_cone(forces, np.array([True, True, True, False]), parameters)
     np.testing.assert_array_equal(clipped, [[50, -50, 100], [5, 0, 10], [1, 2, 50], [0, 0, 0]])
+
+
+def test_the_clip_of_a_plan_is_that_of_its_steps() -> None:
+    """Plain numbers and arrays give the same forces, whatever is clipped."""
+    random = np.random.default_rng(3)
+    parameters = MpcParameters(mu=0.5, fz_min=10.0, fz_max=100.0)
+    plan = random.normal(0.0, 80.0, size=(200, 4, 3))
+    stance = random.random((200, 4)) < 0.7
+    for step, pushes, expected in zip(
+        plan, stance, clip_plan(plan, stance, parameters), strict=True
+    ):
+        np.testing.assert_array_equal(clip_to_cone(step, pushes, parameters), expected)
 
 
 @pytest.mark.parametrize(

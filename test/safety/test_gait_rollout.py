@@ -10,7 +10,7 @@ from core_values import A1, START_NS, TROT, estimate
 
 from safe_locomotion.bench.mpc_problems import RigidBody
 from safe_locomotion.config import load_config
-from safe_locomotion.control.friction_cone import clip_to_cone
+from safe_locomotion.control.friction_cone import clip_plan
 from safe_locomotion.pipeline import make_forecaster
 from safe_locomotion.robot.centroidal import driven
 from safe_locomotion.rotations import matrix_from_quaternion, quaternion_from_rpy
@@ -192,7 +192,7 @@ def test_accelerations_are_those_of_the_forces_on_feet_that_fall_back(steps: int
     scene = turned_scene(r, SLOW)
     inputs = r.inputs(scene, START_NS + 100_000_000, TROT)
     assert inputs is not None
-    clipped = clip_to_cone(inputs.forces, inputs.problem.stance, load_config("a1").mpc.solver)
+    clipped = clip_plan(inputs.forces, inputs.problem.stance, load_config("a1").mpc.solver)
     np.testing.assert_array_equal(inputs.forces, clipped)
     moving = np.array((*scene.x0[9:11], 0.0))
     for k, row in enumerate(inputs.accelerations):
