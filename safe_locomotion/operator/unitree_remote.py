@@ -71,9 +71,9 @@ class EstopButton:
     it, so that one bad packet does not drop a walking robot. A word of all ones is a broken line,
     not a chord.
 
-    Once it counts, it stays latched after the button is released. A verdict with the mode FAULT and
-    the reason `estop` unlatches it. From then on only `reset` leads out of FAULT. A supervisor that
-    is gone or does not listen never unlatches it.
+    Once it counts, it stays latched after its buttons are released. Then a verdict with the mode
+    FAULT and the reason `estop` unlatches it. From then on only `reset` leads out of FAULT. A
+    supervisor that is gone or does not listen never unlatches it.
 
     Attributes:
         latched: the robot must be damped.
