@@ -3,12 +3,13 @@
 `MovingMarkers` holds what moves on every look: robot, feet, forces, friction cones and bars.
 `LastingMarkers` holds texts, footholds, prediction and falls, which need fewer messages.
 
-Every marker keeps its namespace and number. A marker that has nothing to show says DELETE, so
-nothing flickers and nothing stays too long. RViz removes a marker `LIFETIME` after its last
-message.
+Every marker keeps its namespace and number. Equal shapes are one list, because each marker costs
+time. A marker that has nothing to show says DELETE, so nothing flickers and nothing stays too long.
+RViz removes a marker `LIFETIME` after its last message.
 """
 
 from collections.abc import Iterable, Sequence
+from math import isnan
 
 from builtin_interfaces.msg import Duration
 from geometry_msgs.msg import Point, Vector3
@@ -90,15 +91,12 @@ class MovingMarkers:
         self._bars = group.several(bars, "bars", Marker.CUBE, _UNIT)
         ball = (look.FOOT_SIZE,) * 3
         target = (look.TARGET_SIZE,) * 3
-        self._contacts = group.several(N_LEGS, "contacts", Marker.SPHERE, ball)
-        self._targets = group.several(N_LEGS, "swing_targets", Marker.SPHERE, target, look.BLUE)
-        self._landings = group.several(
-            N_LEGS, "next_footholds", Marker.CUBE, look.FOOTHOLD_SIZE, look.BLUE
-        )
+        foothold = look.FOOTHOLD_SIZE
+        self._contacts = group.add("contacts", Marker.SPHERE_LIST, ball)
+        self._targets = group.add("swing_targets", Marker.SPHERE_LIST, target, look.BLUE)
+        self._landings = group.add("next_footholds", Marker.CUBE_LIST, foothold, look.BLUE)
         self._forces = group.several(N_LEGS, "forces", Marker.ARROW, _ARROW)
-        self._cones = group.several(
-            N_LEGS, "friction_cones", Marker.TRIANGLE_LIST, _UNIT, look.CONE
-        )
+        self._cones = group.add("friction_cones", Marker.TRIANGLE_LIST, _UNIT, look.CONE)
         self._group = group
 
     def update(self, scene: Scene) -> MarkerArray:
@@ -110,8 +108,7 @@ class MovingMarkers:
             _show(marker, position, quaternion)
         for row, boxes in enumerate(bar_panel(scene)):
             self._update_bar(row, boxes, scene)
-        for leg, foot in enumerate(scene.feet):
-            self._update_foot(leg, foot)
+        self._update_feet(scene.feet)
         return MarkerArray(markers=self._group.markers)
 
     def _update_bar(self, row: int, boxes: BarBoxes, scene: Scene) -> None:
@@ -123,17 +120,15 @@ class MovingMarkers:
         value.scale.y = boxes.value_size[1]
         value.color = _color(bar_color(boxes.bar, scene))
 
-    def _update_foot(self, leg: int, foot: FootScene) -> None:
-        contact = self._contacts[leg]
-        _show(contact, foot.position)
-        contact.color = _color(foot.color)
-        _show(self._targets[leg], foot.target)
-        _show(self._landings[leg], foot.foothold)
-        has_force = foot.friction >= 0.0
-        force = self._forces[leg]
-        _list_points(force, (foot.ground, foot.force_tip) if has_force else ())
-        force.color = _color(foot.force_color)
-        _list_points(self._cones[leg], cone_sides(foot) if has_force else ())
+    def _update_feet(self, feet: Sequence[FootScene]) -> None:
+        _list_points(self._contacts, [f.position for f in feet], [f.color for f in feet])
+        _list_points(self._targets, [f.target for f in feet if f.target is not None])
+        _list_points(self._landings, [f.foothold for f in feet if f.foothold is not None])
+        for foot, force in zip(feet, self._forces, strict=True):
+            _list_points(force, (foot.ground, foot.force_tip) if _has_force(foot) else ())
+            force.color = _color(foot.force_color)
+        pushing = [foot for foot in feet if _has_force(foot)]
+        _list_points(self._cones, [corner for foot in pushing for corner in cone_sides(foot)])
 
 
 class LastingMarkers:
@@ -158,7 +153,7 @@ class LastingMarkers:
         self._reason = group.add("text", Marker.TEXT_VIEW_FACING, _SMALL_TEXT)
         fall = (look.FALL_SIZE,) * 3
         kept = look.KEPT_FALLS
-        self._falls = group.several(kept, "falls", Marker.SPHERE, fall, look.RED)
+        self._falls = group.add("falls", Marker.SPHERE_LIST, fall, look.RED)
         self._fall_texts = group.several(
             kept, "fall_texts", Marker.TEXT_VIEW_FACING, _SMALL_TEXT, look.RED
         )
@@ -174,16 +169,10 @@ class LastingMarkers:
         x, y, z = headline_place(scene)
         _write(self._headline, (x, y, z), scene.headline, scene.color)
         _write(self._reason, (x, y, z - look.TEXT_HEIGHT), scene.reason, look.WHITE)
-        for number, fall in enumerate(scene.falls):
-            self._update_fall(number, fall, scene.stamp_ns)
+        _list_points(self._falls, [fall.position for fall in scene.falls])
+        for text, fall in zip(self._fall_texts, scene.falls, strict=False):
+            _write_fall(text, fall, scene.stamp_ns)
         return MarkerArray(markers=self._group.markers)
-
-    def _update_fall(self, number: int, fall: Fall, now_ns: int) -> None:
-        x, y, z = fall.position
-        ago = (now_ns - fall.stamp_ns) / NANOSECONDS
-        text = f"fell {ago:.0f} s ago: {', '.join(fall.reasons)}"
-        _show(self._falls[number], (x, y, z))
-        _write(self._fall_texts[number], (x, y, z + look.FALL_SIZE), text, look.RED)
 
     def _update_prediction(self, prediction: Prediction | None) -> None:
         if prediction is None:
@@ -204,6 +193,10 @@ class LastingMarkers:
 def bar_color(bar: Bar, scene: Scene) -> Rgba:
     """White while the supervisor does not judge by the bars."""
     return bar.color if scene.judged else look.WHITE
+
+
+def _has_force(foot: FootScene) -> bool:
+    return not isnan(foot.friction)
 
 
 def cone_sides(foot: FootScene) -> list[Vector]:
@@ -243,6 +236,14 @@ def _write(marker: Marker, position: Vector, text: str, color: Rgba) -> None:
     _show(marker, position if text else None)
     marker.text = text
     marker.color = _color(color)
+
+
+def _write_fall(marker: Marker, fall: Fall, now_ns: int) -> None:
+    """Show over the place of a fall when and why the robot fell."""
+    x, y, z = fall.position
+    ago = (now_ns - fall.stamp_ns) / NANOSECONDS
+    text = f"fell {ago:.0f} s ago: {', '.join(fall.reasons)}"
+    _write(marker, (x, y, z + look.FALL_SIZE), text, look.RED)
 
 
 def _color(color: Rgba) -> ColorRGBA:

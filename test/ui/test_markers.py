@@ -130,11 +130,10 @@ def test_forces_and_friction_cones_start_on_the_ground():
     start, tip = points(found["forces"][1])
     assert start == list(foot.ground)
     np.testing.assert_allclose(np.subtract(tip, start), look.FORCE_SCALE * np.array(foot.force))
-    cone = points(found["friction_cones"][1])
-    assert cone[:3] == [list(foot.ground), foot.cone[0].tolist(), foot.cone[3].tolist()]
-    assert len(cone) == 12
-    assert found["forces"][0].action == Marker.DELETE
-    assert found["friction_cones"][0].action == Marker.DELETE
+    cones = points(found["friction_cones"][0])
+    assert cones[:3] == [list(foot.ground), foot.cone[0].tolist(), foot.cone[3].tolist()]
+    assert len(cones) == 3 * 12
+    assert [m.action == Marker.ADD for m in found["forces"]] == [False, True, True, True]
 
 
 def test_the_sides_of_a_cone_close_it():
@@ -146,13 +145,20 @@ def test_the_sides_of_a_cone_close_it():
 
 
 def test_swing_feet_have_a_target_and_a_foothold():
-    """Both markers are there for the swing foot and deleted for the three others."""
+    """The three feet in stance have neither."""
     maker, scene = full_scene()
     found = sent(both(maker), scene)
-    for name in ("swing_targets", "next_footholds"):
-        assert [m.action == Marker.ADD for m in found[name]] == [True, False, False, False]
-    assert numbers(found["swing_targets"][0].pose.position) == list(scene.feet[0].target)
-    assert numbers(found["next_footholds"][0].pose.position) == list(scene.feet[0].foothold)
+    assert points(found["swing_targets"][0]) == [list(scene.feet[0].target)]
+    assert points(found["next_footholds"][0]) == [list(scene.feet[0].foothold)]
+
+
+def test_each_contact_has_its_own_colour():
+    """A ball stands at the centre of every foot."""
+    maker, scene = full_scene()
+    contacts = sent(both(maker), scene)["contacts"][0]
+    assert points(contacts) == [list(foot.position) for foot in scene.feet]
+    wanted = [pytest.approx(foot.color) for foot in scene.feet]
+    assert [numbers(color) for color in contacts.colors] == wanted
 
 
 def test_bars_are_white_until_the_supervisor_judges_by_them():
@@ -185,6 +191,7 @@ def test_texts_are_those_of_the_scene():
     assert [m.text for m in found["text"]] == [scene.headline, scene.reason]
     assert [m.text for m in found["bar_texts"]] == [bar.text for bar in scene.bars]
     assert found["fall_texts"][0].text == "fell 3 s ago: fallen"
+    assert points(found["falls"][0]) == [list(fall.position) for fall in scene.falls]
 
 
 def test_what_is_gone_is_deleted_and_comes_back():
