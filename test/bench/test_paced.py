@@ -11,7 +11,7 @@ PERIOD_S = 1e-9 * STATE_PERIOD_NS
 
 
 def test_lateness_is_counted_until_it_is_made_up(monkeypatch):
-    """A tick that takes three and a half periods misses, and so do the two states that newer ones overtook; waiting is part of it."""
+    """A tick of three and a half periods misses, and so do the two states that it overtakes."""
     steps = []
 
     def step(_, tick):

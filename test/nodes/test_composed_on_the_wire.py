@@ -40,7 +40,7 @@ def test_stands_walks_and_is_left_in_damping(tmp_path, number, ros_domain, wire_
     with (
         ros_tester() as t,
         children(
-            [sys.executable, ROBOT, str(sdk_domain), "60", str(file)],
+            [sys.executable, ROBOT, str(sdk_domain), "300", str(file)],
             composed(sdk_domain, realtime=True),
         ) as (robot, stack_),
     ):
@@ -84,7 +84,7 @@ def test_inactive_is_read_only(tmp_path, ros_domain, wire_domain):
     with (
         ros_tester() as t,
         children(
-            [sys.executable, ROBOT, str(sdk_domain), "60", str(file), "--real-time"],
+            [sys.executable, ROBOT, str(sdk_domain), "300", str(file), "--real-time"],
             composed(sdk_domain, autostart="inactive"),
         ) as (robot, _),
     ):

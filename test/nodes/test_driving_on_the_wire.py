@@ -110,7 +110,7 @@ def check_rows(arrays):
 
 def commands_of(domain, file):
     """Command lines of a robot whose remote plays two scripts, and of its composed stack."""
-    robot = [sys.executable, ROBOT, str(domain), "90", str(file)]
+    robot = [sys.executable, ROBOT, str(domain), "300", str(file)]
     scripts = [f"--remote={WALK}", f"--remote={ESTOP}"]
     options = StackOptions(graph="composed", lock_step=True, sdk_options={"domain": domain})
     return [*robot, *scripts], stack(options)[1].command()

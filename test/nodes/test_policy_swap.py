@@ -92,7 +92,7 @@ def operator(tmp_path, ros_domain, wire_domain):
     with (
         ros_tester() as t,
         children(
-            [sys.executable, ROBOT, str(wire_domain), "100", str(tmp_path / "robot.json")], command
+            [sys.executable, ROBOT, str(wire_domain), "300", str(tmp_path / "robot.json")], command
         ) as (_, stack_),
     ):
         yield Operator(t)
