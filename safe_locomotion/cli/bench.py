@@ -60,14 +60,24 @@ def show(report: dict[str, Any], out: Console) -> None:
 def _times(report: dict[str, Any]) -> Table:
     table = Table(
         box=None,
+        padding=(0, 1, 0, 0),
         title=(
             "milliseconds per tick; quiet: best replay of each tick;"
             " solve: without writing the matrices"
         ),
         title_justify="left",
     )
-    table.add_column("stage", no_wrap=True)
-    for heading in ("p50", "p99", "max", "n", "quiet p50", "solve p50", "budget p50 / p99", "met"):
+    table.add_column("stage", overflow="fold")
+    for heading in (
+        "p50",
+        "p99",
+        "max",
+        "n",
+        "quiet\np50",
+        "solve\np50",
+        "budget\np50 / p99",
+        "met",
+    ):
         table.add_column(heading, justify="right", no_wrap=True)
     for name, stage in report["stages"].items():
         if "misses" in stage:
@@ -93,7 +103,7 @@ def _paced(report: dict[str, Any], names: list[str]) -> Table:
         ),
         title_justify="left",
     )
-    table.add_column("", no_wrap=True)
+    table.add_column("", overflow="fold")
     for heading in ("p50", "p99", "p99.9", "max", "missed"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("granted by the operating system")

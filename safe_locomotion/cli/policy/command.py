@@ -33,7 +33,9 @@ policy.add_command(import_policy)
 def list_policies(folder: Path | None) -> int:
     """List the installed policies, or those in FOLDER."""
     table = Table(box=None, title_justify="left")
-    for heading in ("name", "kind", "rate", "robot", "observation", "network", "origin"):
+    for heading in ("name", "kind", "rate", "robot"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("observation", "network", "origin"):
         table.add_column(heading, overflow="fold")
     folders = policy_folders() if folder is None else (folder,)
     files = sorted(path for folder in folders for path in folder.glob(f"*{SUFFIX}"))

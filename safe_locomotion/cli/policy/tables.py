@@ -51,7 +51,7 @@ def observation(c: PolicyContract) -> Table:
     """Terms of the observation, in order."""
     table = Table(box=None, title="observation", title_justify="left")
     for heading in ("at", "term", "width", "scale"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading == "term")
     at = 0
     for term in c.observation:
         same = len(set(term.scale)) == 1
@@ -73,7 +73,7 @@ def _gait_action(c: PolicyContract) -> Table:
         box=None, title=f"action, each number within +-{c.gait.clip:g}", title_justify="left"
     )
     for heading in ("at", "term", "meaning", "scale", "nominal", "lower", "upper"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading == "term")
     at = 0
     for term in c.gait.terms:
         meaning = "value" if term.name == "foot_y" else "change"
