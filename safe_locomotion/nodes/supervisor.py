@@ -76,7 +76,7 @@ class SupervisorNode(StageNode[SupervisorSettings]):
             return status("supervisor", OK, "no verdict yet", values)
         says = {"mode": verdict.mode.name, "active": verdict.active, "policy": verdict.policy}
         recovers = verdict.mode is Mode.WALK and verdict.active == "recovery"
-        driver = "recovery drives" if recovers else verdict.policy or "nobody drives"
+        driver = "recovery drives" if recovers else verdict.policy or "no policy drives"
         text = f"{verdict.mode.name}, {driver}"
         return status("supervisor", WARN if recovers else OK, text, says | values)
 

@@ -76,7 +76,7 @@ def test_a_file_that_ends_in_the_middle_of_a_row_keeps_its_whole_rows(
 
 
 def test_a_killed_writer_loses_at_most_one_block(tmp_path: Path) -> None:
-    """Full blocks are in the file although nobody closed it."""
+    """Full blocks are in the file although the log was not closed."""
     log = write(tmp_path / "run.log", 2 * BLOCK + 3, close=False)
     assert len(read_stage_log(tmp_path / "run.log")["stamp"]) == 2 * BLOCK
     log.close()
