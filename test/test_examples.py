@@ -52,3 +52,13 @@ def test_an_example_runs(name: str, episode: Path) -> None:
     found = re.search(SAYS[name], done.stdout)
     assert found, done.stdout
     assert float(found[1]) >= 0.0
+
+
+def test_the_readme_shows_an_example_as_it_is() -> None:
+    """The snippet of the README is the program that the tests run, line by line."""
+    name, shown = re.findall(
+        r"<!-- example: (\S+) -->\n\n```python\n(.*?)```\n",
+        (ROOT / "README.md").read_text(),
+        re.DOTALL,
+    )[0]
+    assert shown == (ROOT / name).read_text()

@@ -8,7 +8,7 @@ import numpy as np
 
 from safe_locomotion.envs.gait_env import GaitEnv
 from safe_locomotion.envs.gait_tasks import gait_task, start_gait
-from safe_locomotion.policy.observation import Float32
+from safe_locomotion.policy.network import Float32
 from safe_locomotion.types import Estimate, Proposal, VelocityCommand
 
 FALL_PENALTY = 1.0

@@ -25,7 +25,8 @@ from safe_locomotion.envs.stride_mean import StrideMean
 from safe_locomotion.errors import SafeLocomotionError
 from safe_locomotion.pipeline import Pipeline
 from safe_locomotion.policy.contract import Origin, PolicyContract
-from safe_locomotion.policy.observation import Float32, Observer
+from safe_locomotion.policy.network import Float32
+from safe_locomotion.policy.observation import Observer
 from safe_locomotion.policy.runtime import GaitInterpreter
 from safe_locomotion.policy.stage import Learner, PolicyStage
 from safe_locomotion.rotations import rpy_from_quaternion

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from safe_locomotion.envs.gait_contract import RATE_HZ
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.policy.observation import Float32
+from safe_locomotion.policy.network import Float32
 from safe_locomotion.safety.switching_rule import Outlook
 from safe_locomotion.safety.trigger_set import TriggerSet, Values
 from safe_locomotion.types import NANOSECONDS, Array

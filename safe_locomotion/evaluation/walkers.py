@@ -32,7 +32,8 @@ from safe_locomotion.evaluation.random_gait import NAME as RANDOM
 from safe_locomotion.evaluation.random_gait import RandomGait, RandomWalk
 from safe_locomotion.evaluation.results import EpisodeResult, Evaluation, Job
 from safe_locomotion.policy.contract import PolicyContract
-from safe_locomotion.policy.observation import Float32, Observer
+from safe_locomotion.policy.network import Float32
+from safe_locomotion.policy.observation import Observer
 from safe_locomotion.policy.runtime import PolicyRuntime
 from safe_locomotion.policy.stage import NOMINAL, Learner
 from safe_locomotion.robot.models import RobotModel
