@@ -25,6 +25,7 @@ from safe_locomotion.runtime.realtime import Garbage
 IDLE_S = 0.02  #: longest wait of a loop for a message, so that it sees signals and requests
 LOCK_STEP_WAIT_S = 2.0  #: longest wait for another stage where the robot waits for us
 THREAD_END_S = 2.0  #: longest wait for the callback in work at the end
+END_S = 15  #: longest time that the middleware gets to end [s]
 STOPPED = 0
 FAILED = 1
 REFUSED = 2
@@ -113,10 +114,21 @@ def _executor_threads(loop: ControlLoop, stop: Event) -> Iterator[list[BaseExcep
     try:
         yield failures
     finally:
+        _bound_the_end()
         for thread in threads:
             thread.end()
         for node in loop.nodes:
             node.destroy_node()
+
+
+def _bound_the_end() -> None:
+    """Let the kernel end the process if the middleware hangs while it ends.
+
+    Fast DDS can loop forever inside `destroy_node`, with the interpreter held, so that neither a
+    signal handler nor a thread of ours would run. Damping is commanded and logs are closed by then.
+    """
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(END_S)
 
 
 class _StartRefusedError(SafeLocomotionError):
@@ -184,4 +196,5 @@ def run(build: Callable[[], ControlLoop], args: list[str] | None = None) -> int:
         return REFUSED if isinstance(error, _StartRefusedError) else FAILED
     finally:
         rclpy.try_shutdown()
+        signal.alarm(0)
     return STOPPED

@@ -1,6 +1,10 @@
 """What the loop of every node does between two ticks."""
 
 import gc
+import os
+import signal
+import subprocess
+import sys
 import weakref
 from threading import Event
 
@@ -69,3 +73,37 @@ def test_the_collector_can_be_left_alone():
     loop = Loop(3, freeze_garbage=False)
     turn(loop, loop.stop)
     assert all(enabled for _, enabled in loop.order)
+
+
+HANGING_END = """
+import ctypes
+from safe_locomotion.nodes import runtime
+from rclpy.node import Node
+
+class HangingNode(Node):
+    def destroy_node(self):
+        ctypes.PyDLL(None).sleep(600)  # holds the interpreter
+
+class Loop:
+    slow_nodes = ()
+    freeze_garbage = False
+    def __init__(self):
+        self.nodes = (HangingNode("hanging_node"),)
+    def start(self):
+        raise runtime.SafeLocomotionError("the loop ends at once")
+    def step(self): ...
+    def tidy(self): ...
+    def close(self): ...
+
+runtime.END_S = 1
+runtime.run(Loop)
+"""
+
+
+def test_a_middleware_that_hangs_at_the_end_does_not_keep_the_process(ros_domain):
+    """The kernel ends a process whose node cannot be destroyed."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(
+        [sys.executable, "-c", HANGING_END], env=environment, timeout=60, check=False
+    )
+    assert done.returncode == -signal.SIGALRM
