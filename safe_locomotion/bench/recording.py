@@ -86,8 +86,8 @@ class _ListeningPipeline(Pipeline):
         self._simulated = simulated
         self._requests: list[str] = []
         self.ticks: list[Tick] = []
-        self.solver = _ListeningSolver(self.locomotion._mpc)
-        self.locomotion._mpc = self.solver  # type: ignore[assignment]
+        self.solver = _ListeningSolver(self.locomotion.mpc)
+        self.locomotion.mpc = self.solver  # type: ignore[assignment]
         self.problem_modes: list[Mode] = []
         self._request = self.supervisor.request
         self.supervisor.request = self._note_request  # type: ignore[method-assign]

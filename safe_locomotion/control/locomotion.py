@@ -51,7 +51,11 @@ STANDING = (Mode.STAND_UP, Mode.STAND, Mode.WALK)  #: modes in which feet push b
 
 
 class LocomotionController:
-    """One `update` per MPC tick; keeps gait phase, feet, reference and the solver's memory."""
+    """One `update` per MPC tick; keeps gait phase, feet, reference and the solver's memory.
+
+    Attributes:
+        mpc: the solver; a recording may put a listener in its place.
+    """
 
     def __init__(
         self,
@@ -63,7 +67,7 @@ class LocomotionController:
         self._parameters = parameters
         self._swing = swing
         self._kinematics = Kinematics(robot)
-        self._mpc = ConvexMpc(CentroidalModel(mass=robot.mass, inertia=robot.inertia), mpc)
+        self.mpc = ConvexMpc(CentroidalModel(mass=robot.mass, inertia=robot.inertia), mpc)
         self._middles: list[float] = (mpc.dt * np.arange(0.5, mpc.horizon)).tolist()
         self._clock = GaitClock()
         self._slip = SlipWatch(parameters.slip, mpc.mu)
@@ -178,7 +182,7 @@ class LocomotionController:
         """Let the MPC count on less friction while a loaded foot slides."""
         contact = estimate.contact.tolist()
         loaded = [foot.stance and felt for foot, felt in zip(self._feet, contact, strict=True)]
-        self._mpc.assume_friction(self._slip.update(elapsed, body.feet, loaded))
+        self.mpc.assume_friction(self._slip.update(elapsed, body.feet, loaded))
 
     def _swings(self, phase: GaitPhase, gait: GaitParameters, body: Body) -> list[Swing]:
         """Swing of each foot; a stance foot has its foothold where it is."""
@@ -223,7 +227,7 @@ class LocomotionController:
 
     def _solve(self, gait: GaitParameters, body: Body, swings: list[Swing]) -> tuple[Array, bool]:
         """Forces (4, 3) in base, and whether they come from a solve within tolerance."""
-        answer = self._mpc.solve(self._problem(gait, body, swings))
+        answer = self.mpc.solve(self._problem(gait, body, swings))
         if isfinite(answer.primal_residual):
             # A rough answer is inside the cone and knows the present. The last good one does not.
             self._force = answer.forces.dot(np.array(relative_rows(body.frame, body.rotation)))
@@ -265,8 +269,8 @@ class LocomotionController:
             ),
             (within(wanted_x, vx, slack), within(wanted_y, vy, slack), wz),
             reference.height + self._com[2],
-            dt=self._mpc.parameters.dt,
-            steps=self._mpc.parameters.horizon,
+            dt=self.mpc.parameters.dt,
+            steps=self.mpc.parameters.horizon,
         )
 
 
