@@ -19,6 +19,8 @@ from safe_locomotion.runtime.stack import StackOptions, stack
 from safe_locomotion.types import Mode, VelocityCommand
 from safe_locomotion.ui.remote_operator import RemoteOperator
 
+pytestmark = pytest.mark.alone
+
 ROBOT = str(HELPERS / "wire_robot.py")
 
 
