@@ -10,15 +10,14 @@ import warp as wp
 from safe_locomotion.config import load_config
 from safe_locomotion.control.footholds import foothold as onboard_foothold
 from safe_locomotion.control.reference import Reference
-from safe_locomotion.control.swing import cycloid
+from safe_locomotion.control.swing import cycloid as onboard_cycloid
 from safe_locomotion.training.gait.world.arrays import Array1
 from safe_locomotion.training.gait.world.locomotion import (
     ReferenceLimits,
     ReferenceState,
     SwingShape,
     advance_reference,
-    cycloid_point,
-    cycloid_velocity,
+    cycloid,
     foothold,
 )
 from safe_locomotion.types import Array, VelocityCommand
@@ -59,8 +58,9 @@ def swings(
     velocity: Vectors3,
 ):
     k = wp.tid()
-    point[k] = cycloid_point(start[k], end[k], height, progress[k])
-    velocity[k] = cycloid_velocity(start[k], end[k], height, progress[k], duration[k])
+    place, speed = cycloid(start[k], end[k], height, progress[k], duration[k])
+    point[k] = place
+    velocity[k] = speed
 
 
 @wp.kernel
@@ -149,7 +149,7 @@ def test_swings_agree() -> None:
     inputs = [on_device(start), on_device(end), height, on_device(progress), on_device(duration)]
     wp.launch(swings, dim=CASES, inputs=[*inputs, point, velocity])
     for k in range(CASES):
-        place, speed = cycloid(
+        place, speed = onboard_cycloid(
             tuple(start[k]), tuple(end[k]), height, float(progress[k]), float(duration[k])
         )
         np.testing.assert_allclose(point.numpy()[k], place, atol=TOLERANCE)

@@ -1,7 +1,9 @@
-"""Types of Warp arrays of float32, for kernels and type checkers.
+"""Types of Warp arrays, for kernels and type checkers.
 
-`Array1` to `Array4` hold numbers and are named by their dimensions. `Vectors3` holds one vector per
-robot, or per robot and leg; `Matrices3` one rotation per robot.
+`Array1` to `Array4` hold numbers of single precision and are named by their dimensions. `Doubles1`
+and `Doubles2` hold numbers of double precision. `Vectors3` holds one vector per robot,
+`LegVectors3` one per robot and leg, `Vectors2` a vector of the plane, and `Matrices3` one rotation
+per robot.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
     Array2 = Any
     Array3 = Any
     Array4 = Any
+    Doubles1 = Any
+    Doubles2 = Any
+    Vectors2 = Any
     Vectors3 = Any
     LegVectors3 = Any
     Matrices3 = Any
@@ -21,6 +26,9 @@ else:
     Array2 = wp.array(dtype=float, ndim=2)
     Array3 = wp.array(dtype=float, ndim=3)
     Array4 = wp.array(dtype=float, ndim=4)
+    Doubles1 = wp.array(dtype=wp.float64, ndim=1)
+    Doubles2 = wp.array(dtype=wp.float64, ndim=2)
+    Vectors2 = wp.array(dtype=wp.vec2, ndim=2)
     Vectors3 = wp.array(dtype=wp.vec3, ndim=1)
     LegVectors3 = wp.array(dtype=wp.vec3, ndim=2)
     Matrices3 = wp.array(dtype=wp.mat33, ndim=1)

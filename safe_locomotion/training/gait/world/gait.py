@@ -1,16 +1,23 @@
 """Gait clocks of many robots: `control.gait.GaitClock` as Warp functions.
 
-Each robot has one clock. A clock integrates the phase of the stride in float32, so flags can differ
-from the onboard clock where a leg's phase meets the end of its stance to within 1e-5 strides.
+Each robot has one clock. Phases are in double precision and are computed in the order of the
+onboard clock. So both judge a phase alike that meets the end of its stance, as it often does in a
+gait whose parameters stay.
 """
+
+from typing import Any
 
 import warp as wp
 
 from safe_locomotion.control.gait import LATEST_LIFT_OFF
-from safe_locomotion.training.gait.world.arrays import Array1, Array2, Array3
+from safe_locomotion.training.gait.world.arrays import Array1, Array2, Array3, Doubles1, Doubles2
+from safe_locomotion.types import N_LEGS
 
-LATEST = wp.constant(LATEST_LIFT_OFF)
-NEVER = wp.constant(-1.0e9)
+LATEST = wp.constant(wp.float64(LATEST_LIFT_OFF))
+NEVER = wp.constant(wp.float64(-1.0e9))
+ZERO = wp.constant(wp.float64(0.0))
+ONE = wp.constant(wp.float64(1.0))
+HALF = wp.constant(wp.float64(0.5))
 
 
 @wp.struct
@@ -26,23 +33,45 @@ class GaitClocks:
         left: (B, 4) time to touchdown, 0 in stance [s].
     """
 
-    stride: Array1
+    stride: Doubles1
     stepping: Array1
-    phases: Array2
+    phases: Doubles2
     held: Array2
-    progress: Array2
+    progress: Doubles2
     left: Array2
 
 
+def gait_clocks(robots: int, device: str) -> Any:
+    """Clocks of so many robots that have not started, on a device of Warp."""
+    clocks = GaitClocks()
+    clocks.stride = wp.zeros(robots, dtype=wp.float64, device=device)
+    clocks.stepping = wp.zeros(robots, dtype=float, device=device)
+    clocks.phases = wp.zeros((robots, N_LEGS), dtype=wp.float64, device=device)
+    clocks.held = wp.full((robots, N_LEGS), 1.0, dtype=float, device=device)
+    clocks.progress = wp.zeros((robots, N_LEGS), dtype=wp.float64, device=device)
+    clocks.left = wp.zeros((robots, N_LEGS), dtype=float, device=device)
+    return clocks
+
+
 @wp.func
-def fraction(value: float) -> float:
+def restart_clock(clocks: GaitClocks, robot: int) -> None:
+    """Make one clock a new one."""
+    clocks.stride[robot] = ZERO
+    clocks.stepping[robot] = 0.0
+    for leg in range(4):
+        clocks.phases[robot, leg] = ZERO
+        clocks.held[robot, leg] = 1.0
+
+
+@wp.func
+def fraction(value: wp.float64) -> wp.float64:
     """Part of a number past its floor, in [0, 1)."""
     return value - wp.floor(value)
 
 
 @wp.func
 def any_swings(clocks: GaitClocks, robot: int) -> bool:
-    """Whether any foot swings or is going to."""
+    """Whether any foot swings or is going to; `GaitClock.stepping`."""
     held = float(1.0)
     for leg in range(4):
         held = wp.min(held, clocks.held[robot, leg])
@@ -50,7 +79,9 @@ def any_swings(clocks: GaitClocks, robot: int) -> bool:
 
 
 @wp.func
-def advance_clock(clocks: GaitClocks, robot: int, elapsed: float, gait: Array2, step: bool) -> None:
+def advance_clock(
+    clocks: GaitClocks, robot: int, elapsed: wp.float64, gait: Array2, step: bool
+) -> None:
     """Advance one clock; the twin of `GaitClock.update`.
 
     Args:
@@ -60,12 +91,12 @@ def advance_clock(clocks: GaitClocks, robot: int, elapsed: float, gait: Array2, 
         gait: (B, 9) frequency [Hz], swing ratio, offsets of FL, RR, RL, foot y of all legs.
         step: False lets feet in the air finish their swing and starts none.
     """
-    frequency = gait[robot, 0]
-    ratio = gait[robot, 1]
+    frequency = wp.float64(gait[robot, 0])
+    ratio = wp.float64(gait[robot, 1])
     advance = frequency * elapsed
     if step and not any_swings(clocks, robot):
-        clocks.stride[robot] = 0.0
-        advance = 0.0
+        clocks.stride[robot] = ZERO
+        advance = ZERO
     stride = fraction(clocks.stride[robot] + advance)
     latest = NEVER
     clocks.stepping[robot] = 0.0
@@ -76,22 +107,22 @@ def advance_clock(clocks: GaitClocks, robot: int, elapsed: float, gait: Array2, 
     for leg in range(4):
         phase = stride
         if leg > 0:
-            phase = fraction(stride + gait[robot, 1 + leg])
-        gone = (phase - (1.0 - ratio)) / ratio
-        swings = gone >= 0.0 and not (clocks.held[robot, leg] > 0.5 and gone > latest)
+            phase = fraction(stride + wp.float64(gait[robot, 1 + leg]))
+        gone = (phase - (ONE - ratio)) / ratio
+        swings = gone >= ZERO and not (clocks.held[robot, leg] > 0.5 and gone > latest)
         clocks.phases[robot, leg] = phase
-        clocks.held[robot, leg] = wp.where(swings or gone >= 0.0, clocks.held[robot, leg], 1.0)
-        clocks.progress[robot, leg] = 0.0
+        clocks.held[robot, leg] = wp.where(swings or gone >= ZERO, clocks.held[robot, leg], 1.0)
+        clocks.progress[robot, leg] = ZERO
         clocks.left[robot, leg] = 0.0
         if swings:
             clocks.held[robot, leg] = 0.0
             clocks.progress[robot, leg] = gone
-            clocks.left[robot, leg] = (1.0 - gone) * ratio / frequency
+            clocks.left[robot, leg] = float((ONE - gone) * ratio / frequency)
 
 
 @wp.func
 def schedule_stance(
-    clocks: GaitClocks, robot: int, gait: Array2, dt: float, stance: Array3
+    clocks: GaitClocks, robot: int, gait: Array2, dt: wp.float64, stance: Array3
 ) -> None:
     """Write who pushes during each step of the horizon; the twin of `GaitClock.schedule`.
 
@@ -102,16 +133,16 @@ def schedule_stance(
         dt: length of a step [s]; each is judged in its middle.
         stance: (B, N, 4) flags, written. Those of the first step are the scheduled ones.
     """
-    frequency = gait[robot, 0]
-    lift_off = 1.0 - gait[robot, 1]
+    frequency = wp.float64(gait[robot, 0])
+    lift_off = ONE - wp.float64(gait[robot, 1])
     for step in range(stance.shape[1]):
-        ahead = frequency * dt * (float(step) + 0.5)
+        ahead = frequency * (dt * (wp.float64(step) + HALF))
         for leg in range(4):
             phase = clocks.phases[robot, leg]
             held = clocks.held[robot, leg] > 0.5
             pushes = fraction(phase + ahead) < lift_off
             if clocks.stepping[robot] < 0.5:
-                pushes = held or phase + ahead >= 1.0
-            elif held and phase >= lift_off and phase + ahead < 1.0:
+                pushes = held or phase + ahead >= ONE
+            elif held and phase >= lift_off and phase + ahead < ONE:
                 pushes = True  # it misses this swing
             stance[robot, step, leg] = wp.where(pushes, 1.0, 0.0)

@@ -53,6 +53,22 @@ class Legs:
 
 
 @wp.struct
+class LegPose:
+    """Intermediate results of one leg, computed once per set of angles; `kinematics.LegPose`."""
+
+    sa: float
+    ca: float
+    sb: float
+    cb: float
+    sbc: float
+    cbc: float
+    mx: float
+    mz: float
+    x: float
+    z: float
+
+
+@wp.struct
 class JointCommand:
     """Command to the three joints of a leg, as the motors take it."""
 
@@ -97,33 +113,44 @@ def foot_at(legs: Legs, leg: int, q: wp.vec3) -> wp.vec3:
 
 
 @wp.func
-def torque_of(legs: Legs, leg: int, q: wp.vec3, force: wp.vec3) -> wp.vec3:
+def leg_pose(legs: Legs, q: wp.vec3) -> LegPose:
+    """Sines, cosines and places of a leg at hip, thigh and calf angles [rad]."""
+    pose = LegPose()
+    pose.sa = wp.sin(q[0])
+    pose.ca = wp.cos(q[0])
+    pose.sb = wp.sin(q[1])
+    pose.cb = wp.cos(q[1])
+    pose.sbc = wp.sin(q[1] + q[2])
+    pose.cbc = wp.cos(q[1] + q[2])
+    pose.mx = -legs.calf * pose.sbc
+    pose.mz = -legs.calf * pose.cbc
+    pose.x = pose.mx - legs.thigh * pose.sb
+    pose.z = pose.mz - legs.thigh * pose.cb
+    return pose
+
+
+@wp.func
+def torque_of(legs: Legs, leg: int, pose: LegPose, force: wp.vec3) -> wp.vec3:
     """J' f: what a force [N] on the foot centre does at the joints [Nm]."""
-    sa = wp.sin(q[0])
-    ca = wp.cos(q[0])
-    mx = -legs.calf * wp.sin(q[1] + q[2])
-    mz = -legs.calf * wp.cos(q[1] + q[2])
-    x = mx - legs.thigh * wp.sin(q[1])
-    z = mz - legs.thigh * wp.cos(q[1])
-    y_leg = ca * force[1] + sa * force[2]
-    z_leg = ca * force[2] - sa * force[1]
+    y_leg = pose.ca * force[1] + pose.sa * force[2]
+    z_leg = pose.ca * force[2] - pose.sa * force[1]
     return wp.vec3(
-        legs.offset[leg] * z_leg - z * y_leg, z * force[0] - x * z_leg, mz * force[0] - mx * z_leg
+        legs.offset[leg] * z_leg - pose.z * y_leg,
+        pose.z * force[0] - pose.x * z_leg,
+        pose.mz * force[0] - pose.mx * z_leg,
     )
 
 
 @wp.func
-def joint_velocity(legs: Legs, leg: int, q: wp.vec3, velocity: wp.vec3) -> wp.vec3:
+def joint_velocity(legs: Legs, leg: int, pose: LegPose, velocity: wp.vec3) -> wp.vec3:
     """Joint velocities [rad/s] that move the foot with a velocity [m/s], damped."""
-    sa = wp.sin(q[0])
-    ca = wp.cos(q[0])
-    mx = -legs.calf * wp.sin(q[1] + q[2])
-    mz = -legs.calf * wp.cos(q[1] + q[2])
-    x = mx - legs.thigh * wp.sin(q[1])
-    z = mz - legs.thigh * wp.cos(q[1])
+    mx = pose.mx
+    mz = pose.mz
+    x = pose.x
+    z = pose.z
     d = legs.offset[leg]
-    y_leg = ca * velocity[1] + sa * velocity[2]
-    z_leg = ca * velocity[2] - sa * velocity[1]
+    y_leg = pose.ca * velocity[1] + pose.sa * velocity[2]
+    z_leg = pose.ca * velocity[2] - pose.sa * velocity[1]
     xx = z * z + mz * mz + DAMPED
     yy = z * z + DAMPED
     zz = d * d + x * x + mx * mx + DAMPED
@@ -157,21 +184,15 @@ def inverse(legs: Legs, leg: int, foot: wp.vec3) -> wp.vec3:
 
 
 @wp.func
-def leg_weight(legs: Legs, leg: int, q: wp.vec3, up: wp.vec3) -> wp.vec3:
+def leg_weight(legs: Legs, leg: int, pose: LegPose, up: wp.vec3) -> wp.vec3:
     """Joint torques [Nm] that hold up the leg's own links; `up` is the vertical in base."""
-    sa = wp.sin(q[0])
-    ca = wp.cos(q[0])
-    sb = wp.sin(q[1])
-    cb = wp.cos(q[1])
-    sbc = wp.sin(q[1] + q[2])
-    cbc = wp.cos(q[1] + q[2])
     g = WEIGHT * up
-    gy_leg = ca * g[1] + sa * g[2]
-    gz_leg = ca * g[2] - sa * g[1]
-    calf_x = cbc * legs.moments[leg, 4] + sbc * legs.moments[leg, 5]
-    calf_z = cbc * legs.moments[leg, 5] - sbc * legs.moments[leg, 4]
-    below_x = calf_x + cb * legs.moments[leg, 2] + sb * legs.moments[leg, 3]
-    below_z = calf_z + cb * legs.moments[leg, 3] - sb * legs.moments[leg, 2]
+    gy_leg = pose.ca * g[1] + pose.sa * g[2]
+    gz_leg = pose.ca * g[2] - pose.sa * g[1]
+    calf_x = pose.cbc * legs.moments[leg, 4] + pose.sbc * legs.moments[leg, 5]
+    calf_z = pose.cbc * legs.moments[leg, 5] - pose.sbc * legs.moments[leg, 4]
+    below_x = calf_x + pose.cb * legs.moments[leg, 2] + pose.sb * legs.moments[leg, 3]
+    below_z = calf_z + pose.cb * legs.moments[leg, 3] - pose.sb * legs.moments[leg, 2]
     return wp.vec3(
         (legs.moments[leg, 1] + below_z) * gy_leg - legs.moments[leg, 0] * gz_leg,
         below_x * gz_leg - below_z * g[0],
@@ -180,16 +201,15 @@ def leg_weight(legs: Legs, leg: int, q: wp.vec3, up: wp.vec3) -> wp.vec3:
 
 
 @wp.func
-def support_torque(legs: Legs, leg: int, q: wp.vec3, up: wp.vec3, force: wp.vec3) -> wp.vec3:
+def support_torque(legs: Legs, leg: int, pose: LegPose, up: wp.vec3, force: wp.vec3) -> wp.vec3:
     """Leg weight less J_c' f, with the contact one foot radius below the foot centre."""
-    sa = wp.sin(q[0])
-    ca = wp.cos(q[0])
     r = legs.radius
     about_y = r * (
-        ca * (up[2] * force[0] - up[0] * force[2]) + sa * (up[0] * force[1] - up[1] * force[0])
+        pose.ca * (up[2] * force[0] - up[0] * force[2])
+        + pose.sa * (up[0] * force[1] - up[1] * force[0])
     )
     lever = wp.vec3(r * (up[1] * force[2] - up[2] * force[1]), about_y, about_y)
-    return leg_weight(legs, leg, q, up) - torque_of(legs, leg, q, force) + lever
+    return leg_weight(legs, leg, pose, up) - torque_of(legs, leg, pose, force) + lever
 
 
 @wp.func
@@ -216,10 +236,11 @@ def leg_command(
         foot, velocity: target of the foot in base [m, m/s].
         age: of the plan [s].
     """
-    wanted = joint_velocity(legs, leg, q, velocity)
+    pose = leg_pose(legs, q)
+    wanted = joint_velocity(legs, leg, pose, velocity)
     target = q
     command = JointCommand()
-    command.tau = support_torque(legs, leg, q, up, force)
+    command.tau = support_torque(legs, leg, pose, up, force)
     command.kp = 0.0
     command.kd = legs.stance_kd
     margin = float(0.0)

@@ -108,37 +108,28 @@ def way_rate(s: float) -> float:
 
 
 @wp.func
-def cycloid_point(start: wp.vec3, end: wp.vec3, height: float, progress: float) -> wp.vec3:
-    """Point of the swing foot [m]; first part of `control.swing.cycloid`."""
+def cycloid(
+    start: wp.vec3, end: wp.vec3, height: float, progress: float, duration: float
+) -> tuple[wp.vec3, wp.vec3]:
+    """Point [m] and velocity [m/s] of the swing foot; `control.swing.cycloid`."""
     s = wp.clamp(progress, 0.0, 1.0)
     apex = wp.max(start[2], end[2]) + height
     low = wp.where(s < 0.5, start[2], apex)
     high = wp.where(s < 0.5, apex, end[2])
     half = wp.where(s < 0.5, 2.0 * s, 2.0 * s - 1.0)
     blend = way(s)
-    return wp.vec3(
+    rate = way_rate(s) / duration
+    point = wp.vec3(
         start[0] + blend * (end[0] - start[0]),
         start[1] + blend * (end[1] - start[1]),
         low + way(half) * (high - low),
     )
-
-
-@wp.func
-def cycloid_velocity(
-    start: wp.vec3, end: wp.vec3, height: float, progress: float, duration: float
-) -> wp.vec3:
-    """Velocity of the swing foot [m/s]; second part of `control.swing.cycloid`."""
-    s = wp.clamp(progress, 0.0, 1.0)
-    apex = wp.max(start[2], end[2]) + height
-    low = wp.where(s < 0.5, start[2], apex)
-    high = wp.where(s < 0.5, apex, end[2])
-    half = wp.where(s < 0.5, 2.0 * s, 2.0 * s - 1.0)
-    rate = way_rate(s) / duration
-    return wp.vec3(
+    velocity = wp.vec3(
         rate * (end[0] - start[0]),
         rate * (end[1] - start[1]),
         2.0 * way_rate(half) / duration * (high - low),
     )
+    return point, velocity
 
 
 @wp.func
