@@ -299,10 +299,12 @@ class GaitEnv:
         roll, pitch, yaw = rpy_from_quaternion(truth.quaternion_wxyz)
         mean = self._episode.mean
         mean.update(truth, yaw, command)
+        wx, wy, wz = truth.angular_velocity.tolist()
         return StepOutcome(
             height=truth.height,
             velocity=mean.velocity,
             yaw_rate=mean.yaw_rate,
+            rates=(wx, wy, wz),
             roll=roll,
             pitch=pitch,
             power=power,

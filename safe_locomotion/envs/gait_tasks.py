@@ -37,11 +37,15 @@ TILT_WEIGHT = 4.0  # 1/rad2
 class StepOutcome:
     """Outcome of one policy step, true values.
 
+    Training on many robots fills the fields with batches of numbers. The rewards below compute
+    element by element.
+
     Attributes:
         height: base above the ground [m].
         velocity: vx, vy of the base in its yaw frame and its vertical velocity, mean over the last
             stride [m/s].
         yaw_rate: mean over the last stride [rad/s].
+        rates: angular velocity in base at the end of the step [rad/s].
         roll, pitch: [rad].
         power: sum over the motors of |tau dq|, mean over the step [W].
         gait: parameters that the learner proposed.
@@ -51,6 +55,7 @@ class StepOutcome:
     height: float
     velocity: tuple[float, float, float]
     yaw_rate: float
+    rates: tuple[float, float, float]
     roll: float
     pitch: float
     power: float
@@ -93,7 +98,7 @@ def efficient_gait(outcome: StepOutcome, robot: RobotModel) -> float:
     """
     vx, vy, _ = outcome.velocity
     command = outcome.command
-    tracking = min(LARGEST_ERROR**2, (vx - command.vx) ** 2 + (vy - command.vy) ** 2)
+    tracking = _at_most(LARGEST_ERROR**2, (vx - command.vx) ** 2 + (vy - command.vy) ** 2)
     turning = (outcome.yaw_rate - command.wz) ** 2
     tilt = outcome.roll**2 + outcome.pitch**2
     power = outcome.power / (robot.mass * GRAVITY * POWER_SPEED)
@@ -128,12 +133,36 @@ def pacing(outcome: StepOutcome, robot: RobotModel) -> float:
     return SURVIVAL - (vx - command.vx) ** 2 - (vy - command.vy) ** 2 - vz**2
 
 
+def recovery(outcome: StepOutcome, robot: RobotModel) -> float:
+    """Stand still and upright at the nominal height: e - |[z, v, roll, pitch, rates] - [z0, 0]|^2.
+
+    The height is in units of the nominal one. Unlike in the paper the heading does not count: a
+    robot that was turned by a push need not turn back.
+    """
+    vx, vy, vz = outcome.velocity
+    wx, wy, wz = outcome.rates
+    return (
+        SURVIVAL
+        - (outcome.height / robot.nominal_height - 1.0) ** 2
+        - (vx**2 + vy**2 + vz**2)
+        - (outcome.roll**2 + outcome.pitch**2)
+        - (wx**2 + wy**2 + wz**2)
+    )
+
+
+def _at_most(limit: float, value: float) -> float:
+    """The smaller of two numbers; a batch of values is clamped one by one."""
+    clamp: Callable[[float], float] | None = getattr(value, "clamp_max", None)
+    return min(limit, value) if clamp is None else clamp(limit)
+
+
 def hip_width(robot: RobotModel) -> float:
     """Distance between left and right feet under their hips [m]."""
     return 2.0 * float(abs(robot.hip_position[0, 1] + robot.hip_offset[0]))
 
 
 _STEPPING = (True, True, False, False, False)
+_STEPPING_AND_OFFSETS = (True,) * 5
 _FREE_FEET = (True,) * 4
 _FIXED_FEET = (False,) * 4
 
@@ -146,11 +175,27 @@ TASKS: dict[str, GaitTask] = {
         vy=(-0.3, 0.3),
         wz=(-0.8, 0.8),
     ),
+    "efficient": GaitTask(
+        reward=efficient_gait,
+        offsets=phase_offsets("trot"),
+        free=_STEPPING_AND_OFFSETS + _FIXED_FEET,
+        vx=(0.3, 0.6),
+        vy=(0.0, 0.0),
+        wz=(0.0, 0.0),
+    ),
+    "recovery": GaitTask(
+        reward=recovery,
+        offsets=phase_offsets("trot"),
+        free=_STEPPING_AND_OFFSETS + _FIXED_FEET,
+        vx=(0.0, 0.0),
+        vy=(0.0, 0.0),
+        wz=(0.0, 0.0),
+    ),
     "catwalk": GaitTask(
         reward=catwalk,
         offsets=phase_offsets("trot"),
         stance_width=0.59,
-        free=_STEPPING + _FREE_FEET,
+        free=_STEPPING_AND_OFFSETS + _FREE_FEET,
         vx=(0.2, 0.4),
         vy=(0.0, 0.0),
         wz=(0.0, 0.0),

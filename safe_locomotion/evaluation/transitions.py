@@ -156,6 +156,7 @@ def _rewards(
             height=float(height[k]),
             velocity=(motion[k, 0], motion[k, 1], motion[k, 2]),
             yaw_rate=motion[k, 3],
+            rates=tuple(estimates.angular_velocity[row[k]].tolist()),
             roll=rpy[k, 0],
             pitch=rpy[k, 1],
             power=float(mean_power[k]),

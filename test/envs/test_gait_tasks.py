@@ -12,6 +12,7 @@ from safe_locomotion.envs.gait_tasks import (
     gait_task,
     hip_width,
     pacing,
+    recovery,
     start_gait,
     two_leg,
 )
@@ -25,6 +26,7 @@ def outcome(**changes) -> StepOutcome:
         "height": A1.nominal_height,
         "velocity": (0.4, 0.0, 0.0),
         "yaw_rate": 0.0,
+        "rates": (0.0, 0.0, 0.0),
         "roll": 0.0,
         "pitch": 0.0,
         "power": 0.0,
@@ -64,6 +66,15 @@ def test_two_leg_and_pacing() -> None:
     assert two_leg(outcome(height=0.9 * A1.nominal_height), A1) == pytest.approx(0.99)
     assert pacing(outcome(), A1) == 1.0
     assert pacing(outcome(velocity=(0.2, 0.1, 0.3)), A1) == pytest.approx(1.0 - 0.04 - 0.01 - 0.09)
+
+
+def test_recovery() -> None:
+    """Every deviation from standing still and upright counts by its square."""
+    still = {"velocity": (0.0, 0.0, 0.0)}
+    assert recovery(outcome(**still), A1) == 1.0
+    assert recovery(outcome(**still, height=0.9 * A1.nominal_height), A1) == pytest.approx(0.99)
+    tilted = outcome(velocity=(0.1, 0.0, 0.2), roll=0.3, pitch=-0.1, rates=(0.4, 0.0, 0.5))
+    assert recovery(tilted, A1) == pytest.approx(1.0 - 0.05 - 0.1 - 0.41)
 
 
 @pytest.mark.parametrize("name", TASKS)
