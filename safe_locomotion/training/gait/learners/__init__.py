@@ -1,0 +1,1 @@
+"""Learners of gait policies, each for all runs of a grid at once."""
