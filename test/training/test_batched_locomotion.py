@@ -19,10 +19,14 @@ from safe_locomotion.training.gait.world.locomotion import (
     advance_reference,
     cycloid,
     foothold,
+    reference_limits,
+    swing_shape,
 )
 from safe_locomotion.types import Array, VelocityCommand
 
 CONFIG = load_config("a1").mpc
+SHAPE = swing_shape(CONFIG.swing)
+LIMITS = reference_limits(CONFIG.locomotion)
 CASES = 200
 TOLERANCE = 1e-5  # [m, m/s, rad]; float32
 Vectors2 = wp.array(dtype=wp.vec2)
@@ -87,30 +91,6 @@ def rounded(values: Array) -> Array:
     return values.astype(np.float32).astype(np.float64)
 
 
-def shape() -> SwingShape:
-    """The A1's."""
-    values = SwingShape()
-    values.height = CONFIG.swing.height
-    values.velocity_gain = CONFIG.swing.velocity_gain
-    values.reach = CONFIG.swing.reach
-    return values
-
-
-def limits() -> ReferenceLimits:
-    """The A1's."""
-    values = ReferenceLimits()
-    for name in (
-        "body_height",
-        "acceleration",
-        "yaw_acceleration",
-        "position_slack",
-        "yaw_slack",
-        "height_rate",
-    ):
-        setattr(values, name, getattr(CONFIG.locomotion, name))
-    return values
-
-
 def test_footholds_agree() -> None:
     """Footholds of bodies that move and turn agree to 1e-5 m, also where the step is clipped."""
     rng = np.random.default_rng(0)
@@ -120,7 +100,7 @@ def test_footholds_agree() -> None:
     rate, left, stance = numbers
     out = wp.zeros(CASES, dtype=wp.vec2)
     inputs = [*planar, rate, wanted, left, stance]
-    wp.launch(footholds, dim=CASES, inputs=[*map(on_device, inputs), shape(), out])
+    wp.launch(footholds, dim=CASES, inputs=[*map(on_device, inputs), SHAPE, out])
     for k, found in enumerate(out.numpy()):
         centre, neutral, velocity = ((values[k, 0], values[k, 1]) for values in planar)
         expected = onboard_foothold(
@@ -169,7 +149,7 @@ def test_references_agree() -> None:
             command = rounded(rng.normal(size=(robots, 3)))
         position = rounded(position + 0.01 * rng.normal(size=(robots, 2)))
         yaw = rounded((yaw + 0.02 * rng.normal(size=robots) + np.pi) % (2.0 * np.pi) - np.pi)
-        inputs = [states, 0.004, on_device(command), on_device(position), on_device(yaw), limits()]
+        inputs = [states, 0.004, on_device(command), on_device(position), on_device(yaw), LIMITS]
         wp.launch(references, dim=robots, inputs=inputs)
         found = states.numpy()
         for k, reference in enumerate(onboard):

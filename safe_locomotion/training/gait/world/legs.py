@@ -101,6 +101,13 @@ def legs_of(robot: RobotModel, gains: LegGains, device: str) -> Any:
 
 
 @wp.func
+def joints_of(values: Array2, robot: int, leg: int) -> wp.vec3:
+    """Hip, thigh and calf of one leg from an array (B, 12)."""
+    first = 3 * leg
+    return wp.vec3(values[robot, first], values[robot, first + 1], values[robot, first + 2])
+
+
+@wp.func
 def foot_at(legs: Legs, leg: int, q: wp.vec3) -> wp.vec3:
     """Foot centre [m] at hip, thigh and calf angles [rad]."""
     sa = wp.sin(q[0])

@@ -3,7 +3,14 @@
 Each function has the name of its onboard twin and works on the vectors of one robot.
 """
 
+from dataclasses import fields
+from typing import Any
+
 import warp as wp
+
+from safe_locomotion.control.reference import LocomotionParameters
+from safe_locomotion.control.swing import SwingParameters
+from safe_locomotion.training.gait.world.arrays import Array3, Vectors2
 
 TWO_PI = wp.constant(6.283185307179586)
 PI = wp.constant(3.141592653589793)
@@ -11,11 +18,18 @@ PI = wp.constant(3.141592653589793)
 
 @wp.struct
 class SwingShape:
-    """Numbers of `control.swing.SwingParameters` that the functions need."""
+    """Numbers of `control.swing.SwingParameters`."""
 
     height: float
+    depth: float
     velocity_gain: float
     reach: float
+    early_contact: wp.float64
+    lost_after: float
+    lost_distance: float
+    search_time: float
+    search_speed: float
+    search_depth: float
 
 
 @wp.struct
@@ -27,6 +41,7 @@ class ReferenceLimits:
     yaw_acceleration: float
     position_slack: float
     yaw_slack: float
+    velocity_slack: float
     height_rate: float
 
 
@@ -45,6 +60,23 @@ class ReferenceState:
     position: wp.vec2
     yaw: float
     height: float
+
+
+def swing_shape(parameters: SwingParameters) -> Any:
+    """The numbers of these parameters, for kernels."""
+    shape = SwingShape()
+    for field in fields(SwingParameters):
+        setattr(shape, field.name, getattr(parameters, field.name))
+    return shape
+
+
+def reference_limits(parameters: LocomotionParameters) -> Any:
+    """The numbers of these parameters, for kernels."""
+    limits = ReferenceLimits()
+    for field in fields(LocomotionParameters):
+        if field.name != "slip":
+            setattr(limits, field.name, getattr(parameters, field.name))
+    return limits
 
 
 @wp.func
@@ -160,3 +192,46 @@ def advance_reference(
     following.yaw = body_yaw + wp.clamp(lead, -limits.yaw_slack, limits.yaw_slack)
     following.height = state.height + wp.clamp(limits.body_height - state.height, -rise, rise)
     return following
+
+
+@wp.func
+def reference_path(
+    robot: int,
+    start: wp.vec3,
+    velocity: wp.vec3,
+    height: float,
+    dt: float,
+    states: Array3,
+    travel: Vectors2,
+) -> None:
+    """Write the reference of one robot over the horizon; `control.reference.reference_path`.
+
+    Args:
+        robot: which one.
+        start: x, y [m] and yaw [rad] now, in the ground frame.
+        velocity: along x and y [m/s], yaw rate [rad/s].
+        height: of the centre of mass [m].
+        dt: length of a step [s].
+        states: (B, N, 12) at the end of each step, written.
+        travel: (B, N) way from the start to the middle of each step [m], written.
+    """
+    turn = velocity[2] * dt
+    c = wp.cos(turn)
+    s = wp.sin(turn)
+    speed = wp.vec2(velocity[0], velocity[1])
+    gone = wp.vec2(0.0, 0.0)
+    yaw = start[2]
+    for step in range(states.shape[1]):
+        speed = wp.vec2(c * speed[0] - s * speed[1], s * speed[0] + c * speed[1])
+        yaw = yaw + turn
+        travel[robot, step] = gone + 0.5 * dt * speed
+        gone = gone + dt * speed
+        for axis in range(12):
+            states[robot, step, axis] = 0.0
+        states[robot, step, 2] = yaw
+        states[robot, step, 3] = start[0] + gone[0]
+        states[robot, step, 4] = start[1] + gone[1]
+        states[robot, step, 5] = height
+        states[robot, step, 8] = velocity[2]
+        states[robot, step, 9] = speed[0]
+        states[robot, step, 10] = speed[1]
