@@ -1,4 +1,4 @@
-"""The evidence for the supervisor in one run: cells, tables and a picture.
+"""The evidence for the supervisor in one run: cells and a picture.
 
 python tools/safety_evidence.py --workers 16 --minutes 30 --json evidence.json
 
@@ -169,14 +169,6 @@ def _markdown(lines: Iterable[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def by_learner(rows: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
-    """Rows by learner."""
-    return [
-        [row for row in rows if row["policy"] == name]
-        for name in dict.fromkeys(row["policy"] for row in rows)
-    ]
-
-
 def arguments() -> argparse.Namespace:
     """Options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -206,11 +198,6 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--json", type=Path, required=True, help="file of the results")
     parser.add_argument("--plot", type=Path, help="picture of the rules on trot")
-    parser.add_argument(
-        "--markdown",
-        type=Path,
-        help="file of the tables: trot in detail; for each learner, rules against tasks or pushes",
-    )
     return parser.parse_args()
 
 
@@ -244,8 +231,6 @@ def main() -> None:
     trot = [row for row in rows if condition(row) == TASKS[0]]
     if a.plot:
         draw(sorted(trot, key=rank), a.plot)
-    if a.markdown:
-        a.markdown.write_text("\n".join([details(trot), *map(matrix, by_learner(rows))]))
 
 
 if __name__ == "__main__":
