@@ -1,9 +1,9 @@
 """Types of Warp arrays, for kernels and type checkers.
 
 `Array1` to `Array4` hold numbers of single precision and are named by their dimensions. `Doubles1`
-and `Doubles2` hold numbers of double precision. `Vectors3` holds one vector per robot,
-`LegVectors3` one per robot and leg, `Vectors2` a vector of the plane, and `Matrices3` one rotation
-per robot.
+and `Doubles2` hold numbers of double precision, `Integers1` and `Integers2` counts and flags.
+`Vectors3` holds one vector per robot, `LegVectors3` one per robot and leg, `Vectors2` a vector of
+the plane, and `Matrices3` one rotation per robot.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     Array4 = Any
     Doubles1 = Any
     Doubles2 = Any
+    Integers1 = Any
+    Integers2 = Any
     Vectors2 = Any
     Vectors3 = Any
     LegVectors3 = Any
@@ -28,6 +30,8 @@ else:
     Array4 = wp.array(dtype=float, ndim=4)
     Doubles1 = wp.array(dtype=wp.float64, ndim=1)
     Doubles2 = wp.array(dtype=wp.float64, ndim=2)
+    Integers1 = wp.array(dtype=int, ndim=1)
+    Integers2 = wp.array(dtype=int, ndim=2)
     Vectors2 = wp.array(dtype=wp.vec2, ndim=2)
     Vectors3 = wp.array(dtype=wp.vec3, ndim=1)
     LegVectors3 = wp.array(dtype=wp.vec3, ndim=2)
