@@ -49,7 +49,7 @@ def torques(
 
 def walking_cycles() -> list[tuple[Cycle, ...]]:
     """Cycles of several walks side by side, with plans of equal age."""
-    walks = [gait_walk(seed, 600)[FADED:] for seed in range(WALKS)]
+    walks = [gait_walk(seed, 400)[FADED:] for seed in range(WALKS)]
     return list(zip(*walks, strict=False))
 
 

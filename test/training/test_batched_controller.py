@@ -29,9 +29,9 @@ from safe_locomotion.training.gait.world.estimates import estimates
 from safe_locomotion.types import NANOSECONDS, Array, StancePlan
 
 WALKS = 3
-TICKS = 250  # of the MPC
-RESTART = 120  # tick on which one robot begins anew
-SOLVED = 6  # every so many ticks forces are compared
+TICKS = 200  # of the MPC
+RESTART = 80  # tick on which one robot begins anew
+SOLVED = 5  # every so many ticks forces are compared
 ELAPSED = CONFIG.mpc.period_ns / NANOSECONDS
 MODEL = CentroidalModel(mass=A1.mass, inertia=A1.inertia)
 PLACE = 1e-5  # [m]
@@ -129,9 +129,9 @@ def onboard_controller() -> LocomotionController:
 def played() -> list[Tick]:
     """All walks, played to both sides; one robot begins anew in the middle."""
     controllers = Controllers()
-    recorded = [gait_walk(seed, 2 * TICKS)[::2] for seed in range(WALKS)]
+    walks = [gait_walk(seed, 2 * TICKS)[::2] for seed in range(WALKS)]
     ticks = []
-    for k, cycles in enumerate(zip(*recorded, strict=False)):
+    for k, cycles in enumerate(zip(*walks, strict=False)):
         if k == RESTART:
             controllers.restart(1)
         ticks.append(controllers.plan(cycles))
