@@ -156,7 +156,7 @@ class World:
         self.decisions = decisions(self.robots, "cpu")
         self.learner = wp.zeros((self.robots, 9), dtype=float)
         self.recovery = wp.zeros((self.robots, 9), dtype=float)
-        self.commands = wp.zeros((self.robots, 3), dtype=float)
+        self.commands = wp.zeros(self.robots, dtype=wp.vec3)
         self.interventions: dict[int, BatchedIntervention] = {}
         horizons = [each.supervisor.intervention.horizon for each in stacks]
         for horizon in sorted(set(horizons)):
@@ -183,9 +183,9 @@ class World:
 
     def restart(self, flags: Sequence[bool]) -> None:
         """Begin new walks."""
-        restarts = wp.array(np.array(flags, dtype=np.int32), dtype=int)
+        mask = wp.array(np.array(flags, dtype=np.float32), dtype=float)
         for intervention in self.interventions.values():
-            intervention.restart(restarts)
+            intervention.restart(mask)
 
     def decide(self) -> None:
         """Let all interventions decide."""

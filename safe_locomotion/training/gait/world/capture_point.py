@@ -3,7 +3,7 @@
 import warp as wp
 
 from safe_locomotion.training.gait.world.estimates import Estimates, heading_frame
-from safe_locomotion.training.gait.world.legs import Legs, foot_at
+from safe_locomotion.training.gait.world.legs import Legs, foot_at, joints_of
 from safe_locomotion.types import GRAVITY
 
 G = wp.constant(GRAVITY)
@@ -33,12 +33,8 @@ def capture_point_beyond(legs: Legs, com: wp.vec3, estimates: Estimates, robot: 
     high = wp.vec2(-FAR, -FAR)
     total = float(0.0)
     for leg in range(4):
-        angles = wp.vec3(
-            estimates.joints[robot, 3 * leg],
-            estimates.joints[robot, 3 * leg + 1],
-            estimates.joints[robot, 3 * leg + 2],
-        )
-        gap = to_heading * (rotation * foot_at(legs, leg, angles) - captured)
+        q = joints_of(estimates.joints, robot, leg)
+        gap = to_heading * (rotation * foot_at(legs, leg, q) - captured)
         foot = wp.vec2(gap[0], gap[1])
         low = wp.min(low, foot)
         high = wp.max(high, foot)

@@ -20,7 +20,7 @@ from safe_locomotion.robot.centroidal import NX, CentroidalModel
 from safe_locomotion.robot.models import RobotModel
 from safe_locomotion.safety.gait_rollout import LEAST_SOLVER_STEPS, STEPS_PER_SOLVER_STEP
 from safe_locomotion.safety.switching_rule import STEP
-from safe_locomotion.training.gait.world.arrays import Array3, Array4, Integers1
+from safe_locomotion.training.gait.world.arrays import Array1, Array3, Array4, Integers1
 from safe_locomotion.training.gait.world.convex_mpc import AdmmParameters, BatchedMpc, MpcOutputs
 from safe_locomotion.training.gait.world.gait import gait_clocks
 from safe_locomotion.training.gait.world.rollout_problem import (
@@ -104,15 +104,14 @@ def write_step(
 
 
 @wp.kernel(enable_backward=False)
-def forget_solutions(restarts: Integers1, robots: Integers1, outputs: MpcOutputs) -> None:
-    """Let the solver of each robot that restarts begin without the solution of the last walk."""
+def forget_solutions(mask: Array1, robots: Integers1, outputs: MpcOutputs) -> None:
+    """Let the solver of each robot that begins a walk forget the solution of the last one."""
     judged = wp.tid()
-    if restarts[robots[judged]] == 0:
-        return
-    for step in range(outputs.forces.shape[1]):
-        for column in range(outputs.forces.shape[2]):
-            outputs.forces[judged, step, column] = 0.0
-            outputs.dual[judged, step, column] = 0.0
+    if mask[robots[judged]] > 0.5:
+        for step in range(outputs.forces.shape[1]):
+            for column in range(12):
+                outputs.forces[judged, step, column] = 0.0
+                outputs.dual[judged, step, column] = 0.0
 
 
 class BatchedGaitRollout:
@@ -168,13 +167,17 @@ class BatchedGaitRollout:
             self._recovery = _plans_of(self._recovery_solver, count, device)
         predictions = steps if recovery_first else 1
         self.states = wp.zeros((count, predictions, steps + 1, NX), dtype=float, device=device)
-        self.scenes = empty_scenes(count, device)
+        self.scenes = empty_scenes(count, horizon, device)
 
-    def restart(self, restarts: Any) -> None:
-        """Begin new walks where `restarts`, integers (world,), are not 0."""
+    def restart(self, mask: Any) -> None:
+        """Let robots begin a walk.
+
+        Args:
+            mask: (world,) 1 for a robot that begins, 0 for others.
+        """
         for solver in (self.solver, self._recovery_solver):
             if solver is not None:
-                self._launch(forget_solutions, restarts, self._robots, solver.outputs)
+                self._launch(forget_solutions, mask, self._robots, solver.outputs)
 
     def predict(
         self, estimates: Any, clocks: Any, learner: Any, recovery: Any, commands: Any
@@ -185,7 +188,7 @@ class BatchedGaitRollout:
             estimates: of all robots of the world.
             clocks: (B,) of the gaits that are executed.
             learner, recovery: (B, 9) gaits that can be executed.
-            commands: (world, 3) vx, vy [m/s], wz [rad/s].
+            commands: (world,) vectors of vx, vy [m/s] and wz [rad/s].
         """
         self._launch(see_scenes, self._model, estimates, self._robots, commands, self.scenes)
         self._plan(self.solver, self._learner, clocks, learner)

@@ -13,7 +13,7 @@ import warp as wp
 from safe_locomotion.config import StackConfig, SupervisorConfig
 from safe_locomotion.robot.models import RobotModel
 from safe_locomotion.safety.switching_rule import PREDICTING, STEP
-from safe_locomotion.training.gait.world.arrays import Array2, Array4, Integers1
+from safe_locomotion.training.gait.world.arrays import Array1, Array2, Array4
 from safe_locomotion.training.gait.world.capture_point import (
     capture_margin,
     capture_point_beyond,
@@ -57,14 +57,13 @@ def choose(first: Array2, second: Array2, take_first: bool, column: int, robot: 
 
 
 @wp.kernel(enable_backward=False)
-def restart_judges(judges: Judges, restarts: Integers1) -> None:
-    """Begin a walk where `restarts` says so; `Intervention.reset`."""
+def restart_judges(judges: Judges, mask: Array1) -> None:
+    """Begin a walk where the mask says so; `Intervention.reset`."""
     judged = wp.tid()
-    if restarts[judges.robots[judged]] == 0:
-        return
-    restart_rule(judges.rules, judged)
-    restart_clock(judges.clocks, judged)
-    judges.histories.samples[judged] = 0
+    if mask[judges.robots[judged]] > 0.5:
+        restart_rule(judges.rules, judged)
+        restart_clock(judges.clocks, judged)
+        judges.histories.samples[judged] = 0
 
 
 @wp.kernel(enable_backward=False)
@@ -202,14 +201,15 @@ class BatchedIntervention:
             rows = self.rollout.states.shape[:2]
             self._judges.safe = wp.zeros(rows, dtype=int, device=device)
 
-    def restart(self, restarts: Any) -> None:
-        """Begin new walks where `restarts`, integers (world,), are not 0.
+    def restart(self, mask: Any) -> None:
+        """Let robots begin a walk on their next decision; the counts go on.
 
-        The counts go on.
+        Args:
+            mask: (world,) 1 for a robot that begins, 0 for others.
         """
-        self._launch(restart_judges, self._judges, restarts)
+        self._launch(restart_judges, self._judges, mask)
         if self.rollout is not None:
-            self.rollout.restart(restarts)
+            self.rollout.restart(mask)
 
     def decide(self, estimates: Any, learner: Any, recovery: Any, commands: Any) -> None:
         """Write the decisions of this tick.
@@ -219,7 +219,7 @@ class BatchedIntervention:
             learner, recovery: (world, 9) gaits that the two policies want: frequency [Hz], swing
                 ratio, offsets of FL, RR and RL, foot y of all legs [m]. Recovery drives where the
                 learner's gait cannot be executed.
-            commands: (world, 3) velocities in force: vx, vy [m/s], wz [rad/s].
+            commands: (world,) vectors of vx, vy [m/s] and wz [rad/s], the velocities in force.
         """
         judges = self._judges
         self._launch(measure, judges, estimates, learner, recovery, self.decisions)

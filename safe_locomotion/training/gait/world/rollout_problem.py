@@ -14,18 +14,26 @@ from safe_locomotion.control.swing import SwingParameters
 from safe_locomotion.robot.centroidal import NX, CentroidalModel
 from safe_locomotion.robot.models import RobotModel
 from safe_locomotion.safety.gait_rollout import ALOFT, FALL_TIME
-from safe_locomotion.training.gait.world.arrays import Array2, Array3, Integers1, LegVectors3
+from safe_locomotion.training.gait.world.arrays import (
+    Array2,
+    Array3,
+    Integers1,
+    LegVectors3,
+    Vectors2,
+    Vectors3,
+)
+from safe_locomotion.training.gait.world.body import Body, body_of, write_ground_state
 from safe_locomotion.training.gait.world.convex_mpc import MpcInputs
-from safe_locomotion.training.gait.world.estimates import Estimates, heading_frame
+from safe_locomotion.training.gait.world.estimates import Estimates
 from safe_locomotion.training.gait.world.gait import GaitClocks, advance_clock, schedule_stance
-from safe_locomotion.training.gait.world.legs import Legs, foot_at
+from safe_locomotion.training.gait.world.legs import Legs, foot_at, joints_of
 from safe_locomotion.training.gait.world.locomotion import (
     SwingShape,
     foothold,
-    rotate_plane,
+    reference_path,
+    swing_shape,
     within,
 )
-from safe_locomotion.training.gait.world.trigger_set import tilt
 from safe_locomotion.types import GRAVITY, N_LEGS
 
 G = wp.constant(GRAVITY)
@@ -68,12 +76,14 @@ class Scenes:
     Attributes:
         x0: (B, 12) centroidal states.
         spots: (B, 4) contact points [m]; z is their height above the ground.
-        wanted: (B, 3) velocity along x and y [m/s] and yaw rate [rad/s] of the command.
+        wanted: (B,) velocity along x and y [m/s] and yaw rate [rad/s] of the command.
+        travel: (B, N) way of the reference to the middle of each step [m]; not used.
     """
 
     x0: Array2
     spots: LegVectors3
-    wanted: Array2
+    wanted: Vectors3
+    travel: Vectors2
 
 
 @wp.struct
@@ -108,9 +118,7 @@ def rollout_model(
     body = CentroidalModel(mass=robot.mass, inertia=robot.inertia)
     out = RolloutModel()
     out.legs = legs
-    out.shape.height = swing.height
-    out.shape.velocity_gain = swing.velocity_gain
-    out.shape.reach = swing.reach
+    out.shape = swing_shape(swing)
     out.com = wp.vec3(*robot.com.tolist())
     out.mass = robot.mass
     out.inverse_inertia = wp.mat33(*body.inverse_inertia.reshape(-1).tolist())
@@ -121,23 +129,22 @@ def rollout_model(
     return out
 
 
-def empty_scenes(robots: int, device: str) -> Any:
-    """Zeroed scenes of so many robots."""
+def empty_scenes(robots: int, horizon: int, device: str) -> Any:
+    """Zeroed scenes of so many robots, for a solver with so many steps."""
     out = Scenes()
     out.x0 = wp.zeros((robots, NX), dtype=float, device=device)
     out.spots = wp.zeros((robots, N_LEGS), dtype=wp.vec3, device=device)
-    out.wanted = wp.zeros((robots, 3), dtype=float, device=device)
+    out.wanted = wp.zeros(robots, dtype=wp.vec3, device=device)
+    out.travel = wp.zeros((robots, horizon), dtype=wp.vec2, device=device)
     return out
 
 
 @wp.func
-def see_feet(
-    model: RolloutModel, turned: wp.mat33, gap: float, q: Array2, robot: int, leg: int
-) -> wp.vec3:
-    """Contact point of one foot in the scene [m]."""
-    angles = wp.vec3(q[robot, 3 * leg], q[robot, 3 * leg + 1], q[robot, 3 * leg + 2])
-    foot = turned * (foot_at(model.legs, leg, angles) - model.com)
-    return wp.vec3(foot[0], foot[1], foot[2] + gap - model.legs.radius)
+def see_foot(model: RolloutModel, body: Body, q: wp.vec3, leg: int) -> wp.vec3:
+    """Contact point of a foot with these joint angles in the scene [m]."""
+    arm = body.rotation * (foot_at(model.legs, leg, q) - model.com)
+    foot = wp.transpose(body.frame) * arm
+    return wp.vec3(foot[0], foot[1], foot[2] + body.com[2] - model.legs.radius)
 
 
 @wp.kernel(enable_backward=False)
@@ -145,31 +152,18 @@ def see_scenes(
     model: RolloutModel,
     estimates: Estimates,
     robots: Integers1,
-    commands: Array2,
+    commands: Vectors3,
     scenes: Scenes,
 ) -> None:
     """`GaitRollout.scene` of each robot that is judged."""
     judged = wp.tid()
     robot = robots[judged]
-    rotation = estimates.rotation[robot]
-    to_heading = wp.transpose(heading_frame(rotation))
-    turned = to_heading * rotation
-    rates = estimates.rates[robot]
-    arm = rotation * model.com
-    gap = estimates.position[robot][2] + arm[2]
-    swept = rotation * wp.cross(rates, model.com)
-    velocity = to_heading * (estimates.velocity[robot] + swept)
-    turning = turned * rates
-    angles = tilt(turned)
-    scenes.x0[judged, 0] = angles[0]
-    scenes.x0[judged, 1] = angles[1]
-    scenes.x0[judged, 5] = gap
-    for axis in range(3):
-        scenes.x0[judged, 6 + axis] = turning[axis]
-        scenes.x0[judged, 9 + axis] = velocity[axis]
-        scenes.wanted[judged, axis] = commands[robot, axis]
+    body = body_of(estimates, robot, model.com)
+    write_ground_state(body, judged, scenes.x0)
+    scenes.wanted[judged] = commands[robot]
     for leg in range(4):
-        scenes.spots[judged, leg] = see_feet(model, turned, gap, estimates.joints, robot, leg)
+        q = joints_of(estimates.joints, robot, leg)
+        scenes.spots[judged, leg] = see_foot(model, body, q, leg)
 
 
 @wp.func
@@ -202,35 +196,12 @@ def place_foot(
         wp.vec2(neutral_x, gait[robot, 5 + leg] - model.com[1]),
         wp.vec2(scenes.x0[robot, 9], scenes.x0[robot, 10]),
         scenes.x0[robot, 8],
-        wp.vec3(scenes.wanted[robot, 0], scenes.wanted[robot, 1], scenes.wanted[robot, 2]),
+        scenes.wanted[robot],
         left,
         (1.0 - gait[robot, 1]) / gait[robot, 0],
         model.shape,
     )
     return wp.vec3(place[0], place[1], -height)
-
-
-@wp.func
-def write_reference(model: RolloutModel, scenes: Scenes, robot: int, reference: Array3) -> None:
-    """`control.reference.reference_path` from the origin, with the wanted velocity."""
-    dt = float(model.dt)
-    vx = within(scenes.wanted[robot, 0], scenes.x0[robot, 9], model.slack)
-    vy = within(scenes.wanted[robot, 1], scenes.x0[robot, 10], model.slack)
-    wz = scenes.wanted[robot, 2]
-    velocity = wp.vec2(vx, vy)
-    gone = wp.vec2(0.0, 0.0)
-    yaw = float(0.0)
-    for step in range(reference.shape[1]):
-        velocity = rotate_plane(wz * dt, velocity[0], velocity[1])
-        gone += dt * velocity
-        yaw += wz * dt
-        reference[robot, step, 2] = yaw
-        reference[robot, step, 3] = gone[0]
-        reference[robot, step, 4] = gone[1]
-        reference[robot, step, 5] = model.height
-        reference[robot, step, 8] = wz
-        reference[robot, step, 9] = velocity[0]
-        reference[robot, step, 10] = velocity[1]
 
 
 @wp.kernel(enable_backward=False)
@@ -248,13 +219,19 @@ def pose_problems(
     copy_clock(clocks, copies, robot)
     advance_clock(copies, robot, AT_ONCE, gait, True)
     schedule_stance(copies, robot, gait, model.dt, problems.stance)
-    write_reference(model, scenes, robot, problems.reference)
-    total = float(0.0)
+    wanted = scenes.wanted[robot]
+    kept = wp.vec3(
+        within(wanted[0], scenes.x0[robot, 9], model.slack),
+        within(wanted[1], scenes.x0[robot, 10], model.slack),
+        wanted[2],
+    )
+    origin = wp.vec3(0.0, 0.0, 0.0)
+    dt = float(model.dt)
+    reference_path(robot, origin, kept, model.height, dt, problems.reference, scenes.travel)
+    total = wanted[0] + wanted[1] + wanted[2]
     for column in range(12):
         problems.x0[robot, column] = scenes.x0[robot, column]
         total += scenes.x0[robot, column]
-    for axis in range(3):
-        total += scenes.wanted[robot, axis]
     problems.gravity[robot, 2] = -G
     problems.mu[robot] = model.mu
     back = wp.vec3(scenes.x0[robot, 9], scenes.x0[robot, 10], 0.0)
@@ -264,7 +241,7 @@ def pose_problems(
         total += foot[0] + foot[1] + foot[2]
         plans.feet[robot, leg] = foot
         for step in range(problems.stance.shape[1]):
-            time = float(model.dt) * (float(step) + 0.5)
+            time = dt * (float(step) + 0.5)
             if hangs and time < FALLS_FOR:
                 problems.stance[robot, step, leg] = 0.0
             left_behind = foot - time * back
