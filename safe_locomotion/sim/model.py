@@ -9,6 +9,12 @@ from safe_locomotion.sim.terrain import Terrain, TerrainOptions, build_terrain
 
 def build_model(options: SimulationOptions) -> tuple[mujoco.MjModel, Terrain]:
     """Compile what `options` describe; the terrain comes along for its height function."""
+    spec, terrain = describe(options)
+    return spec.compile(), terrain
+
+
+def describe(options: SimulationOptions) -> tuple[mujoco.MjSpec, Terrain]:
+    """What `build_model` compiles, for models that differ in details."""
     spec = mujoco.MjSpec.from_file(str(robot_file(options.robot, ".xml")))
     terrain = build_terrain(
         spec,
@@ -25,7 +31,7 @@ def build_model(options: SimulationOptions) -> tuple[mujoco.MjModel, Terrain]:
     if not options.visuals:
         for geom in [geom for geom in spec.geoms if geom.group == 2]:
             spec.delete(geom)
-    return spec.compile(), terrain
+    return spec, terrain
 
 
 def _add_payload(spec: mujoco.MjSpec, options: SimulationOptions) -> None:
