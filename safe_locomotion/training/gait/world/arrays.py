@@ -1,16 +1,10 @@
 """Types of Warp arrays, for kernels and type checkers.
 
 `Array1` to `Array4` hold numbers of single precision and are named by their dimensions. `Doubles1`
-<<<<<<< HEAD
 and `Doubles2` hold numbers of double precision, `Integers1` and `Integers2` counts and flags.
 `Vectors3` holds one vector per robot, `LegVectors3` one per robot and leg, `Vectors2` a vector of
-the plane, and `Matrices3` one rotation per robot.
-=======
-and `Doubles2` hold numbers of double precision. `Vectors3` holds one vector per robot,
-`LegVectors3` one per robot and leg, `Vectors2` a vector of the plane, and `Matrices3` one rotation
-per robot. `Integers1`, `Integers2`, `Pairs` and `Wrenches` are arrays of MuJoCo-Warp: whole
-numbers, two of them per contact, and a force with a moment per robot and body.
->>>>>>> 9498c45 (Physics of many robots on MuJoCo-Warp, with motors, pushes and falls)
+the plane, and `Matrices3` one rotation per robot. `Pairs` and `Wrenches` are arrays of MuJoCo-Warp:
+two geoms per contact, and a force with a moment per robot and body.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -30,8 +24,6 @@ if TYPE_CHECKING:
     Vectors3 = Any
     LegVectors3 = Any
     Matrices3 = Any
-    Integers1 = Any
-    Integers2 = Any
     Pairs = Any
     Wrenches = Any
 else:
@@ -47,7 +39,5 @@ else:
     Vectors3 = wp.array(dtype=wp.vec3, ndim=1)
     LegVectors3 = wp.array(dtype=wp.vec3, ndim=2)
     Matrices3 = wp.array(dtype=wp.mat33, ndim=1)
-    Integers1 = wp.array(dtype=int, ndim=1)
-    Integers2 = wp.array(dtype=int, ndim=2)
     Pairs = wp.array(dtype=wp.vec2i, ndim=1)
     Wrenches = wp.array(dtype=wp.spatial_vector, ndim=2)
