@@ -56,7 +56,7 @@ def failure_margin(batch: Batch, hindsight: int) -> Tensor:
     step = torch.arange(len(batch.alive), device=batch.alive.device)[:, None, None]
     before = (count - 1)[None] - step
     rising = (1.0 - before * (2.0 / hindsight)).clamp(-1.0, 1.0)
-    return torch.where(batch.fell[None], rising, -1.0)
+    return torch.where(batch.fell & batch.alive, rising, -1.0)
 
 
 def reach_avoid(
