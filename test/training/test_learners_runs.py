@@ -158,6 +158,19 @@ def test_a_group_is_its_learners_side_by_side() -> None:
         group.policy_of(RUNS)
 
 
+def test_a_primed_group_scales_the_observations_of_its_first_round() -> None:
+    """Every learner's normaliser has the moments of its own runs."""
+    group = pair()
+    seen = 3.0 + 0.1 * random_batch(RUNS).last_observations
+    group.prime(seen)
+    for (part, _), runs in zip(group.parts, (slice(0, 2), slice(2, 3)), strict=True):
+        assert isinstance(part, ActorCritic)
+        mean = seen[runs].mean(dim=1, keepdim=True)
+        deviation = seen[runs].std(dim=1, keepdim=True, correction=0)
+        assert torch.allclose(part.normalisers.mean, mean, atol=1e-6)
+        assert torch.allclose(part.normalisers.deviation, deviation, rtol=1e-4)
+
+
 def test_a_resumed_group_equals_one_without_a_break() -> None:
     """Bit for bit, over all of its learners."""
     straight = pair()

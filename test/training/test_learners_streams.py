@@ -35,7 +35,14 @@ def test_a_run_draws_the_same_alone_and_beside_others() -> None:
     alone = Streams([11])
     for count in (5, 8, 1):
         assert torch.equal(beside.normal(count, 3)[1:2], alone.normal(count, 3))
-        assert torch.equal(beside.permutation(count), alone.permutation(count))
+        assert torch.equal(beside.permutations(2, count), alone.permutations(2, count))
+
+
+def test_each_epoch_visits_every_sample_once_in_its_own_order() -> None:
+    """Rows are different permutations."""
+    orders = Streams([7]).permutations(3, 50)
+    assert torch.equal(orders.sort(dim=1).values, torch.arange(50).expand(3, -1))
+    assert len({tuple(order.tolist()) for order in orders}) == 3
 
 
 def test_seeds_draw_different_numbers() -> None:

@@ -26,6 +26,11 @@ class LearnerGroup:
             self._ranges.append(slice(at, at + runs))
             at += runs
 
+    def prime(self, observations: Tensor) -> None:
+        """Let the normalisers see observations (R, S, O) before the first round."""
+        for part, runs in self._each():
+            part.prime(observations[runs])
+
     def draw_noise(self, steps: int, robots: int) -> Tensor:
         """Noise (T, R, N, A) of a round."""
         return torch.cat([part.draw_noise(steps, robots) for part, _ in self.parts], dim=1)

@@ -33,6 +33,9 @@ Figures = dict[str, Tensor]
 class Learner(Protocol):
     """Learns R policies from batches of R runs."""
 
+    def prime(self, observations: Tensor) -> None:
+        """Let the normalisers see observations (R, S, O) before the first round."""
+
     def draw_noise(self, steps: int, robots: int) -> Tensor:
         """Noise (T, R, N, A) of a round; changes the state of the random streams."""
 

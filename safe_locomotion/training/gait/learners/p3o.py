@@ -82,8 +82,7 @@ class P3o(ActorCritic):
         moves = torch.ones_like(excess)
         divergence = torch.zeros_like(excess[:, 0])
         new = old
-        for _ in range(p3o.epochs):
-            order = self.streams.permutation(rows.x.shape[1])
+        for order in self.streams.permutations(p3o.epochs, rows.x.shape[1]):
             for part in order.chunk(p3o.minibatches):
                 self._step(scaled, part, old_log, excess / unit, moves)
             new = self.policies.distribution(rows.x)

@@ -7,8 +7,8 @@ policy that seeks violations, and then switches for a learner that gets no penal
 
 It departs from the original as follows.
 
-- The learner is TRPO on its own rounds, not SAC on a replay buffer, so that only the switching rule
-  differs from the other learners (as in paper 1, section VI).
+- The learner is TRPO on its own rounds, not SAC on a replay buffer. So only the switching rule
+  differs from the other learners, as in paper 1, section VI.
 - a' is the action of the recorded walk, not a new one of the current policy. The critic therefore
   belongs to the policy that seeks violations, as paper 1, section II describes it.
 - One critic stands for two, trained by cross-entropy on the target, whose minimum is the same mean.

@@ -67,10 +67,10 @@ class Streams:
         both = torch.cat([radius * torch.cos(angle), radius * torch.sin(angle)], dim=1)
         return both[:, :count].reshape(-1, *shape)
 
-    def permutation(self, count: int) -> Tensor:
-        """(count,) order in which all runs visit their samples; it depends on no seed."""
-        uniform = self._words(torch.zeros_like(self.seeds[:1]), count)
-        return torch.argsort(uniform[0], stable=True)
+    def permutations(self, epochs: int, count: int) -> Tensor:
+        """(epochs, count) orders in which all runs visit their samples; they depend on no seed."""
+        words = self._words(torch.zeros_like(self.seeds[:1]), epochs * count)
+        return torch.argsort(words.view(epochs, count), dim=1, stable=True)
 
     def indices(self, count: int, below: int) -> Tensor:
         """(count,) indices in [0, below), equal for all runs; they depend on no seed."""
@@ -98,4 +98,4 @@ class Streams:
         zero = torch.zeros_like(at)
         key = [(seeds & WORD)[:, None], ((seeds >> 32) & WORD)[:, None]]
         words = philox([at & WORD, at >> 32, zero, zero], key)
-        return torch.stack(words, dim=2).reshape(len(seeds), -1)[:, :count]
+        return torch.stack(words, dim=2).flatten(1)[:, :count]

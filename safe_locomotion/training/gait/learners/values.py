@@ -114,8 +114,7 @@ class ValueNetworks:
         """
         self._rescale(returns, weights)
         targets = (returns - self.mean) / self.deviation
-        for _ in range(self._settings.epochs):
-            order = streams.permutation(x.shape[1])
+        for order in streams.permutations(self._settings.epochs, x.shape[1]):
             for part in order.chunk(self._settings.minibatches):
                 self._step(x[:, part], targets[:, part], weights[:, part])
 
