@@ -170,6 +170,21 @@ def test_capture_points_are_equal() -> None:
     assert (expected < 0.0).sum() > 5 and (expected > 0.0).sum() > 5 and expected[-1] == -np.inf
 
 
+def test_a_capture_point_beyond_the_feet_triggers_where_it_counts() -> None:
+    """A body that runs forward leaves its feet behind while all other components are safe."""
+    speeds = np.linspace(0.5, 2.5, 81)
+    running = [estimate(velocity=np.array((speed, 0.0, 0.0))) for speed in speeds]
+    beyond = [CapturePoint(A1).margin(e) < 0.0 for e in running]
+    counts = World([stack("naive", 0)] * len(running))
+    paper = World([stack("naive", 0, RAW)] * len(running))
+    for world in (counts, paper):
+        world.show(ticks_of(running))
+        world.decide()
+    assert (counts.decisions.triggered.numpy() == 1).tolist() == beyond
+    assert not paper.decisions.triggered.numpy().any()
+    assert 0 < sum(beyond) < len(beyond)
+
+
 @wp.kernel
 def sample_rolls(
     histories: RollHistories, rates: Array1, windows: wp.array(dtype=wp.float64), means: Array1
@@ -298,6 +313,23 @@ def test_a_restart_begins_a_walk_of_that_robot_alone() -> None:
     world.decide()
     assert world.decisions.recovers.numpy().tolist() == [0, 1]
     assert world.decisions.recovery_steps.numpy().tolist() == [2, 3]
+
+
+def test_a_restart_forgets_the_solutions_of_the_last_walk() -> None:
+    """What is predicted on the first tick of a walk does not depend on the walk before."""
+    used = World([stack("reachability", 5)])
+    fresh = World([stack("reachability", 5)])
+    used.show(ticks_of([estimate(velocity=np.array((0.0, 1.0, 0.0)))]))
+    used.decide()
+    used.restart([True])
+    states = []
+    for world in (used, fresh):
+        world.show(ticks_of([estimate(velocity=np.array((0.2, -0.6, 0.1)))]))
+        world.decide()
+        rollout = world.interventions[5].rollout
+        assert rollout is not None
+        states.append(rollout.states.numpy())
+    np.testing.assert_array_equal(*states)
 
 
 @pytest.mark.parametrize(
