@@ -275,6 +275,17 @@ def test_a_fall_lasts_until_the_restart() -> None:
     np.testing.assert_array_equal(physics.fallen.numpy(), 1.0)
 
 
+def test_a_longer_time_step_stands_too() -> None:
+    """At 500 Hz a robot that holds its pose for 0.2 s stands as at 1 kHz."""
+    heights = []
+    for timestep, steps in ((0.001, 200), (0.002, 100)):
+        physics = Physics("a1", 1, "cpu", timestep=timestep)
+        physics.step(*holding(1), steps)
+        heights.append(physics.truth.position.numpy()[0, 2])
+        np.testing.assert_allclose(physics.data.time.numpy(), 0.2, rtol=1e-4)
+    np.testing.assert_allclose(heights[0], heights[1], atol=1e-4)
+
+
 def test_friction_slows_robots_that_slide() -> None:
     """Standing robots that slide lose mu g t of their speed, each by its own friction."""
     friction = np.array((0.1, 0.2, 0.3))

@@ -11,7 +11,6 @@ import numpy as np
 import warp as wp
 
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.estimation.contacts import ContactParameters
 from safe_locomotion.sim.robot import PUSH_DURATION
 from safe_locomotion.training.gait.world.bodies import (
     TOUCHES,
@@ -30,6 +29,7 @@ from safe_locomotion.training.gait.world.plant import (
     CONSTRAINTS,
     CONTACTS,
     Plant,
+    contact_thresholds,
     friction_field,
     load_plant,
     payload_fields,
@@ -194,11 +194,8 @@ def _model(plant: Plant, friction: Array, payload: Array) -> Any:
 
 def _pose(plant: Plant, device: str) -> Any:
     """The standing pose, and the loads at which contacts begin and end."""
-    quarter = plant.robot.mass * GRAVITY / N_LEGS
-    contacts = ContactParameters()
     pose = Pose()
     pose.qpos = wp.array(plant.standing.astype(np.float32), dtype=float, device=device)
-    pose.load = quarter
-    pose.contact_on = contacts.threshold * quarter
-    pose.contact_off = contacts.hysteresis * pose.contact_on
+    pose.load = plant.robot.mass * GRAVITY / N_LEGS
+    pose.contact_on, pose.contact_off = contact_thresholds(plant.robot)
     return pose

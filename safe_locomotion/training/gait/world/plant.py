@@ -11,10 +11,11 @@ import mujoco
 import numpy as np
 
 from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.estimation.contacts import ContactParameters
 from safe_locomotion.robot.models import RobotModel, load_robot
 from safe_locomotion.sim.model import describe
 from safe_locomotion.sim.options import SimulationOptions
-from safe_locomotion.types import LEGS, N_LEGS, Array
+from safe_locomotion.types import GRAVITY, LEGS, N_LEGS, Array
 
 FLOOR = "floor"
 TRUNK = "trunk"
@@ -124,6 +125,13 @@ def _standing(model: mujoco.MjModel, robot: RobotModel) -> Array:
     feet = [float(data.geom(f"{leg}_foot").xpos[2]) for leg in LEGS]
     standing[2] -= robot.foot_radius - sum(feet) / N_LEGS
     return standing
+
+
+def contact_thresholds(robot: RobotModel) -> tuple[float, float]:
+    """Loads at which the onboard detector begins and ends the contact of a foot [N]."""
+    parameters = ContactParameters()
+    begin = parameters.threshold * robot.mass * GRAVITY / N_LEGS
+    return begin, parameters.hysteresis * begin
 
 
 def payload_fields(plant: Plant, payload: Array) -> dict[str, Array]:
