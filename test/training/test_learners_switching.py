@@ -93,6 +93,29 @@ def test_the_risk_of_the_chain_is_the_discounted_probability_of_its_fall(
     assert torch.allclose(away, torch.zeros(2, 1), atol=0.04)
 
 
+def test_a_violation_ends_the_sum_of_the_risk() -> None:
+    """Where three of five steps violate and walks go on, Q = 0.6 + 0.8 0.4 Q = 0.88, not 3."""
+    walks = chain(1, 2)
+    violated = torch.zeros_like(walks.costs)
+    violated[::2] = 1.0
+    batch = Batch(
+        observations=torch.zeros_like(walks.observations),
+        last_observations=torch.zeros_like(walks.last_observations),
+        actions=torch.zeros_like(walks.actions),
+        rewards=walks.rewards,
+        costs=violated,
+        alive=torch.ones_like(walks.alive),
+        recovered=walks.recovered,
+        fell=torch.zeros_like(walks.fell),
+    )
+    data = transitions([batch])
+    settings = RiskSettings(hidden=(8, 8), discount=0.8, rate=1e-2, mix=0.1, minibatch=64)
+    made = RiskCritic(settings, observations=LENGTH + 1, actions=1, streams=Streams([1]))
+    made.fit(data, 300)
+    found = made.risk(batch.observations[0], batch.actions[0])
+    assert torch.allclose(found, torch.full_like(found, 0.6 / (1.0 - 0.8 * 0.4)), atol=0.05)
+
+
 def test_recovery_acts_where_the_risk_of_the_proposal_exceeds_the_threshold(
     critic: RiskCritic,
 ) -> None:

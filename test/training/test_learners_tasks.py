@@ -61,9 +61,9 @@ def linear_cost(_: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def trigger(_: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """One step; beyond the border recovery acts instead, with the action 0."""
+    """One step; beyond the border recovery acts instead, and better than the learner may."""
     recovered = ~(actions[..., 0] <= BORDER)
-    acted = torch.where(recovered[..., None], 0.0, actions)
+    acted = torch.where(recovered[..., None], torch.tensor([0.5, 0.4]), actions)
     return reward(acted), torch.zeros_like(acted[..., 0]), recovered
 
 
@@ -119,7 +119,7 @@ def test_p3o_ends_at_the_nearest_allowed_action() -> None:
 
 
 def test_algorithm_1_learns_to_stay_out_of_the_trigger_set() -> None:
-    """The optimum lies just below the border, since crossing costs 1 and the way to the goal.
+    """The optimum lies just below the border, since recovery costs 1 and earns only 0.08 more.
 
     At the end recovery is hardly used, and the reward is near that of the border, -0.09.
     """
@@ -132,6 +132,15 @@ def test_algorithm_1_learns_to_stay_out_of_the_trigger_set() -> None:
     assert (last["recovery_share"] < 0.5 * first["recovery_share"]).all()
     assert ((found[:, 0] > 0.1) & (found[:, 0] <= BORDER)).all()
     assert (last["episode_reward"] > -0.25).all()
+
+
+def test_without_the_penalty_the_learner_leans_on_recovery() -> None:
+    """In the same world it lets recovery act, which earns -0.01 instead of -0.09."""
+    settings = TrpoSettings(region=REGION, **BASIS)
+    learner = Trpo(shape(RUNS, observations=1, actions=2), settings, TASK)
+    trained(learner, trigger, 60)
+    last = learner.update(bandit_batch(learner, trigger, runs=RUNS, robots=ROBOTS))
+    assert (last["recovery_share"] > 0.9).all()
 
 
 def test_recovery_rl_switches_where_its_critic_learned_of_falls() -> None:

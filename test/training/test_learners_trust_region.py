@@ -154,8 +154,8 @@ def test_pcpo_with_a_generous_limit_is_trpo() -> None:
 
 
 def test_an_infeasible_policy_moves_towards_less_cost_within_the_radius() -> None:
-    """With a limit below any cost the step is projected, and lowers the cost that it predicts."""
-    strict = PcpoSettings(constraint=Constraint(limit=-1.0))
+    """With a limit far below any cost the step is projected, and lowers the cost that it predicts."""
+    strict = PcpoSettings(constraint=Constraint(limit=-1000.0))
     pcpo = Pcpo(shape(2), strict)
     batch = random_batch(2).cleaned()
     rows = pcpo.samples(batch)

@@ -67,12 +67,13 @@ def reach_avoid(
     Args:
         failure: z (T, R, N).
         target: l (T, R, N).
-        last: (R, N) V after the last step of episodes that were cut off; a fall ends with 1.
+        last: (R, N) V after the last step of episodes that were cut off. It has no effect where a
+            robot fell, because z is 1 on that step.
         batch: of the episodes.
         discount: gamma.
     """
     values = torch.zeros_like(failure)
-    ahead = torch.where(batch.fell, 1.0, last)
+    ahead = last
     for t in reversed(range(len(failure))):
         reached = torch.maximum(failure[t], torch.minimum(target[t], ahead))
         at_once = torch.maximum(target[t], failure[t])
