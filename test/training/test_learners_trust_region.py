@@ -154,7 +154,7 @@ def test_pcpo_with_a_generous_limit_is_trpo() -> None:
 
 
 def test_an_infeasible_policy_moves_towards_less_cost_within_the_radius() -> None:
-    """With a limit far below any cost the step is projected, and lowers the cost that it predicts."""
+    """With a limit far below any cost the projected step lowers the cost that it predicts."""
     strict = PcpoSettings(constraint=Constraint(limit=-1000.0))
     pcpo = Pcpo(shape(2), strict)
     batch = random_batch(2).cleaned()
