@@ -1,8 +1,8 @@
 """Robot models: the numbers of one robot, read from the files in `models/robots/<name>`.
 
-A robot has three files. `<name>.urdf` holds lengths, masses, inertias and limits. `<name>.xml` is
-the same robot for MuJoCo. `poses.json` holds the standing height and the sitting pose. The README
-beside them names the sources of the numbers.
+A robot has four files. `<name>.urdf` holds lengths, masses, inertias and limits. `<name>.xml` is
+the same robot for MuJoCo. `poses.json` holds the standing height and the sitting pose.
+`motors.yaml` belongs to the simulator. The README beside them names the sources of the numbers.
 """
 
 import json

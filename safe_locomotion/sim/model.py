@@ -1,10 +1,12 @@
 """The MuJoCo model of a robot with its payload on its terrain."""
 
 import mujoco
+import numpy as np
 
 from safe_locomotion.robot.models import robot_file
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.terrain import Terrain, TerrainOptions, build_terrain
+from safe_locomotion.types import Array
 
 
 def build_model(options: SimulationOptions) -> tuple[mujoco.MjModel, Terrain]:
@@ -32,6 +34,13 @@ def describe(options: SimulationOptions) -> tuple[mujoco.MjSpec, Terrain]:
         for geom in [geom for geom in spec.geoms if geom.group == 2]:
             spec.delete(geom)
     return spec, terrain
+
+
+def trunk_half(robot: str) -> Array:
+    """(3,) half lengths of the trunk's collision box [m]."""
+    spec = mujoco.MjSpec.from_file(str(robot_file(robot, ".xml")))
+    size: Array = np.array(spec.geom("trunk").size)
+    return size
 
 
 def _add_payload(spec: mujoco.MjSpec, options: SimulationOptions) -> None:

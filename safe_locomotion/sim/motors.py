@@ -3,12 +3,15 @@
 from collections import deque
 from dataclasses import dataclass
 from math import isfinite
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import yaml
 
-from safe_locomotion.robot.models import RobotModel
-from safe_locomotion.types import N_JOINTS, Array, LowCommand
+from safe_locomotion.config import build
+from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.robot.models import RobotModel, robot_file
+from safe_locomotion.types import N_JOINTS, N_LEGS, Array, LowCommand
 
 COMMAND_TIMEOUT_MS = 20
 """Without a command for this long the motors go limp."""
@@ -18,37 +21,58 @@ AMBIENT = 25.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MotorParameters:
-    """Constants of the drive.
+    """Motors and battery of a robot; its file `motors.yaml` names the source of each number.
 
     Attributes:
-        full_torque_speed: up to this speed the drive gives its peak torque [rad/s]. Above it the
-            torque in the direction of motion falls linearly, to zero at the robot's `dq_max`.
-            14 of 21 rad/s is the corner of the A1 motor's published curve.
-        coulomb: dry friction of the gearbox [Nm]. The value is 0.6 % of the peak torque, as usual
-            for single-stage planetary gears that can be driven back. It equals the joint friction
-            of the URDF (a test holds this).
-        coulomb_speed: speed over which dry friction changes sign [rad/s];
-            tanh(dq / coulomb_speed) keeps steps of 1 ms stable.
-        heating: steady temperature rise per torque squared [K/Nm2]; 12 Nm held for long bring a
-            motor to about 80 deg C.
+        full_torque_speed: up to this speed a motor gives its peak torque, for hip, thigh and calf
+            [rad/s]. Above it the torque in the direction of motion falls linearly, to zero at the
+            robot's `dq_max`.
+        coulomb: dry friction of the gearbox [Nm]. It equals the joint friction of the URDF (a test
+            holds this).
+        coulomb_speed: speed over which dry friction changes sign [rad/s].
+        heating: steady temperature rise per torque squared, for hip, thigh and calf [K/Nm2].
         thermal_time: first-order time constant of motor and housing [s].
-        cell_voltage_full, cell_voltage_empty: battery at rest [V]: six lithium cells at 4.1 and
-            3.5 V.
-        battery_energy: of a full charge [J]: 90 Wh, the A1's pack.
+        cell_voltage_full, cell_voltage_empty: battery at rest [V].
+        battery_energy: of a full charge [J].
         battery_resistance: internal [Ohm].
         idle_power: computers and drives [W].
     """
 
-    full_torque_speed: float = 14.0
-    coulomb: float = 0.2
-    coulomb_speed: float = 0.05
-    heating: float = 0.38
-    thermal_time: float = 180.0
-    cell_voltage_full: float = 24.6
-    cell_voltage_empty: float = 21.0
-    battery_energy: float = 324e3
-    battery_resistance: float = 0.05
-    idle_power: float = 30.0
+    full_torque_speed: tuple[float, float, float]
+    coulomb: float
+    coulomb_speed: float
+    heating: tuple[float, float, float]
+    thermal_time: float
+    cell_voltage_full: float
+    cell_voltage_empty: float
+    battery_energy: float
+    battery_resistance: float
+    idle_power: float
+
+    def knee(self) -> Array:
+        """(12,) speeds up to which the peak torques last [rad/s]."""
+        return per_joint(self.full_torque_speed)
+
+
+def per_joint(kinds: tuple[float, float, float]) -> Array:
+    """(12,) values of all joints from those of hip, thigh and calf."""
+    return np.tile(np.array(kinds), N_LEGS)
+
+
+def load_motors(robot: str) -> MotorParameters:
+    """Motors of a robot of `models/robots`, from its `motors.yaml`.
+
+    Raises:
+        UnknownNameError: no such robot.
+        ConfigurationError: the file is missing, or a value is missing, unknown or of a wrong type.
+    """
+    path = robot_file(robot, ".xml").with_name("motors.yaml")
+    try:
+        values: Any = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error}") from error
+    parameters: MotorParameters = build(MotorParameters, values, str(path))
+    return parameters
 
 
 class Impedance(NamedTuple):
@@ -113,8 +137,9 @@ class Motors:
         self.friction = np.zeros(N_JOINTS)
         self._coulomb = -parameters.coulomb
         self._per_speed = 1.0 / parameters.coulomb_speed
-        self._flat = parameters.full_torque_speed**2
-        self._slope = robot.tau_max / (robot.dq_max - parameters.full_torque_speed)
+        full_torque_speed = parameters.knee()
+        self._flat = min(parameters.full_torque_speed) ** 2
+        self._slope = robot.tau_max / (robot.dq_max - full_torque_speed)
         knee = self._slope * robot.dq_max
         self._line = np.stack((knee, -knee))
         self._ceiling = np.stack((robot.tau_max, np.zeros(N_JOINTS)))
@@ -164,6 +189,7 @@ class PowerMeter:
         self.voltage = parameters.cell_voltage_full
         self.power = np.zeros(N_JOINTS)
         self._parameters = parameters
+        self._heating = per_joint(parameters.heating)
         self._positive = np.zeros(N_JOINTS)
         self._torque_squared = np.zeros(N_JOINTS)
         self._work = np.empty(N_JOINTS)
@@ -190,7 +216,7 @@ class PowerMeter:
         """Advance temperatures and battery over the last `steps` physics steps."""
         p = self._parameters
         period = steps * self._dt
-        heated = AMBIENT + p.heating * self._torque_squared / steps
+        heated = AMBIENT + self._heating * self._torque_squared / steps
         self.temperature += (heated - self.temperature) * (period / p.thermal_time)
         self._torque_squared.fill(0.0)
         energy = self.energy

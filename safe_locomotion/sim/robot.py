@@ -13,7 +13,13 @@ import numpy as np
 from safe_locomotion.robot.models import load_robot
 from safe_locomotion.sim.body import PHYSICS_STEP, Body
 from safe_locomotion.sim.falls import FallDetector
-from safe_locomotion.sim.motors import CommandQueue, MotorParameters, Motors, PowerMeter
+from safe_locomotion.sim.motors import (
+    CommandQueue,
+    MotorParameters,
+    Motors,
+    PowerMeter,
+    load_motors,
+)
 from safe_locomotion.sim.options import STARTS, SimulationOptions
 from safe_locomotion.sim.pushes import RunningPushes
 from safe_locomotion.sim.sensors import (
@@ -86,7 +92,7 @@ class SimulatedRobot:
         self.model = self._body.model
         self.data = self._body.data
         self.terrain = self._body.terrain
-        parameters = motor or MotorParameters()
+        parameters = motor or load_motors(options.robot)
         self._motors = Motors(self.robot, parameters)
         self._meter = PowerMeter(parameters, PHYSICS_STEP)
         self._errors = _sensor_errors(options)

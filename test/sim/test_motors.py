@@ -1,19 +1,24 @@
 """Motor model: impedance law, torque-speed plane, heat."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 pytest.importorskip("mujoco")
 
-from safe_locomotion.robot.models import load_robot
-from safe_locomotion.sim.motors import AMBIENT, Impedance, MotorParameters, Motors, PowerMeter
+from safe_locomotion import shared_files
+from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.robot.models import load_robot, robot_file
+from safe_locomotion.sim.motors import AMBIENT, Impedance, Motors, PowerMeter, load_motors
 from safe_locomotion.types import LowCommand
 
 ROBOT = load_robot("a1")
+MOTORS = load_motors("a1")
 
 
 def motors() -> Motors:
-    return Motors(ROBOT, MotorParameters())
+    return Motors(ROBOT, MOTORS)
 
 
 def full(tau: float) -> Impedance:
@@ -71,6 +76,45 @@ def test_one_fast_joint_does_not_limit_the_others() -> None:
     assert motor.tau[4] == pytest.approx(16.75) and set(np.delete(motor.tau, 4)) == {33.5}
 
 
+def test_each_kind_of_joint_has_its_own_curve() -> None:
+    """Hips, thighs and calves lose torque from their own speeds on; all end at `dq_max`.
+
+    Half way between knee and end, half of the peak torque is left.
+    """
+    speeds = (14.0, 7.0, 3.0)
+    motor = Motors(ROBOT, replace(MOTORS, full_torque_speed=speeds))
+    dq = np.tile(np.array(speeds), 4)
+    motor.update(full(1e3), np.zeros(12), dq)
+    np.testing.assert_allclose(motor.tau, 33.5, atol=1e-12)
+    motor.update(full(1e3), np.zeros(12), 0.5 * (dq + 21.0))
+    np.testing.assert_allclose(motor.tau, 16.75, atol=1e-12)
+    motor.update(full(-1e3), np.zeros(12), 0.5 * (dq + 21.0))
+    np.testing.assert_allclose(motor.tau, -33.5, atol=1e-12)
+
+
+def test_a_slow_knee_counts_although_the_sum_of_speeds_is_small() -> None:
+    """A calf past its knee loses torque while no other joint moves."""
+    motor = Motors(ROBOT, replace(MOTORS, full_torque_speed=(14.0, 14.0, 3.0)))
+    dq = np.zeros(12)
+    dq[2] = 12.0
+    motor.update(full(1e3), np.zeros(12), dq)
+    assert motor.tau[2] == pytest.approx(16.75) and set(np.delete(motor.tau, 2)) == {33.5}
+
+
+def test_a_file_with_a_missing_number_is_refused(tmp_path, monkeypatch) -> None:
+    """A motor file without one of its numbers stops the start, and the message names it."""
+    folder = tmp_path / "models" / "robots" / "a1"
+    folder.mkdir(parents=True)
+    for suffix in ("a1.urdf", "a1.xml"):
+        (folder / suffix).write_text("")
+    lines = robot_file("a1", ".xml").with_name("motors.yaml").read_text().splitlines()
+    kept = [line for line in lines if not line.startswith("coulomb_speed")]
+    (folder / "motors.yaml").write_text("\n".join(kept))
+    monkeypatch.setattr(shared_files, "share_roots", lambda: (tmp_path,))
+    with pytest.raises(ConfigurationError, match=r"motors\.yaml: missing coulomb_speed"):
+        load_motors("a1")
+
+
 def test_friction_opposes_motion() -> None:
     """Gear friction has the size of the Coulomb constant and acts against the motion.
 
@@ -86,7 +130,7 @@ def test_friction_opposes_motion() -> None:
 
 def test_positive_work_only() -> None:
     """Driving counts as energy, braking does not: 2 Nm at 3 rad/s for 1 s on one joint are 6 J."""
-    meter = PowerMeter(MotorParameters(), 0.001)
+    meter = PowerMeter(MOTORS, 0.001)
     tau = np.zeros(12)
     dq = np.zeros(12)
     tau[:2] = (2.0, 2.0)
@@ -101,7 +145,7 @@ def test_temperature_settles_where_the_constants_say() -> None:
 
     It does so as a first-order system.
     """
-    parameters = MotorParameters(thermal_time=1.0)
+    parameters = replace(MOTORS, thermal_time=1.0)
     meter = PowerMeter(parameters, 0.001)
     tau = np.full(12, 10.0)
     for _ in range(200):

@@ -10,7 +10,8 @@ pytest.importorskip("mujoco")
 
 from safe_locomotion.errors import ConfigurationError, UnknownNameError
 from safe_locomotion.robot.models import robot_file
-from safe_locomotion.sim.motors import MotorParameters
+from safe_locomotion.sim.model import trunk_half
+from safe_locomotion.sim.motors import load_motors
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.robot import SimulatedRobot
 from safe_locomotion.types import LowCommand
@@ -299,7 +300,7 @@ def test_commanded_sit_is_no_fall() -> None:
 def test_gear_friction_is_the_urdfs() -> None:
     """The dry friction of the motor model is the joint friction written in the URDF."""
     text = robot_file("a1", ".urdf").read_text()
-    assert text.count(f'friction="{MotorParameters().coulomb}"') == 12
+    assert text.count(f'friction="{load_motors("a1").coulomb}"') == 12
 
 
 def test_payload_outside_the_trunk_shifts_the_load() -> None:
@@ -361,3 +362,8 @@ def test_unknown_names_are_refused() -> None:
         SimulatedRobot(SimulationOptions(robot="spot"))
     with pytest.raises(UnknownNameError, match="flat, slope, stairs, rough"):
         SimulatedRobot(SimulationOptions(terrain="moon"))
+
+
+def test_trunk_half_is_the_collision_box():
+    """Half lengths of the A1's trunk, as its README and MJCF give them [m]."""
+    np.testing.assert_array_equal(trunk_half("a1"), (0.1335, 0.097, 0.057))

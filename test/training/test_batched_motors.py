@@ -8,7 +8,7 @@ pytest.importorskip("warp")
 import warp as wp
 
 from safe_locomotion.robot.models import load_robot
-from safe_locomotion.sim.motors import Impedance, MotorParameters, Motors
+from safe_locomotion.sim.motors import Impedance, Motors, load_motors
 from safe_locomotion.training.gait.world.arrays import Array1
 from safe_locomotion.training.gait.world.motors import (
     Drives,
@@ -48,7 +48,7 @@ def test_torques_agree_on_the_whole_plane() -> None:
     dq = np.array([np.full(N_JOINTS, speed) for speed, _ in cases])
     wanted = np.array([share * A1.tau_max for _, share in cases])
     tau, friction = batched(wanted, dq)
-    motors = Motors(A1, MotorParameters())
+    motors = Motors(A1, load_motors("a1"))
     zero = np.zeros(N_JOINTS)
     for k in range(len(cases)):
         motors.update(Impedance(wanted[k], zero, zero, zero), zero, dq[k])

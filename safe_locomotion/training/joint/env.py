@@ -10,13 +10,13 @@ from rsl_rl.env import VecEnv
 from tensordict import TensorDict
 from torch import Tensor
 
+from safe_locomotion.sim.model import trunk_half
 from safe_locomotion.training.joint.observation import OBSERVATION, observation_terms, up_in_base
 from safe_locomotion.training.joint.rewards import Motion, Rewards
 from safe_locomotion.training.joint.task import JointTask
 from safe_locomotion.training.joint.world import JointWorld, uniform
 from safe_locomotion.types import N_JOINTS, N_LEGS
 
-_TRUNK_HALF = (0.1335, 0.097, 0.057)  #: half lengths of the trunk's box [m], as in the A1's MJCF
 _SPEED_LIMIT = 100.0  #: [rad/s or m/s]; a faster simulation has diverged
 
 
@@ -48,7 +48,7 @@ class JointEnv(VecEnv):
         self._air_time = torch.zeros(n, N_LEGS, device=device)
         self._feet = torch.zeros(n, N_LEGS, 3, device=device)
         self._contact = torch.zeros(n, N_LEGS, dtype=torch.bool, device=device)
-        self._half = torch.tensor(_TRUNK_HALF, device=device)
+        self._half = torch.tensor(trunk_half(robot), dtype=torch.float32, device=device)
         self._sums: dict[str, Tensor] = {}
         self._count = 0
         everyone = torch.ones(n, dtype=torch.bool, device=device)

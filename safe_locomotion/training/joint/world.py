@@ -13,7 +13,7 @@ from mjlab.sim import MujocoCfg, Simulation, SimulationCfg
 from torch import Tensor
 
 from safe_locomotion.robot.models import load_robot, robot_file
-from safe_locomotion.sim.motors import MotorParameters
+from safe_locomotion.sim.motors import load_motors
 from safe_locomotion.training.joint.task import Drive, Randomisation
 from safe_locomotion.types import LEGS, N_JOINTS
 
@@ -136,13 +136,14 @@ class JointWorld:
         n = self.n
         device = self.device
         model = self.model
-        motor = MotorParameters()
+        motor = load_motors(model.name)
+        knee = torch.tensor(motor.knee(), dtype=torch.float32, device=device)
         self._q_min = torch.tensor(model.q_min, dtype=torch.float32, device=device)
         self._q_max = torch.tensor(model.q_max, dtype=torch.float32, device=device)
         self.q_stand = torch.tensor(model.q_stand, dtype=torch.float32, device=device)
         self._peak = torch.tensor(model.tau_max, dtype=torch.float32, device=device)
         dq_max = torch.tensor(model.dq_max, dtype=torch.float32, device=device)
-        self._slope = self._peak / (dq_max - motor.full_torque_speed)
+        self._slope = self._peak / (dq_max - knee)
         self._knee_torque = self._slope * dq_max
         self._coulomb = motor.coulomb
         self._per_speed = 1.0 / motor.coulomb_speed

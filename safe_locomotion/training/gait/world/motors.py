@@ -6,7 +6,7 @@ import numpy as np
 import warp as wp
 
 from safe_locomotion.robot.models import RobotModel
-from safe_locomotion.sim.motors import MotorParameters
+from safe_locomotion.sim.motors import MotorParameters, load_motors
 from safe_locomotion.training.gait.world.arrays import Array1
 from safe_locomotion.types import Array
 
@@ -18,14 +18,14 @@ class Drives:
     Attributes:
         peak: (12,) torque [Nm].
         fastest: (12,) speed without torque [rad/s].
-        knee: speed up to which the peak torque lasts [rad/s].
+        knee: (12,) speed up to which the peak torque lasts [rad/s].
         coulomb: dry friction [Nm].
         coulomb_speed: over which it changes sign [rad/s].
     """
 
     peak: Array1
     fastest: Array1
-    knee: float
+    knee: Array1
     coulomb: float
     coulomb_speed: float
 
@@ -36,11 +36,11 @@ def drives_of(robot: RobotModel, device: str, parameters: MotorParameters | None
     def on_device(values: Array) -> Any:
         return wp.array(values.astype(np.float32), dtype=float, device=device)
 
-    motor = parameters or MotorParameters()
+    motor = parameters or load_motors(robot.name)
     drives = Drives()
     drives.peak = on_device(robot.tau_max)
     drives.fastest = on_device(robot.dq_max)
-    drives.knee = motor.full_torque_speed
+    drives.knee = on_device(motor.knee())
     drives.coulomb = motor.coulomb
     drives.coulomb_speed = motor.coulomb_speed
     return drives
@@ -54,7 +54,7 @@ def motor_torque(drives: Drives, joint: int, wanted: float, dq: float) -> float:
     """
     peak = drives.peak[joint]
     fastest = drives.fastest[joint]
-    slope = peak / (fastest - drives.knee)
+    slope = peak / (fastest - drives.knee[joint])
     highest = wp.clamp(slope * (fastest - dq), 0.0, peak)
     lowest = wp.clamp(-slope * (fastest + dq), -peak, 0.0)
     return wp.where(wp.isfinite(wanted), wp.clamp(wanted, lowest, highest), 0.0)
