@@ -28,7 +28,7 @@ from safe_locomotion.training.gait.learners.learner import (  # noqa: E402
 from safe_locomotion.training.gait.learners.p3o import P3o  # noqa: E402
 from safe_locomotion.training.gait.learners.pcpo import Constraint, Pcpo, PcpoSettings  # noqa: E402
 from safe_locomotion.training.gait.learners.policy import PolicySettings  # noqa: E402
-from safe_locomotion.training.gait.learners.recovery_rl import RecoveryRl, transitions  # noqa: E402
+from safe_locomotion.training.gait.learners.recovery_rl import risk_rule, seeking_walks  # noqa: E402
 from safe_locomotion.training.gait.learners.trpo import TASK_LESS_COST, Trpo, TrpoSettings  # noqa: E402
 
 one_thread()
@@ -38,9 +38,8 @@ MAKERS: list[Callable[[Shape], ActorCritic]] = [
     Trpo,
     lambda runs: Pcpo(runs, STRICT),
     P3o,
-    RecoveryRl,
 ]
-NAMES = ["trpo", "pcpo", "p3o", "recovery_rl"]
+NAMES = ["trpo", "pcpo", "p3o"]
 
 
 def round_of(learner: Learner, seed: int, runs: slice = slice(0, RUNS)) -> Figures:
@@ -99,12 +98,12 @@ def test_a_resumed_training_equals_one_without_a_break(
 
 def test_a_resumed_risk_critic_goes_on_bit_for_bit() -> None:
     """Fitting after a checkpoint gives equal weights."""
-    data = transitions([random_batch(RUNS)])
-    straight = RecoveryRl(shape(RUNS))
+    data = seeking_walks([random_batch(RUNS)])
+    straight = risk_rule(shape(RUNS))
     straight.critic.fit(data, 5)
     checkpoint = saved(straight.state_dict())
     straight.critic.fit(data, 5)
-    resumed = RecoveryRl(shape(RUNS))
+    resumed = risk_rule(shape(RUNS))
     resumed.load_state_dict(checkpoint)
     resumed.critic.fit(data, 5)
     assert torch.equal(resumed.critic.weights, straight.critic.weights)

@@ -14,7 +14,7 @@ from safe_locomotion.training.gait.learners.recovery_rl import (  # noqa: E402
     RiskCritic,
     RiskRule,
     RiskSettings,
-    transitions,
+    seeking_walks,
 )
 from safe_locomotion.training.gait.learners.streams import Streams  # noqa: E402
 from safe_locomotion.training.gait.learners.switching import (  # noqa: E402
@@ -74,10 +74,10 @@ def situation(states: torch.Tensor, *, width: int = 1) -> Situation:
 @pytest.fixture(scope="module")
 def critic() -> RiskCritic:
     """Fitted to the chain in two runs."""
-    settings = RiskSettings(hidden=(32, 32), discount=0.8, rate=3e-3, mix=0.05, minibatch=64)
+    settings = RiskSettings(hidden=(32, 32), discount=0.8, rate=3e-3, minibatch=64)
     streams = Streams([1, 2])
     made = RiskCritic(settings, observations=LENGTH + 1, actions=1, streams=streams)
-    made.fit(transitions([chain(2, 8), chain(2, 8)]), 800)
+    made.fit(seeking_walks([chain(2, 8), chain(2, 8)]), 800)
     return made
 
 
@@ -94,7 +94,7 @@ def test_the_risk_of_the_chain_is_the_discounted_probability_of_its_fall(
 
 
 def test_a_violation_ends_the_sum_of_the_risk() -> None:
-    """Where three of five steps violate and walks go on, Q = 0.6 + 0.8 0.4 Q = 0.88, not 3."""
+    """Where every second step violates and the walk goes on, Q is 1 there and 0.8 before it."""
     walks = chain(1, 2)
     violated = torch.zeros_like(walks.costs)
     violated[::2] = 1.0
@@ -108,12 +108,12 @@ def test_a_violation_ends_the_sum_of_the_risk() -> None:
         recovered=walks.recovered,
         fell=torch.zeros_like(walks.fell),
     )
-    data = transitions([batch])
-    settings = RiskSettings(hidden=(8, 8), discount=0.8, rate=1e-2, mix=0.1, minibatch=64)
+    data = seeking_walks([batch])
+    settings = RiskSettings(hidden=(8, 8), discount=0.8, rate=1e-2, minibatch=64)
     made = RiskCritic(settings, observations=LENGTH + 1, actions=1, streams=Streams([1]))
     made.fit(data, 300)
     found = made.risk(batch.observations[0], batch.actions[0])
-    assert torch.allclose(found, torch.full_like(found, 0.6 / (1.0 - 0.8 * 0.4)), atol=0.05)
+    assert torch.allclose(found, torch.full_like(found, (3 * 1.0 + 2 * 0.8) / 5), atol=0.02)
 
 
 def test_recovery_acts_where_the_risk_of_the_proposal_exceeds_the_threshold(
@@ -128,15 +128,17 @@ def test_recovery_acts_where_the_risk_of_the_proposal_exceeds_the_threshold(
     assert rule.recovers(looked).tolist() == [[True, False, True]] * 2
 
 
-def test_the_last_step_of_a_walk_that_was_cut_off_is_left_out() -> None:
-    """Its follower is unknown; the step of a fall needs none."""
-    found = transitions([chain(1, 2)])
-    counted = found.counted.reshape(6, 2).bool()
-    goes_on = found.goes_on.reshape(6, 2).bool()
-    assert counted[:, 0].tolist() == [True] * 5 + [False]
-    assert counted[:, 1].tolist() == [True] * 5 + [False]
-    assert goes_on[:, 0].tolist() == [True] * 4 + [False, False]
-    assert torch.equal(found.next_inputs[0, 0], found.inputs[0, 2])
+def test_risks_run_back_through_walks() -> None:
+    """A fall counts 0.8 for each step before it; a cut-off walk ends with what is thought of it.
+
+    The last step of a cut-off walk is not learned from.
+    """
+    walks = seeking_walks([chain(1, 2)])
+    assert walks.counted[:, 0, 0].tolist() == [True] * 5 + [False]
+    assert walks.counted[:, 0, 1].tolist() == [True] * 5 + [False]
+    risks = walks.risks(torch.full((1, 2), 0.5), 0.8)
+    assert risks[:, 0, 0].tolist() == pytest.approx([0.8**k for k in (4, 3, 2, 1, 0)] + [0.0])
+    assert risks[:, 0, 1].tolist() == pytest.approx([0.5 * 0.8**k for k in (5, 4, 3, 2, 1, 0)])
 
 
 def test_the_inscribed_ellipsoid_touches_the_box() -> None:

@@ -18,10 +18,9 @@ from safe_locomotion.training.gait.learners.pcpo import (  # noqa: E402
 )
 from safe_locomotion.training.gait.learners.policy import PolicySettings  # noqa: E402
 from safe_locomotion.training.gait.learners.recovery_rl import (  # noqa: E402
-    RecoveryRl,
-    RecoveryRlSettings,
     RiskSettings,
-    transitions,
+    risk_rule,
+    seeking_walks,
 )
 from safe_locomotion.training.gait.learners.switching import Situation  # noqa: E402
 from safe_locomotion.training.gait.learners.trpo import (  # noqa: E402
@@ -149,13 +148,14 @@ def test_recovery_rl_switches_where_its_critic_learned_of_falls() -> None:
     The learner then ends below the border, because recovery in its place leads away from the goal.
     """
     risk = RiskSettings(hidden=(32, 32), threshold=0.3, rate=3e-3, minibatch=200)
-    settings = RecoveryRlSettings(region=REGION, risk=risk, **BASIS)
-    learner = RecoveryRl(shape(RUNS, observations=1, actions=2), settings)
-    learner.critic.fit(transitions([falls_beyond_the_border()]), 400)
+    runs = shape(RUNS, observations=1, actions=2)
+    learner = Trpo(runs, TrpoSettings(region=REGION, **BASIS), TASK)
+    rule = risk_rule(runs, risk)
+    rule.critic.fit(seeking_walks([falls_beyond_the_border()]), 400)
 
     def world(observations: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         looked = Situation(observations=observations, proposals=actions, states=observations)
-        recovered = learner.rule.recovers(looked)
+        recovered = rule.recovers(looked)
         acted = torch.where(recovered[..., None], 0.0, actions)
         return reward(acted), (acted[..., 0] > BORDER).float(), recovered
 

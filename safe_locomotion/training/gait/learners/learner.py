@@ -65,11 +65,22 @@ class RewardWeights:
         task: weight of the task's reward.
         recovery: penalty of a step under recovery.
         cost: penalty of a unit of cost.
+
+    Each is one number, or (R, 1) with one for each run.
     """
 
-    task: float = 1.0
-    recovery: float = 0.0
-    cost: float = 0.0
+    task: float | Tensor = 1.0
+    recovery: float | Tensor = 0.0
+    cost: float | Tensor = 0.0
+
+    @classmethod
+    def of_each(cls, runs: Sequence["RewardWeights"], device: torch.device) -> "RewardWeights":
+        """Weights of runs that differ."""
+
+        def column(name: str) -> Tensor:
+            return torch.tensor([[float(getattr(run, name))] for run in runs], device=device)
+
+        return cls(task=column("task"), recovery=column("recovery"), cost=column("cost"))
 
     def apply(self, batch: Batch) -> Tensor:
         """Rewards (T, R, N) to learn from."""

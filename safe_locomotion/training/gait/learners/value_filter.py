@@ -132,13 +132,15 @@ class ValueFilter:
         return ~(self.value(situation.observations) <= -self.settings.margin)
 
     def state_dict(self) -> dict[str, Any]:
-        """Value networks and the scale of the observations."""
+        """Value networks, the scale of the observations and the random streams."""
         return {
             "values": self._values.state_dict(),
             "normalisers": self._normalisers.state_dict(),
+            "streams": self._streams.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue where `state_dict` was taken; tensors change in place."""
         self._values.load_state_dict(state["values"])
         self._normalisers.load_state_dict(state["normalisers"])
+        self._streams.load_state_dict(state["streams"])
