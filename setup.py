@@ -47,10 +47,10 @@ EXTRAS = {
     # Evaluation on the machines of a cluster.
     "ray": ["ray>=2.40"],
     "bench": ["daqp>=0.7", "proxsuite>=0.6.5"],
-    # Joint policies: thousands of robots at once on a GPU.
-    "train": ["torch>=2.7", "mjlab==1.6.*", "warp-lang>=1.14"],
-    # Tests that compare an exported policy with its network; tools/setup.sh takes the CPU build.
-    "torch": ["torch>=2.7,<2.14"],
+    # Thousands of robots at once on a GPU.
+    "train": ["torch>=2.8", "mjlab==1.6.*", "mujoco-warp>=3.11", "warp-lang>=1.15"],
+    # Tests of learners and of exported policies; tools/setup.sh takes the CPU build.
+    "torch": ["torch>=2.8,<2.14", "sb3-contrib>=2.7"],
     # The pages and the API as a site; neither has a version of this year for Python 3.10.
     "docs": [
         "zensical>=0.0.70; python_version >= '3.11'",
@@ -69,7 +69,8 @@ EXTRAS = {
         "evdev-binary>=2.0; python_version >= '3.11' and platform_machine == 'x86_64'",
         "msgspec>=0.18",  # these two speak to the viewer as its page does
         "zstandard>=0.20",
-        "warp-lang>=1.14; platform_machine == 'x86_64'",  # batched kernels, on the CPU
+        "mujoco-warp>=3.11; platform_machine == 'x86_64'",  # batched robots, on the CPU
+        "warp-lang>=1.15; platform_machine == 'x86_64'",
         # Wheels end with Python 3.11: pybullet, whose robot models ours are compared with, and
         # the vendor's UDP module.
         "pybullet>=3.2.6; python_version < '3.12' and platform_machine == 'x86_64'",

@@ -185,6 +185,14 @@ class EstimatorNoise:
         inputs = [mask, self._model, self._state, self.estimates]
         wp.launch(begin, self._robots, inputs=inputs, device=self._device)
 
+    def seek(self, tick: int) -> None:
+        """Go on with the random numbers of a tick, so that what follows does not depend on before.
+
+        Args:
+            tick: number of calls of `sense` and `restart` after which the numbers are the same.
+        """
+        self._state.ticks.fill_(tick)
+
     def sense(self, truth: Any, touch: Any) -> Any:
         """Advance all errors by one period; the estimates of this truth.
 
