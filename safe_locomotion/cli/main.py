@@ -26,6 +26,10 @@ COMMANDS = {
         "safe_locomotion.cli.train:export",
         "Write a trained policy as a file for the robot.",
     ),
+    "experiment": (
+        "safe_locomotion.cli.experiment:experiment",
+        "Repeat the experiments of paper 1.",
+    ),
     "trigger-set": (
         "safe_locomotion.cli.trigger_set:trigger_set",
         "Show the trigger sets, or design one.",

@@ -1,0 +1,225 @@
+"""Pictures and page of the experiments of paper 1, drawn from cells alone."""
+
+from base64 import b64encode
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from safe_locomotion.training.gait.grid import PAPER_TASKS
+from safe_locomotion.training.gait.results import Cell
+from safe_locomotion.types import Array
+
+#: Numbers of the paper's figure 4 (a) and (b): falls, uses of recovery, reward, with deviations.
+PAPER = {
+    "ours, w = 0": ((551, 84), (106_280, 4_921), (1517, 282)),
+    "ours, w = 5": ((548, 87), (104_532, 15_496), (1677, 32)),
+    "ours, w = 10": ((335, 34), (116_155, 55_715), (1575, 275)),
+    "ours, w = 15": ((299, 86), (157_285, 5_085), (1506, 229)),
+    "ours, w = 20": ((204, 20), (194_198, 5_114), (1433, 307)),
+    "Recovery RL": ((603, 50), (485_633, 325_133), (894, 163)),
+    "ours, c1": ((335, 234), (116_155, 55_715), (1575, 275)),
+    "ours, c2": ((313, 32), (141_488, 16_536), (1525, 180)),
+    "ours, c3": ((275, 137), (246_651, 25_982), (677, 154)),
+}
+NAMES = {
+    "ours": "ours",
+    "trpo": "TRPO",
+    "trpo_n": "TRPO-N",
+    "pcpo": "PCPO",
+    "recovery_rl": "Recovery RL",
+    "p3o": "P3O",
+    "filter": "value filter",
+    "ellipsoid": "ellipsoid with dwell",
+}
+COLOURS = {
+    "ours": "#c0392b",
+    "trpo": "#7f8c8d",
+    "trpo_n": "#d4ac0d",
+    "pcpo": "#2471a3",
+    "recovery_rl": "#1e8449",
+    "p3o": "#7d3c98",
+    "filter": "#ca6f1e",
+    "ellipsoid": "#117a65",
+}
+DOTS_PER_INCH = 110
+
+Label = Callable[[Cell], str]
+
+
+def learner(cell: Cell) -> str:
+    """Name of a cell's learner, with what distinguishes settings of our own."""
+    words = [NAMES[cell["learner"]]]
+    if cell["measures"] == "own":
+        words.append(f"own measures, {cell['criterion']}")
+    return ", ".join(words)
+
+
+def horizon(cell: Cell) -> str:
+    """Name of a cell in figure 4 (a)."""
+    return f"ours, w = {cell['horizon']}" if cell["learner"] == "ours" else learner(cell)
+
+
+def box(cell: Cell) -> str:
+    """Name of a cell in figure 4 (b)."""
+    return f"ours, {cell['trigger_set']}" if cell["learner"] == "ours" else learner(cell)
+
+
+LABELS: Mapping[str, Label] = {"fig4a": horizon, "fig4b": box}
+
+
+def groups(cells: Sequence[Cell], label: Label) -> dict[tuple[str, str], list[Cell]]:
+    """Cells that differ in their seed alone, by task and label."""
+    out: dict[tuple[str, str], list[Cell]] = {}
+    for cell in cells:
+        out.setdefault((cell["task"], label(cell)), []).append(cell)
+    return out
+
+
+def _of(cells: Sequence[Cell], name: str) -> Array:
+    return np.array([cell[name] for cell in cells], dtype=np.float64)
+
+
+def rewards_against_falls(cells: Sequence[Cell], label: Label = learner) -> Figure:
+    """Figure 3: final reward over falls, one panel for each task, a point for each learner."""
+    tasks = [task for task in PAPER_TASKS if any(cell["task"] == task for cell in cells)]
+    figure = Figure(figsize=(4.2 * len(tasks), 4.2), dpi=DOTS_PER_INCH, layout="constrained")
+    panels = np.atleast_1d(figure.subplots(1, len(tasks)))
+    for axis, task in zip(panels, tasks, strict=True):
+        for (of_task, name), members in groups(cells, label).items():
+            if of_task == task:
+                _point(axis, name, members)
+        axis.set_title(task)
+        axis.set_xlabel("falls in a training")
+        axis.set_xlim(left=0.0)
+    panels[0].set_ylabel("reward of a trajectory at the end")
+    panels[-1].legend(fontsize="small")
+    return figure
+
+
+def _point(axis: Axes, name: str, members: Sequence[Cell]) -> None:
+    falls = _of(members, "falls")
+    reward = _of(members, "reward")
+    axis.errorbar(
+        falls.mean(),
+        reward.mean(),
+        xerr=falls.std(),
+        yerr=reward.std(),
+        marker="o",
+        capsize=2,
+        color=COLOURS[members[0]["learner"]],
+        label=name,
+    )
+
+
+def curves(cells: Sequence[Cell], name: str, title: str, label: Label = learner) -> Figure:
+    """Learning curves: mean over seeds and its range, one panel for each task."""
+    tasks = [task for task in PAPER_TASKS if any(cell["task"] == task for cell in cells)]
+    figure = Figure(figsize=(4.2 * len(tasks), 3.4), dpi=DOTS_PER_INCH, layout="constrained")
+    panels = np.atleast_1d(figure.subplots(1, len(tasks)))
+    for axis, task in zip(panels, tasks, strict=True):
+        for (of_task, shown), members in groups(cells, label).items():
+            if of_task != task:
+                continue
+            values = np.array([cell["curves"][name] for cell in members])
+            update = np.array(members[0]["curves"]["update"])
+            (line,) = axis.plot(update, values.mean(axis=0), label=shown)
+            axis.fill_between(
+                update, values.min(axis=0), values.max(axis=0), color=line.get_color(), alpha=0.15
+            )
+        axis.set_title(task)
+        axis.set_xlabel("update")
+    panels[0].set_ylabel(title)
+    panels[-1].legend(fontsize="small")
+    return figure
+
+
+def rows(cells: Sequence[Cell], label: Label = learner) -> list[list[str]]:
+    """Table: task, learner, falls, uses, steps under recovery, reward, and the paper's numbers."""
+    out = [
+        [
+            "task",
+            "learner",
+            "seeds",
+            "falls",
+            "uses of recovery",
+            "steps under recovery",
+            "share first, last [%]",
+            "reward",
+            "paper: falls, uses, reward",
+        ]
+    ]
+    for (task, name), members in groups(cells, label).items():
+        paper = PAPER.get(name) if task == "catwalk" and label is not learner else None
+        out.append(
+            [
+                task,
+                name,
+                str(len(members)),
+                _spread(members, "falls"),
+                _spread(members, "uses"),
+                _spread(members, "recovery_steps"),
+                f"{100 * _of(members, 'first_share').mean():.1f}, "
+                f"{100 * _of(members, 'final_share').mean():.1f}",
+                _spread(members, "reward", ".1f"),
+                "" if paper is None else ", ".join(f"{m:,} ± {d:,}" for m, d in paper),
+            ]
+        )
+    return out
+
+
+def _spread(members: Sequence[Cell], name: str, form: str = ",.0f") -> str:
+    values = _of(members, name)
+    return f"{values.mean():{form}} ± {values.std():{form}}"
+
+
+def page(content: Mapping[str, Any]) -> str:
+    """HTML page of the results of one figure; it needs no other file."""
+    figure = content["figure"]
+    cells = content["cells"]
+    label = LABELS.get(figure, learner)
+    pictures = [
+        ("Final reward against falls", rewards_against_falls(cells, label)),
+        ("Reward of a trajectory", curves(cells, "reward", "reward", label)),
+        ("Share of steps under recovery", curves(cells, "share", "share", label)),
+        ("Falls in an update", curves(cells, "falls", "falls", label)),
+    ]
+    about = "".join(
+        f"<tr><td>{escape(str(name))}</td><td>{escape(str(content[name]))}</td></tr>"
+        for name in content
+        if name not in ("cells", "figure")
+    )
+    shown = "".join(
+        f'<h2>{escape(title)}</h2><img alt="{escape(title)}" src="data:image/png;base64,'
+        f'{b64encode(png(picture)).decode()}">'
+        for title, picture in pictures
+    )
+    table = "".join(
+        "<tr>" + "".join(f"<td>{escape(value)}</td>" for value in row) + "</tr>"
+        for row in rows(cells, label)
+    )
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(figure)}</title><style>{STYLE}</style>"
+        f"<h1>{escape(figure)}</h1><table>{about}</table>{shown}"
+        f'<h2>All learners</h2><div class="wide"><table>{table}</table></div></html>'
+    )
+
+
+STYLE = (
+    "body{font-family:sans-serif;margin:1rem auto;max-width:80rem;padding:0 1rem}"
+    "img{max-width:100%}table{border-collapse:collapse}td{padding:.2rem .6rem;"
+    "border-bottom:1px solid #ddd}.wide{overflow-x:auto}"
+)
+
+
+def png(figure: Figure) -> bytes:
+    """A picture as the bytes of a PNG file."""
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
