@@ -65,7 +65,13 @@ def stamp_head(stamp_ns: int) -> bytes:
 
 
 def stamp_of(data: bytes) -> int:
-    """Stamp of such a message [ns]."""
+    """Stamp of such a message [ns].
+
+    Raises:
+        DecodingError: the message ends before.
+    """
+    if len(data) < 12:
+        raise DecodingError(f"a message of {len(data)} bytes has no stamp")
     seconds, nanoseconds = _STAMP.unpack_from(data, 4)
     return int(seconds) * NANOSECONDS + int(nanoseconds)
 
@@ -99,6 +105,9 @@ def trimmed_joint_state(data: bytes) -> bytes:
 
     ROS puts eight arbitrary bytes behind a message without velocity and effort. Strict readers
     refuse them.
+
+    Raises:
+        DecodingError: the message ends too early.
     """
     unpack = _U32.unpack_from
     at = 12
@@ -113,8 +122,10 @@ def trimmed_joint_state(data: bytes) -> bytes:
         for _ in range(3):
             (count,) = unpack(data, at)
             at += 4 + count * 8 + (-at % 8 if count else 0)
-    except struct.error:
-        return data
+    except struct.error as error:
+        raise DecodingError(f"a JointState of {len(data)} bytes ends too early") from error
+    if at > len(data):
+        raise DecodingError(f"a JointState of {len(data)} bytes instead of {at}")
     return data[:at]
 
 
@@ -131,10 +142,19 @@ def float_array_head(label: str, size: int) -> bytes:
 
 
 def float_array_stamp(data: bytes) -> int:
-    """Stamp of a Float64MultiArray of one dimension, from its first two numbers, s and ns [ns]."""
-    at = 12 + int(_U32.unpack_from(data, 8)[0])
-    at += -at % 4 + 16
-    seconds, nanoseconds = _TWO.unpack_from(data, at + -(at - len(HEAD)) % 8)
+    """Stamp of a Float64MultiArray of one dimension, from its first two numbers, s and ns [ns].
+
+    Raises:
+        DecodingError: the message is shorter, or the numbers are no stamp.
+    """
+    try:
+        at = 12 + int(_U32.unpack_from(data, 8)[0])
+        at += -at % 4 + 16
+        seconds, nanoseconds = _TWO.unpack_from(data, at + -(at - len(HEAD)) % 8)
+    except struct.error as error:
+        raise DecodingError(f"a message of {len(data)} bytes has no stamp") from error
+    if not (0.0 <= seconds < 2**31 and 0.0 <= nanoseconds < NANOSECONDS):
+        raise DecodingError(f"no stamp: {seconds} s {nanoseconds} ns")
     return int(seconds) * NANOSECONDS + int(nanoseconds)
 
 

@@ -58,6 +58,8 @@ def unpack(message: bytes) -> tuple[int, Iterator[tuple[str, int, bytes]]]:
 
 def _entries(message: bytes, at: int, end: int) -> Iterator[tuple[str, int, bytes]]:
     while at < end:
+        if at + _ENTRY.size > end:
+            raise cdr.DecodingError("recording/ticks: ends inside the head of an entry")
         number, stamp_ns, size = _ENTRY.unpack_from(message, at)
         at += _ENTRY.size
         if number >= len(_NAMES) or at + size > end:

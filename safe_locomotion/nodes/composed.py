@@ -73,7 +73,9 @@ class ComposedLoop:
         self._to_publish: deque[Callable[[], None]] = deque()
         self._foreseen: Verdict | None = None
         self._feed = TickFeed(self._bridge)
-        RequestServices(self._supervisor, self._bridge.mailbox, supervisor.request, self._not_ready)
+        self._requests = RequestServices(
+            self._supervisor, self._bridge.mailbox, supervisor.request, self._not_ready
+        )
         self._tell_health()
 
     def _config(self) -> StackConfig:
@@ -141,7 +143,8 @@ class ComposedLoop:
             self._bridge: [*heard("supervisor", "mpc"), lambda: clamp_status(gate)],
             self._supervisor: [
                 *heard("estimator", "policy"),
-                self._supervisor.velocity.stream.status,
+                *self._supervisor.velocity.rows(),
+                self._requests.stream.status,
             ],
         }
         for node in self._with_logs:

@@ -141,6 +141,13 @@ def low_state_from(joints: JointState, imu: Imu) -> LowState:
     )
 
 
+def whole_stamp(seconds: float, nanoseconds: float, topic: str) -> int:
+    """Stamp from the two floats of a message of `topic` [ns]."""
+    if not (0.0 <= seconds < 2**31 and 0.0 <= nanoseconds < NANOSECONDS):
+        raise MalformedMessageError(f"{topic} has no valid stamp: {seconds} s {nanoseconds} ns")
+    return int(seconds) * NANOSECONDS + int(nanoseconds)
+
+
 def estimate_stamp_of(message: Float64MultiArray) -> int:
     """Stamp of a `state_estimate` whose layout is ours."""
     dimensions = message.layout.dim
@@ -150,13 +157,7 @@ def estimate_stamp_of(message: Float64MultiArray) -> int:
         or len(message.data) != ESTIMATE_SIZE
     ):
         raise MalformedMessageError(f"state_estimate must have the layout {ESTIMATE_LAYOUT}")
-    seconds = message.data[0]
-    nanoseconds = message.data[1]
-    if not (0.0 <= seconds < 2**31 and 0.0 <= nanoseconds < NANOSECONDS):
-        raise MalformedMessageError(
-            f"state_estimate has no valid stamp: {seconds} s {nanoseconds} ns"
-        )
-    return int(seconds) * NANOSECONDS + int(nanoseconds)
+    return whole_stamp(message.data[0], message.data[1], "state_estimate")
 
 
 def estimate_from(message: Float64MultiArray) -> Estimate:

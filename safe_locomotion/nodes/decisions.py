@@ -22,7 +22,13 @@ from safe_locomotion.messages.layouts import (
     TARGETS,
     VERDICT,
 )
-from safe_locomotion.nodes.conversions import MalformedMessageError, header, stamp_of, xyz
+from safe_locomotion.nodes.conversions import (
+    MalformedMessageError,
+    header,
+    stamp_of,
+    whole_stamp,
+    xyz,
+)
 from safe_locomotion.safety.hazards import HAZARDS
 from safe_locomotion.types import (
     LEGS,
@@ -134,15 +140,12 @@ def verdict_from(message: JointState) -> Verdict:
     margins, reasons, policy = _named_parts(names[n:first], values[n:first])
     try:
         mode_number = Mode(int(mode))
-        since = int(since_s) * NANOSECONDS + int(since_ns)
     except (ValueError, OverflowError) as error:
-        raise MalformedMessageError(
-            f"safety/verdict: mode {mode}, mode_since {since_s} s {since_ns} ns"
-        ) from error
+        raise MalformedMessageError(f"safety/verdict: unknown mode {mode}") from error
     return Verdict(
         stamp_ns=stamp_of(message),
         mode=mode_number,
-        mode_since_ns=since,
+        mode_since_ns=whole_stamp(since_s, since_ns, "safety/verdict"),
         active=ACTIVE[int(active)],
         gait=_gait_from(values[7:n]),
         command=VelocityCommand(vx=vx, vy=vy, wz=wz),
@@ -185,7 +188,11 @@ def feedback_message(stamp_ns: int, feedback: Feedback) -> JointState:
 def feedback_from(message: JointState) -> Feedback:
     """The feedback behind `safety/feedback`."""
     rows = [name.split("/", 1) for name in message.name]
-    if [row[0] for row in rows] != ["mode", "policy"] or rows[0][-1] not in Mode.__members__:
+    if (
+        [row[0] for row in rows] != ["mode", "policy"]
+        or any(len(row) != 2 for row in rows)
+        or rows[0][1] not in Mode.__members__
+    ):
         raise MalformedMessageError(
             f"safety/feedback must have mode/<name>, policy/<name>; got {', '.join(message.name)}"
         )

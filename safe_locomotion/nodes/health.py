@@ -13,6 +13,9 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
+from safe_locomotion.errors import one_line
+
+LONGEST_FAULT = 200  #: characters of a fault, which may quote a malformed message
 RATED_EACH_S = 0.2  #: a rate over a shorter time would jump
 OK = DiagnosticStatus.OK
 WARN = DiagnosticStatus.WARN
@@ -73,7 +76,7 @@ class Stream:
     def reject(self, reason: str) -> None:
         """Count a message that was dropped."""
         self.rejected += 1
-        self.fault = reason
+        self.fault = one_line(reason, LONGEST_FAULT)
 
     @property
     def alive(self) -> bool:

@@ -13,6 +13,7 @@ from std_msgs.msg import Float64MultiArray
 from safe_locomotion.control.locomotion import LocomotionController
 from safe_locomotion.messages import encode
 from safe_locomotion.nodes import conversions, decisions
+from safe_locomotion.nodes.conversions import MalformedMessageError
 from safe_locomotion.nodes.runtime import run
 from safe_locomotion.nodes.stage_loop import StageLoop, StageNode, StageSettings
 from safe_locomotion.nodes.subscriptions import NEWEST
@@ -66,7 +67,11 @@ class MpcLoop(StageLoop[MpcNode]):
         start = perf_counter()
         estimate = self._estimate
         self._estimate = None
-        verdict = decisions.verdict_from(message)
+        try:
+            verdict = decisions.verdict_from(message)
+        except MalformedMessageError as error:
+            self._verdicts.reject(str(error))
+            return
         ready = perf_counter()
         plan = self._controller.update(estimate, verdict)
         self._node.logs.observe("mpc", plan, perf_counter() - ready)

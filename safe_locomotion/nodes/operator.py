@@ -8,8 +8,11 @@ policy node on next_policy, a recorder on record.
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
+from math import inf
 from typing import Any
 
+from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import Twist, TwistStamped
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
@@ -20,7 +23,7 @@ from safe_locomotion.errors import SafeLocomotionError, UnknownNameError
 from safe_locomotion.nodes.conversions import velocity_command_from
 from safe_locomotion.nodes.health import Stream
 from safe_locomotion.nodes.mailbox import Mailbox
-from safe_locomotion.nodes.subscriptions import Inbox
+from safe_locomotion.nodes.subscriptions import Inbox, listen
 from safe_locomotion.operator.requests import REQUESTS, Script, parse_script
 from safe_locomotion.operator.velocity import CommandLimits, VelocityInput
 from safe_locomotion.safety.supervisor import Supervisor
@@ -67,19 +70,18 @@ class VelocityTopic:
         self._arrived: deque[VelocityCommand] = deque(maxlen=1)
         self._from_remote: deque[VelocityCommand] = deque(maxlen=1)
         self.stream = Stream("cmd_vel", timeout_s=limits.timeout, required=False)
-        if inbox is None:
-            node.create_subscription(CMD_VEL_TYPES[type_name], "cmd_vel", self._receive, COMMANDS)
-            node.create_subscription(TwistStamped, REMOTE_VELOCITY, self._receive_remote, COMMANDS)
-        else:
-            inbox.subscribe(
-                CMD_VEL_TYPES[type_name], "cmd_vel", COMMANDS, self._receive, self.stream
-            )
-            inbox.subscribe(
-                TwistStamped, REMOTE_VELOCITY, COMMANDS, self._receive_remote, self.stream
-            )
+        self.remote_stream = Stream(REMOTE_VELOCITY, timeout_s=limits.timeout, required=False)
+        subscribe = partial(listen, node) if inbox is None else inbox.subscribe
+        subscribe(CMD_VEL_TYPES[type_name], "cmd_vel", COMMANDS, self._receive, self.stream)
+        subscribe(TwistStamped, REMOTE_VELOCITY, COMMANDS, self._receive_remote, self.remote_stream)
+
+    def rows(self) -> tuple[Callable[[], DiagnosticStatus], ...]:
+        """Rows of `/diagnostics`."""
+        return (self.stream.status, self.remote_stream.status)
 
     def _receive_remote(self, message: TwistStamped) -> None:
         self._from_remote.append(velocity_command_from(message))
+        self.remote_stream.hear(0)
 
     def _receive(self, message: Any) -> None:
         command = velocity_command_from(message)
@@ -141,10 +143,29 @@ class ScriptedOperator:
         self._velocity.play(stamp_ns, command)
 
 
+def hear_requests(node: Node, follow: Callable[[str], None]) -> Stream:
+    """Call `follow` with each word on `remote/request`, on the executor thread.
+
+    Returns:
+        The stream of the topic, for `/diagnostics`.
+    """
+    stream = Stream(REMOTE_REQUEST, timeout_s=inf, required=False)
+
+    def receive(message: String) -> None:
+        stream.hear(0)
+        follow(message.data)
+
+    listen(node, String, REMOTE_REQUEST, REQUESTS_QOS, receive, stream)
+    return stream
+
+
 class RequestServices:
     """The five Trigger services, and the same words on `remote/request`.
 
     The control thread answers. A refusal comes with its reason.
+
+    Attributes:
+        stream: of `remote/request`.
     """
 
     def __init__(
@@ -169,13 +190,13 @@ class RequestServices:
         self._log = node.get_logger()
         for name in REQUESTS:
             node.create_service(Trigger, name, self._handler(name))
-        node.create_subscription(String, REMOTE_REQUEST, self._on_remote, REQUESTS_QOS)
+        self.stream = hear_requests(node, self._follow)
 
-    def _on_remote(self, message: String) -> None:
-        if message.data in REQUESTS:
-            refusal = self._ask(message.data)
+    def _follow(self, word: str) -> None:
+        if word in REQUESTS:
+            refusal = self._ask(word)
             answer = "" if refusal is None else f" refused: {refusal}"
-            self._log.info(f"remote: {message.data}{answer}")
+            self._log.info(f"remote: {word}{answer}")
 
     def _handler(self, name: str) -> Callable[[Any, Any], Any]:
         def handle(_: Any, response: Any) -> Any:

@@ -14,13 +14,13 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray, String
+from std_msgs.msg import Float64MultiArray
 
 from safe_locomotion.errors import SafeLocomotionError
 from safe_locomotion.messages import encode
 from safe_locomotion.nodes import conversions, decisions
-from safe_locomotion.nodes.health import OK, WARN, status
-from safe_locomotion.nodes.operator import REMOTE_REQUEST, REQUESTS_QOS, VelocityTopic
+from safe_locomotion.nodes.health import OK, WARN, Stream, status
+from safe_locomotion.nodes.operator import VelocityTopic, hear_requests
 from safe_locomotion.nodes.runtime import run
 from safe_locomotion.nodes.stage_loop import StageLoop, StageNode, StageSettings, StatusRows
 from safe_locomotion.nodes.subscriptions import LATCHED, NEWEST
@@ -67,6 +67,7 @@ class PolicyNode(StageNode[PolicySettings]):
         self._first = self._loader.load(settings.policy)
         self._parameter_of = {_name(self._first): settings.policy, NOMINAL: NOMINAL}
         self._stage: PolicyStage | None = None
+        self._requests: Stream | None = None
         self._told = ""
         self._rollbacks = 0
         self._proposal = self.create_publisher(JointState, "policy/proposal", NEWEST)
@@ -79,13 +80,12 @@ class PolicyNode(StageNode[PolicySettings]):
         self.add_on_set_parameters_callback(self._load)
         self.add_post_set_parameters_callback(self._hand_over)
         self.create_timer(TELL_S, self._tell)
-        self.create_subscription(
-            String, REMOTE_REQUEST, lambda message: self.follow_remote(message.data), REQUESTS_QOS
-        )
+        self._requests = hear_requests(self, self.follow_remote)
 
     def rows(self) -> StatusRows:
         """Rows of `/diagnostics`."""
-        return (self._policy_status, *super().rows())
+        heard = () if self._requests is None else (self._requests.status,)
+        return (self._policy_status, *heard, *super().rows())
 
     def publish(self, proposal: Proposal) -> None:
         """Send the proposal of one tick."""
@@ -197,7 +197,7 @@ class PolicyLoop(StageLoop[PolicyNode]):
         self._stream = self._listen(
             Float64MultiArray, "state_estimate", self._on_estimate, period_ns=STATE_PERIOD_NS
         )
-        self._tell_health(self._velocity.stream.status)
+        self._tell_health(*self._velocity.rows())
 
     def _on_estimate(self, message: Float64MultiArray) -> None:
         start = perf_counter()

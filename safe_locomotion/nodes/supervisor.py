@@ -133,8 +133,10 @@ class SupervisorLoop(StageLoop[SupervisorNode]):
         self._hazard_reports = self._listen(
             JointState, "safety/hazards", self._on_hazards, LATCHED, timeout_s=inf, required=False
         )
-        RequestServices(self._node, self._mailbox, self._supervisor.request, self._not_ready)
-        self._tell_health(self._node.velocity.stream.status)
+        requests = RequestServices(
+            self._node, self._mailbox, self._supervisor.request, self._not_ready
+        )
+        self._tell_health(*self._node.velocity.rows(), requests.stream.status)
 
     def step(self) -> None:
         """Serve the operator, take what arrived, and give a verdict on a new estimate."""

@@ -3,7 +3,7 @@
 rclpy takes 100-250 us to make a JointState of 26 rows, a view takes a few. A view has the
 attributes that `conversions` and `decisions` read, and they check it like a message. A message with
 another layout than that of `messages.encode`, by another middleware or program, is deserialised in
-the usual way.
+the usual way. Bytes that are no message raise `MalformedMessageError`.
 """
 
 import struct
@@ -17,10 +17,12 @@ from std_msgs.msg import Float64MultiArray
 
 from safe_locomotion.messages import cdr
 from safe_locomotion.messages.layouts import BASE_FRAME, ESTIMATE_LAYOUT, ESTIMATE_SIZE
-from safe_locomotion.nodes.conversions import ESTIMATE_DIMENSIONS
+from safe_locomotion.nodes.conversions import ESTIMATE_DIMENSIONS, MalformedMessageError
 
 KNOWN = 256
 """Most beginnings that are remembered; a stack has a few dozen, as reasons and feet change."""
+LONGEST_LEARNT = 16_384
+"""Longest message whose beginning is remembered [bytes]; our longest has about 8,000."""
 _STAMP = struct.Struct("<iI")
 _U32 = struct.Struct("<I")
 _NAMES_AT = len(cdr.HEAD) + _STAMP.size
@@ -139,6 +141,8 @@ class _Beginnings:
 
     def learn(self, data: bytes, frame: str, names: Sequence[str]) -> None:
         """Remember the beginning of a message, if it is packed as `messages.encode` does."""
+        if len(data) > LONGEST_LEARNT:
+            return
         part = cdr.names_part(tuple(names), frame)
         if names and data.startswith(cdr.HEAD) and data.startswith(part, _NAMES_AT):
             if self._count >= KNOWN:
@@ -157,6 +161,21 @@ def remembered() -> int:
     return len(_rows_begin) + len(_plans_begin)
 
 
+def _deserialised(data: bytes, message_type: Any) -> Any:
+    """The message, by ROS.
+
+    Raises:
+        MalformedMessageError: the bytes are no such message. The error classes of rclpy are
+            private, so this catches their bases.
+    """
+    try:
+        return deserialize_message(data, message_type)
+    except (RuntimeError, ValueError, MemoryError) as error:
+        raise MalformedMessageError(
+            f"{len(data)} bytes that are no {message_type.__name__}"
+        ) from error
+
+
 def _view_of(
     data: bytes,
     message_type: Any,
@@ -168,7 +187,7 @@ def _view_of(
     known = begin.find(data)
     if known is not None and (view := unpack(data, *known)) is not None:
         return view
-    message = deserialize_message(data, message_type)
+    message = _deserialised(data, message_type)
     if known is None:
         begin.learn(data, message.header.frame_id, getattr(message, names))
     return message
@@ -241,7 +260,7 @@ def imu(data: bytes) -> Any:
         and data.startswith(_IMU_REST, _NAMES_AT)
         and len(data) >= start + _IMU.size
     ):
-        return deserialize_message(data, Imu)
+        return _deserialised(data, Imu)
     n = _IMU.unpack_from(data, start)
     return ImuView(_header(data), QuaternionView(*n[:4]), VectorView(*n[4:7]), VectorView(*n[7:]))
 
@@ -252,7 +271,7 @@ def float_array(data: bytes) -> Any:
         return EstimateView(
             ESTIMATE_DIMENSIONS, array("d", data[len(_ESTIMATE_HEAD) : _ESTIMATE_END])
         )
-    return deserialize_message(data, Float64MultiArray)
+    return _deserialised(data, Float64MultiArray)
 
 
 _READERS: dict[type, Callable[[bytes], Any]] = {
@@ -264,6 +283,10 @@ _READERS: dict[type, Callable[[bytes], Any]] = {
 
 
 def read(data: bytes, message_type: type) -> Any:
-    """A serialised message, as a view where there is one."""
+    """A serialised message, as a view where there is one.
+
+    Raises:
+        MalformedMessageError: the bytes are no message of this type.
+    """
     reader = _READERS.get(message_type)
-    return deserialize_message(data, message_type) if reader is None else reader(data)
+    return _deserialised(data, message_type) if reader is None else reader(data)

@@ -8,7 +8,7 @@ they were serialised. From the composed graph it gets ten ticks in one message.
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from struct import error as StructError
+from functools import partial
 from time import monotonic, sleep
 from typing import Any, Literal
 
@@ -17,19 +17,18 @@ from geometry_msgs.msg import Twist, TwistStamped
 from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import BatteryState, Imu, JointState, MultiDOFJointState
-from std_msgs.msg import Float64MultiArray, String, UInt8MultiArray
+from std_msgs.msg import Float64MultiArray, UInt8MultiArray
 from std_srvs.srv import SetBool
 
 from safe_locomotion.errors import SafeLocomotionError
 from safe_locomotion.messages import cdr
 from safe_locomotion.messages.ticks import unpack
 from safe_locomotion.messages.topics import TICKS, TOPICS, Topic
-from safe_locomotion.nodes import decisions
+from safe_locomotion.nodes import decisions, views
 from safe_locomotion.nodes.health import OK, WARN, Health, LoopTimes, status
 from safe_locomotion.nodes.mailbox import Mailbox
-from safe_locomotion.nodes.operator import REMOTE_REQUEST, REQUESTS_QOS
+from safe_locomotion.nodes.operator import hear_requests
 from safe_locomotion.nodes.parameters import DECLARE_FROM_OVERRIDES, read_parameters
 from safe_locomotion.nodes.runtime import run
 from safe_locomotion.nodes.subscriptions import LATCHED, OutOfTheExecutor
@@ -80,25 +79,36 @@ class Tap:
         malformed: number of messages that could not be read.
     """
 
-    def __init__(self, node: Node, message_type: type, topic: str, qos: QoSProfile) -> None:
+    def __init__(
+        self,
+        node: Node,
+        message_type: type,
+        topic: str,
+        qos: QoSProfile,
+        handle: Callable[[bytes], None],
+    ) -> None:
         self.topic = topic
+        self._handle = handle
         self._type = message_type
         self._counts = topic not in NOT_COUNTED
         self._subscription = node.create_subscription(
-            message_type, topic, _ignore, qos, callback_group=OutOfTheExecutor()
+            message_type, topic, self._receive, qos, callback_group=OutOfTheExecutor(), raw=True
         )
         self._sequence = 0
         self.lost = self.malformed = 0
 
-    def poll(self, handle: Callable[[bytes], None]) -> None:
+    def poll(self) -> None:
         """Hand over all messages in the queue, oldest first."""
         take = self._subscription.handle.take_message
         while (taken := take(self._type, True)) is not None:
             self._count(taken[1].get("publication_sequence_number") or UNNUMBERED)
-            try:
-                handle(taken[0])
-            except (SafeLocomotionError, StructError):
-                self.malformed += 1
+            self._receive(taken[0])
+
+    def _receive(self, data: bytes) -> None:
+        try:
+            self._handle(data)
+        except SafeLocomotionError:
+            self.malformed += 1
 
     def _count(self, sequence: int) -> None:
         if sequence == UNNUMBERED or not self._counts:
@@ -121,8 +131,8 @@ class RecorderNode(Node):
         self.lost: dict[str, int] = {}
         self._told = ""
         self.create_service(SetBool, RECORD, self._serve)
-        self.create_subscription(String, REMOTE_REQUEST, self._on_remote, REQUESTS_QOS)
-        Health(self, (self._status, self.times.status))
+        requests = hear_requests(self, self._follow)
+        Health(self, (self._status, requests.status, self.times.status))
 
     def drives(self, policy: str) -> None:
         """Note the name of a learner that drives."""
@@ -135,8 +145,8 @@ class RecorderNode(Node):
         response.message = refusal or str(path or "")
         return response
 
-    def _on_remote(self, message: String) -> None:
-        if message.data == RECORD:
+    def _follow(self, word: str) -> None:
+        if word == RECORD:
             refusal = self._ask(None, "remote")
             if refusal is not None:
                 self.get_logger().warning(f"the remote's request to record was refused: {refusal}")
@@ -197,17 +207,22 @@ class RecorderLoop:
         settings = self._node.parameters.settings
         self._session = self._node.session
         cmd_vel = {"TwistStamped": TwistStamped, "Twist": Twist}[settings.cmd_vel_type]
-        self._taps: list[tuple[Tap, Callable[[bytes], None]]] = []
+        self._taps: list[Tap] = []
         for topic in TOPICS:
             if settings.source == "ticks" and topic.full_rate:
                 continue
-            tap = Tap(self._node, MESSAGES.get(topic.type, cmd_vel), topic.name, _qos(topic))
-            self._taps.append((tap, self._handler(topic)))
+            kind = MESSAGES.get(topic.type, cmd_vel)
+            self._tap(kind, topic.name, _qos(topic), self._handler(topic, kind))
         if settings.source == "ticks":
-            self._taps.append((Tap(self._node, UInt8MultiArray, TICKS, TICKS_QOS), self._on_ticks))
-        self._taps.append((Tap(self._node, JointState, FEEDBACK, LATCHED), self._on_feedback))
+            self._tap(UInt8MultiArray, TICKS, TICKS_QOS, self._on_ticks)
+        self._tap(JointState, FEEDBACK, LATCHED, self._on_feedback)
         self._next_s = monotonic()
         self._batch = NO_BATCH
+
+    def _tap(
+        self, kind: type, topic: str, qos: QoSProfile, handle: Callable[[bytes], None]
+    ) -> None:
+        self._taps.append(Tap(self._node, kind, topic, qos, handle))
 
     def start(self) -> None:
         """Load the writer's library, so that the first walk does not wait for it."""
@@ -219,8 +234,8 @@ class RecorderLoop:
         start = monotonic()
         self._next_s = max(self._next_s + POLL_S, start)
         self._node.mailbox.serve()
-        for tap, handle in self._taps:
-            tap.poll(handle)
+        for tap in self._taps:
+            tap.poll()
             if tap.lost or tap.malformed:
                 self._lose(tap.topic, tap.lost + tap.malformed)
                 tap.lost = tap.malformed = 0
@@ -241,16 +256,22 @@ class RecorderLoop:
             self._session.dropped[topic] += count
             self._node.lost[topic] = self._node.lost.get(topic, 0) + count
 
-    def _handler(self, topic: Topic) -> Callable[[bytes], None]:
+    def _handler(self, topic: Topic, kind: type) -> Callable[[bytes], None]:
         session = self._session
         name = topic.name
         if name in OF_THIS_MACHINE:
-            return lambda data: session.add(name, session.now_ns, data) if session.now_ns else None
+            return partial(self._add_now, name, kind)
         if topic.type == "std_msgs/msg/Float64MultiArray":
             return lambda data: session.add(name, cdr.float_array_stamp(data), data)
         if topic.type == "sensor_msgs/msg/JointState":
             return lambda data: session.add(name, cdr.stamp_of(data), cdr.trimmed_joint_state(data))
         return lambda data: session.add(name, cdr.stamp_of(data), data)
+
+    def _add_now(self, name: str, kind: type, data: bytes) -> None:
+        """Record a message whose own stamp is not robot time, if it can be read."""
+        views.read(data, kind)
+        if self._session.now_ns:
+            self._session.add(name, self._session.now_ns, data)
 
     def _on_ticks(self, data: bytes) -> None:
         number, entries = unpack(data)
@@ -261,7 +282,7 @@ class RecorderLoop:
             self._session.add(topic, stamp_ns, message)
 
     def _on_feedback(self, data: bytes) -> None:
-        feedback = decisions.feedback_from(deserialize_message(data, JointState))
+        feedback = decisions.feedback_from(views.read(data, JointState))
         if feedback.policy:
             self._node.drives(feedback.policy)
         self._session.change_mode(cdr.stamp_of(data), feedback.mode)
@@ -281,10 +302,6 @@ def _qos(topic: Topic) -> QoSProfile:
         if topic.latched and not topic.full_rate
         else DurabilityPolicy.VOLATILE,
     )
-
-
-def _ignore(message: Any) -> None:
-    """Do nothing: no executor serves these subscriptions."""
 
 
 def main(args: list[str] | None = None) -> int:

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from safe_locomotion.errors import ConfigurationError, RecordingError
+from safe_locomotion.messages.cdr import DecodingError
 from safe_locomotion.recording.episode import EpisodeInfo
 from safe_locomotion.types import NANOSECONDS, Mode
 
+STAMP_LIMIT_NS = 2**63  #: past the last stamp that a bag can hold [ns]
 LONGEST_SYNC = 1.0  #: that a power cut may cost [s]
 LONGEST_ROLL = 60.0  #: of an episode before or after a walk [s]
 MEGABYTE = 1_000_000  #: [byte]
@@ -148,7 +150,13 @@ class Session:
             self.fault = str(error)
 
     def add(self, topic: str, stamp_ns: int, data: bytes) -> None:
-        """Take one message."""
+        """Take one message.
+
+        Raises:
+            DecodingError: its stamp cannot be written.
+        """
+        if not 0 <= stamp_ns < STAMP_LIMIT_NS:
+            raise DecodingError(f"{topic}: a stamp of {stamp_ns} ns")
         self.now_ns = max(self.now_ns, stamp_ns)
         if self._writer is not None:
             self._write(topic, stamp_ns, data)

@@ -9,7 +9,6 @@ stack without its MPC node, has no `display/ticks`.
 """
 
 from collections.abc import Callable
-from struct import error as StructError
 from typing import Any
 
 from rclpy.node import Node
@@ -52,14 +51,22 @@ class Queue:
         stream: counts the messages, for `/diagnostics`.
     """
 
-    def __init__(self, node: Node, message_type: type, topic: str, qos: QoSProfile) -> None:
+    def __init__(
+        self,
+        node: Node,
+        message_type: type,
+        topic: str,
+        qos: QoSProfile,
+        *,
+        required: bool = True,
+    ) -> None:
         self._node = node
         self._type = message_type
         self._topic = topic
         self._qos = qos
         self._handed: list[bytes] = []
         self._subscription: Any = None
-        self.stream = Stream(topic, timeout_s=TIMEOUT_S)
+        self.stream = Stream(topic, timeout_s=TIMEOUT_S, required=required)
         self.listen(True)
 
     def listen(self, wanted: bool) -> None:
@@ -67,7 +74,7 @@ class Queue:
         if wanted and self._subscription is None:
             group = OutOfTheExecutor()
             self._subscription = self._node.create_subscription(
-                self._type, self._topic, _ignore, self._qos, callback_group=group
+                self._type, self._topic, self.hand, self._qos, callback_group=group, raw=True
             )
         elif not wanted and self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
@@ -81,7 +88,7 @@ class Queue:
         )
 
     def hand(self, packed: bytes) -> None:
-        """Add a message that came over another topic."""
+        """Add a message; those of other topics come this way."""
         self._handed.append(packed)
 
     def take(self) -> list[bytes]:
@@ -103,6 +110,18 @@ class Queue:
         self.stream.hear(value.stamp_ns)
         return value
 
+    def messages(self) -> list[Any]:
+        """Take and unpack all messages, oldest first; malformed ones are counted as rejected."""
+        read = []
+        for packed in self.take():
+            try:
+                read.append(views.read(packed, self._type))
+            except MalformedMessageError as error:
+                self.stream.reject(str(error))
+            else:
+                self.stream.hear(0)
+        return read
+
 
 class SceneTopics:
     """Makes scenes from `state_estimate`, `safety/verdict` and `mpc/plan`.
@@ -120,14 +139,15 @@ class SceneTopics:
         self._estimates = Queue(node, Float64MultiArray, "state_estimate", ESTIMATES)
         self._verdicts = Queue(node, JointState, "safety/verdict", VERDICTS)
         self._plans = Queue(node, MultiDOFJointState, "mpc/plan", NEWEST)
-        self._display = Queue(node, UInt8MultiArray, DISPLAY, DISPLAY_QOS)
+        self._display = Queue(node, UInt8MultiArray, DISPLAY, DISPLAY_QOS, required=False)
         self._topics = {
             "state_estimate": self._estimates,
             "safety/verdict": self._verdicts,
             "mpc/plan": self._plans,
         }
         self._looks = 0
-        self.streams = tuple(queue.stream for queue in self._topics.values())
+        queues = (*self._topics.values(), self._display)
+        self.streams = tuple(queue.stream for queue in queues)
         self.estimate: Estimate | None = None
         self._verdict: Verdict | None = None
         self._plan: StancePlan | None = None
@@ -154,8 +174,10 @@ class SceneTopics:
                 for topic, _, packed in unpack(batch)[1]:
                     if topic in self._topics:
                         self._topics[topic].hand(packed)
-            except (SafeLocomotionError, StructError) as error:
-                self._estimates.stream.reject(f"{DISPLAY}: {error}")
+            except SafeLocomotionError as error:
+                self._display.stream.reject(str(error))
+            else:
+                self._display.stream.hear(0)
         if self._looks % CHOOSE_EACH == 0:
             fed = self._display.offered
             for queue in self._topics.values():
@@ -182,7 +204,3 @@ class SceneTopics:
         if verdicts:
             self._verdict = verdicts[-1]
         return verdicts or ([] if self._verdict is None else [self._verdict])
-
-
-def _ignore(message: Any) -> None:
-    """Do nothing: no executor serves these subscriptions."""

@@ -6,7 +6,6 @@ from time import monotonic
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.qos import QoSProfile
-from rclpy.serialization import deserialize_message
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import JointState
 
@@ -79,8 +78,8 @@ class StackView:
         if verdict is not None:
             report.verdict = verdict
             report.verdict_s = now
-        for packed in self._rows.take():
-            self._take_rows(deserialize_message(packed, DiagnosticArray), now)
+        for message in self._rows.messages():
+            self._take_rows(message, now)
         return report
 
     def _take_rows(self, message: DiagnosticArray, now: float) -> None:

@@ -7,6 +7,7 @@ import pytest
 import rclpy
 from core_values import A1, low_state, stance_plan, verdict
 from geometry_msgs.msg import TwistStamped
+from rclpy.serialization import serialize_message
 from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import String
 
@@ -35,9 +36,10 @@ class FakeNode:
         self.handlers = {}
         self.said = []
 
-    def create_subscription(self, _, topic, handler, __):
-        """Keep the handler."""
-        self.handlers[topic] = handler
+    def create_subscription(self, _, topic, handler, __, *, raw):
+        """Keep the handler, which takes bytes."""
+        assert raw
+        self.handlers[topic] = lambda message: handler(serialize_message(message))
 
     def create_service(self, _, name, handler):
         """Keep nothing: services are tested on the wire."""

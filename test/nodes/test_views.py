@@ -1,5 +1,6 @@
 """A view of a message says what ROS reads from the same bytes."""
 
+from array import array
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -97,6 +98,8 @@ def test_numbers_of_a_view_are_aligned_and_its_own():
             decisions.proposal_from,
         ),
         (JointState(name=["a"]), decisions.verdict_from),
+        (JointState(name=["mode/WALK", "policy"]), decisions.feedback_from),
+        (JointState(name=["mode", "policy/learner"]), decisions.feedback_from),
         (Float64MultiArray(data=[1.0, 2.0]), conversions.estimate_from),
         (
             MultiDOFJointState(
@@ -130,7 +133,7 @@ def test_a_message_that_ends_early_is_refused(end):
         (encode.PlanBytes()(random_plan(3)), MultiDOFJointState),
     ):
         viewed(data, message_type)
-        with pytest.raises(RuntimeError, match="failed to deserialize"):
+        with pytest.raises(MalformedMessageError, match="bytes that are no"):
             views.read(data[:end], message_type)
 
 
@@ -150,3 +153,23 @@ def test_many_layouts_are_forgotten_again():
 def test_types_without_a_view_are_read_too():
     """A type without a view is read as a ROS message."""
     assert views.read(serialize_message(String(data="stand")), String).data == "stand"
+
+
+@pytest.mark.parametrize(
+    "since", [(np.inf, 0.0), (np.nan, 0.0), (0.0, -1.0), (0.0, 1e9), (-1.0, 0.0)]
+)
+def test_a_verdict_without_a_valid_stamp_of_its_mode_is_refused(since):
+    """Seconds and nanoseconds of the mode are checked like those of an estimate."""
+    message = deserialize_message(encode.verdict(random_verdict(1, False)), JointState)
+    message.position[1:3] = array("d", since)
+    with pytest.raises(MalformedMessageError, match="no valid stamp"):
+        decisions.verdict_from(message)
+
+
+def test_a_long_message_is_read_and_not_remembered():
+    """Foreign messages of megabytes cannot fill the memory with their beginnings."""
+    before = views.remembered()
+    names = [f"{k:04d}" for k in range(views.LONGEST_LEARNT // 8)]
+    data = serialize_message(JointState(name=names, position=[0.0] * len(names)))
+    assert views.read(data, JointState).name == names
+    assert views.remembered() == before

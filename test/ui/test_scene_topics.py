@@ -104,7 +104,7 @@ def test_a_malformed_feed_is_counted(ros_domain):
     """A message that is no batch of ticks is rejected, and later ones make scenes all the same."""
     with ros_tester() as stack, ros_tester() as display:
         topics = SceneTopics(display.node, A1, load_config("a1"))
-        estimates = topics.streams[0]
+        display_feed = topics.streams[-1]
         feed = stack.node.create_publisher(UInt8MultiArray, DISPLAY, DISPLAY_QOS)
         batch = TickBatch()
 
@@ -118,7 +118,7 @@ def test_a_malformed_feed_is_counted(ros_domain):
             return topics.look()
 
         # The feed is best effort: the first look can hold the good message alone.
-        scene = until(tick, lambda scene: scene is not None and estimates.rejected)
+        scene = until(tick, lambda scene: scene is not None and display_feed.rejected)
         assert scene.position[0] == 0.003 and scene.mode is None
 
 

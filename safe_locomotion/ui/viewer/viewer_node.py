@@ -14,7 +14,6 @@ from time import monotonic, perf_counter, sleep
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
-from rclpy.serialization import deserialize_message
 
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.nodes.health import OK, Health, LoopTimes, status
@@ -85,7 +84,9 @@ class ViewerLoop:
         self.nodes: Sequence[Node] = (node,)
         self.slow_nodes: Sequence[Node] = ()
         self._topics = SceneTopics(node, parameters.robot, parameters.config)
-        self._diagnostics = Queue(node, DiagnosticArray, "/diagnostics", DIAGNOSTICS)
+        self._diagnostics = Queue(
+            node, DiagnosticArray, "/diagnostics", DIAGNOSTICS, required=False
+        )
         self._token = os.environ.get(TOKEN_VARIABLE) or new_token()
         self._driving = _driving(node, parameters, self._token)
         self._server = ViewerServer(parameters.settings.host, parameters.settings.port)
@@ -97,7 +98,8 @@ class ViewerLoop:
         self._times = LoopTimes("viewer frame")
         self._period_s = 1.0 / parameters.settings.rate_hz
         self._next_s = self._heard_s = self._refreshed_s = monotonic()
-        streams = [stream.status for stream in self._topics.streams]
+        heard = (*self._topics.streams, self._diagnostics.stream)
+        streams = [stream.status for stream in heard]
         Health(node, [*streams, self._times.status, self._browsers])
 
     def start(self) -> None:
@@ -123,8 +125,8 @@ class ViewerLoop:
 
     def _show(self, now: float, watched: bool) -> None:
         scene = self._topics.look()
-        for packed in self._diagnostics.take():
-            self._panels.diagnose(now, deserialize_message(packed, DiagnosticArray))
+        for message in self._diagnostics.messages():
+            self._panels.diagnose(now, message)
         if scene is not None:
             self._heard_s = now
             self._panels.note(now, scene)
