@@ -143,12 +143,15 @@ class GaitParameters:
         swing_ratio: share of the stride that a foot spends in the air, in (0, 1).
         phase_offsets: phases of FL, RR, RL relative to FR, in strides [0, 1).
         foot_y: (FR, FL, RR, RL) lateral foot positions in base [m].
+        lifted: (FR, FL, RR, RL) legs that are held in the air and never push; the other legs follow
+            the gait (`control.lift`).
     """
 
     frequency: float
     swing_ratio: float
     phase_offsets: tuple[float, float, float]
     foot_y: tuple[float, float, float, float]
+    lifted: tuple[bool, bool, bool, bool] = (False, False, False, False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from safe_locomotion.control.swing import SwingParameters, cycloid
+from safe_locomotion.control.lift import Lift
+from safe_locomotion.control.swing import SwingParameters, cycloid, lifted_point
 from safe_locomotion.rotations import Vector, clamp, subtract
 
 MOMENT = 1e-6  #: [s] in the air of a foot that has just left the ground
@@ -16,11 +17,17 @@ class Swing(NamedTuple):
         progress: 0 at lift-off, 1 at touchdown.
         duration: of the whole swing [s].
         foothold: foot centre at touchdown, in odom [m].
+        lift: of a leg that has left the gait; None for the others.
+        under_hip: foot centre on the ground under the hip, in odom [m]; used with `lift` only.
+        hip_velocity: of that place [m/s]; used with `lift` only.
     """
 
     progress: float
     duration: float
     foothold: Vector
+    lift: Lift | None = None
+    under_hip: Vector = (0.0, 0.0, 0.0)
+    hip_velocity: Vector = (0.0, 0.0, 0.0)
 
 
 class Catch(NamedTuple):
@@ -91,10 +98,12 @@ class Foot:
         hangs: bool,
         elapsed: float,
         parameters: SwingParameters,
+        lifted: bool = False,
     ) -> None:
         """Decide whether the foot pushes on this tick, and remember where it lifts off.
 
-        It pushes when it is scheduled to, or when it met the ground early. A foot that should push
+        It pushes when it is scheduled to, or when it met the ground early. A lifted foot does not
+        push, even if it touches the ground. A foot that should push
         but finds no ground for a while leaves the MPC and reaches for its foothold. Either the body
         has been thrown off it, or the ground is lower than expected. A foot that slides stays.
 
@@ -106,9 +115,10 @@ class Foot:
             hangs: it is away from the ground plane while the robot steps.
             elapsed: since the last tick [s].
             parameters: of the swing.
+            lifted: the gait wants the leg held in the air, and it is on its way up or there.
         """
         early = progress >= parameters.early_contact and contact
-        self.landed = not scheduled and (self.landed or early)
+        self.landed = not scheduled and not lifted and (self.landed or early)
         unloaded = scheduled and not contact and hangs
         self.unloaded_time = self.unloaded_time + elapsed if unloaded else 0.0
         lost = self.unloaded_time > parameters.lost_after
@@ -149,10 +159,24 @@ class Foot:
             point, _ = self.swing(swing, parameters)
             self.caught = Catch(subtract(at, point), swing.progress)
 
+    def descend(self, swing: Swing, parameters: SwingParameters) -> None:
+        """Let a lifted foot that comes down aim at its foothold.
+
+        Should it be lifted again on its way, it goes up from there.
+        """
+        if swing.lift is not None and not swing.lift.wanted:
+            x, y, z = swing.foothold
+            self.lift_off = (x, y, z - parameters.depth)
+
     def swing(self, swing: Swing, parameters: SwingParameters) -> tuple[Vector, Vector]:
         """Point and velocity of a foot in the air, in odom [m, m/s]."""
         p = parameters
         x, y, z = swing.foothold
+        if swing.lift is not None:
+            share = swing.lift.share
+            x, y, z = swing.under_hip
+            above = (x, y, z + p.height)
+            return lifted_point(self.lift_off, above, share, swing.lift.rate, swing.hip_velocity)
         if self.lost:
             searched = self.unloaded_time - p.lost_after
             end = (x, y, z - p.depth - min(p.search_depth, p.search_speed * searched))

@@ -1,7 +1,8 @@
 """Gait schedule: which foot carries the robot when (paper 1, section V).
 
 It follows from frequency, swing ratio and phase offsets. The phase of a leg runs from 0 to 1 once a
-stride: stance on [0, 1 - swing_ratio), swing on [1 - swing_ratio, 1).
+stride: stance on [0, 1 - swing_ratio), swing on [1 - swing_ratio, 1). Legs that the gait wants
+lifted leave it at their next lift-off (`control.lift`).
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from safe_locomotion.control.lift import (
+    NONE_LIFTED,
+    Lift,
+    after_landing,
+    some_leg_left,
+    until_lifted,
+)
 from safe_locomotion.errors import UnknownNameError
 from safe_locomotion.types import N_LEGS, NANOSECONDS, Flags, GaitParameters
 
@@ -46,10 +54,15 @@ def phase_offsets(gait: str) -> tuple[float, float, float]:
 def executable(gait: GaitParameters) -> bool:
     """Whether the parameters describe a gait.
 
-    They must be finite, with a positive frequency and a swing ratio in (0, 1).
+    They must be finite, with a positive frequency and a swing ratio in (0, 1). At least two legs
+    must be left to stand on.
     """
     finite = all(isfinite(value) for value in (*gait.phase_offsets, *gait.foot_y))
-    return finite and 0.0 < gait.frequency < inf and 0.0 < gait.swing_ratio < 1.0
+    steps = 0.0 < gait.frequency < inf and 0.0 < gait.swing_ratio < 1.0
+    return finite and steps and some_leg_left(gait.lifted)
+
+
+NO_LIFTS: list[Lift | None] = [None] * N_LEGS
 
 
 class GaitPhase(NamedTuple):
@@ -60,6 +73,8 @@ class GaitPhase(NamedTuple):
         swing_progress: (4,) 0 at lift-off, 1 at touchdown; 0 in stance.
         time_to_touchdown: (4,) seconds left of the swing; 0 in stance.
         stance_duration, swing_duration: of a whole stance and swing [s].
+        lifts: (4,) of the legs that have left the gait; None for the others. The time to touchdown
+            of such a leg is the time that it needs to come down.
     """
 
     stance: tuple[bool, ...]
@@ -67,6 +82,7 @@ class GaitPhase(NamedTuple):
     time_to_touchdown: tuple[float, ...]
     stance_duration: float
     swing_duration: float
+    lifts: tuple[Lift | None, ...] = (None,) * N_LEGS
 
 
 class GaitClock:
@@ -84,6 +100,7 @@ class GaitClock:
         self._phases = [0.0] * N_LEGS
         self._held = [True] * N_LEGS
         self._passes = [False] * N_LEGS
+        self._lifts: list[Lift | None] = [None] * N_LEGS
 
     def __copy__(self) -> "GaitClock":
         """A clock that goes on from here by itself."""
@@ -94,6 +111,7 @@ class GaitClock:
         twin._phases = self._phases.copy()
         twin._held = self._held.copy()
         twin._passes = self._passes.copy()
+        twin._lifts = self._lifts.copy()
         return twin
 
     @property
@@ -107,8 +125,8 @@ class GaitClock:
         Args:
             stamp_ns: robot time of this tick; one that jumps back stops the phase for a tick.
             gait: parameters in force now.
-            step: False lets feet in the air finish their swing and starts none. True after False
-                starts a new stride.
+            step: False lets feet in the air finish their swing and starts none, and lets lifted
+                feet come down. True after False starts a new stride.
         """
         elapsed = 0.0 if self._stamp_ns is None else max(0, stamp_ns - self._stamp_ns) / NANOSECONDS
         self._stamp_ns = stamp_ns
@@ -118,10 +136,13 @@ class GaitClock:
         self._stride = (self._stride + advance) % 1.0
         self._stepping = step
         # Not stepping: a foot once down stays down.
-        return self._phase(gait, max(LATEST_LIFT_OFF, advance / gait.swing_ratio) if step else -inf)
+        latest = max(LATEST_LIFT_OFF, advance / gait.swing_ratio) if step else -inf
+        return self._phase(gait, latest, elapsed, gait.lifted if step else NONE_LIFTED)
 
-    def _phase(self, gait: GaitParameters, latest: float) -> GaitPhase:
-        """Phase of the legs at the present stride.
+    def _phase(
+        self, gait: GaitParameters, latest: float, elapsed: float, lifted: Sequence[bool]
+    ) -> GaitPhase:
+        """Phase of the legs at the present stride, `elapsed` [s] after the one before.
 
         A foot that is down stays down past the share `latest` of its swing.
         """
@@ -131,15 +152,27 @@ class GaitClock:
         stride = self._stride
         held = self._held
         passes = self._passes
+        lifts = self._lifts
         self._phases = [stride % 1.0, *[(stride + offset) % 1.0 for offset in gait.phase_offsets]]
         progress = [0.0] * N_LEGS
         left = [0.0] * N_LEGS
         for leg, phase in enumerate(self._phases):
             gone = (phase - lift_off) / swing_ratio
-            if gone < 0.0:
+            lift = lifts[leg]
+            if lift is not None:
+                lifts[leg] = lift = lift.moved(lifted[leg], elapsed)
+                held[leg] = lift is None
+                passes[leg] = gone >= 0.0
+                if lift is not None:
+                    progress[leg] = lift.progress
+                    left[leg] = lift.time_to_ground
+            elif gone < 0.0:
                 held[leg] = True
                 passes[leg] = False
             elif not (held[leg] and (gone > latest or passes[leg])):
+                if lifted[leg] and held[leg]:
+                    lifts[leg] = Lift(0.0, True)
+                    gone = 0.0
                 held[leg] = False
                 progress[leg] = gone
                 left[leg] = (1.0 - gone) * swing_duration
@@ -149,6 +182,7 @@ class GaitClock:
             time_to_touchdown=tuple(left),
             stance_duration=lift_off / gait.frequency,
             swing_duration=swing_duration,
+            lifts=tuple(lifts),
         )
 
     def follow(
@@ -193,7 +227,8 @@ class GaitClock:
         self._stepping = True
         self._stride = max(strides, key=fits) % 1.0
         self._held = [time == 0.0 for time in air_time]
-        phase = self._phase(gait, -inf)
+        self._lifts = [None] * N_LEGS
+        phase = self._phase(gait, -inf, 0.0, NONE_LIFTED)
         self._passes = [
             held and at >= lift_off for held, at in zip(self._held, self._phases, strict=True)
         ]
@@ -208,14 +243,31 @@ class GaitClock:
         phases = self._phases
         lift_off = 1.0 - gait.swing_ratio
         ahead = [gait.frequency * time for time in times]
-        if not self._stepping:
+        if self._stepping:
+            down = [(phase + by) % 1.0 < lift_off for by in ahead for phase in phases]
+        else:
             # No new lift-off: a foot is down from its touchdown on.
             legs = list(zip(phases, held, strict=True))
             down = [on or phase + by >= 1.0 for by in ahead for phase, on in legs]
-            return np.array(down).reshape(-1, N_LEGS)
-        down = [(phase + by) % 1.0 < lift_off for by in ahead for phase in phases]
         stance: Flags = np.array(down).reshape(-1, N_LEGS)
-        for leg, phase in enumerate(phases):
+        for leg, phase in enumerate(phases if self._stepping else ()):
             if held[leg] and phase >= lift_off:  # it misses this swing
                 stance[:, leg] |= [phase + by < 1.0 for by in ahead]
+        if any(gait.lifted) or self._lifts != NO_LIFTS:
+            self._schedule_lifted(gait, ahead, stance)
         return stance
+
+    def _schedule_lifted(self, gait: GaitParameters, ahead: Sequence[float], stance: Flags) -> None:
+        """Write the stance flags of legs that are lifted, shall be lifted, or come down."""
+        lift_off = 1.0 - gait.swing_ratio
+        for leg, (phase, lift) in enumerate(zip(self._phases, self._lifts, strict=True)):
+            wanted = self._stepping and gait.lifted[leg]
+            if lift is None:
+                if wanted:
+                    stance[:, leg] &= until_lifted(phase, lift_off, ahead)
+            elif wanted:
+                stance[:, leg] = False
+            else:
+                landing = gait.frequency * lift.time_to_ground
+                ending = lift_off if self._stepping else 1.0
+                stance[:, leg] = after_landing(phase, ending, landing, ahead)

@@ -6,9 +6,11 @@ between the gaits at the hand-over decays at a bounded rate. What the new driver
 in the meantime passes through. Frequency and footholds may change at once: the phase integrates the
 frequency, and a foot in the air follows its foothold.
 
-All feet are planted first where recovery takes over from a gait that is far from its own. The swing
-ratio falls to nothing and comes back at its bounded rate. On the way between two such gaits there
-are moments with no foot on the ground, in which a robot that needs recovery cannot be helped.
+All feet are planted first where recovery takes over from a gait that is far from its own, or that
+has lifted legs, which come down in `lift.LIFT_TIME`. The swing ratio falls to nothing and comes
+back at its bounded rate. On the way between two such gaits there are moments with no foot on the
+ground, in which a robot that needs recovery cannot be helped. A learner that drives again lifts its
+legs at their next lift-off.
 """
 
 from dataclasses import replace
@@ -51,7 +53,8 @@ class GaitBlend:
                 (a - b + 0.5) % 1.0 - 0.5 for a, b in zip(last, gait.phase_offsets, strict=True)
             ]
             self._ratio = self._last.swing_ratio - gait.swing_ratio
-            if driver == RECOVERY and max(map(abs, self._offsets)) > PLANTED_FROM:
+            far = max(map(abs, self._offsets)) > PLANTED_FROM or any(self._last.lifted)
+            if driver == RECOVERY and far:
                 self._ratio = RATIO_MARGIN - gait.swing_ratio
         else:
             self._offsets = [_towards_zero(d, OFFSET_RATE * elapsed) for d in self._offsets]

@@ -14,6 +14,7 @@ from safe_locomotion.control.foot import Foot, Swing
 from safe_locomotion.control.footholds import foothold
 from safe_locomotion.control.friction import SlipWatch
 from safe_locomotion.control.gait import GaitClock, GaitPhase
+from safe_locomotion.control.lift import Lift
 from safe_locomotion.control.mpc import ConvexMpc
 from safe_locomotion.control.mpc_problem import MpcParameters, MpcProblem, feet_left_behind
 from safe_locomotion.control.reference import (
@@ -158,6 +159,7 @@ class LocomotionController:
                 hangs=away and stepping,
                 elapsed=elapsed,
                 parameters=self._swing,
+                lifted=(lift := phase.lifts[leg]) is not None and lift.wanted,
             )
         return phase
 
@@ -190,12 +192,15 @@ class LocomotionController:
         swings = []
         for leg, foot in enumerate(self._feet):
             at = body.feet[leg]
+            lift = phase.lifts[leg]
+            neutral = (0.0, 0.0)
             if not foot.stance:
                 hip = (self._hip_x[leg], gait.foot_y[leg], 0.0)
                 x, y, _ = rotate(body.rotation, hip)
+                neutral = (x, y)
                 x, y = foothold(
                     centre=body.position[:2],
-                    neutral=(x, y),
+                    neutral=neutral,
                     velocity=body.velocity[:2],
                     yaw_rate=body.rates[2],
                     wanted=wanted,
@@ -204,8 +209,25 @@ class LocomotionController:
                     parameters=self._swing,
                 )
                 at = (x, y, body.plane_height(x, y) + self._radius)
-            swings.append(Swing(phase.swing_progress[leg], phase.swing_duration, at))
+            swing = Swing(phase.swing_progress[leg], phase.swing_duration, at)
+            if lift is not None and not foot.stance:
+                swing = self._lifted(swing, lift, body, neutral)
+                foot.descend(swing, self._swing)
+            swings.append(swing)
         return swings
+
+    def _lifted(self, swing: Swing, lift: Lift, body: Body, neutral: tuple[float, float]) -> Swing:
+        """The swing of a leg that has left the gait; `neutral` is its place from the base [m]."""
+        from_base_x, from_base_y = neutral
+        x = body.position[0] + from_base_x
+        y = body.position[1] + from_base_y
+        vx, vy, _ = body.velocity
+        yaw_rate = body.rates[2]
+        return swing._replace(
+            lift=lift,
+            under_hip=(x, y, body.plane_height(x, y) + self._radius),
+            hip_velocity=(vx - yaw_rate * from_base_y, vy + yaw_rate * from_base_x, 0.0),
+        )
 
     def _targets(self, body: Body, swings: list[Swing]) -> tuple[Array, Array]:
         """Position and velocity (4, 3) of the feet in base.

@@ -70,6 +70,31 @@ def cycloid(
     )
 
 
+def lifted_point(
+    ground: Vector, above: Vector, share: float, rate: float, velocity: Vector
+) -> tuple[Vector, Vector]:
+    """Point and velocity of a lifted foot, on a straight line that it starts and ends at rest.
+
+    Args:
+        ground: where the line starts [m]; it does not move.
+        above: where it ends [m].
+        share: of the way up.
+        rate: of the share [1/s].
+        velocity: of `above` [m/s].
+    """
+    blend = _way(share)
+    speed = _way_rate(share) * rate
+    x, y, z = ground
+    x_end, y_end, z_end = above
+    vx, vy, vz = velocity
+    point = (x + blend * (x_end - x), y + blend * (y_end - y), z + blend * (z_end - z))
+    return point, (
+        speed * (x_end - x) + blend * vx,
+        speed * (y_end - y) + blend * vy,
+        speed * (z_end - z) + blend * vz,
+    )
+
+
 def time_left(lift: float, *, rising: bool) -> float | None:
     """Horizontal way left over the present horizontal speed, in durations of the swing.
 

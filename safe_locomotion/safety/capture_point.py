@@ -54,7 +54,8 @@ class CapturePoint:
         """Distance of the capture point from the rectangle around the feet, in the yaw frame [m].
 
         It is negative inside and NaN if it is not known. Feet in the air count where they are,
-        because they land near there.
+        because they land near there. So do lifted feet: the margin asks whether recovery can catch
+        the robot, and recovery brings them down within `control.lift.LIFT_TIME`.
         """
         rows = rows_from_quaternion(estimate.quaternion_wxyz)
         length = hypot(rows[0][0], rows[1][0]) or nan
