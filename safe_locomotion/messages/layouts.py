@@ -36,13 +36,15 @@ learner, 1 recovery), `command/vx|vy|wz` and `gait/...`. Then come `margin/<comp
 rollout each step k has rows `predicted/<k>/roll|pitch|yaw|x|y|z`, whose position is an angle or a
 place and whose velocity is its rate. Last comes `joint/...` when a joint policy drives.
 
-`gait/...` stands for `frequency`, `swing_ratio`, `offset_FL|RR|RL` and `foot_y_FR|FL|RR|RL`. In
+`gait/...` stands for `frequency`, `swing_ratio`, `offset_FL|RR|RL` and `foot_y_FR|FL|RR|RL`. Behind
+them comes one row `lifted/<leg>` for each leg that the gait holds in the air. In
 `joint/<joint>` position is the target, velocity kp and effort kd.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import compress
 from typing import Literal
 
 import numpy as np
@@ -91,6 +93,7 @@ GAIT = [
     *(f"gait/offset_{leg}" for leg in LEGS[1:]),
     *(f"gait/foot_y_{leg}" for leg in LEGS),
 ]
+LIFTED = tuple(f"lifted/{leg}" for leg in LEGS)
 TARGETS = [f"joint/{joint}" for joint in JOINTS]
 COMMAND = ["command/vx", "command/vy", "command/wz"]
 VERDICT = ["mode", "mode_since/s", "mode_since/ns", "active", *COMMAND, *GAIT]
@@ -123,6 +126,11 @@ FLAGS_OF_PLAN = {name: flags for flags, name in NAMES_OF_PLAN.items()}
 def gait_values(gait: GaitParameters) -> list[float]:
     """Values of the rows `GAIT`."""
     return [gait.frequency, gait.swing_ratio, *gait.phase_offsets, *gait.foot_y]
+
+
+def lifted_rows(gait: GaitParameters) -> tuple[str, ...]:
+    """Names of the rows behind `GAIT`, each of value 1."""
+    return tuple(compress(LIFTED, gait.lifted))
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +174,9 @@ def proposal_rows(proposal: Proposal) -> NamedRows:
         names = [*names, f"{FAULT}{proposal.kind}/{proposal.fault}"]
         values = [*values, 0.0]
     if proposal.gait is not None:
-        names = names + GAIT
-        values = values + gait_values(proposal.gait)
+        lifted = lifted_rows(proposal.gait)
+        names = [*names, *GAIT, *lifted]
+        values = [*values, *gait_values(proposal.gait), *([1.0] * len(lifted))]
     return NamedRows(names, values, proposal.joints)
 
 
@@ -178,19 +187,22 @@ def verdict_rows(v: Verdict) -> NamedRows:
     active = ACTIVE.index(v.active)
     values = [float(v.mode), float(since[0]), float(since[1]), float(active), c.vx, c.vy, c.wz]
     values += gait_values(v.gait)
+    lifted = lifted_rows(v.gait)
+    values += [1.0] * len(lifted)
     values += [margin for _, margin in v.margins]
     values += [1.0] * (len(v.reasons) + bool(v.policy))
-    names = _verdict_names(tuple([name for name, _ in v.margins]), v.reasons, v.policy)
+    components = tuple([name for name, _ in v.margins])
+    names = _verdict_names(lifted, components, v.reasons, v.policy)
     return NamedRows(names, values, v.joints, v.predicted)
 
 
 @lru_cache(maxsize=64)
 def _verdict_names(
-    components: tuple[str, ...], reasons: tuple[str, ...], policy: str
+    lifted: tuple[str, ...], components: tuple[str, ...], reasons: tuple[str, ...], policy: str
 ) -> tuple[str, ...]:
     margins = (MARGIN + name for name in components)
     hazards = (REASON + name for name in reasons)
-    return (*VERDICT, *margins, *hazards, *((POLICY + policy,) if policy else ()))
+    return (*VERDICT, *lifted, *margins, *hazards, *((POLICY + policy,) if policy else ()))
 
 
 def plan_names(plan: StancePlan) -> tuple[str, ...]:

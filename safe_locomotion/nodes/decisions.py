@@ -5,6 +5,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import compress
 
 import numpy as np
 from sensor_msgs.msg import JointState, MultiDOFJointState
@@ -14,6 +15,7 @@ from safe_locomotion.messages.layouts import (
     FAULT,
     FLAGS_OF_PLAN,
     GAIT,
+    LIFTED,
     MARGIN,
     PER_STATE,
     POLICY,
@@ -49,13 +51,25 @@ from safe_locomotion.types import (
 _FAULT = re.compile(rf"{FAULT}(?P<kind>gait|joint)/(?P<reason>.+)", re.DOTALL)
 
 
-def _gait_from(values: Sequence[float]) -> GaitParameters:
+def _lifted_from(names: Sequence[str], values: Sequence[float]) -> tuple[bool, bool, bool, bool]:
+    """Lifted legs of the rows behind those of a gait, which are none in old recordings."""
+    fr, fl, rr, rl = [name in names for name in LIFTED]
+    if list(names) != list(compress(LIFTED, (fr, fl, rr, rl))) or any(x != 1.0 for x in values):
+        raise MalformedMessageError(
+            f"rows of lifted legs are some of {', '.join(LIFTED)} in this order, each 1;"
+            f" got {', '.join(f'{name} = {x}' for name, x in zip(names, values, strict=True))}"
+        )
+    return fr, fl, rr, rl
+
+
+def _gait_from(values: Sequence[float], lifted: tuple[bool, bool, bool, bool]) -> GaitParameters:
     frequency, swing_ratio, fl, rr, rl, *foot_y = values
     return GaitParameters(
         frequency=frequency,
         swing_ratio=swing_ratio,
         phase_offsets=(fl, rr, rl),
         foot_y=(foot_y[0], foot_y[1], foot_y[2], foot_y[3]),
+        lifted=lifted,
     )
 
 
@@ -102,7 +116,10 @@ def proposal_from(message: JointState) -> Proposal | None:
         return None
     names, values, joints = _split_rows(message)
     rest = names[1:]
-    gait = _gait_from(values[1:]) if rest == GAIT else None
+    n = 1 + len(GAIT)
+    gait = None
+    if rest[: len(GAIT)] == GAIT:
+        gait = _gait_from(values[1:n], _lifted_from(names[n:], values[n:]))
     fault = _FAULT.fullmatch(rest[0]) if len(rest) == 1 else None
     if (
         not names
@@ -137,7 +154,9 @@ def verdict_from(message: JointState) -> Verdict:
     if active not in (0.0, 1.0):
         raise MalformedMessageError(f"safety/verdict: active must be 0 or 1 (found {active})")
     first = next((i for i in range(n, len(names)) if names[i].startswith("predicted/")), len(names))
-    margins, reasons, policy = _named_parts(names[n:first], values[n:first])
+    behind = next((i for i in range(n, first) if names[i] not in LIFTED), first)
+    lifted = _lifted_from(names[n:behind], values[n:behind])
+    margins, reasons, policy = _named_parts(names[behind:first], values[behind:first])
     try:
         mode_number = Mode(int(mode))
     except (ValueError, OverflowError) as error:
@@ -147,7 +166,7 @@ def verdict_from(message: JointState) -> Verdict:
         mode=mode_number,
         mode_since_ns=whole_stamp(since_s, since_ns, "safety/verdict"),
         active=ACTIVE[int(active)],
-        gait=_gait_from(values[7:n]),
+        gait=_gait_from(values[7:n], lifted),
         command=VelocityCommand(vx=vx, vy=vy, wz=wz),
         joints=joints,
         margins=margins,

@@ -135,6 +135,7 @@ class VerdictTrace(Trace):
         learner: (n,) whether the learner drives; otherwise the recovery policy does.
         command: (n, 3) vx, vy, wz in force.
         gait: (n, 9) frequency, swing ratio, offsets of FL, RR, RL, foot y of FR, FL, RR, RL.
+        lifted: (n, 4) legs that the gait holds in the air.
         joints: (n, 3, 12) q, kp, kd where a joint policy drives.
         components: names of the components that have a margin.
         margins: (n, len(components)).
@@ -151,6 +152,7 @@ class VerdictTrace(Trace):
     learner: Flags
     command: Array
     gait: Array
+    lifted: Flags
     joints: Array
     components: tuple[str, ...]
     margins: Array
@@ -182,6 +184,7 @@ class ProposalTrace(Trace):
         policies: names of learners.
         policy: (n,) index of the learner that proposed.
         gait: (n, 9) as in `VerdictTrace`.
+        lifted: (n, 4) as in `VerdictTrace`.
         joints: (n, 3, 12) q, kp, kd.
         period_ns: (n,) time until the next proposal.
         fault: n texts.
@@ -190,6 +193,7 @@ class ProposalTrace(Trace):
     policies: tuple[str, ...]
     policy: Numbers
     gait: Array
+    lifted: Flags
     joints: Array
     period_ns: Stamps
     fault: tuple[str, ...]

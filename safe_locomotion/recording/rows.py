@@ -12,6 +12,7 @@ from safe_locomotion.messages.layouts import (
     GAINS,
     GAIT,
     LATENCY,
+    LIFTED,
     MARGIN,
     PER_STATE,
     POLICY,
@@ -19,7 +20,7 @@ from safe_locomotion.messages.layouts import (
     TARGETS,
 )
 from safe_locomotion.recording.episode import CommandTrace, Numbers, ProposalTrace, VerdictTrace
-from safe_locomotion.types import JOINTS, N_JOINTS, NANOSECONDS, Array
+from safe_locomotion.types import JOINTS, N_JOINTS, N_LEGS, NANOSECONDS, Array
 
 
 class _Rows:
@@ -36,6 +37,11 @@ class _Rows:
 
     def has(self, name: str) -> bool:
         return name in self._at
+
+    @property
+    def lifted(self) -> list[bool]:
+        """Whether the messages of this layout hold each leg in the air."""
+        return [self.has(name) for name in LIFTED]
 
     def columns(self, names: Iterable[str]) -> list[int]:
         """Column numbers of the rows with these names.
@@ -101,6 +107,7 @@ def verdict_trace(messages: Sequence[bytes]) -> VerdictTrace:
         "learner": np.zeros(n, dtype=np.bool_),
         "command": _nan(n, len(COMMAND)),
         "gait": _nan(n, len(GAIT)),
+        "lifted": np.zeros((n, N_LEGS), dtype=np.bool_),
         "joints": _nan(n, 3, N_JOINTS),
         "margins": _nan(n, len(components)),
         "reasons": np.zeros((n, len(hazards)), dtype=np.bool_),
@@ -137,6 +144,7 @@ def _fill_control(columns: Mapping[str, Any], rows: _Rows) -> None:
     columns["learner"][at] = rows.value("active") == 0.0
     columns["command"][at] = rows.position[:, rows.columns(COMMAND)]
     columns["gait"][at] = rows.position[:, rows.columns(GAIT)]
+    columns["lifted"][at] = rows.lifted
     targets = _joints(rows)
     if targets is not None:
         columns["joints"][at] = targets
@@ -175,6 +183,7 @@ def proposal_trace(messages: Sequence[bytes]) -> ProposalTrace:
     policy = np.full(n, -1)
     period_ns = np.zeros(n, dtype=np.int64)
     gait = _nan(n, len(GAIT))
+    lifted = np.zeros((n, N_LEGS), dtype=np.bool_)
     joints = _nan(n, 3, N_JOINTS)
     fault = [""] * n
     for rows in found:
@@ -185,6 +194,7 @@ def proposal_trace(messages: Sequence[bytes]) -> ProposalTrace:
         period_ns[at] = rows.value(POLICY + name)
         if rows.has(GAIT[0]):
             gait[at] = rows.position[:, rows.columns(GAIT)]
+            lifted[at] = rows.lifted
         targets = _joints(rows)
         if targets is not None:
             joints[at] = targets
@@ -196,6 +206,7 @@ def proposal_trace(messages: Sequence[bytes]) -> ProposalTrace:
         "policy": policy[kept],
         "period_ns": period_ns[kept],
         "gait": gait[kept],
+        "lifted": lifted[kept],
         "joints": joints[kept],
         "fault": [fault[k] for k in kept],
     }

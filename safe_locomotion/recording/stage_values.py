@@ -11,7 +11,7 @@ from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.recording.course import Course
 from safe_locomotion.recording.episode import EpisodeRecord, ProposalTrace, VerdictTrace
 from safe_locomotion.safety.capture_point import MARGINS, N_MARGINS
-from safe_locomotion.types import Array, Estimate, GaitParameters, JointTargets, Proposal
+from safe_locomotion.types import Array, Estimate, Flags, GaitParameters, JointTargets, Proposal
 
 
 def recorded_config(record: EpisodeRecord, changes: Mapping[str, Any] | None = None) -> StackConfig:
@@ -110,20 +110,22 @@ def _proposal(trace: ProposalTrace, k: int) -> Proposal:
         stamp_ns=int(trace.stamp_ns[k]),
         policy=trace.policies[trace.policy[k]],
         kind="gait" if targets is None else "joint",
-        gait=None if fault or targets is not None else _gait(gait),
+        gait=None if fault or targets is not None else _gait(gait, trace.lifted[k]),
         joints=targets,
         fault=fault,
         period_ns=int(trace.period_ns[k]),
     )
 
 
-def _gait(values: Array) -> GaitParameters:
+def _gait(values: Array, lifted: Flags) -> GaitParameters:
     frequency, swing_ratio, fl, rr, rl, *foot_y = values.tolist()
+    lifted_fr, lifted_fl, lifted_rr, lifted_rl = lifted.tolist()
     return GaitParameters(
         frequency=frequency,
         swing_ratio=swing_ratio,
         phase_offsets=(fl, rr, rl),
         foot_y=(foot_y[0], foot_y[1], foot_y[2], foot_y[3]),
+        lifted=(lifted_fr, lifted_fl, lifted_rr, lifted_rl),
     )
 
 

@@ -76,6 +76,7 @@ def random_gait(rng):
         swing_ratio=float(rng.random()),
         phase_offsets=tuple(rng.random(3).tolist()),
         foot_y=tuple(rng.normal(size=4).tolist()),
+        lifted=tuple((rng.permutation(4) < rng.integers(0, 3)).tolist()),
     )
 
 

@@ -21,6 +21,7 @@ from safe_locomotion.messages.layouts import ESTIMATE_LAYOUT, ESTIMATE_SIZE, SEN
 from safe_locomotion.messages.ticks import TickBatch, unpack
 from safe_locomotion.nodes import conversions
 from safe_locomotion.recording.rows import command_trace, proposal_trace, verdict_trace
+from safe_locomotion.recording.stage_values import recorded_proposals
 from safe_locomotion.types import LowCommand, Proposal
 
 TYPES = get_typestore(Stores.ROS2_KILTED)
@@ -104,6 +105,7 @@ def test_reader_reads_what_ros_serialises(seed):
         assert tuple(trace.command[k]) == (v.command.vx, v.command.vy, v.command.wz)
         g = v.gait
         assert tuple(trace.gait[k]) == (g.frequency, g.swing_ratio, *g.phase_offsets, *g.foot_y)
+        assert tuple(trace.lifted[k]) == g.lifted
         assert dict(zip(trace.components, trace.margins[k], strict=True)) == dict(v.margins)
         assert {
             name for name, on in zip(trace.hazards, trace.reasons[k], strict=True) if on
@@ -128,7 +130,22 @@ def test_proposals_of_any_kind():
     assert [trace.policies[k] for k in trace.policy] == [a.policy, b.policy, "x"]
     assert trace.fault == ("", "", "not finite") and trace.period_ns.tolist() == [0, 0, 8]
     assert trace.gait[0, 0] == a.gait.frequency and np.array_equal(trace.joints[1, 0], b.joints.q)
+    assert tuple(trace.lifted[0]) == a.gait.lifted and not trace.lifted[1:].any()
     assert np.isnan(trace.gait[1:]).all() and np.isnan(trace.joints[[0, 2]]).all()
+
+
+def test_recordings_from_before_lifted_legs_are_read():
+    """A gait without rows of lifted legs reads as one that lifts none; others name theirs."""
+    proposal = random_proposal(1, "gait")
+    gaits = [replace(proposal.gait, lifted=flags) for flags in ((False,) * 4, (True, *[False] * 3))]
+    verdicts = [replace(random_verdict(3, False), stamp_ns=k, gait=g) for k, g in enumerate(gaits)]
+    old, new = [encode.verdict(v) for v in verdicts]
+    assert b"lifted/" not in old and b"lifted/FR" in new
+    assert verdict_trace([old, new]).lifted.tolist() == [[False] * 4, [True, *[False] * 3]]
+    data = [encode.proposal(replace(proposal, stamp_ns=k, gait=g)) for k, g in enumerate(gaits)]
+    trace = proposal_trace(data)
+    assert trace.lifted.tolist() == [[False] * 4, [True, *[False] * 3]]
+    assert [p.gait for p in recorded_proposals(trace)] == gaits
 
 
 def test_low_commands():

@@ -18,6 +18,8 @@ from sensor_msgs.msg import JointState, MultiDOFJointState
 
 from safe_locomotion.messages import encode
 from safe_locomotion.messages.encode import PlanBytes
+from safe_locomotion.messages.layouts import GAIT
+from safe_locomotion.messages.layouts import VERDICT as VERDICT_ROWS
 from safe_locomotion.nodes import conversions as c
 from safe_locomotion.nodes import decisions as d
 from safe_locomotion.rotations import matrix_from_quaternion
@@ -203,6 +205,8 @@ def emptied(message, field):
 
 
 VERDICT = random_verdict(1, True)
+WITH_GAIT = random_proposal(0, "gait")
+LIFTING = replace(WITH_GAIT, gait=replace(WITH_GAIT.gait, lifted=(False, True, True, False)))
 MALFORMED = {
     "verdict: renamed row": lambda: d.verdict_from(renamed(verdict_message(VERDICT), 0, "mood")),
     "verdict: unknown extra row": lambda: d.verdict_from(
@@ -227,6 +231,21 @@ MALFORMED = {
     "proposal: policy alone": lambda: d.proposal_from(
         c.JointState(name=["policy/a"], position=[0.0])
     ),
+    "proposal: unknown lifted leg": lambda: d.proposal_from(
+        renamed(proposal_message(LIFTING), -1, "lifted/FX")
+    ),
+    "proposal: lifted leg twice": lambda: d.proposal_from(
+        renamed(proposal_message(LIFTING), -1, "lifted/FL")
+    ),
+    "proposal: lifted NaN": lambda: d.proposal_from(
+        valued(proposal_message(LIFTING), -1, float("nan"))
+    ),
+    "verdict: lifted twice": lambda: d.verdict_from(
+        renamed(verdict_message(replace(VERDICT, gait=LIFTING.gait)), 17, "lifted/FL")
+    ),
+    "verdict: lifted 0": lambda: d.verdict_from(
+        valued(verdict_message(replace(VERDICT, gait=LIFTING.gait)), 16, 0.0)
+    ),
     "estimate: other layout": lambda: c.estimate_from(
         c.Float64MultiArray(data=[0.0] * c.ESTIMATE_SIZE)
     ),
@@ -247,6 +266,19 @@ def test_malformed_messages_are_refused(case):
     """A message with any other layout is refused by one exception."""
     with pytest.raises(c.MalformedMessageError):
         MALFORMED[case]()
+
+
+def test_only_lifted_legs_have_rows():
+    """A gait without lifted legs has the rows that it had before there were any.
+
+    The rows of lifted legs come behind it.
+    """
+    plain = replace(WITH_GAIT, gait=replace(WITH_GAIT.gait, lifted=(False,) * 4))
+    names = list(proposal_message(plain).name)
+    assert names[1:] == GAIT
+    assert list(proposal_message(LIFTING).name) == [*names, "lifted/FL", "lifted/RR"]
+    message = verdict_message(replace(VERDICT, gait=LIFTING.gait))
+    assert list(message.name[:18]) == [*VERDICT_ROWS, "lifted/FL", "lifted/RR"]
 
 
 def test_held_plans_travel():
