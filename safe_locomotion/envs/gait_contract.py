@@ -6,6 +6,7 @@ from safe_locomotion.envs.gait_tasks import GaitTask, start_gait
 from safe_locomotion.policy.action import GaitAction, GaitTerm
 from safe_locomotion.policy.contract import Origin, PolicyContract, observation_term
 from safe_locomotion.robot.models import RobotModel
+from safe_locomotion.types import LEGS
 
 RATE_HZ = 125  #: paper 1, section VI
 
@@ -60,8 +61,13 @@ def gait_contract(
         default_pose=tuple(robot.q_stand.tolist()),
         action_limit=OUTPUT_LIMIT,
         origin=origin,
-        gait=GaitAction(terms=terms, clip=OUTPUT_LIMIT),
+        gait=GaitAction(terms=terms, clip=OUTPUT_LIMIT, lifted=lifted_legs(task)),
     )
+
+
+def lifted_legs(task: GaitTask) -> tuple[str, ...]:
+    """Names of the legs that a task holds in the air."""
+    return tuple(leg for leg, lifted in zip(LEGS, task.lifted, strict=True) if lifted)
 
 
 def _term(name: str, scale: object, nominal: object, bounds: object) -> GaitTerm:

@@ -3,10 +3,6 @@
 A reward is that of one policy step (8 ms). It comes from the simulator's truth, so that no policy
 gains by misleading the estimator. The paper's targets are those of Laikago (0.45 m tall); here they
 scale with the robot's nominal height.
-
-One task differs from the paper. Its two-leg task keeps FL and RR in the air for good; gait
-parameters shared by all legs cannot express this. Here the two diagonal pairs take turns and never
-help each other: the swing ratio is at least 0.5, so at most one pair is on the ground.
 """
 
 from collections.abc import Callable
@@ -75,6 +71,7 @@ class GaitTask:
         offsets: phase offsets at the start.
         frequency, swing_ratio: at the start [Hz, -].
         stance_width: of the feet at the start as a share of the nominal one.
+        lifted: (FR, FL, RR, RL) legs that are held in the air for good.
         free: (9,) which actions the policy has: frequency, swing ratio, three offsets, four foot y.
             The others stay as they start.
         vx, vy, wz: ranges from which episodes draw their velocity command [m/s, m/s, rad/s].
@@ -85,6 +82,7 @@ class GaitTask:
     frequency: float = 2.5
     swing_ratio: float = 0.45
     stance_width: float = 1.0
+    lifted: tuple[bool, bool, bool, bool] = (False, False, False, False)
     free: tuple[bool, ...]
     vx: tuple[float, float]
     vy: tuple[float, float]
@@ -122,7 +120,7 @@ def catwalk(outcome: StepOutcome, robot: RobotModel) -> float:
 
 
 def two_leg(outcome: StepOutcome, robot: RobotModel) -> float:
-    """Stay up: e - (z - z0)^2 with z0 the nominal height, in units of it."""
+    """Stay up on FR and RL: e - (z - z0)^2 with z0 the nominal height, in units of it."""
     return SURVIVAL - (outcome.height / robot.nominal_height - 1.0) ** 2
 
 
@@ -203,7 +201,9 @@ TASKS: dict[str, GaitTask] = {
     "two_leg": GaitTask(
         reward=two_leg,
         offsets=phase_offsets("trot"),
-        swing_ratio=0.5,
+        frequency=5.0,
+        swing_ratio=0.4,
+        lifted=(False, True, True, False),
         free=(True, True, False, False, True, *_FIXED_FEET),
         vx=(0.0, 0.0),
         vy=(0.0, 0.0),
@@ -240,4 +240,5 @@ def start_gait(task: GaitTask, robot: RobotModel) -> GaitParameters:
         swing_ratio=task.swing_ratio,
         phase_offsets=task.offsets,
         foot_y=(-half, half, -half, half),
+        lifted=task.lifted,
     )

@@ -82,6 +82,7 @@ class RandomGait:
                 _wrapped(rl + steps[4]),
             ),
             foot_y=gait.foot_y,
+            lifted=gait.lifted,
         )
         return Proposal(stamp_ns=estimate.stamp_ns, policy=NAME, kind="gait", gait=self._gait)
 

@@ -50,7 +50,9 @@ class RandomLearner(RandomGait):
 
     def __init__(self, robot: RobotModel, task: str, seed: int, sigma: float) -> None:
         one = gait_task(task)
-        super().__init__(start_gait(one, robot), seed, RandomWalk(sigma=sigma))
+        lowest, highest = RandomWalk().frequency
+        walk = RandomWalk(sigma=sigma, frequency=(lowest, max(highest, one.frequency)))
+        super().__init__(start_gait(one, robot), seed, walk)
         self.contract = gait_contract(robot, one, name=RANDOM, origin=UNTRAINED)
 
 

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from pydantic import ConfigDict
 
+from safe_locomotion.control.lift import some_leg_left
 from safe_locomotion.policy.refusal import (
     STRICT,
     Numbers,
@@ -12,7 +13,7 @@ from safe_locomotion.policy.refusal import (
     check_positive,
     refuse,
 )
-from safe_locomotion.types import N_JOINTS, N_LEGS
+from safe_locomotion.types import LEGS, N_JOINTS, N_LEGS
 
 FREQUENCY_MAX = 10.0  #: of strides [Hz]; a swing of 0.05 s, faster than any leg here follows
 
@@ -78,12 +79,14 @@ class GaitAction:
     Attributes:
         terms: in the order of the output.
         clip: bound on each number of the output.
+        lifted: names of the legs that the gait holds in the air for good.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     terms: tuple[GaitTerm, ...]
     clip: float
+    lifted: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse anything but all four terms, once each."""
@@ -92,6 +95,16 @@ class GaitAction:
             expected = f"each of {', '.join(GAIT_WIDTHS)} once"
             raise refuse("gait action", expected, ", ".join(names) or "none")
         check_positive("gait action: clip", (self.clip,))
+        known = len(set(self.lifted) & set(LEGS)) == len(self.lifted)
+        if not (known and some_leg_left(self.lifted_flags)):
+            expected = f"different legs out of {', '.join(LEGS)}, at most two"
+            raise refuse("gait action: lifted", expected, ", ".join(self.lifted))
+
+    @property
+    def lifted_flags(self) -> tuple[bool, bool, bool, bool]:
+        """`lifted` as in `GaitParameters`."""
+        fr, fl, rr, rl = [leg in self.lifted for leg in LEGS]
+        return fr, fl, rr, rl
 
     @property
     def width(self) -> int:

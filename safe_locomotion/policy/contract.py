@@ -213,8 +213,14 @@ class PolicyContract:
         return np.array([JOINTS.index(name) for name in self.joint_order])
 
     def to_json(self) -> str:
-        """Text that `contract_from_json` reads back into an equal contract."""
-        return json.dumps(asdict(self), allow_nan=False, separators=(",", ":"))
+        """Text that `contract_from_json` reads back into an equal contract.
+
+        It names lifted legs only where there are some, so that releases before them read the rest.
+        """
+        document = asdict(self)
+        if self.gait is not None and not self.gait.lifted:
+            del document["gait"]["lifted"]
+        return json.dumps(document, allow_nan=False, separators=(",", ":"))
 
     def _check_action(self) -> None:
         set_fields = [key for key in ("gait", "joint") if getattr(self, key) is not None]

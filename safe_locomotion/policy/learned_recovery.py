@@ -20,13 +20,19 @@ class LearnedRecovery:
             fallback: gait for the ticks on which the learner proposes none.
 
         Raises:
-            ConfigurationError: the learner proposes joint targets, which would bypass the MPC.
+            ConfigurationError: the learner proposes joint targets, which would bypass the MPC, or
+                it lifts legs, which would keep the robot from standing on four feet.
         """
         contract = learner.contract
         if contract.kind != "gait":
             raise ConfigurationError(
                 f"recovery_policy: {contract.name} proposes {contract.kind} targets; "
                 "recovery needs a gait policy"
+            )
+        if contract.gait is not None and contract.gait.lifted:
+            raise ConfigurationError(
+                f"recovery_policy: {contract.name} holds {', '.join(contract.gait.lifted)} in the "
+                "air; recovery needs a gait policy that steps with all legs"
             )
         self._learner = learner
         self._fallback = fallback

@@ -89,6 +89,7 @@ class GaitInterpreter:
 
     def __init__(self, action: GaitAction) -> None:
         self._terms = action.terms
+        self._lifted = action.lifted_flags
         self.reset()
 
     def reset(self) -> None:
@@ -132,6 +133,7 @@ class GaitInterpreter:
             swing_ratio=v["swing_ratio"][0],
             phase_offsets=(offsets[0], offsets[1], offsets[2]),
             foot_y=(feet[0], feet[1], feet[2], feet[3]),
+            lifted=self._lifted,
         )
 
 

@@ -4,6 +4,7 @@ import pytest
 from core_values import A1, TROT
 
 from safe_locomotion.control.gait import executable
+from safe_locomotion.envs.gait_contract import gait_contract
 from safe_locomotion.envs.gait_tasks import (
     TASKS,
     StepOutcome,
@@ -17,6 +18,7 @@ from safe_locomotion.envs.gait_tasks import (
     two_leg,
 )
 from safe_locomotion.errors import UnknownNameError
+from safe_locomotion.policy.contract import Origin
 from safe_locomotion.types import GaitParameters, VelocityCommand
 
 
@@ -86,6 +88,18 @@ def test_tasks_begin_with_a_gait(name) -> None:
     task = gait_task(name)
     gait = start_gait(task, A1)
     assert executable(gait) and gait.foot_y[0] < 0.0 < gait.foot_y[1] and len(task.free) == 9
+
+
+def test_two_leg_is_the_papers_task() -> None:
+    """FL and RR are lifted; frequency, swing ratio and the offset of RL change (paper 1, VI)."""
+    task = gait_task("two_leg")
+    assert task.lifted == (False, True, True, False)
+    assert task.free == (True, True, False, False, True, False, False, False, False)
+    contract = gait_contract(A1, task, name="two_leg", origin=Origin(command="", seed=0, commit=""))
+    assert contract.gait is not None and contract.gait.lifted == ("FL", "RR")
+    assert start_gait(task, A1).lifted == task.lifted
+    others = [gait_task(name) for name in TASKS if name != "two_leg"]
+    assert not any(any(other.lifted) for other in others)
 
 
 def test_unknown_tasks_are_named() -> None:

@@ -245,3 +245,22 @@ def test_text_that_is_no_contract_is_refused(text: str) -> None:
     with pytest.raises(PolicyRefusedError) as caught:
         contract_from_json(text)
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
+
+
+def test_lifted_legs_read_back_and_contracts_without_them_stay_as_they_were() -> None:
+    """A contract without lifted legs is written as before there were any, and reads as none."""
+    plain = gait_contract()
+    assert plain.gait is not None and plain.gait.lifted_flags == (False,) * 4
+    assert '"lifted"' not in plain.to_json()
+    lifting = replace(plain, gait=replace(plain.gait, lifted=("FL", "RR")))
+    assert lifting.gait is not None and lifting.gait.lifted_flags == (False, True, True, False)
+    assert contract_from_json(lifting.to_json()) == lifting
+
+
+@pytest.mark.parametrize("lifted", [("FL", "FL"), ("FX",), ("FR", "FL", "RR"), JOINTS[:1]])
+def test_impossible_lifted_legs_are_refused(lifted: tuple[str, ...]) -> None:
+    """Legs are known, named once, and leave two to stand on."""
+    action = gait_contract().gait
+    assert action is not None
+    with pytest.raises(PolicyRefusedError, match="lifted"):
+        replace(action, lifted=lifted)

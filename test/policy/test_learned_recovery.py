@@ -80,6 +80,15 @@ def test_joint_policies_and_unknown_names_are_refused() -> None:
             make_recovery(A1, replace(CONFIG, supervisor=supervisor))
 
 
+def test_a_policy_that_lifts_legs_is_refused() -> None:
+    """Recovery must be able to stand on four feet."""
+    action = gait_contract().gait
+    assert action is not None
+    lifting = faster_each_time(gait=replace(action, lifted=("FL", "RR")))
+    with pytest.raises(ConfigurationError, match=r"holds FL, RR in the air"):
+        LearnedRecovery(lifting, NOMINAL_GAIT)
+
+
 def test_a_learned_gait_keeps_a_robot_on_its_feet_whose_learner_may_not_drive() -> None:
     """The shipped gait policy as recovery policy walks the simulated robot alone at 0.4 m/s."""
     changes = {

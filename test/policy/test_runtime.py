@@ -16,7 +16,13 @@ from safe_locomotion.errors import PolicyRefusedError
 from safe_locomotion.policy.contract import PolicyContract, observation_term
 from safe_locomotion.policy.file import pack
 from safe_locomotion.policy.network import Network
-from safe_locomotion.policy.runtime import FAILED, NOT_FINITE, OUT_OF_RANGE, PolicyRuntime
+from safe_locomotion.policy.runtime import (
+    FAILED,
+    NOT_FINITE,
+    OUT_OF_RANGE,
+    GaitInterpreter,
+    PolicyRuntime,
+)
 from safe_locomotion.policy.stage import PolicyStage
 from safe_locomotion.types import JOINTS, Estimate, GaitParameters, JointTargets, VelocityCommand
 
@@ -278,6 +284,18 @@ def test_the_gait_is_integrated_by_hand() -> None:
         phase_offsets=(0.5, 0.5, 0.0),
         foot_y=(-0.13, 0.13, -0.13, 0.13),
     )
+
+
+def test_lifted_legs_of_the_contract_are_in_every_gait() -> None:
+    """They are a constant: after a reset, after an action and after a recall."""
+    action = gait_contract().gait
+    assert action is not None
+    interpreter = GaitInterpreter(replace(action, lifted=("RR", "FL")))
+    kept = interpreter.remember()
+    for gait in (interpreter.gait, interpreter.read(np.ones(9))):
+        assert gait is not None and gait.lifted == (False, True, True, False)
+    interpreter.recall(kept)
+    assert interpreter.gait is not None and interpreter.gait.lifted == (False, True, True, False)
 
 
 def test_a_gait_never_leaves_its_bounds() -> None:

@@ -69,9 +69,10 @@ def action(c: PolicyContract) -> Table:
 
 def _gait_action(c: PolicyContract) -> Table:
     assert c.gait is not None
-    table = Table(
-        box=None, title=f"action, each number within +-{c.gait.clip:g}", title_justify="left"
-    )
+    title = f"action, each number within +-{c.gait.clip:g}"
+    if c.gait.lifted:
+        title += f"; {' and '.join(c.gait.lifted)} lifted"
+    table = Table(box=None, title=title, title_justify="left")
     for heading in ("at", "term", "meaning", "scale", "nominal", "lower", "upper"):
         table.add_column(heading, overflow="fold", no_wrap=heading == "term")
     at = 0
