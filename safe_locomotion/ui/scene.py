@@ -74,6 +74,7 @@ class FootScene:
             without a force.
         target: where the swing wants the centre now [m]; None in stance.
         foothold: where the swing ends [m]; None in stance and early in a swing.
+        lifted: the gait holds the foot in the air.
     """
 
     leg: str
@@ -86,13 +87,19 @@ class FootScene:
     friction: float
     target: Vector | None
     foothold: Vector | None
+    lifted: bool
 
     @property
     def color(self) -> Rgba:
-        """Green with the planned load, grey in the air, amber where plan and contact disagree."""
+        """Green with the planned load, grey in a swing, blue where the gait holds it in the air.
+
+        It is amber where plan and contact disagree.
+        """
         if self.contact != self.stance:
             return AMBER
-        return GREEN if self.contact else GREY
+        if self.contact:
+            return GREEN
+        return BLUE if self.lifted else GREY
 
     @property
     def force_tip(self) -> Vector:

@@ -137,13 +137,14 @@ class FootMaker:
         centre = vector(links.position[self._links[leg]])
         ground = added(centre, motion.normal, -self._radius)
         stance = plan is None or bool(plan.stance[leg])
+        lifted = gait is not None and gait.lifted[leg] and not stance
         force = ZERO
         target = None
         foothold = None
         if plan is not None and stance:
             force = rotate(motion.rows, vector(plan.force[leg]))
         elif plan is not None:
-            target, foothold = self._swing(leg, motion, plan, gait)
+            target, foothold = self._swing(leg, motion, plan, None if lifted else gait)
         pushes = rotate_back(motion.frame, force)
         return FootScene(
             leg=LEGS[leg],
@@ -156,6 +157,7 @@ class FootMaker:
             friction=_friction(pushes, self._mu),
             target=target,
             foothold=foothold,
+            lifted=lifted,
         )
 
     def _cone(self, ground: Vector, motion: BodyMotion, normal_force: float) -> Array:

@@ -41,6 +41,20 @@ def test_the_rim_of_a_friction_cone_is_a_square_as_high_as_the_force() -> None:
     np.testing.assert_allclose(corners, wanted, atol=1e-6)
 
 
+def test_a_lifted_foot_is_blue_and_has_no_foothold() -> None:
+    """Its target is shown; it is amber while it touches the ground, and grey without the flag."""
+    stance = np.array((True, False, True, True))
+    contact = np.array((True, False, True, True))
+    plan = stance_plan(stance=stance, foot_position=np.full((4, 3), 0.1))
+    lifted = verdict(gait=replace(TROT, lifted=(False, True, False, False)))
+    foot = scene_maker().update(estimate(contact=contact), [lifted], plan).feet[1]
+    assert foot.lifted and foot.color == s.BLUE
+    assert foot.target is not None and foot.foothold is None
+    assert scene_maker().update(estimate(), [lifted], plan).feet[1].color == s.AMBER
+    plain = scene_maker().update(estimate(contact=contact), [verdict()], plan).feet[1]
+    assert not plain.lifted and plain.color == s.GREY
+
+
 def test_a_turned_robot() -> None:
     """Plan and force are in base: turned left by 90 degrees, forward is along y of odom."""
     turned = estimate(quaternion_wxyz=quaternion_from_rpy(0.0, 0.0, np.pi / 2))
