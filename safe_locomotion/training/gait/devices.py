@@ -1,5 +1,7 @@
 """Devices that a training can run on."""
 
+from collections.abc import Callable
+
 import torch
 import warp as wp
 
@@ -34,3 +36,32 @@ def share_stream(name: str) -> None:
     stream = torch.cuda.Stream(name)
     torch.cuda.set_stream(stream)
     wp.set_stream(wp.stream_from_torch(stream), name)
+
+
+class Captured:
+    """A sequence of Torch operations that is replayed as one graph on a CUDA device.
+
+    It must read and write tensors that stay in their place. On the CPU it simply runs.
+    """
+
+    WARM_UP = 2  #: calls before the capture, in which Torch chooses its kernels
+
+    def __init__(self, device: str, part: Callable[[], None]) -> None:
+        self._part = part
+        self._calls = 0 if device.startswith("cuda") else None
+        self._graph: torch.cuda.CUDAGraph | None = None
+
+    def __call__(self) -> None:
+        """Run the part once."""
+        if self._graph is not None:
+            self._graph.replay()
+            return
+        if self._calls is None or self._calls < self.WARM_UP:
+            self._part()
+            self._calls = None if self._calls is None else self._calls + 1
+            return
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, stream=torch.cuda.current_stream()):
+            self._part()
+        graph.replay()
+        self._graph = graph

@@ -117,7 +117,7 @@ class Trainer:
             batch = self.walks.round(seekers, [], FIRST_SEEKING + number)
             seekers.update(batch)
             for (_, runs), kept in zip(critics, found, strict=True):
-                kept.append(batch.of_runs(runs))
+                kept.append(batch.of_runs(runs).copied())
             falls = int(batch.fell.sum())
             tell(f"walk {number + 1} of {self.options.seeking} that seeks falls: {falls} falls")
         for (rule, _), kept in zip(critics, found, strict=True):

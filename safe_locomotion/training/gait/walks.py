@@ -1,6 +1,7 @@
 """Walks of all robots of a grid: observations, actions, rewards and costs of one round."""
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import groupby
 
 import numpy as np
@@ -14,7 +15,7 @@ from safe_locomotion.envs.gait_env import UNTRAINED
 from safe_locomotion.envs.gait_tasks import GaitTask, gait_task
 from safe_locomotion.policy.contract import observation_term
 from safe_locomotion.robot.models import load_robot
-from safe_locomotion.training.gait.devices import share_stream
+from safe_locomotion.training.gait.devices import Captured, share_stream
 from safe_locomotion.training.gait.grid import OTHER_RULES, Run
 from safe_locomotion.training.gait.learners.batch import Batch
 from safe_locomotion.training.gait.learners.learner import Learner
@@ -30,6 +31,7 @@ from safe_locomotion.training.gait.world.world import GaitWorld, WorldOptions
 
 STEPS = 400  #: of an episode (paper 1, section VI: 10 trajectories are 4,000 steps)
 ROBOTS = 10  #: trajectories of one update
+Rules = Sequence[tuple[SwitchingRule, slice]]
 OBSERVED = sum(observation_term(name).width for name in OBSERVATION)
 
 
@@ -81,52 +83,90 @@ class Walks:
         self._actions = GaitActions([one for one in meanings if one is not None], options.device)
         self._means = StrideMeans(self.world.config.mpc.locomotion, len(each), options.device)
         self._slices = _slices(self.runs, robots)
-        self._everyone = torch.ones(len(each), dtype=torch.bool, device=options.device)
+        self._rows = _Rows(steps, len(self.runs), robots, options.device)
+        self._captured: dict[Learner, tuple[Captured, Captured]] = {}
 
     @property
     def free(self) -> Tensor:
         """(R, 9) actions that each run's task leaves to the policy."""
-        return torch.tensor([task.free for task in self.tasks], device=self._everyone.device)
+        return torch.tensor([task.free for task in self.tasks], device=self.world.options.device)
 
-    def round(
-        self, learner: Learner, rules: Sequence[tuple[SwitchingRule, slice]], number: int
-    ) -> Batch:
+    def round(self, learner: Learner, rules: Rules, number: int) -> Batch:
         """Walk one episode with every robot.
+
+        The next round overwrites the batch of this one.
 
         Args:
             learner: of all runs.
             rules: that decide about recovery, with the runs that each is for.
             number: of the round; together with the runs' seeds it fixes what is drawn.
         """
+        propose, judge = self._parts_for(learner, rules)
+        rows = self._rows
         self._begin(rules, number)
         noise = learner.draw_noise(self.steps, self.robots)
-        rows: dict[str, list[Tensor]] = {name: [] for name in _COLUMNS}
-        alive = self._everyone.clone()
-        fell = torch.zeros_like(alive)
-        seen = self.observe()
         for step in range(self.steps):
-            actions = learner.act(self._by_run(seen), noise[step])
-            values = self._step(actions, rules, seen)
-            falls = alive & (self.world.fell > 0.5)
-            row = {
-                "observations": seen,
-                "actions": actions.reshape(-1, N_GAIT),
-                "rewards": values,
-                "costs": falls.float(),
-                "alive": alive,
-                "recovered": self.world.recovers > 0,
-            }
-            for name, value in row.items():
-                rows[name].append(self._by_run(value.clone()))
-            fell = fell | falls
-            alive = alive & ~falls
-            self._forget(self.world.fell > 0.5, rules)
-            seen = self.observe()
+            rows.noise.copy_(noise[step])
+            propose()
+            self.world.step()
+            judge()
         return Batch(
-            **{name: torch.stack(values) for name, values in rows.items()},
-            last_observations=self._by_run(seen),
-            fell=self._by_run(fell),
+            observations=self._by_run(rows.observations, 1),
+            last_observations=self._by_run(rows.seen),
+            actions=self._by_run(rows.actions, 1),
+            rewards=self._by_run(rows.rewards, 1),
+            costs=self._by_run(rows.costs, 1),
+            alive=self._by_run(rows.alive, 1),
+            recovered=self._by_run(rows.recovered, 1),
+            fell=self._by_run(rows.fell),
         )
+
+    def _parts_for(self, learner: Learner, rules: Rules) -> tuple[Captured, Captured]:
+        """The operations before and after a step of the world, for one learner."""
+        if learner not in self._captured:
+            device = self.world.options.device
+            self._captured[learner] = (
+                Captured(device, partial(self._propose, learner, rules)),
+                Captured(device, partial(self._judge, rules)),
+            )
+        return self._captured[learner]
+
+    def _propose(self, learner: Learner, rules: Rules) -> None:
+        """What the learners want in what they see, and who asks for recovery."""
+        rows = self._rows
+        world = self.world
+        observations = self._by_run(rows.seen)
+        actions = learner.act(observations, rows.noise)
+        flat = actions.reshape(-1, N_GAIT)
+        rows.write("observations", rows.seen)
+        rows.write("actions", flat)
+        world.learner_gaits.copy_(self._actions.read(flat))
+        states = self._by_run(states_of(rows.seen))
+        asked = self._by_run(world.asked)
+        for rule, runs in rules:
+            situation = Situation(
+                observations=observations[runs], proposals=actions[runs], states=states[runs]
+            )
+            asked[runs] = rule.recovers(situation).int()
+
+    def _judge(self, rules: Rules) -> None:
+        """Rewards, costs and falls of the step, and what is seen after it."""
+        rows = self._rows
+        world = self.world
+        motion = world.motion()
+        self._means.update(motion, world.velocity_commands)
+        outcome = self._means.outcome(motion, self._actions.gait)
+        begins = world.fell > 0.5
+        falls = rows.walking & begins
+        rows.write("rewards", rewards(self._slices, outcome, world.robot, world.robots))
+        rows.write("costs", falls.float())
+        rows.write("alive", rows.walking)
+        rows.write("recovered", world.recovers > 0)
+        rows.fell.logical_or_(falls)
+        rows.walking.logical_and_(~falls)
+        rows.at.add_(1)
+        self._forget(begins, rules)
+        rows.seen.copy_(self.observe())
 
     def observe(self) -> Tensor:
         """Observations (B, 21) in the order of `gait_contract.OBSERVATION`."""
@@ -145,7 +185,7 @@ class Walks:
             dim=1,
         )
 
-    def _begin(self, rules: Sequence[tuple[SwitchingRule, slice]], number: int) -> None:
+    def _begin(self, rules: Rules, number: int) -> None:
         """Let all robots stand, and draw their commands."""
         drawn = [
             _commands(task, run.seed, number, self.robots)
@@ -154,44 +194,58 @@ class Walks:
         commands = torch.tensor(np.concatenate(drawn), dtype=torch.float32)
         self.world.velocity_commands.copy_(commands)
         self.world.restart(number)
-        self._forget(self._everyone, rules)
+        self._rows.begin()
+        self._forget(self._rows.walking, rules)
+        self._rows.seen.copy_(self.observe())
 
-    def _forget(self, begins: Tensor, rules: Sequence[tuple[SwitchingRule, slice]]) -> None:
+    def _forget(self, begins: Tensor, rules: Rules) -> None:
         """Begin the walks of some robots (B,)."""
         self._actions.restart(begins)
         self._means.restart(begins)
         for rule, runs in rules:
             rule.reset(self._by_run(begins)[runs])
 
-    def _step(
-        self, actions: Tensor, rules: Sequence[tuple[SwitchingRule, slice]], seen: Tensor
-    ) -> Tensor:
-        """Walk one policy step and return the rewards (B,)."""
-        world = self.world
-        world.learner_gaits.copy_(self._actions.read(actions.reshape(-1, N_GAIT)))
-        if rules:
-            observations = self._by_run(seen)
-            states = self._by_run(states_of(seen))
-            asked = self._by_run(world.asked)
-            for rule, runs in rules:
-                situation = Situation(
-                    observations=observations[runs],
-                    proposals=actions[runs],
-                    states=states[runs],
-                )
-                asked[runs] = rule.recovers(situation).int()
-        world.step()
-        motion = world.motion()
-        self._means.update(motion, world.velocity_commands)
-        outcome = self._means.outcome(motion, self._actions.gait)
-        return rewards(self._slices, outcome, world.robot, world.robots)
-
-    def _by_run(self, values: Tensor) -> Tensor:
-        """(R, N, ...) view of values (B, ...)."""
-        return values.view(len(self.runs), self.robots, *values.shape[1:])
+    def _by_run(self, values: Tensor, at: int = 0) -> Tensor:
+        """View of values whose dimension `at` is the robots (B,), by run and robot (R, N)."""
+        shape = values.shape
+        return values.view(*shape[:at], len(self.runs), self.robots, *shape[at + 1 :])
 
 
-_COLUMNS = ("observations", "actions", "rewards", "costs", "alive", "recovered")
+class _Rows:
+    """What a round collects, in tensors that stay in their place.
+
+    Attributes:
+        at: (1,) number of the step.
+        noise: (R, N, 9) of the actions of this step.
+        seen: (B, O) observations before this step.
+        walking: (B,) robots that have not fallen in this round.
+        fell: (B,) robots that have.
+        observations, actions, rewards, costs, alive, recovered: (T, B, ...) as in `Batch`.
+    """
+
+    def __init__(self, steps: int, runs: int, robots: int, device: str) -> None:
+        everyone = runs * robots
+        self.at = torch.zeros(1, dtype=torch.long, device=device)
+        self.noise = torch.zeros(runs, robots, N_GAIT, device=device)
+        self.seen = torch.zeros(everyone, OBSERVED, device=device)
+        self.walking = torch.ones(everyone, dtype=torch.bool, device=device)
+        self.fell = torch.zeros(everyone, dtype=torch.bool, device=device)
+        self.observations = torch.zeros(steps, everyone, OBSERVED, device=device)
+        self.actions = torch.zeros(steps, everyone, N_GAIT, device=device)
+        self.rewards = torch.zeros(steps, everyone, device=device)
+        self.costs = torch.zeros(steps, everyone, device=device)
+        self.alive = torch.zeros(steps, everyone, dtype=torch.bool, device=device)
+        self.recovered = torch.zeros(steps, everyone, dtype=torch.bool, device=device)
+
+    def begin(self) -> None:
+        """Begin a round."""
+        self.at.zero_()
+        self.walking.fill_(True)
+        self.fell.zero_()
+
+    def write(self, name: str, values: Tensor) -> None:
+        """Keep values (B, ...) of this step."""
+        getattr(self, name).index_copy_(0, self.at, values[None])
 
 
 def states_of(observations: Tensor) -> Tensor:

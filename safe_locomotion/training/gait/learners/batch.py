@@ -64,6 +64,10 @@ class Batch:
             }
         )
 
+    def copied(self) -> "Batch":
+        """The batch in memory of its own, which no later round overwrites."""
+        return Batch(**{field.name: getattr(self, field.name).clone() for field in fields(self)})
+
     def cleaned(self) -> "Batch":
         """The batch with zeros in place of whatever stands after a fall."""
         alive = self.alive

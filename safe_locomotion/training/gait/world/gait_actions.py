@@ -16,6 +16,8 @@ FEET = slice(5, N_GAIT)
 class GaitActions:
     """Sums the actions of each robot within the bounds of its contract.
 
+    Its tensors stay in their place, so that a captured graph stays valid.
+
     Attributes:
         gait: (B, 9) parameters in force: frequency [Hz], swing ratio, offsets [strides], y [m].
         nominal: (B, 9) parameters at the start of an episode.
@@ -36,7 +38,7 @@ class GaitActions:
 
     def restart(self, mask: Tensor) -> None:
         """Let the robots of a mask (B,) begin with their nominal gait."""
-        self.gait = torch.where(mask[:, None], self.nominal, self.gait)
+        self.gait.copy_(torch.where(mask[:, None], self.nominal, self.gait))
 
     def read(self, actions: Tensor) -> Tensor:
         """Gaits (B, 9) after one more action (B, 9) of each robot; an action is clipped first."""
@@ -45,8 +47,7 @@ class GaitActions:
         moved = start + self._scale * bounded
         inside = torch.maximum(torch.minimum(moved, self._upper), self._lower)
         inside[:, OFFSETS] = moved[:, OFFSETS].remainder(1.0).remainder(1.0)
-        self.gait = inside
-        return inside
+        return self.gait.copy_(inside)
 
 
 def _row(action: GaitAction, name: str) -> list[float]:

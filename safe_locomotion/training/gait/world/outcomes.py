@@ -56,6 +56,8 @@ def heading_velocity(rotation: Tensor, velocity: Tensor) -> Tensor:
 class StrideMeans:
     """Running means of the velocities of robots, and of those of perfect robots.
 
+    Its tensors stay in their place, so that a captured graph stays valid.
+
     Attributes:
         moved: (B, 4) vx, vy, vz in the heading frame [m/s] and yaw rate [rad/s].
         wanted: (B, 3) vx, vy [m/s] and yaw rate of robots that follow at the allowed acceleration.
@@ -73,19 +75,19 @@ class StrideMeans:
     def restart(self, mask: Tensor) -> None:
         """Let the robots of a mask (B,) begin at rest."""
         keep = (~mask)[:, None]
-        self.moved = self.moved * keep
-        self.wanted = self.wanted * keep
-        self._ramp = self._ramp * keep
+        self.moved.mul_(keep)
+        self.wanted.mul_(keep)
+        self._ramp.mul_(keep)
 
     def update(self, motion: Motion, commands: Tensor) -> None:
         """Add a policy step under commands (B, 3)."""
         velocity = heading_velocity(motion.rotation, motion.velocity)
         now = torch.cat((velocity, motion.rates[:, 2:]), dim=1)
-        self.moved = self.moved + SHARE * (now - self.moved)
+        self.moved.add_(now - self.moved, alpha=SHARE)
         low = self._ramp - self._step
         high = self._ramp + self._step
-        self._ramp = torch.maximum(torch.minimum(commands, high), low)
-        self.wanted = self.wanted + SHARE * (self._ramp - self.wanted)
+        self._ramp.copy_(torch.maximum(torch.minimum(commands, high), low))
+        self.wanted.add_(self._ramp - self.wanted, alpha=SHARE)
 
     def outcome(self, motion: Motion, gaits: Tensor) -> StepOutcome:
         """Outcome whose fields are batches; `gaits` (B, 9) are what the learners proposed."""

@@ -28,6 +28,7 @@ from safe_locomotion.training.gait.world.motors import drives_of
 from safe_locomotion.training.gait.world.plant import (
     CONSTRAINTS,
     CONTACTS,
+    ITERATIONS,
     Plant,
     contact_thresholds,
     friction_field,
@@ -65,6 +66,7 @@ class Physics:
         device: str,
         *,
         timestep: float = 0.001,
+        iterations: int = ITERATIONS,
         friction: Array | float = FRICTION,
         payload: Array | float = 0.0,
     ) -> None:
@@ -75,6 +77,7 @@ class Physics:
             robots: how many.
             device: of Warp.
             timestep: of the physics [s].
+            iterations: of the solver, at most; the robot that needs most keeps all others waiting.
             friction: (B,) or one sliding friction between all shapes and the floor.
             payload: (B,) or one mass on the middle of the back [kg].
 
@@ -86,7 +89,7 @@ class Physics:
             raise ConfigurationError(f"{robots} robots: at least one is needed")
         self.robots = robots
         self.device = device
-        self.plant = load_plant(robot, timestep)
+        self.plant = load_plant(robot, timestep, iterations)
         everyone = np.ones(robots)
         with wp.ScopedDevice(device):
             self.model = _model(self.plant, friction * everyone, payload * everyone)

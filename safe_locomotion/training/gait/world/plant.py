@@ -60,12 +60,13 @@ class Plant:
     standing: Array
 
 
-def load_plant(name: str, timestep: float) -> Plant:
+def load_plant(name: str, timestep: float, iterations: int = ITERATIONS) -> Plant:
     """The model of a robot.
 
     Args:
         name: folder under `models/robots`.
         timestep: of the physics [s].
+        iterations: of the solver, at most.
 
     Raises:
         UnknownNameError: no such robot.
@@ -76,7 +77,7 @@ def load_plant(name: str, timestep: float) -> Plant:
     robot = load_robot(name)
     model = _compile(name)
     model.opt.timestep = timestep
-    model.opt.iterations = ITERATIONS
+    model.opt.iterations = iterations
     model.opt.ls_iterations = LINE_SEARCH
     # Nothing resets by itself here either; MuJoCo-Warp refuses the flag that says so.
     model.opt.disableflags &= ~int(mujoco.mjtDisableBit.mjDSBL_AUTORESET)
