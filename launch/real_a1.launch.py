@@ -1,7 +1,4 @@
-"""The whole stack on an A1: `ros2 launch safe_locomotion real_a1.launch.py`.
-
-`sdk:=unitree_sdk2 interface:=eth0` for robots that speak SDK2.
-"""
+"""The whole stack on an A1: `ros2 launch safe_locomotion real_a1.launch.py`."""
 
 from safe_locomotion.nodes.launching import launch_description
 

@@ -98,7 +98,7 @@ def test_commands_for_the_robot_are_marked():
     """In a block of code, exactly the commands for a real robot carry the mark."""
     for command in (command for command in COMMANDS if not command.in_text):
         addresses = any(
-            word in command.text for word in ("real_a1.launch.py", "--interface", "ping ")
+            word in command.text for word in ("safe_locomotion real_", "--interface", "ping ")
         )
         assert addresses == command.on_robot, command
 

@@ -2,7 +2,10 @@
 
 Every scenario runs through `safe-locomotion sim --headless --report`.
 
-.venv/bin/python tools/figures.py [--seeds 0-4] [--workers 2] [--only trot,push-25] [--json FILE]
+Impulses and payload are those of an A1; for another robot they are scaled with its mass.
+
+.venv/bin/python tools/figures.py [--robot go2] [--seeds 0-4] [--workers 2] [--only trot,push-25]
+                                  [--json FILE]
 """
 
 import argparse
@@ -16,7 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from safe_locomotion.robot.models import load_robot, robot_names
+
 Report = dict[str, Any]
+ROBOT = "a1"
+SCALED = ("--push-impulse", "--payload")
+POLICIES = f"--policy {ROBOT}_"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +139,19 @@ SCENARIOS = (
 )
 
 
-def measure(scenario: Scenario, seed: int) -> Report:
+def arguments_for(scenario: Scenario, robot: str) -> list[str]:
+    """Arguments of `sim`; impulses and payload grow with the robot's mass over the A1's."""
+    words = scenario.arguments.split()
+    if robot != ROBOT:
+        factor = load_robot(robot).mass / load_robot(ROBOT).mass
+        for option in SCALED:
+            if option in words:
+                place = words.index(option) + 1
+                words[place] = f"{factor * float(words[place]):.3g}"
+    return ["--robot", robot, *words]
+
+
+def measure(scenario: Scenario, seed: int, robot: str) -> Report:
     """The report of one run; a run without a report ends the program."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "report.json"
@@ -141,7 +161,7 @@ def measure(scenario: Scenario, seed: int) -> Report:
             "safe_locomotion.cli.main",
             "sim",
             "--headless",
-            *scenario.arguments.split(),
+            *arguments_for(scenario, robot),
         ]
         run = subprocess.run(
             [*words, "--seed", str(seed), "--report", str(file)],
@@ -240,6 +260,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--robot", choices=robot_names(), default=ROBOT)
     parser.add_argument("--seeds", default="0-4", help="first and last seed")
     parser.add_argument("--workers", type=int, default=2, help="runs at once")
     parser.add_argument(
@@ -258,16 +279,16 @@ def main() -> int:
             f"choose from {', '.join(s.name for s in SCENARIOS)}"
         )
     jobs = [
-        (s, seed)
+        (s, seed, options.robot)
         for s in SCENARIOS
-        if s.name in names
+        if s.name in names and (options.robot == ROBOT or POLICIES not in s.arguments)
         for seed in range(int(first), int(last or first) + 1)
     ]
     print("|".join(("", *HEADINGS, "")))
     print("|---" * len(HEADINGS) + "|", flush=True)
     reports = []
     with ThreadPoolExecutor(options.workers) as pool:
-        for (scenario, seed), report in zip(
+        for (scenario, seed, _), report in zip(
             jobs, pool.map(lambda job: measure(*job), jobs), strict=True
         ):
             reports.append(report)

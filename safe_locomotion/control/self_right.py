@@ -8,7 +8,7 @@ ramp that starts where the one before ended. The supervisor judges whether the r
 
 Poses and times were found by search in the simulator for the A1. They hold over friction 0.4-1.0
 and 3 kg of payload (`test/sim/test_getting_up.py`). They are angles of legs with two links of like
-length, so they suit the other robots of its kind too.
+length, so they suit the other robots of its kind too: Go2, Go1 and Laikago get up with them.
 """
 
 from dataclasses import dataclass

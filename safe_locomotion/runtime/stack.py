@@ -32,6 +32,7 @@ BRIDGE_STATES = ("unconfigured", "inactive", "active")
 SIMULATION_DOMAIN = 1  #: of the SDK's DDS, by the convention of the vendor
 ROBOT_DOMAIN = 0  #: the same on hardware
 LOOPBACK = "lo"
+SIMULATED_ONLY = ("laikago",)  #: robots to which no SDK of today speaks
 WITH_LOCK_STEP = ("bridge", "supervisor")
 WITH_CMD_VEL = ("policy", "supervisor", "viewer")
 
@@ -158,6 +159,11 @@ def _check(options: StackOptions) -> None:
     for node in options.overrides:
         if node not in known:
             raise UnknownNameError("node", node, known)
+    if options.world == "real" and options.robot in SIMULATED_ONLY and options.sdk != "mock":
+        raise ConfigurationError(
+            f"robot {options.robot!r} exists in simulation only, because no SDK of today speaks to"
+            " it; use world sim, or sdk mock"
+        )
     if (
         options.world == "real"
         and options.sdk == "unitree_sdk2"

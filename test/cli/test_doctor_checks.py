@@ -229,6 +229,7 @@ ILL: dict[str, list[tuple[str, Callable[[Path], Finding], str]]] = {
         ),
         ("problem", lambda _: robot.check_firmware("go2", "eth0", silent), "ping"),
         ("warning", lambda _: robot.check_firmware("a1", "eth0"), "L2+B"),
+        ("problem", lambda _: robot.check_firmware("laikago", "eth0"), "without --interface"),
     ],
     "cpu_governor": [
         (

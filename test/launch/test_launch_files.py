@@ -14,7 +14,11 @@ from safe_locomotion.runtime.launch_arguments import launch_arguments, options_f
 from safe_locomotion.runtime.stack import stack
 
 LAUNCH = ROOT / "launch"
-FILES = {"sim_a1": ("sim", "a1"), "real_a1": ("real", "a1")}
+FILES = {
+    **{f"sim_{robot}": ("sim", robot) for robot in ("a1", "go1", "go2", "laikago")},
+    **{f"real_{robot}": ("real", robot) for robot in ("a1", "go1", "go2")},
+}
+NEEDED = {"real_go2": {"interface": "eth0"}}  #: arguments without a usable default
 
 
 class Recorded:
@@ -105,8 +109,8 @@ def test_arguments_are_those_of_the_stack(ros_launch, name):
 def test_processes_are_those_of_the_stack(ros_launch, name, graph):
     """The launch file starts exactly the described processes with the described words."""
     world, robot = FILES[name]
-    expected = stack(options_from_launch(world, robot, {"graph": graph}))
-    found = started(name, graph=graph)
+    expected = stack(options_from_launch(world, robot, {"graph": graph, **NEEDED.get(name, {})}))
+    found = started(name, graph=graph, **NEEDED.get(name, {}))
     assert len(found) == len(expected)
     for action, process in zip(found, expected, strict=True):
         assert ("on_exit" in action.kwargs) == process.essential

@@ -273,3 +273,12 @@ def test_a_recorder_runs_where_there_is_a_folder(graph, source):
     given = recorder.parameters["recorder_node"]
     assert (given["directory"], given["source"], given["start"]) == ("/walks", source, "always")
     assert "recorder_node" not in {process.name for process in s.stack(s.StackOptions(graph=graph))}
+
+
+def test_a_robot_without_an_sdk_exists_in_simulation_only():
+    """On hardware a Laikago is refused with the reason; simulated and mocked ones are not."""
+    for sdk in ("legged_sdk", "unitree_sdk2"):
+        with pytest.raises(ConfigurationError, match="'laikago' exists in simulation only"):
+            s.stack(s.StackOptions(robot="laikago", world="real", sdk=sdk))
+    assert s.stack(s.StackOptions(robot="laikago"))
+    assert s.stack(s.StackOptions(robot="laikago", world="real", sdk="mock"))

@@ -8,7 +8,13 @@ import numpy as np
 
 from safe_locomotion.cli.doctor.findings import Finding, judge
 from safe_locomotion.errors import BackendError
-from safe_locomotion.runtime.stack import LOOPBACK, ROBOT_DOMAIN, SIMULATION_DOMAIN, robot_sdk
+from safe_locomotion.runtime.stack import (
+    LOOPBACK,
+    ROBOT_DOMAIN,
+    SIMULATED_ONLY,
+    SIMULATION_DOMAIN,
+    robot_sdk,
+)
 
 RATE_HZ = 500.0
 LEAST_RATE_HZ = 400.0
@@ -121,6 +127,10 @@ def check_firmware(robot: str, interface: str | None, service: Service = active_
             level="ok",
             text="not checked: name the robot's network with --interface",
         )
+    if robot in SIMULATED_ONLY:
+        text = f"the {robot} exists in simulation only: no SDK of today speaks to it"
+        mend = f"safe-locomotion doctor --robot {robot}  # without --interface"
+        return Finding(check="firmware_mode", level="problem", text=text, mend=mend)
     if robot in LOW_LEVEL_ENTRY and robot_sdk(robot) != "unitree_sdk2":
         text = f"the {robot} does not report its mode; set low-level mode before the launch"
         return Finding(

@@ -1,0 +1,8 @@
+"""The whole stack on a Go1: `ros2 launch safe_locomotion real_go1.launch.py`."""
+
+from safe_locomotion.nodes.launching import launch_description
+
+
+def generate_launch_description():
+    """The description that `ros2 launch` runs."""
+    return launch_description("real", "go1")
