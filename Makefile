@@ -30,7 +30,8 @@ sim: setup ## Walk a simulated A1. More options: make sim ARGS="--robot a1 --ter
 test: lint ## Check the code and run all tests. Some of them: make test ARGS="-k gait"
 ifeq ($(strip $(ARGS)),)
 	@# Tests with deadlines need the cores for themselves; the others share them, file by file as far as that keeps all cores busy.
-	@status=0; $(PYTEST) -p xdist -n auto --dist worksteal -m "not alone" || status=$$?; $(PYTEST) -m alone || status=$$?; exit $$status
+	@status=0; $(PYTEST) -p xdist -n auto --dist worksteal -m "not alone" || status=$$?; \
+	$(PYTEST) -m alone $$(grep -rl 'mark.alone' test) || status=$$?; exit $$status
 else
 	@$(PYTEST) $(ARGS)
 endif
@@ -39,7 +40,7 @@ lint: setup-test ## Check style, types and which module may import which.
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	@# Python 3.10 ends at a numpy whose types are looser, so types are checked from 3.11 on.
-	if .venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then .venv/bin/mypy; fi
+	if .venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then .venv/bin/mypy --num-workers auto; fi
 	.venv/bin/lint-imports --no-logo
 
 format: setup-test ## Rewrite the code the way `make lint` wants it.

@@ -43,6 +43,7 @@ class Walks:
         robots: N.
         steps: T of an episode.
         world: that they walk in.
+        gaits: of the learners, summed from their actions.
         tasks: of each run.
     """
 
@@ -80,11 +81,11 @@ class Walks:
             for run, task in zip(runs, self.tasks, strict=True)
         ]
         meanings = [contract.gait for contract in self._contracts for _ in range(robots)]
-        self._actions = GaitActions([one for one in meanings if one is not None], options.device)
+        self.gaits = GaitActions([one for one in meanings if one is not None], options.device)
         self._means = StrideMeans(self.world.config.mpc.locomotion, len(each), options.device)
         self._slices = _slices(self.runs, robots)
         self._rows = _Rows(steps, len(self.runs), robots, options.device)
-        self._captured: dict[Learner, tuple[Captured, Captured]] = {}
+        self._captured: dict[tuple[object, ...], tuple[Captured, Captured]] = {}
 
     @property
     def free(self) -> Tensor:
@@ -122,14 +123,15 @@ class Walks:
         )
 
     def _parts_for(self, learner: Learner, rules: Rules) -> tuple[Captured, Captured]:
-        """The operations before and after a step of the world, for one learner."""
-        if learner not in self._captured:
+        """The operations before and after a step of the world, for one learner and its rules."""
+        key = (learner, *(rule for rule, _ in rules))
+        if key not in self._captured:
             device = self.world.options.device
-            self._captured[learner] = (
+            self._captured[key] = (
                 Captured(device, partial(self._propose, learner, rules)),
                 Captured(device, partial(self._judge, rules)),
             )
-        return self._captured[learner]
+        return self._captured[key]
 
     def _propose(self, learner: Learner, rules: Rules) -> None:
         """What the learners want in what they see, and who asks for recovery."""
@@ -140,7 +142,7 @@ class Walks:
         flat = actions.reshape(-1, N_GAIT)
         rows.write("observations", rows.seen)
         rows.write("actions", flat)
-        world.learner_gaits.copy_(self._actions.read(flat))
+        world.learner_gaits.copy_(self.gaits.read(flat))
         states = self._by_run(states_of(rows.seen))
         asked = self._by_run(world.asked)
         for rule, runs in rules:
@@ -155,7 +157,7 @@ class Walks:
         world = self.world
         motion = world.motion()
         self._means.update(motion, world.velocity_commands)
-        outcome = self._means.outcome(motion, self._actions.gait)
+        outcome = self._means.outcome(motion, self.gaits.gait)
         begins = world.fell > 0.5
         falls = rows.walking & begins
         rows.write("rewards", rewards(self._slices, outcome, world.robot, world.robots))
@@ -175,7 +177,7 @@ class Walks:
         roll, pitch = roll_and_pitch(rotation)
         return torch.cat(
             (
-                self._actions.gait,
+                self.gaits.gait,
                 wp.to_torch(seen.position)[:, 2:],
                 torch.stack((roll, pitch), dim=1),
                 heading_velocity(rotation, wp.to_torch(seen.velocity)),
@@ -200,7 +202,7 @@ class Walks:
 
     def _forget(self, begins: Tensor, rules: Rules) -> None:
         """Begin the walks of some robots (B,)."""
-        self._actions.restart(begins)
+        self.gaits.restart(begins)
         self._means.restart(begins)
         for rule, runs in rules:
             rule.reset(self._by_run(begins)[runs])
