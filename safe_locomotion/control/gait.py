@@ -172,10 +172,10 @@ class GaitClock:
             elif not (held[leg] and (gone > latest or passes[leg])):
                 if lifted[leg] and held[leg]:
                     lifts[leg] = Lift(0.0, True)
-                    gone = 0.0
+                else:
+                    progress[leg] = gone
+                    left[leg] = (1.0 - gone) * swing_duration
                 held[leg] = False
-                progress[leg] = gone
-                left[leg] = (1.0 - gone) * swing_duration
         return GaitPhase(
             stance=tuple(held),
             swing_progress=tuple(progress),

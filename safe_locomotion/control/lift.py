@@ -14,7 +14,7 @@ from safe_locomotion.types import N_LEGS
 #: [s] of a whole way up or down: half a swing of the A1's trot (2.5 Hz, ratio 0.45).
 LIFT_TIME = 0.09
 LEAST_LEGS = 2  #: that must be left to stand on
-NONE_LIFTED = (False,) * N_LEGS
+NONE_LIFTED = (False, False, False, False)
 
 
 class Lift(NamedTuple):

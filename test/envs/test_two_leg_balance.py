@@ -62,7 +62,7 @@ def test_the_untrained_gait_stands_on_two_legs_and_hops() -> None:
     assert not walk.fell and walk.tilt.max() < 0.26
     settled = walk.contact[50:]
     assert settled[:, [FL, RR]].mean() < 0.02
-    flies = ~settled.any(axis=1)
+    flies = np.asarray(~settled.any(axis=1))
     assert np.count_nonzero(flies[1:] & ~flies[:-1]) >= 10
 
 

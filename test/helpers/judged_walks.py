@@ -156,6 +156,7 @@ class World:
         self.decisions = decisions(self.robots, "cpu")
         self.learner = wp.zeros((self.robots, 9), dtype=float)
         self.recovery = wp.zeros((self.robots, 9), dtype=float)
+        self.lifted = wp.zeros((self.robots, 4), dtype=float)
         self.commands = wp.zeros(self.robots, dtype=wp.vec3)
         self.interventions: dict[int, BatchedIntervention] = {}
         horizons = [each.supervisor.intervention.horizon for each in stacks]
@@ -177,6 +178,7 @@ class World:
         self._write(self.estimates.joints, [e.q for e in now])
         self._write(self.estimates.joint_rates, [e.dq for e in now])
         self._write(self.learner, [row(tick.learner) for tick in ticks])
+        self._write(self.lifted, [tick.learner.lifted for tick in ticks])
         self._write(self.recovery, [row(tick.recovery) for tick in ticks])
         commands = [tick.command for tick in ticks]
         self._write(self.commands, [(c.vx, c.vy, c.wz) for c in commands])
@@ -190,7 +192,8 @@ class World:
     def decide(self) -> None:
         """Let all interventions decide."""
         for intervention in self.interventions.values():
-            intervention.decide(self.estimates, self.learner, self.recovery, self.commands)
+            gaits = (self.learner, self.recovery)
+            intervention.decide(self.estimates, *gaits, self.commands, self.lifted)
 
     def play(self, tick: Tick) -> None:
         """The same tick for all robots, up to the decision."""

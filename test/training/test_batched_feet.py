@@ -43,6 +43,7 @@ def step(
     contact: Array1,
     hangs: Array1,
     again: Array1,
+    lifted: Array1,
     shape: SwingShape,
 ):
     k = wp.tid()
@@ -59,6 +60,7 @@ def step(
         hangs[k] > 0.5,
         0.004,
         shape,
+        lifted[k] > 0.5,
     )
 
 
@@ -88,6 +90,7 @@ class Tick:
     contact: Flags
     hangs: Flags
     again: Flags
+    lifted: Flags
 
 
 def ticks() -> Iterator[Tick]:
@@ -106,13 +109,14 @@ def ticks() -> Iterator[Tick]:
             contact=rng.uniform(size=FEET) < np.where(scheduled, 0.3, 0.05),
             hangs=rng.uniform(size=FEET) < 0.95,
             again=rng.uniform(size=FEET) < 0.01,
+            lifted=~scheduled & (rng.uniform(size=FEET) < 0.2),
         )
 
 
 def step_batched(feet: Feet, tick: Tick) -> tuple[Array, Array]:
     """Points and velocities of the feet after this tick."""
     progress = wp.array(tick.progress, dtype=wp.float64)
-    flags = [floats(values) for values in (tick.contact, tick.hangs, tick.again)]
+    flags = [floats(values) for values in (tick.contact, tick.hangs, tick.again, tick.lifted)]
     inputs = [feet, vectors(tick.at), floats(tick.scheduled), progress, *flags, SHAPE]
     wp.launch(step, dim=FEET, inputs=inputs)
     point = wp.zeros((FEET, 1), dtype=wp.vec3)
@@ -135,6 +139,7 @@ def step_onboard(foot: Foot, tick: Tick, k: int) -> tuple[Vector, Vector]:
         hangs=bool(tick.hangs[k]),
         elapsed=ELAPSED,
         parameters=CONFIG.mpc.swing,
+        lifted=bool(tick.lifted[k]),
     )
     way = Swing(float(tick.progress[k]), DURATION, vector(tick.foothold[k]))
     return foot.swing(way, CONFIG.mpc.swing)

@@ -15,22 +15,28 @@ from safe_locomotion.training.gait.world.gait import (
     gait_clocks,
     schedule_stance,
 )
-from safe_locomotion.types import NANOSECONDS, Array, GaitParameters
+from safe_locomotion.types import NANOSECONDS, Array, Flags, GaitParameters
 
 ROBOTS = 32
 TICK_NS = 4_000_000
 DT = 0.04
 MIDDLES: list[float] = (DT * np.arange(0.5, 10.0)).tolist()
 TROT = np.array([2.5, 0.45, 0.5, 0.5, 0.0, -0.13, 0.13, -0.13, 0.13])
+NONE = np.zeros((ROBOTS, 4), dtype=np.bool_)  # lifted legs
 ROUNDING = 1e-6  # [strides, s]; results are in single precision
 
 
 @wp.kernel
 def advance(
-    clocks: GaitClocks, gait: Array2, step: Array1, elapsed: wp.float64, stance: Array3
+    clocks: GaitClocks,
+    gait: Array2,
+    lifted: Array2,
+    step: Array1,
+    elapsed: wp.float64,
+    stance: Array3,
 ) -> None:
     robot = wp.tid()
-    advance_clock(clocks, robot, elapsed, gait, step[robot] > 0.5)
+    advance_clock(clocks, robot, elapsed, gait, lifted, step[robot] > 0.5)
     schedule_stance(clocks, robot, gait, wp.float64(0.04), stance)
 
 
@@ -54,7 +60,7 @@ def wander(gait: Array, rng: np.random.Generator) -> Array:
     return rounded(moved)
 
 
-def parameters(row: Array) -> GaitParameters:
+def parameters(row: Array, lifted: Flags) -> GaitParameters:
     """One row of gait parameters, as onboard."""
     frequency, ratio, fl, rr, rl, *foot_y = row.tolist()
     return GaitParameters(
@@ -62,6 +68,7 @@ def parameters(row: Array) -> GaitParameters:
         swing_ratio=ratio,
         phase_offsets=(fl, rr, rl),
         foot_y=(foot_y[0], foot_y[1], foot_y[2], foot_y[3]),
+        lifted=(bool(lifted[0]), bool(lifted[1]), bool(lifted[2]), bool(lifted[3])),
     )
 
 
@@ -73,13 +80,15 @@ class Clocks:
         self._onboard = [GaitClock() for _ in range(ROBOTS)]
         self._tick = 0
         self.steps = 0
+        self.lifts = 0
+        self.falls = 0
 
-    def update(self, gait: Array, step: Array) -> None:
+    def update(self, gait: Array, step: Array, lifted: Flags = NONE) -> None:
         """Advance all clocks by a tick and compare them."""
         elapsed = TICK_NS / NANOSECONDS if self._tick > 0 else 0.0
         self._tick += 1
         stance = wp.zeros((ROBOTS, 10, 4), dtype=float)
-        inputs = [self._clocks, floats(gait), floats(step), elapsed, stance]
+        inputs = [self._clocks, floats(gait), floats(lifted), floats(step), elapsed, stance]
         wp.launch(advance, dim=ROBOTS, inputs=inputs)
         found = {
             "stance": self._clocks.held.numpy() > 0.5,
@@ -89,8 +98,8 @@ class Clocks:
         }
         phases = []
         schedules = []
-        for clock, row, steps in zip(self._onboard, gait, step, strict=True):
-            wanted = parameters(row)
+        for clock, row, flags, steps in zip(self._onboard, gait, lifted, step, strict=True):
+            wanted = parameters(row, flags)
             phases.append(clock.update(self._tick * TICK_NS, wanted, step=bool(steps)))
             schedules.append(clock.schedule(wanted, MIDDLES))
         np.testing.assert_array_equal(found["stance"], [phase.stance for phase in phases])
@@ -100,6 +109,13 @@ class Clocks:
         left = [phase.time_to_touchdown for phase in phases]
         np.testing.assert_allclose(found["left"], left, atol=ROUNDING)
         self.steps += int((~found["stance"]).sum())
+        lifts = [lift for phase in phases for lift in phase.lifts]
+        share = np.reshape([0.0 if lift is None else lift.share for lift in lifts], (ROBOTS, 4))
+        np.testing.assert_array_equal(self._clocks.share.numpy(), share)
+        raised = np.reshape([lift is not None for lift in lifts], (ROBOTS, 4))
+        np.testing.assert_array_equal(self._clocks.raised.numpy() > 0.5, raised)
+        self.lifts += int((share == 1.0).sum())
+        self.falls += int((raised & ~lifted).sum())
 
 
 def test_clocks_of_wandering_gaits_agree() -> None:
@@ -111,6 +127,25 @@ def test_clocks_of_wandering_gaits_agree() -> None:
         gait = wander(gait, rng)
         clocks.update(gait, (tick // 40 + np.arange(ROBOTS)) % 5 > 0)
     assert clocks.steps > 0.2 * 600 * 4 * ROBOTS
+
+
+def test_clocks_with_lifted_legs_agree() -> None:
+    """Flags, schedule and the way up of legs that are lifted and put down at random are equal.
+
+    Gaits wander, stop and go. Some robots keep their legs up for long.
+    """
+    rng = np.random.default_rng(3)
+    gait = rounded(np.tile(TROT, (ROBOTS, 1)))
+    lifted = np.zeros((ROBOTS, 4), dtype=np.bool_)
+    clocks = Clocks()
+    for tick in range(600):
+        gait = wander(gait, rng)
+        drawn = rng.permuted(np.tile(np.arange(4), (ROBOTS, 1)), axis=1) < 2
+        changes = rng.uniform(size=ROBOTS) < np.linspace(0.005, 0.1, ROBOTS)
+        nothing = rng.uniform(size=ROBOTS) < 0.4
+        lifted = np.where(changes[:, None], drawn & ~nothing[:, None], lifted)
+        clocks.update(gait, (tick // 40 + np.arange(ROBOTS)) % 5 > 0, lifted)
+    assert clocks.lifts > 0.1 * 600 * ROBOTS and clocks.falls > 0.02 * 600 * ROBOTS
 
 
 def test_clocks_of_a_steady_trot_agree() -> None:

@@ -80,6 +80,7 @@ class BatchedController:
         self._planning = _planning_constants(robot, config, device)
         bridge = config.bridge
         self._commanding = command_constants(robot, bridge.gains, bridge.limits, device)
+        self._none_lifted = wp.zeros((robots, N_LEGS), dtype=float, device=device)
         self._robots = robots
         self._device = device
 
@@ -94,7 +95,9 @@ class BatchedController:
         inputs = [mask, self.state.fresh, self.commands.sent]
         self._launch(begin_walks, self._robots, inputs)
 
-    def plan(self, estimates: Any, gaits: Any, commands: Any, elapsed: float) -> None:
+    def plan(
+        self, estimates: Any, gaits: Any, commands: Any, elapsed: float, lifted: Any = None
+    ) -> None:
         """Write `plans` for this tick; the twin of `LocomotionController.update` in WALK.
 
         Args:
@@ -102,13 +105,15 @@ class BatchedController:
             gaits: (B, 9) frequency [Hz], swing ratio, offsets of FL, RR, RL, foot y of all legs.
             commands: (B,) vectors of vx, vy [m/s] and wz [rad/s].
             elapsed: since the last plan [s]; on the first one of a walk it counts as 0.
+            lifted: (B, 4) 1 for legs that these gaits hold in the air; None for no leg.
         """
         feet = (self._robots, N_LEGS)
         problem = self.mpc.inputs
         answer = self.mpc.outputs
         start = [self._planning, self.state]
         sensed = [*start, estimates]
-        moved = [*sensed, gaits, commands, elapsed, problem, answer]
+        flags = self._none_lifted if lifted is None else lifted
+        moved = [*sensed, gaits, flags, commands, elapsed, problem, answer]
         self._launch(move_references, self._robots, moved)
         self._launch(step_feet, feet, [*sensed, gaits, problem, self.plans])
         self._launch(assume_friction, self._robots, start)

@@ -5,7 +5,7 @@ from typing import Any
 import warp as wp
 
 from safe_locomotion.training.gait.world.arrays import Array2, LegVectors3
-from safe_locomotion.training.gait.world.locomotion import SwingShape, cycloid
+from safe_locomotion.training.gait.world.locomotion import SwingShape, cycloid, way, way_rate
 from safe_locomotion.types import N_LEGS
 
 
@@ -60,6 +60,7 @@ def step_foot(
     hangs: bool,
     elapsed: float,
     shape: SwingShape,
+    lifted: bool,
 ) -> None:
     """Decide whether one foot pushes on this tick; the twin of `Foot.step`.
 
@@ -73,9 +74,10 @@ def step_foot(
         hangs: it is away from the ground plane while the robot steps.
         elapsed: since the last tick [s].
         shape: of the swing.
+        lifted: the gait wants the leg held in the air, and it is on its way up or there.
     """
     early = progress >= shape.early_contact and contact
-    landed = not scheduled and (feet.landed[robot, leg] > 0.5 or early)
+    landed = not scheduled and not lifted and (feet.landed[robot, leg] > 0.5 or early)
     unloaded = float(0.0)
     if scheduled and not contact and hangs:
         unloaded = feet.unloaded_time[robot, leg] + elapsed
@@ -122,3 +124,37 @@ def swing_foot(
         time = shape.search_time
     point, velocity = cycloid(feet.lift_off[robot, leg], end, height, gone, time)
     return point, velocity
+
+
+@wp.func
+def lift_foot(
+    feet: Feet,
+    robot: int,
+    leg: int,
+    foothold: wp.vec3,
+    under_hip: wp.vec3,
+    hip_velocity: wp.vec3,
+    share: float,
+    rate: float,
+    shape: SwingShape,
+) -> tuple[wp.vec3, wp.vec3]:
+    """Point [m] and velocity [m/s] in odom of a foot whose leg has left the gait.
+
+    The twin of `Foot.descend` and of `Foot.swing` with a lift.
+
+    Args:
+        feet: all feet.
+        robot, leg: which one.
+        foothold: foot centre at touchdown, in odom [m].
+        under_hip: foot centre on the ground under the hip, in odom [m].
+        hip_velocity: of that place [m/s].
+        share: of the way up.
+        rate: of the share [1/s].
+        shape: of the swing.
+    """
+    if rate < 0.0:
+        feet.lift_off[robot, leg] = foothold - wp.vec3(0.0, 0.0, shape.depth)
+    ground = feet.lift_off[robot, leg]
+    line = under_hip + wp.vec3(0.0, 0.0, shape.height) - ground
+    blend = way(share)
+    return ground + blend * line, way_rate(share) * rate * line + blend * hip_velocity

@@ -21,6 +21,7 @@ class GaitActions:
     Attributes:
         gait: (B, 9) parameters in force: frequency [Hz], swing ratio, offsets [strides], y [m].
         nominal: (B, 9) parameters at the start of an episode.
+        lifted: (B, 4) 1 for legs that the gaits hold in the air.
     """
 
     def __init__(self, actions: Sequence[GaitAction], device: torch.device | str) -> None:
@@ -30,6 +31,8 @@ class GaitActions:
             return torch.tensor([_row(action, name) for action in actions], device=device)
 
         self.nominal = rows("nominal")
+        flags = [action.lifted_flags for action in actions]
+        self.lifted = torch.tensor(flags, dtype=torch.float32, device=device)
         self._scale = rows("scale")
         self._lower = rows("lower")
         self._upper = rows("upper")

@@ -158,6 +158,7 @@ class BatchedGaitRollout:
         self._robots = robots
         self._model = rollout_model(robot, legs, reference=reference, swing=swing, solver=solver)
         self._copies = gait_clocks(count, device)
+        self._none_lifted = wp.zeros((count, N_LEGS), dtype=float, device=device)
         self.solver = BatchedMpc(body, solver, count, admm=admm, device=device)
         self._learner = _plans_of(self.solver, count, device)
         self._recovery = self._learner
@@ -180,7 +181,13 @@ class BatchedGaitRollout:
                 self._launch(forget_solutions, mask, self._robots, solver.outputs)
 
     def predict(
-        self, estimates: Any, clocks: Any, learner: Any, recovery: Any, commands: Any
+        self,
+        estimates: Any,
+        clocks: Any,
+        learner: Any,
+        recovery: Any,
+        commands: Any,
+        lifted: Any = None,
     ) -> None:
         """Write `states`.
 
@@ -189,11 +196,14 @@ class BatchedGaitRollout:
             clocks: (B,) of the gaits that are executed.
             learner, recovery: (B, 9) gaits that can be executed.
             commands: (world,) vectors of vx, vy [m/s] and wz [rad/s].
+            lifted: (B, 4) 1 for legs that the learner's gait holds in the air; None for no leg.
         """
+        flags = self._none_lifted if lifted is None else lifted
         self._launch(see_scenes, self._model, estimates, self._robots, commands, self.scenes)
-        self._plan(self.solver, self._learner, clocks, learner)
+        self._plan(self.solver, self._learner, clocks, learner, flags)
         if self._recovery_solver is not None:
-            self._plan(self._recovery_solver, self._recovery, clocks, recovery)
+            none = self._none_lifted
+            self._plan(self._recovery_solver, self._recovery, clocks, recovery, none)
         wp.launch(
             predict_states,
             dim=self.states.shape[:2],
@@ -201,11 +211,9 @@ class BatchedGaitRollout:
             device=self._device,
         )
 
-    def _plan(self, solver: BatchedMpc, plans: Any, clocks: Any, gaits: Any) -> None:
-        copies = self._copies
-        self._launch(
-            pose_problems, self._model, self.scenes, clocks, copies, gaits, solver.inputs, plans
-        )
+    def _plan(self, solver: BatchedMpc, plans: Any, clocks: Any, gaits: Any, lifted: Any) -> None:
+        scene = (self._model, self.scenes, clocks, self._copies)
+        self._launch(pose_problems, *scene, gaits, lifted, solver.inputs, plans)
         solver.solve()
 
     def _launch(self, kernel: Any, *inputs: Any) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import warp as wp
 
 from safe_locomotion.config import StackConfig, SupervisorConfig
+from safe_locomotion.control.lift import LEAST_LEGS
 from safe_locomotion.robot.models import RobotModel
 from safe_locomotion.safety.switching_rule import PREDICTING, STEP
 from safe_locomotion.training.gait.world.arrays import Array1, Array2, Array4
@@ -35,17 +36,25 @@ from safe_locomotion.training.gait.world.trigger_set import (
 
 PREDICTED = wp.constant(wp.float64(STEP))
 AT_START = wp.constant(wp.float64(0.0))
+LEGS_NEEDED = wp.constant(float(LEAST_LEGS))
 
 
 @wp.func
-def executable(gaits: Array2, robot: int) -> bool:
+def executable(gaits: Array2, lifted: Array2, robot: int) -> bool:
     """Whether the numbers describe a gait; `control.gait.executable`."""
+    legs = float(0.0)
+    flags = bool(True)
+    for leg in range(4):
+        flag = lifted[robot, leg]
+        flags = flags and flag * (1.0 - flag) == 0.0
+        legs += flag
+    leaves_legs = flags and 4.0 - legs >= LEGS_NEEDED
     finite = bool(True)
     for column in range(GAIT):
         finite = finite and wp.isfinite(gaits[robot, column])
     frequency = gaits[robot, 0]
     ratio = gaits[robot, 1]
-    return finite and frequency > 0.0 and ratio > 0.0 and ratio < 1.0
+    return finite and leaves_legs and frequency > 0.0 and ratio > 0.0 and ratio < 1.0
 
 
 @wp.func
@@ -68,12 +77,17 @@ def restart_judges(judges: Judges, mask: Array1) -> None:
 
 @wp.kernel(enable_backward=False)
 def measure(
-    judges: Judges, estimates: Estimates, learner: Array2, recovery: Array2, out: Decisions
+    judges: Judges,
+    estimates: Estimates,
+    learner: Array2,
+    recovery: Array2,
+    lifted: Array2,
+    out: Decisions,
 ) -> None:
     """Follow the gait that drove until now, and measure; first half of `Intervention._decide`."""
     judged = wp.tid()
     robot = judges.robots[judged]
-    possible = executable(learner, robot)
+    possible = executable(learner, lifted, robot)
     judges.alone[judged] = wp.where(possible, 0, 1)
     recovered = judges.rules.recovered_last[judged] == 1
     for column in range(GAIT):
@@ -81,10 +95,15 @@ def measure(
         judges.learner[judged, column] = choose(learner, recovery, possible, column, robot)
         follows = possible and not recovered
         judges.following[judged, column] = choose(learner, recovery, follows, column, robot)
+    for leg in range(4):
+        flag = lifted[robot, leg]
+        judges.lifted[judged, leg] = wp.where(possible, flag, 0.0)
+        judges.following_lifted[judged, leg] = wp.where(possible and not recovered, flag, 0.0)
     elapsed = AT_START
     if judges.rules.now[judged] > 0:
         elapsed = judges.histories.period_ns / SECOND
-    advance_clock(judges.clocks, judged, elapsed, judges.following, True)
+    following = judges.following_lifted
+    advance_clock(judges.clocks, judged, elapsed, judges.following, following, True)
     frequency = judges.following[judged, 0]
     measure_components(
         judges.sets, judges.histories, judged, estimates, robot, frequency, out.values
@@ -141,6 +160,8 @@ def decide_drivers(judges: Judges, out: Decisions) -> None:
         out.uses[robot] = out.uses[robot] + 1 - recovered
     for column in range(GAIT):
         out.driving[robot, column] = choose(judges.recovery, judges.learner, acts, column, judged)
+    for leg in range(4):
+        out.driving_lifted[robot, leg] = wp.where(acts, 0.0, judges.lifted[judged, leg])
 
 
 class BatchedIntervention:
@@ -181,6 +202,7 @@ class BatchedIntervention:
         rules = [supervisor.intervention for supervisor in supervisors]
         self._device = device
         self._judges = judges_of(robot, config, robots, supervisors, device)
+        self._none_lifted = wp.zeros_like(decisions.driving_lifted)
         self.decisions = decisions
         self.rollout: BatchedGaitRollout | None = None
         horizon = rules[0].horizon
@@ -211,7 +233,9 @@ class BatchedIntervention:
         if self.rollout is not None:
             self.rollout.restart(mask)
 
-    def decide(self, estimates: Any, learner: Any, recovery: Any, commands: Any) -> None:
+    def decide(
+        self, estimates: Any, learner: Any, recovery: Any, commands: Any, lifted: Any = None
+    ) -> None:
         """Write the decisions of this tick.
 
         Args:
@@ -220,13 +244,14 @@ class BatchedIntervention:
                 ratio, offsets of FL, RR and RL, foot y of all legs [m]. Recovery drives where the
                 learner's gait cannot be executed.
             commands: (world,) vectors of vx, vy [m/s] and wz [rad/s], the velocities in force.
+            lifted: (world, 4) 1 for legs that the learner's gaits hold in the air; None for no leg.
         """
         judges = self._judges
-        self._launch(measure, judges, estimates, learner, recovery, self.decisions)
+        flags = self._none_lifted if lifted is None else lifted
+        self._launch(measure, judges, estimates, learner, recovery, flags, self.decisions)
         if self.rollout is not None:
-            self.rollout.predict(
-                estimates, judges.clocks, judges.learner, judges.recovery, commands
-            )
+            gaits = (judges.learner, judges.recovery)
+            self.rollout.predict(estimates, judges.clocks, *gaits, commands, judges.lifted)
             wp.launch(
                 judge_predictions,
                 dim=judges.safe.shape,

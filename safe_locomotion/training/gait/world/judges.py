@@ -18,6 +18,7 @@ from safe_locomotion.training.gait.world.legs import Legs, legs_of
 from safe_locomotion.training.gait.world.mean_roll_rate import RollHistories, roll_histories
 from safe_locomotion.training.gait.world.switching_rule import SwitchingRules, switching_rules
 from safe_locomotion.training.gait.world.trigger_set import TriggerSets, trigger_sets
+from safe_locomotion.types import N_LEGS
 
 GAIT = wp.constant(9)  # numbers of a gait: frequency, swing ratio, three offsets, four foot y
 
@@ -29,6 +30,7 @@ class Decisions:
     Attributes:
         recovers: (B,) 1 if the recovery policy drives.
         driving: (B, 9) gait of the policy that drives.
+        driving_lifted: (B, 4) 1 for legs that this gait holds in the air.
         triggered: (B,) 1 inside the trigger set, the capture point included where it counts.
         values: (B, 5) components of the trigger set as measured.
         capture: (B,) margin of the capture point.
@@ -38,6 +40,7 @@ class Decisions:
 
     recovers: Integers1
     driving: Array2
+    driving_lifted: Array2
     triggered: Integers1
     values: Array2
     capture: Array1
@@ -54,6 +57,7 @@ def decisions(robots: int, device: str) -> Any:
     out = Decisions()
     out.recovers = integers()
     out.driving = wp.zeros((robots, GAIT), dtype=float, device=device)
+    out.driving_lifted = wp.zeros((robots, N_LEGS), dtype=float, device=device)
     out.triggered = integers()
     out.values = wp.zeros((robots, N_COMPONENTS), dtype=float, device=device)
     out.capture = wp.zeros(robots, dtype=float, device=device)
@@ -75,6 +79,7 @@ class Judges:
         sets, histories, rules, clocks: state and parameters of each.
         learner, recovery, following: (B, 9) gaits on this tick: the learner's if it can be
             executed, the recovery policy's, and that of the policy that drove until now.
+        lifted, following_lifted: (B, 4) legs that `learner` and `following` hold in the air.
         alone: (B,) 1 if the learner's gait cannot be executed.
         safe: (B, H) flags of the predictions, see `switching_rule.least_recovery_steps`.
     """
@@ -91,6 +96,8 @@ class Judges:
     learner: Array2
     recovery: Array2
     following: Array2
+    lifted: Array2
+    following_lifted: Array2
     alone: Integers1
     safe: Integers2
 
@@ -142,8 +149,8 @@ def judges_of(
     def integers(values: Sequence[int]) -> Any:
         return wp.array(np.array(values, dtype=np.int32), dtype=int, device=device)
 
-    def gaits() -> Any:
-        return wp.zeros((count, GAIT), dtype=float, device=device)
+    def floats(columns: int) -> Any:
+        return wp.zeros((count, columns), dtype=float, device=device)
 
     out = Judges()
     out.robots = integers(robots)
@@ -159,9 +166,10 @@ def judges_of(
     out.histories = roll_histories(count, period_ns, device)
     out.rules = switching_rules(rules, period_ns, device)
     out.clocks = gait_clocks(count, device)
-    out.learner = gaits()
-    out.recovery = gaits()
-    out.following = gaits()
+    for name in ("learner", "recovery", "following"):
+        setattr(out, name, floats(GAIT))
+    out.lifted = floats(N_LEGS)
+    out.following_lifted = floats(N_LEGS)
     out.alone = integers([0] * count)
     out.safe = wp.zeros((count, 1), dtype=int, device=device)
     return out

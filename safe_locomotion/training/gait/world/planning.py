@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import warp as wp
 
+from safe_locomotion.control.lift import LIFT_TIME
 from safe_locomotion.control.mpc_matrices import FORCE_UNIT
 from safe_locomotion.training.gait.world.arrays import (
     Array1,
@@ -18,7 +19,13 @@ from safe_locomotion.training.gait.world.arrays import (
 from safe_locomotion.training.gait.world.body import Body, body_of, write_ground_state
 from safe_locomotion.training.gait.world.convex_mpc import MpcInputs, MpcOutputs
 from safe_locomotion.training.gait.world.estimates import Estimates
-from safe_locomotion.training.gait.world.feet import Feet, restart_foot, step_foot, swing_foot
+from safe_locomotion.training.gait.world.feet import (
+    Feet,
+    lift_foot,
+    restart_foot,
+    step_foot,
+    swing_foot,
+)
 from safe_locomotion.training.gait.world.friction import (
     SlipRules,
     SlipWatch,
@@ -52,6 +59,8 @@ else:
     References = wp.array(dtype=ReferenceState)
 
 UNIT = wp.constant(FORCE_UNIT)
+RATE = wp.constant(1.0 / LIFT_TIME)  # [1/s] of a lifted foot's way up
+TOP = wp.constant(wp.float64(1.0))
 #: Residual of the MPC from which there is no solution [N]; the solver reports numbers that are not
 #: finite as 1e9 and more.
 NO_SOLUTION = wp.constant(1.0e6)
@@ -134,6 +143,7 @@ def move_references(
     state: PlanningState,
     estimates: Estimates,
     gaits: Array2,
+    lifted: Array2,
     commands: Vectors3,
     elapsed: wp.float64,
     inputs: MpcInputs,
@@ -156,7 +166,7 @@ def move_references(
         constants.limits,
     )
     state.references[robot] = reference
-    advance_clock(state.clocks, robot, since, gaits, True)
+    advance_clock(state.clocks, robot, since, gaits, lifted, True)
     schedule_stance(state.clocks, robot, gaits, constants.dt, inputs.stance)
     write_ground_state(body, robot, inputs.x0)
     slack = constants.limits.velocity_slack
@@ -233,6 +243,7 @@ def step_feet(
         away and any_swings(state.clocks, robot),
         state.elapsed[robot],
         constants.shape,
+        state.clocks.raised[robot, leg] > 0.5 and state.clocks.wanted[robot, leg] > 0.5,
     )
     loaded = state.feet.stance[robot, leg] > 0.5 and contact
     watch_foot(state.slip, robot, leg, at, loaded, state.elapsed[robot], constants.slip)
@@ -244,6 +255,8 @@ def step_feet(
         point, velocity = swing_foot(
             state.feet, robot, leg, at, progress, duration, constants.shape
         )
+        if state.clocks.raised[robot, leg] > 0.5:
+            point, velocity = raised_foot(constants, state, body, robot, leg, at, gaits)
         position = wp.transpose(body.rotation) * (point - body.position)
         speed = velocity
     relative = wp.transpose(body.rotation) * (speed - body.velocity)
@@ -300,6 +313,41 @@ def next_foothold(
         constants.shape,
     )
     return wp.vec3(place[0], place[1], constants.legs.radius)
+
+
+@wp.func
+def raised_foot(
+    constants: PlanningConstants,
+    state: PlanningState,
+    body: Body,
+    robot: int,
+    leg: int,
+    foothold: wp.vec3,
+    gaits: Array2,
+) -> tuple[wp.vec3, wp.vec3]:
+    """Target of a foot whose leg has left the gait; `LocomotionController._lifted`."""
+    neutral = body.rotation * wp.vec3(constants.legs.hip[leg, 0], gaits[robot, 5 + leg], 0.0)
+    yaw_rate = body.rates[2]
+    share = state.clocks.share[robot, leg]
+    rate = -RATE
+    if state.clocks.wanted[robot, leg] > 0.5:
+        rate = wp.where(share < TOP, RATE, 0.0)
+    point, velocity = lift_foot(
+        state.feet,
+        robot,
+        leg,
+        foothold,
+        wp.vec3(
+            body.position[0] + neutral[0], body.position[1] + neutral[1], constants.legs.radius
+        ),
+        wp.vec3(
+            body.velocity[0] - yaw_rate * neutral[1], body.velocity[1] + yaw_rate * neutral[0], 0.0
+        ),
+        float(share),
+        rate,
+        constants.shape,
+    )
+    return point, velocity
 
 
 @wp.kernel(enable_backward=False)

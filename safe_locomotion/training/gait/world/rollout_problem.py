@@ -174,6 +174,9 @@ def copy_clock(clocks: GaitClocks, copies: GaitClocks, robot: int) -> None:
     for leg in range(4):
         copies.phases[robot, leg] = clocks.phases[robot, leg]
         copies.held[robot, leg] = clocks.held[robot, leg]
+        copies.passes[robot, leg] = clocks.passes[robot, leg]
+        copies.raised[robot, leg] = clocks.raised[robot, leg]
+        copies.share[robot, leg] = clocks.share[robot, leg]
 
 
 @wp.func
@@ -211,13 +214,14 @@ def pose_problems(
     clocks: GaitClocks,
     copies: GaitClocks,
     gait: Array2,
+    lifted: Array2,
     problems: MpcInputs,
     plans: GaitPlans,
 ) -> None:
     """The MPC's problem of each robot under its gait; first half of `GaitRollout.inputs`."""
     robot = wp.tid()
     copy_clock(clocks, copies, robot)
-    advance_clock(copies, robot, AT_ONCE, gait, True)
+    advance_clock(copies, robot, AT_ONCE, gait, lifted, True)
     schedule_stance(copies, robot, gait, model.dt, problems.stance)
     wanted = scenes.wanted[robot]
     kept = wp.vec3(
