@@ -149,9 +149,6 @@ def judges_of(
     def integers(values: Sequence[int]) -> Any:
         return wp.array(np.array(values, dtype=np.int32), dtype=int, device=device)
 
-    def floats(columns: int) -> Any:
-        return wp.zeros((count, columns), dtype=float, device=device)
-
     out = Judges()
     out.robots = integers(robots)
     out.legs = legs_of(robot, config.bridge.gains, device)
@@ -167,9 +164,9 @@ def judges_of(
     out.rules = switching_rules(rules, period_ns, device)
     out.clocks = gait_clocks(count, device)
     for name in ("learner", "recovery", "following"):
-        setattr(out, name, floats(GAIT))
-    out.lifted = floats(N_LEGS)
-    out.following_lifted = floats(N_LEGS)
+        setattr(out, name, wp.zeros((count, GAIT), dtype=float, device=device))
+    for name in ("lifted", "following_lifted"):
+        setattr(out, name, wp.zeros((count, N_LEGS), dtype=float, device=device))
     out.alone = integers([0] * count)
     out.safe = wp.zeros((count, 1), dtype=int, device=device)
     return out
