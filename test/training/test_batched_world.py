@@ -81,6 +81,22 @@ def test_a_gait_that_cannot_be_executed_is_taken_over(world: GaitWorld) -> None:
     assert world.recovers.tolist() == [1, 0, 1, 1]
 
 
+def test_lifted_legs_stay_in_the_air_until_recovery_brings_them_down(world: GaitWorld) -> None:
+    """The learner's two legs leave the ground; the robot that recovery drives uses all four."""
+    begin(world)
+    world.learner_lifted[:, 1:3] = 1.0
+    for step in range(40):
+        world.asked.fill_(1 if step >= 20 else 0)
+        world.step()
+        if step == 18:
+            touch = wp.to_torch(world.physics.touch)[: ASKED + 1, 1:3]
+            assert (touch == 0.0).all()
+    world.learner_lifted.zero_()
+    loads = wp.to_torch(world.physics.touch)
+    assert (loads[ALONE, 1:3] == 0.0).all()
+    assert loads[ASKED, 1:3].max() > 5.0
+
+
 def test_a_robot_that_fell_stands_again(world: GaitWorld) -> None:
     """The fall is reported once; the others walk on undisturbed."""
     begin(world)

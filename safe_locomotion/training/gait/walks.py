@@ -82,6 +82,7 @@ class Walks:
         ]
         meanings = [contract.gait for contract in self._contracts for _ in range(robots)]
         self.gaits = GaitActions([one for one in meanings if one is not None], options.device)
+        self.world.learner_lifted.copy_(self.gaits.lifted)
         self._means = StrideMeans(self.world.config.mpc.locomotion, len(each), options.device)
         self._slices = _slices(self.runs, robots)
         self._rows = _Rows(steps, len(self.runs), robots, options.device)

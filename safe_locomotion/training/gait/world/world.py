@@ -32,7 +32,7 @@ from safe_locomotion.training.gait.world.nominal_gait import BatchedNominalGait
 from safe_locomotion.training.gait.world.outcomes import Motion
 from safe_locomotion.training.gait.world.physics import Physics
 from safe_locomotion.training.gait.world.planning import Plans
-from safe_locomotion.types import GRAVITY
+from safe_locomotion.types import GRAVITY, N_LEGS
 
 TICK = 0.002  #: [s] between two LowStates
 TICKS = round(1.0 / (RATE_HZ * TICK))  #: of a policy step
@@ -80,6 +80,7 @@ class GaitWorld:
         config: of the robot's stack.
         robot: model of all robots.
         learner_gaits, recovery_gaits: (B, 9) what the two policies propose; the first is an input.
+        learner_lifted: (B, 4) 1 for legs that the learner's gaits hold in the air; an input.
         velocity_commands: (B, 3) vx, vy [m/s], wz [rad/s]; an input.
         asked: (B,) 1 where another rule wants recovery to act on this step; an input.
         fell: (B,) 1 for robots that fell on the last step; they stand again after it.
@@ -141,6 +142,7 @@ class GaitWorld:
             return torch.zeros(*shape, dtype=dtype, device=device)
 
         self.learner_gaits = zeros(robots, N_GAIT)
+        self.learner_lifted = zeros(robots, N_LEGS)
         self.recovery_gaits = zeros(robots, N_GAIT)
         self.velocity_commands = zeros(robots, 3)
         self.asked = zeros(robots, dtype=torch.int32)
@@ -151,6 +153,7 @@ class GaitWorld:
         self._others = wp.from_torch(others)
         self._asking = wp.from_torch(self.asked)
         self._learner = wp.from_torch(self.learner_gaits)
+        self._lifting = wp.from_torch(self.learner_lifted)
         self._recovering = wp.from_torch(self.recovery_gaits)
         self._commands = wp.from_torch(self.velocity_commands, dtype=wp.vec3)
         self.recovers = wp.to_torch(self._decisions.recovers)
@@ -202,12 +205,17 @@ class GaitWorld:
         self._command(TICKS_OF_PLAN)
 
     def _decide(self, intervention: BatchedIntervention) -> None:
-        intervention.decide(self.seen, self._learner, self._recovering, self._commands)
+        gaits = (self._learner, self._recovering)
+        intervention.decide(self.seen, *gaits, self._commands, self._lifting)
 
     def _take_over_and_plan(self) -> None:
         self._launch(
             take_over,
-            [self._others, self._asking, self._learner, self._recovering, self._decisions],
+            [
+                *(self._others, self._asking),
+                *(self._learner, self._lifting, self._recovering),
+                self._decisions,
+            ],
         )
         self._plan()
 
@@ -231,7 +239,8 @@ class GaitWorld:
 
     def _plan(self) -> None:
         driving = self._decisions.driving
-        self._controller.plan(self.seen, driving, self._commands, TICK * TICKS_OF_PLAN)
+        lifted = self._decisions.driving_lifted
+        self._controller.plan(self.seen, driving, self._commands, TICK * TICKS_OF_PLAN, lifted)
 
     def _move(self) -> None:
         """Let the physics move on for one tick."""
@@ -263,7 +272,12 @@ class GaitWorld:
 
 @wp.kernel(enable_backward=False)
 def take_over(
-    others: Integers1, asked: Integers1, learner: Array2, recovery: Array2, out: Decisions
+    others: Integers1,
+    asked: Integers1,
+    learner: Array2,
+    lifted: Array2,
+    recovery: Array2,
+    out: Decisions,
 ) -> None:
     """Let recovery drive where another rule than the supervisor wants it."""
     robot = wp.tid()
@@ -275,6 +289,8 @@ def take_over(
         if asked[robot] == 1:
             number = recovery[robot, column]
         out.driving[robot, column] = number
+    for leg in range(4):
+        out.driving_lifted[robot, leg] = wp.where(asked[robot] == 1, 0.0, lifted[robot, leg])
 
 
 @wp.kernel(enable_backward=False)
