@@ -4,12 +4,18 @@ The link never leaves an active robot without damping. All calls happen on the c
 """
 
 from collections.abc import Callable
-from time import monotonic, perf_counter, sleep
+from dataclasses import replace
+from time import monotonic, sleep
 
-from safe_locomotion.backends.backend import Backend
+from safe_locomotion.backends.backend import STOP_PERIOD_S, STOP_REPEATS, Backend
 from safe_locomotion.types import LowCommand, LowState
 
 CLOSED_PAUSE_S = 0.02
+SETTLE_S = 0.006
+"""After a pause the transport hands over the states that it kept, within this time; our choice [s].
+A socket keeps about 200 of them."""
+STOP_S = STOP_REPEATS * STOP_PERIOD_S
+STATE_OLD = "state_old"  #: reason of damping instead of a late answer
 
 
 class RobotLink:
@@ -22,6 +28,7 @@ class RobotLink:
         backend: the open backend; None while the link is closed.
         active: whether commands are sent.
         silences: how many reads ended without a LowState.
+        late: how many answers were replaced by damping, because their LowState was old.
     """
 
     def __init__(
@@ -30,6 +37,7 @@ class RobotLink:
         damp: Callable[[LowState], LowCommand],
         *,
         silence_s: float,
+        age_s: float,
         damping_s: float,
         clock: Callable[[], float] = monotonic,
     ) -> None:
@@ -39,19 +47,24 @@ class RobotLink:
             open_backend: opens the link to the robot.
             damp: the damping command for a LowState.
             silence_s: after this long without a LowState an active link commands damping [s].
+            age_s: an older LowState is not answered but damped [s]; infinite if the robot waits.
             damping_s: how long damping is repeated before an active link goes quiet [s].
-            clock: monotonic wall clock [s].
+            clock: steady clock, which goes on while the process is stopped [s].
         """
         self._open_backend = open_backend
         self._damp = damp
         self._silence_s = silence_s
+        self._age_s = age_s
         self._damping_s = damping_s
         self._clock = clock
         self._ahead: LowState | None = None
-        self._read_s = 0.0
+        self._state: LowState | None = None
+        self._read_s = clock()
+        self._trusted_s = float("-inf")
         self.backend: Backend | None = None
         self.active = False
         self.silences = 0
+        self.late = 0
 
     def open(self) -> None:
         """Open the backend, read-only."""
@@ -67,6 +80,7 @@ class RobotLink:
     def activate(self) -> None:
         """Send commands from now on; a closed link stays inactive."""
         self.active = self.backend is not None
+        self._read_s = self._clock()
 
     def read(self) -> LowState | None:
         """Wait for the next LowState; None when the link is closed or the robot is silent.
@@ -79,23 +93,54 @@ class RobotLink:
             return None
         state = self._ahead or backend.read(self._silence_s)
         self._ahead = None
-        self._read_s = perf_counter()
+        self._state = state
+        self._note_pause()
         if state is None:
             self.silences += 1
             if self.active:
                 backend.stop()
+                # What `stop` takes by itself is no pause.
+                self._read_s = min(self._clock(), self._read_s + STOP_S)
         return state
+
+    def _note_pause(self) -> None:
+        """Trust no LowState for a while after this process stood still.
+
+        The transport kept the states of the pause, and hands over the oldest of them first.
+        """
+        now = self._clock()
+        if not now - self._read_s <= self._silence_s + self._age_s:
+            self._trusted_s = now + SETTLE_S
+        self._read_s = now
 
     def write(self, command: LowCommand) -> float | None:
         """Send the answer to the LowState that was read last, if the link is active.
 
+        If that LowState is old by now, damping is sent instead. If it became old while the answer
+        was sent, damping follows at once.
+
         Returns:
             Time from the LowState until the transport has its answer [s]; None if nothing was sent.
         """
-        if self.backend is None or not self.active:
+        backend = self.backend
+        state = self._state
+        if backend is None or not self.active or state is None:
             return None
-        self.backend.write(command)
-        return perf_counter() - self._read_s
+        if not self._fresh():
+            return self._damp_late(backend, state)
+        backend.write(command)
+        if not self._fresh():
+            return self._damp_late(backend, state)
+        return self._clock() - self._read_s
+
+    def _fresh(self) -> bool:
+        """Whether the last LowState may still be answered."""
+        return self._trusted_s <= self._read_s and self._clock() - self._read_s <= self._age_s
+
+    def _damp_late(self, backend: Backend, state: LowState) -> float:
+        self.late += 1
+        backend.write(replace(self._damp(state), reason=STATE_OLD))
+        return self._clock() - self._read_s
 
     def deactivate(self) -> None:
         """Damp for a while, then send nothing any more."""

@@ -21,7 +21,7 @@ from safe_locomotion.types import LowCommand, LowState
 
 STATE_TOPIC: Final = "rt/lowstate"
 COMMAND_TOPIC: Final = "rt/lowcmd"
-_FOREIGN_CHECK_EVERY: Final = 25  # reads; 50 ms
+_COUNT_PUBLISHERS_EVERY: Final = 25  # reads; 50 ms
 
 
 class UnitreeSdk2(CommandingBackend):
@@ -75,13 +75,14 @@ class UnitreeSdk2(CommandingBackend):
         """The newest state that was not read before; None after `timeout_s`."""
         deadline = time.monotonic() + timeout_s
         self._reads += 1
-        if self._reads % _FOREIGN_CHECK_EVERY == 0:
-            self._look_for_foreign_commands()
-        while self._reader.wait(deadline - time.monotonic()):
+        if self._reads % _COUNT_PUBLISHERS_EVERY == 0:
+            self._counters.foreign_publishers = self._foreign.matched_publishers()
+        state = None
+        while state is None and self._reader.wait(deadline - time.monotonic()):
             state = self._newest(self._reader.take())
-            if state is not None:
-                return state
-        return None
+        # After the wait, so that the answer to this very state can be damping.
+        self._counters.foreign_commands += len(self._foreign.take())
+        return state
 
     def _newest(self, samples: list[bytes]) -> LowState | None:
         """State of the newest sample that is valid and new; the others are counted."""
@@ -107,10 +108,6 @@ class UnitreeSdk2(CommandingBackend):
                 return self._states.state(self._clock.stamp_ns)
             counters.repeated_ticks += 1
         return None
-
-    def _look_for_foreign_commands(self) -> None:
-        self._counters.foreign_commands += len(self._foreign.take())
-        self._counters.foreign_publishers = self._foreign.matched_publishers()
 
     def _packed(self, command: LowCommand) -> bytes | None:
         return self._commands.encode(

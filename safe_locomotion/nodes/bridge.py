@@ -9,12 +9,13 @@ import sys
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from time import monotonic, perf_counter
 
 from sensor_msgs.msg import BatteryState, Imu, JointState, MultiDOFJointState
 
 from safe_locomotion.backends.backend import Backend, open_backend
-from safe_locomotion.backends.robot_link import RobotLink
+from safe_locomotion.backends.robot_link import STATE_OLD, RobotLink
 from safe_locomotion.commands import damping_command
 from safe_locomotion.errors import BackendError, RobotMismatchError
 from safe_locomotion.messages import encode
@@ -42,7 +43,6 @@ from safe_locomotion.safety.robot_watch import NO_HAZARDS, RobotWatch
 from safe_locomotion.types import DAMPED, STATE_PERIOD_NS, LowCommand, LowState, StancePlan, Verdict
 
 LOOK_S = 0.1  #: longest look before activation; a simulated robot may start later than the bridge
-FOREIGN_EACH = 5  #: states between two looks at the commands of others
 ESTOP = frozenset({"estop"})
 
 
@@ -59,6 +59,8 @@ class BridgeSettings(StageSettings):
         answer_wait_ms: without `lock_step`, longest wait for the verdict of a tick and the plan of
             an earlier one [ms of wall clock]. After it the newest ones act, if young enough.
         silence_ms: after this long without a LowState the bridge damps [ms of wall clock].
+        state_age_ms: without `lock_step`, a LowState that is older than this when its answer is
+            about to be sent is answered by damping [ms of wall clock].
         damping_s: damping is repeated this long before an active bridge goes quiet [s].
         monitor_rate_hz: rate of the topics that the control path of the composed graph does not
             need, per second of robot time.
@@ -72,6 +74,7 @@ class BridgeSettings(StageSettings):
     lock_step: bool = False
     answer_wait_ms: float = 2.0
     silence_ms: float = 10.0
+    state_age_ms: float = 20.0
     damping_s: float = 0.5
     monitor_rate_hz: float = 50.0
     log_states: bool = False
@@ -97,6 +100,7 @@ class BridgeNode(LinkLifecycle):
             self._open_backend,
             self._stopping,
             silence_s=LOCK_STEP_WAIT_S if settings.lock_step else settings.silence_ms * 1e-3,
+            age_s=inf if settings.lock_step else settings.state_age_ms * 1e-3,
             damping_s=settings.damping_s,
         )
         self.verdict: Verdict | None = None
@@ -107,8 +111,6 @@ class BridgeNode(LinkLifecycle):
         self.gate = Reasons("gate")
         self._seen = Reasons("hazards")
         self._watch = RobotWatch(self.parameters.robot, self.parameters.config.bridge.limits)
-        self._looked = 0
-        self._foreign_commands = 0
         self._newest: LowState | None = None
         self._read_s = 0.0
         self._realtime: tuple[Setting, ...] = ()
@@ -141,9 +143,11 @@ class BridgeNode(LinkLifecycle):
         Returns:
             Time from the LowState until the transport has its answer [s]; None if nothing was sent.
         """
-        self.gate.update((command.reason,) if command.reason else ())
         self.times.add(perf_counter() - self._read_s)
+        late = self.link.late
         latency = self.link.write(command)
+        reason = command.reason if self.link.late == late else STATE_OLD
+        self.gate.update((reason,) if reason else ())
         if latency is not None:
             self.logs.answered(state, command, latency)
         return latency
@@ -154,11 +158,9 @@ class BridgeNode(LinkLifecycle):
         While the bridge only reads, hazards are not reported: activation asks for them. The
         emergency stop of the remote always counts.
         """
-        self._looked += 1
         backend = self.link.backend
-        if backend is not None and self._looked % FOREIGN_EACH == 0:
-            self._foreign_commands = backend.counters.foreign_commands
-        hazards = self._watch.update(state, self._foreign_commands, self.link.active)
+        foreign_commands = 0 if backend is None else backend.counters.foreign_commands
+        hazards = self._watch.update(state, foreign_commands, self.link.active)
         hazards = hazards if self.link.active else NO_HAZARDS
         self.remote.hear(state, self.verdict)
         return hazards | ESTOP if self.remote.stops else hazards

@@ -16,7 +16,7 @@ from safe_locomotion.types import LowState
 
 def link_status(link: RobotLink, newest: LowState | None) -> DiagnosticStatus:
     """State of the link, battery and hottest motor, and the backend's counters."""
-    values: dict[str, Any] = {"active": link.active, "silences": link.silences}
+    values: dict[str, Any] = {"active": link.active, "silences": link.silences, "late": link.late}
     if newest is not None:
         values["voltage"] = newest.voltage
         values["hottest_motor"] = f"{np.max(newest.temperature):.0f}"

@@ -1,12 +1,13 @@
 """The link never leaves a robot without damping, whatever ends it."""
 
-from time import sleep
+from math import inf, nan
+from time import monotonic, sleep
 
 import numpy as np
 import pytest
 from random_values import random_low_state
 
-from safe_locomotion.backends.robot_link import RobotLink
+from safe_locomotion.backends.robot_link import SETTLE_S, STATE_OLD, RobotLink
 from safe_locomotion.commands import damping_command
 from safe_locomotion.types import LowCommand
 
@@ -14,6 +15,9 @@ STATE = random_low_state(0)
 MOVE = LowCommand(
     stamp_ns=0, q=np.ones(12), dq=np.ones(12), tau=np.ones(12), kp=np.ones(12), kd=np.ones(12)
 )
+
+
+NAMES = {"stopping": "damp", STATE_OLD: "late"}
 
 
 class Robot:
@@ -29,7 +33,7 @@ class Robot:
 
     def write(self, command):
         """Keep the command."""
-        self.log.append("damp" if command.reason == "stopping" else "move")
+        self.log.append(NAMES.get(command.reason, "move"))
 
     def stop(self):
         """Damping."""
@@ -52,14 +56,25 @@ class Clock:
         return self.now
 
 
-def link(robot):
+class Steady:
+    """A clock that a test moves."""
+
+    now = 100.0
+
+    def __call__(self):
+        """Time [s]."""
+        return self.now
+
+
+def link(robot, age_s=inf, clock=None):
     """A link to this robot."""
     return RobotLink(
         lambda: robot,
         lambda s: damping_command(s.stamp_ns, 1.0, q=s.q, reason="stopping"),
         silence_s=0.01,
+        age_s=age_s,
         damping_s=0.5,
-        clock=Clock(),
+        clock=clock or Clock(),
     )
 
 
@@ -107,7 +122,9 @@ def test_active_answers_each_state():
 def test_the_latency_counts_from_the_state_to_the_end_of_writing():
     """Both computing between read and write and the writing itself are in it."""
     robot = Robot()
-    made = opened(robot, True)
+    made = link(robot, clock=monotonic)
+    made.open()
+    made.activate()
     robot.write = lambda command: sleep(0.01)
     made.read()
     sleep(0.02)
@@ -164,3 +181,121 @@ def test_closed_link_cannot_be_activated():
     made = link(Robot())
     made.activate()
     assert not made.active
+
+
+AGE_S = 0.02
+SILENCE_S = 0.01
+
+
+def on_a_clock(robot, age_s=AGE_S):
+    """An active link whose clock the test moves."""
+    clock = Steady()
+    made = link(robot, age_s, clock)
+    made.open()
+    made.activate()
+    return made, clock
+
+
+@pytest.mark.parametrize(("pause_s", "sent"), [(0.0, "move"), (0.0199, "move"), (0.0201, "late")])
+def test_an_old_state_is_not_answered(pause_s, sent):
+    """A process that stood still in mid-tick damps, and the next answer in time moves again."""
+    robot = Robot()
+    made, clock = on_a_clock(robot)
+    made.read()
+    clock.now += pause_s
+    assert made.write(MOVE) == pytest.approx(pause_s)
+    clock.now += 0.002
+    made.read()
+    made.write(MOVE)
+    assert robot.log == [sent, "move"] and made.late == (sent == "late")
+
+
+@pytest.mark.parametrize("pause_s", [0.08, 2.0, inf, nan])
+def test_a_pause_of_any_length_is_seen(pause_s):
+    """Seconds count like milliseconds, and a clock that says nonsense damps too."""
+    robot = Robot()
+    made, clock = on_a_clock(robot)
+    made.read()
+    clock.now += pause_s
+    made.write(MOVE)
+    assert robot.log == ["late"]
+
+
+def test_a_pause_while_the_answer_is_sent_is_damped_at_once():
+    """The command that got out during the pause is followed by damping."""
+    robot = Robot()
+    made, clock = on_a_clock(robot)
+    made.read()
+    write = robot.write
+
+    def stopped(command):
+        """The process stands still in here, once."""
+        write(command)
+        clock.now += 1.0
+        robot.write = write
+
+    robot.write = stopped
+    made.write(MOVE)
+    assert robot.log == ["move", "late"] and made.late == 1
+
+
+def test_states_from_a_pause_are_not_trusted():
+    """After a pause between two reads, answers damp until the transport is drained."""
+    robot = Robot()
+    made, clock = on_a_clock(robot)
+    ticks = []
+    for step_s in (0.002, SILENCE_S + AGE_S - 0.001, 0.08, *[0.002] * 12):
+        clock.now += step_s
+        made.read()
+        made.write(MOVE)
+        ticks.append((clock.now, robot.log[-1]))
+    assert [word for _, word in ticks[:2]] == ["move", "move"]
+    paused_s = ticks[2][0]
+    assert all((word == "late") == (t < paused_s + SETTLE_S) for t, word in ticks[2:]), ticks
+    assert ticks[-1][1] == "move"
+
+
+def test_in_lock_step_no_state_is_old():
+    """The robot waits for the answer, however long it takes."""
+    robot = Robot()
+    made, clock = on_a_clock(robot, inf)
+    for _ in range(3):
+        made.read()
+        clock.now += 5.0
+        made.write(MOVE)
+        clock.now += 5.0
+    assert robot.log == ["move"] * 3 and made.late == 0
+
+
+def test_before_activation_a_pause_does_not_count():
+    """The link may wait for its robot; what counts begins with activation."""
+    robot = Robot()
+    clock = Steady()
+    made = link(robot, AGE_S, clock)
+    made.open()
+    clock.now += 10.0
+    made.activate()
+    made.read()
+    made.write(MOVE)
+    assert robot.log == ["move"]
+
+
+@pytest.mark.parametrize(("stop_s", "sent"), [(0.02, "move"), (0.039, "move"), (0.06, "late")])
+def test_damping_a_silent_robot_is_no_pause(stop_s, sent):
+    """The first state after a silence is answered, unless the damping itself took far too long."""
+    robot = Robot([STATE, None, None, STATE])
+    made, clock = on_a_clock(robot)
+
+    def stop():
+        """Repeat damping, as backends do."""
+        clock.now += stop_s
+
+    robot.stop = stop
+    made.read()
+    for _ in range(2):
+        clock.now += SILENCE_S
+        assert made.read() is None
+    clock.now += 0.002
+    made.read()
+    made.write(MOVE)
+    assert robot.log == [sent]
