@@ -224,7 +224,7 @@ def main() -> None:
         chosen(a),
         range(a.seed, a.seed + a.episodes),
         processes=a.workers,
-        deadline=time.time() + 60.0 * a.minutes,
+        deadline=time.monotonic() + 60.0 * a.minutes,
         file=a.json,
         critic_file=a.critic or a.json.with_suffix(".critic.npz"),
     )

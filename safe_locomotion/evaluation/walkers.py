@@ -174,7 +174,7 @@ class Walkers:
         cells: that the jobs number.
         models: policies by name.
         critics: by the cell that they learned from.
-        deadline: time (of `time.time`) after which the function does nothing and returns None.
+        deadline: time (of `time.monotonic`) after which the function does nothing and returns None.
         seed: of the robots' first starts.
     """
 
@@ -189,7 +189,7 @@ class Walkers:
         walkers: dict[int, Walker] = {}
 
         def do(job: Job) -> EpisodeResult | Trace | None:
-            if time.time() > self.deadline:
+            if time.monotonic() > self.deadline:
                 return None
             if job.cell not in walkers:
                 walkers[job.cell] = Walker(

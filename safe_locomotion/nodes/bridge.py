@@ -21,7 +21,7 @@ from safe_locomotion.errors import BackendError, RobotMismatchError
 from safe_locomotion.messages import encode
 from safe_locomotion.nodes import conversions, decisions
 from safe_locomotion.nodes.bridge_status import clamp_status, link_status, realtime_status
-from safe_locomotion.nodes.health import LoopTimes, Reasons, Stream
+from safe_locomotion.nodes.health import STEADY, LoopTimes, Reasons, Stream
 from safe_locomotion.nodes.link_lifecycle import LinkLifecycle, LinkState
 from safe_locomotion.nodes.parameters import NodeParameters, read_parameters
 from safe_locomotion.nodes.remote import RemoteListener
@@ -120,7 +120,7 @@ class BridgeNode(LinkLifecycle):
         self._told = NO_HAZARDS
         self._battery = self.create_publisher(BatteryState, "battery_state", NEWEST)
         self.remote = RemoteListener(self, self.parameters.config.driving)
-        self.create_timer(1.0, self._publish_battery)
+        self.create_timer(1.0, self._publish_battery, clock=STEADY)
 
     def read(self) -> LowState | None:
         """Wait for the next LowState and look for hazards in it; None if no state came."""

@@ -11,12 +11,15 @@ from time import monotonic
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from safe_locomotion.errors import one_line
 
 LONGEST_FAULT = 200  #: characters of a fault, which may quote a malformed message
 RATED_EACH_S = 0.2  #: a rate over a shorter time would jump
+STEADY = Clock(clock_type=ClockType.STEADY_TIME)
+"""Of all timers. By default a timer waits for the wall clock, and stops while that is set back."""
 OK = DiagnosticStatus.OK
 WARN = DiagnosticStatus.WARN
 ERROR = DiagnosticStatus.ERROR
@@ -193,7 +196,7 @@ class Health:
         self._node = node
         self._rows = list(rows)
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self._timer = node.create_timer(1.0 / rate_hz, self.publish)
+        self._timer = node.create_timer(1.0 / rate_hz, self.publish, clock=STEADY)
 
     def publish(self) -> None:
         """Send all rows now."""

@@ -19,7 +19,7 @@ from std_msgs.msg import Float64MultiArray
 from safe_locomotion.errors import SafeLocomotionError
 from safe_locomotion.messages import encode
 from safe_locomotion.nodes import conversions, decisions
-from safe_locomotion.nodes.health import OK, WARN, Stream, status
+from safe_locomotion.nodes.health import OK, STEADY, WARN, Stream, status
 from safe_locomotion.nodes.operator import VelocityTopic, hear_requests
 from safe_locomotion.nodes.runtime import run
 from safe_locomotion.nodes.stage_loop import StageLoop, StageNode, StageSettings, StatusRows
@@ -79,7 +79,7 @@ class PolicyNode(StageNode[PolicySettings]):
             stage.take(self._first)
         self.add_on_set_parameters_callback(self._load)
         self.add_post_set_parameters_callback(self._hand_over)
-        self.create_timer(TELL_S, self._tell)
+        self.create_timer(TELL_S, self._tell, clock=STEADY)
         self._requests = hear_requests(self, self.follow_remote)
 
     def rows(self) -> StatusRows:

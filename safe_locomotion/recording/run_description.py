@@ -13,6 +13,7 @@ from rclpy.node import Node
 
 from safe_locomotion import __version__
 from safe_locomotion.errors import SafeLocomotionError
+from safe_locomotion.nodes.health import STEADY
 from safe_locomotion.policy.file import find_policy, policy_folders
 from safe_locomotion.recording.episode import EpisodeInfo
 from safe_locomotion.runtime.stack import NODE_NAMES
@@ -50,7 +51,7 @@ class RunDescription:
             self._gets[f"{name}_node"] = node.create_client(
                 GetParameters, f"{name}_node/get_parameters"
             )
-        node.create_timer(ASK_EACH_S, self._ask)
+        node.create_timer(ASK_EACH_S, self._ask, clock=STEADY)
 
     def info(self, why: str, start_ns: int) -> EpisodeInfo:
         """Description of an episode, as far as it is known now."""

@@ -73,9 +73,9 @@ class RemoteOperator:
 
     def spin(self, seconds: float) -> None:
         """Serve answers for `seconds`, then take the newest verdict."""
-        end = self._node.get_clock().now().nanoseconds + round(seconds * 1e9)
-        while (left := end - self._node.get_clock().now().nanoseconds) > 0:
-            self._executor.spin_once(timeout_sec=left * 1e-9)
+        end = monotonic() + seconds
+        while (left := end - monotonic()) > 0.0:
+            self._executor.spin_once(timeout_sec=left)
         self._look()
 
     def ask(self, word: str) -> None:

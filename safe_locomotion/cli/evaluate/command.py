@@ -178,7 +178,7 @@ def evaluate(
     the energy, with intervals of 95 %.
     """
     cells = _cells(options)
-    deadline = time.time() + 60.0 * minutes if minutes is not None else float("inf")
+    deadline = time.monotonic() + 60.0 * minutes if minutes is not None else float("inf")
     seeds = range(options["seed"], options["seed"] + options["episodes"])
     rows = run_cells(
         [cells],
