@@ -256,9 +256,9 @@ def states_of(observations: Tensor) -> Tensor:
 
     They are height [m], roll and pitch [rad], lateral velocity [m/s] and roll rate [rad/s].
     """
-    height = N_GAIT
-    columns = [height, height + 1, height + 2, height + 4, height + 6]
-    return observations[:, columns]
+    seen = observations[:, N_GAIT:].unbind(dim=1)
+    height, roll, pitch, _, lateral_velocity, _, roll_rate = seen[:7]
+    return torch.stack((height, roll, pitch, lateral_velocity, roll_rate), dim=1)
 
 
 def _slices(runs: Sequence[Run], robots: int) -> list[tuple[GaitTask, slice]]:
