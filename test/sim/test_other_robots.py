@@ -49,7 +49,7 @@ class Run:
         raise AssertionError(f"{self.mode} instead of {mode}")
 
 
-@pytest.mark.parametrize(("name", "seed"), [("go2", 0), ("go2", 1), ("go1", 0), ("laikago", 1)])
+@pytest.mark.parametrize(("name", "seed"), [("go2", 0), ("go1", 0), ("laikago", 1)])
 def test_it_stands_walks_and_takes_a_push(name, seed):
     """It stands at its height, walks at 0.5 m/s within 10 %, and a push does not throw it over.
 
