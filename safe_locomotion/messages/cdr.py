@@ -18,6 +18,7 @@ from safe_locomotion.types import NANOSECONDS, Array
 
 HEAD = b"\x00\x01\x00\x00"
 """In front of each message: little-endian CDR, version 1. Alignment counts from its end."""
+MOST_LAYOUTS = 2000  #: of one topic in a file; hazards and policies make a few dozen
 _STAMP = struct.Struct("<iI")
 _U32 = struct.Struct("<I")
 _TWO = struct.Struct("<2d")
@@ -305,6 +306,7 @@ def groups(messages: Sequence[bytes], layout_of: Callable[[bytes], Layout]) -> I
     Raises:
         DecodingError: a message is not of this type.
     """
+    layouts = 0
     sizes = np.array([len(message) for message in messages])
     for size in np.unique(sizes).tolist():
         left = np.flatnonzero(sizes == size)
@@ -312,6 +314,9 @@ def groups(messages: Sequence[bytes], layout_of: Callable[[bytes], Layout]) -> I
             b"".join([messages[row] for row in left.tolist()]), dtype=np.uint8
         ).reshape(-1, size)
         while len(left):
+            layouts += 1
+            if layouts > MOST_LAYOUTS:
+                raise DecodingError(f"more than {MOST_LAYOUTS} layouts on one topic")
             layout = layout_of(block[0].tobytes())
             same = (block[:, layout.fixed] == block[0, layout.fixed]).all(axis=1)
             yield _group(left[same], block[same], layout)

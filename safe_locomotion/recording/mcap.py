@@ -2,16 +2,16 @@
 
 A file that was cut off gives all messages up to its last whole chunk. Format: MCAP 0
 (mcap.dev/spec). A record is opcode (1 byte), length (8 bytes) and content. Chunks hold schemas,
-channels and messages.
+channels and messages. A file may come from anybody, so no chunk may expand without bound.
 """
 
 import struct
+from binascii import crc32
 from collections.abc import Iterator
+from importlib import import_module
 from os import SEEK_END
 from pathlib import Path
-from typing import NamedTuple
-
-from rosbags.rosbag2.storage_mcap import decompress
+from typing import Any, NamedTuple
 
 from safe_locomotion.messages.cdr import DecodingError
 
@@ -22,6 +22,9 @@ MESSAGE = 0x05
 CHUNK = 0x06
 FOOTER = 0x02
 NOTHING = 0x00  #: left by a power cut in blocks that were allocated but never written
+LARGEST_CHUNK = 2**26
+"""Bytes of a chunk when it is expanded; our own are a thirtieth of it."""
+LARGEST_RATIO = 100  #: of all expanded chunks to the file; measurements reach about ten
 _RECORD = struct.Struct("<BQ")
 _CHUNK_HEAD = struct.Struct("<QQQI")
 _MESSAGE_HEAD = struct.Struct("<HIQQ")
@@ -52,6 +55,8 @@ class McapFile:
         with path.open("rb") as file:
             size = file.seek(0, SEEK_END)
             file.seek(max(0, size - len(MAGIC)))
+            self._left = LARGEST_CHUNK + LARGEST_RATIO * size
+            self._size = size
             self.whole = size > 2 * len(MAGIC) and file.read() == MAGIC
         self._schemas: dict[int, str] = {}
         self._channels: dict[int, tuple[str, str]] = {}
@@ -60,13 +65,21 @@ class McapFile:
         """All messages up to the end, or up to the first record that is not whole.
 
         Raises:
-            DecodingError: this is no MCAP file.
+            DecodingError: this is no MCAP file, or its records are damaged.
         """
+        try:
+            yield from self._messages()
+        except (struct.error, LookupError, ValueError) as error:
+            raise DecodingError(f"{self.path}: damaged: {error}") from error
+
+    def _messages(self) -> Iterator[Message]:
         with self.path.open("rb") as file:
             if file.read(len(MAGIC)) != MAGIC:
                 raise DecodingError(f"{self.path}: not an MCAP file")
             while len(head := file.read(_RECORD.size)) == _RECORD.size:
                 opcode, size = _RECORD.unpack(head)
+                if size > self._size:
+                    return
                 if opcode in (NOTHING, FOOTER):
                     return
                 if opcode not in (SCHEMA, CHANNEL, MESSAGE, CHUNK):
@@ -75,10 +88,29 @@ class McapFile:
                 content = file.read(size)
                 if len(content) < size:
                     return
-                records = _records(content) if opcode == CHUNK else head + content
+                records = self._records(content) if opcode == CHUNK else head + content
                 if records is None:
                     return
                 yield from self._messages_in(records)
+
+    def _records(self, content: bytes) -> bytes | None:
+        """Records of a chunk; None where it is damaged, as the last chunk can be.
+
+        Raises:
+            DecodingError: the chunk, or all of them together, expand too much.
+        """
+        _, _, size, crc = _CHUNK_HEAD.unpack_from(content)
+        compression, at = _text(content, _CHUNK_HEAD.size)
+        if size > min(LARGEST_CHUNK, self._left):
+            raise DecodingError(f"{self.path}: a chunk expands to {size} bytes, which is too much")
+        self._left -= size
+        try:
+            records = _expanded(content[at + _U64.size :], compression, size)
+        except DecodingError:
+            raise
+        except Exception:  # each compressor raises its own exceptions
+            return None
+        return records if len(records) == size and crc in (0, crc32(records)) else None
 
     def _messages_in(self, data: bytes) -> Iterator[Message]:
         """Messages among records; schemas and channels are kept for later messages."""
@@ -91,6 +123,8 @@ class McapFile:
         while at + _RECORD.size <= end:
             opcode, size = record(data, at)
             at += _RECORD.size
+            if at + size > end or opcode == NOTHING:
+                raise DecodingError(f"{self.path}: a record runs over the end of its chunk")
             if opcode == MESSAGE:
                 channel, _, stamp_ns, _ = message_head(data, at)
                 yield Message(*channels[channel], stamp_ns, data[at + skip : at + size])
@@ -102,14 +136,25 @@ class McapFile:
             at += size
 
 
-def _records(content: bytes) -> bytes | None:
-    """Records of a chunk; None where it is damaged, as the last chunk can be."""
-    _, _, size, crc = _CHUNK_HEAD.unpack_from(content)
-    compression, at = _text(content, _CHUNK_HEAD.size)
+def _expanded(data: bytes, compression: str, size: int) -> bytes:
+    """At most one byte more than `size` of what is compressed in `data`."""
+    if not compression:
+        return data
+    if compression == "lz4":
+        expander: Any = import_module("lz4.frame").LZ4FrameDecompressor()
+    elif compression == "zstd":
+        expander = _zstd().ZstdDecompressor()
+    else:
+        raise DecodingError(f"unknown compression {compression!r}; known: lz4, zstd")
+    return bytes(expander.decompress(data, size + 1))
+
+
+def _zstd() -> Any:
+    """The module of Python 3.14, or what stands for it before."""
     try:
-        return decompress(content[at + _U64.size :], compression, size, crc)
-    except Exception:  # each compressor raises its own exceptions
-        return None
+        return import_module("compression.zstd")
+    except ImportError:
+        return import_module("backports.zstd")
 
 
 def _text(data: bytes, at: int) -> tuple[str, int]:

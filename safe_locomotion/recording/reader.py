@@ -5,6 +5,7 @@
 
 import json
 import shutil
+import struct
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
@@ -17,7 +18,7 @@ import numpy as np
 import yaml
 
 from safe_locomotion.config import LOADER
-from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.errors import ConfigurationError, one_line
 from safe_locomotion.messages import cdr
 from safe_locomotion.messages.topics import BY_NAME, INFO
 from safe_locomotion.recording.episode import (
@@ -35,6 +36,9 @@ from safe_locomotion.recording.rows import command_trace, proposal_trace, verdic
 from safe_locomotion.recording.writer import METADATA, EpisodeWriter, message_types
 from safe_locomotion.types import JOINTS, LEGS, N_JOINTS, N_LEGS, NANOSECONDS, Array
 
+DAMAGED = (OSError, ValueError, LookupError, TypeError, ArithmeticError, struct.error, MemoryError)
+"""What bytes that are no episode can raise in numpy, YAML, JSON and ROS types."""
+LONGEST_REFUSAL = 500  #: characters
 CUT_OFF = "cut off"  #: end of an episode whose recorder died
 SENSORS = (*JOINTS, *(f"{leg}_foot" for leg in LEGS))
 
@@ -78,8 +82,10 @@ def read_episode(path: Path) -> EpisodeRecord:
             ),
             diagnostics=_diagnostics(messages["/diagnostics"], stamps["/diagnostics"]),
         )
-    except (OSError, cdr.DecodingError) as error:
-        raise ConfigurationError(f"{path}: not a recorded episode: {error}") from error
+    except (*DAMAGED, AssertionError, cdr.DecodingError) as error:
+        raise ConfigurationError(
+            one_line(f"{path}: not a recorded episode: {error}", 500)
+        ) from error
 
 
 def read_info(path: Path) -> EpisodeInfo:
@@ -97,8 +103,10 @@ def read_info(path: Path) -> EpisodeInfo:
             return _info_from(str(bag["custom_data"]["episode"]))
         infos = (message.data for message in file.messages() if message.topic == f"/{INFO}")
         return _info([*infos] if file.whole else [*islice(infos, 1)], whole=file.whole)
-    except (OSError, yaml.YAMLError, LookupError, TypeError, cdr.DecodingError) as error:
-        raise ConfigurationError(f"{path}: not a recorded episode: {error}") from error
+    except (*DAMAGED, yaml.YAMLError, cdr.DecodingError) as error:
+        raise ConfigurationError(
+            one_line(f"{path}: not a recorded episode: {error}", 500)
+        ) from error
 
 
 def recover(path: Path) -> bool:
@@ -115,7 +123,10 @@ def recover(path: Path) -> bool:
     if source.whole:
         return False
     messages = source.messages()
-    first = next(messages, None)
+    try:
+        first = next(messages, None)
+    except cdr.DecodingError as error:
+        raise _refusal(path, error) from error
     if first is None or first.topic != f"/{INFO}":
         raise ConfigurationError(
             f"{path}: not an episode of this recorder: its first message is not {INFO}"
@@ -129,6 +140,11 @@ def recover(path: Path) -> bool:
     finally:
         shutil.rmtree(repaired.parent, ignore_errors=True)
     return True
+
+
+def _refusal(path: Path, error: BaseException) -> ConfigurationError:
+    """One line that says why this is no episode."""
+    return ConfigurationError(one_line(f"{path}: not a recorded episode: {error}", LONGEST_REFUSAL))
 
 
 def _copy(messages: Iterator[Message], writer: EpisodeWriter) -> None:
