@@ -19,7 +19,7 @@ from safe_locomotion.control.mpc_problem import MpcParameters
 from safe_locomotion.control.nominal_gait import GaitSettings
 from safe_locomotion.control.reference import LocomotionParameters
 from safe_locomotion.control.swing import SwingParameters
-from safe_locomotion.errors import ConfigurationError, UnknownNameError
+from safe_locomotion.errors import ConfigurationError, UnknownNameError, one_line
 from safe_locomotion.estimation.estimator import EstimatorParameters
 from safe_locomotion.operator.driving import DrivingParameters
 from safe_locomotion.operator.velocity import CommandLimits
@@ -30,6 +30,7 @@ from safe_locomotion.safety.switching_rule import InterventionParameters
 from safe_locomotion.safety.trigger_set import TriggerSetParameters
 from safe_locomotion.shared_files import find_share
 
+LONGEST_NUMBER = 40  #: characters of a number in a message
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The safe loader; that of libyaml is ten times as fast, but not every PyYAML has it."""
 _adapters: dict[type[Any], TypeAdapter[Any]] = {}  # each takes as long as reading a file
@@ -117,7 +118,8 @@ def load_config(
     path = _config_path(robot_or_file)
     try:
         document = yaml.load(path.read_text(), Loader=LOADER)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        # ValueError: text that is not UTF-8, a date that does not exist, a number too long.
         raise ConfigurationError(f"{path}: cannot be read: {error}") from error
     _check_nodes(path, document)
     sections = {f.name: _section(path, document, f.name) for f in fields(StackConfig)}
@@ -161,10 +163,19 @@ def _check_keys(cls: type[Any], values: Any, where: str) -> None:
     types = get_type_hints(cls)
     for key, value in values.items():
         for number in value if isinstance(value, list | tuple) else (value,):
-            if isinstance(number, float) and not isfinite(number):
-                raise ConfigurationError(f"{where}: {key}: must be finite (found {number})")
+            if isinstance(number, int | float) and not _is_finite(number):
+                found = one_line(number, LONGEST_NUMBER)
+                raise ConfigurationError(f"{where}: {key}: must be finite (found {found})")
         if is_dataclass(types[key]):
             _check_keys(types[key], value, f"{where}: {key}")
+
+
+def _is_finite(number: float) -> bool:
+    """Whether it is a finite number in double precision; integers may be longer than that."""
+    try:
+        return isfinite(number)
+    except OverflowError:
+        return False
 
 
 def _check_period(node: str, period_ns: int) -> None:

@@ -261,3 +261,23 @@ def test_wrong_overrides_are_named(key: str, value: object, message: str) -> Non
     """As strictly as the file."""
     with pytest.raises(ConfigurationError, match=message):
         load_config("a1", {key: value})
+
+
+@pytest.mark.parametrize("digits", [400, 4300, 4301, 5000, 100_000])
+def test_a_number_that_is_too_long_is_refused_in_one_line(tmp_path: Path, digits: int) -> None:
+    """Python itself gives up above 4,300 digits, and no double holds one of 400."""
+    text = CONFIG_FILE.read_text()
+    path = tmp_path / "robot.yaml"
+    path.write_text(re.sub(r"(body_height: )[0-9.]+", r"\g<1>" + "9" * digits, text, count=1))
+    assert path.read_text() != text
+    with pytest.raises(ConfigurationError, match=r"must be finite|cannot be read") as refused:
+        load_config(path)
+    assert len(str(refused.value)) < 400
+
+
+def test_a_file_of_brackets_is_refused(tmp_path: Path) -> None:
+    """Nesting without end is no configuration."""
+    path = tmp_path / "robot.yaml"
+    path.write_text("[" * 20_000)
+    with pytest.raises(ConfigurationError):
+        load_config(path)
