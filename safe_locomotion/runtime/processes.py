@@ -20,6 +20,8 @@ PATIENCE = ((signal.SIGINT, 5.0), (signal.SIGTERM, 2.0), (signal.SIGKILL, 1.0))
 PARENT = "SAFE_LOCOMOTION_PARENT"  #: environment variable: a child ends when this process ends
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
+PRIVATE_FILE = 0o600
+
 
 def follow_parent() -> None:
     """Send SIGTERM to this process when its parent is gone.
@@ -32,6 +34,11 @@ def follow_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != int(parent):  # the parent ended before we asked
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _private(path: str, flags: int) -> int:
+    """Open a file for this user alone: the viewer's log holds its token."""
+    return os.open(path, flags, PRIVATE_FILE)
 
 
 class RunningStack:
@@ -71,7 +78,8 @@ class RunningStack:
         command = [*process.prefix, *process.command()]
         if self._output is None:
             return subprocess.Popen(command, env=self._environment, start_new_session=True)
-        with (self._output / f"{process.name}.log").open("wb") as said:
+        with open(self._output / f"{process.name}.log", "wb", opener=_private) as said:
+            os.fchmod(said.fileno(), PRIVATE_FILE)  # also where an older version left it
             return subprocess.Popen(
                 command,
                 env=self._environment,
