@@ -17,7 +17,7 @@ from sensor_msgs.msg import BatteryState, Imu, JointState, MultiDOFJointState
 from safe_locomotion.backends.backend import Backend, open_backend
 from safe_locomotion.backends.robot_link import STATE_OLD, RobotLink
 from safe_locomotion.commands import damping_command
-from safe_locomotion.errors import BackendError, RobotMismatchError
+from safe_locomotion.errors import BackendError, ConfigurationError, RobotMismatchError
 from safe_locomotion.messages import encode
 from safe_locomotion.nodes import conversions, decisions
 from safe_locomotion.nodes.bridge_status import clamp_status, link_status, realtime_status
@@ -79,6 +79,14 @@ class BridgeSettings(StageSettings):
     monitor_rate_hz: float = 50.0
     log_states: bool = False
     use_realtime: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse an age that ends before the bridge's own wait: every late answer would damp."""
+        if not self.answer_wait_ms < self.state_age_ms:
+            raise ConfigurationError(
+                "bridge_node: state_age_ms: must be longer than answer_wait_ms "
+                f"(found {self.state_age_ms:g} and {self.answer_wait_ms:g} ms)"
+            )
 
 
 class BridgeNode(LinkLifecycle):

@@ -26,6 +26,11 @@ CASES = {
     "unknown sdk option": ("bridge", ["sdk_options.nic:=lo"], ["nic", "interface"]),
     "missing sdk option": ("bridge", ["sdk:=legged_sdk"], ["legged_sdk", "sdk_options.robot"]),
     "unknown lifecycle state": ("bridge", ["autostart:=running"], ["autostart", "running"]),
+    "states that are old before the wait ends": (
+        "bridge",
+        ["answer_wait_ms:=60.0"],
+        ["state_age_ms", "longer than answer_wait_ms"],
+    ),
     "unknown parameter in composed": ("composed", ["mpc_node:speed:=1.0"], ["speed", "locomotion"]),
 }
 

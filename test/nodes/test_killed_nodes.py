@@ -108,7 +108,7 @@ def walking(domain):
     At the end every node runs on and stops as usual, so that none leaves anything behind.
     """
     overrides = {
-        "bridge_node": {"answer_wait_ms": 60.0, "silence_ms": 2000.0},
+        "bridge_node": {"answer_wait_ms": 60.0, "state_age_ms": 500.0, "silence_ms": 2000.0},
         "supervisor_node": {"proposal_wait_ms": 60.0},
     }
     options = StackOptions(graph="nodes", sdk_options={"domain": domain}, overrides=overrides)

@@ -25,7 +25,6 @@ from safe_locomotion.policy.contract import Origin
 from safe_locomotion.rotations import vector
 from safe_locomotion.training.gait.world.arrays import Array1, LegVectors3, Vectors3
 from safe_locomotion.training.gait.world.feet import Feet, feet_of, lift_foot
-from safe_locomotion.training.gait.world.gait_actions import GaitActions
 from safe_locomotion.training.gait.world.locomotion import SwingShape, swing_shape
 
 SHAPE = swing_shape(CONFIG.mpc.swing)
@@ -175,6 +174,9 @@ def test_impossible_lifted_legs_are_recovery(lifted: tuple[float, float, float, 
 
 def test_actions_say_which_legs_their_gaits_lift() -> None:
     """The two-leg task lifts FL and RR, the catwalk no leg."""
+    pytest.importorskip("torch")
+    from safe_locomotion.training.gait.world.gait_actions import GaitActions
+
     origin = Origin(command="", seed=0, commit="")
     actions = []
     for name in ("two_leg", "catwalk"):
