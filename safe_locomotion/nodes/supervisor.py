@@ -20,7 +20,13 @@ from safe_locomotion.nodes.health import OK, WARN, Reasons, status
 from safe_locomotion.nodes.mailbox import Mailbox
 from safe_locomotion.nodes.operator import RequestServices, ScriptedOperator, VelocityTopic
 from safe_locomotion.nodes.runtime import IDLE_S, LOCK_STEP_WAIT_S, run
-from safe_locomotion.nodes.stage_loop import StageLoop, StageNode, StageSettings, StatusRows
+from safe_locomotion.nodes.stage_loop import (
+    STREAM_TIMEOUT_S,
+    StageLoop,
+    StageNode,
+    StageSettings,
+    StatusRows,
+)
 from safe_locomotion.nodes.subscriptions import LATCHED
 from safe_locomotion.pipeline import make_supervisor
 from safe_locomotion.robot_time import Divider
@@ -121,8 +127,14 @@ class SupervisorLoop(StageLoop[SupervisorNode]):
         self._proposal: Proposal | None = None
         self._proposal_stamp_ns = 0
         self._hazards: frozenset[str] = frozenset()
+        # A robot that waits sends no state while another process does not get the processor.
+        patience = LOCK_STEP_WAIT_S if settings.lock_step else 0.0
         self._estimates = self._listen(
-            Float64MultiArray, "state_estimate", self._on_estimate, period_ns=STATE_PERIOD_NS
+            Float64MultiArray,
+            "state_estimate",
+            self._on_estimate,
+            timeout_s=STREAM_TIMEOUT_S + patience,
+            period_ns=STATE_PERIOD_NS,
         )
         self._proposals = self._listen(
             JointState,
