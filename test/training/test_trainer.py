@@ -14,6 +14,7 @@ import torch
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.training.gait.grid import LEARNERS, Run
 from safe_locomotion.training.gait.trainer import CHECKPOINT, Trainer, TrainingOptions, train
+from safe_locomotion.training.gait.world.world import GaitWorld
 
 torch.set_num_threads(1)
 TASKS = ("efficient", "catwalk", "pacing")
@@ -58,6 +59,28 @@ def test_a_resumed_training_has_the_same_curve(
         assert torch.equal(part[0].policies.parameters, other[0].policies.parameters)
 
 
+def test_a_training_stopped_in_the_middle_of_a_round_has_the_same_curve(
+    whole: tuple[Trainer, Path, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The checkpoint is that of the last whole update, here of none."""
+    step = GaitWorld.step
+    taken: list[int] = []
+
+    def stopped(world: GaitWorld) -> None:
+        taken.append(1)
+        if len(taken) == SMALL.steps * SMALL.seeking + 2:
+            raise KeyboardInterrupt
+        step(world)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(GaitWorld, "step", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            train(SMALL, tmp_path, minutes=9.0, resume=False, tell=print)
+    resumed = train(SMALL, tmp_path, minutes=9.0, resume=True, tell=print)
+    for a, b in zip(whole[0].history, resumed.history, strict=True):
+        assert all(np.array_equal(a[name], b[name], equal_nan=True) for name in a)
+
+
 def test_a_checkpoint_of_another_grid_is_refused(whole: tuple[Trainer, Path, list[str]]) -> None:
     """Also one with another number of steps: its curve would not go on."""
     _, folder, _ = whole
@@ -65,8 +88,9 @@ def test_a_checkpoint_of_another_grid_is_refused(whole: tuple[Trainer, Path, lis
         train(replace(SMALL, steps=4), folder, minutes=1.0, resume=True, tell=print)
 
 
-def test_a_file_that_is_no_checkpoint_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b"PK\x03\x04 not really", b"", b"plain words", b"\x80\x02."])
+def test_a_file_that_is_no_checkpoint_is_named(tmp_path: Path, content: bytes) -> None:
     """One line instead of a traceback."""
-    (tmp_path / CHECKPOINT).write_bytes(b"PK\x03\x04 not really")
+    (tmp_path / CHECKPOINT).write_bytes(content)
     with pytest.raises(ConfigurationError, match="not a checkpoint"):
         train(SMALL, tmp_path, minutes=1.0, resume=True, tell=print)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -146,7 +147,8 @@ class Trainer:
         new = folder / f"{CHECKPOINT}.new"
         torch.save(state, new)
         if self.history:
-            table = {name: np.stack([row[name] for row in self.history]) for name in self.names}
+            names = self.history[0]
+            table = {name: np.stack([row[name] for row in self.history]) for name in names}
             with (folder / f"{HISTORY}.new").open("wb") as file:
                 np.savez_compressed(file, allow_pickle=False, **table)
             (folder / f"{HISTORY}.new").replace(folder / HISTORY)
@@ -162,8 +164,11 @@ class Trainer:
         try:
             state = torch.load(path, map_location=self._device, weights_only=True)
             identity = state["identity"]
-        except (OSError, RuntimeError, KeyError, EOFError, ValueError) as error:
+            history = _read_history(folder / HISTORY, state["updates"])
+        except (OSError, RuntimeError, LookupError, EOFError, ValueError, TypeError) as error:
             raise ConfigurationError(f"{path}: not a checkpoint ({error})") from error
+        except UnpicklingError as error:
+            raise ConfigurationError(f"{path}: not a checkpoint") from error
         if identity != self.options.identity:
             raise ConfigurationError(
                 f"{path}: belongs to another grid; choose an empty folder or the same options"
@@ -171,17 +176,7 @@ class Trainer:
         self.learner.load_state_dict(state["learner"])
         for (rule, _), kept in zip(self._rules, state["rules"], strict=True):
             rule.load_state_dict(kept)
-        self.history = []
-        if state["updates"]:
-            table = np.load(folder / HISTORY)
-            self.history = [
-                {name: table[name][k] for name in table.files} for k in range(state["updates"])
-            ]
-
-    @property
-    def names(self) -> list[str]:
-        """Names of all figures."""
-        return list(self.history[0]) if self.history else []
+        self.history = history
 
     def _learner_group(self) -> LearnerGroup:
         """Learners in the order of the runs; all that share TRPO's update are one."""
@@ -252,6 +247,14 @@ class Trainer:
         return ((states - nominal) / limits).norm(dim=1).view(shape)
 
 
+def _read_history(path: Path, updates: int) -> list[Figures]:
+    """Figures of the first updates; a history may be longer than its checkpoint."""
+    if not updates:
+        return []
+    table = dict(np.load(path))
+    return [{name: values[k] for name, values in table.items()} for k in range(updates)]
+
+
 #: Which update each learner makes.
 _UPDATES = {name: name if name in ("pcpo", "p3o") else "trpo" for name in LEARNERS}
 _REWARDS = {
@@ -275,6 +278,9 @@ def train(
 ) -> Trainer:
     """Train until all updates are done or the time is up.
 
+    Checkpoints are written between two updates alone. An interruption within one leaves the last
+    of them, so that a resumed training has the same curve.
+
     Args:
         options: what is trained.
         folder: of checkpoint and history.
@@ -294,22 +300,18 @@ def train(
         tell(f"continues after {trainer.updates} updates")
     else:
         trainer.prepare(tell)
+        trainer.save(folder)
     saved = time.monotonic()
     first = trainer.updates
     walking = time.monotonic()
-    try:
-        while trainer.updates < options.updates:
-            now = time.monotonic()
-            if now - began > 60.0 * minutes:
-                break
-            figures = trainer.update()
-            each = (time.monotonic() - walking) / (trainer.updates - first)
-            tell(_line(trainer, figures, each * (options.updates - trainer.updates)))
-            if time.monotonic() - saved > checkpoint_s:
-                trainer.save(folder)
-                saved = time.monotonic()
-    finally:
-        trainer.save(folder)
+    while trainer.updates < options.updates and time.monotonic() - began <= 60.0 * minutes:
+        figures = trainer.update()
+        each = (time.monotonic() - walking) / (trainer.updates - first)
+        tell(_line(trainer, figures, each * (options.updates - trainer.updates)))
+        if time.monotonic() - saved > checkpoint_s:
+            trainer.save(folder)
+            saved = time.monotonic()
+    trainer.save(folder)
     return trainer
 
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from safe_locomotion.config import StackConfig, SupervisorConfig, load_config
 from safe_locomotion.envs.gait_contract import RATE_HZ
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.robot.models import load_robot
+from safe_locomotion.robot.models import RobotModel, load_robot
 from safe_locomotion.training.gait.world.arrays import Array1, Array2, Integers1
 from safe_locomotion.training.gait.world.controller import BatchedController
 from safe_locomotion.training.gait.world.gait_actions import N_GAIT
@@ -128,7 +128,7 @@ class GaitWorld:
         )
         self._decisions = decisions(robots, options.device)
         self._interventions = _interventions(
-            self.robot.name, self.config, supervisors, self._decisions, options.device
+            self.robot, self.config, supervisors, self._decisions, options.device
         )
         self._make_arrays(other_rule)
         self._parts = _Parts(options.device, 1 + len(self._interventions))
@@ -313,7 +313,7 @@ def stand(mask: Array1, load: float, plans: Plans) -> None:
 
 
 def _interventions(
-    name: str,
+    robot: RobotModel,
     config: StackConfig,
     supervisors: Sequence[SupervisorConfig],
     out: object,
@@ -321,10 +321,9 @@ def _interventions(
 ) -> list[BatchedIntervention]:
     """One intervention for each horizon."""
 
-    def horizon(robot: int) -> int:
-        return supervisors[robot].intervention.horizon
+    def horizon(member: int) -> int:
+        return supervisors[member].intervention.horizon
 
-    robot = load_robot(name)
     made = []
     for _, group in groupby(sorted(range(len(supervisors)), key=horizon), key=horizon):
         members = list(group)
