@@ -26,6 +26,8 @@ from safe_locomotion.operator.requests import REQUESTS
 from safe_locomotion.types import Mode, VelocityCommand
 from safe_locomotion.ui.scene_topics import Queue
 
+DISCOVERY_S = 3.0  #: A request waits so long for a service that ROS has not found yet [s].
+
 
 class RemoteOperator:
     """Talks to a running stack on one ROS domain.
@@ -57,6 +59,7 @@ class RemoteOperator:
         self.policy = ""
         self.refusal = ""
         self.answers: list[str] = []
+        self._swaps: list[tuple[str, float]] = []
         self.heard_s = float("-inf")
 
     def _look(self) -> None:
@@ -76,6 +79,7 @@ class RemoteOperator:
         end = monotonic() + seconds
         while (left := end - monotonic()) > 0.0:
             self._executor.spin_once(timeout_sec=left)
+        self._send_swaps()
         self._look()
 
     def ask(self, word: str) -> None:
@@ -98,9 +102,22 @@ class RemoteOperator:
 
     def swap(self, policy: str) -> None:
         """Request a policy; the answer arrives in `answers` about a second later, in `spin`."""
-        if not self._parameters.service_is_ready():
-            self.answers.append(f"policy {policy}: /policy_node does not answer")
-            return
+        self._swaps.append((policy, monotonic() + DISCOVERY_S))
+        self._send_swaps()
+
+    def _send_swaps(self) -> None:
+        """Send what waits, in its order, as soon as the policy node is found."""
+        while self._swaps:
+            policy, until = self._swaps[0]
+            if self._parameters.service_is_ready():
+                self._call(policy)
+            elif monotonic() < until:
+                return
+            else:
+                self.answers.append(f"policy {policy}: /policy_node does not answer")
+            del self._swaps[0]
+
+    def _call(self, policy: str) -> None:
         request = SetParameters.Request(
             parameters=[Parameter("policy", value=policy).to_parameter_msg()]
         )

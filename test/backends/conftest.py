@@ -1,22 +1,22 @@
 """Fixtures of the SDK2 wire."""
 
-import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
+from safe_locomotion.backends.domains import claim_domain
+
 if TYPE_CHECKING:
     from safe_locomotion.backends.robot_wire import RobotWire
     from safe_locomotion.backends.unitree_sdk2 import UnitreeSdk2
 
-_domains = itertools.count(140)
-
 
 @pytest.fixture
-def domain() -> int:
-    """A DDS domain no other test uses."""
-    return next(_domains)
+def domain() -> Iterator[int]:
+    """A DDS domain of the test's own, whose ports Linux gives to no other program."""
+    with claim_domain() as domain:
+        yield domain
 
 
 @pytest.fixture

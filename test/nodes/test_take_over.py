@@ -38,6 +38,23 @@ class Keys:
         return pressed
 
 
+def test_a_policy_that_nobody_answers_for_is_said(ros_domain, monkeypatch):
+    """Requests wait for the policy node, not for ever; each gets its line, in their order."""
+    monkeypatch.setattr("safe_locomotion.ui.remote_operator.DISCOVERY_S", 0.2)
+    remote = RemoteOperator(ros_domain)
+    try:
+        remote.swap("a1_trot")
+        remote.swap("nominal")
+        assert remote.answers == []
+        remote.spin(0.3)
+        assert remote.answers == [
+            "policy a1_trot: /policy_node does not answer",
+            "policy nominal: /policy_node does not answer",
+        ]
+    finally:
+        remote.close()
+
+
 def test_the_demonstration_lets_go_of_the_robot_and_a_key_takes_it_back(ros_domain):
     """It publishes velocities until a name comes on `operator/hands`, and again after a key."""
     remote = RemoteOperator(ros_domain)
