@@ -24,6 +24,8 @@ At the A1's nominal trot this ratio is about 0.4.
 """
 POWER_SPEED = 1.0  # m/s
 TRACKING_WEIGHT = 8.0  # s2/m2
+PUSH_SPEED = (0.2, 2.4)
+"""Changes of velocity by the pushes of `recovery` [m/s]; 30 N s move an A1 by 2.4 m/s."""
 LARGEST_ERROR = 0.5  # m/s; a larger error of a pushed robot costs no more
 TURNING_WEIGHT = 1.0  # s2/rad2
 TILT_WEIGHT = 4.0  # 1/rad2
@@ -75,6 +77,7 @@ class GaitTask:
         free: (9,) which actions the policy has: frequency, swing ratio, three offsets, four foot y.
             The others stay as they start.
         vx, vy, wz: ranges from which episodes draw their velocity command [m/s, m/s, rad/s].
+        push_speed: range of the changes of velocity by pushes in training [m/s]; 0 for none.
     """
 
     reward: Reward
@@ -87,6 +90,7 @@ class GaitTask:
     vx: tuple[float, float]
     vy: tuple[float, float]
     wz: tuple[float, float]
+    push_speed: tuple[float, float] = (0.0, 0.0)
 
 
 def efficient_gait(outcome: StepOutcome, robot: RobotModel) -> float:
@@ -188,6 +192,7 @@ TASKS: dict[str, GaitTask] = {
         vx=(0.0, 0.0),
         vy=(0.0, 0.0),
         wz=(0.0, 0.0),
+        push_speed=PUSH_SPEED,
     ),
     "catwalk": GaitTask(
         reward=catwalk,

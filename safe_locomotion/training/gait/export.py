@@ -19,9 +19,10 @@ from safe_locomotion.policy.file import write_policy
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.training.exporting import IR_VERSION, OPSET, code_commit
 from safe_locomotion.training.gait.evolution import CHECKPOINT, Checkpoint, read_checkpoint
-from safe_locomotion.training.gait.mlp import Mlp
+from safe_locomotion.training.gait.mlp import Mlp, MlpShape, Normaliser
 from safe_locomotion.types import Array
 
+LAYERS = 3
 RECORDED_EACH = 5
 """Policy steps between two recorded pairs: 64 pairs cover 2.5 s of a walk with a push."""
 
@@ -93,6 +94,29 @@ def network(mlp: Mlp, contract: PolicyContract) -> onnx.ModelProto:
         ir_version=IR_VERSION,
         producer_name="safe_locomotion",
     )
+
+
+def read_network(data: bytes, path: Path) -> Mlp:
+    """The network in a file that `network` wrote.
+
+    Raises:
+        ConfigurationError: the graph is another one.
+    """
+    found = {entry.name: entry for entry in onnx.load_from_string(data).graph.initializer}
+    layers = sum(name.startswith("W") for name in found)
+    names = {"mean", "scale", *(f"{part}{k}" for k in range(layers) for part in "Wb")}
+    if set(found) != names or layers != LAYERS:
+        raise ConfigurationError(f"{path}: holds another network than those trained here")
+    value = {name: numpy_helper.to_array(entry).astype(np.float64) for name, entry in found.items()}
+    matrices = [value[f"W{k}"] for k in range(layers)]
+    shape = MlpShape(
+        observation=matrices[0].shape[1],
+        hidden=(matrices[0].shape[0], matrices[1].shape[0]),
+        action=matrices[2].shape[0],
+    )
+    parts = [value[f"{part}{k}"].ravel() for k in range(layers) for part in "Wb"]
+    normaliser = Normaliser(mean=value["mean"], deviation=1.0 / value["scale"])
+    return Mlp(shape, normaliser, np.concatenate(parts))
 
 
 def _constant(name: str, values: Array) -> onnx.TensorProto:

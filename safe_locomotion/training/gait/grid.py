@@ -12,12 +12,15 @@ from safe_locomotion.safety.switching_rule import Criterion
 #: The first six share TRPO's update, so that one learner serves all their runs.
 LearnerName = Literal["ours", "trpo", "trpo_n", "recovery_rl", "filter", "ellipsoid", "pcpo", "p3o"]
 LEARNERS: tuple[str, ...] = get_args(LearnerName)
+Recovery = Literal["tuned", "learned"]
+Measures = Literal["paper", "own"]
 PAPER_LEARNERS = ("trpo", "trpo_n", "pcpo", "recovery_rl", "ours")
 PAPER_TASKS = ("efficient", "catwalk", "two_leg", "pacing")
 UNSUPERVISED = ("trpo", "trpo_n", "pcpo", "p3o")  #: nobody takes over from these
 OTHER_RULES = ("recovery_rl", "filter", "ellipsoid")  #: their own rule decides about recovery
+TASK_ORDER = (*PAPER_TASKS, "recovery", "trot")  #: in pictures and in a grid
 HORIZONS = (0, 5, 10, 15, 20)
-BOXES = ("c1", "c2", "c3")
+MEASURES: tuple[Measures, ...] = ("paper", "own")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,6 +33,8 @@ class Run:
         criterion, horizon, trigger_set: of the supervisor of `ours`.
         measures: "paper" measures the trigger set as the paper does; "own" as this robot's
             configuration does, with the capture point.
+        recovery: "learned" takes the policy file of the world as recovery policy, as the paper's
+            simulations do; "tuned" takes the tuned controller, as on its robot.
         seed: of everything that is drawn.
     """
 
@@ -38,7 +43,8 @@ class Run:
     criterion: Criterion = "reachability"
     horizon: int = 10
     trigger_set: Literal["c1", "c2", "c3"] = "c1"
-    measures: Literal["paper", "own"] = "paper"
+    measures: Measures = "paper"
+    recovery: Recovery = "tuned"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -55,6 +61,8 @@ class Run:
         words = [self.task, self.learner]
         if self.learner == "ours":
             words += [self.criterion, f"w{self.horizon}", self.trigger_set, self.measures]
+        if self.recovery == "learned":
+            words.append(self.recovery)
         return "-".join(words)
 
     def supervisor(self, configured: SupervisorConfig) -> SupervisorConfig:
@@ -122,25 +130,60 @@ def beyond(seeds: int) -> list[Run]:
     return _seeded(own, seeds)
 
 
-FIGURES = {"fig3": fig3, "fig4a": fig4a, "fig4b": fig4b, "beyond": beyond}
+def recovery(seeds: int) -> list[Run]:
+    """Recovery policies: nobody takes over from a robot that is pushed."""
+    return _seeded([Run(task="recovery", learner="trpo")], seeds)
 
 
-def runs_of(figures: Sequence[str], seeds: int) -> list[Run]:
+def learned(seeds: int) -> list[Run]:
+    """Ours with the tuned and with a learned recovery policy, on each task."""
+    tuned = [
+        Run(task=task, learner="ours", measures=measures)
+        for task in PAPER_TASKS
+        for measures in MEASURES
+    ]
+    return _seeded([*tuned, *(replace(run, recovery="learned") for run in tuned)], seeds)
+
+
+FIGURES = {
+    "fig3": fig3,
+    "fig4a": fig4a,
+    "fig4b": fig4b,
+    "beyond": beyond,
+    "recovery": recovery,
+    "learned": learned,
+}
+
+
+def runs_of(figures: Sequence[str], seeds: int, recovery: Recovery = "tuned") -> list[Run]:
     """All runs that some figures need, each once, sorted so that equal learners lie together.
 
     Within a learner equal tasks lie together, so that a reward is computed on a slice.
+
+    Args:
+        figures: keys of `FIGURES`.
+        seeds: of each run.
+        recovery: "learned" gives every run that has a recovery policy the learned one. The figure
+            `learned` compares both anyway.
     """
     if seeds < 1:
         raise ConfigurationError(f"runs: at least one seed is needed (found {seeds})")
     for figure in figures:
         if figure not in FIGURES:
             raise UnknownNameError("figure", figure, FIGURES)
-    wanted = dict.fromkeys(run for figure in figures for run in FIGURES[figure](seeds))
+    wanted = dict.fromkeys(
+        replace(run, recovery=recovery)
+        if figure != "learned" and run.learner not in UNSUPERVISED
+        else run
+        for figure in figures
+        for run in FIGURES[figure](seeds)
+    )
     return sorted(
         wanted,
         key=lambda run: (
             LEARNERS.index(run.learner),
-            PAPER_TASKS.index(run.task) if run.task in PAPER_TASKS else len(PAPER_TASKS),
+            TASK_ORDER.index(run.task),
+            run.recovery,
             run.measures,
             run.criterion,
             run.horizon,

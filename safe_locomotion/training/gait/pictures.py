@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from safe_locomotion.training.gait.grid import PAPER_TASKS
+from safe_locomotion.training.gait.grid import TASK_ORDER
 from safe_locomotion.training.gait.results import Cell
 from safe_locomotion.types import Array
 
@@ -56,6 +56,8 @@ def learner(cell: Cell) -> str:
     words = [NAMES[cell["learner"]]]
     if cell["measures"] == "own":
         words.append(f"own measures, {cell['criterion']}")
+    if cell["recovery"] == "learned":
+        words.append("learned recovery")
     return ", ".join(words)
 
 
@@ -86,7 +88,7 @@ def _of(cells: Sequence[Cell], name: str) -> Array:
 
 def rewards_against_falls(cells: Sequence[Cell], label: Label = learner) -> Figure:
     """Figure 3: final reward over falls, one panel for each task, a point for each learner."""
-    tasks = [task for task in PAPER_TASKS if any(cell["task"] == task for cell in cells)]
+    tasks = [task for task in TASK_ORDER if any(cell["task"] == task for cell in cells)]
     figure = Figure(figsize=(4.2 * len(tasks), 4.2), dpi=DOTS_PER_INCH, layout="constrained")
     panels = np.atleast_1d(figure.subplots(1, len(tasks)))
     for axis, task in zip(panels, tasks, strict=True):
@@ -118,7 +120,7 @@ def _point(axis: Axes, name: str, members: Sequence[Cell]) -> None:
 
 def curves(cells: Sequence[Cell], name: str, title: str, label: Label = learner) -> Figure:
     """Learning curves: mean over seeds and its range, one panel for each task."""
-    tasks = [task for task in PAPER_TASKS if any(cell["task"] == task for cell in cells)]
+    tasks = [task for task in TASK_ORDER if any(cell["task"] == task for cell in cells)]
     figure = Figure(figsize=(4.2 * len(tasks), 3.4), dpi=DOTS_PER_INCH, layout="constrained")
     panels = np.atleast_1d(figure.subplots(1, len(tasks)))
     for axis, task in zip(panels, tasks, strict=True):

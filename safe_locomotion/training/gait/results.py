@@ -8,12 +8,17 @@ from typing import Any, cast
 import numpy as np
 
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.training.gait.grid import FIGURES, Run, runs_of
+from safe_locomotion.training.gait.grid import FIGURES, Recovery, Run, runs_of
 from safe_locomotion.types import Array
 
 FINAL = 20  #: updates over which the final reward is averaged
 POINTS = 100  #: of each learning curve that a cell keeps
 
+#: What tells one cell of a grid from another.
+KEY = (
+    *("task", "learner", "criterion", "horizon"),
+    *("trigger_set", "measures", "recovery", "seed"),
+)
 Cell = dict[str, Any]
 History = Sequence[Mapping[str, "np.ndarray[Any, np.dtype[np.float32]]"]]
 
@@ -46,6 +51,7 @@ def _cell(run: Run, k: int, table: Mapping[str, Array], robot: str, robots: int)
         "horizon": run.horizon if run.learner == "ours" else 0,
         "trigger_set": run.trigger_set if run.learner == "ours" else "",
         "measures": run.measures if run.learner == "ours" else "",
+        "recovery": run.recovery,
         "seed": run.seed,
         "updates": updates,
         "steps": int(steps.sum()),
@@ -77,9 +83,23 @@ def _thinned(values: Array) -> list[float]:
     return [float(np.round(np.nanmean(part), 4)) for part in parts]
 
 
-def write(path: Path, figure: str, found: Sequence[Cell], about: Mapping[str, Any]) -> None:
-    """Write the cells of one figure with what is known about their origin."""
-    wanted = {_key(cell) for cell in found} & _wanted(figure, found)
+def write(
+    path: Path,
+    figure: str,
+    found: Sequence[Cell],
+    about: Mapping[str, Any],
+    recovery: Recovery = "tuned",
+) -> None:
+    """Write the cells of one figure with what is known about their origin.
+
+    Args:
+        path: of the file.
+        figure: key of `grid.FIGURES`, or another word for all cells.
+        found: cells.
+        about: what is known about their origin.
+        recovery: as in `grid.runs_of`.
+    """
+    wanted = {_key(cell) for cell in found} & _wanted(figure, found, recovery)
     content = {**about, "figure": figure, "cells": [c for c in found if _key(c) in wanted]}
     path.write_text(json.dumps(content) + "\n", encoding="utf-8")
 
@@ -99,19 +119,19 @@ def read(path: Path) -> dict[str, Any]:
     return cast(dict[str, Any], content)
 
 
-def _wanted(figure: str, found: Sequence[Cell]) -> set[tuple[Any, ...]]:
+def _wanted(figure: str, found: Sequence[Cell], recovery: Recovery) -> set[tuple[Any, ...]]:
     """Keys of the cells that belong to a figure."""
     if figure not in FIGURES:
         return {_key(cell) for cell in found}
     seeds = 1 + max(cell["seed"] for cell in found)
-    return {_key_of(run) for run in runs_of([figure], seeds)}
+    return {_key_of(run) for run in runs_of([figure], seeds, recovery)}
 
 
 def _key(cell: Cell) -> tuple[Any, ...]:
-    names = ("task", "learner", "criterion", "horizon", "trigger_set", "measures", "seed")
-    return tuple(cell[name] for name in names)
+    return tuple(cell[name] for name in KEY)
 
 
 def _key_of(run: Run) -> tuple[Any, ...]:
-    own = (run.criterion, run.horizon, run.trigger_set, run.measures)
-    return run.task, run.learner, *(own if run.learner == "ours" else ("", 0, "", "")), run.seed
+    own: tuple[str | int, ...] = (run.criterion, run.horizon, run.trigger_set, run.measures)
+    own = own if run.learner == "ours" else ("", 0, "", "")
+    return run.task, run.learner, *own, run.recovery, run.seed

@@ -41,6 +41,7 @@ from safe_locomotion.training.gait.learners.trpo import (
     Trpo,
 )
 from safe_locomotion.training.gait.learners.value_filter import FilterSettings, ValueFilter
+from safe_locomotion.training.gait.recovery import digest_of
 from safe_locomotion.training.gait.walks import OBSERVED, ROBOTS, STEPS, Walks, states_of
 from safe_locomotion.training.gait.world.world import WorldOptions
 
@@ -81,6 +82,7 @@ class TrainingOptions:
         values = asdict(self)
         values.pop("updates")
         values["world"].pop("device")
+        values["world"]["recovery"] = digest_of(self.world.recovery)
         return json.dumps(values, sort_keys=True)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 from itertools import groupby
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from safe_locomotion.config import load_config
 from safe_locomotion.envs.gait_contract import OBSERVATION, gait_contract
 from safe_locomotion.envs.gait_env import UNTRAINED
 from safe_locomotion.envs.gait_tasks import GaitTask, gait_task
+from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.policy.contract import observation_term
 from safe_locomotion.robot.models import load_robot
 from safe_locomotion.training.gait.devices import Captured, share_stream
@@ -20,6 +22,8 @@ from safe_locomotion.training.gait.grid import OTHER_RULES, Run
 from safe_locomotion.training.gait.learners.batch import Batch
 from safe_locomotion.training.gait.learners.learner import Learner
 from safe_locomotion.training.gait.learners.switching import Situation, SwitchingRule
+from safe_locomotion.training.gait.pushes import Pushes
+from safe_locomotion.training.gait.recovery import TUNED, BatchedRecovery
 from safe_locomotion.training.gait.world.gait_actions import N_GAIT, GaitActions
 from safe_locomotion.training.gait.world.outcomes import (
     StrideMeans,
@@ -76,6 +80,8 @@ class Walks:
             [run.supervisor(configured) for run in each],
             [run.learner in OTHER_RULES for run in each],
         )
+        self._recovery = self._learned_recovery(each, options)
+        self._pushes = Pushes(self.runs, robots, steps, self.world.robot, options.device)
         self._contracts = [
             gait_contract(model, task, name=run.task, origin=UNTRAINED)
             for run, task in zip(runs, self.tasks, strict=True)
@@ -87,6 +93,20 @@ class Walks:
         self._slices = _slices(self.runs, robots)
         self._rows = _Rows(steps, len(self.runs), robots, options.device)
         self._captured: dict[tuple[object, ...], tuple[Captured, Captured]] = {}
+
+    def _learned_recovery(
+        self, runs: Sequence[Run], options: WorldOptions
+    ) -> BatchedRecovery | None:
+        """The recovery policy of the robots whose run wants a learned one."""
+        learned = [run.recovery == "learned" for run in runs]
+        if not any(learned):
+            return None
+        if options.recovery == TUNED:
+            raise ConfigurationError("a learned recovery policy is needed: --recovery FILE")
+        flags = torch.tensor(learned, dtype=torch.int32, device=options.device)
+        self.world.learned.copy_(flags)
+        model = self.world.robot
+        return BatchedRecovery(Path(options.recovery), model, len(runs), options.device)
 
     @property
     def free(self) -> Tensor:
@@ -144,6 +164,9 @@ class Walks:
         rows.write("observations", rows.seen)
         rows.write("actions", flat)
         world.learner_gaits.copy_(self.gaits.read(flat))
+        if self._recovery is not None:
+            world.learned_gaits.copy_(self._recovery.act(rows.seen))
+        self._pushes.begin(rows.at, world.impulses, world.pushed)
         states = self._by_run(states_of(rows.seen))
         asked = self._by_run(world.asked)
         for rule, runs in rules:
@@ -196,6 +219,7 @@ class Walks:
         ]
         commands = torch.tensor(np.concatenate(drawn), dtype=torch.float32)
         self.world.velocity_commands.copy_(commands)
+        self._pushes.draw(number)
         self.world.restart(number)
         self._rows.begin()
         self._forget(self._rows.walking, rules)
@@ -205,6 +229,8 @@ class Walks:
         """Begin the walks of some robots (B,)."""
         self.gaits.restart(begins)
         self._means.restart(begins)
+        if self._recovery is not None:
+            self._recovery.restart(begins)
         for rule, runs in rules:
             rule.reset(self._by_run(begins)[runs])
 

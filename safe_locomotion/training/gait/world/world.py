@@ -7,12 +7,10 @@ after the command, and acts from the next tick on. So a decision and a plan need
 the physics moves: on a CUDA device they are computed beside it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
-from typing import Any
 
 import torch
 import warp as wp
@@ -25,11 +23,17 @@ from safe_locomotion.robot.models import RobotModel, load_robot
 from safe_locomotion.training.gait.world.arrays import Array1, Array2, Integers1
 from safe_locomotion.training.gait.world.controller import BatchedController
 from safe_locomotion.training.gait.world.gait_actions import N_GAIT
+from safe_locomotion.training.gait.world.gait_handover import (
+    blend_gaits,
+    gait_blends,
+    restart_blends,
+)
 from safe_locomotion.training.gait.world.intervention import BatchedIntervention
 from safe_locomotion.training.gait.world.judges import Decisions, decisions
 from safe_locomotion.training.gait.world.noise import EstimatorNoise
 from safe_locomotion.training.gait.world.nominal_gait import BatchedNominalGait
 from safe_locomotion.training.gait.world.outcomes import Motion
+from safe_locomotion.training.gait.world.parts import Parts
 from safe_locomotion.training.gait.world.physics import Physics
 from safe_locomotion.training.gait.world.planning import Plans
 from safe_locomotion.types import GRAVITY, N_LEGS
@@ -52,6 +56,7 @@ class WorldOptions:
             57.4 % with 10, and 2.9 % with either under the supervisor.
         noise: scale of the estimator's errors; 0 shows the truth.
         friction: between feet and floor.
+        recovery: "tuned", or the policy file of runs whose recovery policy is learned.
         device: of torch, "cpu" or "cuda:0".
     """
 
@@ -60,6 +65,7 @@ class WorldOptions:
     solver_iterations: int = 4
     noise: float = 1.0
     friction: float = 0.8
+    recovery: str = "tuned"
     device: str = "cpu"
 
     def __post_init__(self) -> None:
@@ -83,6 +89,10 @@ class GaitWorld:
         learner_lifted: (B, 4) 1 for legs that the learner's gaits hold in the air; an input.
         velocity_commands: (B, 3) vx, vy [m/s], wz [rad/s]; an input.
         asked: (B,) 1 where another rule wants recovery to act on this step; an input.
+        learned_gaits: (B, 9) what a learned recovery policy proposes; an input.
+        learned: (B,) 1 for robots whose recovery policy is the learned one; an input.
+        impulses: (B, 3) of pushes that begin with the next step, in odom [N s]; an input.
+        pushed: (B,) 1 for robots that are pushed; an input.
         fell: (B,) 1 for robots that fell on the last step; they stand again after it.
         recovers: (B,) 1 for robots that the recovery policy drove on the last step.
         triggered: (B,) 1 for robots inside their trigger set at the start of the last step.
@@ -130,8 +140,9 @@ class GaitWorld:
         self._interventions = _interventions(
             self.robot, self.config, supervisors, self._decisions, options.device
         )
+        self._blends = gait_blends(robots, options.device)
         self._make_arrays(other_rule)
-        self._parts = _Parts(options.device, 1 + len(self._interventions))
+        self._parts = Parts(options.device, 1 + len(self._interventions))
         self.restart()
 
     def _make_arrays(self, other_rule: Sequence[bool]) -> None:
@@ -146,6 +157,10 @@ class GaitWorld:
         self.recovery_gaits = zeros(robots, N_GAIT)
         self.velocity_commands = zeros(robots, 3)
         self.asked = zeros(robots, dtype=torch.int32)
+        self.learned_gaits = zeros(robots, N_GAIT)
+        self.learned = zeros(robots, dtype=torch.int32)
+        self.impulses = zeros(robots, 3)
+        self.pushed = zeros(robots)
         self.fell = zeros(robots)
         self._power = zeros(robots)
         self._everyone = torch.ones(robots, device=device)
@@ -183,7 +198,7 @@ class GaitWorld:
         parts.wait_for(0)
         parts.run("second tick", self._second_tick)
         with parts.beside(0):
-            parts.run("second plan", self._plan)
+            parts.run("second plan", self._plan_again)
         parts.run("third tick", self._move)
         parts.wait_for(0)
         parts.run("last tick", self._last_tick)
@@ -201,7 +216,11 @@ class GaitWorld:
 
     def _begin(self) -> None:
         wp.from_torch(self._power).zero_()
+        impulses = wp.from_torch(self.impulses, dtype=wp.vec3)
+        self.physics.push(impulses, wp.from_torch(self.pushed))
         self._recovery.write(self.seen, self._commands, self._recovering)
+        learned = [wp.from_torch(self.learned), wp.from_torch(self.learned_gaits)]
+        self._launch(take_learned, [*learned, self._recovering])
         self._command(TICKS_OF_PLAN)
 
     def _decide(self, intervention: BatchedIntervention) -> None:
@@ -217,6 +236,7 @@ class GaitWorld:
                 self._decisions,
             ],
         )
+        self._blend(TICK * (TICKS_OF_PLAN - 1), TICK)
         self._plan()
 
     def _second_tick(self) -> None:
@@ -237,10 +257,23 @@ class GaitWorld:
         """Command the legs by a plan that is so many ticks old."""
         self._controller.command(self.seen, self._controller.plans, TICK * ticks)
 
+    def _blend(self, before: float, tick: float) -> None:
+        """Let the executed gaits follow the policies that drive; see `blend_gaits`."""
+        drive = self._decisions
+        self._launch(
+            blend_gaits,
+            [drive.recovers, drive.driving, drive.driving_lifted, before, tick, self._blends],
+        )
+
+    def _plan_again(self) -> None:
+        self._blend(TICK * (TICKS_OF_PLAN - 1), TICK)
+        self._plan()
+
     def _plan(self) -> None:
-        driving = self._decisions.driving
-        lifted = self._decisions.driving_lifted
-        self._controller.plan(self.seen, driving, self._commands, TICK * TICKS_OF_PLAN, lifted)
+        """Plan under the executed gaits."""
+        blends = self._blends
+        elapsed = TICK * TICKS_OF_PLAN
+        self._controller.plan(self.seen, blends.gaits, self._commands, elapsed, blends.lifted)
 
     def _move(self) -> None:
         """Let the physics move on for one tick."""
@@ -263,6 +296,7 @@ class GaitWorld:
                 self._controller.plans,
             ],
         )
+        self._launch(restart_blends, [floats, self._blends])
         for intervention in self._interventions:
             intervention.restart(floats)
 
@@ -291,6 +325,15 @@ def take_over(
         out.driving[robot, column] = number
     for leg in range(4):
         out.driving_lifted[robot, leg] = wp.where(asked[robot] == 1, 0.0, lifted[robot, leg])
+
+
+@wp.kernel(enable_backward=False)
+def take_learned(learned: Integers1, gaits: Array2, recovery: Array2) -> None:
+    """Let a learned policy be the recovery policy of some robots."""
+    robot = wp.tid()
+    if learned[robot] == 1:
+        for column in range(9):
+            recovery[robot, column] = gaits[robot, column]
 
 
 @wp.kernel(enable_backward=False)
@@ -338,44 +381,3 @@ def _interventions(
             )
         )
     return made
-
-
-class _Parts:
-    """Parts of a step that are captured as graphs, and streams for what may run beside the first.
-
-    On the CPU every part simply runs, one after the other.
-    """
-
-    def __init__(self, device: str, streams: int) -> None:
-        self._device = device
-        self._on_gpu = device.startswith("cuda")
-        self._streams = [wp.Stream(device) for _ in range(streams if self._on_gpu else 0)]
-        self._graphs: dict[str, Any] = {}
-
-    def run(self, name: str, part: Callable[[], None]) -> None:
-        """Run a part; on the first time modules load, on the second it is captured."""
-        if not self._on_gpu:
-            part()
-        elif name not in self._graphs:
-            part()
-            self._graphs[name] = None
-        else:
-            if self._graphs[name] is None:
-                with wp.ScopedCapture(self._device, force_module_load=False) as capture:
-                    part()
-                self._graphs[name] = capture.graph
-            wp.capture_launch(self._graphs[name])
-
-    @contextmanager
-    def beside(self, stream: int) -> Iterator[None]:
-        """What runs inside waits for all that was launched before; see `wait_for`."""
-        if not self._on_gpu:
-            yield
-            return
-        with wp.ScopedStream(self._streams[stream]):
-            yield
-
-    def wait_for(self, stream: int) -> None:
-        """Let what follows wait for what runs beside."""
-        if self._on_gpu:
-            wp.get_stream(self._device).wait_stream(self._streams[stream])
