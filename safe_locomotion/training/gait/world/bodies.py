@@ -133,13 +133,13 @@ def feel(
 
 
 @wp.func
-def is_sane(bodies: Bodies, robot: int) -> bool:
+def is_sane(qpos: Array2, qvel: Array2, robot: int) -> bool:
     """Whether all numbers of a robot's state are finite, and no speed is absurd."""
     for k in range(19):
-        if not wp.isfinite(bodies.qpos[robot, k]):
+        if not wp.isfinite(qpos[robot, k]):
             return False
     for k in range(18):
-        if not wp.abs(bodies.qvel[robot, k]) <= LARGEST:
+        if not wp.abs(qvel[robot, k]) <= LARGEST:
             return False
     return True
 
@@ -169,7 +169,7 @@ def read_state(bodies: Bodies, robot: int, truth: Estimates) -> None:
 def watch(bodies: Bodies, pose: Pose, touch: Array2, fallen: Array1, truth: Estimates) -> None:
     """Truth and fall of one robot; `sim.falls` for a robot that never lies down on purpose."""
     robot = wp.tid()
-    if not is_sane(bodies, robot):
+    if not is_sane(bodies.qpos, bodies.qvel, robot):
         fallen[robot] = 1.0
         return
     read_state(bodies, robot, truth)

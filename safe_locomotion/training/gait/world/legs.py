@@ -79,8 +79,8 @@ class JointCommand:
     kd: float
 
 
-def legs_of(robot: RobotModel, gains: LegGains, device: str) -> Any:
-    """The legs of a robot model, on a device of Warp."""
+def legs_of(robot: RobotModel, gains: LegGains | None, device: str) -> Any:
+    """The legs of a robot model, on a device of Warp; without gains only kinematics can be used."""
 
     def on_device(values: Array) -> Any:
         return wp.array(values.astype(np.float32), dtype=float, device=device)
@@ -95,8 +95,9 @@ def legs_of(robot: RobotModel, gains: LegGains, device: str) -> Any:
         setattr(legs, name, on_device(getattr(robot, name).reshape(N_LEGS, 3)))
     weights = [LegWeight(robot, leg).moments for leg in range(N_LEGS)]
     legs.moments = on_device(np.array(weights))
-    for name in ("swing_margin", "swing_kp", "swing_kd", "stance_kd"):
-        setattr(legs, name, getattr(gains, name))
+    if gains is not None:
+        for name in ("swing_margin", "swing_kp", "swing_kd", "stance_kd"):
+            setattr(legs, name, getattr(gains, name))
     return legs
 
 

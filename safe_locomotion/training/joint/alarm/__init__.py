@@ -1,0 +1,1 @@
+"""ALARM: joint policies that cross stairs, slopes and obstacles without seeing them."""

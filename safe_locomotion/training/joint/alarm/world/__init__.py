@@ -1,0 +1,1 @@
+"""The world in which ALARM's policies learn: terrain, robots, rewards, costs and curriculum."""
