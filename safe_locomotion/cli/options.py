@@ -9,9 +9,24 @@ import yaml
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.robot.models import robot_names
 from safe_locomotion.safety.switching_rule import PREDICTING
+from safe_locomotion.sim.terrain_names import tile_of
 
-TERRAINS = ("flat", "slope", "stairs", "rough")
 DASH = Path("-")  #: as the file of `--json`: standard output
+
+
+class TerrainName(click.ParamType):
+    """A ground of the simulator, for instance `stairs` or the tile `up_stairs:6`."""
+
+    name = "terrain"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name, if there is such a ground."""
+        try:
+            tile_of(value)
+        except ConfigurationError as error:
+            self.fail(str(error), param, ctx)
+        return str(value)
+
 
 robot_option = click.option(
     "--robot",

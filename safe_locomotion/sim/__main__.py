@@ -22,6 +22,7 @@ from safe_locomotion.sim.process import ProcessOptions, RobotProcess
 from safe_locomotion.sim.pushes import parse_pushes
 from safe_locomotion.sim.remote_script import parse_holds
 from safe_locomotion.sim.sensors import SensorNoise
+from safe_locomotion.sim.terrain_names import CHOICES
 
 LOG = logging.getLogger("robot")
 
@@ -33,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
     run = ProcessOptions()
     p.add_argument("--robot", default=world.robot)
     p.add_argument("--seed", type=int, default=world.seed)
-    p.add_argument("--terrain", default=world.terrain, help="flat, slope, stairs or rough")
+    p.add_argument("--terrain", default=world.terrain, help=", ".join(CHOICES))
     p.add_argument("--slope-deg", type=float, default=15.0)
     p.add_argument("--roughness", type=float, default=world.roughness, help="[m]")
     p.add_argument("--step", type=float, default=world.step, help="height of a stair [m]")

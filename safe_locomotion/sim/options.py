@@ -5,6 +5,7 @@ from math import isfinite, pi, radians
 
 from safe_locomotion.errors import ConfigurationError, UnknownNameError
 from safe_locomotion.sim.sensors import SensorNoise
+from safe_locomotion.sim.terrain_names import tile_of
 
 STARTS = {"belly": 0.0, "back": pi, "left": -0.5 * pi, "right": 0.5 * pi}
 """How a robot may lie at the start, as its roll angle [rad].
@@ -21,7 +22,7 @@ class SimulationOptions:
         robot: folder under `models/robots`.
         seed: of sensor noise, sensor biases and terrain. Equal seeds and commands give equal
             trajectories.
-        terrain: flat, slope, stairs or rough.
+        terrain: flat, slope, stairs or rough, or a tile of ALARM such as `up_stairs:6`.
         slope: inclination of the slope [rad].
         roughness: height of the highest bump of the rough ground [m].
         step: height of a stair [m].
@@ -66,6 +67,7 @@ class SimulationOptions:
                 raise ConfigurationError(
                     f"simulation option {name} = {value} lies outside [{low:.4g}, {high:.4g}]"
                 )
+        tile_of(self.terrain)
         if self.start not in STARTS:
             raise UnknownNameError("start", self.start, STARTS)
         if self.seed < 0:

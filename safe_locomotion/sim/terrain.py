@@ -1,16 +1,18 @@
-"""Ground of the simulator: a flat start, then terrain along +x.
+"""Ground of the simulator: a flat start and terrain along +x, or a tile of ALARM around the start.
 
 Each terrain adds its geoms and knows its own height.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import cos, floor, radians, sin, tan
+from math import cos, radians, sin, tan
 
 import mujoco
 import numpy as np
 
-from safe_locomotion.errors import UnknownNameError
+from safe_locomotion.sim.height_grid import HeightGrid
+from safe_locomotion.sim.terrain_names import tile_of
+from safe_locomotion.sim.tile_ground import add_tile, tile_grid
 from safe_locomotion.types import Array
 
 LEAD_IN = 1.0
@@ -35,6 +37,8 @@ CELL = 0.15
 Front and rear feet of a stride thus meet different heights.
 """
 
+Height = Callable[[float, float], float]
+
 FLOOR_RGBA = (0.90, 0.91, 0.92, 1.0)
 STEP_RGBA = (0.66, 0.69, 0.72, 1.0)
 
@@ -44,12 +48,12 @@ class TerrainOptions:
     """What to build.
 
     Attributes:
-        name: one of `TERRAINS`.
+        name: one of `TERRAINS`, or a tile with its level such as `up_stairs:6`.
         slope: inclination of the ramp [rad].
         roughness: height of the highest bump [m].
         step: height of a stair [m].
         friction: sliding friction between feet and ground.
-        seed: of the bumps.
+        seed: of bumps, noise and obstacles.
     """
 
     name: str = "flat"
@@ -65,7 +69,7 @@ class Terrain:
     """A built terrain: `height(x, y)` is the ground's height [m] in the world."""
 
     name: str
-    height: Callable[[float, float], float]
+    height: Height
     extent: Array = field(default_factory=lambda: np.array([LEAD_IN + LENGTH, HALF_WIDTH]))
 
 
@@ -74,18 +78,20 @@ def build_terrain(spec: mujoco.MjSpec, options: TerrainOptions) -> Terrain:
 
     Raises:
         UnknownNameError: there is no terrain of this name.
+        ConfigurationError: a tile has no such level.
     """
-    if options.name not in TERRAINS:
-        raise UnknownNameError("terrain", options.name, TERRAINS)
+    tile = tile_of(options.name)
+    if tile is not None:
+        return Terrain(options.name, _tile(spec, options, *tile))
     _add_floor(spec, options)
     return Terrain(options.name, TERRAINS[options.name](spec, options))
 
 
-def _flat(spec: mujoco.MjSpec, options: TerrainOptions) -> Callable[[float, float], float]:
+def _flat(spec: mujoco.MjSpec, options: TerrainOptions) -> Height:
     return lambda x, y: 0.0
 
 
-def _slope(spec: mujoco.MjSpec, options: TerrainOptions) -> Callable[[float, float], float]:
+def _slope(spec: mujoco.MjSpec, options: TerrainOptions) -> Height:
     """A ramp up whose length along the surface is LENGTH, then a plateau."""
     angle = options.slope
     run = LENGTH * cos(angle)
@@ -114,7 +120,7 @@ def _slope(spec: mujoco.MjSpec, options: TerrainOptions) -> Callable[[float, flo
     return height
 
 
-def _stairs(spec: mujoco.MjSpec, options: TerrainOptions) -> Callable[[float, float], float]:
+def _stairs(spec: mujoco.MjSpec, options: TerrainOptions) -> Height:
     """Flights of RUNS_PER_FLIGHT steps: up, a landing, down, a landing, and so on."""
     levels = _stair_levels(options.step)
     for left, right, level in levels:
@@ -145,7 +151,7 @@ def _stair_levels(step: float) -> list[tuple[float, float, float]]:
     return levels
 
 
-def _rough(spec: mujoco.MjSpec, options: TerrainOptions) -> Callable[[float, float], float]:
+def _rough(spec: mujoco.MjSpec, options: TerrainOptions) -> Height:
     """A height field of independent uniform heights in [0, roughness] on a square grid.
 
     Its near edge is flat.
@@ -173,36 +179,18 @@ def _rough(spec: mujoco.MjSpec, options: TerrainOptions) -> Callable[[float, flo
         **_ground(options, STEP_RGBA),
     )
 
-    def height(x: float, y: float) -> float:
-        u = (x - LEAD_IN) / CELL
-        v = (y + half_y) / CELL
-        if not (0.0 <= u < columns - 1 and 0.0 <= v < rows - 1):
-            return 0.0
-        return options.roughness * _triangle(grid, u, v)
-
-    return height
+    return HeightGrid(heights=options.roughness * grid, cell=CELL, x=LEAD_IN, y=-half_y).height
 
 
-def _triangle(grid: Array, u: float, v: float) -> float:
-    """Height on the two triangles of a grid cell.
-
-    The cell is split along the diagonal from (column, row) to (column + 1, row + 1).
-    """
-    c = floor(u)
-    r = floor(v)
-    s = u - c
-    t = v - r
-    low = float(grid[r, c])
-    high = float(grid[r + 1, c + 1])
-    if s >= t:
-        side = float(grid[r, c + 1])
-        return low + s * (side - low) + t * (high - side)
-    side = float(grid[r + 1, c])
-    return low + t * (side - low) + s * (high - side)
+def _tile(spec: mujoco.MjSpec, options: TerrainOptions, kind: str, level: int) -> Height:
+    """A tile of ALARM around the origin, on which the robot starts on the platform."""
+    grid = tile_grid(kind, level, options.seed)
+    _add_floor(spec, options, float(grid.heights.min()) - DEPTH)
+    return add_tile(spec, grid, _ground(options, STEP_RGBA))
 
 
-def _add_floor(spec: mujoco.MjSpec, options: TerrainOptions) -> None:
-    """The plane under everything, with light and sky for pictures."""
+def _add_floor(spec: mujoco.MjSpec, options: TerrainOptions, height: float = 0.0) -> None:
+    """The plane under everything at a height [m], with light and sky for pictures."""
     spec.add_texture(
         name="sky",
         type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
@@ -235,6 +223,7 @@ def _add_floor(spec: mujoco.MjSpec, options: TerrainOptions) -> None:
         name="floor",
         type=mujoco.mjtGeom.mjGEOM_PLANE,
         size=[0.0, 0.0, 0.05],
+        pos=[0.0, 0.0, height],
         material="floor",
         **_ground(options, FLOOR_RGBA),
     )
@@ -271,7 +260,7 @@ def _ground(options: TerrainOptions, rgba: tuple[float, float, float, float]) ->
     }
 
 
-TERRAINS: dict[str, Callable[[mujoco.MjSpec, TerrainOptions], Callable[[float, float], float]]] = {
+TERRAINS: dict[str, Callable[[mujoco.MjSpec, TerrainOptions], Height]] = {
     "flat": _flat,
     "slope": _slope,
     "stairs": _stairs,

@@ -56,7 +56,10 @@ PORTS_PER_DOMAIN = 250
     [
         (["--robot", "b2"], ["b2", "a1"]),
         (["--gait", "moonwalk"], ["moonwalk", "trot", "pace"]),
-        (["--terrain", "lava"], ["lava", "flat", "slope", "stairs", "rough"]),
+        (["--terrain", "lava"], ["lava", "flat", "slope", "stairs", "rough", "up_stairs:9"]),
+        (["--terrain", "up_stairs"], ["up_stairs", "level", "0 to 9"]),
+        (["--terrain", "up_stairs:10"], ["up_stairs", "10", "0 to 9"]),
+        (["--terrain", "obstacles:-1"], ["obstacles", "level", "0 to 9"]),
         (["--set", "mpc.locomotion.body_hight=0.3"], ["body_hight", "body_height"]),
         (["--set", "bridge.limits.dq_max=.nan"], ["dq_max", "finite"]),
         (["--vx", "nan"], ["vx", "finite"]),

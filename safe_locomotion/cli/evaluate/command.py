@@ -10,7 +10,7 @@ import click
 
 from safe_locomotion.cli.evaluate.run import run_cells
 from safe_locomotion.cli.evaluate.tables import draw
-from safe_locomotion.cli.options import TERRAINS, assignment, robot_option
+from safe_locomotion.cli.options import TerrainName, assignment, robot_option
 from safe_locomotion.envs.gait_tasks import TASKS
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.evaluation.random_gait import NAME as RANDOM
@@ -124,10 +124,11 @@ SHARED = (
 )
 @click.option(
     "--terrain",
-    type=click.Choice(TERRAINS),
+    type=TerrainName(),
     default="flat",
     show_default=True,
-    help="Ground that the robot walks on.",
+    help="Ground that the robot walks on: flat, slope, stairs, rough, or a tile such as"
+    " up_stairs:6.",
 )
 @click.option(
     "--sigma",

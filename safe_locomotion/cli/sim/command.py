@@ -7,7 +7,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from safe_locomotion.cli.options import TERRAINS, robot_option
+from safe_locomotion.cli.options import TerrainName, robot_option
 from safe_locomotion.cli.output import console, write_json
 from safe_locomotion.cli.sim.run import (
     COMPLETED,
@@ -115,10 +115,12 @@ DEMONSTRATION_VX = 0.4  # m/s
 )
 @click.option(
     "--terrain",
-    type=click.Choice(TERRAINS),
+    type=TerrainName(),
     default="flat",
     show_default=True,
-    help="Ground: flat, a slope of 15 deg, stairs of 6 cm, or bumps of 5 cm.",
+    help="Ground: flat, slope of 15 deg, stairs of 6 cm, rough with bumps of 5 cm, or a tile of"
+    " ALARM with its level from 0 to 9: up_slopes, down_slopes, up_stairs, down_stairs or"
+    " obstacles, e.g. up_stairs:6.",
 )
 @click.option(
     "--graph",

@@ -1,0 +1,75 @@
+"""A tile of ALARM as ground of the simulator: a height field, and flat ground all around."""
+
+from collections.abc import Callable
+from typing import Any
+
+import mujoco
+import numpy as np
+
+from safe_locomotion.sim.height_grid import HeightGrid
+from safe_locomotion.sim.tiles import CELL, SIDE, tile_heights
+
+SURROUNDINGS = 40.0
+"""Width of the flat ground around a tile [m]."""
+DEPTH = 0.5
+"""Thickness of the ground under its lowest point [m]."""
+
+
+def tile_grid(kind: str, level: int, seed: int) -> HeightGrid:
+    """A tile whose middle is the origin of the world."""
+    heights = tile_heights(kind, level, seed)
+    middle = heights.shape[0] // 2
+    return HeightGrid(
+        heights=heights - heights[middle, middle], cell=CELL, x=-SIDE / 2.0, y=-SIDE / 2.0
+    )
+
+
+def add_tile(
+    spec: mujoco.MjSpec, grid: HeightGrid, ground: dict[str, Any]
+) -> Callable[[float, float], float]:
+    """Add a tile of `tile_grid`; returns its height function.
+
+    Args:
+        spec: to add to.
+        grid: heights.
+        ground: contact and colour of its geoms.
+    """
+    lowest = float(grid.heights.min())
+    span = max(float(grid.heights.max()) - lowest, 1e-3)
+    border = float(grid.heights[0, 0])
+    rows, columns = grid.heights.shape
+    half = SIDE / 2.0
+    spec.add_hfield(
+        name="tile",
+        size=[half, half, span, DEPTH],
+        nrow=rows,
+        ncol=columns,
+        userdata=((grid.heights - lowest) / span).ravel(),
+    )
+    spec.worldbody.add_geom(
+        name="tile",
+        type=mujoco.mjtGeom.mjGEOM_HFIELD,
+        hfieldname="tile",
+        pos=[0.0, 0.0, lowest],
+        **ground,
+    )
+    wide = SURROUNDINGS / 2.0
+    far = half + wide
+    for x, y, length, width in (
+        (-far, 0.0, wide, far + wide),
+        (far, 0.0, wide, far + wide),
+        (0.0, -far, half, wide),
+        (0.0, far, half, wide),
+    ):
+        spec.worldbody.add_geom(
+            type=mujoco.mjtGeom.mjGEOM_BOX,
+            pos=np.array([x, y, border - DEPTH / 2.0]),
+            size=np.array([length, width, DEPTH / 2.0]),
+            **ground,
+        )
+
+    def height(x: float, y: float) -> float:
+        inside = -half <= x < half and -half <= y < half
+        return grid.height(x, y) if inside else border
+
+    return height
