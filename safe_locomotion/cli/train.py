@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from safe_locomotion.cli.options import robot_option
+from safe_locomotion.cli.training.gait import gait
+from safe_locomotion.cli.training.run import require_training
 from safe_locomotion.envs.gait_tasks import TASKS
 from safe_locomotion.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from safe_locomotion.policy.contract import PolicyContract
     from safe_locomotion.training.gait.evolution import EvolutionOptions
 
 seed_option = partial(
@@ -33,6 +36,9 @@ minutes_option = partial(
 @click.group()
 def train() -> None:
     """Train a policy on the simulated robot."""
+
+
+train.add_command(gait)
 
 
 @train.command()
@@ -85,10 +91,10 @@ def train() -> None:
     required=True,
     help="Folder of the checkpoint.",
 )
-def gait(
+def evolution(
     *, minutes: float, workers: int, generations: int | None, out: Path, **options: Any
 ) -> int:
-    """Search for a gait policy by evolution strategies.
+    """Search for a gait policy by evolution strategies, on the CPU and the onboard pipeline.
 
     A search that was interrupted continues from its checkpoint.
     """
@@ -134,7 +140,7 @@ def _evolution(
         simulation=SimulationOptions(robot=robot, seed=seed),
     )
     command = (
-        f"safe-locomotion train gait --robot {robot} --task {task} --seed {seed}"
+        f"safe-locomotion train evolution --robot {robot} --task {task} --seed {seed}"
         f" --pairs {pairs} --episode {episode:g} --push-share {push_share:g}"
     )
     return EvolutionOptions(environment=environment, pairs=pairs, seed=seed, command=command)
@@ -232,31 +238,43 @@ def joint(
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--name", required=True, help="Name of the policy.")
+@click.option("--run", default="", help="Run of a grid, such as a1-catwalk-trpo-s0.")
 @click.option(
     "--last",
     is_flag=True,
-    help="Take the last weights of a gait policy, not the best validated ones.",
+    help="Take the last weights of an evolution, not the best validated ones.",
 )
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
     help="File to write. [default: models/policies/NAME.onnx]",
 )
-def export(*, folder: Path, name: str, last: bool, out: Path | None) -> int:
+def export(*, folder: Path, name: str, run: str, last: bool, out: Path | None) -> int:
     """Write the policy that was trained in FOLDER, gait or joint, as a file for the robot.
 
     The file holds the network, its contract and recorded pairs of observation and action.
     """
+    from safe_locomotion.training.gait.evolution import CHECKPOINT
     from safe_locomotion.training.gait.export import export_gait
     from safe_locomotion.training.joint.export import WEIGHTS, export_joint
 
     target = out or Path("models/policies") / f"{name}.onnx"
     if (folder / WEIGHTS).exists():
         contract = export_joint(folder, name, target)
-    else:
+    elif (folder / CHECKPOINT).exists():
         contract = export_gait(folder, name, target, best=not last)
+    else:
+        contract = _export_run(folder, name, target, run)
     click.echo(f"{target}: {contract.origin.command}")
     return 0
+
+
+def _export_run(folder: Path, name: str, target: Path, run: str) -> "PolicyContract":
+    """The policy of one run of a grid."""
+    require_training()
+    from safe_locomotion.training.gait.policies import export_run
+
+    return export_run(folder, name, target, run)
 
 
 def _line(figures: dict[str, float]) -> str:

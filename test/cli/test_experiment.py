@@ -32,6 +32,30 @@ def test_two_updates_give_results_and_a_page(tmp_path: Path) -> None:
     assert "<h1>fig4b</h1>" in (tmp_path / "paper1_fig4b.html").read_text()
 
 
+def test_two_devices_share_the_runs(tmp_path: Path) -> None:
+    """Two processes on the CPU; the page holds all runs, and so do the exported policies."""
+    words = ["fig4b", *SHORT, "--devices", "cpu,cpu", "--updates", "1", "--export"]
+    words += ["--out", str(tmp_path)]
+    done = CliRunner().invoke(experiment, words, standalone_mode=False, catch_exceptions=False)
+    assert done.return_value == 0
+    content = json.loads((tmp_path / "paper1_fig4b.json").read_text())
+    assert [(cell["learner"], cell["trigger_set"]) for cell in content["cells"]] == [
+        ("ours", "c1"),
+        ("ours", "c2"),
+        ("ours", "c3"),
+        ("recovery_rl", ""),
+    ]
+    assert len(list((tmp_path / "policies").glob("a1-catwalk-*-s0.onnx"))) == 4
+    assert sorted(path.name for path in tmp_path.glob("part_*")) == ["part_0", "part_1"]
+
+
+def test_a_device_named_twice_is_refused(tmp_path: Path) -> None:
+    """Two processes on one GPU would only be slower."""
+    words = ["fig4b", *SHORT, "--devices", "cuda:0,cuda:0", "--out", str(tmp_path)]
+    with pytest.raises(ConfigurationError, match="cuda:0 is named twice"):
+        CliRunner().invoke(experiment, words, standalone_mode=False, catch_exceptions=False)
+
+
 def test_no_time_leaves_a_checkpoint_and_says_so(tmp_path: Path) -> None:
     """Exit status 3: more is to be done."""
     words = ["fig4b", *SHORT, "--minutes", "0", "--out", str(tmp_path)]

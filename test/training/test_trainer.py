@@ -12,8 +12,9 @@ pytest.importorskip("torch")
 import torch
 
 from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.training.gait.checkpoint import CHECKPOINT
 from safe_locomotion.training.gait.grid import LEARNERS, Run
-from safe_locomotion.training.gait.trainer import CHECKPOINT, Trainer, TrainingOptions, train
+from safe_locomotion.training.gait.trainer import Trainer, TrainingOptions, train
 from safe_locomotion.training.gait.world.world import GaitWorld
 
 torch.set_num_threads(1)

@@ -41,7 +41,7 @@ class BatchedRecovery:
             ConfigurationError: it is for another robot, proposes no gaits, lifts legs, or is no
                 network of tanh layers.
         """
-        contract, data = read_policy(path)
+        contract, data = read_policy(path.resolve())
         action = contract.gait
         if action is None or action.lifted or contract.robot != robot.name:
             raise ConfigurationError(

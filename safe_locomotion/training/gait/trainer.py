@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from pathlib import Path
-from pickle import UnpicklingError
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,13 +13,19 @@ from torch import Tensor
 
 from safe_locomotion.config import load_config
 from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.policy.contract import PARITY_PAIRS
 from safe_locomotion.safety.trigger_set import TriggerBounds
-from safe_locomotion.training.gait.grid import LEARNERS, OTHER_RULES, Run
+from safe_locomotion.training.gait.board import open_board
+from safe_locomotion.training.gait.checkpoint import (
+    CHECKPOINT,
+    Figures,
+    read_checkpoint,
+    write_checkpoint,
+)
+from safe_locomotion.training.gait.grid import OTHER_RULES, Run
+from safe_locomotion.training.gait.grid_learners import learner_group, shape_of
 from safe_locomotion.training.gait.learners.batch import Batch
-from safe_locomotion.training.gait.learners.group import LearnerGroup
-from safe_locomotion.training.gait.learners.learner import Learner, RewardWeights, Shape
-from safe_locomotion.training.gait.learners.p3o import P3o
-from safe_locomotion.training.gait.learners.pcpo import Pcpo
+from safe_locomotion.training.gait.learners.learner import Shape
 from safe_locomotion.training.gait.learners.recovery_rl import (
     RiskRule,
     risk_rule,
@@ -33,13 +37,7 @@ from safe_locomotion.training.gait.learners.switching import (
     SwitchingRule,
     inscribed,
 )
-from safe_locomotion.training.gait.learners.trpo import (
-    ALGORITHM_1,
-    MOST_COST,
-    TASK,
-    TASK_LESS_COST,
-    Trpo,
-)
+from safe_locomotion.training.gait.learners.trpo import MOST_COST, Trpo
 from safe_locomotion.training.gait.learners.value_filter import FilterSettings, ValueFilter
 from safe_locomotion.training.gait.recovery import digest_of
 from safe_locomotion.training.gait.walks import OBSERVED, ROBOTS, STEPS, Walks, states_of
@@ -48,10 +46,6 @@ from safe_locomotion.training.gait.world.world import WorldOptions
 UPDATES = 1360  #: of 10 trajectories: 13,600 trajectories of a run (paper 1, figure 3)
 DWELL_STEPS = 125  #: 1 s
 FIRST_SEEKING = 500_000  #: number of the first round before training
-CHECKPOINT = "checkpoint.pt"
-HISTORY = "history.npz"
-
-Figures = dict[str, "np.ndarray[Any, np.dtype[np.float32]]"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +87,7 @@ class Trainer:
         options: what is trained.
         walks: of the robots.
         learner: of all runs.
+        seen: (64, R, O) observations of the last round, for the policy files.
         history: a dictionary of (R,) figures for each update so far.
     """
 
@@ -100,8 +95,9 @@ class Trainer:
         self.options = options
         self.walks = Walks(options.runs, options.world, robots=options.robots, steps=options.steps)
         self._device = torch.device(options.world.device)
-        self.learner = self._learner_group()
+        self.learner = learner_group(options.runs, self._device)
         self._rules = self._other_rules()
+        self.seen = torch.zeros(PARITY_PAIRS, len(options.runs), OBSERVED, device=self._device)
         self.history: list[Figures] = []
 
     @property
@@ -129,6 +125,7 @@ class Trainer:
     def update(self) -> Figures:
         """One round and one update of every run; its figures are (R,) each."""
         batch = self.walks.round(self.learner, self._rules, self.updates)
+        self.seen.copy_(_spread(batch, len(self.seen)))
         found = self.learner.update(batch)
         for rule, runs in self._rules:
             if isinstance(rule, ValueFilter):
@@ -145,16 +142,9 @@ class Trainer:
             "learner": self.learner.state_dict(),
             "rules": [rule.state_dict() for rule, _ in self._rules],
             "updates": self.updates,
+            "seen": self.seen,
         }
-        new = folder / f"{CHECKPOINT}.new"
-        torch.save(state, new)
-        if self.history:
-            names = self.history[0]
-            table = {name: np.stack([row[name] for row in self.history]) for name in names}
-            with (folder / f"{HISTORY}.new").open("wb") as file:
-                np.savez_compressed(file, allow_pickle=False, **table)
-            (folder / f"{HISTORY}.new").replace(folder / HISTORY)
-        new.replace(folder / CHECKPOINT)
+        write_checkpoint(folder, state, self.history)
 
     def load(self, folder: Path) -> None:
         """Continue from a checkpoint.
@@ -162,41 +152,17 @@ class Trainer:
         Raises:
             ConfigurationError: it belongs to another grid, or cannot be read.
         """
-        path = folder / CHECKPOINT
-        try:
-            state = torch.load(path, map_location=self._device, weights_only=True)
-            identity = state["identity"]
-            history = _read_history(folder / HISTORY, state["updates"])
-        except (OSError, RuntimeError, LookupError, EOFError, ValueError, TypeError) as error:
-            raise ConfigurationError(f"{path}: not a checkpoint ({error})") from error
-        except UnpicklingError as error:
-            raise ConfigurationError(f"{path}: not a checkpoint") from error
-        if identity != self.options.identity:
+        state, history = read_checkpoint(folder, self._device)
+        if state["identity"] != self.options.identity:
             raise ConfigurationError(
-                f"{path}: belongs to another grid; choose an empty folder or the same options"
+                f"{folder / CHECKPOINT}: belongs to another grid; "
+                "choose an empty folder or the same options"
             )
         self.learner.load_state_dict(state["learner"])
         for (rule, _), kept in zip(self._rules, state["rules"], strict=True):
             rule.load_state_dict(kept)
+        self.seen.copy_(state["seen"])
         self.history = history
-
-    def _learner_group(self) -> LearnerGroup:
-        """Learners in the order of the runs; all that share TRPO's update are one."""
-        made: list[tuple[Learner, int]] = []
-        for kind, group in groupby(self.options.runs, key=lambda run: _UPDATES[run.learner]):
-            runs = list(group)
-            at = sum(count for _, count in made)
-            shape = self._shape(slice(at, at + len(runs)))
-            learner: Learner
-            if kind == "pcpo":
-                learner = Pcpo(shape)
-            elif kind == "p3o":
-                learner = P3o(shape)
-            else:
-                weights = [_REWARDS[run.learner] for run in runs]
-                learner = Trpo(shape, rewards=RewardWeights.of_each(weights, self._device))
-            made.append((learner, len(runs)))
-        return LearnerGroup(made)
 
     def _other_rules(self) -> list[tuple[SwitchingRule, slice]]:
         """Rules that decide about recovery in the place of the supervisor, with their runs."""
@@ -225,11 +191,7 @@ class Trainer:
         )
 
     def _shape(self, runs: slice) -> Shape:
-        return Shape(
-            observations=OBSERVED,
-            mask=self.walks.free[runs],
-            seeds=[run.seed for run in self.options.runs[runs]],
-        )
+        return shape_of(self.options.runs[runs], self._device)
 
     def _box(self) -> tuple[Tensor, Tensor]:
         """Middle and half widths (5,) of the paper's trigger set."""
@@ -249,24 +211,11 @@ class Trainer:
         return ((states - nominal) / limits).norm(dim=1).view(shape)
 
 
-def _read_history(path: Path, updates: int) -> list[Figures]:
-    """Figures of the first updates; a history may be longer than its checkpoint."""
-    if not updates:
-        return []
-    table = dict(np.load(path))
-    return [{name: values[k] for name, values in table.items()} for k in range(updates)]
-
-
-#: Which update each learner makes.
-_UPDATES = {name: name if name in ("pcpo", "p3o") else "trpo" for name in LEARNERS}
-_REWARDS = {
-    "ours": ALGORITHM_1,
-    "trpo": TASK,
-    "trpo_n": TASK_LESS_COST,
-    "recovery_rl": TASK,
-    "filter": ALGORITHM_1,
-    "ellipsoid": ALGORITHM_1,
-}
+def _spread(batch: Batch, count: int) -> Tensor:
+    """(count, R, O) observations from all over the walks of each run."""
+    rows = batch.cleaned().observations.permute(0, 2, 1, 3).flatten(0, 1)
+    places = torch.linspace(0, len(rows) - 1, count, device=rows.device).round().long()
+    return rows[places]
 
 
 def train(
@@ -304,15 +253,18 @@ def train(
         trainer.prepare(tell)
         trainer.save(folder)
     saved = time.monotonic()
+    board = open_board(folder, options.runs, tell)
     first = trainer.updates
     walking = time.monotonic()
     while trainer.updates < options.updates and time.monotonic() - began <= 60.0 * minutes:
         figures = trainer.update()
+        board.write(trainer.updates, figures)
         each = (time.monotonic() - walking) / (trainer.updates - first)
         tell(_line(trainer, figures, each * (options.updates - trainer.updates)))
         if time.monotonic() - saved > checkpoint_s:
             trainer.save(folder)
             saved = time.monotonic()
+    board.close()
     trainer.save(folder)
     return trainer
 

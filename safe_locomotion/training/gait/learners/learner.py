@@ -243,6 +243,9 @@ class ActorCritic:
     def policy_of(self, run: int) -> Mlp:
         """The mean of one run's policy as the network that `training.gait.export` writes.
 
+        An observation that never changed, such as the command of a robot that stands, taught the
+        network nothing about its other values. It loses its weights, which had no effect.
+
         Raises:
             ConfigurationError: the mean does not end in a tanh, as that network does.
         """
@@ -253,11 +256,13 @@ class ActorCritic:
         shape = MlpShape(
             observation=len(mean), hidden=policy.hidden, action=self.policies.mask.shape[2]
         )
-        weights = self.policies.parameters[run, : shape.size]
+        weights = _numbers(self.policies.parameters[run, : shape.size])
+        first, _ = shape.split(weights)[0]
+        first[:, _numbers(self.normalisers.constant[run, 0]) > 0.0] = 0.0
         normaliser = Normaliser(
             mean=_numbers(mean), deviation=_numbers(self.normalisers.deviation[run, 0])
         )
-        return Mlp(shape, normaliser, _numbers(weights))
+        return Mlp(shape, normaliser, weights)
 
     def _new_values(self, width: int) -> ValueNetworks:
         return ValueNetworks(self.settings.values, observations=width, streams=self.streams)

@@ -33,6 +33,12 @@ class Normalisers:
         """Observations (R, S, O) with mean 0 and deviation 1."""
         return (observations - self.mean) / self.deviation
 
+    @property
+    def constant(self) -> Tensor:
+        """(R, 1, O) True for observations that were seen and never changed."""
+        spread = self._squares / self._count.clamp(min=1.0)
+        return (self._count > 0.0) & (spread.sqrt() < LEAST_DEVIATION)
+
     def update(self, observations: Tensor, counted: Tensor) -> None:
         """Merge the rows of observations (R, S, O) that are counted (R, S)."""
         weight = counted[..., None].double()

@@ -129,6 +129,7 @@ class RiskCritic:
         self._mlp = StackedMlp(width, settings.hidden, 1)
         self.weights = self._mlp.initial(streams, last_gain=0.1)
         self._adam = Adam(self.weights, settings.rate)
+        self._fits = 0
         self._normalisers = Normalisers(len(self.weights), width, self.weights.device)
 
     def risk(self, observations: Tensor, actions: Tensor) -> Tensor:
@@ -143,8 +144,9 @@ class RiskCritic:
         """
         inputs = samples(walks.inputs)
         counted = samples(walks.counted[..., None])[..., 0].float()
-        if not self._adam.steps:
+        if not self._fits:
             self._normalisers.update(inputs, counted)
+        self._fits += 1
         x = self._normalisers(inputs)
         ends = self._normalisers(walks.inputs[-1])
         targets = torch.zeros_like(counted)
@@ -158,10 +160,14 @@ class RiskCritic:
         return error
 
     def state_dict(self) -> dict[str, Any]:
-        """Weights, their moments, the scale of the inputs and the random streams."""
+        """Weights, the scale of the inputs and the random streams.
+
+        The moments of Adam are left out: they are two thirds of a checkpoint, and the critic rests
+        during training. A fit after `load_state_dict` begins with new moments.
+        """
         return {
             "weights": self.weights,
-            "adam": self._adam.state_dict(),
+            "fits": self._fits,
             "normalisers": self._normalisers.state_dict(),
             "streams": self._streams.state_dict(),
         }
@@ -169,7 +175,7 @@ class RiskCritic:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue where `state_dict` was taken; tensors change in place."""
         self.weights.copy_(state["weights"])
-        self._adam.load_state_dict(state["adam"])
+        self._fits = int(state["fits"])
         self._normalisers.load_state_dict(state["normalisers"])
         self._streams.load_state_dict(state["streams"])
 

@@ -1,0 +1,96 @@
+"""`safe-locomotion train gait`: one run of the grid of paper 1."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from safe_locomotion.cli.training.options import training_options
+from safe_locomotion.cli.training.run import Training, recovery_of, require_training, train
+from safe_locomotion.envs.gait_tasks import TASKS
+from safe_locomotion.safety.switching_rule import CRITERIA
+
+LEARNERS = ("ours", "trpo", "trpo_n", "recovery_rl", "filter", "ellipsoid", "pcpo", "p3o")
+
+
+@click.command()
+@click.argument("task", type=click.Choice(tuple(TASKS)))
+@click.option(
+    "--learner",
+    type=click.Choice(LEARNERS),
+    default="ours",
+    show_default=True,
+    help="Who learns; ours learns under the supervisor.",
+)
+@click.option(
+    "--criterion",
+    type=click.Choice(CRITERIA),
+    default="reachability",
+    show_default=True,
+    help="Criterion of the supervisor of ours.",
+)
+@click.option(
+    "--horizon",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    help="Steps of 0.016 s that it looks ahead.",
+)
+@click.option(
+    "--trigger-set",
+    type=click.Choice(("c1", "c2", "c3")),
+    default="c1",
+    show_default=True,
+    help="Its trigger set.",
+)
+@click.option(
+    "--measures",
+    type=click.Choice(("paper", "own")),
+    default="own",
+    show_default=True,
+    help="Measures of the trigger set: the paper's raw ones, or those of the robot's file.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of all random numbers.",
+)
+@training_options
+def gait(
+    *,
+    task: str,
+    seed: int,
+    device: str,
+    minutes: float,
+    resume: bool,
+    export: bool,
+    out: Path,
+    **chosen: Any,
+) -> int:
+    """Train one gait policy of paper 1, as a grid of one run.
+
+    The folder then holds its checkpoint, its results and a page. A training that was interrupted
+    continues with --resume. It needs the extra 'train'.
+    """
+    require_training()
+    from safe_locomotion.training.gait.grid import UNSUPERVISED, Recovery, Run
+
+    words = ("learner", "criterion", "horizon", "trigger_set", "measures")
+    settings = {word: chosen[word] for word in words}
+    alone = settings["learner"] in UNSUPERVISED
+    recovery: Recovery = "tuned" if alone else recovery_of(chosen["recovery"])
+    return train(
+        Training(
+            command=f"safe-locomotion train gait {task}",
+            pages=[("run", "run")],
+            runs=[Run(task=task, seed=seed, recovery=recovery, **settings)],
+            devices=[device],
+            minutes=minutes,
+            resume=resume,
+            export=export,
+            out=out,
+            chosen={"seed": seed, **chosen},
+        )
+    )

@@ -1,0 +1,169 @@
+"""One training of some runs, on one device or on several: train, write results, export."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from safe_locomotion.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from safe_locomotion.training.gait.grid import Recovery, Run
+    from safe_locomotion.training.gait.parallel import Progress
+    from safe_locomotion.training.gait.trainer import TrainingOptions
+
+TIME_IS_UP = 3
+POLICIES = "policies"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """What a command trains.
+
+    Attributes:
+        command: as typed, without its options.
+        pages: file name and figure of each page.
+        runs: of the grid.
+        devices: of torch; several share the runs.
+        minutes: of wall-clock time.
+        resume: continue from the checkpoint.
+        export: write the policies at the end.
+        out: folder.
+        chosen: the other options, by name.
+    """
+
+    command: str
+    pages: Sequence[tuple[str, str]]
+    runs: "Sequence[Run]"
+    devices: Sequence[str]
+    minutes: float
+    resume: bool
+    export: bool
+    out: Path
+    chosen: dict[str, Any]
+
+
+def recovery_of(option: str) -> "Recovery":
+    """Kind of the recovery policy that `--recovery` names."""
+    return "tuned" if option == "tuned" else "learned"
+
+
+def require_training() -> None:
+    """Refuse to train where the libraries are missing.
+
+    Raises:
+        ConfigurationError: with the command that installs them.
+    """
+    try:
+        import safe_locomotion.training.gait.trainer  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"{error.name} is not installed: pip install 'safe_locomotion[train]'"
+        ) from error
+
+
+def train(training: Training) -> int:
+    """Train, and write results and pages; the exit status is 3 when the time was up."""
+    from safe_locomotion.training.gait.devices import check_device
+    from safe_locomotion.training.gait.policies import ABOUT
+
+    for device in training.devices:
+        check_device(device)
+    began = time.monotonic()
+    out = training.out
+    options = _options(training)
+    progress = _progress(training, options)
+    about = _about(training, _minutes_before(out / ABOUT) + (time.monotonic() - began) / 60.0)
+    (out / ABOUT).write_text(json.dumps(about) + "\n", encoding="utf-8")
+    _write(training, progress, about)
+    done = progress.updates >= options.updates
+    if training.export and done:
+        _export(out)
+    return 0 if done else TIME_IS_UP
+
+
+def _options(training: Training) -> "TrainingOptions":
+    from safe_locomotion.training.gait.trainer import TrainingOptions
+    from safe_locomotion.training.gait.world.world import WorldOptions
+
+    chosen = training.chosen
+    return TrainingOptions(
+        runs=tuple(training.runs),
+        world=WorldOptions(
+            robot=chosen["robot"],
+            physics_ms=chosen["physics_ms"],
+            recovery=chosen["recovery"],
+            device=training.devices[0],
+        ),
+        updates=chosen["updates"],
+        steps=chosen["steps"],
+        robots=chosen["robots"],
+        seeking=chosen["seeking"],
+        critic_updates=chosen["critic_updates"],
+    )
+
+
+def _progress(training: Training, options: "TrainingOptions") -> "Progress":
+    """Train on one device here, or on several in processes of their own."""
+    from safe_locomotion.training.gait.parallel import Progress, parts_of, train_parts
+    from safe_locomotion.training.gait.trainer import train as train_here
+
+    out = training.out
+    minutes = training.minutes
+    resume = training.resume
+    if len(training.devices) > 1:
+        out.mkdir(parents=True, exist_ok=True)
+        return train_parts(parts_of(options, training.devices, out, minutes, resume))
+    trainer = train_here(options, out, minutes=minutes, resume=resume, tell=click.echo)
+    return Progress(runs=options.runs, history=trainer.history)
+
+
+def _about(training: Training, minutes: float) -> dict[str, Any]:
+    """Where results come from."""
+    from safe_locomotion.training.exporting import code_commit
+    from safe_locomotion.training.gait.devices import device_name
+
+    chosen = {**training.chosen, "device": ",".join(training.devices)}
+    words = [f"--{name.replace('_', '-')} {value}" for name, value in chosen.items()]
+    return {
+        "command": " ".join([training.command, *words]),
+        "commit": code_commit(),
+        "device": ", ".join(device_name(device) for device in training.devices),
+        "minutes": round(minutes, 2),
+    }
+
+
+def _write(training: Training, progress: "Progress", about: dict[str, Any]) -> None:
+    """Results and pages."""
+    from safe_locomotion.training.gait.pictures import page
+    from safe_locomotion.training.gait.results import cells, read, write
+
+    if not progress.history:
+        return
+    chosen = training.chosen
+    found = cells(progress.runs, progress.history, chosen["robot"], chosen["robots"])
+    for stem, figure in training.pages:
+        path = training.out / f"{stem}.json"
+        write(path, figure, found, about, recovery_of(chosen["recovery"]))
+        path.with_suffix(".html").write_text(page(read(path)), encoding="utf-8")
+        click.echo(f"{path.with_suffix('.html')}: {figure} after {progress.updates} updates")
+
+
+def _export(out: Path) -> None:
+    """Policies of all runs."""
+    from safe_locomotion.training.gait.policies import export_all
+
+    written = export_all(out, out / POLICIES)
+    click.echo(f"{out / POLICIES}: {len(written)} policies")
+
+
+def _minutes_before(about: Path) -> float:
+    """Minutes that earlier parts of this training took."""
+    try:
+        return float(json.loads(about.read_text(encoding="utf-8"))["minutes"])
+    except (OSError, ValueError, KeyError):
+        return 0.0
