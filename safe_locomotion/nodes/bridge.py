@@ -139,11 +139,21 @@ class BridgeNode(LinkLifecycle):
             return None
         self.logs.received(state)
         self._read_s = perf_counter()
+        if self._newest is None:
+            self._say_what_is_next()
         self._newest = state
         self.states.hear(state.stamp_ns)
         self.hazards = self._observe(state)
         self._seen.update(tuple(self.hazards))
         return state
+
+    def _say_what_is_next(self) -> None:
+        """Tell a newcomer that the robot is heard, and which call comes next."""
+        namespace = self.get_namespace().rstrip("/")
+        call = f"ros2 service call {namespace}/stand std_srvs/srv/Trigger"
+        if not self.link.active:
+            call = f"ros2 lifecycle set {namespace}/{self.get_name()} activate"
+        self.get_logger().info(f"{self.parameters.robot.name} is heard; next: {call}")
 
     def write(self, state: LowState, command: LowCommand) -> float | None:
         """Answer `state`, if the bridge is active.

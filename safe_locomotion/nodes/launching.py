@@ -3,15 +3,34 @@
 It needs `launch` and `launch_ros` of a ROS 2 distribution.
 """
 
+import os
+import tempfile
 from typing import Any
 
-from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction, Shutdown
+from launch.actions import (
+    DeclareLaunchArgument,
+    ExecuteProcess,
+    LogInfo,
+    OpaqueFunction,
+    Shutdown,
+)
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
+from launch_ros.substitutions import ExecutableInPackage
 
 from launch import LaunchDescription
-from safe_locomotion.runtime.launch_arguments import launch_arguments, options_from_launch
+from safe_locomotion.errors import SafeLocomotionError
+from safe_locomotion.runtime.launch_arguments import (
+    launch_arguments,
+    options_from_launch,
+    unknown_arguments,
+)
+from safe_locomotion.runtime.processes import PARENT
 from safe_locomotion.runtime.stack import PACKAGE, Process, World, stack
+
+
+class StackEndedError(SafeLocomotionError):
+    """A process without which the stack cannot go on has failed."""
 
 
 def launch_description(world: World, robot: str) -> LaunchDescription:
@@ -23,7 +42,12 @@ def launch_description(world: World, robot: str) -> LaunchDescription:
             argument.name: LaunchConfiguration(argument.name).perform(context)
             for argument in arguments
         }
-        return [_action(process) for process in stack(options_from_launch(world, robot, values))]
+        advice = unknown_arguments(world, robot, context.launch_configurations)
+        processes = stack(options_from_launch(world, robot, values))
+        return [
+            *(LogInfo(msg=line) for line in advice),
+            *(_action(process, values["namespace"]) for process in processes),
+        ]
 
     declared = [
         DeclareLaunchArgument(
@@ -37,26 +61,50 @@ def launch_description(world: World, robot: str) -> LaunchDescription:
     return LaunchDescription([*declared, OpaqueFunction(function=start)])
 
 
-def _action(process: Process) -> Any:
+def _action(process: Process, namespace: str) -> Any:
     """A process; if an essential one ends, the whole stack ends.
 
-    The parameters go as arguments, addressed to their nodes and with their types, because one
-    process may hold five nodes.
+    The installed executables run, because `ros2` may run under another interpreter than theirs.
+    The processes end with this one, also when it is killed.
     """
-    ending = {"on_exit": _end} if process.essential else {"prefix": " ".join(process.prefix)}
+    usual: dict[str, Any] = {
+        "output": "screen",
+        "additional_env": {PARENT: str(os.getpid())},
+        **({"on_exit": _end} if process.essential else {"prefix": " ".join(process.prefix)}),
+    }
     if not process.parameters:
-        return ExecuteProcess(cmd=process.command(), name=process.name, output="screen", **ending)
-    words = [*process.arguments, *process.ros_arguments()]
+        command = [ExecutableInPackage(process.executable, PACKAGE), *process.arguments]
+        return ExecuteProcess(cmd=command, name=process.name, **usual)
     return Node(
-        package=PACKAGE, executable=process.executable, arguments=words, output="screen", **ending
+        package=PACKAGE,
+        executable=process.executable,
+        namespace=namespace or None,
+        arguments=list(process.arguments),
+        ros_arguments=["--params-file", _written(process)],
+        **usual,
     )
+
+
+def _written(process: Process) -> str:
+    """Path of a new file with the parameters of the process, as `launch_ros` makes them."""
+    with tempfile.NamedTemporaryFile(
+        mode="w", prefix=f"{process.name}_", suffix=".yaml", delete=False
+    ) as file:
+        file.write(process.parameter_file())
+    return file.name
 
 
 def _end(event: Any, context: Any) -> Any:
     """Shut down, unless a shut-down has ended the process.
 
     A second Shutdown would make Ctrl-C exit with 1.
+
+    Raises:
+        StackEndedError: the process failed. `ros2 launch` then exits with 1.
     """
     if context.is_shutdown:
         return None
-    return Shutdown(reason=f"{event.process_name} ended with status {event.returncode}")
+    ending = f"{event.process_name} ended with status {event.returncode}"
+    if event.returncode:
+        raise StackEndedError(ending)
+    return Shutdown(reason=ending)

@@ -1,6 +1,7 @@
 """Arguments of the launch files: text in, options of a stack out."""
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from safe_locomotion.runtime.stack import (
 )
 
 BOOLEANS = {"true": True, "false": False}
+NONE = "none"  #: an empty list; `ros2 launch` takes no empty value
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,13 @@ COMMON = (
     LaunchArgument("cmd_vel_type", "TwistStamped", "type of cmd_vel", CMD_VEL_TYPES),
     LaunchArgument("autostart", "active", "lifecycle state of the bridge", BRIDGE_STATES),
     LaunchArgument(
-        "watchers", "monitor", f"what else runs: some of {', '.join(WATCHERS)}, or empty"
+        "watchers", "monitor", f"what else runs: some of {', '.join(WATCHERS)}, or {NONE}"
     ),
     LaunchArgument("record", "", "folder in which each walk is recorded; empty for none"),
+    LaunchArgument("namespace", "", "ROS namespace of all nodes; empty for none"),
+    LaunchArgument(
+        "wire_domain", "", "DDS domain of the robot's SDK; empty for 1 in simulation, 0 on hardware"
+    ),
     _flag("viewer", "false", "watch and drive from a browser"),
     LaunchArgument(
         "viewer_host", "127.0.0.1", "address that the viewer listens on; 0.0.0.0 is any"
@@ -59,6 +65,7 @@ SIMULATED = (
 HARDWARE = (
     _flag("realtime", "true", "ask for real-time scheduling"),
     LaunchArgument("interface", "", "network interface to the robot (unitree_sdk2)"),
+    LaunchArgument("mock_log", "", "log of states that sdk:=mock replays, .npz"),
     _flag(
         "release_motion",
         "false",
@@ -89,7 +96,10 @@ def options_from_launch(world: World, robot: str, values: Mapping[str, str]) -> 
             raise UnknownNameError(name, value, known[name].choices)
     given = {name: argument.default for name, argument in known.items()} | dict(values)
     graph: Graph = "nodes" if given["graph"] == "nodes" else "composed"
-    viewer: dict[str, Value] = {"host": given["viewer_host"], "port": _port(given["viewer_port"])}
+    viewer: dict[str, Value] = {
+        "host": given["viewer_host"],
+        "port": _number("viewer_port", given["viewer_port"]),
+    }
     return StackOptions(
         robot=robot,
         world=world,
@@ -111,8 +121,19 @@ def options_from_launch(world: World, robot: str, values: Mapping[str, str]) -> 
 
 def _sdk_options(given: Mapping[str, str]) -> dict[str, Value]:
     options: dict[str, Value] = {}
+    if given["wire_domain"]:
+        if given.get("sdk", "unitree_sdk2") != "unitree_sdk2":
+            raise ConfigurationError("wire_domain: only sdk unitree_sdk2 has DDS domains")
+        options["domain"] = _number("wire_domain", given["wire_domain"])
     if given.get("interface"):
         options["interface"] = given["interface"]
+    if given.get("sdk") == "mock" and not given["mock_log"]:
+        raise ConfigurationError(
+            "sdk mock needs the log that it replays, e.g. mock_log:=states.npz; the bridge writes"
+            " one with log_dir and log_states"
+        )
+    if given.get("mock_log"):
+        options |= {"path": str(Path(given["mock_log"]).expanduser().resolve()), "realtime": True}
     if BOOLEANS[given.get("release_motion", "false")]:
         options["release_motion"] = True
     return options
@@ -121,12 +142,29 @@ def _sdk_options(given: Mapping[str, str]) -> dict[str, Value]:
 def _watchers(given: Mapping[str, str]) -> tuple[str, ...]:
     """Those named by `watchers`, and the viewer where it is asked for."""
     named = tuple(given["watchers"].replace(",", " ").split())
+    if named == (NONE,):
+        named = ()
     if BOOLEANS[given["viewer"]] and "viewer" not in named:
         return (*named, "viewer")
     return named
 
 
-def _port(text: str) -> int:
+def _number(name: str, text: str) -> int:
     if not text.isascii() or not text.isdigit():
-        raise ConfigurationError(f"viewer_port: must be a number (found {text!r})")
+        raise ConfigurationError(f"{name}: must be a number (found {text!r})")
     return int(text)
+
+
+def unknown_arguments(world: World, robot: str, given: Iterable[str]) -> list[str]:
+    """A line of advice for each argument that looks like a misspelt one of ours.
+
+    `ros2 launch` takes any argument, and other launch files that include ours have arguments of
+    their own, so names that resemble none of ours are nobody's mistake.
+    """
+    known = [argument.name for argument in launch_arguments(world, robot)]
+    lines = []
+    for name in given:
+        close = difflib.get_close_matches(name, known, n=1)
+        if name not in known and close:
+            lines.append(f"launch argument {name!r} does not exist; did you mean {close[0]!r}?")
+    return lines

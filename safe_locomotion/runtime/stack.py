@@ -80,6 +80,17 @@ class Process:
             return []
         return ["--ros-args", *(word for setting in settings for word in ("-p", setting))]
 
+    def parameter_file(self) -> str:
+        """The parameters as a file for `--params-file`, which reaches the nodes in any namespace.
+
+        `ros_arguments` reaches them only where they have no namespace.
+        """
+        lines = []
+        for node, parameters in self.parameters.items():
+            lines += [f"/**/{node}:", "  ros__parameters:"]
+            lines += [f"    {name}: {yaml_scalar(value)}" for name, value in parameters.items()]
+        return "\n".join(lines) + "\n"
+
     def command(self) -> list[str]:
         """Command line that starts this process with the running Python."""
         return [sys.executable, "-m", self.module, *self.arguments, *self.ros_arguments()]

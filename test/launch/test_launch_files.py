@@ -4,13 +4,20 @@ The real ones exist only in ROS distributions.
 """
 
 import importlib.util
+import os
+import shutil
+import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
+import yaml
 from places import ROOT
 
+from safe_locomotion.errors import SafeLocomotionError
 from safe_locomotion.runtime.launch_arguments import launch_arguments, options_from_launch
+from safe_locomotion.runtime.processes import PARENT
 from safe_locomotion.runtime.stack import stack
 
 LAUNCH = ROOT / "launch"
@@ -51,13 +58,21 @@ def ros_launch(monkeypatch):
             "launch.substitutions",
             "launch_ros",
             "launch_ros.actions",
+            "launch_ros.substitutions",
         )
     }
     modules["launch"].LaunchDescription = actions("LaunchDescription")
-    for name in ("DeclareLaunchArgument", "ExecuteProcess", "OpaqueFunction", "Shutdown"):
+    for name in (
+        "DeclareLaunchArgument",
+        "ExecuteProcess",
+        "LogInfo",
+        "OpaqueFunction",
+        "Shutdown",
+    ):
         setattr(modules["launch.actions"], name, actions(name))
     modules["launch.substitutions"].LaunchConfiguration = LaunchConfiguration
     modules["launch_ros.actions"].Node = actions("Node")
+    modules["launch_ros.substitutions"].ExecutableInPackage = actions("ExecutableInPackage")
     for name, module in modules.items():
         monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.delitem(sys.modules, "safe_locomotion.nodes.launching", raising=False)
@@ -81,7 +96,20 @@ def started(name, **values):
         for e in entities
         if type(e).__name__ == "DeclareLaunchArgument"
     }
-    return entities[-1].kwargs["function"](SimpleNamespace(values=defaults | values))
+    given = defaults | values
+    context = SimpleNamespace(values=given, launch_configurations=given)
+    return entities[-1].kwargs["function"](context)
+
+
+def written(action):
+    """Parameters in the file that an action gives its process."""
+    flag, path = action.kwargs["ros_arguments"]
+    assert flag == "--params-file"
+    file = Path(path)
+    try:
+        return yaml.safe_load(file.read_text())
+    finally:
+        file.unlink()
 
 
 def test_every_launch_file_is_tested():
@@ -119,15 +147,62 @@ def test_processes_are_those_of_the_stack(ros_launch, name, graph):
                 action.kwargs["package"] == "safe_locomotion"
                 and action.kwargs["executable"] == process.executable
             )
-            assert action.kwargs["arguments"] == [*process.arguments, *process.ros_arguments()]
+            assert action.kwargs["arguments"] == [*process.arguments]
+            assert written(action) == {
+                f"/**/{node}": {"ros__parameters": dict(parameters)}
+                for node, parameters in process.parameters.items()
+            }
         else:
-            assert action.kwargs["cmd"] == process.command()
+            executable, *words = action.kwargs["cmd"]
+            assert executable.args == (process.executable, "safe_locomotion")
+            assert words == [*process.arguments]
+        assert action.kwargs["additional_env"] == {PARENT: str(os.getpid())}
 
 
 def test_a_process_that_ends_ends_the_stack_once(ros_launch):
-    """The first process to end shuts the launch down, but not a second time."""
+    """The first process to end shuts the launch down, but not a second time.
+
+    One that fails fails the launch, so that `ros2 launch` exits with another status than 0.
+    """
     on_exit = started("real_a1")[0].kwargs["on_exit"]
-    event = SimpleNamespace(process_name="composed_node", returncode=1)
-    assert type(on_exit(event, SimpleNamespace(is_shutdown=False))).__name__ == "Shutdown"
-    assert on_exit(event, SimpleNamespace(is_shutdown=True)) is None
+    ended = SimpleNamespace(process_name="composed_node", returncode=0)
+    failed = SimpleNamespace(process_name="composed_node", returncode=1)
+    assert type(on_exit(ended, SimpleNamespace(is_shutdown=False))).__name__ == "Shutdown"
+    with pytest.raises(SafeLocomotionError, match="composed_node ended with status 1"):
+        on_exit(failed, SimpleNamespace(is_shutdown=False))
+    assert on_exit(failed, SimpleNamespace(is_shutdown=True)) is None
     assert "on_exit" not in started("real_a1")[-1].kwargs  # the monitor may end
+
+
+def test_a_misspelt_argument_is_said(ros_launch):
+    """`ros2 launch` takes any argument; ours warn of names that resemble one of their own."""
+    advice, *others = started("sim_a1", polcy="a1_trot", map_frame="map")
+    assert advice.kwargs["msg"] == "launch argument 'polcy' does not exist; did you mean 'policy'?"
+    assert {type(action).__name__ for action in others} == {"ExecuteProcess", "Node"}
+
+
+def test_the_namespace_is_that_of_every_node(ros_launch):
+    """Each node gets the namespace; without one, it keeps that of a launch file around ours."""
+    for given, expected in (("", None), ("a1", "a1")):
+        nodes = [
+            action
+            for action in started("sim_a1", graph="nodes", namespace=given)
+            if type(action).__name__ == "Node"
+        ]
+        assert len(nodes) == 6
+        assert {node.kwargs["namespace"] for node in nodes} == {expected}
+
+
+@pytest.mark.skipif(shutil.which("ros2") is None, reason="needs the ros2 of a distribution")
+@pytest.mark.parametrize("name", FILES)
+def test_ros2_reads_every_launch_file(name):
+    """The real `ros2 launch` loads the file and shows each argument."""
+    command = ["ros2", "launch", str(LAUNCH / f"{name}.launch.py"), "--show-args"]
+    paths = filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    shown = subprocess.run(
+        command, cwd="/", env=environment, capture_output=True, text=True, check=False
+    )
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    for argument in launch_arguments(*FILES[name]):
+        assert f"'{argument.name}':" in shown.stdout

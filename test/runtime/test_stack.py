@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 import yaml
@@ -98,6 +99,7 @@ def test_watchers_are_processes_that_may_end(graph):
     )
     assert shown.stdout.split() == ["True", str(os.nice(0) + s.NICENESS)]
     assert watched[-1].parameters == {"monitor_node": {"robot": "a1", "config_file": "mine.yaml"}}
+    assert options_from_launch("sim", "a1", {"watchers": "none"}).watchers == ()
     assert options_from_launch("sim", "a1", {"watchers": ""}).watchers == ()
     assert options_from_launch("sim", "a1", {}).watchers == ("monitor",)
 
@@ -115,6 +117,27 @@ def test_backends_take_the_options_of_the_bridge(options):
     if options.sdk == "legged_sdk":  # has no interface: EVERY gives one to all
         given.pop("interface")
     inspect.signature(getattr(importlib.import_module(module), name)).bind(stop_kd=3.0, **given)
+
+
+def test_two_simulators_of_one_machine_get_domains_of_their_own():
+    """`wire_domain` reaches the bridge and the simulator; an SDK without domains refuses it."""
+    robot, composed, *_ = s.stack(options_from_launch("sim", "a1", {"wire_domain": "7"}))
+    assert robot.arguments[robot.arguments.index("--domain") + 1] == "7"
+    assert composed.parameters["bridge_node"]["sdk_options.domain"] == 7
+    with pytest.raises(ConfigurationError, match="wire_domain: only sdk unitree_sdk2"):
+        options_from_launch("real", "a1", {"wire_domain": "7"})
+    with pytest.raises(ConfigurationError, match="wire_domain: must be a number"):
+        options_from_launch("sim", "a1", {"wire_domain": "seven"})
+
+
+def test_a_mock_replays_the_log_that_it_is_given():
+    """`sdk:=mock` needs a log, which reaches the backend as a whole path in real time."""
+    with pytest.raises(ConfigurationError, match=r"mock_log:=states\.npz"):
+        options_from_launch("real", "a1", {"sdk": "mock"})
+    asked = options_from_launch("real", "a1", {"sdk": "mock", "mock_log": "walk.npz"})
+    given = s.stack(asked)[0].parameters["bridge_node"]
+    assert given["sdk_options.path"] == str(Path("walk.npz").resolve())
+    assert given["sdk_options.realtime"] is True
 
 
 def test_a_motion_service_is_released_only_where_asked():
