@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from xml.etree import ElementTree
@@ -154,6 +155,30 @@ def test_setup_and_manifest_agree() -> None:
     assert manifest.findtext("name") == PACKAGE
     for tag in ("license", "description"):
         assert manifest.findtext(tag) == values[tag]
+
+
+def test_the_manifest_names_the_ros_packages_that_the_code_imports() -> None:
+    """No ROS package is imported without being declared, and none is declared for nothing.
+
+    `ros2launch` holds the command, which nothing imports.
+    """
+    manifest = ElementTree.parse(ROOT / "package.xml").getroot()
+    declared = {element.text or "" for element in manifest.findall("exec_depend")}
+    files = [path for folder in (PACKAGE, "launch") for path in (ROOT / folder).rglob("*.py")]
+    imported = {name.partition(".")[0] for path in files for name in imports(path)}
+    ros = {name for name in imported if name.endswith(("_msgs", "_interfaces", "_srvs"))}
+    ros |= imported & {"rclpy", "launch", "launch_ros", "tf2_ros"}
+    named = {name.removesuffix("_py") for name in declared if not name.startswith("python3-")}
+    assert named - {"ros2launch"} == ros
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Modules that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
 
 
 def is_setup_call(node: ast.AST) -> bool:
