@@ -77,8 +77,11 @@ class PolicyNode(StageNode[PolicySettings]):
         self._stage = stage
         if self._first is not None:
             stage.take(self._first)
-        self.add_on_set_parameters_callback(self._load)
-        self.add_post_set_parameters_callback(self._hand_over)
+        if hasattr(self, "add_post_set_parameters_callback"):
+            self.add_on_set_parameters_callback(self._load)
+            self.add_post_set_parameters_callback(self._hand_over)
+        else:  # ROS 2 Humble
+            self.add_on_set_parameters_callback(self._load_and_hand_over)
         self.create_timer(TELL_S, self._tell, clock=STEADY)
         self._requests = hear_requests(self, self.follow_remote)
 
@@ -103,6 +106,17 @@ class PolicyNode(StageNode[PolicySettings]):
             self.get_logger().warning(f"policy {wanted[-1]!r} refused: {error}")
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
+
+    def _load_and_hand_over(self, changes: Sequence[Parameter]) -> SetParametersResult:
+        """As `_load`, where ROS does not tell when parameters have changed.
+
+        A change of other parameters beside the policy is refused by `read_parameters` only after
+        this, so nothing is handed over then.
+        """
+        result = self._load(changes)
+        if all(change.name == "policy" for change in changes):
+            self._hand_over(changes)
+        return result
 
     def follow_remote(self, word: str) -> None:
         """Change the parameter `policy` to the next one, if the remote asks for it by `word`."""

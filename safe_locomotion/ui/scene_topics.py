@@ -83,9 +83,7 @@ class Queue:
     @property
     def offered(self) -> bool:
         """Whether this queue is subscribed and the topic has a publisher."""
-        return (
-            self._subscription is not None and self._subscription.handle.get_publisher_count() > 0
-        )
+        return self._subscription is not None and self._node.count_publishers(self._topic) > 0
 
     def hand(self, packed: bytes) -> None:
         """Add a message; those of other topics come this way."""

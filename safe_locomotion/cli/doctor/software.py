@@ -176,9 +176,15 @@ def check_discovery(environment: Mapping[str, str]) -> Finding:
         met=local,
         text=found or "not set: the whole subnet can command this robot",
         otherwise="warning",
-        mend=f"export ROS_AUTOMATIC_DISCOVERY_RANGE={SIMULATION_RANGE}"
-        "  # unless another machine needs this robot",
+        mend=f"export {_limit(environment)}  # unless another machine needs this robot",
     )
+
+
+def _limit(environment: Mapping[str, str]) -> str:
+    """The setting that keeps ROS on this machine; Humble has another one."""
+    if environment.get("ROS_DISTRO") == "humble":
+        return "ROS_LOCALHOST_ONLY=1"
+    return f"ROS_AUTOMATIC_DISCOVERY_RANGE={SIMULATION_RANGE}"
 
 
 def check_files(robot: str, find: Callable[[str, str], Path] = robot_file) -> Finding:

@@ -25,11 +25,12 @@ def ros_domain() -> int:
 
 def unheard() -> str:
     """Error message for the case that no stack is heard: what to check."""
-    reach = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "SUBNET (not set)")
+    names = ("ROS_AUTOMATIC_DISCOVERY_RANGE", "ROS_LOCALHOST_ONLY")
+    reach = ", ".join(f"{name}={os.environ[name]}" for name in names if name in os.environ)
     rmw = os.environ.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp (not set)")
     return (
         f"no stack is heard; is it running? Here ROS_DOMAIN_ID={ros_domain()},"
-        f" ROS_AUTOMATIC_DISCOVERY_RANGE={reach}, RMW_IMPLEMENTATION={rmw}. All three must agree"
-        " with those of the stack ('safe-locomotion sim' prints its own). With LOCALHOST, a stack"
-        " on another machine is not heard"
+        f" {reach or 'no ROS_AUTOMATIC_DISCOVERY_RANGE'}, RMW_IMPLEMENTATION={rmw}. All three must"
+        " agree with those of the stack ('safe-locomotion sim' prints its own). With LOCALHOST, a"
+        " stack on another machine is not heard"
     )

@@ -167,7 +167,10 @@ def _watch_with_person(
 
 def ros_environment(domain: int) -> dict[str, str]:
     """Environment for ROS on this machine only, on a domain that only this run uses."""
-    return {"ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    reach = {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    if os.environ.get("ROS_DISTRO") == "humble":  # newer ones warn of this name
+        reach = {"ROS_LOCALHOST_ONLY": "1"}
+    return {"ROS_DOMAIN_ID": str(domain), **reach}
 
 
 def _watch(stack: RunningStack, folder: Path, console: Console, act: Callable[[], str]) -> Outcome:
