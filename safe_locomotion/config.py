@@ -47,7 +47,11 @@ class BridgeConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyConfig:
-    """Section `policy_node`; `period_ns` is the robot time between proposals."""
+    """Section `policy_node`.
+
+    Attributes:
+        period_ns: robot time between two proposals of the nominal gait [ns].
+    """
 
     period_ns: int
     gait: GaitSettings
@@ -75,7 +79,11 @@ class SupervisorConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class MpcConfig:
-    """Section `mpc_node`; `period_ns` is the robot time between plans."""
+    """Section `mpc_node`.
+
+    Attributes:
+        period_ns: robot time between two plans [ns].
+    """
 
     period_ns: int
     locomotion: LocomotionParameters

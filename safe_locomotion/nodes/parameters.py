@@ -15,12 +15,22 @@ from rclpy.node import Node
 
 from safe_locomotion.config import StackConfig, build, load_config
 from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.nodes.parameter_texts import descriptors
 from safe_locomotion.pipeline import Pipeline
 from safe_locomotion.robot.models import RobotModel, load_robot
 
 DECLARE_FROM_OVERRIDES = {"automatically_declare_parameters_from_overrides": True}
 _OF_ROS = ("use_sim_time", "start_type_description_service")
 _OPTIONS = "sdk_options."
+
+ROBOT = ParameterDescriptor(
+    description="robot of models/robots", read_only=True, dynamic_typing=True
+)
+FILE = ParameterDescriptor(
+    description="parameter file instead of the robot's own; empty for none",
+    read_only=True,
+    dynamic_typing=True,
+)
 
 S = TypeVar("S")
 
@@ -75,26 +85,30 @@ def read_parameters(
     }
     own = {f.name: given.pop(f.name) for f in fields(settings) if f.name in given}  # type: ignore[arg-type]
     robot = load_robot(robot_name)
-    if config_file and not Path(config_file).is_file():
-        raise ConfigurationError(
-            f"config_file {config_file!r} does not exist; leave it empty for the robot's own file"
-        )
-    config = load_config(
-        config_file or robot_name,
-        {f"{section}.{name}" if has_section else name: v for name, v in given.items()},
-    )
+    overrides = {f"{section}.{name}" if has_section else name: v for name, v in given.items()}
+    config = load_config(_existing(config_file) or robot_name, overrides)
     read = NodeParameters(
         robot=robot,
         config=config,
         settings=build(settings, own, f"parameters of {node.get_name()}"),
         options=options,
     )
-    shown = _flat(getattr(config, section)) if has_section else {}
-    _declare(
-        node, {"robot": robot_name, "config_file": config_file, **asdict(read.settings), **shown}
-    )
+    values = {"robot": robot_name, "config_file": config_file, **asdict(read.settings)}
+    described = {"robot": ROBOT, "config_file": FILE} | descriptors(settings, changeable)
+    if has_section:
+        values |= _flat(getattr(config, section))
+        described |= descriptors(type(getattr(config, section)), changeable)
+    _declare(node, values, described)
     node.add_on_set_parameters_callback(lambda changes: _refuse_unless(changes, changeable))
     return read
+
+
+def _existing(config_file: str) -> str:
+    if config_file and not Path(config_file).is_file():
+        raise ConfigurationError(
+            f"config_file {config_file!r} does not exist; leave it empty for the robot's own file"
+        )
+    return config_file
 
 
 def _is_ours(name: str) -> bool:
@@ -117,15 +131,21 @@ def _flat(section: Any, prefix: str = "") -> dict[str, Any]:
     return values
 
 
-def _declare(node: Node, values: Mapping[str, Any]) -> None:
+def _declare(
+    node: Node, values: Mapping[str, Any], described: Mapping[str, ParameterDescriptor]
+) -> None:
     for name, value in values.items():
         shown = (
             [float(v) for v in value]
             if isinstance(value, tuple | list) or hasattr(value, "tolist")
             else value
         )
-        if not node.has_parameter(name) and isinstance(shown, bool | int | float | str | list):
-            node.declare_parameter(name, shown, ParameterDescriptor(dynamic_typing=True))
+        if not isinstance(shown, bool | int | float | str | list):
+            continue
+        if node.has_parameter(name):  # given at the start
+            node.set_descriptor(name, described[name])
+        else:
+            node.declare_parameter(name, shown, described[name])
 
 
 def _refuse_unless(changes: list[Any], changeable: Set[str]) -> SetParametersResult:
