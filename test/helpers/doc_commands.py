@@ -176,11 +176,11 @@ def check_ros2(words: list[str]) -> None:
         case ["launch", package, file, *arguments]:
             assert package == stack.PACKAGE and (ROOT / "launch" / file).is_file(), file
             world, robot = file.removesuffix(".launch.py").split("_")
-            given = dict(argument.split(":=") for argument in arguments)
+            given = dict(a.split(":=") for a in arguments if a != "--show-args")
             assert stack.stack(options_from_launch(world, robot, given))
         case ["service", "call", name, kind, *_]:
             assert (
-                name.strip("/") in REQUESTS and kind == "std_srvs/srv/Trigger"
+                name.rpartition("/")[2] in REQUESTS and kind == "std_srvs/srv/Trigger"
             ) or kind == "std_srvs/srv/SetBool", name
         case ["param", "set", node, name, value]:
             assert (node, name) == ("/policy_node", "policy"), words
