@@ -18,7 +18,7 @@ from svg_drawing import LINE, PALE, WIDTH, Drawing
 
 from safe_locomotion.backends.unitree_sdk2 import COMMAND_TOPIC, STATE_TOPIC
 from safe_locomotion.config import load_config
-from safe_locomotion.nodes.bridge import BridgeSettings
+from safe_locomotion.nodes.bridge_settings import BridgeSettings
 from safe_locomotion.nodes.health import Health
 from safe_locomotion.operator.requests import REQUESTS
 from safe_locomotion.pipeline import Pipeline

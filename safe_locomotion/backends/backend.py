@@ -45,6 +45,19 @@ class Counters:
     refused_commands: int = 0
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Commanders:
+    """Other programs that command the same motors.
+
+    Attributes:
+        commands: low commands of others that were heard.
+        publishers: programs connected to the robot's command topic, ours left out.
+    """
+
+    commands: int = 0
+    publishers: int = 0
+
+
 def stop_command(stop_kd: float) -> LowCommand:
     """Damping `stop_kd` [Nm s/rad] without a position set-point.
 
@@ -80,6 +93,16 @@ class Backend(Protocol):
         """Send a command and return at once, whether or not the robot listens.
 
         A command with a NaN or infinite number is never sent.
+        """
+
+    def listen(self, listen_s: float) -> Commanders:
+        """Find other commanders; called before the first command.
+
+        Args:
+            listen_s: how long to listen at least [s], from where the robot is connected.
+
+        Returns:
+            None of them on a link that does not show others.
         """
 
     def greet(self) -> None:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import Any
 
-from safe_locomotion.backends.backend import STOP_PERIOD_S, STOP_REPEATS, Counters
+from safe_locomotion.backends.backend import STOP_PERIOD_S, STOP_REPEATS, Commanders, Counters
 from safe_locomotion.types import LowCommand
 
 
@@ -60,6 +60,10 @@ class CommandingBackend(ABC):
         self._send(packet)
         if stops != self._stops:  # stop came between the test and the send
             self._send(self._packed_damping())
+
+    def listen(self, listen_s: float) -> Commanders:
+        """Find nobody: this link does not show others."""
+        return Commanders()
 
     def greet(self) -> None:
         """Do nothing: most robots send states without a request."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike
 
-from safe_locomotion.backends.backend import Counters, is_finite, stop_command
+from safe_locomotion.backends.backend import Commanders, Counters, is_finite, stop_command
 from safe_locomotion.backends.log import load_states
 from safe_locomotion.errors import BackendError
 from safe_locomotion.types import NANOSECONDS, LowCommand, LowState
@@ -91,6 +91,10 @@ class Mock:
             command = replace(self._damping, stamp_ns=command.stamp_ns, reason="nonfinite")
         self.commands.append(command)
         self._counters.written += 1
+
+    def listen(self, listen_s: float) -> Commanders:
+        """Find nobody."""
+        return Commanders()
 
     def greet(self) -> None:
         """Do nothing."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from time import monotonic, sleep
 
-from safe_locomotion.backends.backend import STOP_PERIOD_S, STOP_REPEATS, Backend
+from safe_locomotion.backends.backend import STOP_PERIOD_S, STOP_REPEATS, Backend, Commanders
 from safe_locomotion.types import LowCommand, LowState
 
 CLOSED_PAUSE_S = 0.02
@@ -76,6 +76,10 @@ class RobotLink:
         if self.backend is not None and self._ahead is None:
             self._ahead = self.backend.read(timeout_s)
         return self._ahead
+
+    def listen(self, listen_s: float) -> Commanders:
+        """Other programs that command this robot; listens for this long [s] and writes nothing."""
+        return Commanders() if self.backend is None else self.backend.listen(listen_s)
 
     def activate(self) -> None:
         """Send commands from now on; a closed link stays inactive."""

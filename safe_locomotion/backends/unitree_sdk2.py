@@ -5,7 +5,7 @@ from typing import Final
 
 from unitree_sdk2py.idl.unitree_go.msg.dds_ import LowCmd_, LowState_
 
-from safe_locomotion.backends.backend import stop_command
+from safe_locomotion.backends.backend import Commanders, stop_command
 from safe_locomotion.backends.commanding import CommandingBackend
 from safe_locomotion.backends.dds import (
     LOOPBACK,
@@ -22,6 +22,8 @@ from safe_locomotion.types import LowCommand, LowState
 STATE_TOPIC: Final = "rt/lowstate"
 COMMAND_TOPIC: Final = "rt/lowcmd"
 _COUNT_PUBLISHERS_EVERY: Final = 25  # reads; 50 ms
+_DISCOVERY_S: Final = 0.5  # longest wait for a robot that may start later
+_DISCOVERY_LOOK_S: Final = 0.005
 
 
 class UnitreeSdk2(CommandingBackend):
@@ -83,6 +85,20 @@ class UnitreeSdk2(CommandingBackend):
         # After the wait, so that the answer to this very state can be damping.
         self._counters.foreign_commands += len(self._foreign.take())
         return state
+
+    def listen(self, listen_s: float) -> Commanders:
+        """Find other commanders; the first command of one ends the wait.
+
+        The time counts from where the robot is connected: then the others have heard of us too.
+        Without a robot it counts from `_DISCOVERY_S` on.
+        """
+        end = time.monotonic() + _DISCOVERY_S
+        while self._reader.matched_publishers() == 0 and time.monotonic() < end:
+            time.sleep(_DISCOVERY_LOOK_S)
+        self._foreign.wait(listen_s)
+        return Commanders(
+            commands=len(self._foreign.take()), publishers=self._foreign.matched_publishers()
+        )
 
     def _newest(self, samples: list[bytes]) -> LowState | None:
         """State of the newest sample that is valid and new; the others are counted."""

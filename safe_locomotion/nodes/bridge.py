@@ -8,29 +8,41 @@ damps before it leaves active, by transition, signal or error.
 import sys
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import inf
 from time import monotonic, perf_counter
+from typing import Any
 
 from sensor_msgs.msg import BatteryState, Imu, JointState, MultiDOFJointState
+from std_srvs.srv import Trigger
 
 from safe_locomotion.backends.backend import Backend, open_backend
 from safe_locomotion.backends.robot_link import STATE_OLD, RobotLink
 from safe_locomotion.commands import damping_command
-from safe_locomotion.errors import BackendError, ConfigurationError, RobotMismatchError
+from safe_locomotion.errors import (
+    BackendError,
+    RobotMismatchError,
+    SafeLocomotionError,
+)
 from safe_locomotion.messages import encode
 from safe_locomotion.nodes import conversions, decisions
-from safe_locomotion.nodes.bridge_status import clamp_status, link_status, realtime_status
+from safe_locomotion.nodes.bridge_settings import BridgeSettings
+from safe_locomotion.nodes.bridge_status import (
+    clamp_status,
+    latch_status,
+    link_status,
+    realtime_status,
+)
 from safe_locomotion.nodes.health import STEADY, LoopTimes, Reasons, Stream
-from safe_locomotion.nodes.link_lifecycle import LinkLifecycle, LinkState
+from safe_locomotion.nodes.link_lifecycle import LinkLifecycle
+from safe_locomotion.nodes.operator import ANSWER_S, BRIDGE_RESET
 from safe_locomotion.nodes.parameters import NodeParameters, read_parameters
+from safe_locomotion.nodes.publishers import PublisherWatch
 from safe_locomotion.nodes.remote import RemoteListener
 from safe_locomotion.nodes.runtime import LOCK_STEP_WAIT_S, run
 from safe_locomotion.nodes.stage_logs import BridgeLogs
 from safe_locomotion.nodes.stage_loop import (
     STREAM_TIMEOUT_S,
     StageLoop,
-    StageSettings,
     StatusRows,
 )
 from safe_locomotion.nodes.subscriptions import LATCHED, NEWEST
@@ -39,54 +51,13 @@ from safe_locomotion.robot.models import robot_names
 from safe_locomotion.robot_time import Divider
 from safe_locomotion.runtime.realtime import Setting, apply
 from safe_locomotion.safety.command_stage import CommandStage
+from safe_locomotion.safety.fault_latch import FaultLatch
 from safe_locomotion.safety.robot_watch import NO_HAZARDS, RobotWatch
 from safe_locomotion.types import DAMPED, STATE_PERIOD_NS, LowCommand, LowState, StancePlan, Verdict
 
 LOOK_S = 0.1  #: longest look before activation; a simulated robot may start later than the bridge
+LISTEN_S = 0.3  #: before the first write; another stack sends 150 commands in this time
 ESTOP = frozenset({"estop"})
-
-
-@dataclass(frozen=True, kw_only=True)
-class BridgeSettings(StageSettings):
-    """How the bridge runs.
-
-    Attributes:
-        sdk: a key of `backends.backend.BACKENDS`; its options are the parameters
-            `sdk_options.NAME`.
-        autostart: lifecycle state to reach at the start.
-        lock_step: the robot waits for our command, so wait for the verdict of each tick, and for
-            its plan before the next tick.
-        answer_wait_ms: without `lock_step`, longest wait for the verdict of a tick and the plan of
-            an earlier one [ms of wall clock]. After it the newest ones act, if young enough.
-        silence_ms: after this long without a LowState the bridge damps [ms of wall clock].
-        state_age_ms: without `lock_step`, a LowState that is older than this when its answer is
-            about to be sent is answered by damping [ms of wall clock].
-        damping_s: damping is repeated this long before an active bridge goes quiet [s].
-        monitor_rate_hz: rate of the topics that the control path of the composed graph does not
-            need, per second of robot time.
-        log_states: also log the LowStates themselves in `log_dir`.
-        use_realtime: ask the operating system for what the section `realtime` of the configuration
-            wants.
-    """
-
-    sdk: str = "unitree_sdk2"
-    autostart: LinkState = "active"
-    lock_step: bool = False
-    answer_wait_ms: float = 2.0
-    silence_ms: float = 10.0
-    state_age_ms: float = 20.0
-    damping_s: float = 0.5
-    monitor_rate_hz: float = 50.0
-    log_states: bool = False
-    use_realtime: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuse an age that ends before the bridge's own wait: every late answer would damp."""
-        if not self.answer_wait_ms < self.state_age_ms:
-            raise ConfigurationError(
-                "bridge_node: state_age_ms: must be longer than answer_wait_ms "
-                f"(found {self.state_age_ms:g} and {self.answer_wait_ms:g} ms)"
-            )
 
 
 class BridgeNode(LinkLifecycle):
@@ -95,7 +66,10 @@ class BridgeNode(LinkLifecycle):
     A control loop calls `read`, finds the answer, and calls `write`.
 
     Attributes:
-        verdict: the newest verdict, set by the loop.
+        verdict: the newest verdict; the loop calls `hear` with each.
+        latch: keeps a FAULT until `reset`, whatever later verdicts say.
+        second_publisher: the hazard of this name, set by a loop that hears other processes.
+        require_publishers: raises BackendError where two publish the same; set by such a loop.
         hazards: what is wrong with the robot or the link, by the last LowState.
     """
 
@@ -113,6 +87,9 @@ class BridgeNode(LinkLifecycle):
         )
         self.verdict: Verdict | None = None
         self.hazards = NO_HAZARDS
+        self.second_publisher = NO_HAZARDS
+        self.require_publishers: Callable[[], None] = lambda: None
+        self.latch = FaultLatch()
         self.states = Stream("lowstate", timeout_s=STREAM_TIMEOUT_S, period_ns=STATE_PERIOD_NS)
         self.times = LoopTimes("state to command")
         self.command_times = LoopTimes("leg control and gate")
@@ -128,6 +105,7 @@ class BridgeNode(LinkLifecycle):
         self._told = NO_HAZARDS
         self._battery = self.create_publisher(BatteryState, "battery_state", NEWEST)
         self.remote = RemoteListener(self, self.parameters.config.driving)
+        self.create_service(Trigger, BRIDGE_RESET, self._serve_reset)
         self.create_timer(1.0, self._publish_battery, clock=STEADY)
 
     def read(self) -> LowState | None:
@@ -144,6 +122,7 @@ class BridgeNode(LinkLifecycle):
         self._newest = state
         self.states.hear(state.stamp_ns)
         self.hazards = self._observe(state)
+        self.latch.report(self.hazards)
         self._seen.update(tuple(self.hazards))
         return state
 
@@ -154,6 +133,27 @@ class BridgeNode(LinkLifecycle):
         if not self.link.active:
             call = f"ros2 lifecycle set {namespace}/{self.get_name()} activate"
         self.get_logger().info(f"{self.parameters.robot.name} is heard; next: {call}")
+
+    def hear(self, verdict: Verdict) -> None:
+        """Take the newest verdict of the supervisor."""
+        self.verdict = verdict
+        self.latch.hear(verdict)
+
+    def refusals(self) -> frozenset[str]:
+        """Hazards for the gate: those that hold, and a FAULT that was not reset."""
+        return self.hazards | self.latch.hazards
+
+    def reset(self) -> None:
+        """Let verdicts lead out of FAULT again; called after the supervisor was reset."""
+        self.latch.reset(0 if self._newest is None else self._newest.stamp_ns)
+
+    def _serve_reset(self, _: Any, response: Any) -> Any:
+        try:
+            self.mailbox.ask(self.reset, ANSWER_S)
+            response.success = True
+        except SafeLocomotionError as error:
+            response.message = str(error)
+        return response
 
     def write(self, state: LowState, command: LowCommand) -> float | None:
         """Answer `state`, if the bridge is active.
@@ -179,7 +179,7 @@ class BridgeNode(LinkLifecycle):
         backend = self.link.backend
         foreign_commands = 0 if backend is None else backend.counters.foreign_commands
         hazards = self._watch.update(state, foreign_commands, self.link.active)
-        hazards = hazards if self.link.active else NO_HAZARDS
+        hazards = hazards | self.second_publisher if self.link.active else NO_HAZARDS
         self.remote.hear(state, self.verdict)
         return hazards | ESTOP if self.remote.stops else hazards
 
@@ -220,6 +220,7 @@ class BridgeNode(LinkLifecycle):
                 f"not activated: the mode is {verdict.mode.name}, the robot would move at once;"
                 " call estop and reset first"
             )
+        self.require_sole_commander()
         state = self.link.look(LOOK_S)
         outside = "" if state is None else self._watch.mismatch(state)
         if outside:
@@ -228,9 +229,25 @@ class BridgeNode(LinkLifecycle):
                 f" calibration: {outside};"
                 f" choose the robot by the parameter robot, one of: {', '.join(robot_names())}"
             )
-        if self._watch.commanded_by_others:
+        self.require_publishers()
+
+    def require_sole_commander(self) -> None:
+        """Listen for others before the first write.
+
+        Raises:
+            BackendError: another program commands this robot, or is able to.
+        """
+        commanders = self.link.listen(LISTEN_S)
+        if commanders.commands or self._watch.commanded_by_others:
             raise BackendError(
                 "not activated: another program sends low commands to this robot; stop it first"
+            )
+        silent = self.parameters.settings.silent_publishers
+        if not commanders.publishers <= silent:
+            raise BackendError(
+                f"not activated: {commanders.publishers} other program(s) could send low commands"
+                " to this robot; stop them (a killed one counts for 10 s), or allow that many by"
+                " the parameter silent_publishers of bridge_node"
             )
 
     def ask_for_realtime(self) -> None:
@@ -257,6 +274,7 @@ class BridgeNode(LinkLifecycle):
             self.times.status,
             self.command_times.status,
             lambda: link_status(self.link, self._newest),
+            lambda: latch_status(self.latch),
             lambda: realtime_status(self._realtime, freeze_garbage=freeze),
         )
 
@@ -282,6 +300,8 @@ class BridgeLoop(StageLoop[BridgeNode]):
         self._plans = self._listen(
             MultiDOFJointState, "mpc/plan", self._on_plan, period_ns=config.mpc.period_ns
         )
+        self._publishers = PublisherWatch(self._bindings, self._node.count_publishers)
+        self._node.require_publishers = self._publishers.require_one_each
         self._feed = CommandFeed(self._node)
         self._tell_health(lambda: clamp_status(self._command.gate))
 
@@ -294,6 +314,7 @@ class BridgeLoop(StageLoop[BridgeNode]):
     def step(self) -> None:
         """Serve transitions, then answer one LowState."""
         self._node.mailbox.serve()
+        self._node.second_publisher = self._publishers.update(bound=self._node.link.active)
         state = self._node.read()
         if state is None:
             return
@@ -316,7 +337,6 @@ class BridgeLoop(StageLoop[BridgeNode]):
 
     def _answer(self, state: LowState) -> LowCommand:
         """The command for this state, by the verdict on it if it comes in time."""
-        self._command.gate.report(self._node.hazards)
         self._node.publish_hazards(state.stamp_ns)
         end = monotonic() + self._wait_s
         if self._lock_step:  # no stage gets this state before the last plan is here
@@ -327,6 +347,7 @@ class BridgeLoop(StageLoop[BridgeNode]):
             self._plan_stamp_ns = state.stamp_ns
         start = perf_counter()
         plan = self._plan_before(state.stamp_ns)
+        self._command.gate.report(self._node.refusals())
         command = self._command.update(state, self._node.verdict, plan)
         seconds = perf_counter() - start
         self._node.command_times.add(seconds)
@@ -358,7 +379,7 @@ class BridgeLoop(StageLoop[BridgeNode]):
 
     def _on_verdict(self, message: JointState) -> None:
         verdict = decisions.verdict_from(message)
-        self._node.verdict = verdict
+        self._node.hear(verdict)
         self._verdicts.hear(verdict.stamp_ns)
 
     def _on_plan(self, message: MultiDOFJointState) -> None:

@@ -10,6 +10,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from safe_locomotion.backends.robot_link import RobotLink
 from safe_locomotion.nodes.health import ERROR, OK, STALE, WARN, status
 from safe_locomotion.runtime.realtime import Setting
+from safe_locomotion.safety.fault_latch import FaultLatch
 from safe_locomotion.safety.gate import CommandGate
 from safe_locomotion.types import LowState
 
@@ -29,6 +30,14 @@ def link_status(link: RobotLink, newest: LowState | None) -> DiagnosticStatus:
     else:
         text = "active" if link.active else "read-only"
     return status("robot link", ERROR if foreign else OK, text, values | counters)
+
+
+def latch_status(latch: FaultLatch) -> DiagnosticStatus:
+    """Whether the bridge keeps a FAULT, and what led to it."""
+    if not latch.latched:
+        return status("fault latch", OK, "open", {})
+    text = f"FAULT until reset: {', '.join(sorted(latch.causes)) or 'by a verdict'}"
+    return status("fault latch", ERROR, text, {})
 
 
 def clamp_status(gate: CommandGate) -> DiagnosticStatus:

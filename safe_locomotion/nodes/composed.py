@@ -66,7 +66,10 @@ class ComposedLoop:
         self._policy.serve(self._pipeline.policy)
         supervisor = self._pipeline.supervisor
         self._operator = ScriptedOperator(
-            self._supervisor.parameters.settings.script, self._supervisor.velocity, supervisor
+            self._supervisor.parameters.settings.script,
+            self._supervisor.velocity,
+            supervisor,
+            self._request,
         )
         self._to_plan: Cycle | None = None
         self._monitor_due = Divider(round(NANOSECONDS / parameters.settings.monitor_rate_hz))
@@ -74,7 +77,7 @@ class ComposedLoop:
         self._foreseen: Verdict | None = None
         self._feed = TickFeed(self._bridge)
         self._requests = RequestServices(
-            self._supervisor, self._bridge.mailbox, supervisor.request, self._not_ready
+            self._supervisor, self._bridge.mailbox, self._request, self._not_ready
         )
         self._tell_health()
 
@@ -194,7 +197,7 @@ class ComposedLoop:
         topic = self._supervisor.velocity
         self._operator.update(state.stamp_ns)
         velocity = topic.current(state.stamp_ns)
-        pipeline.command.gate.report(self._bridge.hazards)
+        pipeline.command.gate.report(self._bridge.refusals())
         pipeline.supervisor.report(topic.hazards | self._bridge.hazards)
         return pipeline.act(pipeline.sense(state), velocity)
 
@@ -202,13 +205,20 @@ class ComposedLoop:
         """Tell the nodes what was decided, and line up what the watchers get."""
         verdict = cycle.verdict
         self._to_plan = cycle
-        self._bridge.verdict = verdict
+        self._bridge.hear(verdict)
         self._bridge.publish_hazards(cycle.state.stamp_ns)
         self._supervisor.publish_feedback(verdict)
         self._supervisor.reasons.update(verdict.reasons)
         self._foreseen = verdict if verdict.predicted is not None else self._foreseen
         if self._monitor_due.due(cycle.state.stamp_ns) and not self._to_publish:
             self._line_up(cycle)
+
+    def _request(self, name: str) -> str | None:
+        """Follow a request; a reset concerns the bridge too."""
+        refusal = self._pipeline.supervisor.request(name)
+        if name == "reset":
+            self._bridge.reset()
+        return refusal
 
     def _not_ready(self) -> str | None:
         if not self._bridge.states.alive:

@@ -33,6 +33,7 @@ CMD_VEL_TYPES = {"TwistStamped": TwistStamped, "Twist": Twist}
 WITHOUT_ROBOT = ("estop", "reset")
 ANSWER_S = 1.0
 COMMANDS = QoSProfile(depth=1)
+BRIDGE_RESET = "bridge_node/reset"  #: service of the bridge; see `safety.fault_latch`
 REMOTE_VELOCITY = "remote/cmd_vel"
 REMOTE_REQUEST = "remote/request"
 REQUESTS_QOS = QoSProfile(depth=10)
@@ -122,11 +123,18 @@ class ScriptedOperator:
         ConfigurationError: the script cannot be read.
     """
 
-    def __init__(self, text: str, velocity: VelocityTopic, supervisor: Supervisor) -> None:
+    def __init__(
+        self,
+        text: str,
+        velocity: VelocityTopic,
+        supervisor: Supervisor,
+        request: Callable[[str], str | None],
+    ) -> None:
         steps = parse_script(text)
         self._script = Script(steps) if steps else None
         self._velocity = velocity
         self._supervisor = supervisor
+        self._request = request
 
     @property
     def plays(self) -> bool:
@@ -139,7 +147,7 @@ class ScriptedOperator:
             return
         request, command = self._script.update(stamp_ns, self._supervisor.mode)
         if request is not None:
-            self._supervisor.request(request)
+            self._request(request)
         self._velocity.play(stamp_ns, command)
 
 
@@ -180,7 +188,7 @@ class RequestServices:
         Args:
             node: that offers them.
             mailbox: of the control thread.
-            request: the supervisor's `request`, which runs on the control thread.
+            request: takes a request and returns its refusal; it runs on the control thread.
             not_ready: why the robot cannot follow a request now, or None; it is not asked for estop
                 and reset.
         """

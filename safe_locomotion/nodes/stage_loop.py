@@ -10,6 +10,7 @@ from rclpy.qos import QoSProfile
 
 from safe_locomotion.nodes.health import Health, LoopTimes, Stream
 from safe_locomotion.nodes.parameters import DECLARE_FROM_OVERRIDES, NodeParameters, read_parameters
+from safe_locomotion.nodes.publishers import Binding
 from safe_locomotion.nodes.runtime import IDLE_S
 from safe_locomotion.nodes.stage_logs import StageLogs
 from safe_locomotion.nodes.subscriptions import NEWEST, Inbox
@@ -71,6 +72,7 @@ class StageLoop(Generic[N]):
         self._node = node
         self._inbox = Inbox(node)
         self._streams: list[Stream] = []
+        self._bindings: list[Binding] = []
         self.nodes: Sequence[Node] = (node,)
         self.slow_nodes: Sequence[Node] = ()
         self.freeze_garbage = True
@@ -86,9 +88,14 @@ class StageLoop(Generic[N]):
         period_ns: int = 0,
         required: bool = True,
     ) -> Stream:
-        """Take a topic from now on; the handler tells the stream of each good message."""
+        """Take a topic of one publisher from now on.
+
+        The handler tells the stream of each good message.
+        """
         stream = Stream(topic, timeout_s=timeout_s, period_ns=period_ns, required=required)
-        self._inbox.subscribe(message_type, topic, qos, handler, stream)
+        binding = self._inbox.subscribe(message_type, topic, qos, handler, stream, bound=True)
+        if binding is not None:
+            self._bindings.append(binding)
         self._streams.append(stream)
         return stream
 

@@ -10,6 +10,7 @@ whoever sent it. rclpy itself would raise the error where nobody catches it, and
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from rclpy.callback_groups import CallbackGroup
@@ -20,6 +21,7 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from safe_locomotion.nodes import views
 from safe_locomotion.nodes.conversions import MalformedMessageError
 from safe_locomotion.nodes.health import Stream
+from safe_locomotion.nodes.publishers import STRANGER, Binding, gid_of
 
 NEWEST = QoSProfile(
     depth=1, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT
@@ -53,14 +55,19 @@ class OutOfTheExecutor(CallbackGroup):
 
 def receiver(
     message_type: type, handler: Callable[[Any], None], stream: Stream
-) -> Callable[[bytes], None]:
-    """Callback that hands serialised messages to a handler, and counts malformed ones."""
+) -> Callable[[bytes], bool]:
+    """Callback that hands serialised messages to a handler, and counts malformed ones.
 
-    def receive(data: bytes) -> None:
+    It returns whether the message was a good one.
+    """
+
+    def receive(data: bytes) -> bool:
         try:
             handler(views.read(data, message_type))
         except MalformedMessageError as error:
             stream.reject(str(error))
+            return False
+        return True
 
     return receive
 
@@ -88,6 +95,31 @@ def listen(
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Intake:
+    """One subscription of an inbox, and whose messages it takes; None for everybody's."""
+
+    subscription: Any
+    stream: Stream
+    binding: Binding | None
+
+    def take(self) -> None:
+        """Hand the message that is there to its handler, if its publisher counts."""
+        subscription = self.subscription
+        taken = subscription.handle.take_message(subscription.msg_type, True)
+        if taken is None:
+            return
+        binding = self.binding
+        if binding is None:
+            subscription.callback(taken[0])
+            return
+        gid = gid_of(taken[1])
+        if not binding.admits(gid):
+            self.stream.reject(STRANGER)
+        elif subscription.callback(taken[0]):
+            binding.bind(gid)
+
+
 class Inbox:
     """Subscriptions of one control loop.
 
@@ -97,7 +129,7 @@ class Inbox:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._group = OutOfTheExecutor()
-        self._subscriptions: list[Any] = []
+        self._intakes: list[_Intake] = []
         self._wait_set: Any = None
 
     def subscribe(
@@ -107,7 +139,9 @@ class Inbox:
         qos: QoSProfile,
         handler: Callable[[Any], None],
         stream: Stream,
-    ) -> None:
+        *,
+        bound: bool = False,
+    ) -> Binding | None:
         """Take `topic` from now on.
 
         Args:
@@ -116,15 +150,21 @@ class Inbox:
             qos: of the subscription.
             handler: called with every message, or with a view of it (`views`).
             stream: counts each `MalformedMessageError` that the handler raises.
+            bound: only one publisher counts.
+
+        Returns:
+            The binding to this publisher, if any.
         """
         receive = receiver(message_type, handler, stream)
         subscription = self._node.create_subscription(
             message_type, topic, receive, qos, callback_group=self._group, raw=True
         )
-        self._subscriptions.append(subscription)
+        binding = Binding(subscription.get_publisher_count) if bound else None
+        self._intakes.append(_Intake(subscription=subscription, stream=stream, binding=binding))
         self._wait_set = rclpy_implementation.WaitSet(
-            len(self._subscriptions), 0, 0, 0, 0, 0, self._node.context.handle
+            len(self._intakes), 0, 0, 0, 0, 0, self._node.context.handle
         )
+        return binding
 
     def wait(self, timeout_s: float) -> bool:
         """Hand over the messages that are there, and wait up to `timeout_s` for the first [s].
@@ -134,13 +174,11 @@ class Inbox:
         """
         wait_set = self._wait_set
         wait_set.clear_entities()
-        for subscription in self._subscriptions:
-            wait_set.add_subscription(subscription.handle)
+        for intake in self._intakes:
+            wait_set.add_subscription(intake.subscription.handle)
         wait_set.wait(max(0, int(timeout_s * 1e9)))
         ready = wait_set.get_ready_entities("subscription")
-        for subscription in self._subscriptions:
-            if subscription.handle.pointer in ready:
-                taken = subscription.handle.take_message(subscription.msg_type, True)
-                if taken is not None:
-                    subscription.callback(taken[0])
+        for intake in self._intakes:
+            if intake.subscription.handle.pointer in ready:
+                intake.take()
         return bool(ready)

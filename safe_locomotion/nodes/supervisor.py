@@ -13,12 +13,18 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import TwistStamped
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
+from std_srvs.srv import Trigger
 
 from safe_locomotion.messages import encode
 from safe_locomotion.nodes import conversions, decisions
 from safe_locomotion.nodes.health import OK, WARN, Reasons, status
 from safe_locomotion.nodes.mailbox import Mailbox
-from safe_locomotion.nodes.operator import RequestServices, ScriptedOperator, VelocityTopic
+from safe_locomotion.nodes.operator import (
+    BRIDGE_RESET,
+    RequestServices,
+    ScriptedOperator,
+    VelocityTopic,
+)
 from safe_locomotion.nodes.runtime import IDLE_S, LOCK_STEP_WAIT_S, run
 from safe_locomotion.nodes.stage_loop import (
     STREAM_TIMEOUT_S,
@@ -112,7 +118,10 @@ class SupervisorLoop(StageLoop[SupervisorNode]):
         config = parameters.config
         self._supervisor = make_supervisor(parameters.robot, config)
         self._node.statistics = lambda: self._supervisor.statistics
-        self._operator = ScriptedOperator(settings.script, self._node.velocity, self._supervisor)
+        self._bridge_reset = self._node.create_client(Trigger, BRIDGE_RESET)
+        self._operator = ScriptedOperator(
+            settings.script, self._node.velocity, self._supervisor, self._request
+        )
         # The policy node hears the commands of a script. Without one, cmd_vel is the operator's.
         self._cmd_vel = (
             self._node.create_publisher(TwistStamped, "cmd_vel", 1)
@@ -145,9 +154,7 @@ class SupervisorLoop(StageLoop[SupervisorNode]):
         self._hazard_reports = self._listen(
             JointState, "safety/hazards", self._on_hazards, LATCHED, timeout_s=inf, required=False
         )
-        requests = RequestServices(
-            self._node, self._mailbox, self._supervisor.request, self._not_ready
-        )
+        requests = RequestServices(self._node, self._mailbox, self._request, self._not_ready)
         self._tell_health(*self._node.velocity.rows(), requests.stream.status)
 
     def step(self) -> None:
@@ -159,6 +166,13 @@ class SupervisorLoop(StageLoop[SupervisorNode]):
         self._estimate = None
         if estimate is not None:
             self._judge(estimate)
+
+    def _request(self, name: str) -> str | None:
+        """Follow a request, and pass a reset on to the bridge, which keeps faults of its own."""
+        refusal = self._supervisor.request(name)
+        if name == "reset":
+            self._bridge_reset.call_async(Trigger.Request())
+        return refusal
 
     def _judge(self, estimate: Estimate) -> None:
         if self._due.due(estimate.stamp_ns):

@@ -64,6 +64,7 @@ SIMULATED = (
 )
 HARDWARE = (
     _flag("realtime", "true", "ask for real-time scheduling"),
+    _flag("trust_domain", "false", "allow graph:=nodes, which trusts each program of the domain"),
     LaunchArgument("interface", "", "network interface to the robot (unitree_sdk2)"),
     LaunchArgument("mock_log", "", "log of states that sdk:=mock replays, .npz"),
     _flag(
@@ -116,6 +117,7 @@ def options_from_launch(world: World, robot: str, values: Mapping[str, str]) -> 
         watchers=_watchers(given),
         record=str(Path(given["record"]).expanduser().resolve()) if given["record"] else "",
         overrides={"viewer_node": viewer},
+        trust_domain=BOOLEANS[given.get("trust_domain", "false")],
     )
 
 

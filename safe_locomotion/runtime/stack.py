@@ -117,6 +117,8 @@ class StackOptions:
         robot_arguments: command line of the simulated robot.
         watchers: which of `WATCHERS` run too.
         record: absolute folder for episodes; empty for no recorder.
+        trust_domain: on hardware, graph `nodes` too: the user trusts each program of the ROS
+            domain, because the processes command the robot through topics.
     """
 
     robot: str = "a1"
@@ -134,6 +136,7 @@ class StackOptions:
     robot_arguments: tuple[str, ...] = ()
     watchers: tuple[str, ...] = ()
     record: str = ""
+    trust_domain: bool = False
 
 
 def stack(options: StackOptions) -> tuple[Process, ...]:
@@ -174,6 +177,12 @@ def _check(options: StackOptions) -> None:
         raise ConfigurationError(
             f"robot {options.robot!r} exists in simulation only, because no SDK of today speaks to"
             " it; use world sim, or sdk mock"
+        )
+    if options.world == "real" and options.graph == "nodes" and not options.trust_domain:
+        raise ConfigurationError(
+            "graph nodes on hardware: any program of the ROS domain could command the robot through"
+            " the topics between the processes; use graph:=composed, or confirm by"
+            " trust_domain:=true"
         )
     if (
         options.world == "real"

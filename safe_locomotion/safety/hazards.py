@@ -119,6 +119,18 @@ _ROWS = (
         meaning="another program sends low commands",
     ),
     Hazard(
+        name="second_publisher",
+        severity=Severity.FAULT,
+        raised_by="bridge",
+        meaning="two programs publish on one topic of the control path",
+    ),
+    Hazard(
+        name="not_reset",
+        severity=Severity.FAULT,
+        raised_by="bridge",
+        meaning="a FAULT or an emergency stop that the bridge has seen was not reset",
+    ),
+    Hazard(
         name="estop",
         severity=Severity.FAULT,
         raised_by="operator",

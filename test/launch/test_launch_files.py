@@ -137,8 +137,10 @@ def test_arguments_are_those_of_the_stack(ros_launch, name):
 def test_processes_are_those_of_the_stack(ros_launch, name, graph):
     """The launch file starts exactly the described processes with the described words."""
     world, robot = FILES[name]
-    expected = stack(options_from_launch(world, robot, {"graph": graph, **NEEDED.get(name, {})}))
-    found = started(name, graph=graph, **NEEDED.get(name, {}))
+    trust = {"trust_domain": "true"} if world == "real" else {}
+    given = {"graph": graph, **NEEDED.get(name, {}), **trust}
+    expected = stack(options_from_launch(world, robot, given))
+    found = started(name, **given)
     assert len(found) == len(expected)
     for action, process in zip(found, expected, strict=True):
         assert ("on_exit" in action.kwargs) == process.essential
@@ -171,7 +173,9 @@ def test_a_process_that_ends_ends_the_stack_once(ros_launch):
     with pytest.raises(SafeLocomotionError, match="composed_node ended with status 1"):
         on_exit(failed, SimpleNamespace(is_shutdown=False))
     assert on_exit(failed, SimpleNamespace(is_shutdown=True)) is None
-    assert "on_exit" not in started("real_a1")[-1].kwargs  # the monitor may end
+    monitor = started("real_a1")[-1].kwargs  # may end, and comes back
+    assert "on_exit" not in monitor and monitor["respawn"] and monitor["respawn_delay"] > 0.0
+    assert "respawn" not in started("real_a1")[0].kwargs
 
 
 def test_a_misspelt_argument_is_said(ros_launch):

@@ -11,7 +11,7 @@ from ros_world import RosTester, children
 from std_srvs.srv import Trigger
 
 from safe_locomotion.backends import backend
-from safe_locomotion.backends.backend import Counters
+from safe_locomotion.backends.backend import Commanders, Counters
 from safe_locomotion.config import load_config
 from safe_locomotion.nodes import conversions
 from safe_locomotion.nodes.bridge import BridgeLoop
@@ -92,6 +92,10 @@ class Replay:
         operate(self.k, state.stamp_ns, self.request, self.set_velocity)
         self.k += 1
         return state
+
+    def listen(self, listen_s):
+        """Nobody else commands a recording."""
+        return Commanders()
 
     def await_graph(self):
         """Wait until every stage hears every other."""

@@ -26,6 +26,7 @@ EVERY = [
         lock_step=lock,
         sdk_options={"interface": "lo"},
         watchers=s.WATCHERS,
+        trust_domain=True,
     )
     for world in ("sim", "real")
     for graph in s.GRAPHS
@@ -283,6 +284,18 @@ def test_hardware_speaks_legged_sdk_to_an_a1_by_default():
     assert (
         bridge["sdk_options.interface"] == "eth0" and bridge["sdk_options.domain"] == s.ROBOT_DOMAIN
     )
+
+
+@pytest.mark.parametrize("robot", ["a1", "go1", "go2"])
+def test_hardware_takes_five_processes_only_by_a_second_argument(robot):
+    """One argument is not enough, and the simulator needs no confirmation."""
+    given = {"graph": "nodes", "interface": "eth0"}
+    with pytest.raises(ConfigurationError, match="trust_domain:=true"):
+        s.stack(options_from_launch("real", robot, given))
+    confirmed = s.stack(options_from_launch("real", robot, given | {"trust_domain": "true"}))
+    assert [process.name for process in confirmed[:5]] == [f"{name}_node" for name in s.NODE_NAMES]
+    assert s.stack(options_from_launch("sim", robot, {"graph": "nodes"}))
+    assert s.stack(options_from_launch("real", robot, given | {"graph": "composed"}))
 
 
 @pytest.mark.parametrize(("graph", "source"), [("composed", "ticks"), ("nodes", "topics")])
