@@ -28,6 +28,8 @@ from safe_locomotion.runtime.launch_arguments import (
 from safe_locomotion.runtime.processes import PARENT
 from safe_locomotion.runtime.stack import PACKAGE, Process, World, stack
 
+RESPAWN_S = 2.0  #: until a watcher that ended is started again
+
 
 class StackEndedError(SafeLocomotionError):
     """A process without which the stack cannot go on has failed."""
@@ -67,10 +69,13 @@ def _action(process: Process, namespace: str) -> Any:
     The installed executables run, because `ros2` may run under another interpreter than theirs.
     The processes end with this one, also when it is killed.
     """
+    ending: dict[str, Any] = {"on_exit": _end}
+    if not process.essential:  # a watcher that fails comes back, and launch says so
+        ending = {"prefix": " ".join(process.prefix), "respawn": True, "respawn_delay": RESPAWN_S}
     usual: dict[str, Any] = {
         "output": "screen",
         "additional_env": {PARENT: str(os.getpid())},
-        **({"on_exit": _end} if process.essential else {"prefix": " ".join(process.prefix)}),
+        **ending,
     }
     if not process.parameters:
         command = [ExecutableInPackage(process.executable, PACKAGE), *process.arguments]

@@ -11,6 +11,7 @@ whoever sent it. rclpy itself would raise the error where nobody catches it, and
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from rclpy.callback_groups import CallbackGroup
@@ -159,7 +160,7 @@ class Inbox:
         subscription = self._node.create_subscription(
             message_type, topic, receive, qos, callback_group=self._group, raw=True
         )
-        binding = Binding(subscription.get_publisher_count) if bound else None
+        binding = Binding(partial(self._node.count_publishers, topic)) if bound else None
         self._intakes.append(_Intake(subscription=subscription, stream=stream, binding=binding))
         self._wait_set = rclpy_implementation.WaitSet(
             len(self._intakes), 0, 0, 0, 0, 0, self._node.context.handle

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -21,6 +22,7 @@ PARENT = "SAFE_LOCOMOTION_PARENT"  #: environment variable: a child ends when th
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 PRIVATE_FILE = 0o600
+MOST_RESTARTS = 5  #: of one watcher in a run
 
 
 def follow_parent() -> None:
@@ -67,6 +69,7 @@ class RunningStack:
             **(environment or {}),
         }
         self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self._restarts: Counter[str] = Counter()
 
     def __enter__(self) -> "RunningStack":
         for process in self._processes:
@@ -78,7 +81,8 @@ class RunningStack:
         command = [*process.prefix, *process.command()]
         if self._output is None:
             return subprocess.Popen(command, env=self._environment, start_new_session=True)
-        with open(self._output / f"{process.name}.log", "wb", opener=_private) as said:
+        mode = "ab" if self._restarts[process.name] else "wb"
+        with open(self._output / f"{process.name}.log", mode, opener=_private) as said:
             os.fchmod(said.fileno(), PRIVATE_FILE)  # also where an older version left it
             return subprocess.Popen(
                 command,
@@ -100,6 +104,26 @@ class RunningStack:
             for name, process in running.items()
             if (status := process.poll()) is not None
         }
+
+    def revive(self) -> tuple[str, ...]:
+        """Start watchers again that have failed, `MOST_RESTARTS` times each.
+
+        Returns:
+            A line for the user about each.
+        """
+        said = []
+        for process in self._processes:
+            status = self.running[process.name].poll()
+            if process.essential or not status:
+                continue
+            if self._restarts[process.name] < MOST_RESTARTS:
+                self._restarts[process.name] += 1
+                self.running[process.name] = self._start(process)
+                said.append(f"{process.name} ended with status {status}: started again")
+            elif self._restarts[process.name] == MOST_RESTARTS:
+                self._restarts[process.name] += 1
+                said.append(f"{process.name} ended with status {status} too often: stays off")
+        return tuple(said)
 
     def stop(self) -> dict[str, int]:
         """Stop the bridge, then the others; the exit status of each."""

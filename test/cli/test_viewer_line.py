@@ -19,6 +19,10 @@ from safe_locomotion.cli.sim.viewer_line import LOG, ViewerLine
             "viewer: http://127.0.0.1:8080  token: [b]x2\n",
         ),
         ("error: no port\n", "viewer: no port\n"),
+        (
+            "viewer: http://a  token: x\nviewer, with the token: http://a/?token=x\n",
+            "viewer: http://a  token: x\nviewer, with the token: http://a/?token=x\n",
+        ),
     ],
 )
 def test_the_line_is_shown_once_when_it_is_complete(tmp_path, said, shown):

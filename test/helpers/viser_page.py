@@ -119,10 +119,14 @@ class ViserPage:
 
 
 @contextmanager
-def viser_page(port):
-    """A connection to the viewer on this machine."""
+def viser_page(port, **headers):
+    """A connection to the viewer on this machine, with these headers."""
     protocol = f"viser-v{viser.__version__}"
     with connect(
-        f"ws://127.0.0.1:{port}", subprotocols=[protocol], max_size=None, open_timeout=20
+        f"ws://127.0.0.1:{port}",
+        subprotocols=[protocol],
+        max_size=None,
+        open_timeout=20,
+        additional_headers=headers,
     ) as socket:
         yield ViserPage(socket)

@@ -5,15 +5,18 @@ import math
 import socket
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
-from urllib.request import urlopen
+from http.client import HTTPConnection
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
 
 pytest.importorskip("viser")
 
+import viser
 from chromium import chromium, find_chromium
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import TwistStamped
@@ -24,6 +27,8 @@ from ros_world import children, ros_tester
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 from viser_page import viser_page
+from websockets.exceptions import InvalidHandshake
+from websockets.sync.client import connect
 
 from safe_locomotion.config import load_config
 from safe_locomotion.errors import ConfigurationError
@@ -33,6 +38,7 @@ from safe_locomotion.operator.requests import REQUESTS
 from safe_locomotion.runtime.stack import StackOptions, stack
 from safe_locomotion.types import Mode
 from safe_locomotion.ui.viewer.access import RETRY_S
+from safe_locomotion.ui.viewer.door import ESTOP_HEADER, ESTOP_PATH
 from safe_locomotion.ui.viewer.server import free_port
 from safe_locomotion.ui.viewer.viewer_node import TOKEN_VARIABLE, ViewerSettings
 
@@ -217,6 +223,66 @@ def a_held_button_drives_within_limits(t, robot, page):
     page.set("Left m/s", 0.0)
     page.hold("Hold to drive")
     assert t.spin_until(lambda: robot.velocities[-1][0] == limits.vx)
+
+
+def test_strangers_hold_no_places_and_foreign_pages_stay_out(stacked):
+    """With 120 silent connections the stop button works, and a foreign page gets nothing at all.
+
+    Half of the silent ones opened a web socket. The link with the token unlocks a page.
+    """
+    t, robot, port = stacked
+    foreign_requests_are_refused(port)
+    assert robot.asked == []
+    protocol = f"viser-v{viser.__version__}"
+    with viser_page(port) as page, ExitStack() as strangers:
+        page.find("Emergency stop")
+        for k in range(120):
+            if k % 2:
+                silent = socket.create_connection((HOST, port), timeout=10)
+            else:
+                silent = connect(f"ws://{HOST}:{port}", subprotocols=[protocol], max_size=None)
+            strangers.callback(silent.close)
+        page.set("Emergency stop")
+        assert t.spin_until(lambda: robot.asked == ["estop"], 10.0)
+        assert reads(t, page, "estop")
+        by_program = Request(f"http://{HOST}:{port}{ESTOP_PATH}", headers={ESTOP_HEADER: "1"})
+        with urlopen(by_program, timeout=10) as answer:
+            assert answer.read() == b"emergency stop\n"
+        assert t.spin_until(lambda: robot.asked == ["estop"] * 2, 10.0)
+        cookie = the_link_gives_a_cookie(port)
+        with viser_page(port, Cookie=cookie) as unlocked:
+            unlocked.set("Mode", "stand")
+            assert t.spin_until(lambda: robot.asked[2:] == ["stand"], 10.0)
+
+
+def foreign_requests_are_refused(port):
+    """Neither a web socket nor a page, nor the emergency stop without its header."""
+    protocol = f"viser-v{viser.__version__}"
+    for wrong in ({"origin": "http://evil.example"}, {"additional_headers": {"Host": "evil.a"}}):
+        with pytest.raises(InvalidHandshake):
+            connect(f"ws://{HOST}:{port}", subprotocols=[protocol], **wrong)
+    for path, headers, code in (
+        ("/", {"Host": "evil.example"}, 403),
+        (ESTOP_PATH, {"Origin": "http://evil.example", ESTOP_HEADER: "1"}, 403),
+        (ESTOP_PATH, {}, 404),
+        ("/?token=guess-of-mine", {}, 403),
+    ):
+        with pytest.raises(HTTPError) as refused:
+            urlopen(Request(f"http://{HOST}:{port}{path}", headers=headers), timeout=10)
+        assert refused.value.code == code
+        refused.value.close()
+
+
+def the_link_gives_a_cookie(port):
+    """The cookie of the link with the token, which is gone from the address afterwards."""
+    link = HTTPConnection(HOST, port, timeout=10)
+    time.sleep(RETRY_S)  # after the wrong one
+    link.request("GET", f"/?token={TOKEN}")
+    answer = link.getresponse()
+    assert answer.status == 303 and answer.headers["Location"] == "/"
+    cookie = answer.headers["Set-Cookie"].partition(";")[0]
+    link.close()
+    return cookie
 
 
 @pytest.mark.parametrize(

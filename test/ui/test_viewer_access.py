@@ -10,6 +10,8 @@ from safe_locomotion.types import VelocityCommand
 from safe_locomotion.ui.viewer.access import (
     HALT_S,
     HOLD_S,
+    LONGEST_S,
+    REMEMBERED_CLIENTS,
     RETRY_S,
     TOKEN_LENGTH,
     Access,
@@ -52,17 +54,54 @@ def test_another_word_is_refused(word):
     assert not access.allows(1)
 
 
-def test_after_a_wrong_token_all_tokens_are_refused_for_a_while(clock):
-    """The right token of another connection is refused too.
-
-    So many connections guess no faster than one.
-    """
+def test_a_client_waits_after_each_wrong_token_and_others_do_not(clock):
+    """The wait doubles up to its longest. The owner unlocks while a stranger guesses."""
     access = Access("correct-horse", clock)
+    wait_s = RETRY_S
+    for _ in range(12):
+        assert access.unlock(1, "guess") == "wrong token"
+        clock.now += 0.99 * wait_s
+        assert "wait" in access.unlock(1, "correct-horse") and not access.allows(1)
+        clock.now += 0.02 * wait_s
+        wait_s = min(2.0 * wait_s, LONGEST_S)
+    assert wait_s == LONGEST_S
     access.unlock(1, "guess")
-    clock.now += 0.9 * RETRY_S
-    assert "wait" in access.unlock(2, "correct-horse") and not access.allows(2)
-    clock.now += 0.2 * RETRY_S
-    assert access.unlock(2, "correct-horse") == ""
+    assert access.unlock(2, "correct-horse") == "" and access.allows(2)
+    clock.now += 1.01 * LONGEST_S
+    assert access.unlock(1, "correct-horse") == ""
+
+
+def test_fifty_guesses_a_second_do_not_lock_the_owner_out(clock):
+    """The attack of which this test is left: each guess on a connection of its own."""
+    access = Access("correct-horse", clock)
+    for client in range(2, 602):
+        assert access.unlock(client, "guess") == "wrong token"
+        clock.now += 0.02
+        assert access.unlock(1, "correct-horse") == ""
+        access.forget(1)
+
+
+def test_the_right_token_and_the_end_of_a_connection_forget_its_wrong_ones(clock):
+    """The next wrong one waits as short as the first."""
+    access = Access("correct-horse", clock)
+    for proved in (lambda: access.unlock(1, "correct-horse"), lambda: access.forget(1)):
+        for _ in range(4):
+            access.unlock(1, "guess")
+            clock.now += LONGEST_S
+        proved()
+        access.unlock(1, "guess")
+        clock.now += 1.01 * RETRY_S
+        assert access.unlock(1, "correct-horse") == ""
+
+
+def test_the_memory_for_wrong_tokens_is_bounded(clock):
+    """The newest are kept."""
+    access = Access("correct-horse", clock)
+    for client in range(REMEMBERED_CLIENTS + 1):
+        access.unlock(client, "guess")
+    assert "wait" in access.unlock(REMEMBERED_CLIENTS, "correct-horse")
+    assert "wait" in access.unlock(1, "correct-horse")
+    assert access.unlock(0, "correct-horse") == ""
 
 
 def test_a_short_token_is_refused_and_new_ones_differ():

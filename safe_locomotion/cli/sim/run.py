@@ -32,6 +32,7 @@ from safe_locomotion.sim.report import (
     without_nan,
 )
 from safe_locomotion.sim.run_logs import read_run
+from safe_locomotion.ui.viewer.access import TOKEN_VARIABLE, new_token
 
 ROBOT = "sim_robot"
 LOOK_EACH = 0.2  # s, between two looks at the logs
@@ -119,7 +120,9 @@ def run(settings: SimSettings, folder: Path, console: Console, *, record: bool =
     """
     with claim_domain() as domain, claim_domain() as ros_domain:
         stack = RunningStack(
-            settings.processes(folder, domain, record=record), ros_environment(ros_domain), folder
+            settings.processes(folder, domain, record=record),
+            {**ros_environment(ros_domain), **viewer_token()},
+            folder,
         )
         with interrupts_raise(), stack:
             try:
@@ -173,6 +176,11 @@ def ros_environment(domain: int) -> dict[str, str]:
     return {"ROS_DOMAIN_ID": str(domain), **reach}
 
 
+def viewer_token() -> dict[str, str]:
+    """One token for the whole run, so that a viewer that was started again keeps its users."""
+    return {TOKEN_VARIABLE: os.environ.get(TOKEN_VARIABLE) or new_token()}
+
+
 def _watch(stack: RunningStack, folder: Path, console: Console, act: Callable[[], str]) -> Outcome:
     """Show progress until the robot process ends; `act` waits a moment and returns more to show."""
     watch = Watch(folder)
@@ -187,6 +195,8 @@ def _watch(stack: RunningStack, folder: Path, console: Console, act: Callable[[]
                 _require_running(ended, folder)
                 latest = watch.look() or latest
                 viewer.show(console)
+                for line in stack.revive():
+                    console.print(line, markup=False, highlight=False)
                 started = started or (monotonic() if latest else None)
                 memory.sample(latest.robot_time if latest else 0.0)
                 live.update(_line(latest, act()), refresh=True)

@@ -6,6 +6,7 @@ from rich.console import Console
 
 LOG = "viewer_node.log"
 BEGINNINGS = ("viewer: ", "error: ")
+LINK = "viewer, with the token: "
 
 
 class ViewerLine:
@@ -24,3 +25,6 @@ class ViewerLine:
         if said:
             self._shown = True
             console.print(said.replace("error: ", "viewer: "), markup=False, highlight=False)
+            for link in lines:
+                if link.startswith(LINK):
+                    console.print(link, markup=False, highlight=False)

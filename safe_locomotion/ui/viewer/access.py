@@ -6,7 +6,7 @@ monotonic clock.
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from math import isfinite
 from threading import Lock
 from time import monotonic
@@ -15,10 +15,14 @@ from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.operator.velocity import CommandLimits
 from safe_locomotion.types import VelocityCommand
 
+#: The user's own token. It is no parameter, because every node can read parameters.
+TOKEN_VARIABLE = "SAFE_LOCOMOTION_VIEWER_TOKEN"
 TOKEN_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  #: without letters that look alike
-TOKEN_LENGTH = 10  #: 49 bits; at one try per `RETRY_S`, half of them take over a million years
+TOKEN_LENGTH = 10  #: 49 bits; at 1,000 tries a second, half of them take 9,000 years
 SHORTEST_TOKEN = 8  #: that a user may choose
-RETRY_S = 0.3  #: after a wrong token every token is refused for this long [s]
+RETRY_S = 0.3  #: after a first wrong token the client waits this long, then twice as long [s]
+LONGEST_S = 20.0  #: longest wait after a wrong token [s]
+REMEMBERED_CLIENTS = 1000  #: whose wrong tokens are counted; the oldest is forgotten
 HOLD_S = 0.35  #: a velocity holds for this long [s]; a held button repeats it every 0.1 s
 HALT_S = 0.3  #: then zero is sent for this long [s], so the robot stops before a timeout stops it
 
@@ -45,22 +49,39 @@ class Access:
         self._clock = clock
         self._lock = Lock()
         self._allowed: set[int] = set()
-        self._closed_until = float("-inf")
+        self._wrong: dict[Hashable, tuple[int, float]] = {}
 
-    def unlock(self, client: int, word: str) -> str:
-        """Allow a connection that sends the token; the refusal, or "".
+    def refusal(self, client: Hashable, word: str) -> str:
+        """Why this client's word is refused, or "".
 
-        The comparison takes the same time for every word.
+        Each client waits after its own wrong words, longer each time. So a stranger who guesses
+        does not lock the owner out. The comparison takes the same time for every word.
         """
         with self._lock:
             now = self._clock()
-            if now < self._closed_until:
+            tries, closed_until = self._wrong.get(client, (0, float("-inf")))
+            if now < closed_until:
                 return "too many tries, wait a moment"
             if not secrets.compare_digest(word.strip().encode(), self._token):
-                self._closed_until = now + RETRY_S
+                self._wrong.pop(client, None)
+                while len(self._wrong) >= REMEMBERED_CLIENTS:
+                    self._wrong.pop(next(iter(self._wrong)))
+                self._wrong[client] = (tries + 1, now + min(LONGEST_S, RETRY_S * 2.0**tries))
                 return "wrong token"
-            self._allowed.add(client)
+            self._wrong.pop(client, None)
             return ""
+
+    def unlock(self, client: int, word: str) -> str:
+        """Allow a connection that sends the token; the refusal, or ""."""
+        refusal = self.refusal(client, word)
+        if not refusal:
+            self.allow(client)
+        return refusal
+
+    def allow(self, client: int) -> None:
+        """Allow a connection that has proved its right."""
+        with self._lock:
+            self._allowed.add(client)
 
     def allows(self, client: int) -> bool:
         """Whether a connection may move the robot."""
@@ -70,6 +91,7 @@ class Access:
         """Forget a connection that has ended; a later one may get the same number."""
         with self._lock:
             self._allowed.discard(client)
+            self._wrong.pop(client, None)
 
 
 class VelocityPad:

@@ -14,10 +14,9 @@ import viser
 from safe_locomotion.operator.velocity import CommandLimits
 from safe_locomotion.ui.viewer.access import Access, VelocityPad
 from safe_locomotion.ui.viewer.panels import TEXT
-from safe_locomotion.ui.viewer.requests import Requests
+from safe_locomotion.ui.viewer.requests import ESTOP, Requests
 
 MODES = ("stand", "walk", "sit", "reset")
-ESTOP = "estop"
 HOLD_HZ = 10.0  #: presses per second that a held button sends
 FIRST_SPEED = 0.3  #: first value of the slider forward [m/s]
 REMEMBERED = "token"  #: key in the browser's storage
@@ -54,7 +53,7 @@ class Controls:
         self._driving = driving
         gui = client.gui
         stop = gui.add_button("Emergency stop", color="red", icon=viser.Icon.HAND_STOP, order=1)
-        stop.on_click(lambda _: self._stop())
+        stop.on_click(self._stop)
         self._said = gui.add_html("", order=2)
         self._lock = gui.add_folder("Drive", order=3)
         with self._lock:
@@ -88,8 +87,12 @@ class Controls:
         hold.on_click(lambda _: self._driving.pad.release(self._id))
         gui.add_button("Zero").on_click(lambda _: self._zero())
 
-    def remember(self) -> None:
-        """Unlock a browser that has stored the token; waits for its answer."""
+    def remember(self, *, trusted: bool) -> None:
+        """Unlock a browser that came by the link, or has stored the token; waits for its answer."""
+        if trusted:
+            self._driving.access.allow(self._id)
+            self._open("")
+            return
         with suppress(RuntimeError, TimeoutError):
             word = self._client.local_storage.get_item(REMEMBERED, timeout=REMEMBERED_S)
             if word and not self._driving.access.unlock(self._id, word):
@@ -123,7 +126,11 @@ class Controls:
         self._drive.visible = True
         self._tell(text)
 
-    def _stop(self) -> None:
+    async def _stop(self, _: Any) -> None:
+        """Stop on the thread that received the press.
+
+        Other presses wait for a thread of a pool, which pages that answer nothing can keep busy.
+        """
         self._driving.pad.release(self._id)
         self._driving.requests.request(ESTOP, self._tell)
 

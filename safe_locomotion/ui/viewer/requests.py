@@ -20,6 +20,7 @@ from safe_locomotion.operator.requests import REQUESTS
 from safe_locomotion.types import VelocityCommand
 
 NAME = "browser"
+ESTOP = "estop"
 
 Tell = Callable[[str], None]
 
@@ -55,6 +56,14 @@ class Requests:
         service.call_async(Trigger.Request()).add_done_callback(
             lambda future: tell(_answer(name, future.result()))
         )
+
+    def stop(self) -> str:
+        """Request the emergency stop without waiting; why that is not possible, or ""."""
+        service = self._services[ESTOP]
+        if not service.service_is_ready():
+            return f"{ESTOP}: the supervisor does not answer"
+        service.call_async(Trigger.Request())
+        return ""
 
     def swap(self, policy: str, tell: Callable[[bool, str], None]) -> None:
         """Request a policy.

@@ -1,5 +1,6 @@
 """The web server of the viewer: its address and its connections."""
 
+import asyncio
 import logging
 import socket
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ import viser
 
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.ui.viewer.controls import Controls
+from safe_locomotion.ui.viewer.guarded_socket import VISITOR, Guard, guarded
 
 PORTS = 100  #: that are tried, from the wanted one on
 ANYWHERE = ("0.0.0.0", "::", "")
@@ -61,16 +63,16 @@ class ViewerServer:
         address: of the page.
     """
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, guard: Guard) -> None:
         """Listen.
 
         Raises:
-            ConfigurationError: see `free_port`.
+            ConfigurationError: see `free_port` and `guarded`.
         """
         port = free_port(host, port)
         # A browser that opens a connection in advance is not an error.
         logging.getLogger("websockets").setLevel(logging.CRITICAL)
-        with redirect_stdout(StringIO()):  # viser prints a greeting
+        with redirect_stdout(StringIO()), guarded(guard):  # viser prints a greeting
             self._server = _Server(host=host, port=port, verbose=False)
         self.scene = self._server.scene
         self.gui = self._server.gui
@@ -82,12 +84,18 @@ class ViewerServer:
     def admit(self, build: Callable[[viser.ClientHandle], Controls]) -> None:
         """From now on give every browser controls of its own."""
 
-        @self._server.on_client_connect
-        def _(client: viser.ClientHandle) -> None:
+        def welcome(client: viser.ClientHandle, trusted: bool) -> None:
             controls = build(client)
             with self._lock:
                 self._controls[client.client_id] = controls
-            controls.remember()
+            controls.remember(trusted=trusted)
+
+        @self._server.on_client_connect
+        async def _(client: viser.ClientHandle) -> None:
+            visitor = VISITOR.get()
+            trusted = visitor is not None and visitor.trusted
+            # A page may take seconds to answer what it has stored.
+            await asyncio.to_thread(welcome, client, trusted)
 
         @self._server.on_client_disconnect
         def _(client: viser.ClientHandle) -> None:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from time import monotonic, perf_counter, sleep
+from urllib.parse import quote
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
@@ -22,15 +23,16 @@ from safe_locomotion.nodes.runtime import run
 from safe_locomotion.policy.file import installed_policies
 from safe_locomotion.policy.stage import NOMINAL
 from safe_locomotion.ui.scene_topics import Queue, SceneTopics
-from safe_locomotion.ui.viewer.access import Access, VelocityPad, new_token
+from safe_locomotion.ui.viewer.access import TOKEN_VARIABLE, Access, VelocityPad, new_token
 from safe_locomotion.ui.viewer.controls import Controls, Driving
+from safe_locomotion.ui.viewer.door import PLACES, Door
+from safe_locomotion.ui.viewer.frames import Guarded
+from safe_locomotion.ui.viewer.guarded_socket import Guard
 from safe_locomotion.ui.viewer.panels import Panels
 from safe_locomotion.ui.viewer.requests import Requests
 from safe_locomotion.ui.viewer.scene import CAMERA, FIELD_OF_VIEW, LOOK_AT, SceneView, light
 from safe_locomotion.ui.viewer.server import ViewerServer
 
-#: The user's own token. It is no parameter, because every node can read parameters.
-TOKEN_VARIABLE = "SAFE_LOCOMOTION_VIEWER_TOKEN"
 UNWATCHED_HZ = 5.0
 REFRESH_S = 0.2  #: between two updates of panels and plots
 SLOWEST_HZ = 5.0
@@ -48,6 +50,7 @@ class ViewerSettings:
         rate_hz: frames per second of wall clock.
         cmd_vel_type: TwistStamped or Twist.
         shadows: draw shadows; a browser without a graphics card is several times faster without.
+        names: more names of this machine, by which browsers may call it, as behind a proxy.
     """
 
     host: str = "127.0.0.1"
@@ -55,6 +58,7 @@ class ViewerSettings:
     rate_hz: float = 20.0
     cmd_vel_type: str = "TwistStamped"
     shadows: bool = True
+    names: str = ""
 
     def __post_init__(self) -> None:
         """Refuse a rate or port out of range.
@@ -89,7 +93,12 @@ class ViewerLoop:
         )
         self._token = os.environ.get(TOKEN_VARIABLE) or new_token()
         self._driving = _driving(node, parameters, self._token)
-        self._server = ViewerServer(parameters.settings.host, parameters.settings.port)
+        settings = parameters.settings
+        self._door = Door(settings.host, settings.names.replace(",", " ").split())
+        self._frames = Guarded("frames", node.get_logger().error)
+        driving = self._driving
+        guard = Guard(self._door, driving.requests.stop, driving.access.refusal)
+        self._server = ViewerServer(settings.host, settings.port, guard)
         self._server.look_from(CAMERA, LOOK_AT, FIELD_OF_VIEW)
         light(self._server.scene, parameters.settings.shadows)
         maker = self._topics.maker
@@ -100,12 +109,16 @@ class ViewerLoop:
         self._next_s = self._heard_s = self._refreshed_s = monotonic()
         heard = (*self._topics.streams, self._diagnostics.stream)
         streams = [stream.status for stream in heard]
-        Health(node, [*streams, self._times.status, self._browsers])
+        Health(node, [*streams, self._times.status, self._browsers, self._frames.status])
 
     def start(self) -> None:
         """Let browsers in, and print address and token."""
         self._server.admit(lambda client: Controls(client, self._driving))
-        sys.stdout.write(f"viewer: {self._server.address}  token: {self._token}\n")
+        address = self._server.address
+        sys.stdout.write(
+            f"viewer: {address}  token: {self._token}\n"
+            f"viewer, with the token: {address}/?token={quote(self._token, safe='')}\n"
+        )
         sys.stdout.flush()
 
     def step(self) -> None:
@@ -119,7 +132,7 @@ class ViewerLoop:
         command = self._driving.pad.command()
         if command is not None:
             self._driving.requests.drive(command)
-        with self._server.frame():
+        with self._frames.attempt(), self._server.frame():
             self._show(now, watched)
         self._times.add(perf_counter() - start)
 
@@ -139,7 +152,8 @@ class ViewerLoop:
 
     def _browsers(self) -> DiagnosticStatus:
         count = self._server.browsers
-        return status("browsers", OK, f"{count} connected", {"connected": count})
+        values = {"connected": count, "places": PLACES, "turned_away": self._door.turned_away}
+        return status("browsers", OK, f"{count} connected", values)
 
     def tidy(self) -> None:
         """Do nothing."""
