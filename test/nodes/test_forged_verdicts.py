@@ -27,7 +27,7 @@ from safe_locomotion.pipeline import standing_state
 from safe_locomotion.types import Mode
 
 TICK_NS = 2_000_000
-STATES = 4000
+STATES = 6000
 ATTACKED = 400  # commands, as in the attack that this test came from
 TRIES = 1000
 
@@ -161,8 +161,9 @@ def test_two_supervisors_refuse_activation(ros_domain, tmp_path):
         world.node.trigger_deactivate()
         world.stranger()
         world.until(lambda _: world.node.count_publishers("safety/verdict") == 2)
-        for mode in (Mode.PASSIVE, Mode.PASSIVE):
-            world.tick((world.supervisor, mode))
+        world.until(
+            lambda _: world.node.verdict.mode is Mode.PASSIVE, (world.supervisor, Mode.PASSIVE)
+        )
         world.node.trigger_activate()
         assert "two programs publish on safety/verdict" in str(world.node.failure)
         assert not world.node.link.active
