@@ -32,6 +32,7 @@ from safe_locomotion.types import JOINTS, N_JOINTS, N_LEGS, NANOSECONDS
 FORMAT = 1
 STATE_RATE_HZ = 500  #: of LowState, on which everything ticks
 PARITY_PAIRS = 64
+ESTIMATE_MAX = 64  #: numbers in one term of an estimate
 #: Of the parity check; float32 networks of this size agree within 1e-5 between machines.
 TOLERANCE_MAX = 1e-3
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -97,6 +98,32 @@ class RecurrentTensor:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class StateEstimate:
+    """An estimate of the robot's state that the network gives beside its action.
+
+    Attributes:
+        output: name of the tensor (1, W), float32.
+        terms: names and widths of its parts in order. They are for viewers and recorders alone; no
+            controller uses them.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    output: str
+    terms: tuple[tuple[str, int], ...]
+
+    def __post_init__(self) -> None:
+        """Refuse an estimate of nothing, and one that is huge."""
+        if not self.terms or not all(0 < width <= ESTIMATE_MAX for _, width in self.terms):
+            raise refuse("estimate", f"terms of 1..{ESTIMATE_MAX} numbers", self.terms)
+
+    @property
+    def width(self) -> int:
+        """Numbers in the estimate."""
+        return sum(width for _, width in self.terms)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Origin:
     """Where a network comes from: the command that made it, its seed, and the code's commit."""
 
@@ -148,6 +175,7 @@ class PolicyContract:
         origin: where the network comes from.
         recurrent: memories; empty for a network without memory.
         observation_input, action_output: names of the tensors (1, O) and (1, A), float32.
+        estimate: what the network estimates beside its action; None if nothing.
         parity: recorded pairs; None only until the file is written.
         format: version of this layout.
     """
@@ -168,6 +196,7 @@ class PolicyContract:
     recurrent: tuple[RecurrentTensor, ...] = ()
     observation_input: str = "observation"
     action_output: str = "action"
+    estimate: StateEstimate | None = None
     parity: Parity | None = None
     format: int = FORMAT
 
@@ -215,9 +244,12 @@ class PolicyContract:
     def to_json(self) -> str:
         """Text that `contract_from_json` reads back into an equal contract.
 
-        It names lifted legs only where there are some, so that releases before them read the rest.
+        It names lifted legs and an estimate only where there are some, so that releases before
+        them read the rest.
         """
         document = asdict(self)
+        if self.estimate is None:
+            del document["estimate"]
         if self.gait is not None and not self.gait.lifted:
             del document["gait"]["lifted"]
         return json.dumps(document, allow_nan=False, separators=(",", ":"))
@@ -246,6 +278,7 @@ class PolicyContract:
     def _check_recurrent(self) -> None:
         tensors = [self.observation_input, self.action_output]
         tensors += [name for pair in self.recurrent for name in (pair.input, pair.output)]
+        tensors += [] if self.estimate is None else [self.estimate.output]
         if len(set(tensors)) != len(tensors) or not all(tensors):
             raise refuse("tensor names", "different names", ", ".join(map(repr, tensors)))
 

@@ -52,6 +52,7 @@ class Network:
     Attributes:
         observation: (1, O) input, which the caller writes.
         action: (1, A) output of the last step.
+        estimate: (1, W) estimate of the last step; (1, 0) without one.
     """
 
     def __init__(
@@ -73,6 +74,8 @@ class Network:
             np.zeros(shape, dtype=np.float32) if observation is None else observation
         )
         self.action: Float32 = np.zeros((1, contract.action_width), dtype=np.float32)
+        width = 0 if contract.estimate is None else contract.estimate.width
+        self.estimate: Float32 = np.zeros((1, width), dtype=np.float32)
         self._memories = [
             [np.zeros(pair.shape, dtype=np.float32) for pair in contract.recurrent]
             for _ in range(2)
@@ -93,6 +96,8 @@ class Network:
         outputs = {c.action_output: self.action} | {
             p.output: x for p, x in zip(c.recurrent, write, strict=True)
         }
+        if c.estimate is not None:
+            outputs[c.estimate.output] = self.estimate
         try:
             for bind, arrays in ((binding.bind_input, inputs), (binding.bind_output, outputs)):
                 for name, array in arrays.items():

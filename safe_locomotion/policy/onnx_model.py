@@ -109,6 +109,8 @@ def check_tensors(model: onnx.ModelProto, contract: PolicyContract) -> None:
     inputs[c.observation_input] = (1, c.observation_width)
     outputs = {pair.output: pair.shape for pair in c.recurrent}
     outputs[c.action_output] = (1, c.action_width)
+    if c.estimate is not None:
+        outputs[c.estimate.output] = (1, c.estimate.width)
     given = {tensor.name for tensor in model.graph.initializer}
     found = [value for value in model.graph.input if value.name not in given]
     _check_values("input", found, inputs)

@@ -191,6 +191,18 @@ class PolicyRuntime:
         self._previous: list[float] = [0.0] * self.contract.action_width
         self.hazard = ""
 
+    @property
+    def estimate(self) -> dict[str, Array]:
+        """What the network estimated in the last step, by term; empty without an estimate."""
+        if self.contract.estimate is None:
+            return {}
+        out = {}
+        at = 0
+        for name, width in self.contract.estimate.terms:
+            out[name] = self._network.estimate[0, at : at + width].astype(np.float64)
+            at += width
+        return out
+
     def remember(self) -> tuple[Any, ...]:
         """What `recall` needs to go on from here, whatever `act` is asked in between."""
         return self._network.remember(), self._interpreter.remember(), self._previous, self.hazard

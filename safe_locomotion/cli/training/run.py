@@ -68,7 +68,7 @@ def require_training() -> None:
 
 def train(training: Training) -> int:
     """Train, and write results and pages; the exit status is 3 when the time was up."""
-    from safe_locomotion.training.gait.devices import check_device
+    from safe_locomotion.training.devices import check_device
     from safe_locomotion.training.gait.policies import ABOUT
 
     for device in training.devices:
@@ -125,7 +125,7 @@ def _progress(training: Training, options: "TrainingOptions") -> "Progress":
 def _about(training: Training, minutes: float) -> dict[str, Any]:
     """Where results come from."""
     from safe_locomotion.training.exporting import code_commit
-    from safe_locomotion.training.gait.devices import device_name
+    from safe_locomotion.training.devices import device_name
 
     chosen = {**training.chosen, "device": ",".join(training.devices)}
     words = [f"--{name.replace('_', '-')} {value}" for name, value in chosen.items()]

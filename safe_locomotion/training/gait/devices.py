@@ -1,31 +1,7 @@
-"""Devices that a training can run on."""
-
-from collections.abc import Callable
+"""Torch and Warp side by side on one device."""
 
 import torch
 import warp as wp
-
-from safe_locomotion.errors import ConfigurationError
-
-
-def check_device(name: str) -> None:
-    """Refuse a device that is not here.
-
-    Raises:
-        ConfigurationError: with what can be done.
-    """
-    try:
-        torch.zeros(1, device=name)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigurationError(
-            f"device {name!r} cannot be used ({reason}): choose --device cpu, which is slow"
-        ) from error
-
-
-def device_name(name: str) -> str:
-    """Name of the hardware."""
-    return torch.cuda.get_device_name(name) if name.startswith("cuda") else name
 
 
 def share_stream(name: str) -> None:
@@ -36,32 +12,3 @@ def share_stream(name: str) -> None:
     stream = torch.cuda.Stream(name)
     torch.cuda.set_stream(stream)
     wp.set_stream(wp.stream_from_torch(stream), name)
-
-
-class Captured:
-    """A sequence of Torch operations that is replayed as one graph on a CUDA device.
-
-    It must read and write tensors that stay in their place. On the CPU it simply runs.
-    """
-
-    WARM_UP = 2  #: calls before the capture, in which Torch chooses its kernels
-
-    def __init__(self, device: str, part: Callable[[], None]) -> None:
-        self._part = part
-        self._calls = 0 if device.startswith("cuda") else None
-        self._graph: torch.cuda.CUDAGraph | None = None
-
-    def __call__(self) -> None:
-        """Run the part once."""
-        if self._graph is not None:
-            self._graph.replay()
-            return
-        if self._calls is None or self._calls < self.WARM_UP:
-            self._part()
-            self._calls = None if self._calls is None else self._calls + 1
-            return
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, stream=torch.cuda.current_stream()):
-            self._part()
-        graph.replay()
-        self._graph = graph

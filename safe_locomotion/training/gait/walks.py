@@ -17,7 +17,8 @@ from safe_locomotion.envs.gait_tasks import GaitTask, gait_task
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.policy.contract import observation_term
 from safe_locomotion.robot.models import load_robot
-from safe_locomotion.training.gait.devices import Captured, share_stream
+from safe_locomotion.training.devices import Captured
+from safe_locomotion.training.gait.devices import share_stream
 from safe_locomotion.training.gait.grid import OTHER_RULES, Run
 from safe_locomotion.training.gait.learners.batch import Batch
 from safe_locomotion.training.gait.learners.learner import Learner

@@ -1,0 +1,1 @@
+"""The algorithm of ALARM: networks, equations, collection and updates, on torch alone."""
