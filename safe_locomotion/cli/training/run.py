@@ -124,8 +124,8 @@ def _progress(training: Training, options: "TrainingOptions") -> "Progress":
 
 def _about(training: Training, minutes: float) -> dict[str, Any]:
     """Where results come from."""
-    from safe_locomotion.training.exporting import code_commit
     from safe_locomotion.training.devices import device_name
+    from safe_locomotion.training.exporting import code_commit
 
     chosen = {**training.chosen, "device": ",".join(training.devices)}
     words = [f"--{name.replace('_', '-')} {value}" for name, value in chosen.items()]
