@@ -19,6 +19,7 @@ COLUMNS = {
     "power": 1,
     "energy": 1,
     "falls": 1,
+    "q": 12,
 }
 """Arrays of the file and their widths; units and frames as in `Truth`.
 
@@ -53,6 +54,7 @@ class TruthRecorder:
         row[19] = np.abs(truth.joint_power).sum()
         row[20] = truth.energy
         row[21] = truth.falls
+        row[22:34] = truth.q
         self._n += 1
         if self._n == _CHUNK:
             self._flush()

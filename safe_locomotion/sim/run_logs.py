@@ -12,6 +12,7 @@ import numpy as np
 
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.runtime.stage_log import GATE_REASONS, read_stage_log
+from safe_locomotion.sim.feet_figures import FeetLog
 from safe_locomotion.sim.report import RunLog
 from safe_locomotion.types import NANOSECONDS, Array, Mode
 
@@ -28,6 +29,7 @@ class RunRecord:
     Attributes:
         log: truth and estimate of every tick from the moment the robot first stood; None when it
             never stood.
+        feet: truth about the feet on the same ticks; None when it never stood.
         summary: of the robot process, written at its end.
         stages: by stage, the columns of its log since then. `time` counts from the moment the robot
             first stood [s].
@@ -36,6 +38,7 @@ class RunRecord:
     """
 
     log: RunLog | None
+    feet: FeetLog | None
     summary: dict[str, Any]
     stages: dict[str, dict[str, Array]]
     gate_trips: dict[str, int]
@@ -64,6 +67,7 @@ def read_run(folder: Path) -> RunRecord:
     frequency = stages["supervisor"]["frequency"][walking]
     return RunRecord(
         log=None if stood is None else _merge(truth, stages, stood),
+        feet=None if stood is None else _feet(truth, stages, stood),
         summary=summary,
         stages={name: _since(columns, 0.0) for name, columns in stages.items()},
         gate_trips=_gate_trips(_since(stages["bridge"], 0.0)["reason"], reasons),
@@ -121,6 +125,19 @@ def _merge(truth: dict[str, Array], stages: dict[str, dict[str, Array]], stood: 
         estimated_yaw=np.unwrap(estimated_yaw),
         power=truth["power"],
         recovery=walking & (verdict["learner"] == 0.0),
+    )
+
+
+def _feet(truth: dict[str, Array], stages: dict[str, dict[str, Array]], stood: float) -> FeetLog:
+    """Feet since the robot stood."""
+    since = np.round(truth["time"] - stood, 3)
+    late = since >= 0.0
+    mode = _newest(stages["supervisor"], since[late])["mode"]
+    return FeetLog(
+        time=since[late],
+        force=truth["foot_force"][late],
+        q=truth["q"][late],
+        walking=mode == Mode.WALK,
     )
 
 

@@ -46,7 +46,7 @@ CONTRACT = {
         "latency_ms",
         "energy_j",
     ),
-    *("cost_of_transport", "reward"),
+    *("cost_of_transport", "reward", "hops", "feet_distance_m"),
 }
 WALK = ("--duration", "2.6", "--vx", "0.4", "--seed", "3", "--push", "8@1.5")
 

@@ -12,6 +12,7 @@ pytest.importorskip("torch")
 import torch
 
 from safe_locomotion.cli.main import cli
+from safe_locomotion.cli.policy.flights import fly
 from safe_locomotion.envs.episodes import walk_learner
 from safe_locomotion.envs.gait_env import GaitEnv, GaitEnvOptions
 from safe_locomotion.errors import ConfigurationError, PolicyRefusedError, UnknownNameError
@@ -67,6 +68,21 @@ def test_the_policy_flies(trained: Path, tmp_path: Path) -> None:
     env = GaitEnv(GaitEnvOptions(task="catwalk", duration=0.5, starts=1))
     score = walk_learner(env, PolicyRuntime(contract, data, env.robot.robot), seed=0)
     assert not score.falls
+
+
+def test_the_policy_flies_over_the_wire(trained: Path) -> None:
+    """The whole stack walks under it, and reports what its feet did."""
+    policy = trained / "policies/a1-catwalk-recovery_rl-s3.onnx"
+    report = fly(["--policy", str(policy), "--duration", "2.1", "--vx", "0.2"])
+    assert report["falls"] == 0 and report["hops"] == 0
+    assert 0.05 < report["feet_distance_m"] < 0.3
+    assert report["options"]["policy"] == str(policy)
+
+
+def test_nothing_to_measure_is_refused() -> None:
+    """The error names the help."""
+    with pytest.raises(ConfigurationError, match="no policy was named"):
+        call("policy", "measure")
 
 
 def test_a_folder_without_a_training_is_named(tmp_path: Path) -> None:

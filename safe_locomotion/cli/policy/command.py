@@ -9,6 +9,7 @@ from rich.table import Table
 from safe_locomotion.cli.output import console
 from safe_locomotion.cli.policy.check import check_policy
 from safe_locomotion.cli.policy.import_command import import_policy
+from safe_locomotion.cli.policy.measure import measure
 from safe_locomotion.cli.policy.tables import action, head, observation, row
 from safe_locomotion.errors import PolicyRefusedError
 from safe_locomotion.policy.file import SUFFIX, find_policy, policy_folders, read_policy
@@ -24,6 +25,7 @@ def policy() -> None:
 
 
 policy.add_command(import_policy)
+policy.add_command(measure)
 
 
 @policy.command("ls")

@@ -25,6 +25,7 @@ from safe_locomotion.errors import ConfigurationError, SafeLocomotionError
 from safe_locomotion.policy.file import installed_policies
 from safe_locomotion.robot.models import load_robot
 from safe_locomotion.runtime.processes import RunningStack
+from safe_locomotion.sim.feet_figures import feet_figures
 from safe_locomotion.sim.report import (
     intervention_figures,
     motion_figures,
@@ -236,14 +237,15 @@ def build_report(settings: SimSettings, folder: Path, outcome: Outcome) -> dict[
     """
     record = read_run(folder)
     log = record.log
-    if log is None or len(log.time) < 2:
+    if log is None or record.feet is None or len(log.time) < 2:
         raise RunFailedError(
             "the robot did not stand up within"
             f" {record.summary['robot_time_s']:.0f} s of robot time"
         )
     summary = record.summary
     duration = float(log.time[-1] - log.time[0])
-    mass = load_robot(settings.robot).mass + settings.payload
+    robot = load_robot(settings.robot)
+    mass = robot.mass + settings.payload
     report: dict[str, Any] = {
         "duration_s": duration,
         "wall_s": summary["wall_s"],
@@ -253,6 +255,7 @@ def build_report(settings: SimSettings, folder: Path, outcome: Outcome) -> dict[
         "pushes": summary["pushes"],
         "fall_times_s": [time - summary["stood_at_s"] for time in summary["fall_times_s"]],
         **motion_figures(log, cycle=record.cycle, mass=mass),
+        **feet_figures(record.feet, robot),
         **intervention_figures(record.stages["supervisor"], log.recovery, log.time),
         "gate_trips": record.gate_trips,
         **timing_figures(record.stages, duration),

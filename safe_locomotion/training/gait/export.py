@@ -15,7 +15,7 @@ from safe_locomotion.envs.gait_contract import RATE_HZ
 from safe_locomotion.envs.gait_env import GaitEnv, GaitEnvOptions
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.policy.contract import PARITY_PAIRS, Origin, PolicyContract
-from safe_locomotion.policy.file import write_policy
+from safe_locomotion.policy.file import read_policy, write_policy
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.training.exporting import IR_VERSION, OPSET, code_commit
 from safe_locomotion.training.gait.evolution import CHECKPOINT, Checkpoint, read_checkpoint
@@ -117,6 +117,19 @@ def read_network(data: bytes, path: Path) -> Mlp:
     parts = [value[f"{part}{k}"].ravel() for k in range(layers) for part in "Wb"]
     normaliser = Normaliser(mean=value["mean"], deviation=1.0 / value["scale"])
     return Mlp(shape, normaliser, np.concatenate(parts))
+
+
+def write_untrained(path: Path, target: Path) -> None:
+    """Write the gait that the task of a policy began with: the same contract, actions of 0.
+
+    Raises:
+        PolicyRefusedError: there is no policy file.
+        ConfigurationError: it holds another network.
+    """
+    contract, data = read_policy(path.resolve())
+    mlp = read_network(data, path)
+    silent = Mlp(mlp.shape, mlp.normaliser, np.zeros_like(mlp.weights))
+    write_policy(network(silent, contract), replace(contract, name="untrained"), target)
 
 
 def _constant(name: str, values: Array) -> onnx.TensorProto:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -140,12 +140,6 @@ def export_run(folder: Path, name: str, target: Path, wanted: str = "") -> Polic
     if len(chosen) != 1:
         raise UnknownNameError("run", wanted, _names(policies))
     return export_policy(chosen[0], name, target)
-
-
-def untrained(policy: TrainedPolicy) -> TrainedPolicy:
-    """The gait that a task begins with: a network whose outputs are 0."""
-    mlp = policy.mlp
-    return replace(policy, mlp=Mlp(mlp.shape, mlp.normaliser, np.zeros_like(mlp.weights)))
 
 
 def _names(policies: Sequence[TrainedPolicy]) -> list[str]:
