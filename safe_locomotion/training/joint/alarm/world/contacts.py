@@ -7,7 +7,6 @@ closest. A foot has a second one where another face of the ground touches it, as
 `install` hangs the search into MuJoCo-Warp's step; all that follows from contacts is MuJoCo's own.
 """
 
-from math import sqrt
 from typing import TYPE_CHECKING, Any
 
 import mujoco
@@ -48,7 +47,7 @@ FARTHEST = wp.constant(1.0e8)  # squared distance from the origin [m2]
 SOFTNESS = wp.constant(0.02)  # time constant of contacts [s], MuJoCo's default
 ROLL = wp.constant(0.005)  # MuJoCo's defaults; contacts of three dimensions ignore them
 SPIN = wp.constant(0.0001)
-LARGEST_RESTITUTION = 0.9
+DEADEST = wp.constant(0.1354)  # restitution of the damping ratio 1, just above exp(-2)
 
 
 @wp.struct
@@ -123,28 +122,24 @@ def shapes_of(model: mujoco.MjModel, floor: int, device: str) -> Any:
     return shapes
 
 
-def damping_ratio(restitution: float) -> float:
-    """Damping ratio of a spring whose contact returns this share of the speed.
-
-    A mass on a damped spring leaves it after half a period with the share
-    e = exp(-pi z / sqrt(1 - z^2)) of its speed, z being the damping ratio. MuJoCo has no
-    restitution, but its contacts have a damping ratio (`solref`).
-    """
-    bounce = min(restitution, LARGEST_RESTITUTION)
-    if bounce <= 1e-3:
-        return 1.0
-    logarithm = float(np.log(bounce))
-    return -logarithm / sqrt(np.pi**2 + logarithm**2)
-
-
 @wp.func
 def damping_of(restitution: float) -> float:
-    """`damping_ratio`."""
-    bounce = wp.min(restitution, 0.9)
-    if bounce <= 1.0e-3:
+    """Damping ratio of a contact that returns this share of the speed.
+
+    MuJoCo has no restitution, but its contacts are damped springs that only push. A mass leaves
+    such a spring with the share e = exp(-2 a / tan a) of its speed, with cos a the damping ratio.
+    Newton's method solves a cos a + ln(e) / 2 sin a = 0. MuJoCo's usual ratio of 1 returns
+    exp(-2) = 0.14, and so do all smaller restitutions here.
+    """
+    if restitution <= DEADEST:
         return 1.0
-    logarithm = wp.log(bounce)
-    return -logarithm / wp.sqrt(wp.pi * wp.pi + logarithm * logarithm)
+    half = -0.5 * wp.log(wp.min(restitution, 0.9))
+    a = wp.min(wp.sqrt(3.0 * (1.0 - half)), 1.4)
+    for _ in range(5):
+        c = wp.cos(a)
+        s = wp.sin(a)
+        a -= (a * c - half * s) / (c - a * s - half * c)
+    return wp.cos(a)
 
 
 @wp.func
@@ -208,6 +203,8 @@ def corner(ground: Ground, row: int, column: int, side: int, k: int) -> wp.vec3:
 def closest_ground(ground: Ground, p: wp.vec3, reach: float, avoided: wp.vec3) -> wp.vec4:
     """Normal of the closest ground, and its distance [m], negative for a point below the ground.
 
+    Without any ground that counts, the distance is large.
+
     Args:
         ground: with its grid.
         p: point in the world [m].
@@ -236,7 +233,8 @@ def closest_ground(ground: Ground, p: wp.vec3, reach: float, avoided: wp.vec3) -
                 if gap < nearest and (turned or not choosy):
                     nearest = gap
                     found = normal
-    return wp.vec4(found[0], found[1], found[2], sign * nearest)
+    distance = wp.where(nearest < FAR, sign * nearest, FAR)
+    return wp.vec4(found[0], found[1], found[2], distance)
 
 
 @wp.func
@@ -335,16 +333,22 @@ def find_contacts(
         write_contact(contacts, world, geoms, at - (radius + 0.5 * gap) * face, face, gap, surface)
 
 
+def contacts_of(data: Any) -> Any:
+    """The arrays of MuJoCo-Warp's data that `find_contacts` writes."""
+    contacts = Contacts()
+    for name in _FIELDS:
+        setattr(contacts, name, getattr(data.contact, name))
+    contacts.count = data.nacon
+    return contacts
+
+
 def install(model: Any, data: Any, shapes: Any, ground: Any, surface: Any) -> None:
     """Let every step of MuJoCo-Warp find the contacts of these shapes with this ground.
 
     The model must have no pairs of geoms that collide by themselves. MuJoCo-Warp calls its hook
     for contact filters right after its own search.
     """
-    contacts = Contacts()
-    for name in _FIELDS:
-        setattr(contacts, name, getattr(data.contact, name))
-    contacts.count = data.nacon
+    contacts = contacts_of(data)
     size = (data.nworld, shapes.geom.shape[0])
 
     def find(_: Any, data: Any) -> None:

@@ -40,7 +40,7 @@ class Randomisation:
     Attributes:
         friction: of the ground. The foot has 1, and the mean of both counts, as in Isaac Gym.
         restitution: of the ground. The foot has 0, and the mean of both counts. MuJoCo has no such
-            parameter: `contacts.damping_ratio` says what stands for it.
+            parameter: `contacts.damping_of` says what stands for it.
         payload: mass on the trunk [kg]; a negative one makes the trunk lighter.
         payload_position: of the mass in the trunk's frame, along each axis [m].
         strength: factor on the torque of each motor.
