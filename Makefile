@@ -9,10 +9,10 @@ endif
 PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 .venv/bin/python -m pytest -p pytest_timeout -p pytest_cov -p _hypothesis_pytestplugin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test setup-torch sim test flaky lint format coverage mutation docs docs-serve lock clean
+.PHONY: a1-sdk help setup setup-test setup-torch sim test flaky lint format coverage mutation docs docs-serve lock clean
 
 help: ## Show this list.
-	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 20
 
 setup: ## Make .venv with all that the program needs; nothing to do the second time.
 	@tools/setup.sh run
@@ -61,6 +61,9 @@ docs: setup-test ## Build the pages and the API of every room as a site in build
 
 docs-serve: setup-test ## Show the site on this machine until Ctrl-C.
 	@.venv/bin/python tools/site.py --serve
+
+a1-sdk: setup ## Compile the vendor's module for an A1: make a1-sdk SDK=~/unitree_legged_sdk (a checkout of v3.3.1)
+	@tools/a1_sdk/build.sh "$(SDK)"
 
 lock: ## Resolve newer versions of all packages and write them to requirements/*.lock.
 	@tools/lock.sh

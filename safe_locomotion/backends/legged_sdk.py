@@ -36,6 +36,8 @@ _V331_LENGTHS: Final = (
 _POLL_S: Final = 0.0002  # a tenth of the wire's period; the module's receive does not wait
 _MAX_DRAIN: Final = 64  # datagrams, 0.13 s of states
 # Answers of Recv, as observed with the module of v3.8. -1 also means a datagram without frame head.
+# That of v3.3.1 empties the socket itself. Neither its answer nor its counters tell an empty socket
+# from a wrong checksum. Such states are dropped there, but nobody can count them.
 _NOTHING_ARRIVED: Final = -1
 _WRONG_CHECKSUM: Final = -3
 _MODULES: Final = ("robot_interface", "unitree_legged_sdk.robot_interface")
@@ -52,8 +54,8 @@ VARIANTS: Final = {
     "a1": _Variant(
         legged_type="A1",
         tick_ns=MICROSECOND_TICK_NS,
-        origin="build its Python binding with unitree_legged_sdk v3.3.1, and put the folder of"
-        " robot_interface*.so on PYTHONPATH",
+        origin="build it with `make a1-sdk SDK=FOLDER`, where FOLDER is a checkout of"
+        " unitree_legged_sdk v3.3.1, and put its folder on PYTHONPATH",
     ),
     "go1": _Variant(
         legged_type="Go1",
@@ -73,11 +75,12 @@ class LeggedSdk(CommandingBackend):
         local_port, robot_address, robot_port: the link; the defaults are the vendor's values for
             the motor controller.
         power_level: 1..10 applies the vendor's own limits of power and joint position to each
-            command; None does not.
+            command; None does not. The library of the A1 can end the process there, so it has none.
 
     Raises:
         UnknownNameError: another robot.
-        BackendError: the module is missing, or the port is taken.
+        BackendError: the module is missing, the port is taken, or the library has no power limit
+            that one can rely on.
     """
 
     def __init__(
@@ -97,7 +100,13 @@ class LeggedSdk(CommandingBackend):
         variant = VARIANTS[robot]
         self._sdk = _vendor_module(variant)
         _require_free_port(local_port)
-        self._udp = _open_udp(self._sdk, local_port, robot_address, robot_port)
+        self._v331 = _is_v331(self._sdk)
+        if self._v331 and power_level is not None:
+            raise BackendError(
+                "power_level: the power limit of unitree_legged_sdk v3.3.1 can end this process and"
+                " drop the robot; leave it out, the gate's own limits hold"
+            )
+        self._udp = _open_udp(self._sdk, local_port, robot_address, robot_port, v331=self._v331)
         self._command = self._sdk.LowCmd()
         self._state = self._sdk.LowState()
         self._udp.InitCmdData(self._command)
@@ -130,6 +139,9 @@ class LeggedSdk(CommandingBackend):
 
         Their number is bounded, so that a flood of datagrams cannot delay the control loop.
         """
+        if self._v331:
+            self._udp.Recv()
+            return
         arrived = 0
         for _ in range(_MAX_DRAIN):
             code = self._udp.Recv()
@@ -251,12 +263,16 @@ def _require_free_port(port: int) -> None:
             ) from error
 
 
-def _open_udp(sdk: ModuleType, local_port: int, address: str, port: int) -> Any:
+def _is_v331(sdk: ModuleType) -> bool:
+    """Whether this is the version for the A1, whose low-level state has no battery."""
+    return not hasattr(sdk.LowState(), "bms")
+
+
+def _open_udp(sdk: ModuleType, local_port: int, address: str, port: int, *, v331: bool) -> Any:
     """Open the link: v3.5 and later take the level first, v3.3.1 takes the packet lengths last."""
-    try:
-        return sdk.UDP(LOW_LEVEL, local_port, address, port)
-    except TypeError:
+    if v331:
         return sdk.UDP(local_port, address, port, *_V331_LENGTHS)
+    return sdk.UDP(LOW_LEVEL, local_port, address, port)
 
 
 def _battery_voltage(state: Any) -> float | None:

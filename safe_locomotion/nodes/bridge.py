@@ -118,7 +118,7 @@ class BridgeNode(LinkLifecycle):
         self.logs.received(state)
         self._read_s = perf_counter()
         if self._newest is None:
-            self._say_what_is_next()
+            self._say_what_is_next(state)
         self._newest = state
         self.states.hear(state.stamp_ns)
         self.hazards = self._observe(state)
@@ -126,8 +126,10 @@ class BridgeNode(LinkLifecycle):
         self._seen.update(tuple(self.hazards))
         return state
 
-    def _say_what_is_next(self) -> None:
+    def _say_what_is_next(self, state: LowState) -> None:
         """Tell a newcomer that the robot is heard, and which call comes next."""
+        if state.voltage is None:
+            self.get_logger().info("the robot's states hold no battery voltage; watch it yourself")
         namespace = self.get_namespace().rstrip("/")
         call = f"ros2 service call {namespace}/stand std_srvs/srv/Trigger"
         if not self.link.active:

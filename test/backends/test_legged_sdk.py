@@ -279,3 +279,12 @@ def test_a_state_without_battery_has_no_voltage(
     state = backend.read(0.1)
     assert state is not None and state.voltage is None
     backend.close()
+
+
+def test_the_power_limit_of_the_a1s_library_is_refused(
+    vendor: Any, robot: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It can end the process, so a `power_level` on an A1 is an error that says so."""
+    monkeypatch.setattr(vendor, "LowState", lambda: SimpleNamespace(tick=0))
+    with pytest.raises(BackendError, match=r"power_level: .*can end this process"):
+        linked(robot, "a1", power_level=5)

@@ -163,7 +163,7 @@ def check_make(words: list[str]) -> None:
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE), target
     for word in words[1:]:
         name, _, value = word.partition("=")
-        assert name in ("ARGS", "MODULES", "PYTHON"), name
+        assert name in ("ARGS", "MODULES", "PYTHON", "SDK"), name
         if target == "sim":
             check_program(["sim", *shlex.split(value)])
         for path in re.findall(r"test/\S+", value):
