@@ -17,12 +17,7 @@ import numpy as np
 
 from safe_locomotion.backends.backend import POS_STOP, VEL_STOP, is_finite, stop_command
 from safe_locomotion.backends.commanding import CommandingBackend
-from safe_locomotion.backends.tick_clock import (
-    MICROSECOND_TICK_NS,
-    MILLISECOND_TICK_NS,
-    TickClock,
-    TickStep,
-)
+from safe_locomotion.backends.tick_clock import TICK_UNITS, TickClock, TickStep, TickUnit
 from safe_locomotion.errors import BackendError, UnknownNameError
 from safe_locomotion.types import N_JOINTS, LowCommand, LowState
 
@@ -46,20 +41,21 @@ _MODULES: Final = ("robot_interface", "unitree_legged_sdk.robot_interface")
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Variant:
     legged_type: str
-    tick_ns: int
+    tick_unit: str
     origin: str
 
 
+AUTO: Final = "auto"  #: compare the tick with the clock first, for 0.1 s
 VARIANTS: Final = {
     "a1": _Variant(
         legged_type="A1",
-        tick_ns=MICROSECOND_TICK_NS,
+        tick_unit="us",
         origin="build it with `make a1-sdk SDK=FOLDER`, where FOLDER is a checkout of"
         " unitree_legged_sdk v3.3.1, and put its folder on PYTHONPATH",
     ),
     "go1": _Variant(
         legged_type="Go1",
-        tick_ns=MILLISECOND_TICK_NS,
+        tick_unit=AUTO,  # its header says us, and robots that count ms were seen
         origin="pip install unitree-legged-sdk==3.8.20231105 (Python 3.11), or build the binding"
         " of unitree_legged_sdk v3.8.0",
     ),
@@ -76,6 +72,8 @@ class LeggedSdk(CommandingBackend):
             the motor controller.
         power_level: 1..10 applies the vendor's own limits of power and joint position to each
             command; None does not. The library of the A1 can end the process there, so it has none.
+        tick_unit: of the robot's clock, `us` or `ms`, which is checked against ours; `auto` finds
+            it in the first 0.1 s, before which no state is handed out; empty is the robot's usual.
 
     Raises:
         UnknownNameError: another robot.
@@ -92,12 +90,16 @@ class LeggedSdk(CommandingBackend):
         robot_address: str = "192.168.123.10",
         robot_port: int = 8007,
         power_level: int | None = None,
+        tick_unit: str = "",
     ) -> None:
         if robot not in VARIANTS:
             raise UnknownNameError("robot for sdk 'legged_sdk'", robot, VARIANTS)
         if power_level is not None and not 1 <= power_level <= 10:
             raise BackendError(f"power_level must be within 1..10, not {power_level}")
         variant = VARIANTS[robot]
+        unit = tick_unit or variant.tick_unit
+        if unit not in (*TICK_UNITS, AUTO):
+            raise UnknownNameError("tick_unit", unit, (*TICK_UNITS, AUTO))
         self._sdk = _vendor_module(variant)
         _require_free_port(local_port)
         self._v331 = _is_v331(self._sdk)
@@ -114,7 +116,9 @@ class LeggedSdk(CommandingBackend):
         self._safety = self._sdk.Safety(getattr(self._sdk.LeggedType, variant.legged_type))
         self._power_level = power_level
         self._damping = stop_command(stop_kd)
-        self._clock = TickClock(tick_ns=variant.tick_ns)
+        self._tick_unit = TickUnit(TICK_UNITS.get(unit))
+        self._clock = TickClock()
+        self._tick = 0  # of the last state; 0 before the first
         super().__init__()
 
     def read(self, timeout_s: float) -> LowState | None:
@@ -152,9 +156,17 @@ class LeggedSdk(CommandingBackend):
         self._counters.dropped += max(0, arrived - 1)
 
     def _advance(self, tick: int) -> bool:
-        """Whether the library's state is a new one; its tick is 0 before the first datagram."""
-        if tick == 0 or (self._counters.received and tick == self._clock.tick):
+        """Whether the library's state is a new one that can be handed out.
+
+        Its tick is 0 before the first datagram.
+        """
+        if tick in (0, self._tick):
             return False
+        self._tick = tick
+        tick_ns = self._tick_unit.hear(tick, time.monotonic_ns())
+        if tick_ns is None:
+            return False
+        self._clock.tick_ns = tick_ns
         step = self._clock.update(tick, time.time_ns())
         self._counters.tick_jumps += step in (TickStep.BACKWARD, TickStep.GAP)
         self._counters.received += 1
@@ -239,12 +251,17 @@ class LeggedSdk(CommandingBackend):
 
 
 def _vendor_module(variant: _Variant) -> ModuleType:
+    """The module for this robot: that of an A1 does not speak to a Go1."""
     failures = []
     for name in _MODULES:
         try:
-            return importlib.import_module(name)
+            module = importlib.import_module(name)
         except ImportError as error:
             failures.append(f"{name}: {error}")
+            continue
+        if hasattr(module.LeggedType, variant.legged_type):
+            return module
+        failures.append(f"{name}: knows no {variant.legged_type}")
     raise BackendError(
         f"the vendor's module robot_interface cannot be imported ({'; '.join(failures)});"
         f" {variant.origin}"

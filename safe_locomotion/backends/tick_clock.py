@@ -6,12 +6,17 @@ The tick is a 32-bit counter without a date. It is unwrapped, and anchored once 
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from safe_locomotion.errors import BackendError
+
 TICK_MODULUS = 1 << 32
 MILLISECOND_TICK_NS = 1_000_000  # Go1, Go2: unitree_sdk2 and legged_sdk 3.8 count milliseconds
 ANCHOR_STEP_NS = 40_000_000
 """The first stamp is a multiple of this, which in turn is a multiple of all periods of the stages.
 So the robot's ticks alone decide which ticks are due at a lower rate, and a run is repeatable."""
 MICROSECOND_TICK_NS = 1_000  # A1: legged_sdk 3.3.1 counts microseconds
+TICK_UNITS = {"us": MICROSECOND_TICK_NS, "ms": MILLISECOND_TICK_NS}
+COMPARISON_NS = 100_000_000
+"""Ticks are compared with the clock over this time. Delays of some ms do not matter in it."""
 
 
 def tick_difference(later: int, earlier: int) -> int:
@@ -28,6 +33,58 @@ class TickStep(Enum):
     REPEAT = auto()
     GAP = auto()
     BACKWARD = auto()
+
+
+@dataclass(slots=True)
+class TickUnit:
+    """The unit of a robot's tick, found by comparing it with a steady clock.
+
+    Documents and robots disagree on the unit of the Go1. A wrong one makes the time of the robot
+    run a thousand times too fast or too slow.
+
+    Attributes:
+        configured_ns: length of one tick as the configuration has it [ns]; None if it does not say.
+    """
+
+    configured_ns: int | None = None
+    _first: tuple[int, int] | None = None  # tick and time [ns]
+    _found: bool = False
+
+    def hear(self, tick: int, now_ns: int) -> int | None:
+        """Length of one tick [ns], or None while nobody knows it.
+
+        Args:
+            tick: of a new state.
+            now_ns: time of a steady clock when the state arrived [ns].
+
+        Raises:
+            BackendError: the ticks run in no known unit, or not in the configured one.
+        """
+        if self._found:
+            return self.configured_ns
+        if self._first is None or tick_difference(tick, self._first[0]) <= 0:
+            self._first = (tick, now_ns)
+            return self.configured_ns
+        passed_ns = now_ns - self._first[1]
+        if not passed_ns >= COMPARISON_NS:
+            return self.configured_ns
+        self.configured_ns = self._compare(tick_difference(tick, self._first[0]), passed_ns)
+        self._found = True
+        return self.configured_ns
+
+    def _compare(self, ticks: int, passed_ns: int) -> int:
+        """The unit in which the ticks took about as long as the clock says."""
+        fits = [ns for ns in TICK_UNITS.values() if 0.5 <= ticks * ns / passed_ns <= 2.0]
+        if len(fits) == 1 and self.configured_ns in (None, fits[0]):
+            return fits[0]
+        names = {ns: name for name, ns in TICK_UNITS.items()}
+        wanted = " or ".join(TICK_UNITS)
+        if self.configured_ns is not None:
+            wanted = names[self.configured_ns]
+        raise BackendError(
+            f"the robot's tick rose by {ticks} in {passed_ns * 1e-6:.0f} ms, which is not a count"
+            f" in {wanted}; set sdk_options.tick_unit to {', '.join(TICK_UNITS)} or auto"
+        )
 
 
 @dataclass(slots=True)

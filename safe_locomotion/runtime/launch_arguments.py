@@ -66,6 +66,9 @@ HARDWARE = (
     _flag("realtime", "true", "ask for real-time scheduling"),
     _flag("trust_domain", "false", "allow graph:=nodes, which trusts each program of the domain"),
     LaunchArgument("interface", "", "network interface to the robot (unitree_sdk2)"),
+    LaunchArgument(
+        "tick_unit", "", "unit of the robot's clock (legged_sdk): us, ms, auto; empty for its usual"
+    ),
     LaunchArgument("mock_log", "", "log of states that sdk:=mock replays, .npz"),
     _flag(
         "release_motion",
@@ -127,6 +130,8 @@ def _sdk_options(given: Mapping[str, str]) -> dict[str, Value]:
         if given.get("sdk", "unitree_sdk2") != "unitree_sdk2":
             raise ConfigurationError("wire_domain: only sdk unitree_sdk2 has DDS domains")
         options["domain"] = _number("wire_domain", given["wire_domain"])
+    if given.get("tick_unit"):
+        options["tick_unit"] = given["tick_unit"]
     if given.get("interface"):
         options["interface"] = given["interface"]
     if given.get("sdk") == "mock" and not given["mock_log"]:

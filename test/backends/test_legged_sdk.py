@@ -33,11 +33,14 @@ def robot() -> Iterator[socket.socket]:
 
 
 @pytest.fixture
-def vendor() -> Any:
-    return pytest.importorskip(
+def vendor(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The vendor's module of v3.8, also where that of an A1 is installed."""
+    module = pytest.importorskip(
         "unitree_legged_sdk.robot_interface",
         reason="the PyPI wheel of the vendor's module is for Python 3.11",
     )
+    monkeypatch.setitem(sys.modules, "robot_interface", module)
+    return module
 
 
 def linked(robot: socket.socket, name: str = "go1", **options: Any) -> LeggedSdk:
@@ -240,10 +243,10 @@ def test_states_of_the_module_are_read(
 ) -> None:
     """Values of the vendor's LowState are copied.
 
-    Ticks are microseconds on the A1 and milliseconds on the Go1; tick 0 is not a state.
+    Ticks are microseconds on the A1 and here milliseconds on the Go1; tick 0 is not a state.
     """
     monkeypatch.setattr(vendor, "UDP", lambda *_: RecordedUdp(ticks))
-    backend = linked(robot, name)
+    backend = linked(robot, name, tick_unit="us" if name == "a1" else "ms")
     first = backend.read(0.1)
     second = backend.read(0.1)
     assert first is not None and second is not None and backend.read(0.001) is None
@@ -260,7 +263,7 @@ def test_battery_voltage_is_the_sum_of_cells(
 ) -> None:
     """The voltage is the sum of the cells, which are in millivolts."""
     monkeypatch.setattr(vendor, "UDP", lambda *_: RecordedUdp([7], cells_mv=4000))
-    backend = linked(robot)
+    backend = linked(robot, tick_unit="ms")
     state = backend.read(0.1)
     assert state is not None and state.voltage == 24.0
     backend.close()
