@@ -95,6 +95,7 @@ class RandomNumbers:
         self, n: int, uniform: dict[str, int], normal: dict[str, int], seed: int, device: str
     ) -> None:
         """Numbers of the given names and widths; `seed` may have 64 bits."""
+        wp.init()
         self._uniforms = _padded(sum(uniform.values()))
         width = self._uniforms + _padded(sum(normal.values()))
         numbers = torch.zeros(n, width, device=device)

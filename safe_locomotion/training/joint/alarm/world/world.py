@@ -64,6 +64,9 @@ class AlarmWorld:
         reached_highest: (n,) whether it was ever assigned to the highest level.
         terrain_kind: (n,) index in `tiles.KINDS`.
         command: (n, 3) vx, vy [m/s], wz [rad/s].
+        steps: (n,) of the present episode.
+        tracked: (n,) sum of the velocity tracking reward over them, each from 0 to 1.
+        truth, commands, differences, random, physics: parts of the world.
         progress: tensors (), sums over robots and steps since the construction for `COUNTED`, and
             the present means `level` and `reached_highest`. Nothing waits for the device.
     """
@@ -95,8 +98,8 @@ class AlarmWorld:
         plant = self.physics.plant
         self.robot = plant.robot
         self._senses = Senses(plant.robot, plant.trunk_half, ground, n, device)
-        self._truth = self._senses.truth
-        self._random = RandomNumbers(
+        self.truth = self._senses.truth
+        self.random = RandomNumbers(
             n,
             {**commands.DRAWN, **differences.DRAWN, **starts.DRAWN, "level": 1, "length": 1},
             {f"noise_{name}": width for name, width in NOISY.items()},
@@ -104,11 +107,11 @@ class AlarmWorld:
             device,
         )
         r = options.randomisation
-        self._differences = Differences(n, r, options.drive, options.randomised, device)
+        self.differences = Differences(n, r, options.drive, options.randomised, device)
         factors = r.start_joints if options.randomised else (1.0, 1.0)
         self._starts = Starts(plant.robot, ground, n, factors, device)
-        self._commands = CommandState(n, options.commands, device)
-        self.command = self._commands.command
+        self.commands = CommandState(n, options.commands, device)
+        self.command = self.commands.command
         self._views = Views(n, r, options.noisy, device)
         self._rewards = Rewards(options.weights, options.drive.period, device)
         self._limits = joint_limits(plant.robot, device)
@@ -143,8 +146,8 @@ class AlarmWorld:
         self._air = zeros(N_LEGS)
         self._ground_time = zeros(N_LEGS)
         self._contact = zeros(N_LEGS)
-        self._steps = zeros(dtype=torch.int64)
-        self._tracked = zeros()
+        self.steps = zeros(dtype=torch.int64)
+        self.tracked = zeros()
         self._start = zeros(2)
         self._rest = zeros(self.physics.qvel.shape[1])
         sums = torch.zeros(len(COUNTED), dtype=torch.float64, device=device)
@@ -155,14 +158,14 @@ class AlarmWorld:
         self.progress |= {"level": means[0], "reached_highest": means[1]}
 
     def _begin(self) -> None:
-        self._random.draw()
-        self._differences.begin(self.physics, self._random)
+        self.random.draw()
+        self.differences.begin(self.physics, self.random)
         self._restart(torch.ones_like(self.ended))
         if self.options.staggered:
-            self._steps.copy_((self.options.episode * self._random.uniform["length"][:, 0]).long())
+            self.steps.copy_((self.options.episode * self.random.uniform["length"][:, 0]).long())
         self.reached_highest.copy_(self.level >= self.options.levels - 1)
         self._observe()
-        self._views.add_noise(self._random)
+        self._views.add_noise(self.random)
 
     def step(self, action: Tensor) -> None:
         """Move on by one policy period of 10 ms.
@@ -171,23 +174,23 @@ class AlarmWorld:
             action: (n, 12), clipped to plus and minus `Drive.bound`. The joint targets are clipped
                 to the joint ranges, as the last hop on the robot does.
         """
-        self._random.draw()
+        self.random.draw()
         bound = self.options.drive.bound
         self._actions[:, 2] = self._actions[:, 1]
         self._actions[:, 1] = self._actions[:, 0]
         self._actions[:, 0] = torch.nan_to_num(action).clamp(-bound, bound)
-        self._differences.step(self.physics, self._random)
+        self.differences.step(self.physics, self.random)
         self.physics.step(self._targets())
         self._look()
         self._judge()
-        self._commands.steer(self._truth.yaw)
+        self.commands.steer(self.truth.yaw)
         self._observe()
         self.terminal_privileged.copy_(self.privileged)
-        self._views.add_noise(self._random)
+        self._views.add_noise(self.random)
         self.terminal_observation.copy_(self.observation)
         self._restart(self.ended)
         self._observe()
-        self._views.add_noise(self._random)
+        self._views.add_noise(self.random)
 
     def _targets(self) -> Tensor:
         wanted = self._stand + self.options.drive.scale * self._actions[:, 0]
@@ -213,14 +216,14 @@ class AlarmWorld:
         self.costs.copy_(self._costs())
         self._dq.copy_(physics.qvel[:, 6:])
         tracked = torch.nan_to_num(tracking(motion))
-        self._tracked.add_(tracked)
-        self._steps.add_(1)
-        truth = self._truth
+        self.tracked.add_(tracked)
+        self.steps.add_(1)
+        truth = self.truth
         fallen = ~((truth.trunk > 0.0) & (truth.up[:, 2] >= self.options.toppled))
         fallen |= truth.sane < 0.5
         centre = tile_centres(self._row, self.level)
         crossed = ((physics.qpos[:, :2] - centre).abs().amax(dim=1) > SIDE / 2.0) & ~fallen
-        late = (self._steps >= self.options.episode) & ~fallen
+        late = (self.steps >= self.options.episode) & ~fallen
         self.ended.copy_(fallen | crossed | late)
         self.timed_out.copy_(self.ended & ~fallen)
         up, down = self._change_levels(crossed)
@@ -244,7 +247,7 @@ class AlarmWorld:
 
     def _motion(self) -> Motion:
         physics = self.physics
-        truth = self._truth
+        truth = self.truth
         rates = physics.qvel[:, 3:6]
         velocity = physics.qvel[:, :2]
         c, s = truth.yaw.unbind(dim=1)
@@ -275,7 +278,7 @@ class AlarmWorld:
 
     def _costs(self) -> Tensor:
         physics = self.physics
-        truth = self._truth
+        truth = self.truth
         dangers = Dangers(
             q=physics.qpos[:, 7:],
             dq=physics.qvel[:, 6:],
@@ -292,31 +295,31 @@ class AlarmWorld:
         options = self.options
         episode = Episode(
             crossed=crossed,
-            tracking=self._tracked / self._steps,
+            tracking=self.tracked / self.steps,
             way=torch.linalg.vector_norm(self.physics.qpos[:, :2] - self._start, dim=1),
             commanded=torch.linalg.vector_norm(self.command[:, :2], dim=1)
             * (options.episode * options.drive.period),
-            judged=self._commands.holds & self.ended,
+            judged=self.commands.holds & self.ended,
         )
         up, down = moves(episode)
         highest = options.levels - 1
-        random = self._random.uniform["level"][:, 0]
+        random = self.random.uniform["level"][:, 0]
         self.level.copy_(next_level(self.level, up, down, highest, random))
         self.reached_highest.logical_or_(self.level >= highest)
         return up, down
 
     def _restart(self, chosen: Tensor) -> None:
         """Begin episodes of the chosen (n,) robots."""
-        self._commands.draw(chosen, self._random)
-        self._starts.draw(self._row, self.level, self._commands.heading, self._random)
+        self.commands.draw(chosen, self.random)
+        self._starts.draw(self._row, self.level, self.commands.heading, self.random)
         self.physics.put(chosen, self._starts.qpos, self._rest)
         one = chosen[:, None]
         self._start.copy_(torch.where(one, self._starts.qpos[:, :2], self._start))
         self._actions.masked_fill_(one[:, None], 0.0)
         for tensor in (self._dq, self._air, self._ground_time, self._contact):
             tensor.masked_fill_(one, 0.0)
-        self._steps.masked_fill_(chosen, 0)
-        self._tracked.masked_fill_(chosen, 0.0)
+        self.steps.masked_fill_(chosen, 0)
+        self.tracked.masked_fill_(chosen, 0.0)
         self._senses(self.physics.data.qpos, self.physics.data.qvel)
 
     def _observe(self) -> None:
@@ -327,10 +330,10 @@ class AlarmWorld:
             self._stand,
             self.command,
             self._actions[:, 0],
-            self._truth,
+            self.truth,
             self._contact,
             self.robot.nominal_height,
-            self._differences.values,
+            self.differences.values,
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -338,23 +341,23 @@ class AlarmWorld:
         own = {name: getattr(self, name) for name in _STATE}
         return {
             "own": own,
-            "truth": self._truth._asdict(),
+            "truth": self.truth._asdict(),
             "physics": self.physics.state_dict(),
-            "random": self._random.state_dict(),
-            "commands": self._commands.state_dict(),
-            "differences": self._differences.state_dict(),
+            "random": self.random.state_dict(),
+            "commands": self.commands.state_dict(),
+            "differences": self.differences.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue where `state_dict` was taken, bit for bit."""
         for name in _STATE:
             getattr(self, name).copy_(state["own"][name])
-        for name, tensor in self._truth._asdict().items():
+        for name, tensor in self.truth._asdict().items():
             tensor.copy_(state["truth"][name])
         self.physics.load_state_dict(state["physics"])
-        self._random.load_state_dict(state["random"])
-        self._commands.load_state_dict(state["commands"])
-        self._differences.load_state_dict(state["differences"], self.physics)
+        self.random.load_state_dict(state["random"])
+        self.commands.load_state_dict(state["commands"])
+        self.differences.load_state_dict(state["differences"], self.physics)
 
 
 _STATE = (
@@ -374,8 +377,8 @@ _STATE = (
     "_air",
     "_ground_time",
     "_contact",
-    "_steps",
-    "_tracked",
+    "steps",
+    "tracked",
     "_start",
     "_sums",
     "_means",
