@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.training.gait.comparisons import fewer_falls, interval
 from safe_locomotion.training.gait.grid import Run, runs_of
 from safe_locomotion.training.gait.pictures import page, rows
 from safe_locomotion.training.gait.results import POINTS, cells, read, write
@@ -71,6 +72,31 @@ def test_a_figure_takes_its_own_cells_only(tmp_path: Path) -> None:
         ("ours", "c3"),
         ("recovery_rl", ""),
     ]
+
+
+def test_intervals_are_students() -> None:
+    """Five seeds with the falls 1 to 5: 3 +- 2.776 sqrt(2.5 / 5); one seed has none."""
+    five = [{"falls": falls} for falls in (1, 2, 3, 4, 5)]
+    low, high = interval(five, "falls")
+    assert (low, high) == pytest.approx((3.0 - 1.9632, 3.0 + 1.9632), abs=1e-3)
+    assert np.isnan(interval(five[:1], "falls")).all()
+
+
+def test_falls_are_compared_with_those_of_the_baselines() -> None:
+    """Run k of figure 3 falls k times an update; ours comes first, so it falls least."""
+    runs = runs_of(["fig3"], 1)
+    found = cells(runs, history(runs), "a1", 10)
+    heading, *tasks, mean = fewer_falls(found)
+    assert [row[0] for row in tasks] == ["efficient", "catwalk", "two_leg", "pacing"]
+    catwalk = dict(zip(heading, tasks[1], strict=True))
+    falls = {run.learner: k * UPDATES for k, run in enumerate(runs) if run.task == "catwalk"}
+    others = [falls[name] for name in ("trpo", "trpo_n", "pcpo", "recovery_rl")]
+    assert catwalk["falls of ours"] == f"{falls['ours']:,.1f}"
+    assert catwalk["mean of the baselines"] == f"{np.mean(others):,.1f}"
+    assert catwalk["fewer [%]"] == f"{100.0 * (1.0 - falls['ours'] / np.mean(others)):.1f}"
+    assert catwalk["fewest"] == "yes" and mean[0] == "mean" and "paper: 48.6" in mean[3]
+    own = [cell for cell in found if cell["learner"] != "ours"]
+    assert len(fewer_falls(own)) == 1
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"cells": 3}'])

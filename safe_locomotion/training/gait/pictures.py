@@ -10,9 +10,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from safe_locomotion.training.gait.comparisons import fewer_falls, interval, values_of
 from safe_locomotion.training.gait.grid import TASK_ORDER
 from safe_locomotion.training.gait.results import Cell
-from safe_locomotion.types import Array
 
 #: Numbers of the paper's figure 4 (a) and (b): falls, uses of recovery, reward, with deviations.
 PAPER = {
@@ -82,10 +82,6 @@ def groups(cells: Sequence[Cell], label: Label) -> dict[tuple[str, str], list[Ce
     return out
 
 
-def _of(cells: Sequence[Cell], name: str) -> Array:
-    return np.array([cell[name] for cell in cells], dtype=np.float64)
-
-
 def rewards_against_falls(cells: Sequence[Cell], label: Label = learner) -> Figure:
     """Figure 3: final reward over falls, one panel for each task, a point for each learner."""
     tasks = [task for task in TASK_ORDER if any(cell["task"] == task for cell in cells)]
@@ -104,8 +100,8 @@ def rewards_against_falls(cells: Sequence[Cell], label: Label = learner) -> Figu
 
 
 def _point(axis: Axes, name: str, members: Sequence[Cell]) -> None:
-    falls = _of(members, "falls")
-    reward = _of(members, "reward")
+    falls = values_of(members, "falls")
+    reward = values_of(members, "reward")
     axis.errorbar(
         falls.mean(),
         reward.mean(),
@@ -148,7 +144,9 @@ def rows(cells: Sequence[Cell], label: Label = learner) -> list[list[str]]:
             "learner",
             "seeds",
             "falls",
+            "interval of 95 %",
             "uses of recovery",
+            "interval of 95 %",
             "steps under recovery",
             "share first, last [%]",
             "reward",
@@ -163,10 +161,12 @@ def rows(cells: Sequence[Cell], label: Label = learner) -> list[list[str]]:
                 name,
                 str(len(members)),
                 _spread(members, "falls"),
+                _interval(members, "falls"),
                 _spread(members, "uses"),
+                _interval(members, "uses"),
                 _spread(members, "recovery_steps"),
-                f"{100 * _of(members, 'first_share').mean():.1f}, "
-                f"{100 * _of(members, 'final_share').mean():.1f}",
+                f"{100 * values_of(members, 'first_share').mean():.1f}, "
+                f"{100 * values_of(members, 'final_share').mean():.1f}",
                 _spread(members, "reward", ".1f"),
                 "" if paper is None else ", ".join(f"{m:,} ± {d:,}" for m, d in paper),
             ]
@@ -175,8 +175,13 @@ def rows(cells: Sequence[Cell], label: Label = learner) -> list[list[str]]:
 
 
 def _spread(members: Sequence[Cell], name: str, form: str = ",.0f") -> str:
-    values = _of(members, name)
+    values = values_of(members, name)
     return f"{values.mean():{form}} ± {values.std():{form}}"
+
+
+def _interval(members: Sequence[Cell], name: str) -> str:
+    low, high = interval(members, name)
+    return f"{low:,.0f} to {high:,.0f}" if len(members) > 1 else ""
 
 
 def page(content: Mapping[str, Any]) -> str:
@@ -200,16 +205,25 @@ def page(content: Mapping[str, Any]) -> str:
         f'{b64encode(png(picture)).decode()}">'
         for title, picture in pictures
     )
-    table = "".join(
-        "<tr>" + "".join(f"<td>{escape(value)}</td>" for value in row) + "</tr>"
-        for row in rows(cells, label)
+    tables = [("All learners", rows(cells, label))]
+    if figure == "fig3":
+        tables.insert(0, ("Falls against the baselines", fewer_falls(cells)))
+    shown += "".join(
+        f'<h2>{escape(title)}</h2><div class="wide"><table>{_table(found)}</table></div>'
+        for title, found in tables
     )
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(figure)}</title><style>{STYLE}</style>"
-        f"<h1>{escape(figure)}</h1><table>{about}</table>{shown}"
-        f'<h2>All learners</h2><div class="wide"><table>{table}</table></div></html>'
+        f"<h1>{escape(figure)}</h1><table>{about}</table>{shown}</html>"
+    )
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of an HTML table."""
+    return "".join(
+        "<tr>" + "".join(f"<td>{escape(value)}</td>" for value in row) + "</tr>" for row in rows
     )
 
 
