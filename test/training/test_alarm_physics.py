@@ -254,6 +254,43 @@ def in_the_air(physics: Physics, qpos: Array, qvel: Array, targets: list) -> Arr
     return data.qpos[7:].copy()
 
 
+def test_payloads_move_robots_as_in_mujoco(physics: Physics) -> None:
+    """In the air, robots with payloads of -1 to 3 kg turn as MuJoCo's with the same masses."""
+    qpos, qvel = on_stairs(physics)
+    qpos[:, 2] = 5.0
+    qvel[:, 3:6] = (3.0, -2.0, 1.0)
+    put(physics, qpos, qvel)
+    masses = torch.tensor([-1.0, 0.0, 1.0, 2.0, 3.0, -0.4])
+    places = torch.linspace(-0.1, 0.1, 18).view(6, 3)
+    physics.settle(masses, places)
+    target = torch.tensor(qpos[:, 7:], dtype=torch.float32)
+    for _ in range(4):
+        physics.step(target)
+    for k in range(6):
+        model = physics.plant.model.__copy__()
+        trunk = physics.plant.trunk
+        payload = physics.plant.payload
+        heavy = max(float(masses[k]), 0.0)
+        light = 1.0 + min(float(masses[k]), 0.0) / model.body_mass[trunk]
+        model.body_mass[payload] = heavy
+        model.body_inertia[payload] *= heavy
+        model.body_pos[payload] = places[k]
+        model.body_mass[trunk] *= light
+        model.body_inertia[trunk] *= light
+        data = mujoco.MjData(model)
+        mujoco.mj_setConst(model, data)
+        data.qpos[:] = qpos[k]
+        data.qvel[:] = qvel[k]
+        for _ in range(20):
+            dq = data.qvel[6:]
+            data.ctrl[:] = 20.0 * (qpos[k, 7:] - data.qpos[7:]) - 0.5 * dq
+            data.qfrc_applied[6:] = -0.2 * np.tanh(dq / 0.05)
+            mujoco.mj_step(model, data)
+        np.testing.assert_allclose(physics.qpos[k], data.qpos, atol=1e-4)
+        np.testing.assert_allclose(physics.qvel[k], data.qvel, atol=3e-3)
+    put(physics, qpos, qvel)
+
+
 @pytest.mark.parametrize("wanted", [0.14, 0.3, 0.5])
 def test_restitution_becomes_a_bounce(wanted: float) -> None:
     """A ball of MuJoCo with this damping ratio keeps the wanted share of its speed, within 0.03."""

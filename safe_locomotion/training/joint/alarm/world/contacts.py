@@ -215,6 +215,12 @@ def closest_ground(ground: Ground, p: wp.vec3, reach: float, avoided: wp.vec3) -
     last_column = int(wp.floor((p[0] + reach - ground.x) / ground.cell))
     first_row = int(wp.floor((p[1] - reach - ground.y) / ground.cell))
     last_row = int(wp.floor((p[1] + reach - ground.y) / ground.cell))
+    highest = float(-FAR)
+    for row in range(first_row, last_row + 2):
+        for column in range(first_column, last_column + 2):
+            highest = wp.max(highest, node_height(ground, row, column))
+    if p[2] > highest + reach:
+        return wp.vec4(0.0, 0.0, 1.0, FAR)
     sign = wp.where(p[2] < height_at(ground, p[0], p[1]), -1.0, 1.0)
     choosy = wp.dot(avoided, avoided) > 0.5
     nearest = float(FAR)

@@ -42,8 +42,10 @@ COUNTED = (
     "moved_up",
     "moved_down",
     "steps_with_lost_contacts",
+    "level",
+    "reached_highest",
 )
-"""Names in `progress` that are summed over robots and steps."""
+"""Names in `progress`."""
 
 
 class AlarmWorld:
@@ -67,8 +69,8 @@ class AlarmWorld:
         steps: (n,) of the present episode.
         tracked: (n,) sum of the velocity tracking reward over them, each from 0 to 1.
         truth, commands, differences, random, physics: parts of the world.
-        progress: tensors (), sums over robots and steps since the construction for `COUNTED`, and
-            the present means `level` and `reached_highest`. Nothing waits for the device.
+        progress: tensors () by the names of `COUNTED`, sums over robots and steps since the
+            construction. Nothing waits for the device.
     """
 
     def __init__(
@@ -152,10 +154,7 @@ class AlarmWorld:
         self._rest = zeros(self.physics.qvel.shape[1])
         sums = torch.zeros(len(COUNTED), dtype=torch.float64, device=device)
         self._sums = sums
-        means = torch.zeros(2, device=device)
-        self._means = means
         self.progress = dict(zip(COUNTED, sums, strict=True))
-        self.progress |= {"level": means[0], "reached_highest": means[1]}
 
     def _begin(self) -> None:
         self.random.draw()
@@ -174,13 +173,22 @@ class AlarmWorld:
             action: (n, 12), clipped to plus and minus `Drive.bound`. The joint targets are clipped
                 to the joint ranges, as the last hop on the robot does.
         """
+        self.physics.step(self.act(action))
+        self.conclude()
+
+    def act(self, action: Tensor) -> Tensor:
+        """The part of `step` before the physics; returns the joint targets (n, 12) [rad]."""
         self.random.draw()
         bound = self.options.drive.bound
         self._actions[:, 2] = self._actions[:, 1]
         self._actions[:, 1] = self._actions[:, 0]
         self._actions[:, 0] = torch.nan_to_num(action).clamp(-bound, bound)
         self.differences.step(self.physics, self.random)
-        self.physics.step(self._targets())
+        wanted = self._stand + self.options.drive.scale * self._actions[:, 0]
+        return torch.minimum(torch.maximum(wanted, self._limits.lowest), self._limits.highest)
+
+    def conclude(self) -> None:
+        """The part of `step` after the physics: reward, costs, ends and new observations."""
         self._look()
         self._judge()
         self.commands.steer(self.truth.yaw)
@@ -191,10 +199,6 @@ class AlarmWorld:
         self._restart(self.ended)
         self._observe()
         self._views.add_noise(self.random)
-
-    def _targets(self) -> Tensor:
-        wanted = self._stand + self.options.drive.scale * self._actions[:, 0]
-        return torch.minimum(torch.maximum(wanted, self._limits.lowest), self._limits.highest)
 
     def _look(self) -> None:
         """Truth after the physics, and how long each foot has been in the air or on the ground."""
@@ -239,11 +243,11 @@ class AlarmWorld:
                 up,
                 down,
                 physics.lost > 0.0,
+                self.level,
+                self.reached_highest,
             )
         ).sum(dim=1)
         self._sums.add_(torch.cat((terms.sum(dim=0), self.costs.sum(dim=0), counted)))
-        self._means[0].copy_(self.level.float().mean())
-        self._means[1].copy_(self.reached_highest.float().mean())
 
     def _motion(self) -> Motion:
         physics = self.physics
@@ -381,5 +385,4 @@ _STATE = (
     "tracked",
     "_start",
     "_sums",
-    "_means",
 )
