@@ -1,10 +1,13 @@
 """Devices that a training can run on, and sequences of operations that they replay."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 
 from safe_locomotion.errors import ConfigurationError
+
+OUT_OF_MEMORY = ("out of memory", "failed to allocate")  #: in the errors of Torch and Warp
 
 
 def check_device(name: str) -> None:
@@ -19,6 +22,25 @@ def check_device(name: str) -> None:
         reason = str(error).splitlines()[0]
         raise ConfigurationError(
             f"device {name!r} cannot be used ({reason}): choose --device cpu, which is slow"
+        ) from error
+
+
+@contextmanager
+def enough_memory(name: str) -> Iterator[None]:
+    """Turn the end of a device's memory into one line.
+
+    Raises:
+        ConfigurationError: with what can be done.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        said = str(error).lower()
+        if not any(words in said for words in OUT_OF_MEMORY):
+            raise
+        raise ConfigurationError(
+            f"device {name!r} has not enough memory for these runs: "
+            "train fewer figures or seeds at once, or share them by --devices"
         ) from error
 
 

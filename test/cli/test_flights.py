@@ -76,6 +76,13 @@ def test_pushes_that_are_survived_count() -> None:
     assert math.isnan(none.value) and not none.met
 
 
+def test_a_reward_is_within_a_tenth_of_the_trainings() -> None:
+    """360 of 400 is, 359 is not, and NaN never is."""
+    assert flights.reward("catwalk", 360.0, 400.0).met
+    assert not flights.reward("catwalk", 359.0, 400.0).met
+    assert not flights.reward("catwalk", math.nan, 400.0).met
+
+
 def test_the_table_has_the_papers_numbers() -> None:
     """A row for each figure."""
     rows = flights.catwalk("mine", 1.0, flying()) + flights.pacing("mine", 1.0, flying())

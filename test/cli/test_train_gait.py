@@ -10,6 +10,7 @@ pytest.importorskip("mujoco_warp")
 pytest.importorskip("torch")
 
 import torch
+from places import ROOT
 
 from safe_locomotion.cli.main import cli
 from safe_locomotion.cli.policy.flights import fly
@@ -18,6 +19,7 @@ from safe_locomotion.envs.gait_env import GaitEnv, GaitEnvOptions
 from safe_locomotion.errors import ConfigurationError, PolicyRefusedError, UnknownNameError
 from safe_locomotion.policy.file import read_policy
 from safe_locomotion.policy.runtime import PolicyRuntime
+from safe_locomotion.training.gait.onboard_reward import onboard_rewards
 
 torch.set_num_threads(1)
 SHORT = (
@@ -77,6 +79,17 @@ def test_the_policy_flies_over_the_wire(trained: Path) -> None:
     assert report["falls"] == 0 and report["hops"] == 0
     assert 0.05 < report["feet_distance_m"] < 0.3
     assert report["options"]["policy"] == str(policy)
+
+
+def test_rewards_on_board_are_compared_with_those_of_the_training(trained: Path) -> None:
+    """The results name the run; a catwalk of whole steps earns what it can on both sides."""
+    policy = trained / "policies/a1-catwalk-recovery_rl-s3.onnx"
+    (found,) = onboard_rewards([policy], trained / "run.json", episodes=1)
+    assert found.task == "catwalk"
+    assert 0.0 < found.trained < 3.0  # steps
+    assert 100.0 < found.onboard < 400.0
+    with pytest.raises(UnknownNameError, match="a1-catwalk-recovery_rl-s3"):
+        list(onboard_rewards([ROOT / "models/policies/a1_trot.onnx"], trained / "run.json"))
 
 
 def test_nothing_to_measure_is_refused() -> None:

@@ -73,10 +73,10 @@ def test_two_leg_and_pacing() -> None:
 def test_recovery() -> None:
     """Every deviation from standing still and upright counts by its square."""
     still = {"velocity": (0.0, 0.0, 0.0)}
-    assert recovery(outcome(**still), A1) == 1.0
-    assert recovery(outcome(**still, height=0.9 * A1.nominal_height), A1) == pytest.approx(0.99)
+    assert recovery(outcome(**still), A1) == 5.0
+    assert recovery(outcome(**still, height=0.9 * A1.nominal_height), A1) == pytest.approx(4.99)
     tilted = outcome(velocity=(0.1, 0.0, 0.2), roll=0.3, pitch=-0.1, rates=(0.4, 0.0, 0.5))
-    assert recovery(tilted, A1) == pytest.approx(1.0 - 0.05 - 0.1 - 0.41)
+    assert recovery(tilted, A1) == pytest.approx(5.0 - 0.05 - 0.1 - 0.41)
 
 
 @pytest.mark.parametrize("name", TASKS)

@@ -8,7 +8,10 @@ import pytest
 pytest.importorskip("mujoco_warp")
 pytest.importorskip("torch")
 
+import torch
+
 from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.training.devices import enough_memory
 from safe_locomotion.training.gait.checkpoint import KEYS, write_checkpoint
 from safe_locomotion.training.gait.grid import runs_of
 from safe_locomotion.training.gait.parallel import merged, parts_of
@@ -54,3 +57,19 @@ def test_a_part_without_a_checkpoint_is_named(tmp_path: Path) -> None:
     parts = parts_of(TrainingOptions(runs=RUNS), ["cpu"] * 2, tmp_path, 1.0, False)
     with pytest.raises(ConfigurationError, match="part_0"):
         merged(parts)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("Failed to allocate 1048576 bytes on device 'cuda:0'"),
+    ],
+)
+def test_a_device_that_is_too_small_is_named(error: RuntimeError) -> None:
+    """One line that says what can be done; Torch and Warp have different words for it."""
+    words = r"'cuda:0' has not enough memory.*--devices"
+    with pytest.raises(ConfigurationError, match=words), enough_memory("cuda:0"):
+        raise error
+    with pytest.raises(RuntimeError, match="another reason"), enough_memory("cuda:0"):
+        raise RuntimeError("another reason")

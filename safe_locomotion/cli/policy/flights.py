@@ -197,6 +197,20 @@ def recovery(name: str, share: float, fly: Fly) -> list[Row]:
     ]
 
 
+def reward(task: str, onboard: float, trained: float) -> Row:
+    """Reward of a trajectory on the onboard pipeline, beside that at the end of the training."""
+    return Row(
+        figure=f"{task}: reward of a trajectory",
+        value=onboard,
+        reference=trained,
+        unit="",
+        against="training",
+        paper="",
+        wanted="within 10 %",
+        met=abs(onboard - trained) <= 0.1 * abs(trained),
+    )
+
+
 def _words(task: str, share: float, speed: float) -> list[str]:
     """Duration and speed of a flight."""
     duration = max(SHORTEST, share * DURATIONS[task])

@@ -1,6 +1,7 @@
 """`safe-locomotion policy measure`: the figures that paper 1 reports of its policies."""
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ from rich.table import Table
 from safe_locomotion.cli.options import json_option
 from safe_locomotion.cli.output import console, write_json
 from safe_locomotion.cli.policy import flights
-from safe_locomotion.cli.policy.flights import Row, fly
+from safe_locomotion.cli.policy.flights import Report, Row, fly
 from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.sim.report import without_nan
 
 FAILED = 1
 
@@ -31,6 +33,11 @@ policy_file = click.Path(path_type=Path, exists=True, dir_okay=False)
     show_default=True,
     help="Share of the whole duration of each flight.",
 )
+@click.option(
+    "--results",
+    type=policy_file,
+    help="JSON of the training, such as paper1_fig3.json: rewards on board are compared with its.",
+)
 @json_option
 def measure(
     *,
@@ -40,6 +47,7 @@ def measure(
     pacing: Path | None,
     recovery: str | None,
     share: float,
+    results: Path | None,
     json_file: Path | None,
 ) -> int:
     """Fly gait policies and print the figures of paper 1 beside those of the paper.
@@ -48,21 +56,24 @@ def measure(
     as wanted, 1 when one is not.
     """
     rows: list[Row] = []
+    if results is not None:
+        rows += _rewards([efficient, catwalk, two_leg, pacing], results)
     if efficient is not None:
-        rows += flights.efficient(str(efficient), share, fly)
+        rows += flights.efficient(str(efficient), share, _told)
     if catwalk is not None:
-        rows += flights.catwalk(str(catwalk), share, fly)
+        rows += flights.catwalk(str(catwalk), share, _told)
     if two_leg is not None:
         rows += _two_leg(two_leg, share)
     if pacing is not None:
-        rows += flights.pacing(str(pacing), share, fly)
+        rows += flights.pacing(str(pacing), share, _told)
     if recovery is not None:
-        rows += flights.recovery(recovery, share, fly)
+        rows += flights.recovery(recovery, share, _told)
     if not rows:
         raise ConfigurationError("no policy was named; see safe-locomotion policy measure --help")
     console().print(table(rows))
     if json_file is not None:
-        write_json("--json", json_file, {"share": share, "rows": [_plain(row) for row in rows]})
+        content = {"share": share, "rows": [_plain(row) for row in rows]}
+        write_json("--json", json_file, without_nan(content))
     return 0 if all(row.met for row in rows) else FAILED
 
 
@@ -84,6 +95,23 @@ def table(rows: list[Row]) -> Table:
     return shown
 
 
+def _told(words: Sequence[str]) -> Report:
+    """A flight that is announced."""
+    click.echo(f"flies: {' '.join(words)}", err=True)
+    return fly(words)
+
+
+def _rewards(files: Sequence[Path | None], results: Path) -> list[Row]:
+    """Reward of each policy on the onboard pipeline, beside that of its training."""
+    from safe_locomotion.training.gait.onboard_reward import onboard_rewards
+
+    named = [file for file in files if file is not None]
+    return [
+        flights.reward(found.task, found.onboard, found.trained)
+        for found in onboard_rewards(named, results)
+    ]
+
+
 def _two_leg(file: Path, share: float) -> list[Row]:
     """Rows of the two-leg balance, with the untrained gait as a policy of its own."""
     from safe_locomotion.training.gait.export import write_untrained
@@ -91,7 +119,7 @@ def _two_leg(file: Path, share: float) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         untrained = Path(folder) / "untrained.onnx"
         write_untrained(file, untrained)
-        return flights.two_leg(str(file), str(untrained), share, fly)
+        return flights.two_leg(str(file), str(untrained), share, _told)
 
 
 def _plain(row: Row) -> dict[str, Any]:

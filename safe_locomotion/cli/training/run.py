@@ -109,6 +109,7 @@ def _options(training: Training) -> "TrainingOptions":
 
 def _progress(training: Training, options: "TrainingOptions") -> "Progress":
     """Train on one device here, or on several in processes of their own."""
+    from safe_locomotion.training.devices import enough_memory
     from safe_locomotion.training.gait.parallel import Progress, parts_of, train_parts
     from safe_locomotion.training.gait.trainer import train as train_here
 
@@ -118,7 +119,8 @@ def _progress(training: Training, options: "TrainingOptions") -> "Progress":
     if len(training.devices) > 1:
         out.mkdir(parents=True, exist_ok=True)
         return train_parts(parts_of(options, training.devices, out, minutes, resume))
-    trainer = train_here(options, out, minutes=minutes, resume=resume, tell=click.echo)
+    with enough_memory(training.devices[0]):
+        trainer = train_here(options, out, minutes=minutes, resume=resume, tell=click.echo)
     return Progress(runs=options.runs, history=trainer.history)
 
 

@@ -11,6 +11,7 @@ import torch
 
 from safe_locomotion.envs.workers import workers
 from safe_locomotion.errors import SafeLocomotionError
+from safe_locomotion.training.devices import enough_memory
 from safe_locomotion.training.gait.checkpoint import Figures, read_checkpoint
 from safe_locomotion.training.gait.grid import Run
 from safe_locomotion.training.gait.trainer import TrainingOptions, train
@@ -137,7 +138,10 @@ def _trainer() -> Callable[[Part], int]:
 def _train(part: Part) -> int:
     device = part.options.world.device
     tell = partial(_say, device)
-    trained = train(part.options, part.folder, minutes=part.minutes, resume=part.resume, tell=tell)
+    with enough_memory(device):
+        trained = train(
+            part.options, part.folder, minutes=part.minutes, resume=part.resume, tell=tell
+        )
     return trained.updates
 
 

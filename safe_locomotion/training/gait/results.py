@@ -104,6 +104,14 @@ def write(
     path.write_text(json.dumps(content) + "\n", encoding="utf-8")
 
 
+def policy_name(cell: Cell) -> str:
+    """Name of the policy file of a cell's run: robot, run and seed."""
+    own = ("criterion", "horizon", "trigger_set", "measures") if cell["learner"] == "ours" else ()
+    names = ("task", "learner", *own, "recovery", "seed")
+    run = Run(**{name: cell[name] for name in names})
+    return f"{cell['robot']}-{run.name}-s{run.seed}"
+
+
 def read(path: Path) -> dict[str, Any]:
     """Content of a file that `write` wrote.
 
