@@ -172,11 +172,14 @@ def on_stairs(physics: Physics) -> tuple[Array, Array]:
     return qpos.astype(np.float32).astype(float), qvel.astype(np.float32).astype(float)
 
 
-def test_robots_on_stairs_move_as_in_mujoco(physics: Physics) -> None:
+@pytest.mark.parametrize("robot", ["a1", "go1", "go2"])
+def test_robots_on_stairs_move_as_in_mujoco(robot: str) -> None:
     """After 0.1 s of PD hold on stairs the state is that of MuJoCo with its own height field.
 
     Within 1 mm, 0.02 rad and 0.03 m/s: MuJoCo puts up to four contacts on a foot, this world two.
     """
+    ground = ground_of(tile_grid(*TERRAIN, SEED), "cpu")
+    physics = Physics(robot, 6, ground, AlarmOptions(), "cpu")
     qpos, qvel = on_stairs(physics)
     put(physics, qpos, qvel)
     stand = physics.plant.robot.q_stand
@@ -185,7 +188,7 @@ def test_robots_on_stairs_move_as_in_mujoco(physics: Physics) -> None:
     assert not physics.lost.any()
     name = f"{TERRAIN[0]}:{TERRAIN[1]}"
     for k in range(6):
-        wanted_q, wanted_v, _ = hold("a1", name, SEED, qpos[k], qvel[k], stand, 50)
+        wanted_q, wanted_v, _ = hold(robot, name, SEED, qpos[k], qvel[k], stand, 50)
         np.testing.assert_allclose(physics.qpos[k, :3], wanted_q[:3], atol=1e-3)
         np.testing.assert_allclose(physics.qpos[k, 3:], wanted_q[3:], atol=0.02)
         np.testing.assert_allclose(physics.qvel[k, :3], wanted_v[:3], atol=0.03)

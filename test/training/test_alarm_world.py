@@ -10,6 +10,7 @@ pytest.importorskip("torch")
 import mujoco
 import numpy as np
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from safe_locomotion.errors import ConfigurationError, UnknownNameError
 from safe_locomotion.sim.terrain import TerrainOptions, build_terrain
@@ -18,6 +19,7 @@ from safe_locomotion.training.joint.alarm.world.differences import WIDTHS
 from safe_locomotion.training.joint.alarm.world.options import AlarmOptions
 from safe_locomotion.training.joint.alarm.world.senses import FORWARD, LEFT
 from safe_locomotion.training.joint.alarm.world.world import AlarmWorld
+from safe_locomotion.types import LEGS
 
 ROBOTS = 4
 OPTIONS = AlarmOptions(rows=("up_stairs", "obstacles"), levels=2, staggered=False)
@@ -225,3 +227,55 @@ def test_an_impossible_world_is_refused(n: int, robot: str, error: type[Exceptio
         AlarmWorld(1, "b2", OPTIONS, "cpu")
     with pytest.raises(UnknownNameError):
         AlarmWorld(1, "a1", replace(OPTIONS, rows=("moon",)), "cpu")
+
+
+class Recorded(TorchDispatchMode):
+    """Names of all operations of Torch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        """Note one operation and run it."""
+        self.names.add(func.__name__.split(".")[0])
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_step_neither_waits_for_the_device_nor_sends_to_it(world: AlarmWorld) -> None:
+    """No operation reads a number back, has a size that depends on values, or copies from Python.
+
+    A CUDA graph cannot capture such operations.
+    """
+    action = torch.zeros(ROBOTS, 12)
+    with Recorded() as recorded:
+        world.step(action)
+    forbidden = {"_local_scalar_dense", "nonzero", "masked_select", "lift_fresh", "index", "unique"}
+    assert len(recorded.names) > 20
+    assert not recorded.names & forbidden
+
+
+def test_truth_is_that_of_mujoco() -> None:
+    """Feet, base velocity and clearances of tilted, moving robots are those of MuJoCo."""
+    world = fresh(rows=("up_slopes",), levels=1)
+    physics = world.physics
+    rng = np.random.default_rng(3)
+    physics.qpos[:, 3:7] = torch.tensor([0.9, 0.2, -0.1, 0.37]) / 0.9985
+    physics.qpos[:, 7:] += torch.tensor(rng.normal(0.0, 0.2, (ROBOTS, 12))).float()
+    physics.qvel.copy_(torch.tensor(rng.normal(size=(ROBOTS, 18))))
+    world.senses(physics.data.qpos, physics.data.qvel)
+    model = physics.plant.model
+    data = mujoco.MjData(model)
+    for k in range(ROBOTS):
+        data.qpos[:] = physics.qpos[k].double()
+        data.qvel[:] = physics.qvel[k].double()
+        mujoco.mj_forward(model, data)
+        turn = data.body("trunk").xmat.reshape(3, 3)
+        feet = np.array([data.geom(f"{leg}_foot").xpos for leg in LEGS])
+        forward = np.array([turn[0, 0], turn[1, 0]]) / np.hypot(turn[0, 0], turn[1, 0])
+        flat = np.array([[*forward, 0.0], [-forward[1], forward[0], 0.0], [0.0, 0.0, 1.0]])
+        np.testing.assert_allclose(world.truth.feet[k], (feet - data.qpos[:3]) @ flat.T, atol=2e-6)
+        np.testing.assert_allclose(world.truth.velocity[k], turn.T @ data.qvel[:3], atol=2e-6)
+        sole = feet[:, 2] - world.robot.foot_radius
+        np.testing.assert_allclose(world.truth.clearance[k], sole, atol=2e-6)
+        np.testing.assert_allclose(world.truth.up[k], turn[2], atol=2e-6)

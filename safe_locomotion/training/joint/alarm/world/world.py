@@ -68,7 +68,7 @@ class AlarmWorld:
         command: (n, 3) vx, vy [m/s], wz [rad/s].
         steps: (n,) of the present episode.
         tracked: (n,) sum of the velocity tracking reward over them, each from 0 to 1.
-        truth, commands, differences, random, physics: parts of the world.
+        truth, senses, commands, differences, random, physics: parts of the world.
         progress: tensors () by the names of `COUNTED`, sums over robots and steps since the
             construction. Nothing waits for the device.
     """
@@ -99,8 +99,8 @@ class AlarmWorld:
         self.physics = Physics(robot, n, ground, options, device)
         plant = self.physics.plant
         self.robot = plant.robot
-        self._senses = Senses(plant.robot, plant.trunk_half, ground, n, device)
-        self.truth = self._senses.truth
+        self.senses = Senses(plant.robot, plant.trunk_half, ground, n, device)
+        self.truth = self.senses.truth
         self.random = RandomNumbers(
             n,
             {**commands.DRAWN, **differences.DRAWN, **starts.DRAWN, "level": 1, "length": 1},
@@ -203,7 +203,7 @@ class AlarmWorld:
     def _look(self) -> None:
         """Truth after the physics, and how long each foot has been in the air or on the ground."""
         physics = self.physics
-        self._senses(physics.data.qpos, physics.data.qvel)
+        self.senses(physics.data.qpos, physics.data.qvel)
         force = physics.touch[:, :N_LEGS] / self.options.drive.ticks
         contact = force > CONTACT_FORCE
         self._contact.copy_(contact)
@@ -324,7 +324,7 @@ class AlarmWorld:
             tensor.masked_fill_(one, 0.0)
         self.steps.masked_fill_(chosen, 0)
         self.tracked.masked_fill_(chosen, 0.0)
-        self._senses(self.physics.data.qpos, self.physics.data.qvel)
+        self.senses(self.physics.data.qpos, self.physics.data.qvel)
 
     def _observe(self) -> None:
         physics = self.physics
