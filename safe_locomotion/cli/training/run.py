@@ -129,7 +129,8 @@ def _about(training: Training, minutes: float) -> dict[str, Any]:
     from safe_locomotion.training.devices import device_name
     from safe_locomotion.training.exporting import code_commit
 
-    chosen = {**training.chosen, "device": ",".join(training.devices)}
+    several = "devices" if len(training.devices) > 1 else "device"
+    chosen = {**training.chosen, several: ",".join(training.devices)}
     words = [f"--{name.replace('_', '-')} {value}" for name, value in chosen.items()]
     return {
         "command": " ".join([training.command, *words]),

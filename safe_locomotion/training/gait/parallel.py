@@ -147,4 +147,4 @@ def _train(part: Part) -> int:
 
 def _say(device: str, line: str) -> None:
     """One line of progress, behind the name of the device."""
-    print(f"{device}: {line}", flush=True)  # noqa: T201 - processes share the terminal
+    print(f"{device}: {line}\n", end="", flush=True)  # noqa: T201 - at once, in one terminal
