@@ -5,6 +5,9 @@ from typing import Any
 
 import click
 
+from safe_locomotion.cli.dispatch import Dispatch, names_any
+from safe_locomotion.cli.training.alarm import FIGURES as ALARM_FIGURES
+from safe_locomotion.cli.training.alarm import alarm_figures
 from safe_locomotion.cli.training.options import training_options
 from safe_locomotion.cli.training.run import Training, recovery_of, require_training, train
 from safe_locomotion.errors import ConfigurationError
@@ -12,7 +15,7 @@ from safe_locomotion.errors import ConfigurationError
 FIGURES = ("fig3", "fig4a", "fig4b", "beyond", "recovery", "learned")
 
 
-@click.command()
+@click.command(cls=Dispatch, other=alarm_figures, chooses=names_any(*ALARM_FIGURES))
 @click.argument("figures", nargs=-1, required=True, type=click.Choice(FIGURES))
 @click.option(
     "--runs",
@@ -44,6 +47,9 @@ def experiment(
 
     The runs of all named figures are trained side by side; a run that two figures need is trained
     once. It needs the extra 'train'. The exit status is 3 when the time was up before the end.
+
+    alarm-fig3 and alarm-fig4 are figures of ALARM, with options of their own: see
+    `experiment alarm-fig3 --help`.
     """
     require_training()
     from safe_locomotion.training.gait.grid import runs_of

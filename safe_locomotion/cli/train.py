@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from safe_locomotion.cli.dispatch import Dispatch, names_option
 from safe_locomotion.cli.options import robot_option
+from safe_locomotion.cli.training.alarm import train_alarm
 from safe_locomotion.cli.training.gait import gait
 from safe_locomotion.cli.training.run import require_training
 from safe_locomotion.envs.gait_tasks import TASKS
@@ -146,7 +148,14 @@ def _evolution(
     return EvolutionOptions(environment=environment, pairs=pairs, seed=seed, command=command)
 
 
-@train.command()
+@train.command(cls=Dispatch, other=train_alarm, chooses=names_option("--task", "alarm"))
+@click.option(
+    "--task",
+    type=click.Choice(("flat", "alarm")),
+    default="flat",
+    show_default=True,
+    help="alarm: slopes, stairs and obstacles; see --task alarm --help for its options.",
+)
 @seed_option(default=2)
 @minutes_option(default=9.0)
 @click.option(
@@ -193,6 +202,7 @@ def _evolution(
 )
 def joint(
     *,
+    task: str,
     seed: int,
     minutes: float,
     iterations: int,
@@ -203,7 +213,7 @@ def joint(
     device: str,
     out: Path,
 ) -> int:
-    """Train a recurrent joint policy of the A1 by PPO.
+    """Train a recurrent joint policy of the A1 by PPO, on flat ground.
 
     This needs the extra 'train'. Without a GPU it is slow.
     """
@@ -214,7 +224,7 @@ def joint(
             f"{error.name} is not installed: pip install 'safe_locomotion[train]'"
         ) from error
     command = (
-        f"safe-locomotion train joint --seed {seed} --envs {envs} --steps {steps}"
+        f"safe-locomotion train joint --task {task} --seed {seed} --envs {envs} --steps {steps}"
         f" --entropy {entropy:g} --minutes {minutes:g}"
     )
     if resume:
@@ -256,10 +266,14 @@ def export(*, folder: Path, name: str, run: str, last: bool, out: Path | None) -
     """
     from safe_locomotion.training.gait.evolution import CHECKPOINT
     from safe_locomotion.training.gait.export import export_gait
+    from safe_locomotion.training.joint.alarm.learning.export import export_alarm
+    from safe_locomotion.training.joint.alarm.learning.files import WEIGHTS as ALARM_WEIGHTS
     from safe_locomotion.training.joint.export import WEIGHTS, export_joint
 
     target = out or Path("models/policies") / f"{name}.onnx"
-    if (folder / WEIGHTS).exists():
+    if (folder / ALARM_WEIGHTS).exists():
+        contract = export_alarm(folder, name, target)
+    elif (folder / WEIGHTS).exists():
         contract = export_joint(folder, name, target)
     elif (folder / CHECKPOINT).exists():
         contract = export_gait(folder, name, target, best=not last)

@@ -49,12 +49,6 @@ def device_name(name: str) -> str:
     return torch.cuda.get_device_name(name) if name.startswith("cuda") else name
 
 
-def leave_default_stream(name: str) -> None:
-    """Work on a stream of one's own on a CUDA device, because the default one captures no graph."""
-    if name.startswith("cuda") and torch.cuda.current_stream() == torch.cuda.default_stream():
-        torch.cuda.set_stream(torch.cuda.Stream(name))
-
-
 class Captured:
     """A sequence of Torch operations that is replayed as one graph on a CUDA device.
 

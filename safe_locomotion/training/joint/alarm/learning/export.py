@@ -45,14 +45,22 @@ def export_alarm(folder: Path, name: str, target: Path) -> PolicyContract:
         ConfigurationError: the folder holds no weights.
         PolicyRefusedError: network and contract do not fit together.
     """
+    model, contract = read_alarm(folder, name)
+    return write_policy(model, contract, target, observations=walked_observations(model, contract))
+
+
+def read_alarm(folder: Path, name: str) -> tuple[onnx.ModelProto, PolicyContract]:
+    """Model and contract of the policy of a training, without recorded pairs.
+
+    Raises:
+        ConfigurationError: the folder holds no weights.
+    """
     path = folder / WEIGHTS
     try:
         arrays = read_arrays(path)
-        model = alarm_model(arrays, DRIVE.bound)
-        contract = alarm_contract(arrays, name)
+        return alarm_model(arrays, DRIVE.bound), alarm_contract(arrays, name)
     except (OSError, ValueError, KeyError) as error:
         raise ConfigurationError(f"{path}: no weights of an ALARM training ({error})") from error
-    return write_policy(model, contract, target, observations=walked_observations(model, contract))
 
 
 def alarm_contract(arrays: Arrays, name: str) -> PolicyContract:

@@ -1,0 +1,258 @@
+"""`train joint --task alarm` and `experiment alarm-fig3|alarm-fig4`: trainings of ALARM."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from safe_locomotion.cli.options import robot_option
+from safe_locomotion.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from safe_locomotion.training.joint.alarm.learning.training import TrainingOptions
+
+FIGURES = ("alarm-fig3", "alarm-fig4")
+VARIANTS = (
+    *("alarm", "concurrent", "dreamwaq", "two_stage", "no_en", "no_lstm_ac", "no_decoder"),
+    *("no_constraints", "beta_by_clock", "beta_as_written"),
+)
+TIME_IS_UP = 3
+ABOUT = "about.json"
+
+_OPTIONS = (
+    robot_option,
+    click.option(
+        "--steps",
+        type=click.IntRange(min=1),
+        default=500_000_000,
+        show_default=True,
+        help="Policy steps of all robots together, after which a training ends.",
+    ),
+    click.option(
+        "--envs",
+        type=click.IntRange(min=1),
+        default=8192,
+        show_default=True,
+        help="Robots that walk at once.",
+    ),
+    click.option(
+        "--delta",
+        type=click.FloatRange(0.0, 1.0),
+        default=0.001,
+        show_default=True,
+        help="Increment of beta in an iteration; the paper names none.",
+    ),
+    click.option(
+        "--device", default="cuda:0", show_default=True, help="Device of torch: cuda:0 or cpu."
+    ),
+    click.option("--no-capture", is_flag=True, help="Replay no graphs on the GPU; it is slower."),
+    click.option(
+        "--minutes",
+        type=click.FloatRange(min=0.0),
+        default=600.0,
+        show_default=True,
+        help="Wall-clock time after which it stops at the next iteration [min].",
+    ),
+    click.option("--resume", is_flag=True, help="Continue from the checkpoints in the folder."),
+    click.option(
+        "--out",
+        type=click.Path(path_type=Path, file_okay=False),
+        required=True,
+        help="Folder of checkpoints, weights, results and pages.",
+    ),
+)
+
+
+def alarm_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of a training of ALARM."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@click.command("joint")
+@click.option("--task", type=click.Choice(("alarm",)), required=True, help="alarm, for this help.")
+@click.option(
+    "--variant",
+    type=click.Choice(VARIANTS),
+    default="alarm",
+    show_default=True,
+    help="ALARM, one of its baselines, or one of its ablations.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of all random numbers.",
+)
+@alarm_options
+def train_alarm(
+    *, task: str, variant: str, seed: int, minutes: float, resume: bool, out: Path, **chosen: Any
+) -> int:
+    """Train a joint policy by ALARM for slopes, stairs and obstacles.
+
+    The folder then holds checkpoint, history, and the weights that `export` reads. It needs the
+    extra 'train'. The exit status is 3 when the time was up before the end.
+    """
+    require_alarm(chosen["device"])
+    from safe_locomotion.training.joint.alarm.experiment import Run, train_run
+
+    words = {"task": task, "variant": variant, "seed": seed, **chosen}
+    options = _options(_command("train joint", words), variant=variant, seed=seed, **chosen)
+    run = Run(options=options, folder=out)
+    done = train_run(run, minutes=minutes, resume=resume, tell=click.echo)
+    click.echo(f"{'done' if done else 'time is up'}: {out}")
+    return 0 if done else TIME_IS_UP
+
+
+@click.command("experiment")
+@click.argument("figures", nargs=-1, required=True, type=click.Choice(FIGURES))
+@click.option(
+    "--runs",
+    type=click.IntRange(min=1),
+    default=2,
+    show_default=True,
+    help="Seeds of each variant.",
+)
+@click.option(
+    "--variants",
+    default="",
+    metavar="NAME,NAME,...",
+    help="Variants of alarm-fig3. [default: all of the figure]",
+)
+@click.option(
+    "--walk-s",
+    type=click.FloatRange(min=0.1, max=60.0),
+    default=6.0,
+    show_default=True,
+    help="Time of the walk up stairs of alarm-fig4 [s].",
+)
+@alarm_options
+def alarm_figures(
+    *,
+    figures: tuple[str, ...],
+    runs: int,
+    variants: str,
+    walk_s: float,
+    minutes: float,
+    resume: bool,
+    out: Path,
+    **chosen: Any,
+) -> int:
+    """Train the variants of some figures of ALARM, and write their results and pages.
+
+    A training that two figures need is made once. The exit status is 3 when the time was up before
+    the end; results and pages are written all the same.
+    """
+    require_alarm(chosen["device"])
+    from safe_locomotion.training.joint.alarm.experiment import runs_of, train_runs
+    from safe_locomotion.training.joint.alarm.pages import write_figure
+
+    words = {"runs": runs, "variants": variants, **chosen}
+    command = _command(" ".join(["experiment", *figures]), words)
+    common = _options(command, variant="alarm", seed=0, **chosen)
+    wanted = {figure: _variants(figure, variants) for figure in figures}
+    every = list(dict.fromkeys(name for names in wanted.values() for name in names))
+    began = time.monotonic()
+    done = train_runs(
+        runs_of(every, runs, common, out), minutes=minutes, resume=resume, tell=click.echo
+    )
+    about = _about(command, chosen["device"], out, (time.monotonic() - began) / 60.0)
+    for figure, names in wanted.items():
+        path = write_figure(figure, runs_of(names, runs, common, out), about, out, walk_s)
+        click.echo(f"{path}: {figure}" if path else f"{figure}: no iteration yet, so no page")
+    return 0 if done else TIME_IS_UP
+
+
+def require_alarm(device: str) -> None:
+    """Refuse to train where the libraries or the device are missing.
+
+    Raises:
+        ConfigurationError: with what can be done.
+    """
+    try:
+        import safe_locomotion.training.joint.alarm.experiment  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"{error.name} is not installed: pip install 'safe_locomotion[train]'"
+        ) from error
+    from safe_locomotion.training.devices import check_device
+
+    check_device(device)
+
+
+def _variants(figure: str, named: str) -> Sequence[str]:
+    """Variants of a figure.
+
+    Raises:
+        UnknownNameError: a named one does not exist.
+    """
+    from safe_locomotion.training.joint.alarm.experiment import FIG3, FIG4
+    from safe_locomotion.training.joint.alarm.learning.variants import variant_named
+
+    names = [name.strip() for name in named.split(",") if name.strip()]
+    for name in names:
+        variant_named(name)
+    return FIG4 if figure == "alarm-fig4" else names or FIG3
+
+
+def _options(
+    command: str,
+    *,
+    variant: str,
+    seed: int,
+    robot: str,
+    steps: int,
+    envs: int,
+    delta: float,
+    device: str,
+    no_capture: bool,
+) -> "TrainingOptions":
+    """What is trained."""
+    from safe_locomotion.training.joint.alarm.learning.settings import Settings
+    from safe_locomotion.training.joint.alarm.learning.training import TrainingOptions
+
+    return TrainingOptions(
+        variant=variant,
+        robot=robot,
+        seed=seed,
+        envs=envs,
+        steps=steps,
+        settings=Settings(delta=delta),
+        device=device,
+        capture=not no_capture,
+        command=command,
+    )
+
+
+def _command(start: str, words: dict[str, Any]) -> str:
+    """The command that repeats a training."""
+    options = [
+        f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}")
+        for name, value in words.items()
+        if value is not False and value != ""
+    ]
+    return " ".join(["safe-locomotion", start, *options])
+
+
+def _about(command: str, device: str, out: Path, minutes: float) -> dict[str, Any]:
+    """Where results come from, with the minutes of earlier parts."""
+    from safe_locomotion.training.devices import device_name
+    from safe_locomotion.training.exporting import code_commit
+
+    try:
+        before = float(json.loads((out / ABOUT).read_text(encoding="utf-8"))["minutes"])
+    except (OSError, ValueError, KeyError, TypeError):
+        before = 0.0
+    about = {
+        "command": command,
+        "commit": code_commit(),
+        "device": device_name(device),
+        "minutes": round(before + minutes, 2),
+    }
+    (out / ABOUT).write_text(json.dumps(about) + "\n", encoding="utf-8")
+    return about
