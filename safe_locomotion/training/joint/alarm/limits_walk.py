@@ -8,17 +8,18 @@ from safe_locomotion.commands import commanded_torque
 from safe_locomotion.config import load_config
 from safe_locomotion.operator.requests import Script, Step
 from safe_locomotion.operator.velocity import CommandLimits, VelocityInput
-from safe_locomotion.pipeline import Pipeline
+from safe_locomotion.pipeline import Cycle, Pipeline
 from safe_locomotion.policy.contract import PolicyContract
 from safe_locomotion.policy.runtime import PolicyRuntime
 from safe_locomotion.robot.models import RobotModel
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.robot import SimulatedRobot
-from safe_locomotion.types import Array, VelocityCommand
+from safe_locomotion.types import N_JOINTS, Array, LowState, VelocityCommand
 
 STEP = 0.16  #: height of a stair [m] (section IV.B)
 SPEED = 1.5  #: commanded [m/s] (section IV.B)
 STAND_UP_LIMIT = 10.0  #: [s]
+Row = tuple[float, Array, Array, Array]  #: time, q, dq, torque
 _OFF = {"supervisor.intervention.criterion": "off"}
 
 
@@ -77,30 +78,32 @@ def walk_up_stairs(
     robot = SimulatedRobot(options)
     learner = PolicyRuntime(contract, model, robot.robot)
     pipeline = Pipeline(robot.robot, load_config(contract.robot, _OFF), learner)
-    limits = CommandLimits(vx=speed, vy=0.0, wz=0.0, timeout=1.0)
-    velocity = VelocityInput(limits)
+    velocity = VelocityInput(CommandLimits(vx=speed, vy=0.0, wz=0.0, timeout=1.0))
     script = Script((Step(time=0.0, request="walk", command=VelocityCommand(vx=speed)),))
-    rows: list[tuple[float, Array, Array, Array]] = []
-    began = 0.0
-    while robot.time_s - began < seconds if rows else robot.time_s < STAND_UP_LIMIT:
-        state = robot.low_state()
-        request, wanted = script.update(state.stamp_ns, pipeline.supervisor.mode)
-        if request is not None:
-            pipeline.supervisor.request(request)
-        velocity.set(state.stamp_ns, wanted.vx, wanted.vy, wanted.wz)
-        cycle = pipeline.step(state, velocity.get(state.stamp_ns))
+    rows: list[Row] = []
+    while rows[-1][0] - rows[0][0] < seconds if rows else robot.time_s < STAND_UP_LIMIT:
+        cycle = _answer(robot.low_state(), pipeline, velocity, script)
         if script.stood_ns is not None:
-            began = began or robot.time_s
             truth = robot.truth()
-            torque = commanded_torque(state, cycle.command)
-            rows.append((robot.time_s - began, truth.q.copy(), truth.dq.copy(), torque))
+            torque = commanded_torque(cycle.state, cycle.command)
+            rows.append((robot.time_s, truth.q.copy(), truth.dq.copy(), torque))
         if robot.step(cycle.command):
             robot.put_on_feet()
+    time = np.array([row[0] for row in rows])
     return LimitsWalk(
-        time=np.array([row[0] for row in rows]),
-        q=np.array([row[1] for row in rows]).reshape(-1, 12),
-        dq=np.array([row[2] for row in rows]).reshape(-1, 12),
-        torque=np.array([row[3] for row in rows]).reshape(-1, 12),
+        time=time - time[:1],
+        q=np.array([row[1] for row in rows]).reshape(-1, N_JOINTS),
+        dq=np.array([row[2] for row in rows]).reshape(-1, N_JOINTS),
+        torque=np.array([row[3] for row in rows]).reshape(-1, N_JOINTS),
         falls=robot.falls,
         distance=float(robot.truth().position[0]),
     )
+
+
+def _answer(state: LowState, pipeline: Pipeline, velocity: VelocityInput, script: Script) -> Cycle:
+    """Tick of the pipeline when the operator follows the script."""
+    request, wanted = script.update(state.stamp_ns, pipeline.supervisor.mode)
+    if request is not None:
+        pipeline.supervisor.request(request)
+    velocity.set(state.stamp_ns, wanted.vx, wanted.vy, wanted.wz)
+    return pipeline.step(state, velocity.get(state.stamp_ns))
