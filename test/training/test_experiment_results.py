@@ -8,7 +8,7 @@ import pytest
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.training.gait.comparisons import fewer_falls, interval
 from safe_locomotion.training.gait.grid import Run, runs_of
-from safe_locomotion.training.gait.pictures import page, rows
+from safe_locomotion.training.gait.pictures import rows, write_page
 from safe_locomotion.training.gait.results import POINTS, cells, read, write
 
 UPDATES = 150
@@ -50,7 +50,8 @@ def test_a_page_shows_each_setting_beside_the_papers_numbers(tmp_path: Path) -> 
     write(path, "fig4a", found, {"command": "as typed <here>", "minutes": 3.0})
     content = read(path)
     assert content["command"] == "as typed <here>" and len(content["cells"]) == len(RUNS)
-    html = page(content)
+    html = write_page(path).read_text()
+    assert len(list(tmp_path.glob("paper1_fig4a_*.png"))) == 4
     assert html.count("data:image/png;base64,") == 4
     assert "as typed &lt;here&gt;" in html
     assert "551 ± 84, 106,280 ± 4,921, 1,517 ± 282" in html

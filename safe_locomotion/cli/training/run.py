@@ -142,8 +142,8 @@ def _about(training: Training, minutes: float) -> dict[str, Any]:
 
 def _write(training: Training, progress: "Progress", about: dict[str, Any]) -> None:
     """Results and pages."""
-    from safe_locomotion.training.gait.pictures import page
-    from safe_locomotion.training.gait.results import cells, read, write
+    from safe_locomotion.training.gait.pictures import write_page
+    from safe_locomotion.training.gait.results import cells, write
 
     if not progress.history:
         return
@@ -152,8 +152,7 @@ def _write(training: Training, progress: "Progress", about: dict[str, Any]) -> N
     for stem, figure in training.pages:
         path = training.out / f"{stem}.json"
         write(path, figure, found, about, recovery_of(chosen["recovery"]))
-        path.with_suffix(".html").write_text(page(read(path)), encoding="utf-8")
-        click.echo(f"{path.with_suffix('.html')}: {figure} after {progress.updates} updates")
+        click.echo(f"{write_page(path)}: {figure} after {progress.updates} updates")
 
 
 def _export(out: Path) -> None:

@@ -4,6 +4,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from matplotlib.figure import Figure
 
 from safe_locomotion.training.gait.comparisons import fewer_falls, interval, values_of
 from safe_locomotion.training.gait.grid import TASK_ORDER
-from safe_locomotion.training.gait.results import Cell
+from safe_locomotion.training.gait.results import Cell, read
 
 #: Numbers of the paper's figure 4 (a) and (b): falls, uses of recovery, reward, with deviations.
 PAPER = {
@@ -184,17 +185,43 @@ def _interval(members: Sequence[Cell], name: str) -> str:
     return f"{low:,.0f} to {high:,.0f}" if len(members) > 1 else ""
 
 
-def page(content: Mapping[str, Any]) -> str:
+def pictures_of(content: Mapping[str, Any]) -> dict[str, tuple[str, Figure]]:
+    """Title and picture of each part of a page, by a word for its file."""
+    cells = content["cells"]
+    label = LABELS.get(content["figure"], learner)
+    return {
+        "falls_rewards": ("Final reward against falls", rewards_against_falls(cells, label)),
+        "reward": ("Reward of a trajectory", curves(cells, "reward", "reward", label)),
+        "recovery": (
+            "Share of steps under recovery",
+            curves(cells, "share", "share", label),
+        ),
+        "falls": ("Falls in an update", curves(cells, "falls", "falls", label)),
+    }
+
+
+def write_page(path: Path) -> Path:
+    """Draw the results in a JSON file: a page beside it, and its pictures as PNG files.
+
+    Raises:
+        ConfigurationError: the file holds no results.
+    """
+    content = read(path)
+    pictures = pictures_of(content)
+    for word, (_, picture) in pictures.items():
+        path.with_name(f"{path.stem}_{word}.png").write_bytes(png(picture))
+    target = path.with_suffix(".html")
+    target.write_text(page(content, pictures), encoding="utf-8")
+    return target
+
+
+def page(
+    content: Mapping[str, Any], pictures: Mapping[str, tuple[str, Figure]] | None = None
+) -> str:
     """HTML page of the results of one figure; it needs no other file."""
     figure = content["figure"]
     cells = content["cells"]
     label = LABELS.get(figure, learner)
-    pictures = [
-        ("Final reward against falls", rewards_against_falls(cells, label)),
-        ("Reward of a trajectory", curves(cells, "reward", "reward", label)),
-        ("Share of steps under recovery", curves(cells, "share", "share", label)),
-        ("Falls in an update", curves(cells, "falls", "falls", label)),
-    ]
     about = "".join(
         f"<tr><td>{escape(str(name))}</td><td>{escape(str(content[name]))}</td></tr>"
         for name in content
@@ -203,7 +230,7 @@ def page(content: Mapping[str, Any]) -> str:
     shown = "".join(
         f'<h2>{escape(title)}</h2><img alt="{escape(title)}" src="data:image/png;base64,'
         f'{b64encode(png(picture)).decode()}">'
-        for title, picture in pictures
+        for title, picture in (pictures or pictures_of(content)).values()
     )
     tables = [("All learners", rows(cells, label))]
     if figure == "fig3":
