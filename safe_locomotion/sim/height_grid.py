@@ -13,7 +13,7 @@ class HeightGrid:
     Attributes:
         heights: (rows, columns) of the nodes [m]; rows run along y, columns along x.
         cell: distance of neighbouring nodes [m].
-        x, y: place of node [0, 0] [m].
+        x, y: place of node (0, 0) [m].
     """
 
     heights: Array

@@ -13,7 +13,6 @@ import mujoco
 import mujoco_warp as mjw
 import torch
 import warp as wp
-from alarm_reference import hold
 
 from safe_locomotion.sim.height_grid import HeightGrid
 from safe_locomotion.sim.tile_ground import tile_grid
@@ -25,8 +24,9 @@ from safe_locomotion.training.joint.alarm.world.contacts import (
     find_contacts,
 )
 from safe_locomotion.training.joint.alarm.world.ground import ground_of
-from safe_locomotion.training.joint.alarm.world.options import AlarmOptions
+from safe_locomotion.training.joint.alarm.world.options import AlarmOptions, Drive
 from safe_locomotion.training.joint.alarm.world.physics import Physics
+from safe_locomotion.training.joint.alarm.world.reference import Reference
 from safe_locomotion.types import Array
 
 TERRAIN = ("up_stairs", 6)
@@ -186,9 +186,13 @@ def test_robots_on_stairs_move_as_in_mujoco(robot: str) -> None:
     for _ in range(10):
         physics.step(torch.tensor(stand, dtype=torch.float32).repeat(6, 1))
     assert not physics.lost.any()
-    name = f"{TERRAIN[0]}:{TERRAIN[1]}"
+    reference = Reference(robot, f"{TERRAIN[0]}:{TERRAIN[1]}", SEED, Drive())
     for k in range(6):
-        wanted_q, wanted_v, _ = hold(robot, name, SEED, qpos[k], qvel[k], stand, 50)
+        reference.put(qpos[k], qvel[k])
+        for _ in range(10):
+            reference.step(stand)
+        wanted_q = reference.data.qpos
+        wanted_v = reference.data.qvel
         np.testing.assert_allclose(physics.qpos[k, :3], wanted_q[:3], atol=1e-3)
         np.testing.assert_allclose(physics.qpos[k, 3:], wanted_q[3:], atol=0.02)
         np.testing.assert_allclose(physics.qvel[k, :3], wanted_v[:3], atol=0.03)

@@ -22,7 +22,7 @@ class Ground:
     Attributes:
         heights: (rows, columns) of the nodes [m].
         cell: distance of nodes [m].
-        x, y: place of node [0, 0] [m].
+        x, y: place of node (0, 0) [m].
     """
 
     heights: Array2
