@@ -32,6 +32,7 @@ from safe_locomotion.robot_time import Divider
 from safe_locomotion.shared_files import find_share
 from safe_locomotion.types import STATE_PERIOD_NS, Feedback, Proposal
 
+LATEST_S = 1e-9 * STATE_PERIOD_NS  #: a later proposal delays the answer to the next LowState
 TELL_S = 0.1  #: between two looks for news
 
 
@@ -75,6 +76,7 @@ class PolicyNode(StageNode[PolicySettings]):
     def serve(self, stage: PolicyStage) -> None:
         """Let this node's parameters and the remote choose the policy of `stage` from now on."""
         self._stage = stage
+        stage.latest_s = LATEST_S
         if self._first is not None:
             stage.take(self._first)
         if hasattr(self, "add_post_set_parameters_callback"):
@@ -207,7 +209,7 @@ class PolicyLoop(StageLoop[PolicyNode]):
         )
         limits = parameters.config.supervisor.command
         cmd_vel_type = parameters.settings.cmd_vel_type
-        self._velocity = VelocityTopic(self._node, limits, cmd_vel_type, self._inbox)
+        self._velocity = VelocityTopic(self._node, limits, cmd_vel_type)
         self._stream = self._listen(
             Float64MultiArray, "state_estimate", self._on_estimate, period_ns=STATE_PERIOD_NS
         )

@@ -7,19 +7,23 @@ that has passed to standard output.
 import json
 import os
 import pickle
+import resource
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from safe_locomotion.errors import SafeLocomotionError, UnknownNameError
 from safe_locomotion.policy.file import check_fit, find_policy, is_name, policy_names, read_policy
-from safe_locomotion.policy.loader import REFUSED
+from safe_locomotion.policy.latency import require_quick
+from safe_locomotion.policy.loader import MORE_MEMORY, PROCESSOR_S, REFUSED
 from safe_locomotion.policy.network import Network, check_parity
 from safe_locomotion.policy.stage import NOMINAL
 from safe_locomotion.robot.limits import GateLimits
 from safe_locomotion.robot.models import load_robot
 
 NICENESS = 10  #: lowers the priority below the control loop
+MEMORY = 1 << 30  #: bytes that the check may use; a policy of the package needs a fifth
+NO_MEMORY = "bad_alloc"  #: what ONNX Runtime says where it gets no memory
 
 
 def locate(name_or_path: str, folders: Sequence[Path] | None) -> Path:
@@ -35,6 +39,12 @@ def locate(name_or_path: str, folders: Sequence[Path] | None) -> Path:
     return find_policy(name_or_path, folders)
 
 
+def bound_resources() -> None:
+    """Bound memory and processor time of this process, for ever."""
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (PROCESSOR_S, PROCESSOR_S))
+
+
 def main() -> int:
     """Check the policy that standard input names.
 
@@ -42,15 +52,22 @@ def main() -> int:
         Exit status: 0, or `REFUSED` with the reason on standard error.
     """
     os.nice(NICENESS)
+    bound_resources()
     request = json.load(sys.stdin)
     named = request["folders"]
     folders = None if named is None else [Path(folder) for folder in named]
     try:
         contract, model = read_policy(locate(request["policy"], folders))
         check_fit(contract, load_robot(request["robot"]), GateLimits(**request["limits"]))
-        check_parity(contract, Network(contract, model))
+        network = Network(contract, model)
+        check_parity(contract, network)
+        require_quick(network.step)
     except SafeLocomotionError as error:
-        sys.stderr.write(f"{error}\n")
+        no_memory = NO_MEMORY in str(error)
+        sys.stderr.write(f"policy: {MORE_MEMORY}\n" if no_memory else f"{error}\n")
+        return REFUSED
+    except MemoryError:
+        sys.stderr.write(f"policy: {MORE_MEMORY}\n")
         return REFUSED
     sys.stdout.buffer.write(pickle.dumps((contract, model)))
     return 0

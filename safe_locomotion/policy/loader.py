@@ -9,6 +9,7 @@ waits for it.
 import json
 import os
 import pickle
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -29,6 +30,8 @@ PATIENCE_S = 60.0  #: for the check; it takes about a second
 #: step.
 PAUSE_S = 0.001
 REFUSED = 1  #: exit status of a check that has given its reason
+PROCESSOR_S = 20  #: processor time of the check
+MORE_MEMORY = "expected a model that runs in 1 GiB, found more"
 
 
 class PolicyLoader:
@@ -77,12 +80,15 @@ class PolicyLoader:
                 input=json.dumps(request).encode(),
                 capture_output=True,
                 timeout=PATIENCE_S,
-                env={**os.environ, "PYTHONPATH": path},
+                env={**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"},
                 check=False,
             )
         except subprocess.TimeoutExpired:
             expected = f"a check that ends within {PATIENCE_S:g} s"
             raise refuse("policy", expected, "no end") from None
+        if done.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
+            expected = f"a check that takes at most {PROCESSOR_S} s of processor time"
+            raise refuse("policy", expected, "more")
         if done.returncode != 0:
             lines = done.stderr.decode(errors="replace").strip().splitlines()
             lines = lines or [f"the check ended with status {done.returncode}"]

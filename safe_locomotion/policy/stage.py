@@ -7,6 +7,8 @@ velocity command.
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import inf
+from time import thread_time
 from typing import Any, Protocol
 
 from safe_locomotion.control.nominal_gait import GaitSettings, NominalGait
@@ -16,6 +18,8 @@ from safe_locomotion.types import NANOSECONDS, Estimate, Feedback, Mode, Proposa
 
 NOMINAL = "nominal"  #: the policy that is not a file: the gait of the configuration
 NOMINAL_PERIOD_NS = 8_000_000  #: 125 Hz (paper 1, section VI)
+MOST_LATE = 3  #: late proposals within `LATE_WITHIN_NS` that take a policy back
+LATE_WITHIN_NS = NANOSECONDS
 TRIAL = 2.0  #: of a new policy [s]; five strides of a trot at 2.5 Hz
 
 
@@ -58,13 +62,15 @@ class PolicyStage:
 
     A new policy is on trial until it has driven for a while; the first policy is not. Each of these
     incidents ends the trial, and brings back the last policy that passed: a fault in its output, a
-    command that the gate refuses, recovery taking over, and a fall.
+    command that the gate refuses, recovery taking over, and a fall. A policy that is late three
+    times within a second of robot time is taken back at any time.
 
     Attributes:
         name: of the policy in force.
         news: last event of a policy, as text for people; "" at first.
         rollbacks: number of policies that failed their trial.
         fault: of the last proposal.
+        latest_s: processor time after which a proposal is late; infinite where nobody waits [s].
     """
 
     def __init__(
@@ -74,6 +80,7 @@ class PolicyStage:
         *,
         period_ns: int = NOMINAL_PERIOD_NS,
         trial: float = TRIAL,
+        clock: Callable[[], float] = thread_time,
     ) -> None:
         """Start with the nominal gait.
 
@@ -82,6 +89,7 @@ class PolicyStage:
             settings: of the nominal gait.
             period_ns: robot time between two proposals of the nominal gait.
             trial: how long a new policy must drive without incident [s].
+            clock: processor time of the calling thread, which a busy machine does not advance [s].
         """
         self._nominal = NominalGait(robot, settings)
         self._nominal_period_ns = period_ns
@@ -97,6 +105,9 @@ class PolicyStage:
         self.news = ""
         self.rollbacks = 0
         self.fault = ""
+        self.latest_s = inf
+        self._clock = clock
+        self._late_ns: deque[int] = deque(maxlen=MOST_LATE)
 
     def take(self, learner: Learner | None) -> None:
         """Let a policy take over with the next proposal; None is the nominal gait.
@@ -124,10 +135,14 @@ class PolicyStage:
             self._swap(self._next.popleft())
         if feedback is not None:
             self._hear(estimate.stamp_ns, feedback)
+        start = self._clock()
         proposal = self._ask(estimate, command)
+        late = not self._clock() - start <= self.latest_s
         if proposal.fault and self._on_trial:
             self._roll_back(proposal.fault)
             proposal = self._ask(estimate, command)
+        elif late:
+            self._note_late(estimate.stamp_ns)
         self.fault = proposal.fault
         return proposal
 
@@ -193,6 +208,7 @@ class PolicyStage:
     def _begin(self, learner: Learner | None) -> None:
         self._learner = learner
         self._driving_since_ns = None
+        self._late_ns.clear()
         self.name = NOMINAL if learner is None else learner.contract.name
         if learner is not None:
             learner.reset()
@@ -216,12 +232,26 @@ class PolicyStage:
             self._good = self._learner
             self._on_trial = False
 
+    def _note_late(self, stamp_ns: int) -> None:
+        """Take back a policy whose proposals are late, also one that has passed its trial.
+
+        One that was good then is late now, so the nominal gait comes in its place.
+        """
+        self._late_ns.append(stamp_ns)
+        often = len(self._late_ns) == MOST_LATE
+        if not often or stamp_ns - self._late_ns[0] > LATE_WITHIN_NS or self._learner is None:
+            return
+        if self._good is self._learner:
+            self._good = None
+        self._roll_back(f"{MOST_LATE} proposals took longer than {1e3 * self.latest_s:g} ms")
+
     def _roll_back(self, reason: str) -> None:
         failed = self.name
+        what = "failed its trial" if self._on_trial else "was taken back"
         self._begin(self._good)
         self._on_trial = False
         self.rollbacks += 1
-        self.news = f"{failed} failed its trial ({reason}); {self.name} is back"
+        self.news = f"{failed} {what} ({reason}); {self.name} is back"
 
 
 def _incident(feedback: Feedback, *, drives: bool) -> str:

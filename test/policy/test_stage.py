@@ -9,7 +9,13 @@ from core_values import A1, RECOVERY, START_NS, TROT, estimate
 from policy_models import gait_contract
 
 from safe_locomotion.control.nominal_gait import NominalGait
-from safe_locomotion.policy.stage import NOMINAL, NOMINAL_PERIOD_NS, TRIAL, PolicyStage
+from safe_locomotion.policy.stage import (
+    MOST_LATE,
+    NOMINAL,
+    NOMINAL_PERIOD_NS,
+    TRIAL,
+    PolicyStage,
+)
 from safe_locomotion.robot_time import Divider
 from safe_locomotion.types import Estimate, Feedback, Mode, Proposal, VelocityCommand
 
@@ -210,3 +216,93 @@ def test_both_ends_of_a_change_of_period_agree() -> None:
             receiver.pace(period, stamp)
     gaps = [(b - a, period) for (a, period), (b, _) in pairwise(due)]
     assert sum(gap * 2_000_000 == period for gap, period in gaps) >= len(gaps) - 8
+
+
+class Slow(Learner):
+    """A learner that takes time on the clock of its run."""
+
+    def act(self, estimate: Estimate, command: VelocityCommand) -> Proposal | None:
+        self.clock.now += self.takes_s
+        return super().act(estimate, command)
+
+
+class Clock:
+    """Processor time that only a learner advances."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+LATEST_S = 2.0**-9  # exact in binary, so that sums of it are too
+
+
+def slow_run(trial: bool) -> tuple[Run, Slow]:
+    """A run with a learner on trial, or past it; it is quick so far."""
+    run = Run()
+    clock = Clock()
+    run.stage = PolicyStage(A1, RECOVERY, clock=clock)
+    run.stage.latest_s = LATEST_S
+    learner = Slow("slow")
+    learner.clock = clock
+    learner.takes_s = LATEST_S
+    if trial:
+        run.step()
+    run.stage.take(learner)
+    run.drive(10 if trial else TRIAL_STEPS + 10)
+    assert run.stage.name == "slow" and run.stage.rollbacks == 0
+    return run, learner
+
+
+@pytest.mark.parametrize("trial", [True, False])
+def test_a_policy_that_is_late_three_times_is_taken_back(trial: bool) -> None:
+    """On trial and after it; at the bound it is not late."""
+    run, learner = slow_run(trial)
+    learner.takes_s = 1.01 * LATEST_S
+    for _ in range(MOST_LATE - 1):
+        assert run.step().policy == "slow"
+    run.step()
+    assert run.stage.name == NOMINAL and run.stage.rollbacks == 1
+    assert "3 proposals took longer than 1.95312 ms" in run.stage.news
+    assert run.step().policy == NOMINAL
+
+
+def test_late_proposals_far_apart_do_not_count_together() -> None:
+    """Two in every second are the machine's fault, three are the policy's."""
+    run, learner = slow_run(trial=False)
+    apart = round(1e9 / NOMINAL_PERIOD_NS) // 2 + 1
+    for _ in range(8):
+        learner.takes_s = 1.01 * LATEST_S
+        run.step()
+        learner.takes_s = LATEST_S
+        run.drive(apart - 1)
+    assert run.stage.name == "slow" and run.stage.rollbacks == 0
+    learner.takes_s = 1.01 * LATEST_S
+    run.drive(2)
+    assert run.stage.rollbacks == 1
+
+
+def test_a_late_newcomer_gives_way_to_the_policy_before() -> None:
+    """The one that passed its trial comes back, with no late proposal to its name."""
+    run, learner = slow_run(trial=False)
+    new = Slow("new")
+    new.clock = learner.clock
+    new.takes_s = 1.0
+    run.stage.take(new)
+    run.drive(MOST_LATE)
+    assert run.stage.name == "slow" and run.stage.rollbacks == 1
+    learner.takes_s = 1.0
+    run.drive(MOST_LATE - 1)
+    assert run.stage.name == "slow"
+    run.step()
+    assert run.stage.name == NOMINAL
+
+
+def test_where_nobody_waits_no_proposal_is_late() -> None:
+    """Training and evaluation may take their time, and so may the nominal gait."""
+    run, learner = slow_run(trial=False)
+    run.stage.latest_s = float("inf")
+    learner.takes_s = 100.0
+    run.drive(10)
+    assert run.stage.rollbacks == 0

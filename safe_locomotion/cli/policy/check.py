@@ -10,12 +10,12 @@ from safe_locomotion.config import load_config
 from safe_locomotion.errors import PolicyRefusedError, SafeLocomotionError
 from safe_locomotion.policy.contract import PolicyContract
 from safe_locomotion.policy.file import check_fit
+from safe_locomotion.policy.latency import LATENCY_MAX_MS
 from safe_locomotion.policy.runtime import PolicyRuntime
 from safe_locomotion.robot.models import RobotModel, load_robot, robot_names
 from safe_locomotion.types import N_JOINTS, Estimate, VelocityCommand
 
 LATENCY_STEPS = 2_000
-LATENCY_MAX_MS = 0.5  #: median of a whole step: a quarter of the time between two LowStates
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
