@@ -8,8 +8,8 @@ policy node on next_policy, a recorder on record.
 
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 from math import inf
+from time import monotonic
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -21,9 +21,9 @@ from std_srvs.srv import Trigger
 
 from safe_locomotion.errors import SafeLocomotionError, UnknownNameError
 from safe_locomotion.nodes.conversions import velocity_command_from
-from safe_locomotion.nodes.health import Stream
+from safe_locomotion.nodes.health import STEADY, Stream
 from safe_locomotion.nodes.mailbox import Mailbox
-from safe_locomotion.nodes.subscriptions import Inbox, listen
+from safe_locomotion.nodes.subscriptions import Polled
 from safe_locomotion.operator.requests import REQUESTS, Script, parse_script
 from safe_locomotion.operator.velocity import CommandLimits, VelocityInput
 from safe_locomotion.safety.supervisor import Supervisor
@@ -40,26 +40,26 @@ REQUESTS_QOS = QoSProfile(depth=10)
 HANDS = "operator/hands"
 """String: name of the operator who takes over; a script that drives the robot then lets go."""
 HANDS_QOS = QoSProfile(depth=5)
+QUIET_LOOK_S = 0.2  #: between two looks at velocities where no robot ticks
+REQUEST_LOOK_S = 0.05  #: between two looks at requests of the remote
+LINES_A_SECOND = 5  #: most log lines about them
 
 
 class VelocityTopic:
-    """`cmd_vel`, received by the executor, read by the control thread.
+    """`cmd_vel`, of which the control thread takes one message a tick, whatever arrives.
 
     The age of a command counts in robot time from the tick that first saw it, so a slow simulator
     does not shorten it. The robot's remote comes first: while it drives, and until its last command
     (a zero) times out, `cmd_vel` is not heard.
     """
 
-    def __init__(
-        self, node: Node, limits: CommandLimits, type_name: str, inbox: Inbox | None = None
-    ) -> None:
+    def __init__(self, node: Node, limits: CommandLimits, type_name: str) -> None:
         """Subscribe.
 
         Args:
             node: that subscribes.
             limits: of a command.
             type_name: key of `CMD_VEL_TYPES`.
-            inbox: of a loop that takes the topic itself, if its executor may be busy for seconds.
 
         Raises:
             UnknownNameError: `type_name` is not in `CMD_VEL_TYPES`.
@@ -72,9 +72,23 @@ class VelocityTopic:
         self._from_remote: deque[VelocityCommand] = deque(maxlen=1)
         self.stream = Stream("cmd_vel", timeout_s=limits.timeout, required=False)
         self.remote_stream = Stream(REMOTE_VELOCITY, timeout_s=limits.timeout, required=False)
-        subscribe = partial(listen, node) if inbox is None else inbox.subscribe
-        subscribe(CMD_VEL_TYPES[type_name], "cmd_vel", COMMANDS, self._receive, self.stream)
-        subscribe(TwistStamped, REMOTE_VELOCITY, COMMANDS, self._receive_remote, self.remote_stream)
+        self._topics = (
+            Polled(node, CMD_VEL_TYPES[type_name], "cmd_vel", COMMANDS, self._receive, self.stream),
+            Polled(
+                node,
+                TwistStamped,
+                REMOTE_VELOCITY,
+                COMMANDS,
+                self._receive_remote,
+                self.remote_stream,
+            ),
+        )
+        node.create_timer(QUIET_LOOK_S, self.look, clock=STEADY)
+
+    def look(self) -> None:
+        """Take the newest message of each topic."""
+        for topic in self._topics:
+            topic.take()
 
     def rows(self) -> tuple[Callable[[], DiagnosticStatus], ...]:
         """Rows of `/diagnostics`."""
@@ -101,6 +115,7 @@ class VelocityTopic:
 
         Zero before the first command, after the timeout, and for a command that was not finite.
         """
+        self.look()
         if self._arrived:
             command = self._arrived.popleft()
             self._input.set(stamp_ns, command.vx, command.vy, command.wz)
@@ -152,19 +167,61 @@ class ScriptedOperator:
 
 
 def hear_requests(node: Node, follow: Callable[[str], None]) -> Stream:
-    """Call `follow` with each word on `remote/request`, on the executor thread.
+    """Call `follow` with the words on `remote/request`, on the executor thread.
+
+    The topic is looked at once in `REQUEST_LOOK_S`. Of equal words in one look only one counts,
+    because no hand presses that fast.
 
     Returns:
         The stream of the topic, for `/diagnostics`.
     """
     stream = Stream(REMOTE_REQUEST, timeout_s=inf, required=False)
+    words: dict[str, None] = {}
 
     def receive(message: String) -> None:
         stream.hear(0)
-        follow(message.data)
+        words[message.data] = None
 
-    listen(node, String, REMOTE_REQUEST, REQUESTS_QOS, receive, stream)
+    topic = Polled(node, String, REMOTE_REQUEST, REQUESTS_QOS, receive, stream)
+
+    def look() -> None:
+        topic.take()
+        wanted = tuple(words)
+        words.clear()
+        for word in wanted:
+            follow(word)
+
+    node.create_timer(REQUEST_LOOK_S, look, clock=STEADY)
     return stream
+
+
+class BoundedLog:
+    """Passes so many lines a second; the next line says how many were left out."""
+
+    def __init__(
+        self, say: Callable[[str], object], clock: Callable[[], float] = monotonic
+    ) -> None:
+        """Nothing was said yet.
+
+        Args:
+            say: takes a line.
+            clock: steady [s].
+        """
+        self._say = say
+        self._clock = clock
+        self._said: deque[float] = deque(maxlen=LINES_A_SECOND)
+        self._left_out = 0
+
+    def __call__(self, text: str) -> None:
+        """Say a line, unless `LINES_A_SECOND` were said within the last second."""
+        now = self._clock()
+        if len(self._said) == LINES_A_SECOND and now - self._said[0] < 1.0:
+            self._left_out += 1
+            return
+        self._said.append(now)
+        more = f" ({self._left_out} lines before were left out)" if self._left_out else ""
+        self._left_out = 0
+        self._say(text + more)
 
 
 class RequestServices:
@@ -195,7 +252,8 @@ class RequestServices:
         self._mailbox = mailbox
         self._request = request
         self._not_ready = not_ready
-        self._log = node.get_logger()
+        logger = node.get_logger()
+        self._log = BoundedLog(logger.info)
         for name in REQUESTS:
             node.create_service(Trigger, name, self._handler(name))
         self.stream = hear_requests(node, self._follow)
@@ -204,7 +262,7 @@ class RequestServices:
         if word in REQUESTS:
             refusal = self._ask(word)
             answer = "" if refusal is None else f" refused: {refusal}"
-            self._log.info(f"remote: {word}{answer}")
+            self._log(f"remote: {word}{answer}")
 
     def _handler(self, name: str) -> Callable[[Any, Any], Any]:
         def handle(_: Any, response: Any) -> Any:

@@ -96,6 +96,43 @@ def listen(
     )
 
 
+class Polled:
+    """A topic that anybody may flood: messages wait in the transport until `take`.
+
+    The transport keeps as many as the depth of the subscription and drops the others, without the
+    interpreter. So the work of a period is bounded, however many arrive.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        message_type: type,
+        topic: str,
+        qos: QoSProfile,
+        handler: Callable[[Any], None],
+        stream: Stream,
+    ) -> None:
+        """Subscribe; the arguments are those of `listen`."""
+        self._most = qos.depth
+        self._subscription: Any = node.create_subscription(
+            message_type,
+            topic,
+            receiver(message_type, handler, stream),
+            qos,
+            callback_group=OutOfTheExecutor(),
+            raw=True,
+        )
+
+    def take(self) -> None:
+        """Hand over the messages that wait, at most the depth of the subscription."""
+        subscription = self._subscription
+        for _ in range(self._most):
+            taken = subscription.handle.take_message(subscription.msg_type, True)
+            if taken is None:
+                return
+            subscription.callback(taken[0])
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Intake:
     """One subscription of an inbox, and whose messages it takes; None for everybody's."""

@@ -1,5 +1,6 @@
 """The remote at the bridge: which velocity is heard, and which node acts on which word."""
 
+from collections import deque
 from math import nan
 from typing import ClassVar
 
@@ -15,7 +16,12 @@ from safe_locomotion.backends import backend
 from safe_locomotion.backends.backend import Counters
 from safe_locomotion.nodes import conversions
 from safe_locomotion.nodes.bridge import BridgeNode
-from safe_locomotion.nodes.operator import RequestServices, VelocityTopic
+from safe_locomotion.nodes.operator import (
+    LINES_A_SECOND,
+    BoundedLog,
+    RequestServices,
+    VelocityTopic,
+)
 from safe_locomotion.operator.pad import Pad
 from safe_locomotion.operator.requests import REQUESTS
 from safe_locomotion.operator.unitree_remote import encode_remote
@@ -29,17 +35,42 @@ START = 1_700_000_000 * SECOND
 ZERO = VelocityCommand()
 
 
+class FakeSubscription:
+    """Messages that wait in the transport, of which it keeps the newest."""
+
+    def __init__(self, message_type, handler, depth):
+        self.msg_type = message_type
+        self.callback = handler
+        self.handle = self
+        self.waiting = deque(maxlen=depth)
+
+    def take_message(self, message_type, raw):
+        """The oldest message that waits."""
+        assert raw and message_type is self.msg_type
+        return (self.waiting.popleft(), {}) if self.waiting else None
+
+
 class FakeNode:
-    """Keeps subscriptions and log lines."""
+    """Keeps subscriptions, timers and log lines."""
 
     def __init__(self):
-        self.handlers = {}
+        self.topics = {}
+        self.timers = []
         self.said = []
 
-    def create_subscription(self, _, topic, handler, __, *, raw):
-        """Keep the handler, which takes bytes."""
-        assert raw
-        self.handlers[topic] = lambda message: handler(serialize_message(message))
+    def create_subscription(self, message_type, topic, handler, qos, *, callback_group, raw):
+        """Keep the subscription, which takes bytes and not from the executor."""
+        assert raw and not callback_group.can_execute(None)
+        self.topics[topic] = FakeSubscription(message_type, handler, qos.depth)
+        return self.topics[topic]
+
+    def create_timer(self, period_s, look, *, clock):
+        """Keep what a timer calls."""
+        self.timers.append(look)
+
+    def arrive(self, topic, message):
+        """A message arrives in the transport."""
+        self.topics[topic].waiting.append(serialize_message(message))
 
     def create_service(self, _, name, handler):
         """Keep nothing: services are tested on the wire."""
@@ -61,7 +92,7 @@ def test_the_remote_comes_before_cmd_vel_and_lets_go_after_the_timeout():
     remote = VelocityCommand(vx=-0.2, wz=0.5)
 
     def hear(topic, command):
-        node.handlers[topic](conversions.twist_message(command, 0))
+        node.arrive(topic, conversions.twist_message(command, 0))
 
     hear("cmd_vel", program)
     assert velocity.current(START) == program
@@ -83,7 +114,7 @@ def test_a_remote_velocity_that_is_no_number_is_zero():
     velocity = VelocityTopic(node, LIMITS, "Twist")
     message = TwistStamped()
     message.twist.linear.x = nan
-    node.handlers["remote/cmd_vel"](message)
+    node.arrive("remote/cmd_vel", message)
     assert velocity.current(START) == ZERO
 
 
@@ -98,9 +129,68 @@ def test_the_supervisor_acts_on_its_own_words(word):
     node = FakeNode()
     asked = []
     RequestServices(node, Direct(), lambda name: asked.append(name) or "not now", lambda: None)
-    node.handlers["remote/request"](String(data=word))
+    node.arrive("remote/request", String(data=word))
+    node.timers[-1]()
     assert asked == ([word] if word in REQUESTS else [])
     assert node.said == ([f"remote: {word} refused: not now"] if word in REQUESTS else [])
+
+
+def test_of_a_flood_of_velocities_each_tick_takes_one():
+    """The transport keeps the newest; the rest costs the control thread nothing."""
+    node = FakeNode()
+    velocity = VelocityTopic(node, LIMITS, "TwistStamped")
+    for k in range(100):
+        for vx in (1.0, 0.5, 0.01 * k):
+            for topic in ("cmd_vel", "remote/cmd_vel"):
+                node.arrive(topic, conversions.twist_message(VelocityCommand(vx=vx), 0))
+        assert velocity.current(START + k).vx == pytest.approx(0.01 * k)
+    assert velocity.stream.received == velocity.remote_stream.received == 100
+
+
+def test_without_a_robot_velocities_are_looked_at_too():
+    """So malformed ones are counted, and the row of the topic says that somebody speaks."""
+    node = FakeNode()
+    velocity = VelocityTopic(node, LIMITS, "TwistStamped")
+    node.arrive("cmd_vel", conversions.twist_message(ZERO, 0))
+    node.topics["remote/cmd_vel"].waiting.append(b"no message")
+    node.timers[-1]()
+    assert velocity.stream.received == 1 and velocity.remote_stream.rejected == 1
+
+
+def test_of_a_flood_of_requests_each_word_acts_once_in_a_look_and_lines_are_bounded():
+    """Ten wait at most, whatever arrives."""
+    node = FakeNode()
+    asked = []
+
+    class Direct:
+        def ask(self, call, timeout_s):
+            return call()
+
+    RequestServices(node, Direct(), lambda name: asked.append(name) or "not now", lambda: None)
+    for _ in range(20):
+        for _ in range(1000):
+            node.arrive("remote/request", String(data="walk"))
+        node.arrive("remote/request", String(data="sit"))
+        node.timers[-1]()
+    assert asked == ["walk", "sit"] * 20
+    assert len(node.said) == LINES_A_SECOND
+
+
+def test_lines_that_were_left_out_are_counted():
+    """Five in any second; the next one says how many are missing."""
+    now = 50.0
+    said = []
+    log = BoundedLog(said.append, lambda: now)
+    for k in range(LINES_A_SECOND + 3):
+        log(f"line {k}")
+    assert said == [f"line {k}" for k in range(LINES_A_SECOND)]
+    now += 0.999
+    log("too early")
+    assert len(said) == LINES_A_SECOND
+    now += 0.002
+    log("later")
+    log("and later")
+    assert said[LINES_A_SECOND:] == ["later (4 lines before were left out)", "and later"]
 
 
 def test_next_policy_goes_round_and_other_words_do_nothing(ros_domain):
