@@ -47,6 +47,7 @@ class McapFile:
 
     Attributes:
         whole: the file was closed, according to its last bytes.
+        unchecked: chunks without a checksum that were read so far.
     """
 
     def __init__(self, path: Path) -> None:
@@ -58,6 +59,7 @@ class McapFile:
             self._left = LARGEST_CHUNK + LARGEST_RATIO * size
             self._size = size
             self.whole = size > 2 * len(MAGIC) and file.read() == MAGIC
+        self.unchecked = 0
         self._schemas: dict[int, str] = {}
         self._channels: dict[int, tuple[str, str]] = {}
 
@@ -90,6 +92,8 @@ class McapFile:
                     return
                 records = self._records(content) if opcode == CHUNK else head + content
                 if records is None:
+                    if self.whole:
+                        raise DecodingError(f"{self.path}: a chunk does not match its checksum")
                     return
                 yield from self._messages_in(records)
 
@@ -110,6 +114,7 @@ class McapFile:
             raise
         except Exception:  # each compressor raises its own exceptions
             return None
+        self.unchecked += crc == 0
         return records if len(records) == size and crc in (0, crc32(records)) else None
 
     def _messages_in(self, data: bytes) -> Iterator[Message]:

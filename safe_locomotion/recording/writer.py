@@ -9,11 +9,13 @@ kill.
 
 import json
 import os
+from binascii import crc32
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
@@ -44,6 +46,8 @@ from safe_locomotion.recording.episode import EpisodeInfo
 
 VERSION: Literal[8] = 8  #: of metadata.yaml; the last one that ROS 2 Humble reads, as on robots
 METADATA = "metadata.yaml"
+DIGEST = "sha256"  #: entry of custom_data in metadata.yaml
+CHECKSUM_AT = 33  #: bytes from the start of a chunk's record to its CRC
 TELL_EACH = 10  #: syncs between two updates of metadata.yaml
 _INFO_TOPIC = Topic(name=INFO, type="std_msgs/msg/String", latched=True)
 _UNLIMITED = QosTime(2147483647, 4294967295)
@@ -74,6 +78,7 @@ class EpisodeWriter:
         self._disk = _Disk()
         try:
             self._writer.open()
+            _add_checksums(self._writer.storage)
             self._declare(cmd_vel_type)
             self.write(INFO, info.start_ns, cdr.string_message(_json(info)))
             self.sync()
@@ -161,6 +166,7 @@ class EpisodeWriter:
             self._disk.close()
             self._writer.set_custom_data("episode", _json(self._info))
             self._writer.close()
+            _remember_digest(self.path, f"{self.path.name}.mcap")
             _sync_file(self.path / f"{self.path.name}.mcap")
             _sync_folder(self.path)
         except (OSError, WriterError) as error:
@@ -215,6 +221,39 @@ def _bag(path: Path) -> Writer:
     except WriterError as error:
         raise _wrapped(path, error) from error
     return bag
+
+
+def _add_checksums(storage: Any) -> None:
+    """Let each chunk carry the CRC of its records; the library writes 0, which means none."""
+    close_chunk = storage.close_chunk
+
+    def close_with_checksum() -> None:
+        checksum = crc32(storage.chunk.bio.getvalue())
+        start = storage.bio.tell()
+        close_chunk()
+        end = storage.bio.tell()
+        storage.bio.seek(start + CHECKSUM_AT)
+        storage.bio.write(checksum.to_bytes(4, "little"))
+        storage.bio.seek(end)
+
+    storage.close_chunk = close_with_checksum
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    digest = sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _remember_digest(path: Path, name: str) -> None:
+    """Write the SHA-256 of the closed file into metadata.yaml."""
+    metadata = yaml.safe_load((path / METADATA).read_text())
+    custom = metadata["rosbag2_bagfile_information"].setdefault("custom_data", {})
+    custom[DIGEST] = file_digest(path / name)
+    _replace(path / METADATA, yaml.safe_dump(metadata, sort_keys=False))
 
 
 class _Disk:

@@ -1,4 +1,4 @@
-"""`safe-locomotion episodes`: list, inspect, draw and replay recorded episodes."""
+"""`safe-locomotion episodes`: list, inspect, check, draw and replay recorded episodes."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ _FOLDER = click.Path(path_type=Path)
 
 @click.group()
 def episodes() -> None:
-    """List, inspect, draw and replay recorded episodes.
+    """List, inspect, check, draw and replay recorded episodes.
 
     DIR is the folder of one episode, or a folder with several of them.
     """
@@ -76,6 +76,26 @@ def info(folder: Path, json_file: Path | None) -> int:
         "topics": {row.name: row.as_json() for row in counts},
     }
     return _answer([details(summary, record.info, changes), "", topics(counts)], json_file, data)
+
+
+@episodes.command()
+@click.argument("folder", metavar="DIR", type=_FOLDER)
+def check(folder: Path) -> int:
+    """Check that the episodes in DIR are those that were recorded.
+
+    Chunks are compared with their checksums, each file with its SHA-256, and the messages with
+    their counts. The exit status is 1 when an episode has changed or was cut off.
+    """
+    paths = _found(folder)
+    with _installed():
+        from safe_locomotion.recording.integrity import check_episode
+    changed = False
+    for path in paths:
+        found = check_episode(path)
+        changed = changed or bool(found.problems)
+        said = found.problems or (f"as recorded, {found.messages} messages",)
+        click.echo(f"{path.name}: {'; '.join((*said, *found.notes))}")
+    return int(changed)
 
 
 @episodes.command()
