@@ -73,7 +73,7 @@ def test_every_command_is_known(page, monkeypatch):
         "ros2 topic echo /odometry",
         "pip install -e '.[moon]'",
         ".venv/bin/python tools/figures.py --moon 1",
-        "curl https://example.org",
+        "wget https://example.org",
     ],
 )
 def test_an_unknown_command_is_found(text, monkeypatch):

@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
+from safe_locomotion.backends.commanders import Commanders
 from safe_locomotion.commands import damping_command
 from safe_locomotion.errors import BackendError, UnknownNameError
 from safe_locomotion.types import N_JOINTS, LowCommand, LowState
@@ -25,6 +26,7 @@ class Counters:
             clock's limit.
         foreign_publishers: other publishers of low commands at present.
         foreign_commands: low commands of others on the wire.
+        state_sources: programs that send LowStates at present; 1 where the link does not tell.
         written: commands that the transport accepted.
         write_failures: commands that the transport refused.
         nonfinite_commands: commands with a NaN or infinite number; damping replaced them.
@@ -39,23 +41,11 @@ class Counters:
     tick_jumps: int = 0
     foreign_publishers: int = 0
     foreign_commands: int = 0
+    state_sources: int = 1
     written: int = 0
     write_failures: int = 0
     nonfinite_commands: int = 0
     refused_commands: int = 0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Commanders:
-    """Other programs that command the same motors.
-
-    Attributes:
-        commands: low commands of others that were heard.
-        publishers: programs connected to the robot's command topic, ours left out.
-    """
-
-    commands: int = 0
-    publishers: int = 0
 
 
 def stop_command(stop_kd: float) -> LowCommand:

@@ -6,7 +6,8 @@ from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import Any
 
-from safe_locomotion.backends.backend import STOP_PERIOD_S, STOP_REPEATS, Commanders, Counters
+from safe_locomotion.backends.backend import STOP_PERIOD_S, STOP_REPEATS, Counters
+from safe_locomotion.backends.commanders import Commanders
 from safe_locomotion.types import LowCommand
 
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike
 
-from safe_locomotion.backends.backend import Commanders, Counters, is_finite, stop_command
+from safe_locomotion.backends.backend import Counters, is_finite, stop_command
+from safe_locomotion.backends.commanders import Commanders
 from safe_locomotion.backends.log import load_states
 from safe_locomotion.errors import BackendError
 from safe_locomotion.types import NANOSECONDS, LowCommand, LowState

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from time import monotonic, sleep
 
-from safe_locomotion.backends.backend import STOP_PERIOD_S, STOP_REPEATS, Backend, Commanders
+from safe_locomotion.backends.backend import STOP_PERIOD_S, STOP_REPEATS, Backend
+from safe_locomotion.backends.commanders import Commanders
 from safe_locomotion.types import LowCommand, LowState
 
 CLOSED_PAUSE_S = 0.02

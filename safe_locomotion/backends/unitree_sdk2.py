@@ -5,7 +5,8 @@ from typing import Final
 
 from unitree_sdk2py.idl.unitree_go.msg.dds_ import LowCmd_, LowState_
 
-from safe_locomotion.backends.backend import Commanders, stop_command
+from safe_locomotion.backends.backend import stop_command
+from safe_locomotion.backends.commanders import Commanders
 from safe_locomotion.backends.commanding import CommandingBackend
 from safe_locomotion.backends.dds import (
     LOOPBACK,
@@ -79,6 +80,7 @@ class UnitreeSdk2(CommandingBackend):
         self._reads += 1
         if self._reads % _COUNT_PUBLISHERS_EVERY == 0:
             self._counters.foreign_publishers = self._foreign.matched_publishers()
+            self._counters.state_sources = self._reader.matched_publishers()
         state = None
         while state is None and self._reader.wait(deadline - time.monotonic()):
             state = self._newest(self._reader.take())
@@ -97,7 +99,9 @@ class UnitreeSdk2(CommandingBackend):
             time.sleep(_DISCOVERY_LOOK_S)
         self._foreign.wait(listen_s)
         return Commanders(
-            commands=len(self._foreign.take()), publishers=self._foreign.matched_publishers()
+            commands=len(self._foreign.take()),
+            publishers=self._foreign.matched_publishers(),
+            state_sources=self._reader.matched_publishers(),
         )
 
     def _newest(self, samples: list[bytes]) -> LowState | None:

@@ -15,7 +15,8 @@ from typing import Any
 from sensor_msgs.msg import BatteryState, Imu, JointState, MultiDOFJointState
 from std_srvs.srv import Trigger
 
-from safe_locomotion.backends.backend import Backend, open_backend
+from safe_locomotion.backends.backend import Backend, Counters, open_backend
+from safe_locomotion.backends.commanders import require_sole_commander
 from safe_locomotion.backends.robot_link import STATE_OLD, RobotLink
 from safe_locomotion.commands import damping_command
 from safe_locomotion.errors import (
@@ -53,6 +54,7 @@ from safe_locomotion.runtime.realtime import Setting, apply
 from safe_locomotion.safety.command_stage import CommandStage
 from safe_locomotion.safety.fault_latch import FaultLatch
 from safe_locomotion.safety.robot_watch import NO_HAZARDS, RobotWatch
+from safe_locomotion.safety.sensor_watch import SensorWatch
 from safe_locomotion.types import DAMPED, STATE_PERIOD_NS, LowCommand, LowState, StancePlan, Verdict
 
 LOOK_S = 0.1  #: longest look before activation; a simulated robot may start later than the bridge
@@ -96,6 +98,7 @@ class BridgeNode(LinkLifecycle):
         self.gate = Reasons("gate")
         self._seen = Reasons("hazards")
         self._watch = RobotWatch(self.parameters.robot, self.parameters.config.bridge.limits)
+        self._sensors = SensorWatch(self.parameters.config.bridge.limits)
         self._newest: LowState | None = None
         self._read_s = 0.0
         self._realtime: tuple[Setting, ...] = ()
@@ -179,8 +182,9 @@ class BridgeNode(LinkLifecycle):
         emergency stop of the remote always counts.
         """
         backend = self.link.backend
-        foreign_commands = 0 if backend is None else backend.counters.foreign_commands
-        hazards = self._watch.update(state, foreign_commands, self.link.active)
+        counters = Counters() if backend is None else backend.counters
+        hazards = self._watch.update(state, counters.foreign_commands, self.link.active)
+        hazards |= self._sensors.update(state, counters.state_sources)
         hazards = hazards | self.second_publisher if self.link.active else NO_HAZARDS
         self.remote.hear(state, self.verdict)
         return hazards | ESTOP if self.remote.stops else hazards
@@ -222,7 +226,9 @@ class BridgeNode(LinkLifecycle):
                 f"not activated: the mode is {verdict.mode.name}, the robot would move at once;"
                 " call estop and reset first"
             )
-        self.require_sole_commander()
+        silent = self.parameters.settings.silent_publishers
+        commanded = self._watch.commanded_by_others
+        require_sole_commander(self.link.listen(LISTEN_S), commanded=commanded, silent=silent)
         state = self.link.look(LOOK_S)
         outside = "" if state is None else self._watch.mismatch(state)
         if outside:
@@ -232,25 +238,6 @@ class BridgeNode(LinkLifecycle):
                 f" choose the robot by the parameter robot, one of: {', '.join(robot_names())}"
             )
         self.require_publishers()
-
-    def require_sole_commander(self) -> None:
-        """Listen for others before the first write.
-
-        Raises:
-            BackendError: another program commands this robot, or is able to.
-        """
-        commanders = self.link.listen(LISTEN_S)
-        if commanders.commands or self._watch.commanded_by_others:
-            raise BackendError(
-                "not activated: another program sends low commands to this robot; stop it first"
-            )
-        silent = self.parameters.settings.silent_publishers
-        if not commanders.publishers <= silent:
-            raise BackendError(
-                f"not activated: {commanders.publishers} other program(s) could send low commands"
-                " to this robot; stop them (a killed one counts for 10 s), or allow that many by"
-                " the parameter silent_publishers of bridge_node"
-            )
 
     def ask_for_realtime(self) -> None:
         """Ask the operating system for the scheduling of the calling thread.

@@ -33,6 +33,10 @@ class GateLimits:
         mismatch_time: joints outside their range for this long mean that it is another robot [s].
         motor_off_time: how long a motor may report that its drive is off while it is commanded [s].
         max_gap: longest step between two stamps [s].
+        frozen_time: an IMU whose readings are equal to the last bit for this long is frozen [s].
+        attitude_error: largest difference within 0.1 s between the turn of the attitude and that
+            of the gyroscope [rad].
+        joint_error: the same between the move of a joint and that of its speed [rad].
         damping: kd of the command that replaces a refused one [Nm s/rad].
     """
 
@@ -54,6 +58,9 @@ class GateLimits:
     mismatch_time: float
     motor_off_time: float
     max_gap: float
+    frozen_time: float
+    attitude_error: float
+    joint_error: float
     damping: float
 
     def __post_init__(self) -> None:
@@ -71,8 +78,9 @@ class GateLimits:
         for name in ("torque_step", "position_step"):
             if not all(step > 0.0 for step in getattr(self, name)):
                 self._refuse(name, "must be positive")
-        if not self.max_gap > 0.0:
-            self._refuse("max_gap", "must be positive")
+        for name in ("max_gap", "frozen_time", "attitude_error", "joint_error"):
+            if not getattr(self, name) > 0.0:
+                self._refuse(name, "must be positive")
 
     def _refuse(self, name: str, rule: str) -> NoReturn:
         raise ConfigurationError(f"limits: {name}: {rule} (found {getattr(self, name)})")

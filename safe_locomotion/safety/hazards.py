@@ -119,6 +119,28 @@ _ROWS = (
         meaning="another program sends low commands",
     ),
     Hazard(
+        name="second_state_source",
+        severity=Severity.FAULT,
+        raised_by="bridge",
+        meaning="two programs send LowStates",
+    ),
+    Hazard(
+        name="sensors_frozen",
+        severity=Severity.FAULT,
+        raised_by="bridge",
+        meaning="the IMU has read the same to the last bit for `frozen_time`",
+    ),
+    Hazard(
+        name="sensors_disagree",
+        severity=Severity.FAULT,
+        raised_by="bridge",
+        meaning=(
+            "within 0.1 s the attitude turned otherwise than the gyroscope says, by more than"
+            " `attitude_error`, or a joint moved otherwise than its speed says, by more than"
+            " `joint_error`"
+        ),
+    ),
+    Hazard(
         name="second_publisher",
         severity=Severity.FAULT,
         raised_by="bridge",

@@ -6,6 +6,7 @@ The control loop of the bridge runs in this process, and every tick is stepped b
 from contextlib import contextmanager
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 pytest.importorskip("rclpy")
@@ -102,9 +103,11 @@ def moves(command):
 def bridge(folder, domain):
     """A world whose bridge moves the motors by the supervisor's word."""
     recording = folder / "states.npz"
+    noise = 0.001 * np.random.default_rng(0).normal(size=(STATES, 3))
+    states = [standing_state(A1, (k + 1) * TICK_NS) for k in range(STATES)]
     save_states(
         recording,
-        [replace(standing_state(A1, (k + 1) * TICK_NS), voltage=24.0) for k in range(STATES)],
+        [replace(s, voltage=24.0, gyro=gyro) for s, gyro in zip(states, noise, strict=True)],
     )
     given = ("sdk:=mock", f"sdk_options.path:={recording}", "state_age_ms:=60000.0")
     rclpy.init(

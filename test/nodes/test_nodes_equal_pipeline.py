@@ -11,7 +11,8 @@ from ros_world import RosTester, children
 from std_srvs.srv import Trigger
 
 from safe_locomotion.backends import backend
-from safe_locomotion.backends.backend import Commanders, Counters
+from safe_locomotion.backends.backend import Counters
+from safe_locomotion.backends.commanders import Commanders
 from safe_locomotion.config import load_config
 from safe_locomotion.nodes import conversions
 from safe_locomotion.nodes.bridge import BridgeLoop

@@ -18,9 +18,11 @@ from places import ROOT
 from safe_locomotion.config import load_config
 from safe_locomotion.errors import UnknownNameError
 from safe_locomotion.pipeline import make_supervisor
+from safe_locomotion.safety.fault_latch import NOT_RESET
 from safe_locomotion.safety.hazards import HAZARDS, Severity, severity
 from safe_locomotion.safety.modes import Conditions, ModeMachine
 from safe_locomotion.safety.robot_watch import RobotWatch
+from safe_locomotion.safety.sensor_watch import SensorWatch
 from safe_locomotion.types import DAMPED, LYING, Mode, Proposal, VelocityCommand, Verdict
 
 
@@ -48,8 +50,8 @@ def test_severity_of_each_hazard(hazard: str, expected: Severity) -> None:
 
 
 def test_hazard_table_is_complete_and_severities_are_ordered() -> None:
-    """There are 13 hazards, none has severity NONE, and the highest severity counts."""
-    assert len(HAZARDS) == 13 and all(row.severity is not NONE for row in HAZARDS.values())
+    """There are 18 hazards, none has severity NONE, and the highest severity counts."""
+    assert len(HAZARDS) == 18 and all(row.severity is not NONE for row in HAZARDS.values())
     assert list(Severity) == sorted(Severity) == [0, 1, 2, 3, 4, 5]
     assert severity([]) is NONE
     assert severity(["command_not_finite", "estop", "battery_low"]) is FAULT
@@ -90,9 +92,10 @@ def test_parameters_in_the_table_are_in_the_configuration() -> None:
 
 
 def test_the_table_says_who_raises_a_hazard() -> None:
-    """The hazards of `RobotWatch` are those that the bridge raises."""
-    named = re.findall(r'"([a-z_]+)"', inspect.getsource(RobotWatch))
-    raised = {name for name in named if name in HAZARDS}
+    """The hazards that the classes of the bridge name are those that it raises."""
+    sources = "".join(map(inspect.getsource, (RobotWatch, SensorWatch)))
+    named = re.findall(r'"([a-z_]+)"', sources)
+    raised = {name for name in named if name in HAZARDS} | NOT_RESET | {"second_publisher"}
     assert raised == {name for name, row in HAZARDS.items() if row.raised_by == "bridge"}
 
 

@@ -1,9 +1,7 @@
 """One run of the stack on the simulated robot: start, watch, stop, report."""
 
 import os
-import shutil
 import signal
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from rich.text import Text
 from safe_locomotion.backends.domains import claim_domain
 from safe_locomotion.cli.sim.memory import MemoryWatch
 from safe_locomotion.cli.sim.progress import Progress, Watch
+from safe_locomotion.cli.sim.scratch import require_shared_memory, scratch_folder
 from safe_locomotion.cli.sim.settings import SimSettings
 from safe_locomotion.cli.sim.viewer_line import ViewerLine
 from safe_locomotion.errors import ConfigurationError, SafeLocomotionError
@@ -75,11 +74,8 @@ def record_folder(wanted: Path | None) -> Iterator[Path]:
             raise ConfigurationError(f"--record {wanted}: {error.strerror}") from error
         yield wanted.resolve()
         return
-    folder = Path(tempfile.mkdtemp(prefix="safe_locomotion_"))
-    try:
+    with scratch_folder() as folder:
         yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -118,7 +114,9 @@ def run(settings: SimSettings, folder: Path, console: Console, *, record: bool =
 
     Raises:
         RunFailedError: a process ended by itself; the message holds its name and last words.
+        ConfigurationError: shared memory is full.
     """
+    require_shared_memory()
     with claim_domain() as domain, claim_domain() as ros_domain:
         stack = RunningStack(
             settings.processes(folder, domain, record=record),
@@ -226,6 +224,8 @@ def _last_words(folder: Path, name: str, status: int) -> str:
     lines = [line for line in log.splitlines() if line.strip()]
     last = lines[-1] if lines else "its log is empty"
     said = last.removeprefix("error: ").removeprefix("robot: ")
+    if status == -signal.SIGBUS:
+        said = "there was no room in shared memory (df /dev/shm) or on the disk"
     return f"{name} ended with status {status}: {said}"
 
 
