@@ -84,6 +84,15 @@ def test_a_joint_whose_speed_does_not_explain_its_move(joint: int) -> None:
         assert frozenset({"sensors_disagree"}) in Watched().move(joint, 0.0, side * 1.01 * bound)
 
 
+def test_a_move_of_exactly_the_bound_is_none() -> None:
+    """The bound itself is allowed."""
+    watched = Watched()
+    start = replaced(low_state().q, 0, 0.0)
+    watched.tick(q=start)
+    moved = replaced(start, 0, LIMITS.joint_error)
+    assert {watched.tick(q=moved) for _ in range(3 * TICKS)} == {NONE}
+
+
 def test_a_contradiction_is_reported_for_a_while() -> None:
     """So every listener hears of it; then the sensors may agree again."""
     watched = Watched()

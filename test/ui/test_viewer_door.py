@@ -34,6 +34,7 @@ def test_who_speaks_keeps_the_place_and_who_opened_a_socket_goes_later():
     door = Door("127.0.0.1", places=3)
     leaving = Leaving()
     page = door.enter(leaving.of("page"))
+    assert page.rank is Rank.SILENT and not page.trusted
     page.rank = Rank.SPEAKING
     opened = door.enter(leaving.of("opened"))
     opened.rank = Rank.OPENED
@@ -157,5 +158,14 @@ def test_the_cookie_is_known_again_by_this_door_only():
     value = given.partition(";")[0]
     assert door.knows(value) and door.knows(f"other=1; {value}")
     assert not Door("127.0.0.1").knows(value)
-    for wrong in ("", f"{COOKIE}=", f"{COOKIE}=x", value[:-1], 'a="\\', "\0=;;", f"{COOKIE}=é"):
+    for wrong in (
+        "",
+        f"{COOKIE}=",
+        f"{COOKIE}=x",
+        value[:-1],
+        'a="\\',
+        "\0=;;",
+        "a@b=1",
+        f"{COOKIE}=é",
+    ):
         assert not door.knows(wrong)
