@@ -210,3 +210,23 @@ def test_as_many_seeds_as_runs_are_needed() -> None:
     """The message says how many were found."""
     with pytest.raises(ConfigurationError, match=r"3 runs need as many seeds \(found 2\)"):
         Shape(observations=5, mask=shape(3).mask, seeds=[1, 2])
+
+
+def test_an_observation_that_never_changed_says_nothing_on_board() -> None:
+    """Exported weights of a constant column are 0; where it has its old value nothing changes."""
+    learner = Trpo(shape(RUNS))
+    for number in (1, 2):
+        batch = random_batch(RUNS, number)
+        batch.observations[..., 0] = 0.4
+        batch.last_observations[..., 0] = 0.4
+        learner.update(batch)
+    seen = random_batch(RUNS, 5).observations[0]
+    seen[..., 0] = 0.4
+    actions = learner.act(seen, torch.zeros(*seen.shape[:2], ACTIONS))
+    moved = seen.clone()
+    moved[..., 0] = 0.9
+    for run in range(RUNS):
+        exported = learner.policy_of(run)
+        found = exported.act(seen[run].numpy())
+        assert np.allclose(found, actions[run].numpy(), atol=1e-5)
+        assert np.array_equal(exported.act(moved[run].numpy()), found)

@@ -128,7 +128,6 @@ class RiskCritic:
         width = observations + actions
         self._mlp = StackedMlp(width, settings.hidden, 1)
         self.weights = self._mlp.initial(streams, last_gain=0.1)
-        self._adam = Adam(self.weights, settings.rate)
         self._fits = 0
         self._normalisers = Normalisers(len(self.weights), width, self.weights.device)
 
@@ -140,13 +139,14 @@ class RiskCritic:
     def fit(self, walks: SeekingWalks, updates: int) -> Tensor:
         """Some Adam steps on the walks; the mean squared error of the last step (R,).
 
-        The first call also fixes the scale of the inputs.
+        The first call also fixes the scale of the inputs. Each begins with new moments.
         """
         inputs = samples(walks.inputs)
         counted = samples(walks.counted[..., None])[..., 0].float()
         if not self._fits:
             self._normalisers.update(inputs, counted)
         self._fits += 1
+        adam = Adam(self.weights, self.settings.rate)
         x = self._normalisers(inputs)
         ends = self._normalisers(walks.inputs[-1])
         targets = torch.zeros_like(counted)
@@ -156,14 +156,14 @@ class RiskCritic:
                 risks = walks.risks(self._risk(ends), self.settings.discount)
                 targets = samples(risks[..., None])[..., 0]
             part = self._streams.indices(self.settings.minibatch, x.shape[1])
-            error = self._step(x[:, part], targets[:, part], counted[:, part])
+            error = self._step(adam, x[:, part], targets[:, part], counted[:, part])
         return error
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, the scale of the inputs and the random streams.
 
-        The moments of Adam are left out: they are two thirds of a checkpoint, and the critic rests
-        during training. A fit after `load_state_dict` begins with new moments.
+        Each fit begins with new moments of Adam, so a checkpoint holds none. They would be a third
+        of it, and the critic rests during training.
         """
         return {
             "weights": self.weights,
@@ -182,12 +182,12 @@ class RiskCritic:
     def _risk(self, x: Tensor) -> Tensor:
         return torch.sigmoid(self._mlp.forward(self.weights, x)[..., 0])
 
-    def _step(self, x: Tensor, targets: Tensor, counted: Tensor) -> Tensor:
+    def _step(self, adam: Adam, x: Tensor, targets: Tensor, counted: Tensor) -> Tensor:
         """One step; the gradient of the cross-entropy by the logit is Q - target."""
         network = Linearisation(self._mlp, self.weights, x)
         share = counted / counted.sum(dim=1, keepdim=True).clamp(min=1.0)
         error = torch.sigmoid(network.outputs[..., 0]) - targets
-        self._adam.descend(network.gradient((share * error)[..., None]))
+        adam.descend(network.gradient((share * error)[..., None]))
         return (share * error.square()).sum(dim=1)
 
 
