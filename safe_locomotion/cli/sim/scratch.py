@@ -17,8 +17,8 @@ from safe_locomotion.errors import ConfigurationError
 PREFIX = "safe_locomotion_"
 LOCK = "in_use"
 SHARED_MEMORY = Path("/dev/shm")
-LEAST_FREE = 64 << 20
-"""Bytes of shared memory that a run needs: the transports of ROS map about 4 MB per process.
+LEAST_FREE = 16 << 20
+"""Bytes of shared memory that a run needs: the transport of ROS maps 0.6 MB for each process.
 
 A process that writes to a page for which there is no room is ended by SIGBUS without a word.
 """
