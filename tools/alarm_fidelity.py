@@ -1,6 +1,6 @@
 """How far robots of ALARM's world stray from MuJoCo's while fixed targets walk them into stairs.
 
-.venv/bin/python tools/alarm_fidelity.py --terrain up_stairs:3 --robots 6 --steps 450
+.venv/bin/python tools/alarm_fidelity.py --terrain up_stairs:3 --robots 5 --steps 400
 """
 
 import argparse
@@ -87,8 +87,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--robot", default="a1")
     parser.add_argument("--terrain", default="up_stairs:3")
-    parser.add_argument("--robots", type=int, default=6)
-    parser.add_argument("--steps", type=int, default=450)
+    parser.add_argument("--robots", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=400)
     args = parser.parse_args()
     tile = tile_of(args.terrain) or parser.error("a tile is needed, e.g. up_stairs:3")
     n = args.robots
