@@ -91,6 +91,13 @@ def test_hybrid_advantage_by_hand() -> None:
     assert adv.hybrid_advantage(batch, t(0.0, 1.0), t(2.0, 4.0), t(0.5)).item() == 0.25
 
 
+def test_a_ratio_is_finite_and_exact_near_1() -> None:
+    """It is exp(0.1) for 0.1, and a number for 1,000."""
+    found = np3o.probability_ratio(t(0.1, 1000.0, -1000.0), torch.zeros(3))
+    assert found[0].item() == pytest.approx(math.exp(0.1))
+    assert found.isfinite().all()
+
+
 def test_clipped_reward_takes_the_smaller() -> None:
     """Ratios 1.5 and 0.5, advantages 1 and -1: min(1.5, 1.2) and min(-0.5, -0.8)."""
     found = np3o.clipped_reward(t(1.5, 0.5), t(1.0, -1.0), ONES, 0.2)

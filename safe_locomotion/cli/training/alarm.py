@@ -131,6 +131,12 @@ def train_alarm(
     show_default=True,
     help="Time of the walk up stairs of alarm-fig4 [s].",
 )
+@click.option(
+    "--devices",
+    default="",
+    metavar="NAME,NAME,...",
+    help="Several devices, such as cuda:0,cuda:1; each trains a share of the runs.",
+)
 @alarm_options
 def alarm_figures(
     *,
@@ -138,6 +144,7 @@ def alarm_figures(
     runs: int,
     variants: str,
     walk_s: float,
+    devices: str,
     minutes: float,
     resume: bool,
     out: Path,
@@ -148,8 +155,10 @@ def alarm_figures(
     A training that two figures need is made once. The exit status is 3 when the time was up before
     the end; results and pages are written all the same.
     """
-    require_alarm(chosen["device"])
-    from safe_locomotion.training.joint.alarm.experiment import runs_of, train_runs
+    named = [name.strip() for name in devices.split(",") if name.strip()] or [chosen["device"]]
+    for device in named:
+        require_alarm(device)
+    from safe_locomotion.training.joint.alarm.experiment import Share, runs_of, train_on_devices
     from safe_locomotion.training.joint.alarm.pages import write_figure
 
     words = {"runs": runs, "variants": variants, **chosen}
@@ -158,10 +167,9 @@ def alarm_figures(
     wanted = {figure: _variants(figure, variants) for figure in figures}
     every = list(dict.fromkeys(name for names in wanted.values() for name in names))
     began = time.monotonic()
-    done = train_runs(
-        runs_of(every, runs, common, out), minutes=minutes, resume=resume, tell=click.echo
-    )
-    about = _about(command, chosen["device"], out, (time.monotonic() - began) / 60.0)
+    share = Share(runs=tuple(runs_of(every, runs, common, out)), minutes=minutes, resume=resume)
+    done = train_on_devices(share, named, tell=click.echo)
+    about = _about(command, named, out, (time.monotonic() - began) / 60.0)
     for figure, names in wanted.items():
         path = write_figure(figure, runs_of(names, runs, common, out), about, out, walk_s)
         click.echo(f"{path}: {figure}" if path else f"{figure}: no iteration yet, so no page")
@@ -239,7 +247,7 @@ def _command(start: str, words: dict[str, Any]) -> str:
     return " ".join(["safe-locomotion", start, *options])
 
 
-def _about(command: str, device: str, out: Path, minutes: float) -> dict[str, Any]:
+def _about(command: str, devices: Sequence[str], out: Path, minutes: float) -> dict[str, Any]:
     """Where results come from, with the minutes of earlier parts."""
     from safe_locomotion.training.devices import device_name
     from safe_locomotion.training.exporting import code_commit
@@ -251,7 +259,7 @@ def _about(command: str, device: str, out: Path, minutes: float) -> dict[str, An
     about = {
         "command": command,
         "commit": code_commit(),
-        "device": device_name(device),
+        "device": ", ".join(device_name(device) for device in devices),
         "minutes": round(before + minutes, 2),
     }
     (out / ABOUT).write_text(json.dumps(about) + "\n", encoding="utf-8")

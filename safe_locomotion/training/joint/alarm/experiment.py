@@ -2,15 +2,21 @@
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
 
+from safe_locomotion.envs.workers import workers
+from safe_locomotion.errors import SafeLocomotionError
+from safe_locomotion.training.devices import enough_memory
 from safe_locomotion.training.gait.devices import share_stream
 from safe_locomotion.training.joint.alarm.learning.board import open_board
 from safe_locomotion.training.joint.alarm.learning.files import HISTORY
 from safe_locomotion.training.joint.alarm.learning.training import (
+    DivergedError,
     Figures,
     TrainingOptions,
     read_history,
@@ -34,6 +40,12 @@ FIG3 = (
 )
 FIG4 = ("alarm", "no_constraints")
 _IDENTITY = "identity.json"
+
+Tell = Callable[[str], None]
+
+
+class ProcessEndedError(SafeLocomotionError):
+    """A process that trained a share of the runs ended by itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +76,21 @@ class Run:
         return read_history(self.folder) if (self.folder / HISTORY).exists() else []
 
 
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """Runs that one process trains.
+
+    Attributes:
+        runs: in their order.
+        minutes: of wall-clock time for all of them.
+        resume: continue from the checkpoints.
+    """
+
+    runs: tuple[Run, ...]
+    minutes: float
+    resume: bool
+
+
 def make_world(options: TrainingOptions) -> World:
     """The world in which these options train."""
     share_stream(options.device)
@@ -86,37 +113,85 @@ def runs_of(
     ]
 
 
-def train_run(run: Run, *, minutes: float, resume: bool, tell: Callable[[str], None]) -> bool:
+def train_run(run: Run, *, minutes: float, resume: bool, tell: Tell) -> bool:
     """Train one run until it is done or the time is up; whether it is done."""
     run.folder.mkdir(parents=True, exist_ok=True)
     torch.set_float32_matmul_precision("high")
-    training = train(
-        run.options,
-        make_world,
-        run.folder,
-        minutes=minutes,
-        resume=resume,
-        tell=tell,
-        watch=open_board(run.folder, tell),
-    )
+    with enough_memory(run.options.device):
+        training = train(
+            run.options,
+            make_world,
+            run.folder,
+            minutes=minutes,
+            resume=resume,
+            tell=tell,
+            watch=open_board(run.folder, tell),
+        )
     (run.folder / _IDENTITY).write_text(run.options.identity, encoding="utf-8")
     return training.done
 
 
-def train_runs(
-    runs: Sequence[Run], *, minutes: float, resume: bool, tell: Callable[[str], None]
-) -> bool:
-    """Train runs until all are done or the time is up; whether all are done."""
+def train_runs(share: Share, *, tell: Tell) -> bool:
+    """Train runs one behind the other until all are done or the time is up; whether all are done.
+
+    A run that diverges is told and left as it is; the others go on.
+    """
     began = time.monotonic()
-    for number, run in enumerate(runs, 1):
-        left = minutes - (time.monotonic() - began) / 60.0
-        name = f"{run.options.variant}, seed {run.options.seed}"
-        if resume and run.done:
-            tell(f"run {number} of {len(runs)}: {name} is done")
+    done = True
+    for number, run in enumerate(share.runs, 1):
+        left = share.minutes - (time.monotonic() - began) / 60.0
+        name = f"run {number} of {len(share.runs)}: {run.options.variant}, seed {run.options.seed}"
+        if share.resume and run.done:
+            tell(f"{name} is done")
             continue
         if left < 0.0:
             return False
-        tell(f"run {number} of {len(runs)}: {name}")
-        if not train_run(run, minutes=left, resume=resume, tell=tell):
-            return False
-    return True
+        tell(name)
+        try:
+            done &= train_run(run, minutes=left, resume=share.resume, tell=tell)
+        except DivergedError as error:
+            tell(f"{name}: {error}")
+            done = False
+    return done
+
+
+def shares_of(share: Share, devices: Sequence[str]) -> list[Share]:
+    """Run k goes to device k modulo their number."""
+    count = min(len(devices), len(share.runs))
+    placed = [
+        replace(run, options=replace(run.options, device=devices[k % count]))
+        for k, run in enumerate(share.runs)
+    ]
+    return [replace(share, runs=tuple(placed[k::count])) for k in range(count)]
+
+
+def train_on_devices(share: Share, devices: Sequence[str], *, tell: Tell) -> bool:
+    """Train runs on several devices, each in a process of its own; whether all are done.
+
+    Raises:
+        ProcessEndedError: a process ended by itself.
+    """
+    shares = shares_of(share, devices)
+    if len(shares) == 1:
+        return train_runs(shares[0], tell=tell)
+    try:
+        with workers(_share_trainer, len(shares)) as run:
+            return all(list(run(shares)))
+    except BrokenProcessPool as error:
+        raise ProcessEndedError(
+            "a training process ended by itself; continue from the checkpoints with --resume"
+        ) from error
+
+
+def _share_trainer() -> Callable[[Share], bool]:
+    """The function that trains a share in its process."""
+    return _train_share
+
+
+def _train_share(share: Share) -> bool:
+    return train_runs(share, tell=partial(_say, share.runs[0].options.device))
+
+
+def _say(device: str, line: str) -> None:
+    """One line of progress, behind the name of the device."""
+    print(f"{device}: {line}\n", end="", flush=True)  # noqa: T201 - at once, in one terminal

@@ -8,6 +8,7 @@ import math
 import torch
 from torch import Tensor
 
+LOG_RATIO_MAX = 20.0  #: far outside of what PPO's clip leaves a gradient to
 ENTROPY_OF_UNIT = 0.5 + 0.5 * math.log(2.0 * math.pi)  #: of a Gaussian with deviation 1
 
 
@@ -44,6 +45,11 @@ def divergence(
     variance = torch.exp(2.0 * log_deviation)
     moved = torch.exp(2.0 * old_log_deviation) + (old_mean - mean).square()
     return (log_deviation - old_log_deviation + 0.5 * (moved / variance - 1.0)).sum(dim=-1)
+
+
+def probability_ratio(now: Tensor, before: Tensor) -> Tensor:
+    """r_t (...) of equations 7 and 8 from log probabilities; it is finite for all finite ones."""
+    return torch.exp((now - before).clamp(-LOG_RATIO_MAX, LOG_RATIO_MAX))
 
 
 def clipped_reward(ratio: Tensor, advantage: Tensor, weight: Tensor, clip: float) -> Tensor:

@@ -182,7 +182,7 @@ class Updates:
         seen = torch.cat((nets.observed(b.rows), aggregate(truth, b.latent, b.beta)), dim=2)
         mean = nets.actor.window(seen, b.first["actor"], b.split)
         now = np3o.log_probability(b.actions, mean, nets.log_deviation)
-        ratio = torch.exp(now - b.log_probability)
+        ratio = np3o.probability_ratio(now, b.log_probability)
         reward = np3o.clipped_reward(ratio, b.normal[..., 0], b.weight, settings.clip)
         costs = np3o.clipped_costs(ratio, b.normal[..., 1:], b.weight, settings.clip)
         objective = np3o.np3o_objective(
