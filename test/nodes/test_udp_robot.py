@@ -32,7 +32,10 @@ def test_a_robot_that_only_answers_hears_damping_until_it_does(ros_domain):
             "robot_port": robot.getsockname()[1],
             "local_port": free_port(),
         }
-        options = replace(options_from_launch("real", "a1", {"graph": "nodes"}), sdk_options=link)
+        options = replace(
+            options_from_launch("real", "a1", {"graph": "nodes", "trust_domain": "true"}),
+            sdk_options=link,
+        )
         with children(stack(options)[0].command()) as (bridge,):
             packets = [robot.recv(4096) for _ in range(25)]
             bridge.send_signal(signal.SIGINT)
@@ -46,7 +49,8 @@ def test_a_port_that_is_taken_ends_the_start(ros_domain):
         other.bind(("0.0.0.0", 0))
         port = other.getsockname()[1]
         options = replace(
-            options_from_launch("real", "a1", {"graph": "nodes"}), sdk_options={"local_port": port}
+            options_from_launch("real", "a1", {"graph": "nodes", "trust_domain": "true"}),
+            sdk_options={"local_port": port},
         )
         with children(stack(options)[0].command()) as (bridge,):
             assert bridge.wait(PATIENCE_S) == 2
