@@ -35,6 +35,8 @@ MEASURES = (
     "spare_needed",
 )
 
+MEANS = ("level", "reached_highest")  #: in a world's progress; `MEASURES` has them
+
 
 class Agent:
     """Learns one variant in one world.
@@ -216,7 +218,7 @@ class Agent:
 
     def _read_progress(self) -> dict[str, float]:
         """Sums of the world since its construction."""
-        progress = self.world.progress
+        progress = {name: x for name, x in self.world.progress.items() if name not in MEANS}
         if not progress:
             return {}
         values = torch.stack([value.double() for value in progress.values()]).tolist()

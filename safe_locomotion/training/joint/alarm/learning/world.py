@@ -27,7 +27,8 @@ class World(Protocol):
         terminal_privileged: (n, P) as the ended episode left it; used where `timed_out`.
         level: (n,) of the terrain under each robot.
         reached_highest: (n,) bool, p^mtl of equation 13. It stays once it is true.
-        progress: scalar tensors: sums over robots and steps since the construction, by name.
+        progress: scalar tensors by name: sums over robots and steps since the construction, and
+            perhaps the present means `level` and `reached_highest`.
     """
 
     observation: Tensor
