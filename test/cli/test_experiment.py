@@ -34,18 +34,17 @@ def test_two_updates_give_results_and_a_page(tmp_path: Path) -> None:
 
 def test_two_devices_share_the_runs(tmp_path: Path) -> None:
     """Two processes on the CPU; the page holds all runs, and so do the exported policies."""
-    words = ["fig4b", *SHORT, "--devices", "cpu,cpu", "--updates", "1", "--export"]
-    words += ["--out", str(tmp_path)]
+    words = ["recovery", *SHORT[2:], "--runs", "2", "--devices", "cpu,cpu", "--updates", "1"]
+    words += ["--export", "--out", str(tmp_path)]
     done = CliRunner().invoke(experiment, words, standalone_mode=False, catch_exceptions=False)
     assert done.return_value == 0
-    content = json.loads((tmp_path / "paper1_fig4b.json").read_text())
-    assert [(cell["learner"], cell["trigger_set"]) for cell in content["cells"]] == [
-        ("ours", "c1"),
-        ("ours", "c2"),
-        ("ours", "c3"),
-        ("recovery_rl", ""),
+    content = json.loads((tmp_path / "paper1_recovery.json").read_text())
+    assert [(cell["task"], cell["seed"]) for cell in content["cells"]] == [
+        ("recovery", 0),
+        ("recovery", 1),
     ]
-    assert len(list((tmp_path / "policies").glob("a1-catwalk-*-s0.onnx"))) == 4
+    written = sorted(path.name for path in (tmp_path / "policies").iterdir())
+    assert written == ["a1-recovery-trpo-s0.onnx", "a1-recovery-trpo-s1.onnx"]
     assert sorted(path.name for path in tmp_path.glob("part_*")) == ["part_0", "part_1"]
 
 
