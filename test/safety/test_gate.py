@@ -29,6 +29,11 @@ FAULTS = (
     "robot_mismatch",
     "motor_off",
     "foreign_publisher",
+    "second_publisher",
+    "second_state_source",
+    "sensors_frozen",
+    "sensors_disagree",
+    "not_reset",
     "estop",
 )
 

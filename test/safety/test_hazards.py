@@ -41,6 +41,11 @@ from safe_locomotion.types import DAMPED, LYING, Mode, Proposal, VelocityCommand
         ("robot_mismatch", FAULT),
         ("motor_off", FAULT),
         ("foreign_publisher", FAULT),
+        ("second_state_source", FAULT),
+        ("sensors_frozen", FAULT),
+        ("sensors_disagree", FAULT),
+        ("second_publisher", FAULT),
+        ("not_reset", FAULT),
         ("estop", FAULT),
     ],
 )
