@@ -1,6 +1,9 @@
 """Listen on the wire without publishing: who commands the motors, and the robot's clock."""
 
 import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from unitree_sdk2py.idl.unitree_go.msg.dds_ import LowCmd_, LowState_
 
@@ -25,32 +28,45 @@ def command_publishers(domain: int, interface: str, wait_s: float = DISCOVERY_S)
     return found
 
 
-def state_ticks(
+@dataclass(frozen=True, kw_only=True)
+class Heard:
+    """What was heard of a robot.
+
+    Attributes:
+        states: arrival time on the monotonic clock [s] and tick [ms] of each valid LowState.
+        refused: how many messages were none, by reason: `size` or `crc`.
+    """
+
+    states: tuple[tuple[float, int], ...] = ()
+    refused: Mapping[str, int] = field(default_factory=dict)
+
+
+def hear_states(
     domain: int, interface: str, wait_s: float = DISCOVERY_S, hear_s: float = HEARD_S
-) -> tuple[tuple[float, int], ...]:
-    """Arrival times and ticks of LowStates.
+) -> Heard:
+    """Listen to LowStates.
 
     Args:
         domain: DDS domain.
         interface: network interface.
-        wait_s: wait for the first state [s].
-        hear_s: time from the first state until the end [s].
-
-    Returns:
-        (monotonic time [s], tick [ms]) of each state; empty when no state came.
+        wait_s: wait for the first message [s].
+        hear_s: time from the first message until the end [s].
 
     Raises:
         BackendError: unknown or busy interface or domain.
     """
     reader = RawReader(join_domain(domain, interface), STATE_TOPIC, LowState_)
     codec = LowStateCodec()
-    heard: list[tuple[float, int]] = []
+    states: list[tuple[float, int]] = []
+    refused: Counter[str] = Counter()
     end = time.monotonic() + wait_s
     while reader.wait(end - time.monotonic()):
+        if not states and not refused:
+            end = time.monotonic() + hear_s
         for raw in reader.take():
             tick = codec.load(raw)
             if isinstance(tick, int):
-                if not heard:
-                    end = time.monotonic() + hear_s
-                heard.append((time.monotonic(), tick))
-    return tuple(heard)
+                states.append((time.monotonic(), tick))
+            else:
+                refused[tick] += 1
+    return Heard(states=tuple(states), refused=refused)

@@ -142,7 +142,7 @@ class LowStateCodec:
         self._tick_out = self._out.field("tick")
         self._voltage_out = self._out.field("voltage")
 
-    def load(self, raw: bytes, check_crc: bool = True) -> Literal["size", "crc"] | int:
+    def load(self, raw: bytes, *, check_crc: bool = True) -> Literal["size", "crc"] | int:
         """Copy a received message, and return its tick or the reason why it must be ignored."""
         if not self._in.load(raw):
             return "size"
@@ -165,7 +165,7 @@ class LowStateCodec:
             tau=tau,
             foot_force=self._foot_force.astype(np.float64),
             temperature=self._temperature.astype(np.float64),
-            voltage=float(self._voltage[0]),
+            voltage=float(self._voltage[0]) or None,  # a robot that runs has some
             remote=self._in.get_bytes(REMOTE_AT, REMOTE_BYTES),
             motors_on=self._motors_on(),
         )
@@ -188,7 +188,7 @@ class LowStateCodec:
         self._temperature_out[:] = _saturated(state.temperature, 0, 127)
         self._foot_force_out[:] = _saturated(state.foot_force, -32768, 32767)
         self._tick_out[0] = state.tick
-        self._voltage_out[0] = state.voltage
+        self._voltage_out[0] = state.voltage or 0.0
         if (state.motors_on is not False) is not self._drives_on:
             self._drives_on = not self._drives_on
             self._out.set_modes(MODE_FOC if self._drives_on else 0, 0, N_JOINTS)

@@ -1,6 +1,7 @@
 """Robots that speak Unitree SDK2 (Go2, and the package's simulated robots) over DDS."""
 
 import time
+from dataclasses import replace
 from typing import Final
 
 from unitree_sdk2py.idl.unitree_go.msg.dds_ import LowCmd_, LowState_
@@ -17,7 +18,13 @@ from safe_locomotion.backends.dds import (
 )
 from safe_locomotion.backends.motion_switcher import release_motion_service
 from safe_locomotion.backends.sdk2_codec import LowCommandCodec, LowStateCodec
-from safe_locomotion.backends.tick_clock import TickClock, TickStep
+from safe_locomotion.backends.tick_clock import (
+    MILLISECOND_TICK_NS,
+    TICK_MODULUS,
+    TickClock,
+    TickStep,
+)
+from safe_locomotion.errors import BackendError, UnknownNameError
 from safe_locomotion.types import LowCommand, LowState
 
 STATE_TOPIC: Final = "rt/lowstate"
@@ -25,6 +32,8 @@ COMMAND_TOPIC: Final = "rt/lowcmd"
 _COUNT_PUBLISHERS_EVERY: Final = 25  # reads; 50 ms
 _DISCOVERY_S: Final = 0.5  # longest wait for a robot that may start later
 _DISCOVERY_LOOK_S: Final = 0.005
+TOLERABLE = ("crc", "tick", "mode")
+"""What the vendor's simulator leaves out: the checksum, the robot's clock and the motors' mode."""
 
 
 class UnitreeSdk2(CommandingBackend):
@@ -37,7 +46,8 @@ class UnitreeSdk2(CommandingBackend):
         echo_tick: write the tick of the answered state into the spare word of each command, for
             a simulator in lock-step. None does so only on the loopback interface; a robot gets
             0, as from the vendor's SDK.
-        check_crc: ignore states with a wrong checksum.
+        tolerate: what a simulator may leave out of its states, some of `TOLERABLE` joined by
+            commas. Only on the loopback interface: a robot leaves nothing out.
         release_motion: first lay a real robot down and release its own motion service, which
             would command the same motors.
 
@@ -52,14 +62,14 @@ class UnitreeSdk2(CommandingBackend):
         domain: int = SIMULATION_DOMAIN,
         interface: str = LOOPBACK,
         echo_tick: bool | None = None,
-        check_crc: bool = True,
+        tolerate: str = "",
         release_motion: bool = False,
     ) -> None:
         self._states = LowStateCodec()
         self._commands = LowCommandCodec()
         self._clock = TickClock()
         self._echo_tick = interface == LOOPBACK if echo_tick is None else echo_tick
-        self._check_crc = check_crc
+        self._tolerated = _tolerated(tolerate, interface)
         damping = self._commands.encode(stop_command(stop_kd))
         if damping is None:
             raise ValueError(f"stop_kd must be finite, not {stop_kd}")
@@ -115,19 +125,27 @@ class UnitreeSdk2(CommandingBackend):
 
     def _accept(self, raw: bytes) -> LowState | None:
         counters = self._counters
-        tick = self._states.load(raw, self._check_crc)
+        tick = self._states.load(raw, check_crc="crc" not in self._tolerated)
         if tick == "size":
             counters.malformed += 1
         elif tick == "crc":
             counters.crc_errors += 1
         else:
+            if "tick" in self._tolerated:
+                tick = time.monotonic_ns() // MILLISECOND_TICK_NS % TICK_MODULUS
             step = self._clock.update(tick, time.time_ns())
             if step is not TickStep.REPEAT:
                 counters.received += 1
                 counters.tick_jumps += step in (TickStep.BACKWARD, TickStep.GAP)
-                return self._states.state(self._clock.stamp_ns)
+                return self._state()
             counters.repeated_ticks += 1
         return None
+
+    def _state(self) -> LowState:
+        state = self._states.state(self._clock.stamp_ns)
+        if "mode" in self._tolerated:
+            return replace(state, motors_on=None)
+        return state
 
     def _packed(self, command: LowCommand) -> bytes | None:
         return self._commands.encode(
@@ -142,3 +160,21 @@ class UnitreeSdk2(CommandingBackend):
 
     def _leave(self) -> None:
         del self._reader, self._foreign, self._writer, self._participant
+
+
+def _tolerated(text: str, interface: str) -> frozenset[str]:
+    """The words of an option `tolerate`.
+
+    Raises:
+        UnknownNameError: a word is not in `TOLERABLE`.
+        BackendError: something is to be tolerated from a robot.
+    """
+    words = frozenset(text.replace(",", " ").split())
+    for word in sorted(words - {*TOLERABLE}):
+        raise UnknownNameError("what tolerate may hold", word, TOLERABLE)
+    if words and interface != LOOPBACK:
+        raise BackendError(
+            f"tolerate: only a simulator on the interface {LOOPBACK} may leave out"
+            f" {', '.join(sorted(words))}, and this is {interface}"
+        )
+    return words

@@ -69,6 +69,11 @@ HARDWARE = (
     LaunchArgument(
         "tick_unit", "", "unit of the robot's clock (legged_sdk): us, ms, auto; empty for its usual"
     ),
+    LaunchArgument(
+        "tolerate",
+        "",
+        "what a simulator on lo may leave out of its states: some of crc, tick, mode",
+    ),
     LaunchArgument("mock_log", "", "log of states that sdk:=mock replays, .npz"),
     _flag(
         "release_motion",
@@ -130,10 +135,9 @@ def _sdk_options(given: Mapping[str, str]) -> dict[str, Value]:
         if given.get("sdk", "unitree_sdk2") != "unitree_sdk2":
             raise ConfigurationError("wire_domain: only sdk unitree_sdk2 has DDS domains")
         options["domain"] = _number("wire_domain", given["wire_domain"])
-    if given.get("tick_unit"):
-        options["tick_unit"] = given["tick_unit"]
-    if given.get("interface"):
-        options["interface"] = given["interface"]
+    for name in ("tick_unit", "tolerate", "interface"):
+        if given.get(name):
+            options[name] = given[name]
     if given.get("sdk") == "mock" and not given["mock_log"]:
         raise ConfigurationError(
             "sdk mock needs the log that it replays, e.g. mock_log:=states.npz; the bridge writes"

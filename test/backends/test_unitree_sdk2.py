@@ -1,5 +1,6 @@
 """Both ends of the SDK2 wire over real DDS on the loopback interface."""
 
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from safe_locomotion.backends.dds import RawWriter, join_domain
 from safe_locomotion.backends.robot_wire import RobotWire
 from safe_locomotion.backends.sdk2_codec import LowStateCodec
 from safe_locomotion.backends.unitree_sdk2 import STATE_TOPIC, UnitreeSdk2
-from safe_locomotion.errors import BackendError
+from safe_locomotion.errors import BackendError, UnknownNameError
 from safe_locomotion.types import LowCommand
 
 
@@ -176,6 +177,47 @@ def test_nobody_listening_does_not_hold_up_write(domain: int) -> None:
     assert backend.counters.written + backend.counters.write_failures == 1000
     assert backend.read(0.01) is None
     backend.close()
+
+
+def test_a_simulator_may_leave_out_what_is_tolerated(domain: int) -> None:
+    """States without checksum, clock, mode and voltage: refused as they are, read if tolerated.
+
+    Our clock takes the place of the robot's. Unknown is not off: neither a motor nor a battery.
+    """
+    backend = UnitreeSdk2(stop_kd=STOP_KD, domain=domain)
+    tolerant = UnitreeSdk2(stop_kd=STOP_KD, domain=domain, tolerate="crc, tick,mode")
+    writer = RawWriter(join_domain(domain, "lo"), STATE_TOPIC, LowState_)
+    until(lambda: writer.matched_subscribers() == 2)
+    whole = replace(resting_state(0), motors_on=False, voltage=None)
+    raw = bytearray(LowStateCodec().encode(whole))
+    raw[-4:] = bytes(4)
+    stamps = []
+    start = time.monotonic_ns()
+    for _ in range(3):
+        writer.write(bytes(raw))
+        state = tolerant.read(5.0)
+        assert state is not None
+        assert state.motors_on is None and state.voltage is None
+        np.testing.assert_array_equal(state.q, np.float32(whole.q))
+        stamps.append(state.stamp_ns)
+        time.sleep(0.01)
+    assert 18_000_000 < stamps[-1] - stamps[0] < time.monotonic_ns() - start
+    until(lambda: backend.read(0.0) is None and backend.counters.crc_errors == 3)
+    backend.close()
+    tolerant.close()
+
+
+def test_nothing_is_tolerated_from_a_robot(domain: int) -> None:
+    """Only loopback may leave something out, and only what is known."""
+    with pytest.raises(BackendError, match="tolerate: only a simulator on the interface lo"):
+        UnitreeSdk2(stop_kd=STOP_KD, domain=domain, interface=other_interface(), tolerate="tick")
+    with pytest.raises(UnknownNameError, match="crc, tick, mode"):
+        UnitreeSdk2(stop_kd=STOP_KD, domain=domain, tolerate="everything")
+
+
+def other_interface() -> str:
+    """The name of an interface that is not the loopback."""
+    return next((name for _, name in socket.if_nameindex() if name != "lo"), "eth0")
 
 
 def test_waiting_leaves_the_interpreter_to_others(domain: int) -> None:

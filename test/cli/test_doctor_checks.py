@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from safe_locomotion.backends.listen import Heard
 from safe_locomotion.cli.doctor import command, machine, robot, software, wire
 from safe_locomotion.cli.doctor.findings import Finding
-from safe_locomotion.cli.doctor.robot import Heard
 from safe_locomotion.errors import BackendError
 from safe_locomotion.runtime.realtime import Setting
 
@@ -45,12 +45,11 @@ def clock(start: float, rate: float) -> Finding:
 
 
 def heard(
-    rate_hz: float = 500.0, clock: float = 1.0, count: int = 250
+    rate_hz: float = 500.0, clock: float = 1.0, count: int = 250, **refused: int
 ) -> Callable[[int, str], Heard]:
     """A robot that sends at this rate, and whose clock runs `clock` times as fast as ours."""
-    return lambda domain, name: tuple(
-        (k / rate_hz, round(1000 + 1e3 * clock * k / rate_hz)) for k in range(count)
-    )
+    states = tuple((k / rate_hz, round(1000 + 1e3 * clock * k / rate_hz)) for k in range(count))
+    return lambda domain, name: Heard(states=states, refused=refused)
 
 
 def silent(domain: int, name: str) -> str:
@@ -220,6 +219,13 @@ ILL: dict[str, list[tuple[str, Callable[[Path], Finding], str]]] = {
         ("problem", lambda _: robot.check_states("go2", "eth0", heard(count=20)), "ip -s link"),
         ("warning", lambda _: robot.check_states("go2", "eth0", heard(rate_hz=300.0)), "wired"),
         ("warning", lambda _: robot.check_states("go2", "eth0", heard(clock=0.9)), "wired"),
+        (
+            "problem",
+            lambda _: robot.check_states("go2", None, heard(count=0, crc=120)),
+            "tolerate:=crc,tick,mode",
+        ),
+        ("problem", lambda _: robot.check_states("go2", None, heard(clock=0.0)), "tolerate:="),
+        ("problem", lambda _: robot.check_states("go2", "eth0", heard(crc=3)), "second program"),
     ],
     "firmware_mode": [
         (

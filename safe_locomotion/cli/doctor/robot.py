@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from safe_locomotion.runtime.stack import (
     SIMULATION_DOMAIN,
     robot_sdk,
 )
+
+if TYPE_CHECKING:  # it needs the robot's SDK
+    from safe_locomotion.backends.listen import Heard
 
 RATE_HZ = 500.0
 LEAST_RATE_HZ = 400.0
@@ -30,8 +34,13 @@ ASK = """import sys
 from safe_locomotion.backends.motion_switcher import active_service
 print("MODE=" + active_service(int(sys.argv[1]), sys.argv[2]))"""
 
-Heard = tuple[tuple[float, int], ...]  # (monotonic [s], tick [ms]) of each LowState
-Listen = Callable[[int, str], Heard]
+REFUSED = {"size": "of another size", "crc": "with a wrong checksum"}
+SIMULATOR = (
+    "a simulator leaves things out that a robot sends: tolerate:=crc,tick,mode for one on lo,"
+    " see docs/vendor_simulator.md"
+)
+
+Listen = Callable[[int, str], "Heard"]
 Service = Callable[[int, str], str]
 
 
@@ -56,14 +65,30 @@ def check_states(robot: str, interface: str | None, listen: Listen | None = None
         )
     except BackendError as error:
         return Finding(check="robot_states", level="problem", text=str(error), mend="ip -br link")
-    if not heard:
-        text = f"no robot heard on domain {domain}, {name}"
+    return _judge_heard(heard, f"domain {domain}, {name}", needed=bool(interface))
+
+
+def _judge_heard(heard: "Heard", place: str, *, needed: bool) -> Finding:
+    """States that are heard are judged; those that are refused are counted, with the reason."""
+    refused = ", ".join(f"{n} {REFUSED.get(why, why)}" for why, n in heard.refused.items())
+    if not heard.states and refused:
+        text = f"a robot is heard on {place}, but all its states are refused: {refused}"
+        return Finding(check="robot_states", level="problem", text=text, mend=SIMULATOR)
+    if not heard.states:
+        text = f"no robot heard on {place}"
         mend = f"ping -c 3 {ROBOT_COMPUTER}; the robot takes a minute to boot"
-        return judge("robot_states", met=not interface, text=text, mend=mend)
-    return _judge_states(heard, f"domain {domain}, {name}")
+        return judge("robot_states", met=not needed, text=text, mend=mend)
+    if len({tick for _, tick in heard.states}) == 1 and len(heard.states) > 1:
+        text = f"{len(heard.states)} LowStates on {place}, whose tick stands still: it is no clock"
+        return Finding(check="robot_states", level="problem", text=text, mend=SIMULATOR)
+    if refused:
+        text = f"{len(heard.states)} LowStates on {place}, and refused ones: {refused}"
+        mend = "ip -s link  # look for errors, and for a second program that sends states"
+        return Finding(check="robot_states", level="problem", text=text, mend=mend)
+    return _judge_states(heard.states, place)
 
 
-def _judge_states(heard: Heard, place: str) -> Finding:
+def _judge_states(heard: tuple[tuple[float, int], ...], place: str) -> Finding:
     times, ticks = np.array(heard, dtype=np.float64).T
     if len(times) < ENOUGH or not times[-1] > times[0]:
         return Finding(
@@ -90,9 +115,9 @@ def _slope(x: "np.ndarray", y: "np.ndarray") -> float:
 
 
 def _listener() -> Listen:
-    from safe_locomotion.backends.listen import state_ticks
+    from safe_locomotion.backends.listen import hear_states
 
-    return state_ticks
+    return hear_states
 
 
 def active_service(domain: int, interface: str) -> str:
