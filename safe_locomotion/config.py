@@ -4,22 +4,19 @@ An unknown key, a missing key and a value of the wrong type are errors. They nam
 valid keys.
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass
-from math import isfinite
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
 
 from safe_locomotion.control.leg_control import LegGains
 from safe_locomotion.control.mpc_problem import MpcParameters
 from safe_locomotion.control.nominal_gait import GaitSettings
 from safe_locomotion.control.reference import LocomotionParameters
 from safe_locomotion.control.swing import SwingParameters
-from safe_locomotion.errors import ConfigurationError, UnknownNameError, one_line
+from safe_locomotion.errors import ConfigurationError, UnknownNameError
 from safe_locomotion.estimation.estimator import EstimatorParameters
 from safe_locomotion.operator.driving import DrivingParameters
 from safe_locomotion.operator.velocity import CommandLimits
@@ -29,11 +26,7 @@ from safe_locomotion.safety.supervisor import SupervisorParameters
 from safe_locomotion.safety.switching_rule import InterventionParameters
 from safe_locomotion.safety.trigger_set import TriggerSetParameters
 from safe_locomotion.shared_files import find_share
-
-LONGEST_NUMBER = 40  #: characters of a number in a message
-LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The safe loader; that of libyaml is ten times as fast, but not every PyYAML has it."""
-_adapters: dict[type[Any], TypeAdapter[Any]] = {}  # each takes as long as reading a file
+from safe_locomotion.strict_values import LOADER, build
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,65 +129,9 @@ def load_config(
     return build(StackConfig, sections, str(path))
 
 
-def build(cls: type[Any], values: Mapping[str, Any], where: str) -> Any:
-    """An instance of the dataclass `cls` from nested mappings, strictly.
-
-    Raises:
-        ConfigurationError: see `load_config`.
-    """
-    _check_keys(cls, values, where)
-    try:
-        # Strictly from JSON: a list is a tuple and 3 is a float there, but neither "3" nor true is.
-        return _adapter(cls).validate_json(json.dumps(values, default=str), strict=True)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise ConfigurationError(
-            f"{where}: {place}: {first['msg']} (found {first['input']!r})"
-        ) from error
-
-
-def _adapter(cls: type[Any]) -> TypeAdapter[Any]:
-    return _adapters.get(cls) or _adapters.setdefault(cls, TypeAdapter(cls))
-
-
-def _check_keys(cls: type[Any], values: Any, where: str) -> None:
-    if not isinstance(values, Mapping):
-        raise ConfigurationError(f"{where}: expected keys and values, found {values!r}")
-    known = {f.name: f for f in fields(cls)}
-    for key in values:
-        if key not in known:
-            raise UnknownNameError(f"key in {where}", key, known)
-    missing = sorted(set(known) - set(values) - _with_default(cls))
-    if missing:
-        raise ConfigurationError(f"{where}: missing {', '.join(missing)}")
-    types = get_type_hints(cls)
-    for key, value in values.items():
-        for number in value if isinstance(value, list | tuple) else (value,):
-            if isinstance(number, int | float) and not _is_finite(number):
-                found = one_line(number, LONGEST_NUMBER)
-                raise ConfigurationError(f"{where}: {key}: must be finite (found {found})")
-        if is_dataclass(types[key]):
-            _check_keys(types[key], value, f"{where}: {key}")
-
-
-def _is_finite(number: float) -> bool:
-    """Whether it is a finite number in double precision; integers may be longer than that."""
-    try:
-        return isfinite(number)
-    except OverflowError:
-        return False
-
-
 def _check_period(node: str, period_ns: int) -> None:
     if not period_ns > 0:
         raise ConfigurationError(f"{node}: period_ns: must be positive (found {period_ns})")
-
-
-def _with_default(cls: type[Any]) -> set[str]:
-    return {
-        f.name for f in fields(cls) if f.default is not MISSING or f.default_factory is not MISSING
-    }
 
 
 def _config_path(robot_or_file: str | Path) -> Path:

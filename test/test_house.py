@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,10 +23,16 @@ def names(paths: list[Path]) -> list[str]:
     return [str(path.relative_to(ROOT)) for path in paths]
 
 
+@cache
+def nodes(path: Path) -> list[ast.AST]:
+    """Everything in the syntax tree of a file."""
+    return list(ast.walk(ast.parse(path.read_text())))
+
+
 def assignments(paths: list[Path]) -> Iterator[ast.Assign | ast.AnnAssign | ast.AugAssign]:
     """All assignments of these files."""
     for path in paths:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes(path):
             if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
                 yield node
 
@@ -66,7 +73,7 @@ def test_functions_are_short() -> None:
     long = [
         f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
         for path in SOURCES
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in nodes(path)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and (node.end_lineno or node.lineno) - node.lineno + 1 > LONGEST_FUNCTION
     ]

@@ -13,11 +13,12 @@ from typing import Any, Generic, TypeVar
 from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
 from rclpy.node import Node
 
-from safe_locomotion.config import StackConfig, build, load_config
+from safe_locomotion.config import StackConfig, load_config
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.nodes.parameter_texts import descriptors
 from safe_locomotion.pipeline import Pipeline
 from safe_locomotion.robot.models import RobotModel, load_robot
+from safe_locomotion.strict_values import build
 
 DECLARE_FROM_OVERRIDES = {"automatically_declare_parameters_from_overrides": True}
 _OF_ROS = ("use_sim_time", "start_type_description_service")

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import yaml
 
-from safe_locomotion.config import LOADER
 from safe_locomotion.errors import ConfigurationError, one_line
 from safe_locomotion.messages import cdr
 from safe_locomotion.messages.topics import BY_NAME, INFO
@@ -34,6 +33,7 @@ from safe_locomotion.recording.episode import (
 from safe_locomotion.recording.mcap import McapFile, Message
 from safe_locomotion.recording.rows import command_trace, proposal_trace, verdict_trace
 from safe_locomotion.recording.writer import METADATA, EpisodeWriter, message_types
+from safe_locomotion.strict_values import LOADER
 from safe_locomotion.types import JOINTS, LEGS, N_JOINTS, N_LEGS, NANOSECONDS, Array
 
 DAMAGED = (OSError, ValueError, LookupError, TypeError, ArithmeticError, struct.error, MemoryError)

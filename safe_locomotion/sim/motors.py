@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import yaml
 
-from safe_locomotion.config import build
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.robot.models import RobotModel, robot_file
+from safe_locomotion.strict_values import build
 from safe_locomotion.types import N_JOINTS, N_LEGS, Array, LowCommand
 
 COMMAND_TIMEOUT_MS = 20
