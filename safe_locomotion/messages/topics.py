@@ -50,7 +50,7 @@ TOPICS = (
     Topic(name="cmd_vel", type="geometry_msgs/msg/TwistStamped", reliable=True),
     Topic(name="odom", type="nav_msgs/msg/Odometry"),
     Topic(name="safety/hazards", type=JOINT_STATE, latched=True),
-    Topic(name="battery_state", type="sensor_msgs/msg/BatteryState"),
+    Topic(name="battery_state", type="sensor_msgs/msg/BatteryState", reliable=True),
     Topic(name="diagnostics", type="diagnostic_msgs/msg/DiagnosticArray", reliable=True),
 )
 BY_NAME = {topic.name: topic for topic in TOPICS}

@@ -106,7 +106,7 @@ class BridgeNode(LinkLifecycle):
         self._imu = self.create_publisher(Imu, "imu/data", NEWEST)
         self._hazards = self.create_publisher(JointState, "safety/hazards", LATCHED)
         self._told = NO_HAZARDS
-        self._battery = self.create_publisher(BatteryState, "battery_state", NEWEST)
+        self._battery = self.create_publisher(BatteryState, "battery_state", 1)
         self.remote = RemoteListener(self, self.parameters.config.driving)
         self.create_service(Trigger, BRIDGE_RESET, self._serve_reset)
         self.create_timer(1.0, self._publish_battery, clock=STEADY)
