@@ -21,7 +21,7 @@ from std_srvs.srv import Trigger
 
 from safe_locomotion.errors import SafeLocomotionError, UnknownNameError
 from safe_locomotion.nodes.conversions import velocity_command_from
-from safe_locomotion.nodes.health import STEADY, Stream
+from safe_locomotion.nodes.health import STEADY, WARN, Stream
 from safe_locomotion.nodes.mailbox import Mailbox
 from safe_locomotion.nodes.subscriptions import Polled
 from safe_locomotion.operator.requests import REQUESTS, Script, parse_script
@@ -66,6 +66,8 @@ class VelocityTopic:
         """
         if type_name not in CMD_VEL_TYPES:
             raise UnknownNameError("cmd_vel_type", type_name, CMD_VEL_TYPES)
+        self._node = node
+        self._type_name = type_name
         self._input = VelocityInput(limits)
         self._remote_input = VelocityInput(limits)
         self._arrived: deque[VelocityCommand] = deque(maxlen=1)
@@ -92,7 +94,17 @@ class VelocityTopic:
 
     def rows(self) -> tuple[Callable[[], DiagnosticStatus], ...]:
         """Rows of `/diagnostics`."""
-        return (self.stream.status, self.remote_stream.status)
+        return (self._status, self.remote_stream.status)
+
+    def _status(self) -> DiagnosticStatus:
+        """The stream of `cmd_vel`, with a warning about velocities that this node cannot hear."""
+        row = self.stream.status()
+        publishers = self._node.get_publishers_info_by_topic("cmd_vel")
+        names = {info.topic_type.rpartition("/")[2] for info in publishers}
+        for name in sorted(names & {*CMD_VEL_TYPES} - {self._type_name}):
+            row.level = WARN
+            row.message = f"a {name} is sent and {self._type_name} is heard: cmd_vel_type:={name}"
+        return row
 
     def _receive_remote(self, message: TwistStamped) -> None:
         self._from_remote.append(velocity_command_from(message))

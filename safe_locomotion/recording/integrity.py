@@ -6,11 +6,11 @@ from pathlib import Path
 
 import yaml
 
-from safe_locomotion.config import LOADER
 from safe_locomotion.errors import one_line
 from safe_locomotion.messages.cdr import DecodingError
 from safe_locomotion.recording.mcap import McapFile
 from safe_locomotion.recording.writer import DIGEST, METADATA, file_digest
+from safe_locomotion.strict_values import LOADER
 
 WRONG = (
     ValueError,

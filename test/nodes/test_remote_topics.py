@@ -7,9 +7,11 @@ from typing import ClassVar
 import pytest
 import rclpy
 from core_values import A1, low_state, stance_plan, verdict
-from geometry_msgs.msg import TwistStamped
+from diagnostic_msgs.msg import DiagnosticStatus
+from geometry_msgs.msg import Twist, TwistStamped
 from rclpy.serialization import serialize_message
 from rclpy.signals import SignalHandlerOptions
+from ros_world import ros_tester
 from std_msgs.msg import String
 
 from safe_locomotion.backends import backend
@@ -261,3 +263,14 @@ def test_the_bridge_alone_damps_for_a_supervisor_that_does_not_hear(mode, ros_do
         node.destroy_node()
     finally:
         rclpy.try_shutdown()
+
+
+def test_a_velocity_of_the_other_type_is_said(ros_domain):
+    """ROS tells nobody that the types differ, so the row of `cmd_vel` says it and what to set."""
+    with ros_tester() as t, ros_tester() as program:
+        velocity = VelocityTopic(t.node, LIMITS, "TwistStamped")
+        row = velocity.rows()[0]
+        assert "Twist is sent" not in row().message
+        program.node.create_publisher(Twist, "cmd_vel", 1)
+        assert t.spin_until(lambda: row().level == DiagnosticStatus.WARN)
+        assert row().message.endswith("cmd_vel_type:=Twist")
