@@ -111,6 +111,7 @@ class RecordedModes(ModeMachine):
             stop_timeout=0.0,
             self_right_timeout=0.0,
             self_right_unasked=False,
+            step_time=0.0,
         )
         # A robot that was told to stop walking has a recorded command of zero.
         self.goal = self.wanted = "walk"

@@ -12,6 +12,9 @@ A robot that has fallen is damped until the operator requests `stand`. It then t
 (SELF_RIGHT), stands up and stands. Only a robot configured to do so gets up by itself, once per
 fall, and it never walks off by itself.
 
+A standing robot that is pushed so hard that it would topple steps in place, in WALK, until it is
+slow again. Nobody requests that.
+
 Hazards are in `safety.hazards`.
 """
 
@@ -38,6 +41,7 @@ class Conditions:
         sitting: SIT: the joints are near the sitting pose and still.
         slow: WALK: the body is slow enough to stop stepping.
         still: STAND: the body rests on four feet. FALLEN: the robot rests as it lies.
+        pushed: STAND: the capture point nears the edge of the feet, so the robot must step.
     """
 
     upright: bool = False
@@ -45,6 +49,7 @@ class Conditions:
     sitting: bool = False
     slow: bool = False
     still: bool = False
+    pushed: bool = False
 
 
 class ModeMachine:
@@ -65,6 +70,7 @@ class ModeMachine:
         stop_timeout: float,
         self_right_timeout: float,
         self_right_unasked: bool,
+        step_time: float,
     ) -> None:
         """Start passive.
 
@@ -76,7 +82,10 @@ class ModeMachine:
             self_right_timeout: longest time in SELF_RIGHT [s].
             self_right_unasked: a robot that fell and rests gets up and stands without a request,
                 once per fall.
+            step_time: shortest time for which a pushed robot steps [s].
         """
+        self._step_ns = round(step_time * NANOSECONDS)
+        self._pushed = False  # WALK was entered because of a push
         self._settle_ns = round(settle_time * NANOSECONDS)
         self._timeout_ns = round(stand_up_timeout * NANOSECONDS)
         self._stop_ns = round(stop_timeout * NANOSECONDS)
@@ -91,6 +100,11 @@ class ModeMachine:
         self._rises_by_itself = False
         self._settled_since_ns: int | None = None
         self._leaving_since_ns: int | None = None
+
+    @property
+    def catches_itself(self) -> bool:
+        """Whether the robot steps only because it was pushed."""
+        return self.mode is Mode.WALK and self._pushed and self.wanted != "walk"
 
     def request(self, name: str) -> str | None:
         """Take an operator's request; returns why it is refused, or None.
@@ -148,6 +162,7 @@ class ModeMachine:
     def _enter(self, target: Mode, stamp_ns: int) -> None:
         fell = target is Mode.FALLEN and self.mode is not Mode.SELF_RIGHT
         self._rises_by_itself = self._self_right_unasked and fell
+        self._pushed = target is Mode.WALK and self.wanted != "walk"
         self.mode = target
         self.since_ns = stamp_ns
         self._settled_since_ns = None
@@ -167,10 +182,13 @@ class ModeMachine:
             onwards = Mode.STAND if settled else Mode.STAND_UP
             return Mode.SIT if self.wanted == "sit" else onwards
         if mode is Mode.STAND:
+            if conditions.pushed:
+                return Mode.WALK
             onwards = {"walk": Mode.WALK, "sit": Mode.SIT}.get(self.wanted, Mode.STAND)
             return onwards if settled or waited else Mode.STAND
         if mode is Mode.WALK:
-            stops = self.wanted != "walk" and (conditions.slow or waited)
+            steps = self.catches_itself and stamp_ns - self.since_ns < self._step_ns
+            stops = self.wanted != "walk" and not steps and (conditions.slow or waited)
             return Mode.STAND if stops else Mode.WALK
         rising = self.wanted in ("stand", "walk")
         if mode is Mode.PASSIVE:

@@ -8,6 +8,7 @@ import numpy as np
 
 from safe_locomotion.control.gait_handover import RECOVERY, GaitBlend
 from safe_locomotion.robot.models import RobotModel
+from safe_locomotion.safety.capture_point import CapturePoint
 from safe_locomotion.safety.hazards import Severity, severity
 from safe_locomotion.safety.intervention import Decision, Intervention, InterventionStatistics
 from safe_locomotion.safety.learner_handover import Handover, followable
@@ -53,6 +54,9 @@ class SupervisorParameters:
             rest before it sits down [s].
         proposal_timeout: a learner's proposal older than this is ignored [s].
         bridge_time: time for which recovery drives before and after a joint policy [s].
+        step_margin: a standing robot steps when the margin of its capture point
+            (`CapturePoint.margin`) falls below this. -1e9 never.
+        step_time: shortest time for which it then steps [s].
     """
 
     fall_tilt: float
@@ -69,6 +73,8 @@ class SupervisorParameters:
     stop_timeout: float
     proposal_timeout: float
     bridge_time: float
+    step_margin: float
+    step_time: float
 
 
 class RecoveryPolicy(Protocol):
@@ -101,7 +107,9 @@ class Supervisor:
             stop_timeout=parameters.stop_timeout,
             self_right_timeout=parameters.self_right_timeout,
             self_right_unasked=parameters.self_right == "automatic",
+            step_time=parameters.step_time,
         )
+        self._capture = CapturePoint(robot)
         self._proposal_timeout_ns = round(parameters.proposal_timeout * NANOSECONDS)
         self._cos_fall = float(np.cos(parameters.fall_tilt))
         self._cos_righted = float(np.cos(parameters.righted_tilt))
@@ -179,7 +187,7 @@ class Supervisor:
         wanted = command if walking and self._modes.wanted == "walk" else VelocityCommand()
         cautious = self._intervention.recovery_command(wanted)
         recovery = self._recovery.gait(cautious, estimate)
-        usable = fresh if worst is Severity.NONE else None
+        usable = fresh if worst is Severity.NONE and not self._modes.catches_itself else None
         offered = self._handover.offer(stamp_ns, usable, walking=walking)
         decision = self._decision(estimate, offered, recovery, wanted)
         learner = None if decision.recovers else offered
@@ -274,7 +282,8 @@ class Supervisor:
             return Conditions(slow=_length(estimate.velocity) <= self._p.slow_speed)
         quiet = self._quiet(estimate)
         if mode is Mode.STAND:
-            return Conditions(still=quiet and _length(estimate.velocity) <= self._p.still_speed)
+            slow = _length(estimate.velocity) <= self._p.still_speed
+            return Conditions(still=quiet and slow, pushed=self._is_pushed(estimate))
         if mode is Mode.STAND_UP:
             return Conditions(standing=quiet and self._near(estimate, self._robot.q_stand))
         if mode is Mode.SIT:
@@ -285,6 +294,11 @@ class Supervisor:
             known = not estimate.diverged
             return Conditions(upright=on_belly and folded and quiet and known)
         return Conditions(upright=on_belly, still=quiet)
+
+    def _is_pushed(self, estimate: Estimate) -> bool:
+        """Whether a standing robot is about to topple; an unknown margin is no reason to step."""
+        margin = self._capture.margin(estimate)
+        return isfinite(margin) and margin < self._p.step_margin
 
     def _near(self, estimate: Estimate, pose: Array) -> bool:
         near = np.abs(estimate.q - pose) <= self._p.pose_tolerance

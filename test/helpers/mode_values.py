@@ -6,6 +6,7 @@ from safe_locomotion.types import Mode
 
 TICK_NS = 2_000_000
 START_NS = 1_700_000_000_000_000_000
+STEP_TIME = 1.5  # s
 YES = Conditions(upright=True, standing=True, sitting=True, slow=True, still=True)
 NO = Conditions()
 NONE, RECOVER, STOP, SIT, FALLEN, FAULT = Severity
@@ -21,6 +22,7 @@ def machine(
         stop_timeout=stop,
         self_right_timeout=13.0,
         self_right_unasked=unasked,
+        step_time=STEP_TIME,
     )
 
 
