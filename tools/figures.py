@@ -79,6 +79,7 @@ def _trot(r: Report) -> bool:
 
 
 PUSHES = "--vx 0.3 --pushes-every 3 --duration 93"
+STANDING = "--script stand@0 --pushes-every 5 --duration 93"
 SCENARIOS = (
     Scenario(
         name="trot",
@@ -114,6 +115,13 @@ SCENARIOS = (
     Scenario(
         name="push-40",
         arguments=f"{PUSHES} --push-impulse 40",
+        wanted=">= 75 %",
+        holds=lambda r: r["falls"] <= 0.25 * r["pushes"],
+    ),
+    Scenario(name="stand-push-30", arguments=f"{STANDING} --push-impulse 30"),
+    Scenario(
+        name="stand-push-40",
+        arguments=f"{STANDING} --push-impulse 40",
         wanted=">= 75 %",
         holds=lambda r: r["falls"] <= 0.25 * r["pushes"],
     ),
