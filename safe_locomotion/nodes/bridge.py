@@ -238,6 +238,7 @@ class BridgeNode(LinkLifecycle):
                 f" choose the robot by the parameter robot, one of: {', '.join(robot_names())}"
             )
         self.require_publishers()
+        self._watch.begin()
 
     def ask_for_realtime(self) -> None:
         """Ask the operating system for the scheduling of the calling thread.

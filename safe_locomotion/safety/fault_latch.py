@@ -7,9 +7,10 @@ bridge is the last hop. So it remembers by itself, and only its own `reset` make
 from collections.abc import Iterable
 
 from safe_locomotion.safety.hazards import HAZARDS, Severity
-from safe_locomotion.types import Mode, Verdict
+from safe_locomotion.types import DAMPED, Mode, Verdict
 
 NOT_RESET = frozenset({"not_reset"})
+JUMP = frozenset({"state_jump"})
 NOTHING: frozenset[str] = frozenset()
 
 
@@ -25,6 +26,7 @@ class FaultLatch:
         self.latched = False
         self.causes: frozenset[str] = NOTHING
         self._reset_ns = -1
+        self._mode: Mode | None = None  # of the last verdict
 
     @property
     def hazards(self) -> frozenset[str]:
@@ -32,13 +34,20 @@ class FaultLatch:
         return NOT_RESET if self.latched else NOTHING
 
     def report(self, hazards: frozenset[str]) -> None:
-        """Take the hazards that the bridge itself sees."""
+        """Take the hazards that the bridge itself sees.
+
+        As for the supervisor, a jump in time means nothing while the robot is damped: it may be
+        switched off and on, and activation waits for other commanders.
+        """
         if hazards:
             faults = _faults(hazards)
+            if self._mode is None or self._mode in DAMPED:
+                faults -= JUMP
             self._hold(bool(faults), faults)
 
     def hear(self, verdict: Verdict) -> None:
         """Take a verdict; one in FAULT latches, unless it was made before the reset."""
+        self._mode = verdict.mode
         self._hold(
             verdict.mode is Mode.FAULT and verdict.stamp_ns > self._reset_ns, verdict.reasons
         )

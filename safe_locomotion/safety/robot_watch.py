@@ -62,6 +62,11 @@ class RobotWatch:
         ]
         return frozenset(lasting) | self._events()
 
+    def begin(self) -> None:
+        """Take the next state as the first: nobody has read any for a while."""
+        self._stamp_ns = None
+        self._held.pop("state_jump", None)
+
     @property
     def commanded_by_others(self) -> bool:
         """Whether low commands by others were seen within the last `HELD` states."""

@@ -5,7 +5,7 @@ from core_values import START_NS, TICK_NS, verdict
 
 from safe_locomotion.safety.fault_latch import FaultLatch
 from safe_locomotion.safety.hazards import HAZARDS, Severity
-from safe_locomotion.types import Mode
+from safe_locomotion.types import DAMPED, Mode
 
 HELD = {"not_reset"}
 FAULTS = [name for name, row in HAZARDS.items() if row.severity is Severity.FAULT]
@@ -28,10 +28,24 @@ def test_a_fresh_latch_holds_nothing() -> None:
 def test_each_hazard_of_severity_fault_latches(name: str) -> None:
     """The milder ones do not; the cause is kept for the operator."""
     latch = FaultLatch()
+    latch.hear(verdict(mode=Mode.WALK))
     latch.report(frozenset({name}))
     assert latch.latched == (name in FAULTS)
     assert latch.hazards == (HELD if name in FAULTS else set())
     assert latch.causes == ({name} if name in FAULTS else set())
+
+
+@pytest.mark.parametrize("mode", [None, *Mode])
+def test_a_jump_in_time_latches_only_where_the_robot_is_not_damped(mode: Mode | None) -> None:
+    """A damped robot may be switched off and on; any other fault latches there too."""
+    latch = FaultLatch()
+    if mode is not None:
+        latch.hear(verdict(mode=mode))
+        latch.reset(START_NS)
+    latch.report(frozenset({"state_jump"}))
+    assert latch.latched is (mode is not None and mode not in DAMPED)
+    latch.report(frozenset({"state_jump", "robot_mismatch"}))
+    assert latch.latched and "robot_mismatch" in latch.causes
 
 
 @pytest.mark.parametrize("mode", Mode)
