@@ -23,7 +23,8 @@ from safe_locomotion.robot.models import load_robot
 
 NICENESS = 10  #: lowers the priority below the control loop
 MEMORY = 1 << 30  #: bytes that the check may use; a policy of the package needs a fifth
-NO_MEMORY = "bad_alloc"  #: what ONNX Runtime says where it gets no memory
+NO_MEMORY = ("bad_alloc", "Failed to allocate memory")
+"""What ONNX Runtime says where it gets no memory, from the system or from its own arena."""
 
 
 def locate(name_or_path: str, folders: Sequence[Path] | None) -> Path:
@@ -63,7 +64,7 @@ def main() -> int:
         check_parity(contract, network)
         require_quick(network.step)
     except SafeLocomotionError as error:
-        no_memory = NO_MEMORY in str(error)
+        no_memory = any(words in str(error) for words in NO_MEMORY)
         sys.stderr.write(f"policy: {MORE_MEMORY}\n" if no_memory else f"{error}\n")
         return REFUSED
     except MemoryError:

@@ -12,7 +12,9 @@ from safe_locomotion.rotations import multiply
 from safe_locomotion.types import N_JOINTS, NANOSECONDS, Array, LowState
 
 WINDOW_NS = 100_000_000  #: over which turns and moves are compared
-LONGEST_STEP_NS = 20_000_000  #: after a longer one the comparison starts anew
+LONGEST_STEP_NS = 10_000_000
+"""After a longer step the comparison starts anew. In a trot with pushes a joint was up to 0.05 rad
+from where the mean of its speeds puts it, with steps of 10 ms, and 0.29 rad with steps of 20 ms."""
 HELD = 50  #: states for which a contradiction is reported, so that every listener receives it
 CONJUGATE = np.array((1.0, -1.0, -1.0, -1.0))
 
@@ -63,9 +65,9 @@ class SensorWatch:
         self._moved = np.zeros(N_JOINTS)
 
     def _compare(self, previous: LowState, state: LowState) -> None:
-        step_s = (state.stamp_ns - previous.stamp_ns) / NANOSECONDS
-        self._turned += step_s * state.gyro
-        self._moved += step_s * state.dq
+        half_step_s = 0.5 * (state.stamp_ns - previous.stamp_ns) / NANOSECONDS
+        self._turned += half_step_s * (previous.gyro + state.gyro)
+        self._moved += half_step_s * (previous.dq + state.dq)
         if not _same_imu(previous, state):
             self._changed_ns = state.stamp_ns
         elif state.stamp_ns - self._changed_ns >= self._frozen_ns:

@@ -71,10 +71,14 @@ class World:
         return decisions.verdict_from(self.verdicts[-1])
 
     def stand(self):
-        """Put the robot on its feet, whatever was before, and let the estimator start over."""
+        """Put the robot on its feet, whatever was before, and let the estimator start over.
+
+        A robot that is put somewhere contradicts its own sensors, until some time after.
+        """
         assert self.t.spin_until(lambda: self.verdicts)
         for _ in range(8):
             self.inject("feet")
+            self.t.spin(0.4)
             if self.verdict.mode in LATCHED_MODES:
                 self.t.call(Trigger, "reset")
             self.t.spin(0.4)

@@ -7,8 +7,10 @@ state as long as a loaded machine needs.
 
 import signal
 from contextlib import contextmanager
+from dataclasses import replace
 from time import monotonic
 
+import numpy as np
 import pytest
 from ros_world import PATIENCE_S, ros_tester
 from sensor_msgs.msg import JointState
@@ -38,6 +40,7 @@ class World:
         self.running = running.running
         self.robot = SimulatedRobot(SimulationOptions(seed=1))
         self.robot.put_on_feet()
+        self.rng = np.random.default_rng(1)
         self.moves = False
         self.sent = []
         self.verdicts = tester.collect(JointState, "safety/verdict", LATCHED)
@@ -48,8 +51,10 @@ class World:
         return decisions.verdict_from(self.verdicts[-1]) if self.verdicts else None
 
     def step(self):
-        """One state and its answer."""
+        """One state and its answer; an IMU that rests is never still to the last bit."""
         state = self.robot.low_state()
+        if not self.moves:
+            state = replace(state, gyro=state.gyro + 1e-4 * self.rng.normal(size=3))
         self.wire.publish(state)
         end = monotonic() + (ANSWER_S if self.wire.controllers() else 0.0)
         command = self.wire.take_command(0.005)

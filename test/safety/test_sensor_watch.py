@@ -149,6 +149,31 @@ def test_the_longest_step_still_counts() -> None:
     assert frozenset({"sensors_disagree"}) in seen
 
 
+def test_states_that_are_lost_contradict_nothing() -> None:
+    """Joints and body swing while four of five states are lost: the mean of two speeds counts.
+
+    The last speed alone would be 0.7 rad wrong here, which is beyond the bounds.
+    """
+    watched = Watched()
+    swing = 2.0
+    pulse = 6.0 * 2.0 * math.pi
+    found = set()
+    for k in range(300):
+        phase = pulse * 1e-9 * LONGEST_STEP_NS * k
+        angle = swing * math.sin(phase)
+        speed = swing * pulse * math.cos(phase)
+        found |= {
+            watched.tick(
+                LONGEST_STEP_NS,
+                q=replaced(low_state().q, 4, angle),
+                dq=replaced(np.zeros(12), 4, speed),
+                quaternion_wxyz=quaternion_from_rotation_vector(np.array((0.3 * angle, 0.0, 0.0))),
+                gyro=np.array((0.3 * speed, 0.0, 0.0)),
+            )
+        }
+    assert found == {NONE}
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 @pytest.mark.parametrize("name", ["gyro", "dq", "q", "quaternion_wxyz"])
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
