@@ -8,8 +8,13 @@ import click
 from safe_locomotion.cli.dispatch import Dispatch, names_any
 from safe_locomotion.cli.training.alarm import FIGURES as ALARM_FIGURES
 from safe_locomotion.cli.training.alarm import alarm_figures
-from safe_locomotion.cli.training.options import training_options
-from safe_locomotion.cli.training.run import Training, recovery_of, require_training, train
+from safe_locomotion.cli.training.options import (
+    devices_of,
+    devices_option,
+    require_training,
+    training_options,
+)
+from safe_locomotion.cli.training.run import Training, recovery_of, train
 from safe_locomotion.errors import ConfigurationError
 
 FIGURES = ("fig3", "fig4a", "fig4b", "beyond", "recovery", "learned")
@@ -25,12 +30,7 @@ FIGURES = ("fig3", "fig4a", "fig4b", "beyond", "recovery", "learned")
     help="Seeds of each learner and task.",
 )
 @training_options
-@click.option(
-    "--devices",
-    default="",
-    metavar="NAME,NAME,...",
-    help="Several devices, such as cuda:0,cuda:1; each trains a share of the runs.",
-)
+@devices_option
 def experiment(
     *,
     figures: tuple[str, ...],
@@ -61,10 +61,10 @@ def experiment(
         )
     return train(
         Training(
-            command=" ".join(["safe-locomotion experiment", *figures]),
+            command=" ".join(["experiment", *figures]),
             pages=[(f"paper1_{figure}", figure) for figure in figures],
             runs=runs_of(figures, runs, recovery),
-            devices=_names(devices) or [device],
+            devices=devices_of(devices, device),
             minutes=minutes,
             resume=resume,
             export=export,
@@ -72,16 +72,3 @@ def experiment(
             chosen={"runs": runs, **chosen},
         )
     )
-
-
-def _names(devices: str) -> list[str]:
-    """Devices of a list with commas.
-
-    Raises:
-        ConfigurationError: one of them is named twice.
-    """
-    names = [name.strip() for name in devices.split(",") if name.strip()]
-    twice = sorted({name for name in names if names.count(name) > 1 and name != "cpu"})
-    if twice:
-        raise ConfigurationError(f"--devices: {', '.join(twice)} is named twice")
-    return names

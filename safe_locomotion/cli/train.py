@@ -11,21 +11,13 @@ from safe_locomotion.cli.dispatch import Dispatch, names_option
 from safe_locomotion.cli.options import robot_option
 from safe_locomotion.cli.training.alarm import train_alarm
 from safe_locomotion.cli.training.gait import gait
-from safe_locomotion.cli.training.run import require_training
+from safe_locomotion.cli.training.options import require_training, seed_option
 from safe_locomotion.envs.gait_tasks import TASKS
-from safe_locomotion.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from safe_locomotion.policy.contract import PolicyContract
     from safe_locomotion.training.gait.evolution import EvolutionOptions
 
-seed_option = partial(
-    click.option,
-    "--seed",
-    type=click.IntRange(min=0),
-    show_default=True,
-    help="Seed of all random numbers.",
-)
 minutes_option = partial(
     click.option,
     "--minutes",
@@ -217,12 +209,9 @@ def joint(
 
     This needs the extra 'train'. Without a GPU it is slow.
     """
-    try:
-        from safe_locomotion.training.joint.ppo import JointTraining, train_joint
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            f"{error.name} is not installed: pip install 'safe_locomotion[train]'"
-        ) from error
+    require_training("safe_locomotion.training.joint.ppo")
+    from safe_locomotion.training.joint.ppo import JointTraining, train_joint
+
     command = (
         f"safe-locomotion train joint --task {task} --seed {seed} --envs {envs} --steps {steps}"
         f" --entropy {entropy:g} --minutes {minutes:g}"

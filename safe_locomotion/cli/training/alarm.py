@@ -1,15 +1,24 @@
 """`train joint --task alarm` and `experiment alarm-fig3|alarm-fig4`: trainings of ALARM."""
 
-import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from safe_locomotion.cli.options import robot_option
-from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.cli.training.options import (
+    TIME_IS_UP,
+    command_line,
+    device_option,
+    devices_of,
+    devices_option,
+    names_of,
+    require_training,
+    seed_option,
+    with_options,
+)
 
 if TYPE_CHECKING:
     from safe_locomotion.training.joint.alarm.learning.training import TrainingOptions
@@ -19,8 +28,6 @@ VARIANTS = (
     *("alarm", "concurrent", "dreamwaq", "two_stage", "no_en", "no_lstm_ac", "no_decoder"),
     *("no_constraints", "beta_by_clock", "beta_as_written"),
 )
-TIME_IS_UP = 3
-ABOUT = "about.json"
 
 _OPTIONS = (
     robot_option,
@@ -45,9 +52,7 @@ _OPTIONS = (
         show_default=True,
         help="Increment of beta in an iteration; the paper names none.",
     ),
-    click.option(
-        "--device", default="cuda:0", show_default=True, help="Device of torch: cuda:0 or cpu."
-    ),
+    device_option,
     click.option("--no-capture", is_flag=True, help="Replay no graphs on the GPU; it is slower."),
     click.option(
         "--minutes",
@@ -66,11 +71,8 @@ _OPTIONS = (
 )
 
 
-def alarm_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options of a training of ALARM."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+alarm_options = with_options(_OPTIONS)
+"""Give a command the options of a training of ALARM."""
 
 
 @click.command("joint")
@@ -82,13 +84,7 @@ def alarm_options(command: Callable[..., Any]) -> Callable[..., Any]:
     show_default=True,
     help="ALARM, one of its baselines, or one of its ablations.",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Seed of all random numbers.",
-)
+@seed_option(default=0)
 @alarm_options
 def train_alarm(
     *, task: str, variant: str, seed: int, minutes: float, resume: bool, out: Path, **chosen: Any
@@ -102,7 +98,7 @@ def train_alarm(
     from safe_locomotion.training.joint.alarm.experiment import Run, train_run
 
     words = {"task": task, "variant": variant, "seed": seed, **chosen}
-    options = _options(_command("train joint", words), variant=variant, seed=seed, **chosen)
+    options = _options(command_line("train joint", words), variant=variant, seed=seed, **chosen)
     run = Run(options=options, folder=out)
     done = train_run(run, minutes=minutes, resume=resume, tell=click.echo)
     click.echo(f"{'done' if done else 'time is up'}: {out}")
@@ -131,12 +127,7 @@ def train_alarm(
     show_default=True,
     help="Time of the walk up stairs of alarm-fig4 [s].",
 )
-@click.option(
-    "--devices",
-    default="",
-    metavar="NAME,NAME,...",
-    help="Several devices, such as cuda:0,cuda:1; each trains a share of the runs.",
-)
+@devices_option
 @alarm_options
 def alarm_figures(
     *,
@@ -155,21 +146,22 @@ def alarm_figures(
     A training that two figures need is made once. The exit status is 3 when the time was up before
     the end; results and pages are written all the same.
     """
-    named = [name.strip() for name in devices.split(",") if name.strip()] or [chosen["device"]]
+    named = devices_of(devices, chosen["device"])
     for device in named:
         require_alarm(device)
     from safe_locomotion.training.joint.alarm.experiment import Share, runs_of, train_on_devices
     from safe_locomotion.training.joint.alarm.pages import write_figure
+    from safe_locomotion.training.provenance import write_about
 
     words = {"runs": runs, "variants": variants, **chosen}
-    command = _command(" ".join(["experiment", *figures]), words)
+    command = command_line(" ".join(["experiment", *figures]), words)
     common = _options(command, variant="alarm", seed=0, **chosen)
     wanted = {figure: _variants(figure, variants) for figure in figures}
     every = list(dict.fromkeys(name for names in wanted.values() for name in names))
     began = time.monotonic()
     share = Share(runs=tuple(runs_of(every, runs, common, out)), minutes=minutes, resume=resume)
     done = train_on_devices(share, named, tell=click.echo)
-    about = _about(command, named, out, (time.monotonic() - began) / 60.0)
+    about = write_about(out, command, named, (time.monotonic() - began) / 60.0)
     for figure, names in wanted.items():
         path = write_figure(figure, runs_of(names, runs, common, out), about, out, walk_s)
         click.echo(f"{path}: {figure}" if path else f"{figure}: no iteration yet, so no page")
@@ -182,12 +174,7 @@ def require_alarm(device: str) -> None:
     Raises:
         ConfigurationError: with what can be done.
     """
-    try:
-        import safe_locomotion.training.joint.alarm.experiment  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            f"{error.name} is not installed: pip install 'safe_locomotion[train]'"
-        ) from error
+    require_training("safe_locomotion.training.joint.alarm.experiment")
     from safe_locomotion.training.devices import check_device
 
     check_device(device)
@@ -202,7 +189,7 @@ def _variants(figure: str, named: str) -> Sequence[str]:
     from safe_locomotion.training.joint.alarm.experiment import FIG3, FIG4
     from safe_locomotion.training.joint.alarm.learning.variants import variant_named
 
-    names = [name.strip() for name in named.split(",") if name.strip()]
+    names = names_of(named)
     for name in names:
         variant_named(name)
     return FIG4 if figure == "alarm-fig4" else names or FIG3
@@ -235,32 +222,3 @@ def _options(
         capture=not no_capture,
         command=command,
     )
-
-
-def _command(start: str, words: dict[str, Any]) -> str:
-    """The command that repeats a training."""
-    options = [
-        f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}")
-        for name, value in words.items()
-        if value is not False and value != ""
-    ]
-    return " ".join(["safe-locomotion", start, *options])
-
-
-def _about(command: str, devices: Sequence[str], out: Path, minutes: float) -> dict[str, Any]:
-    """Where results come from, with the minutes of earlier parts."""
-    from safe_locomotion.training.devices import device_name
-    from safe_locomotion.training.exporting import code_commit
-
-    try:
-        before = float(json.loads((out / ABOUT).read_text(encoding="utf-8"))["minutes"])
-    except (OSError, ValueError, KeyError, TypeError):
-        before = 0.0
-    about = {
-        "command": command,
-        "commit": code_commit(),
-        "device": ", ".join(device_name(device) for device in devices),
-        "minutes": round(before + minutes, 2),
-    }
-    (out / ABOUT).write_text(json.dumps(about) + "\n", encoding="utf-8")
-    return about

@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from safe_locomotion.cli.training.options import training_options
-from safe_locomotion.cli.training.run import Training, recovery_of, require_training, train
+from safe_locomotion.cli.training.options import require_training, seed_option, training_options
+from safe_locomotion.cli.training.run import Training, recovery_of, train
 from safe_locomotion.envs.gait_tasks import TASKS
 from safe_locomotion.safety.switching_rule import CRITERIA
 
@@ -50,13 +50,7 @@ LEARNERS = ("ours", "trpo", "trpo_n", "recovery_rl", "filter", "ellipsoid", "pcp
     show_default=True,
     help="Measures of the trigger set: the paper's raw ones, or those of the robot's file.",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Seed of all random numbers.",
-)
+@seed_option(default=0)
 @training_options
 def gait(
     *,
@@ -83,7 +77,7 @@ def gait(
     recovery: Recovery = "tuned" if alone else recovery_of(chosen["recovery"])
     return train(
         Training(
-            command=f"safe-locomotion train gait {task}",
+            command=f"train gait {task}",
             pages=[("run", "run")],
             runs=[Run(task=task, seed=seed, recovery=recovery, **settings)],
             devices=[device],

@@ -1,16 +1,36 @@
-"""Options of the commands that train runs of a grid."""
+"""What commands that train share: options, their checks, and the exit status."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
 
 from safe_locomotion.cli.options import robot_option
+from safe_locomotion.errors import ConfigurationError
 
 Command = Callable[..., Any]
+TIME_IS_UP = 3  #: exit status of a training whose time was up before its end
 
-_OPTIONS = (
+seed_option = partial(
+    click.option,
+    "--seed",
+    type=click.IntRange(min=0),
+    show_default=True,
+    help="Seed of all random numbers.",
+)
+device_option = click.option(
+    "--device", default="cuda:0", show_default=True, help="Device of torch: cuda:0 or cpu."
+)
+devices_option = click.option(
+    "--devices",
+    default="",
+    metavar="NAME,NAME,...",
+    help="Several devices, such as cuda:0,cuda:1; each trains a share of the runs.",
+)
+_GRID = (
     robot_option,
     click.option(
         "--updates",
@@ -61,9 +81,7 @@ _OPTIONS = (
         metavar="tuned|FILE",
         help="Recovery policy: the tuned controller, or the file of a learned one.",
     ),
-    click.option(
-        "--device", default="cuda:0", show_default=True, help="Device of torch: cuda:0 or cpu."
-    ),
+    device_option,
     click.option(
         "--minutes",
         type=click.FloatRange(min=0.0),
@@ -82,8 +100,60 @@ _OPTIONS = (
 )
 
 
-def training_options(command: Command) -> Command:
-    """Give a command these options."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+def with_options(
+    options: Sequence[Callable[[Command], Command]],
+) -> Callable[[Command], Command]:
+    """A decorator that gives a command these options."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+training_options = with_options(_GRID)
+"""Give a command the options of a training of a grid."""
+
+
+def names_of(text: str) -> list[str]:
+    """Names of a list with commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def devices_of(devices: str, device: str) -> list[str]:
+    """What `--devices` names, or else the one of `--device`.
+
+    Raises:
+        ConfigurationError: one of them is named twice.
+    """
+    names = names_of(devices)
+    twice = sorted({name for name in names if names.count(name) > 1 and name != "cpu"})
+    if twice:
+        raise ConfigurationError(f"--devices: {', '.join(twice)} is named twice")
+    return names or [device]
+
+
+def command_line(start: str, words: Mapping[str, Any]) -> str:
+    """The command that repeats a training; flags that are off and empty words are left out."""
+    options = [
+        f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}")
+        for name, value in words.items()
+        if value is not False and value != ""
+    ]
+    return " ".join(["safe-locomotion", start, *options])
+
+
+def require_training(module: str = "safe_locomotion.training.gait.trainer") -> None:
+    """Refuse to train where a library that a module of the training imports is missing.
+
+    Raises:
+        ConfigurationError: with the command that installs them.
+    """
+    try:
+        import_module(module)
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"{error.name} is not installed: pip install 'safe_locomotion[train]'"
+        ) from error

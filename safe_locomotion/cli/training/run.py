@@ -1,6 +1,5 @@
 """One training of some runs, on one device or on several: train, write results, export."""
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.cli.training.options import TIME_IS_UP, command_line
 
 if TYPE_CHECKING:
     from safe_locomotion.training.gait.grid import Recovery, Run
     from safe_locomotion.training.gait.parallel import Progress
     from safe_locomotion.training.gait.trainer import TrainingOptions
 
-TIME_IS_UP = 3
 POLICIES = "policies"
 
 
@@ -25,7 +23,7 @@ class Training:
     """What a command trains.
 
     Attributes:
-        command: as typed, without its options.
+        command: as typed behind the program, without its options.
         pages: file name and figure of each page.
         runs: of the grid.
         devices: of torch; several share the runs.
@@ -52,24 +50,10 @@ def recovery_of(option: str) -> "Recovery":
     return "tuned" if option == "tuned" else "learned"
 
 
-def require_training() -> None:
-    """Refuse to train where the libraries are missing.
-
-    Raises:
-        ConfigurationError: with the command that installs them.
-    """
-    try:
-        import safe_locomotion.training.gait.trainer  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            f"{error.name} is not installed: pip install 'safe_locomotion[train]'"
-        ) from error
-
-
 def train(training: Training) -> int:
     """Train, and write results and pages; the exit status is 3 when the time was up."""
     from safe_locomotion.training.devices import check_device
-    from safe_locomotion.training.gait.policies import ABOUT
+    from safe_locomotion.training.provenance import write_about
 
     for device in training.devices:
         check_device(device)
@@ -77,8 +61,8 @@ def train(training: Training) -> int:
     out = training.out
     options = _options(training)
     progress = _progress(training, options)
-    about = _about(training, _minutes_before(out / ABOUT) + (time.monotonic() - began) / 60.0)
-    (out / ABOUT).write_text(json.dumps(about) + "\n", encoding="utf-8")
+    minutes = (time.monotonic() - began) / 60.0
+    about = write_about(out, _command(training), training.devices, minutes)
     _write(training, progress, about)
     done = progress.updates >= options.updates
     if training.export and done:
@@ -124,20 +108,11 @@ def _progress(training: Training, options: "TrainingOptions") -> "Progress":
     return Progress(runs=options.runs, history=trainer.history)
 
 
-def _about(training: Training, minutes: float) -> dict[str, Any]:
-    """Where results come from."""
-    from safe_locomotion.training.devices import device_name
-    from safe_locomotion.training.exporting import code_commit
-
+def _command(training: Training) -> str:
+    """The command that repeats this training."""
     several = "devices" if len(training.devices) > 1 else "device"
-    chosen = {**training.chosen, several: ",".join(training.devices)}
-    words = [f"--{name.replace('_', '-')} {value}" for name, value in chosen.items()]
-    return {
-        "command": " ".join([training.command, *words]),
-        "commit": code_commit(),
-        "device": ", ".join(device_name(device) for device in training.devices),
-        "minutes": round(minutes, 2),
-    }
+    words = {**training.chosen, several: ",".join(training.devices)}
+    return command_line(training.command, words)
 
 
 def _write(training: Training, progress: "Progress", about: dict[str, Any]) -> None:
@@ -161,11 +136,3 @@ def _export(out: Path) -> None:
 
     written = export_all(out, out / POLICIES)
     click.echo(f"{out / POLICIES}: {len(written)} policies")
-
-
-def _minutes_before(about: Path) -> float:
-    """Minutes that earlier parts of this training took."""
-    try:
-        return float(json.loads(about.read_text(encoding="utf-8"))["minutes"])
-    except (OSError, ValueError, KeyError):
-        return 0.0

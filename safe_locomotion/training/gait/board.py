@@ -7,10 +7,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from safe_locomotion.training.board import open_writer
 from safe_locomotion.training.gait.checkpoint import Figures
 from safe_locomotion.training.gait.grid import Run
-
-FOLDER = "tensorboard"
 
 
 class Board(Protocol):
@@ -59,9 +58,5 @@ class TensorBoard:
 
 def open_board(folder: Path, runs: Sequence[Run], tell: Callable[[str], None]) -> Board:
     """A board in a folder; without TensorBoard one line says so."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - needs a package more
-    except ImportError:
-        tell("TensorBoard is not installed (pip install tensorboard): no curves for it")
-        return NoBoard()
-    return TensorBoard(SummaryWriter(str(folder / FOLDER)), runs)
+    writer = open_writer(folder, tell)
+    return NoBoard() if writer is None else TensorBoard(writer, runs)

@@ -1,7 +1,6 @@
 """One grid on several devices: each trains a share of the runs in a process of its own."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -9,16 +8,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from safe_locomotion.envs.workers import workers
-from safe_locomotion.errors import SafeLocomotionError
 from safe_locomotion.training.devices import enough_memory
 from safe_locomotion.training.gait.checkpoint import Figures, read_checkpoint
 from safe_locomotion.training.gait.grid import Run
 from safe_locomotion.training.gait.trainer import TrainingOptions, train
-
-
-class PartFailedError(SafeLocomotionError):
-    """A process that trained a part of a grid ended by itself."""
+from safe_locomotion.training.shares import say, train_shares
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,17 +78,10 @@ def train_parts(parts: Sequence[Part]) -> Progress:
     """Train all parts at once and put their histories together.
 
     Raises:
-        PartFailedError: a process ended by itself; the others have been stopped.
+        ShareFailedError: a process ended by itself; the others have been stopped.
         ConfigurationError: a checkpoint belongs to another grid.
     """
-    try:
-        with workers(_trainer, max(2, len(parts))) as run:
-            for _ in run(parts):
-                pass
-    except BrokenProcessPool as error:
-        raise PartFailedError(
-            "a training process ended by itself; continue from the checkpoints with --resume"
-        ) from error
+    train_shares(_trainer, parts)
     return merged(parts)
 
 
@@ -137,14 +124,9 @@ def _trainer() -> Callable[[Part], int]:
 
 def _train(part: Part) -> int:
     device = part.options.world.device
-    tell = partial(_say, device)
+    tell = partial(say, device)
     with enough_memory(device):
         trained = train(
             part.options, part.folder, minutes=part.minutes, resume=part.resume, tell=tell
         )
     return trained.updates
-
-
-def _say(device: str, line: str) -> None:
-    """One line of progress, behind the name of the device."""
-    print(f"{device}: {line}\n", end="", flush=True)  # noqa: T201 - at once, in one terminal

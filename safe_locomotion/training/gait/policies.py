@@ -22,8 +22,8 @@ from safe_locomotion.training.gait.export import network
 from safe_locomotion.training.gait.grid import Run
 from safe_locomotion.training.gait.grid_learners import learner_group
 from safe_locomotion.training.gait.mlp import Mlp
+from safe_locomotion.training.provenance import ABOUT
 
-ABOUT = "about.json"
 PARTS = "part_*"  #: folders of a grid that several devices trained
 
 

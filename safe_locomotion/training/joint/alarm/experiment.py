@@ -2,15 +2,12 @@
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import torch
 
-from safe_locomotion.envs.workers import workers
-from safe_locomotion.errors import SafeLocomotionError
 from safe_locomotion.training.devices import enough_memory
 from safe_locomotion.training.gait.devices import share_stream
 from safe_locomotion.training.joint.alarm.learning.board import open_board
@@ -25,6 +22,7 @@ from safe_locomotion.training.joint.alarm.learning.training import (
 from safe_locomotion.training.joint.alarm.learning.world import World
 from safe_locomotion.training.joint.alarm.world.options import AlarmOptions
 from safe_locomotion.training.joint.alarm.world.world import AlarmWorld
+from safe_locomotion.training.shares import say, train_shares
 
 #: Methods and ablations of the paper's figure 3, and what beta does without the hybrid advantage.
 FIG3 = (
@@ -42,10 +40,6 @@ FIG4 = ("alarm", "no_constraints")
 _IDENTITY = "identity.json"
 
 Tell = Callable[[str], None]
-
-
-class ProcessEndedError(SafeLocomotionError):
-    """A process that trained a share of the runs ended by itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,18 +163,12 @@ def train_on_devices(share: Share, devices: Sequence[str], *, tell: Tell) -> boo
     """Train runs on several devices, each in a process of its own; whether all are done.
 
     Raises:
-        ProcessEndedError: a process ended by itself.
+        ShareFailedError: a process ended by itself.
     """
     shares = shares_of(share, devices)
     if len(shares) == 1:
         return train_runs(shares[0], tell=tell)
-    try:
-        with workers(_share_trainer, len(shares)) as run:
-            return all(list(run(shares)))
-    except BrokenProcessPool as error:
-        raise ProcessEndedError(
-            "a training process ended by itself; continue from the checkpoints with --resume"
-        ) from error
+    return all(train_shares(_share_trainer, shares))
 
 
 def _share_trainer() -> Callable[[Share], bool]:
@@ -189,9 +177,4 @@ def _share_trainer() -> Callable[[Share], bool]:
 
 
 def _train_share(share: Share) -> bool:
-    return train_runs(share, tell=partial(_say, share.runs[0].options.device))
-
-
-def _say(device: str, line: str) -> None:
-    """One line of progress, behind the name of the device."""
-    print(f"{device}: {line}\n", end="", flush=True)  # noqa: T201 - at once, in one terminal
+    return train_runs(share, tell=partial(say, share.runs[0].options.device))
