@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
+import warp as wp
 
 from safe_locomotion.errors import ConfigurationError
 
@@ -72,7 +73,12 @@ class Captured:
             self._calls = None if self._calls is None else self._calls + 1
             return
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, stream=torch.cuda.current_stream()):
+        stream = torch.cuda.current_stream()
+        with (
+            torch.cuda.graph(graph, stream=stream),
+            # Warp must know of the capture, or its temporary arrays cannot be part of the graph.
+            wp.ScopedCapture(external=True, force_module_load=False),
+        ):
             self._part()
         graph.replay()
         self._graph = graph
