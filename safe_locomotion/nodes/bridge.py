@@ -79,7 +79,9 @@ class BridgeNode(LinkLifecycle):
         super().__init__("bridge_node")
         self.parameters: NodeParameters[BridgeSettings] = read_parameters(self, BridgeSettings)
         settings = self.parameters.settings
-        self.logs = BridgeLogs(settings.log_dir, states=settings.log_states)
+        self.logs = BridgeLogs(
+            settings.log_dir, states=settings.log_states, most_mb=settings.log_mb
+        )
         self.link = RobotLink(
             self._open_backend,
             self._stopping,
@@ -266,6 +268,7 @@ class BridgeNode(LinkLifecycle):
             lambda: link_status(self.link, self._newest),
             lambda: latch_status(self.latch),
             lambda: realtime_status(self._realtime, freeze_garbage=freeze),
+            *self.logs.rows(),
         )
 
 

@@ -46,6 +46,7 @@ class BridgeSettings(StageSettings):
 
     def __post_init__(self) -> None:
         """Refuse an age that ends before the bridge's own wait: every late answer would damp."""
+        super().__post_init__()
         if not self.answer_wait_ms < self.state_age_ms:
             raise ConfigurationError(
                 "bridge_node: state_age_ms: must be longer than answer_wait_ms "

@@ -1,20 +1,29 @@
 """What each stage writes on every tick when its node parameter `log_dir` is set.
 
 `sim.run_logs` reads the files. Stamps are nanoseconds of robot time in double precision, exact to a
-quarter of a microsecond. A tick only keeps its values. `settle` packs and writes them when the
-command of the tick is out.
+quarter of a microsecond. A tick only keeps its values. `settle` packs them when the command of the
+tick is out, and a thread writes them. So neither a full disk nor a slow one hurts the controller.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
+from diagnostic_msgs.msg import DiagnosticStatus
+
+from safe_locomotion.nodes.health import OK, WARN, status
 from safe_locomotion.pipeline import Output, StageName
+from safe_locomotion.runtime.disk import DiskThread
 from safe_locomotion.runtime.stage_log import GATE_REASONS, StageLog, vector
 from safe_locomotion.safety.capture_point import N_MARGINS, margin_row
 from safe_locomotion.types import LowCommand, LowState, Verdict
 
+MEGABYTE = 1_000_000  #: [byte]
+JOBS = 30  #: blocks that may wait for a slow disk; a second of each log is one
+CLOSE_S = 5.0  #: longest wait for the disk at the end
 LOW_STATE = {
     "quaternion_wxyz": 4,
     "gyro": 3,
@@ -86,12 +95,38 @@ LAYOUTS: dict[StageName, Layout] = {
 class StageLogs:
     """The log of one stage in `folder`; an empty folder means that nothing is logged."""
 
-    def __init__(self, folder: str, stage: StageName) -> None:
+    def __init__(self, folder: str, stage: StageName, most_mb: float = inf) -> None:
+        """Create the files.
+
+        Args:
+            folder: for them.
+            stage: whose ticks are logged.
+            most_mb: largest size of each log; its newer half is kept [MB].
+        """
         self._folder = Path(folder) if folder else None
         self._stage = stage
-        self._logs: list[StageLog] = []
+        self._most_bytes = most_mb * MEGABYTE
+        self._disk = DiskThread(JOBS) if folder else None
+        self._logs: dict[str, StageLog] = {}
         self._kept: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
         self._log = self._open(stage, *LAYOUTS[stage].columns, "ms")
+
+    def rows(self) -> Sequence[Callable[[], DiagnosticStatus]]:
+        """Rows of `/diagnostics`: one, if there are logs."""
+        return (self._status,) if self._logs else ()
+
+    def _status(self) -> DiagnosticStatus:
+        """What could not be written, and what was deleted."""
+        logs = self._logs
+        faults = [log.fault for log in logs.values() if log.fault]
+        lost = sum(log.lost for log in logs.values())
+        deleted = [name for name, log in logs.items() if log.rotations > 1]
+        turned = {f"older rows of {name} deleted": logs[name].rotations - 1 for name in deleted}
+        text = f"cannot write {faults[0]}; this log ends here" if faults else ""
+        text = text or (f"{lost} rows lost: the disk is too slow" if lost else "")
+        text = text or (f"{', '.join(deleted)}: only the newest rows are kept" if deleted else "")
+        level = WARN if faults or lost else OK
+        return status("log", level, text or "written", {"rows lost": lost, **turned})
 
     def observe(self, stage: StageName, output: Output, seconds: float) -> None:
         """Keep what the stage has computed; an observer of the pipeline."""
@@ -107,14 +142,19 @@ class StageLogs:
     def close(self) -> None:
         """Write what is left."""
         self.settle()
-        for log in self._logs:
+        for log in self._logs.values():
             log.close()
+        if self._disk is not None:
+            with suppress(OSError):  # a log knows its own faults
+                self._disk.close(CLOSE_S)
 
     def _open(self, name: str, *columns: str) -> StageLog | None:
         if self._folder is None:
             return None
-        log = StageLog(self._folder / f"{name}.log", ("stamp_ns", *columns))
-        self._logs.append(log)
+        path = self._folder / f"{name}.log"
+        columns = ("stamp_ns", *columns)
+        log = StageLog(path, columns, most_bytes=self._most_bytes, disk=self._disk)
+        self._logs[name] = log
         return log
 
     def _write(self, log: StageLog, output: Output, seconds: float) -> None:
@@ -124,12 +164,13 @@ class StageLogs:
 class BridgeLogs(StageLogs):
     """The logs of the bridge: command stage, answers, and LowStates where they are asked for."""
 
-    def __init__(self, folder: str, *, states: bool) -> None:
-        super().__init__(folder, "command")
+    def __init__(self, folder: str, *, states: bool, most_mb: float = inf) -> None:
+        super().__init__(folder, "command", most_mb)
         self._answers = self._open("bridge", "tick", "reason", "ms")
         columns = [name for key, size in LOW_STATE.items() for name in vector(key, size)]
         self._states = self._open("states", "tick", "voltage", *columns) if states else None
-        self._reasons = _Numbers(None if self._folder is None else self._folder / GATE_REASONS)
+        path = None if self._folder is None else self._folder / GATE_REASONS
+        self._reasons = _Numbers(path, self._disk)
 
     def received(self, state: LowState) -> None:
         """Keep a LowState."""
@@ -159,14 +200,19 @@ class BridgeLogs(StageLogs):
 class _Numbers(dict[str, int]):
     """Numbers of names, from 1 in the order of appearance; each name is a line of a file."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, disk: DiskThread | None) -> None:
         self._path = path
+        self._disk = disk
         if path is not None:
             path.write_text("")
 
     def __missing__(self, name: str) -> int:
+        if self._disk is not None:
+            self._disk.add(lambda: self._write(name))
+        self[name] = len(self) + 1
+        return self[name]
+
+    def _write(self, name: str) -> None:
         if self._path is not None:
             with self._path.open("a") as file:
                 file.write(name + "\n")
-        self[name] = len(self) + 1
-        return self[name]

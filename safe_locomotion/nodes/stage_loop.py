@@ -8,6 +8,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
+from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.nodes.health import Health, LoopTimes, Stream
 from safe_locomotion.nodes.parameters import DECLARE_FROM_OVERRIDES, NodeParameters, read_parameters
 from safe_locomotion.nodes.publishers import Binding
@@ -19,6 +20,7 @@ from safe_locomotion.pipeline import StageName
 StatusRow = Callable[[], DiagnosticStatus]  #: makes one row of `/diagnostics`
 StatusRows = Sequence[StatusRow]
 STREAM_TIMEOUT_S = 0.1  #: 50 ticks
+SMALLEST_LOG_MB = 1.0  #: a second of the largest log is a quarter of it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,9 +29,18 @@ class StageSettings:
 
     Attributes:
         log_dir: folder for the log of its ticks; empty for no log.
+        log_mb: largest size of each log; only its newer half is then kept [MB].
     """
 
     log_dir: str = ""
+    log_mb: float = 1000.0
+
+    def __post_init__(self) -> None:
+        """Refuse a size that holds no second of a log."""
+        if not self.log_mb >= SMALLEST_LOG_MB:
+            raise ConfigurationError(
+                f"log_mb: must be at least {SMALLEST_LOG_MB:g} MB (found {self.log_mb})"
+            )
 
 
 S = TypeVar("S", bound=StageSettings)
@@ -43,12 +54,13 @@ class StageNode(Node, Generic[S]):
     ) -> None:
         super().__init__(f"{stage}_node", **DECLARE_FROM_OVERRIDES)
         self.parameters: NodeParameters[S] = read_parameters(self, settings, changeable)
-        self.logs = StageLogs(self.parameters.settings.log_dir, stage)
+        chosen = self.parameters.settings
+        self.logs = StageLogs(chosen.log_dir, stage, chosen.log_mb)
         self.times = LoopTimes(f"{stage} tick")
 
     def rows(self) -> StatusRows:
         """Rows of `/diagnostics`."""
-        return (self.times.status,)
+        return (self.times.status, *self.logs.rows())
 
 
 class LoopNode(Protocol):

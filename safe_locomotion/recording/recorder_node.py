@@ -166,6 +166,9 @@ class RecorderNode(Node):
     def tell(self) -> None:
         """Log what has changed."""
         session = self.session
+        if session.quota.news:
+            self.get_logger().warning(session.quota.news)
+            session.quota.news = ""
         text = session.fault
         if not text and session.recording:
             text = f"recording {session.path}"
@@ -187,6 +190,7 @@ class RecorderNode(Node):
             "path": session.path or "",
             "written": sum(session.written.values()),
             "dropped": lost,
+            "deleted by the quota": session.quota.deleted,
             **{f"dropped {topic}": count for topic, count in self.lost.items() if count},
         }
         if session.fault:

@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol
 from safe_locomotion.errors import ConfigurationError, RecordingError
 from safe_locomotion.messages.cdr import DecodingError
 from safe_locomotion.recording.episode import EpisodeInfo
+from safe_locomotion.recording.quota import Quota
 from safe_locomotion.types import NANOSECONDS, Mode
 
 STAMP_LIMIT_NS = 2**63  #: past the last stamp that a bag can hold [ns]
@@ -23,6 +24,9 @@ LONGEST_ROLL = 60.0  #: of an episode before or after a walk [s]
 MEGABYTE = 1_000_000  #: [byte]
 WALK_OVER = "walk over"
 FALL = "fall"
+SPLIT = "quota: next part"
+QUOTA_EACH = 10  #: syncs between two looks at the quota
+SMALLEST_QUOTA_MB = 10.0  #: a minute of walking takes three times this
 WRITER = "safe_locomotion.recording.writer"
 
 
@@ -56,6 +60,8 @@ class SessionSettings:
         post_roll: time in the episode after the end of a walk [s].
         sync: time between two chunks that are sent to the disk [s].
         free_mb: recording stops when the disk has less space left [MB].
+        quota_mb: that the episodes in `directory` may take together; the oldest are then deleted.
+            0 for no quota: nothing is deleted [MB].
         cmd_vel_type: TwistStamped or Twist.
     """
 
@@ -65,6 +71,7 @@ class SessionSettings:
     post_roll: float = 1.0
     sync: float = 0.5
     free_mb: float = 200.0
+    quota_mb: float = 0.0
     cmd_vel_type: str = "TwistStamped"
 
     def __post_init__(self) -> None:
@@ -89,6 +96,11 @@ class SessionSettings:
             raise ConfigurationError(
                 f"recorder: free_mb: must not be negative (found {self.free_mb} MB)"
             )
+        if not (self.quota_mb == 0.0 or self.quota_mb >= SMALLEST_QUOTA_MB):
+            raise ConfigurationError(
+                f"recorder: quota_mb: must be 0, for none, or at least {SMALLEST_QUOTA_MB:g} MB"
+                f" (found {self.quota_mb} MB)"
+            )
 
 
 class Session:
@@ -100,6 +112,7 @@ class Session:
         finished: number of episodes that were closed.
         now_ns: newest stamp of a message [ns].
         dropped: number of messages that never arrived, by topic, since the start of the episode.
+        quota: of the folder; tells what it deleted.
     """
 
     def __init__(
@@ -126,6 +139,8 @@ class Session:
         self._mode: Mode | None = None
         self._ending: tuple[str, int] | None = None
         self._synced = clock()
+        self._syncs = 0
+        self.quota = Quota(Path(settings.directory), settings.quota_mb, settings.free_mb)
         self.path: Path | None = None
         self.fault = ""
         self.finished = 0
@@ -214,10 +229,22 @@ class Session:
                 writer.sync()
             except RecordingError as error:
                 self._fail(error)
+                return
+            self._split()
 
     def close(self) -> None:
         """End the open episode."""
         self._end("stopped")
+
+    def _split(self) -> None:
+        """Keep the quota, and go on in a new episode when the open one takes too much of it."""
+        self._syncs += 1
+        if self._syncs % QUOTA_EACH:
+            return
+        self.quota.make_room()
+        if self.path is not None and self._ending is None and self.quota.full(self.path):
+            self._end(SPLIT)
+            self._begin(SPLIT)
 
     def _write(self, topic: str, stamp_ns: int, data: bytes) -> None:
         writer = self._writer
@@ -234,6 +261,7 @@ class Session:
         self.dropped.clear()
         try:
             info = self._describe(why, start_ns)
+            self.quota.make_room()
             self._require_space()
             path = _free_name(Path(self._s.directory), info)
             self._writer = _writer_module().EpisodeWriter(path, info, self._s.cmd_vel_type)
@@ -275,6 +303,9 @@ class Session:
             folder.mkdir(parents=True, exist_ok=True)
         try:
             free = shutil.disk_usage(folder).free / MEGABYTE
+            if not free >= self._s.free_mb:
+                self.quota.make_room()
+                free = shutil.disk_usage(folder).free / MEGABYTE
         except OSError as error:
             raise RecordingError(f"{folder}: cannot record: {error.strerror}") from error
         if not free >= self._s.free_mb:

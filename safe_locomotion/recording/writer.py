@@ -11,14 +11,12 @@ import json
 import os
 from binascii import crc32
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
-from queue import SimpleQueue
-from threading import Thread
 from typing import Any, Literal
 
 import yaml
@@ -43,6 +41,8 @@ from safe_locomotion.errors import RecordingError
 from safe_locomotion.messages import cdr
 from safe_locomotion.messages.topics import INFO, TOPICS, Topic
 from safe_locomotion.recording.episode import EpisodeInfo
+from safe_locomotion.recording.quota import lock
+from safe_locomotion.runtime.disk import DiskThread
 
 VERSION: Literal[8] = 8  #: of metadata.yaml; the last one that ROS 2 Humble reads, as on robots
 METADATA = "metadata.yaml"
@@ -75,10 +75,12 @@ class EpisodeWriter:
         self._syncs = 0
         self._writer = _bag(path)
         self._connections: dict[str, Connection] = {}
-        self._disk = _Disk()
+        self._disk = DiskThread()
         try:
             self._writer.open()
-            _add_checksums(self._writer.storage)
+            storage: Any = self._writer.storage
+            lock(storage.bio.fileno())
+            _add_checksums(storage)
             self._declare(cmd_vel_type)
             self.write(INFO, info.start_ns, cdr.string_message(_json(info)))
             self.sync()
@@ -254,38 +256,6 @@ def _remember_digest(path: Path, name: str) -> None:
     custom = metadata["rosbag2_bagfile_information"].setdefault("custom_data", {})
     custom[DIGEST] = file_digest(path / name)
     _replace(path / METADATA, yaml.safe_dump(metadata, sort_keys=False))
-
-
-class _Disk:
-    """A thread that waits for the disk, job after job; the next call raises its errors."""
-
-    def __init__(self) -> None:
-        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._error: OSError | None = None
-        self._thread = Thread(target=self._work, name="disk", daemon=True)
-        self._thread.start()
-
-    def add(self, job: Callable[[], None]) -> None:
-        """Queue a job after those that were added before."""
-        self._jobs.put(job)
-
-    def raise_error(self) -> None:
-        """Raise the error of a job, if one failed."""
-        if self._error is not None:
-            raise self._error
-
-    def close(self) -> None:
-        """Finish all jobs, and raise the error of one that failed."""
-        self._jobs.put(None)
-        self._thread.join()
-        self.raise_error()
-
-    def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            try:
-                job()
-            except OSError as error:
-                self._error = error
 
 
 @lru_cache(maxsize=1)

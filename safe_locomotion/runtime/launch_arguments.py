@@ -47,6 +47,11 @@ COMMON = (
         "watchers", "monitor", f"what else runs: some of {', '.join(WATCHERS)}, or {NONE}"
     ),
     LaunchArgument("record", "", "folder in which each walk is recorded; empty for none"),
+    LaunchArgument(
+        "record_quota",
+        "0",
+        "MB that all episodes may take; the oldest are then deleted; 0 deletes none",
+    ),
     LaunchArgument("namespace", "", "ROS namespace of all nodes; empty for none"),
     LaunchArgument(
         "wire_domain", "", "DDS domain of the robot's SDK; empty for 1 in simulation, 0 on hardware"
@@ -124,7 +129,10 @@ def options_from_launch(world: World, robot: str, values: Mapping[str, str]) -> 
         robot_arguments=tuple(given.get("robot_arguments", "").split()),
         watchers=_watchers(given),
         record=str(Path(given["record"]).expanduser().resolve()) if given["record"] else "",
-        overrides={"viewer_node": viewer},
+        overrides={
+            "viewer_node": viewer,
+            "recorder_node": {"quota_mb": float(_number("record_quota", given["record_quota"]))},
+        },
         trust_domain=BOOLEANS[given.get("trust_domain", "false")],
     )
 

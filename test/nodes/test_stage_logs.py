@@ -1,12 +1,16 @@
 """Logs of the stages: kept on the tick, written when there is time."""
 
+import resource
+
 import pytest
 from core_values import START_NS, TICK_NS, low_state
 from random_values import random_estimate
 
 from safe_locomotion.commands import damping_command
-from safe_locomotion.nodes.stage_logs import BridgeLogs, StageLogs
-from safe_locomotion.runtime.stage_log import read_stage_log
+from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.nodes.stage_logs import LAYOUTS, BridgeLogs, StageLogs
+from safe_locomotion.nodes.stage_loop import StageSettings
+from safe_locomotion.runtime.stage_log import BLOCK, read_stage_log
 
 
 def test_a_tick_only_keeps_what_settle_writes(tmp_path):
@@ -61,3 +65,53 @@ def test_without_a_folder_nothing_is_written(tmp_path, monkeypatch):
     logs.settle()
     logs.close()
     assert not list(tmp_path.iterdir())
+
+
+def log_row(logs):
+    """Text and values of the row of `/diagnostics`."""
+    (row,) = (make() for make in logs.rows())
+    return row.message, {pair.key: pair.value for pair in row.values}
+
+
+def test_a_log_says_what_it_deletes(tmp_path):
+    """Only when the file before the last one is replaced, rows are gone."""
+    most_mb = 2e-6 * 1.5 * BLOCK * 8 * len((*LAYOUTS["estimator"].columns, "stamp_ns", "ms"))
+    logs = StageLogs(str(tmp_path), "estimator", most_mb)
+    estimate = random_estimate(1)
+    for _ in range(4 * BLOCK):
+        logs.observe("estimator", estimate, 1e-3)
+    logs.close()
+    text, values = log_row(logs)
+    assert text == "estimator: only the newest rows are kept"
+    assert values == {"rows lost": "0", "older rows of estimator deleted": "2"}
+
+
+def test_a_full_disk_is_said_and_the_tick_goes_on(tmp_path):
+    """Nothing is raised where the controller calls; the row names file and reason."""
+    logs = BridgeLogs(str(tmp_path), states=True)
+    assert log_row(logs)[0] == "written"
+    previous = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, previous[1]))
+    try:
+        for tick in range(2 * BLOCK):
+            state = low_state(stamp_ns=START_NS + tick * TICK_NS, tick=tick)
+            logs.received(state)
+            logs.answered(state, damping_command(state.stamp_ns, 1.0, reason="estop"), 5e-4)
+            logs.settle()
+        logs.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, previous)
+    text, _ = log_row(logs)
+    assert text.startswith("cannot write ") and text.endswith("File too large; this log ends here")
+
+
+def test_without_a_folder_there_is_no_row():
+    """Nothing to say."""
+    assert not StageLogs("", "mpc").rows()
+
+
+@pytest.mark.parametrize("size", [0.0, float("nan"), -1.0])
+def test_a_largest_size_without_room_is_refused(size):
+    """A log of nothing is a mistake."""
+    with pytest.raises(ConfigurationError, match="at least 1 MB"):
+        StageSettings(log_mb=size)

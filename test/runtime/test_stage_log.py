@@ -2,14 +2,17 @@
 
 import json
 import math
+import resource
 import tracemalloc
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
 
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.runtime.stage_log import BLOCK, StageLog, read_stage_log, vector
+from safe_locomotion.runtime.disk import DiskThread
+from safe_locomotion.runtime.stage_log import BLOCK, StageLog, older, read_stage_log, vector
 
 COLUMNS = ("stamp", *vector("q", 3), "ok")
 
@@ -126,6 +129,92 @@ def test_memory_stays_flat(tmp_path: Path) -> None:
     tracemalloc.stop()
     log.close()
     assert used[1] - used[0] < 20_000
+
+
+def test_a_log_with_a_largest_size_keeps_its_newest_rows(tmp_path: Path) -> None:
+    """It never takes more of the disk, and a reader gets one table of at least half the size."""
+    path = tmp_path / "run.log"
+    most = 10 * BLOCK * 8 * len(COLUMNS)
+    log = StageLog(path, COLUMNS, most_bytes=most)
+    for k in range(33 * BLOCK):
+        log.append(k, np.zeros(3), True)
+        assert k % BLOCK or sum(file.stat().st_size for file in tmp_path.iterdir()) <= most
+    log.close()
+    assert log.rotations > 2 and not log.fault
+    stamps = read_stage_log(path)["stamp"]
+    assert len(stamps) >= 4 * BLOCK
+    np.testing.assert_array_equal(stamps, np.arange(33 * BLOCK)[-len(stamps) :])
+
+
+def test_a_new_run_has_nothing_of_the_older_half_of_another(tmp_path: Path) -> None:
+    """Both files of the last run go, and other columns in the older half are an error."""
+    path = tmp_path / "run.log"
+    log = StageLog(path, COLUMNS, most_bytes=4 * BLOCK * 8 * len(COLUMNS))
+    for k in range(5 * BLOCK):
+        log.append(k, np.zeros(3), True)
+    log.close()
+    assert older(path).is_file()
+    write(path, 3)
+    assert len(read_stage_log(path)["stamp"]) == 3
+    older(path).write_bytes(b'{"columns": ["x"]}\n')
+    with pytest.raises(ConfigurationError, match="not the older half"):
+        read_stage_log(path)
+
+
+@pytest.mark.parametrize("threaded", [False, True])
+def test_a_full_disk_ends_the_log_and_nothing_else(tmp_path: Path, threaded: bool) -> None:
+    """Rows are taken as before, and the fault names the file."""
+    small = tmp_path / "small.log"
+    previous = resource.getrlimit(resource.RLIMIT_FSIZE)
+    disk = DiskThread() if threaded else None
+    log = StageLog(small, COLUMNS, disk=disk)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (BLOCK * 8 * len(COLUMNS), previous[1]))
+    try:
+        for k in range(4 * BLOCK):
+            log.append(k, np.zeros(3), True)
+        log.close()
+        if disk is not None:
+            disk.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, previous)
+    assert log.fault == f"{small}: File too large"
+    assert len(read_stage_log(small)["stamp"]) <= BLOCK
+
+
+def test_a_disk_that_hangs_costs_rows_and_no_time(tmp_path: Path) -> None:
+    """Blocks that nobody takes are counted, and closing waits no longer than it is told to."""
+    hung = Event()
+    disk = DiskThread(2)
+    disk.add(hung.wait)
+    log = StageLog(tmp_path / "run.log", COLUMNS, disk=disk)
+    for k in range(9 * BLOCK):
+        log.append(k, np.zeros(3), True)
+    assert log.lost >= 6 * BLOCK
+    disk.close(0.01)
+    hung.set()
+    written = Event()
+    while not disk.add(written.set):
+        pass
+    assert written.wait(60.0)
+    log.close()
+    disk.close()
+    assert len(read_stage_log(tmp_path / "run.log")["stamp"]) == 9 * BLOCK - log.lost
+
+
+def test_a_failed_job_is_raised_at_the_next_call() -> None:
+    """Later jobs are done all the same."""
+    done = Event()
+
+    def fail() -> None:
+        raise OSError(28, "No space left on device")
+
+    disk = DiskThread()
+    assert disk.add(fail) and disk.add(done.set)
+    assert done.wait(60.0)
+    with pytest.raises(OSError, match="No space left"):
+        disk.raise_error()
+    with pytest.raises(OSError, match="No space left"):
+        disk.close()
 
 
 @pytest.mark.parametrize(

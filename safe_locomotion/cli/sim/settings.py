@@ -29,6 +29,7 @@ DEMONSTRATED_PUSH = Push(time=7.0, impulse=(0.0, 15.0, 0.0))
 NEW_COMMAND_EACH = (2.0, 4.0)  # s
 RANDOM_VELOCITY = ((-0.4, 0.8), (-0.3, 0.3), (-1.0, 1.0))
 """Ranges of vx [m/s], vy [m/s] and wz [rad/s], well inside what the tuned controller follows."""
+WHOLE_LOG_MB = 1e6  # the report needs every row
 PAUSE_SHARE = 0.15  # of the random commands
 
 
@@ -181,7 +182,8 @@ class SimSettings:
         """
         overrides: dict[str, dict[str, Value]] = {f"{name}_node": {} for name in NODE_NAMES}
         if self.duration is not None:
-            overrides = {node: {"log_dir": str(folder)} for node in overrides}
+            logs: dict[str, Value] = {"log_dir": str(folder), "log_mb": WHOLE_LOG_MB}
+            overrides = {node: dict(logs) for node in overrides}
             overrides["supervisor_node"]["script"] = format_script(self.steps())
         if self.policy_folder:
             overrides["policy_node"]["policy_folder"] = self.policy_folder
