@@ -11,11 +11,12 @@ from safe_locomotion.bench.policy_networks import lstm_memories, lstm_pair, mlp
 from safe_locomotion.bench.recording import Recording
 from safe_locomotion.bench.timing import Call, Stage
 from safe_locomotion.policy.action import JointAction
-from safe_locomotion.policy.contract import Origin, PolicyContract, observation_term
+from safe_locomotion.policy.contract import Origin, PolicyContract
 from safe_locomotion.policy.file import pack
 from safe_locomotion.policy.network import Float32, Network
 from safe_locomotion.policy.observation import Observer
 from safe_locomotion.policy.runtime import PolicyRuntime
+from safe_locomotion.policy.term import observation_term
 from safe_locomotion.types import N_JOINTS, Estimate, VelocityCommand
 
 POLICIES = (

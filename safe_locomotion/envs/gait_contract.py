@@ -4,7 +4,8 @@ import numpy as np
 
 from safe_locomotion.envs.gait_tasks import GaitTask, start_gait
 from safe_locomotion.policy.action import GaitAction, GaitTerm
-from safe_locomotion.policy.contract import Origin, PolicyContract, observation_term
+from safe_locomotion.policy.contract import Origin, PolicyContract
+from safe_locomotion.policy.term import observation_term
 from safe_locomotion.robot.models import RobotModel
 from safe_locomotion.types import LEGS
 

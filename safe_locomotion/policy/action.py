@@ -9,6 +9,7 @@ from safe_locomotion.control.lift import some_leg_left
 from safe_locomotion.policy.refusal import (
     STRICT,
     Numbers,
+    check_bounds,
     check_numbers,
     check_positive,
     refuse,
@@ -120,6 +121,7 @@ class JointAction:
         scale: (12,) [rad].
         kp, kd: (12,) gains of the motors [Nm/rad, Nm s/rad].
         clip: bound on each number of the output before its scale; None when training had none.
+        lower, upper: (12,) bounds of q [rad]; None when training had none.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -128,6 +130,8 @@ class JointAction:
     kp: Numbers
     kd: Numbers
     clip: float | None = None
+    lower: Numbers | None = None
+    upper: Numbers | None = None
 
     def __post_init__(self) -> None:
         """Refuse wrong lengths and impossible gains."""
@@ -138,3 +142,4 @@ class JointAction:
             raise refuse("joint action: kd", "numbers from 0 up", self.kd)
         if self.clip is not None:
             check_positive("joint action: clip", (self.clip,))
+        check_bounds("joint action", self.lower, self.upper, N_JOINTS)

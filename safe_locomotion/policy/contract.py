@@ -10,7 +10,6 @@ wrong type, a wrong length and an impossible number.
 
 import json
 import re
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Literal
 
@@ -27,7 +26,15 @@ from safe_locomotion.policy.refusal import (
     check_positive,
     refuse,
 )
-from safe_locomotion.types import JOINTS, N_JOINTS, N_LEGS, NANOSECONDS
+from safe_locomotion.policy.term import (
+    CHOSEN,
+    TERM_WIDTHS,
+    Clock,
+    ObservationHistory,
+    ObservationTerm,
+    check_history,
+)
+from safe_locomotion.types import JOINTS, N_JOINTS, NANOSECONDS
 
 FORMAT = 1
 STATE_RATE_HZ = 500  #: of LowState, on which everything ticks
@@ -38,39 +45,6 @@ TOLERANCE_MAX = 1e-3
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 Kind = Literal["gait", "joint"]
-
-#: Width of every observation term; None: the width of the action. `observation.py` defines them.
-TERM_WIDTHS: dict[str, int | None] = {
-    "base_angular_velocity": 3,
-    "projected_gravity": 3,
-    "velocity_command": 3,
-    "joint_position": N_JOINTS,
-    "joint_velocity": N_JOINTS,
-    "previous_action": None,
-    "base_velocity": 3,
-    "heading_velocity": 3,
-    "base_height": 1,
-    "base_rpy": 3,
-    "base_roll_pitch": 2,
-    "previous_gait": 5 + N_LEGS,
-}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ObservationTerm:
-    """One term of the observation.
-
-    Attributes:
-        name: key of `TERM_WIDTHS`.
-        width: numbers in the term.
-        scale: (width,) factor on each number.
-    """
-
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
-
-    name: str
-    width: int
-    scale: Numbers
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -176,6 +150,10 @@ class PolicyContract:
         recurrent: memories; empty for a network without memory.
         observation_input, action_output: names of the tensors (1, O) and (1, A), float32.
         estimate: what the network estimates beside its action; None if nothing.
+        history: how frames of several ages follow one another; None where all terms are new.
+        clock: of the term `clock`; None without that term.
+        layout: of the other project's file that the policy was imported from; "" for one that its
+            own training wrote. Nothing but a flight shows that an imported layout is right.
         parity: recorded pairs; None only until the file is written.
         format: version of this layout.
     """
@@ -197,6 +175,9 @@ class PolicyContract:
     observation_input: str = "observation"
     action_output: str = "action"
     estimate: StateEstimate | None = None
+    history: ObservationHistory | None = None
+    clock: Clock | None = None
+    layout: str = ""
     parity: Parity | None = None
     format: int = FORMAT
 
@@ -226,6 +207,11 @@ class PolicyContract:
     @property
     def observation_width(self) -> int:
         """Numbers in an observation."""
+        return sum(term.size for term in self.observation)
+
+    @property
+    def frame_width(self) -> int:
+        """Numbers that the terms give on one policy step."""
         return sum(term.width for term in self.observation)
 
     @property
@@ -244,14 +230,15 @@ class PolicyContract:
     def to_json(self) -> str:
         """Text that `contract_from_json` reads back into an equal contract.
 
-        It names lifted legs and an estimate only where there are some, so that releases before
-        them read the rest.
+        It names what many contracts lack only where it is there, so that releases which do not
+        know it read the rest.
         """
         document = asdict(self)
-        if self.estimate is None:
-            del document["estimate"]
-        if self.gait is not None and not self.gait.lifted:
-            del document["gait"]["lifted"]
+        parts = [document, *document["observation"], *filter(None, (document[self.kind],))]
+        for part in parts:
+            for key, absent in _LATER_KEYS.items():
+                if key in part and part[key] == absent:
+                    del part[key]
         return json.dumps(document, allow_nan=False, separators=(",", ":"))
 
     def _check_action(self) -> None:
@@ -268,12 +255,23 @@ class PolicyContract:
                 expected = f"terms out of {', '.join(TERM_WIDTHS)}"
                 raise refuse("observation", expected, repr(term.name))
             where = f"observation {term.name}"
-            width = TERM_WIDTHS[term.name] or self.action_width
+            width = self._width_of(term)
             if term.width != width:
                 raise refuse(f"{where}: width", width, term.width)
             if term.name == "previous_gait" and self.gait is None:
                 raise refuse(where, "a policy of kind 'gait'", repr(self.kind))
             check_numbers(f"{where}: scale", term.scale, width)
+        check_history(self.observation, self.history)
+
+    def _width_of(self, term: ObservationTerm) -> int:
+        """Width that a term must have."""
+        if term.name not in CHOSEN:
+            return TERM_WIDTHS[term.name] or self.action_width
+        if term.name == "constant":
+            return max(1, term.width)
+        if self.clock is None:
+            raise refuse("observation clock", "the field 'clock'", "none")
+        return len(self.clock.offsets)
 
     def _check_recurrent(self) -> None:
         tensors = [self.observation_input, self.action_output]
@@ -314,26 +312,6 @@ def contract_from_json(text: str) -> PolicyContract:
     return contract
 
 
-def observation_term(
-    name: str, scale: float | Sequence[float] = 1.0, *, width: int | None = None
-) -> ObservationTerm:
-    """A term of its usual width, with one factor for all numbers or one for each.
-
-    Args:
-        name: key of `TERM_WIDTHS`.
-        scale: the factor, or (width,) factors.
-        width: needed for `previous_action`, which is as wide as the action; unused otherwise.
-
-    Raises:
-        PolicyRefusedError: `previous_action` without a width.
-    """
-    width = TERM_WIDTHS[name] or width
-    if width is None:
-        raise refuse(f"observation {name}", "its width", "none")
-    factors = [scale] * width if isinstance(scale, int | float) else scale
-    return ObservationTerm(name=name, width=width, scale=tuple(float(factor) for factor in factors))
-
-
 def with_parity(
     contract: PolicyContract, observations: NDArray[Any], actions: NDArray[Any], tolerance: float
 ) -> PolicyContract:
@@ -353,4 +331,15 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return keys
 
 
+#: Keys that contracts of earlier releases do not have, and what their absence means.
+_LATER_KEYS: dict[str, Any] = {
+    "ages": (0,),
+    "clock": None,
+    "estimate": None,
+    "history": None,
+    "layout": "",
+    "lifted": (),
+    "lower": None,
+    "upper": None,
+}
 _ADAPTER = TypeAdapter(PolicyContract)

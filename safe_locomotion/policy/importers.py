@@ -15,15 +15,10 @@ from pathlib import Path
 import onnx
 
 from safe_locomotion.policy.action import JointAction
-from safe_locomotion.policy.contract import (
-    ObservationTerm,
-    Origin,
-    PolicyContract,
-    RecurrentTensor,
-    observation_term,
-)
+from safe_locomotion.policy.contract import Origin, PolicyContract, RecurrentTensor
 from safe_locomotion.policy.onnx_model import fix_batch, shape_of
 from safe_locomotion.policy.refusal import Numbers, refuse
+from safe_locomotion.policy.term import ObservationTerm, observation_term
 from safe_locomotion.types import JOINT_KINDS, JOINTS, N_JOINTS
 
 ISAAC_ORDER = tuple(f"{leg}_{kind}" for leg in ("FL", "FR", "RL", "RR") for kind in JOINT_KINDS)

@@ -1,16 +1,20 @@
 """What a policy observes: one definition of every observation term, for training and robot.
 
 Each term is a pure function of a `Sight`, in plain numbers. Joints arrive in SDK order and leave in
-the policy's own order. `Observer` applies the scales last, in float32 as training does.
+the policy's own order. `Observer` applies scales and bounds last, in float32 as training does.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import pi, sin
+from typing import Any
 
 import numpy as np
 
 from safe_locomotion.policy.contract import PolicyContract
+from safe_locomotion.policy.history import FrameHistory
 from safe_locomotion.policy.network import Float32
+from safe_locomotion.policy.term import Clock
 from safe_locomotion.rotations import (
     RotationRows,
     Vector,
@@ -35,7 +39,9 @@ class Sight:
         command: wanted velocity.
         previous_action: (A,) output of the network on its last step, clipped but not scaled; zeros
             after a reset.
+        earlier_action: (A,) output of the step before that one; zeros after a reset.
         gait: parameters in force after that step; None for a joint policy.
+        clock: (n,) phases of the contract's clock [periods]; empty without one.
     """
 
     rotation_base_to_odom: RotationRows
@@ -47,7 +53,9 @@ class Sight:
     default_pose: Sequence[float]
     command: VelocityCommand
     previous_action: Sequence[float]
+    earlier_action: Sequence[float]
     gait: GaitParameters | None
+    clock: Sequence[float]
 
 
 def base_angular_velocity(s: Sight) -> Sequence[float]:
@@ -79,6 +87,16 @@ def joint_velocity(s: Sight) -> Sequence[float]:
 def previous_action(s: Sight) -> Sequence[float]:
     """(A,) the network's last output, before its scale."""
     return s.previous_action
+
+
+def earlier_action(s: Sight) -> Sequence[float]:
+    """(A,) the network's output before its last one, before its scale."""
+    return s.earlier_action
+
+
+def clock(s: Sight) -> Sequence[float]:
+    """(n,) sine of the phases of the contract's clock."""
+    return [sin(2.0 * pi * phase) for phase in s.clock]
 
 
 def base_velocity(s: Sight) -> Sequence[float]:
@@ -126,7 +144,14 @@ def previous_gait(s: Sight) -> Sequence[float]:
     return s.gait.frequency, s.gait.swing_ratio, *s.gait.phase_offsets, *s.gait.foot_y
 
 
-#: Every term by its name in a contract; `policy.contract.TERM_WIDTHS` has the widths.
+def ones(width: int) -> Callable[[Sight], Sequence[float]]:
+    """The term `constant`: (width,) ones, whose scales are the constants."""
+    row = [1.0] * width
+    return lambda s: row
+
+
+#: Every term by its name in a contract, besides `constant`; `policy.term.TERM_WIDTHS` has the
+#: widths.
 TERMS: dict[str, Callable[[Sight], Sequence[float]]] = {
     term.__name__: term
     for term in (
@@ -136,12 +161,14 @@ TERMS: dict[str, Callable[[Sight], Sequence[float]]] = {
         joint_position,
         joint_velocity,
         previous_action,
+        earlier_action,
         base_velocity,
         heading_velocity,
         base_height,
         base_rpy,
         base_roll_pitch,
         previous_gait,
+        clock,
     )
 }
 
@@ -149,20 +176,52 @@ TERMS: dict[str, Callable[[Sight], Sequence[float]]] = {
 class Observer:
     """Writes the observation of one contract, always into the same array.
 
+    It remembers what the contract's terms need of the past: frames, the action before the last one,
+    and the time. All of this begins anew with `reset`.
+
     Attributes:
         vector: (1, O) float32, the last observation.
     """
 
     def __init__(self, contract: PolicyContract) -> None:
         self.vector: Float32 = np.zeros((1, contract.observation_width), dtype=np.float32)
-        self._row: Float32 = self.vector[0]
-        self._terms = [TERMS[term.name] for term in contract.observation]
+        self._history = None if contract.history is None else FrameHistory(contract, self.vector[0])
+        self._frame: Float32 = self.vector[0] if self._history is None else self._history.frame
+        self._terms = [
+            ones(term.width) if term.name == "constant" else TERMS[term.name]
+            for term in contract.observation
+        ]
         self._scale: Float32 = np.array(
             [factor for term in contract.observation for factor in term.scale], dtype=np.float32
         )
         self._scaled = bool((self._scale != 1.0).any())
+        self._lower = _bounds(contract, "lower", -np.inf)
+        self._upper = _bounds(contract, "upper", np.inf)
+        self._bounded = bool(np.isfinite((self._lower, self._upper)).any())
         self._order: list[int] = contract.to_policy.tolist()
         self._default_pose = list(contract.default_pose)
+        self._clock = contract.clock
+        self._rate_hz = contract.rate_hz
+        self._no_action = [0.0] * contract.action_width
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the past, as at the start of an episode."""
+        self._steps = 0
+        self._last: Sequence[float] = self._no_action
+        if self._history is not None:
+            self._history.reset()
+
+    def remember(self) -> tuple[Any, ...]:
+        """What `recall` needs to go on from here."""
+        frames = None if self._history is None else self._history.remember()
+        return self._steps, self._last, frames
+
+    def recall(self, kept: tuple[Any, ...]) -> None:
+        """Go on from where `remember` was called."""
+        self._steps, self._last, frames = kept
+        if self._history is not None:
+            self._history.recall(frames)
 
     def write(
         self,
@@ -179,11 +238,37 @@ class Observer:
             previous_action: see `Sight`.
             gait: see `Sight`.
         """
-        q = estimate.q.tolist()
-        dq = estimate.dq.tolist()
+        sight = self._look(estimate, command, previous_action, gait)
+        numbers: list[float] = []
+        for term in self._terms:
+            numbers += term(sight)
+        # A number beyond the largest float32 becomes infinite, and counts as not finite.
+        with np.errstate(over="ignore"):
+            self._frame[:] = numbers
+            if self._scaled:
+                self._frame *= self._scale
+        # A bound must not make a number finite that is not.
+        if self._bounded and np.isfinite(self._frame).all():
+            np.clip(self._frame, self._lower, self._upper, out=self._frame)
+        if self._history is not None:
+            self._history.push()
+        self._last = previous_action
+        self._steps += 1
+        return self.vector
+
+    def _look(
+        self,
+        estimate: Estimate,
+        command: VelocityCommand,
+        previous_action: Sequence[float],
+        gait: GaitParameters | None,
+    ) -> Sight:
+        """What the terms are computed from."""
         e = estimate
+        q = e.q.tolist()
+        dq = e.dq.tolist()
         vx, vy, vz = e.velocity.tolist()
-        sight = Sight(
+        return Sight(
             rotation_base_to_odom=rows_from_quaternion(e.quaternion_wxyz),
             velocity_base_in_odom=(vx, vy, vz),
             angular_velocity_in_base=e.angular_velocity.tolist(),
@@ -193,14 +278,18 @@ class Observer:
             default_pose=self._default_pose,
             command=command,
             previous_action=previous_action,
+            earlier_action=self._last,
             gait=gait,
+            clock=() if self._clock is None else _phases(self._clock, self._steps / self._rate_hz),
         )
-        numbers: list[float] = []
-        for term in self._terms:
-            numbers += term(sight)
-        # A number beyond the largest float32 becomes infinite, and counts as not finite.
-        with np.errstate(over="ignore"):
-            self._row[:] = numbers
-            if self._scaled:
-                self._row *= self._scale
-        return self.vector
+
+
+def _phases(clock: Clock, time: float) -> list[float]:
+    """Phases of a clock [periods] at a time since the reset [s]."""
+    return [(clock.frequency * time + offset) % 1.0 for offset in clock.offsets]
+
+
+def _bounds(contract: PolicyContract, side: str, without: float) -> Float32:
+    """(F,) bounds of the numbers of a frame; `without` where a term has none."""
+    rows = [getattr(term, side) or (without,) * term.width for term in contract.observation]
+    return np.array([bound for row in rows for bound in row], dtype=np.float32)

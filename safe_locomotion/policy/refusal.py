@@ -50,3 +50,19 @@ def check_positive(what: str, values: Sequence[float]) -> None:
     """
     if not all(SMALLEST <= value <= LARGEST for value in values):
         raise refuse(what, f"positive numbers within {SMALLEST:g}..{LARGEST:g}", values)
+
+
+def check_bounds(what: str, lower: Numbers | None, upper: Numbers | None, size: int) -> None:
+    """Refuse bounds that are not both there or both missing, and bounds that cross.
+
+    Raises:
+        PolicyRefusedError: see above.
+    """
+    if lower is None and upper is None:
+        return
+    if lower is None or upper is None:
+        raise refuse(f"{what}: bounds", "lower and upper, or neither", "one of them")
+    check_numbers(f"{what}: lower", lower, size)
+    check_numbers(f"{what}: upper", upper, size)
+    if not all(lo <= hi for lo, hi in zip(lower, upper, strict=True)):
+        raise refuse(f"{what}: bounds", "lower <= upper", (lower, upper))

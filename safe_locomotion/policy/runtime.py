@@ -8,12 +8,13 @@ from math import isfinite
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from safe_locomotion.policy.action import GaitAction, JointAction
 from safe_locomotion.policy.contract import PolicyContract
 from safe_locomotion.policy.network import Network, check_parity
 from safe_locomotion.policy.observation import Observer
-from safe_locomotion.policy.refusal import refuse
+from safe_locomotion.policy.refusal import Numbers, refuse
 from safe_locomotion.robot.models import RobotModel
 from safe_locomotion.types import (
     Array,
@@ -57,6 +58,8 @@ class JointInterpreter:
         margin = robot.tau_max / self._kp
         self._lower = robot.q_min - margin
         self._upper = robot.q_max + margin
+        self._least = _in_sdk_order(action.lower, back)
+        self._most = _in_sdk_order(action.upper, back)
         self.gait: GaitParameters | None = None
 
     def reset(self) -> None:
@@ -73,11 +76,18 @@ class JointInterpreter:
         q = action[self._back]
         q *= self._scale
         q += self._default
+        # Bounds of the training come first. What is not finite stays so, and is refused next.
+        if self._least is not None and self._most is not None and np.isfinite(q).all():
+            q = np.clip(q, self._least, self._most)
         if not ((self._lower <= q) & (q <= self._upper)).all():
             return None
         np.maximum(q, self._q_min, out=q)
         np.minimum(q, self._q_max, out=q)
         return JointTargets(q=q, kp=self._kp, kd=self._kd)
+
+
+def _in_sdk_order(numbers: Numbers | None, back: NDArray[np.intp]) -> Array | None:
+    return None if numbers is None else np.array(numbers)[back]
 
 
 class GaitInterpreter:
@@ -182,11 +192,12 @@ class PolicyRuntime:
         self.reset()
 
     def reset(self) -> None:
-        """Go back to zero memory, a zero previous action and the nominal gait.
+        """Go back to zero memory, a zero previous action, no past and the nominal gait.
 
         Call it at the start of an episode, at a change of mode and at a swap.
         """
         self._network.reset()
+        self._observer.reset()
         self._interpreter.reset()
         self._previous: list[float] = [0.0] * self.contract.action_width
         self.hazard = ""
@@ -205,12 +216,14 @@ class PolicyRuntime:
 
     def remember(self) -> tuple[Any, ...]:
         """What `recall` needs to go on from here, whatever `act` is asked in between."""
-        return self._network.remember(), self._interpreter.remember(), self._previous, self.hazard
+        parts = (self._network, self._observer, self._interpreter)
+        return *(part.remember() for part in parts), self._previous, self.hazard
 
     def recall(self, kept: tuple[Any, ...]) -> None:
         """Go on from where `remember` was called."""
-        memories, interpreted, self._previous, self.hazard = kept
+        memories, observed, interpreted, self._previous, self.hazard = kept
         self._network.recall(memories)
+        self._observer.recall(observed)
         self._interpreter.recall(interpreted)
 
     def act(self, estimate: Estimate, command: VelocityCommand) -> Proposal | None:

@@ -11,6 +11,7 @@ import math
 import sys
 import warnings
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,10 @@ from policy_models import affine, gait_contract, joint_contract
 
 from safe_locomotion.bench.policy_networks import mlp
 from safe_locomotion.errors import PolicyRefusedError
-from safe_locomotion.policy.contract import PolicyContract, RecurrentTensor, observation_term
+from safe_locomotion.policy.contract import PolicyContract, RecurrentTensor
 from safe_locomotion.policy.file import _SEAL, CONTRACT_KEY, check_fit, pack, seal, unpack
 from safe_locomotion.policy.runtime import PolicyRuntime
+from safe_locomotion.policy.term import Clock, ObservationHistory, observation_term
 from safe_locomotion.types import JOINTS, VelocityCommand
 
 NASTY: list[Any] = [
@@ -48,12 +50,30 @@ def recurrent_files() -> tuple[bytes, PolicyContract]:
     return pack(model, contract)
 
 
+def remembering_file() -> tuple[bytes, PolicyContract]:
+    """A small network that observes three frames of terms with bounds, and a clock."""
+    ages = (2, 1, 0)
+    height = observation_term("base_height", ages=ages)
+    terms = (
+        replace(height, lower=(0.0,), upper=(1.0,)),
+        observation_term("clock", width=2, ages=ages),
+        observation_term("constant", 0.5, width=1, ages=ages),
+    )
+    contract = joint_contract(
+        observation=terms,
+        history=ObservationHistory(order="frame", start="repeat"),
+        clock=Clock(frequency=2.0, offsets=(0.0, 0.25)),
+    )
+    return pack(affine(0.1 * np.ones((12, 12)), np.zeros(12)), contract)
+
+
 def files() -> list[bytes]:
-    """Valid files of both kinds, without and with memory."""
+    """Valid files of both kinds, without and with memory and history."""
     packed = (
         pack(mlp(45, 12, hidden=8), joint_contract()),
         pack(mlp(19, 9, hidden=8), gait_contract()),
         recurrent_files(),
+        remembering_file(),
     )
     return [data for data, _ in packed]
 

@@ -13,7 +13,8 @@ from onnx import helper, numpy_helper
 
 from safe_locomotion.bench.policy_networks import HIDDEN, GraphBuilder
 from safe_locomotion.policy.action import GaitAction, GaitTerm, JointAction
-from safe_locomotion.policy.contract import Origin, PolicyContract, observation_term
+from safe_locomotion.policy.contract import Origin, PolicyContract
+from safe_locomotion.policy.term import observation_term
 
 ORIGIN = Origin(command="python -m nothing", seed=3, commit="0" * 40)
 VELOCITY_TERMS = (

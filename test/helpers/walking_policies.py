@@ -15,8 +15,9 @@ from policy_models import ORIGIN, affine, gait_contract, joint_contract
 
 from safe_locomotion.bench.policy_networks import GraphBuilder
 from safe_locomotion.policy.action import JointAction
-from safe_locomotion.policy.contract import RecurrentTensor, observation_term
+from safe_locomotion.policy.contract import RecurrentTensor
 from safe_locomotion.policy.file import write_policy
+from safe_locomotion.policy.term import observation_term
 from safe_locomotion.robot.kinematics import Kinematics
 from safe_locomotion.types import Array
 

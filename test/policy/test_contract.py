@@ -19,9 +19,9 @@ from safe_locomotion.policy.contract import (
     PolicyContract,
     RecurrentTensor,
     contract_from_json,
-    observation_term,
     with_parity,
 )
+from safe_locomotion.policy.term import observation_term
 from safe_locomotion.types import JOINTS
 
 ISAAC = tuple(

@@ -15,10 +15,10 @@ from safe_locomotion.errors import ConfigurationError, PolicyRefusedError
 from safe_locomotion.operator.requests import Step
 from safe_locomotion.operator.velocity import VelocityInput
 from safe_locomotion.pipeline import Pipeline, make_recovery
-from safe_locomotion.policy.contract import observation_term
 from safe_locomotion.policy.file import pack
 from safe_locomotion.policy.learned_recovery import LearnedRecovery
 from safe_locomotion.policy.runtime import PolicyRuntime
+from safe_locomotion.policy.term import observation_term
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.robot import SimulatedRobot
 from safe_locomotion.types import VelocityCommand

@@ -12,8 +12,13 @@ from policy_models import gait_contract, joint_contract
 
 from safe_locomotion.backends.log import load_states
 from safe_locomotion.estimation.estimator import EstimatorParameters, StateEstimator
-from safe_locomotion.policy.contract import TERM_WIDTHS, ObservationTerm, observation_term
 from safe_locomotion.policy.observation import TERMS, Observer
+from safe_locomotion.policy.term import (
+    TERM_WIDTHS,
+    Clock,
+    ObservationTerm,
+    observation_term,
+)
 from safe_locomotion.rotations import (
     matrix_from_quaternion,
     quaternion_from_rpy,
@@ -44,12 +49,13 @@ def gait_seen(name: str, gait: GaitParameters) -> np.ndarray:
 
 def test_every_term_is_defined_once_and_as_wide_as_it_says() -> None:
     """The contract and the observer know the same terms, and each term fills its width."""
-    assert set(TERMS) == set(TERM_WIDTHS)
+    assert {*TERMS, "constant"} == set(TERM_WIDTHS)
+    clock = Clock(frequency=1.0, offsets=(0.0,) * 12)
     for name, width in TERM_WIDTHS.items():
         if name == "previous_gait":
             assert gait_seen(name, TROT).shape == (width,)
         else:
-            assert seen(observation_term(name, width=12)).shape == (width or 12,)
+            assert seen(observation_term(name, width=12), clock=clock).shape == (width or 12,)
 
 
 def test_hand_computed_values_of_a_turned_robot() -> None:

@@ -13,7 +13,7 @@ from policy_models import NumpyLstmPair, affine, gait_contract, joint_contract
 from safe_locomotion.bench.policy_networks import GraphBuilder, lstm_memories, lstm_pair, mlp
 from safe_locomotion.config import load_config
 from safe_locomotion.errors import PolicyRefusedError
-from safe_locomotion.policy.contract import PolicyContract, observation_term
+from safe_locomotion.policy.contract import PolicyContract
 from safe_locomotion.policy.file import pack
 from safe_locomotion.policy.network import Network
 from safe_locomotion.policy.runtime import (
@@ -21,9 +21,11 @@ from safe_locomotion.policy.runtime import (
     NOT_FINITE,
     OUT_OF_RANGE,
     GaitInterpreter,
+    JointInterpreter,
     PolicyRuntime,
 )
 from safe_locomotion.policy.stage import PolicyStage
+from safe_locomotion.policy.term import observation_term
 from safe_locomotion.types import JOINTS, Estimate, GaitParameters, JointTargets, VelocityCommand
 
 COMMAND = VelocityCommand(vx=0.4)
@@ -131,6 +133,21 @@ def test_joint_targets_are_default_plus_scaled_output_with_the_gains_of_the_file
     )
     np.testing.assert_allclose(proposal.joints.q, A1.q_stand + 0.5 * scale * output, atol=1e-6)
     np.testing.assert_array_equal((proposal.joints.kp, proposal.joints.kd), (kp, kd))
+
+
+def test_targets_stay_within_the_bounds_of_the_training() -> None:
+    """Targets are cut at the file's bounds before the joint's range; NaN is never cut."""
+    contract = joint_contract(observation=(HEIGHT,))
+    lower = tuple(A1.q_stand - 0.1)
+    upper = tuple(A1.q_stand + np.linspace(0.0, 0.2, 12))
+    joint = replace(contract.joint, scale=(1.0,) * 12, lower=lower, upper=upper)
+    policy = by_height(np.linspace(-1.0, 1.0, 12), contract=replace(contract, joint=joint))
+    expected = A1.q_stand + np.clip(
+        0.5 * np.linspace(-1.0, 1.0, 12), -0.1, np.linspace(0.0, 0.2, 12)
+    )
+    np.testing.assert_allclose(policy.act(at_height(0.5), COMMAND).joints.q, expected, atol=1e-6)
+    interpreter = JointInterpreter(policy.contract, joint, A1)
+    assert interpreter.read(np.full(12, np.nan)) is None
 
 
 def test_a_policy_of_another_joint_order_does_the_same() -> None:

@@ -39,6 +39,8 @@ def head(c: PolicyContract, size: int) -> Table:
             f" -> {c.action_output} [1, {c.action_width}]",
         ),
         *(("memory", f"{pair.input} {list(pair.shape)} -> {pair.output}") for pair in c.recurrent),
+        *([] if c.clock is None else [("clock", f"{c.clock.frequency:g} Hz")]),
+        *([("imported from", f"layout {c.layout}")] if c.layout else []),
         ("action limit", f"{c.action_limit:g}"),
         ("recorded pairs", f"{len(c.parity.actions)}, tolerance {c.parity.tolerance:g}"),
         ("size", f"{size / 1024:.0f} KiB"),
@@ -49,17 +51,43 @@ def head(c: PolicyContract, size: int) -> Table:
 
 def observation(c: PolicyContract) -> Table:
     """Terms of the observation, in order."""
-    table = Table(box=None, title="observation", title_justify="left")
-    for heading in ("at", "term", "width", "scale"):
+    title = "observation"
+    if c.history is not None:
+        before = "first frame repeated" if c.history.start == "repeat" else "zeros"
+        title += f", history by {c.history.order}, {before} after a reset"
+    table = Table(box=None, title=title, title_justify="left")
+    headings = ["at", "term", "width", "scale"]
+    bounded = any(term.lower is not None for term in c.observation)
+    headings += ["bounds"] if bounded else []
+    headings += ["ages"] if c.history is not None else []
+    for heading in headings:
         table.add_column(heading, overflow="fold", no_wrap=heading == "term")
     at = 0
     for term in c.observation:
-        same = len(set(term.scale)) == 1
-        table.add_row(
-            str(at), term.name, str(term.width), _numbers(term.scale[:1] if same else term.scale)
-        )
-        at += term.width
+        cells = [str(at), term.name, str(term.width), _alike(term.scale)]
+        if bounded:
+            lower = "" if term.lower is None else f"{_alike(term.lower)} .. "
+            cells.append(lower + ("" if term.upper is None else _alike(term.upper)))
+        if c.history is not None:
+            cells.append(_ages(term.ages))
+        table.add_row(*cells)
+        at += term.size if c.history is None or c.history.order == "term" else term.width
     return table
+
+
+def _alike(values: Numbers) -> str:
+    """The numbers, or one where all are the same."""
+    return _numbers(values[:1] if len(set(values)) == 1 else values)
+
+
+def _ages(ages: tuple[int, ...]) -> str:
+    """The ages, shortened to a range where they count up or down."""
+    first = ages[0]
+    last = ages[-1]
+    step = 1 if last >= first else -1
+    if len(ages) > 2 and ages == tuple(range(first, last + step, step)):
+        return f"{first} .. {last}"
+    return ", ".join(map(str, ages))
 
 
 def action(c: PolicyContract) -> Table:

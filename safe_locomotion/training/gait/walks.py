@@ -15,7 +15,7 @@ from safe_locomotion.envs.gait_contract import OBSERVATION, gait_contract
 from safe_locomotion.envs.gait_env import UNTRAINED
 from safe_locomotion.envs.gait_tasks import GaitTask, gait_task
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.policy.contract import observation_term
+from safe_locomotion.policy.term import observation_term
 from safe_locomotion.robot.models import load_robot
 from safe_locomotion.training.devices import Captured
 from safe_locomotion.training.gait.devices import share_stream

@@ -1,12 +1,8 @@
 """The contract of joint policies trained by `joint.ppo`: their observation and their action."""
 
 from safe_locomotion.policy.action import JointAction
-from safe_locomotion.policy.contract import (
-    Origin,
-    PolicyContract,
-    RecurrentTensor,
-    observation_term,
-)
+from safe_locomotion.policy.contract import Origin, PolicyContract, RecurrentTensor
+from safe_locomotion.policy.term import observation_term
 from safe_locomotion.robot.models import RobotModel
 from safe_locomotion.training.joint.observation import OBSERVATION
 from safe_locomotion.training.joint.task import Drive
