@@ -42,6 +42,8 @@ EXTRAS = {
         "evdev-binary>=2.0; python_version >= '3.11' and platform_machine == 'x86_64'",
         "evdev>=1.6; python_version < '3.11' or platform_machine != 'x86_64'",
     ],
+    # Signatures of policy files.
+    "sign": ["cryptography>=42"],
     # The robot in a web browser.
     "viewer": ["viser>=1.1,<1.2"],
     # Evaluation on the machines of a cluster.

@@ -20,6 +20,7 @@ from safe_locomotion.errors import ConfigurationError, UnknownNameError
 from safe_locomotion.estimation.estimator import EstimatorParameters
 from safe_locomotion.operator.driving import DrivingParameters
 from safe_locomotion.operator.velocity import CommandLimits
+from safe_locomotion.policy.allow_list import ANY
 from safe_locomotion.robot.limits import GateLimits
 from safe_locomotion.runtime.realtime import RealtimeParameters
 from safe_locomotion.safety.supervisor import SupervisorParameters
@@ -44,10 +45,13 @@ class PolicyConfig:
 
     Attributes:
         period_ns: robot time between two proposals of the nominal gait [ns].
+        allowed_policies: policy files that may drive: `any`, `installed`, or a list of SHA-256 and
+            keys. The launch files for hardware choose `installed`.
     """
 
     period_ns: int
     gait: GaitSettings
+    allowed_policies: str = ANY
 
     def __post_init__(self) -> None:
         """Refuse a period that is not positive."""
@@ -60,6 +64,7 @@ class SupervisorConfig:
 
     Attributes:
         recovery_policy: `nominal`, which walks by `recovery`, or name or path of a gait policy.
+        allowed_policies: policy files that may be the recovery policy, as in `policy_node`.
     """
 
     thresholds: SupervisorParameters
@@ -68,6 +73,7 @@ class SupervisorConfig:
     recovery_policy: str
     recovery: GaitSettings
     command: CommandLimits
+    allowed_policies: str = ANY
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ It needs `launch` and `launch_ros` of a ROS 2 distribution.
 
 import os
 import tempfile
+from collections.abc import Mapping
 from typing import Any
 
 from launch.actions import (
@@ -21,6 +22,7 @@ from launch_ros.substitutions import ExecutableInPackage
 from launch import LaunchDescription
 from safe_locomotion.errors import SafeLocomotionError
 from safe_locomotion.runtime.launch_arguments import (
+    discovery_environment,
     launch_arguments,
     options_from_launch,
     unknown_arguments,
@@ -46,9 +48,13 @@ def launch_description(world: World, robot: str) -> LaunchDescription:
         }
         advice = unknown_arguments(world, robot, context.launch_configurations)
         processes = stack(options_from_launch(world, robot, values))
+        environment = {
+            PARENT: str(os.getpid()),
+            **discovery_environment(values, os.environ.get("ROS_DISTRO", "")),
+        }
         return [
             *(LogInfo(msg=line) for line in advice),
-            *(_action(process, values["namespace"]) for process in processes),
+            *(_action(process, values["namespace"], environment) for process in processes),
         ]
 
     declared = [
@@ -63,7 +69,7 @@ def launch_description(world: World, robot: str) -> LaunchDescription:
     return LaunchDescription([*declared, OpaqueFunction(function=start)])
 
 
-def _action(process: Process, namespace: str) -> Any:
+def _action(process: Process, namespace: str, environment: Mapping[str, str]) -> Any:
     """A process; if an essential one ends, the whole stack ends.
 
     The installed executables run, because `ros2` may run under another interpreter than theirs.
@@ -74,7 +80,7 @@ def _action(process: Process, namespace: str) -> Any:
         ending = {"prefix": " ".join(process.prefix), "respawn": True, "respawn_delay": RESPAWN_S}
     usual: dict[str, Any] = {
         "output": "screen",
-        "additional_env": {PARENT: str(os.getpid())},
+        "additional_env": dict(environment),
         **ending,
     }
     if not process.parameters:

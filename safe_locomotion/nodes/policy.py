@@ -63,7 +63,12 @@ class PolicyNode(StageNode[PolicySettings]):
         super().__init__("policy", PolicySettings, frozenset({"policy"}))
         settings = self.parameters.settings
         limits = self.parameters.config.bridge.limits
-        self._loader = PolicyLoader(self.parameters.robot, limits, _folders(settings.policy_folder))
+        self._loader = PolicyLoader(
+            self.parameters.robot,
+            limits,
+            _folders(settings.policy_folder),
+            self.parameters.config.policy.allowed_policies,
+        )
         self._ready: list[tuple[str, Learner | None]] = []
         self._first = self._loader.load(settings.policy)
         self._parameter_of = {_name(self._first): settings.policy, NOMINAL: NOMINAL}

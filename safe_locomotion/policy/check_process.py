@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from safe_locomotion.errors import SafeLocomotionError, UnknownNameError
+from safe_locomotion.policy.allow_list import read_allow_list
 from safe_locomotion.policy.file import check_fit, find_policy, is_name, policy_names, read_policy
 from safe_locomotion.policy.latency import require_quick
 from safe_locomotion.policy.loader import MORE_MEMORY, PROCESSOR_S, REFUSED
@@ -58,7 +59,8 @@ def main() -> int:
     named = request["folders"]
     folders = None if named is None else [Path(folder) for folder in named]
     try:
-        contract, model = read_policy(locate(request["policy"], folders))
+        allowed = read_allow_list(request["allowed"])
+        contract, model = read_policy(locate(request["policy"], folders), allowed)
         check_fit(contract, load_robot(request["robot"]), GateLimits(**request["limits"]))
         network = Network(contract, model)
         check_parity(contract, network)

@@ -17,6 +17,7 @@ import onnx
 from numpy.typing import NDArray
 
 from safe_locomotion.errors import ConfigurationError, PolicyRefusedError
+from safe_locomotion.policy.allow_list import AllowList
 from safe_locomotion.policy.contract import (
     PARITY_PAIRS,
     PolicyContract,
@@ -104,15 +105,22 @@ def _named_file(name: str, folders: Sequence[Path]) -> Path:
     return next(path for path in paths if path.is_file())
 
 
-def read_policy(path: Path) -> tuple[PolicyContract, bytes]:
+def read_policy(path: Path, allowed: AllowList | None = None) -> tuple[PolicyContract, bytes]:
     """Contract and model of a file, consistent with each other.
 
     `load_policy` also checks whether they suit the robot.
 
+    Args:
+        path: of the file.
+        allowed: what may drive, which is asked before anything parses the file; None for any.
+
     Raises:
-        PolicyRefusedError: not a policy file; says what was expected and what was found.
+        PolicyRefusedError: not a policy file, or not allowed; says what was expected and what was
+            found.
     """
     data = read_bytes(path)
+    if allowed is not None:
+        allowed.check(path, data)
     return unpack(data), data
 
 
@@ -135,7 +143,11 @@ def unpack(data: bytes) -> PolicyContract:
 
 
 def load_policy(
-    name_or_path: str, robot: RobotModel, limits: GateLimits, folders: Sequence[Path] | None = None
+    name_or_path: str,
+    robot: RobotModel,
+    limits: GateLimits,
+    folders: Sequence[Path] | None = None,
+    allowed: AllowList | None = None,
 ) -> PolicyRuntime:
     """A policy that is ready to act on this robot: read, checked against the robot, and warm.
 
@@ -144,11 +156,12 @@ def load_policy(
         robot: that the policy is to drive.
         limits: of the gate, which the gains must respect.
         folders: see `find_policy`.
+        allowed: see `read_policy`.
 
     Raises:
         PolicyRefusedError: there is no such policy, or it must not fly.
     """
-    contract, model = read_policy(find_policy(name_or_path, folders))
+    contract, model = read_policy(find_policy(name_or_path, folders), allowed)
     check_fit(contract, robot, limits)
     return PolicyRuntime(contract, model, robot)
 

@@ -17,6 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from safe_locomotion.errors import PolicyRefusedError
+from safe_locomotion.policy.allow_list import ANY, read_allow_list
 from safe_locomotion.policy.contract import PolicyContract
 from safe_locomotion.policy.refusal import refuse
 from safe_locomotion.policy.runtime import PolicyRuntime
@@ -38,7 +39,11 @@ class PolicyLoader:
     """Loads policies for one robot."""
 
     def __init__(
-        self, robot: RobotModel, limits: GateLimits, folders: Sequence[Path] | None = None
+        self,
+        robot: RobotModel,
+        limits: GateLimits,
+        folders: Sequence[Path] | None = None,
+        allowed: str = ANY,
     ) -> None:
         """Load nothing yet.
 
@@ -46,7 +51,13 @@ class PolicyLoader:
             robot: for which the policies must be made.
             limits: of the gate, which the gains must respect.
             folders: in which policies may lie; `policy.file.policy_folders` when not given.
+            allowed: which policies may drive, see `policy.allow_list.read_allow_list`.
+
+        Raises:
+            ConfigurationError: there is no such list.
         """
+        read_allow_list(allowed)
+        self._allowed = allowed
         self._robot = robot
         self._limits = limits
         self._folders = folders
@@ -72,6 +83,7 @@ class PolicyLoader:
             "robot": self._robot.name,
             "limits": asdict(self._limits),
             "folders": folders,
+            "allowed": self._allowed,
         }
         path = os.pathsep.join(filter(None, sys.path))
         try:

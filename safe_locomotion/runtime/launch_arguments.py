@@ -20,6 +20,15 @@ from safe_locomotion.runtime.stack import (
 )
 
 BOOLEANS = {"true": True, "false": False}
+DISCOVERY: dict[str, dict[str, str]] = {
+    "localhost": {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"},
+    "subnet": {"ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET"},
+    "environment": {},
+}
+"""Environment of the nodes for each choice of `discovery`."""
+HUMBLE = {"localhost": {"ROS_LOCALHOST_ONLY": "1"}, "subnet": {"ROS_LOCALHOST_ONLY": "0"}}
+"""The same where ROS does not know the range yet."""
+ALLOWED_WORDS = ("any", "installed")  #: of `allowed_policies`; anything else is a path
 NONE = "none"  #: an empty list; `ros2 launch` takes no empty value
 
 
@@ -70,6 +79,18 @@ SIMULATED = (
 HARDWARE = (
     _flag("realtime", "true", "ask for real-time scheduling"),
     _flag("trust_domain", "false", "allow graph:=nodes, which trusts each program of the domain"),
+    LaunchArgument(
+        "discovery",
+        "localhost",
+        "which programs the ROS nodes find: of this machine, of its networks, or as the"
+        " environment says",
+        tuple(DISCOVERY),
+    ),
+    LaunchArgument(
+        "allowed_policies",
+        "installed",
+        "policy files that may drive: installed, any, or a list of SHA-256 and keys",
+    ),
     LaunchArgument("interface", "", "network interface to the robot (unitree_sdk2)"),
     LaunchArgument(
         "tick_unit", "", "unit of the robot's clock (legged_sdk): us, ms, auto; empty for its usual"
@@ -128,12 +149,13 @@ def options_from_launch(world: World, robot: str, values: Mapping[str, str]) -> 
         realtime=BOOLEANS[given["realtime"]],
         robot_arguments=tuple(given.get("robot_arguments", "").split()),
         watchers=_watchers(given),
-        record=str(Path(given["record"]).expanduser().resolve()) if given["record"] else "",
+        record=_absolute(given["record"]) if given["record"] else "",
         overrides={
             "viewer_node": viewer,
             "recorder_node": {"quota_mb": float(_number("record_quota", given["record_quota"]))},
         },
         trust_domain=BOOLEANS[given.get("trust_domain", "false")],
+        allowed_policies=_allowed(given.get("allowed_policies")),
     )
 
 
@@ -152,10 +174,33 @@ def _sdk_options(given: Mapping[str, str]) -> dict[str, Value]:
             " one with log_dir and log_states"
         )
     if given.get("mock_log"):
-        options |= {"path": str(Path(given["mock_log"]).expanduser().resolve()), "realtime": True}
+        options |= {"path": _absolute(given["mock_log"]), "realtime": True}
     if BOOLEANS[given.get("release_motion", "false")]:
         options["release_motion"] = True
     return options
+
+
+def discovery_environment(given: Mapping[str, str], distribution: str) -> dict[str, str]:
+    """Environment variables by which the nodes find each other, and nobody else.
+
+    Simulated stacks have no such argument: the robot's network is not there.
+
+    Args:
+        given: launch arguments.
+        distribution: of ROS 2, e.g. "humble".
+    """
+    choice = given.get("discovery", "environment")
+    known = HUMBLE if distribution == "humble" else {}
+    return dict(known.get(choice, DISCOVERY[choice]))
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().resolve())
+
+
+def _allowed(given: str | None) -> str | None:
+    """Which policies may drive; a path is that of this shell."""
+    return given if given in (None, *ALLOWED_WORDS) else _absolute(given)
 
 
 def _watchers(given: Mapping[str, str]) -> tuple[str, ...]:

@@ -34,6 +34,7 @@ ROBOT_DOMAIN = 0  #: the same on hardware
 LOOPBACK = "lo"
 SIMULATED_ONLY = ("laikago",)  #: robots to which no SDK of today speaks
 WITH_LOCK_STEP = ("bridge", "supervisor")
+WITH_POLICIES = ("policy", "supervisor")
 WITH_CMD_VEL = ("policy", "supervisor", "viewer")
 
 
@@ -119,6 +120,8 @@ class StackOptions:
         record: absolute folder for episodes; empty for no recorder.
         trust_domain: on hardware, graph `nodes` too: the user trusts each program of the ROS
             domain, because the processes command the robot through topics.
+        allowed_policies: policy files that may drive: `any`, `installed`, or a list of SHA-256 and
+            keys; None for what the configuration says in simulation, and `installed` on hardware.
     """
 
     robot: str = "a1"
@@ -137,6 +140,7 @@ class StackOptions:
     watchers: tuple[str, ...] = ()
     record: str = ""
     trust_domain: bool = False
+    allowed_policies: str | None = None
 
 
 def stack(options: StackOptions) -> tuple[Process, ...]:
@@ -208,6 +212,10 @@ def _parameters(options: StackOptions) -> dict[str, dict[str, Value]]:
         if name.removesuffix("_node") in WITH_CMD_VEL:
             given["cmd_vel_type"] = options.cmd_vel_type
     parameters["policy_node"]["policy"] = options.policy
+    allowed = options.allowed_policies or ("installed" if options.world == "real" else "")
+    if allowed:
+        for name in WITH_POLICIES:
+            parameters[f"{name}_node"]["allowed_policies"] = allowed
     realtime = options.world == "real" if options.realtime is None else options.realtime
     parameters["bridge_node"] |= {
         "sdk": options.sdk,

@@ -134,8 +134,9 @@ def test_arguments_are_those_of_the_stack(ros_launch, name):
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("graph", ["nodes", "composed"])
-def test_processes_are_those_of_the_stack(ros_launch, name, graph):
+def test_processes_are_those_of_the_stack(ros_launch, monkeypatch, name, graph):
     """The launch file starts exactly the described processes with the described words."""
+    monkeypatch.delenv("ROS_DISTRO", raising=False)
     world, robot = FILES[name]
     trust = {"trust_domain": "true"} if world == "real" else {}
     given = {"graph": graph, **NEEDED.get(name, {}), **trust}
@@ -158,7 +159,8 @@ def test_processes_are_those_of_the_stack(ros_launch, name, graph):
             executable, *words = action.kwargs["cmd"]
             assert executable.args == (process.executable, "safe_locomotion")
             assert words == [*process.arguments]
-        assert action.kwargs["additional_env"] == {PARENT: str(os.getpid())}
+        reach = {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"} if world == "real" else {}
+        assert action.kwargs["additional_env"] == {PARENT: str(os.getpid()), **reach}
 
 
 def test_a_process_that_ends_ends_the_stack_once(ros_launch):
@@ -195,6 +197,28 @@ def test_the_namespace_is_that_of_every_node(ros_launch):
         ]
         assert len(nodes) == 6
         assert {node.kwargs["namespace"] for node in nodes} == {expected}
+
+
+@pytest.mark.parametrize(
+    ("given", "distribution", "expected"),
+    [
+        ({}, "kilted", {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}),
+        ({"discovery": "subnet"}, "jazzy", {"ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET"}),
+        ({"discovery": "environment"}, "kilted", {}),
+        ({}, "humble", {"ROS_LOCALHOST_ONLY": "1"}),
+        ({"discovery": "subnet"}, "humble", {"ROS_LOCALHOST_ONLY": "0"}),
+        ({"discovery": "environment"}, "humble", {}),
+    ],
+)
+def test_nodes_on_hardware_are_found_from_this_machine_alone(
+    ros_launch, monkeypatch, given, distribution, expected
+):
+    """Unless the user says otherwise; each process gets the variables of its distribution."""
+    monkeypatch.setenv("ROS_DISTRO", distribution)
+    for action in started("real_a1", **given):
+        environment = dict(action.kwargs["additional_env"])
+        assert environment.pop(PARENT)
+        assert environment == expected
 
 
 @pytest.mark.skipif(shutil.which("ros2") is None, reason="needs the ros2 of a distribution")

@@ -36,7 +36,7 @@ EVERY = [
 
 
 def settings_of(name):
-    """Names of the settings a node declares."""
+    """Names of the settings a node declares, and of what the stack changes in its section."""
     from safe_locomotion.nodes.stage_loop import StageSettings
 
     module = importlib.import_module(
@@ -44,7 +44,7 @@ def settings_of(name):
     )
     return {
         f.name for f in fields(getattr(module, f"{name.capitalize()}Settings", StageSettings))
-    } | {"robot", "config_file"}
+    } | {"robot", "config_file", *(("allowed_policies",) if name in s.WITH_POLICIES else ())}
 
 
 @pytest.mark.parametrize("options", EVERY)
@@ -284,6 +284,22 @@ def test_hardware_speaks_legged_sdk_to_an_a1_by_default():
     assert (
         bridge["sdk_options.interface"] == "eth0" and bridge["sdk_options.domain"] == s.ROBOT_DOMAIN
     )
+
+
+@pytest.mark.parametrize(
+    ("world", "given", "expected"),
+    [
+        ("sim", {}, None),
+        ("real", {}, "installed"),
+        ("real", {"allowed_policies": "any"}, "any"),
+        ("real", {"allowed_policies": "mine"}, str(Path("mine").resolve())),
+    ],
+)
+def test_hardware_takes_listed_policies_alone(world, given, expected):
+    """Policy node and supervisor, whose recovery policy is a file too, get the same list."""
+    process = s.stack(options_from_launch(world, "a1", given))[1 if world == "sim" else 0]
+    for name in s.WITH_POLICIES:
+        assert process.parameters[f"{name}_node"].get("allowed_policies") == expected
 
 
 @pytest.mark.parametrize("robot", ["a1", "go1", "go2"])

@@ -11,8 +11,9 @@ from safe_locomotion.cli.policy.check import check_policy
 from safe_locomotion.cli.policy.import_command import import_policy
 from safe_locomotion.cli.policy.measure import measure
 from safe_locomotion.cli.policy.tables import action, head, observation, row
+from safe_locomotion.cli.policy.trust import allow, key, locate, sign
 from safe_locomotion.errors import PolicyRefusedError
-from safe_locomotion.policy.file import SUFFIX, find_policy, policy_folders, read_policy
+from safe_locomotion.policy.file import SUFFIX, policy_folders, read_policy
 from safe_locomotion.robot.models import robot_names
 
 FLIES = 0
@@ -26,6 +27,8 @@ def policy() -> None:
 
 policy.add_command(import_policy)
 policy.add_command(measure)
+for command in (allow, sign, key):
+    policy.add_command(command)
 
 
 @policy.command("ls")
@@ -59,7 +62,7 @@ def info(file: str) -> int:
 
     FILE is a path or the name of an installed policy.
     """
-    contract, data = read_policy(_locate(file))
+    contract, data = read_policy(locate(file))
     console().print(head(contract, len(data)), "", observation(contract), "", action(contract))
     return 0
 
@@ -80,15 +83,9 @@ def check(file: str, robot: str | None) -> int:
     """
     out = console()
     flies = True
-    for step in check_policy(lambda: read_policy(_locate(file)), robot):
+    for step in check_policy(lambda: read_policy(locate(file)), robot):
         colour = "[green]ok[/]      " if step.passed else "[red]refused[/] "
         out.print(f"{colour} {step.name}: {escape(step.text)}")
         flies = flies and step.passed
     out.print("it may fly" if flies else "it must not fly")
     return FLIES if flies else MUST_NOT_FLY
-
-
-def _locate(file: str) -> Path:
-    """A path as it is given, else the installed policy of that name."""
-    path = Path(file)
-    return path.resolve() if path.is_file() else find_policy(file)
