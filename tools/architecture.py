@@ -38,7 +38,7 @@ STAGES = {
 }
 
 
-FLOW = ("joint_states", "imu/data", "state_estimate", "odom")
+FLOW = ("low_state", "state_estimate", "odom")
 FLOW += ("policy/proposal", "safety/verdict", "mpc/plan")
 
 
@@ -128,7 +128,8 @@ def wire() -> tuple[Topic, Topic]:
 def rates() -> dict[str, str]:
     """Rate by topic; what is not here is sent when it changes."""
     config = load_config("a1")
-    every_state = ("joint_states", "imu/data", "state_estimate", "odom", "safety/verdict")
+    every_state = ("low_state", "state_estimate", "odom", "safety/verdict")
+    every_state += ("joint_states", "imu/data", "foot_forces")
     return {
         **dict.fromkeys(every_state, f"{STATES_HZ} Hz"),
         "policy/proposal": f"{NANOSECONDS // config.policy.period_ns} Hz",

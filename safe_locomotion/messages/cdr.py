@@ -92,9 +92,11 @@ def joint_state(
     position: bytes,
     velocity: bytes = b"",
     effort: bytes = b"",
+    *,
+    frame: str = "",
 ) -> bytes:
     """A sensor_msgs/JointState; rows are float64 as bytes, velocity and effort may be empty."""
-    first = names_part(names, "")
+    first = names_part(names, frame)
     if not velocity:
         return b"".join((stamp_head(stamp_ns), first, position, _NO_VALUES, _NO_VALUES))
     count = _COUNT.pack(len(names))

@@ -10,12 +10,20 @@ import numpy as np
 
 from safe_locomotion.messages import cdr
 from safe_locomotion.messages.layouts import (
+    ACCELERATION_VARIANCE,
     BASE_FRAME,
     ESTIMATE_LAYOUT,
     ESTIMATE_SIZE,
+    FOOT_FORCE_FIELDS,
+    FOOT_FORCE_LAYOUT,
+    JOINT_NAMES,
     LOW_COMMAND,
+    LOW_STATE_LAYOUT,
+    LOW_STATE_SIZE,
+    ORIENTATION_VARIANCE,
+    RATE_VARIANCE,
     REASON,
-    SENSOR_NAMES,
+    YAW_VARIANCE,
     NamedRows,
     plan_names,
     proposal_rows,
@@ -33,10 +41,13 @@ from safe_locomotion.types import (
     Verdict,
 )
 
-_SENSORS = tuple(SENSOR_NAMES)
-_NO_FEET = bytes(8 * N_LEGS)
+_JOINT_NAMES = tuple(JOINT_NAMES)
 _IMU_REST = cdr.header_rest(BASE_FRAME)
-_NO_COVARIANCE = bytes(72)
+_TURN_COVARIANCE = np.diag((ORIENTATION_VARIANCE, ORIENTATION_VARIANCE, YAW_VARIANCE)).tobytes()
+_RATE_COVARIANCE = (RATE_VARIANCE * np.eye(3)).tobytes()
+_FORCE_COVARIANCE = (ACCELERATION_VARIANCE * np.eye(3)).tobytes()
+_LOW_STATE_HEAD = cdr.float_array_head(LOW_STATE_LAYOUT, LOW_STATE_SIZE)
+_FEET_HEAD = cdr.float_array_head(FOOT_FORCE_LAYOUT, len(FOOT_FORCE_FIELDS))
 _ESTIMATE_HEAD = cdr.float_array_head(ESTIMATE_LAYOUT, ESTIMATE_SIZE)
 _FOUR = struct.Struct("<4d")
 _TWO = struct.Struct("<2d")
@@ -46,17 +57,39 @@ _LATENCY = struct.Struct("<d")
 _JOINT_ROWS = tuple(f"joint/{joint}" for joint in JOINTS)
 
 
+def low_state(state: LowState) -> bytes:
+    """`low_state`, with the fields of `layouts.LOW_STATE_FIELDS`."""
+    return b"".join(
+        (
+            _LOW_STATE_HEAD,
+            _TWO.pack(*divmod(state.stamp_ns, NANOSECONDS)),
+            state.quaternion_wxyz.tobytes(),
+            state.gyro.tobytes(),
+            state.accelerometer.tobytes(),
+            state.q.tobytes(),
+            state.dq.tobytes(),
+            state.tau.tobytes(),
+            state.foot_force.tobytes(),
+        )
+    )
+
+
 def joint_states(state: LowState) -> bytes:
     """`joint_states` of a LowState."""
-    position = state.q.tobytes() + _NO_FEET
-    velocity = state.dq.tobytes() + _NO_FEET
     return cdr.joint_state(
         state.stamp_ns,
-        _SENSORS,
-        position,
-        velocity,
-        state.tau.tobytes() + state.foot_force.tobytes(),
+        _JOINT_NAMES,
+        state.q.tobytes(),
+        state.dq.tobytes(),
+        state.tau.tobytes(),
+        frame=BASE_FRAME,
     )
+
+
+def foot_forces(state: LowState) -> bytes:
+    """`foot_forces` of a LowState."""
+    stamp = _TWO.pack(*divmod(state.stamp_ns, NANOSECONDS))
+    return b"".join((_FEET_HEAD, stamp, state.foot_force.tobytes()))
 
 
 def imu(state: LowState) -> bytes:
@@ -66,8 +99,9 @@ def imu(state: LowState) -> bytes:
     rates = state.gyro.tobytes()
     force = state.accelerometer.tobytes()
     head = cdr.stamp_head(state.stamp_ns) + _IMU_REST
-    none = _NO_COVARIANCE
-    return b"".join((head, rotation, none, rates, none, force, none))
+    return b"".join(
+        (head, rotation, _TURN_COVARIANCE, rates, _RATE_COVARIANCE, force, _FORCE_COVARIANCE)
+    )
 
 
 def state_estimate(e: Estimate) -> bytes:

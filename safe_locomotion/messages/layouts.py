@@ -1,10 +1,13 @@
 """Layouts of the topics: what each message holds, and the names of its rows.
 
-- `joint_states` (JointState): 12 joints in SDK order (position, velocity, effort), then `FR_foot`
-  and the other feet, whose effort is the raw force.
+- `low_state` (Float64MultiArray): what the estimator needs of a LowState, in one message;
+  `layout.dim[0].label` is `LOW_STATE_LAYOUT`, with `name:width` in order.
+- `joint_states` (JointState): 12 joints in SDK order (position, velocity, effort), under the names
+  that they have in the URDF.
 - `imu/data` (Imu): REP-145, with orientation of base, rates and specific force in base.
-- `state_estimate` (Float64MultiArray): the whole `Estimate`; `layout.dim[0].label` is
-  `ESTIMATE_LAYOUT`, with `name:width` in order.
+- `foot_forces` (Float64MultiArray): stamp and raw foot sensors [N], labelled by
+  `FOOT_FORCE_LAYOUT`.
+- `state_estimate` (Float64MultiArray): the whole `Estimate`, labelled by `ESTIMATE_LAYOUT`.
 - `odom` (Odometry): REP-105 view of the estimate, with pose of base in odom and twist in base.
 - `policy/proposal` (JointState): rows of `name = position`, see below. A message without rows says
   that the learner has nothing to propose on this tick.
@@ -64,9 +67,24 @@ from safe_locomotion.types import (
     Verdict,
 )
 
-BASE_FRAME = "base"
+BASE_FRAME = "base_link"  #: REP-105; its origin and axes are those of the base in `types`
 ODOM_FRAME = "odom"
-SENSOR_NAMES = [*JOINTS, *(f"{leg}_foot" for leg in LEGS)]
+JOINT_NAMES = [f"{joint}_joint" for joint in JOINTS]  #: of the URDF, in SDK order
+LOW_STATE_FIELDS = (
+    ("stamp_s", 1),
+    ("stamp_ns", 1),
+    ("quaternion_wxyz", 4),
+    ("gyro", 3),
+    ("accelerometer", 3),
+    ("q", N_JOINTS),
+    ("dq", N_JOINTS),
+    ("tau", N_JOINTS),
+    ("foot_force", N_LEGS),
+)
+LOW_STATE_SIZE = sum(width for _, width in LOW_STATE_FIELDS)
+LOW_STATE_LAYOUT = " ".join(f"{name}:{width}" for name, width in LOW_STATE_FIELDS)
+FOOT_FORCE_FIELDS = ("stamp_s", "stamp_ns", *LEGS)
+FOOT_FORCE_LAYOUT = " ".join(f"{name}:1" for name in FOOT_FORCE_FIELDS)
 ESTIMATE_FIELDS = (
     ("stamp_s", 1),
     ("stamp_ns", 1),
@@ -85,6 +103,15 @@ ESTIMATE_FIELDS = (
 )
 ESTIMATE_SIZE = sum(width for _, width in ESTIMATE_FIELDS)
 ESTIMATE_LAYOUT = " ".join(f"{name}:{width}" for name, width in ESTIMATE_FIELDS)
+
+ORIENTATION_VARIANCE = 1e-4
+"""For roll and pitch of the robot's own IMU filter, about half a degree; our choice [rad2]."""
+YAW_VARIANCE = 1e-2
+"""For yaw of the same filter, which no sensor holds: 6 degrees; our choice [rad2]."""
+RATE_VARIANCE = 4e-4
+"""For a gyroscope noise of 0.02 rad/s, which the estimator assumes too [rad2/s2]."""
+ACCELERATION_VARIANCE = 1e-2
+"""For an accelerometer noise of 0.1 m/s2, that of the simulated sensor [m2/s4]."""
 
 # Names are lists, as in the messages that they are compared with.
 GAIT = [

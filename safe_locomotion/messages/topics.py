@@ -52,6 +52,7 @@ TOPICS = (
     Topic(name="safety/hazards", type=JOINT_STATE, latched=True),
     Topic(name="battery_state", type="sensor_msgs/msg/BatteryState", reliable=True),
     Topic(name="diagnostics", type="diagnostic_msgs/msg/DiagnosticArray", reliable=True),
+    Topic(name="foot_forces", type=FLOATS, full_rate=True),
 )
 BY_NAME = {topic.name: topic for topic in TOPICS}
 EACH_TICK = ("joint_states", "imu/data", "state_estimate", "safety/verdict")

@@ -1,4 +1,4 @@
-"""Bridge node: the robot's LowState to `joint_states` and `imu/data`, plans and verdicts to LowCmd.
+"""Bridge node: the robot's LowState to topics, plans and verdicts to LowCmd.
 
 A lifecycle node. Unconfigured: nothing is open. Inactive: the bridge reads and publishes states and
 writes nothing. Active: the bridge answers every LowState, by damping when anything is wrong. It
@@ -13,6 +13,7 @@ from time import monotonic, perf_counter
 from typing import Any
 
 from sensor_msgs.msg import BatteryState, Imu, JointState, MultiDOFJointState
+from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
 
 from safe_locomotion.backends.backend import Backend, Counters, open_backend
@@ -106,6 +107,7 @@ class BridgeNode(LinkLifecycle):
         self._realtime: tuple[Setting, ...] = ()
         self._joints = self.create_publisher(JointState, "joint_states", NEWEST)
         self._imu = self.create_publisher(Imu, "imu/data", NEWEST)
+        self._feet = self.create_publisher(Float64MultiArray, "foot_forces", NEWEST)
         self._hazards = self.create_publisher(JointState, "safety/hazards", LATCHED)
         self._told = NO_HAZARDS
         self._battery = self.create_publisher(BatteryState, "battery_state", 1)
@@ -201,9 +203,10 @@ class BridgeNode(LinkLifecycle):
         return damping_command(state.stamp_ns, damping, q=state.q, reason="bridge_stopping")
 
     def publish(self, state: LowState) -> None:
-        """Send one LowState, the IMU last: the estimator waits for the pair."""
+        """Send one LowState to those who watch; call it when the command is out."""
         self._joints.publish(encode.joint_states(state))
         self._imu.publish(encode.imu(state))
+        self._feet.publish(encode.foot_forces(state))
 
     def publish_hazards(self, stamp_ns: int) -> None:
         """Tell the supervisor, when something changed."""
@@ -287,6 +290,8 @@ class BridgeLoop(StageLoop[BridgeNode]):
         self.freeze_garbage = config.bridge.realtime.freeze_garbage
         self._plans_heard: deque[StancePlan] = deque(maxlen=2)  # the newest first
         self._plan_stamp_ns: int | None = None
+        self._states = self._node.create_publisher(Float64MultiArray, "low_state", NEWEST)
+        self._answered: LowState | None = None
         self._verdicts = self._listen(
             JointState, "safety/verdict", self._on_verdict, LATCHED, period_ns=STATE_PERIOD_NS
         )
@@ -314,10 +319,14 @@ class BridgeLoop(StageLoop[BridgeNode]):
         command = self._answer(state)
         latency = self._node.write(state, command)
         self._feed.keep(command, latency)
+        self._answered = state
 
     def tidy(self) -> None:
-        """Say what the remote asked for, tell a recorder what was sent, and write the logs."""
+        """Say what the remote asked for, tell watchers what came and went, and write the logs."""
         self._node.remote.tell()
+        if self._answered is not None:
+            self._node.publish(self._answered)
+            self._answered = None
         self._feed.settle()
         super().tidy()
 
@@ -334,7 +343,7 @@ class BridgeLoop(StageLoop[BridgeNode]):
         end = monotonic() + self._wait_s
         if self._lock_step:  # no stage gets this state before the last plan is here
             self._await(self._planned, end)
-        self._node.publish(state)
+        self._states.publish(encode.low_state(state))
         self._await(lambda: self._judged(state.stamp_ns) and self._planned(), end)
         if self._plan_due.due(state.stamp_ns):
             self._plan_stamp_ns = state.stamp_ns

@@ -19,7 +19,7 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point, Quaternion, Twist, TwistStamped, Vector3
 from nav_msgs.msg import Odometry
-from sensor_msgs.msg import BatteryState, Imu, JointState
+from sensor_msgs.msg import BatteryState
 from std_msgs.msg import Float64MultiArray, Header, MultiArrayDimension, MultiArrayLayout
 
 from safe_locomotion.errors import SafeLocomotionError
@@ -27,8 +27,11 @@ from safe_locomotion.messages.layouts import (
     BASE_FRAME,
     ESTIMATE_LAYOUT,
     ESTIMATE_SIZE,
+    LOW_STATE_LAYOUT,
+    LOW_STATE_SIZE,
     ODOM_FRAME,
-    SENSOR_NAMES,
+    ORIENTATION_VARIANCE,
+    RATE_VARIANCE,
 )
 from safe_locomotion.rotations import matrix_from_quaternion
 from safe_locomotion.types import (
@@ -43,11 +46,9 @@ from safe_locomotion.types import (
 ESTIMATE_DIMENSIONS = MultiArrayLayout(
     dim=[MultiArrayDimension(label=ESTIMATE_LAYOUT, size=ESTIMATE_SIZE, stride=ESTIMATE_SIZE)]
 )
-
-ORIENTATION_VARIANCE = 1e-4
-"""For roll and pitch of the robot's own IMU filter, about half a degree; our choice [rad2]."""
-RATE_VARIANCE = 4e-4
-"""For a gyroscope noise of 0.02 rad/s, which the estimator assumes too [rad2/s2]."""
+LOW_STATE_DIMENSIONS = MultiArrayLayout(
+    dim=[MultiArrayDimension(label=LOW_STATE_LAYOUT, size=LOW_STATE_SIZE, stride=LOW_STATE_SIZE)]
+)
 
 
 class MalformedMessageError(SafeLocomotionError):
@@ -95,7 +96,7 @@ def battery_from(state: LowState) -> BatteryState:
     """Battery voltage of a LowState, for `battery_state`; unknown values are NaN."""
     nan = float("nan")
     return BatteryState(
-        header=header(state.stamp_ns),
+        header=header(state.stamp_ns, BASE_FRAME),
         voltage=nan if state.voltage is None else state.voltage,
         **dict.fromkeys(
             ("temperature", "current", "charge", "capacity", "design_capacity", "percentage"), nan
@@ -104,41 +105,37 @@ def battery_from(state: LowState) -> BatteryState:
     )
 
 
-def low_state_from(joints: JointState, imu: Imu) -> LowState:
-    """The LowState behind a pair of sensor messages of one stamp.
+def low_state_from(message: Float64MultiArray) -> LowState:
+    """The LowState behind `low_state`.
 
-    Tick, temperatures, voltage and remote do not travel on these topics. They are 0, NaN, None and
+    Tick, temperatures, voltage and remote do not travel on this topic. They are 0, NaN, None and
     zero bytes.
 
     Raises:
-        MalformedMessageError: the stamps differ, or rows are missing.
+        MalformedMessageError: the layout is another one, or the stamp is none.
     """
-    stamp_ns = stamp_of(joints)
-    if stamp_of(imu) != stamp_ns:
-        raise MalformedMessageError(
-            f"joint_states of {stamp_ns} ns paired with imu/data of {stamp_of(imu)} ns"
-        )
-    lengths = {len(joints.position), len(joints.velocity), len(joints.effort)}
-    if joints.name != SENSOR_NAMES or lengths != {len(SENSOR_NAMES)}:
-        raise MalformedMessageError(
-            f"joint_states must have the rows {', '.join(SENSOR_NAMES)};"
-            f" got {', '.join(joints.name)}"
-        )
-    effort = np.frombuffer(joints.effort)
-    orientation = imu.orientation
+    _require_layout(message, "low_state", LOW_STATE_LAYOUT, LOW_STATE_SIZE)
+    data = np.frombuffer(message.data)
     return LowState(
-        stamp_ns=stamp_ns,
+        stamp_ns=whole_stamp(message.data[0], message.data[1], "low_state"),
         tick=0,
-        quaternion_wxyz=np.array([orientation.w, orientation.x, orientation.y, orientation.z]),
-        gyro=np.array(xyz(imu.angular_velocity)),
-        accelerometer=np.array(xyz(imu.linear_acceleration)),
-        q=np.frombuffer(joints.position)[:N_JOINTS],
-        dq=np.frombuffer(joints.velocity)[:N_JOINTS],
-        tau=effort[:N_JOINTS],
-        foot_force=effort[N_JOINTS:],
+        quaternion_wxyz=data[2:6],
+        gyro=data[6:9],
+        accelerometer=data[9:12],
+        q=data[12:24],
+        dq=data[24:36],
+        tau=data[36:48],
+        foot_force=data[48:52],
         temperature=np.full(N_JOINTS, np.nan),
         voltage=None,
     )
+
+
+def _require_layout(message: Float64MultiArray, topic: str, layout: str, size: int) -> None:
+    """Refuse an array whose label or size is not that of its topic."""
+    dimensions = message.layout.dim
+    if len(dimensions) != 1 or dimensions[0].label != layout or len(message.data) != size:
+        raise MalformedMessageError(f"{topic} must have the layout {layout}")
 
 
 def whole_stamp(seconds: float, nanoseconds: float, topic: str) -> int:
@@ -150,13 +147,7 @@ def whole_stamp(seconds: float, nanoseconds: float, topic: str) -> int:
 
 def estimate_stamp_of(message: Float64MultiArray) -> int:
     """Stamp of a `state_estimate` whose layout is ours."""
-    dimensions = message.layout.dim
-    if (
-        len(dimensions) != 1
-        or dimensions[0].label != ESTIMATE_LAYOUT
-        or len(message.data) != ESTIMATE_SIZE
-    ):
-        raise MalformedMessageError(f"state_estimate must have the layout {ESTIMATE_LAYOUT}")
+    _require_layout(message, "state_estimate", ESTIMATE_LAYOUT, ESTIMATE_SIZE)
     return whole_stamp(message.data[0], message.data[1], "state_estimate")
 
 

@@ -1,10 +1,9 @@
-"""Estimator node: `joint_states` and `imu/data` in, `state_estimate` and `odom` out."""
+"""Estimator node: `low_state` in, `state_estimate` and `odom` out."""
 
 import sys
 from time import perf_counter
 
 from nav_msgs.msg import Odometry
-from sensor_msgs.msg import Imu, JointState
 from std_msgs.msg import Float64MultiArray
 
 from safe_locomotion.estimation.estimator import StateEstimator
@@ -37,36 +36,19 @@ class EstimatorLoop(StageLoop[EstimatorNode]):
         super().__init__(EstimatorNode())
         parameters = self._node.parameters
         self._estimator = StateEstimator(parameters.robot, parameters.config.estimator)
-        self._joints: JointState | None = None
-        self._imu: Imu | None = None
-        self._listen(JointState, "joint_states", self._on_joints, period_ns=STATE_PERIOD_NS)
-        self._listen(Imu, "imu/data", self._on_imu, period_ns=STATE_PERIOD_NS)
+        self._states = self._listen(
+            Float64MultiArray, "low_state", self._on_state, period_ns=STATE_PERIOD_NS
+        )
         self._tell_health()
 
-    def _on_joints(self, message: JointState) -> None:
-        self._joints = message
-        self._estimate_pair()
-
-    def _on_imu(self, message: Imu) -> None:
-        self._imu = message
-        self._estimate_pair()
-
-    def _estimate_pair(self) -> None:
-        """A pair of equal stamps gives an estimate."""
-        joints = self._joints
-        imu = self._imu
-        if joints is None or imu is None:
-            return
-        if conversions.stamp_of(joints) != conversions.stamp_of(imu):
-            return
+    def _on_state(self, message: Float64MultiArray) -> None:
         start = perf_counter()
-        state = conversions.low_state_from(joints, imu)
+        state = conversions.low_state_from(message)
         ready = perf_counter()
         estimate = self._estimator.update(state)
         self._node.logs.observe("estimator", estimate, perf_counter() - ready)
         self._node.publish(estimate)
-        for stream in self._streams:
-            stream.hear(state.stamp_ns)
+        self._states.hear(state.stamp_ns)
         self._node.times.add(perf_counter() - start)
 
 

@@ -17,8 +17,7 @@ CONTROL_TOPICS = (
     "policy/proposal",
     "safety/hazards",
     "safety/feedback",
-    "joint_states",
-    "imu/data",
+    "low_state",
 )
 """Topics through which the five processes control the robot."""
 SECOND = frozenset({"second_publisher"})

@@ -123,6 +123,7 @@ class CycleMessages:
         """Topic, stamp [ns] and bytes of each message; `latency` is that of the command [s]."""
         yield "joint_states", c.state.stamp_ns, encode.joint_states(c.state)
         yield "imu/data", c.state.stamp_ns, encode.imu(c.state)
+        yield "foot_forces", c.state.stamp_ns, encode.foot_forces(c.state)
         yield "state_estimate", c.estimate.stamp_ns, encode.state_estimate(c.estimate)
         if c.proposal is not None and c.proposal is not self._proposal:
             self._proposal = c.proposal

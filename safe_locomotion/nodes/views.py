@@ -12,12 +12,21 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from rclpy.serialization import deserialize_message
-from sensor_msgs.msg import Imu, JointState, MultiDOFJointState
+from sensor_msgs.msg import JointState, MultiDOFJointState
 from std_msgs.msg import Float64MultiArray
 
 from safe_locomotion.messages import cdr
-from safe_locomotion.messages.layouts import BASE_FRAME, ESTIMATE_LAYOUT, ESTIMATE_SIZE
-from safe_locomotion.nodes.conversions import ESTIMATE_DIMENSIONS, MalformedMessageError
+from safe_locomotion.messages.layouts import (
+    ESTIMATE_LAYOUT,
+    ESTIMATE_SIZE,
+    LOW_STATE_LAYOUT,
+    LOW_STATE_SIZE,
+)
+from safe_locomotion.nodes.conversions import (
+    ESTIMATE_DIMENSIONS,
+    LOW_STATE_DIMENSIONS,
+    MalformedMessageError,
+)
 
 KNOWN = 256
 """Most beginnings that are remembered; a stack has a few dozen, as reasons and feet change."""
@@ -26,10 +35,18 @@ LONGEST_LEARNT = 16_384
 _STAMP = struct.Struct("<iI")
 _U32 = struct.Struct("<I")
 _NAMES_AT = len(cdr.HEAD) + _STAMP.size
-_ESTIMATE_HEAD = cdr.float_array_head(ESTIMATE_LAYOUT, ESTIMATE_SIZE)
-_ESTIMATE_END = len(_ESTIMATE_HEAD) + 8 * ESTIMATE_SIZE
-_IMU_REST = cdr.header_rest(BASE_FRAME)
-_IMU = struct.Struct("<4d72x3d72x3d72x")
+_ARRAYS = tuple(
+    (head, len(head) + 8 * size, dimensions)
+    for head, size, dimensions in (
+        (cdr.float_array_head(ESTIMATE_LAYOUT, ESTIMATE_SIZE), ESTIMATE_SIZE, ESTIMATE_DIMENSIONS),
+        (
+            cdr.float_array_head(LOW_STATE_LAYOUT, LOW_STATE_SIZE),
+            LOW_STATE_SIZE,
+            LOW_STATE_DIMENSIONS,
+        ),
+    )
+)
+"""Beginning, size in bytes and dimensions of each array of the control path."""
 _NOTHING = array("d")
 
 
@@ -64,26 +81,8 @@ class VectorView(NamedTuple):
     z: float
 
 
-class QuaternionView(NamedTuple):
-    """As geometry_msgs/Quaternion."""
-
-    x: float
-    y: float
-    z: float
-    w: float
-
-
-class ImuView(NamedTuple):
-    """As sensor_msgs/Imu."""
-
-    header: HeaderView
-    orientation: QuaternionView
-    angular_velocity: VectorView
-    linear_acceleration: VectorView
-
-
-class EstimateView(NamedTuple):
-    """As a std_msgs/Float64MultiArray whose layout is that of `state_estimate`."""
+class ArrayView(NamedTuple):
+    """As a std_msgs/Float64MultiArray whose layout is that of `state_estimate` or `low_state`."""
 
     layout: Any
     data: "array[float]"
@@ -252,31 +251,16 @@ def plan(data: bytes) -> Any:
     return _view_of(data, MultiDOFJointState, "joint_names", _plans_begin, _feet)
 
 
-def imu(data: bytes) -> Any:
-    """An Imu."""
-    start = _NAMES_AT + len(_IMU_REST)
-    if not (
-        data.startswith(cdr.HEAD)
-        and data.startswith(_IMU_REST, _NAMES_AT)
-        and len(data) >= start + _IMU.size
-    ):
-        return _deserialised(data, Imu)
-    n = _IMU.unpack_from(data, start)
-    return ImuView(_header(data), QuaternionView(*n[:4]), VectorView(*n[4:7]), VectorView(*n[7:]))
-
-
 def float_array(data: bytes) -> Any:
-    """A Float64MultiArray; quick for a `state_estimate`."""
-    if data.startswith(_ESTIMATE_HEAD) and len(data) >= _ESTIMATE_END:
-        return EstimateView(
-            ESTIMATE_DIMENSIONS, array("d", data[len(_ESTIMATE_HEAD) : _ESTIMATE_END])
-        )
+    """A Float64MultiArray; quick for those of the control path."""
+    for head, end, dimensions in _ARRAYS:
+        if data.startswith(head) and len(data) >= end:
+            return ArrayView(dimensions, array("d", data[len(head) : end]))
     return _deserialised(data, Float64MultiArray)
 
 
 _READERS: dict[type, Callable[[bytes], Any]] = {
     JointState: joint_state,
-    Imu: imu,
     Float64MultiArray: float_array,
     MultiDOFJointState: plan,
 }

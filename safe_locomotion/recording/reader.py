@@ -16,9 +16,11 @@ from typing import Any
 
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from safe_locomotion.errors import ConfigurationError, one_line
 from safe_locomotion.messages import cdr
+from safe_locomotion.messages.layouts import FOOT_FORCE_LAYOUT, JOINT_NAMES
 from safe_locomotion.messages.topics import BY_NAME, INFO
 from safe_locomotion.recording.episode import (
     EpisodeInfo,
@@ -39,8 +41,10 @@ from safe_locomotion.types import JOINTS, LEGS, N_JOINTS, N_LEGS, NANOSECONDS, A
 DAMAGED = (OSError, ValueError, LookupError, TypeError, ArithmeticError, struct.error, MemoryError)
 """What bytes that are no episode can raise in numpy, YAML, JSON and ROS types."""
 LONGEST_REFUSAL = 500  #: characters
+Places = NDArray[np.intp]
 CUT_OFF = "cut off"  #: end of an episode whose recorder died
-SENSORS = (*JOINTS, *(f"{leg}_foot" for leg in LEGS))
+OLD_SENSORS = (*JOINTS, *(f"{leg}_foot" for leg in LEGS))
+"""Names in `joint_states` before version 0.3; the effort of a foot was its force."""
 
 
 def episode_paths(folder: Path) -> list[Path]:
@@ -70,7 +74,9 @@ def read_episode(path: Path) -> EpisodeRecord:
         return EpisodeRecord(
             info=_info(messages[f"/{INFO}"], whole=file.whole),
             whole=file.whole,
-            states=_states(messages["/joint_states"], messages["/imu/data"]),
+            states=_states(
+                messages["/joint_states"], messages["/imu/data"], messages["/foot_forces"]
+            ),
             estimates=_estimates(messages["/state_estimate"]),
             verdicts=verdict_trace(messages["/safety/verdict"]),
             proposals=proposal_trace(messages["/policy/proposal"]),
@@ -189,31 +195,63 @@ def _info_from(text: str) -> EpisodeInfo:
         raise cdr.DecodingError(f"{INFO}: {error}") from error
 
 
-def _states(joints: Sequence[bytes], imus: Sequence[bytes]) -> StateTrace:
-    """LowStates of which both messages were recorded."""
-    joint_stamps = np.zeros(len(joints), dtype=np.int64)
+def _states(joints: Sequence[bytes], imus: Sequence[bytes], feet: Sequence[bytes]) -> StateTrace:
+    """LowStates of which all messages were recorded."""
+    joint_stamps, rows = _joints(joints)
+    foot_stamps, forces = _forces(feet, joint_stamps, rows)
     imu_stamps = np.zeros(len(imus), dtype=np.int64)
-    rows = np.zeros((len(joints), 3, len(SENSORS)))
     imu = np.zeros((len(imus), 10))
-    for group in cdr.groups(joints, cdr.joint_state_layout):
-        if group.labels != SENSORS or any(part.shape[1] != len(SENSORS) for part in group.parts):
-            raise cdr.DecodingError(f"joint_states must have the rows {', '.join(SENSORS)}")
-        joint_stamps[group.rows] = group.stamp_ns
-        rows[group.rows] = np.stack(group.parts, axis=1)
     for group in cdr.groups(imus, cdr.imu_layout):
         imu_stamps[group.rows] = group.stamp_ns
         imu[group.rows] = np.hstack(group.parts)
-    stamps, a, b = np.intersect1d(joint_stamps, imu_stamps, return_indices=True)
+    stamps = np.intersect1d(np.intersect1d(joint_stamps, imu_stamps), foot_stamps)
+    a, b, c = (_places(stamps, among) for among in (joint_stamps, imu_stamps, foot_stamps))
     return StateTrace(
         stamp_ns=stamps,
         q=rows[a, 0, :N_JOINTS],
         dq=rows[a, 1, :N_JOINTS],
         tau=rows[a, 2, :N_JOINTS],
-        foot_force=rows[a, 2, N_JOINTS:],
+        foot_force=forces[c],
         quaternion_wxyz=imu[b][:, [3, 0, 1, 2]],
         gyro=imu[b, 4:7],
         accelerometer=imu[b, 7:10],
     )
+
+
+def _places(stamps: Stamps, among: Stamps) -> Places:
+    """Where each of `stamps` is found first in `among`."""
+    order = np.argsort(among, kind="stable")
+    return order[np.searchsorted(among, stamps, sorter=order)]
+
+
+def _joints(messages: Sequence[bytes]) -> tuple[Stamps, Array]:
+    """Stamps, and (n, 3, 16) position, velocity and effort of joints and feet.
+
+    Rows of feet are NaN where the force has a topic of its own.
+    """
+    stamps = np.zeros(len(messages), dtype=np.int64)
+    rows = np.full((len(messages), 3, len(OLD_SENSORS)), np.nan)
+    for group in cdr.groups(messages, cdr.joint_state_layout):
+        n = len(group.labels)
+        if group.labels not in (tuple(JOINT_NAMES), OLD_SENSORS) or any(
+            part.shape[1] != n for part in group.parts
+        ):
+            raise cdr.DecodingError(f"joint_states must have the rows {', '.join(JOINT_NAMES)}")
+        stamps[group.rows] = group.stamp_ns
+        rows[group.rows, :, :n] = np.stack(group.parts, axis=1)
+    return stamps, rows
+
+
+def _forces(feet: Sequence[bytes], stamps: Stamps, rows: Array) -> tuple[Stamps, Array]:
+    """Stamps and forces (n, 4) of `foot_forces`; before it existed, of the rows of the feet."""
+    if not feet:
+        old = rows[:, 2, N_JOINTS:]
+        held = ~np.isnan(old).any(axis=1)
+        return stamps[held], old[held]
+    found, columns = _stamped_fields(feet)
+    if not columns.keys() >= {*LEGS}:
+        raise cdr.DecodingError(f"foot_forces must be labelled {FOOT_FORCE_LAYOUT}")
+    return found, np.hstack([columns[leg] for leg in LEGS])
 
 
 def _stamped_fields(messages: Sequence[bytes]) -> tuple[Stamps, dict[str, Array]]:

@@ -173,6 +173,7 @@ def _traces(record: EpisodeRecord) -> Mapping[str, Trace]:
     return {
         "joint_states": record.states,
         "imu/data": record.states,
+        "foot_forces": record.states,
         "state_estimate": record.estimates,
         "safety/verdict": record.verdicts,
         "policy/proposal": record.proposals,

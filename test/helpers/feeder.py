@@ -31,6 +31,7 @@ LATENCY_S = 1e-3
 TYPES = {
     "joint_states": JointState,
     "imu/data": Imu,
+    "foot_forces": Float64MultiArray,
     "state_estimate": Float64MultiArray,
     "safety/verdict": JointState,
     "policy/proposal": JointState,

@@ -28,6 +28,7 @@ from std_msgs.msg import String
 
 from safe_locomotion.backends.domains import claim_domain
 from safe_locomotion.backends.log import save_states
+from safe_locomotion.messages import encode
 from safe_locomotion.messages.ticks import TickBatch
 from safe_locomotion.messages.topics import TICKS
 from safe_locomotion.nodes import conversions, decisions
@@ -134,6 +135,7 @@ class Samples:
         return {
             **self._fixed,
             **{f"/{topic}": data for topic, _, data in entries},
+            "/low_state": encode.low_state(cycle.state),
             "/safety/hazards": serialize_message(hazards),
             "/safety/feedback": serialize_message(feedback),
             f"/{TICKS}": packed,

@@ -1,6 +1,7 @@
 """The messages made by template are ROS messages, and the recorder reads both kinds."""
 
 from dataclasses import replace
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -17,11 +18,12 @@ from sensor_msgs.msg import Imu, JointState, MultiDOFJointState
 from std_msgs.msg import Float64MultiArray, String, UInt8MultiArray
 
 from safe_locomotion.messages import cdr, encode
-from safe_locomotion.messages.layouts import ESTIMATE_LAYOUT, ESTIMATE_SIZE, SENSOR_NAMES
+from safe_locomotion.messages.layouts import ESTIMATE_LAYOUT, ESTIMATE_SIZE, JOINT_NAMES
 from safe_locomotion.messages.ticks import TickBatch, unpack
 from safe_locomotion.nodes import conversions
 from safe_locomotion.recording.rows import command_trace, proposal_trace, verdict_trace
 from safe_locomotion.recording.stage_values import recorded_proposals
+from safe_locomotion.robot.models import robot_file, robot_names
 from safe_locomotion.types import LowCommand, Proposal
 
 TYPES = get_typestore(Stores.ROS2_KILTED)
@@ -51,6 +53,8 @@ def test_templates_are_messages_that_ros_and_bags_read(seed):
     for data, message_type in (
         (encode.joint_states(random_low_state(seed)), JointState),
         (encode.imu(random_low_state(seed)), Imu),
+        (encode.low_state(random_low_state(seed)), Float64MultiArray),
+        (encode.foot_forces(random_low_state(seed)), Float64MultiArray),
         (encode.state_estimate(random_estimate(seed)), Float64MultiArray),
         (encode.verdict(verdict), JointState),
         (encode.verdict(plain), JointState),
@@ -67,21 +71,49 @@ def test_templates_are_messages_that_ros_and_bags_read(seed):
 def test_frames_and_names_follow_the_layouts():
     """Frames are those of REP-105, rows have their names, and unused fields are zero."""
     joints = deserialize_message(encode.joint_states(random_low_state(1)), JointState)
-    assert joints.name == SENSOR_NAMES and not joints.header.frame_id
-    assert not any(joints.position[12:]) and not any(joints.velocity[12:])
+    assert joints.name == JOINT_NAMES and joints.header.frame_id == "base_link"
+    assert len(joints.position) == len(joints.velocity) == len(joints.effort) == 12
     imu = deserialize_message(encode.imu(random_low_state(1)), Imu)
-    assert imu.header.frame_id == "base"
-    assert not any(imu.orientation_covariance)
-    assert not any(imu.angular_velocity_covariance) and not any(imu.linear_acceleration_covariance)
+    assert imu.header.frame_id == "base_link"
     estimate = deserialize_message(encode.state_estimate(random_estimate(1)), Float64MultiArray)
     dimension = estimate.layout.dim[0]
     assert dimension.label == ESTIMATE_LAYOUT and estimate.layout.data_offset == 0
     assert dimension.size == dimension.stride == len(estimate.data) == ESTIMATE_SIZE
     plan = deserialize_message(encode.PlanBytes()(random_plan(1)), MultiDOFJointState)
-    assert plan.header.frame_id == "base"
+    assert plan.header.frame_id == "base_link"
     assert all((r.x, r.y, r.z, r.w) == (0.0, 0.0, 0.0, 1.0) for r in rotations(plan))
     assert not any(any((t.angular.x, t.angular.y, t.angular.z)) for t in plan.twist)
     assert not any(any((w.torque.x, w.torque.y, w.torque.z)) for w in plan.wrench)
+
+
+def test_covariances_of_the_imu_are_known():
+    """REP-145: zeros would say that nothing is known, -1 that there is no such sensor."""
+    imu = deserialize_message(encode.imu(random_low_state(1)), Imu)
+    for covariance in (
+        imu.orientation_covariance,
+        imu.angular_velocity_covariance,
+        imu.linear_acceleration_covariance,
+    ):
+        matrix = covariance.reshape(3, 3)
+        assert np.array_equal(matrix, np.diag(np.diag(matrix))) and (np.diag(matrix) > 0.0).all()
+
+
+@pytest.mark.parametrize("robot", robot_names())
+def test_names_of_joint_states_are_those_of_the_urdf(robot):
+    """So robot_state_publisher and Foxglove move the robot without a mapping of names."""
+    joints = ElementTree.parse(robot_file(robot, ".urdf")).iter("joint")
+    moving = {joint.get("name") for joint in joints if joint.get("type") != "fixed"}
+    assert moving == set(JOINT_NAMES)
+
+
+@seeds
+def test_foot_forces_travel_by_themselves(seed):
+    """They are stamped numbers in the order of the legs, and no joints."""
+    state = random_low_state(seed)
+    message = deserialize_message(encode.foot_forces(state), Float64MultiArray)
+    assert message.layout.dim[0].label == "stamp_s:1 stamp_ns:1 FR:1 FL:1 RR:1 RL:1"
+    assert np.array_equal(message.data[2:], state.foot_force)
+    assert cdr.float_array_stamp(encode.foot_forces(state)) == state.stamp_ns
 
 
 def rotations(plan):

@@ -30,8 +30,7 @@ END = 1300
 COMMANDS_AT = range(WALK_AT, END, 200)  # before it is stale
 COMMAND = VelocityCommand(vx=0.4, vy=0.1, wz=0.3)
 TOPICS = {
-    "joint_states": 1,
-    "imu/data": 1,
+    "low_state": 1,
     "state_estimate": 3,
     "safety/verdict": 2,
     "policy/proposal": 1,

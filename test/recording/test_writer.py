@@ -16,12 +16,13 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from safe_locomotion.errors import ConfigurationError, RecordingError
 from safe_locomotion.messages import cdr
+from safe_locomotion.messages.layouts import FOOT_FORCE_LAYOUT, JOINT_NAMES
 from safe_locomotion.messages.topics import TOPICS
 from safe_locomotion.recording.episode import EpisodeInfo
 from safe_locomotion.recording.mcap import McapFile
 from safe_locomotion.recording.reader import (
     CUT_OFF,
-    SENSORS,
+    OLD_SENSORS,
     episode_paths,
     read_episode,
     read_info,
@@ -42,29 +43,39 @@ INFO = EpisodeInfo(
     why="walk",
 )
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+JOINTS = tuple(JOINT_NAMES)
 RUNNER = HELPERS / "recorder_of_nothing.py"
 
 
-def sensors(k):
-    """Both messages of LowState k, and its numbers."""
+def sensors(k, names=JOINTS):
+    """Messages of joints and IMU of LowState k, and its numbers; feet are the last four."""
     rng = np.random.default_rng(k)
     stamp_ns = START_NS + k * PERIOD_NS
-    values = rng.normal(size=(3, len(SENSORS)))
+    values = rng.normal(size=(3, 16))
     imu = rng.normal(size=10)
-    joints = cdr.joint_state(stamp_ns, SENSORS, *(row.tobytes() for row in values))
+    rows = values[:, : len(names)]
+    joints = cdr.joint_state(stamp_ns, names, *(row.tobytes() for row in rows))
     covariance = bytes(72)
     parts = [imu[part].tobytes() + covariance for part in (slice(4), slice(4, 7), slice(7, 10))]
-    packed_imu = cdr.stamp_head(stamp_ns) + cdr.header_rest("base") + b"".join(parts)
+    packed_imu = cdr.stamp_head(stamp_ns) + cdr.header_rest("base_link") + b"".join(parts)
     return joints, packed_imu, values, imu
 
 
-def write(path, n, close=True):
+def feet(k, values):
+    """Message of the feet of LowState k."""
+    stamp = np.array(divmod(START_NS + k * PERIOD_NS, 10**9), dtype=float)
+    return cdr.float_array_head(FOOT_FORCE_LAYOUT, 6) + stamp.tobytes() + values[2, 12:].tobytes()
+
+
+def write(path, n, close=True, names=JOINTS):
     """Write an episode of n LowStates, with a chunk for each 50."""
     writer = EpisodeWriter(path, INFO)
     for k in range(n):
-        joints, imu, _, _ = sensors(k)
+        joints, imu, values, _ = sensors(k, names)
         writer.write("joint_states", START_NS + k * PERIOD_NS, joints)
         writer.write("imu/data", START_NS + k * PERIOD_NS, imu)
+        if names is JOINTS:
+            writer.write("foot_forces", START_NS + k * PERIOD_NS, feet(k, values))
         if k % 50 == 49:
             writer.sync()
     if close:
@@ -88,7 +99,7 @@ def test_states_and_description_come_back(tmp_path):
         assert np.array_equal(s.gyro[k], imu[4:7]) and np.array_equal(s.accelerometer[k], imu[7:])
     state = next(iter(record.states.low_states()))
     assert state.stamp_ns == START_NS and np.array_equal(state.q, record.states.q[0])
-    counts = {"episode/info": 1, "joint_states": 120, "imu/data": 120}
+    counts = {"episode/info": 1, "joint_states": 120, "imu/data": 120, "foot_forces": 120}
     expected = replace(
         INFO,
         end="walk over",
@@ -97,6 +108,32 @@ def test_states_and_description_come_back(tmp_path):
         policies={"trot": "abc", "pace": "def"},
     )
     assert record.info == expected == read_info(tmp_path / "e")
+
+
+def test_old_episodes_are_read(tmp_path):
+    """Before version 0.3 joints had other names, and the feet were among them."""
+    write(tmp_path / "e", 120, names=OLD_SENSORS)
+    states = read_episode(tmp_path / "e").states
+    assert len(states.stamp_ns) == 120
+    for k in (0, 119):
+        _, _, values, _ = sensors(k)
+        assert np.array_equal(states.q[k], values[0, :12])
+        assert np.array_equal(states.foot_force[k], values[2, 12:])
+
+
+def test_a_state_whose_feet_were_lost_is_left_out(tmp_path):
+    """A LowState counts when joints, IMU and feet of its stamp were recorded."""
+    writer = EpisodeWriter(tmp_path / "e", INFO)
+    for k in range(5):
+        joints, imu, values, _ = sensors(k)
+        writer.write("joint_states", START_NS + k * PERIOD_NS, joints)
+        writer.write("imu/data", START_NS + k * PERIOD_NS, imu)
+        if k != 2:
+            writer.write("foot_forces", START_NS + k * PERIOD_NS, feet(k, values))
+    writer.close("stopped")
+    states = read_episode(tmp_path / "e").states
+    assert ((states.stamp_ns - START_NS) // PERIOD_NS).tolist() == [0, 1, 3, 4]
+    assert np.array_equal(states.foot_force[2], sensors(3)[2][2, 12:])
 
 
 def test_other_readers_open_it(tmp_path):
@@ -109,7 +146,7 @@ def test_other_readers_open_it(tmp_path):
         offered = {c.topic: c.ext.offered_qos_profiles[0] for c in bag.connections}
         assert offered["/safety/verdict"].durability.name == "TRANSIENT_LOCAL"
         assert offered["/joint_states"].reliability.name == "BEST_EFFORT"
-        assert bag.message_count == 242 and bag.duration == 119 * PERIOD_NS + 1
+        assert bag.message_count == 362 and bag.duration == 119 * PERIOD_NS + 1
         for c in bag.connections:
             types.register(get_types_from_msg(c.msgdef.data, c.msgtype))
         states = [
@@ -117,7 +154,8 @@ def test_other_readers_open_it(tmp_path):
             for c, _, data in bag.messages()
             if c.topic == "/joint_states"
         ]
-    assert np.array_equal(states[5].position, sensors(5)[2][0]) and tuple(states[5].name) == SENSORS
+    assert np.array_equal(states[5].position, sensors(5)[2][0, :12])
+    assert tuple(states[5].name) == JOINTS
 
 
 def test_metadata_is_there_from_the_start_and_agrees_with_the_library(tmp_path):
@@ -137,7 +175,7 @@ def test_metadata_is_there_from_the_start_and_agrees_with_the_library(tmp_path):
     assert set(early) == set(late) and early["version"] == 8
     assert topics(early) == topics(late)
     assert early["relative_file_paths"] == late["relative_file_paths"] == ["e.mcap"]
-    assert late["message_count"] == 1002 and early["starting_time"] == late["starting_time"]
+    assert late["message_count"] == 1502 and early["starting_time"] == late["starting_time"]
 
 
 def test_cut_anywhere_the_beginning_is_read(tmp_path):
@@ -171,7 +209,7 @@ def test_recovery_makes_a_bag_of_it(tmp_path):
         pass
     assert recover(tmp_path / "e") and not recover(tmp_path / "e")
     with Reader(tmp_path / "e") as bag:
-        assert bag.message_count == 202
+        assert bag.message_count == 302
     after = read_episode(tmp_path / "e")
     assert after.whole and after.info.end == CUT_OFF and after.info.policies == INFO.policies
     assert np.array_equal(after.states.q, before.states.q)
