@@ -101,14 +101,16 @@ pip() {
 }
 
 rm -f "$folder"/.state-*
-# empy, which ROS needs, has no wheel; anything else without one would want a compiler, and is refused.
-pip install -qq --no-deps --only-binary=:all: --no-binary=empy $(printf -- '--requirement %s ' $locks)
+# empy, which ROS needs, has no wheel; anything else without one would want a compiler, and is refused. So is a file that is
+# not the one that was locked.
+pip install -qq --no-deps --require-hashes --only-binary=:all: --no-binary=empy $(printf -- '--requirement %s ' $locks)
 if [ "$folder" = .venv ]; then
     pip install -qq --no-deps --no-build-isolation --editable .
 fi
 if [ "$1" = torch ]; then
     echo "$state" >"$folder/.state-test" # holds without torch, too
-    # The build without CUDA has an index of its own; a machine that does not reach it may hold the wheel itself. Compiling a
+    # The build without CUDA has an index of its own, whose files have other hashes than PyPI's, so none are required here. A
+    # machine that does not reach it may hold the wheel itself. Compiling a
     # library of this size would take longer than all tests with it.
     pip install -qq --no-deps --only-binary=:all: --no-compile --timeout 15 --retries 0 \
         --extra-index-url https://download.pytorch.org/whl/cpu --requirement requirements/torch.lock

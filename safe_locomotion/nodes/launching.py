@@ -91,7 +91,7 @@ def _action(process: Process, namespace: str, environment: Mapping[str, str]) ->
         executable=process.executable,
         namespace=namespace or None,
         arguments=list(process.arguments),
-        ros_arguments=["--params-file", _written(process)],
+        ros_arguments=["--params-file", _written(process), "--enclave", process.enclave],
         **usual,
     )
 

@@ -67,6 +67,11 @@ class Process:
         """
         return () if self.essential else ("chrt", "--batch", "0", "nice", "-n", str(NICENESS))
 
+    @property
+    def enclave(self) -> str:
+        """Name by which SROS2 knows what the process may do; see `config/sros2/policy.xml`."""
+        return f"/{PACKAGE}/{self.name}"
+
     def ros_arguments(self) -> list[str]:
         """`--ros-args` and the parameters, each addressed to its node.
 

@@ -103,8 +103,9 @@ def started(name, **values):
 
 def written(action):
     """Parameters in the file that an action gives its process."""
-    flag, path = action.kwargs["ros_arguments"]
+    flag, path, *enclave = action.kwargs["ros_arguments"]
     assert flag == "--params-file"
+    assert enclave == ["--enclave", f"/safe_locomotion/{action.kwargs['executable']}"]
     file = Path(path)
     try:
         return yaml.safe_load(file.read_text())
