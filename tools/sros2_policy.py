@@ -40,6 +40,7 @@ LIFECYCLE_SERVICES = (
 )
 SCENE = ("state_estimate", "safety/verdict", "mpc/plan", DISPLAY)
 RECORDED = tuple(topic.name for topic in TOPICS if topic.name != "diagnostics")
+STATES = "low_state"  #: of the bridge for the estimator, where it is a process of its own
 OPERATOR = "operator"
 
 
@@ -61,15 +62,21 @@ class Access:
 ACCESS: dict[str, Access] = {
     "bridge_node": Access(
         publishes=(
-            *("joint_states", "imu/data", "battery_state", "safety/hazards", LOW_COMMAND),
+            *(
+                STATES,
+                "joint_states",
+                "imu/data",
+                "foot_forces",
+                "battery_state",
+                "safety/hazards",
+                LOW_COMMAND,
+            ),
             *(REMOTE_VELOCITY, REMOTE_REQUEST, "bridge_node/transition_event"),
         ),
         hears=("safety/verdict", "mpc/plan"),
         serves=(BRIDGE_RESET, *(f"bridge_node/{name}" for name in LIFECYCLE_SERVICES)),
     ),
-    "estimator_node": Access(
-        publishes=("state_estimate", "odom"), hears=("joint_states", "imu/data")
-    ),
+    "estimator_node": Access(publishes=("state_estimate", "odom"), hears=(STATES,)),
     "policy_node": Access(
         publishes=("policy/proposal", "policy/step"),
         hears=("state_estimate", "safety/feedback", "cmd_vel", REMOTE_VELOCITY, REMOTE_REQUEST),
@@ -105,7 +112,7 @@ BRIDGE = ACCESS["bridge_node"]
 #: The graph of one process: its control path is on no topic, so it hears people alone.
 COMPOSED: dict[str, Access] = {
     "bridge_node": Access(
-        publishes=(*(name for name in BRIDGE.publishes if name != LOW_COMMAND), TICKS),
+        publishes=(*(n for n in BRIDGE.publishes if n not in (LOW_COMMAND, STATES)), TICKS),
         serves=BRIDGE.serves,
     ),
     "estimator_node": Access(publishes=ACCESS["estimator_node"].publishes),

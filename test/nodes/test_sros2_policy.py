@@ -97,10 +97,10 @@ def test_the_policy_allows_what_the_nodes_do_and_nothing_else(tool, ros_domain, 
     may = allowed(tool.OUTPUT.read_text())
     does = defaultdict(set)
     for name in LOOPS:
-        with fuzzed_loop(name, tmp_path) as fuzzed, ros_tester() as tester:
+        with fuzzed_loop(name, tmp_path) as fuzzed:
             for node in fuzzed.loop.nodes:
                 for what, made in local(node).items():
-                    tester.spin_until(lambda: made <= in_graph(node, what))  # noqa: B023
+                    fuzzed.turn_until(lambda: made <= in_graph(node, what))  # noqa: B023
                     does[process_of(name), node.get_name(), what] |= made | in_graph(node, what)
     stages = {key: names for key, names in may.items() if not key[0].endswith("/operator")}
     assert {key: names for key, names in does.items() if names} == {
