@@ -1,4 +1,4 @@
-"""Checkpoints of a grid: everything that later updates and exports depend on, in two files."""
+"""Checkpoints of a grid: everything that later updates, figures and exports need, in one file."""
 
 from pathlib import Path
 from pickle import UnpicklingError
@@ -10,8 +10,7 @@ import torch
 from safe_locomotion.errors import ConfigurationError
 
 CHECKPOINT = "checkpoint.pt"
-HISTORY = "history.npz"
-KEYS = ("identity", "learner", "rules", "updates", "seen")
+KEYS = ("identity", "learner", "rules", "updates", "seen", "history")
 
 Figures = dict[str, "np.ndarray[Any, np.dtype[np.float32]]"]
 
@@ -21,16 +20,13 @@ def write_checkpoint(folder: Path, state: dict[str, Any], history: list[Figures]
 
     Args:
         folder: to write to.
-        state: with the keys `KEYS`.
+        state: with the keys `KEYS`, but for the history.
         history: (R,) figures of each update.
     """
+    names = history[0] if history else ()
+    table = {name: torch.from_numpy(np.stack([row[name] for row in history])) for name in names}
     new = folder / f"{CHECKPOINT}.new"
-    torch.save(state, new)
-    if history:
-        table = {name: np.stack([row[name] for row in history]) for name in history[0]}
-        with (folder / f"{HISTORY}.new").open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **table)
-        (folder / f"{HISTORY}.new").replace(folder / HISTORY)
+    torch.save({**state, "history": table}, new)
     new.replace(folder / CHECKPOINT)
 
 
@@ -44,16 +40,20 @@ def read_checkpoint(folder: Path, device: torch.device) -> tuple[dict[str, Any],
     try:
         state = torch.load(path, map_location=device, weights_only=True)
         found = {key: state[key] for key in KEYS}
-        return found, _read_history(folder / HISTORY, int(state["updates"]))
-    except (OSError, RuntimeError, LookupError, EOFError, ValueError, TypeError) as error:
+        table = {name: values.cpu().numpy() for name, values in found.pop("history").items()}
+        history = [
+            {name: values[k] for name, values in table.items()} for k in range(found["updates"])
+        ]
+    except (
+        OSError,
+        RuntimeError,
+        LookupError,
+        EOFError,
+        ValueError,
+        TypeError,
+        AttributeError,
+    ) as error:
         raise ConfigurationError(f"{path}: not a checkpoint ({error})") from error
     except UnpicklingError as error:
         raise ConfigurationError(f"{path}: not a checkpoint") from error
-
-
-def _read_history(path: Path, updates: int) -> list[Figures]:
-    """Figures of the first updates; a history may be longer than its checkpoint."""
-    if not updates:
-        return []
-    table = dict(np.load(path))
-    return [{name: values[k] for name, values in table.items()} for k in range(updates)]
+    return found, history
