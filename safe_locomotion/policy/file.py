@@ -43,6 +43,8 @@ BYTES_MAX = 32 * 1024 * 1024  #: ten times the size of a network with two LSTM l
 CONTRACT_KEY = "safe_locomotion"
 SEAL_KEY = "safe_locomotion_sha256"
 SUFFIX = ".onnx"
+#: Of a path without a folder: policies, and networks of PyTorch, which must be imported first.
+FILE_SUFFIXES = (SUFFIX, ".pt", ".pth", ".jit")
 #: Between this machine's answers and the recorded ones, in units of the network's output.
 TOLERANCE = 1e-4
 _DIGEST_BYTES = 64
@@ -72,7 +74,7 @@ def find_policy(name_or_path: str, folders: Sequence[Path] | None = None) -> Pat
     A path must lead into one of the folders after symbolic links are followed.
 
     Args:
-        name_or_path: a path holds a separator or ends in ".onnx"; anything else is a name.
+        name_or_path: a path holds a separator or ends as a file; anything else is a name.
         folders: the allowed ones; `policy_folders` when none are given.
 
     Raises:
@@ -97,7 +99,7 @@ def find_policy(name_or_path: str, folders: Sequence[Path] | None = None) -> Pat
 
 def is_name(name_or_path: str) -> bool:
     """Whether this is the name of a policy and not a path."""
-    return os.sep not in name_or_path and not name_or_path.endswith(SUFFIX)
+    return os.sep not in name_or_path and not name_or_path.endswith(FILE_SUFFIXES)
 
 
 def _named_file(name: str, folders: Sequence[Path]) -> Path:
@@ -291,7 +293,7 @@ def check_seal(data: bytes) -> None:
     mark = data[-len(_SEAL) - _DIGEST_BYTES : -_DIGEST_BYTES]
     digest = data[-_DIGEST_BYTES:]
     if mark != _SEAL:
-        found = "none: not written by this package, or cut off"
+        found = "none: it is cut off, or of another project (safe-locomotion policy import --help)"
         raise refuse("end of the file", f"the checksum {SEAL_KEY!r}", found)
     actual = sha256(body).hexdigest()
     if digest != actual.encode():

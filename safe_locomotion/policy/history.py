@@ -3,11 +3,14 @@
 The work of a step is bounded: one copy of all frames, and one copy of the observation.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from safe_locomotion.policy.contract import PolicyContract
 from safe_locomotion.policy.network import Float32
+from safe_locomotion.policy.term import ObservationHistory, ObservationTerm
 
 
 class FrameHistory:
@@ -32,7 +35,7 @@ class FrameHistory:
         self._rows: Float32 = np.zeros((depth, contract.frame_width), dtype=np.float32)
         self._flat = self._rows.reshape(-1)
         self._vector = vector
-        self._index = source_index(contract)
+        self._index = source_index(contract.observation, contract.history)
         self._repeats = contract.history.start == "repeat"
         self._empty = True
         self.frame: Float32 = np.zeros(contract.frame_width, dtype=np.float32)
@@ -62,16 +65,14 @@ class FrameHistory:
         self._rows[:] = rows
 
 
-def source_index(contract: PolicyContract) -> NDArray[np.intp]:
+def source_index(terms: Sequence[ObservationTerm], history: ObservationHistory) -> NDArray[np.intp]:
     """(O,) place of every number of the observation in the flattened frames, newest frame first."""
-    assert contract.history is not None
-    width = contract.frame_width
-    begins = np.cumsum([0, *(term.width for term in contract.observation)]).tolist()
-    terms = list(zip(begins, contract.observation, strict=False))
-    if contract.history.order == "frame":
-        ages = contract.observation[0].ages
-        blocks = [(age, begin, term.width) for age in ages for begin, term in terms]
+    width = sum(term.width for term in terms)
+    begins = np.cumsum([0, *(term.width for term in terms)]).tolist()
+    placed = list(zip(begins, terms, strict=False))
+    if history.order == "frame":
+        blocks = [(age, begin, term.width) for age in terms[0].ages for begin, term in placed]
     else:
-        blocks = [(age, begin, term.width) for begin, term in terms for age in term.ages]
+        blocks = [(age, begin, term.width) for begin, term in placed for age in term.ages]
     index = [age * width + begin + k for age, begin, size in blocks for k in range(size)]
     return np.array(index, dtype=np.intp)

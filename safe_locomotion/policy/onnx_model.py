@@ -26,8 +26,8 @@ _NAMES = """
 Abs Add And ArgMax BatchNormalization Cast Ceil Celu Clip Concat Constant Conv Cos Div Dropout Elu
 Equal Erf Exp Flatten Floor GRU Gather Gelu Gemm Greater GreaterOrEqual HardSigmoid HardSwish
 Identity LSTM LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax MatMul Max Mean Min Mish
-Mul Neg Not Or PRelu Pow RNN Reciprocal ReduceMax ReduceMean ReduceMin ReduceSum Relu Reshape Selu
-Shape Sigmoid Sign Sin Slice Softmax Softplus Softsign Split Sqrt Squeeze Sub Sum Tanh
+Mul Neg Not Or PRelu Pow RNN Reciprocal ReduceL2 ReduceMax ReduceMean ReduceMin ReduceSum Relu
+Reshape Selu Shape Sigmoid Sign Sin Slice Softmax Softplus Softsign Split Sqrt Squeeze Sub Sum Tanh
 ThresholdedRelu Transpose Unsqueeze Where
 """
 OPERATORS = frozenset(_NAMES.split())

@@ -34,7 +34,19 @@ STAND_INS = {
     "[--robot a1]": "--robot a1",
 }
 #: Files and folders that commands of the pages read; the test makes them.
-FILES = ("policy.onnx", "my_a1.yaml", "set.png")
+FILES = (
+    "policy.onnx",
+    "policy.pt",
+    "policy_1.pt",
+    "body_latest.jit",
+    "adaptation_module_latest.jit",
+    "IO_descriptors.yaml",
+    "deploy.yaml",
+    "config.yaml",
+    "parameters.pkl",
+    "my_a1.yaml",
+    "set.png",
+)
 FOLDERS = ("walk", "runs/joint", "runs/gait")
 
 

@@ -91,10 +91,13 @@ def _known_robot(contract: PolicyContract) -> str:
 def _parity(runtime: PolicyRuntime) -> str:
     parity = runtime.contract.parity
     assert parity is not None
-    return (
+    text = (
         f"{len(parity.actions)} recorded pairs, largest difference {runtime.parity_error:.1e},"
         f" tolerance {parity.tolerance:g}"
     )
+    if runtime.contract.layout:
+        text += "; the import recorded them, so they do not show that its layout is right"
+    return text
 
 
 def _latency(runtime: PolicyRuntime) -> str:

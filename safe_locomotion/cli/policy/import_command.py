@@ -1,159 +1,149 @@
-"""`safe-locomotion policy import`: make a policy file from an ONNX file of another project."""
+"""`safe-locomotion policy import`: make a policy file from the network of another project."""
 
 from pathlib import Path
+from typing import Any
 
 import click
+import onnx
+from rich.markup import escape
+from rich.table import Table
 
 from safe_locomotion.cli.options import robot_option
+from safe_locomotion.cli.output import console
+from safe_locomotion.cli.policy.import_options import (
+    action_options,
+    layout_options,
+    observation_options,
+    origin_options,
+)
 from safe_locomotion.config import load_config
 from safe_locomotion.policy.contract import Origin, PolicyContract
 from safe_locomotion.policy.file import check_fit, write_policy
-from safe_locomotion.policy.importers import (
-    ORDERS,
-    ImportOptions,
+from safe_locomotion.policy.importers.foreign_policy import (
+    ForeignPolicy,
     detect_layout,
-    import_contract,
-    load_foreign,
+    import_foreign,
 )
-from safe_locomotion.policy.refusal import Numbers
+from safe_locomotion.policy.importers.joint_names import joint_order
+from safe_locomotion.policy.importers.layout import ImportOptions
+from safe_locomotion.policy.importers.network_file import (
+    TORCH_SUFFIXES,
+    load_foreign,
+    without_expand,
+)
+from safe_locomotion.policy.importers.term_names import scales_from_text, terms_from_text
+from safe_locomotion.policy.refusal import Numbers, refuse
+from safe_locomotion.policy.term import ObservationHistory
 from safe_locomotion.robot.models import load_robot
-from safe_locomotion.types import N_JOINTS
 
-
-class NumberList(click.ParamType):
-    """Twelve numbers separated by commas, or one number for all joints."""
-
-    name = "number[,...]"
-
-    def convert(
-        self, value: str, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Numbers:
-        """Numbers of the twelve joints."""
-        try:
-            numbers = tuple(float(word) for word in value.split(","))
-        except ValueError:
-            self.fail(f"{value!r}: must be numbers separated by commas", param, ctx)
-        if len(numbers) not in (1, N_JOINTS):
-            self.fail(f"expected 1 or {N_JOINTS} numbers, found {len(numbers)}", param, ctx)
-        return numbers * (N_JOINTS // len(numbers))
+#: Run where torch is; O is the number of observed values.
+CONVERSION = (
+    'python -c "import torch; torch.onnx.export(torch.jit.load({source!r}), torch.zeros(1, O),'
+    " {target!r}, input_names=['obs'], output_names=['actions'], dynamo=False)\""
+)
 
 
 @click.command("import")
 @click.argument("source", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @click.argument("target", type=click.Path(path_type=Path, dir_okay=False))
 @robot_option
-@click.option("--rate", type=int, default=50, show_default=True, help="Policy steps per second.")
-@click.option(
-    "--layout",
-    type=click.Choice(["auto", "mjlab", "legged_gym"]),
-    default="auto",
-    show_default=True,
-    help="Layout of the observation and the metadata.",
-)
-@click.option(
-    "--order", help="Joint order: sdk, isaac, or twelve names.  [default: the file's, or isaac]"
-)
-@click.option(
-    "--kp",
-    type=NumberList(),
-    help="Stiffness of the joints [Nm/rad], in that order.  [default: the file's, or 20]",
-)
-@click.option(
-    "--kd",
-    type=NumberList(),
-    help="Damping of the joints [Nm s/rad].  [default: the file's, or 0.5]",
-)
-@click.option(
-    "--scale",
-    type=NumberList(),
-    help="Scale of the action [rad].  [default: the file's, or 0.25]",
-)
-@click.option(
-    "--pose",
-    type=NumberList(),
-    help="Default pose [rad].  [default: the file's, or legged_gym's A1]",
-)
-@click.option(
-    "--clip", type=float, help="Bound on each number of the action.  [default: none, or 100]"
-)
-@click.option(
-    "--limit",
-    type=float,
-    default=100.0,
-    show_default=True,
-    help="Limit of each number of the action; beyond it the policy is faulty.",
-)
-@click.option(
-    "--seed",
-    type=int,
-    default=0,
-    show_default=True,
-    help="Seed of the training, for the record.",
-)
-@click.option(
-    "--commit",
-    default="unknown",
-    show_default=True,
-    help="Commit of the training code, for the record.",
-)
-@click.option(
-    "--command",
-    default="unknown",
-    show_default=True,
-    help="Command of the training, for the record.",
-)
+@layout_options
+@action_options
+@observation_options
+@origin_options
 def import_policy(
     *,
     source: Path,
     target: Path,
     robot: str,
-    rate: int,
-    layout: str,
-    order: str | None,
-    kp: Numbers | None,
-    kd: Numbers | None,
-    scale: Numbers | None,
-    pose: Numbers | None,
-    clip: float | None,
-    limit: float,
-    seed: int,
-    commit: str,
-    command: str,
+    layout: str | None,
+    config: str | None,
+    encoder: str | None,
+    **given: Any,
 ) -> int:
-    """Import an ONNX file of another project.
+    """Import the network of another project, ONNX or TorchScript.
 
-    SOURCE is an export of rsl_rl or mjlab, or a network with legged_gym's observation of 45 or
-    48 numbers. The policy file TARGET is written. mjlab rounds gains, pose and scales to three
-    decimals. Give them as options to have them exact; options take precedence over the file.
+    The policy file TARGET is written from SOURCE. A layout is never guessed. Values come from the
+    options, else from the project's file (--config), else from the layout; a table says which.
+    docs/policy_zoo.md has a command for each layout.
     """
-    options = ImportOptions(
-        name=target.stem,
-        robot=robot,
-        rate_hz=rate,
-        origin=Origin(command=command, seed=seed, commit=commit),
-        action_limit=limit,
-        order=_order(order),
-        kp=kp,
-        kd=kd,
-        scale=scale,
-        default_pose=pose,
-        clip=clip,
+    model = read_network(source)
+    found = layout or detect_layout(model)
+    policy = import_foreign(
+        model,
+        found,
+        _options(robot, target.stem, given),
+        config=None if config is None else Path(config),
+        encoder=None if encoder is None else read_network(Path(encoder)),
     )
-    model = load_foreign(source)
-    found = detect_layout(model) if layout == "auto" else layout
-    contract = import_contract(model, found, options)
-    check_fit(contract, load_robot(robot), load_config(robot).bridge.limits)
-    write_policy(model, contract, target)
-    rounded = found == "mjlab" and None in (kp, kd, scale, pose)
-    _announce(contract, target, found, rounded)
+    check_fit(policy.contract, load_robot(robot), load_config(robot).bridge.limits)
+    write_policy(policy.model, policy.contract, target)
+    rounded = found == "mjlab" and None in [given[key] for key in ("kp", "kd", "scale", "pose")]
+    _announce(policy, target, rounded=rounded)
     return 0
 
 
-def _announce(contract: PolicyContract, target: Path, found: str, rounded: bool) -> None:
-    """Print what was written, and a note when numbers are rounded."""
+def read_network(path: Path) -> onnx.ModelProto:
+    """The network in an ONNX or TorchScript file.
+
+    Raises:
+        PolicyRefusedError: the file is neither, or torch is not installed.
+    """
+    if path.suffix not in TORCH_SUFFIXES:
+        return without_expand(load_foreign(path))
+    try:
+        from safe_locomotion.training.torchscript import read_torchscript
+    except ModuleNotFoundError:
+        line = CONVERSION.format(source=str(path), target=f"{path.stem}.onnx")
+        found = f"none. Convert the file where it is: {line}"
+        raise refuse(f"{path.name} is TorchScript", "torch", found) from None
+    return without_expand(read_torchscript(path))
+
+
+def _options(robot: str, name: str, given: dict[str, Any]) -> ImportOptions:
+    """What the command line says."""
+    order = given["order"]
+    terms = given["terms"]
+    scales = given["obs_scale"]
+    return ImportOptions(
+        name=name,
+        robot=robot,
+        rate_hz=given["rate"],
+        origin=Origin(command=given["command"], seed=given["seed"], commit=given["commit"]),
+        action_limit=given["limit"],
+        order=None if order is None else joint_order(order),
+        kp=given["kp"],
+        kd=given["kd"],
+        scale=given["scale"],
+        default_pose=given["pose"],
+        clip=given["clip"],
+        terms=None if terms is None else terms_from_text(terms),
+        term_scales={} if scales is None else scales_from_text(scales),
+        frames=given["history"],
+        history=_history(given),
+        observation_clip=given["obs_clip"],
+        behaviour=given["behaviour"],
+    )
+
+
+def _history(given: dict[str, Any]) -> ObservationHistory | None:
+    if given["history_order"] is None:
+        return None
+    return ObservationHistory(order=given["history_order"], start=given["history_start"])
+
+
+def _announce(policy: ForeignPolicy, target: Path, *, rounded: bool) -> None:
+    """Print what was written, where it comes from, and what is not known."""
+    table = Table(box=None, title=escape(f"{target}: layout {policy.contract.layout}"))
+    table.title_justify = "left"
+    for heading in ("", "value", "from"):
+        table.add_column(heading, overflow="fold")
+    for name, value, key in _values(policy.contract):
+        table.add_row(name, escape(value), escape(policy.sources[key]))
+    console().print(table)
     click.echo(
-        f"{target}: {found} layout, observation of {contract.observation_width} numbers;"
-        f" show it with: safe-locomotion policy info {target}"
+        "Whether this layout is right is not known yet: its recorded pairs come from the file"
+        f" itself.\nCheck it, and walk it: safe-locomotion policy check {target}"
     )
     if rounded:
         click.echo(
@@ -162,8 +152,21 @@ def _announce(contract: PolicyContract, target: Path, found: str, rounded: bool)
         )
 
 
-def _order(text: str | None) -> tuple[str, ...] | None:
-    """Joint names of a named order or of a list."""
-    if text is None:
-        return None
-    return ORDERS.get(text, tuple(name.strip() for name in text.split(",")))
+def _values(c: PolicyContract) -> list[tuple[str, str, str]]:
+    """Name, value and key of the source of each value."""
+    assert c.joint is not None
+    terms = ", ".join(f"{term.name} x {term.scale[0]:g}" for term in c.observation)
+    return [
+        ("rate", f"{c.rate_hz} Hz", "rate_hz"),
+        ("joint order", " ".join(c.joint_order), "order"),
+        ("observation", f"{c.observation_width} numbers: {terms}", "terms"),
+        ("default pose", _numbers(c.default_pose), "default_pose"),
+        ("action scale", _numbers(c.joint.scale), "scale"),
+        ("kp", _numbers(c.joint.kp), "kp"),
+        ("kd", _numbers(c.joint.kd), "kd"),
+    ]
+
+
+def _numbers(values: Numbers) -> str:
+    listed = values[:1] if len(set(values)) == 1 else values
+    return " ".join(f"{value:g}" for value in listed)

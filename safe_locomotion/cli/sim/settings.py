@@ -1,6 +1,5 @@
 """Options of `safe-locomotion sim`, checked before anything starts, and the stack they describe."""
 
-import os
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from math import inf
@@ -15,7 +14,7 @@ from safe_locomotion.config import load_config
 from safe_locomotion.control.gait import phase_offsets
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.operator.requests import Step, format_script, parse_script
-from safe_locomotion.policy.file import SUFFIX
+from safe_locomotion.policy.file import check_seal, is_name, read_bytes
 from safe_locomotion.policy.stage import NOMINAL
 from safe_locomotion.runtime.stack import NODE_NAMES, Graph, Process, StackOptions, Value, stack
 from safe_locomotion.shared_files import find_share
@@ -105,8 +104,7 @@ class SimSettings:
 
         A path on the command line allows policies from its folder.
         """
-        is_path = os.sep in self.policy or self.policy.endswith(SUFFIX)
-        return str(Path(self.policy).resolve().parent) if is_path else ""
+        return "" if is_name(self.policy) else str(Path(self.policy).resolve().parent)
 
     @property
     def policy_value(self) -> str:
@@ -118,7 +116,8 @@ class SimSettings:
             return
         from safe_locomotion.policy.check_process import locate
 
-        locate(self.policy, [Path(self.policy_folder)] if self.policy_folder else None)
+        path = locate(self.policy, [Path(self.policy_folder)] if self.policy_folder else None)
+        check_seal(read_bytes(path))  # says at once how a file of another project becomes ours
 
     def steps(self) -> tuple[Step, ...]:
         """Steps of the operator: the script, random commands, or one walk at the given velocity."""

@@ -1,0 +1,1 @@
+"""Contracts for networks that other projects trained and exported."""
