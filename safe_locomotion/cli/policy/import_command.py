@@ -143,7 +143,7 @@ def _announce(policy: ForeignPolicy, target: Path, *, rounded: bool) -> None:
     console().print(table)
     click.echo(
         "Whether this layout is right is not known yet: its recorded pairs come from the file"
-        f" itself.\nCheck it, and walk it: safe-locomotion policy check {target}"
+        f" itself.\nOnly a flight shows it: safe-locomotion policy check {target} --fly"
     )
     if rounded:
         click.echo(

@@ -11,9 +11,10 @@ from typing import Any
 
 from safe_locomotion.config import load_config
 from safe_locomotion.errors import PolicyRefusedError
-from safe_locomotion.policy.contract import STATE_RATE_HZ, ObservationTerm, PolicyContract
+from safe_locomotion.policy.contract import STATE_RATE_HZ, PolicyContract
 from safe_locomotion.policy.file import check_fit
 from safe_locomotion.policy.refusal import Numbers
+from safe_locomotion.policy.term import ObservationTerm
 from safe_locomotion.robot.models import load_robot
 from safe_locomotion.types import JOINT_KINDS, N_JOINTS
 
