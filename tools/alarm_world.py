@@ -101,7 +101,7 @@ def main() -> None:
     share_stream(args.device)
     began = time.perf_counter()
     options = AlarmOptions(
-        start_level=args.level, contacts=args.contacts, constraints=args.constraints
+        start_levels=(args.level,), contacts=args.contacts, constraints=args.constraints
     )
     world = AlarmWorld(args.robots, args.robot, options, args.device)
     figures: dict[str, float | str] = {"device": device_name(args.device)}

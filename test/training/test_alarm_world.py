@@ -191,7 +191,7 @@ def test_sampled_heights_are_those_that_rays_meet() -> None:
 def test_robots_start_with_their_feet_above_the_ground() -> None:
     """The lowest foot hangs 1 cm above the ground, and no start ends at once."""
     world = AlarmWorld(
-        40, "go2", AlarmOptions(rows=KINDS, levels=3, start_level=2, staggered=False), "cpu", 1
+        40, "go2", AlarmOptions(rows=KINDS, levels=3, start_levels=(2,), staggered=False), "cpu", 1
     )
     clearance = world.explicit[:, 3:7]
     np.testing.assert_allclose(clearance.min(dim=1).values, 0.01, atol=1e-4)

@@ -94,6 +94,7 @@ class Collector:
         kappa: (5,) weights of the constraints.
         hybrid: (2,) hybrid advantage, normalised by the previous iteration and as written.
         in_stages: robots count as arrived whatever their beta is.
+        explores: actions are drawn; otherwise they are the means.
     """
 
     def __init__(
@@ -129,6 +130,7 @@ class Collector:
         self.hybrid = torch.zeros(2, device=device)
         self._scale = scale
         self.in_stages = variant.beta == "stages"
+        self.explores = True
         self.rows.level.copy_(world.level)
 
     @torch.no_grad()
@@ -136,7 +138,10 @@ class Collector:
         """Begin an iteration: draw its noise and keep what holds at its beginning."""
         rows = self.rows
         rows.at.zero_()
-        rows.noise.normal_(generator=generator)
+        if self.explores:
+            rows.noise.normal_(generator=generator)
+        else:
+            rows.noise.zero_()
         rows.flagged.copy_(self.world.reached_highest)
         for name, memory in self.memories.items():
             rows.first[name].copy_(memory)

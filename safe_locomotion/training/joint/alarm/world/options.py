@@ -151,7 +151,7 @@ class AlarmOptions:
         rows: kind of terrain of each row of tiles; robots are spread over them.
         levels: tiles of a row.
         terrain_seed: of noise and obstacles.
-        start_level: of all robots.
+        start_levels: at the start; robots are spread over them as over the rows.
         episode: longest, in policy steps.
         lowest: height of the base above the local ground below which c5 is 1 [m].
         steepest: cosine of the tilt above which c5 is 1.
@@ -170,7 +170,7 @@ class AlarmOptions:
     rows: tuple[str, ...] = tuple(kind for kind in KINDS for _ in range(4))
     levels: int = LEVELS
     terrain_seed: int = 0
-    start_level: int = 0
+    start_levels: tuple[int, ...] = (0,)
     episode: int = 1000
     lowest: float = 0.18
     steepest: float = cos(radians(50.0))

@@ -139,8 +139,10 @@ class AlarmWorld:
         self.ended = zeros(dtype=torch.bool)
         self.timed_out = zeros(dtype=torch.bool)
         self.reached_highest = zeros(dtype=torch.bool)
-        self.level = zeros(dtype=torch.int64) + options.start_level
-        self._row = torch.arange(n, device=device) % len(options.rows)
+        place = torch.arange(n, device=device)
+        self._row = place % len(options.rows)
+        levels = torch.tensor(options.start_levels, device=device)
+        self.level = levels[place // len(options.rows) % len(levels)]
         kinds = [KINDS.index(kind) for kind in options.rows]
         self.terrain_kind = torch.tensor(kinds, device=device)[self._row]
         self._actions = zeros(3, N_JOINTS)
