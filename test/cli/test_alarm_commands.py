@@ -63,9 +63,9 @@ def test_the_flat_task_has_options_of_its_own(capsys: pytest.CaptureFixture[str]
     assert main(["train", "joint", "--task", "alarm", "--help"]) == 0
     assert "--variant" in capsys.readouterr().out
     assert main(["train", "joint", "--help"]) == 0
-    assert "--entropy" in capsys.readouterr().out
-    assert main(["train", "joint", "--task=alarm", "--entropy", "0.1", "--out", "x"]) == 2
-    assert "--entropy" in capsys.readouterr().err
+    assert "--iterations" in capsys.readouterr().out
+    assert main(["train", "joint", "--task=alarm", "--iterations", "3", "--out", "x"]) == 2
+    assert "--iterations" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("points")

@@ -59,7 +59,7 @@ class Settings:
     kappa: float = 1.0
     limits: tuple[float, ...] = (0.0,) * N_COSTS
     sigma_floor: float = 0.1
-    delta: float = 0.001
+    delta: float = 0.004
     most_flagged: float = 0.5
     hidden: int = 256
     layers: tuple[int, ...] = (256, 128, 64)
