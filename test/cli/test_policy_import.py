@@ -1,5 +1,7 @@
 """The command that imports policies of other projects: what it takes, says and refuses."""
 
+import ast
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -310,3 +312,16 @@ def test_foreign_files_point_to_the_import(
         assert "policy import" in " ".join(capsys.readouterr().out.split())
         assert main(["sim", "--headless", "--policy", name, "--duration", "1"]) == 2
         assert "policy import" in capsys.readouterr().err
+
+
+def test_torchscript_without_torch_says_how_to_convert_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error has a line of Python that can be run where torch is."""
+    monkeypatch.setitem(sys.modules, "safe_locomotion.training.torchscript", None)
+    (tmp_path / "policy.pt").write_bytes(b"PK")
+    assert run("import", tmp_path / "policy.pt", tmp_path / "mine.onnx", *GYM) == 2
+    said = capsys.readouterr().err
+    assert "policy.pt is TorchScript: expected torch" in said
+    line = said.split('python -c "')[1].split('"')[0]
+    assert "torch.onnx.export" in line and ast.parse(line)

@@ -50,6 +50,9 @@ GYM = (
     ("joint_velocity", 0.05),
     ("previous_action", 1.0),
 )
+#: Body height, gait, swing height, pitch, roll, stance width and length, and a coefficient.
+TROT = (0.0, 3.0, 0.5, 0.0, 0.0, 0.5, 0.08, 0.0, 0.0, 0.25, 0.4, 0.0)
+FRAMES = 30
 SAME = np.full(12, SCALE)
 
 
@@ -281,6 +284,47 @@ def encoder_and_actor(folder: Path) -> Fixture:
     pose = ("--pose", listed(A1.q_stand), "--scale", str(SCALE))
     more = ("--history", "3", "--history-order", "frame", "--encoder", str(place / "encoder.onnx"))
     return Fixture(layout="rsl_rl", source=place / "actor.onnx", words=(*words, *pose, *more))
+
+
+def parameters() -> dict:
+    """The parameters of a run, of which the import reads these."""
+    return {
+        "env": {
+            "num_observations": 73,
+            "num_observation_history": FRAMES,
+            "observe_only_ang_vel": True,
+            "observe_two_prev_actions": True,
+            "observe_clock_inputs": True,
+            "observe_yaw": False,
+        },
+        "commands": {"num_commands": 15, "pacing_offset": False},
+        "obs_scales": {
+            "lin_vel": 2.0,
+            "ang_vel": 0.25,
+            "dof_pos": 1.0,
+            "dof_vel": 0.05,
+            "body_height_cmd": 2.0,
+            "footswing_height_cmd": 0.15,
+            "body_pitch_cmd": 0.3,
+            "body_roll_cmd": 0.3,
+            "stance_width_cmd": 1.0,
+            "stance_length_cmd": 1.0,
+            "aux_reward_cmd": 1.0,
+        },
+        "control": {
+            "stiffness": {"joint": KP},
+            "damping": {"joint": KD},
+            "action_scale": SCALE,
+            "hip_scale_reduction": 0.5,
+            "decimation": 2,
+        },
+        "init_state": {
+            "default_joint_angles": {f"{name}_joint": a for name, a in GYM_POSE.items()}
+        },
+        "normalization": {"clip_actions": 10.0, "clip_observations": 100.0},
+        "sim": {"dt": 0.5 / RATE},
+        "terrain": {"measure_heights": False, "origins": np.zeros(3)},
+    }
 
 
 ZOO: dict[str, Builder] = {

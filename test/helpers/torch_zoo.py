@@ -8,9 +8,6 @@ import numpy as np
 import torch
 from foreign_policies import (
     GYM_POSE,
-    KD,
-    KP,
-    RATE,
     SCALE,
     Array,
     Builder,
@@ -20,14 +17,11 @@ from foreign_policies import (
     shipped,
 )
 from onnx import numpy_helper
-from policy_zoo import GYM, gym
+from policy_zoo import FRAMES, GYM, TROT, gym, parameters
 
 from safe_locomotion.policy.importers.joint_names import ISAAC_GYM
 
 HIDDEN = 256
-#: Body height, gait, swing height, pitch, roll, stance width and length, and a coefficient.
-TROT = (0.0, 3.0, 0.5, 0.0, 0.0, 0.5, 0.08, 0.0, 0.0, 0.25, 0.4, 0.0)
-FRAMES = 30
 
 
 class Exported(torch.nn.Module):
@@ -99,47 +93,6 @@ def legged_gym_recurrent(folder: Path) -> Fixture:
     network = Exported(*convention.front(), convention.back())
     source = saved(network, folder / "legged_gym/policy_lstm_1.pt")
     return Fixture(layout="legged_gym", source=source, words=("--layout", "legged_gym", *gains()))
-
-
-def parameters() -> dict:
-    """The parameters of a run, of which the import reads these."""
-    return {
-        "env": {
-            "num_observations": 73,
-            "num_observation_history": FRAMES,
-            "observe_only_ang_vel": True,
-            "observe_two_prev_actions": True,
-            "observe_clock_inputs": True,
-            "observe_yaw": False,
-        },
-        "commands": {"num_commands": 15, "pacing_offset": False},
-        "obs_scales": {
-            "lin_vel": 2.0,
-            "ang_vel": 0.25,
-            "dof_pos": 1.0,
-            "dof_vel": 0.05,
-            "body_height_cmd": 2.0,
-            "footswing_height_cmd": 0.15,
-            "body_pitch_cmd": 0.3,
-            "body_roll_cmd": 0.3,
-            "stance_width_cmd": 1.0,
-            "stance_length_cmd": 1.0,
-            "aux_reward_cmd": 1.0,
-        },
-        "control": {
-            "stiffness": {"joint": KP},
-            "damping": {"joint": KD},
-            "action_scale": SCALE,
-            "hip_scale_reduction": 0.5,
-            "decimation": 2,
-        },
-        "init_state": {
-            "default_joint_angles": {f"{name}_joint": a for name, a in GYM_POSE.items()}
-        },
-        "normalization": {"clip_actions": 10.0, "clip_observations": 100.0},
-        "sim": {"dt": 0.5 / RATE},
-        "terrain": {"measure_heights": False, "origins": np.zeros(3)},
-    }
 
 
 def walk_these_ways(folder: Path) -> Fixture:

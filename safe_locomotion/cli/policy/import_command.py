@@ -17,6 +17,7 @@ from safe_locomotion.cli.policy.import_options import (
     origin_options,
 )
 from safe_locomotion.config import load_config
+from safe_locomotion.errors import PolicyRefusedError
 from safe_locomotion.policy.contract import Origin, PolicyContract
 from safe_locomotion.policy.file import check_fit, write_policy
 from safe_locomotion.policy.importers.foreign_policy import (
@@ -32,11 +33,11 @@ from safe_locomotion.policy.importers.network_file import (
     without_expand,
 )
 from safe_locomotion.policy.importers.term_names import scales_from_text, terms_from_text
-from safe_locomotion.policy.refusal import Numbers, refuse
+from safe_locomotion.policy.refusal import Numbers
 from safe_locomotion.policy.term import ObservationHistory
 from safe_locomotion.robot.models import load_robot
 
-#: Run where torch is; O is the number of observed values.
+#: Run where torch is; O is the number of values observed.
 CONVERSION = (
     'python -c "import torch; torch.onnx.export(torch.jit.load({source!r}), torch.zeros(1, O),'
     " {target!r}, input_names=['obs'], output_names=['actions'], dynamo=False)\""
@@ -95,8 +96,8 @@ def read_network(path: Path) -> onnx.ModelProto:
         from safe_locomotion.training.torchscript import read_torchscript
     except ModuleNotFoundError:
         line = CONVERSION.format(source=str(path), target=f"{path.stem}.onnx")
-        found = f"none. Convert the file where it is: {line}"
-        raise refuse(f"{path.name} is TorchScript", "torch", found) from None
+        message = f"{path.name} is TorchScript: expected torch, found none. Convert it where torch"
+        raise PolicyRefusedError(f"{message} is, with O inputs, by: {line}") from None
     return without_expand(read_torchscript(path))
 
 
