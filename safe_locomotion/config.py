@@ -109,6 +109,9 @@ class StackConfig:
     driving: DrivingParameters
 
 
+EXPLAINED = "docs/tuning.md and the comments of config/a1.yaml explain the parameters"
+
+
 def load_config(
     robot_or_file: str | Path, overrides: Mapping[str, Any] | None = None
 ) -> StackConfig:
@@ -130,9 +133,14 @@ def load_config(
         raise ConfigurationError(f"{path}: cannot be read: {error}") from error
     _check_nodes(path, document)
     sections = {f.name: _section(path, document, f.name) for f in fields(StackConfig)}
-    for key, value in (overrides or {}).items():
-        _override(sections, key, value)
-    return build(StackConfig, sections, str(path))
+    if not overrides:
+        return build(StackConfig, sections, str(path))
+    try:
+        for key, value in overrides.items():
+            _override(sections, key, value)
+        return build(StackConfig, sections, str(path))
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{error}; {EXPLAINED}") from error
 
 
 def _check_period(node: str, period_ns: int) -> None:

@@ -27,12 +27,21 @@ PRIVATE_FOLDER = 0o700
 PRIVATE_FILE = 0o600
 
 
+class DomainInUseError(ConfigurationError):
+    """The wanted domain is in use."""
+
+
 @contextmanager
-def claim_domain(wanted: int | None = None) -> Iterator[int]:
+def claim_domain(wanted: int | None = None, *, shared: bool = False) -> Iterator[int]:
     """Reserve a DDS domain for this process until the block ends: `wanted`, or any free one.
 
+    Args:
+        wanted: the domain; None for any free one.
+        shared: programs without a claim may be there already, such as a user's own nodes.
+
     Raises:
-        ConfigurationError: the domain is in use or out of range, or no domain is free.
+        DomainInUseError: the domain is in use.
+        ConfigurationError: it is out of range, or no domain is free.
     """
     if wanted is not None and not FIRST <= wanted <= LAST:
         raise ConfigurationError(
@@ -44,11 +53,11 @@ def claim_domain(wanted: int | None = None) -> Iterator[int]:
     with _claims() as folder:
         for domain in candidates:
             with _lock_file(folder, domain) as lock:
-                if _locked(lock.fileno()) and _ports_free(domain):
+                if _locked(lock.fileno()) and (shared or _ports_free(domain)):
                     yield domain
                     return
     if wanted is not None:
-        raise ConfigurationError(
+        raise DomainInUseError(
             f"DDS domain {wanted} is in use by another program; choose another one, or none to get"
             " a free one"
         )

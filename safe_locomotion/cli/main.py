@@ -7,6 +7,7 @@ from importlib import import_module
 import click
 
 from safe_locomotion import __version__
+from safe_locomotion.cli.missing import remedy
 from safe_locomotion.errors import SafeLocomotionError
 
 COMMANDS = {
@@ -87,7 +88,8 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status.
 
-    The status is 2 for bad usage and for every error that this package raises.
+    The status is 2 for bad usage, for every error that this package raises, and where a library is
+    missing.
     """
     try:
         status = cli.main(args=arguments, prog_name="safe-locomotion", standalone_mode=False)
@@ -98,6 +100,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(error.format_message(), error.exit_code)
     except SafeLocomotionError as error:
         return _fail(str(error), BAD_USAGE)
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] == "safe_locomotion":
+            raise  # our own mistake
+        return _fail(remedy(error), BAD_USAGE)
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
     return status if isinstance(status, int) else 0

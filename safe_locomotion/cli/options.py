@@ -6,6 +6,7 @@ from typing import Any
 import click
 import yaml
 
+from safe_locomotion.config import EXPLAINED
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.robot.models import robot_names
 from safe_locomotion.safety.switching_rule import PREDICTING
@@ -58,14 +59,14 @@ def assignment(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or "." not in key:
         raise ConfigurationError(
-            f"--set {text!r} is not of the form node.key=value,"
-            " for instance mpc.locomotion.body_height=0.25"
+            f"--set {text!r} is not of the form node.key=value, for instance"
+            f" mpc.locomotion.body_height=0.25; {EXPLAINED}"
         )
     try:
         return key.strip(), yaml.safe_load(value)
     except yaml.YAMLError:
         raise ConfigurationError(
-            f"--set {text!r}: the value is not a number, word or list"
+            f"--set {text!r}: the value is not a number, word or list; {EXPLAINED}"
         ) from None
 
 

@@ -208,12 +208,14 @@ def evaluate(
     *,
     processes: int,
     ray: str = "",
+    tell: Callable[[int], None] = lambda done: None,
 ) -> None:
-    """Do the jobs for which the deadline leaves time."""
+    """Do the jobs for which the deadline leaves time; `tell` is told how many are done."""
     listed = list(jobs)
     try:
         with workers(make, processes, ray) as walked:
-            for job, result in zip(listed, walked(listed), strict=True):
+            for done, (job, result) in enumerate(zip(listed, walked(listed), strict=True), 1):
+                tell(done)
                 if isinstance(result, EpisodeResult):
                     evaluation.take(job, result)
     finally:

@@ -75,6 +75,7 @@ EXTRAS = [
     'viser>=1; extra == "viewer"',
     'rosbags>=0.10; extra == "record"',
     'torch>=2; extra == "train"',
+    'evdev>=1; python_version < "3" and extra == "viewer"',
     "numpy>=1",
 ]
 GRANTED = Setting(name="priority", text="SCHED_FIFO 50")
@@ -85,7 +86,9 @@ FIT: dict[str, Callable[[Path], Finding]] = {
     "versions": lambda folder: software.check_versions(
         lambda name: "1.2", locks(folder, "\n".join(f"{n}==1.2 ; x" for n in software.VERSIONS))
     ),
-    "extras": lambda _: software.check_extras(EXTRAS, lambda name: "1"),
+    "extras": lambda _: software.check_extras(
+        EXTRAS, lambda name: absent(name) if name == "evdev" else "1"
+    ),
     "mujoco": lambda _: software.check_mujoco(lambda _: True),
     "files": lambda _: software.check_files("a1"),
     "ros": lambda _: software.check_ros({"ROS_DISTRO": "jazzy"}, lambda _: True),
@@ -133,9 +136,9 @@ ILL: dict[str, list[tuple[str, Callable[[Path], Finding], str]]] = {
         (
             "warning",
             lambda _: software.check_extras(
-                EXTRAS, lambda name: absent(name) if name == "viser" else "1"
+                EXTRAS, lambda name: absent(name) if name in ("viser", "evdev") else "1"
             ),
-            "pip install 'viser'",
+            "pip install 'safe_locomotion[viewer]'",
         )
     ],
     "mujoco": [("warning", lambda _: software.check_mujoco(lambda _: False), "pip install mujoco")],

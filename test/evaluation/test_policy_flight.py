@@ -25,6 +25,7 @@ from safe_locomotion.evaluation.flight.search import attempts, best
 from safe_locomotion.policy.contract import PolicyContract
 from safe_locomotion.policy.file import find_policy, read_policy, write_policy
 from safe_locomotion.policy.runtime import JointInterpreter
+from safe_locomotion.policy.term import ObservationHistory, observation_term
 from safe_locomotion.types import JOINTS, VelocityCommand
 
 pytest.importorskip("mujoco")
@@ -151,7 +152,27 @@ def test_what_is_mirrored_twice_is_as_before() -> None:
             assert list(PERMUTATIONS[kind](changed))[index][1] == contract
 
 
-@pytest.mark.parametrize("contract", [joint_contract(), gait_contract()])
+WITH_HISTORY = joint_contract(
+    observation=(
+        observation_term("joint_position", ages=(0, 1)),
+        observation_term("velocity_command", (2.0, 2.0, 0.25), ages=(2, 1)),
+    ),
+    history=ObservationHistory(order="term", start="zero"),
+)
+
+
+def test_histories_change_in_order_and_start() -> None:
+    """Frames of a history are reversed, and begin with copies; other contracts have none."""
+    found = {change.name: change.contract for change in changes(WITH_HISTORY, ["history"])}
+    assert [term.ages for term in found["newest first"].observation] == [(0, 1), (1, 2)]
+    assert [term.ages for term in found["oldest first"].observation] == [(1, 0), (2, 1)]
+    assert found["copies before the first frame"].history == ObservationHistory(
+        order="term", start="repeat"
+    )
+    assert len(found) == 3 and not changes(joint_contract(), ["history"])
+
+
+@pytest.mark.parametrize("contract", [joint_contract(), gait_contract(), WITH_HISTORY])
 def test_changes_are_different_contracts_that_fit(contract: PolicyContract) -> None:
     """No change is the contract itself, none comes twice, and each names its property."""
     found = changes(contract)

@@ -272,13 +272,12 @@ def check_extras(
     text = "there: " + (", ".join(extra for extra in parts if extra not in absent) or "none")
     if absent:
         text += f"; absent: {', '.join(absent)}"
-    packages = dict.fromkeys(f"'{name}'" for names in missing.values() for name in names)
     return judge(
         "extras",
         met=not absent,
         text=text,
         otherwise="warning",
-        mend=f"{sys.executable} -m pip install {' '.join(packages)}",
+        mend=f"{sys.executable} -m pip install 'safe_locomotion[{','.join(absent)}]'",
     )
 
 
@@ -290,11 +289,16 @@ def _requirements() -> list[str]:
 
 
 def _extras(requirements: Sequence[str]) -> dict[str, list[str]]:
-    """Packages of each extra that a user may want."""
+    """Packages of each extra that a user may want, for this Python and machine."""
+    from packaging.requirements import Requirement  # comes with onnxruntime
+
     parts: dict[str, list[str]] = {}
     for text in requirements:
-        extra = re.search(r"""extra == ["']([^"']+)""", text)
-        name = re.match(r"[A-Za-z0-9._-]+", text)
-        if extra and name and extra[1] not in FOR_DEVELOPERS:
-            parts.setdefault(extra[1], []).append(name[0])
+        found = re.search(r"""extra == ["']([^"']+)""", text)
+        if found is None or found[1] in FOR_DEVELOPERS:
+            continue
+        requirement = Requirement(text)
+        marker = requirement.marker
+        if marker is None or marker.evaluate({"extra": found[1]}):
+            parts.setdefault(found[1], []).append(requirement.name)
     return parts

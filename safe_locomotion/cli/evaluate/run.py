@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from safe_locomotion.cli.evaluate.tables import table
+from safe_locomotion.cli.evaluate.tables import WIDE, table
 from safe_locomotion.cli.output import console
+from safe_locomotion.cli.progress import progress
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.evaluation.random_gait import NAME as RANDOM
 from safe_locomotion.policy.stage import NOMINAL
@@ -56,9 +57,11 @@ def run_cells(
     make = Walkers(
         cells=cells, models=_models(cells), critics=critics, deadline=deadline, seed=start_seed
     )
-    walk_all(evaluation, jobs, make, processes=processes, ray=ray)
+    with progress("walks", len(jobs)) as tell:
+        walk_all(evaluation, jobs, make, processes=processes, ray=ray, tell=tell)
     rows = evaluation.rows()
-    console().print(table(rows))
+    out = console()
+    out.print(table(rows, short=out.width < WIDE))
     return rows
 
 

@@ -8,42 +8,64 @@ from rich.table import Table
 
 from safe_locomotion.evaluation.random_gait import NAME as RANDOM
 
+WIDE = 120  #: columns that the table with intervals needs
 
-def table(rows: Iterable[Mapping[str, Any]]) -> Table:
-    """Table of cells, with intervals of 95 %."""
-    shown = Table(box=None)
-    for heading in ("policy", "task", "supervisor", "w", "set", "ground", "push"):
-        shown.add_column(heading)
-    for heading in (
-        "falls",
-        "of",
-        "fall rate [%]",
-        "uses",
-        "recovery [%]",
-        "in set [%]",
-        "reward",
-        "energy [J]",
-    ):
-        shown.add_column(heading, justify="right")
-    for row in rows:
-        shown.add_row(
-            f"random {row['sigma']:g}" if row["policy"] == RANDOM else row["policy"],
-            row["task"],
-            row["supervisor"],
-            str(row["horizon"] or "-"),
-            row["trigger_set"],
-            f"{row['terrain']} {row['friction']:g}",
-            f"{row['push']:g}" if row["push"] else "-",
-            str(row["falls"]),
-            str(row["episodes"]),
-            _interval(row["falls_interval"], ".1f", 100.0),
-            str(row["uses"]),
-            f"{100.0 * row['share']:.1f} ({_interval(row['share_interval'], '.1f', 100.0)})",
-            f"{100.0 * row['triggered']:.2f}",
-            f"{row['reward']:.0f} ({_interval(row['reward_interval'], '.0f')})",
-            f"{row['energy_j']:.0f} ({_interval(row['energy_j_interval'], '.0f')})",
-        )
+
+def table(rows: Iterable[Mapping[str, Any]], *, short: bool = False) -> Table:
+    """Table of cells, with intervals of 95 %.
+
+    Args:
+        rows: of the results.
+        short: what is the same in all rows stands above the table, and intervals are left out, so
+            that it fits 80 columns.
+    """
+    listed = list(rows)
+    what = [_what(row) for row in listed]
+    found = [_found(row, short=short) for row in listed]
+    same = [key for key in what[0] if len({w[key] for w in what}) == 1] if short and what else []
+    title = ", ".join(f"{key} {what[0][key]}" for key in same)
+    shown = Table(box=None, title=title or None, title_justify="left")
+    for key in what[0] if what else ():
+        if key not in same:
+            shown.add_column(key)
+    for key in found[0] if found else ():
+        shown.add_column(key, justify="right")
+    for w, f in zip(what, found, strict=True):
+        shown.add_row(*(text for key, text in w.items() if key not in same), *f.values())
     return shown
+
+
+def _what(row: Mapping[str, Any]) -> dict[str, str]:
+    """What was simulated, by heading."""
+    return {
+        "policy": f"random {row['sigma']:g}" if row["policy"] == RANDOM else row["policy"],
+        "task": row["task"],
+        "supervisor": row["supervisor"],
+        "w": str(row["horizon"] or "-"),
+        "set": row["trigger_set"],
+        "ground": f"{row['terrain']} {row['friction']:g}",
+        "push": f"{row['push']:g}" if row["push"] else "-",
+    }
+
+
+def _found(row: Mapping[str, Any], *, short: bool) -> dict[str, str]:
+    """What was found, by heading."""
+
+    def mean(key: str, form: str, factor: float = 1.0) -> str:
+        text = format(factor * row[key], form)
+        return text if short else f"{text} ({_interval(row[f'{key}_interval'], form, factor)})"
+
+    rate = {} if short else {"fall rate [%]": _interval(row["falls_interval"], ".1f", 100.0)}
+    return {
+        "falls": str(row["falls"]),
+        "of": str(row["episodes"]),
+        **rate,
+        "uses": str(row["uses"]),
+        "share [%]" if short else "recovery [%]": mean("share", ".1f", 100.0),
+        "in set [%]": f"{100.0 * row['triggered']:.2f}",
+        "reward": mean("reward", ".0f"),
+        "energy [J]": mean("energy_j", ".0f"),
+    }
 
 
 def _interval(bounds: Sequence[float], form: str, factor: float = 1.0) -> str:

@@ -20,6 +20,7 @@ from safe_locomotion.cli.sim.run import (
 from safe_locomotion.cli.sim.saved_states import write_states
 from safe_locomotion.cli.sim.settings import SimSettings, viewer_installed
 from safe_locomotion.control.gait import PHASE_OFFSETS
+from safe_locomotion.errors import SafeLocomotionError
 from safe_locomotion.runtime.stack import GRAPHS
 from safe_locomotion.safety.switching_rule import CRITERIA
 from safe_locomotion.sim.options import STARTS
@@ -236,13 +237,24 @@ def sim(
         outcome = run(settings, folder, screen, record=record is not None)
         if watched:
             return COMPLETED
-        figures = build_report(settings, folder, outcome)
+        try:
+            figures = build_report(settings, folder, outcome)
+        except SafeLocomotionError:
+            if not outcome.interrupted:
+                raise
+            screen.print("ended before the robot stood; there is no report")
+            return INTERRUPTED
         if settings.save_states is not None:
             write_states(folder, figures["stood_at_s"], settings.save_states)
+    return _answer(figures, report, interrupted=outcome.interrupted)
+
+
+def _answer(figures: dict[str, Any], report: Path | None, *, interrupted: bool) -> int:
+    """Write and print the figures; return the exit status."""
     if report is not None:
         write_json("--report", report, figures)
     console().print(_table(figures))
-    if outcome.interrupted:
+    if interrupted:
         return INTERRUPTED
     return FELL if figures["falls"] else COMPLETED
 

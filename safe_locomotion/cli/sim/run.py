@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -14,7 +15,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from safe_locomotion.backends.domains import claim_domain
+from safe_locomotion.backends.domains import FIRST, LAST, DomainInUseError, claim_domain
+from safe_locomotion.cli.drive.hearing import ros_domain
 from safe_locomotion.cli.sim.memory import MemoryWatch
 from safe_locomotion.cli.sim.progress import Progress, Watch
 from safe_locomotion.cli.sim.scratch import require_shared_memory, scratch_folder
@@ -36,6 +38,7 @@ from safe_locomotion.ui.viewer.access import TOKEN_VARIABLE, new_token
 
 ROBOT = "sim_robot"
 LOOK_EACH = 0.2  # s, between two looks at the logs
+STAND_UP = 1.4  # s of robot time before the duration begins
 FELL = 3
 COMPLETED = 0
 INTERRUPTED = 130
@@ -43,6 +46,10 @@ INTERRUPTED = 130
 
 class RunFailedError(SafeLocomotionError):
     """A process of the run ended too early."""
+
+
+class NeverStoodError(RunFailedError):
+    """The robot did not stand up, so there is nothing to report."""
 
 
 @dataclass(kw_only=True)
@@ -117,20 +124,47 @@ def run(settings: SimSettings, folder: Path, console: Console, *, record: bool =
         ConfigurationError: shared memory is full.
     """
     require_shared_memory()
-    with claim_domain() as domain, claim_domain() as ros_domain:
+    with claim_ros_domain() as on_ros, claim_domain() as domain:
         stack = RunningStack(
             settings.processes(folder, domain, record=record),
-            {**ros_environment(ros_domain), **viewer_token()},
+            {**ros_environment(on_ros), **viewer_token()},
             folder,
         )
+        exports = " ".join(f"{name}={value}" for name, value in ros_environment(on_ros).items())
+        console.print(f"topics and services: export {exports}", soft_wrap=True)
         with interrupts_raise(), stack:
             try:
                 if settings.duration is not None:
-                    return _watch(stack, folder, console, _wait)
-                return _watch_with_person(stack, folder, console, settings, ros_domain)
+                    return _watch(stack, folder, console, _wait, settings.duration)
+                return _watch_with_person(stack, folder, console, settings, on_ros)
             finally:
                 with undisturbed():
                     stack.stop()
+
+
+@contextmanager
+def claim_ros_domain() -> Iterator[int]:
+    """The exported ROS_DOMAIN_ID, or any free domain.
+
+    Raises:
+        ConfigurationError: it is no domain, or another run is on it.
+    """
+    if not os.environ.get("ROS_DOMAIN_ID"):
+        with claim_domain() as domain:
+            yield domain
+        return
+    wanted = ros_domain()
+    if not FIRST <= wanted <= LAST:  # no run takes it by itself
+        yield wanted
+        return
+    try:
+        with claim_domain(wanted, shared=True) as domain:
+            yield domain
+    except DomainInUseError as error:
+        raise ConfigurationError(
+            f"ROS_DOMAIN_ID={wanted}: another run is on this domain; export another one, or"
+            " unset ROS_DOMAIN_ID for a free one"
+        ) from error
 
 
 def _wait() -> str:
@@ -139,16 +173,13 @@ def _wait() -> str:
 
 
 def _watch_with_person(
-    stack: RunningStack, folder: Path, console: Console, settings: SimSettings, ros_domain: int
+    stack: RunningStack, folder: Path, console: Console, settings: SimSettings, on_ros: int
 ) -> Outcome:
     from safe_locomotion.cli.drive.keyboard import Keyboard
     from safe_locomotion.cli.sim.demonstration import Watcher, demonstration
     from safe_locomotion.ui.remote_operator import RemoteOperator
 
-    environment = ros_environment(ros_domain)
-    exports = " ".join(f"{name}={value}" for name, value in environment.items())
-    console.print(f"topics and services: export {exports}", soft_wrap=True)
-    os.environ.update(environment)
+    os.environ.update(ros_environment(on_ros))
     plan = demonstration(
         settings.vx,
         settings.vy,
@@ -156,7 +187,7 @@ def _watch_with_person(
         settings.policy_value,
         installed_policies(settings.robot),
     )
-    remote = RemoteOperator(ros_domain)
+    remote = RemoteOperator(on_ros)
     try:
         with Keyboard() as keyboard:
             watcher = Watcher(
@@ -180,7 +211,13 @@ def viewer_token() -> dict[str, str]:
     return {TOKEN_VARIABLE: os.environ.get(TOKEN_VARIABLE) or new_token()}
 
 
-def _watch(stack: RunningStack, folder: Path, console: Console, act: Callable[[], str]) -> Outcome:
+def _watch(
+    stack: RunningStack,
+    folder: Path,
+    console: Console,
+    act: Callable[[], str],
+    duration: float = inf,
+) -> Outcome:
     """Show progress until the robot process ends; `act` waits a moment and returns more to show."""
     watch = Watch(folder)
     started = None
@@ -198,7 +235,7 @@ def _watch(stack: RunningStack, folder: Path, console: Console, act: Callable[[]
                     console.print(line, markup=False, highlight=False)
                 started = started or (monotonic() if latest else None)
                 memory.sample(latest.robot_time if latest else 0.0)
-                live.update(_line(latest, act()), refresh=True)
+                live.update(_line(latest, act(), duration), refresh=True)
         except KeyboardInterrupt:
             interrupted = True
     if not interrupted and ended[ROBOT] != 0:
@@ -210,8 +247,14 @@ def _watch(stack: RunningStack, folder: Path, console: Console, act: Callable[[]
     )
 
 
-def _line(progress: Progress | None, more: str) -> Text:
-    return Text("starting" if progress is None else f"{progress}  {more}")
+def _line(progress: Progress | None, more: str, duration: float) -> Text:
+    """Status line, with the time left where the run has an end."""
+    if progress is None:
+        return Text("starting")
+    left = duration + STAND_UP - progress.robot_time
+    if not left < inf or not progress.real_time_factor > 0.0:
+        return Text(f"{progress}  {more}")
+    return Text(f"{progress}  {max(0.0, left) / progress.real_time_factor:.0f} s left  {more}")
 
 
 def _require_running(ended: dict[str, int], folder: Path) -> None:
@@ -233,12 +276,12 @@ def build_report(settings: SimSettings, folder: Path, outcome: Outcome) -> dict[
     """The report of a finished run.
 
     Raises:
-        RunFailedError: the robot never stood up.
+        NeverStoodError: the robot never stood up.
     """
     record = read_run(folder)
     log = record.log
     if log is None or record.feet is None or len(log.time) < 2:
-        raise RunFailedError(
+        raise NeverStoodError(
             "the robot did not stand up within"
             f" {record.summary['robot_time_s']:.0f} s of robot time"
         )

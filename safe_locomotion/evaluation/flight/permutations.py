@@ -56,6 +56,7 @@ POSES: Mapping[str, Mapping[str, float]] = {
 }
 """Default poses of public trainings [rad]; hips turn outwards."""
 
+JOINT_TERMS = ("joint_position", "joint_velocity", "previous_action", "earlier_action")
 RATES = (50, 100)  #: of public trainings [Hz]
 TERM_ORDERS = ("after the gravity", "last")
 """Places of the velocity command among the terms."""
@@ -114,10 +115,27 @@ def with_joint_order(
     def moved(values: Numbers) -> Numbers:
         return tuple(values[i] for i in at)
 
+    def moved_bounds(values: Numbers | None) -> Numbers | None:
+        return None if values is None else moved(values)
+
     assert c.joint is not None
-    joint = replace(c.joint, scale=moved(c.joint.scale), kp=moved(c.joint.kp), kd=moved(c.joint.kd))
+    joint = replace(
+        c.joint,
+        scale=moved(c.joint.scale),
+        kp=moved(c.joint.kp),
+        kd=moved(c.joint.kd),
+        lower=moved_bounds(c.joint.lower),
+        upper=moved_bounds(c.joint.upper),
+    )
     terms = tuple(
-        replace(term, scale=_frames(term.scale, moved)) if _of_joints(term) else term
+        replace(
+            term,
+            scale=moved(term.scale),
+            lower=moved_bounds(term.lower),
+            upper=moved_bounds(term.upper),
+        )
+        if term.name in JOINT_TERMS
+        else term
         for term in c.observation
     )
     return replace(
@@ -130,19 +148,13 @@ def joint_signs(c: PolicyContract) -> Variants:
     if c.joint is None:
         return
     for name, is_mirrored in MIRRORED.items():
-        signs = [-1.0 if is_mirrored(joint) else 1.0 for joint in c.joint_order]
-
-        def signed(values: Numbers, signs: Sequence[float] = signs) -> Numbers:
-            return tuple(sign * value for sign, value in zip(signs, values, strict=True))
-
+        signs = tuple(-1.0 if is_mirrored(joint) else 1.0 for joint in c.joint_order)
         terms = tuple(
-            replace(term, scale=_frames(term.scale, signed))
-            if term.name in ("joint_position", "joint_velocity")
-            else term
+            _signed(term, signs) if term.name in ("joint_position", "joint_velocity") else term
             for term in c.observation
         )
-        joint = replace(c.joint, scale=signed(c.joint.scale))
-        yield name, replace(c, joint=joint, observation=terms)
+        scale = tuple(sign * x for sign, x in zip(signs, c.joint.scale, strict=True))
+        yield name, replace(c, joint=replace(c.joint, scale=scale), observation=terms)
 
 
 def action_scales(c: PolicyContract) -> Variants:
@@ -196,14 +208,7 @@ def observation_signs(c: PolicyContract) -> Variants:
         ("sideways command to the right", "velocity_command", (1.0, -1.0, 1.0)),
         ("turning command to the right", "velocity_command", (1.0, 1.0, -1.0)),
     ):
-
-        def signed(values: Numbers, signs: Sequence[float] = signs) -> Numbers:
-            return tuple(sign * value for sign, value in zip(signs, values, strict=True))
-
-        terms = tuple(
-            replace(term, scale=_frames(term.scale, signed, 3)) if term.name == key else term
-            for term in c.observation
-        )
+        terms = tuple(_signed(term, signs) if term.name == key else term for term in c.observation)
         yield name, replace(c, observation=terms)
 
 
@@ -229,10 +234,31 @@ def previous_actions(c: PolicyContract) -> Variants:
         return
     for name, scale in (("scaled", c.joint.scale), ("not scaled", (1.0,) * N_JOINTS)):
         terms = tuple(
-            _scaled(term, scale) if term.name == "previous_action" else term
+            _scaled(term, scale) if term.name in ("previous_action", "earlier_action") else term
             for term in c.observation
         )
         yield name, replace(c, observation=terms)
+
+
+def histories(c: PolicyContract) -> Variants:
+    """Other orders of the frames, and other frames before the first one."""
+    h = c.history
+    if h is None:
+        return
+    yield "newest first", replace(c, observation=_aged(c, newest_first=True))
+    yield "oldest first", replace(c, observation=_aged(c, newest_first=False))
+    yield "term by term", replace(c, history=replace(h, order="term"))
+    if len({term.ages for term in c.observation}) == 1:
+        yield "frame by frame", replace(c, history=replace(h, order="frame"))
+    yield "copies before the first frame", replace(c, history=replace(h, start="repeat"))
+    yield "zeros before the first frame", replace(c, history=replace(h, start="zero"))
+
+
+def _aged(c: PolicyContract, *, newest_first: bool) -> tuple[ObservationTerm, ...]:
+    return tuple(
+        replace(term, ages=tuple(sorted(term.ages, reverse=not newest_first)))
+        for term in c.observation
+    )
 
 
 def rates(c: PolicyContract) -> Variants:
@@ -263,6 +289,7 @@ PERMUTATIONS: Mapping[str, Callable[[PolicyContract], Variants]] = {
     "default pose": default_poses,
     "sign of the observation": observation_signs,
     "previous action": previous_actions,
+    "history": histories,
     "control rate": rates,
 }
 """Permutations by the property that they change, in the order in which they are tried."""
@@ -292,22 +319,26 @@ def changes(contract: PolicyContract, kinds: Sequence[str] | None = None) -> lis
     return found
 
 
-def _of_joints(term: ObservationTerm) -> bool:
-    return term.name in ("joint_position", "joint_velocity", "previous_action")
+def _signed(term: ObservationTerm, signs: Numbers) -> ObservationTerm:
+    """A term whose numbers count in these directions."""
 
+    def signed(values: Numbers) -> Numbers:
+        return tuple(sign * x for sign, x in zip(signs, values, strict=True))
 
-def _frames(scale: Numbers, change: Callable[[Numbers], Numbers], width: int = N_JOINTS) -> Numbers:
-    """A change of each frame of a scale; terms without a history have one frame."""
-    return tuple(
-        x for at in range(0, len(scale), width) for x in change(tuple(scale[at : at + width]))
+    if term.lower is None or term.upper is None:
+        return replace(term, scale=signed(term.scale))
+    ends = list(zip(signed(term.lower), signed(term.upper), strict=True))
+    return replace(
+        term,
+        scale=signed(term.scale),
+        lower=tuple(min(pair) for pair in ends),
+        upper=tuple(max(pair) for pair in ends),
     )
 
 
 def _scaled(term: ObservationTerm, scale: Numbers | None) -> ObservationTerm:
-    """A term with this scale in each of its frames; with 1 for None."""
-    if scale is None:
-        return replace(term, scale=(1.0,) * len(term.scale))
-    return replace(term, scale=scale * (len(term.scale) // len(scale)))
+    """A term with this scale; with 1 for None."""
+    return replace(term, scale=scale or (1.0,) * term.width)
 
 
 def _angle(joint: str, angles: Mapping[str, Any]) -> float:
