@@ -317,3 +317,10 @@ def test_terms_and_scales_on_the_command_line() -> None:
         "joint_velocity": (0.05,),
         "velocity_command": (1.0, 2.0, 3.0),
     }
+
+
+def test_the_command_stays_within_its_ranges_and_its_clip(tmp_path: Path) -> None:
+    """A clip of +-0.3 is narrower than the range of vx, and wider bounds change nothing."""
+    found = deployed(tmp_path, {"observations.velocity_commands.clip": [-0.3, 100.0]})
+    command = next(term for term in found.terms or () if term.name == "velocity_command")
+    assert (command.lower, command.upper) == ((-0.3, -0.3, -0.3), (1.0, 0.4, 1.0))

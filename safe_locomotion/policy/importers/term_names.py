@@ -18,6 +18,7 @@ FOREIGN_TERMS = {
     "last_action": "previous_action",
     "generated_commands": "velocity_command",
     "velocity_commands": "velocity_command",
+    "keyboard_velocity_commands": "velocity_command",
     # mjlab
     "joint_pos": "joint_position",
     "joint_vel": "joint_velocity",

@@ -14,7 +14,7 @@ from safe_locomotion.policy.importers.layout import Layout
 from safe_locomotion.policy.importers.mjlab import past
 from safe_locomotion.policy.importers.plain_files import Settings, numbers, read_yaml
 from safe_locomotion.policy.importers.term_names import bounded, own_name
-from safe_locomotion.policy.refusal import Numbers, refuse
+from safe_locomotion.policy.refusal import LARGEST, Numbers, refuse
 from safe_locomotion.policy.term import (
     NOW,
     Clock,
@@ -91,7 +91,7 @@ def _term(file: Settings, observations: Settings, name: str) -> ObservationTerm:
     term = replace(term, scale=scale)
     if "clip" in part:
         term = _cut(term, part.numbers("clip", 2), late=bool(observations.get("scale_first")))
-    elif term.name == "velocity_command":
+    if term.name == "velocity_command":
         term = _within(term, file)
     length = int(part.number("history_length")) if "history_length" in part else 1
     return replace(term, ages=past(length))
@@ -115,7 +115,13 @@ def _within(term: ObservationTerm, file: Settings) -> ObservationTerm:
         sorted((low * factor, high * factor))
         for (low, high), factor in zip(pairs, term.scale, strict=True)
     ]
-    return replace(term, lower=tuple(end[0] for end in ends), upper=tuple(end[1] for end in ends))
+    least = term.lower or (-LARGEST,) * term.width
+    most = term.upper or (LARGEST,) * term.width
+    return replace(
+        term,
+        lower=tuple(max(low, bound) for (low, _), bound in zip(ends, least, strict=True)),
+        upper=tuple(min(high, bound) for (_, high), bound in zip(ends, most, strict=True)),
+    )
 
 
 def _clock(observations: Settings) -> Clock | None:

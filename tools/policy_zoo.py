@@ -1,0 +1,114 @@
+"""Import every fixture of the zoo, fly it as `policy check --fly` does, and write the page's table.
+
+    .venv/bin/python tools/policy_zoo.py [--page]
+
+Results go to `docs/data/policy_zoo.json`; those that it holds already are not repeated. It takes
+five minutes on an idle core. `--page` only writes the table of `docs/policy_zoo.md` from them.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from safe_locomotion.cli.main import main as cli
+from safe_locomotion.evaluation.flight.course import COURSE
+from safe_locomotion.evaluation.flight.flight import fly
+from safe_locomotion.evaluation.flight.judgement import judge
+from safe_locomotion.policy.file import read_policy
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = ROOT / "docs/data/policy_zoo.json"
+PAGE = ROOT / "docs/policy_zoo.md"
+BEGIN = "<!-- zoo -->"
+END = "<!-- /zoo -->"
+Row = dict[str, Any]
+
+
+def fixtures() -> dict[str, Any]:
+    """Builders of the fixtures, by name."""
+    sys.path.insert(0, str(ROOT / "test/helpers"))
+    from policy_zoo import ZOO  # noqa: PLC0415
+    from torch_zoo import TORCH_ZOO  # noqa: PLC0415
+
+    return {**ZOO, **TORCH_ZOO}
+
+
+def flown(name: str, build: Any) -> Row:
+    """Import one fixture and fly it.
+
+    Args:
+        name: of the fixture.
+        build: writes its files into a folder.
+    """
+    with TemporaryDirectory() as folder:
+        fixture = build(Path(folder))
+        target = Path(folder) / "mine.onnx"
+        words = ["policy", "import", str(fixture.source), str(target), *fixture.words]
+        if cli(words) != 0:
+            raise SystemExit(f"{name}: not imported")
+        contract, model = read_policy(target)
+    flight = fly(contract, model, COURSE)
+    found = judge(flight, len(COURSE))
+    return {
+        "fixture": name,
+        "observation": contract.observation_width,
+        "flies": found.flies,
+        "velocity_error": round(found.velocity_error, 4),
+        "turn_error": round(found.turn_error, 4),
+        "saves": flight.uses,
+        "falls": flight.falls,
+    }
+
+
+def read() -> list[Row]:
+    """The results so far."""
+    rows: list[Row] = json.loads(DATA.read_text())["rows"] if DATA.exists() else []
+    return rows
+
+
+def table(rows: list[Row]) -> str:
+    """The table of the page."""
+    lines = [
+        "| fixture | numbers observed | largest error [m/s], [rad/s] | saves | falls | may fly |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row['fixture']} | {row['observation']} | {row['velocity_error']:.2f},"
+        f" {row['turn_error']:.2f} | {row['saves']} | {row['falls']} |"
+        f" {'yes' if row['flies'] else 'no'} |"
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def parts(text: str) -> Iterator[str]:
+    """The page before, in and behind the table."""
+    before, _, rest = text.partition(BEGIN)
+    inside, _, behind = rest.partition(END)
+    yield from (before, inside.strip(), behind)
+
+
+def main() -> int:
+    """Fly what has not been flown, and write data and page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--page", action="store_true", help="write the page alone")
+    rows = read()
+    if not parser.parse_args().page:
+        known = {row["fixture"] for row in rows}
+        for name, build in fixtures().items():
+            if name not in known:
+                rows.append(flown(name, build))
+                print(rows[-1], flush=True)
+                content = {"command": "tools/policy_zoo.py", "rows": rows}
+                DATA.write_text(json.dumps(content, indent=1) + "\n")
+    before, _, behind = parts(PAGE.read_text())
+    PAGE.write_text(f"{before}{BEGIN}\n\n{table(rows)}\n\n{END}{behind}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
