@@ -24,6 +24,37 @@ STANDING_TIME = 0.25
 """A robot stands once its base was above this share of the nominal height for this time [s]."""
 
 
+REST_SPEED = 0.1
+"""A robot at rest is slower than this [m/s]."""
+REST_JOINT_SPEED = 0.5
+"""All joints of a robot at rest are slower than this [rad/s]; legs that step reach ten times it."""
+
+
+class Damping:
+    """Notes whether the robot was at rest when its motors were last put into damping.
+
+    Attributes:
+        from_rest: the motors damp, and the robot was at rest when that began.
+    """
+
+    def __init__(self) -> None:
+        self.from_rest = False
+        self._damps = False
+
+    def update(self, damps: bool, speed: float, joint_speed: float) -> None:
+        """Take one tick.
+
+        Args:
+            damps: the motors brake and do nothing else.
+            speed: of the base [m/s].
+            joint_speed: of the fastest joint [rad/s].
+        """
+        if damps and not self._damps:
+            self.from_rest = speed <= REST_SPEED and joint_speed <= REST_JOINT_SPEED
+        self.from_rest = self.from_rest and damps
+        self._damps = damps
+
+
 class FallDetector:
     """Counts falls of a robot that has stood.
 
@@ -32,11 +63,12 @@ class FallDetector:
     - The trunk tilts past 60 degrees.
     - The trunk touches the ground or comes closer to it than the failure height, unless the robot
       lies down on purpose: slowly, level, and with all joints held near their commanded positions
-      (kp > 0).
+      (kp > 0), or damped since it stood still (`Damping`).
 
-    A robot that collapses limp, under damping or in torque control therefore falls; a commanded sit
-    is no fall. Either event disarms the detector until the robot stands again. Until then only
-    toppling over counts, once.
+    A robot that collapses limp, in torque control, or damped while it moves therefore falls. A
+    commanded sit is no fall, and neither is an emergency stop of a robot that stands still. Either
+    event disarms the detector until the robot stands again. Until then only toppling over counts,
+    once.
     """
 
     def __init__(self, nominal_height: float, period: float) -> None:

@@ -96,6 +96,12 @@ class Impedance(NamedTuple):
             command.q,
         )
 
+    @property
+    def damps(self) -> bool:
+        """The motors brake and do nothing else."""
+        stiff = self.kp[0] > 0.0 or self.kp.any()
+        return not stiff and bool((self.kd > 0.0).all()) and not self.bias.any()
+
 
 class CommandQueue:
     """Commands on their way to the motors.

@@ -12,7 +12,7 @@ import numpy as np
 
 from safe_locomotion.robot.models import load_robot
 from safe_locomotion.sim.body import PHYSICS_STEP, Body
-from safe_locomotion.sim.falls import FallDetector
+from safe_locomotion.sim.falls import Damping, FallDetector
 from safe_locomotion.sim.motors import (
     CommandQueue,
     MotorParameters,
@@ -50,6 +50,7 @@ _REMEMBERED = (
     "_errors",
     "_meter",
     "_falls",
+    "_damping",
     "_commands",
     "_ms",
     "_since_heat",
@@ -98,6 +99,7 @@ class SimulatedRobot:
         self._errors = _sensor_errors(options)
         self._foot_gain = 0.5 * self._errors.foot_scale
         self._falls = FallDetector(self.robot.nominal_height, PERIOD)
+        self._damping = Damping()
         self._commands = CommandQueue(round(options.motor_delay_ms / (1e3 * PHYSICS_STEP)))
         self._ms = 0
         self._since_heat = 0
@@ -309,6 +311,13 @@ class SimulatedRobot:
     def _watch(self) -> bool:
         """Feed the fall detector."""
         data = self.data
+        active = self._commands.active
+        if active is not None:
+            damps = active.damps
+            v = data.qvel
+            speed = float(np.hypot(v[0], v[1])) if damps else 0.0
+            fastest = float(np.abs(self._body.dq).max()) if damps else 0.0
+            self._damping.update(damps, speed, fastest)
         x, y, z, _, qx, qy, _ = data.qpos[:7].tolist()
         cos_tilt = 1.0 - 2.0 * (qx * qx + qy * qy)
         return self._falls.update(
@@ -322,9 +331,11 @@ class SimulatedRobot:
     def _joint_error(self) -> float:
         """Largest distance of a joint from its commanded position [rad].
 
-        It is infinite unless all joints are position-controlled.
+        It is infinite unless all joints are position-controlled, or the robot was damped at rest.
         """
         active = self._commands.active
+        if active is not None and self._damping.from_rest:
+            return 0.0
         if active is None or not (active.kp > 0.0).all():
             return inf
         return float(np.abs(active.q - self._body.q).max())

@@ -4,7 +4,7 @@ from math import cos, inf, nan, radians
 
 import pytest
 
-from safe_locomotion.sim.falls import FallDetector
+from safe_locomotion.sim.falls import Damping, FallDetector
 
 STANDING = {
     "height": 0.27,
@@ -103,3 +103,22 @@ def test_toppling_while_rising_counts_once() -> None:
     assert detector.update(**{**LYING, "cos_tilt": -1.0})
     assert not detector.update(**{**LYING, "cos_tilt": -1.0})
     assert detector.falls == 2
+
+
+def test_damping_from_rest_is_remembered_until_it_ends() -> None:
+    """What counts is the tick on which damping begins; NaN is no rest."""
+    damping = Damping()
+    for damps, speed, joint_speed, expected in (
+        (False, 0.0, 0.0, False),
+        (True, 0.05, 0.2, True),
+        (True, 0.4, 9.0, True),
+        (False, 0.0, 0.0, False),
+        (True, 0.2, 0.0, False),
+        (True, 0.0, 0.0, False),
+        (False, 0.0, 0.0, False),
+        (True, 0.0, 0.6, False),
+        (False, 0.0, 0.0, False),
+        (True, nan, 0.0, False),
+    ):
+        damping.update(damps, speed, joint_speed)
+        assert damping.from_rest is expected

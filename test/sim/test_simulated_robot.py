@@ -269,9 +269,19 @@ def test_torque_cut_while_standing_is_a_fall() -> None:
     assert sum(began) == 1 and robot.falls == 1
 
 
-def test_sinking_under_damping_is_a_fall() -> None:
-    """A standing robot that sinks to the ground under pure damping has fallen; it was no sit."""
+def test_damped_at_rest_it_lies_down_and_damped_in_motion_it_falls() -> None:
+    """An emergency stop of a robot that stands still is no fall; that of a moving robot is one."""
     robot = stood_up()
+    for _ in range(300):
+        robot.step(command(robot.robot.q_stand))
+    moment = robot.snapshot()
+    for _ in range(1500):
+        robot.step(command(0.0, kp=0.0, kd=8.0))
+    assert robot.falls == 0 and robot.truth().height < 0.1
+    robot.restore(moment)
+    robot.push(np.array((6.0, 0.0, 0.0)))
+    for _ in range(25):
+        robot.step(command(robot.robot.q_stand))
     for _ in range(1500):
         robot.step(command(0.0, kp=0.0, kd=8.0))
     assert robot.falls == 1
