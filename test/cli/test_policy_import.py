@@ -231,7 +231,7 @@ def two_inputs() -> onnx.ModelProto:
         (foreign(90), (*GYM, "--history", "2"), "--history: expected --history-order too"),
         (foreign(45), (*GYM, "--obs-scale", "base_height=1"), "--obs-scale: expected terms out of"),
         (foreign(45), (*GYM, "--obs-scale", "smell=1"), "--obs-scale: expected terms out of"),
-        (foreign(45), (*GYM, "--obs-scale", "joint_vel=x"), "numbers separated by semicolons"),
+        (foreign(45), (*GYM, "--obs-scale", "joint_vel=x"), "numbers separated by slashes"),
         (foreign(45), (*GYM, "--terms", "smell"), "--terms: expected terms out of"),
         (foreign(45), (*GYM, "--order", "isaac"), "isaac, which may be either"),
         (

@@ -1,11 +1,13 @@
 """Policies in the conventions of other projects are imported, and walk."""
 
+import importlib.util
 import json
 from pathlib import Path
 
 import pytest
 import yaml
 from lone_walk import follows, imported
+from places import ROOT
 from policy_zoo import ZOO
 
 
@@ -39,3 +41,14 @@ def test_frames_in_the_wrong_order_do_not_follow(tmp_path: Path) -> None:
     said["a1/mine"]["observations_history"].reverse()
     config.write_text(json.dumps(said))
     assert not follows(imported(fixture, tmp_path))
+
+
+def test_the_page_has_the_table_of_the_flights() -> None:
+    """Otherwise: python tools/policy_zoo.py --page. Every fixture that was flown may fly."""
+    spec = importlib.util.spec_from_file_location("policy_zoo_tool", ROOT / "tools/policy_zoo.py")
+    assert spec is not None and spec.loader is not None
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    rows = tool.read()
+    assert rows and all(row["flies"] for row in rows)
+    assert tool.table(rows) in tool.PAGE.read_text()

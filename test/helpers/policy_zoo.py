@@ -253,7 +253,7 @@ def rsl_rl_turned(folder: Path) -> Fixture:
     turned = np.array([-1.0 if name in ("FR_hip", "RR_hip") else 1.0 for name in BY_LEG])
     pose = in_order(BY_LEG, A1.q_stand)
     convention = Convention(terms=PLAIN[1:], order=BY_LEG, pose=pose, scale=SCALE * turned)
-    axes = ";".join(f"{sign:g}" for sign in turned)
+    axes = "/".join(f"{sign:g}" for sign in turned)
     joints = f"joint_pos:{axes},joint_vel:{axes}"
     terms = f"base_ang_vel,projected_gravity,velocity_commands,{joints},actions"
     words = ("--layout", "rsl_rl", "--terms", terms, "--order", "isaacgym", *gains())

@@ -92,6 +92,7 @@ def test_gains_that_an_actuator_model_hides_are_asked_for(tmp_path: Path) -> Non
         ("observations.policy.0.shape", [4], "shape of base_ang_vel: expected 3"),
         ("observations.policy.3.joint_names", [f"{n}_joint" for n in JOINTS], "order of the act"),
         ("observations.policy.0.overloads.history_length", 500, "ages: expected policy steps"),
+        ("observations.policy.0.extras", {"modifiers": [1]}, "modifiers of base_ang_vel"),
         ("observations.policy", {}, "expected a list of terms"),
         ("articulations.robot.joint_names", ["a"], "expected 1 numbers, found 12"),
         ("scene.dt", 0.0, "whole number of Hz"),
@@ -304,7 +305,7 @@ def test_what_is_no_file_of_settings_is_refused(data: bytes, tmp_path: Path) -> 
 
 def test_terms_and_scales_on_the_command_line() -> None:
     """Names of any project, one scale or one for each number."""
-    text = "ang_vel:0.25,projected_gravity,velocity_commands:2;2;0.25,joint_pos_rel"
+    text = "ang_vel:0.25,projected_gravity,velocity_commands:2/2/0.25,joint_pos_rel"
     terms = terms_from_text(text)
     assert [term.name for term in terms] == [
         "base_angular_velocity",
@@ -313,7 +314,7 @@ def test_terms_and_scales_on_the_command_line() -> None:
         "joint_position",
     ]
     assert terms[0].scale == (0.25,) * 3 and terms[2].scale == (2.0, 2.0, 0.25)
-    assert scales_from_text("dof_vel=0.05,commands=1;2;3") == {
+    assert scales_from_text("dof_vel=0.05,commands=1/2/3") == {
         "joint_velocity": (0.05,),
         "velocity_command": (1.0, 2.0, 3.0),
     }

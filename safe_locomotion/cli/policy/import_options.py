@@ -87,7 +87,7 @@ def observation_options(command: Command) -> Command:
         ),
         click.option("--history", type=int, help="Frames observed, oldest first."),
         click.option(
-            "--obs-scale", help="Scales of single terms: base_ang_vel=0.25,commands=2;2;0.25."
+            "--obs-scale", help="Scales of single terms: base_ang_vel=0.25,commands=2/2/0.25."
         ),
         click.option(
             "--terms",

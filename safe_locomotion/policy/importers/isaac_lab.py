@@ -141,6 +141,8 @@ def _term(part: Settings, order: tuple[str, ...]) -> ObservationTerm:
     term = own_term(name, scale if len(scale) > 1 else scale[0], part.where)
     if part.numbers("shape") != (float(term.width),):
         raise refuse(f"{part.where}: shape of {name}", term.width, part.get("shape"))
+    if "extras" in part and part.part("extras").get("modifiers"):
+        raise refuse(f"{part.where}: modifiers of {name}", "none", "some")
     if "joint_names" in part and own_names(part.texts("joint_names")) != order:
         raise refuse(f"{part.where}: joint_names", "the order of the action", name)
     bounds = more.numbers("clip", 2) if "clip" in more else (-np.inf, np.inf)

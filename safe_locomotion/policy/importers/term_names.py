@@ -62,9 +62,9 @@ def own_term(name: str, scale: float | Sequence[float], where: str) -> Observati
 
 
 def terms_from_text(text: str) -> tuple[ObservationTerm, ...]:
-    """Terms separated by commas; a scale follows a colon, with semicolons between its numbers.
+    """Terms separated by commas; a scale follows a colon, with slashes between its numbers.
 
-    For example "base_ang_vel:0.25,projected_gravity,velocity_commands:2;2;0.25".
+    For example "base_ang_vel:0.25,projected_gravity,velocity_commands:2/2/0.25".
 
     Raises:
         PolicyRefusedError: an unknown term, or what is not a number.
@@ -91,15 +91,15 @@ def scales_from_text(text: str) -> dict[str, Numbers]:
 
 
 def numbers_from_text(where: str, text: str) -> Numbers:
-    """Numbers separated by semicolons.
+    """Numbers separated by slashes.
 
     Raises:
         PolicyRefusedError: what is not a number.
     """
     try:
-        return tuple(float(word) for word in text.split(";"))
+        return tuple(float(word) for word in text.split("/"))
     except ValueError:
-        raise refuse(where, "numbers separated by semicolons", repr(text)) from None
+        raise refuse(where, "numbers separated by slashes", repr(text)) from None
 
 
 def bounded(term: ObservationTerm, lower: float, upper: float) -> ObservationTerm:
