@@ -12,8 +12,9 @@ import osqp
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from safe_locomotion.bench.sparse_qp import QuadraticProgram, SparseQp
 from safe_locomotion.control.friction_cone import clip_to_cone
-from safe_locomotion.control.mpc_matrices import FORCE_UNIT, MpcQp, QuadraticProgram
+from safe_locomotion.control.mpc_matrices import FORCE_UNIT
 from safe_locomotion.control.mpc_problem import MpcParameters, MpcProblem
 from safe_locomotion.robot.centroidal import NU, NX, CentroidalModel
 from safe_locomotion.types import N_LEGS, Array
@@ -63,7 +64,7 @@ def textbook_osqp(model: CentroidalModel, parameters: MpcParameters) -> Split:
 
 def exact_osqp(model: CentroidalModel, parameters: MpcParameters) -> SolveForces:
     """Our own QP, solved to 1e-9, as reference for the accuracy."""
-    matrices = MpcQp(model, parameters)
+    matrices = SparseQp(model, parameters)
     first = parameters.horizon * NX
     solver: osqp.OSQP | None = None
 

@@ -5,8 +5,6 @@ the ground frame (`ground_frame`): z along the ground normal, x along the headin
 on the ground plane, at the foot of the normal through the centre of mass.
 """
 
-from math import isfinite
-
 import numpy as np
 
 from safe_locomotion.control.body import Body, body_of
@@ -250,7 +248,7 @@ class LocomotionController:
     def _solve(self, gait: GaitParameters, body: Body, swings: list[Swing]) -> tuple[Array, bool]:
         """Forces (4, 3) in base, and whether they come from a solve within tolerance."""
         answer = self.mpc.solve(self._problem(gait, body, swings))
-        if isfinite(answer.primal_residual):
+        if answer.found:
             # A rough answer is inside the cone and knows the present. The last good one does not.
             self._force = answer.forces.dot(np.array(relative_rows(body.frame, body.rotation)))
         force = self._force.copy()

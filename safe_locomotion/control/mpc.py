@@ -1,55 +1,65 @@
 """Convex MPC: the ground reaction forces that keep the centroidal model on its reference.
 
     min  1/2 sum_k |x_k - x_ref_k|^2_Q + 1/2 sum_k |u_k|^2_R      k = 1..N
-    s.t. p_k+1 = p_k + dt/2 (v_k + v_k+1)       rpy likewise
-         v_k+1 = v_k + dt (sum f / m + g)       w_k+1 = w_k + dt I^-1 sum r x f
+    s.t. p_k+1 = p_k + dt v_k + dt^2/2 a_k      v_k+1 = v_k + dt a_k     rpy and rates likewise
+         a_k = (I^-1 sum r x f, sum f / m + g)
          |f_x|, |f_y| <= mu f_z,  fz_min <= f_z <= fz_max
 
-(Di Carlo et al., IROS 2018.) The position rows are the exact zero-order hold of `centroidal`,
-written so that r and m appear in the velocity rows only. States and forces both stay variables. The
-QP is sparse, its pattern never changes, and per tick nine numbers per foot and stage are replaced.
-A swing foot gets zeros there and keeps its bounds, so trot, stand and flight cost the same.
+(Di Carlo et al., IROS 2018.) `mpc_matrices` eliminates the states, so that J(u) = 1/2 u'Hu + h'u in
+the forces remains, with H = R + E' S E. The faces n u <= d of the pyramids are met by the method of
+multipliers (Rockafellar 1974). It minimises
 
-OSQP runs a fixed number of iterations without scaling or adaptive rho, so the time of a tick is
-constant. Whether the answer is good is read from the residuals.
+    J(u) + penalty / 2 sum max(0, t)^2     with t = n u - d + y / penalty for each face
+
+and then sets the multipliers y to penalty max(0, t). This function is piecewise quadratic. Where
+the touched faces (t > 0) are known, its minimum is one linear system, as in a semi-smooth Newton
+step (Qi and Sun 1993). A step has found the minimum if no other face is touched there. Else the
+next step begins with the faces touched there. Late steps are shortened to the minimum along their
+direction. So the function decreases, and the steps cannot go round in circles.
+
+W, the curvature of one foot, comes from a table of touched faces, and the Woodbury identity reduces
+the system (W + E' S E) u = b to one of 6 N rows:
+
+    (S^-1 + E W^-1 E') p = E W^-1 b        u = W^-1 (b - E' p)
+
+From tick to tick few faces change, so that a trot needs one step nearly always.
 """
 
-from math import isfinite
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import osqp
+from numpy.typing import NDArray
+from scipy.linalg.lapack import dposv
 
+from safe_locomotion.control.cone_faces import BITS, FACES, TOUCHED, ConeFaces
 from safe_locomotion.control.friction_cone import clip_to_cone
-from safe_locomotion.control.mpc_matrices import FORCE_UNIT, MpcQp, cone_positions
+from safe_locomotion.control.mpc_matrices import AXES, FORCE_UNIT, MpcMatrices
 from safe_locomotion.control.mpc_problem import MpcParameters, MpcProblem
-from safe_locomotion.robot.centroidal import NU, NX, CentroidalModel
+from safe_locomotion.robot.centroidal import NU, CentroidalModel
 from safe_locomotion.types import N_LEGS, Array, Flags
 
-# OSQP's own tolerance. Past it, OSQP searches for proofs of infeasibility, 5 us a tick. Here
-# `solve` judges the residuals.
-_NEVER_REFUSED = 1e3
+_NO_FACE = 1e3  # distance of the faces of a swing foot [FORCE_UNIT]
+_SEARCH_FROM = 5  # step from which on steps are shortened
 
 
 class MpcAnswer(NamedTuple):
     """What the solver found.
 
     Attributes:
-        solution: (N * 24,) states and forces of the QP, see `states` and `plan`; NaN without an
-            answer.
-        primal_residual, dual_residual: infinity norms, in the units of the QP (forces in
-            FORCE_UNIT).
-        iterations: spent on this tick.
-        ok: finite and within tolerance. Otherwise hold the last good forces: these are a rough
-            solution, or zero.
+        solution: (N * 4, 3) forces as solved [FORCE_UNIT]; zero for swing feet, and everywhere
+            without an answer.
+        found: the forces are finite numbers.
+        outside: largest distance of a force from its cone [N]; infinite without an answer.
+        steps: Newton steps of this tick.
+        ok: within tolerance. Otherwise the forces are rough, or zero.
         stance: (4,) feet that push now.
         parameters, mu: of the cone.
     """
 
     solution: Array
-    primal_residual: float
-    dual_residual: float
-    iterations: int
+    found: bool
+    outside: float
+    steps: int
     ok: bool
     stance: Flags
     parameters: MpcParameters
@@ -61,24 +71,13 @@ class MpcAnswer(NamedTuple):
 
         They are exactly zero for swing feet, and where there is no solution.
         """
-        if not isfinite(self.primal_residual):
-            return np.zeros((N_LEGS, 3))
-        half = len(self.solution) // 2
-        first = self.solution[half : half + NU].reshape(N_LEGS, 3)
-        return clip_to_cone(FORCE_UNIT * first, self.stance, self.parameters, self.mu)
-
-    @property
-    def states(self) -> Array:
-        """Predicted states (N, 12) at the end of each step."""
-        return self.solution[: len(self.solution) // 2].reshape(-1, NX)
+        first = FORCE_UNIT * self.solution[:N_LEGS]
+        return clip_to_cone(first, self.stance, self.parameters, self.mu)
 
     @property
     def plan(self) -> Array:
-        """Planned forces (N, 4, 3) of each step as solved, not clipped [N].
-
-        The force of a swing foot has no meaning.
-        """
-        return FORCE_UNIT * self.solution[len(self.solution) // 2 :].reshape(-1, N_LEGS, 3)
+        """Planned forces (N, 4, 3) of each step as solved, not clipped [N]."""
+        return FORCE_UNIT * self.solution.reshape(-1, N_LEGS, 3)
 
 
 class ConvexMpc:
@@ -88,33 +87,29 @@ class ConvexMpc:
     """
 
     def __init__(self, model: CentroidalModel, parameters: MpcParameters) -> None:
-        self.model = model
+        n = parameters.horizon
         self.parameters = parameters
-        self.matrices = MpcQp(model, parameters)
-        rows, columns = self.matrices.A.shape
-        self._zero_x = np.zeros(columns)
-        self._zero_y = np.zeros(rows)
-        self._solver = _osqp(self.matrices, parameters)
-        self._cone_positions, self._cone_factors = cone_positions(
-            self.matrices.A, parameters.horizon
-        )
+        self.matrices = MpcMatrices(model, parameters)
         self.mu = parameters.mu
-        self._forget = False
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> "ConvexMpc":
-        """Solver for the same problems that starts cold: the memory of OSQP cannot be copied."""
-        twin = ConvexMpc(self.model, self.parameters)
-        twin.assume_friction(self.mu)
-        return twin
+        self._faces = ConeFaces(parameters)
+        self._force_weight = parameters.force_weight * FORCE_UNIT**2
+        self._penalty = parameters.penalty * self._force_weight
+        # A touched face that pulls is as wrong as the force that its multiplier would make.
+        self._wrong = np.where(TOUCHED > 0.0, -parameters.penalty, 1.0)
+        self._scale = np.repeat(FORCE_UNIT / np.arange(1, n + 1) ** 2, N_LEGS)[:, None]
+        self._system = np.empty((AXES * n, AXES * n))
+        self._rows = np.empty((N_LEGS * n, 3, AXES + 1))
+        self._pushes = np.full((n, AXES + 1, 1), -1.0)
+        self._limits: Array = np.zeros((n * N_LEGS, FACES))
+        self._touched: Flags
+        self._forces: Array
+        self.reset()
 
     def assume_friction(self, mu: float) -> None:
         """Friction of the pyramid from now on; `parameters.mu` until the first call."""
-        if mu == self.mu:
-            return
-        self.mu = mu
-        self._solver.update_data_mat(
-            P_x=None, P_i=None, A_x=self._cone_factors * mu, A_i=self._cone_positions
-        )
+        if mu != self.mu:
+            self.mu = mu
+            self._faces.assume(mu)
 
     def solve(self, problem: MpcProblem) -> MpcAnswer:
         """Forces for now and the plan behind them.
@@ -128,35 +123,34 @@ class ConvexMpc:
     def solve_filled(self, problem: MpcProblem) -> MpcAnswer:
         """`solve` for the problem that `matrices` was just filled with."""
         p = self.parameters
-        solver = self._solver
-        matrices = self.matrices
-        if self._forget:
-            self.start_from(self._zero_x, self._zero_y)
-        solver.update_data_vec(q=matrices.q, l=matrices.l, u=matrices.u)
-        solver.update_data_mat(P_x=None, P_i=None, A_x=matrices.values, A_i=matrices.changing)
-        for batch in range(1, 2 + p.extra_batches):  # noqa: B007 - used after the loop
-            solver.solve()
-            info = solver.info
-            primal = info.prim_res
-            dual = info.dual_res
-            ok = primal <= p.primal_tolerance and dual <= p.dual_tolerance
-            if ok:
-                break
-        solution = solver.solution.x.copy()
-        # OSQP calls NaN solved, with residual zero, now and on every later tick. Only the numbers
-        # tell.
-        if not isfinite(solution.dot(solution)):
-            return self._failure(problem, batch * p.iterations)
-        return MpcAnswer(
-            solution=solution,
-            primal_residual=primal,
-            dual_residual=dual,
-            iterations=batch * p.iterations,
-            ok=ok,
-            stance=problem.stance[0],
-            parameters=p,
-            mu=self.mu,
-        )
+        self._enter(problem.stance)
+        touched = self._touched
+        forces = self._forces
+        normals = self._faces.normals.T
+        outside = np.inf
+        for step in range(1, 1 + p.newton_steps):
+            codes = touched.dot(BITS)
+            minimum = self._minimum(touched, codes)
+            beyond = minimum.dot(normals) - self._limits
+            wrong = float((beyond * self._wrong.take(codes, axis=0) * self._scale).max())
+            near = wrong <= p.tolerance
+            if not near and step >= _SEARCH_FROM:
+                minimum = self._search(forces, minimum)
+                beyond = minimum.dot(normals) - self._limits
+            forces = minimum
+            touched = beyond > 0.0
+            if near:
+                outside = self._take_multipliers(beyond * touched)
+                if outside <= p.cone_tolerance:
+                    break
+                touched = forces.dot(normals) > self._limits
+        # Only the numbers tell: a system that is not positive definite gives anything.
+        if not np.isfinite(np.vdot(forces, forces)):
+            return self._failure(problem, step)
+        self._forces = forces
+        self._touched = touched
+        ok = near and outside <= p.cone_tolerance
+        return self._answer(problem, forces, outside, step, ok)
 
     def warm_up(self, problem: MpcProblem, ticks: int = 5) -> None:
         """Solve a problem a few times and forget it.
@@ -169,57 +163,101 @@ class ConvexMpc:
 
     @property
     def multipliers(self) -> Array:
-        """Multipliers of the rows of `matrices.A` in the last solve."""
-        return self._solver.solution.y
-
-    def start_from(self, solution: Array, multipliers: Array) -> None:
-        """Start the next tick from a solution and the multipliers of its rows."""
-        self._solver.warm_start(solution, multipliers)
-        self._forget = False
+        """Multipliers (N * 4, 6) of the faces after the last solve."""
+        return self._multipliers
 
     def reset(self) -> None:
         """Forget the previous answer; the next tick starts from zeros."""
-        self._forget = True
+        n = self.parameters.horizon
+        self._forces = np.zeros((n * N_LEGS, 3))
+        self._multipliers = np.zeros((n * N_LEGS, FACES))
+        self._touched = np.zeros((n * N_LEGS, FACES), dtype=np.bool_)
+        self._stance = np.zeros((n, N_LEGS), dtype=np.bool_)
 
-    def _failure(self, problem: MpcProblem, iterations: int) -> MpcAnswer:
-        self.reset()
+    def _enter(self, stance: Flags) -> None:
+        """Begin with the schedule of a tick.
+
+        A foot that begins to push in a step touches what it touches in the steps beside.
+        """
+        n = self.parameters.horizon
+        on = stance.reshape(-1, 1)
+        fresh = stance & ~self._stance
+        self._stance = stance
+        self._multipliers = self._multipliers * on
+        self._touched = self._touched & on
+        if fresh.any():
+            last = self._touched.reshape(n, N_LEGS, FACES)
+            beside = np.zeros_like(last)
+            beside[:-1] |= last[1:]
+            beside[1:] |= last[:-1]
+            self._touched = (last | (beside & fresh[..., None])).reshape(-1, FACES)
+        self._distances = np.where(on, self._faces.distances, _NO_FACE)
+        self._limits = self._distances - self._multipliers / self._penalty
+        self._across = self.matrices.levers.transpose(0, 2, 1)
+        self._rows[:, :, :AXES] = self.matrices.levers.reshape(-1, 3, AXES)
+
+    def _minimum(self, touched: Flags, codes: NDArray[np.intp]) -> Array:
+        """Forces (4 N, 3) at the minimum with these touched faces."""
+        n = self.parameters.horizon
+        faces = self._faces
+        # -b beside E': both are multiplied with W^-1 at once.
+        pulls: Array = (touched * self._limits).dot(faces.normals)
+        self._rows[:, :, AXES] = self.matrices.gradient - self._penalty * pulls
+        soft = (faces.stiff_inverses.take(codes, axis=0) @ self._rows).reshape(n, NU, AXES + 1)
+        reduced = self._across @ soft
+        self._system[:] = self.matrices.inverse_curvature
+        diagonal = np.einsum("iaib->iab", self._system.reshape(n, AXES, n, AXES))
+        diagonal += reduced[:, :, :AXES]
+        _, pushes, _ = dposv(self._system.T, reduced[:, :, AXES].ravel(), overwrite_a=True)
+        self._pushes[:, :AXES, 0] = pushes.reshape(n, AXES)
+        forces: Array = (soft @ self._pushes).reshape(-1, 3)
+        return forces
+
+    def _search(self, start: Array, end: Array) -> Array:
+        """Forces with the least value between two; its slope along the way is piecewise linear."""
+        m = self.matrices
+        way = end - start
+        made = (self._across @ way.reshape(-1, NU, 1)).ravel()
+        before = (self._across @ start.reshape(-1, NU, 1)).ravel()
+        answer = m.curvature.dot(made)
+        beyond = (start.dot(self._faces.normals.T) - self._limits).ravel()
+        growth = way.dot(self._faces.normals.T).ravel()
+        moving = growth != 0.0
+        kinks = -beyond[moving] / growth[moving]
+        shares = np.concatenate(([0.0], np.sort(kinks[(kinks > 0.0) & (kinks < 1.0)]), [1.0]))
+        smooth = answer.dot(before) + np.vdot(self._force_weight * start + m.gradient, way)
+        bend = answer.dot(made) + self._force_weight * np.vdot(way, way)
+        touching = np.maximum(beyond + shares[:, None] * growth, 0.0).dot(growth)
+        slopes = smooth + bend * shares + self._penalty * touching
+        return start + np.interp(0.0, slopes, shares) * way
+
+    def _take_multipliers(self, beyond: Array) -> float:
+        """Update the multipliers; return how far forces are outside their cones [N].
+
+        A later step of the horizon counts less, with the square of its number.
+        """
+        multipliers = self._penalty * beyond
+        moved = np.abs(multipliers - self._multipliers) * self._scale
+        self._multipliers = multipliers
+        self._limits = self._distances - multipliers / self._penalty
+        return float(moved.max()) / self._penalty
+
+    def _answer(
+        self, problem: MpcProblem, forces: Array, outside: float, steps: int, ok: bool
+    ) -> MpcAnswer:
         return MpcAnswer(
-            solution=np.full(len(self._zero_x), np.nan),
-            primal_residual=np.inf,
-            dual_residual=np.inf,
-            iterations=iterations,
-            ok=False,
+            solution=forces,
+            found=True,
+            outside=outside,
+            steps=steps,
+            ok=ok,
             stance=problem.stance[0],
             parameters=self.parameters,
             mu=self.mu,
         )
 
-
-def _osqp(matrices: MpcQp, parameters: MpcParameters) -> Any:
-    """OSQP's extension object, driven directly.
-
-    `osqp.OSQP.update` and `.solve` add copies and two namespaces to every tick.
-    """
-    ext = osqp.OSQP(algebra="builtin").ext
-    settings = ext.OSQPSettings()
-    ext.osqp_set_default_settings(settings)
-    wanted = {
-        "rho": parameters.rho,
-        "sigma": parameters.sigma,
-        "alpha": parameters.alpha,
-        "max_iter": parameters.iterations,
-        "scaling": 0,
-        "adaptive_rho": 0,
-        "check_termination": 0,
-        "check_dualgap": 0,
-        "polishing": 0,
-        "warm_starting": 1,
-        "verbose": 0,
-        "eps_abs": _NEVER_REFUSED,
-    }
-    for name, value in wanted.items():
-        setattr(settings, name, value)
-    m, n = matrices.A.shape
-    P = ext.CSC(matrices.P)
-    A = ext.CSC(matrices.A)
-    return ext.OSQPSolver(P, matrices.q, A, matrices.l, matrices.u, m, n, settings)
+    def _failure(self, problem: MpcProblem, steps: int) -> MpcAnswer:
+        self.reset()
+        zero = np.zeros_like(self._forces)
+        answer = self._answer(problem, zero, np.inf, steps, False)
+        return answer._replace(found=False)

@@ -1,219 +1,135 @@
-"""Matrices of the MPC: a sparse quadratic program whose pattern never changes.
+"""Matrices of the MPC: a quadratic program in the forces alone.
 
-The states and the forces both stay variables, z = (x_1..x_N, u_0..u_N-1). See `mpc` for the
-problem.
+The states are eliminated. The accelerations of a step are a = E u + g, with the forces u of all
+feet, and each of the six axes is a double integrator with constant weights. So the cost is
+
+    1/2 u' (E' S E + R) u + (E' s)' u
+
+with a constant curvature S (N, N) of each axis, and a slope s that is linear in the state now, in
+gravity and in the reference. Rows of S and s are ordered by step, then by axis: three angular
+accelerations and three linear ones.
 """
 
-from dataclasses import dataclass
-from math import isfinite
-
 import numpy as np
-import osqp
-import scipy.sparse as sp
-from numpy.typing import NDArray
 
 from safe_locomotion.control.mpc_problem import MpcParameters, MpcProblem
 from safe_locomotion.robot.centroidal import NU, NX, CentroidalModel
 from safe_locomotion.types import N_LEGS, Array
 
 FORCE_UNIT = 50.0  # N
-# OSQP weighs the equations and the inequalities of a problem alike. The weights of the sides of a
-# pyramid and of its top against the dynamics decide how far a fixed number of iterations gets. A
-# foot that slips converges fast. A limit of f_z is rarely met and converges slowly.
-SIDE_WEIGHT = 0.3
-TOP_WEIGHT = 0.09
+AXES = NX // 2
+#: A problem with larger numbers is refused: they come from faults, and products overflow.
+LARGEST = 1e6
+_GRAVITY = slice(NX, NX + 3)
+_REFERENCE = slice(NX + 3, None)
 
 
-@dataclass(frozen=True, slots=True)
-class QuadraticProgram:
-    """min 1/2 z^T P z + q^T z, l <= A z <= u; P diagonal, z = (x_1..x_N, u_0..u_N-1)."""
-
-    P: sp.csc_matrix
-    q: Array
-    A: sp.csc_matrix
-    l: Array
-    u: Array
-
-
-class MpcQp:
-    """Matrices of the MPC: pattern and constants once, then `fill` for each problem.
+class MpcMatrices:
+    """Constants of the program once, then `fill` for each problem.
 
     Attributes:
-        P, A: the constant matrices; A holds placeholders where the problem enters.
-        changing: (N * 4 * 9,) positions in `A.data` of the values that depend on the problem.
-        values: (N * 4 * 9,) these values for the last problem.
-        q, l, u: vectors for the last problem, written in place.
+        curvature: (6 N, 6 N) S.
+        inverse_curvature: (6 N, 6 N) its inverse.
+        levers: (N, 12, 6) E' of each step of the last problem, in FORCE_UNIT; zero for swing feet.
+        gradient: (4 N, 3) E' s of the last problem.
     """
 
     def __init__(self, model: CentroidalModel, parameters: MpcParameters) -> None:
         n = parameters.horizon
-        dt = parameters.dt
-        half = parameters.horizon * NX
-        coupling = inertia_rows(model)
-        self.parameters = parameters
-        self.P = _cost(parameters)
-        self.A = _constraints(parameters, coupling)
-        self.changing = _changing_positions(self.A, n)
-        # What a problem writes lies side by side, so that one pass tells whether all of it is
-        # finite.
-        self._written = np.zeros(len(self.changing) + 3 * half)
-        self.values, self.q, self._offsets = np.split(
-            self._written, [len(self.changing), len(self.changing) + 2 * half]
-        )
-        low, high = _bounds(parameters)
-        self.l = np.concatenate([np.zeros(half), low])
-        self.u = np.concatenate([np.zeros(half), high])
-        self._l_states = self.l[:half]
-        self._u_states = self.u[:half]
+        self.curvature = _blocks(axis_curvatures(parameters))
+        self.inverse_curvature = _blocks(inverse_axis_curvatures(parameters))
+        self.levers = np.zeros((n, NU, AXES))
+        self.gradient = np.zeros((n * N_LEGS, 3))
+        self._steps = n
+        self._slope_map = _slope_map(parameters)
+        self._lever_map = _lever_map(model)
+        self._knowns = np.zeros(NX + 3 + n * NX)
         self._points = np.ones((n * N_LEGS, 4))
-        self._foot_terms = np.empty((n * N_LEGS, 4))
-        self._feet = self._points[:, :3]
-        self._value_rows = self.values.reshape(n * N_LEGS, -1)
-        self._lever_map = _lever_map(model, dt)
-        self._q_states = self.q[:half].reshape(n, NX)
-        self._minus_weights = -np.array(parameters.weights)
-        self._first = self._offsets[:NX]
-        self._gravity_rows = self._offsets.reshape(n, NX)[:, 9:]
-        self._from_x0 = _first_row_map(coupling, dt)
 
     def fill(self, problem: MpcProblem) -> bool:
-        """Write q, l, u and the changing values of A.
+        """Write levers and gradient.
 
         Returns:
-            False if a number of the problem was not finite.
+            False if a number of the problem was not finite, or beyond all measure.
         """
-        with np.errstate(all="ignore"):  # infinities are reported by the return value
-            self._feet[:] = problem.feet.reshape(-1, 3)
-            np.multiply(self._points, problem.stance.reshape(-1, 1), out=self._foot_terms)
-            self._foot_terms.dot(self._lever_map, out=self._value_rows)
-            np.multiply(problem.reference, self._minus_weights, out=self._q_states)
-            self._gravity_rows[:] = self.parameters.dt * problem.gravity
-            self._first[:9] = 0.0
-            self._first += self._from_x0.dot(problem.x0)
-            self._l_states[:] = self._offsets
-            self._u_states[:] = self._offsets
-            return isfinite(self._written.dot(self._written))
-
-    def materialise(self, problem: MpcProblem) -> QuadraticProgram:
-        """The whole program of a problem as its own copy.
-
-        It serves a set-up from scratch, and other solvers.
-        """
-        self.fill(problem)
-        A = self.A.copy()
-        A.data[self.changing] = self.values
-        return QuadraticProgram(self.P, self.q.copy(), A, self.l.copy(), self.u.copy())
+        knowns = self._knowns
+        knowns[:NX] = problem.x0
+        knowns[_GRAVITY] = problem.gravity
+        knowns[_REFERENCE] = problem.reference.reshape(-1)
+        self._points[:, :3] = problem.feet.reshape(-1, 3)
+        if not (np.abs(knowns).max() <= LARGEST and np.abs(self._points).max() <= LARGEST):
+            return False
+        on = self._points * problem.stance.reshape(-1, 1)
+        self.levers = on.dot(self._lever_map).reshape(self._steps, NU, AXES)
+        slope = self._slope_map.dot(knowns).reshape(self._steps, AXES, 1)
+        self.gradient = (self.levers @ slope).reshape(-1, 3)
+        return True
 
 
-# (row of the stage, force axis) of the nine values of a foot: I^-1 [r]x without its diagonal, then
-# the mass terms
-_LEVER_ENTRIES = ((7, 0), (8, 0), (6, 1), (8, 1), (6, 2), (7, 2), (9, 0), (10, 1), (11, 2))
-# the component of (r_x, r_y, r_z, 1) that each is made of, and its sign
-_LEVER_TERMS = (
-    (2, 1.0),
-    (1, -1.0),
-    (2, -1.0),
-    (0, 1.0),
-    (1, 1.0),
-    (0, -1.0),
-    (3, 1.0),
-    (3, 1.0),
-    (3, 1.0),
-)
+def axis_curvatures(p: MpcParameters) -> Array:
+    """S (6, N, N) of each axis: second derivative of the cost in its accelerations."""
+    position, velocity = _responses(p)
+    return np.array(
+        [
+            p.weights[axis] * position.T @ position + p.weights[AXES + axis] * velocity.T @ velocity
+            for axis in range(AXES)
+        ]
+    )
 
 
-def _lever_map(model: CentroidalModel, dt: float) -> Array:
-    """Map (4, 9) from (r, 1) of a foot, times its stance flag, to its nine values in A.
-
-    These are minus dt times the columns of B, in FORCE_UNIT.
-    """
-    out = np.zeros((4, len(_LEVER_ENTRIES)))
-    inertia = np.concatenate([np.diag(model.inertia), np.full(3, model.mass)])
-    for value, ((row, _), (term, sign)) in enumerate(
-        zip(_LEVER_ENTRIES, _LEVER_TERMS, strict=True)
-    ):
-        out[term, value] = -sign * dt * FORCE_UNIT / inertia[row - 6]
-    return out
+def inverse_axis_curvatures(p: MpcParameters) -> Array:
+    """S^-1 (6, N, N) of each axis."""
+    inverses: Array = np.asarray(np.linalg.inv(axis_curvatures(p)), dtype=np.float64)
+    return inverses
 
 
-def inertia_rows(model: CentroidalModel) -> Array:
-    """Inertia (3, 3) with each row over its diagonal.
-
-    With it the rows I w+ = I w + dt sum r x f have six numbers per foot. Products of inertia below
-    1 % of the diagonal are dropped, because they would add nonzeros to every factorisation.
-    """
-    rows = model.inertia / np.diag(model.inertia)[:, None]
-    return np.where(np.abs(rows) < 0.01, 0.0, rows)
+def _responses(p: MpcParameters) -> tuple[Array, Array]:
+    """Position and velocity (N, N) at the end of each step by the acceleration in each step."""
+    steps = np.arange(p.horizon)
+    position = np.tril(steps[:, None] - steps + 0.5)
+    velocity = np.tril(np.ones((p.horizon, p.horizon)))
+    return p.dt**2 * position, p.dt * velocity
 
 
-def _first_row_map(coupling: Array, dt: float) -> Array:
-    """Map (12, 12) from x0 to the right-hand side of the first stage."""
-    out = np.eye(NX)
-    out[:6, 6:] = 0.5 * dt * np.eye(6)
-    out[6:9, 6:9] = coupling
-    return out
+def _blocks(matrices: Array) -> Array:
+    """One matrix (6 N, 6 N) of those of the axes (6, N, N), ordered by step, then by axis."""
+    n = matrices.shape[1]
+    out = np.zeros((n, AXES, n, AXES))
+    for axis, matrix in enumerate(matrices):
+        out[:, axis, :, axis] = matrix
+    return out.reshape(n * AXES, n * AXES)
 
 
-def _cost(p: MpcParameters) -> sp.csc_matrix:
-    states = np.tile(p.weights, p.horizon)
-    forces = np.full(p.horizon * NU, p.force_weight * FORCE_UNIT**2)
-    return sp.diags(np.concatenate([states, forces]), format="csc")
+def _slope_map(p: MpcParameters) -> Array:
+    """Map (6 N, 15 + 12 N) from the state now, gravity and the reference to the slope s.
 
-
-def _bounds(p: MpcParameters) -> tuple[Array, Array]:
-    """Lower and upper bounds of the cone rows of all feet, infinite as OSQP writes it."""
-    infinity = osqp.OSQP(algebra="builtin").constant("OSQP_INFTY")
-    low = [-infinity, 0.0, -infinity, 0.0, TOP_WEIGHT * p.fz_min / FORCE_UNIT]
-    high = [0.0, infinity, 0.0, infinity, TOP_WEIGHT * p.fz_max / FORCE_UNIT]
-    return np.tile(low, p.horizon * N_LEGS), np.tile(high, p.horizon * N_LEGS)
-
-
-def _constraints(p: MpcParameters, coupling: Array) -> sp.csc_matrix:
-    """A: 12 rows of dynamics per stage, then five rows of cone per foot and stage.
-
-    It has ones where `_lever_map` will write.
+    The free motion, without forces, is x + v t + g t^2 / 2 and v + g t.
     """
     n = p.horizon
-    after = np.eye(NX)
-    after[6:9, 6:9] = coupling
-    before = -after
-    after[:6, 6:] = before[:6, 6:] = -0.5 * p.dt * np.eye(6)
-    dynamics = sp.kron(sp.eye(n), after) + sp.kron(sp.eye(n, k=-1), before)
-    foot = np.zeros((NX, 3))
-    foot[tuple(zip(*_LEVER_ENTRIES, strict=True))] = 1.0
-    inputs = sp.kron(sp.eye(n), np.tile(foot, N_LEGS))
-    sides = SIDE_WEIGHT * np.array(
-        [[1.0, 0.0, -p.mu], [1.0, 0.0, p.mu], [0.0, 1.0, -p.mu], [0.0, 1.0, p.mu]]
-    )
-    cone = sp.kron(sp.eye(n * N_LEGS), np.vstack([sides, [0.0, 0.0, TOP_WEIGHT]]))
-    A = sp.csc_matrix(sp.bmat([[dynamics, inputs], [None, cone]]))
-    A.eliminate_zeros()
-    A.sort_indices()
-    return A
+    t = p.dt * np.arange(1, n + 1)
+    position, velocity = _responses(p)
+    out = np.zeros((n, AXES, NX + 3 + n * NX))
+    for axis in range(AXES):
+        rate = AXES + axis
+        by_position = p.weights[axis] * position.T
+        by_velocity = p.weights[rate] * velocity.T
+        out[:, axis, axis] = by_position.sum(axis=1)
+        out[:, axis, rate] = by_position @ t + by_velocity.sum(axis=1)
+        if axis >= 3:
+            out[:, axis, NX + axis - 3] = by_position @ (0.5 * t * t) + by_velocity @ t
+        reference = out[:, axis, _REFERENCE].reshape(n, n, NX)
+        reference[:, :, axis] = -by_position
+        reference[:, :, rate] = -by_velocity
+    return out.reshape(n * AXES, -1)
 
 
-def _changing_positions(A: sp.csc_matrix, horizon: int) -> NDArray[np.int32]:
-    """Positions in A.data of the values of `_lever_map`, foot by foot."""
-    found = []
-    for foot in range(horizon * N_LEGS):
-        stage = foot // N_LEGS
-        for row, axis in _LEVER_ENTRIES:
-            column = horizon * NX + 3 * foot + axis
-            start = A.indptr[column]
-            stop = A.indptr[column + 1]
-            found.append(start + np.searchsorted(A.indices[start:stop], stage * NX + row))
-    return np.array(found, dtype=np.int32)
+def _lever_map(model: CentroidalModel) -> Array:
+    """Map (4, 18) from (r, 1) of a foot, times its stance flag, to its rows (3, 6) of E'.
 
-
-def cone_positions(A: sp.csc_matrix, horizon: int) -> tuple[NDArray[np.int32], Array]:
-    """Positions of -mu and mu of the cone rows in A.data, and the factors of mu there."""
-    half = horizon * NX
-    found = []
-    factors = []
-    for column in range(half + 2, half + 3 * N_LEGS * horizon, 3):
-        for i in range(A.indptr[column], A.indptr[column + 1]):
-            face = (A.indices[i] - half) % 5
-            if A.indices[i] >= half and face < 4:
-                found.append(i)
-                factors.append(-SIDE_WEIGHT if face % 2 == 0 else SIDE_WEIGHT)
-    return np.array(found, dtype=np.int32), np.array(factors)
+    A force f at r gives the accelerations I^-1 r x f and f / m.
+    """
+    turned = np.cross(np.eye(3)[:, None], np.eye(3)[None, :])  # e_r x e_f
+    out = np.zeros((4, 3, AXES))
+    out[:3, :, :3] = FORCE_UNIT * turned @ model.inverse_inertia.T
+    out[3, :, 3:] = FORCE_UNIT / model.mass * np.eye(3)
+    return out.reshape(4, -1)

@@ -20,16 +20,15 @@ class MpcParameters:
         horizon: number of steps N.
         dt: length of a step [s].
         weights: (12,) of rpy, position, angular velocity, velocity.
-        force_weight: of each force component [1/N2]. At 1e-5 the fixed iterations leave 10 times
-            the error. At 4e-5 the robot stands 3 mm low.
+        force_weight: of each force component [1/N2]. At 4e-5 the robot stands 3 mm low.
         mu: friction of the pyramid.
         fz_min, fz_max: normal force of a stance foot [N].
-        iterations: of OSQP per batch.
-        extra_batches: how many more batches may follow while the residuals are too large.
-        primal_tolerance, dual_tolerance: largest residuals of an answer that needs no further
-            batch.
-        rho, sigma, alpha: of OSQP. Over-relaxation beyond 1.35 leaves the dynamics ringing longer
-            than it speeds up the cones.
+        newton_steps: largest number of steps of the solver.
+        tolerance: largest error of a force of the first step for which the faces that it touches
+            count as known [N]. It grows with the square of the step's number.
+        cone_tolerance: how far a force of the first step may lie outside its cone before it is
+            clipped [N]. It grows likewise.
+        penalty: of forces outside their cones, over the force weight.
     """
 
     horizon: int = 10
@@ -39,22 +38,23 @@ class MpcParameters:
     mu: float = 0.6
     fz_min: float = 0.0
     fz_max: float = 150.0
-    iterations: int = 10
-    extra_batches: int = 5
-    primal_tolerance: float = 0.002
-    dual_tolerance: float = 0.1
-    rho: float = 1.0
-    sigma: float = 1e-6
-    alpha: float = 1.35
+    newton_steps: int = 16
+    tolerance: float = 0.5
+    cone_tolerance: float = 2.0
+    penalty: float = 2e4
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no MPC."""
         if not (len(self.weights) == NX and all(w >= 0.0 for w in self.weights)):
             raise ConfigurationError(f"weights: {NX} numbers >= 0 are needed, got {self.weights}")
-        positive = (self.horizon, self.dt, self.mu, self.force_weight, self.iterations)
+        if not all(a + b > 0.0 for a, b in zip(self.weights[:6], self.weights[6:], strict=True)):
+            raise ConfigurationError(
+                f"weights: each axis needs one of its position or velocity, got {self.weights}"
+            )
+        positive = (self.horizon, self.dt, self.mu, self.force_weight, self.newton_steps)
         if not all(value > 0 for value in positive):
             raise ConfigurationError(
-                "horizon, dt, mu, force_weight and iterations must be positive"
+                "horizon, dt, mu, force_weight and newton_steps must be positive"
             )
         if not 0.0 <= self.fz_min <= self.fz_max < np.inf:
             raise ConfigurationError(

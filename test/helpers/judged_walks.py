@@ -218,10 +218,9 @@ class Converged(MpcParameters):
         """Put the effort in the place of what was wanted."""
         MpcParameters.__post_init__(self)
         effort = {
-            "iterations": 100,
-            "extra_batches": 200,
-            "primal_tolerance": 1e-6,
-            "dual_tolerance": 1e-5,
+            "newton_steps": 100,
+            "tolerance": 1e-6,
+            "cone_tolerance": 1e-6,
         }
         for name, value in effort.items():
             object.__setattr__(self, name, value)

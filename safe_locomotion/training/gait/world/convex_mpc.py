@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import warp as wp
 
-from safe_locomotion.control.mpc_matrices import FORCE_UNIT, inertia_rows
+from safe_locomotion.control.mpc_matrices import FORCE_UNIT, inverse_axis_curvatures
 from safe_locomotion.control.mpc_problem import MpcParameters
 from safe_locomotion.robot.centroidal import NU, NX, CentroidalModel
 from safe_locomotion.training.gait.world.arrays import Array1, Array2, Array3, Array4
@@ -172,27 +172,6 @@ class BatchedMpc:
         return wp.zeros((self._robots, *shape), dtype=float, device=self._device)
 
 
-def inverse_hessians(parameters: MpcParameters) -> Array:
-    """S^-1 (6, N, N): inverse of the cost's curvature in the accelerations of each axis."""
-    n = parameters.horizon
-    dt = parameters.dt
-    velocity = np.tril(np.ones((n, n)))
-    steps = np.arange(n)
-    position = np.tril(steps[:, None] - steps + 0.5)
-    hessians = [
-        dt**4 * parameters.weights[axis] * position.T @ position
-        + dt**2 * parameters.weights[6 + axis] * velocity.T @ velocity
-        for axis in range(NX // 2)
-    ]
-    return np.linalg.inv(np.array(hessians))
-
-
-def _inverse_inertia(model: CentroidalModel) -> Array:
-    """Inverse of the inertia that the onboard QP uses, which drops small products of inertia."""
-    inertia: Array = np.diag(model.inertia)[:, None] * inertia_rows(model)
-    return np.asarray(np.linalg.inv(inertia), dtype=np.float64)
-
-
 def _constants(
     model: CentroidalModel, parameters: MpcParameters, admm: AdmmParameters, device: str
 ) -> Any:
@@ -209,8 +188,8 @@ def _constants(
     values.rho = admm.rho
     values.alpha = admm.alpha
     values.iterations = admm.iterations
-    values.inverse_inertia = on_device(_inverse_inertia(model))
-    values.inverse_hessian = on_device(inverse_hessians(parameters))
+    values.inverse_inertia = on_device(model.inverse_inertia)
+    values.inverse_hessian = on_device(inverse_axis_curvatures(parameters))
     values.weights = on_device(np.array(parameters.weights))
     return values
 
