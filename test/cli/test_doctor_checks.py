@@ -312,6 +312,6 @@ def test_command_on_this_machine(tmp_path: Path, ros_domain: int) -> None:
     result = CliRunner().invoke(command.doctor, ["--json", str(file)], standalone_mode=False)
     assert result.exception is None, result.exception
     findings = json.loads(file.read_text())["findings"]
-    assert [row["check"] for row in findings] == list(FIT)
+    assert [row["check"] for row in findings] == list(FIT) and len(FIT) == command.CHECKS
     assert result.return_value == int(any(row["level"] == "problem" for row in findings))
     assert all(row["mend"] for row in findings if row["level"] != "ok")

@@ -26,7 +26,11 @@ def test_list_says_what_flies_and_why_the_others_do_not(
     write_policy(mlp(19, 9, hidden=8), gait_contract(), tmp_path / "two.onnx")
     (tmp_path / "three.onnx").write_bytes(b"nothing")
     assert run("ls", tmp_path) == 0
-    rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line.split()}
+    rows = {
+        line.split()[0].rstrip(":"): line
+        for line in capsys.readouterr().out.splitlines()
+        if line.split()
+    }
     for word in ("joint", "100 Hz", "a1", "45", "python -m nothing (seed 3)"):
         assert word in rows["one"]
     assert "gait" in rows["two"] and "125 Hz" in rows["two"]

@@ -16,8 +16,10 @@ from safe_locomotion.cli.doctor import robot as robots
 from safe_locomotion.cli.doctor.findings import Finding
 from safe_locomotion.cli.options import DASH, json_or_dash_option, robot_option
 from safe_locomotion.cli.output import console, write_json
+from safe_locomotion.cli.progress import progress
 
 COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
+CHECKS = 22  #: of `examine`
 HEALTHY = 0
 ILL = 1
 
@@ -40,8 +42,11 @@ def doctor(*, robot: str, interface: str | None, folder: Path, json_file: Path |
     No motor is commanded. With a problem the robot would not walk, or would not be safe. Exit
     status 0 without problems, 1 with at least one. Warnings do not count.
     """
-    with Console(stderr=True).status("checking"):
-        findings = list(examine(robot, interface, folder))
+    findings = []
+    with progress("checks", CHECKS) as tell:
+        for finding in examine(robot, interface, folder):
+            findings.append(finding)
+            tell(len(findings))
     data = {"findings": [finding.as_json() for finding in findings]}
     if json_file == DASH:
         click.echo(json.dumps(data, indent=2))

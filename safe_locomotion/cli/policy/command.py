@@ -18,6 +18,7 @@ from safe_locomotion.policy.contract import PolicyContract
 from safe_locomotion.policy.file import SUFFIX, policy_folders, read_policy
 from safe_locomotion.robot.models import robot_names
 
+WIDE = 120  #: columns that the list needs with the origins
 FLIES = 0
 MUST_NOT_FLY = 1
 
@@ -38,22 +39,32 @@ for command in (allow, sign, key):
     "folder", required=False, type=click.Path(path_type=Path, file_okay=False, exists=True)
 )
 def list_policies(folder: Path | None) -> int:
-    """List the installed policies, or those in FOLDER."""
-    table = Table(box=None, title_justify="left")
-    for heading in ("name", "kind", "rate", "robot"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("observation", "network", "origin"):
-        table.add_column(heading, overflow="fold")
+    """List the installed policies, or those in FOLDER.
+
+    A narrow terminal leaves their origins out; `info` shows them.
+    """
+    out = console()
     folders = policy_folders() if folder is None else (folder,)
     files = sorted(path for folder in folders for path in folder.glob(f"*{SUFFIX}"))
+    if not files:
+        out.print(f"no policies in {', '.join(map(str, folders)) or 'this installation'}")
+        return 0
+    headings = ("name", "kind", "rate", "robot", "observation", "network", "origin")
+    shown = headings if out.width >= WIDE else headings[:-1]
+    table = Table(box=None)
+    for heading in shown:
+        table.add_column(heading, overflow="fold", no_wrap=heading in headings[:4])
+    refused = []
     for path in files:
         try:
-            table.add_row(path.stem, *map(escape, row(read_policy(path)[0])))
+            cells = (path.stem, *map(escape, row(read_policy(path)[0])))
+            table.add_row(*cells[: len(shown)])
         except PolicyRefusedError as error:
-            table.add_row(path.stem, *[""] * 5, f"[red]{escape(str(error))}[/]")
-    console().print(
-        table if files else f"no policies in {', '.join(map(str, folders)) or 'this installation'}"
-    )
+            refused.append(f"{path.stem}: [red]{escape(str(error))}[/]")
+    if table.rows:
+        out.print(table)
+    for line in refused:
+        out.print(line)
     return 0
 
 
