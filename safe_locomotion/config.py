@@ -47,11 +47,14 @@ class PolicyConfig:
         period_ns: robot time between two proposals of the nominal gait [ns].
         allowed_policies: policy files that may drive: `any`, `installed`, or a list of SHA-256 and
             keys. The launch files for hardware choose `installed`.
+        explore: the robot learns: policies that explore may drive, with their noise. Else they
+            are refused.
     """
 
     period_ns: int
     gait: GaitSettings
     allowed_policies: str = ANY
+    explore: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a period that is not positive."""

@@ -174,7 +174,8 @@ class Proposal:
         fault: what is wrong with the learner's output; "" if nothing is.
         period_ns: robot time to its next proposal; 0 leaves it unchanged.
         observation, action: raw input and output of the learner's network, for recorders; None
-            without a network.
+            without a network. Of a policy that explores, the action with its noise, before it is
+            cut.
     """
 
     stamp_ns: int

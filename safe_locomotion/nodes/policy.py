@@ -68,6 +68,7 @@ class PolicyNode(StageNode[PolicySettings]):
             limits,
             _folders(settings.policy_folder),
             self.parameters.config.policy.allowed_policies,
+            learning=self.parameters.config.policy.explore,
         )
         self._ready: list[tuple[str, Learner | None]] = []
         self._first = self._loader.load(settings.policy)

@@ -19,6 +19,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from safe_locomotion.errors import PolicyRefusedError, one_line
 from safe_locomotion.policy.action import GaitAction, JointAction
+from safe_locomotion.policy.exploration import Exploration
 from safe_locomotion.policy.refusal import (
     STRICT,
     Numbers,
@@ -154,6 +155,7 @@ class PolicyContract:
         clock: of the term `clock`; None without that term.
         layout: of the other project's file that the policy was imported from; "" for one that its
             own training wrote. Nothing but a flight shows that an imported layout is right.
+        exploration: noise that a learning robot adds to the action; None for all that fly.
         parity: recorded pairs; None only until the file is written.
         format: version of this layout.
     """
@@ -178,6 +180,7 @@ class PolicyContract:
     history: ObservationHistory | None = None
     clock: Clock | None = None
     layout: str = ""
+    exploration: Exploration | None = None
     parity: Parity | None = None
     format: int = FORMAT
 
@@ -197,6 +200,7 @@ class PolicyContract:
         self._check_action()
         self._check_observation()
         self._check_recurrent()
+        self._check_exploration()
         self._check_parity()
 
     @property
@@ -273,6 +277,15 @@ class PolicyContract:
             raise refuse("observation clock", "the field 'clock'", "none")
         return len(self.clock.offsets)
 
+    def _check_exploration(self) -> None:
+        if self.exploration is None:
+            return
+        if self.gait is None:
+            raise refuse("exploration", "a policy of kind 'gait'", repr(self.kind))
+        if len(self.exploration.deviation) != self.action_width:
+            found = len(self.exploration.deviation)
+            raise refuse("exploration: deviation", f"{self.action_width} numbers", found)
+
     def _check_recurrent(self) -> None:
         tensors = [self.observation_input, self.action_output]
         tensors += [name for pair in self.recurrent for name in (pair.input, pair.output)]
@@ -336,6 +349,7 @@ _LATER_KEYS: dict[str, Any] = {
     "ages": (0,),
     "clock": None,
     "estimate": None,
+    "exploration": None,
     "history": None,
     "layout": "",
     "lifted": (),

@@ -44,6 +44,8 @@ class PolicyLoader:
         limits: GateLimits,
         folders: Sequence[Path] | None = None,
         allowed: str = ANY,
+        *,
+        learning: bool = False,
     ) -> None:
         """Load nothing yet.
 
@@ -52,12 +54,14 @@ class PolicyLoader:
             limits: of the gate, which the gains must respect.
             folders: in which policies may lie; `policy.file.policy_folders` when not given.
             allowed: which policies may drive, see `policy.allow_list.read_allow_list`.
+            learning: take policies that explore.
 
         Raises:
             ConfigurationError: there is no such list.
         """
         read_allow_list(allowed)
         self._allowed = allowed
+        self._learning = learning
         self._robot = robot
         self._limits = limits
         self._folders = folders
@@ -74,7 +78,7 @@ class PolicyLoader:
         if contract.name == NOMINAL:
             expected = f"another than {NOMINAL!r}, which is no file"
             raise refuse("name", expected, repr(contract.name))
-        return PolicyRuntime(contract, model, self._robot, PAUSE_S)
+        return PolicyRuntime(contract, model, self._robot, PAUSE_S, learning=self._learning)
 
     def _checked(self, name_or_path: str) -> tuple[PolicyContract, bytes]:
         folders = None if self._folders is None else [str(folder) for folder in self._folders]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from safe_locomotion.policy.action import GaitAction, JointAction
 from safe_locomotion.policy.contract import PolicyContract
+from safe_locomotion.policy.exploration import Noise, check_may_explore
 from safe_locomotion.policy.network import Network, check_parity
 from safe_locomotion.policy.observation import Observer
 from safe_locomotion.policy.refusal import Numbers, refuse
@@ -158,7 +159,13 @@ class PolicyRuntime:
     """
 
     def __init__(
-        self, contract: PolicyContract, model: bytes, robot: RobotModel, pause: float = 0.0
+        self,
+        contract: PolicyContract,
+        model: bytes,
+        robot: RobotModel,
+        pause: float = 0.0,
+        *,
+        learning: bool = False,
     ) -> None:
         """Load the network and check its parity, which also warms it up.
 
@@ -168,14 +175,17 @@ class PolicyRuntime:
             robot: that the policy is to drive.
             pause: between two steps of the parity check [s]. A control loop beside it can tick in
                 the pause; during a step it waits for the interpreter.
+            learning: take a policy that explores, and add its noise to each action.
 
         Raises:
-            PolicyRefusedError: the policy is for another robot, its model does not run, or its
-                answers are not the recorded ones.
+            PolicyRefusedError: the policy is for another robot, explores where nobody learns, its
+                model does not run, or its answers are not the recorded ones.
         """
         if contract.robot != robot.name:
             raise refuse("robot", robot.name, contract.robot)
+        check_may_explore(contract.exploration, learning=learning)
         self.contract = contract
+        self._noise = None if contract.exploration is None else Noise(contract.exploration)
         self._observer = Observer(contract)
         self._network = Network(contract, model, self._observer.vector)
         self._interpreter: JointInterpreter | GaitInterpreter
@@ -217,11 +227,14 @@ class PolicyRuntime:
     def remember(self) -> tuple[Any, ...]:
         """What `recall` needs to go on from here, whatever `act` is asked in between."""
         parts = (self._network, self._observer, self._interpreter)
-        return *(part.remember() for part in parts), self._previous, self.hazard
+        step = 0 if self._noise is None else self._noise.step
+        return *(part.remember() for part in parts), step, self._previous, self.hazard
 
     def recall(self, kept: tuple[Any, ...]) -> None:
         """Go on from where `remember` was called."""
-        memories, observed, interpreted, self._previous, self.hazard = kept
+        memories, observed, interpreted, step, self._previous, self.hazard = kept
+        if self._noise is not None:
+            self._noise.step = step
         self._network.recall(memories)
         self._observer.recall(observed)
         self._interpreter.recall(interpreted)
@@ -243,8 +256,8 @@ class PolicyRuntime:
         if not largest <= self._limit:
             self.hazard = OUT_OF_RANGE if isfinite(largest) else NOT_FINITE
             return None
-        if self._clip is not None and largest > self._clip:
-            np.clip(action, -self._clip, self._clip, out=action)
+        drawn = action if self._noise is None else action + self._noise.draw()
+        action = drawn if self._clip is None else np.clip(drawn, -self._clip, self._clip)
         chosen = self._interpreter.read(action)
         if chosen is None:
             self.hazard = OUT_OF_RANGE
@@ -259,5 +272,5 @@ class PolicyRuntime:
             gait=gait,
             joints=chosen if isinstance(chosen, JointTargets) else None,
             observation=observation.copy(),  # the next observation is written to the same array
-            action=action,
+            action=action if self._noise is None else drawn,
         )

@@ -47,7 +47,9 @@ def check_policy(
     yield CheckedStep(name="contract", passed=True, text=_summary(contract))
     yield _step("robot", lambda: _fit(contract, robot))
     try:
-        runtime = PolicyRuntime(contract, network, load_robot(_known_robot(contract)))
+        runtime = PolicyRuntime(
+            contract, network, load_robot(_known_robot(contract)), learning=True
+        )
     except SafeLocomotionError as error:
         yield CheckedStep(name="parity", passed=False, text=str(error))
         return

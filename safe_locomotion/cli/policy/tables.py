@@ -42,6 +42,7 @@ def head(c: PolicyContract, size: int) -> Table:
         *([] if c.clock is None else [("clock", f"{c.clock.frequency:g} Hz")]),
         *([("imported from", f"layout {c.layout}")] if c.layout else []),
         ("action limit", f"{c.action_limit:g}"),
+        *([] if c.exploration is None else [("explores", "flies only where the robot learns")]),
         ("recorded pairs", f"{len(c.parity.actions)}, tolerance {c.parity.tolerance:g}"),
         ("size", f"{size / 1024:.0f} KiB"),
     ):
