@@ -298,7 +298,7 @@ class GaitEnv:
     ) -> StepOutcome:
         roll, pitch, yaw = rpy_from_quaternion(truth.quaternion_wxyz)
         mean = self._episode.mean
-        mean.update(truth, yaw, command)
+        mean.update(truth.velocity, truth.angular_velocity, yaw, command)
         wx, wy, wz = truth.angular_velocity.tolist()
         return StepOutcome(
             height=truth.height,

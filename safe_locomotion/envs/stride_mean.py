@@ -4,8 +4,7 @@ from safe_locomotion.control.reference import LocomotionParameters
 from safe_locomotion.envs.gait_contract import RATE_HZ
 from safe_locomotion.envs.gait_tasks import STRIDE_TIME
 from safe_locomotion.rotations import clamp, rotate_plane
-from safe_locomotion.sim.truth import Truth
-from safe_locomotion.types import VelocityCommand
+from safe_locomotion.types import Array, VelocityCommand
 
 _SHARE = 1.0 / (STRIDE_TIME * RATE_HZ)
 _NAMES = ("vx", "vy", "wz")
@@ -15,8 +14,8 @@ class StrideMean:
     """Running means of one episode, updated once a policy step.
 
     Attributes:
-        velocity: true vx, vy of the base in its yaw frame, and its vertical velocity [m/s].
-        yaw_rate: true [rad/s].
+        velocity: vx, vy of the base in its yaw frame, and its vertical velocity [m/s].
+        yaw_rate: [rad/s].
         command: the velocity that a perfect robot would show: the command at the acceleration that
             the controller allows.
     """
@@ -32,9 +31,16 @@ class StrideMean:
             limits.yaw_acceleration * step_time,
         )
 
-    def update(self, truth: Truth, yaw: float, command: VelocityCommand) -> None:
-        """Add one policy step, at whose end the robot has this truth and yaw angle [rad]."""
-        x, y, z = truth.velocity.tolist()
+    def update(self, velocity: Array, rates: Array, yaw: float, command: VelocityCommand) -> None:
+        """Add one policy step.
+
+        Args:
+            velocity: (3,) of the base in the world at its end [m/s].
+            rates: (3,) angular velocity in base [rad/s].
+            yaw: [rad].
+            command: in force.
+        """
+        x, y, z = velocity.tolist()
         forward, left = rotate_plane(-yaw, x, y)
         vx, vy, vz = self.velocity
         self.velocity = (
@@ -42,7 +48,7 @@ class StrideMean:
             vy + _SHARE * (left - vy),
             vz + _SHARE * (z - vz),
         )
-        self.yaw_rate += _SHARE * (float(truth.angular_velocity[2]) - self.yaw_rate)
+        self.yaw_rate += _SHARE * (float(rates[2]) - self.yaw_rate)
         ramp = self._ramp
         self._ramp = VelocityCommand(
             **{

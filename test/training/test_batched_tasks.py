@@ -127,7 +127,9 @@ def test_rewards_are_those_of_one_robot() -> None:
         for k, (mean, truth) in enumerate(zip(onboard, states, strict=True)):
             roll, pitch, yaw = rpy_from_quaternion(truth.quaternion_wxyz)
             vx, vy, wz = commands[k]
-            mean.update(truth, yaw, VelocityCommand(vx=vx, vy=vy, wz=wz))
+            mean.update(
+                truth.velocity, truth.angular_velocity, yaw, VelocityCommand(vx=vx, vy=vy, wz=wz)
+            )
             frequency, ratio, fl, rr, rl, *feet = gaits[k].tolist()
             outcome = StepOutcome(
                 height=truth.height,

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from safe_locomotion.cli.training.episodes import learn_from_episodes
 from safe_locomotion.cli.training.options import require_training, seed_option, training_options
 from safe_locomotion.cli.training.run import Training, recovery_of, train
 from safe_locomotion.envs.gait_tasks import TASKS
@@ -50,11 +51,18 @@ LEARNERS = ("ours", "trpo", "trpo_n", "recovery_rl", "filter", "ellipsoid", "pcp
     show_default=True,
     help="Measures of the trigger set: the paper's raw ones, or those of the robot's file.",
 )
+@click.option(
+    "--from-episodes",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Learn from the episodes that one robot recorded in this folder, without a simulation."
+    " --robots, --steps, --seed, --robot and --export count then.",
+)
 @seed_option(default=0)
 @training_options
 def gait(
     *,
     task: str,
+    from_episodes: Path | None,
     seed: int,
     device: str,
     minutes: float,
@@ -69,6 +77,17 @@ def gait(
     continues with --resume. It needs the extra 'train'.
     """
     require_training()
+    if from_episodes is not None:
+        from safe_locomotion.training.gait.episodes.robot_learner import RobotLearning
+
+        options = RobotLearning(
+            task=task,
+            robot=chosen["robot"],
+            seed=seed,
+            trajectories=chosen["robots"],
+            steps=chosen["steps"],
+        )
+        return learn_from_episodes(options, from_episodes, out, export=export)
     from safe_locomotion.training.gait.grid import UNSUPERVISED, Recovery, Run
 
     words = ("learner", "criterion", "horizon", "trigger_set", "measures")
