@@ -1,0 +1,51 @@
+"""The published table of wrong imports agrees with its data and its list of errors."""
+
+import importlib.util
+import json
+
+import pytest
+from places import ROOT
+
+
+@pytest.fixture(scope="module")
+def tool():
+    """The program that makes the table."""
+    spec = importlib.util.spec_from_file_location("wrong_imports", ROOT / "tools/wrong_imports.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_shows_the_data(tool) -> None:
+    """`python tools/wrong_imports.py --page` brings the page up to date."""
+    page = tool.PAGE.read_text()
+    assert tool.with_table(page) == page
+    with pytest.raises(ValueError, match="needs the markers"):
+        tool.with_table("# Flight check")
+
+
+def test_at_least_sixty_wrong_imports_are_listed_once_each(tool) -> None:
+    """The data hold each wrong import of the list, which are different contracts."""
+    wrongs = [wrong for policy in tool.POLICIES for wrong in tool.wrong_imports(policy)]
+    keys = {(wrong.policy, wrong.kind, wrong.name) for wrong in wrongs}
+    rows = json.loads(tool.DATA.read_text())["rows"]
+    assert len(keys) == len(wrongs) >= 60
+    assert {(row["policy"], row["kind"], row["name"]) for row in rows} == keys
+
+
+def test_nobody_fell_and_only_the_named_errors_fly(tool) -> None:
+    """No supervised flight ended in a fall; what no check caught is named on the page."""
+    rows = json.loads(tool.DATA.read_text())["rows"]
+    assert not any(row["falls"] for row in rows)
+    missed = [(row["kind"], row["name"]) for row in rows if row["caught"] == "nothing"]
+    assert missed == [("control rate", "50 Hz")]
+
+
+def test_what_no_file_can_say_is_refused_at_once(tool) -> None:
+    """Contracts that contradict their network or themselves are refused without a flight."""
+    impossible = [w for w in tool.wrong_imports("a1_velocity_lstm") if w.kind == "impossible"]
+    assert len(impossible) == 7
+    for wrong in impossible:
+        row = tool.examine(wrong)
+        assert row.caught == "import" and "expected" in row.line, wrong.name
