@@ -37,10 +37,10 @@ RUN = {
 def readers_folder(tmp_path, monkeypatch):
     """Work in an empty folder that holds the files that the commands of the pages read."""
     monkeypatch.chdir(tmp_path)
-    for name in docs.FILES:
-        (tmp_path / name).touch()
     for name in docs.FOLDERS:
         (tmp_path / name).mkdir(parents=True)
+    for name in docs.FILES:
+        (tmp_path / name).touch()
 
 
 @pytest.mark.parametrize("page", docs.PAGES, ids=lambda page: page.name)

@@ -46,8 +46,9 @@ FILES = (
     "parameters.pkl",
     "my_a1.yaml",
     "set.png",
+    "runs/robot/policies/learner_0000.onnx",
 )
-FOLDERS = ("walk", "runs/joint", "runs/gait")
+FOLDERS = ("walk", "runs/joint", "runs/gait", "runs/robot/policies")
 
 
 @dataclass(frozen=True, kw_only=True)
