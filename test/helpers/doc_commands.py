@@ -46,9 +46,8 @@ FILES = (
     "parameters.pkl",
     "my_a1.yaml",
     "set.png",
-    "runs/robot/policies/learner_0000.onnx",
 )
-FOLDERS = ("walk", "runs/joint", "runs/gait", "runs/robot/policies")
+FOLDERS = ("walk", "runs/joint", "runs/gait")
 
 
 @dataclass(frozen=True, kw_only=True)
