@@ -1,6 +1,6 @@
 """Attack the running stack at random for a while, and print a table of what came of it.
 
-usage: campaign.py --minutes M --seed S [--only WORD,...] [--output FILE]
+usage: campaign.py --minutes M --seed S [--parts PART,...] [--only WORD,...] [--output FILE]
 
 Real processes and the real wire run; the robot is simulated and waits for its answers. The
 campaign ends by itself, stops what it started, and removes its folders. Exit status 0 says that
@@ -8,6 +8,7 @@ nothing failed. It shares nothing with other runs but the cores, so it can run b
 """
 
 import argparse
+import os
 import re
 import signal
 import subprocess
@@ -27,9 +28,10 @@ from safe_locomotion.errors import SafeLocomotionError
 from safe_locomotion.runtime.stack import Graph
 
 ROOT = Path(__file__).resolve().parents[1]
+HELPERS = str(ROOT / "test/helpers")
 GRAPHS: tuple[Graph, ...] = ("composed", "nodes")
 WATCHERS = {"composed": ("viewer", "recorder"), "nodes": ()}
-SHARES = {"messages": 0.08, "bags": 0.07, "soak": 0.2}  #: of the time; attacks get the rest
+SHARES = {"attacks": 0.65, "messages": 0.08, "bags": 0.07, "soak": 0.2}  #: of the time
 NODES = ("bridge", "estimator", "policy", "supervisor", "mpc", "composed", "monitor", "viewer")
 MUTANTS = 1000  #: of each subscription, and of bags, in one run
 PER_WORLD = 20  #: attacks before the stack is started anew
@@ -169,6 +171,7 @@ class Campaign:
                     capture_output=True,
                     text=True,
                     timeout=patience,
+                    env={**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, HELPERS])},
                     check=False,
                 )
             except subprocess.TimeoutExpired:
@@ -206,23 +209,32 @@ def table(campaign: Campaign) -> Iterator[str]:
         yield f"| {name} | {' | '.join(row.cells())} |"
 
 
-def run(minutes: float, seed: int, only: Sequence[str]) -> Campaign:
-    """Carry out a campaign of this length, in minutes of the wall clock."""
+def run(minutes: float, seed: int, parts: Sequence[str], only: Sequence[str] = ()) -> Campaign:
+    """Carry out a campaign of this length, in minutes of the wall clock.
+
+    Args:
+        minutes: shared by the parts as `SHARES` says.
+        seed: of all random choices.
+        parts: some of `SHARES`.
+        only: words in the names of attacks; empty for all.
+    """
     campaign = Campaign(seed, only)
     start = monotonic()
-    total = 60.0 * minutes
-    shares = {} if only else SHARES
-    attacking = start + total * (1.0 - sum(shares.values()))
-    campaign.attack_until(attacking)
-    if shares:
-        rng = campaign.rng
-        end = attacking + total * shares["messages"]
-        campaign.run_until(
-            end, "mutated messages", lambda s: fuzz_command(rng, MUTANTS, s), MUTANTS
-        )
-        end += total * shares["bags"]
-        campaign.run_until(end, "mutated bags", lambda s: bags_command(MUTANTS, s), MUTANTS)
-        campaign.lines += slopes(start + total, seed)
+    scale = 60.0 * minutes / sum(SHARES[part] for part in parts)
+    end = start
+    rng = campaign.rng
+    for part in parts:
+        end += scale * SHARES[part]
+        if part == "attacks":
+            campaign.attack_until(end)
+        elif part == "messages":
+            campaign.run_until(
+                end, "mutated messages", lambda s: fuzz_command(rng, MUTANTS, s), MUTANTS
+            )
+        elif part == "bags":
+            campaign.run_until(end, "mutated bags", lambda s: bags_command(MUTANTS, s), MUTANTS)
+        else:
+            campaign.lines += slopes(end, seed)
     campaign.lines += [
         f"- {campaign.worlds} stacks, {monotonic() - start:.0f} s, seed {seed}",
         f"- oldest command that moved a motor: {campaign.oldest_ms:.0f} ms (bound {LET_GO_MS} ms)",
@@ -236,11 +248,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--minutes", type=float, required=True)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--parts", default=",".join(SHARES), help="some of %(default)s")
     parser.add_argument("--only", default="", help="words in the names of attacks")
     parser.add_argument("--output", type=Path, help="file for the table")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # leaves through every context
-    campaign = run(options.minutes, options.seed, [w for w in options.only.split(",") if w])
+    parts = options.parts.split(",")
+    if not set(parts) <= set(SHARES):
+        parser.error(f"--parts: some of {', '.join(SHARES)}")
+    campaign = run(options.minutes, options.seed, parts, [w for w in options.only.split(",") if w])
     text = "\n".join([*table(campaign), "", *campaign.lines]) + "\n"
     sys.stdout.write(text)
     if options.output is not None:

@@ -13,6 +13,7 @@ from safe_locomotion.types import Array, Mode
 SAMPLE_EACH = 500  #: states, one second of the robot
 CHANGE_EACH = 3000  #: states
 WARM_SAMPLES = 20  #: that do not count
+SHORTEST = 120  #: samples that show a slope
 PAGE = os.sysconf("SC_PAGE_SIZE")
 NAMES = ("memory [MB]", "threads", "descriptors")
 
@@ -28,7 +29,7 @@ def sample(pid: int) -> tuple[float, float, float]:
 def slope(samples: list[tuple[float, float, float]], seconds: list[float]) -> Array:
     """Growth of each number per hour, by least squares; NaN for too few samples."""
     values = np.asarray(samples[WARM_SAMPLES:])
-    if len(values) < 10:
+    if len(values) < SHORTEST:
         return np.full(3, np.nan)
     return np.polyfit(np.asarray(seconds[WARM_SAMPLES:]) / 3600.0, values, 1)[0]
 
@@ -63,9 +64,10 @@ def slopes(end: float, seed: int) -> list[str]:
             return [f"- soak: {error}"]
     growth = slope(samples, seconds)
     first = samples[min(WARM_SAMPLES, len(samples) - 1)] if samples else (np.nan,) * 3
+    last = samples[-1] if samples else first
     told = ", ".join(
-        f"{name} {begin:.1f} {per_hour:+.1f} per hour"
-        for name, begin, per_hour in zip(NAMES, first, growth, strict=True)
+        f"{name} {begin:.1f} to {end_value:.1f} ({per_hour:+.1f} per hour)"
+        for name, begin, end_value, per_hour in zip(NAMES, first, last, growth, strict=True)
     )
     return [
         f"- soak: {2e-3 * states:.0f} s of the robot, {swaps} swaps, {changes} times sat down,"

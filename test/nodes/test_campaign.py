@@ -51,9 +51,9 @@ def test_growth_is_the_slope_after_the_start(tools):
     """Numbers that grow by two an hour, after a start that does not count."""
     import campaign_soak
 
-    seconds = [36.0 * k for k in range(100)]
+    seconds = [36.0 * k for k in range(200)]
     samples = [
         (50.0 if k < campaign_soak.WARM_SAMPLES else 100.0 + 0.02 * k, 7, 9 - 0.01 * k)
-        for k in range(100)
+        for k in range(200)
     ]
     assert campaign_soak.slope(samples, seconds) == pytest.approx((2.0, 0.0, -1.0), abs=1e-9)
