@@ -75,7 +75,7 @@ def _forecast(r: Recording, horizon: int, rollout: Rollout, uncertainty: float) 
     def look(tick: Tick) -> None:
         estimate = tick.cycle.estimate
         verdict = tick.cycle.verdict
-        forecaster.follow(estimate.stamp_ns, verdict.gait)
+        forecaster.follow(estimate, verdict.gait)
         Forecast(
             forecaster, Moment(estimate, tick.cycle.proposal, verdict.gait, verdict.command)
         ).learner_stays_safe()

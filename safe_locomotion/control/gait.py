@@ -39,6 +39,11 @@ LATEST_LIFT_OFF = 0.1
 LATEST_CATCH = 0.75
 
 
+#: Speed to the right from which on the right front foot steps first [m/s]. A body that must step
+#: because it was pushed is faster, one that begins to walk is slower.
+PUSHED_SPEED = 0.35
+
+
 def phase_offsets(gait: str) -> tuple[float, float, float]:
     """Phase offsets of a gait by name.
 
@@ -60,6 +65,15 @@ def executable(gait: GaitParameters) -> bool:
     finite = all(isfinite(value) for value in (*gait.phase_offsets, *gait.foot_y))
     steps = 0.0 < gait.frequency < inf and 0.0 < gait.swing_ratio < 1.0
     return finite and steps and some_leg_left(gait.lifted)
+
+
+def first_stride(speed_to_left: float) -> float:
+    """Where in the stride a body begins to step that moves sideways at this speed [m/s].
+
+    The front foot of the pair that swings first is on the side to which the body moves. In a trot
+    from the start of the stride that is FL, half a stride later FR.
+    """
+    return 0.5 if speed_to_left < -PUSHED_SPEED else 0.0
 
 
 NO_LIFTS: list[Lift | None] = [None] * N_LEGS
@@ -119,7 +133,9 @@ class GaitClock:
         """Whether any foot swings or will swing."""
         return self._stepping or not all(self._held)
 
-    def update(self, stamp_ns: int, gait: GaitParameters, *, step: bool) -> GaitPhase:
+    def update(
+        self, stamp_ns: int, gait: GaitParameters, *, step: bool, begin: float = 0.0
+    ) -> GaitPhase:
         """Advance to `stamp_ns`.
 
         Args:
@@ -127,12 +143,14 @@ class GaitClock:
             gait: parameters in force now.
             step: False lets feet in the air finish their swing and starts none, and lets lifted
                 feet come down. True after False starts a new stride.
+            begin: where in the stride it starts, see `first_stride`.
         """
         elapsed = 0.0 if self._stamp_ns is None else max(0, stamp_ns - self._stamp_ns) / NANOSECONDS
         self._stamp_ns = stamp_ns
         advance = gait.frequency * elapsed
         if step and not self.stepping:
-            self._stride = advance = 0.0
+            self._stride = begin
+            advance = 0.0
         self._stride = (self._stride + advance) % 1.0
         self._stepping = step
         # Not stepping: a foot once down stays down.

@@ -11,7 +11,7 @@ from safe_locomotion.control.body import Body, body_of
 from safe_locomotion.control.foot import Foot, Swing
 from safe_locomotion.control.footholds import foothold
 from safe_locomotion.control.friction import SlipWatch
-from safe_locomotion.control.gait import GaitClock, GaitPhase
+from safe_locomotion.control.gait import GaitClock, GaitPhase, first_stride
 from safe_locomotion.control.lift import Lift
 from safe_locomotion.control.mpc import ConvexMpc
 from safe_locomotion.control.mpc_problem import MpcParameters, MpcProblem, feet_left_behind
@@ -31,6 +31,7 @@ from safe_locomotion.rotations import (
     relative_rows,
     rotate,
     rotate_back,
+    rotate_plane,
     subtract,
     vector,
 )
@@ -144,7 +145,13 @@ class LocomotionController:
     def _step(self, estimate: Estimate, verdict: Verdict, body: Body, elapsed: float) -> GaitPhase:
         """Gait phase of this tick; feet push as scheduled, as far as they find the ground."""
         contact = estimate.contact.tolist()
-        phase = self._clock.update(estimate.stamp_ns, verdict.gait, step=verdict.mode is Mode.WALK)
+        _, speed_to_left = rotate_plane(-body.rpy[2], *body.velocity[:2])
+        phase = self._clock.update(
+            estimate.stamp_ns,
+            verdict.gait,
+            step=verdict.mode is Mode.WALK,
+            begin=first_stride(speed_to_left),
+        )
         stepping = self._clock.stepping
         for leg, foot in enumerate(self._feet):
             x, y, z = body.feet[leg]

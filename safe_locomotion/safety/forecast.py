@@ -9,6 +9,7 @@ from math import atan2, sqrt
 import numpy as np
 
 from safe_locomotion.robot.centroidal import POSITION, RPY, VELOCITY, driven
+from safe_locomotion.rotations import rotate_plane, rpy_from_quaternion
 from safe_locomotion.safety.gait_rollout import GaitRollout, Inputs, Scene
 from safe_locomotion.safety.joint_rollout import JointRollout
 from safe_locomotion.safety.switching_rule import STEP, InterventionParameters
@@ -90,9 +91,11 @@ class Forecaster:
         """Begin a new walk."""
         self.rollout.reset()
 
-    def follow(self, stamp_ns: int, gait: GaitParameters) -> None:
+    def follow(self, estimate: Estimate, gait: GaitParameters) -> None:
         """Advance the phase of the gait that is executed."""
-        self.rollout.follow(stamp_ns, gait)
+        yaw = rpy_from_quaternion(estimate.quaternion_wxyz)[2]
+        _, speed_to_left = rotate_plane(-yaw, *estimate.velocity[:2].tolist())
+        self.rollout.follow(estimate.stamp_ns, gait, speed_to_left)
 
     def learner(self, scene: Scene, now: Moment) -> Array | None:
         """States (..., W + 1, 12) under the learner, or None when there is no forecast.

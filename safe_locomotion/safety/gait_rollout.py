@@ -22,7 +22,7 @@ import numpy as np
 
 from safe_locomotion.control.footholds import foothold
 from safe_locomotion.control.friction_cone import clip_plan
-from safe_locomotion.control.gait import GaitClock, GaitPhase
+from safe_locomotion.control.gait import GaitClock, GaitPhase, first_stride
 from safe_locomotion.control.mpc import ConvexMpc
 from safe_locomotion.control.mpc_problem import MpcParameters, MpcProblem, feet_left_behind
 from safe_locomotion.control.reference import LocomotionParameters, reference_path, within
@@ -164,9 +164,13 @@ class GaitRollout:
         """Begin a new walk with all feet down."""
         self._clock = GaitClock()
 
-    def follow(self, stamp_ns: int, gait: GaitParameters) -> GaitPhase:
-        """Advance the phase of the gait that is executed, and return it."""
-        return self._clock.update(stamp_ns, gait, step=True)
+    def follow(self, stamp_ns: int, gait: GaitParameters, speed_to_left: float = 0.0) -> GaitPhase:
+        """Advance the phase of the gait that is executed, and return it.
+
+        A walk begins as the controller's does, by the body's speed to the left [m/s].
+        """
+        begin = first_stride(speed_to_left)
+        return self._clock.update(stamp_ns, gait, step=True, begin=begin)
 
     def scene(self, estimate: Estimate, command: VelocityCommand) -> Scene:
         """The robot now.

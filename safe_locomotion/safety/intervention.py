@@ -192,7 +192,7 @@ class Intervention:
         stamp_ns = now.estimate.stamp_ns
         gait = now.learner_gait
         driving = now.recovery if self._decision.recovers or gait is None else gait
-        self._forecaster.follow(stamp_ns, driving)
+        self._forecaster.follow(now.estimate, driving)
         values = self._state.update(now.estimate, driving.frequency)
         outside = self._set.triggers(values)
         margins = self._set.margins(values)

@@ -57,7 +57,7 @@ def joint_moment(q: np.ndarray, kp: float, kd: float, now: Estimate | None = Non
 
 def learner_states(f: Forecaster, moment: Moment) -> tuple[Scene, np.ndarray]:
     f.reset()
-    f.follow(START_NS, TROT)
+    f.follow(moment.estimate, TROT)
     scene = f.rollout.scene(moment.estimate, moment.command)
     states = f.learner(scene, moment)
     assert states is not None

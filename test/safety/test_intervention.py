@@ -10,6 +10,7 @@ from supervised import NO_SUPPORT
 
 from safe_locomotion import pipeline
 from safe_locomotion.config import load_config
+from safe_locomotion.control.gait import GaitPhase
 from safe_locomotion.pipeline import make_forecaster
 from safe_locomotion.safety.capture_point import CapturePoint
 from safe_locomotion.safety.gait_rollout import GaitRollout
@@ -172,9 +173,11 @@ def test_the_forecast_knows_the_stride_of_the_driver(monkeypatch: pytest.MonkeyP
     followed = []
 
     class Followed(GaitRollout):
-        def follow(self, stamp_ns: int, gait: GaitParameters) -> None:
+        def follow(
+            self, stamp_ns: int, gait: GaitParameters, speed_to_left: float = 0.0
+        ) -> GaitPhase:
             followed.append(gait)
-            super().follow(stamp_ns, gait)
+            return super().follow(stamp_ns, gait, speed_to_left)
 
     monkeypatch.setattr(pipeline, "GaitRollout", Followed)
     walk = Walk(intervention())

@@ -61,7 +61,7 @@ def errors_after(kind: str) -> tuple[Array, Array]:
         if verdict.mode is not Mode.WALK:
             continue
         started = robot.time_s if started is None else started
-        forecaster.follow(estimate.stamp_ns, verdict.gait)
+        forecaster.follow(estimate, verdict.gait)
         measured[estimate.stamp_ns] = np.array(state.update(estimate, verdict.gait.frequency))
         if robot.time_s - started > 0.8 and not len(measured) % 4:
             now = Moment(estimate, cycle.proposal, verdict.gait, verdict.command)
