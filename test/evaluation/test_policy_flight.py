@@ -191,7 +191,7 @@ def test_the_shipped_policy_may_fly_and_says_how_it_followed(
     monkeypatch.setattr("safe_locomotion.evaluation.flight.course.COURSE", SHORT)
     assert main(["policy", "check", SHIPPED, "--fly"]) == 0
     said = capsys.readouterr().out
-    assert "stands; follows within" in said and "it may fly" in said
+    assert "stands; follows within" in said and "it may fly" in said and "[rad/s]" in said
     assert [line.split()[0] for line in said.splitlines()[5:7]] == ["stand", "forward"]
 
 

@@ -35,9 +35,9 @@ def flight_table(flight: "Flight") -> Table:
     """One row for each segment of a flight."""
     table = Table(box=None)
     for heading in ("command", "vx, vy [m/s], wz [rad/s]"):
-        table.add_column(heading, no_wrap=True)
+        table.add_column(escape(heading), no_wrap=True)
     for heading in ("off by [m/s]", "[rad/s]", "drove [%]"):
-        table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column(escape(heading), justify="right", no_wrap=True)
     for found in flight.followed:
         table.add_row(
             found.segment,
