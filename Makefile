@@ -9,13 +9,16 @@ endif
 PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 .venv/bin/python -m pytest -p pytest_timeout -p pytest_cov -p _hypothesis_pytestplugin
 
 .DEFAULT_GOAL := help
-.PHONY: a1-sdk help setup setup-test setup-torch sim test flaky lint format coverage mutation docs docs-serve lock clean
+.PHONY: a1-sdk help setup setup-robot setup-test setup-torch sim test flaky lint format coverage mutation docs docs-serve lock clean
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 20
 
 setup: ## Make .venv with all that the program needs; nothing to do the second time.
 	@tools/setup.sh run
+
+setup-robot: ## The same with what the computer of a robot needs, without simulator and viewer.
+	@tools/setup.sh robot
 
 setup-test:
 	@tools/setup.sh test

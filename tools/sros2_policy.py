@@ -39,7 +39,8 @@ LIFECYCLE_SERVICES = (
     "get_transition_graph",
 )
 SCENE = ("state_estimate", "safety/verdict", "mpc/plan", DISPLAY)
-RECORDED = tuple(topic.name for topic in TOPICS if topic.name != "diagnostics")
+RECORDED = tuple(topic.name for topic in TOPICS if topic.name != "diagnostics" and not topic.made)
+FRAMES = ("robot_description", "/tf")
 STATES = "low_state"  #: of the bridge for the estimator, where it is a process of its own
 OPERATOR = "operator"
 
@@ -69,6 +70,7 @@ ACCESS: dict[str, Access] = {
                 "foot_forces",
                 "battery_state",
                 "safety/hazards",
+                "clock",
                 LOW_COMMAND,
             ),
             *(REMOTE_VELOCITY, REMOTE_REQUEST, "bridge_node/transition_event"),
@@ -76,7 +78,7 @@ ACCESS: dict[str, Access] = {
         hears=("safety/verdict", "mpc/plan"),
         serves=(BRIDGE_RESET, *(f"bridge_node/{name}" for name in LIFECYCLE_SERVICES)),
     ),
-    "estimator_node": Access(publishes=("state_estimate", "odom"), hears=(STATES,)),
+    "estimator_node": Access(publishes=("state_estimate", "odom", *FRAMES), hears=(STATES,)),
     "policy_node": Access(
         publishes=("policy/proposal", "policy/step"),
         hears=("state_estimate", "safety/feedback", "cmd_vel", REMOTE_VELOCITY, REMOTE_REQUEST),
@@ -91,7 +93,7 @@ ACCESS: dict[str, Access] = {
         calls=(BRIDGE_RESET,),
     ),
     "mpc_node": Access(publishes=("mpc/plan", DISPLAY), hears=("state_estimate", "safety/verdict")),
-    "monitor_node": Access(publishes=("safety/markers", "robot_description", "/tf"), hears=SCENE),
+    "monitor_node": Access(publishes=("safety/markers", "safety/view", "/tf"), hears=SCENE),
     "viewer_node": Access(
         publishes=("cmd_vel", HANDS),
         hears=(*SCENE, "/diagnostics"),
@@ -125,7 +127,7 @@ COMPOSED: dict[str, Access] = {
 #: A person with a keyboard, a gamepad or the command line of ROS.
 PERSON = Access(
     publishes=("cmd_vel", REMOTE_REQUEST),
-    hears=(*RECORDED, "/diagnostics", "safety/feedback", "safety/markers", HANDS, DISPLAY),
+    hears=(*RECORDED, *FRAMES, "clock", "/diagnostics", "safety/feedback", HANDS, DISPLAY),
     calls=(
         *REQUESTS,
         "record",

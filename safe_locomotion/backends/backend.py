@@ -27,6 +27,7 @@ class Counters:
         foreign_publishers: other publishers of low commands at present.
         foreign_commands: low commands of others on the wire.
         state_sources: programs that send LowStates at present; 1 where the link does not tell.
+        clock_offset_us: clock of this machine less robot time, where stamps follow it [us].
         written: commands that the transport accepted.
         write_failures: commands that the transport refused.
         nonfinite_commands: commands with a NaN or infinite number; damping replaced them.
@@ -42,6 +43,7 @@ class Counters:
     foreign_publishers: int = 0
     foreign_commands: int = 0
     state_sources: int = 1
+    clock_offset_us: int = 0
     written: int = 0
     write_failures: int = 0
     nonfinite_commands: int = 0

@@ -17,7 +17,7 @@ import numpy as np
 
 from safe_locomotion.backends.backend import POS_STOP, VEL_STOP, is_finite, stop_command
 from safe_locomotion.backends.commanding import CommandingBackend
-from safe_locomotion.backends.tick_clock import TICK_UNITS, TickClock, TickStep, TickUnit
+from safe_locomotion.backends.tick_clock import TICK_UNITS, Drift, TickClock, TickStep, TickUnit
 from safe_locomotion.errors import BackendError, UnknownNameError
 from safe_locomotion.types import N_JOINTS, LowCommand, LowState
 
@@ -45,6 +45,7 @@ class _Variant:
     origin: str
 
 
+LOOPBACK = "127.0.0.1"  #: of a simulated robot, whose stamps follow its ticks alone
 AUTO: Final = "auto"  #: compare the tick with the clock first, for 0.1 s
 VARIANTS: Final = {
     "a1": _Variant(
@@ -117,7 +118,7 @@ class LeggedSdk(CommandingBackend):
         self._power_level = power_level
         self._damping = stop_command(stop_kd)
         self._tick_unit = TickUnit(TICK_UNITS.get(unit))
-        self._clock = TickClock()
+        self._clock = TickClock(drift=None if robot_address == LOOPBACK else Drift())
         self._tick = 0  # of the last state; 0 before the first
         super().__init__()
 
@@ -170,6 +171,7 @@ class LeggedSdk(CommandingBackend):
         step = self._clock.update(tick, time.time_ns())
         self._counters.tick_jumps += step in (TickStep.BACKWARD, TickStep.GAP)
         self._counters.received += 1
+        self._counters.clock_offset_us = self._clock.offset_us
         return True
 
     def _current(self) -> LowState:

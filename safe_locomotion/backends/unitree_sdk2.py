@@ -21,6 +21,7 @@ from safe_locomotion.backends.sdk2_codec import LowCommandCodec, LowStateCodec
 from safe_locomotion.backends.tick_clock import (
     MILLISECOND_TICK_NS,
     TICK_MODULUS,
+    Drift,
     TickClock,
     TickStep,
 )
@@ -67,7 +68,7 @@ class UnitreeSdk2(CommandingBackend):
     ) -> None:
         self._states = LowStateCodec()
         self._commands = LowCommandCodec()
-        self._clock = TickClock()
+        self._clock = TickClock(drift=None if interface == LOOPBACK else Drift())
         self._echo_tick = interface == LOOPBACK if echo_tick is None else echo_tick
         self._tolerated = _tolerated(tolerate, interface)
         damping = self._commands.encode(stop_command(stop_kd))
@@ -137,6 +138,7 @@ class UnitreeSdk2(CommandingBackend):
             if step is not TickStep.REPEAT:
                 counters.received += 1
                 counters.tick_jumps += step in (TickStep.BACKWARD, TickStep.GAP)
+                counters.clock_offset_us = self._clock.offset_us
                 return self._state()
             counters.repeated_ticks += 1
         return None

@@ -47,6 +47,16 @@ class Packed:
         self._data += struct.pack(f"<{len(values)}I", *values)
         return self
 
+    @property
+    def size(self) -> int:
+        """Number of bytes so far, with `HEAD`."""
+        return len(self._data)
+
+    def zeros(self, count: int) -> "Packed":
+        """Doubles that are filled in later."""
+        self._data += bytes(8 * count)
+        return self
+
     def string(self, text: str) -> "Packed":
         """A string with its length and final zero."""
         raw = text.encode() + b"\0"

@@ -21,6 +21,7 @@ class Topic:
         full_rate: whether it carries each tick, so that too long a step between stamps is a drop.
         latched: whether it is reliable and transient local; the others are best effort, depth 1.
         reliable: whether it is reliable without being latched.
+        made: whether the recorder makes it for displays, instead of taking it.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Topic:
     full_rate: bool = False
     latched: bool = False
     reliable: bool = False
+    made: bool = False
 
 
 INFO = "episode/info"
@@ -53,6 +55,10 @@ TOPICS = (
     Topic(name="battery_state", type="sensor_msgs/msg/BatteryState", reliable=True),
     Topic(name="diagnostics", type="diagnostic_msgs/msg/DiagnosticArray", reliable=True),
     Topic(name="foot_forces", type=FLOATS, full_rate=True),
+    Topic(name="safety/markers", type="visualization_msgs/msg/MarkerArray", reliable=True),
+    Topic(name="safety/view", type="diagnostic_msgs/msg/DiagnosticArray", reliable=True),
+    Topic(name="tf", type="tf2_msgs/msg/TFMessage", reliable=True, made=True),
+    Topic(name="robot_description", type="std_msgs/msg/String", latched=True, made=True),
 )
 BY_NAME = {topic.name: topic for topic in TOPICS}
 EACH_TICK = ("joint_states", "imu/data", "state_estimate", "safety/verdict")

@@ -12,7 +12,7 @@ from math import inf
 from time import monotonic, perf_counter
 from typing import Any
 
-from sensor_msgs.msg import BatteryState, Imu, JointState, MultiDOFJointState
+from sensor_msgs.msg import JointState, MultiDOFJointState
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
 
@@ -26,7 +26,7 @@ from safe_locomotion.errors import (
     SafeLocomotionError,
 )
 from safe_locomotion.messages import encode
-from safe_locomotion.nodes import conversions, decisions
+from safe_locomotion.nodes import decisions
 from safe_locomotion.nodes.bridge_settings import BridgeSettings
 from safe_locomotion.nodes.bridge_status import (
     clamp_status,
@@ -34,13 +34,14 @@ from safe_locomotion.nodes.bridge_status import (
     link_status,
     realtime_status,
 )
-from safe_locomotion.nodes.health import STEADY, LoopTimes, Reasons, Stream
+from safe_locomotion.nodes.health import LoopTimes, Reasons, Stream
 from safe_locomotion.nodes.link_lifecycle import LinkLifecycle
 from safe_locomotion.nodes.operator import ANSWER_S, BRIDGE_RESET
 from safe_locomotion.nodes.parameters import NodeParameters, read_parameters
 from safe_locomotion.nodes.publishers import PublisherWatch
 from safe_locomotion.nodes.remote import RemoteListener
 from safe_locomotion.nodes.runtime import LOCK_STEP_WAIT_S, run
+from safe_locomotion.nodes.sensor_topics import SensorTopics
 from safe_locomotion.nodes.stage_logs import BridgeLogs
 from safe_locomotion.nodes.stage_loop import (
     STREAM_TIMEOUT_S,
@@ -102,18 +103,13 @@ class BridgeNode(LinkLifecycle):
         self._seen = Reasons("hazards")
         self._watch = RobotWatch(self.parameters.robot, self.parameters.config.bridge.limits)
         self._sensors = SensorWatch(self.parameters.config.bridge.limits)
-        self._newest: LowState | None = None
         self._read_s = 0.0
         self._realtime: tuple[Setting, ...] = ()
-        self._joints = self.create_publisher(JointState, "joint_states", NEWEST)
-        self._imu = self.create_publisher(Imu, "imu/data", NEWEST)
-        self._feet = self.create_publisher(Float64MultiArray, "foot_forces", NEWEST)
+        self.sensors = SensorTopics(self, clock=settings.clock)
         self._hazards = self.create_publisher(JointState, "safety/hazards", LATCHED)
         self._told = NO_HAZARDS
-        self._battery = self.create_publisher(BatteryState, "battery_state", 1)
         self.remote = RemoteListener(self, self.parameters.config.driving)
         self.create_service(Trigger, BRIDGE_RESET, self._serve_reset)
-        self.create_timer(1.0, self._publish_battery, clock=STEADY)
 
     def read(self) -> LowState | None:
         """Wait for the next LowState and look for hazards in it; None if no state came."""
@@ -124,9 +120,9 @@ class BridgeNode(LinkLifecycle):
             return None
         self.logs.received(state)
         self._read_s = perf_counter()
-        if self._newest is None:
+        if self.sensors.newest is None:
             self._say_what_is_next(state)
-        self._newest = state
+        self.sensors.newest = state
         self.states.hear(state.stamp_ns)
         self.hazards = self._observe(state)
         self.latch.report(self.hazards)
@@ -154,7 +150,7 @@ class BridgeNode(LinkLifecycle):
 
     def reset(self) -> None:
         """Let verdicts lead out of FAULT again; called after the supervisor was reset."""
-        self.latch.reset(0 if self._newest is None else self._newest.stamp_ns)
+        self.latch.reset(0 if self.sensors.newest is None else self.sensors.newest.stamp_ns)
 
     def _serve_reset(self, _: Any, response: Any) -> Any:
         try:
@@ -202,21 +198,16 @@ class BridgeNode(LinkLifecycle):
         damping = self.parameters.config.bridge.limits.damping
         return damping_command(state.stamp_ns, damping, q=state.q, reason="bridge_stopping")
 
-    def publish(self, state: LowState) -> None:
-        """Send one LowState to those who watch; call it when the command is out."""
-        self._joints.publish(encode.joint_states(state))
-        self._imu.publish(encode.imu(state))
-        self._feet.publish(encode.foot_forces(state))
+    def tell(self) -> None:
+        """Say what time it is, and what the remote asked for; call it when the command is out."""
+        self.sensors.tell_time()
+        self.remote.tell()
 
     def publish_hazards(self, stamp_ns: int) -> None:
         """Tell the supervisor, when something changed."""
         if self.hazards != self._told:
             self._told = self.hazards
             self._hazards.publish(decisions.hazards_message(stamp_ns, self.hazards))
-
-    def _publish_battery(self) -> None:
-        if self._newest is not None:
-            self._battery.publish(conversions.battery_from(self._newest))
 
     def require_activation(self) -> None:
         """Allow activation of a robot that is ours and would not move at once.
@@ -268,7 +259,7 @@ class BridgeNode(LinkLifecycle):
             self._seen.status,
             self.times.status,
             self.command_times.status,
-            lambda: link_status(self.link, self._newest),
+            lambda: link_status(self.link, self.sensors.newest),
             lambda: latch_status(self.latch),
             lambda: realtime_status(self._realtime, freeze_garbage=freeze),
             *self.logs.rows(),
@@ -322,10 +313,10 @@ class BridgeLoop(StageLoop[BridgeNode]):
         self._answered = state
 
     def tidy(self) -> None:
-        """Say what the remote asked for, tell watchers what came and went, and write the logs."""
-        self._node.remote.tell()
+        """Tell watchers what came and went, and write the logs."""
+        self._node.tell()
         if self._answered is not None:
-            self._node.publish(self._answered)
+            self._node.sensors.publish(self._answered)
             self._answered = None
         self._feed.settle()
         super().tidy()

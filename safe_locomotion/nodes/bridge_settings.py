@@ -25,6 +25,8 @@ class BridgeSettings(StageSettings):
         damping_s: damping is repeated this long before an active bridge goes quiet [s].
         monitor_rate_hz: rate of the topics that the control path of the composed graph does not
             need, per second of robot time.
+        clock: publish robot time on `clock`, for nodes with use_sim_time; the launch files of
+            simulated robots set it.
         log_states: also log the LowStates themselves in `log_dir`.
         use_realtime: ask the operating system for what the section `realtime` of the configuration
             wants.
@@ -40,6 +42,7 @@ class BridgeSettings(StageSettings):
     state_age_ms: float = 20.0
     damping_s: float = 0.5
     monitor_rate_hz: float = 50.0
+    clock: bool = False
     log_states: bool = False
     use_realtime: bool = False
     silent_publishers: int = 0

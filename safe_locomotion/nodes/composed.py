@@ -18,7 +18,7 @@ from safe_locomotion.config import StackConfig
 from safe_locomotion.nodes.bridge import BridgeNode
 from safe_locomotion.nodes.bridge_status import clamp_status
 from safe_locomotion.nodes.estimator import EstimatorNode
-from safe_locomotion.nodes.health import Health, LoopTimes, Stream
+from safe_locomotion.nodes.health import Health, LoopTimes, Stream, robot_time_ns
 from safe_locomotion.nodes.mpc import MpcNode
 from safe_locomotion.nodes.operator import RequestServices, ScriptedOperator
 from safe_locomotion.nodes.policy import PolicyNode
@@ -151,7 +151,11 @@ class ComposedLoop:
             ],
         }
         for node in self._with_logs:
-            Health(node, [*before.get(node, ()), *node.rows()])
+            Health(
+                node,
+                [*before.get(node, ()), *node.rows()],
+                now_ns=lambda: robot_time_ns([self._bridge.states]),
+            )
 
     def start(self) -> None:
         """Warm the stages up, then reach the configured lifecycle state."""
@@ -172,7 +176,7 @@ class ComposedLoop:
 
     def tidy(self) -> None:
         """Publish for one watcher, write the logs, and plan for the next tick."""
-        self._bridge.remote.tell()
+        self._bridge.tell()
         if self._to_publish:
             self._to_publish.popleft()()
         self._feed.settle()
@@ -232,7 +236,7 @@ class ComposedLoop:
         add = self._to_publish.append
         proposal = cycle.proposal
         plan = cycle.plan
-        add(lambda: self._bridge.publish(cycle.state))
+        add(lambda: self._bridge.sensors.publish(cycle.state))
         add(lambda: self._estimator.publish(cycle.estimate))
         if proposal is not None:
             add(lambda: self._policy.publish(proposal))

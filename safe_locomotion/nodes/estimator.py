@@ -1,6 +1,7 @@
 """Estimator node: `low_state` in, `state_estimate` and `odom` out."""
 
 import sys
+from dataclasses import dataclass
 from time import perf_counter
 
 from nav_msgs.msg import Odometry
@@ -9,24 +10,40 @@ from std_msgs.msg import Float64MultiArray
 from safe_locomotion.estimation.estimator import StateEstimator
 from safe_locomotion.messages import encode
 from safe_locomotion.nodes import conversions
+from safe_locomotion.nodes.robot_frames import BaseFrame
 from safe_locomotion.nodes.runtime import run
 from safe_locomotion.nodes.stage_loop import StageLoop, StageNode, StageSettings
 from safe_locomotion.nodes.subscriptions import NEWEST
 from safe_locomotion.types import STATE_PERIOD_NS, Estimate
 
 
-class EstimatorNode(StageNode[StageSettings]):
+@dataclass(frozen=True, kw_only=True)
+class EstimatorSettings(StageSettings):
+    """How the estimator runs.
+
+    Attributes:
+        publish_tf: send odom to base_link on /tf with each odometry; false where another node
+            says where the base is.
+    """
+
+    publish_tf: bool = True
+
+
+class EstimatorNode(StageNode[EstimatorSettings]):
     """Name, parameters and topics of the estimator."""
 
     def __init__(self) -> None:
-        super().__init__("estimator", StageSettings)
+        super().__init__("estimator", EstimatorSettings)
         self._estimate = self.create_publisher(Float64MultiArray, "state_estimate", NEWEST)
         self._odometry = self.create_publisher(Odometry, "odom", NEWEST)
+        settings = self.parameters.settings
+        self._frame = BaseFrame(self, self.parameters.robot.name, publish_tf=settings.publish_tf)
 
     def publish(self, estimate: Estimate) -> None:
         """Send one estimate; the array first, others wait for it."""
         self._estimate.publish(encode.state_estimate(estimate))
         self._odometry.publish(conversions.odometry_from(estimate))
+        self._frame.publish(estimate)
 
 
 class EstimatorLoop(StageLoop[EstimatorNode]):

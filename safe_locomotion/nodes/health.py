@@ -13,10 +13,12 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
+from rclpy.time import Time
 
 from safe_locomotion.errors import one_line
 
 LONGEST_FAULT = 200  #: characters of a fault, which may quote a malformed message
+SHORTER = 8  #: a step may be shorter than its period by this part: clocks are corrected
 RATED_EACH_S = 0.2  #: a rate over a shorter time would jump
 STEADY = Clock(clock_type=ClockType.STEADY_TIME)
 """Of all timers. By default a timer waits for the wall clock, and stops while that is set back."""
@@ -70,7 +72,8 @@ class Stream:
     def hear(self, stamp_ns: int) -> None:
         """Count a good message."""
         if self._period_ns and self.received and stamp_ns > self.last_stamp_ns:
-            self.missed += (stamp_ns - self.last_stamp_ns) // self._period_ns - 1
+            step_ns = stamp_ns - self.last_stamp_ns + self._period_ns // SHORTER
+            self.missed += max(0, step_ns // self._period_ns - 1)
         self.received += 1
         self.last_stamp_ns = stamp_ns
         self.last_heard_s = self._clock()
@@ -85,6 +88,11 @@ class Stream:
     def alive(self) -> bool:
         """Whether a good message came within the timeout."""
         return self.received > 0 and self._clock() - self.last_heard_s <= self._timeout_s
+
+    @property
+    def silence_ns(self) -> int:
+        """Time since the last good message, 0 while the stream is alive [ns]."""
+        return 0 if self.alive else round(1e9 * (self._clock() - self.last_heard_s))
 
     @property
     def expected(self) -> bool:
@@ -187,13 +195,40 @@ def status(name: str, level: bytes, message: str, values: Mapping[str, object]) 
     return DiagnosticStatus(name=name, level=level, message=message, values=pairs)
 
 
+def robot_time_ns(streams: Iterable[Stream]) -> int:
+    """Robot time by the newest stamp of some streams, which goes on while they are silent [ns].
+
+    0 before the first message.
+    """
+    heard = [stream for stream in streams if stream.received]
+    if not heard:
+        return 0
+    newest = max(heard, key=lambda stream: stream.last_stamp_ns)
+    return newest.last_stamp_ns + newest.silence_ns
+
+
 class Health:
     """Publishes rows of one node on `/diagnostics` from the executor thread."""
 
     def __init__(
-        self, node: Node, rows: Iterable[Callable[[], DiagnosticStatus]], rate_hz: float = 2.0
+        self,
+        node: Node,
+        rows: Iterable[Callable[[], DiagnosticStatus]],
+        rate_hz: float = 2.0,
+        *,
+        now_ns: Callable[[], int] = lambda: 0,
     ) -> None:
+        """Publish from now on.
+
+        Args:
+            node: that publishes.
+            rows: makers of the rows.
+            rate_hz: messages per second.
+            now_ns: robot time, the clock of all other topics; 0 while it is unknown [ns]. The
+                clock of this machine stands for it then.
+        """
         self._node = node
+        self._now_ns = now_ns
         self._rows = list(rows)
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._timer = node.create_timer(1.0 / rate_hz, self.publish, clock=STEADY)
@@ -201,7 +236,8 @@ class Health:
     def publish(self) -> None:
         """Send all rows now."""
         message = DiagnosticArray(status=[row() for row in self._rows])
-        message.header.stamp = self._node.get_clock().now().to_msg()
+        now_ns = self._now_ns() or self._node.get_clock().now().nanoseconds
+        message.header.stamp = Time(nanoseconds=now_ns).to_msg()
         for row in message.status:
             row.name = f"{self._node.get_name()}: {row.name}"
             row.hardware_id = self._node.get_name()

@@ -9,7 +9,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.nodes.health import Health, LoopTimes, Stream
+from safe_locomotion.nodes.health import Health, LoopTimes, Stream, robot_time_ns
 from safe_locomotion.nodes.parameters import DECLARE_FROM_OVERRIDES, NodeParameters, read_parameters
 from safe_locomotion.nodes.publishers import Binding
 from safe_locomotion.nodes.runtime import IDLE_S
@@ -114,7 +114,11 @@ class StageLoop(Generic[N]):
     def _tell_health(self, *more: StatusRow) -> None:
         """Publish streams, `more` and the node's own rows on `/diagnostics` from now on."""
         streams = [stream.status for stream in self._streams]
-        Health(self._node, [*streams, *more, *self._node.rows()])
+        Health(
+            self._node,
+            [*streams, *more, *self._node.rows()],
+            now_ns=lambda: robot_time_ns(self._streams),
+        )
 
     def start(self) -> None:
         """Warm the stages up."""

@@ -12,6 +12,7 @@ from functools import partial
 from time import monotonic, sleep
 from typing import Any, Literal
 
+import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import Twist, TwistStamped
 from nav_msgs.msg import Odometry
@@ -20,12 +21,13 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from sensor_msgs.msg import BatteryState, Imu, JointState, MultiDOFJointState
 from std_msgs.msg import Float64MultiArray, UInt8MultiArray
 from std_srvs.srv import SetBool
+from visualization_msgs.msg import MarkerArray
 
 from safe_locomotion.errors import SafeLocomotionError
 from safe_locomotion.messages import cdr
 from safe_locomotion.messages.ticks import unpack
 from safe_locomotion.messages.topics import TICKS, TOPICS, Topic
-from safe_locomotion.nodes import decisions, views
+from safe_locomotion.nodes import conversions, decisions, views
 from safe_locomotion.nodes.health import OK, WARN, Health, LoopTimes, status
 from safe_locomotion.nodes.mailbox import Mailbox
 from safe_locomotion.nodes.operator import hear_requests
@@ -33,6 +35,7 @@ from safe_locomotion.nodes.parameters import DECLARE_FROM_OVERRIDES, read_parame
 from safe_locomotion.nodes.runtime import run
 from safe_locomotion.nodes.subscriptions import LATCHED, OutOfTheExecutor
 from safe_locomotion.nodes.tick_feed import TICKS_QOS
+from safe_locomotion.recording.frames import RobotFrames
 from safe_locomotion.recording.run_description import RunDescription
 from safe_locomotion.recording.session import Session, SessionSettings
 
@@ -41,6 +44,9 @@ DEPTH = 2000  #: messages of a full-rate topic: four seconds, for which the disk
 SLOW_DEPTH = 100  #: messages of the other topics
 ANSWER_S = 5.0  #: time to answer a request [s]; a slow disk may take it to close an episode
 RECORD = "record"
+ESTIMATE = "state_estimate"
+DESCRIPTION = "robot_description"
+MARKERS = "safety/markers"
 FEEDBACK = "safety/feedback"
 NO_BATCH = -1
 UNNUMBERED = 2**64 - 1  #: sequence number of a transport that does not number messages
@@ -55,6 +61,7 @@ MESSAGES = {
     "nav_msgs/msg/Odometry": Odometry,
     "sensor_msgs/msg/BatteryState": BatteryState,
     "diagnostic_msgs/msg/DiagnosticArray": DiagnosticArray,
+    "visualization_msgs/msg/MarkerArray": MarkerArray,
 }
 
 
@@ -132,7 +139,8 @@ class RecorderNode(Node):
         self._told = ""
         self.create_service(SetBool, RECORD, self._serve)
         requests = hear_requests(self, self._follow)
-        Health(self, (self._status, requests.status, self.times.status))
+        rows = (self._status, requests.status, self.times.status)
+        Health(self, rows, now_ns=lambda: self.session.now_ns)
 
     def drives(self, policy: str) -> None:
         """Note the name of a learner that drives."""
@@ -212,16 +220,18 @@ class RecorderLoop:
         self._session = self._node.session
         cmd_vel = {"TwistStamped": TwistStamped, "Twist": Twist}[settings.cmd_vel_type]
         self._taps: list[Tap] = []
+        self._tap(JointState, FEEDBACK, LATCHED, self._on_feedback)  # the first to be connected
         for topic in TOPICS:
-            if settings.source == "ticks" and topic.full_rate:
+            if topic.made or (settings.source == "ticks" and topic.full_rate):
                 continue
             kind = MESSAGES.get(topic.type, cmd_vel)
             self._tap(kind, topic.name, _qos(topic), self._handler(topic, kind))
         if settings.source == "ticks":
             self._tap(UInt8MultiArray, TICKS, TICKS_QOS, self._on_ticks)
-        self._tap(JointState, FEEDBACK, LATCHED, self._on_feedback)
         self._next_s = monotonic()
         self._batch = NO_BATCH
+        self._frames = RobotFrames(self._node.parameters.robot.name)
+        self._session.heading = ((DESCRIPTION, self._frames.description),)
 
     def _tap(
         self, kind: type, topic: str, qos: QoSProfile, handle: Callable[[bytes], None]
@@ -260,13 +270,23 @@ class RecorderLoop:
             self._session.dropped[topic] += count
             self._node.lost[topic] = self._node.lost.get(topic, 0) + count
 
+    def _add(self, name: str, stamp_ns: int, data: bytes) -> None:
+        """Record a message of the stack, and the frames that belong to an estimate."""
+        self._session.add(name, stamp_ns, data)
+        if name == ESTIMATE and self._frames.due(stamp_ns):
+            estimate = conversions.estimate_from(views.read(data, Float64MultiArray))
+            if np.isfinite(estimate.q).all():
+                self._session.add("tf", stamp_ns, self._frames.message(estimate))
+
     def _handler(self, topic: Topic, kind: type) -> Callable[[bytes], None]:
         session = self._session
         name = topic.name
+        if name == MARKERS:  # they have no stamp of their own
+            return lambda data: session.add(name, session.now_ns, data)
         if name in OF_THIS_MACHINE:
             return partial(self._add_now, name, kind)
         if topic.type == "std_msgs/msg/Float64MultiArray":
-            return lambda data: session.add(name, cdr.float_array_stamp(data), data)
+            return lambda data: self._add(name, cdr.float_array_stamp(data), data)
         if topic.type == "sensor_msgs/msg/JointState":
             return lambda data: session.add(name, cdr.stamp_of(data), cdr.trimmed_joint_state(data))
         return lambda data: session.add(name, cdr.stamp_of(data), data)
@@ -283,7 +303,7 @@ class RecorderLoop:
             self._lose(TICKS, number - self._batch - 1)
         self._batch = number
         for topic, stamp_ns, message in entries:
-            self._session.add(topic, stamp_ns, message)
+            self._add(topic, stamp_ns, message)
 
     def _on_feedback(self, data: bytes) -> None:
         feedback = decisions.feedback_from(views.read(data, JointState))

@@ -111,6 +111,7 @@ class Session:
         fault: why the last episode could not be written or is not whole; "" without a fault.
         finished: number of episodes that were closed.
         now_ns: newest stamp of a message [ns].
+        heading: topics and messages that each episode begins with.
         dropped: number of messages that never arrived, by topic, since the start of the episode.
         quota: of the folder; tells what it deleted.
     """
@@ -145,6 +146,7 @@ class Session:
         self.fault = ""
         self.finished = 0
         self.now_ns = 0
+        self.heading: tuple[tuple[str, bytes], ...] = ()
         self.dropped: Counter[str] = Counter()
 
     @property
@@ -272,7 +274,7 @@ class Session:
         recent = list(self._recent)
         self._synced = self._clock()
         self._recent.clear()
-        for entry in recent:
+        for entry in (*((topic, start_ns, data) for topic, data in self.heading), *recent):
             if self._writer is not None:
                 self._write(*entry)
 

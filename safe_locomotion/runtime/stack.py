@@ -226,6 +226,7 @@ def _parameters(options: StackOptions) -> dict[str, dict[str, Value]]:
         "sdk": options.sdk,
         "autostart": options.autostart,
         "use_realtime": realtime,
+        "clock": options.world == "sim",
     }
     parameters["bridge_node"] |= {
         f"sdk_options.{name}": value for name, value in _sdk_options(options).items()

@@ -1,6 +1,6 @@
 """Monitor node: draws the robot and its safety for RViz, as `safety/markers` in the frame `odom`.
 
-Where `tf2_ros` is installed, it sends the frames of the robot as well.
+Where `tf2_msgs` is installed, it sends the frames of the links as well.
 
 The monitor is a process of its own, off the control path. It may die, stall or never start, and the
 robot walks on. It looks at the topics `rate_hz` times a second.
@@ -11,15 +11,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from time import monotonic, perf_counter, sleep
 
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from visualization_msgs.msg import MarkerArray
 
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.nodes.health import Health, LoopTimes
+from safe_locomotion.nodes.health import Health, LoopTimes, robot_time_ns
 from safe_locomotion.nodes.parameters import DECLARE_FROM_OVERRIDES, read_parameters
 from safe_locomotion.nodes.runtime import run
 from safe_locomotion.ui.markers import LastingMarkers, MovingMarkers
+from safe_locomotion.ui.safety_view import VIEW, safety_view
 from safe_locomotion.ui.scene_topics import SceneTopics
 from safe_locomotion.ui.transforms import transforms
 
@@ -35,9 +37,15 @@ SLOWEST_HZ = 4.0  #: markers live for half a second
 
 @dataclass(frozen=True, kw_only=True)
 class MonitorSettings:
-    """How the monitor runs; `rate_hz` counts looks per second of wall clock."""
+    """How the monitor runs.
+
+    Attributes:
+        rate_hz: looks per second of wall clock.
+        link_frames: send the frames of all links on /tf; false beside robot_state_publisher.
+    """
 
     rate_hz: float = 20.0
+    link_frames: bool = True
 
     def __post_init__(self) -> None:
         """Refuse a rate at which markers would die, or one that costs too much.
@@ -69,11 +77,17 @@ class MonitorLoop:
         self._lasting = LastingMarkers(body, bars)
         self._looks = 0
         self._publisher = node.create_publisher(MarkerArray, MARKERS, MARKERS_QOS)
-        self._transforms = transforms(node, parameters.robot.name, self._topics.maker.body)
+        self._view = node.create_publisher(DiagnosticArray, VIEW, MARKERS_QOS)
+        self._transforms = transforms(node, body) if parameters.settings.link_frames else None
         self._times = LoopTimes("monitor look")
         self._period_s = 1.0 / parameters.settings.rate_hz
         self._next_s = monotonic()
-        Health(node, [*(stream.status for stream in self._topics.streams), self._times.status])
+        streams = self._topics.streams
+        Health(
+            node,
+            [*(stream.status for stream in streams), self._times.status],
+            now_ns=lambda: robot_time_ns(streams),
+        )
 
     def start(self) -> None:
         """Do nothing: a picture needs no warm-up."""
@@ -87,11 +101,13 @@ class MonitorLoop:
         if scene is None:
             return
         self._publisher.publish(self._moving.update(scene))
+        if self._topics.verdict is not None:
+            self._view.publish(safety_view(self._topics.verdict))
         if self._looks % LASTING_EACH == 0:
             self._publisher.publish(self._lasting.update(scene))
         self._looks += 1
         if self._transforms is not None and self._topics.estimate is not None:
-            self._transforms.publish(scene, self._topics.estimate)
+            self._transforms.publish(self._topics.estimate)
         self._times.add(perf_counter() - start)
 
     def tidy(self) -> None:

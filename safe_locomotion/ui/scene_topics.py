@@ -129,6 +129,7 @@ class SceneTopics:
     Attributes:
         maker: makes the scenes; `maker.body` holds the drawn shapes.
         estimate: the newest; None before the first.
+        verdict: the newest; None before the first.
         streams: of the topics, for `/diagnostics`.
     """
 
@@ -147,7 +148,7 @@ class SceneTopics:
         queues = (*self._topics.values(), self._display)
         self.streams = tuple(queue.stream for queue in queues)
         self.estimate: Estimate | None = None
-        self._verdict: Verdict | None = None
+        self.verdict: Verdict | None = None
         self._plan: StancePlan | None = None
 
     def look(self) -> Scene | None:
@@ -200,5 +201,5 @@ class SceneTopics:
         ]
         verdicts = [verdict for verdict in read if verdict is not None]
         if verdicts:
-            self._verdict = verdicts[-1]
-        return verdicts or ([] if self._verdict is None else [self._verdict])
+            self.verdict = verdicts[-1]
+        return verdicts or ([] if self.verdict is None else [self.verdict])

@@ -2,7 +2,16 @@
 
 from threading import Thread, get_ident
 
-from safe_locomotion.nodes.health import ERROR, OK, STALE, WARN, LoopTimes, Reasons, Stream
+from safe_locomotion.nodes.health import (
+    ERROR,
+    OK,
+    STALE,
+    WARN,
+    LoopTimes,
+    Reasons,
+    Stream,
+    robot_time_ns,
+)
 from safe_locomotion.nodes.mailbox import Mailbox, NoAnswerError
 
 
@@ -124,3 +133,18 @@ def test_loop_times_are_percentiles_of_the_last_ticks():
         times.add(seconds)
     values = {pair.key: pair.value for pair in times.status().values}
     assert values["p50_ms"] == "1.000" and values["max_ms"] == "2.000" and values["count"] == "5"
+
+
+def test_robot_time_goes_on_while_the_robot_is_silent():
+    """It is the newest stamp of all streams, and later by a silence; 0 before the first message."""
+    clock = Clock()
+    first = Stream("a", timeout_s=1.0, clock=clock)
+    second = Stream("b", timeout_s=1.0, clock=clock)
+    assert robot_time_ns([first, second]) == 0
+    first.hear(5_000)
+    assert robot_time_ns([first, second]) == 5_000
+    second.hear(7_000)
+    clock.now += 0.5
+    assert robot_time_ns([first, second]) == 7_000
+    clock.now += 1.5
+    assert robot_time_ns([first, second]) == 7_000 + 2_000_000_000

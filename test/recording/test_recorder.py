@@ -10,6 +10,8 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from places import HELPERS
 from random_values import random_low_state
 from ros_world import children, ros_tester
+from rosbags.rosbag2 import Reader
+from rosbags.typesys import Stores, get_typestore
 from std_msgs.msg import String, UInt8MultiArray
 from std_srvs.srv import SetBool
 
@@ -18,6 +20,7 @@ from safe_locomotion.messages.ticks import TickBatch
 from safe_locomotion.messages.topics import TICKS
 from safe_locomotion.nodes.tick_feed import TICKS_QOS
 from safe_locomotion.recording.reader import episode_paths, read_episode, read_info
+from safe_locomotion.robot.description import robot_description
 from safe_locomotion.runtime.stack import StackOptions, stack
 
 FEEDER = str(HELPERS / "feeder.py")
@@ -76,6 +79,29 @@ def test_a_walk_of_the_composed_graph(tmp_path, ros_domain):
     assert record.proposals.policies == ("learner",)
     assert record.steps.observation.shape[1] == 10
     assert np.array_equal(record.steps.action[0], np.arange(9.0))
+    check_frames(path, record)
+
+
+def check_frames(path, record):
+    """The URDF comes first; fifty times a second the frames of all links follow the robot."""
+    types = get_typestore(Stores.ROS2_KILTED)
+    with Reader(path) as bag:
+        found = [
+            (c.topic, t, types.deserialize_cdr(d, c.msgtype))
+            for c, t, d in bag.messages()
+            if c.topic in ("/tf", "/robot_description")
+        ]
+    ((description, stamp_ns),) = [(m.data, t) for name, t, m in found if name != "/tf"]
+    assert description == robot_description("a1") and stamp_ns == record.info.start_ns
+    frames = [(stamp_ns, m.transforms) for name, stamp_ns, m in found if name == "/tf"]
+    stamps = np.array([stamp_ns for stamp_ns, _ in frames])
+    assert len(frames) > 50 and set(np.diff(stamps[1:])) == {20_000_000}
+    for stamp_ns, transforms in frames:
+        (k,) = np.flatnonzero(record.estimates.stamp_ns == stamp_ns)
+        names = [transform.child_frame_id for transform in transforms]
+        assert len(set(names)) == 18 and names[:2] == ["base_link", "trunk"]
+        place = transforms[0].transform.translation
+        assert [place.x, place.y, place.z] == record.estimates.position[k].tolist()
 
 
 def test_kill_while_recording_five_processes(tmp_path, ros_domain):

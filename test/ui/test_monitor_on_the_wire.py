@@ -2,7 +2,6 @@
 
 import signal
 import sys
-from ast import literal_eval
 from math import inf, nan
 
 import numpy as np
@@ -12,6 +11,7 @@ from ros_world import children, ros_tester
 
 pytest.importorskip("rclpy")
 
+from diagnostic_msgs.msg import DiagnosticArray
 from nav_msgs.msg import Odometry
 from places import HELPERS, ROOT
 from rclpy.qos import (
@@ -21,15 +21,17 @@ from rclpy.qos import (
     ReliabilityPolicy,
     qos_check_compatible,
 )
+from rosbags.typesys import Stores, get_typestore
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
-from std_msgs.msg import String
+from std_msgs.msg import String, UInt8MultiArray
 from std_srvs.srv import Trigger
 from visualization_msgs.msg import Marker, MarkerArray
 
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.nodes import conversions, decisions
 from safe_locomotion.nodes.subscriptions import NEWEST
-from safe_locomotion.robot.models import robot_file
+from safe_locomotion.robot.description import robot_description
 from safe_locomotion.runtime.stack import StackOptions, stack
 from safe_locomotion.types import Mode
 from safe_locomotion.ui.monitor_node import MonitorSettings
@@ -60,16 +62,10 @@ DISPLAYS = {
     "rviz_default_plugins/Odometry": ("Topic", "nav_msgs/msg/Odometry"),
     "rviz_default_plugins/RobotModel": ("Description Topic", "std_msgs/msg/String"),
 }
-#: Stands in for `tf2_ros`, which comes with ROS distributions only; writes the frames to a file.
-TF2 = """
-class TransformBroadcaster:
-    def __init__(self, node):
-        self.file = open({file!r}, "w")
-
-    def sendTransform(self, messages):
-        self.file.write(repr([(m.header.frame_id, m.child_frame_id) for m in messages]) + chr(10))
-        self.file.flush()
-"""
+#: Stands in for `tf2_msgs`, which comes with ROS distributions only. The bytes are those of a
+#: TFMessage; the type of the topic is another one here.
+TF2 = "from std_msgs.msg import UInt8MultiArray as TFMessage\n"
+TF_QOS = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
 
 
 def displays():
@@ -136,15 +132,19 @@ def check_every_display(t):
 def test_a_walking_robot_is_seen(tmp_path, monkeypatch, ros_domain, wire_domain):
     """All namespaces but those of falls appear, at the places of `odom`, in the displays of RViz.
 
-    With `tf2_ros`, the frames form one tree from odom, and the URDF is on `robot_description`, also
-    for late subscribers. The robot walks on after the monitor has ended.
+    With `tf2_msgs`, the frames form one tree from odom, and the URDF is on `robot_description`,
+    also for late subscribers. The robot walks on after the monitor has ended.
     """
-    frames = tmp_path / "frames"
-    (tmp_path / "tf2_ros.py").write_text(TF2.format(file=str(frames)))
+    (tmp_path / "tf2_msgs").mkdir()
+    (tmp_path / "tf2_msgs" / "msg.py").write_text(TF2)
     monkeypatch.syspath_prepend(str(tmp_path))
     robot = [sys.executable, ROBOT, str(wire_domain), "90", str(tmp_path / "robot.json")]
     with ros_tester() as t, children(robot, *commands(wire_domain)) as (_, composed, monitor):
         verdicts = t.collect(JointState, "safety/verdict", VERDICTS)
+        frames = []
+        t.node.create_subscription(UInt8MultiArray, "/tf", frames.append, TF_QOS, raw=True)
+        clock = t.collect(Clock, "/clock", NEWEST)
+        diagnostics = t.collect(DiagnosticArray, "/diagnostics", 10)
         walk(t, verdicts)
         topics = check_every_display(t)
         assert set(topics) == {"/safety/markers", "/odom", "/robot_description"}
@@ -161,8 +161,9 @@ def test_a_walking_robot_is_seen(tmp_path, monkeypatch, ros_domain, wire_domain)
         check_places(arrays, places)
         descriptions = t.collect(String, "robot_description", topics["/robot_description"])
         assert t.spin_until(lambda: descriptions)
-        assert descriptions[0].data == robot_file("a1", ".urdf").read_text()
-        check_tree(frames)
+        assert descriptions[0].data == robot_description("a1")
+        check_tree(frames, places)
+        check_clock(clock, diagnostics, conversions.stamp_of(places[0]))
         check_rollouts(t, verdicts)
         assert set(displays_namespaces()) == WALKING | ON_A_FALL
         monitor.send_signal(signal.SIGTERM)
@@ -198,15 +199,47 @@ def displays_namespaces():
     return next(d["Namespaces"] for d in displays() if d["Class"].endswith("MarkerArray"))
 
 
-def check_tree(frames):
-    """Each frame has one parent, and all lead to odom; below base are the trunk and 16 links."""
-    pairs = {child: parent for parent, child in literal_eval(frames.read_text().splitlines()[-1])}
-    assert len(pairs) == 18 and pairs["base"] == "odom" and pairs["FR_foot"] == "FR_calf"
-    for frame in pairs:
-        above = frame
+def check_tree(frames, places):
+    """Each frame has one parent, and all lead to odom; where the base is agrees with `odom`."""
+    types = get_typestore(Stores.ROS2_KILTED)
+    transforms = [
+        transform
+        for data in frames
+        for transform in types.deserialize_cdr(bytes(data), "tf2_msgs/msg/TFMessage").transforms
+    ]
+    pairs = {(t.header.frame_id, t.child_frame_id) for t in transforms}
+    above = {child: parent for parent, child in pairs}
+    assert len(above) == len(pairs) == 18 and above["base_link"] == "odom"
+    assert above["trunk"] == "base_link" and above["FR_foot"] == "FR_calf"
+    for frame in above:
+        root = frame
         for _ in range(7):
-            above = pairs.get(above, above)
-        assert above == "odom"
+            root = above.get(root, root)
+        assert root == "odom"
+    bases = {
+        conversions.stamp_of(t): t.transform for t in transforms if t.child_frame_id == "base_link"
+    }
+    poses = {conversions.stamp_of(message): message.pose.pose for message in places}
+    assert bases.keys() & poses.keys()
+    for stamp_ns in bases.keys() & poses.keys():
+        for axis in "xyz":
+            expected = getattr(poses[stamp_ns].position, axis)
+            assert getattr(bases[stamp_ns].translation, axis) == expected
+        for axis in "xyzw":
+            expected = getattr(poses[stamp_ns].orientation, axis)
+            assert getattr(bases[stamp_ns].rotation, axis) == expected
+
+
+def check_clock(clock, diagnostics, stamp_ns):
+    """`/clock` steps by 10 ms of robot time, and /diagnostics has stamps of the same clock."""
+    times = [message.clock.sec * 10**9 + message.clock.nanosec for message in clock]
+    steps = np.diff(times)
+    assert len(steps) > 50 and (steps > 0).all() and np.median(steps) == 10_000_000
+    assert not any((time - stamp_ns) % 2_000_000 for time in times)
+    rows = [message for message in diagnostics if message.status[0].name.startswith("bridge_node")]
+    alive = [m for m in rows if any(row.message == "on time" for row in m.status)]
+    assert alive
+    assert {(conversions.stamp_of(m) - stamp_ns) % 2_000_000 for m in alive[1:]} == {0}
 
 
 @pytest.mark.parametrize("rate_hz", [0.5, 3.9, 51.0, nan, inf])

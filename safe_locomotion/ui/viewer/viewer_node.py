@@ -17,7 +17,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.nodes.health import OK, Health, LoopTimes, status
+from safe_locomotion.nodes.health import OK, Health, LoopTimes, robot_time_ns, status
 from safe_locomotion.nodes.parameters import DECLARE_FROM_OVERRIDES, NodeParameters, read_parameters
 from safe_locomotion.nodes.runtime import run
 from safe_locomotion.policy.file import installed_policies
@@ -109,7 +109,8 @@ class ViewerLoop:
         self._next_s = self._heard_s = self._refreshed_s = monotonic()
         heard = (*self._topics.streams, self._diagnostics.stream)
         streams = [stream.status for stream in heard]
-        Health(node, [*streams, self._times.status, self._browsers, self._frames.status])
+        rows = [*streams, self._times.status, self._browsers, self._frames.status]
+        Health(node, rows, now_ns=lambda: robot_time_ns(self._topics.streams))
 
     def start(self) -> None:
         """Let browsers in, and print address and token."""
