@@ -12,10 +12,10 @@ import osqp
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from safe_locomotion.bench.sparse_qp import QuadraticProgram, SparseQp
 from safe_locomotion.control.friction_cone import clip_to_cone
 from safe_locomotion.control.mpc_matrices import FORCE_UNIT
 from safe_locomotion.control.mpc_problem import MpcParameters, MpcProblem
+from safe_locomotion.control.sparse_qp import QuadraticProgram, SparseQp
 from safe_locomotion.robot.centroidal import NU, NX, CentroidalModel
 from safe_locomotion.types import N_LEGS, Array
 

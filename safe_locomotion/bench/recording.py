@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from safe_locomotion.config import StackConfig, load_config
-from safe_locomotion.control.mpc import ConvexMpc, MpcAnswer
+from safe_locomotion.control.mpc import MpcAnswer, MpcSolver
 from safe_locomotion.control.mpc_problem import MpcProblem
 from safe_locomotion.envs.walk import run_episode
 from safe_locomotion.errors import SafeLocomotionError
@@ -66,7 +66,7 @@ class Recording:
 class _ListeningSolver:
     """Takes the place of the pipeline's solver, and stores problems and answers."""
 
-    solver: ConvexMpc
+    solver: MpcSolver
     seen: list[tuple[MpcProblem, MpcAnswer]] = field(default_factory=list)
 
     def solve(self, problem: MpcProblem) -> MpcAnswer:

@@ -13,8 +13,9 @@ from safe_locomotion.control.footholds import foothold
 from safe_locomotion.control.friction import SlipWatch
 from safe_locomotion.control.gait import GaitClock, GaitPhase, first_stride
 from safe_locomotion.control.lift import Lift
-from safe_locomotion.control.mpc import ConvexMpc
+from safe_locomotion.control.mpc import ConvexMpc, MpcSolver
 from safe_locomotion.control.mpc_problem import MpcParameters, MpcProblem, feet_left_behind
+from safe_locomotion.control.osqp_mpc import OsqpMpc
 from safe_locomotion.control.reference import (
     LocomotionParameters,
     Reference,
@@ -67,7 +68,8 @@ class LocomotionController:
         self._parameters = parameters
         self._swing = swing
         self._kinematics = Kinematics(robot)
-        self.mpc = ConvexMpc(CentroidalModel(mass=robot.mass, inertia=robot.inertia), mpc)
+        model = CentroidalModel(mass=robot.mass, inertia=robot.inertia)
+        self.mpc: MpcSolver = (OsqpMpc if mpc.method == "osqp" else ConvexMpc)(model, mpc)
         self._middles: list[float] = (mpc.dt * np.arange(0.5, mpc.horizon)).tolist()
         self._clock = GaitClock()
         self._slip = SlipWatch(parameters.slip, mpc.mu)

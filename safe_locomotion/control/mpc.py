@@ -25,7 +25,7 @@ the system (W + E' S E) u = b to one of 6 N rows:
 From tick to tick few faces change, so that a trot needs one step nearly always.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,6 +78,26 @@ class MpcAnswer(NamedTuple):
     def plan(self) -> Array:
         """Planned forces (N, 4, 3) of each step as solved, not clipped [N]."""
         return FORCE_UNIT * self.solution.reshape(-1, N_LEGS, 3)
+
+
+class MpcSolver(Protocol):
+    """Solves one problem per tick: `ConvexMpc`, or `osqp_mpc.OsqpMpc`."""
+
+    parameters: MpcParameters
+    mu: float
+
+    def assume_friction(self, mu: float) -> None:
+        """Friction of the pyramid from now on."""
+
+    def solve(self, problem: MpcProblem) -> MpcAnswer:
+        """Forces for now and the plan behind them."""
+        ...
+
+    def warm_up(self, problem: MpcProblem, ticks: int = 5) -> None:
+        """Solve a problem a few times and forget it."""
+
+    def reset(self) -> None:
+        """Forget the previous answer."""
 
 
 class ConvexMpc:

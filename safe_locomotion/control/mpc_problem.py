@@ -6,10 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.errors import ConfigurationError, UnknownNameError
 from safe_locomotion.robot.centroidal import LEVEL_GRAVITY, NX
 from safe_locomotion.rotations import Vector
 from safe_locomotion.types import Array, Flags
+
+METHODS = ("newton", "osqp")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -17,13 +19,15 @@ class MpcParameters:
     """Weights, limits and effort of the MPC.
 
     Attributes:
+        method: of the controller: `newton`, the steps of `control.mpc`, or `osqp`, which is less
+            exact in gaits that change at random. Predictions always take `newton`.
         horizon: number of steps N.
         dt: length of a step [s].
         weights: (12,) of rpy, position, angular velocity, velocity.
         force_weight: of each force component [1/N2]. At 4e-5 the robot stands 3 mm low.
         mu: friction of the pyramid.
         fz_min, fz_max: normal force of a stance foot [N].
-        newton_steps: largest number of steps of the solver.
+        newton_steps: largest number of steps of `newton`.
         tolerance: largest error of a force of the first step for which the faces that it touches
             count as known [N]. It grows with the square of the step's number.
         cone_tolerance: how far a force of the first step may lie outside its cone before it is
@@ -31,6 +35,7 @@ class MpcParameters:
         penalty: of forces outside their cones, over the force weight.
     """
 
+    method: str = "newton"
     horizon: int = 10
     dt: float = 0.04
     weights: tuple[float, ...] = (5.0, 5.0, 2.0, 5.0, 5.0, 50.0, 0.05, 0.05, 0.2, 1.0, 1.0, 0.2)
@@ -45,6 +50,8 @@ class MpcParameters:
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no MPC."""
+        if self.method not in METHODS:
+            raise UnknownNameError("method of the MPC", self.method, METHODS)
         if not (len(self.weights) == NX and all(w >= 0.0 for w in self.weights)):
             raise ConfigurationError(f"weights: {NX} numbers >= 0 are needed, got {self.weights}")
         if not all(a + b > 0.0 for a, b in zip(self.weights[:6], self.weights[6:], strict=True)):

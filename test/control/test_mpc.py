@@ -8,12 +8,12 @@ from hypothesis.extra.numpy import arrays
 
 from safe_locomotion.bench.mpc_alternatives import exact_osqp
 from safe_locomotion.bench.mpc_problems import A1_LIKE, HEIGHT, HIPS, TROT, record
-from safe_locomotion.bench.sparse_qp import SparseQp
 from safe_locomotion.control.cone_faces import TOUCHED, ConeFaces
 from safe_locomotion.control.friction_cone import clip_plan, clip_to_cone
 from safe_locomotion.control.mpc import ConvexMpc
 from safe_locomotion.control.mpc_matrices import FORCE_UNIT, MpcMatrices
 from safe_locomotion.control.mpc_problem import MpcParameters, MpcProblem
+from safe_locomotion.control.sparse_qp import SparseQp
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.robot.centroidal import CentroidalModel
 from safe_locomotion.robot.ground_frame import ground_frame

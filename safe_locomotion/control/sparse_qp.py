@@ -1,4 +1,4 @@
-"""The MPC as a sparse quadratic program, for solvers that ours is compared with.
+"""The MPC as a sparse quadratic program, for OSQP and for solvers that ours is compared with.
 
 The states and the forces both stay variables, z = (x_1..x_N, u_0..u_N-1), so its pattern never
 changes. See `control.mpc` for the problem.
@@ -203,3 +203,17 @@ def _changing_positions(A: sp.csc_matrix, horizon: int) -> NDArray[np.int32]:
             stop = A.indptr[column + 1]
             found.append(start + np.searchsorted(A.indices[start:stop], stage * NX + row))
     return np.array(found, dtype=np.int32)
+
+
+def cone_positions(A: sp.csc_matrix, horizon: int) -> tuple[NDArray[np.int32], Array]:
+    """Positions of -mu and mu of the cone rows in A.data, and the factors of mu there."""
+    half = horizon * NX
+    found = []
+    factors = []
+    for column in range(half + 2, half + 3 * N_LEGS * horizon, 3):
+        for i in range(A.indptr[column], A.indptr[column + 1]):
+            face = (A.indices[i] - half) % 5
+            if A.indices[i] >= half and face < 4:
+                found.append(i)
+                factors.append(-SIDE_WEIGHT if face % 2 == 0 else SIDE_WEIGHT)
+    return np.array(found, dtype=np.int32), np.array(factors)
