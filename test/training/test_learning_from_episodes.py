@@ -147,6 +147,24 @@ def test_a_missing_step_and_another_policy_end_a_trajectory(
     assert list(trajectories_of(record, "another", TASK, A1, LIMITS)) == []
 
 
+def test_stamps_that_follow_a_clock_change_nothing(
+    flown: tuple[Walk, EpisodeRecord, Path],
+) -> None:
+    """On hardware a tick of 2 ms is up to 0.4 us longer or shorter."""
+    record = flown[1]
+
+    def drifted(stamps: np.ndarray) -> np.ndarray:
+        return stamps + ((stamps - record.info.start_ns) * 200e-6).round().astype(np.int64)
+
+    names = ("states", "estimates", "verdicts", "proposals", "steps")
+    traces = {name: getattr(record, name) for name in names}
+    moved = {name: replace(t, stamp_ns=drifted(t.stamp_ns)) for name, t in traces.items()}
+    found = cut(replace(record, **moved))
+    for one, before in zip(found, cut(record), strict=True):
+        np.testing.assert_array_equal(one.actions, before.actions)
+        np.testing.assert_allclose(one.rewards, before.rewards, atol=1e-9)
+
+
 def test_recovery_is_told(flown: tuple[Walk, EpisodeRecord, Path]) -> None:
     """The learner's action counts, also where recovery drove."""
     record = flown[1]

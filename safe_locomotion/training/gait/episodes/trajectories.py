@@ -28,6 +28,9 @@ from safe_locomotion.types import (
 )
 
 STEP_NS = NANOSECONDS // RATE_HZ
+STATE_NS = 2_000_000  #: between two LowStates
+SLACK_NS = STATE_NS // 2
+"""On hardware the stamps follow a clock, so states do not lie on whole periods."""
 STEPS = 400  #: of a trajectory (section VI)
 LOWEST = 0.1  #: height of the base below which a step costs 1 [m] (section VI)
 FALLEN = (Mode.FALLEN, Mode.FAULT)
@@ -126,7 +129,10 @@ def _walks(record: EpisodeRecord, policy: str) -> Iterator[_Walk]:
     mine = record.proposals.policy[proposal] == record.proposals.policies.index(policy)
     walking = record.verdicts.walking[verdict]
     chosen = known & mine & walking & np.isfinite(record.steps.action).all(axis=1)
-    breaks = np.flatnonzero(np.diff(stamps) != STEP_NS) + 1
+    # A stage may act one state earlier or later than its period; a message that is missing makes
+    # the step twice as long.
+    late = np.abs(np.diff(stamps) - STEP_NS) > STATE_NS + SLACK_NS
+    breaks = np.flatnonzero(late) + 1
     for run in np.split(np.arange(len(stamps)), breaks):
         kept = chosen[run]
         edges = np.flatnonzero(np.diff(np.concatenate(([False], kept, [False])).astype(np.int8)))
@@ -137,7 +143,7 @@ def _walks(record: EpisodeRecord, policy: str) -> Iterator[_Walk]:
 def _fell(record: EpisodeRecord, last_ns: int) -> bool:
     """Whether the first verdict that does not walk, within a step of the last one, is a fall."""
     verdicts = record.verdicts
-    after = (verdicts.stamp_ns > last_ns) & (verdicts.stamp_ns <= last_ns + STEP_NS)
+    after = (verdicts.stamp_ns > last_ns) & (verdicts.stamp_ns <= last_ns + STEP_NS + SLACK_NS)
     modes = verdicts.mode[after & ~verdicts.walking]
     return bool(len(modes)) and int(modes[0]) in FALLEN
 
@@ -152,7 +158,7 @@ def _outcomes(
     """Reward, cost and driver of each step; its outcome is the state at its end."""
     begins = record.steps.stamp_ns[walk.steps]
     e = record.estimates
-    at = np.maximum(e.at(begins + STEP_NS), 0)
+    at = np.maximum(e.at(begins + STEP_NS + SLACK_NS), 0)
     power = _power(record, begins)
     mean = StrideMean(limits, STEP_NS / NANOSECONDS)
     verdict = record.verdicts.at(begins)
@@ -188,8 +194,8 @@ def _power(record: EpisodeRecord, begins: NDArray[np.int64]) -> Array:
     states = record.states
     each = np.abs(states.tau * states.dq).sum(axis=1)
     total = np.concatenate(([0.0], np.cumsum(each)))
-    first = states.at(begins) + 1
-    end = states.at(begins + STEP_NS) + 1
+    first = states.at(begins + SLACK_NS) + 1
+    end = states.at(begins + STEP_NS + SLACK_NS) + 1
     power: Array = (total[end] - total[first]) / np.maximum(end - first, 1)
     return power
 
