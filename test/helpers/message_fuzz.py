@@ -20,11 +20,13 @@ import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from feeder import at, one_cycle
+from geometry_msgs.msg import Point
 from random_values import random_estimate, random_low_state
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.serialization import serialize_message
 from ros_world import ros_tester
 from std_msgs.msg import String
+from visualization_msgs.msg import Marker, MarkerArray
 
 from safe_locomotion.backends.domains import claim_domain
 from safe_locomotion.backends.log import save_states
@@ -106,11 +108,15 @@ class Samples:
         self._known: dict[int, dict[str, bytes]] = {}
         self._twist = serialize_message(conversions.twist_message(VelocityCommand(vx=0.1), 0))
         row = DiagnosticStatus(name="a: b", values=[KeyValue(key="p50_ms", value="0.1")])
+        arrow = Marker(ns="force", points=[Point(), Point(z=0.1)])
         self._fixed = {
             "/cmd_vel": self._twist,
             f"/{REMOTE_VELOCITY}": self._twist,
             f"/{REMOTE_REQUEST}": serialize_message(String(data="sit")),
             "/diagnostics": serialize_message(DiagnosticArray(status=[row])),
+            "/safety/view": serialize_message(DiagnosticArray(status=[row])),
+            "/safety/markers": serialize_message(MarkerArray(markers=[arrow])),
+            "/robot_description": serialize_message(String(data="<robot name='a1'/>")),
             "/battery_state": serialize_message(conversions.battery_from(random_low_state(1))),
             "/odom": serialize_message(conversions.odometry_from(random_estimate(1))),
         }

@@ -181,5 +181,5 @@ def test_what_cannot_be_replayed_says_why(whole):
             compare(record, {})
     with pytest.raises(UnknownNameError, match="a1"):
         compare(replace(whole, info=replace(whole.info, robot="unicorn")), {})
-    with pytest.raises(UnknownNameError, match="roll_rate"):
+    with pytest.raises(ConfigurationError, match="roll_rate"):
         compare(whole, {"supervisor.trigger_set.c1.rol": 0.1})
