@@ -281,9 +281,7 @@ class RecorderLoop:
     def _handler(self, topic: Topic, kind: type) -> Callable[[bytes], None]:
         session = self._session
         name = topic.name
-        if name == MARKERS:  # they have no stamp of their own
-            return lambda data: session.add(name, session.now_ns, data)
-        if name in OF_THIS_MACHINE:
+        if name in (*OF_THIS_MACHINE, MARKERS):  # an array of markers has no stamp
             return partial(self._add_now, name, kind)
         if topic.type == "std_msgs/msg/Float64MultiArray":
             return lambda data: self._add(name, cdr.float_array_stamp(data), data)

@@ -23,7 +23,7 @@ IN_TEXT = ("safe-locomotion", "make", "ros2", "source", "export", "sudo", "ip", 
 #: Mark of commands that need a robot; what stands before the mark is checked.
 ON_ROBOT = "# on the robot"
 #: Commands of the shell and of the system, which are not checked.
-SYSTEM = {"eval", "source", "export", "sudo", "echo", "ping", "ip", "python3", "curl"}
+SYSTEM = {"eval", "source", "export", "sudo", "echo", "ping", "ip", "python3", "curl", "docker"}
 #: Words of the pages that stand for a name or folder of the reader, with one that exists.
 STAND_INS = {
     "$ROS_DISTRO": "jazzy",
