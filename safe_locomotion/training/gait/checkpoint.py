@@ -1,13 +1,12 @@
 """Checkpoints of a grid: everything that later updates, figures and exports need, in one file."""
 
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
 import torch
 
-from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.training.checkpoints import reading
 
 CHECKPOINT = "checkpoint.pt"
 KEYS = ("identity", "learner", "rules", "updates", "seen", "history")
@@ -37,23 +36,11 @@ def read_checkpoint(folder: Path, device: torch.device) -> tuple[dict[str, Any],
         ConfigurationError: there is none, or it cannot be read.
     """
     path = folder / CHECKPOINT
-    try:
+    with reading(path):
         state = torch.load(path, map_location=device, weights_only=True)
         found = {key: state[key] for key in KEYS}
         table = {name: values.cpu().numpy() for name, values in found.pop("history").items()}
         history = [
             {name: values[k] for name, values in table.items()} for k in range(found["updates"])
         ]
-    except (
-        OSError,
-        RuntimeError,
-        LookupError,
-        EOFError,
-        ValueError,
-        TypeError,
-        AttributeError,
-    ) as error:
-        raise ConfigurationError(f"{path}: not a checkpoint ({error})") from error
-    except UnpicklingError as error:
-        raise ConfigurationError(f"{path}: not a checkpoint") from error
     return found, history

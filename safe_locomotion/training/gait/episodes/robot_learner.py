@@ -10,7 +10,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from safe_locomotion.policy.contract import PARITY_PAIRS, Origin, PolicyContract
 from safe_locomotion.policy.exploration import MOST, Exploration
 from safe_locomotion.policy.file import SUFFIX, write_policy
 from safe_locomotion.robot.models import load_robot
+from safe_locomotion.training.checkpoints import reading
 from safe_locomotion.training.exporting import code_commit
 from safe_locomotion.training.gait.episodes.trajectories import Trajectory
 from safe_locomotion.training.gait.export import network
@@ -146,22 +146,18 @@ class RobotLearner:
             ConfigurationError: it belongs to another learner, or cannot be read.
         """
         path = folder / CHECKPOINT
-        try:
+        with reading(path):
             state = torch.load(path, map_location="cpu", weights_only=True)
-            if state["identity"] != self.options.identity:
-                raise ConfigurationError(
-                    f"{path}: belongs to another learner ({state['identity']});"
-                    " choose an empty folder or the same options"
-                )
+            identity = state["identity"]
+        if identity != self.options.identity:
+            raise ConfigurationError(
+                f"{path}: belongs to another learner ({identity});"
+                " choose an empty folder or the same options"
+            )
+        with reading(path):
             self._learner.load_state_dict(state["learner"])
             self._seen = None if state["seen"] is None else state["seen"].numpy()
             self.history = list(state["history"])
-        except (OSError, RuntimeError, LookupError, EOFError, ValueError, TypeError) as error:
-            if isinstance(error, ConfigurationError):
-                raise
-            raise ConfigurationError(f"{path}: not a checkpoint ({error})") from error
-        except UnpicklingError as error:
-            raise ConfigurationError(f"{path}: not a checkpoint") from error
 
     def _contract(self) -> PolicyContract:
         """Contract of the policy that flies now, without noise."""

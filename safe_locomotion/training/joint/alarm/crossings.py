@@ -4,14 +4,13 @@ import json
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.sim.tiles import KINDS, LEVELS
+from safe_locomotion.training.checkpoints import reading
 from safe_locomotion.training.gait.devices import share_stream
 from safe_locomotion.training.joint.alarm.learning.agent import Agent
 from safe_locomotion.training.joint.alarm.learning.files import CHECKPOINT
@@ -112,13 +111,9 @@ def robot_of(folder: Path) -> str:
 def _read(folder: Path, device: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """State of a training and the values of its options."""
     path = folder / CHECKPOINT
-    try:
+    with reading(path):
         state = torch.load(path, map_location=device, weights_only=True)
         return state, json.loads(state["identity"])
-    except (OSError, RuntimeError, LookupError, EOFError, ValueError, TypeError) as error:
-        raise ConfigurationError(f"{path}: not a checkpoint ({error})") from error
-    except UnpicklingError as error:
-        raise ConfigurationError(f"{path}: not a checkpoint") from error
 
 
 def measure_crossings(agent: Agent, world: AlarmWorld, beta: float) -> Crossings:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from safe_locomotion.errors import ConfigurationError, SafeLocomotionError
+from safe_locomotion.training.checkpoints import reading
 from safe_locomotion.training.joint.alarm.learning.agent import Agent
 from safe_locomotion.training.joint.alarm.learning.files import (
     CHECKPOINT,
@@ -183,14 +183,10 @@ class Training:
             ConfigurationError: it belongs to another training, or cannot be read.
         """
         path = folder / CHECKPOINT
-        try:
+        with reading(path):
             state = torch.load(path, map_location=self.options.device, weights_only=True)
             identity = state["identity"]
             history = read_history(folder, state["iterations"])
-        except (OSError, RuntimeError, LookupError, EOFError, ValueError, TypeError) as error:
-            raise ConfigurationError(f"{path}: not a checkpoint ({error})") from error
-        except UnpicklingError as error:
-            raise ConfigurationError(f"{path}: not a checkpoint") from error
         if identity != self.options.identity:
             raise ConfigurationError(
                 f"{path}: belongs to another training; choose an empty folder or the same options"
