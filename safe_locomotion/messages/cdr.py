@@ -143,9 +143,16 @@ def trimmed_joint_state(data: bytes) -> bytes:
 
 
 @lru_cache(maxsize=16)
-def header_rest(frame: str) -> bytes:
-    """Bytes from behind the stamp up to the first double, in a message of a header and doubles."""
-    return Packed(stamp_head(0)).string(frame).align(8).bytes_from(12)
+def header_rest(*frames: str) -> bytes:
+    """Bytes from behind the stamp up to the first double, in a message of a header and doubles.
+
+    Args:
+        frames: of the header, and the child frame of a message that has one.
+    """
+    packed = Packed(stamp_head(0))
+    for frame in frames:
+        packed.string(frame)
+    return packed.align(8).bytes_from(12)
 
 
 @lru_cache(maxsize=64)

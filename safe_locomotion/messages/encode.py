@@ -20,6 +20,7 @@ from safe_locomotion.messages.layouts import (
     LOW_COMMAND,
     LOW_STATE_LAYOUT,
     LOW_STATE_SIZE,
+    ODOM_FRAME,
     ORIENTATION_VARIANCE,
     RATE_VARIANCE,
     REASON,
@@ -29,10 +30,12 @@ from safe_locomotion.messages.layouts import (
     proposal_rows,
     verdict_rows,
 )
+from safe_locomotion.rotations import matrix_from_quaternion
 from safe_locomotion.types import (
     JOINTS,
     N_LEGS,
     NANOSECONDS,
+    Array,
     Estimate,
     LowCommand,
     LowState,
@@ -43,6 +46,7 @@ from safe_locomotion.types import (
 
 _JOINT_NAMES = tuple(JOINT_NAMES)
 _IMU_REST = cdr.header_rest(BASE_FRAME)
+_ODOMETRY_REST = cdr.header_rest(ODOM_FRAME, BASE_FRAME)
 _TURN_COVARIANCE = np.diag((ORIENTATION_VARIANCE, ORIENTATION_VARIANCE, YAW_VARIANCE)).tobytes()
 _RATE_COVARIANCE = (RATE_VARIANCE * np.eye(3)).tobytes()
 _FORCE_COVARIANCE = (ACCELERATION_VARIANCE * np.eye(3)).tobytes()
@@ -102,6 +106,34 @@ def imu(state: LowState) -> bytes:
     return b"".join(
         (head, rotation, _TURN_COVARIANCE, rates, _RATE_COVARIANCE, force, _FORCE_COVARIANCE)
     )
+
+
+def odometry(e: Estimate) -> bytes:
+    """`odom`, by REP-105: pose of base in odom; twist and its covariance R^T P R in base."""
+    odom_from_base = matrix_from_quaternion(e.quaternion_wxyz)
+    base_from_odom = odom_from_base.T
+    w, x, y, z = e.quaternion_wxyz.tolist()
+    velocity_covariance = base_from_odom @ e.velocity_covariance @ odom_from_base
+    return b"".join(
+        (
+            cdr.stamp_head(e.stamp_ns),
+            _ODOMETRY_REST,
+            e.position.tobytes(),
+            _FOUR.pack(x, y, z, w),
+            _covariance_6x6(e.position_covariance, ORIENTATION_VARIANCE),
+            (base_from_odom @ e.velocity).tobytes(),
+            e.angular_velocity.tobytes(),
+            _covariance_6x6(velocity_covariance, RATE_VARIANCE),
+        )
+    )
+
+
+def _covariance_6x6(linear: Array, angular_variance: float) -> bytes:
+    """Covariance of three linear numbers, then of three angular ones that do not correlate."""
+    block = np.zeros((6, 6))
+    block[:3, :3] = linear
+    block[3, 3] = block[4, 4] = block[5, 5] = angular_variance
+    return block.tobytes()
 
 
 def state_estimate(e: Estimate) -> bytes:

@@ -17,8 +17,7 @@ from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
-from geometry_msgs.msg import Point, Quaternion, Twist, TwistStamped, Vector3
-from nav_msgs.msg import Odometry
+from geometry_msgs.msg import Twist, TwistStamped
 from sensor_msgs.msg import BatteryState
 from std_msgs.msg import Float64MultiArray, Header, MultiArrayDimension, MultiArrayLayout
 
@@ -29,11 +28,7 @@ from safe_locomotion.messages.layouts import (
     ESTIMATE_SIZE,
     LOW_STATE_LAYOUT,
     LOW_STATE_SIZE,
-    ODOM_FRAME,
-    ORIENTATION_VARIANCE,
-    RATE_VARIANCE,
 )
-from safe_locomotion.rotations import matrix_from_quaternion
 from safe_locomotion.types import (
     N_JOINTS,
     NANOSECONDS,
@@ -75,16 +70,6 @@ def header(stamp_ns: int, frame: str = "") -> Header:
 def floats(*parts: Array) -> "array[float]":
     """Concatenate float64 arrays into the buffer type that rclpy copies as a whole."""
     return array("d", b"".join(part.tobytes() for part in parts))
-
-
-def _vector(v: Array) -> Vector3:
-    x, y, z = v.tolist()
-    return Vector3(x=x, y=y, z=z)
-
-
-def _quaternion(wxyz: Array) -> Quaternion:
-    w, x, y, z = wxyz.tolist()
-    return Quaternion(x=x, y=y, z=z, w=w)
 
 
 def xyz(v: Any) -> list[float]:
@@ -170,28 +155,6 @@ def estimate_from(message: Float64MultiArray) -> Estimate:
         ground_height=float(data[64]),
         diverged=bool(data[65] != 0.0),
     )
-
-
-def _covariance_6x6(linear: Array, angular_variance: float) -> Array:
-    block = np.zeros((6, 6))
-    block[:3, :3] = linear
-    block[3, 3] = block[4, 4] = block[5, 5] = angular_variance
-    return block.ravel()
-
-
-def odometry_from(estimate: Estimate) -> Odometry:
-    """REP-105 odometry: pose of base in odom; twist and its covariance R^T P R in base."""
-    base_from_odom = matrix_from_quaternion(estimate.quaternion_wxyz).T
-    odometry = Odometry(header=header(estimate.stamp_ns, ODOM_FRAME), child_frame_id=BASE_FRAME)
-    x, y, z = estimate.position.tolist()
-    odometry.pose.pose.position = Point(x=x, y=y, z=z)
-    odometry.pose.pose.orientation = _quaternion(estimate.quaternion_wxyz)
-    odometry.pose.covariance = _covariance_6x6(estimate.position_covariance, ORIENTATION_VARIANCE)
-    odometry.twist.twist.linear = _vector(base_from_odom @ estimate.velocity)
-    odometry.twist.twist.angular = _vector(estimate.angular_velocity)
-    velocity_covariance = base_from_odom @ estimate.velocity_covariance @ base_from_odom.T
-    odometry.twist.covariance = _covariance_6x6(velocity_covariance, RATE_VARIANCE)
-    return odometry
 
 
 def velocity_command_from(message: Twist | TwistStamped) -> VelocityCommand:

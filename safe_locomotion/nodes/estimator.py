@@ -14,6 +14,7 @@ from safe_locomotion.nodes.robot_frames import BaseFrame
 from safe_locomotion.nodes.runtime import run
 from safe_locomotion.nodes.stage_loop import StageLoop, StageNode, StageSettings
 from safe_locomotion.nodes.subscriptions import NEWEST
+from safe_locomotion.nodes.tick_feed import OnDemand
 from safe_locomotion.types import STATE_PERIOD_NS, Estimate
 
 
@@ -35,14 +36,15 @@ class EstimatorNode(StageNode[EstimatorSettings]):
     def __init__(self) -> None:
         super().__init__("estimator", EstimatorSettings)
         self._estimate = self.create_publisher(Float64MultiArray, "state_estimate", NEWEST)
-        self._odometry = self.create_publisher(Odometry, "odom", NEWEST)
+        self._odometry = OnDemand(self.create_publisher(Odometry, "odom", NEWEST))
         settings = self.parameters.settings
         self._frame = BaseFrame(self, self.parameters.robot.name, publish_tf=settings.publish_tf)
 
     def publish(self, estimate: Estimate) -> None:
         """Send one estimate; the array first, others wait for it."""
         self._estimate.publish(encode.state_estimate(estimate))
-        self._odometry.publish(conversions.odometry_from(estimate))
+        if self._odometry.wanted(estimate.stamp_ns):
+            self._odometry.publish(encode.odometry(estimate))
         self._frame.publish(estimate)
 
 

@@ -32,6 +32,7 @@ from safe_locomotion.robot_time import Divider
 from safe_locomotion.shared_files import find_share
 from safe_locomotion.types import STATE_PERIOD_NS, Feedback, Proposal
 
+STEPS = "policy/step"
 LATEST_S = 1e-9 * STATE_PERIOD_NS  #: a later proposal delays the answer to the next LowState
 TELL_S = 0.1  #: between two looks for news
 
@@ -208,7 +209,7 @@ class PolicyLoop(StageLoop[PolicyNode]):
         self._policy = PolicyStage(parameters.robot, policy.gait, period_ns=policy.period_ns)
         self._node.serve(self._policy)
         self._due = Divider(policy.period_ns)
-        self._steps = OnDemand(self._node, Float64MultiArray, "policy/step", NEWEST)
+        self._steps = OnDemand(self._node.create_publisher(Float64MultiArray, STEPS, NEWEST))
         self._feedback: Feedback | None = None
         self._feedbacks = self._listen(
             JointState, "safety/feedback", self._on_feedback, LATCHED, timeout_s=inf, required=False
@@ -231,7 +232,10 @@ class PolicyLoop(StageLoop[PolicyNode]):
             proposal = self._policy.update(estimate, command, self._feedback)
             self._node.logs.observe("policy", proposal, perf_counter() - ready)
             self._node.publish(proposal)
-            if self._steps.wanted() and (step := encode.step(proposal)) is not None:
+            if (
+                self._steps.wanted(proposal.stamp_ns)
+                and (step := encode.step(proposal)) is not None
+            ):
                 self._steps.publish(step)
             self._due.pace(proposal.period_ns, estimate.stamp_ns)
             self._node.times.add(perf_counter() - start)

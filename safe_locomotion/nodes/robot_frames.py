@@ -31,7 +31,7 @@ def frames_topic(node: Node) -> OnDemand | None:
         return None
     from tf2_msgs.msg import TFMessage  # noqa: PLC0415 - only in ROS 2 distributions
 
-    return OnDemand(node, TFMessage, TF, TF_QOS)
+    return OnDemand(node.create_publisher(TFMessage, TF, TF_QOS))
 
 
 class BaseFrame:
@@ -53,6 +53,6 @@ class BaseFrame:
     def publish(self, estimate: Estimate) -> None:
         """Send the frame, if somebody listens."""
         frames = self._frames
-        if frames is not None and frames.wanted():
+        if frames is not None and frames.wanted(estimate.stamp_ns):
             position = estimate.position[None]
             frames.publish(self._bytes(estimate.stamp_ns, position, estimate.quaternion_wxyz[None]))

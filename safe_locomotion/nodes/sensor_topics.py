@@ -19,6 +19,7 @@ from safe_locomotion.nodes.tick_feed import OnDemand
 from safe_locomotion.robot_time import Divider
 from safe_locomotion.types import LowState
 
+CLOCK = "clock"
 CLOCK_NS = 10_000_000  #: robot time between two messages of `clock`
 #: As rclpy and rclcpp subscribe to it.
 CLOCK_QOS = QoSProfile(
@@ -42,19 +43,23 @@ class SensorTopics:
             clock: whether robot time goes out on `clock`, in the namespace of the node.
         """
         self.newest: LowState | None = None
-        self._joints = node.create_publisher(JointState, "joint_states", NEWEST)
-        self._imu = node.create_publisher(Imu, "imu/data", NEWEST)
-        self._feet = node.create_publisher(Float64MultiArray, "foot_forces", NEWEST)
+        self._joints = OnDemand(node.create_publisher(JointState, "joint_states", NEWEST))
+        self._imu = OnDemand(node.create_publisher(Imu, "imu/data", NEWEST))
+        self._feet = OnDemand(node.create_publisher(Float64MultiArray, "foot_forces", NEWEST))
         self._battery = node.create_publisher(BatteryState, "battery_state", 1)
-        self._clock = OnDemand(node, Clock, "clock", CLOCK_QOS) if clock else None
+        self._clock = OnDemand(node.create_publisher(Clock, CLOCK, CLOCK_QOS)) if clock else None
         self._clock_due = Divider(CLOCK_NS)
         node.create_timer(BATTERY_S, self._publish_battery, clock=STEADY)
 
     def publish(self, state: LowState) -> None:
-        """Send one LowState; call it when the command is out."""
-        self._joints.publish(encode.joint_states(state))
-        self._imu.publish(encode.imu(state))
-        self._feet.publish(encode.foot_forces(state))
+        """Send one LowState to those who listen; call it when the command is out."""
+        for topic, packed in (
+            (self._joints, encode.joint_states),
+            (self._imu, encode.imu),
+            (self._feet, encode.foot_forces),
+        ):
+            if topic.wanted(state.stamp_ns):
+                topic.publish(packed(state))
 
     def tell_time(self) -> None:
         """Send the time of the newest LowState, if it is due and somebody listens."""
@@ -62,7 +67,7 @@ class SensorTopics:
         if clock is None or self.newest is None:
             return
         stamp_ns = self.newest.stamp_ns
-        if self._clock_due.due(stamp_ns) and clock.wanted():
+        if self._clock_due.due(stamp_ns) and clock.wanted(stamp_ns):
             clock.publish(stamp_head(stamp_ns))
 
     def _publish_battery(self) -> None:

@@ -1,8 +1,8 @@
 """Feeds for recorder and displays: published while a subscriber is there, after the command is out.
 
 The recorder wants each tick. Displays want a few dozen messages a second, and each one more would
-cost them time. A feed looks for subscribers once in `LOOK_EACH` ticks, because the question costs
-as much as a message.
+cost them time. A feed looks for subscribers once in `LOOK_NS`, because the question costs as much
+as a message.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ from safe_locomotion.robot_time import Divider
 from safe_locomotion.types import Estimate, LowCommand, Proposal, StancePlan, Verdict
 
 LOW_COMMAND = "low_command"
-LOOK_EACH = 50  #: ticks
+LOOK_NS = 100_000_000  #: robot time between two looks for subscribers
 TICKS_EACH = 10  #: in one message: 20 ms and 35 kB; transports split messages from 64 kB on
 TICKS_QOS = QoSProfile(
     depth=100, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE
@@ -39,16 +39,15 @@ NOT_MEASURED = float("nan")
 class OnDemand:
     """A publisher of serialised messages that knows whether it has a subscriber."""
 
-    def __init__(self, node: Node, message_type: type, topic: str, qos: QoSProfile) -> None:
-        self._publisher: Any = node.create_publisher(message_type, topic, qos)
-        self._looked = 0
+    def __init__(self, publisher: Any) -> None:
+        self._publisher = publisher
+        self._look_due = Divider(LOOK_NS)
         self._wanted = False
 
-    def wanted(self) -> bool:
-        """Whether to publish on this tick; called on each."""
-        if self._looked % LOOK_EACH == 0:
+    def wanted(self, stamp_ns: int) -> bool:
+        """Whether to publish what has this stamp; asked before each message."""
+        if self._look_due.due(stamp_ns):
             self._wanted = self._publisher.get_subscription_count() > 0
-        self._looked += 1
         return self._wanted
 
     def publish(self, data: bytes) -> None:
@@ -60,7 +59,7 @@ class CommandFeed:
     """The commands that the bridge of the five processes has sent, tick by tick."""
 
     def __init__(self, node: Node) -> None:
-        self._out = OnDemand(node, JointState, LOW_COMMAND, NEWEST)
+        self._out = OnDemand(node.create_publisher(JointState, LOW_COMMAND, NEWEST))
         self._kept: list[tuple[LowCommand, float]] = []
 
     def keep(self, command: LowCommand, latency: float | None) -> None:
@@ -71,7 +70,7 @@ class CommandFeed:
     def settle(self) -> None:
         """Publish what was kept."""
         for command, latency in self._kept:
-            if self._out.wanted():
+            if self._out.wanted(command.stamp_ns):
                 self._out.publish(encode.low_command(command, latency))
         self._kept.clear()
 
@@ -83,7 +82,7 @@ class DisplayFeed:
     """
 
     def __init__(self, node: Node) -> None:
-        self._out = OnDemand(node, UInt8MultiArray, DISPLAY, DISPLAY_QOS)
+        self._out = OnDemand(node.create_publisher(UInt8MultiArray, DISPLAY, DISPLAY_QOS))
         self._batch = TickBatch()
         self._due = Divider(DISPLAY_NS)
         self._plan_bytes = encode.PlanBytes()
@@ -96,7 +95,7 @@ class DisplayFeed:
 
     def settle(self, estimate: Estimate, verdict: Verdict, plan: StancePlan) -> None:
         """Publish one tick, if a message is due."""
-        if not self._out.wanted() or not self._due.due(estimate.stamp_ns):
+        if not self._out.wanted(estimate.stamp_ns) or not self._due.due(estimate.stamp_ns):
             return
         add = self._batch.add
         foreseen = self._foreseen
@@ -142,7 +141,7 @@ class TickFeed:
     """All that the composed graph says at full rate, ten ticks to a message."""
 
     def __init__(self, node: Node) -> None:
-        self._out = OnDemand(node, UInt8MultiArray, TICKS, TICKS_QOS)
+        self._out = OnDemand(node.create_publisher(UInt8MultiArray, TICKS, TICKS_QOS))
         self._batch = TickBatch()
         self._messages = CycleMessages()
         self._ticks = 0
@@ -156,7 +155,7 @@ class TickFeed:
         """Pack the tick that was kept, and publish when there are enough."""
         kept = self._kept
         self._kept = None
-        if kept is None or not self._out.wanted():
+        if kept is None or not self._out.wanted(kept[0].state.stamp_ns):
             return
         for topic, stamp_ns, data in self._messages.of(*kept):
             self._batch.add(topic, stamp_ns, data)

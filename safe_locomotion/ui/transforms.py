@@ -40,7 +40,7 @@ class Transforms:
 
     def publish(self, estimate: Estimate) -> None:
         """Send the frames, if somebody listens."""
-        if self._topic.wanted() and np.isfinite(estimate.q).all():
+        if self._topic.wanted(estimate.stamp_ns) and np.isfinite(estimate.q).all():
             self._topic.publish(self._frames.message(estimate))
 
 

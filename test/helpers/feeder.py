@@ -63,7 +63,7 @@ class Topics:
     def close(self):
         pass
 
-    def wanted(self):
+    def heard(self):
         return self.out["joint_states"].get_subscription_count() > 0
 
 
@@ -74,7 +74,7 @@ class Ticks(TickFeed):
         super().__init__(node)
         self.node = node
 
-    def wanted(self):
+    def heard(self):
         return self.node.count_subscribers(TICKS) > 0
 
 
@@ -129,7 +129,7 @@ def main():
     cycle = one_cycle()
     start_ns = time.time_ns() // PERIOD_NS * PERIOD_NS
     patience = time.monotonic() + LISTENERS_S
-    while not feed.wanted() and time.monotonic() < patience:
+    while not feed.heard() and time.monotonic() < patience:
         time.sleep(0.05)
     time.sleep(0.5)
     start = time.monotonic()

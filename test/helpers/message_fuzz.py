@@ -118,7 +118,7 @@ class Samples:
             "/safety/markers": serialize_message(MarkerArray(markers=[arrow])),
             "/robot_description": serialize_message(String(data="<robot name='a1'/>")),
             "/battery_state": serialize_message(conversions.battery_from(random_low_state(1))),
-            "/odom": serialize_message(conversions.odometry_from(random_estimate(1))),
+            "/odom": encode.odometry(random_estimate(1)),
         }
 
     def of(self, k: int) -> dict[str, bytes]:

@@ -5,6 +5,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from nav_msgs.msg import Odometry
 from random_values import (
     random_estimate,
     random_low_state,
@@ -56,6 +57,7 @@ def test_templates_are_messages_that_ros_and_bags_read(seed):
         (encode.low_state(random_low_state(seed)), Float64MultiArray),
         (encode.foot_forces(random_low_state(seed)), Float64MultiArray),
         (encode.state_estimate(random_estimate(seed)), Float64MultiArray),
+        (encode.odometry(random_estimate(seed)), Odometry),
         (encode.verdict(verdict), JointState),
         (encode.verdict(plain), JointState),
         (encode.proposal(proposal), JointState),
@@ -250,5 +252,5 @@ def test_what_ros_serialises_is_read_strictly():
         data = cdr.trimmed_joint_state(serialize_message(message))
         assert deserialize_message(data, JointState) == message
         assert read_strictly(data, message) is not None
-    for message in (Imu(), MultiDOFJointState(), conversions.odometry_from(random_estimate(1))):
+    for message in (Imu(), MultiDOFJointState(), Odometry()):
         assert read_strictly(serialize_message(message), message) is not None
