@@ -22,6 +22,7 @@ from safe_locomotion.operator.driving import DrivingParameters
 from safe_locomotion.operator.velocity import CommandLimits
 from safe_locomotion.policy.allow_list import ANY
 from safe_locomotion.robot.limits import GateLimits
+from safe_locomotion.robot.models import robot_file, robot_names
 from safe_locomotion.runtime.realtime import RealtimeParameters
 from safe_locomotion.safety.supervisor import SupervisorParameters
 from safe_locomotion.safety.switching_rule import InterventionParameters
@@ -128,7 +129,7 @@ def load_config(
         ConfigurationError: the file is unreadable or incomplete, a key is unknown, or a value has
             the wrong type.
     """
-    path = _config_path(robot_or_file)
+    path = config_path(robot_or_file)
     try:
         document = yaml.load(path.read_text(), Loader=LOADER)
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
@@ -151,17 +152,24 @@ def _check_period(node: str, period_ns: int) -> None:
         raise ConfigurationError(f"{node}: period_ns: must be positive (found {period_ns})")
 
 
-def _config_path(robot_or_file: str | Path) -> Path:
+def config_path(robot_or_file: str | Path) -> Path:
+    """Path of a robot's parameter file; that of a robot of one's own lies beside its model.
+
+    Raises:
+        UnknownNameError: no such robot.
+    """
     path = Path(robot_or_file)
     if path.suffix in (".yaml", ".yml"):
         return path
+    name = str(robot_or_file)
     folder = find_share("config")
-    found = folder / f"{robot_or_file}.yaml"
-    if not found.exists():
-        raise UnknownNameError(
-            "robot", str(robot_or_file), sorted(p.stem for p in folder.glob("*.yaml"))
-        )
-    return found
+    found = folder / f"{name}.yaml"
+    if found.exists():
+        return found
+    if name in robot_names():
+        return robot_file(name, ".yaml")
+    shipped = {p.stem for p in folder.glob("*.yaml")}
+    raise UnknownNameError("robot", name, sorted(shipped | set(robot_names())))
 
 
 def _check_nodes(path: Path, document: Any) -> None:

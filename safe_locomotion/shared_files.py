@@ -1,4 +1,7 @@
-"""Paths of the files that ship with the package: `models/`, `config/`, `launch/`."""
+"""Paths of the files that ship with the package: `models/`, `config/`, `launch/`.
+
+Robots of one's own lie outside of it.
+"""
 
 import os
 import sys
@@ -7,6 +10,7 @@ from pathlib import Path
 from safe_locomotion.errors import ConfigurationError
 
 PACKAGE = "safe_locomotion"
+OWN_ROBOTS = "SAFE_LOCOMOTION_ROBOTS"  #: folders with robots of one's own, joined as in PATH
 
 
 def share_roots() -> tuple[Path, ...]:
@@ -31,3 +35,16 @@ def find_share(relative: str) -> Path:
         if (root / relative).exists():
             return root / relative
     raise ConfigurationError(f"{relative!r} not found; looked under: {', '.join(map(str, roots))}")
+
+
+def own_robot_folders() -> tuple[Path, ...]:
+    """Folders that may hold robots of one's own, each in a folder of its name.
+
+    They are those of the environment variable `OWN_ROBOTS`. Where it is not set, it is
+    `safe_locomotion/robots` in the user's folder for data (XDG_DATA_HOME).
+    """
+    named = os.environ.get(OWN_ROBOTS)
+    if named is not None:
+        return tuple(Path(part).expanduser() for part in named.split(os.pathsep) if part)
+    data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return (Path(data).expanduser() / PACKAGE / "robots",)

@@ -15,6 +15,8 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 # Before any test imports numpy: threads of two test workers would wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# Before any test lists the robots: those of whoever runs the tests are none of its business.
+os.environ["SAFE_LOCOMOTION_ROBOTS"] = ""
 
 
 @pytest.fixture

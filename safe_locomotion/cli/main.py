@@ -22,6 +22,10 @@ COMMANDS = {
         "safe_locomotion.cli.policy.command:policy",
         "Inspect, check and import policy files.",
     ),
+    "robot": (
+        "safe_locomotion.cli.robot.command:robot",
+        "Make and check the files of a robot of your own.",
+    ),
     "train": ("safe_locomotion.cli.train:train", "Train a policy on the simulated robot."),
     "export": (
         "safe_locomotion.cli.train:export",

@@ -1,11 +1,14 @@
 """Robot models: the numbers of one robot, read from the files in `models/robots/<name>`.
 
+Robots of one's own have their folders elsewhere, see `shared_files.own_robot_folders`.
+
 A robot has four files. `<name>.urdf` holds lengths, masses, inertias and limits. `<name>.xml` is
 the same robot for MuJoCo. `poses.json` holds the standing height and the sitting pose.
 `motors.yaml` belongs to the simulator. The README beside them names the sources of the numbers.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from math import acos, atan2, cos, sin
 from pathlib import Path
@@ -16,7 +19,7 @@ import numpy as np
 
 from safe_locomotion.errors import ConfigurationError, UnknownNameError
 from safe_locomotion.rotations import skew
-from safe_locomotion.shared_files import find_share
+from safe_locomotion.shared_files import find_share, own_robot_folders
 from safe_locomotion.types import JOINT_KINDS, JOINTS, LEGS, Array
 
 
@@ -116,21 +119,35 @@ class Urdf:
     foot_radius: float
 
 
-def robot_names() -> tuple[str, ...]:
+def shipped_robots() -> tuple[str, ...]:
     """Names of the robots whose files ship with the package."""
-    entries = find_share("models/robots").iterdir()
-    return tuple(sorted(e.name for e in entries if (e / f"{e.name}.urdf").is_file()))
+    return _names_in(find_share("models/robots"))
+
+
+def robot_names() -> tuple[str, ...]:
+    """Names of the robots that ship with the package, then those of the user's own folders."""
+    shipped = shipped_robots()
+    own = {name for folder in own_robot_folders() for name in _names_in(folder)}
+    return *shipped, *sorted(own - set(shipped))
 
 
 def robot_file(name: str, suffix: str) -> Path:
     """Path of `<name><suffix>` in the robot's folder, for example ".xml" for the MuJoCo model.
 
+    A robot that ships with the package comes before one of the user's own of the same name.
+
     Raises:
         UnknownNameError: no such robot.
     """
-    if name not in robot_names():
-        raise UnknownNameError("robot", name, robot_names())
-    return find_share(f"models/robots/{name}") / f"{name}{suffix}"
+    for folder in (find_share("models/robots"), *own_robot_folders()):
+        if name in _names_in(folder):
+            return folder / name / f"{name}{suffix}"
+    raise UnknownNameError("robot", name, robot_names())
+
+
+def _names_in(folder: Path) -> tuple[str, ...]:
+    entries = folder.iterdir() if folder.is_dir() else ()
+    return tuple(sorted(e.name for e in entries if (e / f"{e.name}.urdf").is_file()))
 
 
 def load_robot(name: str) -> RobotModel:
@@ -140,7 +157,16 @@ def load_robot(name: str) -> RobotModel:
         UnknownNameError: no such robot.
         ConfigurationError: its files are incomplete.
     """
-    path = robot_file(name, ".urdf")
+    return read_robot(robot_file(name, ".urdf"))
+
+
+def read_robot(path: Path) -> RobotModel:
+    """Model of the robot whose URDF lies at `path`, beside its `poses.json`.
+
+    Raises:
+        ConfigurationError: its files are incomplete.
+    """
+    name = path.stem
     try:
         urdf = read_urdf(path)
         poses = json.loads(path.with_name("poses.json").read_text())
@@ -176,9 +202,14 @@ def composite_body(urdf: Urdf, angles: dict[str, float], root: str = "trunk") ->
         angles: of the joints by name [rad]; 0 for a joint that is missing.
         root: name of a link.
     """
-    bodies = _bodies(urdf, angles, root, np.zeros(3), np.eye(3))
+    return joined(_bodies(urdf, angles, root, np.zeros(3), np.eye(3)))
+
+
+def joined(bodies: Sequence[Link]) -> Link:
+    """Bodies whose vectors have one frame as one body; where nothing has mass, at their mean."""
     mass = sum(body.mass for body in bodies)
-    com = sum((body.mass * body.com for body in bodies), np.zeros(3)) / mass
+    shares = [body.mass / mass if mass > 0.0 else 1.0 / len(bodies) for body in bodies]
+    com = sum((s * body.com for s, body in zip(shares, bodies, strict=True)), np.zeros(3))
     inertia = np.zeros((3, 3))
     for body in bodies:
         cross = skew(body.com - com)

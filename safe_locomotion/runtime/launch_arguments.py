@@ -108,11 +108,13 @@ HARDWARE = (
     ),
 )
 
+NAMED = LaunchArgument("robot", "", "robot of the package, or of one's own, see docs/own_robot.md")
+
 
 def launch_arguments(world: World, robot: str) -> tuple[LaunchArgument, ...]:
-    """Arguments of a launch file for this world and robot."""
+    """Arguments of a launch file for this world and robot; without a robot, one more names it."""
     if world == "sim":
-        return (*COMMON, *SIMULATED)
+        return (*(() if robot else (NAMED,)), *COMMON, *SIMULATED)
     sdk = LaunchArgument("sdk", robot_sdk(robot), "SDK that the robot speaks", SDKS)
     return (*COMMON, sdk, *HARDWARE)
 
@@ -136,7 +138,7 @@ def options_from_launch(world: World, robot: str, values: Mapping[str, str]) -> 
         "port": _number("viewer_port", given["viewer_port"]),
     }
     return StackOptions(
-        robot=robot,
+        robot=robot or _named(given["robot"]),
         world=world,
         graph=graph,
         sdk=given.get("sdk", "unitree_sdk2"),
@@ -211,6 +213,12 @@ def _watchers(given: Mapping[str, str]) -> tuple[str, ...]:
     if BOOLEANS[given["viewer"]] and "viewer" not in named:
         return (*named, "viewer")
     return named
+
+
+def _named(robot: str) -> str:
+    if not robot:
+        raise ConfigurationError("launch argument robot: name one, for instance robot:=go2")
+    return robot
 
 
 def _number(name: str, text: str) -> int:

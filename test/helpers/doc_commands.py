@@ -31,11 +31,13 @@ STAND_INS = {
     "DIR": "folder",
     "NAME": "a1_trot",
     "my_walk": "a1_trot",
+    "my_robot": "go2",
     "[--robot a1]": "--robot a1",
 }
 #: Files and folders that commands of the pages read; the test makes them.
 FILES = (
     "policy.onnx",
+    "go2.urdf",
     "policy.pt",
     "policy_1.pt",
     "body_latest.jit",

@@ -23,9 +23,13 @@ from safe_locomotion.runtime.stack import stack
 LAUNCH = ROOT / "launch"
 FILES = {
     **{f"sim_{robot}": ("sim", robot) for robot in ("a1", "go1", "go2", "laikago")},
+    "sim_robot": ("sim", ""),
     **{f"real_{robot}": ("real", robot) for robot in ("a1", "go1", "go2")},
 }
-NEEDED = {"real_go2": {"interface": "eth0"}}  #: arguments without a usable default
+NEEDED = {
+    "real_go2": {"interface": "eth0"},
+    "sim_robot": {"robot": "go2"},
+}  #: arguments without a usable default
 
 
 class Recorded:
@@ -186,6 +190,13 @@ def test_a_misspelt_argument_is_said(ros_launch):
     advice, *others = started("sim_a1", polcy="a1_trot", map_frame="map")
     assert advice.kwargs["msg"] == "launch argument 'polcy' does not exist; did you mean 'policy'?"
     assert {type(action).__name__ for action in others} == {"ExecuteProcess", "Node"}
+
+
+def test_a_launch_file_without_a_robot_asks_for_one(ros_launch):
+    """`sim_robot` starts the robot that its argument names, and refuses to start without it."""
+    assert "go2" in started("sim_robot", robot="go2")[0].kwargs["cmd"]
+    with pytest.raises(SafeLocomotionError, match="robot:=go2"):
+        started("sim_robot")
 
 
 def test_the_namespace_is_that_of_every_node(ros_launch):

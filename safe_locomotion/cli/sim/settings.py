@@ -10,14 +10,13 @@ import numpy as np
 import yaml
 
 from safe_locomotion.cli.options import assignment, check_horizon
-from safe_locomotion.config import load_config
+from safe_locomotion.config import config_path, load_config
 from safe_locomotion.control.gait import phase_offsets
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.operator.requests import Step, format_script, parse_script
 from safe_locomotion.policy.file import check_seal, is_name, read_bytes
 from safe_locomotion.policy.stage import NOMINAL
 from safe_locomotion.runtime.stack import NODE_NAMES, Graph, Process, StackOptions, Value, stack
-from safe_locomotion.shared_files import find_share
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.pushes import Push, format_pushes, lateral_pushes, parse_pushes
 from safe_locomotion.sim.remote_script import parse_holds
@@ -251,7 +250,7 @@ def write_config(robot: str, changes: dict[str, Any], folder: Path) -> str:
     load_config(robot, changes)
     if not changes:
         return ""
-    document = yaml.safe_load((find_share("config") / f"{robot}.yaml").read_text())
+    document = yaml.safe_load(config_path(robot).read_text())
     for key, value in changes.items():
         section, *parents, last = key.split(".")
         place = document[f"{section}_node"]["ros__parameters"]

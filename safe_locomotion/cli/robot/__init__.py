@@ -1,0 +1,1 @@
+"""The command `safe-locomotion robot`: robots of one's own."""
