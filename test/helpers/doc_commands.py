@@ -38,6 +38,7 @@ STAND_INS = {
 FILES = (
     "policy.onnx",
     "go2.urdf",
+    "test/data/quad48.urdf",
     "policy.pt",
     "policy_1.pt",
     "body_latest.jit",
@@ -49,7 +50,7 @@ FILES = (
     "my_a1.yaml",
     "set.png",
 )
-FOLDERS = ("walk", "runs/joint", "runs/gait")
+FOLDERS = ("test/data", "walk", "runs/joint", "runs/gait")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,6 +191,7 @@ def check_ros2(words: list[str]) -> None:
         case ["launch", package, file, *arguments]:
             assert package == stack.PACKAGE and (ROOT / "launch" / file).is_file(), file
             world, robot = file.removesuffix(".launch.py").split("_")
+            robot = "" if robot == "robot" else robot
             given = dict(a.split(":=") for a in arguments if a != "--show-args")
             assert stack.stack(options_from_launch(world, robot, given))
         case ["service", "call", name, kind, *_]:

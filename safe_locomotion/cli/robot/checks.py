@@ -137,7 +137,7 @@ def standing_torque(robot: RobotModel, legs: int) -> Array:
     """(12,) joint torques when so many feet carry the weight in the standing pose [Nm]."""
     kinematics = Kinematics(robot)
     force = robot.mass * GRAVITY / legs
-    torques = []
+    torques: list[float] = []
     for leg in range(N_LEGS):
         one = kinematics.legs[leg]
         pose = one.pose(*robot.q_stand[3 * leg : 3 * leg + 3].tolist())

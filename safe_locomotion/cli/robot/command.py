@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from safe_locomotion.cli.doctor.findings import Finding
+from safe_locomotion.cli.doctor.findings import Finding, judge
 from safe_locomotion.cli.output import console
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.shared_files import OWN_ROBOTS, own_robot_folders
@@ -142,8 +142,12 @@ def _findings(name: str, *, walk: bool, vx: float, seed: int) -> Iterator[Findin
         yield finding
     undecided, decided = open_points(robot_file(name, ".urdf").parent)
     if undecided + decided:
-        level = "warning" if undecided else "ok"
-        text = f"{undecided} open, {decided} decided in README.md"
-        yield Finding(check="points for a person", level=level, text=text)
+        yield judge(
+            "points for a person",
+            met=not undecided,
+            text=f"{undecided} open, {decided} decided in README.md",
+            mend="decide them, and tick each (- [x])",
+            otherwise="warning",
+        )
     if walk and sound:
         yield from try_robot(name, config, Plan(speed=vx), seed)

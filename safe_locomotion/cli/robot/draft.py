@@ -30,6 +30,7 @@ ALWAYS = (
     "Gains and steps of the last gate: scaled from the A1's. Compare them with what the vendor's"
     " own controller commands.",
     "Trigger set: designed from height and leg length, not from experience.",
+    "Foot sensors: for a robot without any, set `foot_sensors: false` of `estimator_node`.",
     "A link to the real robot: the SDKs of the package speak to Unitree's robots alone.",
 )
 
