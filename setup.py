@@ -23,7 +23,13 @@ NODES = {
 }
 
 EXTRAS = {
-    "sim": ["mujoco>=3.1", "matplotlib>=3.7"],
+    # The simulated robot speaks the protocols of the real ones, so it needs their libraries.
+    "sim": [
+        "mujoco>=3.1",
+        "matplotlib>=3.7",
+        "unitree-sdk2py-dimos>=1.0.3; platform_machine == 'x86_64'",
+        "cyclonedds>=11.0; platform_machine == 'x86_64'",
+    ],
     # cyclonedds has wheels for x86-64 only; its source is built with the help of the package wheel.
     "robot": [
         "unitree-sdk2py-dimos>=1.0.3",
@@ -49,6 +55,8 @@ EXTRAS = {
     ],
     # Signatures of policy files.
     "sign": ["cryptography>=42"],
+    # Episodes in the viewer of rerun, which has no version for Python 3.10.
+    "rerun": ["rerun-sdk>=0.24; python_version >= '3.11'"],
     # The robot in a web browser.
     "viewer": ["viser>=1.1,<1.2"],
     # Evaluation on the machines of a cluster.

@@ -5,18 +5,23 @@ import importlib
 import importlib.metadata
 import os
 import re
+import runpy
 import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 import yaml
 from places import ROOT
 
+from safe_locomotion.cli.missing import EXTRAS, SIMULATION
+
 PACKAGE = "safe_locomotion"
+README = (ROOT / "README.md").read_text()
 ENVIRONMENT = ROOT / ".venv-colcon"
 
 
@@ -141,6 +146,57 @@ def test_every_module_is_installed_and_no_test_is(workspace: Path) -> None:
 def test_every_executable_names_a_function_that_exists(script: EntryPoint) -> None:
     """The module of each console script imports, and what it names can be called."""
     assert callable(getattr(importlib.import_module(script.module), script.attr))
+
+
+@pytest.fixture
+def promised(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What `setup.py` hands to setuptools, which puts it into a wheel."""
+    words: dict[str, Any] = {}
+    monkeypatch.setattr("setuptools.setup", lambda **given: words.update(given))
+    monkeypatch.chdir(ROOT)
+    runpy.run_path(str(ROOT / "setup.py"))
+    return words
+
+
+def test_a_wheel_holds_every_file_that_runs_or_is_read(promised: dict[str, Any]) -> None:
+    """Each file of the package and each shared one is in a package or among the data files."""
+    data = {Path(file) for _, files in promised["data_files"] for file in files}
+    assert set(shared_files()) <= data
+    packages = {Path(*name.split(".")) for name in promised["packages"]}
+    patterns = promised["package_data"][PACKAGE]
+    for path in (ROOT / PACKAGE).rglob("*"):
+        if path.is_dir() or path.suffix == ".pyc":
+            continue
+        file = path.relative_to(ROOT)
+        matched = any(file.match(f"{PACKAGE}/{pattern}") for pattern in patterns)
+        assert (path.suffix == ".py" and file.parent in packages) or matched, file
+    assert {Path(place).parts[0] for place, _ in promised["data_files"]} == {"share"}
+
+
+def test_the_extras_for_a_desk_bring_what_the_simulated_robot_imports(
+    promised: dict[str, Any],
+) -> None:
+    """`pip install 'safe_locomotion[sim,ros]'` installs each library that `sim` asks for."""
+    extras = promised["extras_require"]
+    wanted = " ".join((*extras["sim"], *extras["ros"])).replace("-", "_")
+    assert SIMULATION.keys() == {"mujoco", "cyclonedds", "unitree_sdk2py", "rclpy"}
+    assert all(module in wanted for module in SIMULATION)
+    assert all(extra in extras for extra in (*EXTRAS.values(), *SIMULATION.values()))
+
+
+def test_badges_say_what_holds(promised: dict[str, Any]) -> None:
+    """The badges of the README name licence, Python versions and type check as configured."""
+    badges = dict(re.findall(r"!\[(.+?)\]\(https://img\.shields\.io/badge/(\S+)\)", README))
+    minors = [row.rpartition(".")[2] for row in promised["classifiers"] if ":: Python :: 3." in row]
+    first = minors[0]
+    last = minors[-1]
+    assert promised["license"] == "Apache-2.0"
+    assert badges == {
+        "licence: Apache 2.0": "licence-Apache%202.0-blue",
+        f"Python 3.{first} to 3.{last}": f"Python-3.{first}%20to%203.{last}-blue",
+        "types: mypy strict": "types-mypy%20strict-blue",
+    }
+    assert "\nstrict = true\n" in (ROOT / "pyproject.toml").read_text()
 
 
 def test_setup_and_manifest_agree() -> None:

@@ -1,7 +1,8 @@
 """The whole bench: record a walk, time every stage on it, and judge the time budgets."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from math import inf
 from typing import Any
 
@@ -107,13 +108,14 @@ def run(
     effort: Effort = FULL,
     only: Sequence[str] = (),
     robot: str = "a1",
-    tell: Callable[[str], None] = lambda _: None,
+    tell: Callable[[float, str], None] = lambda *_: None,
 ) -> dict[str, Any]:
     """The report of `safe-locomotion bench`.
 
     Args:
         only: stages to measure; none means all.
-        tell: is called with the name of each step.
+        tell: is called before each part, with the share of the parts that are done and with what
+            comes next.
 
     Returns:
         `machine`; `stages.<name>`, see `timing.figures`; `accuracy.<name>`; `budgets.<name>`:
@@ -128,26 +130,39 @@ def run(
             raise UnknownNameError("stage", name, NAMES)
     wanted = tuple(only) or NAMES
     report: dict[str, Any] = {"machine": describe(), "stages": {}, "accuracy": {}, "missing": {}}
-    if set(wanted) & {*mpc_bench.SOLVERS, *CORE, *POLICIES, *COMPARED, *PACED}:
-        tell("Walking the simulated robot.")
-        recording = record(robot=robot, seconds=effort.walk_s)
-        for part in (_stages, _mpc, _accuracy, _paced):
-            tell(part.__doc__ or "")
-            _merge(report, part(recording, wanted, effort))
-    if ECHO in wanted:
-        tell("Measuring the wire alone.")
-        _merge(report, _over_wire([ECHO], measure_echo, robot))
-    for graph in STATES_TO_COMMANDS:
-        names = [name for name in (STATES_TO_COMMANDS[graph], ROUND_TRIPS[graph]) if name in wanted]
-        if names:
-            tell(f"Walking over the wire, graph {graph}.")
-            _merge(report, _over_wire(names, measure_graph, graph, robot, effort.wire_s))
+    parts = list(_parts(wanted, effort, robot))
+    for done, (text, measured) in enumerate(parts):
+        tell(done / len(parts), text)
+        _merge(report, measured())
     report["budgets"] = {
         name: budget.judge(report["stages"][name])
         for name, budget in BUDGETS.items()
         if name in report["stages"]
     }
     return report
+
+
+def _parts(
+    wanted: Sequence[str], effort: Effort, robot: str
+) -> Iterator[tuple[str, Callable[[], Mapping[str, Any]]]]:
+    """What is done, and the functions that do it, in their order."""
+    recorded = cache(lambda: record(robot=robot, seconds=effort.walk_s))
+
+    def walk() -> dict[str, Any]:
+        recorded()
+        return {}
+
+    if set(wanted) & {*mpc_bench.SOLVERS, *CORE, *POLICIES, *COMPARED, *PACED}:
+        yield "Walking the simulated robot.", walk
+        for part in (_stages, _mpc, _accuracy, _paced):
+            yield part.__doc__ or "", lambda part=part: part(recorded(), wanted, effort)
+    if ECHO in wanted:
+        yield "Measuring the wire alone.", partial(_over_wire, [ECHO], measure_echo, robot)
+    for graph, state_to_command in STATES_TO_COMMANDS.items():
+        names = [name for name in (state_to_command, ROUND_TRIPS[graph]) if name in wanted]
+        if names:
+            measured = partial(_over_wire, names, measure_graph, graph, robot, effort.wire_s)
+            yield f"Walking over the wire, graph {graph}.", measured
 
 
 def _stages(recording: Recording, wanted: Sequence[str], effort: Effort) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from safe_locomotion.cli.options import json_option, robot_option
 from safe_locomotion.cli.output import console, write_json
+from safe_locomotion.cli.progress import progress
 
 
 @click.command()
@@ -34,9 +35,8 @@ def bench(*, robot: str, json_file: Path | None, quick: bool, only: str) -> int:
     from safe_locomotion.bench.run import FULL, QUICK, run
 
     names = tuple(name.strip() for name in only.split(",") if name.strip())
-    progress = Console(stderr=True)
-    with progress.status("starting") as status:
-        report = run(effort=QUICK if quick else FULL, only=names, robot=robot, tell=status.update)
+    with progress("starting", 1.0) as tell:
+        report = run(effort=QUICK if quick else FULL, only=names, robot=robot, tell=tell)
     if json_file is not None:
         write_json("--json", json_file, report)
     show(report, console())

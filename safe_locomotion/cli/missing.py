@@ -1,5 +1,11 @@
 """What to do about a library that cannot be imported, for one line instead of a traceback."""
 
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+from safe_locomotion.errors import ConfigurationError
+
 ROS = "source /opt/ros/<distribution>/setup.bash, or without a distribution: make setup"
 EXTRAS = {
     "mujoco": "sim",
@@ -7,6 +13,7 @@ EXTRAS = {
     "unitree_sdk2py": "robot",
     "cyclonedds": "robot",
     "rosbags": "record",
+    "rerun": "rerun",
     "evdev": "gamepad",
     "viser": "viewer",
     "ray": "ray",
@@ -19,6 +26,8 @@ EXTRAS = {
     "rsl_rl": "train",
 }
 """Extra of the package that installs a module."""
+SIMULATION = {"mujoco": "sim", "cyclonedds": "sim", "unitree_sdk2py": "sim", "rclpy": "ros"}
+"""Extra of each module that a run on the simulated robot needs."""
 ROS_MODULES = ("rclpy", "rcl_interfaces", "builtin_interfaces", "ament_index_python", "launch")
 
 
@@ -33,3 +42,23 @@ def remedy(error: ImportError) -> str:
         extra = EXTRAS[module]
         return f"{module} cannot be imported: pip install 'safe_locomotion[{extra}]'"
     return f"{module} cannot be imported; safe-locomotion doctor says what is missing"
+
+
+def require_simulation(find: Callable[[str], Any] = find_spec) -> None:
+    """Refuse a run on the simulated robot before its processes would fail one by one.
+
+    Args:
+        find: gives None for a module that is not installed.
+
+    Raises:
+        ConfigurationError: a library is missing; the message says what installs all of them.
+    """
+    absent = [module for module in SIMULATION if find(module) is None]
+    if not absent:
+        return
+    extras = ",".join(dict.fromkeys(SIMULATION[module] for module in absent))
+    distribution = f"; with a distribution: {ROS.partition(',')[0]}" if "rclpy" in absent else ""
+    raise ConfigurationError(
+        f"the simulated robot needs {', '.join(absent)}: pip install 'safe_locomotion[{extras}]'"
+        f"{distribution}"
+    )

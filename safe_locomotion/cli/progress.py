@@ -1,13 +1,20 @@
 """A bar with the time left, for commands that take longer than a moment."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-Advance = Callable[[float], None]
+
+class Advance(Protocol):
+    """Moves a bar."""
+
+    def __call__(self, done: float, text: str = "") -> None:
+        """So much is done; `text` says what is done next, and is kept when it is empty."""
+        ...
 
 
 @contextmanager
@@ -19,7 +26,7 @@ def progress(text: str, total: float) -> Iterator[Advance]:
         total: amount of it.
 
     Yields:
-        A function that takes the amount that is done so far.
+        A function that takes the amount that is done so far, and what is done next.
     """
     columns = (
         TextColumn("{task.description}"),
@@ -31,4 +38,13 @@ def progress(text: str, total: float) -> Iterator[Advance]:
     screen = Console(stderr=True)
     with Progress(*columns, console=screen, transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(text, total=total)
-        yield lambda done: bar.update(task, completed=done)
+
+        def advance(done: float, text: str = "") -> None:
+            bar.update(task, completed=done, description=text or None)
+
+        yield advance
+
+
+def time_left(seconds: float) -> str:
+    """How long a command still takes, for one of its lines."""
+    return f"{max(0.0, seconds) / 60.0:5.1f} min left"

@@ -1,6 +1,7 @@
 """`safe-locomotion train` and `safe-locomotion export`: train policies and write their files."""
 
 import json
+import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ import click
 
 from safe_locomotion.cli.dispatch import Dispatch, names_option
 from safe_locomotion.cli.options import robot_option
+from safe_locomotion.cli.progress import progress, time_left
 from safe_locomotion.cli.training.alarm import train_alarm
 from safe_locomotion.cli.training.gait import gait
 from safe_locomotion.cli.training.options import require_training, seed_option
@@ -96,12 +98,16 @@ def evolution(
 
     folder = out.resolve()
     folder.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
     with (folder / "progress.jsonl").open("a", encoding="utf-8") as log:
 
         def tell(figures: dict[str, float]) -> None:
             log.write(json.dumps(figures) + "\n")
             log.flush()
-            click.echo(_line(figures))
+            left = 60.0 * minutes - (time.monotonic() - began)
+            if generations is not None:
+                left = min(left, figures["seconds"] * (generations - figures["generation"]))
+            click.echo(f"{_line(figures)}  {time_left(left)}")
 
         search = evolve(
             _evolution(**options),
@@ -230,7 +236,9 @@ def joint(
         resume=resume,
         device=device,
     )
-    click.echo(f"{train_joint(options)} iterations: {out}")
+    with progress("trains", 1.0) as tell:
+        done = train_joint(options, tell)
+    click.echo(f"{done} iterations: {out}")
     return 0
 
 

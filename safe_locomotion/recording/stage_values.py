@@ -110,14 +110,15 @@ def _proposal(trace: ProposalTrace, k: int) -> Proposal:
         stamp_ns=int(trace.stamp_ns[k]),
         policy=trace.policies[trace.policy[k]],
         kind="gait" if targets is None else "joint",
-        gait=None if fault or targets is not None else _gait(gait, trace.lifted[k]),
+        gait=None if fault or targets is not None else recorded_gait(gait, trace.lifted[k]),
         joints=targets,
         fault=fault,
         period_ns=int(trace.period_ns[k]),
     )
 
 
-def _gait(values: Array, lifted: Flags) -> GaitParameters:
+def recorded_gait(values: Array, lifted: Flags) -> GaitParameters:
+    """Gait parameters of a recorded row (9,) and the legs that it holds in the air (4,)."""
     frequency, swing_ratio, fl, rr, rl, *foot_y = values.tolist()
     lifted_fr, lifted_fl, lifted_rr, lifted_rl = lifted.tolist()
     return GaitParameters(

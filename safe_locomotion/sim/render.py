@@ -3,6 +3,7 @@
 They need EGL or OSMesa (environment variable MUJOCO_GL).
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import mujoco
@@ -49,16 +50,22 @@ class Camera:
         self._scene = mujoco.MjvOption()
         self._scene.geomgroup[3] = 0
 
-    def picture(self, offset: Array | None = None) -> NDArray[np.uint8]:
+    def picture(
+        self, offset: Array | None = None, draw: Callable[[Any], None] | None = None
+    ) -> NDArray[np.uint8]:
         """Image (height, width, 3) of the trunk.
 
-        `offset` (3,) shifts the point that the camera looks at [m].
+        Args:
+            offset: (3,) shifts the point that the camera looks at [m].
+            draw: adds shapes to MuJoCo's scene before it is drawn.
         """
         self._view.lookat[:] = self._robot.data.qpos[:3] + (
             np.array([0.0, 0.0, -0.07]) if offset is None else offset
         )
         self._renderer.update_scene(self._robot.data, self._view, self._scene)
         self._renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = 0  # too coarse on wide terrain
+        if draw is not None:
+            draw(self._renderer.scene)
         image: NDArray[np.uint8] = self._renderer.render()
         return image
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from safe_locomotion.backends.domains import claim_domain
 from safe_locomotion.cli.evaluate.tables import table
 from safe_locomotion.cli.main import main
-from safe_locomotion.cli.missing import EXTRAS, remedy
+from safe_locomotion.cli.missing import EXTRAS, remedy, require_simulation
 from safe_locomotion.cli.sim.run import claim_ros_domain
 from safe_locomotion.errors import ConfigurationError
 
@@ -80,6 +80,18 @@ def test_each_missing_module_has_its_own_remedy() -> None:
         assert "ROS 2" in remedy(ImportError(name=module))
     assert "bad ELF" in remedy(ImportError("bad ELF"))
     assert "doctor" in remedy(ImportError(name="unheard_of"))
+
+
+def test_a_simulation_without_its_libraries_names_all_of_them_at_once() -> None:
+    """One line names what is missing and the extras that bring it."""
+    require_simulation(lambda name: name)
+    with pytest.raises(ConfigurationError, match=r"needs mujoco: pip install '.*\[sim\]'$"):
+        require_simulation(lambda name: None if name == "mujoco" else name)
+    with pytest.raises(ConfigurationError) as refusal:
+        require_simulation(lambda name: None)
+    assert "mujoco, cyclonedds, unitree_sdk2py, rclpy" in str(refusal.value)
+    assert "pip install 'safe_locomotion[sim,ros]'" in str(refusal.value)
+    assert "source /opt/ros" in str(refusal.value)
 
 
 def test_an_exported_domain_is_that_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,18 +5,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import yaml
 from core_values import A1
 from foreign_policies import BY_KIND, JOINTS, dumped, in_order
 from policy_models import ORIGIN
-from policy_zoo import TROT, descriptors, lab, parameters, rl_sar, unitree_rl_lab
+from policy_zoo import TROT, descriptors, isaaclab, lab, parameters, rl_sar, unitree_rl_lab
 
 from safe_locomotion.errors import PolicyRefusedError
 from safe_locomotion.policy.importers import isaac_lab
 from safe_locomotion.policy.importers import rl_sar as rl_sar_layout
 from safe_locomotion.policy.importers import unitree_rl_lab as unitree_layout
 from safe_locomotion.policy.importers import walk_these_ways as walk_layout
+from safe_locomotion.policy.importers.foreign_policy import import_foreign
 from safe_locomotion.policy.importers.layout import ImportOptions, Layout
 from safe_locomotion.policy.importers.plain_files import read_pickle, read_yaml
 from safe_locomotion.policy.importers.term_names import scales_from_text, terms_from_text
@@ -54,6 +56,22 @@ def test_gains_of_descriptors_are_found_by_the_names_of_joints(tmp_path: Path) -
     assert found.order == BY_KIND and found.rate_hz == 100
     assert found.kp == tuple(in_order(BY_KIND, GAINS))
     np.testing.assert_allclose(found.default_pose, in_order(BY_KIND, A1.q_stand))
+
+
+def test_the_rate_of_the_file_holds(tmp_path: Path) -> None:
+    """Period and decimation must agree, and an option may repeat the rate, not change it."""
+    with pytest.raises(PolicyRefusedError, match=r"the period of 100 Hz.* found 50"):
+        described(tmp_path, "scene.dt", 0.02)
+    fixture = isaaclab(tmp_path)
+    model = onnx.load(fixture.source)
+    config = tmp_path / "io.yaml"
+    dumped(config, descriptors(lab(), 0))
+    for rate in (None, 100):
+        given = options(rate_hz=rate)
+        found = import_foreign(onnx.load(fixture.source), "isaaclab", given, config=config)
+        assert found.contract.rate_hz == 100
+    with pytest.raises(PolicyRefusedError, match=r"--rate: expected 100 Hz as in io\.yaml"):
+        import_foreign(model, "isaaclab", options(rate_hz=50), config=config)
 
 
 def test_descriptors_cut_before_they_scale(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`safe-locomotion episodes`: list, inspect, check, draw and replay recorded episodes."""
+"""`safe-locomotion episodes`: list, inspect, check, draw, export and replay recorded episodes."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console, RenderableType
-from rich.progress import Progress
+from rich.console import RenderableType
 
 from safe_locomotion.cli.episodes.tables import comparison, details, listing, topics
 from safe_locomotion.cli.options import DASH, assignment, check_horizon, json_or_dash_option
 from safe_locomotion.cli.output import console, write_json
+from safe_locomotion.cli.progress import progress
 from safe_locomotion.errors import ConfigurationError, SafeLocomotionError
 from safe_locomotion.recording.comparison import AGAIN, RECORDED, compare
 from safe_locomotion.recording.episode import EpisodeRecord
@@ -26,7 +26,7 @@ _FOLDER = click.Path(path_type=Path)
 
 @click.group()
 def episodes() -> None:
-    """List, inspect, check, draw and replay recorded episodes.
+    """List, inspect, check, draw, export and replay recorded episodes.
 
     DIR is the folder of one episode, or a folder with several of them.
     """
@@ -147,6 +147,30 @@ def plot(folder: Path, output: Path | None, first: float, last: float | None) ->
     return 0
 
 
+@episodes.command()
+@click.argument("folder", metavar="DIR", type=_FOLDER)
+@click.option(
+    "--output",
+    type=_FOLDER,
+    help="File to write. [default: episode.rrd, in the episode's folder]",
+)
+def export(folder: Path, output: Path | None) -> int:
+    """Write one episode for the viewer of rerun.
+
+    The file shows the robot, its feet and forces, the supervisor's forecast, who drives, and the
+    margins of the trigger set. It needs the extra 'rerun'.
+    """
+    path = _one(folder)
+    record = _read(path)
+    from safe_locomotion.recording.rerun_export import export as write
+
+    target = output or (path.parent if path.is_file() else path) / "episode.rrd"
+    with progress("exports", 1.0) as tell:
+        scenes = write(record, path.name, target, tell)
+    click.echo(f"{target}: {scenes} scenes; open it with: rerun {target}")
+    return 0
+
+
 @episodes.command("replay")
 @click.argument("folder", metavar="DIR", type=_FOLDER)
 @click.option(
@@ -203,11 +227,8 @@ def replay_episode(
     changes = _changes(**options)
     path = _one(folder)
     record = _read(path)
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("replaying", total=1.0)
-        result = compare(
-            record, changes, policy, estimates, lambda share: progress.update(task, completed=share)
-        )
+    with progress("replays", 1.0) as tell:
+        result = compare(record, changes, policy, estimates, tell)
     return _answer(
         comparison(result),
         json_file,

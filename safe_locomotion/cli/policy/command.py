@@ -135,7 +135,7 @@ def _fly(out: Console, contract: PolicyContract, model: bytes, *, search: bool) 
     out.print(flight_check.flight_table(flight))
     _show(out, CheckedStep(name="flight", passed=judgement.flies, text=judgement.line))
     if judgement.flies:
-        out.print("it may fly")
+        out.print(f"it may fly at {contract.rate_hz} Hz, if it was trained at that rate")
         return FLIES
     if search:
         flight_check.search(contract, model, out)

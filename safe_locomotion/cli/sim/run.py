@@ -17,6 +17,7 @@ from rich.text import Text
 
 from safe_locomotion.backends.domains import FIRST, LAST, DomainInUseError, claim_domain
 from safe_locomotion.cli.drive.hearing import ros_domain
+from safe_locomotion.cli.missing import require_simulation
 from safe_locomotion.cli.sim.memory import MemoryWatch
 from safe_locomotion.cli.sim.progress import Progress, Watch
 from safe_locomotion.cli.sim.scratch import require_shared_memory, scratch_folder
@@ -121,8 +122,9 @@ def run(settings: SimSettings, folder: Path, console: Console, *, record: bool =
 
     Raises:
         RunFailedError: a process ended by itself; the message holds its name and last words.
-        ConfigurationError: shared memory is full.
+        ConfigurationError: a library is missing, or shared memory is full.
     """
+    require_simulation()
     require_shared_memory()
     with claim_ros_domain() as on_ros, claim_domain() as domain:
         stack = RunningStack(

@@ -90,6 +90,8 @@ def import_foreign(
     """
     width = _observation_width(model, encoder)
     found = _read(layout, width, metadata(model), config, options)
+    if config is not None:
+        _check_rate(found, options, config)
     values = {key: _chosen(key, found, options) for key in OPTIONS}
     missing = [option for key, option in OPTIONS.items() if values[key] is None]
     if missing:
@@ -105,6 +107,17 @@ def import_foreign(
         model = join(encoder, model, width, newest_frame(terms, history))
     contract = _contract(Tensors(model), layout, found, options, values, terms, history)
     return ForeignPolicy(model=model, contract=contract, sources=_sources(found, options))
+
+
+def _check_rate(found: Layout, options: ImportOptions, config: Path) -> None:
+    """Refuse another rate than that of the training's own file: no flight may tell half of it.
+
+    Raises:
+        PolicyRefusedError: option and file contradict each other.
+    """
+    said = found.rate_hz
+    if said is not None and options.rate_hz not in (None, said):
+        raise refuse("--rate", f"{said} Hz as in {config.name}, or no option", options.rate_hz)
 
 
 def newest_frame(terms: Sequence[ObservationTerm], history: ObservationHistory | None) -> list[int]:

@@ -49,11 +49,10 @@ def read(width: int, config: Path | None, options: ImportOptions) -> Layout:
     pose = _articulation(file, order, "default_joint_pos")
     _check_zero(action, pose)
     lower, upper = target_bounds(action)
-    scene = file.part("scene")
     return Layout(
         source=config.name,
         order=order,
-        rate_hz=rate_of(scene.number("dt")),
+        rate_hz=_rate(file.part("scene")),
         terms=terms,
         history=None if all(term.ages == NOW for term in terms) else HISTORY,
         scale=action.numbers("scale", N_JOINTS),
@@ -63,6 +62,20 @@ def read(width: int, config: Path | None, options: ImportOptions) -> Layout:
         lower=lower,
         upper=upper,
     )
+
+
+def _rate(scene: Settings) -> int:
+    """Policy steps per second, which period, physics step and decimation must agree on.
+
+    Raises:
+        PolicyRefusedError: they do not.
+    """
+    rate = rate_of(scene.number("dt"))
+    if "physics_dt" in scene and "decimation" in scene:
+        stepped = rate_of(scene.number("physics_dt") * scene.number("decimation"))
+        if stepped != rate:
+            raise refuse("scene: dt", f"the period of {stepped} Hz, physics_dt x decimation", rate)
+    return rate
 
 
 def rate_of(period: float) -> int:

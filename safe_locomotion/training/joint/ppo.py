@@ -7,6 +7,7 @@ first, and writes files on the way: `joint.npz` (weights of the actor, for `join
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from safe_locomotion.training.joint.task import JointTask
 HIDDEN = 256
 ACTOR_LAYERS = (256, 128)
 CRITIC_LAYERS = (512, 256, 128)
+Tell = Callable[[float], None]
 
 
 def configuration(steps: int, entropy: float) -> dict[str, Any]:
@@ -119,8 +121,12 @@ class Trainer:
         self.iteration = 0
         self.ppo.train_mode()
 
-    def run(self) -> None:
-        """Train until the iterations or the minutes are reached, whichever comes first."""
+    def run(self, tell: Tell) -> None:
+        """Train until the iterations or the minutes are reached, whichever comes first.
+
+        Args:
+            tell: is told the share that is done, before each iteration.
+        """
         iterations = self.options.iterations
         minutes = self.options.minutes
         start = time.monotonic()
@@ -128,6 +134,7 @@ class Trainer:
         while self.iteration < iterations and time.monotonic() - start < 60.0 * minutes:
             elapsed = time.monotonic() - start
             self.env.progress = max(self.iteration / iterations, elapsed / (60.0 * minutes))
+            tell(self.env.progress)
             self._iterate(elapsed)
             if time.monotonic() - saved > 60.0 * self.options.save_minutes:
                 self.save()
@@ -190,8 +197,13 @@ def _replace(path: Path, write: Any) -> None:
     beside.replace(path)
 
 
-def train_joint(options: JointTraining) -> int:
-    """Train; return the number of iterations so far."""
+def train_joint(options: JointTraining, tell: Tell = lambda _: None) -> int:
+    """Train; return the number of iterations so far.
+
+    Args:
+        options: of the training.
+        tell: is told the share that is done, before each iteration.
+    """
     torch.manual_seed(options.seed)
     torch.set_float32_matmul_precision("high")
     device = options.device or ("cuda:0" if torch.cuda.is_available() else "cpu")
@@ -201,5 +213,5 @@ def train_joint(options: JointTraining) -> int:
     trainer = Trainer(JointEnv(options.envs, JointTask(), device), options)
     if options.resume:
         trainer.load(options.resume)
-    trainer.run()
+    trainer.run(tell)
     return trainer.iteration

@@ -1,0 +1,32 @@
+"""docs/results.md agrees with the data it is made from."""
+
+from importlib import import_module
+from types import ModuleType
+
+import pytest
+from places import ROOT
+
+pytest.importorskip("mujoco")
+pytest.importorskip("onnx")
+
+
+@pytest.fixture
+def tool(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The tool that writes the tables."""
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    return import_module("results")
+
+
+def test_the_tables_are_those_of_the_data(tool: ModuleType) -> None:
+    """The page holds each table of tools/results.py once, as made from the data."""
+    page = tool.PAGE.read_text()
+    assert tool.filled(page) == page
+    assert sorted(found[1] for found in tool.BLOCK.findall(page)) == sorted(tool.TABLES)
+
+
+def test_every_fixture_flies_and_one_wrong_import_is_missed(tool: ModuleType) -> None:
+    """What the text beside the tables says of them holds in the data."""
+    zoo = tool.rows("policy_zoo")
+    assert len(zoo) >= 12 and all(row["flies"] for row in zoo)
+    missed = [row["name"] for row in tool.rows("wrong_imports") if row["caught"] == "nothing"]
+    assert missed == ["50 Hz"]

@@ -1,0 +1,192 @@
+"""Measure how often the search of the flight check names the true error of an import.
+
+    .venv/bin/python tools/flight_search.py [--minutes 60] [--workers 2] [--page]
+
+Each fixture of the zoo is imported rightly. Then one property of its contract is made wrong, and
+the search of `safe-locomotion policy check --fly` looks for the error. Results go to
+`docs/data/flight_search.json`; those that it holds already are not repeated. A search takes two to
+five minutes on an idle core, and none begins after `--minutes`. `--page` only writes the table of
+`docs/flight_check.md` from them.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from functools import cache
+from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from safe_locomotion.cli.main import main as cli
+from safe_locomotion.evaluation.flight.permutations import PERMUTATIONS, changes
+from safe_locomotion.evaluation.flight.search import attempts, best, confirm
+from safe_locomotion.policy.contract import PolicyContract
+from safe_locomotion.policy.file import read_policy
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = ROOT / "docs/data/flight_search.json"
+PAGE = ROOT / "docs/flight_check.md"
+BEGIN = "<!-- search -->"
+END = "<!-- /search -->"
+ERRORS = ("joint order", "joint sign", "action scale", "gains", "observation scale")
+WANTED = {"action scale": "x 2", "gains": "x 2"}
+"""The wrong value of a property; where none is named, the first one that differs."""
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A fixture and what is made wrong about it."""
+
+    fixture: str
+    kind: str
+
+
+def fixtures() -> dict[str, Any]:
+    """Builders of the fixtures, by name."""
+    sys.path.insert(0, str(ROOT / "test/helpers"))
+    from policy_zoo import ZOO  # noqa: PLC0415
+    from torch_zoo import TORCH_ZOO  # noqa: PLC0415
+
+    return {**ZOO, **TORCH_ZOO}
+
+
+def cases(names: list[str]) -> list[Case]:
+    """Every fixture with every error, such that each begins with other fixtures.
+
+    Args:
+        names: of the fixtures.
+    """
+    n = len(names)
+    spread = max(1, n // len(ERRORS))
+    return [
+        Case(fixture=names[(turn + spread * k) % n], kind=kind)
+        for turn in range(n)
+        for k, kind in enumerate(ERRORS)
+    ]
+
+
+@cache
+def imported(name: str, build: Callable[[Path], Any]) -> tuple[PolicyContract, bytes]:
+    """Contract and network of a fixture, imported by its own command."""
+    with TemporaryDirectory() as folder:
+        fixture = build(Path(folder))
+        target = Path(folder) / "mine.onnx"
+        with redirect_stdout(StringIO()):
+            words = ["policy", "import", str(fixture.source), str(target), *fixture.words]
+            status = cli(words)
+        if status != 0:
+            raise SystemExit(f"{name}: not imported")
+        return read_policy(target)
+
+
+def wrong(right: PolicyContract, kind: str) -> tuple[str, PolicyContract]:
+    """Name and contract of a wrong import.
+
+    Args:
+        right: contract that walks.
+        kind: property that is made wrong.
+    """
+    wanted = WANTED.get(kind)
+    return next(
+        (name, changed)
+        for name, changed in PERMUTATIONS[kind](right)
+        if changed != right and wanted in (None, name)
+    )
+
+
+def searched(case: Case, build: Callable[[Path], Any], processes: int) -> Row:
+    """Search for the error of one case.
+
+    Args:
+        case: that is searched.
+        build: writes the files of the fixture into a folder.
+        processes: that fly at the same time.
+    """
+    right, model = imported(case.fixture, build)
+    name, contract = wrong(right, case.kind)
+    began = time.monotonic()
+    tried = changes(contract)
+    walk = best(list(attempts(model, tried, processes)))
+    confirmed = [trial for trial in confirm(model, walk) if trial.judgement.flies]
+    found = confirmed[-1].change if confirmed else None
+    return {
+        "fixture": case.fixture,
+        "kind": case.kind,
+        "wrong": name,
+        "tried": len(tried),
+        "walk": [f"{trial.change.kind}, {trial.change.name}" for trial in walk],
+        "named": None if found is None else found.kind,
+        "with": None if found is None else found.name,
+        "right_again": found is not None and found.contract == right,
+        "minutes": round((time.monotonic() - began) / 60.0, 2),
+    }
+
+
+def read() -> list[Row]:
+    """The results so far."""
+    rows: list[Row] = json.loads(DATA.read_text())["rows"] if DATA.exists() else []
+    return rows
+
+
+def run(minutes: float, processes: int) -> None:
+    """Search all cases that are not in the file, until the time is up."""
+    end = time.monotonic() + 60.0 * minutes
+    builders = fixtures()
+    rows = read()
+    known = {(row["fixture"], row["kind"]) for row in rows}
+    for case in cases(list(builders)):
+        if (case.fixture, case.kind) in known:
+            continue
+        if time.monotonic() > end:
+            break
+        rows.append(searched(case, builders[case.fixture], processes))
+        print(rows[-1], flush=True)
+        content = {"command": "tools/flight_search.py", "rows": rows}
+        DATA.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def lines(rows: list[Row]) -> Iterator[str]:
+    """The table of the page, one row for each property."""
+    if not rows:
+        yield "No search has been measured yet."
+        return
+    yield "| what was wrong | searches | named the property | named none | the same file again |"
+    yield "|---|---|---|---|---|"
+    for kind in ERRORS:
+        of_kind = [row for row in rows if row["kind"] == kind]
+        if of_kind:
+            named = sum(row["named"] == kind for row in of_kind)
+            none = sum(row["named"] is None for row in of_kind)
+            again = sum(row["right_again"] for row in of_kind)
+            yield f"| {kind} | {len(of_kind)} | {named} | {none} | {again} |"
+
+
+def with_table(page: str) -> str:
+    """The page with the present table between its markers.
+
+    Raises:
+        ValueError: a marker is missing.
+    """
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"{PAGE.name} needs the markers {BEGIN} and {END}")
+    table = "\n".join(lines(read()))
+    return f"{before}{BEGIN}\n\n{table}\n\n{END}{after}"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--minutes", type=float, default=60.0, help="no search begins later")
+    parser.add_argument("--workers", type=int, default=2, help="number of processes")
+    parser.add_argument("--page", action="store_true", help="only write the table")
+    options = parser.parse_args()
+    if not options.page:
+        run(options.minutes, options.workers)
+    PAGE.write_text(with_table(PAGE.read_text()))
