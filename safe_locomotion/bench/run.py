@@ -152,10 +152,13 @@ def _parts(
         recorded()
         return {}
 
+    def replayed(part: Callable[..., dict[str, Any]]) -> dict[str, Any]:
+        return part(recorded(), wanted, effort)
+
     if set(wanted) & {*mpc_bench.SOLVERS, *CORE, *POLICIES, *COMPARED, *PACED}:
         yield "Walking the simulated robot.", walk
         for part in (_stages, _mpc, _accuracy, _paced):
-            yield part.__doc__ or "", lambda part=part: part(recorded(), wanted, effort)
+            yield part.__doc__ or "", partial(replayed, part)
     if ECHO in wanted:
         yield "Measuring the wire alone.", partial(_over_wire, [ECHO], measure_echo, robot)
     for graph, state_to_command in STATES_TO_COMMANDS.items():

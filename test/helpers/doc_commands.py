@@ -32,6 +32,7 @@ STAND_INS = {
     "NAME": "a1_trot",
     "my_walk": "a1_trot",
     "my_robot": "go2",
+    "mine.onnx": "a1_trot",
     "[--robot a1]": "--robot a1",
 }
 #: Files and folders that commands of the pages read; the test makes them.
