@@ -58,7 +58,7 @@ EXTRAS = {
     # Episodes in the viewer of rerun, which has no version for Python 3.10.
     "rerun": ["rerun-sdk>=0.24; python_version >= '3.11'"],
     # The robot in a web browser.
-    "viewer": ["viser>=1.1,<1.2"],
+    "viewer": ["viser>=1.1,<1.2", "segno>=1.6"],
     # Evaluation on the machines of a cluster.
     "ray": ["ray>=2.40"],
     "bench": ["daqp>=0.7", "proxsuite>=0.6.5"],

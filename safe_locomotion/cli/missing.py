@@ -16,6 +16,7 @@ EXTRAS = {
     "rerun": "rerun",
     "evdev": "gamepad",
     "viser": "viewer",
+    "segno": "viewer",
     "ray": "ray",
     "daqp": "bench",
     "proxsuite": "bench",

@@ -20,7 +20,6 @@ from safe_locomotion.recording.recorded_policy import load_learner, recorded_pol
 from safe_locomotion.recording.replay import (
     EstimateErrors,
     Proposer,
-    RecordedProposals,
     RepeatedPolicy,
     Side,
     judge_recorded,
@@ -33,6 +32,7 @@ from safe_locomotion.recording.stage_values import (
     recorded_proposals,
 )
 from safe_locomotion.robot.models import RobotModel, load_robot
+from safe_locomotion.safety.replayed import RecordedProposals
 from safe_locomotion.types import NANOSECONDS
 
 RECORDED = "recorded"

@@ -22,6 +22,7 @@ DARK: Rgba = (0.13, 0.14, 0.16, 0.55)
 WHITE: Rgba = (0.96, 0.96, 0.97, 1.0)
 CONE: Rgba = (0.20, 0.55, 0.95, 0.28)
 GHOST: Rgba = (0.98, 0.70, 0.15, 0.25)
+PALE: Rgba = (0.74, 0.76, 0.79, 1.0)
 
 FORCE_SCALE = 0.003  #: length of an arrow [m/N]; half of an A1's weight gives 0.18 m
 FORCE_WIDTH = 0.012  #: of an arrow's shaft [m]
@@ -206,6 +207,23 @@ class Fall:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Remains:
+    """What was planned and predicted on the last tick of a walk that was stopped; in odom.
+
+    Attributes:
+        footholds: (n, 3) where swings would have ended [m].
+        targets: (n, 3) where swings wanted the feet [m].
+        forces: (n, 2, 3) root and tip of the arrows of planned forces [m].
+        prediction: the newest one; None without one.
+    """
+
+    footholds: Array
+    targets: Array
+    forces: Array
+    prediction: Prediction | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Scene:
     """Everything that is drawn, on the stamp of one estimate; in odom and SI units.
 
@@ -226,6 +244,7 @@ class Scene:
         reason: for the mode or for the active policy, for people; empty when all is well.
         falls: the newest ones, oldest first.
         finite: the estimate is finite. If it is not, the robot is drawn where it was before.
+        remains: of the walk, after it ended in FALLEN or FAULT; None in other modes.
     """
 
     stamp_ns: int
@@ -246,6 +265,7 @@ class Scene:
     reason: str
     falls: tuple[Fall, ...]
     finite: bool
+    remains: Remains | None = None
 
     @property
     def headline(self) -> str:

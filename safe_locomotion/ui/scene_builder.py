@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Sequence
-from math import inf, isfinite, nan
+from math import inf, isfinite, isnan, nan
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from safe_locomotion.safety.trigger_set import (
 )
 from safe_locomotion.types import Estimate, Mode, StancePlan, Verdict
 from safe_locomotion.ui.robot_body import RobotBody
-from safe_locomotion.ui.scene import KEPT_FALLS, Bar, Fall, Prediction, Scene
+from safe_locomotion.ui.scene import KEPT_FALLS, Bar, Fall, FootScene, Prediction, Remains, Scene
 from safe_locomotion.ui.scene_feet import FootMaker, ground_normal
 from safe_locomotion.ui.scene_prediction import PredictionMaker
 
@@ -51,10 +51,16 @@ class SceneMaker:
         self._shapes = self.body.shape_poses(self._links)
         self._falls: deque[Fall] = deque(maxlen=KEPT_FALLS)
         self._mode: Mode | None = None
+        self._walked: tuple[FootScene, ...] = ()
+        self._remains: Remains | None = None
 
     def note(self, estimate: Estimate) -> None:
-        """Take an estimate without making a scene: the mean roll rate needs it."""
+        """Take an estimate without making a scene.
+
+        The mean roll rate needs it, and so do the places where feet touch down.
+        """
         self._state.update(estimate, self._frequency)
+        self._feet.note(estimate, walks=self._mode is Mode.WALK)
 
     def update(
         self, estimate: Estimate, verdicts: Sequence[Verdict] = (), plan: StancePlan | None = None
@@ -76,6 +82,8 @@ class SceneMaker:
         judged = [bar.value for bar in bars[:N_COMPONENTS]]
         self._predictions.update(estimate, verdicts, measured, judged)
         self._count_falls(verdicts)
+        feet = self._feet.update(self._links, estimate, verdict, plan)
+        self._remember_walk(feet)
         return Scene(
             stamp_ns=estimate.stamp_ns,
             position=vector(self._links.position[0]),
@@ -84,7 +92,7 @@ class SceneMaker:
             shapes=self._shapes,
             velocity=vector(estimate.velocity),
             normal=ground_normal(estimate),
-            feet=self._feet.update(self._links, estimate, verdict, plan),
+            feet=feet,
             footholds=self._feet.footholds,
             prediction=self._prediction(estimate.stamp_ns),
             bars=bars,
@@ -95,7 +103,18 @@ class SceneMaker:
             reason=self._reason(verdict, bars),
             falls=tuple(self._falls),
             finite=finite,
+            remains=self._remains,
         )
+
+    def _remember_walk(self, feet: tuple[FootScene, ...]) -> None:
+        """Keep the feet of a walk, and make its remains when it was stopped."""
+        if self._mode is Mode.WALK:
+            self._walked = feet
+        if self._mode not in (Mode.FALLEN, Mode.FAULT):
+            self._remains = None
+        elif self._remains is None and self._walked:
+            self._remains = remains(self._walked, self._predictions.newest)
+            self._walked = ()
 
     def _move_body(self, estimate: Estimate) -> bool:
         """Move the drawn robot to a finite estimate; False leaves it where it was."""
@@ -171,6 +190,19 @@ class BarMaker:
             margin = margins[CAPTURE] if CAPTURE in margins else self._capture.margin(estimate)
             bars.append(_capture_bar(self._capture.half_width, margin))
         return tuple(bars)
+
+
+def remains(feet: Sequence[FootScene], prediction: Prediction | None) -> Remains:
+    """What was planned for these feet, and predicted."""
+    ahead = [foot.foothold for foot in feet if foot.foothold is not None]
+    targets = [foot.target for foot in feet if foot.target is not None]
+    forces = [(foot.ground, foot.force_tip) for foot in feet if not isnan(foot.friction)]
+    return Remains(
+        footholds=np.array(ahead).reshape(-1, 3),
+        targets=np.array(targets).reshape(-1, 3),
+        forces=np.array(forces).reshape(-1, 2, 3),
+        prediction=prediction,
+    )
 
 
 def _component_bar(name: str, measured: float, low: float, high: float, margin: float) -> Bar:

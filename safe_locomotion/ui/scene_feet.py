@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf, isfinite, nan
+from math import dist, inf, isfinite, nan
 
 import numpy as np
 
@@ -35,6 +35,7 @@ from safe_locomotion.ui.robot_body import Poses, RobotBody
 from safe_locomotion.ui.scene import FORCE_SCALE, KEPT_FOOTHOLDS, FootScene, added
 
 FORCE_FLOOR = 1.0  #: a smaller force counts as none [N]
+SAME = 0.005  #: footholds closer than this are one, seen twice [m]
 STEEPEST = 0.3  #: least z of the normal of ground
 UPRIGHT: Vector = (0.0, 0.0, 1.0)
 ZERO: Vector = (0.0, 0.0, 0.0)
@@ -97,7 +98,9 @@ class FootMaker:
             (FORCE_SCALE * self._mu * x, FORCE_SCALE * self._mu * y, FORCE_SCALE)
             for x, y in corners
         ]
+        self._body = body
         self._stood = [True] * N_LEGS
+        self._touched = [True] * N_LEGS
         self._footholds: deque[Vector] = deque(maxlen=KEPT_FOOTHOLDS)
 
     @property
@@ -118,12 +121,31 @@ class FootMaker:
         self._remember(feet, walks=verdict is not None and verdict.mode is Mode.WALK)
         return feet
 
+    def note(self, estimate: Estimate, *, walks: bool) -> None:
+        """Remember where feet touched down, without making a scene."""
+        contact = [bool(touches) for touches in estimate.contact]
+        landed = [leg for leg in range(N_LEGS) if contact[leg] and not self._touched[leg]]
+        if walks and landed and np.isfinite(estimate.position).all():
+            links = self._body.poses(estimate.position, estimate.quaternion_wxyz, estimate.q)
+            normal = ground_normal(estimate)
+            for leg in landed:
+                centre = vector(links.position[self._links[leg]])
+                self._land(added(centre, normal, -self._radius))
+        self._touched = contact
+
+    def _land(self, place: Vector) -> None:
+        """Remember a foothold, unless it is one of the newest ones, seen twice."""
+        newest = list(self._footholds)[-N_LEGS:]
+        if all(dist(place, known) > SAME for known in newest):
+            self._footholds.append(place)
+
     def _remember(self, feet: Sequence[FootScene], *, walks: bool) -> None:
         for leg, foot in enumerate(feet):
             stands = foot.contact and foot.stance
             if walks and stands and not self._stood[leg]:
-                self._footholds.append(foot.ground)
+                self._land(foot.ground)
             self._stood[leg] = stands
+            self._touched[leg] = foot.contact
 
     def _foot(
         self,

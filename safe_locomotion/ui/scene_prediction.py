@@ -34,6 +34,11 @@ class PredictionMaker:
         self._state = state
         self._newest: Prediction | None = None
 
+    @property
+    def newest(self) -> Prediction | None:
+        """The newest prediction, of any age; None before the first."""
+        return self._newest
+
     def young(self, stamp_ns: int) -> Prediction | None:
         """The newest prediction, unless it is older than `KEPT_S` at this stamp."""
         newest = self._newest

@@ -8,8 +8,8 @@ a node publishes `display/ticks`, this process subscribes to nothing else. A rec
 stack without its MPC node, has no `display/ticks`.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
@@ -30,8 +30,8 @@ from safe_locomotion.ui.scene import Scene
 from safe_locomotion.ui.scene_builder import SceneMaker
 
 DEPTH = 40  #: verdicts, 80 ms at 500 Hz; one in fifty carries a rollout, and each of these counts
-FEW = 4  #: estimates in the queue, of which the newest counts
-NOTED = 2  #: estimates that are unpacked in one look
+FEW = 16  #: estimates in the queue, of which the newest counts; 10 come in 0.2 s
+NOTED = 10  #: estimates that are unpacked in one look, to see feet touch down
 CHOOSE_EACH = 10  #: looks between two choices of the topics
 TIMEOUT_S = 0.5
 ESTIMATES = QoSProfile(
@@ -40,6 +40,7 @@ ESTIMATES = QoSProfile(
 VERDICTS = QoSProfile(
     depth=DEPTH, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT
 )
+PROPOSALS = VERDICTS
 """Best effort: acknowledgements of a reliable reader would wake up the supervisor."""
 _PREDICTED = b"predicted/0/"  #: these bytes are in each packed verdict that carries a rollout
 
@@ -121,6 +122,13 @@ class Queue:
         return read
 
 
+class Keeper(Protocol):
+    """Keeps packed messages, to look back at."""
+
+    def keep(self, topic: str, packed: Sequence[bytes]) -> None:
+        """Take the messages of one topic since the last look, oldest first."""
+
+
 class SceneTopics:
     """Makes scenes from `state_estimate`, `safety/verdict` and `mpc/plan`.
 
@@ -133,8 +141,23 @@ class SceneTopics:
         streams: of the topics, for `/diagnostics`.
     """
 
-    def __init__(self, node: Node, robot: RobotModel, config: StackConfig) -> None:
+    def __init__(
+        self, node: Node, robot: RobotModel, config: StackConfig, keeper: Keeper | None = None
+    ) -> None:
+        """Listen.
+
+        Args:
+            node: that subscribes.
+            robot, config: of the scenes.
+            keeper: is handed the packed messages, proposals too; with None nobody listens to them.
+        """
         self.maker = SceneMaker(robot, config)
+        self._keeper = keeper
+        self._proposals = (
+            None
+            if keeper is None
+            else Queue(node, JointState, "policy/proposal", PROPOSALS, required=False)
+        )
         self._estimates = Queue(node, Float64MultiArray, "state_estimate", ESTIMATES)
         self._verdicts = Queue(node, JointState, "safety/verdict", VERDICTS)
         self._plans = Queue(node, MultiDOFJointState, "mpc/plan", NEWEST)
@@ -156,6 +179,8 @@ class SceneTopics:
         self._hear_display()
         estimates = self._new_estimates()
         verdicts = self._new_verdicts()
+        if self._keeper is not None and self._proposals is not None:
+            self._keeper.keep("policy/proposal", self._proposals.take())
         plans = self._plans.take()
         if plans:
             self._plan = self._plans.read(plans[-1], decisions.plan_from) or self._plan
@@ -184,8 +209,10 @@ class SceneTopics:
         self._looks += 1
 
     def _new_estimates(self) -> list[Estimate]:
-        """The newest estimate and at most one before it, evenly spread."""
+        """The newest estimate and at most `NOTED` before it, evenly spread."""
         packed = self._estimates.take()
+        if self._keeper is not None:
+            self._keeper.keep("state_estimate", packed)
         step = max(1, -(-len(packed) // NOTED))
         chosen = packed[::-1][::step][::-1]
         read = [self._estimates.read(message, conversions.estimate_from) for message in chosen]
@@ -194,6 +221,8 @@ class SceneTopics:
     def _new_verdicts(self) -> list[Verdict]:
         """The newest verdict with a rollout, then the newest one; the last one when none came."""
         packed = self._verdicts.take()
+        if self._keeper is not None:
+            self._keeper.keep("safety/verdict", packed)
         foreseen = [message for message in packed[:-1] if _PREDICTED in message][-1:]
         read = [
             self._verdicts.read(message, decisions.verdict_from)

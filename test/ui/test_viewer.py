@@ -314,7 +314,7 @@ def test_a_browser_shows_the_robot_and_its_stop_button_damps_it(tmp_path, ros_do
     with (
         ros_tester() as t,
         running_viewer(port, port, shadows=False, rate_hz=5.0),
-        chromium(tmp_path, size=(900, 560)) as open_page,
+        chromium(tmp_path, size=(700, 560)) as open_page,
     ):
         verdicts = t.collect(JointState, "safety/verdict", LATCHED)
         # There is no graphics card, so the page has few pixels.
@@ -329,7 +329,7 @@ def test_a_browser_shows_the_robot_and_its_stop_button_damps_it(tmp_path, ros_do
             assert t.spin_until(lambda: mode() is Mode.PASSIVE)
             assert t.call(Trigger, "stand").success
             assert t.spin_until(lambda: mode() is Mode.STAND)
-            assert page.reads("STAND\n")
+            assert page.reads("STAND")
             shown = page.picture()
             page.press("Emergency stop")
             assert t.spin_until(lambda: mode() is Mode.FAULT)
@@ -345,12 +345,15 @@ def test_a_browser_shows_the_robot_and_its_stop_button_damps_it(tmp_path, ros_do
 
 
 def robot_appeared(empty, shown):
-    """The middle of the scene has changed much, and its top little."""
+    """Between letters and bars, the middle of the scene has changed much, and its top little.
+
+    The lines of the ground are paler than the robot; they do not count.
+    """
     height, width = empty.shape[:2]
-    changed = np.abs(shown - empty).max(axis=2) > 0.15
-    left = round(0.3 * width)
-    right = round(0.7 * width)
-    middle = changed[round(0.35 * height) : round(0.75 * height), left:right].mean()
-    top = changed[: round(0.15 * height), left:right].mean()
-    assert middle > 0.05, f"{middle:.3f} of the middle changed"
+    changed = np.abs(shown - empty).max(axis=2) > 0.3
+    left = round(0.12 * width)
+    right = round(0.5 * width)
+    middle = changed[round(0.35 * height) : round(0.72 * height), left:right].mean()
+    top = changed[round(0.22 * height) : round(0.28 * height), left:right].mean()
+    assert middle > 0.03, f"{middle:.3f} of the middle changed"
     assert top < 0.5 * middle, f"{top:.3f} of the top changed, {middle:.3f} of the middle"

@@ -142,6 +142,12 @@ DEMONSTRATION_VX = 0.4  # m/s
     " demonstration, when viser is installed]",
 )
 @click.option(
+    "--viewer-host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address that the web viewer listens on; 0.0.0.0 lets a phone of this network in.",
+)
+@click.option(
     "--viewer-port",
     type=click.IntRange(1, 65535),
     default=8080,

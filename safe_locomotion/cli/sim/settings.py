@@ -57,6 +57,7 @@ class SimSettings:
     lock_step: bool
     realtime: bool
     viewer: bool
+    viewer_host: str
     viewer_port: int
     seed: int
     random_commands: bool
@@ -188,7 +189,7 @@ class SimSettings:
         if self.save_states is not None:
             overrides["bridge_node"]["log_states"] = True
         if self.viewer:
-            overrides["viewer_node"] = {"port": self.viewer_port}
+            overrides["viewer_node"] = {"host": self.viewer_host, "port": self.viewer_port}
         return stack(
             StackOptions(
                 robot=self.robot,

@@ -4,9 +4,12 @@ from pathlib import Path
 
 from rich.console import Console
 
+from safe_locomotion.ui.viewer.link import in_terminal
+
 LOG = "viewer_node.log"
 BEGINNINGS = ("viewer: ", "error: ")
 LINK = "viewer, with the token: "
+PHONE = "viewer, for a phone: "
 
 
 class ViewerLine:
@@ -26,5 +29,7 @@ class ViewerLine:
             self._shown = True
             console.print(said.replace("error: ", "viewer: "), markup=False, highlight=False)
             for link in lines:
-                if link.startswith(LINK):
+                if link.startswith((LINK, PHONE)):
                     console.print(link, markup=False, highlight=False)
+                if link.startswith(PHONE) and console.is_terminal:
+                    console.out(in_terminal(link.removeprefix(PHONE)), highlight=False)

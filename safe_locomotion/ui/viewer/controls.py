@@ -13,8 +13,10 @@ import viser
 
 from safe_locomotion.operator.velocity import CommandLimits
 from safe_locomotion.ui.viewer.access import Access, VelocityPad
+from safe_locomotion.ui.viewer.link import on_page
 from safe_locomotion.ui.viewer.panels import TEXT
 from safe_locomotion.ui.viewer.requests import ESTOP, Requests
+from safe_locomotion.ui.viewer.rewind import History, Rewind
 
 MODES = ("stand", "walk", "sit", "reset")
 HOLD_HZ = 10.0  #: presses per second that a held button sends
@@ -34,6 +36,8 @@ class Driving:
         requests: the clients of the stack's services.
         policies: names that a user can choose.
         limits: of the velocity.
+        history: the last minute, to look back at.
+        phone_link: the link with the token for another device; empty where none reaches us.
     """
 
     access: Access
@@ -41,13 +45,20 @@ class Driving:
     requests: Requests
     policies: tuple[str, ...]
     limits: CommandLimits
+    history: History
+    phone_link: str = ""
 
 
 class Controls:
     """The controls of one connection."""
 
-    def __init__(self, client: viser.ClientHandle, driving: Driving) -> None:
-        """Add the controls to the page, locked."""
+    def __init__(self, client: viser.ClientHandle, driving: Driving, *, trusted: bool) -> None:
+        """Add the controls to the page, locked.
+
+        A browser that came by the link with the token is allowed before it sees a control.
+        """
+        if trusted:
+            driving.access.allow(client.client_id)
         self._client = client
         self._id = client.client_id
         self._driving = driving
@@ -64,6 +75,8 @@ class Controls:
         self._drive = gui.add_folder("Drive", order=4, visible=False)
         with self._drive:
             self._add_drive(gui)
+        self._phone: Any = None
+        self._rewind = Rewind(client, driving.history, lambda: driving.access.allows(self._id))
 
     def _add_drive(self, gui: viser.GuiApi) -> None:
         limits = self._driving.limits
@@ -87,10 +100,9 @@ class Controls:
         hold.on_click(lambda _: self._driving.pad.release(self._id))
         gui.add_button("Zero").on_click(lambda _: self._zero())
 
-    def remember(self, *, trusted: bool) -> None:
+    def remember(self) -> None:
         """Unlock a browser that came by the link, or has stored the token; waits for its answer."""
-        if trusted:
-            self._driving.access.allow(self._id)
+        if self._driving.access.allows(self._id):
             self._open("")
             return
         with suppress(RuntimeError, TimeoutError):
@@ -108,7 +120,8 @@ class Controls:
         self._open("unlocked")
 
     def follow(self, policy: str) -> None:
-        """Show which policy is in force, also when another browser chose it."""
+        """Show which policy is in force, also when another browser chose it, and the minute."""
+        self._rewind.refresh()
         if policy and policy != self._in_force:
             self._in_force = policy
             if policy not in self._policies:
@@ -124,7 +137,16 @@ class Controls:
     def _open(self, text: str) -> None:
         self._lock.visible = False
         self._drive.visible = True
+        self._show_link()
         self._tell(text)
+
+    def _show_link(self) -> None:
+        """Show the link with the token. A locked page never gets it."""
+        gui = self._client.gui
+        if self._phone is None:
+            self._phone = gui.add_folder("Phone", order=9, expand_by_default=False)
+            with self._phone:
+                gui.add_html(f"<div style='{TEXT}'>{on_page(self._driving.phone_link)}</div>")
 
     async def _stop(self, _: Any) -> None:
         """Stop on the thread that received the press.
@@ -170,6 +192,7 @@ class Controls:
 
     def _touch(self) -> None:
         if self._allowed():
+            self._rewind.live()
             refusal = self._driving.pad.touch(self._id, *(slider.value for slider in self._sliders))
             if refusal:
                 self._tell(refusal)

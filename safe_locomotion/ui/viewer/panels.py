@@ -14,14 +14,15 @@ import viser
 from diagnostic_msgs.msg import DiagnosticArray
 from viser import uplot
 
-from safe_locomotion.ui.robot_body import Rgba
-from safe_locomotion.ui.scene import BAR_OVERSHOOT, GREY, Bar, Scene
+from safe_locomotion.ui.scene import Bar, Scene
+from safe_locomotion.ui.viewer.overlay import STYLE, driver, old, overlay, reason, table, waiting
 
 MARGIN_S = 10.0  #: length of the plot of margins [s]
 TIMING_S = 60.0  #: length of the plot of times [s]
 MARGINS_KEPT = 300  #: points of the plot of margins
 TIMES_KEPT = 300  #: points of the plot of times
 STALE_S = 0.5  #: the picture is marked as old after this time without a new state [s]
+BEATS = 5  #: refreshes, 1 s, after which the page hears from us though nothing changed
 PANEL_WIDTH = 310  #: [px]
 PLOT_HEIGHT = 150  #: [px]
 PALE = "#868e96"  #: colour of text that matters less
@@ -41,25 +42,31 @@ class Panels:
 
     Attributes:
         policy: the one in force, as the policy node says; empty before that.
+        says: what happens now, in a few words.
     """
 
     def __init__(self, gui: viser.GuiApi, bars: Sequence[str]) -> None:
         """Lay out the page for bars with these names."""
         gui.configure_theme(show_logo=False, show_share_button=False, control_width="medium")
         gui.set_panel_label("safe_locomotion")
-        self._status = gui.add_html(_status("waiting", GREY, "no state yet", ""), order=0)
+        gui.add_html(STYLE, order=0)
+        self._beat = 0
+        self._over = gui.add_html(waiting(0), order=0)
+        self._status = gui.add_html(_status("no state yet"), order=1.5)
         panel = gui.add_panel()
-        with panel.add_tab("Safety and timing", viser.Icon.ACTIVITY):
+        with panel.add_tab("Margins and times", viser.Icon.ACTIVITY):
             self._bars = gui.add_html("")
             self._margins = _MarginPlot(gui, bars)
             self._times = _TimePlot(gui)
             self._table = gui.add_html("")
         panel.dock_left()
         panel.set_width(PANEL_WIDTH)
+        panel.minimize()
         gui.main_panel.dock_right()
         gui.main_panel.set_width(PANEL_WIDTH)
         self._shown: Scene | None = None
         self.policy = ""
+        self.says = "no robot heard"
 
     def note(self, now: float, scene: Scene) -> None:
         """Add a scene to the plots; `now` is of any clock [s]."""
@@ -80,21 +87,27 @@ class Panels:
         self._margins.draw(now)
         if self._times.draw(now):
             self._table.content = self._times.table()
+        self._beat += 1
+        beat = self._beat // BEATS
         scene = self._shown
         if scene is None:
+            self._over.content = waiting(beat)
             return
         self._bars.content = _bars(scene.bars, scene.judged)
         if age_s > STALE_S:
-            self._status.content = _status(
-                scene.headline, GREY, f"no state for {age_s:.0f} s: this picture is old", ""
-            )
+            self.says = f"no state for {age_s:.0f} s"
+            self._over.content = old(scene, age_s, beat)
+            self._status.content = _status(f"{self.says}: this picture is old")
             return
+        self.says = driver(scene)
+        self._over.content = overlay(scene, beat)
+        self._status.content = _status(self._facts(scene))
+
+    def _facts(self, scene: Scene) -> str:
         speed = float(np.hypot(*scene.velocity[:2]))
         falls = f" · {len(scene.falls)} fall{'s' * (len(scene.falls) != 1)}" if scene.falls else ""
-        facts = f"{speed:.2f} m/s · policy in force: {self.policy or 'unknown'}{falls}"
-        self._status.content = _status(
-            scene.headline, scene.color, scene.reason or "all well", facts
-        )
+        why = reason(scene) or "all well"
+        return f"{self.says} · {why} · {speed:.2f} m/s · policy: {self.policy or 'unknown'}{falls}"
 
 
 class _MarginPlot:
@@ -202,40 +215,11 @@ def _number(text: str | None) -> float:
         return float("nan")
 
 
-def _css(color: Rgba) -> str:
-    return f"rgb({', '.join(str(round(255.0 * part)) for part in color[:3])})"
+def _status(facts: str) -> str:
+    return f"<div style='{TEXT}'>{escape(facts)}</div>"
 
 
-def _status(headline: str, color: Rgba, reason: str, facts: str) -> str:
-    dark = sum(color[:3]) < 2.4  # white letters are readable on it
-    chip = (
-        f"background:{_css(color)};color:{'white' if dark else '#212529'};"
-        "border-radius:6px;padding:3px 10px;font-weight:600"
-    )
-    return (
-        f"<div style='{TEXT}'><div style='font-size:15px;margin:2px 0 6px'>"
-        f"<span style='{chip}'>{escape(headline)}</span></div>"
-        f"<div>{escape(reason)}</div><div style='color:{PALE}'>{escape(facts)}</div></div>"
-    )
-
-
-def _bars(bars: Sequence[Bar], judged: bool) -> str:
-    """A track per bar, which reaches past both bounds, with a dot at the value."""
-    tracks = "".join(_track(bar) for bar in bars)
+def _bars(shown: Sequence[Bar], judged: bool) -> str:
+    """The numbers behind the bars over the picture."""
     note = "" if judged else f"<div style='color:{PALE}'>{NOT_JUDGED}</div>"
-    return f"<div style='{TEXT}'>{tracks}{note}</div>"
-
-
-def _track(bar: Bar) -> str:
-    whole = 2.0 * BAR_OVERSHOOT
-    bound = 100.0 * (BAR_OVERSHOOT - 1.0) / whole
-    value = 100.0 * (bar.share + BAR_OVERSHOOT) / whole
-    return (
-        f"<div>{escape(bar.text)}</div>"
-        "<div style='position:relative;height:10px;margin:1px 0 6px;border-radius:5px;"
-        "background:#ffe3e3'>"
-        f"<div style='position:absolute;left:{bound:.1f}%;right:{bound:.1f}%;height:10px;"
-        "background:#e9ecef'></div>"
-        "<div style='position:absolute;width:10px;height:10px;border-radius:5px;"
-        f"left:calc({value:.1f}% - 5px);background:{_css(bar.color)}'></div></div>"
-    )
+    return f"<div style='{TEXT}'>{table(shown)}{note}</div>"

@@ -12,9 +12,12 @@ import viser
 
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.ui.viewer.controls import Controls
+from safe_locomotion.ui.viewer.framing import FIELD_OF_VIEW, framed
 from safe_locomotion.ui.viewer.guarded_socket import VISITOR, Guard, guarded
 
 PORTS = 100  #: that are tried, from the wanted one on
+LOW_PAGE = 500  #: a page that is less high is a phone on its side [px]
+LOW_PANEL = 250  #: width of its panel [px]
 ANYWHERE = ("0.0.0.0", "::", "")
 
 
@@ -55,6 +58,37 @@ def free_port(host: str, wanted: int) -> int:
     )
 
 
+class Framing:
+    """Keeps the robot whole in one browser: the first view, and a new one when the page turns.
+
+    A view that the user chose stays, unless the page changes between tall and wide.
+    """
+
+    def __init__(self, client: viser.ClientHandle) -> None:
+        self._camera = client.camera
+        self._tall: bool | None = None
+        self._narrow(client)
+        self._look(client.camera)
+        client.camera.on_update(self._look)
+
+    def _look(self, camera: viser.CameraHandle) -> None:
+        width = camera.image_width
+        height = camera.image_height
+        tall = height > width
+        if tall == self._tall:
+            return
+        self._tall = tall
+        view = framed(width, height)
+        self._camera.position = view.position
+        self._camera.look_at = view.look_at
+
+    @staticmethod
+    def _narrow(client: viser.ClientHandle) -> None:
+        """Leave a phone that lies on its side more of its page for the picture."""
+        if client.camera.image_height < LOW_PAGE:
+            client.gui.main_panel.set_width(LOW_PANEL)
+
+
 class ViewerServer:
     """One page for many browsers.
 
@@ -74,6 +108,7 @@ class ViewerServer:
         logging.getLogger("websockets").setLevel(logging.CRITICAL)
         with redirect_stdout(StringIO()), guarded(guard):  # viser prints a greeting
             self._server = _Server(host=host, port=port, verbose=False)
+        self._server.initial_camera.fov = FIELD_OF_VIEW
         self.scene = self._server.scene
         self.gui = self._server.gui
         shown = socket.gethostname() if host in ANYWHERE else f"[{host}]" if ":" in host else host
@@ -81,14 +116,19 @@ class ViewerServer:
         self._controls: dict[int, Controls] = {}
         self._lock = Lock()
 
-    def admit(self, build: Callable[[viser.ClientHandle], Controls]) -> None:
-        """From now on give every browser controls of its own."""
+    def admit(self, build: Callable[[viser.ClientHandle, bool], Controls]) -> None:
+        """From now on give every browser controls of its own.
+
+        Args:
+            build: makes them, for a browser and whether it came by the link with the token.
+        """
 
         def welcome(client: viser.ClientHandle, trusted: bool) -> None:
-            controls = build(client)
+            Framing(client)
+            controls = build(client, trusted)
             with self._lock:
                 self._controls[client.client_id] = controls
-            controls.remember(trusted=trusted)
+            controls.remember()
 
         @self._server.on_client_connect
         async def _(client: viser.ClientHandle) -> None:
@@ -120,15 +160,6 @@ class ViewerServer:
                 with self._lock:
                     self._controls.pop(client, None)
                 each.close()
-
-    def look_from(
-        self, position: tuple[float, float, float], look_at: tuple[float, float, float], fov: float
-    ) -> None:
-        """Set the camera of new browsers."""
-        camera = self._server.initial_camera
-        camera.position = position
-        camera.look_at = look_at
-        camera.fov = fov
 
     @contextmanager
     def frame(self) -> Iterator[None]:

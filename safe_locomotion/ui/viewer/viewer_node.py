@@ -8,9 +8,8 @@ start it prints its address and token.
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic, perf_counter, sleep
-from urllib.parse import quote
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
@@ -28,10 +27,14 @@ from safe_locomotion.ui.viewer.controls import Controls, Driving
 from safe_locomotion.ui.viewer.door import PLACES, Door
 from safe_locomotion.ui.viewer.frames import Guarded
 from safe_locomotion.ui.viewer.guarded_socket import Guard
+from safe_locomotion.ui.viewer.judge import Judge
+from safe_locomotion.ui.viewer.link import for_phones, in_terminal, with_token
+from safe_locomotion.ui.viewer.minute import Minute
 from safe_locomotion.ui.viewer.panels import Panels
 from safe_locomotion.ui.viewer.requests import Requests
-from safe_locomotion.ui.viewer.scene import CAMERA, FIELD_OF_VIEW, LOOK_AT, SceneView, light
-from safe_locomotion.ui.viewer.server import ViewerServer
+from safe_locomotion.ui.viewer.rewind import History
+from safe_locomotion.ui.viewer.scene import SceneView, light
+from safe_locomotion.ui.viewer.server import ViewerServer, free_port
 
 UNWATCHED_HZ = 5.0
 REFRESH_S = 0.2  #: between two updates of panels and plots
@@ -87,19 +90,31 @@ class ViewerLoop:
         parameters = read_parameters(node, ViewerSettings)
         self.nodes: Sequence[Node] = (node,)
         self.slow_nodes: Sequence[Node] = ()
-        self._topics = SceneTopics(node, parameters.robot, parameters.config)
+        self._minute = Minute()
+        self._topics = SceneTopics(node, parameters.robot, parameters.config, self._minute)
         self._diagnostics = Queue(
             node, DiagnosticArray, "/diagnostics", DIAGNOSTICS, required=False
         )
         self._token = os.environ.get(TOKEN_VARIABLE) or new_token()
-        self._driving = _driving(node, parameters, self._token)
-        settings = parameters.settings
+        settings = replace(
+            parameters.settings, port=free_port(parameters.settings.host, parameters.settings.port)
+        )
+        phone = for_phones(settings.host, settings.port, self._token)
+        self._judge = Judge()
+        history = History(
+            minute=self._minute,
+            body=self._topics.maker.body,
+            robot=parameters.robot,
+            config=parameters.config,
+            judge=self._judge,
+            says=lambda: self._panels.says,
+        )
+        self._driving = _driving(node, parameters, self._token, history, phone)
         self._door = Door(settings.host, settings.names.replace(",", " ").split())
         self._frames = Guarded("frames", node.get_logger().error)
         driving = self._driving
         guard = Guard(self._door, driving.requests.stop, driving.access.refusal)
         self._server = ViewerServer(settings.host, settings.port, guard)
-        self._server.look_from(CAMERA, LOOK_AT, FIELD_OF_VIEW)
         light(self._server.scene, parameters.settings.shadows)
         maker = self._topics.maker
         self._view = SceneView(self._server.scene, maker.body)
@@ -114,12 +129,17 @@ class ViewerLoop:
 
     def start(self) -> None:
         """Let browsers in, and print address and token."""
-        self._server.admit(lambda client: Controls(client, self._driving))
+        self._server.admit(lambda client, trusted: Controls(client, self._driving, trusted=trusted))
         address = self._server.address
+        phone = self._driving.phone_link
         sys.stdout.write(
             f"viewer: {address}  token: {self._token}\n"
-            f"viewer, with the token: {address}/?token={quote(self._token, safe='')}\n"
+            f"viewer, with the token: {with_token(address, self._token)}\n"
         )
+        if phone:
+            sys.stdout.write(f"viewer, for a phone: {phone}\n")
+        if phone and sys.stdout.isatty():
+            sys.stdout.write(in_terminal(phone))
         sys.stdout.flush()
 
     def step(self) -> None:
@@ -143,6 +163,7 @@ class ViewerLoop:
             self._panels.diagnose(now, message)
         if scene is not None:
             self._heard_s = now
+            self._minute.draw(scene)
             self._panels.note(now, scene)
             if watched:
                 self._view.draw(scene)
@@ -161,10 +182,17 @@ class ViewerLoop:
 
     def close(self) -> None:
         """Close every connection."""
+        self._judge.close()
         self._server.stop()
 
 
-def _driving(node: Node, parameters: NodeParameters[ViewerSettings], token: str) -> Driving:
+def _driving(
+    node: Node,
+    parameters: NodeParameters[ViewerSettings],
+    token: str,
+    history: History,
+    phone_link: str,
+) -> Driving:
     limits = parameters.config.supervisor.command
     return Driving(
         access=Access(token),
@@ -172,6 +200,8 @@ def _driving(node: Node, parameters: NodeParameters[ViewerSettings], token: str)
         requests=Requests(node, parameters.settings.cmd_vel_type),
         policies=(NOMINAL, *installed_policies(parameters.robot.name)),
         limits=limits,
+        history=history,
+        phone_link=phone_link,
     )
 
 
