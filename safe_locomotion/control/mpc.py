@@ -120,7 +120,8 @@ class ConvexMpc:
         self._system = np.empty((AXES * n, AXES * n))
         self._rows = np.empty((N_LEGS * n, 3, AXES + 1))
         self._pushes = np.full((n, AXES + 1, 1), -1.0)
-        self._limits: Array = np.zeros((n * N_LEGS, FACES))
+        self._distances: Array
+        self._limits: Array
         self._touched: Flags
         self._forces: Array
         self.reset()
@@ -193,9 +194,18 @@ class ConvexMpc:
         self._multipliers = np.zeros((n * N_LEGS, FACES))
         self._touched = np.zeros((n * N_LEGS, FACES), dtype=np.bool_)
         self._stance = np.zeros((n, N_LEGS), dtype=np.bool_)
+        self._distances = np.full((n * N_LEGS, FACES), _NO_FACE)
+        self._limits = self._distances
 
     def _enter(self, stance: Flags) -> None:
-        """Begin with the schedule of a tick.
+        """Begin with the problem of a tick, whose schedule is mostly that of the last one."""
+        if (stance != self._stance).any():
+            self._reschedule(stance)
+        self._across = self.matrices.levers.transpose(0, 2, 1)
+        self._rows[:, :, :AXES] = self.matrices.levers.reshape(-1, 3, AXES)
+
+    def _reschedule(self, stance: Flags) -> None:
+        """Change the feet that push.
 
         A foot that begins to push in a step touches what it touches in the steps beside.
         """
@@ -213,8 +223,6 @@ class ConvexMpc:
             self._touched = (last | (beside & fresh[..., None])).reshape(-1, FACES)
         self._distances = np.where(on, self._faces.distances, _NO_FACE)
         self._limits = self._distances - self._multipliers / self._penalty
-        self._across = self.matrices.levers.transpose(0, 2, 1)
-        self._rows[:, :, :AXES] = self.matrices.levers.reshape(-1, 3, AXES)
 
     def _minimum(self, touched: Flags, codes: NDArray[np.intp]) -> Array:
         """Forces (4 N, 3) at the minimum with these touched faces."""

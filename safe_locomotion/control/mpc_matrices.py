@@ -43,8 +43,8 @@ class MpcMatrices:
         self._steps = n
         self._slope_map = _slope_map(parameters)
         self._lever_map = _lever_map(model)
-        self._knowns = np.zeros(NX + 3 + n * NX)
-        self._points = np.ones((n * N_LEGS, 4))
+        # State, gravity and reference, then (r, 1) of the feet: one comparison tests them all.
+        self._numbers = np.ones(NX + 3 + n * NX + n * N_LEGS * 4)
 
     def fill(self, problem: MpcProblem) -> bool:
         """Write levers and gradient.
@@ -52,14 +52,15 @@ class MpcMatrices:
         Returns:
             False if a number of the problem was not finite, or beyond all measure.
         """
-        knowns = self._knowns
+        knowns = self._numbers[: NX + 3 + self._steps * NX]
+        points = self._numbers[len(knowns) :].reshape(-1, 4)
         knowns[:NX] = problem.x0
         knowns[_GRAVITY] = problem.gravity
         knowns[_REFERENCE] = problem.reference.reshape(-1)
-        self._points[:, :3] = problem.feet.reshape(-1, 3)
-        if not (np.abs(knowns).max() <= LARGEST and np.abs(self._points).max() <= LARGEST):
+        points[:, :3] = problem.feet.reshape(-1, 3)
+        if not np.abs(self._numbers).max() <= LARGEST:
             return False
-        on = self._points * problem.stance.reshape(-1, 1)
+        on = points * problem.stance.reshape(-1, 1)
         self.levers = on.dot(self._lever_map).reshape(self._steps, NU, AXES)
         slope = self._slope_map.dot(knowns).reshape(self._steps, AXES, 1)
         self.gradient = (self.levers @ slope).reshape(-1, 3)
