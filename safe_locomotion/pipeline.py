@@ -172,7 +172,7 @@ class Pipeline:
         return self.cycle
 
     def plan(self, cycle: Cycle) -> None:
-        """Last part of `step`: when a plan is due, make it for the ticks after this one.
+        """Last part of `step`: look ahead, and make a plan for the ticks after this one if due.
 
         Its forces and foot targets act from the next LowState on. The leg controller knows their
         age. So no command waits for the longest computation of the cycle. In return a plan is 2 ms
@@ -182,6 +182,7 @@ class Pipeline:
             start = perf_counter()
             self._plan = self.locomotion.update(cycle.estimate, cycle.verdict)
             self._tell("mpc", self._plan, start)
+        self.supervisor.look_ahead()
 
     def _feedback(self) -> Feedback | None:
         """What became of the last proposal; None before the first tick."""
@@ -208,6 +209,7 @@ class Pipeline:
             estimate = twin.estimator.update(state)
             proposal = twin.policy.update(estimate, velocity)
             judged = twin.supervisor.update(estimate, proposal, velocity)
+            twin.supervisor.look_ahead()
             verdict = replace(judged, mode=WARM_UP_MODES[k // WARM_UP_TICKS])
             twin.command.update(state, verdict, twin.locomotion.update(estimate, verdict))
 

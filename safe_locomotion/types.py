@@ -201,9 +201,10 @@ class Verdict:
         command: velocity that the gait must follow.
         margins: distance to the nearest bound of each trigger-set component, negative inside the
             trigger set. The distance of the capture point to the feet is added if it counts.
-        predicted: (W + 1, 12) states of the learner's rollout, the first one now, 0.016 s apart;
-            None on ticks without a rollout. A state holds roll, pitch, yaw, position of the centre
-            of mass, angular velocity and velocity, in odom.
+        predicted: (W + 1, 12) states of the learner's rollout, 0.016 s apart; None on ticks without
+            a rollout. The first is now, or a tick or two ago where they decided nothing. A state
+            holds roll, pitch, yaw, position of the centre of mass, angular velocity and velocity,
+            in odom.
         reasons: names of the hazards that hold now.
         policy: name of the learner while it drives.
     """

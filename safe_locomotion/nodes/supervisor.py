@@ -190,6 +190,7 @@ class SupervisorLoop(StageLoop[SupervisorNode]):
         self._node.publish(verdict)
         self._node.reasons.update(verdict.reasons)
         self._node.times.add(perf_counter() - start)
+        self._supervisor.look_ahead()
 
     def _await_proposal(self, stamp_ns: int) -> None:
         """Give the policy time to answer this tick, while it is alive."""

@@ -83,8 +83,8 @@ class Decision:
         recovers: the recovery policy drives.
         margins: margins of the trigger set (`TriggerSet.margins`), and of the capture point if that
             counts.
-        predicted: (w + 1, 12) states under the learner, on the tick on which they were computed.
-            They were computed for the decision, or only to be shown.
+        predicted: (w + 1, 12) states under the learner. They were computed for this decision, or
+            only to be shown, from the estimate of a tick or two before.
     """
 
     recovers: bool = True
@@ -154,6 +154,8 @@ class Intervention:
         self._took_over_ns: int | None = None
         self._outside: tuple[str, ...] = ()
         self._decision = Decision()
+        self._to_look: Moment | None = None
+        self._foreseen: Array | None = None
 
     def update(
         self,
@@ -175,11 +177,33 @@ class Intervention:
         bucket = estimate.stamp_ns // self._period_ns
         if bucket != self._bucket:
             self._bucket = bucket
+            self._to_look = None
             self._decision = self._decide(now)
             return self._decision
         last = self._decision
         recovers = proposal is None or (self._intervenes and last.recovers)
-        return Decision(recovers, last.margins, self._look(now))
+        foreseen = self._foreseen
+        self._foreseen = None
+        self._to_look = now
+        return Decision(recovers, last.margins, foreseen)
+
+    def look_ahead(self) -> None:
+        """Predict states that are only shown, if none were computed for `LOOK_NS`.
+
+        It takes as long as half of the control path, so call it when the command is out. Only ticks
+        without a decision are looked ahead from, and the next of them shows the states.
+        """
+        now = self._to_look
+        self._to_look = None
+        if now is None:
+            return
+        stamp_ns = now.estimate.stamp_ns
+        if self._looked_ns is not None and 0 <= stamp_ns - self._looked_ns < LOOK_NS:
+            return
+        self._looked_ns = stamp_ns
+        forecast = Forecast(self._forecaster, now)
+        forecast.look()
+        self._foreseen = forecast.states_in_odom()
 
     def recovery_command(self, wanted: VelocityCommand) -> VelocityCommand:
         """Velocity that the recovery policy follows when `wanted` is in force."""
@@ -209,20 +233,8 @@ class Intervention:
         predicted = forecast.states_in_odom()
         if predicted is not None:
             self._looked_ns = stamp_ns
+            self._foreseen = None
         return Decision(recovers, margins, predicted)
-
-    def _look(self, now: Moment) -> Array | None:
-        """Predicted states to be shown, if none were computed for `LOOK_NS`.
-
-        They are computed on ticks without a decision.
-        """
-        stamp_ns = now.estimate.stamp_ns
-        if self._looked_ns is not None and 0 <= stamp_ns - self._looked_ns < LOOK_NS:
-            return None
-        self._looked_ns = stamp_ns
-        forecast = Forecast(self._forecaster, now)
-        forecast.look()
-        return forecast.states_in_odom()
 
     def _count(self, stamp_ns: int, recovers: bool, outside: tuple[str, ...]) -> None:
         s = self.statistics

@@ -86,7 +86,9 @@ class ReplayedSupervisor(Supervisor):
         """The verdict under the circumstances of this tick."""
         self._recorded.follow(now.mode, now.mode_since_ns)
         self.report(now.hazards)
-        return self.update(estimate, proposal, now.command)
+        verdict = self.update(estimate, proposal, now.command)
+        self.look_ahead()
+        return verdict
 
 
 class RecordedProposals:

@@ -208,6 +208,14 @@ class Supervisor:
             policy="" if learner is None else learner.policy,
         )
 
+    def look_ahead(self) -> None:
+        """Predict states that are only shown; call it after each verdict, when the command is out.
+
+        A later verdict has them.
+        """
+        if self._walks:
+            self._intervention.look_ahead()
+
     def _fresh(self, proposal: Proposal | None, stamp_ns: int) -> Proposal | None:
         """The proposal, unless it is too old or from the future."""
         if proposal is None:

@@ -1,6 +1,7 @@
 """Intervention: who drives, tick by tick, what is counted and what is forecast."""
 
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,12 @@ from safe_locomotion.control.gait import GaitPhase
 from safe_locomotion.pipeline import make_forecaster
 from safe_locomotion.safety.capture_point import CapturePoint
 from safe_locomotion.safety.gait_rollout import GaitRollout
-from safe_locomotion.safety.intervention import Intervention, InterventionStatistics, penalised
+from safe_locomotion.safety.intervention import (
+    Decision,
+    Intervention,
+    InterventionStatistics,
+    penalised,
+)
 from safe_locomotion.safety.trigger_set import COMPONENTS
 from safe_locomotion.types import Estimate, GaitParameters, JointTargets, Proposal, VelocityCommand
 
@@ -66,6 +72,7 @@ class Walk:
             wanted = proposal if gait is not None else None
             now = estimate(stamp_ns=self.stamp_ns, **changes)
             self.decision = self.tested.update(now, wanted, TROT, FORWARD)
+            self.tested.look_ahead()
             out.append(self.decision.recovers)
         return out
 
@@ -190,7 +197,7 @@ def test_the_forecast_knows_the_stride_of_the_driver(monkeypatch: pytest.MonkeyP
 def test_a_tick_that_comes_twice_is_not_looked_ahead_from_twice() -> None:
     """The same stamp again gives no second forecast."""
     walk = Walk(intervention(criterion="off"))
-    walk.ticks(2)
+    walk.ticks(3)
     assert walk.decision.predicted is not None
     walk.stamp_ns -= TICK_NS
     walk.ticks(1)
@@ -198,7 +205,7 @@ def test_a_tick_that_comes_twice_is_not_looked_ahead_from_twice() -> None:
 
 
 def test_a_forecast_is_shown_ten_times_a_second() -> None:
-    """It is computed while the learner drives, and never on a tick that decides."""
+    """It is computed while the learner drives, and never shown on a tick that decides."""
     walk = Walk(intervention())
     walk.ticks(1)
     told = []
@@ -209,7 +216,24 @@ def test_a_forecast_is_shown_ten_times_a_second() -> None:
             told.append(k)
             assert walk.tested.statistics.steps == decided
         decided = walk.tested.statistics.steps
-    assert 9 <= len(told) <= 10 and 50 <= np.diff(told).min() <= np.diff(told).max() <= 51
+    assert 9 <= len(told) <= 10 and 49 <= np.diff(told).min() <= np.diff(told).max() <= 52
+
+
+def test_what_is_only_shown_is_predicted_when_it_is_asked_for() -> None:
+    """No tick computes it itself, so no command waits for it; the next tick has it, once."""
+    tested = intervention(criterion="off")
+    stamps = count(START_NS, TICK_NS)
+
+    def tick() -> Decision:
+        stamp_ns = next(stamps)
+        proposal = Proposal(stamp_ns=stamp_ns, policy="l", kind="gait", gait=LEARNER)
+        return tested.update(estimate(stamp_ns=stamp_ns), proposal, TROT, FORWARD)
+
+    assert [tick().predicted for _ in range(62)] == 62 * [None]
+    tested.look_ahead()
+    tested.look_ahead()
+    shown = [tick().predicted for _ in range(3)]
+    assert sum(states is not None for states in shown) == 1
 
 
 def test_no_other_forecast_is_made_while_forecasts_decide() -> None:
