@@ -55,10 +55,10 @@ def test_total_of_a_dump(tool, tmp_path):
         tool.total(dump)
 
 
-@pytest.mark.parametrize("arguments", [["--only", "pipelin"], ["--only", "mpc,pipeline"]])
+@pytest.mark.parametrize("arguments", [["--only", "pipelin"], ["--only", "codec,pipeline"]])
 def test_an_unknown_stage_is_refused_with_the_valid_names(tool, monkeypatch, arguments):
     """Nothing is recorded before the names are known."""
     monkeypatch.setattr(tool.shutil, "which", lambda name: name)
     monkeypatch.setattr(sys, "argv", ["instructions.py", *arguments])
-    with pytest.raises(SystemExit, match=r"no stage (pipelin|mpc); choose from estimator, "):
+    with pytest.raises(SystemExit, match=r"no stage (pipelin|codec); choose from estimator, "):
         tool.main()
