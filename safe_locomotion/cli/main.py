@@ -27,6 +27,10 @@ COMMANDS = {
         "Make and check the files of a robot of your own.",
     ),
     "train": ("safe_locomotion.cli.train:train", "Train a policy on the simulated robot."),
+    "learn": (
+        "safe_locomotion.cli.learn.command:learn",
+        "Let a simulated robot learn by itself, over the wire.",
+    ),
     "export": (
         "safe_locomotion.cli.train:export",
         "Write a trained policy as a file for the robot.",

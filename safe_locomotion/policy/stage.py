@@ -62,8 +62,9 @@ class PolicyStage:
 
     A new policy is on trial until it has driven for a while; the first policy is not. Each of these
     incidents ends the trial, and brings back the last policy that passed: a fault in its output, a
-    command that the gate refuses, recovery taking over, and a fall. A policy that is late three
-    times within a second of robot time is taken back at any time.
+    command that the gate refuses, recovery taking over, and a fall. Of a policy that explores,
+    recovery taking over is expected, and no incident. A policy that is late three times within a
+    second of robot time is taken back at any time.
 
     Attributes:
         name: of the policy in force.
@@ -224,13 +225,17 @@ class PolicyStage:
         drives = feedback.mode is Mode.WALK and feedback.policy == self.name
         if self._driving_since_ns is None:
             self._driving_since_ns = stamp_ns if drives else None
-        elif incident := _incident(feedback, drives=drives):
+        elif incident := _incident(feedback, drives=drives or self._explores):
             self._roll_back(incident)
         elif feedback.mode is not Mode.WALK:
             self._driving_since_ns = None
         elif stamp_ns - self._driving_since_ns >= self._trial_ns:
             self._good = self._learner
             self._on_trial = False
+
+    @property
+    def _explores(self) -> bool:
+        return self._learner is not None and self._learner.contract.exploration is not None
 
     def _note_late(self, stamp_ns: int) -> None:
         """Take back a policy whose proposals are late, also one that has passed its trial.
@@ -255,7 +260,7 @@ class PolicyStage:
 
 
 def _incident(feedback: Feedback, *, drives: bool) -> str:
-    """Why a policy fails its trial that drove at the last feedback; "" when it does not fail."""
+    """Why a policy fails its trial that drove before; "" when it does not fail."""
     if feedback.gate:
         return f"the gate refused: {feedback.gate}"
     if feedback.mode is Mode.FALLEN:

@@ -1,14 +1,17 @@
-"""Whether a recorded episode is still the one that was recorded."""
+"""Whether a recorded episode is closed, and still the one that was recorded."""
 
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from time import time
 
 import yaml
 
-from safe_locomotion.errors import one_line
+from safe_locomotion.errors import ConfigurationError, one_line
 from safe_locomotion.messages.cdr import DecodingError
 from safe_locomotion.recording.mcap import McapFile
+from safe_locomotion.recording.quota import is_locked
+from safe_locomotion.recording.reader import find_bag
 from safe_locomotion.recording.writer import DIGEST, METADATA, file_digest
 from safe_locomotion.strict_values import LOADER
 
@@ -19,6 +22,7 @@ WRONG = (
     AttributeError,
 )  #: raised by a description of another kind
 LONGEST = 300  #: characters of a problem
+FRESH_S = 3.0  #: since the last change of a file that may still be written [s]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,6 +38,20 @@ class Checked:
     messages: int
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+def is_open(path: Path) -> bool:
+    """Whether a recorder still writes the episode in a folder.
+
+    A file that changed a moment ago counts as open too, for recorders on another machine.
+    """
+    try:
+        bag = find_bag(path)
+        if McapFile(bag).whole:
+            return False
+        return time() - bag.stat().st_mtime < FRESH_S or is_locked(bag)
+    except (OSError, ConfigurationError):
+        return True
 
 
 def check_episode(path: Path) -> Checked:

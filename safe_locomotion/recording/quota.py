@@ -118,6 +118,16 @@ def _delete(path: Path) -> bool:
     return True
 
 
+def is_locked(bag: Path) -> bool:
+    """Whether a recorder holds the lock of this file."""
+    try:
+        with bag.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    return False
+
+
 def lock(number: int) -> None:
     """Mark the open file of an episode as open, until it is closed or its process ends."""
     with suppress(OSError):  # some network file systems have no locks

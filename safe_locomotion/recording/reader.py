@@ -56,13 +56,17 @@ def episode_paths(folder: Path) -> list[Path]:
     return [path for path in sorted(folder.iterdir()) if _bag_file(path) is not None]
 
 
-def read_episode(path: Path) -> EpisodeRecord:
+def read_episode(path: Path, *, diagnostics: bool = True) -> EpisodeRecord:
     """Read the episode in a folder of the recorder, or in an MCAP file.
+
+    Args:
+        path: of the folder or the file.
+        diagnostics: read these too, which takes half of the time.
 
     Raises:
         ConfigurationError: this is no episode.
     """
-    file = McapFile(_find(path))
+    file = McapFile(find_bag(path))
     messages: dict[str, list[bytes]] = defaultdict(list)
     stamps: dict[str, list[int]] = defaultdict(list)
     types: dict[str, str] = {}
@@ -86,7 +90,9 @@ def read_episode(path: Path) -> EpisodeRecord:
             velocity=_velocities(
                 messages["/cmd_vel"], stamps["/cmd_vel"], types.get("/cmd_vel", "")
             ),
-            diagnostics=_diagnostics(messages["/diagnostics"], stamps["/diagnostics"]),
+            diagnostics=_diagnostics(messages["/diagnostics"], stamps["/diagnostics"])
+            if diagnostics
+            else (),
         )
     except (*DAMAGED, AssertionError, cdr.DecodingError) as error:
         raise ConfigurationError(
@@ -101,7 +107,7 @@ def read_info(path: Path) -> EpisodeInfo:
         ConfigurationError: this is no episode.
     """
     try:
-        file = McapFile(_find(path))
+        file = McapFile(find_bag(path))
         described = path / METADATA
         if file.whole and described.is_file():
             metadata = yaml.load(described.read_text(), Loader=LOADER)
@@ -125,7 +131,7 @@ def recover(path: Path) -> bool:
         ConfigurationError: this is no episode.
         RecordingError: there is no space for the copy; the episode stays as it was.
     """
-    source = McapFile(_find(path))
+    source = McapFile(find_bag(path))
     if source.whole:
         return False
     messages = source.messages()
@@ -168,7 +174,12 @@ def _bag_file(path: Path) -> Path | None:
     return next(iter(sorted(path.glob("*.mcap"))), None) if path.is_dir() else None
 
 
-def _find(path: Path) -> Path:
+def find_bag(path: Path) -> Path:
+    """The MCAP file of an episode.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
     file = _bag_file(path)
     if file is None:
         raise ConfigurationError(

@@ -1,6 +1,8 @@
-"""A thread that waits for the disk, so that nothing else has to."""
+"""Files that are whole at any time, and a thread that waits for the disk."""
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from queue import Full, Queue
 from threading import Thread
 
@@ -55,3 +57,26 @@ class DiskThread:
                 job()
             except OSError as error:
                 self._error = error
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file so that it is whole at any time, also after a power cut.
+
+    Raises:
+        OSError: the old file is as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with scratch.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -22,7 +22,7 @@ PARENT = "SAFE_LOCOMOTION_PARENT"  #: environment variable: a child ends when th
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 PRIVATE_FILE = 0o600
-MOST_RESTARTS = 5  #: of one watcher in a run
+MOST_RESTARTS = 5  #: of one watcher in a run, unless told otherwise
 
 
 def follow_parent() -> None:
@@ -51,6 +51,9 @@ class RunningStack:
         processes: Sequence[Process],
         environment: Mapping[str, str] | None = None,
         output: Path | None = None,
+        *,
+        revives_all: bool = False,
+        most_restarts: int = MOST_RESTARTS,
     ) -> None:
         """Describe the stack; nothing starts yet.
 
@@ -58,7 +61,11 @@ class RunningStack:
             processes: in the order of their start.
             environment: added to this process's own, e.g. ROS_DOMAIN_ID.
             output: folder for the output of each process, `<name>.log`; None uses our own streams.
+            revives_all: `revive` also starts essential processes again.
+            most_restarts: of one process.
         """
+        self._revives_all = revives_all
+        self._most_restarts = most_restarts
         self._processes = tuple(processes)
         self._output = output
         path = os.pathsep.join(filter(None, sys.path))
@@ -106,7 +113,9 @@ class RunningStack:
         }
 
     def revive(self) -> tuple[str, ...]:
-        """Start watchers again that have failed, `MOST_RESTARTS` times each.
+        """Start watchers again that have failed, so many times each as was allowed.
+
+        Essential processes are started again where this was asked for, however they ended.
 
         Returns:
             A line for the user about each.
@@ -114,13 +123,16 @@ class RunningStack:
         said = []
         for process in self._processes:
             status = self.running[process.name].poll()
-            if process.essential or not status:
+            needed = process.essential and self._revives_all
+            if status is None or (status == 0 and not needed):
                 continue
-            if self._restarts[process.name] < MOST_RESTARTS:
+            if process.essential and not needed:
+                continue
+            if self._restarts[process.name] < self._most_restarts:
                 self._restarts[process.name] += 1
                 self.running[process.name] = self._start(process)
                 said.append(f"{process.name} ended with status {status}: started again")
-            elif self._restarts[process.name] == MOST_RESTARTS:
+            elif self._restarts[process.name] == self._most_restarts:
                 self._restarts[process.name] += 1
                 said.append(f"{process.name} ended with status {status} too often: stays off")
         return tuple(said)

@@ -17,9 +17,10 @@ from safe_locomotion.backends.dds import LOOPBACK, SIMULATION_DOMAIN
 from safe_locomotion.backends.robot_wire import RobotWire
 from safe_locomotion.errors import SafeLocomotionError
 from safe_locomotion.runtime.processes import follow_parent
+from safe_locomotion.sim.disturbances import DisturbanceOptions
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.process import ProcessOptions, RobotProcess
-from safe_locomotion.sim.pushes import parse_pushes
+from safe_locomotion.sim.pushes import parse_person, parse_pushes
 from safe_locomotion.sim.remote_script import parse_holds
 from safe_locomotion.sim.sensors import SensorNoise
 from safe_locomotion.sim.terrain_names import CHOICES
@@ -60,6 +61,14 @@ def parser() -> argparse.ArgumentParser:
         help="longest wait for an answer in lock-step [s]",
     )
     p.add_argument("--duration", type=float, help="robot time after standing up [s]")
+    _add_disturbances(p)
+    p.add_argument("--truth", type=Path, help="file for the ground truth of every state (.npz)")
+    p.add_argument("--summary", type=Path, help="file for the summary of the run (.json)")
+    return p
+
+
+def _add_disturbances(p: argparse.ArgumentParser) -> None:
+    """Options of what happens to the robot."""
     p.add_argument(
         "--push",
         default="",
@@ -67,14 +76,26 @@ def parser() -> argparse.ArgumentParser:
         help="lateral impulses [N s] at times after standing up [s]",
     )
     p.add_argument(
+        "--person",
+        default="",
+        metavar="J@T",
+        help="a person pushes with J [N s] from any side, once in each T [s], without end",
+    )
+    p.add_argument(
+        "--leave-fallen", action="store_true", help="never put a fallen robot on its feet"
+    )
+    p.add_argument(
+        "--battery-change",
+        type=float,
+        metavar="S",
+        help="change a low battery once the robot lay damped for S [s]",
+    )
+    p.add_argument(
         "--remote",
         default="",
         metavar="BUTTONS[:AXIS=VALUE...]@FROM-TO,...",
         help="what is held on the remote and when, e.g. L2+B@5-5.2",
     )
-    p.add_argument("--truth", type=Path, help="file for the ground truth of every state (.npz)")
-    p.add_argument("--summary", type=Path, help="file for the summary of the run (.json)")
-    return p
 
 
 def options_from(args: argparse.Namespace) -> ProcessOptions:
@@ -98,8 +119,14 @@ def options_from(args: argparse.Namespace) -> ProcessOptions:
         paced=args.paced,
         answer_timeout=args.answer_timeout,
         duration=args.duration,
-        pushes=parse_pushes(args.push),
-        remote=parse_holds(args.remote),
+        disturbances=DisturbanceOptions(
+            pushes=parse_pushes(args.push),
+            person=parse_person(args.person),
+            remote=parse_holds(args.remote),
+            battery_change=args.battery_change,
+            seed=args.seed,
+            **({"back_on_feet_after": None} if args.leave_fallen else {}),
+        ),
         truth_file=args.truth,
     )
 

@@ -218,6 +218,15 @@ class PowerMeter:
         """
         return float(self._positive.sum()) * self._dt
 
+    @property
+    def charge(self) -> float:
+        """Share of the battery's energy that is left."""
+        return max(0.0, 1.0 - self._drawn / self._parameters.battery_energy)
+
+    def change_battery(self) -> None:
+        """Put in a full battery."""
+        self._drawn = 0.0
+
     def settle(self, steps: int) -> None:
         """Advance temperatures and battery over the last `steps` physics steps."""
         p = self._parameters
@@ -229,6 +238,6 @@ class PowerMeter:
         power = (energy - self._energy_before) / period + p.idle_power
         self._energy_before = energy
         self._drawn += power * period
-        charge = max(0.0, 1.0 - self._drawn / p.battery_energy)
-        open_circuit = p.cell_voltage_empty + (p.cell_voltage_full - p.cell_voltage_empty) * charge
+        span = p.cell_voltage_full - p.cell_voltage_empty
+        open_circuit = p.cell_voltage_empty + span * self.charge
         self.voltage = open_circuit - p.battery_resistance * power / open_circuit

@@ -19,10 +19,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.sim.disturbances import DisturbanceOptions, Disturbances
 from safe_locomotion.sim.options import SimulationOptions
-from safe_locomotion.sim.pushes import Push, impulse_in_world
 from safe_locomotion.sim.recorder import TruthRecorder
-from safe_locomotion.sim.remote_script import Hold, remote_at
 from safe_locomotion.sim.report import percentiles, without_nan
 from safe_locomotion.sim.robot import SimulatedRobot
 from safe_locomotion.sim.sensors import PERIOD
@@ -48,8 +47,6 @@ A controller with a slow first tick thus still sees one resting state.
 """
 LOST_AFTER = 5
 """Consecutive unanswered states after which a lock-step controller counts as gone."""
-STEADY_TIME = 2.0
-"""Pushes wait until a robot that fell has stood for this long [s]; by then it walks again."""
 SETTLING_STATES = 250
 """States at the start during which the limp robot settles on its belly; not published."""
 STAND_UP_LIMIT = 60.0
@@ -100,9 +97,7 @@ class ProcessOptions:
         answer_timeout: longest wait for an answer in lock-step, wall time [s].
         duration: robot time from the moment the robot first stands to the end of the run [s]. None
             runs until stopped.
-        pushes: on the trunk, in the order of their times.
-        remote: what is held on the remote.
-        back_on_feet_after: robot time a fallen robot lies before it is put back on its feet [s].
+        disturbances: what happens to the robot.
         truth_file: where the ground truth of every state goes (.npz); None records nothing.
     """
 
@@ -111,9 +106,7 @@ class ProcessOptions:
     paced: bool = False
     answer_timeout: float = 0.5
     duration: float | None = None
-    pushes: tuple[Push, ...] = ()
-    remote: tuple[Hold, ...] = ()
-    back_on_feet_after: float = 1.0
+    disturbances: DisturbanceOptions = field(default_factory=DisturbanceOptions)
     truth_file: Path | None = None
 
     def __post_init__(self) -> None:
@@ -124,10 +117,6 @@ class ProcessOptions:
             )
         if self.duration is not None and not 0.0 < self.duration <= 1e6:
             raise ConfigurationError(f"duration = {self.duration} lies outside (0, 1e6] s")
-        if not 0.0 <= self.back_on_feet_after <= 60.0:
-            raise ConfigurationError(
-                f"back_on_feet_after = {self.back_on_feet_after} lies outside [0, 60] s"
-            )
 
 
 class Pacer:
@@ -161,7 +150,6 @@ class RobotProcess:
         commands: commands received.
         stood_at: robot time when the robot first stood [s].
         fall_times: robot time of each fall [s].
-        pushed: pushes so far.
     """
 
     def __init__(
@@ -181,14 +169,10 @@ class RobotProcess:
         self._wire = wire
         self._clock = clock
         self._pacer = Pacer(clock, wait)
-        self._pushes = list(options.pushes)
+        self._disturbances = Disturbances(options.disturbances, self.robot)
         self._unanswered = LOST_AFTER
         self._stamps = False  # whether the controller says which state it answers
         self._ticks = 0
-        self.pushed = 0
-        self._push_delay = 0.0
-        self._steady_from = 0.0
-        self._put_back_at: float | None = None
         self._recorder = None if options.truth_file is None else TruthRecorder(options.truth_file)
         for _ in range(SETTLING_STATES):
             self.robot.step(None)
@@ -218,6 +202,11 @@ class RobotProcess:
         if self.stood_at is None:
             return now >= STAND_UP_LIMIT
         return self._since_stood(self.stood_at) >= duration
+
+    @property
+    def pushed(self) -> int:
+        """Pushes so far."""
+        return self._disturbances.pushed
 
     def _since_stood(self, stood_at: float) -> float:
         """Robot time since the robot first stood [s], in whole milliseconds.
@@ -314,38 +303,15 @@ class RobotProcess:
 
     def _advance(self, command: LowCommand | None) -> None:
         """One period of physics with everything that happens around it."""
-        self._disturb()
+        stood_at = self.stood_at
+        self._disturbances.update(None if stood_at is None else self._since_stood(stood_at))
         if self.robot.step(command):
             self.fall_times.append(self.robot.time_s)
-            self._put_back_at = self.robot.time_s + self._options.back_on_feet_after
+            self._disturbances.fell()
         if self.stood_at is None and self.robot.has_stood:
             self.stood_at = self.robot.time_s
         if self._recorder is not None:
             self._recorder.add(self.robot.truth())
-
-    def _disturb(self) -> None:
-        """Apply what happens to the robot now: being put on its feet, the remote, and pushes.
-
-        Pushes that are due wait while the robot gets up.
-        """
-        now = self.robot.time_s
-        if self._put_back_at is not None and now >= self._put_back_at:
-            self._put_back_at = None
-            self.robot.put_on_feet()
-        if not self.robot.stands:
-            self._steady_from = now + STEADY_TIME
-        if self.stood_at is None:
-            return
-        if self._options.remote:
-            self.robot.remote = remote_at(self._options.remote, self._since_stood(self.stood_at))
-        if self.fall_times and now < self._steady_from:
-            self._push_delay += PERIOD
-            return
-        since_stood = self._since_stood(self.stood_at)
-        while self._pushes and self._pushes[0].time + self._push_delay <= since_stood:
-            self.pushed += 1
-            push = self._pushes.pop(0)
-            self.robot.push(impulse_in_world(push, self.robot.truth().quaternion_wxyz))
 
     def _publish_truth(self, stamp_ns: int) -> None:
         truth = self.robot.truth()
@@ -370,6 +336,7 @@ class RobotProcess:
             "falls": self.robot.falls,
             "fall_times_s": self.fall_times,
             "pushes": self.pushed,
+            "batteries": self._disturbances.batteries,
             "energy_j": self.robot.truth().energy,
             "states": self._ticks,
             "commands": self.commands,

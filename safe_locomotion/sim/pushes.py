@@ -3,9 +3,10 @@
 J is a lateral impulse [N s], positive to the left; t is the time after standing up [s].
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from itertools import count
+from math import cos, isfinite, pi, sin
 
 import numpy as np
 
@@ -57,6 +58,39 @@ def lateral_pushes(
         )
         for k in range(count)
     ]
+
+
+def person_pushes(impulse: float, interval: float, rng: np.random.Generator) -> Iterator[Push]:
+    """Pushes without end as a person gives them: level, from any side, one in each interval.
+
+    Args:
+        impulse: of each [N s].
+        interval: [s]; each comes at a random time within it.
+        rng: of times and directions.
+    """
+    for k in count():
+        angle = float(rng.uniform(-pi, pi))
+        yield Push(
+            time=(k + float(rng.uniform(0.2, 1.0))) * interval,
+            impulse=(impulse * cos(angle), impulse * sin(angle), 0.0),
+        )
+
+
+def parse_person(text: str) -> tuple[float, float] | None:
+    """Impulse [N s] and interval [s] of "J@T", for instance 5@20; None of an empty text.
+
+    Raises:
+        ConfigurationError: the text has another form.
+    """
+    if not text:
+        return None
+    try:
+        impulse, interval = map(float, text.split("@"))
+    except ValueError:
+        raise ConfigurationError(
+            f"push {text!r} is not of the form J@T, for instance 5@20"
+        ) from None
+    return impulse, interval
 
 
 def _parse(part: str) -> Push:

@@ -40,6 +40,7 @@ from safe_locomotion.types import Array, LowCommand, LowState
 
 STEPS_PER_STATE = round(PERIOD / PHYSICS_STEP)
 PUSH_DURATION = 0.1  #: [s]
+LOW_CHARGE = 0.2  #: share of the battery at which a person changes it
 FOOT_RANGE = 500.0
 """The foot sensors clip here [N]."""
 _HEAT_STEPS = 50
@@ -134,6 +135,21 @@ class SimulatedRobot:
     def has_stood(self) -> bool:
         """The robot has stood up at least once."""
         return self._falls.has_stood
+
+    @property
+    def damped(self) -> bool:
+        """The motors brake and do nothing else, or are limp."""
+        active = self._commands.active
+        return active is None or active.damps
+
+    @property
+    def battery_low(self) -> bool:
+        """The battery is nearly empty."""
+        return self._meter.charge <= LOW_CHARGE
+
+    def change_battery(self) -> None:
+        """Put in a full battery."""
+        self._meter.change_battery()
 
     def step(self, command: LowCommand | None) -> bool:
         """Advance by one LowState period (2 ms).

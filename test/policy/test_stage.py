@@ -9,6 +9,7 @@ from core_values import A1, RECOVERY, START_NS, TROT, estimate
 from policy_models import gait_contract
 
 from safe_locomotion.control.nominal_gait import NominalGait
+from safe_locomotion.policy.exploration import Exploration
 from safe_locomotion.policy.stage import (
     MOST_LATE,
     NOMINAL,
@@ -161,6 +162,23 @@ def test_a_policy_that_trips_on_trial_is_replaced_by_the_last_good_one(
     run, _, _ = swapped()
     run.drive(TRIAL_STEPS + 1)
     assert run.step(**incident).policy == "new" and run.stage.rollbacks == 0
+
+
+@pytest.mark.parametrize(
+    ("incident", "rollbacks"),
+    [({"policy": ""}, 0), ({"mode": Mode.FALLEN}, 1), ({"gate": "command_torque"}, 1)],
+)
+def test_recovery_that_takes_over_from_a_policy_that_explores_is_expected(
+    incident: dict[str, Any], rollbacks: int
+) -> None:
+    """Algorithm 1 of paper 1 learns from it. A fall and the gate still end the trial."""
+    run, _, new = swapped()
+    exploration = Exploration(deviation=(0.1,) * 9, seed=0)
+    new.contract = replace(new.contract, exploration=exploration)
+    run.step(**incident)
+    assert run.stage.rollbacks == rollbacks
+    run.drive(TRIAL_STEPS + 2)
+    assert run.stage.name == ("good" if rollbacks else "new")
 
 
 def test_a_fault_on_trial_goes_back_at_once_and_is_never_proposed() -> None:

@@ -54,3 +54,22 @@ def test_a_watcher_that_fails_is_started_again_and_the_user_is_told(tmp_path: Pa
         ]
     log = (tmp_path / "viewer.log").read_text()
     assert log.count("No module named") == MOST_RESTARTS + 1
+
+
+def test_a_stack_that_keeps_itself_up_starts_the_robot_again_too(tmp_path: Path) -> None:
+    """However it ended; a watcher that ended in order stays off."""
+    processes = [
+        Process(name="robot", executable="", module="this"),
+        Process(name="ended", executable="", module="this", essential=False),
+    ]
+    with RunningStack(processes, output=tmp_path, revives_all=True, most_restarts=1) as running:
+        said = []
+        for _ in range(3):
+            for process in running.running.values():
+                process.wait(20)
+            said.append(running.revive())
+    assert said == [
+        ("robot ended with status 0: started again",),
+        ("robot ended with status 0 too often: stays off",),
+        (),
+    ]

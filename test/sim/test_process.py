@@ -12,13 +12,15 @@ pytest.importorskip("mujoco")
 from memory_wire import ROBOT, Controller, MemoryWire, hold
 
 from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.sim.disturbances import DisturbanceOptions
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.process import LOST_AFTER, STAND_UP_LIMIT, ProcessOptions, RobotProcess
 from safe_locomotion.sim.pushes import Push, impulse_in_world, parse_pushes
 from safe_locomotion.types import LowState
 
 
-def process_on(wire: MemoryWire, **options) -> RobotProcess:
+def process_on(wire: MemoryWire, pushes: tuple[Push, ...] = (), **options) -> RobotProcess:
+    options.setdefault("disturbances", DisturbanceOptions(pushes=pushes))
     return RobotProcess(ProcessOptions(**options), wire, clock=wire.clock, wait=wire.wait)
 
 

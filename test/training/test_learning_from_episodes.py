@@ -24,7 +24,7 @@ from safe_locomotion.policy.network import Network
 from safe_locomotion.policy.runtime import PolicyRuntime
 from safe_locomotion.recording.episode import EpisodeRecord
 from safe_locomotion.recording.reader import read_episode
-from safe_locomotion.training.gait.episodes.found import flown_trajectories
+from safe_locomotion.training.gait.episodes.found import FlownEpisodes
 from safe_locomotion.training.gait.episodes.robot_learner import (
     CHECKPOINT,
     RobotLearner,
@@ -257,7 +257,7 @@ def test_the_command_updates_and_says_what_to_fly(
     flown: tuple[Walk, EpisodeRecord, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """From the first policy to the second; a third needs walks of the second."""
-    found = flown_trajectories(flown[2], POLICY, OPTIONS)
+    found = FlownEpisodes(flown[2], OPTIONS).of(POLICY)
     assert len(found) >= 2
     words = ["train", "gait", "efficient", "--from-episodes", str(flown[2])]
     words += ["--out", str(tmp_path), "--seed", "5", "--robots", "2", "--steps", str(STEPS)]

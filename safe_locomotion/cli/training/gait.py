@@ -1,11 +1,17 @@
 """`safe-locomotion train gait`: one run of the grid of paper 1."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from safe_locomotion.cli.training.episodes import learn_from_episodes
+from safe_locomotion.cli.training.episodes import (
+    SCRATCH,
+    follow_episodes,
+    learn_from_episodes,
+    learning_of,
+)
 from safe_locomotion.cli.training.options import require_training, seed_option, training_options
 from safe_locomotion.cli.training.run import Training, recovery_of, train
 from safe_locomotion.envs.gait_tasks import TASKS
@@ -55,7 +61,20 @@ LEARNERS = ("ours", "trpo", "trpo_n", "recovery_rl", "filter", "ellipsoid", "pcp
     "--from-episodes",
     type=click.Path(path_type=Path, file_okay=False),
     help="Learn from the episodes that one robot recorded in this folder, without a simulation."
-    " --robots, --steps, --seed, --robot and --export count then.",
+    " --robots, --steps, --seed, --robot, --from, --follow and --export count then.",
+)
+@click.option(
+    "--from",
+    "start",
+    default=SCRATCH,
+    show_default=True,
+    metavar="scratch|FILE",
+    help="With --from-episodes: policy file that learns on.",
+)
+@click.option(
+    "--follow",
+    is_flag=True,
+    help="With --from-episodes: wait for more episodes until --updates were made.",
 )
 @seed_option(default=0)
 @training_options
@@ -63,6 +82,8 @@ def gait(
     *,
     task: str,
     from_episodes: Path | None,
+    start: str,
+    follow: bool,
     seed: int,
     device: str,
     minutes: float,
@@ -78,16 +99,13 @@ def gait(
     """
     require_training()
     if from_episodes is not None:
-        from safe_locomotion.training.gait.episodes.robot_learner import RobotLearning
-
-        options = RobotLearning(
-            task=task,
-            robot=chosen["robot"],
-            seed=seed,
-            trajectories=chosen["robots"],
-            steps=chosen["steps"],
+        options, file = learning_of(
+            task, chosen["robot"], seed, start=start, trajectories=chosen["robots"]
         )
-        return learn_from_episodes(options, from_episodes, out, export=export)
+        options = replace(options, steps=chosen["steps"])
+        if follow:
+            return follow_episodes(options, file, from_episodes, out, updates=chosen["updates"])
+        return learn_from_episodes(options, file, from_episodes, out, export=export)
     from safe_locomotion.training.gait.grid import UNSUPERVISED, Recovery, Run
 
     words = ("learner", "criterion", "horizon", "trigger_set", "measures")

@@ -4,11 +4,17 @@ An update takes ten trajectories of the policy that flies, makes the next one, a
 file and a checkpoint. The name of a policy holds the number of updates that made it, so the
 trajectories of an update are told apart from all others. A kill at any moment loses nothing but
 the update that was being computed, and its repetition gives the same policy.
+
+An update whose policy failed its trial is thrown away: the learner goes back to where it was, and
+flies the same weights again under a new name with other noise.
 """
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from copy import deepcopy
+from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +22,31 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from safe_locomotion.envs.gait_contract import gait_contract
+from safe_locomotion.envs.gait_contract import RATE_HZ, gait_contract
 from safe_locomotion.envs.gait_tasks import gait_task
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.policy.contract import PARITY_PAIRS, Origin, PolicyContract
 from safe_locomotion.policy.exploration import MOST, Exploration
-from safe_locomotion.policy.file import SUFFIX, write_policy
+from safe_locomotion.policy.file import SUFFIX, read_policy, write_policy
 from safe_locomotion.robot.models import load_robot
+from safe_locomotion.runtime.disk import replace_file
 from safe_locomotion.training.checkpoints import reading
 from safe_locomotion.training.exporting import code_commit
 from safe_locomotion.training.gait.episodes.trajectories import Trajectory
-from safe_locomotion.training.gait.export import network
+from safe_locomotion.training.gait.export import network, read_network
 from safe_locomotion.training.gait.learners.batch import Batch
 from safe_locomotion.training.gait.learners.learner import Shape
-from safe_locomotion.training.gait.learners.trpo import ALGORITHM_1, Trpo
+from safe_locomotion.training.gait.learners.policy import PolicySettings
+from safe_locomotion.training.gait.learners.trpo import ALGORITHM_1, Trpo, TrpoSettings
+from safe_locomotion.training.gait.mlp import Mlp
 from safe_locomotion.types import Array
 
 CHECKPOINT = "robot_learner.pt"
 POLICIES = "policies"
 TRAJECTORIES = 10  #: of an update (paper 1, section VI)
-SEEDS = 1_000_003  #: so that the noise of no two updates is the same
+OF_TASK = {"two_leg": 5}  #: the same of other tasks (paper 1, section VI)
+STARTED_DEVIATION = 0.1  #: of the noise where a trained policy learns on; ours
+KNOWN_STEPS = 40_000  #: for which the normaliser of a trained policy counts; ours
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +60,7 @@ class RobotLearning:
         seed: of the first weights and of the noise.
         trajectories: of an update.
         steps: of a trajectory.
+        start: sha256 of the policy file that learns on; empty for a new policy.
     """
 
     task: str
@@ -57,11 +69,12 @@ class RobotLearning:
     seed: int = 0
     trajectories: int = TRAJECTORIES
     steps: int = 400
+    start: str = ""
 
     @property
     def identity(self) -> str:
         """What a checkpoint must agree with."""
-        return json.dumps(self.__dict__, sort_keys=True)
+        return json.dumps(asdict(self), sort_keys=True)
 
 
 class RobotLearner:
@@ -70,19 +83,56 @@ class RobotLearner:
     Attributes:
         options: what is learned.
         history: figures of each update so far.
+        rejected: figures and reason of each update that was thrown away.
     """
 
-    def __init__(self, options: RobotLearning) -> None:
+    def __init__(self, options: RobotLearning, start: Path | None = None) -> None:
+        """Begin with a new policy, or with a trained one.
+
+        Args:
+            options: what is learned.
+            start: policy file that learns on; `options.start` is its digest.
+
+        Raises:
+            ConfigurationError: it is of another robot, or has other observations or actions.
+        """
         self.options = options
         self.history: list[dict[str, float]] = []
+        self.rejected: list[dict[str, Any]] = []
         self._robot = load_robot(options.robot)
         self._task = gait_task(options.task)
         mask = torch.tensor([self._task.free])
         width = self._contract().observation_width
+        given = None if start is None else _given(start, self._contract())
+        policy = PolicySettings()
+        if given is not None:
+            policy = PolicySettings(hidden=given.shape.hidden, deviation=STARTED_DEVIATION)
         self._learner = Trpo(
-            Shape(observations=width, mask=mask, seeds=[options.seed]), rewards=ALGORITHM_1
+            Shape(observations=width, mask=mask, seeds=[options.seed]),
+            TrpoSettings(policy=policy),
+            rewards=ALGORITHM_1,
         )
+        if given is not None:
+            self._take(given)
         self._seen: Array | None = None
+        self._before: dict[str, Any] | None = None
+
+    def _take(self, mlp: Mlp) -> None:
+        """Go on with the weights and the normaliser of a trained policy."""
+        weights = torch.from_numpy(mlp.weights).float()
+        self._learner.policies.parameters[0, : len(weights)] = weights
+        mean = torch.from_numpy(mlp.normaliser.mean)[None, None]
+        deviation = torch.from_numpy(mlp.normaliser.deviation)[None, None]
+        count = torch.full((1, 1, 1), float(KNOWN_STEPS), dtype=torch.float64)
+        self._learner.normalisers.load_state_dict(
+            {
+                "mean": mean,
+                "deviation": deviation,
+                "count": count,
+                "sum_mean": mean,
+                "squares": deviation.square() * count,
+            }
+        )
 
     @property
     def updates(self) -> int:
@@ -91,8 +141,9 @@ class RobotLearner:
 
     @property
     def policy(self) -> str:
-        """Name of the policy that flies now."""
-        return f"{self.options.name}_{self.updates:04d}"
+        """Name of the policy that flies now; a second try of the same updates has a number."""
+        name = f"{self.options.name}_{self.updates:04d}"
+        return f"{name}_{len(self.rejected)}" if self.rejected else name
 
     def update(self, trajectories: Sequence[Trajectory]) -> dict[str, float]:
         """Improve the policy with the first trajectories that it flew.
@@ -105,18 +156,51 @@ class RobotLearner:
             raise ConfigurationError(
                 f"{self.policy}: an update needs {wanted} trajectories (found {len(trajectories)})"
             )
-        batch = batch_of(trajectories[:wanted], self.options.steps)
+        flown = trajectories[:wanted]
+        self._before = {"learner": deepcopy(self._learner.state_dict()), "seen": _kept(self._seen)}
+        batch = batch_of(flown, self.options.steps)
         figures = {key: float(value[0]) for key, value in self._learner.update(batch).items()}
-        rows = np.concatenate([flown.observations[:-1] for flown in trajectories[:wanted]])
+        figures |= _measured(flown)
+        rows = np.concatenate([one.observations[:-1] for one in flown])
         self._seen = rows[np.linspace(0, len(rows) - 1, PARITY_PAIRS).round().astype(int)]
         self.history.append(figures)
         return figures
 
-    def write(self, folder: Path, *, explores: bool = True, name: str = "") -> Path:
-        """Write the policy that flies now, with noise or without; the path of the file."""
+    def reject(self, reason: str) -> None:
+        """Throw the last update away; its policy failed.
+
+        Raises:
+            ConfigurationError: there is none, or it was thrown away before.
+        """
+        if self._before is None:
+            raise ConfigurationError(f"{self.policy}: there is no update to throw away")
+        failed = self.policy
+        self._learner.load_state_dict(self._before["learner"])
+        self._seen = _numbers(self._before["seen"])
+        self._before = None
+        figures = self.history.pop()
+        self.rejected.append({**figures, "policy": failed, "reason": reason})
+
+    @property
+    def may_reject(self) -> bool:
+        """Whether the last update can be thrown away."""
+        return self._before is not None
+
+    def write(self, folder: Path, *, explores: bool = True, name: str = "", flown: int = 0) -> Path:
+        """Write the policy that flies now.
+
+        Args:
+            folder: of the learner.
+            explores: with its noise.
+            name: another name than `policy`.
+            flown: trajectories that it flew before; those to come then get other noise.
+
+        Returns:
+            Path of the file.
+        """
         contract = self._contract()
         if explores:
-            contract = replace(contract, exploration=self._exploration())
+            contract = replace(contract, exploration=self._exploration(flown))
         if name:
             contract = replace(contract, name=name)
         path = folder / POLICIES / f"{contract.name}{SUFFIX}"
@@ -127,17 +211,17 @@ class RobotLearner:
 
     def save(self, folder: Path) -> None:
         """Write a checkpoint, whole or not at all."""
-        folder.mkdir(parents=True, exist_ok=True)
-        new = folder / f"{CHECKPOINT}.new"
-        seen = None if self._seen is None else torch.from_numpy(self._seen)
         state = {
             "identity": self.options.identity,
             "learner": self._learner.state_dict(),
-            "seen": seen,
+            "seen": _kept(self._seen),
+            "before": self._before,
             "history": self.history,
+            "rejected": self.rejected,
         }
-        torch.save(state, new)
-        new.replace(folder / CHECKPOINT)
+        packed = BytesIO()
+        torch.save(state, packed)
+        replace_file(folder / CHECKPOINT, packed.getvalue())
 
     def load(self, folder: Path) -> None:
         """Continue from a checkpoint.
@@ -156,8 +240,10 @@ class RobotLearner:
             )
         with reading(path):
             self._learner.load_state_dict(state["learner"])
-            self._seen = None if state["seen"] is None else state["seen"].numpy()
+            self._seen = _numbers(state["seen"])
+            self._before = state["before"]
             self.history = list(state["history"])
+            self.rejected = list(state["rejected"])
 
     def _contract(self) -> PolicyContract:
         """Contract of the policy that flies now, without noise."""
@@ -166,15 +252,63 @@ class RobotLearner:
         origin = Origin(command=words, seed=o.seed, commit=code_commit())
         return gait_contract(self._robot, self._task, name=self.policy, origin=origin)
 
-    def _exploration(self) -> Exploration:
+    def _exploration(self, flown: int) -> Exploration:
         """Noise of the policy's own deviations, for free actions."""
         policies = self._learner.policies
         mask: Tensor = policies.mask[0, 0]
         deviation = torch.exp(policies.parameters[0, -len(mask) :]) * mask
         return Exploration(
             deviation=tuple(min(MOST, float(value)) for value in deviation),
-            seed=self.options.seed * SEEDS + self.updates,
+            seed=self._noise_seed(flown),
         )
+
+    def _noise_seed(self, flown: int) -> int:
+        """Another one for each update, each try, and each start within an update."""
+        words = (self.options.seed, self.updates, len(self.rejected), flown)
+        return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def digest_of(path: Path) -> str:
+    """Sha256 of a policy file, for `RobotLearning.start`.
+
+    Raises:
+        ConfigurationError: it cannot be read.
+    """
+    try:
+        return sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ConfigurationError(f"--from {path}: {error.strerror}") from error
+
+
+def _given(path: Path, own: PolicyContract) -> Mlp:
+    """Network of a policy file that can learn this task."""
+    contract, data = read_policy(path.resolve())
+    for name in ("robot", "observation", "gait"):
+        if getattr(contract, name) != getattr(own, name):
+            raise ConfigurationError(
+                f"--from {path}: its {name} is not that of the task; train it with the same task"
+            )
+    return read_network(data, path)
+
+
+def _measured(flown: Sequence[Trajectory]) -> dict[str, float]:
+    """Means over the trajectories of what was measured, and the energy of a metre."""
+    steps = np.array([len(one) for one in flown], dtype=np.float64)
+    out = {"reward": float(np.concatenate([one.rewards for one in flown]).mean())}
+    out["walked_s"] = float(steps.sum()) / RATE_HZ
+    for name in ("power_w", "speed_mps", "width_m", "streak_s"):
+        values = np.array([one.measures.get(name, np.nan) for one in flown])
+        out[name] = float((values * steps).sum() / steps.sum())
+    out["energy_j_per_m"] = out["power_w"] / max(out["speed_mps"], 0.05)
+    return out
+
+
+def _kept(seen: Array | None) -> Tensor | None:
+    return None if seen is None else torch.from_numpy(seen)
+
+
+def _numbers(kept: Tensor | None) -> Array | None:
+    return None if kept is None else kept.numpy()
 
 
 def batch_of(trajectories: Sequence[Trajectory], steps: int) -> Batch:

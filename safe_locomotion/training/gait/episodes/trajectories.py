@@ -5,8 +5,8 @@ fall. The reward is that of the task. On a robot nobody knows the truth, so it c
 estimate, and the power from the motors' estimated torques.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,9 @@ class Trajectory:
         rewards, costs: (T,).
         recovered: (T,) the recovery policy acted.
         fell: it ended with a fall.
+        measures: what was measured besides: mean `power_w` [W] and `speed_mps` [m/s], the
+            `width_m` between left and right feet that was asked for [m], and the longest time
+            without recovery, `streak_s` [s].
     """
 
     observations: Array
@@ -54,6 +57,7 @@ class Trajectory:
     costs: Array
     recovered: Flags
     fell: bool
+    measures: Mapping[str, float] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.actions)
@@ -100,7 +104,19 @@ def trajectories_of(
                 costs=rows.costs[part],
                 recovered=rows.recovered[part],
                 fell=fell,
+                measures={
+                    "power_w": float(rows.power[part].mean()),
+                    "speed_mps": float(rows.speed[part].mean()),
+                    "width_m": float(rows.width[part].mean()),
+                    "streak_s": longest_streak(~rows.recovered[part]) / RATE_HZ,
+                },
             )
+
+
+def longest_streak(flags: Flags) -> int:
+    """Length of the longest run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], flags, [False])).astype(np.int8)))
+    return int((edges[1::2] - edges[::2]).max(initial=0))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +132,9 @@ class _Rows:
     rewards: Array
     costs: Array
     recovered: Flags
+    power: Array
+    speed: Array
+    width: Array
 
 
 def _walks(record: EpisodeRecord, policy: str) -> Iterator[_Walk]:
@@ -186,7 +205,18 @@ def _outcomes(
         rewards=rewards,
         costs=(~(heights >= LOWEST)).astype(np.float64),
         recovered=record.verdicts.recovery[verdict],
+        power=power,
+        speed=np.linalg.norm(e.velocity[at, :2], axis=1),
+        width=_width(gaits),
     )
+
+
+def _width(gaits: Array) -> Array:
+    """(T,) lateral distance of left and right feet that the learner asked for, mean of both."""
+    right = gaits[:, 5] + gaits[:, 7]
+    left = gaits[:, 6] + gaits[:, 8]
+    width: Array = 0.5 * (left - right)
+    return width
 
 
 def _power(record: EpisodeRecord, begins: NDArray[np.int64]) -> Array:

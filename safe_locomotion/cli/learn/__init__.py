@@ -1,0 +1,1 @@
+"""`safe-locomotion learn`: a robot learns by itself."""

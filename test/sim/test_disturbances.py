@@ -1,0 +1,90 @@
+"""What happens to a robot from outside while it learns: a person, a fall, an empty battery."""
+
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+import pytest
+
+pytest.importorskip("mujoco")
+
+from memory_wire import Controller, MemoryWire
+
+from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.sim.disturbances import DisturbanceOptions, Disturbances
+from safe_locomotion.sim.motors import load_motors
+from safe_locomotion.sim.options import SimulationOptions
+from safe_locomotion.sim.process import ProcessOptions, RobotProcess
+from safe_locomotion.sim.pushes import parse_person, parse_pushes, person_pushes
+from safe_locomotion.sim.robot import SimulatedRobot
+
+
+def test_a_person_pushes_once_in_each_interval_from_any_side() -> None:
+    """Level pushes of equal strength, in order, without end; equal seeds give equal pushes."""
+
+    def first(seed: int) -> list:
+        return list(islice(person_pushes(5.0, 20.0, np.random.default_rng(seed)), 200))
+
+    pushes = first(3)
+    times = np.array([push.time for push in pushes])
+    assert (times // 20.0 == np.arange(200)).all()
+    impulses = np.array([push.impulse for push in pushes])
+    np.testing.assert_allclose(np.linalg.norm(impulses, axis=1), 5.0)
+    assert not impulses[:, 2].any()
+    quadrants = {(x > 0.0, y > 0.0) for x, y, _ in impulses.tolist()}
+    assert len(quadrants) == 4
+    assert first(3) == pushes != first(4)
+
+
+def test_the_words_for_a_person_are_read_and_checked() -> None:
+    """`5@20` is 5 N s in each 20 s; anything else is refused."""
+    assert parse_person("5@20") == (5.0, 20.0)
+    assert parse_person("") is None
+    for text in ("5", "@20", "a@b"):
+        with pytest.raises(ConfigurationError, match="J@T"):
+            parse_person(text)
+    for bad in ((5.0, 0.0), (float("nan"), 20.0), (-1.0, 20.0)):
+        with pytest.raises(ConfigurationError, match="of a person"):
+            DisturbanceOptions(person=bad)
+
+
+@pytest.mark.parametrize("name", ["back_on_feet_after", "battery_change"])
+def test_times_without_a_meaning_are_refused(name: str) -> None:
+    """Negative and NaN."""
+    for value in (-1.0, float("nan")):
+        with pytest.raises(ConfigurationError, match=name):
+            DisturbanceOptions(**{name: value})
+
+
+def test_a_fallen_robot_is_left_to_itself() -> None:
+    """Nobody puts it on its feet, however long it lies."""
+    wire = MemoryWire(Controller())
+    options = DisturbanceOptions(pushes=parse_pushes("90@0.1"), back_on_feet_after=None)
+    process = RobotProcess(
+        ProcessOptions(disturbances=options), wire, clock=wire.clock, wait=wire.wait
+    )
+    while not process.fall_times:
+        process.tick()
+    for _ in range(1000):
+        process.tick()
+    assert process.robot.falls == 1 and not process.robot.stands
+
+
+def test_a_low_battery_is_changed_when_the_robot_lies_damped() -> None:
+    """Not before it lay for the time that a person needs, and not while the battery is good."""
+    motors = replace(load_motors("a1"), battery_energy=20.0)
+    robot = SimulatedRobot(SimulationOptions(), motors)
+    options = DisturbanceOptions(battery_change=0.2)
+    acts = Disturbances(options, robot)
+    full = robot.low_state().voltage
+    changed_at = []
+    low_since = None
+    for _ in range(600):
+        acts.update(None)
+        robot.step(None)
+        low_since = robot.time_s if low_since is None and robot.battery_low else low_since
+        if acts.batteries > len(changed_at):
+            changed_at.append(robot.time_s)
+    assert low_since == pytest.approx(0.8 * 20.0 / motors.idle_power, abs=0.06)
+    assert changed_at[0] == pytest.approx(low_since + 0.2, abs=0.01)
+    assert full is not None and robot.low_state().voltage is not None
