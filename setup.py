@@ -56,7 +56,7 @@ EXTRAS = {
     # Signatures of policy files.
     "sign": ["cryptography>=42"],
     # Episodes in the viewer of rerun, which has no version for Python 3.10.
-    "rerun": ["rerun-sdk>=0.24; python_version >= '3.11'"],
+    "rerun": ["rerun-sdk>=0.41; python_version >= '3.11'"],
     # The robot in a web browser.
     "viewer": ["viser>=1.1,<1.2", "segno>=1.6"],
     # Evaluation on the machines of a cluster.
