@@ -21,8 +21,8 @@ from safe_locomotion.types import NANOSECONDS, Mode
 from safe_locomotion.ui.scene import Scene
 
 LENGTH_NS = 60 * NANOSECONDS
-MOST_SCENES = 1500  #: 20 a second, and some to spare; 15 MB
-MOST_MESSAGES = 4000  #: of each topic, 50 a second and some to spare; 10 MB together
+MOST_SCENES = 1500  #: 20 a second, and some to spare
+MOST_MESSAGES = 4000  #: of each topic, 50 a second and some to spare; some 8 MB together
 MOST_A_LOOK = 12  #: messages that are kept of one look; 10 arrive in 0.2 s
 GAP_NS = NANOSECONDS // 2  #: a longer silence is a gap
 BACK_NS = NANOSECONDS  #: a stamp this much older than the last is another run of the robot
