@@ -4,10 +4,13 @@ A foot sensor reads raw = zero + gain * load + noise. Zero and gain differ per f
 the reading saturates. The joint torques give the load too. They need no calibration, but the
 inertia of the moving leg disturbs them.
 
-So the torques calibrate the sensor: a Kalman filter learns a line load = offset + slope * raw for
-each foot. The load is regressed on the raw reading, because the regressor must have little noise.
-Both loads are fused by their variances. A sensor that does not move with the load loses its weight,
-so a dead sensor drops out without any switch.
+Where there are sensors, the torques calibrate them: a Kalman filter learns a line load = offset +
+slope * raw for each foot. The load is regressed on the raw reading, because the regressor must have
+little noise. Both loads are fused by their variances. A sensor that does not move with the load
+loses its weight, so a dead sensor drops out without any switch.
+
+A robot may have no foot sensors. Then the load by torque alone decides, with what the foot does:
+one that moves over the ground, or hangs above it, carries nothing (`TorqueContact`).
 """
 
 from dataclasses import dataclass
@@ -56,6 +59,25 @@ class ContactParameters:
     sensor_noise: float = 4.0
     torque_noise: tuple[float, float] = (8.0, 20.0)
     clip: float = 3.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TorqueContactParameters:
+    """When a foot without a sensor counts as on the ground.
+
+    Attributes:
+        threshold: as in `ContactParameters`.
+        speed: a foot that moves faster over the ground swings [m/s].
+        height, slow: a foot whose sole is higher above the ground plane swings already at the lower
+            speed `slow` [m], [m/s]. At rest it may stand on a step.
+        lost_after: without any foot on the ground for so long, speed and height do not count [s].
+    """
+
+    threshold: float = 0.48
+    speed: float = 0.6
+    height: float = 0.03
+    slow: float = 0.2
+    lost_after: float = 0.15
 
 
 class ContactDetector:
@@ -141,6 +163,60 @@ class ContactDetector:
         variance = line.oo + raw * (2.0 * line.os + raw * line.ss) + noise * noise + line.excess
         sensed = line.offset + line.slope * raw
         return torque_load + torque_variance / (torque_variance + variance) * (sensed - torque_load)
+
+
+class TorqueContact:
+    """Contact of each foot of a robot without foot sensors.
+
+    Around the apex of a swing the inertia of the leg looks like a load. There the foot moves fast,
+    or is high above the ground, so it does not count. Where no foot stands by this rule for
+    `lost_after`, the motion is believed no longer, because the velocity that it is judged by may be
+    wrong.
+
+    Attributes:
+        load: of each foot [N]; 0 without contact.
+        contact: (4,) feet that carry load.
+    """
+
+    def __init__(
+        self, parameters: ContactParameters, rules: TorqueContactParameters, *, weight: float
+    ) -> None:
+        """Start without contact; `weight` is that of the whole robot [N]."""
+        self._on = rules.threshold * weight / N_LEGS
+        self._off = parameters.hysteresis * self._on
+        self._rules = rules
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget every contact."""
+        self.load: list[float] = [0.0] * N_LEGS
+        self.contact: Flags = np.zeros(N_LEGS, dtype=np.bool_)
+        self._lost = 0.0
+
+    def update(
+        self, torque_load: list[float], speed: list[float], height: list[float], dt: float
+    ) -> Flags:
+        """Contact (4,) after one more reading.
+
+        Args:
+            torque_load: (4,) load from the joint torques [N].
+            speed: (4,) of the feet over the ground [m/s].
+            height: (4,) of the soles above the ground plane [m].
+            dt: time since the last reading [s].
+        """
+        r = self._rules
+        known = self._lost < r.lost_after
+        contact: list[bool] = self.contact.tolist()
+        for i, load in enumerate(torque_load):
+            fastest = r.speed if height[i] <= r.height else r.slow
+            still = not known or speed[i] <= fastest
+            contact[i] = still and load > (self._off if contact[i] else self._on)
+            self.load[i] = load if contact[i] else 0.0
+        self._lost = 0.0 if any(contact) and known else self._lost + dt
+        if self._lost > 2.0 * r.lost_after:
+            self._lost = 0.0
+        self.contact = np.array(contact)
+        return self.contact
 
 
 @dataclass(slots=True)

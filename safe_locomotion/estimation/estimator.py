@@ -18,11 +18,16 @@ import numpy as np
 
 from safe_locomotion.estimation.attitude import AttitudeObserver, AttitudeParameters
 from safe_locomotion.estimation.base_filter import BaseFilter, FilterParameters
-from safe_locomotion.estimation.contacts import ContactDetector, ContactParameters
+from safe_locomotion.estimation.contacts import (
+    ContactDetector,
+    ContactParameters,
+    TorqueContact,
+    TorqueContactParameters,
+)
 from safe_locomotion.estimation.leg_odometry import LegOdometry
 from safe_locomotion.estimation.terrain_plane import TerrainPlane
 from safe_locomotion.robot.models import RobotModel
-from safe_locomotion.rotations import Vector, length, rotate, rotate_back, vector
+from safe_locomotion.rotations import Vector, length, rotate, rotate_back, subtract, vector
 from safe_locomotion.types import GRAVITY, N_LEGS, NANOSECONDS, Array, Estimate, LowState
 
 
@@ -32,6 +37,9 @@ class EstimatorParameters:
 
     Attributes:
         filter, attitude, contact: of the parts.
+        torque_contact: how contact is told without foot sensors.
+        foot_sensors: the robot has them, and they read something. Without them the joint torques
+            and the motion of the feet tell contact.
         leg_velocity: (xy, z) noise of the base velocity from one trusted foot [m/s].
         settling: time after touchdown until a foot is fully trusted [s].
         full_load: load above which a foot is fully trusted, as a share of a quarter of the weight.
@@ -52,6 +60,8 @@ class EstimatorParameters:
     filter: FilterParameters = field(default_factory=FilterParameters)
     attitude: AttitudeParameters = field(default_factory=AttitudeParameters)
     contact: ContactParameters = field(default_factory=ContactParameters)
+    torque_contact: TorqueContactParameters = field(default_factory=TorqueContactParameters)
+    foot_sensors: bool = True
     leg_velocity: tuple[float, float] = (0.1, 1.0)
     settling: float = 0.02
     full_load: float = 1.0
@@ -73,7 +83,8 @@ class StateEstimator:
 
     Attributes:
         attitude: orientation and gyro bias.
-        detector: contacts and loads.
+        detector: contacts and loads from foot sensors.
+        torque_detector: the same without foot sensors.
         filter: position, velocity and feet.
         terrain: plane of the ground.
     """
@@ -85,11 +96,19 @@ class StateEstimator:
         self._quarter = robot.mass * GRAVITY / N_LEGS
         self.attitude = AttitudeObserver(parameters.attitude)
         self.detector = ContactDetector(parameters.contact, weight=robot.mass * GRAVITY)
+        self.torque_detector = TorqueContact(
+            parameters.contact, parameters.torque_contact, weight=robot.mass * GRAVITY
+        )
         self.filter = BaseFilter(parameters.filter)
         self.terrain = TerrainPlane(
             time_constant=parameters.slope_time_constant, max_slope=parameters.max_slope
         )
         self.reset()
+
+    @property
+    def _ground(self) -> ContactDetector | TorqueContact:
+        """The detector in use."""
+        return self.detector if self.parameters.foot_sensors else self.torque_detector
 
     def reset(self) -> None:
         """Forget position, velocity and contacts; the next state becomes the new origin.
@@ -159,9 +178,6 @@ class StateEstimator:
             of the foot centre from rolling [m/s].
         """
         legs = self._odometry.read(state.q, state.dq, state.tau)
-        loads = [leg.load for leg in legs]
-        speeds = [length(leg.velocity) for leg in legs]
-        self.detector.update(state.foot_force, loads, speeds, dt)
         rotation = self.attitude.rotation
         rate = self.attitude.angular_velocity
         normal = rotate_back(rotation, self.terrain.normal)
@@ -173,7 +189,24 @@ class StateEstimator:
             feet.append(rotate(rotation, leg.foot))
             bases.append(rotate(rotation, base))
             rolling.append(rotate(rotation, roll))
+        loads = [leg.load for leg in legs]
+        if self.parameters.foot_sensors:
+            speeds = [length(leg.velocity) for leg in legs]
+            self.detector.update(state.foot_force, loads, speeds, dt)
+        else:
+            self._detect_by_torque(loads, feet, bases, dt)
         return feet, bases, rolling
+
+    def _detect_by_torque(
+        self, loads: list[float], feet: list[Vector], bases: list[Vector], dt: float
+    ) -> None:
+        """Contact without foot sensors: load by torque, and how each foot moves over the ground."""
+        px, py, pz = self.filter.position
+        speeds = [length(subtract(base, self.filter.velocity)) for base in bases]
+        heights = [
+            pz + z - self._radius - self.terrain.height_at(px + x, py + y) for x, y, z in feet
+        ]
+        self.torque_detector.update(loads, speeds, heights, dt)
 
     def _trust(self, leg_velocity: list[Vector], dt: float) -> list[float]:
         """Trust that each foot stands, within [0, 1].
@@ -181,7 +214,7 @@ class StateEstimator:
         It is proportional to the load, ramps in after touchdown, and is less when the foot slides.
         """
         p = self.parameters
-        contact = self.detector.contact.tolist()
+        contact = self._ground.contact.tolist()
         trust = []
         full = p.full_load * self._quarter
         slip2 = p.slip**2
@@ -189,7 +222,7 @@ class StateEstimator:
         for i, (x, y, z) in enumerate(leg_velocity):
             self._stance_time[i] = self._stance_time[i] + dt if contact[i] else 0.0
             slide2 = (x - vx) ** 2 + (y - vy) ** 2 + (z - vz) ** 2
-            loaded = min(1.0, max(0.0, self.detector.load[i] / full))
+            loaded = min(1.0, max(0.0, self._ground.load[i] / full))
             settled = min(1.0, self._stance_time[i] / p.settling)
             trust.append(loaded * settled / (1.0 + slide2 / slip2))
         return trust
@@ -261,7 +294,7 @@ class StateEstimator:
             velocity_covariance=_covariance(*velocity_variance),
             q=state.q,
             dq=state.dq,
-            contact=self.detector.contact,
+            contact=self._ground.contact,
             ground_normal=np.array(self.terrain.normal),
             ground_height=self.terrain.height_at(position[0], position[1]),
             diverged=self._has_diverged(velocity, max(velocity_variance)),
@@ -292,7 +325,7 @@ class StateEstimator:
             velocity_covariance=last.velocity_covariance if last else np.diag(nan),
             q=last.q if last else state.q,
             dq=last.dq if last else state.dq,
-            contact=self.detector.contact,
+            contact=self._ground.contact,
             ground_normal=np.array(self.terrain.normal),
             ground_height=last.ground_height if last else 0.0,
             diverged=True,

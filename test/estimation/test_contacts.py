@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from legged_motion import Motion, add_noise, robot, walk
 
-from safe_locomotion.estimation.contacts import ContactDetector, ContactParameters
+from safe_locomotion.estimation.contacts import (
+    ContactDetector,
+    ContactParameters,
+    TorqueContact,
+    TorqueContactParameters,
+)
 from safe_locomotion.estimation.leg_odometry import LegOdometry
 from safe_locomotion.rotations import length
 from safe_locomotion.types import Array
@@ -137,3 +142,46 @@ def test_calibration_survives_noisy_walking() -> None:
         found = detector.update(noisy.foot_force, loads, speeds, 0.002)
         wrong.append((found != truth.contact).mean())
     assert np.mean(wrong[1000:]) < 0.02
+
+
+def told(loads, speeds, heights, *, before: int = 5) -> list[bool]:
+    """Contact of a robot that has stood for some ticks, after one more reading."""
+    detector = TorqueContact(ContactParameters(), TorqueContactParameters(), weight=WEIGHT)
+    for _ in range(before):
+        detector.update([WEIGHT / 4] * 4, [0.0] * 4, [0.0] * 4, 0.002)
+    return detector.update(loads, speeds, heights, 0.002).tolist()
+
+
+def test_without_sensors_a_foot_that_moves_or_hangs_carries_nothing() -> None:
+    """The inertia of a swinging leg looks like a load; standing on a step is standing."""
+    still, fast, high, on_a_step = range(4)
+    speeds = [0.1, 2.0, 0.4, 0.1]
+    heights = [0.0, 0.0, 0.05, 0.1]
+    contact = told([WEIGHT / 4] * 4, speeds, heights)
+    assert contact[still] and contact[on_a_step]
+    assert not contact[fast] and not contact[high]
+
+
+def test_without_sensors_the_load_still_decides() -> None:
+    """A foot at rest without load is in the air; contact ends below the threshold it began at."""
+    on = TorqueContactParameters().threshold * WEIGHT / 4
+    loads = [1.1 * on, 0.8 * on, 0.6 * on, np.nan]
+    assert told(loads, [0.0] * 4, [0.0] * 4) == [True, True, False, False]
+    assert told(loads, [0.0] * 4, [0.0] * 4, before=0) == [True, False, False, False]
+
+
+def test_a_velocity_that_went_astray_does_not_lose_the_feet_for_good() -> None:
+    """When all feet seem to slide for 0.15 s, the loads alone count, until the velocity is back."""
+    detector = TorqueContact(ContactParameters(), TorqueContactParameters(), weight=WEIGHT)
+    found = [
+        detector.update([WEIGHT / 4] * 4, [3.0] * 4, [0.0] * 4, 0.002).any() for _ in range(200)
+    ]
+    assert not any(found[:70])
+    assert np.mean(found[80:]) > 0.4
+
+
+def test_a_tick_without_sensors_leaves_no_load_on_a_foot_without_contact() -> None:
+    """The estimator trusts a foot by its load, so that of a swinging foot is zero."""
+    detector = TorqueContact(ContactParameters(), TorqueContactParameters(), weight=WEIGHT)
+    detector.update([50.0] * 4, [0.0, 9.0, 0.0, 9.0], [0.0] * 4, 0.002)
+    assert detector.load == [50.0, 0.0, 50.0, 0.0]

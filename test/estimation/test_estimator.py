@@ -220,3 +220,20 @@ def test_height_is_above_the_ground_on_which_the_robot_stands() -> None:
     assert estimate.position[2] - estimate.ground_height == pytest.approx(0.27, abs=1e-3)
     rotation = matrix_from_quaternion(estimate.quaternion_wxyz)
     np.testing.assert_allclose(rotation, np.eye(3), atol=1e-6)
+
+
+@pytest.mark.parametrize("motion", MOTIONS)
+def test_without_foot_sensors_the_torques_and_the_motion_tell_contact(motion: Motion) -> None:
+    """With readings of zero and `foot_sensors` off, the errors are nearly those with sensors."""
+    parameters = EstimatorParameters(foot_sensors=False)
+    estimator = StateEstimator(MODEL, parameters)
+    results = [
+        (estimator.update(replace(state, foot_force=np.zeros(4))), truth)
+        for state, truth in states(motion, True)
+    ]
+    known = run(motion, noisy=True)
+    assert velocity_errors(results).std() < 1.5 * velocity_errors(known).std() + 0.01
+    e, t = results[-1]
+    assert abs(e.position[2] - t.position[2]) < 0.03
+    contact = np.array([e.contact for e, _ in results[300:]])
+    assert 0.5 < contact.mean() < 0.7
