@@ -275,6 +275,21 @@ class GaitClock:
             self._schedule_lifted(gait, ahead, stance)
         return stance
 
+    def later_touchdowns(self, gait: GaitParameters) -> list[float]:
+        """Time from which each foot stands in the contact after its next swing [s].
+
+        It is inf for a foot that will not lift off, and for a leg that has left the gait or shall
+        leave it.
+        """
+        lift_off = 1.0 - gait.swing_ratio
+        legs = zip(self._phases, self._held, self._lifts, gait.lifted, strict=True)
+        return [
+            ((1.0 if held and phase < lift_off else 2.0) - phase) / gait.frequency
+            if self._stepping and lift is None and not lifted
+            else inf
+            for phase, held, lift, lifted in legs
+        ]
+
     def _schedule_lifted(self, gait: GaitParameters, ahead: Sequence[float], stance: Flags) -> None:
         """Write the stance flags of legs that are lifted, shall be lifted, or come down."""
         lift_off = 1.0 - gait.swing_ratio

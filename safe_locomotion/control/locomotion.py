@@ -12,6 +12,7 @@ from safe_locomotion.control.foot import Foot, Swing
 from safe_locomotion.control.footholds import foothold
 from safe_locomotion.control.friction import SlipWatch
 from safe_locomotion.control.gait import GaitClock, GaitPhase, first_stride
+from safe_locomotion.control.later_contacts import place_later_contacts
 from safe_locomotion.control.lift import Lift
 from safe_locomotion.control.mpc import ConvexMpc, MpcSolver
 from safe_locomotion.control.mpc_problem import MpcParameters, MpcProblem, feet_left_behind
@@ -28,6 +29,7 @@ from safe_locomotion.robot.centroidal import CentroidalModel
 from safe_locomotion.robot.kinematics import Kinematics
 from safe_locomotion.robot.models import RobotModel
 from safe_locomotion.rotations import (
+    add,
     cross,
     relative_rows,
     rotate,
@@ -274,12 +276,39 @@ class LocomotionController:
         # The ground pushes one foot radius below the foot centre.
         levers = [body.lever(swing.foothold) for swing in swings]
         contacts = [(x, y, z - self._radius) for x, y, z in levers]
+        feet = feet_left_behind(contacts, path.travel)
+        if self._parameters.later_contacts and path.as_wanted:
+            self._place_later_contacts(feet, gait, body, path, ground.height)
         return MpcProblem(
             x0=np.array(ground.x0),
             reference=path.states,
-            feet=feet_left_behind(contacts, path.travel),
+            feet=feet,
             stance=schedule,
             gravity=np.array(ground.gravity),
+        )
+
+    def _place_later_contacts(
+        self, feet: Array, gait: GaitParameters, body: Body, path: ReferencePath, height: float
+    ) -> None:
+        """Write where feet stand that come down again within the horizon."""
+        touchdowns = self._clock.later_touchdowns(gait)
+        if min(touchdowns) >= self._middles[-1]:
+            return
+        under_hips = [
+            body.lever(add(body.position, rotate(body.rotation, (hip_x, foot_y, 0.0))))
+            for hip_x, foot_y in zip(self._hip_x, gait.foot_y, strict=True)
+        ]
+        place_later_contacts(
+            feet,
+            self._middles,
+            touchdowns,
+            [(x, y) for x, y, _ in under_hips],
+            velocity=path.velocity,
+            height=height,
+            yaw_rate=self._reference.velocity[2],
+            stride=1.0 / gait.frequency,
+            stance_duration=(1.0 - gait.swing_ratio) / gait.frequency,
+            reach=self._swing.reach,
         )
 
     def _path(self, body: Body, vx: float, vy: float) -> ReferencePath:
@@ -290,17 +319,19 @@ class LocomotionController:
         ahead_x = reference.position[0] - body.position[0]
         ahead_y = reference.position[1] - body.position[1]
         wanted_x, wanted_y, wz = reference.velocity
-        return reference_path(
+        velocity = (within(wanted_x, vx, slack), within(wanted_y, vy, slack))
+        path = reference_path(
             (
                 ax * ahead_x + ay * ahead_y,
                 bx * ahead_x + by * ahead_y,
                 reference.yaw - body.rpy[2],
             ),
-            (within(wanted_x, vx, slack), within(wanted_y, vy, slack), wz),
+            (*velocity, wz),
             reference.height + self._com[2],
             dt=self.mpc.parameters.dt,
             steps=self.mpc.parameters.horizon,
         )
+        return path._replace(as_wanted=velocity == (wanted_x, wanted_y))
 
 
 def _idle(stamp_ns: int, body: Body) -> StancePlan:

@@ -31,6 +31,8 @@ class LocomotionParameters:
             for it.
         height_rate: limit on the change of the height reference [m/s].
         slip: how sliding feet lower the friction that the MPC counts on.
+        later_contacts: feet that step within the horizon of the MPC come down again ahead, as long
+            as the body moves as wanted within the slack. Without it they stay behind.
     """
 
     body_height: float
@@ -41,6 +43,7 @@ class LocomotionParameters:
     velocity_slack: float
     height_rate: float
     slip: SlipParameters
+    later_contacts: bool = False
 
 
 class Reference:
@@ -116,10 +119,14 @@ class ReferencePath(NamedTuple):
     Attributes:
         states: (N, 12) at the end of each step.
         travel: way from the start to the middle of each step [m].
+        velocity: along x and y at the start [m/s].
+        as_wanted: this is the wanted velocity; the body's differs less than the slack.
     """
 
     states: Array
     travel: list[Vector]
+    velocity: tuple[float, float]
+    as_wanted: bool = True
 
 
 def reference_path(
@@ -154,7 +161,7 @@ def reference_path(
         gone_x = gone_x + step_x
         gone_y = gone_y + step_y
         states += (0.0, 0.0, yaw, x + gone_x, y + gone_y, height, 0.0, 0.0, wz, vx, vy, 0.0)
-    return ReferencePath(np.array(states).reshape(-1, NX), travel)
+    return ReferencePath(np.array(states).reshape(-1, NX), travel, velocity[:2])
 
 
 def within(value: float, centre: float, slack: float) -> float:

@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 import pytest
 from core_values import A1
-from gait_walks import CONFIG, gait_walk, on_flat_ground, rounded_gait
+from gait_walks import gait_walk, on_flat_ground, rounded_gait
 
 pytest.importorskip("warp")
 
@@ -19,6 +19,7 @@ import warp as wp
 from batched_states import batched_commands, batched_gaits, floats, numbers, write_estimates
 
 from safe_locomotion.bench.mpc_alternatives import exact_osqp
+from safe_locomotion.config import load_config
 from safe_locomotion.control.lift import NONE_LIFTED
 from safe_locomotion.control.locomotion import LocomotionController
 from safe_locomotion.control.mpc import ConvexMpc, MpcAnswer
@@ -30,6 +31,8 @@ from safe_locomotion.training.gait.world.controller import BatchedController
 from safe_locomotion.training.gait.world.estimates import estimates
 from safe_locomotion.types import NANOSECONDS, Array, StancePlan
 
+#: With feet that come down ahead in the horizon, which the walks were recorded without.
+CONFIG = load_config("a1", {"mpc.locomotion.later_contacts": True})
 WALKS = 3
 TICKS = 200  # of the MPC
 RESTART = 80  # tick on which one robot begins anew

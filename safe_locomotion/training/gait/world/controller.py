@@ -158,6 +158,7 @@ def _planning_constants(robot: RobotModel, config: StackConfig, device: str) -> 
     constants.limits = reference_limits(mpc.locomotion)
     constants.slip = slip_rules(mpc.locomotion.slip, mpc.solver.mu)
     constants.dt = mpc.solver.dt
+    constants.later_contacts = int(mpc.locomotion.later_contacts)
     return constants
 
 

@@ -19,6 +19,7 @@ NEVER = wp.constant(wp.float64(-1.0e9))
 ZERO = wp.constant(wp.float64(0.0))
 ONE = wp.constant(wp.float64(1.0))
 HALF = wp.constant(wp.float64(0.5))
+NO_TOUCHDOWN = wp.constant(wp.float64(1.0e9))
 LIFTS_FOR = wp.constant(wp.float64(LIFT_TIME))
 
 
@@ -208,6 +209,24 @@ def lands_to_push(
         until = lands - fraction(lands) + ONE
     down = ahead >= landing and (fraction(phase + ahead) < ending or phase + ahead < until)
     return down and clocks.wanted[robot, leg] < 0.5
+
+
+@wp.func
+def later_touchdown(clocks: GaitClocks, robot: int, leg: int, gait: Array2) -> wp.float64:
+    """Time from which a foot stands in the contact after its next swing [s].
+
+    The twin of `GaitClock.later_touchdowns`; `NO_TOUCHDOWN` stands for inf.
+    """
+    phase = clocks.phases[robot, leg]
+    lift_off = ONE - wp.float64(gait[robot, 1])
+    ends = ONE + ONE
+    if clocks.held[robot, leg] > 0.5 and phase < lift_off:
+        ends = ONE
+    touchdown = (ends - phase) / wp.float64(gait[robot, 0])
+    left = clocks.raised[robot, leg] > 0.5 or clocks.wanted[robot, leg] > 0.5
+    if left or clocks.stepping[robot] < 0.5:
+        touchdown = NO_TOUCHDOWN
+    return touchdown
 
 
 @wp.func

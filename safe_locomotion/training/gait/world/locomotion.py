@@ -74,7 +74,7 @@ def reference_limits(parameters: LocomotionParameters) -> Any:
     """The numbers of these parameters, for kernels."""
     limits = ReferenceLimits()
     for field in fields(LocomotionParameters):
-        if field.name != "slip":
+        if field.name not in ("slip", "later_contacts"):
             setattr(limits, field.name, getattr(parameters, field.name))
     return limits
 

@@ -56,6 +56,8 @@ class WorldOptions:
             57.4 % with 10, and 2.9 % with either under the supervisor.
         noise: scale of the estimator's errors; 0 shows the truth.
         friction: between feet and floor.
+        later_contacts: parameter of that name of the MPC. Robots ship with it, and the published
+            runs were made without it.
         recovery: "tuned", or the policy file of runs whose recovery policy is learned.
         device: of torch, "cpu" or "cuda:0".
     """
@@ -65,6 +67,7 @@ class WorldOptions:
     solver_iterations: int = 4
     noise: float = 1.0
     friction: float = 0.8
+    later_contacts: bool = False
     recovery: str = "tuned"
     device: str = "cpu"
 
@@ -116,7 +119,8 @@ class GaitWorld:
         robots = len(supervisors)
         self.robots = robots
         self.options = options
-        self.config = load_config(options.robot)
+        placed = {"mpc.locomotion.later_contacts": options.later_contacts}
+        self.config = load_config(options.robot, placed)
         self.robot = load_robot(options.robot)
         self._device = options.device
         self._substeps = round(1e3 * TICK / options.physics_ms)
