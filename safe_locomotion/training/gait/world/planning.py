@@ -41,6 +41,7 @@ from safe_locomotion.training.gait.world.gait import (
     restart_clock,
     schedule_stance,
 )
+from safe_locomotion.training.gait.world.later_contacts import place_later_contacts
 from safe_locomotion.training.gait.world.legs import Legs, foot_at, joints_of
 from safe_locomotion.training.gait.world.locomotion import (
     ReferenceLimits,
@@ -266,9 +267,7 @@ def step_feet(
     plans.stance[robot, leg] = state.feet.stance[robot, leg]
     plans.foot_position[robot, leg] = position
     plans.foot_velocity[robot, leg] = relative - wp.cross(body.rates_in_base, position)
-    put_foot(constants, state, body, robot, leg, at, inputs)
-    if constants.later_contacts > 0:
-        put_later_contacts(constants, state, body, robot, leg, gaits, inputs)
+    put_foot(constants, state, body, robot, leg, at, gaits, inputs)
 
 
 @wp.func
@@ -279,6 +278,7 @@ def put_foot(
     robot: int,
     leg: int,
     at: wp.vec3,
+    gaits: Array2,
     inputs: MpcInputs,
 ) -> None:
     """Write one foot to the MPC: whether it pushes now, and where `at` is during each step.
@@ -291,43 +291,16 @@ def put_foot(
         inputs.feet[robot, step, leg, 0] = lever[0] - state.travel[robot, step][0]
         inputs.feet[robot, step, leg, 1] = lever[1] - state.travel[robot, step][1]
         inputs.feet[robot, step, leg, 2] = lever[2] - constants.legs.radius
-
-
-@wp.func
-def put_later_contacts(
-    constants: PlanningConstants,
-    state: PlanningState,
-    body: Body,
-    robot: int,
-    leg: int,
-    gaits: Array2,
-    inputs: MpcInputs,
-) -> None:
-    """Write where a foot is that has come down again.
-
-    The twin of `control.later_contacts.place_later_contacts`.
-    """
-    touchdown = later_touchdown(state.clocks, robot, leg, gaits)
-    stride = wp.float64(1.0) / wp.float64(gaits[robot, 0])
-    hip = body.rotation * wp.vec3(constants.legs.hip[leg, 0], gaits[robot, 5 + leg], 0.0)
-    neutral = wp.transpose(body.frame) * (body.position + hip - body.com)
-    wanted = state.references[robot].velocity
-    vx = within(wanted[0], inputs.x0[robot, 9], constants.limits.velocity_slack)
-    vy = within(wanted[1], inputs.x0[robot, 10], constants.limits.velocity_slack)
-    if vx != wanted[0] or vy != wanted[1]:
-        return
-    half = 0.5 * (1.0 - gaits[robot, 1]) / gaits[robot, 0]
-    reach = constants.shape.reach
-    for step in range(inputs.feet.shape[1]):
-        time = constants.dt * (wp.float64(step) + wp.float64(0.5))
-        if time >= touchdown:
-            since = wp.mod(time - touchdown, stride)
-            place = rotate_plane(wanted[2] * float(time - since), neutral[0], neutral[1])
-            ahead_x = wp.clamp((vx - wanted[2] * place[1]) * half, -reach, reach)
-            ahead_y = wp.clamp((vy + wanted[2] * place[0]) * half, -reach, reach)
-            inputs.feet[robot, step, leg, 0] = place[0] + ahead_x - vx * float(since)
-            inputs.feet[robot, step, leg, 1] = place[1] + ahead_y - vy * float(since)
-            inputs.feet[robot, step, leg, 2] = -inputs.x0[robot, 5]
+    if constants.later_contacts > 0:
+        hip = body.rotation * wp.vec3(constants.legs.hip[leg, 0], gaits[robot, 5 + leg], 0.0)
+        neutral = wp.transpose(body.frame) * (body.position + hip - body.com)
+        wanted = state.references[robot].velocity
+        slack = constants.limits.velocity_slack
+        reach = constants.shape.reach
+        touchdown = later_touchdown(state.clocks, robot, leg, gaits)
+        place_later_contacts(
+            robot, leg, gaits, touchdown, constants.dt, neutral, wanted, slack, reach, inputs
+        )
 
 
 @wp.func
