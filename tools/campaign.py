@@ -8,12 +8,14 @@ nothing failed. It shares nothing with other runs but the cores, so it can run b
 """
 
 import argparse
+import itertools
 import os
 import re
 import signal
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,16 +23,16 @@ from time import monotonic
 
 import numpy as np
 from campaign_attacks import Attack, attacks
+from campaign_faults import clock_library
 from campaign_soak import slopes
-from campaign_world import LET_GO_MS, NoWalkError, World, wait_for_none
+from campaign_world import LET_GO_MS, Kind, NoWalkError, World, wait_for_none
 
 from safe_locomotion.errors import SafeLocomotionError
-from safe_locomotion.runtime.stack import Graph
 
 ROOT = Path(__file__).resolve().parents[1]
 HELPERS = str(ROOT / "test/helpers")
-GRAPHS: tuple[Graph, ...] = ("composed", "nodes")
-WATCHERS = {"composed": ("viewer", "recorder"), "nodes": ()}
+KINDS: tuple[Kind, ...] = ("composed", "nodes", "clock")
+WATCHERS = {"composed": ("viewer", "recorder"), "nodes": (), "clock": ()}
 SHARES = {"attacks": 0.65, "messages": 0.08, "bags": 0.07, "soak": 0.2}  #: of the time
 NODES = ("bridge", "estimator", "policy", "supervisor", "mpc", "composed", "monitor", "viewer")
 MUTANTS = 1000  #: of each subscription, and of bags, in one run
@@ -99,7 +101,7 @@ class Campaign:
         self.worlds = 0
         self.lines: list[str] = []
         self._attacks = [a for a in attacks() if not only or any(w in a.name for w in only)]
-        self._tries: dict[str, int] = {}
+        self._tries: Counter[str] = Counter()
 
     def row(self, name: str) -> Row:
         """The row of this name."""
@@ -107,54 +109,63 @@ class Campaign:
 
     def attack_until(self, end: float) -> None:
         """Attack one stack after the other until a time of the monotonic clock."""
-        while monotonic() < end:
-            graph = GRAPHS[self.worlds % len(GRAPHS)]
-            if not self._due(graph):
-                graph = GRAPHS[(self.worlds + 1) % len(GRAPHS)]
+        kinds = [kind for kind in KINDS if self._due(kind)]
+        for k in itertools.count():
+            if monotonic() > end or not kinds:
+                return
+            kind = kinds[k % len(kinds)]
             self.worlds += 1
             seed = self.seed * 1000 + self.worlds
             with tempfile.TemporaryDirectory(prefix="campaign_") as folder:
                 try:
-                    with World(graph, Path(folder), seed, WATCHERS[graph]) as world:
-                        self._attack(world, end)
+                    with World(kind, Path(folder), seed, WATCHERS[kind]) as world:
+                        self._attack(world, kind, end)
                 except (NoWalkError, SafeLocomotionError, OSError) as error:
-                    self.row("start of a stack").fail(f"{graph}, seed {seed}: {error}")
+                    self.row("start of a stack").fail(f"{kind}, seed {seed}: {error}")
             left = wait_for_none()
             if left:
                 self.row("start of a stack").fail(f"orphans {left}")
 
-    def _due(self, graph: Graph) -> list[Attack]:
-        """Attacks of a graph, those that were tried least first, equal ones in random order."""
-        possible = [a for a in self._attacks if graph in a.graphs]
+    def _due(self, kind: Kind) -> list[Attack]:
+        """Attacks of a kind, those that were tried least first, equal ones in random order."""
+        if kind == "clock" and clock_library() is None:
+            return []
+        possible = [a for a in self._attacks if kind in a.graphs]
         order = self.rng.permutation(len(possible))
-        return sorted((possible[k] for k in order), key=lambda a: self._tries.get(a.name, 0))
+        return sorted((possible[k] for k in order), key=lambda a: self._tries[a.name])
 
-    def _attack(self, world: World, end: float) -> None:
+    def _attack(self, world: World, kind: Kind, end: float) -> None:
+        """Attack a stack `PER_WORLD` times, and then, where it can be, once so that it ends."""
         self.row("start of a stack").count += 1
         world.walk()
-        due = sorted(self._due(world.graph)[:PER_WORLD], key=lambda a: a.ends)
-        for attack in due:
-            if monotonic() > end:
+        last = [attack for attack in self._due(kind) if attack.ends]
+        for k in range(PER_WORLD + 1):
+            stays = [a for a in self._due(kind) if not a.ends and a.possible(world)]
+            due = stays if stays and k < PER_WORLD else last
+            if monotonic() > end or not due or not self._try(due[0], world):
                 return
-            self._tries[attack.name] = self._tries.get(attack.name, 0) + 1
-            row = self.row(attack.name)
-            before = set(world.ended())
-            damped_ms, remark = attack.do(world, self.rng)
-            row.add(attack, damped_ms, remark, world)
-            self.oldest_ms = max(self.oldest_ms, world.oldest_ms)
-            ended = {n: s for n, s in world.ended().items() if n not in before}
-            if attack.ends:
-                killed = f"{attack.name.rpartition(' ')[2]}_node"
-                ended.pop(killed, None)
-            for name, status in ended.items():
-                row.fail(f"{name} ended with status {status}: {_last_words(world, name)}")
-            if attack.ends or ended:
-                return
-            try:
-                world.walk()
-            except NoWalkError as error:
-                row.fail(f"afterwards {error}")
-                return
+
+    def _try(self, attack: Attack, world: World) -> bool:
+        """Judge one attack; whether the robot walks again."""
+        self._tries[attack.name] += 1
+        row = self.row(attack.name)
+        before = set(world.ended())
+        damped_ms, remark = attack.do(world, self.rng)
+        row.add(attack, damped_ms, remark, world)
+        self.oldest_ms = max(self.oldest_ms, world.oldest_ms)
+        ended = {n: s for n, s in world.ended().items() if n not in before}
+        if attack.ends:
+            ended.pop(f"{attack.name.rpartition(' ')[2]}_node", None)
+        for name, status in ended.items():
+            row.fail(f"{name} ended with status {status}: {_last_words(world, name)}")
+        if attack.ends or ended:
+            return False
+        try:
+            world.walk()
+        except NoWalkError as error:
+            row.fail(f"afterwards {error}")
+            return False
+        return True
 
     def run_until(
         self, end: float, name: str, command: Callable[[int], list[str]], each: int

@@ -12,16 +12,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 import rclpy
-from campaign_world import ANSWER_S, SWAPPED, TAG, World
+from campaign_faults import fill
+from campaign_world import ANSWER_S, SWAPPED, TAG, Kind, World
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import TwistStamped
+from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState, MultiDOFJointState
 from std_msgs.msg import Float64MultiArray, String
 
@@ -33,6 +35,7 @@ from safe_locomotion.nodes.operator import REMOTE_REQUEST
 from safe_locomotion.nodes.subscriptions import LATCHED, NEWEST
 from safe_locomotion.runtime.processes import BRIDGES
 from safe_locomotion.types import LowState, Mode, VelocityCommand
+from safe_locomotion.ui.scene_topics import Queue
 
 Rng = np.random.Generator
 Outcome = tuple[int | None, str]  #: time to damping [ms of robot time], and a remark
@@ -45,6 +48,7 @@ FLOOD = 1500  #: messages
 BURNED_S = 2.0
 HUNGRY_MB = 700
 FULL_BYTES = 300_000
+DIAGNOSED = 1000  #: states in which each node publishes on /diagnostics
 TOPICS: dict[str, type] = {
     "policy/proposal": JointState,
     "state_estimate": Float64MultiArray,
@@ -69,14 +73,16 @@ class Attack:
         walks: whether the robot may walk on instead.
         graphs: where it makes sense.
         ends: whether the stack must be started again.
+        possible: whether this machine lets it be tried.
     """
 
     name: str
     do: Callable[[World, Rng], Outcome]
     bound_ms: int | None
     walks: bool = False
-    graphs: tuple[str, ...] = ("composed", "nodes")
+    graphs: tuple[Kind, ...] = ("composed", "nodes")
     ends: bool = False
+    possible: Callable[[World], bool] = lambda _: True
 
 
 def _phase(rng: Rng, act: Callable[[], object]) -> None:
@@ -125,7 +131,12 @@ def foreign_command(count: int, world: World, rng: Rng) -> Outcome:
         for _ in range(SEEN):  # until the bridge has found it too
             world.step()
         command = replace(damping_command(0, 3.0), q=np.full(12, 0.1))
-        world.step(after=lambda: [_phase(rng, lambda: other.write(command)) for _ in range(count)])
+
+        def send() -> None:
+            for _ in range(count):
+                _phase(rng, lambda: other.write(command))
+
+        world.step(after=send)
         time.sleep(0.03)  # it is in the bridge's queue by then
         return world.damped_after_ms(LOOK), ""
     finally:
@@ -256,19 +267,36 @@ def memory_pressure(world: World, rng: Rng) -> Outcome:
         child.wait()
 
 
-def full_disk(world: World, rng: Rng) -> Outcome:
-    """No file may grow any more while an episode is open; later the disk is free again."""
-    world.operator.ask("record")
-    bag = world.folder / "walks"
-    _steps_until(world, lambda: any(bag.glob("*/*.mcap")), 500)
-    opened = len(list(bag.glob("*/*.mcap")))
+@contextmanager
+def no_file_grows(world: World) -> Iterator[None]:
+    """Files of the recorder and of the stack may not grow."""
     pids = [world.running[name].pid for name in ("recorder_node", f"{world.graph}_node")]
     kept = [resource.prlimit(pid, resource.RLIMIT_FSIZE) for pid in pids]
     for pid, (_, hard) in zip(pids, kept, strict=True):
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (FULL_BYTES, hard))
-    outcome = world.damped_after_ms(1000)
+    yield
     for pid, limits in zip(pids, kept, strict=True):
         resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
+
+
+@contextmanager
+def no_byte_left(world: World) -> Iterator[None]:
+    """The disk of the episodes is full."""
+    filler = fill(world.folder / "walks")
+    yield
+    filler.unlink()
+
+
+def no_room(
+    fault: Callable[[World], AbstractContextManager[None]], world: World, rng: Rng
+) -> Outcome:
+    """There is no room while an episode is open, and later there is room again."""
+    world.operator.ask("record")
+    bag = world.folder / "walks"
+    _steps_until(world, lambda: any(bag.glob("*/*.mcap")), 500)
+    opened = len(list(bag.glob("*/*.mcap")))
+    with fault(world):
+        outcome = world.damped_after_ms(1000)
     world.operator.ask("record")
     _steps_until(world, lambda: len(list(bag.glob("*/*.mcap"))) > opened, 500)
     again = len(list(bag.glob("*/*.mcap"))) > opened
@@ -276,6 +304,27 @@ def full_disk(world: World, rng: Rng) -> Outcome:
     for _ in range(LOOK):
         world.step()
     return outcome, "" if opened and again else f"episodes {opened}, then {again}"
+
+
+def clock_jumps(world: World, rng: Rng) -> Outcome:
+    """The wall clock jumps by up to two hours, back or on.
+
+    `/diagnostics` must go on, and so must the words of the operator.
+    """
+    assert world.clock is not None
+    with stranger(world) as node:
+        rows = Queue(node, DiagnosticArray, "/diagnostics", QoSProfile(depth=100))
+        _steps_until(world, lambda: bool(rows.take()))
+        world.clock.write_text(f"{rng.choice((-1, 1)) * rng.uniform(60.0, 7200.0):+.0f}\n")
+        outcome = world.damped_after_ms(DIAGNOSED)
+        rows.take()
+        if outcome is None:
+            outcome = world.damped_after_ms(DIAGNOSED)
+        told = len(rows.take())
+    world.operator.request("sit")
+    _steps_until(world, lambda: world.mode is Mode.SIT, 300)
+    remark = "" if told else "no diagnostics after it"
+    return outcome, remark if world.mode is Mode.SIT else f"{remark} not heard: sit"
 
 
 def swap(world: World, rng: Rng) -> Outcome:
@@ -310,8 +359,8 @@ def _frozen(state: LowState) -> LowState:
 
 
 STAGES = ("estimator", "supervisor", "mpc")
-ONE = ("composed",)
-FIVE = ("nodes",)
+ONE: tuple[Kind, ...] = ("composed",)
+FIVE: tuple[Kind, ...] = ("nodes",)
 
 
 def attacks() -> list[Attack]:
@@ -351,7 +400,28 @@ def attacks() -> list[Attack]:
         ),
         Attack(name="starvation", do=starvation, bound_ms=None, walks=True),
         Attack(name="memory pressure", do=memory_pressure, bound_ms=None, walks=True),
-        Attack(name="full disk", do=full_disk, bound_ms=None, walks=True, graphs=ONE),
+        Attack(
+            name="no file grows",
+            do=partial(no_room, no_file_grows),
+            bound_ms=None,
+            walks=True,
+            graphs=ONE,
+        ),
+        Attack(
+            name="full disk",
+            do=partial(no_room, no_byte_left),
+            bound_ms=None,
+            walks=True,
+            graphs=ONE,
+            possible=lambda world: world.disk,
+        ),
+        Attack(
+            name="clock jumps",
+            do=clock_jumps,
+            bound_ms=None,
+            walks=True,
+            graphs=("clock",),
+        ),
         Attack(name="policy swap", do=swap, bound_ms=None, walks=True),
         Attack(name="sit down", do=sit, bound_ms=None),
     ]

@@ -12,8 +12,10 @@ from pathlib import Path
 from signal import SIGCONT
 from time import monotonic, sleep
 from types import TracebackType
+from typing import Literal
 
 import numpy as np
+from campaign_faults import clock_library, own_clock, small_disk
 
 from safe_locomotion.backends.domains import claim_domain
 from safe_locomotion.backends.robot_wire import RobotWire
@@ -24,6 +26,7 @@ from safe_locomotion.sim.robot import SimulatedRobot
 from safe_locomotion.types import LowCommand, LowState, Mode, VelocityCommand
 from safe_locomotion.ui.remote_operator import RemoteOperator
 
+Kind = Literal["composed", "nodes", "clock"]  #: a graph; "clock" is one process with its own clock
 ANSWER_S = 0.5  #: longest wait for the answer to a state
 PATIENCE_S = 120.0  #: for the robot to walk
 STATE_MS = 2
@@ -56,6 +59,9 @@ class World:
     """One robot and one stack.
 
     Attributes:
+        graph: of the stack.
+        clock: file with the error of the stack's wall clock [s]; None where it has no own one.
+        disk: whether the episodes lie on a small disk of their own.
         robot: simulated.
         running: the processes by name.
         last: newest command, None where none came for the newest state.
@@ -63,9 +69,11 @@ class World:
         old: how many commands moved them at more than `LET_GO_MS`.
     """
 
-    def __init__(self, graph: Graph, folder: Path, seed: int, watchers: tuple[str, ...]) -> None:
-        self.graph = graph
+    def __init__(self, kind: Kind, folder: Path, seed: int, watchers: tuple[str, ...]) -> None:
+        self.graph: Graph = "nodes" if kind == "nodes" else "composed"
         self.folder = folder
+        self.clock = folder / "clock" if kind == "clock" else None
+        self.disk = False
         self.robot = SimulatedRobot(SimulationOptions(seed=seed))
         self.rng = np.random.default_rng(seed)
         self.last: LowCommand | None = None
@@ -86,6 +94,10 @@ class World:
             self.operator = RemoteOperator(self.ros_domain)
             opened.callback(self.operator.close)
             reach = {"ROS_DOMAIN_ID": str(self.ros_domain), TAG: str(os.getpid())}
+            if self.clock is not None and (library := clock_library()) is not None:
+                reach |= own_clock(library, self.clock)
+            if "recorder" in self._watchers:
+                self.disk = opened.enter_context(small_disk(self.folder / "walks"))
             options = StackOptions(
                 graph=self.graph,
                 sdk_options={"domain": self.domain},
