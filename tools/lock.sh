@@ -24,7 +24,7 @@ split() { sed 's/ \\ --hash/ \\\n    --hash/g'; }
 
 # new SEEN JOINED: packages of JOINED that SEEN does not hold for the same machines, or for more of them.
 new() {
-    awk '{ line = $0; sub(/ \\ --hash.*/, ""); sub(/( and| ;) sys_platform == .linux.$/, ""); pin = $1; marker = $0; sub(/^[^ ]+( ; )?/, "", marker) }
+    awk '{ line = $0; sub(/ \\ --hash.*/, ""); sub(/( and| ;) platform_python_implementation == .CPython. and sys_platform == .linux.$/, ""); pin = $1; marker = $0; sub(/^[^ ]+( ; )?/, "", marker) }
         NR == FNR { seen[pin] = seen[pin] "\n" marker; next }
         {
             known = 0
@@ -50,7 +50,7 @@ resolve() {
     cat "$scratch/joined" >>"$scratch/seen"
 }
 
-linux="sys_platform == 'linux'" # said of every line
+linux="platform_python_implementation == 'CPython' and sys_platform == 'linux'" # said of every line
 echo "no such line" >"$scratch/seen"
 resolve run setup.py --extra sim --extra robot --extra record --extra viewer --extra bench --extra sign
 resolve ros setup.py --extra ros --constraint "$scratch/run.lock"
