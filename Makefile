@@ -33,7 +33,7 @@ sim: setup ## Walk a simulated A1. More options: make sim ARGS="--robot a1 --ter
 test: lint ## Check the code and run all tests. Some of them: make test ARGS="-k gait"
 ifeq ($(strip $(ARGS)),)
 	@# Tests with deadlines need the cores for themselves; the others share them, file by file as far as that keeps all cores busy.
-	@status=0; $(PYTEST) -p xdist -n auto --dist worksteal -m "not alone" || status=$$?; \
+	@status=0; $(PYTEST) -p xdist -n auto --dist worksteal --durations 60 --durations-min 4 -m "not alone" || status=$$?; \
 	$(PYTEST) -m alone $$(grep -rl 'mark.alone' test) || status=$$?; exit $$status
 else
 	@$(PYTEST) $(ARGS)

@@ -22,8 +22,9 @@ from pathlib import Path
 from time import monotonic
 
 import numpy as np
-from campaign_attacks import Attack, attacks
+from campaign_attacks import Attack
 from campaign_faults import clock_library
+from campaign_list import attacks
 from campaign_soak import slopes
 from campaign_world import LET_GO_MS, Kind, NoWalkError, World, wait_for_none
 

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -342,86 +341,21 @@ def sit(world: World, rng: Rng) -> Outcome:
     return None, ""
 
 
-def _nan(state: LowState) -> LowState:
+def nan(state: LowState) -> LowState:
+    """An encoder gives no number."""
     return replace(state, q=np.where(np.arange(12) == 4, np.nan, state.q))
 
 
-def _off(state: LowState) -> LowState:
+def off(state: LowState) -> LowState:
+    """A joint is where it cannot be."""
     return replace(state, q=state.q + np.where(np.arange(12) == 2, -1.5, 0.0))
 
 
-def _tilted(state: LowState) -> LowState:
+def tilted(state: LowState) -> LowState:
+    """The attitude is another at once."""
     return replace(state, quaternion_wxyz=np.array((np.cos(0.5), np.sin(0.5), 0.0, 0.0)))
 
 
-def _frozen(state: LowState) -> LowState:
+def frozen(state: LowState) -> LowState:
+    """The IMU repeats itself."""
     return replace(state, gyro=np.zeros(3), accelerometer=np.array((0.0, 0.0, 9.81)))
-
-
-STAGES = ("estimator", "supervisor", "mpc")
-ONE: tuple[Kind, ...] = ("composed",)
-FIVE: tuple[Kind, ...] = ("nodes",)
-
-
-def attacks() -> list[Attack]:
-    """All attacks; the bound of a dead input is 20 ms, and of a foreign command 6 ms."""
-    ended = partial(Attack, ends=True)
-    return [
-        *(
-            ended(name=f"kill {n}", do=partial(kill, f"{n}_node"), bound_ms=20, graphs=FIVE)
-            for n in (*STAGES, "bridge")
-        ),
-        ended(name="kill policy", do=partial(kill, "policy_node"), bound_ms=None, graphs=FIVE),
-        ended(name="kill composed", do=partial(kill, "composed_node"), bound_ms=20, graphs=ONE),
-        *(
-            Attack(name=f"pause {n}", do=partial(pause, f"{n}_node"), bound_ms=20, graphs=FIVE)
-            for n in (*STAGES, "bridge")
-        ),
-        Attack(name="pause policy", do=partial(pause, "policy_node"), bound_ms=None, graphs=FIVE),
-        Attack(name="pause composed", do=partial(pause, "composed_node"), bound_ms=20, graphs=ONE),
-        Attack(name="one foreign command", do=partial(foreign_command, 1), bound_ms=6),
-        Attack(name="many foreign commands", do=partial(foreign_command, 50), bound_ms=6),
-        Attack(name="NaN in a state", do=partial(bad_state, _nan), bound_ms=6),
-        Attack(name="a joint out of range", do=partial(bad_state, _off), bound_ms=6),
-        Attack(name="attitude jumps", do=partial(bad_state, _tilted), bound_ms=120),
-        Attack(name="IMU frozen", do=partial(bad_state, _frozen), bound_ms=120),
-        Attack(name="second source of states", do=second_source, bound_ms=20),
-        Attack(name="malformed messages", do=malformed, bound_ms=None, walks=True, graphs=ONE),
-        Attack(name="malformed messages, five", do=malformed, bound_ms=60, graphs=FIVE),
-        Attack(name="forged verdicts", do=forged_verdicts, bound_ms=None, walks=True, graphs=ONE),
-        Attack(name="forged verdicts, five", do=forged_verdicts, bound_ms=None, graphs=FIVE),
-        Attack(name="flood of velocities and words", do=flood, bound_ms=None, walks=True),
-        Attack(
-            name="silent viewer connections",
-            do=viewer_connections,
-            bound_ms=None,
-            walks=True,
-            graphs=ONE,
-        ),
-        Attack(name="starvation", do=starvation, bound_ms=None, walks=True),
-        Attack(name="memory pressure", do=memory_pressure, bound_ms=None, walks=True),
-        Attack(
-            name="no file grows",
-            do=partial(no_room, no_file_grows),
-            bound_ms=None,
-            walks=True,
-            graphs=ONE,
-        ),
-        Attack(
-            name="full disk",
-            do=partial(no_room, no_byte_left),
-            bound_ms=None,
-            walks=True,
-            graphs=ONE,
-            possible=lambda world: world.disk,
-        ),
-        Attack(
-            name="clock jumps",
-            do=clock_jumps,
-            bound_ms=None,
-            walks=True,
-            graphs=("clock",),
-        ),
-        Attack(name="policy swap", do=swap, bound_ms=None, walks=True),
-        Attack(name="sit down", do=sit, bound_ms=None),
-    ]

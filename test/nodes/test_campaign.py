@@ -13,10 +13,10 @@ def tools(monkeypatch):
     """The parts of the campaign."""
     monkeypatch.syspath_prepend(ROOT / "tools")
     import campaign
-    import campaign_attacks
+    import campaign_list
     import campaign_world
 
-    return campaign, campaign_attacks, campaign_world
+    return campaign, campaign_list, campaign_world
 
 
 def test_a_stack_is_attacked_judged_and_ended(tools, tmp_path):
