@@ -8,9 +8,10 @@ from pathlib import Path
 
 from safe_locomotion.recording.course import course_figures
 from safe_locomotion.recording.reader import read_episode
-from safe_locomotion.recording.replay import RecordedProposals, Side, judge_recorded, moments_of
+from safe_locomotion.recording.replay import Side, judge_recorded, moments_of
 from safe_locomotion.recording.stage_values import recorded_config, recorded_proposals
 from safe_locomotion.robot.models import load_robot
+from safe_locomotion.safety.replayed import RecordedProposals
 
 HORIZONS = (0, 10, 20)  # predicted steps of 16 ms
 

@@ -24,6 +24,7 @@ DATES = {
     ("safe_locomotion/ui/remote_operator.py", "now"): "stamp of cmd_vel",
     ("safe_locomotion/ui/viewer/requests.py", "get_clock"): "stamp of cmd_vel",
     ("safe_locomotion/ui/viewer/requests.py", "now"): "stamp of cmd_vel",
+    ("safe_locomotion/recording/integrity.py", "time.time"): "age of a file",
     ("safe_locomotion/cli/doctor/machine.py", "time.time"): "age of files, and the two clocks",
 }
 

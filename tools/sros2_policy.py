@@ -96,7 +96,7 @@ ACCESS: dict[str, Access] = {
     "monitor_node": Access(publishes=("safety/markers", "safety/view", "/tf"), hears=SCENE),
     "viewer_node": Access(
         publishes=("cmd_vel", HANDS),
-        hears=(*SCENE, "/diagnostics"),
+        hears=(*SCENE, "policy/proposal", "/diagnostics"),
         calls=(*REQUESTS, "policy_node/set_parameters"),
     ),
     "recorder_node": Access(

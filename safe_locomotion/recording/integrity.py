@@ -49,7 +49,7 @@ def is_open(path: Path) -> bool:
         bag = find_bag(path)
         if McapFile(bag).whole:
             return False
-        return time() - bag.stat().st_mtime < FRESH_S or is_locked(bag)
+        return 0.0 <= time() - bag.stat().st_mtime < FRESH_S or is_locked(bag)
     except (OSError, ConfigurationError):
         return True
 

@@ -109,6 +109,19 @@ class Queue:
         self.stream.hear(value.stamp_ns)
         return value
 
+    def sound(self, convert: Callable[[Any], Any]) -> list[bytes]:
+        """Take all packed messages that can be unpacked, oldest first; others count as rejected."""
+        kept = []
+        for packed in self.take():
+            try:
+                convert(views.read(packed, self._type))
+            except MalformedMessageError as error:
+                self.stream.reject(str(error))
+            else:
+                self.stream.hear(0)
+                kept.append(packed)
+        return kept
+
     def messages(self) -> list[Any]:
         """Take and unpack all messages, oldest first; malformed ones are counted as rejected."""
         read = []
@@ -168,8 +181,8 @@ class SceneTopics:
             "mpc/plan": self._plans,
         }
         self._looks = 0
-        queues = (*self._topics.values(), self._display)
-        self.streams = tuple(queue.stream for queue in queues)
+        queues = (*self._topics.values(), self._display, self._proposals)
+        self.streams = tuple(queue.stream for queue in queues if queue is not None)
         self.estimate: Estimate | None = None
         self.verdict: Verdict | None = None
         self._plan: StancePlan | None = None
@@ -180,7 +193,7 @@ class SceneTopics:
         estimates = self._new_estimates()
         verdicts = self._new_verdicts()
         if self._keeper is not None and self._proposals is not None:
-            self._keeper.keep("policy/proposal", self._proposals.take())
+            self._keeper.keep("policy/proposal", self._proposals.sound(decisions.proposal_from))
         plans = self._plans.take()
         if plans:
             self._plan = self._plans.read(plans[-1], decisions.plan_from) or self._plan

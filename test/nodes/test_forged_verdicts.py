@@ -109,7 +109,12 @@ def bridge(folder, domain):
         recording,
         [replace(s, voltage=24.0, gyro=gyro) for s, gyro in zip(states, noise, strict=True)],
     )
-    given = ("sdk:=mock", f"sdk_options.path:={recording}", "state_age_ms:=60000.0")
+    given = (
+        "sdk:=mock",
+        f"sdk_options.path:={recording}",
+        "state_age_ms:=60000.0",
+        "damping_s:=0.01",  # a fast machine would read the whole recording in half a second
+    )
     rclpy.init(
         args=["--ros-args", *[part for text in given for part in ("-p", text)]],
         domain_id=domain,
