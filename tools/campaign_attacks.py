@@ -47,6 +47,7 @@ FLOOD = 1500  #: messages
 BURNED_S = 2.0
 HUNGRY_MB = 700
 FULL_BYTES = 300_000
+SEATED = 2000  #: states in which a walking robot has sat down; it takes about 320
 DIAGNOSED = 1000  #: states in which each node publishes on /diagnostics
 TOPICS: dict[str, type] = {
     "policy/proposal": JointState,
@@ -321,7 +322,7 @@ def clock_jumps(world: World, rng: Rng) -> Outcome:
             outcome = world.damped_after_ms(DIAGNOSED)
         told = len(rows.take())
     world.operator.request("sit")
-    _steps_until(world, lambda: world.mode is Mode.SIT, 300)
+    _steps_until(world, lambda: world.mode is Mode.SIT, SEATED)
     remark = "" if told else "no diagnostics after it"
     return outcome, remark if world.mode is Mode.SIT else f"{remark} not heard: sit"
 
@@ -335,7 +336,7 @@ def swap(world: World, rng: Rng) -> Outcome:
 def sit(world: World, rng: Rng) -> Outcome:
     """A change of modes, at a random phase of the stride."""
     world.operator.request("sit")
-    _steps_until(world, lambda: world.mode is Mode.SIT, 300)
+    _steps_until(world, lambda: world.mode is Mode.SIT, SEATED)
     for _ in range(int(rng.integers(0, 300))):
         world.step()
     return None, ""
