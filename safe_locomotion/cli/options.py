@@ -36,6 +36,21 @@ robot_option = click.option(
     show_default=True,
     help="Robot model.",
 )
+horizon_option = click.option(
+    "--horizon",
+    type=int,
+    help="Steps of 0.016 s that the supervisor looks ahead. [default: the robot's file]",
+)
+payload_option = click.option(
+    "--payload", type=float, default=0.0, show_default=True, help="Mass on the back [kg]."
+)
+motor_delay_option = click.option(
+    "--motor-delay-ms",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="Delay from command to torque [ms].",
+)
 json_option = click.option(
     "--json",
     "json_file",

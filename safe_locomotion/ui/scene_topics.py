@@ -8,7 +8,7 @@ a node publishes `display/ticks`, this process subscribes to nothing else. A rec
 stack without its MPC node, has no `display/ticks`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from rclpy.node import Node
@@ -111,28 +111,21 @@ class Queue:
 
     def sound(self, convert: Callable[[Any], Any]) -> list[bytes]:
         """Take all packed messages that can be unpacked, oldest first; others count as rejected."""
-        kept = []
-        for packed in self.take():
-            try:
-                convert(views.read(packed, self._type))
-            except MalformedMessageError as error:
-                self.stream.reject(str(error))
-            else:
-                self.stream.hear(0)
-                kept.append(packed)
-        return kept
+        return [packed for packed, _ in self._unpacked(convert)]
 
     def messages(self) -> list[Any]:
         """Take and unpack all messages, oldest first; malformed ones are counted as rejected."""
-        read = []
+        return [message for _, message in self._unpacked(lambda message: message)]
+
+    def _unpacked(self, convert: Callable[[Any], Any]) -> Iterator[tuple[bytes, Any]]:
         for packed in self.take():
             try:
-                read.append(views.read(packed, self._type))
+                value = convert(views.read(packed, self._type))
             except MalformedMessageError as error:
                 self.stream.reject(str(error))
             else:
                 self.stream.hear(0)
-        return read
+                yield packed, value
 
 
 class Keeper(Protocol):

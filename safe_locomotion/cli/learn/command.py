@@ -9,7 +9,12 @@ from rich.console import Console
 from safe_locomotion.cli.learn.folder import LearnFolder
 from safe_locomotion.cli.learn.run import run
 from safe_locomotion.cli.learn.settings import LearnSettings
-from safe_locomotion.cli.options import robot_option
+from safe_locomotion.cli.options import (
+    horizon_option,
+    motor_delay_option,
+    payload_option,
+    robot_option,
+)
 from safe_locomotion.cli.training.episodes import SCRATCH, walked_speed
 from safe_locomotion.safety.switching_rule import CRITERIA
 
@@ -68,11 +73,7 @@ TRAJECTORIES = {"efficient": 10, "catwalk": 10, "two_leg": 5}  #: paper 1, secti
     type=click.Choice(CRITERIA),
     help="Criterion; dwell is that of the paper's robot. [default: the robot's file]",
 )
-@click.option(
-    "--horizon",
-    type=int,
-    help="Steps of 0.016 s that the supervisor looks ahead. [default: the robot's file]",
-)
+@horizon_option
 @click.option(
     "--person",
     default="",
@@ -80,16 +81,8 @@ TRAJECTORIES = {"efficient": 10, "catwalk": 10, "two_leg": 5}  #: paper 1, secti
     help="A person pushes with J [N s] from any side, once in each T [s], e.g. 5@20.",
 )
 @click.option("--friction", type=float, default=0.8, show_default=True, help="Of the ground.")
-@click.option(
-    "--payload", type=float, default=0.0, show_default=True, help="Mass on the back [kg]."
-)
-@click.option(
-    "--motor-delay-ms",
-    type=float,
-    default=0.0,
-    show_default=True,
-    help="Delay from command to torque [ms].",
-)
+@payload_option
+@motor_delay_option
 @click.option(
     "--set",
     "overrides",

@@ -1,9 +1,6 @@
 """Start robot, stack, recorder and trainer, and drive until enough was learned."""
 
 import os
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
 from time import monotonic
 from typing import Any
@@ -20,6 +17,7 @@ from safe_locomotion.cli.sim.run import (
     COMPLETED,
     INTERRUPTED,
     claim_ros_domain,
+    ending_signals,
     ros_environment,
     undisturbed,
 )
@@ -64,17 +62,6 @@ class StopRequest:
             raise KeyboardInterrupt
         self.asked = True
 
-    @contextmanager
-    def hearing(self) -> Iterator[None]:
-        """Take the signals that end a process."""
-        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        before = {number: signal.signal(number, self) for number in numbers}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
 
 def run(settings: LearnSettings, console: Console) -> int:
     """Learn until there were enough updates, or a person ends it; the exit status.
@@ -103,7 +90,7 @@ def run(settings: LearnSettings, console: Console) -> int:
         exports = " ".join(f"{name}={value}" for name, value in environment.items())
         console.print(f"topics and services: export {exports}", soft_wrap=True)
         console.print(f"page: {folder.page}", soft_wrap=True, markup=False)
-        with stop.hearing(), stack:
+        with ending_signals(stop), stack:
             try:
                 return Learning(settings, stack, console, stop).run(on_ros)
             finally:

@@ -7,7 +7,13 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from safe_locomotion.cli.options import TerrainName, robot_option
+from safe_locomotion.cli.options import (
+    TerrainName,
+    horizon_option,
+    motor_delay_option,
+    payload_option,
+    robot_option,
+)
 from safe_locomotion.cli.output import console, write_json
 from safe_locomotion.cli.sim.run import (
     COMPLETED,
@@ -47,11 +53,7 @@ DEMONSTRATION_VX = 0.4  # m/s
     type=click.Choice(CRITERIA),
     help="Criterion that decides between policy and recovery. [default: the robot's file]",
 )
-@click.option(
-    "--horizon",
-    type=int,
-    help="Steps of 0.016 s that the supervisor looks ahead. [default: the robot's file]",
-)
+@horizon_option
 @click.option(
     "--duration",
     type=float,
@@ -97,9 +99,7 @@ DEMONSTRATION_VX = 0.4  # m/s
     show_default=True,
     help="Friction coefficient between feet and ground.",
 )
-@click.option(
-    "--payload", type=float, default=0.0, show_default=True, help="Mass on the back [kg]."
-)
+@payload_option
 @click.option(
     "--start",
     type=click.Choice(tuple(STARTS)),
@@ -107,13 +107,7 @@ DEMONSTRATION_VX = 0.4  # m/s
     show_default=True,
     help="Pose of the robot at the start.",
 )
-@click.option(
-    "--motor-delay-ms",
-    type=float,
-    default=0.0,
-    show_default=True,
-    help="Delay from command to torque [ms].",
-)
+@motor_delay_option
 @click.option(
     "--terrain",
     type=TerrainName(),

@@ -3,7 +3,7 @@
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from math import inf
@@ -87,31 +87,29 @@ def record_folder(wanted: Path | None) -> Iterator[Path]:
 
 
 @contextmanager
-def interrupts_raise() -> Iterator[None]:
+def ending_signals(handler: "signal._HANDLER") -> Iterator[None]:
+    """Take SIGINT, SIGTERM and SIGHUP in another way for a while."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
+
+
+def interrupts_raise() -> AbstractContextManager[None]:
     """Let SIGTERM and SIGHUP end the run as Ctrl-C does."""
 
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, interrupt) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return ending_signals(interrupt)
 
 
-@contextmanager
-def undisturbed() -> Iterator[None]:
+def undisturbed() -> AbstractContextManager[None]:
     """Ignore further signals, so that a second Ctrl-C does not interrupt the damping."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return ending_signals(signal.SIG_IGN)
 
 
 def run(settings: SimSettings, folder: Path, console: Console, *, record: bool = False) -> Outcome:
