@@ -52,7 +52,11 @@ TESTS = {
         "test/safety/test_supervisor_verdict.py",
         "test/safety/test_capture_point.py",
     ),
-    "safety/modes": ("test/safety/test_modes.py", "test/safety/test_hazards.py"),
+    "safety/modes": (
+        "test/safety/test_modes.py",
+        "test/safety/test_hazards.py",
+        "test/safety/test_stepping.py",
+    ),
     "safety/switching_rule": ("test/safety/test_switching_rule_traces.py",),
     "safety/supervisor": (
         "test/safety/test_supervisor.py",

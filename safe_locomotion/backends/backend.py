@@ -1,6 +1,7 @@
 """The interface to a robot: its methods and the counters of messages."""
 
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Final, Protocol
@@ -58,6 +59,11 @@ def stop_command(stop_kd: float) -> LowCommand:
     return damping_command(0, stop_kd, q=np.full(N_JOINTS, POS_STOP), reason="stop")
 
 
+def always() -> bool:
+    """Whether a command that answers no state may be sent: it never gets old."""
+    return True
+
+
 def is_finite(command: LowCommand) -> bool:
     """Whether every number of the command is finite in single precision, as on the wire."""
     numbers = np.concatenate((command.q, command.dq, command.tau, command.kp, command.kd))
@@ -81,10 +87,18 @@ class Backend(Protocol):
         Other Python threads run while it waits.
         """
 
-    def write(self, command: LowCommand) -> None:
+    def write(self, command: LowCommand, fresh: Callable[[], bool] = always) -> bool:
         """Send a command and return at once, whether or not the robot listens.
 
         A command with a NaN or infinite number is never sent.
+
+        Args:
+            command: what the motors shall do.
+            fresh: whether the command may still be sent. It is asked last, when only the call of
+                the transport is left.
+
+        Returns:
+            Whether it was fresh; otherwise nothing was sent.
         """
 
     def listen(self, listen_s: float) -> Commanders:

@@ -3,10 +3,11 @@
 import atexit
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from safe_locomotion.backends.backend import STOP_PERIOD_S, STOP_REPEATS, Counters
+from safe_locomotion.backends.backend import STOP_PERIOD_S, STOP_REPEATS, Counters, always
 from safe_locomotion.backends.commanders import Commanders
 from safe_locomotion.types import LowCommand
 
@@ -25,15 +26,15 @@ class CommandingBackend(ABC):
 
     @abstractmethod
     def _packed(self, command: LowCommand) -> Any | None:
-        """Packet of a command; None when a number is not finite."""
+        """Packet of a command, ready to be sent; None when a number is not finite."""
 
     @abstractmethod
     def _packed_damping(self) -> Any:
-        """Packet of damping; any thread may call this."""
+        """Packet of damping, ready to be sent; any thread may call this."""
 
     @abstractmethod
     def _transmit(self, packet: Any) -> bool:
-        """Give a packet to the transport; False when the transport refuses it."""
+        """Give a packet to the transport, and do nothing else; False when it is refused."""
 
     @abstractmethod
     def _leave(self) -> None:
@@ -44,10 +45,17 @@ class CommandingBackend(ABC):
         """A copy of the present counters."""
         return replace(self._counters)
 
-    def write(self, command: LowCommand) -> None:
+    def write(self, command: LowCommand, fresh: Callable[[], bool] = always) -> bool:
         """Send a command, or damping when a number is not finite.
 
         When `stop` comes during the call, the last packet is damping.
+
+        Args:
+            command: what the motors shall do.
+            fresh: asked between the packing and the call of the transport.
+
+        Returns:
+            Whether it was fresh; otherwise nothing was sent.
         """
         stops = self._stops
         packet = self._packed(command)
@@ -56,11 +64,14 @@ class CommandingBackend(ABC):
             packet = self._packed_damping()
         if stops != self._stops:
             self._counters.refused_commands += 1
-            return
+            return True
         self._commanding = True
+        if not fresh():
+            return False
         self._send(packet)
         if stops != self._stops:  # stop came between the test and the send
             self._send(self._packed_damping())
+        return True
 
     def listen(self, listen_s: float) -> Commanders:
         """Find nobody: this link does not show others."""

@@ -197,18 +197,24 @@ class LeggedSdk(CommandingBackend):
             motors_on=all(row[4] == MODE_SERVO for row in rows),
         )
 
-    def _packed(self, command: LowCommand) -> Any | None:
-        """The module's command object with these values, or damping when the power limit trips."""
+    def _packed(self, command: LowCommand) -> bool | None:
+        """Give the library these values, or damping when the power limit trips.
+
+        The library copies, compresses and seals them. Whether it took them is the packet.
+        """
         if not is_finite(command):
             return None
         self._fill(command)
         if self._power_level is not None:
             self._apply_vendor_limits(self._power_level)
-        return self._command
+        return self._compressed()
 
-    def _packed_damping(self) -> Any:
+    def _packed_damping(self) -> bool:
         self._fill(self._damping)
-        return self._command
+        return self._compressed()
+
+    def _compressed(self) -> bool:
+        return bool(self._udp.SetSend(self._command) >= 0)
 
     def _fill(self, command: LowCommand) -> None:
         columns = (
@@ -232,8 +238,8 @@ class LeggedSdk(CommandingBackend):
         if self._safety.PowerProtect(self._command, self._state, power_level) < 0:
             self._fill(self._damping)
 
-    def _transmit(self, packet: Any) -> bool:
-        return bool(self._udp.SetSend(packet) >= 0 and self._udp.Send() > 0)
+    def _transmit(self, packet: bool) -> bool:
+        return packet and bool(self._udp.Send() > 0)
 
     def _leave(self) -> None:
         """Switch the motors to the robot's own damping mode and close the link."""
@@ -249,7 +255,7 @@ class LeggedSdk(CommandingBackend):
             motor.tau = 0.0
             motor.Kp = 0.0
             motor.Kd = 0.0
-        self._send(self._command)
+        self._send(self._compressed())
 
 
 def _vendor_module(variant: _Variant) -> ModuleType:

@@ -1,11 +1,11 @@
 """A robot that replays recorded states and stores the commands."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from os import PathLike
 
-from safe_locomotion.backends.backend import Counters, is_finite, stop_command
+from safe_locomotion.backends.backend import Counters, always, is_finite, stop_command
 from safe_locomotion.backends.commanders import Commanders
 from safe_locomotion.backends.log import load_states
 from safe_locomotion.errors import BackendError
@@ -85,13 +85,16 @@ class Mock:
         age_s = (self._states[index].stamp_ns - self._states[0].stamp_ns) / NANOSECONDS
         return self._start_s + age_s - time.monotonic()
 
-    def write(self, command: LowCommand) -> None:
-        """Store a command, or damping when a number is not finite."""
+    def write(self, command: LowCommand, fresh: Callable[[], bool] = always) -> bool:
+        """Store a command that is fresh, or damping when a number is not finite."""
         if not is_finite(command):
             self._counters.nonfinite_commands += 1
             command = replace(self._damping, stamp_ns=command.stamp_ns, reason="nonfinite")
+        if not fresh():
+            return False
         self.commands.append(command)
         self._counters.written += 1
+        return True
 
     def listen(self, listen_s: float) -> Commanders:
         """Find nobody."""

@@ -121,8 +121,9 @@ class RobotLink:
     def write(self, command: LowCommand) -> float | None:
         """Send the answer to the LowState that was read last, if the link is active.
 
-        If that LowState is old by now, damping is sent instead. If it became old while the answer
-        was sent, damping follows at once.
+        The backend asks for the age of that LowState when only the call of the transport is left.
+        If it is old by then, damping is sent instead. If it became old in that call, damping
+        follows at once.
 
         Returns:
             Time from the LowState until the transport has its answer [s]; None if nothing was sent.
@@ -131,10 +132,7 @@ class RobotLink:
         state = self._state
         if backend is None or not self.active or state is None:
             return None
-        if not self._fresh():
-            return self._damp_late(backend, state)
-        backend.write(command)
-        if not self._fresh():
+        if not (backend.write(command, self._fresh) and self._fresh()):
             return self._damp_late(backend, state)
         return self._clock() - self._read_s
 

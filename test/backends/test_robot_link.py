@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from random_values import random_low_state
 
+from safe_locomotion.backends.backend import always
 from safe_locomotion.backends.robot_link import SETTLE_S, STATE_OLD, RobotLink
 from safe_locomotion.commands import damping_command
 from safe_locomotion.types import LowCommand
@@ -31,9 +32,20 @@ class Robot:
         """Next state."""
         return STATE if self.states is None else self.states.pop(0) if self.states else None
 
-    def write(self, command):
-        """Keep the command."""
+    def write(self, command, fresh=always):
+        """Keep the command, if it is fresh after all that is slow."""
+        self.pack()
+        if not fresh():
+            return False
         self.log.append(NAMES.get(command.reason, "move"))
+        self.send()
+        return True
+
+    def pack(self):
+        """Take no time."""
+
+    def send(self):
+        """Take no time."""
 
     def stop(self):
         """Damping."""
@@ -125,7 +137,7 @@ def test_the_latency_counts_from_the_state_to_the_end_of_writing():
     made = link(robot, clock=monotonic)
     made.open()
     made.activate()
-    robot.write = lambda command: sleep(0.01)
+    robot.send = lambda: sleep(0.01)
     made.read()
     sleep(0.02)
     assert made.write(MOVE) >= 0.03
@@ -221,22 +233,32 @@ def test_a_pause_of_any_length_is_seen(pause_s):
     assert robot.log == ["late"]
 
 
-def test_a_pause_while_the_answer_is_sent_is_damped_at_once():
-    """The command that got out during the pause is followed by damping."""
+@pytest.mark.parametrize(
+    ("where", "sent"),
+    [("pack", ["late"]), ("send", ["move", "late"])],
+)
+def test_a_pause_during_the_write_is_damped_at_once(where, sent):
+    """A command that gets old while it is packed never leaves; one in the transport is damped.
+
+    Damping goes on until the transport is drained; then an answer in time moves the robot again.
+    """
     robot = Robot()
     made, clock = on_a_clock(robot)
-    made.read()
-    write = robot.write
 
-    def stopped(command):
+    def stands_still():
         """The process stands still in here, once."""
-        write(command)
+        delattr(robot, where)
         clock.now += 1.0
-        robot.write = write
 
-    robot.write = stopped
+    made.read()
+    setattr(robot, where, stands_still)
     made.write(MOVE)
-    assert robot.log == ["move", "late"] and made.late == 1
+    assert robot.log == sent
+    for step_s in (0.002, SETTLE_S):
+        clock.now += step_s
+        made.read()
+        made.write(MOVE)
+    assert robot.log == [*sent, "late", "move"] and made.late == 2
 
 
 def test_states_from_a_pause_are_not_trusted():

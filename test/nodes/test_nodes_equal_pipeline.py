@@ -117,9 +117,10 @@ class Replay:
         )
         time.sleep(0.2)
 
-    def write(self, command):
+    def write(self, command, fresh):
         """Keep the command."""
         Replay.commands.append(command)
+        return fresh()
 
     def stop(self):
         """Damping."""

@@ -167,6 +167,25 @@ def test_a_jump_starts_the_times_over() -> None:
     assert watched.ticks_until("motor_hot", **hot) == 499
 
 
+def test_after_a_pause_the_next_state_is_the_first() -> None:
+    """Nobody has read any for a while, so its stamp is no jump; the one after it can be one."""
+    watched = Watched()
+    watched.tick()
+    watched.watch.begin()
+    assert not watched.tick(10**12)
+    assert watched.tick(10**12) == {"state_jump"}
+
+
+def test_a_beginning_forgets_jumps_and_nothing_else() -> None:
+    """A jump while nobody was commanded is over; commands by others still count."""
+    watched = Watched()
+    watched.tick()
+    watched.foreign = 1
+    assert watched.tick(10**12) == {"state_jump", "foreign_publisher"}
+    watched.watch.begin()
+    assert watched.tick() == {"foreign_publisher"}
+
+
 def test_commands_by_others_are_reported_while_they_come_and_a_while_after() -> None:
     """A count above zero at the start is reported too. An equal count is not."""
     watched = Watched()

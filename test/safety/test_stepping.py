@@ -74,6 +74,8 @@ def test_it_stands_again_when_it_is_slow_but_not_before_the_step_time() -> None:
     assert one.catches_itself
     assert one.update(begin + STEP_NS + 1, NONE, SLOW) is Mode.STAND
     assert not one.catches_itself
+    other = stepping()
+    assert other.update(begin + STEP_NS, NONE, SLOW) is Mode.STAND
 
 
 def test_a_robot_that_never_gets_slow_stops_at_the_timeout() -> None:
