@@ -143,6 +143,8 @@ class BridgeNode(LinkLifecycle):
         """Take the newest verdict of the supervisor."""
         self.verdict = verdict
         self.latch.hear(verdict)
+        if verdict.mode in DAMPED:
+            self._watch.damped(verdict.stamp_ns)
 
     def refusals(self) -> frozenset[str]:
         """Hazards for the gate: those that hold, and a FAULT that was not reset."""

@@ -15,7 +15,7 @@ class RobotWatch:
     """Finds on every LowState what is wrong with the robot or with the link to it.
 
     A jump of the stamp and commands by others are events. They are reported for `HELD` states, so
-    that every listener receives them.
+    that every listener receives them. A jump is over sooner, once the robot is known to be damped.
     """
 
     HELD = 50  #: states, 0.1 s
@@ -29,6 +29,7 @@ class RobotWatch:
         cool = range_bounds(-np.inf, limits.temperature_warning, "hot")
         self._usual = BoundedRow(self._range, cool)
         self._stamp_ns: int | None = None
+        self._jump_ns = 0  # stamp of the first state after the newest jump
         self._foreign_commands = 0
         self._since_ns: dict[str, int] = {}
         self._held: dict[str, int] = {}
@@ -67,6 +68,18 @@ class RobotWatch:
         self._stamp_ns = None
         self._held.pop("state_jump", None)
 
+    def damped(self, stamp_ns: int) -> None:
+        """Forget a jump up to this stamp, because the robot is damped there.
+
+        No time of a damped robot matters. A robot that rises right afterwards must not be stopped
+        by a jump of before.
+
+        Args:
+            stamp_ns: of the state whose answer is damping.
+        """
+        if self._jump_ns <= stamp_ns:
+            self._held.pop("state_jump", None)
+
     @property
     def commanded_by_others(self) -> bool:
         """Whether low commands by others were seen within the last `HELD` states."""
@@ -85,6 +98,7 @@ class RobotWatch:
     def _note_events(self, stamp_ns: int, foreign_commands: int) -> None:
         if self._stamp_ns is not None and not 0 < stamp_ns - self._stamp_ns <= self._max_gap_ns:
             self._held["state_jump"] = self.HELD
+            self._jump_ns = stamp_ns
             self._since_ns.clear()
         if foreign_commands > self._foreign_commands:
             self._held["foreign_publisher"] = self.HELD

@@ -14,7 +14,7 @@ from rclpy.signals import SignalHandlerOptions
 from safe_locomotion.backends.log import save_states
 from safe_locomotion.nodes.bridge import BridgeNode
 from safe_locomotion.pipeline import standing_state
-from safe_locomotion.types import Mode
+from safe_locomotion.types import DAMPED, Mode
 
 TICK_NS = 2_000_000
 READ = 40  #: states before the activation
@@ -57,6 +57,24 @@ def test_the_pause_of_an_activation_is_neither_a_hazard_nor_a_fault(node):
         assert state is not None
         assert node.hazards == set() and node.refusals() == set()
         node.hear(verdict(mode=Mode.PASSIVE, stamp_ns=state.stamp_ns))
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_a_robot_rises_right_after_a_pause_only_if_it_was_damped(node, mode):
+    """One verdict on damping ends the hazard; a robot that was moving is stopped for 50 states."""
+    node.reach("active")
+    while not node.hazards:
+        state = node.read()
+        node.hear(verdict(mode=Mode.PASSIVE, stamp_ns=0))
+    node.hear(verdict(mode=mode, stamp_ns=state.stamp_ns))
+    state = node.read()
+    held = mode not in DAMPED
+    assert node.hazards == ({"state_jump"} if held else set())
+    node.hear(verdict(mode=Mode.STAND_UP, stamp_ns=state.stamp_ns))
+    node.read()
+    assert node.refusals() == (
+        {"state_jump", "not_reset"} if held else {"not_reset"} if mode is Mode.FAULT else set()
+    )
 
 
 def test_a_pause_without_an_activation_is_a_hazard(node):

@@ -186,6 +186,21 @@ def test_a_beginning_forgets_jumps_and_nothing_else() -> None:
     assert watched.tick() == {"foreign_publisher"}
 
 
+def test_a_jump_of_a_damped_robot_is_reported_once() -> None:
+    """It must not stop a robot that rises right afterwards; commands by others still count."""
+    watched = Watched()
+    watched.tick()
+    watched.watch.damped(watched.stamp_ns)
+    watched.foreign = 1
+    assert watched.tick(10**12) == {"state_jump", "foreign_publisher"}
+    watched.watch.damped(watched.stamp_ns - 1)
+    assert watched.tick() == {"state_jump", "foreign_publisher"}
+    watched.watch.damped(watched.stamp_ns - TICK_NS)
+    assert watched.tick() == {"foreign_publisher"}
+    watched.watch.damped(watched.stamp_ns)
+    assert watched.tick() == {"foreign_publisher"}
+
+
 def test_commands_by_others_are_reported_while_they_come_and_a_while_after() -> None:
     """A count above zero at the start is reported too. An equal count is not."""
     watched = Watched()
