@@ -5,6 +5,9 @@ ifndef ROS_DISTRO
 unexport PYTHONPATH
 endif
 
+# Tests start some 200 processes. Without compiled files each would compile torch, ROS and this package again.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Plugins that ROS puts on the path of every Python belong to other versions of pytest.
 PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 .venv/bin/python -m pytest -p pytest_timeout -p pytest_cov -p _hypothesis_pytestplugin
 

@@ -1,18 +1,14 @@
 """`safe-locomotion sim`: real runs over the real wire, as a user starts them."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
-from contextlib import suppress
 from itertools import pairwise
 from math import isfinite
-from pathlib import Path
 
 import numpy as np
 import pytest
+from sim_runs import run, watched_walk
 
 pytest.importorskip("mujoco")
 pytest.importorskip("rclpy")
@@ -51,41 +47,6 @@ CONTRACT = {
 WALK = ("--duration", "2.6", "--vx", "0.4", "--seed", "3", "--push", "8@1.5")
 
 
-def command(*arguments):
-    """Command line of safe-locomotion with the running Python."""
-    return [sys.executable, "-m", "safe_locomotion.cli.main", *map(str, arguments)]
-
-
-def environment():
-    """Children import what this process imports."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-
-
-def run(*arguments):
-    """Run safe-locomotion to its end."""
-    return subprocess.run(
-        command(*arguments),
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-
-
-def children_of(pid):
-    """Running processes whose parent is `pid`."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = path.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[1]) == pid and fields[0] != "Z":
-            found.append(int(path.parent.name))
-    return found
-
-
 def finite(value):
     """Every number under a report's key is finite."""
     if isinstance(value, dict):
@@ -95,26 +56,23 @@ def finite(value):
 
 @pytest.fixture(scope="module")
 def walk(tmp_path_factory):
-    """Report and folder of one walk."""
+    """A walk with all that can be written about it."""
     folder = tmp_path_factory.mktemp("walk")
-    done = run(
-        "sim",
-        "--headless",
-        *WALK,
-        "--report",
-        folder / "report.json",
-        "--record",
-        folder / "run",
-        "--save-states",
-        folder / "s.npz",
+    return watched_walk(
+        folder, *WALK, "--record", folder / "run", "--save-states", folder / "s.npz"
     )
-    assert done.returncode == 0, done.stderr
-    return json.loads((folder / "report.json").read_text()), folder, done
+
+
+@pytest.fixture(scope="module")
+def again(tmp_path_factory):
+    """The same walk, with --realtime where this user may have it."""
+    asked = ("--realtime",) if granted() else ()
+    return watched_walk(tmp_path_factory.mktemp("again"), *WALK, *asked)
 
 
 def test_walk_completes_with_a_whole_report(walk):
     """The run ends with status 0; the report has all keys and the figures of a walk."""
-    report, _, done = walk
+    report = walk.report
     assert set(report) >= CONTRACT and finite(report)
     assert {key for key in CONTRACT if report[key] is None} == {"reward"}
     assert report["falls"] == 0 and report["gate_trips"] == {} and report["commands_rejected"] == {}
@@ -127,25 +85,20 @@ def test_walk_completes_with_a_whole_report(walk):
         for name in ("state_to_command", "mpc", "estimator", "policy")
     )
     assert report["real_time_factor"] == pytest.approx((2.6 + 1.4) / report["wall_s"], rel=0.1)
-    assert "velocity_rmse_mps" in done.stdout and "Traceback" not in done.stderr
+    assert "velocity_rmse_mps" in walk.shown and "Traceback" not in walk.said
 
 
-def test_equal_seeds_give_equal_runs(walk, tmp_path):
-    """A second run with the same seed gives the same figures, except for the timing."""
-    first, _, _ = walk
-    assert run("sim", "--headless", *WALK, "--report", tmp_path / "r.json").returncode == 0
-    second = json.loads((tmp_path / "r.json").read_text())
-    assert {k: v for k, v in first.items() if k not in TIMING} == {
-        k: v for k, v in second.items() if k not in TIMING
-    }
+def test_equal_seeds_give_equal_runs(walk, again):
+    """A second run gives the same figures but for the timing, also by real-time scheduling."""
+    figures = [{k: v for k, v in w.report.items() if k not in TIMING} for w in (walk, again)]
+    assert figures[0] == figures[1]
 
 
 def test_saved_states_replay_to_the_same_estimates(walk):
     """The file holds the LowStates of the bridge, in order, from before standing to the end."""
     from safe_locomotion.backends.log import load_states
 
-    _, folder, _ = walk
-    states = load_states(folder / "s.npz")
+    states = load_states(walk.folder / "s.npz")
     ticks = [state.tick for state in states]
     assert ticks == list(range(ticks[0], ticks[0] + 2 * len(ticks), 2)) and len(
         states
@@ -160,10 +113,9 @@ def test_the_walk_is_an_episode(walk):
     from safe_locomotion.backends.log import load_states
     from safe_locomotion.recording.reader import episode_paths, read_episode
 
-    _, folder, _ = walk
-    (path,) = episode_paths(folder / "run")
+    (path,) = episode_paths(walk.folder / "run")
     record = read_episode(path)
-    saved = {state.stamp_ns: state for state in load_states(folder / "s.npz")}
+    saved = {state.stamp_ns: state for state in load_states(walk.folder / "s.npz")}
     assert len(record.states) > 500 and set(np.diff(record.states.stamp_ns)) == {2_000_000}
     pairs = [
         (state, saved[state.stamp_ns])
@@ -223,31 +175,13 @@ def test_five_nodes_walk_too(tmp_path):
     )
 
 
-@pytest.mark.parametrize("asked", [(), ("--realtime",)])
-def test_the_controller_gets_the_scheduling_of_a_robot_where_it_is_asked_for(asked):
+def test_the_controller_gets_the_scheduling_of_a_robot_where_it_is_asked_for(walk, again):
     """With --realtime the controller runs under SCHED_FIFO; the simulated robot never does."""
+    assert walk.scheduling == {(True, False), (False, False)}
     if not granted():
         pytest.skip("no real-time priority is allowed here")
-    process = subprocess.Popen(
-        command("sim", "--headless", "--duration", "2", *asked),
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    seen = set()
-    while process.poll() is None:
-        for child in children_of(process.pid):
-            with suppress(OSError):
-                words = Path(f"/proc/{child}/cmdline").read_text()
-                fifo = os.sched_getscheduler(child) == os.SCHED_FIFO
-                if words:  # a process that has just ended has none
-                    seen.add(("nodes.composed" in words, fifo))
-        time.sleep(0.02)
-    assert (
-        process.returncode == 0
-        and ((True, True) in seen) == bool(asked)
-        and (False, True) not in seen
-    )
+    assert (True, True) in again.scheduling
+    assert (False, True) not in again.scheduling and (False, False) in again.scheduling
 
 
 def granted():
@@ -257,94 +191,6 @@ def granted():
         subprocess.run([sys.executable, "-c", told], capture_output=True, check=False).returncode
         == 0
     )
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupt_damps_and_leaves_nothing_behind(tmp_path, number):
-    """After Ctrl-C or SIGTERM all children end with damping, and the report says interrupted."""
-    folder = tmp_path / "run"
-    process = subprocess.Popen(
-        command(
-            "sim",
-            "--headless",
-            "--duration",
-            "60",
-            "--record",
-            folder,
-            "--report",
-            tmp_path / "r.json",
-        ),
-        env=environment(),
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-    )
-    try:
-        end = time.monotonic() + 60.0
-        while (
-            not (folder / "bridge.log").is_file()
-            or (folder / "bridge.log").stat().st_size < 1000 * 32
-        ) and time.monotonic() < end:
-            time.sleep(0.1)
-        children = children_of(process.pid)
-        process.send_signal(number)
-        status = process.wait(20)
-    finally:
-        process.kill()
-        process.communicate()
-    assert len(children) == 3 and not any(Path(f"/proc/{pid}").exists() for pid in children)
-    assert status == 130
-    assert json.loads((folder / "robot.json").read_text())["ended_damped"]
-    assert json.loads((tmp_path / "r.json").read_text())["interrupted"]
-
-
-def test_interrupt_before_standing_says_that_there_is_no_report(tmp_path):
-    """Ctrl-C while the robot stands up ends the run damped, with one line and status 130."""
-    folder = tmp_path / "run"
-    never = "supervisor.thresholds.settle_time=1000"
-    process = subprocess.Popen(
-        command("sim", "--headless", "--set", never, "--record", folder, "--report", folder / "r"),
-        env=environment(),
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        end = time.monotonic() + 60.0
-        log = folder / "bridge.log"
-        while (not log.is_file() or log.stat().st_size < 100 * 32) and time.monotonic() < end:
-            time.sleep(0.1)
-        children = children_of(process.pid)
-        process.send_signal(signal.SIGINT)
-        shown, said = process.communicate(timeout=60)
-    finally:
-        process.kill()
-    assert len(children) == 3 and not any(Path(f"/proc/{pid}").exists() for pid in children)
-    assert process.returncode == 130 and not shown and not (folder / "r").exists()
-    assert said.splitlines()[-1] == "ended before the robot stood; there is no report"
-    assert json.loads((folder / "robot.json").read_text())["ended_damped"]
-
-
-def test_killed_it_leaves_nothing_behind(tmp_path):
-    """After kill -9 of the command, its children end by themselves."""
-    process = subprocess.Popen(
-        command("sim", "--headless", "--duration", "60", "--record", tmp_path / "run"),
-        env=environment(),
-        stderr=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-    )
-    children = []
-    try:
-        end = time.monotonic() + 60.0
-        while not (tmp_path / "run" / "bridge.log").is_file() and time.monotonic() < end:
-            time.sleep(0.1)
-        children = children_of(process.pid)
-    finally:
-        process.kill()
-        process.wait()
-    end = time.monotonic() + 20.0
-    while any(Path(f"/proc/{pid}").exists() for pid in children) and time.monotonic() < end:
-        time.sleep(0.1)
-    assert len(children) == 3 and not any(Path(f"/proc/{pid}").exists() for pid in children)
 
 
 @pytest.mark.parametrize(
