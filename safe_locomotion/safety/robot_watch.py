@@ -9,6 +9,8 @@ from safe_locomotion.types import JOINTS, N_JOINTS, NANOSECONDS, LowState
 
 NO_HAZARDS: frozenset[str] = frozenset()
 OUTSIDE = "outside"
+NOT_FINITE = "not finite"
+HOT = "hot"
 
 
 class RobotWatch:
@@ -24,9 +26,9 @@ class RobotWatch:
         self._robot = robot
         self._limits = limits
         self._max_gap_ns = round(limits.max_gap * NANOSECONDS)
-        self._range = joint_bounds(robot, limits, OUTSIDE, "not finite")
+        self._range = joint_bounds(robot, limits, OUTSIDE, NOT_FINITE)
         self._joints = BoundedRow(self._range)
-        cool = range_bounds(-np.inf, limits.temperature_warning, "hot")
+        cool = range_bounds(-np.inf, limits.temperature_warning, HOT)
         self._usual = BoundedRow(self._range, cool)
         self._stamp_ns: int | None = None
         self._jump_ns = 0  # stamp of the first state after the newest jump

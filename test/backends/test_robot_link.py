@@ -8,6 +8,7 @@ import pytest
 from random_values import random_low_state
 
 from safe_locomotion.backends.backend import always
+from safe_locomotion.backends.commanders import Commanders
 from safe_locomotion.backends.robot_link import SETTLE_S, STATE_OLD, RobotLink
 from safe_locomotion.commands import damping_command
 from safe_locomotion.types import LowCommand
@@ -27,9 +28,11 @@ class Robot:
     def __init__(self, states=None):
         self.states = states
         self.log = []
+        self.waits = []
 
     def read(self, timeout_s):
         """Next state."""
+        self.waits.append(timeout_s)
         return STATE if self.states is None else self.states.pop(0) if self.states else None
 
     def write(self, command, fresh=always):
@@ -46,6 +49,11 @@ class Robot:
 
     def send(self):
         """Take no time."""
+
+    def listen(self, listen_s):
+        """One other program."""
+        self.waits.append(listen_s)
+        return Commanders(commands=1)
 
     def stop(self):
         """Damping."""
@@ -78,12 +86,12 @@ class Steady:
         return self.now
 
 
-def link(robot, age_s=inf, clock=None):
+def link(robot, age_s=inf, clock=None, silence_s=0.01):
     """A link to this robot."""
     return RobotLink(
         lambda: robot,
         lambda s: damping_command(s.stamp_ns, 1.0, q=s.q, reason="stopping"),
-        silence_s=0.01,
+        silence_s=silence_s,
         age_s=age_s,
         damping_s=0.5,
         clock=clock or Clock(),
@@ -147,8 +155,37 @@ def test_a_look_takes_no_state_away():
     """The state of a look is the one that the next read returns."""
     robot = Robot(["first", "second"])
     made = opened(robot, False)
-    assert made.look(0.01) == made.look(0.01) == "first"
-    assert [made.read(), made.read(), made.read()] == ["first", "second", None]
+    assert made.look(0.03) == made.look(0.04) == "first"
+    assert made.read() == "first"
+    assert made.look(0.05) == "second"
+    assert [made.read(), made.read()] == ["second", None]
+    assert robot.waits == [0.03, 0.05, 0.01]
+
+
+def test_a_look_ahead_is_gone_with_the_link():
+    """After closing and opening, the next state is looked at, not an old one."""
+    robot = Robot(["first", "second"])
+    made = opened(robot, False)
+    assert made.look(0.01) == "first"
+    made.close()
+    made.open()
+    assert made.look(0.01) == "second"
+
+
+def test_others_are_asked_of_the_backend():
+    """A closed link hears nobody."""
+    robot = Robot()
+    made = link(robot)
+    assert made.listen(0.3) == Commanders()
+    made.open()
+    assert made.listen(0.3) == Commanders(commands=1) and robot.waits == [0.3]
+
+
+def test_nothing_is_answered_before_the_first_state():
+    """An active link without a LowState sends nothing."""
+    robot = Robot()
+    assert opened(robot, True).write(MOVE) is None
+    assert robot.log == []
 
 
 def test_silence_is_answered_by_damping():
@@ -156,9 +193,11 @@ def test_silence_is_answered_by_damping():
     active = Robot([])
     inactive = Robot([])
     links = [opened(active, True), opened(inactive, False)]
-    assert [made.read() for made in links] == [None, None]
-    assert active.log == ["stop"] and inactive.log == []
-    assert [made.silences for made in links] == [1, 1]
+    assert [made.active for made in links] == [True, False]
+    for _ in range(2):
+        assert [made.read() for made in links] == [None, None]
+    assert active.log == ["stop", "stop"] and inactive.log == []
+    assert [made.silences for made in links] == [2, 2]
 
 
 @pytest.mark.parametrize("leave", ["deactivate", "close"])
@@ -172,10 +211,31 @@ def test_leaving_damps_repeatedly(leave, states):
     assert (
         len(damped) >= 4 and set(damped) <= {"damp", "stop"} and damped[0] == damped[-1] == "stop"
     )
+    assert ("damp" in damped) == (states is None)
     assert (robot.log[-1] == "close") == (leave == "close")
+    assert made.active is False
     robot.log.clear()
     assert tick(made) is None
     assert robot.log == []
+
+
+def test_damping_is_repeated_for_its_time():
+    """States come each 0.25 s, and damping lasts 0.5 s."""
+    robot = Robot()
+    clock = Steady()
+    made = link(robot, inf, clock)
+    made.open()
+    made.activate()
+    read = robot.read
+
+    def paced(timeout_s):
+        """A state after 0.25 s."""
+        clock.now += 0.25
+        return read(timeout_s)
+
+    robot.read = paced
+    made.deactivate()
+    assert robot.log == ["stop", "damp", "damp", "stop"] and robot.waits == [0.01, 0.01]
 
 
 def test_a_failing_stop_does_not_prevent_closing():
@@ -220,6 +280,22 @@ def test_an_old_state_is_not_answered(pause_s, sent):
     made.read()
     made.write(MOVE)
     assert robot.log == [sent, "move"] and made.late == (sent == "late")
+
+
+@pytest.mark.parametrize(("beyond_s", "sent"), [(0.0, "move"), (1e-9, "late")])
+@pytest.mark.parametrize(("before_s", "after_s"), [(0.0, 0.25), (0.75, 0.0)])
+def test_an_age_and_a_pause_count_from_their_bounds_on(before_s, after_s, beyond_s, sent):
+    """A state may be 0.25 s old, and 0.5 s of silence and that age may pass between two reads."""
+    robot = Robot()
+    clock = Steady()
+    made = link(robot, 0.25, clock, silence_s=0.5)
+    made.open()
+    made.activate()
+    clock.now += before_s + (beyond_s if before_s else 0.0)
+    made.read()
+    clock.now += after_s + (beyond_s if after_s else 0.0)
+    made.write(MOVE)
+    assert robot.log == [sent]
 
 
 @pytest.mark.parametrize("pause_s", [0.08, 2.0, inf, nan])
