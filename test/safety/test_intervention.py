@@ -96,6 +96,7 @@ def test_the_trigger_set_takes_the_robot_at_the_next_policy_tick_and_only_there(
     assert taken[0] in (True, False) and all(taken[4:])
     assert sum(a != b for a, b in zip([False, *taken], taken, strict=False)) == 1
     assert dict(walk.decision.margins)["lateral_velocity"] == pytest.approx(-0.6)
+    assert walk.tested.measured[COMPONENTS.index("lateral_velocity")] == pytest.approx(0.8)
 
 
 def test_a_learner_that_would_fall_is_not_handed_the_robot() -> None:

@@ -130,6 +130,20 @@ def test_a_verdict_has_predicted_states_on_the_tick_of_the_rollout() -> None:
     assert told[0].predicted.shape == (LOOKING.supervisor.intervention.horizon + 1, 12)
 
 
+def test_a_look_ahead_is_shown_by_a_later_verdict_of_a_walk() -> None:
+    """No criterion asks for a forecast here, so nobody else predicts."""
+    run = Run()
+    run.tick()
+    run.supervisor.look_ahead()
+    assert run.tick().predicted is None
+    run.walking()
+    verdicts = []
+    for _ in range(10):
+        verdicts.append(run.tick(proposal=gait_proposal()))
+        run.supervisor.look_ahead()
+    assert sum(v.predicted is not None for v in verdicts) == 1
+
+
 def test_a_broken_proposal_is_a_hazard_until_its_timeout() -> None:
     """An old proposal, and none at all, are no hazard. The hazard hides no other one."""
     broken = gait_proposal(frequency=math.nan)
