@@ -35,7 +35,10 @@ HELPERS = str(ROOT / "test/helpers")
 KINDS: tuple[Kind, ...] = ("composed", "nodes", "clock")
 WATCHERS = {"composed": ("viewer", "recorder"), "nodes": (), "clock": ()}
 SHARES = {"attacks": 0.65, "messages": 0.08, "bags": 0.07, "soak": 0.2}  #: of the time
-NODES = ("bridge", "estimator", "policy", "supervisor", "mpc", "composed", "monitor", "viewer")
+NODES = (
+    *("bridge", "estimator", "policy", "supervisor", "mpc", "composed", "monitor", "viewer"),
+    *("recorder of topics", "recorder of ticks"),
+)
 MUTANTS = 1000  #: of each subscription, and of bags, in one run
 PER_WORLD = 20  #: attacks before the stack is started anew
 LONGEST_RUN_S = 300.0  #: of a program with mutants
