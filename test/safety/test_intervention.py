@@ -16,6 +16,7 @@ from safe_locomotion.pipeline import make_forecaster
 from safe_locomotion.safety.capture_point import CapturePoint
 from safe_locomotion.safety.gait_rollout import GaitRollout
 from safe_locomotion.safety.intervention import (
+    LOOK_NS,
     Decision,
     Intervention,
     InterventionStatistics,
@@ -235,6 +236,26 @@ def test_what_is_only_shown_is_predicted_when_it_is_asked_for() -> None:
     tested.look_ahead()
     shown = [tick().predicted for _ in range(3)]
     assert sum(states is not None for states in shown) == 1
+
+
+def test_what_is_only_shown_is_predicted_each_tenth_of_a_second() -> None:
+    """To the nanosecond, and at once when the time goes back; before the first tick never."""
+    tested = intervention(criterion="off")
+    tested.look_ahead()
+
+    def shown(after_ns: int) -> bool:
+        """Whether a look ahead from this stamp is made; the first of its ticks only decides."""
+        now = estimate(stamp_ns=START_NS + after_ns)
+        proposal = Proposal(stamp_ns=now.stamp_ns, policy="l", kind="gait", gait=LEARNER)
+        decisions = []
+        for _ in range(3):
+            decisions.append(tested.update(now, proposal, TROT, FORWARD))
+            if len(decisions) == 2:
+                tested.look_ahead()
+        return decisions[-1].predicted is not None
+
+    times_ns = (0, 0, LOOK_NS - 1, LOOK_NS, LOOK_NS, 0)
+    assert [shown(t) for t in times_ns] == [True, False, False, True, False, True]
 
 
 def test_no_other_forecast_is_made_while_forecasts_decide() -> None:
