@@ -18,6 +18,7 @@ from safe_locomotion.cli.main import main as cli
 from safe_locomotion.evaluation.flight.course import COURSE
 from safe_locomotion.evaluation.flight.flight import fly
 from safe_locomotion.evaluation.flight.judgement import judge
+from safe_locomotion.evaluation.flight.rate import better_rate
 from safe_locomotion.policy.file import read_policy
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -53,12 +54,15 @@ def flown(name: str, build: Any) -> Row:
         contract, model = read_policy(target)
     flight = fly(contract, model, COURSE)
     found = judge(flight, len(COURSE))
+    flies = found.flies and better_rate(contract, model, COURSE, flight) is None
     return {
         "fixture": name,
         "observation": contract.observation_width,
-        "flies": found.flies,
+        "flies": flies,
         "velocity_error": round(found.velocity_error, 4),
         "turn_error": round(found.turn_error, 4),
+        "roughness": round(flight.roughness, 3),
+        "tilt_rate": round(flight.tilt_rate, 3),
         "saves": flight.uses,
         "falls": flight.falls,
     }
@@ -73,12 +77,13 @@ def read() -> list[Row]:
 def table(rows: list[Row]) -> str:
     """The table of the page."""
     lines = [
-        "| fixture | numbers observed | largest error [m/s], [rad/s] | saves | falls | may fly |",
-        "|---|---|---|---|---|---|",
+        "| fixture | numbers observed | largest error [m/s], [rad/s] | roughness | saves | falls"
+        " | may fly |",
+        "|---|---|---|---|---|---|---|",
     ]
     lines += [
         f"| {row['fixture']} | {row['observation']} | {row['velocity_error']:.2f},"
-        f" {row['turn_error']:.2f} | {row['saves']} | {row['falls']} |"
+        f" {row['turn_error']:.2f} | {row['roughness']:.2f} | {row['saves']} | {row['falls']} |"
         f" {'yes' if row['flies'] else 'no'} |"
         for row in rows
     ]

@@ -25,6 +25,7 @@ from safe_locomotion.evaluation.flight.course import COURSE
 from safe_locomotion.evaluation.flight.flight import fly
 from safe_locomotion.evaluation.flight.judgement import judge
 from safe_locomotion.evaluation.flight.permutations import PERMUTATIONS
+from safe_locomotion.evaluation.flight.rate import better_rate
 from safe_locomotion.policy.contract import PolicyContract
 from safe_locomotion.policy.file import check_fit, find_policy, pack, read_policy
 from safe_locomotion.policy.term import ObservationHistory
@@ -163,15 +164,19 @@ def examine(wrong: Wrong) -> Row:
         return row(caught="import", line=str(error))
     flight = fly(contract, model, COURSE)
     found = judge(flight, len(COURSE))
+    better = better_rate(contract, model, COURSE, flight) if found.flies else None
+    line = found.line
+    if better is not None:
+        line = f"walks better at {better.rate_hz} Hz; {line}"
     return row(
-        caught="nothing" if found.flies else "flight",
+        caught="nothing" if found.flies and better is None else "flight",
         falls=flight.falls,
         saves=flight.uses,
         recovery=flight.recovery,
         duration=flight.duration,
         velocity_error=found.velocity_error,
         turn_error=found.turn_error,
-        line=found.line,
+        line=line,
     )
 
 

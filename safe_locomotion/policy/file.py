@@ -287,6 +287,8 @@ def check_seal(data: bytes) -> None:
     Raises:
         PolicyRefusedError: the bytes are not sealed, too large, or changed after they were sealed.
     """
+    if not data:
+        raise refuse("file", "a policy", "an empty file")
     if len(data) > BYTES_MAX:
         raise refuse("file size", f"at most {BYTES_MAX} bytes", len(data))
     body = data[: -len(_SEAL) - _DIGEST_BYTES]

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from safe_locomotion.errors import one_line
+from safe_locomotion.policy.importers.network_file import kind_of_file
 from safe_locomotion.policy.refusal import refuse
 
 OPSET = 17
@@ -98,8 +99,8 @@ def _read(path: Path) -> onnx.ModelProto:
     try:
         script = torch.jit.load(str(path), map_location="cpu").eval()
     except Exception as error:  # from torch, or from its archive
-        expected = "TorchScript; a checkpoint of a training must be exported first"
-        raise refuse("source", expected, f"{path} ({one_line(error, 150)})") from error
+        found = kind_of_file(path) or one_line(error, 150)
+        raise refuse("source", "TorchScript", f"{path}, {found}") from error
     buffers = dict(script.named_buffers())
     states = [buffers[name] for name in BUFFERS if name in buffers]
     network = _with_memory(script, lstm=len(states) > 1) if states else script

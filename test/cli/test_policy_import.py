@@ -193,6 +193,9 @@ def two_inputs() -> onnx.ModelProto:
     [
         (foreign(45), (), "layout of a file without metadata: expected --layout out of isaaclab"),
         (foreign(44), GYM, "observation of legged_gym: expected 45 or 48 numbers, found 44"),
+        (foreign(270), GYM, "found 270, which are 6 frames of 45: --history 6"),
+        (foreign(96), ("--layout", "isaaclab"), "found 96, which are 2 frames of 48: --history 2"),
+        (foreign(144, MJLAB), FIFTY, "that the network reads (perhaps --history 3), found 48"),
         (foreign(45), (*GYM, "--robot", "go2"), "expected --pose, --scale, --kp, --kd, found none"),
         (foreign(45), ("--layout", "rsl_rl"), "expected --rate, --order, --terms, --pose, --scale"),
         (foreign(45), ("--layout", "unitree_rl_lab"), "expected --config deploy.yaml"),
@@ -239,6 +242,7 @@ def two_inputs() -> onnx.ModelProto:
             (),
             "metadata of an mjlab export: expected joint_names",
         ),
+        (foreign(45), (*GYM, "--order", "up"), "--order: expected sdk, isaacgym, isaaclab or"),
         (foreign(45), (*GYM, "--kp", "20,21"), "expected 1 or 12 numbers, found 2"),
         (foreign(45), (*GYM, "--kp", "stiff"), "must be numbers separated by commas"),
         (foreign(45), (*GYM, "--kp", "500"), "kp: expected at most 120, found 500"),
@@ -261,22 +265,29 @@ def test_what_cannot_be_imported_says_why(
     assert not (tmp_path / "mine.onnx").exists()
 
 
-def test_what_is_no_model_cannot_be_imported(
+def test_a_model_without_its_weights_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A file of another kind and missing weights are refused."""
-    (tmp_path / "text.onnx").write_text("hello")
-    onnx.save(
-        foreign(45),
-        tmp_path / "cut.onnx",
-        save_as_external_data=True,
-        location="w.data",
-        size_threshold=0,
-    )
+    """The file of weights beside the model is missing."""
+    weights = {"save_as_external_data": True, "location": "w.data", "size_threshold": 0}
+    onnx.save(foreign(45), tmp_path / "cut.onnx", **weights)
     (tmp_path / "w.data").unlink()
-    for name in ("text.onnx", "cut.onnx"):
-        assert run("import", tmp_path / name, tmp_path / "mine.onnx") == 2
-        assert "source: expected an ONNX model" in capsys.readouterr().err
+    assert run("import", tmp_path / "cut.onnx", tmp_path / "mine.onnx") == 2
+    assert "source: expected an ONNX model" in capsys.readouterr().err
+
+
+def test_an_import_replaces_no_network_and_gives_a_name_that_is_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The source is never overwritten, and the target ends as all policies do."""
+    source = tmp_path / "policy.onnx"
+    onnx.save(foreign(45), source)
+    before = source.read_bytes()
+    assert run("import", source, tmp_path / "." / "policy.onnx", *GYM) == 2
+    assert "another file than SOURCE" in capsys.readouterr().err
+    assert source.read_bytes() == before
+    assert run("import", source, tmp_path / "mine.txt", *GYM) == 2
+    assert "ends in .onnx" in capsys.readouterr().err and not (tmp_path / "mine.txt").exists()
 
 
 def test_an_import_says_where_each_value_comes_from(

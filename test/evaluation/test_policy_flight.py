@@ -74,6 +74,8 @@ def flight(**changed) -> Flight:
         "triggers": Counter(),
         "faults": Counter(),
         "gate_trips": Counter(),
+        "tilt_rate": 0.2,
+        "roughness": 0.7,
     }
     return Flight(**{**values, **changed})
 

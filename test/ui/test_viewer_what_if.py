@@ -126,6 +126,15 @@ def test_a_flood_is_thinned_and_garbage_is_left_out():
     assert len(kept.packed.verdicts) <= MOST_A_LOOK + 3 and len(kept.passages) == 1
 
 
+def test_a_robot_whose_clock_stands_still_keeps_its_minute():
+    """Messages that are published again and again count once, and what was before stays."""
+    minute = minute_of_a_stumble()
+    before = minute.copy().packed
+    for _ in range(2 * MOST_MESSAGES // MOST_A_LOOK):
+        minute.keep("safety/verdict", [before.verdicts[-1]] * MOST_A_LOOK)
+    assert minute.copy().packed == before and minute.copy().passages
+
+
 def test_the_minute_forgets_and_a_new_run_begins_a_new_one(scene):
     """Scenes older than a minute go; so does everything when stamps fall back."""
     minute = Minute()

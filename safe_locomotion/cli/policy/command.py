@@ -135,6 +135,9 @@ def _fly(out: Console, contract: PolicyContract, model: bytes, *, search: bool) 
     out.print(flight_check.flight_table(flight))
     _show(out, CheckedStep(name="flight", passed=judgement.flies, text=judgement.line))
     if judgement.flies:
+        if not _show(out, flight_check.rate_step(contract, model, flight)):
+            out.print("it must not fly")
+            return MUST_NOT_FLY
         out.print(f"it may fly at {contract.rate_hz} Hz, if it was trained at that rate")
         return FLIES
     if search:

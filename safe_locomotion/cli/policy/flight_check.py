@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from safe_locomotion.cli.policy.check import CheckedStep
 from safe_locomotion.cli.progress import progress
 from safe_locomotion.policy.contract import PolicyContract
 from safe_locomotion.types import VelocityCommand
@@ -29,6 +30,35 @@ def fly_over_course(contract: PolicyContract, model: bytes) -> "tuple[Flight, Ju
     with progress("flies", length(COURSE)) as tell:
         flight = fly(contract, model, COURSE, tell=tell)
     return flight, judge(flight, len(COURSE))
+
+
+def rate_step(contract: PolicyContract, model: bytes, flight: "Flight") -> CheckedStep:
+    """Fly a policy at higher rates where its own one is doubted, and say whether one is better.
+
+    Args:
+        contract: of the policy.
+        model: ONNX.
+        flight: over the whole course, which it passed.
+    """
+    from safe_locomotion.evaluation.flight.course import COURSE, length
+    from safe_locomotion.evaluation.flight.rate import better_rate, faster, is_doubtful
+
+    text = f"{contract.rate_hz} Hz; roughness {_number(flight.roughness)}"
+    if not is_doubtful(flight):
+        return CheckedStep(name="rate", passed=True, text=text)
+    with progress("flies at other rates", length(COURSE) * len(faster(contract))) as tell:
+        better = better_rate(contract, model, COURSE, flight, tell)
+    if better is None:
+        text += ", as at half a rate, but no higher rate walks better"
+        return CheckedStep(name="rate", passed=True, text=text)
+    other = better.flight
+    text += (
+        f", as at half a rate. At {better.rate_hz} Hz it is {_number(other.roughness)}, and the"
+        f" robot rolls and pitches at {_number(other.tilt_rate)} instead of"
+        f" {_number(flight.tilt_rate)} rad/s. Import it again with --rate {better.rate_hz}, or with"
+        " the file of settings that says its rate."
+    )
+    return CheckedStep(name="rate", passed=False, text=text)
 
 
 def flight_table(flight: "Flight") -> Table:

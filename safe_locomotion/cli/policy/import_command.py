@@ -19,7 +19,7 @@ from safe_locomotion.cli.policy.import_options import (
 from safe_locomotion.config import load_config
 from safe_locomotion.errors import PolicyRefusedError
 from safe_locomotion.policy.contract import Origin, PolicyContract
-from safe_locomotion.policy.file import check_fit, write_policy
+from safe_locomotion.policy.file import SUFFIX, check_fit, write_policy
 from safe_locomotion.policy.importers.foreign_policy import (
     ForeignPolicy,
     detect_layout,
@@ -33,7 +33,7 @@ from safe_locomotion.policy.importers.network_file import (
     without_expand,
 )
 from safe_locomotion.policy.importers.term_names import scales_from_text, terms_from_text
-from safe_locomotion.policy.refusal import Numbers
+from safe_locomotion.policy.refusal import Numbers, refuse
 from safe_locomotion.policy.term import ObservationHistory
 from safe_locomotion.robot.models import load_robot
 
@@ -68,6 +68,7 @@ def import_policy(
     options, else from the project's file (--config), else from the layout; a table says which.
     docs/policy_zoo.md has a command for each layout.
     """
+    _check_target(target, source)
     model = read_network(source)
     found = layout or detect_layout(model)
     policy = import_foreign(
@@ -82,6 +83,18 @@ def import_policy(
     rounded = found == "mjlab" and None in [given[key] for key in ("kp", "kd", "scale", "pose")]
     _announce(policy, target, rounded=rounded)
     return 0
+
+
+def _check_target(target: Path, source: Path) -> None:
+    """Refuse a target that no command would find, or that would replace the source.
+
+    Raises:
+        PolicyRefusedError: says which.
+    """
+    if target.suffix != SUFFIX:
+        raise refuse("TARGET", f"a name that ends in {SUFFIX}", target)
+    if target.exists() and target.samefile(source):
+        raise refuse("TARGET", "another file than SOURCE, which it would replace", target)
 
 
 def read_network(path: Path) -> onnx.ModelProto:

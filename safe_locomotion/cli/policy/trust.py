@@ -8,6 +8,7 @@ from safe_locomotion.cli.output import console
 from safe_locomotion.policy.allow_list import allow as add_digest
 from safe_locomotion.policy.allow_list import append
 from safe_locomotion.policy.file import find_policy, read_policy
+from safe_locomotion.policy.refusal import refuse
 from safe_locomotion.policy.signature import ALGORITHM, make_key
 from safe_locomotion.policy.signature import sign as add_signature
 
@@ -15,8 +16,14 @@ A_PATH = click.Path(path_type=Path, dir_okay=False)
 
 
 def locate(file: str) -> Path:
-    """A path as it is given, else the installed policy of that name."""
+    """A path as it is given, else the installed policy of that name.
+
+    Raises:
+        PolicyRefusedError: it is a folder, or there is no such policy.
+    """
     path = Path(file)
+    if path.is_dir():
+        raise refuse("policy", "a file, or the name of an installed policy", f"the folder {file}")
     return path.resolve() if path.is_file() else find_policy(file)
 
 

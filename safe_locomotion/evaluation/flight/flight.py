@@ -24,7 +24,7 @@ from safe_locomotion.safety.intervention import InterventionStatistics
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.robot import SimulatedRobot
 from safe_locomotion.sim.truth import Truth
-from safe_locomotion.types import NANOSECONDS, Mode, VelocityCommand
+from safe_locomotion.types import NANOSECONDS, Array, Mode, VelocityCommand
 
 BRIDGE = 1.0  #: after standing up; recovery may drive until then without being counted [s]
 STAND_UP_LIMIT = 10.0  #: [s]
@@ -33,6 +33,7 @@ MOST_SAVES = 3  #: a flight with more ends; a policy that walks needs none on fl
 LANDING = 1.5  #: for which the tuned controller then stands, so that the flight ends well [s]
 TELL_EACH = 50  #: LowStates between two reports of progress
 Tell = Callable[[float], None]
+GiveUp = Callable[["Followed"], bool]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,6 +72,9 @@ class Flight:
         triggers: reasons of the supervisor to take over, with their numbers.
         faults: reasons why the policy gave no proposal, with the number of LowStates.
         gate_trips: reasons why the gate refused commands, with the number of LowStates.
+        tilt_rate: RMS of roll rate and pitch rate together while the policy drove [rad/s].
+        roughness: RMS of the second differences of its joint targets, from proposal to proposal, in
+            units of the RMS of the first ones; NaN for a policy without joint targets.
     """
 
     policy: str
@@ -82,6 +86,8 @@ class Flight:
     triggers: Counter[str]
     faults: Counter[str]
     gate_trips: Counter[str]
+    tilt_rate: float
+    roughness: float
 
 
 def fly(
@@ -92,6 +98,7 @@ def fly(
     seed: int = 0,
     most_saves: int = MOST_SAVES,
     tell: Tell | None = None,
+    give_up: GiveUp | None = None,
 ) -> Flight:
     """Fly a policy over a course, under the supervisor of its robot's configuration.
 
@@ -105,6 +112,7 @@ def fly(
         seed: of the sensor noise.
         most_saves: the largest number of times that recovery may take over.
         tell: is told the time flown [s], ten times in each second of it.
+        give_up: is asked after each segment whether the flight ends there.
 
     Raises:
         PolicyRefusedError: the policy does not run.
@@ -126,7 +134,7 @@ def fly(
             log.take(cycle, simulated.truth(), operator.stood_ns)
             if tell is not None and log.ticks % TELL_EACH == 0:
                 tell(log.elapsed)
-        if fell or statistics.uses > most_saves:
+        if fell or statistics.uses > most_saves or log.given_up(give_up):
             break
     if not fell and statistics.uses > most_saves:
         _land(simulated, pipeline)
@@ -160,15 +168,34 @@ class _Log:
     Attributes:
         course: that is walked.
         elapsed: since the robot stood [s].
-        rows: of each tick: time [s], whether the policy drove, true velocity [m/s, m/s, rad/s].
+        rows: of each tick: time [s], whether the policy drove, true velocity [m/s, m/s, rad/s],
+            square of the true roll and pitch rates [rad2/s2].
+        targets: of each proposal while the policy drove, its number since the robot stood and its
+            joint targets [rad].
+        proposals: since the robot stood.
+        ended: segments that were judged on the way.
         faults, gate_trips: as in `Flight`.
     """
 
     course: Sequence[Segment]
     elapsed: float = 0.0
     rows: list[tuple[float, ...]] = field(default_factory=list)
+    targets: list[tuple[int, Array]] = field(default_factory=list)
+    proposals: int = 0
+    ended: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     gate_trips: Counter[str] = field(default_factory=Counter)
+
+    def given_up(self, give_up: GiveUp | None) -> bool:
+        """Whether the flight ends with the segment that has just ended."""
+        ended = self.ended
+        if give_up is None or ended == len(self.course):
+            return False
+        if self.elapsed < length(self.course[: ended + 1]):
+            return False
+        self.ended = ended + 1
+        found = self._followed(np.array(self.rows, dtype=np.float64))
+        return ended < len(found) and give_up(found[ended])
 
     @property
     def ticks(self) -> int:
@@ -177,6 +204,7 @@ class _Log:
 
     def take(self, cycle: Cycle, truth: Truth, stood_ns: int) -> None:
         """Count one tick."""
+        fresh = cycle.proposal is not None and cycle.proposal.stamp_ns == cycle.state.stamp_ns
         self.elapsed = (cycle.state.stamp_ns - stood_ns) / NANOSECONDS
         if cycle.command.reason:
             self.gate_trips[cycle.command.reason] += 1
@@ -186,13 +214,20 @@ class _Log:
         drives = verdict.mode is Mode.WALK and verdict.active == "learner"
         yaw = rpy_from_quaternion(truth.quaternion_wxyz)[2]
         planar = rotate_plane(-yaw, *truth.velocity[:2].tolist())
-        turn = float(truth.angular_velocity[2])
-        self.rows.append((self.elapsed, float(drives), *planar, turn))
+        roll_rate, pitch_rate, turn = truth.angular_velocity.tolist()
+        tilting = roll_rate**2 + pitch_rate**2
+        self.rows.append((self.elapsed, float(drives), *planar, turn, tilting))
+        if cycle.proposal is not None and fresh:
+            self.proposals += 1
+            if drives and cycle.proposal.joints is not None:
+                self.targets.append((self.proposals, cycle.proposal.joints.q))
 
     def flight(self, policy: str, falls: int, statistics: InterventionStatistics) -> Flight:
         """The flight as far as it was flown."""
-        rows = np.array(self.rows, dtype=np.float64).reshape(-1, 5)
-        counted = rows[rows[:, 0] >= BRIDGE, 1]
+        rows = np.array(self.rows, dtype=np.float64).reshape(-1, 6)
+        settled = rows[rows[:, 0] >= BRIDGE]
+        counted = settled[:, 1]
+        tilting = settled[counted > 0.5, 5]
         return Flight(
             policy=policy,
             duration=self.elapsed,
@@ -203,6 +238,8 @@ class _Log:
             triggers=Counter(statistics.triggers),
             faults=self.faults,
             gate_trips=self.gate_trips,
+            tilt_rate=float(np.sqrt(tilting.mean())) if len(tilting) else nan,
+            roughness=roughness(self.targets),
         )
 
     def _followed(self, rows: np.ndarray) -> list[Followed]:
@@ -223,7 +260,7 @@ def _follow(segment: Segment, part: np.ndarray) -> Followed:
     driven = float(part[:, 1].mean())
     mean = np.full(3, nan)
     if driven >= LEAST_DRIVEN:
-        mean = part[part[:, 1] > 0.5, 2:].mean(axis=0)
+        mean = part[part[:, 1] > 0.5, 2:5].mean(axis=0)
     return Followed(
         segment=segment.name,
         command=c,
@@ -231,6 +268,28 @@ def _follow(segment: Segment, part: np.ndarray) -> Followed:
         velocity_error=float(np.hypot(mean[0] - c.vx, mean[1] - c.vy)),
         turn_error=abs(float(mean[2]) - c.wz),
     )
+
+
+def roughness(targets: Sequence[tuple[int, Array]]) -> float:
+    """RMS of the second differences in units of the RMS of the first ones.
+
+    A sine of frequency f at the rate r gives 2 sin(pi f / r). So half the rate gives almost twice
+    as much. NaN where nothing moved.
+
+    Args:
+        targets: number of each proposal, and its joint targets [rad]; gaps are not differences.
+    """
+    if not targets:
+        return nan
+    numbers = np.array([number for number, _ in targets])
+    joints = np.array([q for _, q in targets])
+    first = np.diff(joints, axis=0)
+    in_order = np.diff(numbers) == 1
+    second = np.diff(first, axis=0)[in_order[1:] & in_order[:-1]]
+    change = float(np.sum(first[in_order] ** 2)) / max(1, int(in_order.sum()))
+    if change == 0.0 or not len(second):
+        return nan
+    return float(np.sqrt(np.sum(second**2) / len(second) / change))
 
 
 def largest(errors: Sequence[float]) -> float:

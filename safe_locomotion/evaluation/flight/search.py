@@ -1,7 +1,7 @@
 """Which single usual error of an import makes a policy walk once it is mended.
 
-Each change of `permutations.changes` is flown over a short course. Those that follow it are
-compared, and the best one is flown over the whole course.
+Each change of `permutations.changes` is flown over a short course, as far as it follows. Those that
+follow to the end are compared, and the best one is flown over the whole course.
 """
 
 import os
@@ -13,7 +13,7 @@ from safe_locomotion.envs.workers import workers
 from safe_locomotion.errors import PolicyRefusedError
 from safe_locomotion.evaluation.flight.course import COURSE, TRIAL_COURSE, Segment
 from safe_locomotion.evaluation.flight.flight import Flight, fly
-from safe_locomotion.evaluation.flight.judgement import Judgement, judge
+from safe_locomotion.evaluation.flight.judgement import Judgement, followed, judge
 from safe_locomotion.evaluation.flight.permutations import Change
 
 TRIAL_SAVES = 1  #: a trial that needs more ends
@@ -63,6 +63,7 @@ class Trials:
                     self.course,
                     most_saves=TRIAL_SAVES,
                     tell=tell,
+                    give_up=lambda found: not followed(found),
                 )
             except (InterruptedError, PolicyRefusedError):
                 return None

@@ -100,9 +100,10 @@ def import_foreign(
     size = sum(term.size for term in terms)
     if size != width:
         names = ", ".join(f"{term.name} {term.size}" for term in terms)
-        raise refuse(
-            "observation", f"the {width} numbers that the network reads", f"{size}: {names}"
-        )
+        expected = f"the {width} numbers that the network reads"
+        if width > size and width % size == 0 and options.frames is None:
+            expected += f" (perhaps --history {width // size})"
+        raise refuse("observation", expected, f"{size}: {names}")
     if encoder is not None:
         model = join(encoder, model, width, newest_frame(terms, history))
     contract = _contract(Tensors(model), layout, found, options, values, terms, history)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from safe_locomotion.policy.importers.joint_names import ISAAC_LAB, own_names
-from safe_locomotion.policy.importers.layout import ImportOptions, Layout
+from safe_locomotion.policy.importers.layout import ImportOptions, Layout, in_frames
 from safe_locomotion.policy.importers.mjlab import HISTORY, past
 from safe_locomotion.policy.importers.plain_files import Settings, numbers, read_yaml
 from safe_locomotion.policy.importers.term_names import bounded, own_term
@@ -116,7 +116,7 @@ def _stock(width: int, options: ImportOptions) -> Layout:
     sizes = {45 * frames: STOCK[1:], 48 * frames: STOCK}
     if options.terms is None and width not in sizes:
         expected = "45 or 48 numbers, or --config IO_descriptors.yaml, or --terms"
-        raise refuse("observation of isaaclab", expected, width)
+        raise refuse("observation of isaaclab", expected, in_frames(width, (45, 48)))
     names = sizes.get(width, STOCK)
     return Layout(
         source="Isaac Lab",

@@ -20,11 +20,13 @@ def joint_order(text: str) -> tuple[str, ...]:
     """Joint names of a named order, or of a list separated by commas.
 
     Raises:
-        PolicyRefusedError: the name could mean two orders.
+        PolicyRefusedError: the name is unknown, or could mean two orders.
     """
     if text == "isaac":
         expected = "isaacgym (FL FR RL RR, leg by leg) or isaaclab (all hips, thighs, calves)"
         raise refuse("--order", expected, "isaac, which may be either")
+    if text not in ORDERS and "," not in text:
+        raise refuse("--order", f"{', '.join(ORDERS)} or twelve names with commas", text)
     return ORDERS.get(text) or own_names(text.split(","))
 
 

@@ -1,6 +1,6 @@
 """What a file of another project says, and what its user adds."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from safe_locomotion.policy.contract import Origin
@@ -82,3 +82,17 @@ class Layout:
     lower: Numbers | None = None
     upper: Numbers | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
+
+
+def in_frames(width: int, sizes: Sequence[int]) -> str:
+    """A width, with the option that explains it where it is a multiple of a frame.
+
+    Args:
+        width: of an observation.
+        sizes: of one frame.
+    """
+    for size in sizes:
+        if width > size and width % size == 0:
+            frames = width // size
+            return f"{width}, which are {frames} frames of {size}: --history {frames}"
+    return str(width)

@@ -5,7 +5,7 @@ step) and `a1_config.py` (pose and gains). Joints are in Isaac Gym's order.
 """
 
 from safe_locomotion.policy.importers.joint_names import ISAAC_GYM
-from safe_locomotion.policy.importers.layout import ImportOptions, Layout
+from safe_locomotion.policy.importers.layout import ImportOptions, Layout, in_frames
 from safe_locomotion.policy.importers.term_names import clipped
 from safe_locomotion.policy.refusal import Numbers, refuse
 from safe_locomotion.policy.term import observation_term
@@ -40,7 +40,7 @@ def read(width: int, options: ImportOptions) -> Layout:
     frames = options.frames or 1
     if width not in [frames * size for size in WIDTHS] and options.terms is None:
         expected = "45 or 48 numbers" + (f" in each of {frames} frames" if frames > 1 else "")
-        raise refuse("observation of legged_gym", expected, width)
+        raise refuse("observation of legged_gym", expected, in_frames(width, WIDTHS))
     terms = TERMS if width == 48 * frames else TERMS[1:]
     order = options.order or ISAAC_GYM
     for_a1 = options.robot == "a1"

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import onnx
@@ -14,6 +15,8 @@ from safe_locomotion.policy.refusal import refuse
 #: Files of PyTorch, which ONNX readers do not read.
 TORCH_SUFFIXES = (".pt", ".pth", ".jit")
 BROADCASTING = ("Add", "Div", "Mul", "Sub")
+LFS = b"version https://git-lfs"  #: first bytes of a pointer that Git LFS leaves for a file
+LOOKED_AT = 256  #: first bytes of a file by which its kind is told
 JOINED = "obs"  #: observation of a joined network
 NEWEST = "newest"  #: places of the newest frame in it
 
@@ -25,9 +28,43 @@ def load_foreign(path: Path) -> onnx.ModelProto:
         PolicyRefusedError: the file is not an ONNX model.
     """
     try:
-        return onnx.load(str(path))
+        model = onnx.load(str(path))
     except Exception as error:  # from protobuf, from the checker or from the file system
-        raise refuse("source", "an ONNX model", f"{path} ({error})") from error
+        raise refuse("source", "an ONNX model", f"{path}, {kind_of_file(path) or error}") from error
+    if not model.graph.node:
+        raise refuse("source", "an ONNX model", f"{path}, {kind_of_file(path) or 'no network'}")
+    return model
+
+
+def kind_of_file(path: Path) -> str:
+    """What a file is that holds no network, for the user; "" when its first bytes do not say."""
+    with path.open("rb") as file:
+        first = file.read(LOOKED_AT)
+    if not first:
+        return "which is empty"
+    if first.startswith(LFS):
+        return "which is a pointer of Git LFS: `git lfs pull` fetches the file itself"
+    if first.startswith(b"PK"):
+        return _kind_of_archive(path)
+    return "which is text" if _is_text(first) else ""
+
+
+def _is_text(content: bytes) -> bool:
+    return content.isascii() and all(c.isprintable() or c.isspace() for c in content.decode())
+
+
+def _kind_of_archive(path: Path) -> str:
+    """The same for a ZIP archive, as PyTorch writes."""
+    try:
+        with ZipFile(path) as archive:
+            names = {name.rpartition("/")[2] for name in archive.namelist()}
+    except BadZipFile:
+        return "a ZIP archive that is cut off"
+    if "constants.pkl" in names:
+        return "which is TorchScript: its name must end in .pt"
+    if "data.pkl" in names:
+        return "a checkpoint of a training: export it with the project's own play or export script"
+    return "a ZIP archive without a network"
 
 
 def without_expand(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -91,7 +128,11 @@ class Tensors:
         self.recurrent = tuple(
             RecurrentTensor(input=i, output=o, shape=_known(inputs[i], i)) for i, o in pairs.items()
         )
-        self.observation_width = _known(inputs[self.observation], self.observation)[-1]
+        seen = _known(inputs[self.observation], self.observation)
+        if len(seen) != 2:
+            expected = "(1, numbers); images and maps cannot be imported"
+            raise refuse(f"shape of the input {self.observation!r}", expected, seen)
+        self.observation_width = seen[1]
         self.action_width = _known(outputs[self.action], self.action)[-1]
 
 

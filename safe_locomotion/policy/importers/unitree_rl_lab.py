@@ -74,6 +74,7 @@ def read(config: Path | None) -> Layout:
 
 
 def _to_sdk(file: Settings) -> list[int]:
+    file.need("joint_ids_map")
     found = file.integers("joint_ids_map")
     if sorted(found) != list(range(N_JOINTS)):
         raise refuse(f"{file.where}: joint_ids_map", f"each of 0..{N_JOINTS - 1} once", found)

@@ -4,7 +4,7 @@ All times are stamps of the robot. While no robot is heard, the minute stands st
 viewer's loop write here; threads of browsers read copies.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -77,11 +77,21 @@ class Recorded:
         return self.scenes[max(0, bisect_right(stamps, stamp_ns) - 1)]
 
     def takeovers(self) -> list[int]:
-        """Stamps at which recovery took over from a learner."""
-        return [
+        """Stamps of the first scenes after recovery took over from a learner.
+
+        A scene is older than the next verdict. So the scene at the takeover itself would still show
+        the learner.
+        """
+        begins = [
             after.begin_ns
             for before, after in pairwise(self.passages)
             if before.kind == "learner" and after.kind == "recovery"
+        ]
+        stamps = [scene.stamp_ns for scene in self.scenes]
+        places = [bisect_left(stamps, begin) for begin in begins]
+        return [
+            stamps[place] if place < len(stamps) else begin
+            for place, begin in zip(places, begins, strict=True)
         ]
 
 
@@ -95,11 +105,19 @@ class Minute:
         self._packed: dict[str, deque[bytes]] = {}
 
     def keep(self, topic: str, packed: Sequence[bytes]) -> None:
-        """Keep messages of one topic, evenly thinned when there are too many."""
+        """Keep messages of one topic, evenly thinned when there are too many.
+
+        A message that is published again counts once, so that a robot whose clock stands still does
+        not push its minute out.
+        """
         step = -(-len(packed) // MOST_A_LOOK) or 1
-        kept = packed[::step]
         with self._lock:
             room = self._packed.setdefault(topic, deque(maxlen=MOST_MESSAGES))
+            newest = room[-1] if room else None
+            found = packed[::step]
+            kept = [
+                new for old, new in pairwise((newest, *found)) if new is not None and new != old
+            ]
             room.extend(kept)
             if topic == "safety/verdict":
                 self._looks.extend(_glances(kept))

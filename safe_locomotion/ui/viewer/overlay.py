@@ -41,6 +41,8 @@ body:has(.sl-past) .sl-live{{display:none}}
 .sl-past .sl-chip{{outline:4px dashed #212529;outline-offset:3px}}
 @media (max-width:{PHONE}px){{
  .sl-over{{top:8px;left:8px;right:8px;gap:5px}}
+ .sl-chip{{font-size:22px;padding:4px 12px}}
+ .sl-past{{gap:10px}}
  .sl-bars{{position:static;padding:4px 8px 7px;gap:3px 10px;font-size:12px}}
  .mantine-Paper-root[style*="position: fixed"]{{width:100%!important;max-height:42%!important}}
  .mantine-Paper-root[style*="position: fixed"] div[style*="width: 20em"]{{width:100%!important}}
