@@ -135,6 +135,21 @@ def test_a_robot_whose_clock_stands_still_keeps_its_minute():
     assert minute.copy().packed == before and minute.copy().passages
 
 
+def test_a_takeover_is_the_first_scene_that_shows_it(scene):
+    """Scenes are rarer than verdicts; the one before a takeover still shows the learner."""
+    minute = Minute()
+    for k in range(20):
+        drives = "recovery" if k >= 7 else "learner"
+        stamp_ns = START_NS + k * EACH_NS
+        said = verdict(stamp_ns=stamp_ns, mode=Mode.WALK, active=drives)
+        minute.keep("safety/verdict", [encode.verdict(said)])
+        if k % 5 == 0:
+            minute.draw(replace(scene, stamp_ns=stamp_ns, active=drives))
+    kept = minute.copy()
+    assert kept.takeovers() == [START_NS + 10 * EACH_NS]
+    assert kept.at(kept.takeovers()[0]).active == "recovery"
+
+
 def test_the_minute_forgets_and_a_new_run_begins_a_new_one(scene):
     """Scenes older than a minute go; so does everything when stamps fall back."""
     minute = Minute()
