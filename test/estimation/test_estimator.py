@@ -20,10 +20,16 @@ Run = list[tuple[Estimate, Truth]]
 
 
 @lru_cache
+def exact_states(motion: Motion) -> list[tuple[LowState, Truth]]:
+    """States of a motion without noise, computed once."""
+    return list(walk(motion, MODEL))
+
+
+@lru_cache
 def states(motion: Motion, noisy: bool) -> list[tuple[LowState, Truth]]:
     """States of a motion, computed once; noisy ones have bias, noise and uncalibrated feet."""
     rng = np.random.default_rng(0)
-    clean = walk(motion, MODEL)
+    clean = exact_states(motion)
     return [(add_noise(s, rng, gyro_bias=BIAS, **SENSORS) if noisy else s, t) for s, t in clean]
 
 
@@ -32,8 +38,15 @@ def run(
     noisy: bool = False,
     estimator: StateEstimator | ComplementaryEstimator | None = None,
 ) -> Run:
-    estimator = estimator or StateEstimator(MODEL, EstimatorParameters())
+    """Estimates of a motion, those of the usual estimator computed once."""
+    if estimator is None:
+        return usual_run(motion, noisy)
     return [(estimator.update(state), truth) for state, truth in states(motion, noisy)]
+
+
+@lru_cache
+def usual_run(motion: Motion, noisy: bool) -> Run:
+    return run(motion, noisy, StateEstimator(MODEL, EstimatorParameters()))
 
 
 def velocity_errors(results: Run, skip: int = 300) -> Array:

@@ -7,6 +7,7 @@ positions are their integral, and the IMU readings follow from the path.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -113,8 +114,9 @@ def _matrix(q: Array) -> Array:
     return np.eye(3) + 2 * w * k + 2 * k @ k
 
 
-def _derivatives(motion: Motion, t: float) -> tuple[Array, Array, Array, Array, Array]:
-    """Position, velocity, acceleration, rotation matrix, and angular velocity in base.
+@lru_cache(maxsize=2)  # a state and its joint rates need the same
+def _derivatives(motion: Motion, t: float) -> tuple[Array, Array, Array, Array, Array, Array]:
+    """Position, velocity, acceleration, quaternion and its matrix, and angular velocity in base.
 
     They come from central differences of the path.
     """
@@ -124,7 +126,7 @@ def _derivatives(motion: Motion, t: float) -> tuple[Array, Array, Array, Array, 
     p2, q2 = motion.pose(t + h)
     w = multiply(np.array([q0[0], *-q0[1:]]), q2)
     omega = 2 * w[1:] / (2 * h) * np.sign(w[0])
-    return p1, (p2 - p0) / (2 * h), (p2 - 2 * p1 + p0) / h**2, _matrix(q1), omega
+    return p1, (p2 - p0) / (2 * h), (p2 - 2 * p1 + p0) / h**2, q1, _matrix(q1), omega
 
 
 class _Legs:
@@ -136,7 +138,7 @@ class _Legs:
         self.radius = model.foot_radius
         turn = _matrix(quaternion_from_rpy(0.0, 0.0, motion.yaw))
         self.normal = turn @ np.array([-motion.slope, 0.0, 1.0]) / np.hypot(1.0, motion.slope)
-        p, _, _, r, _ = _derivatives(motion, 0.0)
+        p, _, _, _, r, _ = _derivatives(motion, 0.0)
         hips = model.hip_position + np.outer(model.hip_offset, [0.0, 1.0, 0.0])
         world = p + hips @ r.T
         world[:, 2] -= (world @ self.normal - self.radius) / self.normal[2]
@@ -148,7 +150,7 @@ class _Legs:
 
         A ball that rolls has (J - roll) dq = roll omega - drift, a foot in the air J dq = flight.
         """
-        p, v, _, r, omega = _derivatives(self.motion, t)
+        p, v, _, _, r, omega = _derivatives(self.motion, t)
         feet, jacobians = self.kinematics.feet_and_jacobians(q)
         drift = r.T @ v + feet @ skew(omega).T
         roll = self.radius * -skew(r.T @ self.normal)
@@ -183,7 +185,7 @@ def walk(motion: Motion, model: RobotModel) -> Iterator[tuple[LowState, Truth]]:
     for k in range(round(motion.duration / motion.dt)):
         t = k * motion.dt
         standing = motion.standing(t + 1e-9)
-        p, v, a, r, omega = _derivatives(motion, t)
+        p, v, a, quaternion, r, omega = _derivatives(motion, t)
         _, jacobians = legs.kinematics.feet_and_jacobians(q)
         force = np.zeros((N_LEGS, 3))
         force[standing] = r.T @ np.array([0.0, 0.0, weight / standing.sum()])
@@ -193,7 +195,7 @@ def walk(motion: Motion, model: RobotModel) -> Iterator[tuple[LowState, Truth]]:
             LowState(
                 stamp_ns=10**18 + round(t * 1e9),
                 tick=k,
-                quaternion_wxyz=motion.pose(t)[1],
+                quaternion_wxyz=quaternion,
                 gyro=omega,
                 accelerometer=r.T @ (a - GRAVITY),
                 q=q.copy(),
@@ -206,7 +208,7 @@ def walk(motion: Motion, model: RobotModel) -> Iterator[tuple[LowState, Truth]]:
             Truth(
                 position=p,
                 velocity=v,
-                quaternion_wxyz=motion.pose(t)[1],
+                quaternion_wxyz=quaternion,
                 angular_velocity=omega,
                 contact=standing,
             ),

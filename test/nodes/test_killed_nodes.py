@@ -6,7 +6,7 @@ state as long as a loaded machine needs.
 """
 
 import signal
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from time import monotonic
 
@@ -16,6 +16,7 @@ from ros_world import PATIENCE_S, ros_tester
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
+from safe_locomotion.backends.domains import claim_domain
 from safe_locomotion.backends.robot_wire import RobotWire
 from safe_locomotion.nodes import decisions
 from safe_locomotion.nodes.subscriptions import LATCHED
@@ -105,10 +106,18 @@ class World:
         self.bridge_is_dead = name == "bridge"
         self.sent.clear()
 
+    def run_on(self):
+        """Let every node run on, and put the robot on its feet."""
+        for process in self.running.values():
+            process.send_signal(signal.SIGCONT)
+        self.bridge_is_dead = False
+        self.robot.put_on_feet()
+        self.moves = False
 
-@contextmanager
-def walking(domain):
-    """A world in which the robot walks.
+
+@pytest.fixture(scope="module")
+def world():
+    """One stack for all tests, whose nodes were all started at once.
 
     At the end every node runs on and stops as usual, so that none leaves anything behind.
     """
@@ -116,18 +125,26 @@ def walking(domain):
         "bridge_node": {"answer_wait_ms": 60.0, "state_age_ms": 500.0, "silence_ms": 2000.0},
         "supervisor_node": {"proposal_wait_ms": 60.0},
     }
-    options = StackOptions(graph="nodes", sdk_options={"domain": domain}, overrides=overrides)
-    wire = RobotWire(domain=domain)
-    with ros_tester() as tester, RunningStack(stack(options)[1:]) as running:
+    with ExitStack() as open_:
+        domain = open_.enter_context(claim_domain())
+        ros_domain = open_.enter_context(claim_domain())
+        open_.enter_context(pytest.MonkeyPatch.context()).setenv("ROS_DOMAIN_ID", str(ros_domain))
+        options = StackOptions(graph="nodes", sdk_options={"domain": domain}, overrides=overrides)
+        wire = RobotWire(domain=domain)
+        open_.callback(wire.close)
+        tester = open_.enter_context(ros_tester())
+        running = open_.enter_context(RunningStack(stack(options)[1:]))
         world = World(tester, wire, running)
-        try:
-            world.walk()
-            yield world
-        finally:
-            for process in running.running.values():
-                process.send_signal(signal.SIGCONT)
-            running.stop()
-            wire.close()
+        open_.callback(world.run_on)
+        yield world
+
+
+@pytest.fixture
+def walking(world):
+    """The world, with a robot that walks and nodes that all run."""
+    world.run_on()
+    world.walk()
+    return world
 
 
 def damps(command):
@@ -148,43 +165,36 @@ def assert_damped(world):
 
 
 @pytest.mark.parametrize("name", ["estimator", "mpc"])
-def test_without_estimate_or_plan_the_robot_is_damped(ros_domain, wire_domain, name):
+def test_without_estimate_or_plan_the_robot_is_damped(walking, name):
     """The verdict or the plan is too old for the gate in the bridge."""
-    with walking(wire_domain) as world:
-        world.stop(name)
-        assert_damped(world)
+    walking.stop(name)
+    assert_damped(walking)
 
 
-def test_without_policy_recovery_drives_and_without_supervisor_the_robot_is_damped(
-    ros_domain, wire_domain
-):
+def test_without_policy_recovery_drives_and_without_supervisor_the_robot_is_damped(walking):
     """Recovery drives within 50 ms and the robot does not fall. Then the supervisor dies."""
-    with walking(wire_domain) as world:
-        assert world.verdict.active == "learner"
-        world.stop("policy")
-        stopped = world.robot.low_state().tick
-        world.run(lambda: world.verdict.active == "recovery")
-        # The last proposal counts as young for 50 ms; we see the verdict a few states later.
-        assert world.robot.low_state().tick - stopped <= STALE_MS + 10
-        for _ in range(250):
-            world.step()
-        assert (world.verdict.mode, world.verdict.active, world.robot.falls) == (
-            Mode.WALK,
-            "recovery",
-            0,
-        )
-        assert world.robot.truth().height > 0.22 and not any(
-            damps(command) for command in world.sent
-        )
-        world.stop("supervisor")
-        assert_damped(world)
+    assert walking.verdict.active == "learner"
+    falls = walking.robot.falls
+    walking.stop("policy")
+    stopped = walking.robot.low_state().tick
+    walking.run(lambda: walking.verdict.active == "recovery")
+    # The last proposal counts as young for 50 ms; we see the verdict a few states later.
+    assert walking.robot.low_state().tick - stopped <= STALE_MS + 10
+    for _ in range(250):
+        walking.step()
+    assert (walking.verdict.mode, walking.verdict.active) == (Mode.WALK, "recovery")
+    assert walking.robot.falls == falls
+    assert walking.robot.truth().height > 0.22 and not any(
+        damps(command) for command in walking.sent
+    )
+    walking.stop("supervisor")
+    assert_damped(walking)
 
 
-def test_without_bridge_no_command_comes_and_the_motors_let_go(ros_domain, wire_domain):
+def test_without_bridge_no_command_comes_and_the_motors_let_go(walking):
     """No other node commands the robot; its own watchdog of 20 ms in the simulator lets go."""
-    with walking(wire_domain) as world:
-        world.stop("bridge")
-        for _ in range(STALE_MS // 2):
-            world.step()
-        assert world.sent[1:] == [None] * (STALE_MS // 2 - 1)
-        assert not world.robot.truth().tau.any()
+    walking.stop("bridge")
+    for _ in range(STALE_MS // 2):
+        walking.step()
+    assert walking.sent[1:] == [None] * (STALE_MS // 2 - 1)
+    assert not walking.robot.truth().tau.any()
