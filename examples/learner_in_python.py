@@ -28,7 +28,7 @@ robot = SimulatedRobot(SimulationOptions(robot="a1", seed=1))
 pipeline = Pipeline(model, load_config("a1"), learner=DriftingGait("drifting", model))
 pipeline.supervisor.request("walk")
 drivers = []
-while robot.time_s < 14.0:
+while robot.time_s < 8.0:
     cycle = pipeline.step(robot.low_state(), VelocityCommand(vx=0.3))
     robot.step(cycle.command)
     if cycle.verdict.mode is Mode.WALK:

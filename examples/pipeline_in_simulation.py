@@ -10,7 +10,7 @@ from safe_locomotion.types import VelocityCommand
 robot = SimulatedRobot(SimulationOptions(robot="a1", seed=1))
 pipeline = Pipeline(load_robot("a1"), load_config("a1"))
 pipeline.supervisor.request("walk")
-while robot.time_s < 8.0:
+while robot.time_s < 5.0:
     state = robot.low_state()
     cycle = pipeline.step(state, VelocityCommand(vx=0.4))
     robot.step(cycle.command)

@@ -34,6 +34,6 @@ with tempfile.TemporaryDirectory() as folder:
 robot = SimulatedRobot(SimulationOptions(robot="a1", seed=1))
 pipeline = Pipeline(a1, config, learner=learner)
 pipeline.supervisor.request("walk")
-while robot.time_s < 8.0:
+while robot.time_s < 5.0:
     robot.step(pipeline.step(robot.low_state(), VelocityCommand(vx=0.3)).command)
 print(f"a network that never learned walked under supervision and fell {robot.falls} times")

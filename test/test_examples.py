@@ -15,7 +15,7 @@ LONGEST = 40  # lines
 #: What each program says, with the numbers that it found.
 SAYS = {
     "pipeline_in_simulation": r"WALK: the robot came ([\d.]+) m far.*\nit fell 0 times",
-    "learner_in_python": r"recovery drove (\d+)% of the walk\nthe robot fell 0 times",
+    "learner_in_python": r"recovery drove ([1-9]\d*)% of the walk\nthe robot fell 0 times",
     "write_a_policy_file": r"walked under supervision and fell (\d+) times",
     "supervisor_on_recorded_states": r"horizon  0: recovery drives ([\d.]+)%, in [1-9]\d* uses",
     "read_an_episode": r"joint positions \((\d+), 12\)[\s\S]*recovery drove",
