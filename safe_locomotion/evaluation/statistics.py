@@ -7,7 +7,7 @@ from math import sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import norm
+from scipy.special import ndtri
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
@@ -22,7 +22,7 @@ def wilson(events: int, trials: int, confidence: float = CONFIDENCE) -> tuple[fl
     """
     if trials == 0:
         return 0.0, 1.0
-    z = float(norm.ppf(0.5 + 0.5 * confidence))
+    z = float(ndtri(0.5 + 0.5 * confidence))
     p = events / trials
     n = trials
     middle = p + z * z / (2 * n)

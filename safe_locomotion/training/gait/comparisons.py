@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from safe_locomotion.training.gait.grid import PAPER_TASKS
 from safe_locomotion.training.gait.results import Cell
@@ -26,7 +26,7 @@ def interval(cells: Sequence[Cell], name: str) -> tuple[float, float]:
     count = len(found)
     if count < 2:
         return float("nan"), float("nan")
-    factor = float(student.ppf(0.5 + 0.5 * CONFIDENCE, count - 1))
+    factor = float(stdtrit(count - 1, 0.5 + 0.5 * CONFIDENCE))
     half = factor * float(found.std(ddof=1)) / count**0.5
     mean = float(found.mean())
     return mean - half, mean + half
