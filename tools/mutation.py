@@ -24,6 +24,7 @@ from mutation_judge import Results
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build" / "mutation"
 MODULES = (
+    "backends/robot_link",
     "safety/trigger_set",
     "safety/mean_roll_rate",
     "safety/capture_point",
@@ -45,6 +46,10 @@ GATE_TESTS = (
 )
 #: Small tests that notice the same changes as larger ones.
 TESTS = {
+    "backends/robot_link": (
+        "test/backends/test_robot_link.py",
+        "test/backends/test_old_states.py",
+    ),
     "safety/bounds": (*GATE_TESTS, "test/safety/test_robot_watch.py"),
     "safety/gate": GATE_TESTS,
     "safety/intervention": (
