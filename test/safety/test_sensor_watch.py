@@ -120,6 +120,17 @@ def test_an_imu_that_repeats_itself_to_the_last_bit_is_frozen(changing: str | No
     assert changing is not None or "sensors_frozen" in watched.tick()
 
 
+def test_an_imu_that_freezes_later_is_frozen_from_its_last_change_on() -> None:
+    """The time counts from there, not from the first state."""
+    ticks = round(LIMITS.frozen_time * 1e9) // TICK_NS
+    watched = Watched()
+    for _ in range(2 * ticks):
+        assert watched.tick() == NONE
+    still = {"gyro": np.zeros(3), "accelerometer": np.array((0.0, 0.0, 9.81))}
+    seen = [watched.tick(**still) for _ in range(ticks + 1)]
+    assert seen == [NONE] * ticks + [frozenset({"sensors_frozen"})]
+
+
 @pytest.mark.parametrize(("sources", "hazard"), [(0, False), (1, False), (2, True), (3, True)])
 def test_a_second_source_of_states_is_a_hazard(sources: int, hazard: bool) -> None:
     """Whatever it sends; it is reported for a while after it has left."""
@@ -140,13 +151,20 @@ def test_after_a_gap_the_comparison_starts_anew(step_ns: int) -> None:
     assert {watched.tick(quaternion_wxyz=tilted) for _ in range(3 * TICKS)} == {NONE}
 
 
-def test_the_longest_step_still_counts() -> None:
+@pytest.mark.parametrize("step_ns", [1, LONGEST_STEP_NS])
+def test_the_shortest_and_the_longest_step_still_count(step_ns: int) -> None:
     """A few lost states do not hide a contradiction."""
     watched = Watched()
     tilted = quaternion_from_rotation_vector(np.array((1.0, 0.0, 0.0)))
     watched.tick()
-    seen = {watched.tick(LONGEST_STEP_NS, quaternion_wxyz=tilted) for _ in range(20)}
+    seen = {watched.tick(step_ns, quaternion_wxyz=tilted)}
+    seen |= {watched.tick(quaternion_wxyz=tilted) for _ in range(2 * TICKS)}
     assert frozenset({"sensors_disagree"}) in seen
+
+
+def test_who_does_not_count_sources_has_one() -> None:
+    """As on a link that does not tell."""
+    assert SensorWatch(LIMITS).update(low_state(stamp_ns=START_NS)) == NONE
 
 
 def test_states_that_are_lost_contradict_nothing() -> None:
@@ -197,6 +215,10 @@ def test_a_turn_is_the_rotation_vector_between_two_attitudes() -> None:
     np.testing.assert_allclose(turn_between(before, after), vector, atol=1e-12)
     np.testing.assert_allclose(turn_between(before, -after), vector, atol=1e-12)
     np.testing.assert_allclose(turn_between(before, before), np.zeros(3), atol=1e-12)
+    least = np.array((0.0, 1e-10, 0.0))  # too small to divide by its sine
+    turned = np.array((1.0, *(0.5 * least)))
+    found = turn_between(np.array((1.0, 0.0, 0.0, 0.0)), turned)
+    np.testing.assert_allclose(found, least, rtol=1e-9, atol=0.0)
 
 
 def multiply_of(a: Any, b: Any) -> Any:
