@@ -16,11 +16,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
 from typing import Any
 
+import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from PIL import Image, ImageDraw, ImageFont
@@ -33,7 +35,7 @@ from safe_locomotion.cli.sim.run import ros_environment
 from safe_locomotion.nodes.subscriptions import LATCHED, NEWEST
 from safe_locomotion.policy.stage import NOMINAL
 from safe_locomotion.runtime.processes import RunningStack
-from safe_locomotion.runtime.stack import StackOptions, stack
+from safe_locomotion.runtime.stack import StackOptions, Value, stack
 from safe_locomotion.ui.viewer.access import TOKEN_VARIABLE
 from safe_locomotion.ui.viewer.link import with_token
 from safe_locomotion.ui.viewer.server import free_port
@@ -52,6 +54,8 @@ DIAGNOSE_EACH = 50  #: frames of a walk
 SETTLE_S = 4.0  #: for a page to draw, without a graphics card
 PATIENCE_S = 90.0  #: for a page to load
 ANSWER_S = 175.0  #: for an answer to what if
+GOLDEN = 80  #: more red than blue in a pixel of a hip, of 255
+LEAST_GOLDEN = 0.004  #: share of such pixels in the middle of a scene with a robot
 THUMB = 420  #: width of a picture in the contact sheet [px]
 LABEL = 26  #: height of the line above it [px]
 
@@ -64,6 +68,7 @@ CLICK = """
   return true;
 })(%s)
 """
+LIVE = "getComputedStyle(document.querySelector('.sl-lost')).visibility == 'hidden'"
 LOOK_AT = """
 (text => {
   const all = [...document.querySelectorAll("body *")].filter(e => e.innerText?.includes(text));
@@ -244,7 +249,7 @@ def viewer(domain: int, port: int, folder: Path) -> Iterator[RunningStack]:
     Raises:
         SystemExit: it did not start.
     """
-    settings = {"port": port, "host": HOST, "rate_hz": 10.0}
+    settings: dict[str, Value] = {"port": port, "host": HOST, "rate_hz": 10.0}
     options = StackOptions(watchers=("viewer",), overrides={"viewer_node": settings})
     reach = {**ros_environment(domain), TOKEN_VARIABLE: TOKEN}
     process = stack(options)[-1]
@@ -281,21 +286,37 @@ def take(name: str, walk: Sequence[Sequence[Message]], folder: Path) -> None:
         for screen in SCREENS:
             _fit(page, screen)
             if state.reload or screen is SCREENS[0]:
-                _load(page, with_token(address, TOKEN) if state.token else address)
+                link = with_token(address, TOKEN) if state.token else address
+                _load(page, link, robot=bool(state.walk))
                 _do(page, state.act)
                 _end(state.ends, player, running)
             time.sleep(SETTLE_S)
             _do(page, state.then)
+            if state.ends != "viewer" and not page.until(lambda: page.evaluate(LIVE), PATIENCE_S):
+                raise SystemExit(f"{name}: the page lost its viewer")
             _file(folder, name, screen).write_bytes(page.png())
             sys.stdout.write(f"{name}, {screen.name}\n")
             sys.stdout.flush()
 
 
-def _load(page: Any, address: str) -> None:
+def _load(page: Any, address: str, *, robot: bool) -> None:
+    """Open the page and wait until it is drawn."""
     page.call("Page.navigate", url=address)
     if not page.reads("Emergency stop", PATIENCE_S):
         raise SystemExit(f"{address}: the page did not load: {page.text()}")
+    if robot and not page.until(lambda: _robot_is_drawn(page), PATIENCE_S):
+        raise SystemExit(f"{address}: no robot was drawn")
     time.sleep(SETTLE_S)
+
+
+def _robot_is_drawn(page: Any) -> bool:
+    """Whether the golden hips of the robot are in the middle of the scene."""
+    with Image.open(BytesIO(page.png())) as picture:
+        pixels = np.asarray(picture.convert("RGB"), dtype=np.int16)
+    height, width = pixels.shape[:2]
+    middle = pixels[height // 5 : 3 * height // 5, width // 10 : 7 * width // 10]
+    golden = (middle[..., 0] - middle[..., 2] > GOLDEN) & (middle[..., 0] > middle[..., 1])
+    return float(golden.mean()) > LEAST_GOLDEN
 
 
 def _end(what: str, player: Player, running: RunningStack) -> None:
@@ -355,16 +376,21 @@ def main() -> int:
     options.folder.mkdir(parents=True, exist_ok=True)
     os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     walks: dict[str, list[list[Message]]] = {"": []}
+    missed = []
     for name in options.states:
         walk = STATES[name].walk
         if walk not in walks:
             walks[walk] = list(frames(WALKS[walk]))
-        take(name, walks[walk], options.folder)
+        try:
+            take(name, walks[walk], options.folder)
+        except TimeoutError:
+            missed.append(name)
+            sys.stderr.write(f"{name}: the browser did not answer in time; is the machine busy?\n")
     sys.stdout.write(f"{contact_sheet(options.folder)}\n")
-    if options.page:
+    if options.page and "what_if" not in missed:
         with Image.open(_file(options.folder, "what_if", SCREENS[-1])) as picture:
             picture.convert("P", palette=Image.Palette.ADAPTIVE).save(PAGE, optimize=True)
-    return 0
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":

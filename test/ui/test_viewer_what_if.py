@@ -184,6 +184,6 @@ def test_the_strip_has_a_rectangle_for_each_passage():
 def test_the_minute_is_bounded_whatever_arrives():
     """4,000 messages of a topic at most."""
     minute = Minute()
-    for _ in range(1000):
-        minute.keep("policy/proposal", [b"x"] * 100)
+    for look in range(1000):
+        minute.keep("policy/proposal", [b"%d %d" % (look, k) for k in range(100)])
     assert len(minute.copy().packed.proposals) == MOST_MESSAGES

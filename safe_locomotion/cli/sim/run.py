@@ -266,7 +266,7 @@ def _last_words(folder: Path, name: str, status: int) -> str:
     log = (folder / f"{name}.log").read_text(errors="replace")
     lines = [line for line in log.splitlines() if line.strip()]
     last = lines[-1] if lines else "its log is empty"
-    said = last.removeprefix("error: ").removeprefix("robot: ")
+    said = last.removeprefix("error: ")
     if status == -signal.SIGBUS:
         said = "there was no room in shared memory (df /dev/shm) or on the disk"
     return f"{name} ended with status {status}: {said}"
