@@ -26,8 +26,6 @@ from safe_locomotion.runtime.processes import RunningStack
 from safe_locomotion.runtime.stack import StackOptions, stack
 from safe_locomotion.types import Mode
 
-pytestmark = pytest.mark.alone
-
 ROBOT = str(HELPERS / "faulty_robot.py")
 DAMPING_MS = 20.0
 SILENCES = 12
@@ -106,11 +104,12 @@ class World:
         return int(self.rows.get(f"bridge_node: {row}", ("", {}))[1].get(reason, 0))
 
 
-@pytest.fixture(scope="module", params=["composed", "nodes"])
+@pytest.fixture(scope="module", params=[pytest.param("composed", marks=pytest.mark.alone), "nodes"])
 def world(request):
     """The composed process by the wall clock, and five processes in lock-step.
 
-    Two cores cannot carry five processes at 500 Hz.
+    Two cores cannot carry five processes at 500 Hz. In lock-step the robot waits, so other
+    tests may run beside these.
     """
     lock_step = request.param == "nodes"
     with ExitStack() as open_:
