@@ -45,8 +45,9 @@ endif
 lint: setup-test ## Check style, types and which module may import which.
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
+	@# One process of mypy: its workers must start within 3 s, or it fails, as it did on a loaded machine.
 	@# Python 3.10 ends at a numpy whose types are looser, so types are checked from 3.11 on.
-	if .venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then .venv/bin/mypy --num-workers auto; fi
+	if .venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then .venv/bin/mypy; fi
 	.venv/bin/lint-imports --no-logo
 
 format: setup-test ## Rewrite the code the way `make lint` wants it.
