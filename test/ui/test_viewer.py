@@ -303,7 +303,6 @@ def test_an_address_that_this_machine_does_not_have_is_refused(host):
         free_port(host, 18080)
 
 
-@pytest.mark.alone
 @pytest.mark.skipif(find_chromium() is None, reason="no Chromium here: apt install chromium")
 def test_a_browser_shows_the_robot_and_its_stop_button_damps_it(tmp_path, ros_domain, wire_domain):
     """The robot appears on the page, and the stop button ends in FAULT and damping."""
