@@ -287,8 +287,6 @@ def check_seal(data: bytes) -> None:
     Raises:
         PolicyRefusedError: the bytes are not sealed, too large, or changed after they were sealed.
     """
-    if not data:
-        raise refuse("file", "a policy", "an empty file")
     if len(data) > BYTES_MAX:
         raise refuse("file size", f"at most {BYTES_MAX} bytes", len(data))
     body = data[: -len(_SEAL) - _DIGEST_BYTES]
@@ -296,7 +294,8 @@ def check_seal(data: bytes) -> None:
     digest = data[-_DIGEST_BYTES:]
     if mark != _SEAL:
         found = "none: it is cut off, or of another project (safe-locomotion policy import --help)"
-        raise refuse("end of the file", f"the checksum {SEAL_KEY!r}", found)
+        expected = f"the checksum {SEAL_KEY!r}"
+        raise refuse("end of the file", expected, found if data else "an empty file")
     actual = sha256(body).hexdigest()
     if digest != actual.encode():
         raise refuse("checksum", digest.decode(errors="replace")[:12], actual[:12])
