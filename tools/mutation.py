@@ -68,6 +68,7 @@ TESTS = {
         "test/safety/test_supervisor_fallen.py",
         "test/safety/test_supervisor_hazards.py",
         "test/safety/test_supervisor_verdict.py",
+        "test/safety/test_stepping.py",
     ),
     "safety/trigger_set": (
         "test/safety/test_trigger_set.py",
