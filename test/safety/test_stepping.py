@@ -154,3 +154,12 @@ def test_the_margin_decides_alone() -> None:
     """With a margin that nothing reaches, the robot stands through every push."""
     run = standing(load_config("a1", {"supervisor.thresholds.step_margin": -1e9}))
     assert run.tick(velocity=np.array((0.0, 3.0, 0.0))).mode is Mode.STAND
+
+
+def test_a_capture_point_on_the_margin_is_inside() -> None:
+    """The next number in double precision is not."""
+    velocity = np.array((0.0, 0.6, 0.0))
+    edge = CapturePoint(A1).margin(estimate(velocity=velocity))
+    for margin, mode in ((edge, Mode.STAND), (float(np.nextafter(edge, np.inf)), Mode.WALK)):
+        run = standing(load_config("a1", {"supervisor.thresholds.step_margin": margin}))
+        assert run.tick(velocity=velocity).mode is mode
