@@ -35,6 +35,7 @@ STYLE = f"""<style>
  display:flex;align-items:center;justify-content:center;text-align:center;padding:0 12vw;
  font-size:clamp(20px,2.6vw,36px);font-weight:700;visibility:hidden;
  animation:sl-lost 0s linear {LOST_S}s forwards}}
+.sl-lost>div{{background:#212529;border-radius:12px;padding:.4em .8em}}
 @keyframes sl-lost{{to{{visibility:visible}}}}
 #webgl-software-rendering{{display:none}}
 body:has(.sl-past) .sl-live{{display:none}}
