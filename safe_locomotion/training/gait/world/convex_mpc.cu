@@ -8,10 +8,14 @@ const int FORCES = 3 * FEET;
 const int WIDTH = ROWS + 1;  // row of `inner`; odd, so that threads read different memory banks
 #if defined(__CUDA_ARCH__)
 const int threads = 64;
+const int OWNED = 1;  // rows of a thread
+#define OWN 0
 #define SHARED __shared__
 #define SYNC __syncthreads()
 #else
 const int threads = 1;
+const int OWNED = ROWS;
+#define OWN row
 #define SHARED
 #define SYNC
 #endif
@@ -22,7 +26,10 @@ SHARED float scale[ROWS];
 SHARED float right[ROWS];
 SHARED float push[ROWS];
 SHARED float force[FORCES];        // what is solved for, then the right-hand side of the next pass
+SHARED float kept[FORCES];         // solution of the pass before, on its cones
+SHARED float lagged[FORCES];       // dual of the pass before
 SHARED float gap[FEET];            // distance of the solution from the cone
+float rows[OWNED][ROWS];           // those of the inverse, in registers
 const float unit = constants.unit;
 const float dt = constants.dt;
 const float d = constants.force_weight * unit * unit + constants.rho;
@@ -36,6 +43,10 @@ float *solution = outputs.forces.data + FORCES * robot;
 float *dual = outputs.dual.data + FORCES * robot;
 const float friction = inputs.mu.data[robot];
 
+for (int at = lane; at < FORCES; at += threads) {
+    kept[at] = solution[at];
+    lagged[at] = dual[at];
+}
 // E: a foot at r that pushes with f gives the angular acceleration I^-1 r x f.
 for (int foot = lane; foot < FEET; foot += threads) {
     const float x = place[3 * foot];
@@ -104,23 +115,31 @@ for (int p = 0; p < ROWS; ++p) {
     for (int row = lane; row < ROWS; row += threads) {
         if (row == p) continue;
         const float factor = inner[row * WIDTH + p];
-        for (int column = 0; column < ROWS; ++column)
-            inner[row * WIDTH + column] -= factor * inner[p * WIDTH + column];
+        // All loads of six columns come before their stores, so that they need not wait for these.
+        for (int column = 0; column < ROWS; column += 6) {
+            float mine[6];
+            float other[6];
+            for (int i = 0; i < 6; ++i) {
+                mine[i] = inner[row * WIDTH + column + i];
+                other[i] = inner[p * WIDTH + column + i];
+            }
+            for (int i = 0; i < 6; ++i) inner[row * WIDTH + column + i] = mine[i] - factor * other[i];
+        }
         inner[row * WIDTH + p] = -factor * pivot;
     }
 }
 SYNC;
+for (int row = lane; row < ROWS; row += threads) {
+#pragma unroll
+    for (int column = 0; column < ROWS; ++column) rows[OWN][column] = inner[row * WIDTH + column];
+}
 for (int pass = 0; pass <= constants.iterations; ++pass) {
     // Each foot: take the solution of the pass before, project it, and form the next right-hand side.
     for (int foot = lane; foot < FEET; foot += threads) {
         const int k = foot / 4;
         const int leg = foot % 4;
-        float kept[3];
-        float lagged[3];
-        for (int c = 0; c < 3; ++c) {
-            kept[c] = solution[3 * foot + c];
-            lagged[c] = dual[3 * foot + c];
-        }
+        float *mine = kept + 3 * foot;
+        float *lag = lagged + 3 * foot;
         if (pass > 0) {
             float solved[3];
             float aimed[3];
@@ -128,7 +147,7 @@ for (int pass = 0; pass <= constants.iterations; ++pass) {
                 float back = linear * stands[foot] * push[6 * k + 3 + c];
                 for (int a = 0; a < 3; ++a) back += levers[36 * k + 12 * a + 3 * leg + c] * push[6 * k + a];
                 solved[c] = (force[3 * foot + c] - back) / d;
-                aimed[c] = constants.alpha * solved[c] + (1.0f - constants.alpha) * kept[c] + lagged[c];
+                aimed[c] = constants.alpha * solved[c] + (1.0f - constants.alpha) * mine[c] + lag[c];
             }
             const float ax = fabsf(aimed[0]);
             const float ay = fabsf(aimed[1]);
@@ -140,26 +159,24 @@ for (int pass = 0; pass <= constants.iterations; ++pass) {
             fz = fz < constants.fz_min ? constants.fz_min : (fz > constants.fz_max ? constants.fz_max : fz);
             fz *= stands[foot];
             const float side = friction * fz;
-            kept[0] = aimed[0] < -side ? -side : (aimed[0] > side ? side : aimed[0]);
-            kept[1] = aimed[1] < -side ? -side : (aimed[1] > side ? side : aimed[1]);
-            kept[2] = fz;
+            mine[0] = aimed[0] < -side ? -side : (aimed[0] > side ? side : aimed[0]);
+            mine[1] = aimed[1] < -side ? -side : (aimed[1] > side ? side : aimed[1]);
+            mine[2] = fz;
             float far = 0.0f;
             for (int c = 0; c < 3; ++c) {
                 // A number that is not finite must not survive into the next tick.
                 const bool finite = aimed[c] - aimed[c] == 0.0f;
-                kept[c] = finite ? kept[c] : 0.0f;
-                lagged[c] = finite ? aimed[c] - kept[c] : 0.0f;
-                const float distance = finite ? fabsf(solved[c] - kept[c]) : 1e9f;
+                mine[c] = finite ? mine[c] : 0.0f;
+                lag[c] = finite ? aimed[c] - mine[c] : 0.0f;
+                const float distance = finite ? fabsf(solved[c] - mine[c]) : 1e9f;
                 far = distance > far ? distance : far;
-                solution[3 * foot + c] = kept[c];
-                dual[3 * foot + c] = lagged[c];
             }
             gap[foot] = far * stands[foot];
         }
         for (int c = 0; c < 3; ++c) {
             float gradient = linear * stands[foot] * slope[6 * k + 3 + c];
             for (int a = 0; a < 3; ++a) gradient += levers[36 * k + 12 * a + 3 * leg + c] * slope[6 * k + a];
-            force[3 * foot + c] = constants.rho * (kept[c] - lagged[c]) - gradient;
+            force[3 * foot + c] = constants.rho * (mine[c] - lag[c]) - gradient;
         }
     }
     SYNC;
@@ -181,15 +198,21 @@ for (int pass = 0; pass <= constants.iterations; ++pass) {
     SYNC;
     for (int row = lane; row < ROWS; row += threads) {
         float sum = 0.0f;
-        for (int column = 0; column < ROWS; ++column) sum += inner[row * WIDTH + column] * right[column];
+#pragma unroll
+        for (int column = 0; column < ROWS; ++column) sum += rows[OWN][column] * right[column];
         push[row] = scale[row] * sum;
     }
     SYNC;
+}
+for (int at = lane; at < FORCES; at += threads) {
+    solution[at] = kept[at];
+    dual[at] = lagged[at];
 }
 if (lane == 0) {
     float far = 0.0f;
     for (int foot = 0; foot < FEET; ++foot) far = gap[foot] > far ? gap[foot] : far;
     outputs.residual.data[robot] = unit * far;
 }
+#undef OWN
 #undef SHARED
 #undef SYNC
