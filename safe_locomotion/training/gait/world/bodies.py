@@ -63,6 +63,24 @@ class Bodies:
 
 
 @wp.struct
+class Variations:
+    """Motors that differ from the model's, and the commands that the slow ones still follow.
+
+    Attributes:
+        strength: (B,) share of the model's torque that the motors give.
+        delay: (B,) time steps from the arrival of a command to its first effect, at most those of
+            one command.
+        bias, kp, kd: (B, 12) the command before the present one, see `MotorCommands`.
+    """
+
+    strength: Array1
+    delay: Integers1
+    bias: Array2
+    kp: Array2
+    kd: Array2
+
+
+@wp.struct
 class Pose:
     """A robot at rest.
 
@@ -79,13 +97,25 @@ class Pose:
 
 
 @wp.kernel
-def drive(drives: Drives, bias: Array2, kp: Array2, kd: Array2, bodies: Bodies) -> None:
+def drive(
+    drives: Drives,
+    bias: Array2,
+    kp: Array2,
+    kd: Array2,
+    varied: Variations,
+    step: int,
+    bodies: Bodies,
+) -> None:
     """Motor torque and gear friction of each joint, and the push on each trunk."""
     robot, joint = wp.tid()
     q = bodies.qpos[robot, 7 + joint]
     dq = bodies.qvel[robot, 6 + joint]
     wanted = bias[robot, joint] - kp[robot, joint] * q - kd[robot, joint] * dq
-    bodies.ctrl[robot, joint] = motor_torque(drives, joint, wanted, dq)
+    if step < varied.delay[robot]:
+        wanted = varied.bias[robot, joint]
+        wanted = wanted - varied.kp[robot, joint] * q - varied.kd[robot, joint] * dq
+    torque = motor_torque(drives, joint, wanted, dq)
+    bodies.ctrl[robot, joint] = varied.strength[robot] * torque
     bodies.qfrc_applied[robot, 6 + joint] = gear_friction(drives, dq)
     if joint == 0:
         force = wp.vec3()
@@ -93,6 +123,16 @@ def drive(drives: Drives, bias: Array2, kp: Array2, kd: Array2, bodies: Bodies) 
             bodies.push_steps[robot] -= 1
             force = bodies.push[robot]
         bodies.xfrc_applied[robot, bodies.trunk] = wp.spatial_vector(force, wp.vec3())
+
+
+@wp.kernel
+def forget(mask: Array1, varied: Variations) -> None:
+    """Let the motors of some robots be limp until their first command arrives."""
+    robot, joint = wp.tid()
+    if mask[robot] > 0.5:
+        varied.bias[robot, joint] = 0.0
+        varied.kp[robot, joint] = 0.0
+        varied.kd[robot, joint] = 0.0
 
 
 @wp.kernel

@@ -6,6 +6,7 @@ which writes its decisions to the same arrays.
 """
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 import warp as wp
@@ -263,3 +264,39 @@ class BatchedIntervention:
     def _launch(self, kernel: Any, *inputs: Any) -> None:
         robots = len(self._judges.robots)
         wp.launch(kernel, dim=robots, inputs=list(inputs), device=self._device)
+
+
+def interventions_of(
+    robot: RobotModel,
+    config: StackConfig,
+    supervisors: Sequence[SupervisorConfig],
+    out: object,
+    device: str,
+) -> list[BatchedIntervention]:
+    """Interventions of all robots, one for each horizon.
+
+    Args:
+        robot: model of all robots.
+        config: of its stack.
+        supervisors: of each robot.
+        out: `Decisions` that all of them write.
+        device: of Warp.
+    """
+
+    def horizon(member: int) -> int:
+        return supervisors[member].intervention.horizon
+
+    made = []
+    for _, group in groupby(sorted(range(len(supervisors)), key=horizon), key=horizon):
+        members = list(group)
+        made.append(
+            BatchedIntervention(
+                robot,
+                config,
+                members,
+                [supervisors[member] for member in members],
+                out,
+                device=device,
+            )
+        )
+    return made

@@ -16,8 +16,10 @@ from safe_locomotion.training.gait.world.bodies import (
     TOUCHES,
     Bodies,
     Pose,
+    Variations,
     drive,
     feel,
+    forget,
     meter,
     put,
     start_push,
@@ -69,6 +71,8 @@ class Physics:
         iterations: int = ITERATIONS,
         friction: Array | float = FRICTION,
         payload: Array | float = 0.0,
+        strength: Array | float = 1.0,
+        delay_ms: Array | float = 0.0,
     ) -> None:
         """Robots that stand at rest.
 
@@ -80,6 +84,9 @@ class Physics:
             iterations: of the solver, at most; the robot that needs most keeps all others waiting.
             friction: (B,) or one sliding friction between all shapes and the floor.
             payload: (B,) or one mass on the middle of the back [kg].
+            strength: (B,) or one share of the model's torque that the motors give.
+            delay_ms: (B,) or one time from a command to its effect on the torque [ms], rounded to
+                whole time steps. More than the time of one `step` acts as that time.
 
         Raises:
             UnknownNameError: no such robot.
@@ -96,16 +103,21 @@ class Physics:
             self.data = mjw.make_data(
                 self.plant.model, nworld=robots, nconmax=CONTACTS, njmax=CONSTRAINTS
             )
-        self.truth = estimates(robots, device)
-        self.touch = wp.zeros((robots, TOUCHES), dtype=float, device=device)
-        self.power = wp.zeros(robots, dtype=float, device=device)
-        self.energy = wp.zeros(robots, dtype=float, device=device)
-        self.fallen = wp.zeros(robots, dtype=float, device=device)
+        self._make_outputs()
         self._drives = drives_of(self.plant.robot, device)
+        self._varied = _variations(strength * everyone, delay_ms * everyone, timestep, device)
+        self._delayed = bool(np.any(delay_ms))
         self._bodies = self._views(timestep)
         self._pose = _pose(self.plant, device)
         self._touching = wp.array(self.plant.touching, dtype=int, device=device)
         self.restart(wp.ones(robots, dtype=float, device=device))
+
+    def _make_outputs(self) -> None:
+        self.truth = estimates(self.robots, self.device)
+        self.touch = wp.zeros((self.robots, TOUCHES), dtype=float, device=self.device)
+        self.power = wp.zeros(self.robots, dtype=float, device=self.device)
+        self.energy = wp.zeros(self.robots, dtype=float, device=self.device)
+        self.fallen = wp.zeros(self.robots, dtype=float, device=self.device)
 
     def step(self, bias: Any, kp: Any, kd: Any, substeps: int) -> None:
         """Advance by so many time steps under one command, then read truth, contacts and falls.
@@ -122,10 +134,15 @@ class Physics:
         share = 1.0 / substeps
         self.power.zero_()
         with wp.ScopedDevice(self.device):
-            for _ in range(substeps):
-                wp.launch(drive, joints, inputs=[self._drives, bias, kp, kd, bodies])
+            for step in range(substeps):
+                command = [bias, kp, kd, self._varied, step]
+                wp.launch(drive, joints, inputs=[self._drives, *command, bodies])
                 mjw.step(self.model, self.data)
                 wp.launch(meter, self.robots, inputs=[bodies, share, self.power, self.energy])
+        if self._delayed:
+            wp.copy(self._varied.bias, bias)
+            wp.copy(self._varied.kp, kp)
+            wp.copy(self._varied.kd, kd)
         self._watch()
 
     def restart(self, mask: Any) -> None:
@@ -139,6 +156,10 @@ class Physics:
             [mask, self._pose, self._bodies, self.data.time, self.touch],
             [self.energy, self.fallen, self.truth],
         )
+        if self._delayed:
+            wp.launch(
+                forget, (self.robots, N_JOINTS), inputs=[mask, self._varied], device=self.device
+            )
 
     def push(self, impulse: Any, mask: Any) -> None:
         """Push trunks from now on at their centre of mass, with a constant force over 0.1 s.
@@ -193,6 +214,21 @@ def _model(plant: Plant, friction: Array, payload: Array) -> Any:
     for name, values in fields.items():
         getattr(model, name).assign(values.astype(np.float32))
     return model
+
+
+def _variations(strength: Array, delay_ms: Array, timestep: float, device: str) -> Any:
+    """Motors that differ from the model's; limp before their first command."""
+    if not (np.isfinite(strength).all() and (strength > 0.0).all()):
+        raise ConfigurationError("the strength of motors must be a positive number")
+    if not (np.isfinite(delay_ms).all() and (delay_ms >= 0.0).all()):
+        raise ConfigurationError("the delay of motors must be at least 0 ms")
+    varied = Variations()
+    varied.strength = wp.array(strength.astype(np.float32), dtype=float, device=device)
+    steps = np.rint(1e-3 * delay_ms / timestep).astype(np.int32)
+    varied.delay = wp.array(steps, dtype=int, device=device)
+    for name in ("bias", "kp", "kd"):
+        setattr(varied, name, wp.zeros((len(steps), N_JOINTS), dtype=float, device=device))
+    return varied
 
 
 def _pose(plant: Plant, device: str) -> Any:

@@ -8,27 +8,30 @@ the physics moves: on a CUDA device they are computed beside it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import groupby
 
 import torch
 import warp as wp
 from torch import Tensor
 
-from safe_locomotion.config import StackConfig, SupervisorConfig, load_config
+from safe_locomotion.config import SupervisorConfig, load_config
 from safe_locomotion.envs.gait_contract import RATE_HZ
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.robot.models import RobotModel, load_robot
+from safe_locomotion.robot.models import load_robot
 from safe_locomotion.training.gait.world.arrays import Array1, Array2, Integers1
 from safe_locomotion.training.gait.world.controller import BatchedController
+from safe_locomotion.training.gait.world.drawn import DrawnRobots
 from safe_locomotion.training.gait.world.gait_actions import N_GAIT
 from safe_locomotion.training.gait.world.gait_handover import (
     blend_gaits,
     gait_blends,
     restart_blends,
 )
-from safe_locomotion.training.gait.world.intervention import BatchedIntervention
+from safe_locomotion.training.gait.world.intervention import (
+    BatchedIntervention,
+    interventions_of,
+)
 from safe_locomotion.training.gait.world.judges import Decisions, decisions
 from safe_locomotion.training.gait.world.noise import EstimatorNoise
 from safe_locomotion.training.gait.world.nominal_gait import BatchedNominalGait
@@ -36,7 +39,7 @@ from safe_locomotion.training.gait.world.outcomes import Motion
 from safe_locomotion.training.gait.world.parts import Parts
 from safe_locomotion.training.gait.world.physics import Physics
 from safe_locomotion.training.gait.world.planning import Plans
-from safe_locomotion.types import GRAVITY, N_LEGS
+from safe_locomotion.types import GRAVITY, N_LEGS, Array
 
 TICK = 0.002  #: [s] between two LowStates
 TICKS = round(1.0 / (RATE_HZ * TICK))  #: of a policy step
@@ -99,6 +102,10 @@ class GaitWorld:
         fell: (B,) 1 for robots that fell on the last step; they stand again after it.
         recovers: (B,) 1 for robots that the recovery policy drove on the last step.
         triggered: (B,) 1 for robots inside their trigger set at the start of the last step.
+        measured: (B, 5) components of the trigger set at that time, see `measure_components`.
+        capture: (B,) margin of the capture point at that time.
+        executed: (B, 9) gaits that the legs follow.
+        forces: (B, 4, 3) of the ground on the feet as planned, in base [N].
     """
 
     def __init__(
@@ -107,6 +114,7 @@ class GaitWorld:
         supervisors: Sequence[SupervisorConfig],
         other_rule: Sequence[bool],
         seed: int = 0,
+        drawn: DrawnRobots | None = None,
     ) -> None:
         """Robots that stand.
 
@@ -115,6 +123,7 @@ class GaitWorld:
             supervisors: of each robot.
             other_rule: robots whose supervisor does not count, because `asked` decides.
             seed: of the estimator's errors.
+            drawn: in what each robot differs from its model; None for nothing.
         """
         robots = len(supervisors)
         self.robots = robots
@@ -130,7 +139,7 @@ class GaitWorld:
             options.device,
             timestep=1e-3 * options.physics_ms,
             iterations=options.solver_iterations,
-            friction=options.friction,
+            **_differences(options, robots, drawn),
         )
         self._noise = EstimatorNoise(
             self.robot, robots, options.device, period=TICK, seed=seed, scale=options.noise
@@ -141,7 +150,7 @@ class GaitWorld:
             self.robot, self.config.supervisor.recovery, options.device
         )
         self._decisions = decisions(robots, options.device)
-        self._interventions = _interventions(
+        self._interventions = interventions_of(
             self.robot, self.config, supervisors, self._decisions, options.device
         )
         self._blends = gait_blends(robots, options.device)
@@ -177,6 +186,10 @@ class GaitWorld:
         self._commands = wp.from_torch(self.velocity_commands, dtype=wp.vec3)
         self.recovers = wp.to_torch(self._decisions.recovers)
         self.triggered = wp.to_torch(self._decisions.triggered)
+        self.measured = wp.to_torch(self._decisions.values)
+        self.capture = wp.to_torch(self._decisions.capture)
+        self.executed = wp.to_torch(self._blends.gaits)
+        self.forces = wp.to_torch(self._controller.plans.force)
 
     def restart(self, number: int = 0) -> None:
         """Let all robots stand again and begin a walk.
@@ -308,6 +321,21 @@ class GaitWorld:
         wp.launch(kernel, self.robots, inputs=inputs, device=self._device)
 
 
+def _differences(
+    options: WorldOptions, robots: int, drawn: DrawnRobots | None
+) -> dict[str, Array | float]:
+    """Arguments of `Physics` that say in what robots differ from their model.
+
+    Raises:
+        ConfigurationError: so many robots were not drawn.
+    """
+    if drawn is None:
+        return {"friction": options.friction}
+    if len(drawn) != robots:
+        raise ConfigurationError(f"{len(drawn)} robots were drawn, and {robots} are needed")
+    return asdict(drawn)
+
+
 @wp.kernel(enable_backward=False)
 def take_over(
     others: Integers1,
@@ -357,31 +385,3 @@ def stand(mask: Array1, load: float, plans: Plans) -> None:
         plans.stance[robot, leg] = 1.0
         plans.force[robot, leg] = wp.vec3(0.0, 0.0, load)
         plans.foot_velocity[robot, leg] = wp.vec3(0.0)
-
-
-def _interventions(
-    robot: RobotModel,
-    config: StackConfig,
-    supervisors: Sequence[SupervisorConfig],
-    out: object,
-    device: str,
-) -> list[BatchedIntervention]:
-    """One intervention for each horizon."""
-
-    def horizon(member: int) -> int:
-        return supervisors[member].intervention.horizon
-
-    made = []
-    for _, group in groupby(sorted(range(len(supervisors)), key=horizon), key=horizon):
-        members = list(group)
-        made.append(
-            BatchedIntervention(
-                robot,
-                config,
-                members,
-                [supervisors[member] for member in members],
-                out,
-                device=device,
-            )
-        )
-    return made

@@ -1,0 +1,1 @@
+"""Falls of supervised robots by the thousands: how many, of which kind, by which setting."""
