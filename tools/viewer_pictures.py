@@ -5,7 +5,8 @@
 It needs Chromium (`apt install chromium`). The robot is simulated and walks under the real stages.
 Their messages go over ROS to a viewer in a process of its own, at the speed of the robot. FOLDER
 then holds a picture for each state and screen, and all of them in `contact_sheet.png`. On a busy
-machine the browser may not answer in time; that state is then left out. `--page` writes the picture of docs/viewer.md from the state `what_if`.
+machine the browser may not answer in time; that state is then left out. `--page` writes
+the picture of docs/viewer.md from the state `what_if`.
 """
 
 import argparse
