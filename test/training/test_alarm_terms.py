@@ -82,6 +82,9 @@ def test_collision_and_body_are_indicators(field: str, which: int, good: float, 
     assert cost_of(dangers) == [[0.0] * 5, wanted]
 
 
+REST = 0.25  #: height of the base above the feet [m]
+
+
 def at_rest(n: int) -> Motion:
     """Robots without motion, command and effort, whose feet are those of the SLIP model."""
     joints = torch.zeros(n, 12)
@@ -139,13 +142,13 @@ def test_each_term_by_hand(changes: dict[str, torch.Tensor], name: str, value: f
 
 
 @pytest.mark.parametrize(
-    ("level", "value"), [(0, 0.002 * np.exp(-4 * 0.05)), (4, 0.002 * np.exp(-0.04))]
+    ("level", "value"), [(0, 0.002 * np.exp(-4 * 0.5)), (4, 0.002 * np.exp(-0.4))]
 )
 def test_the_prior_of_the_feet_weakens_with_the_level(level: int, value: float) -> None:
-    """Two feet are 0.1 m and 0.2 m away, so that the exponent is 4 (0.01 + 0.04) / (1 + level)."""
+    """Two feet are 0.3 m and 0.4 m away, so that the exponent is 4 * 0.5 / (1 + level)."""
     motion = at_rest(1)
-    motion.feet[0, 0, 0] += 0.1
-    motion.feet[0, 3, 2] += 0.2
+    motion.feet[0, 0, 0] += 0.3
+    motion.feet[0, 3, 2] += 0.4
     found = terms_of(motion._replace(level=torch.tensor([level])))["feet"]
     assert found == pytest.approx(value)
 
@@ -169,6 +172,7 @@ def stride(command: tuple[float, float, float], air: float, ground: float) -> St
         air=torch.full((1, 4), air),
         ground=torch.full((1, 4), ground),
         deviation=torch.tensor([0.1]),
+        rest=REST,
     )
 
 
@@ -190,14 +194,14 @@ def test_feet_of_a_trot(air: float, ground: float, x: float, z: float) -> None:
     feet = slip_feet(stride((0.8, 0.0, 0.0), air, ground), Slip())
     wanted = HIPS[:, :2] + torch.tensor([x, 0.0])
     np.testing.assert_allclose(feet[0, :, :2], wanted, atol=1e-6)
-    np.testing.assert_allclose(feet[0, :, 2], [z] * 4, atol=1e-6)
+    np.testing.assert_allclose(feet[0, :, 2], [z - REST] * 4, atol=1e-6)
 
 
 def test_feet_of_a_robot_that_stands_or_turns() -> None:
     """Without a command the feet stay under the hips; at 1 rad/s they step around the middle."""
     feet = slip_feet(stride((0.0, 0.0, 0.0), 0.0, 2.0), Slip())
     np.testing.assert_allclose(feet[0, :, :2], HIPS[:, :2])
-    assert not feet[0, :, 2].any()
+    np.testing.assert_allclose(feet[0, :, 2], -REST)
     feet = slip_feet(stride((0.0, 0.0, 1.0), 0.0, 0.0), Slip())
     step = 0.125 * torch.stack((-HIPS[:, 1], HIPS[:, 0]), dim=1)
     np.testing.assert_allclose(feet[0, :, :2], HIPS[:, :2] + step, atol=1e-6)

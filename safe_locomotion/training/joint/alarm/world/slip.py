@@ -1,7 +1,8 @@
 """Feet of a spring-loaded inverted pendulum that trots: the prior of the style reward.
 
 A stance foot moves back under its hip from half a step in front of it. A swing foot goes to the
-next foothold, x = v T / 2 + k (v - v*), and rises in between. The phase counts from the foot's own
+next foothold, x = v T / 2 + k (v - v*), and rises in between. On the ground it lies below the base
+by the spring's rest length, so that the prior also says how high the base is. The phase counts from the foot's own
 lift-off or touchdown, because the observation has no clock. A foot that stands for longer than the
 stance time is asked to lift. Paper [31] gives the model; times and heights are choices of ours.
 """
@@ -27,6 +28,7 @@ class Stride(NamedTuple):
         command: (n, 3) vx, vy, wz [m/s, rad/s].
         air, ground: (n, 4) time since lift-off and since touchdown; one of them is 0 [s].
         deviation: (n,) standard deviation of the heights around the robot [m].
+        rest: height of the base above the foot centres [m].
     """
 
     hips: Tensor
@@ -36,10 +38,11 @@ class Stride(NamedTuple):
     air: Tensor
     ground: Tensor
     deviation: Tensor
+    rest: float
 
 
 def slip_feet(stride: Stride, slip: Slip) -> Tensor:
-    """Prior (n, 4, 3) of the feet: place in the heading frame, height above the ground [m]."""
+    """Prior (n, 4, 3) of the feet from the base, in the heading frame [m]."""
     moving = (stride.command.abs().sum(dim=1) > STANDING)[:, None]
     hips = stride.hips[:, :, :2]
     half = 0.5 * slip.stance * hip_velocity(stride.velocity, stride.yaw_rate, hips)
@@ -54,7 +57,7 @@ def slip_feet(stride: Stride, slip: Slip) -> Tensor:
     shift = torch.where(moving[:, :, None], along * half, 0.0)
     shift = shift + torch.where(swings & moving[:, :, None], swing * slip.gain * error, 0.0)
     rise = (slip.height + slip.height_per_deviation * stride.deviation).clamp(max=slip.highest)
-    height = rise[:, None, None] * torch.sin(torch.pi * swing)
+    height = rise[:, None, None] * torch.sin(torch.pi * swing) - stride.rest
     return torch.cat((hips + shift, height), dim=2)
 
 

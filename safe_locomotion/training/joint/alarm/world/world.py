@@ -266,12 +266,13 @@ class AlarmWorld:
             air=self._air,
             ground=self._ground_time,
             deviation=truth.ground.std(dim=1),
+            rest=self.robot.nominal_height - self.robot.foot_radius,
         )
         return Motion(
             velocity=truth.velocity,
             rates=rates,
             command=self.command,
-            feet=torch.cat((truth.feet[:, :, :2], truth.clearance[:, :, None]), dim=2),
+            feet=truth.feet,
             slip_feet=slip_feet(stride, self.options.slip),
             level=self.level,
             dq=physics.qvel[:, 6:],
