@@ -22,8 +22,8 @@ from safe_locomotion.config import load_config
 from safe_locomotion.control.mpc import ConvexMpc, MpcAnswer
 from safe_locomotion.control.mpc_problem import MpcProblem
 from safe_locomotion.envs.gait_env import GaitEnv
+from safe_locomotion.envs.random_gait import NAME as RANDOM
 from safe_locomotion.evaluation.cells import Cell
-from safe_locomotion.evaluation.random_gait import NAME as RANDOM
 from safe_locomotion.evaluation.walkers import RandomLearner
 from safe_locomotion.policy.stage import NOMINAL
 from safe_locomotion.robot.centroidal import CentroidalModel

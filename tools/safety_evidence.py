@@ -16,8 +16,9 @@ from typing import Any
 from safe_locomotion.cli.evaluate.run import run_cells
 from safe_locomotion.cli.evaluate.tables import draw
 from safe_locomotion.envs.gait_contract import RATE_HZ
-from safe_locomotion.evaluation.cells import SIGMAS, SUPERVISORS, Cell
-from safe_locomotion.evaluation.random_gait import NAME as RANDOM
+from safe_locomotion.envs.random_gait import NAME as RANDOM
+from safe_locomotion.envs.random_gait import SIGMAS
+from safe_locomotion.evaluation.cells import SUPERVISORS, Cell
 from safe_locomotion.policy.file import find_policy, read_policy
 
 TASKS = ("trot", "catwalk", "two_leg")

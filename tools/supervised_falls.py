@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from safe_locomotion.config import load_config
-from safe_locomotion.evaluation.cells import SIGMAS
+from safe_locomotion.envs.random_gait import SIGMAS
 from safe_locomotion.safety.trigger_set import TriggerSet
 from safe_locomotion.sim.falls import FAILURE_HEIGHT
 from safe_locomotion.training.devices import device_name

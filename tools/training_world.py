@@ -18,7 +18,7 @@ import torch
 
 from safe_locomotion.config import load_config
 from safe_locomotion.envs.gait_tasks import gait_task, start_gait
-from safe_locomotion.evaluation.random_gait import RandomWalk
+from safe_locomotion.envs.random_gait import RandomWalk
 from safe_locomotion.training.devices import device_name
 from safe_locomotion.training.gait.devices import share_stream
 from safe_locomotion.training.gait.grid import runs_of

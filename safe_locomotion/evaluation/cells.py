@@ -5,19 +5,17 @@ from typing import Any
 
 from safe_locomotion.envs.gait_env import GaitEnvOptions
 from safe_locomotion.envs.gait_tasks import gait_task
+from safe_locomotion.envs.random_gait import NAME as RANDOM
+from safe_locomotion.envs.random_gait import SIGMAS, SPEED
 from safe_locomotion.errors import UnknownNameError
 from safe_locomotion.evaluation.baselines import BASELINES
-from safe_locomotion.evaluation.random_gait import NAME as RANDOM
 from safe_locomotion.rotations import clamp
 from safe_locomotion.safety.switching_rule import CRITERIA, PREDICTING
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.types import VelocityCommand
 
 SUPERVISORS = (*CRITERIA, *BASELINES)
-SPEED = 0.3  #: commanded along x [m/s], clipped to the range of the task
 DURATION = 12.0  #: of an episode [s]
-SIGMAS = {"trot": 0.05, "catwalk": 0.17, "two_leg": 0.05, "pacing": 0.05}
-"""Step size of the random learner by task: at least half of its unsupervised episodes fall."""
 MEASURES: dict[str, dict[str, Any]] = {
     "configured": {},
     "paper": {"roll_rate": "raw", "attitude": "vertical", "height": "odom", "lookahead": 0.0},

@@ -15,6 +15,8 @@ from safe_locomotion.envs.episodes import RecoveryCount
 from safe_locomotion.envs.gait_contract import gait_contract
 from safe_locomotion.envs.gait_env import UNTRAINED, GaitEnv
 from safe_locomotion.envs.gait_tasks import gait_task, start_gait
+from safe_locomotion.envs.random_gait import NAME as RANDOM
+from safe_locomotion.envs.random_gait import RandomGait, RandomWalk
 from safe_locomotion.envs.workers import workers
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.evaluation.baselines import (
@@ -28,8 +30,6 @@ from safe_locomotion.evaluation.baselines import (
     train_critic,
 )
 from safe_locomotion.evaluation.cells import Cell
-from safe_locomotion.evaluation.random_gait import NAME as RANDOM
-from safe_locomotion.evaluation.random_gait import RandomGait, RandomWalk
 from safe_locomotion.evaluation.results import EpisodeResult, Evaluation, Job
 from safe_locomotion.policy.contract import PolicyContract
 from safe_locomotion.policy.network import Float32

@@ -11,7 +11,7 @@ pytest.importorskip("onnx")
 from safe_locomotion.envs.episodes import walk_learner
 from safe_locomotion.envs.gait_env import GaitEnv, GaitEnvOptions
 from safe_locomotion.envs.gait_tasks import gait_task, start_gait
-from safe_locomotion.evaluation.random_gait import RandomGait, RandomWalk
+from safe_locomotion.envs.random_gait import RandomGait, RandomWalk
 from safe_locomotion.policy.contract import Origin
 from safe_locomotion.policy.file import read_policy, write_policy
 from safe_locomotion.policy.runtime import PolicyRuntime

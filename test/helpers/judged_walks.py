@@ -13,7 +13,7 @@ from safe_locomotion.config import StackConfig, load_config
 from safe_locomotion.control.mpc_problem import MpcParameters
 from safe_locomotion.control.nominal_gait import NominalGait
 from safe_locomotion.envs.gait_env import GaitEnv, GaitEnvOptions
-from safe_locomotion.evaluation.random_gait import RandomGait, RandomWalk
+from safe_locomotion.envs.random_gait import RandomGait, RandomWalk
 from safe_locomotion.pipeline import make_forecaster
 from safe_locomotion.rotations import matrix_from_quaternion
 from safe_locomotion.safety.capture_point import CapturePoint

@@ -12,7 +12,7 @@ from core_values import TROT
 from policy_models import gait_contract
 
 from safe_locomotion.config import StackConfig, load_config
-from safe_locomotion.evaluation.random_gait import RandomGait, RandomWalk
+from safe_locomotion.envs.random_gait import RandomGait, RandomWalk
 from safe_locomotion.nodes.tick_feed import CycleMessages
 from safe_locomotion.pipeline import Cycle, Pipeline
 from safe_locomotion.policy.stage import NOMINAL, Learner

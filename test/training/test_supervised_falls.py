@@ -12,8 +12,8 @@ import torch
 
 from safe_locomotion.config import load_config
 from safe_locomotion.envs.gait_tasks import gait_task
+from safe_locomotion.envs.random_gait import RandomWalk
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.evaluation.random_gait import RandomWalk
 from safe_locomotion.robot.models import load_robot
 from safe_locomotion.safety.trigger_set import TriggerSet
 from safe_locomotion.sim.falls import FAILURE_HEIGHT

@@ -12,8 +12,8 @@ from safe_locomotion.cli.evaluate.run import run_cells
 from safe_locomotion.cli.evaluate.tables import draw
 from safe_locomotion.cli.options import TerrainName, assignment, robot_option
 from safe_locomotion.envs.gait_tasks import TASKS
+from safe_locomotion.envs.random_gait import NAME as RANDOM
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.evaluation.random_gait import NAME as RANDOM
 from safe_locomotion.safety.switching_rule import CRITERIA, PREDICTING
 
 if TYPE_CHECKING:
@@ -198,7 +198,8 @@ def evaluate(
 
 def _cells(options: Mapping[str, Any]) -> list["Cell"]:
     """One cell for each supervisor, horizon and trigger set."""
-    from safe_locomotion.evaluation.cells import SIGMAS, Cell
+    from safe_locomotion.envs.random_gait import SIGMAS
+    from safe_locomotion.evaluation.cells import Cell
 
     try:
         horizons = [int(text) for text in options["horizon"].split(",")]

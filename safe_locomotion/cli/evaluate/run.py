@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from safe_locomotion.cli.evaluate.tables import WIDE, table
 from safe_locomotion.cli.output import console
 from safe_locomotion.cli.progress import progress
+from safe_locomotion.envs.random_gait import NAME as RANDOM
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.evaluation.random_gait import NAME as RANDOM
 from safe_locomotion.policy.stage import NOMINAL
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from safe_locomotion.evaluation.random_gait import NAME as RANDOM
+from safe_locomotion.envs.random_gait import NAME as RANDOM
 
 WIDE = 120  #: columns that the table with intervals needs
 

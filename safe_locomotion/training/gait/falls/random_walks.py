@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from safe_locomotion.envs.gait_tasks import GaitTask, start_gait
-from safe_locomotion.evaluation.random_gait import RandomWalk
+from safe_locomotion.envs.random_gait import RandomWalk
 from safe_locomotion.robot.models import RobotModel
 from safe_locomotion.training.gait.world.gait_actions import N_GAIT
 

@@ -15,9 +15,8 @@ from torch import Tensor
 from safe_locomotion.config import SupervisorConfig, load_config
 from safe_locomotion.envs.gait_contract import RATE_HZ
 from safe_locomotion.envs.gait_tasks import gait_task
+from safe_locomotion.envs.random_gait import SIGMAS, SPEED, RandomWalk
 from safe_locomotion.errors import ConfigurationError
-from safe_locomotion.evaluation.cells import SIGMAS, SPEED
-from safe_locomotion.evaluation.random_gait import RandomWalk
 from safe_locomotion.robot.models import load_robot
 from safe_locomotion.training.devices import Captured
 from safe_locomotion.training.gait.devices import share_stream

@@ -2,9 +2,10 @@
 
 A stance foot moves back under its hip from half a step in front of it. A swing foot goes to the
 next foothold, x = v T / 2 + k (v - v*), and rises in between. On the ground it lies below the base
-by the spring's rest length, so that the prior also says how high the base is. The phase counts from the foot's own
-lift-off or touchdown, because the observation has no clock. A foot that stands for longer than the
-stance time is asked to lift. Paper [31] gives the model; times and heights are choices of ours.
+by the spring's rest length, so that the prior also says how high the base is. The phase counts from
+the foot's own lift-off or touchdown, because the observation has no clock. A foot that stands for
+longer than the stance time is asked to lift. Paper [31] gives the model; times and heights are
+choices of ours.
 """
 
 from typing import NamedTuple

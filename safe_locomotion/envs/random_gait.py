@@ -14,6 +14,9 @@ import numpy as np
 from safe_locomotion.types import Estimate, GaitParameters, Proposal, VelocityCommand
 
 NAME = "random"
+SPEED = 0.3  #: commanded along x [m/s], clipped to the range of the task
+SIGMAS = {"trot": 0.05, "catwalk": 0.17, "two_leg": 0.05, "pacing": 0.05}
+"""Step size of the random learner by task: at least half of its unsupervised episodes fall."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

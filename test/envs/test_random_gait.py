@@ -4,7 +4,7 @@ import numpy as np
 from core_values import TROT, estimate
 
 from safe_locomotion.control.gait import executable
-from safe_locomotion.evaluation.random_gait import RandomGait, RandomWalk
+from safe_locomotion.envs.random_gait import RandomGait, RandomWalk
 from safe_locomotion.types import VelocityCommand
 
 
