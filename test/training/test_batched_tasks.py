@@ -123,7 +123,7 @@ def test_rewards_are_those_of_one_robot() -> None:
         gaits = actions.read(torch.tensor(rng.normal(size=(ROBOTS, 9)), dtype=torch.float32))
         motion = motion_of(states, power)
         means.update(motion, torch.tensor(commands, dtype=torch.float32))
-        batch = rewards(tasks, means.outcome(motion, gaits), A1, ROBOTS)
+        batch = rewards(tasks, means.outcomes(motion, gaits)[None], A1)[0]
         for k, (mean, truth) in enumerate(zip(onboard, states, strict=True)):
             roll, pitch, yaw = rpy_from_quaternion(truth.quaternion_wxyz)
             vx, vy, wz = commands[k]

@@ -27,6 +27,7 @@ from safe_locomotion.training.gait.pushes import Pushes
 from safe_locomotion.training.gait.recovery import TUNED, BatchedRecovery
 from safe_locomotion.training.gait.world.gait_actions import N_GAIT, GaitActions
 from safe_locomotion.training.gait.world.outcomes import (
+    OUTCOME,
     StrideMeans,
     heading_velocity,
     rewards,
@@ -137,7 +138,7 @@ class Walks:
             observations=self._by_run(rows.observations, 1),
             last_observations=self._by_run(rows.seen),
             actions=self._by_run(rows.actions, 1),
-            rewards=self._by_run(rows.rewards, 1),
+            rewards=self._by_run(rewards(self._slices, rows.outcomes, self.world.robot), 1),
             costs=self._by_run(rows.costs, 1),
             alive=self._by_run(rows.alive, 1),
             recovered=self._by_run(rows.recovered, 1),
@@ -177,15 +178,14 @@ class Walks:
             asked[runs] = rule.recovers(situation).int()
 
     def _judge(self, rules: Rules) -> None:
-        """Rewards, costs and falls of the step, and what is seen after it."""
+        """Outcome, costs and falls of the step, and what is seen after it."""
         rows = self._rows
         world = self.world
         motion = world.motion()
         self._means.update(motion, world.velocity_commands)
-        outcome = self._means.outcome(motion, self.gaits.gait)
+        rows.write("outcomes", self._means.outcomes(motion, self.gaits.gait))
         begins = world.fell > 0.5
         falls = rows.walking & begins
-        rows.write("rewards", rewards(self._slices, outcome, world.robot, world.robots))
         rows.write("costs", falls.float())
         rows.write("alive", rows.walking)
         rows.write("recovered", world.recovers > 0)
@@ -250,7 +250,8 @@ class _Rows:
         seen: (B, O) observations before this step.
         walking: (B,) robots that have not fallen in this round.
         fell: (B,) robots that have.
-        observations, actions, rewards, costs, alive, recovered: (T, B, ...) as in `Batch`.
+        outcomes: (T, B, 23) what rewards are computed from at the end of the round.
+        observations, actions, costs, alive, recovered: (T, B, ...) as in `Batch`.
     """
 
     def __init__(self, steps: int, runs: int, robots: int, device: str) -> None:
@@ -262,7 +263,7 @@ class _Rows:
         self.fell = torch.zeros(everyone, dtype=torch.bool, device=device)
         self.observations = torch.zeros(steps, everyone, OBSERVED, device=device)
         self.actions = torch.zeros(steps, everyone, N_GAIT, device=device)
-        self.rewards = torch.zeros(steps, everyone, device=device)
+        self.outcomes = torch.zeros(steps, everyone, OUTCOME, device=device)
         self.costs = torch.zeros(steps, everyone, device=device)
         self.alive = torch.zeros(steps, everyone, dtype=torch.bool, device=device)
         self.recovered = torch.zeros(steps, everyone, dtype=torch.bool, device=device)

@@ -4,6 +4,7 @@ import warp as wp
 
 from safe_locomotion.sim.falls import COS_TOPPLED, FAILURE_HEIGHT
 from safe_locomotion.training.gait.world.arrays import (
+    BLOCK,
     Array1,
     Array2,
     Integers1,
@@ -21,7 +22,7 @@ TOUCHES = N_LEGS + 1
 SANE = 1.0e3
 """A state with a faster joint or base [rad/s, m/s] is no state; the physics has blown up."""
 
-wp.set_module_options({"enable_backward": False, "max_unroll": 4})
+wp.set_module_options({"enable_backward": False, "max_unroll": 4, "block_dim": BLOCK})
 
 JOINTS = wp.constant(N_JOINTS)
 LEGS = wp.constant(N_LEGS)

@@ -12,7 +12,7 @@ import warp as wp
 from safe_locomotion.config import StackConfig
 from safe_locomotion.robot.centroidal import LEVEL_GRAVITY, CentroidalModel
 from safe_locomotion.robot.models import RobotModel
-from safe_locomotion.training.gait.world.arrays import Array1, Array2
+from safe_locomotion.training.gait.world.arrays import BLOCK, Array1, Array2
 from safe_locomotion.training.gait.world.convex_mpc import AdmmParameters, BatchedMpc
 from safe_locomotion.training.gait.world.feet import feet_of
 from safe_locomotion.training.gait.world.friction import slip_rules, slip_watch
@@ -38,6 +38,8 @@ from safe_locomotion.training.gait.world.planning import (
     take_forces,
 )
 from safe_locomotion.types import N_LEGS
+
+wp.set_module_options({"block_dim": BLOCK})
 
 
 class BatchedController:

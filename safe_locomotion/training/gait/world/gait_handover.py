@@ -14,8 +14,10 @@ from safe_locomotion.control.gait_handover import (
     RATIO_MARGIN,
     RATIO_RATE,
 )
-from safe_locomotion.training.gait.world.arrays import Array1, Array2, Integers1
+from safe_locomotion.training.gait.world.arrays import BLOCK, Array1, Array2, Integers1
 from safe_locomotion.types import N_LEGS
+
+wp.set_module_options({"block_dim": BLOCK})
 
 NOBODY = wp.constant(-1)
 DRIVEN_BY_RECOVERY = wp.constant(1)

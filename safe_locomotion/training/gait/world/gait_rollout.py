@@ -20,7 +20,7 @@ from safe_locomotion.robot.centroidal import NX, CentroidalModel
 from safe_locomotion.robot.models import RobotModel
 from safe_locomotion.safety.gait_rollout import LEAST_SOLVER_STEPS, STEPS_PER_SOLVER_STEP
 from safe_locomotion.safety.switching_rule import STEP
-from safe_locomotion.training.gait.world.arrays import Array1, Array3, Array4, Integers1
+from safe_locomotion.training.gait.world.arrays import BLOCK, Array1, Array3, Array4, Integers1
 from safe_locomotion.training.gait.world.convex_mpc import AdmmParameters, BatchedMpc, MpcOutputs
 from safe_locomotion.training.gait.world.gait import gait_clocks
 from safe_locomotion.training.gait.world.rollout_problem import (
@@ -34,6 +34,8 @@ from safe_locomotion.training.gait.world.rollout_problem import (
     see_scenes,
 )
 from safe_locomotion.types import N_LEGS
+
+wp.set_module_options({"block_dim": BLOCK})
 
 PREDICTED_STEP = wp.constant(STEP)
 PER_SOLVER_STEP = wp.constant(STEPS_PER_SOLVER_STEP)

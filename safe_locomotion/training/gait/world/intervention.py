@@ -15,7 +15,7 @@ from safe_locomotion.config import StackConfig, SupervisorConfig
 from safe_locomotion.control.lift import LEAST_LEGS
 from safe_locomotion.robot.models import RobotModel
 from safe_locomotion.safety.switching_rule import PREDICTING, STEP
-from safe_locomotion.training.gait.world.arrays import Array1, Array2, Array4
+from safe_locomotion.training.gait.world.arrays import BLOCK, Array1, Array2, Array4
 from safe_locomotion.training.gait.world.capture_point import (
     capture_margin,
     capture_point_beyond,
@@ -34,6 +34,8 @@ from safe_locomotion.training.gait.world.trigger_set import (
     predicted_component,
     within_box,
 )
+
+wp.set_module_options({"block_dim": BLOCK})
 
 PREDICTED = wp.constant(wp.float64(STEP))
 AT_START = wp.constant(wp.float64(0.0))

@@ -13,7 +13,7 @@ import warp as wp
 from safe_locomotion.control.leg_control import LegGains
 from safe_locomotion.robot.limits import GateLimits
 from safe_locomotion.robot.models import RobotModel
-from safe_locomotion.training.gait.world.arrays import Array1, Array2
+from safe_locomotion.training.gait.world.arrays import BLOCK, Array1, Array2
 from safe_locomotion.training.gait.world.estimates import Estimates
 from safe_locomotion.training.gait.world.legs import (
     Legs,
@@ -24,6 +24,8 @@ from safe_locomotion.training.gait.world.legs import (
 )
 from safe_locomotion.training.gait.world.planning import Plans
 from safe_locomotion.types import N_JOINTS, N_LEGS
+
+wp.set_module_options({"block_dim": BLOCK})
 
 
 @wp.struct

@@ -19,7 +19,7 @@ import warp as wp
 
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.robot.models import RobotModel
-from safe_locomotion.training.gait.world.arrays import Array1, Array2, Integers1
+from safe_locomotion.training.gait.world.arrays import BLOCK, Array1, Array2, Integers1
 from safe_locomotion.training.gait.world.estimates import (
     Estimates,
     estimates,
@@ -85,7 +85,7 @@ LEGS = wp.constant(N_LEGS)
 STREAM_OF_STARTS = wp.constant(1_000_003)
 """Added to the seed for the numbers that begin an episode."""
 
-wp.set_module_options({"enable_backward": False, "max_unroll": 4})
+wp.set_module_options({"enable_backward": False, "max_unroll": 4, "block_dim": BLOCK})
 
 
 @wp.struct

@@ -11,8 +11,10 @@ import warp as wp
 from safe_locomotion.control.gait import phase_offsets
 from safe_locomotion.control.nominal_gait import GaitSettings
 from safe_locomotion.robot.models import RobotModel
-from safe_locomotion.training.gait.world.arrays import Array1, Array2, Vectors3
+from safe_locomotion.training.gait.world.arrays import BLOCK, Array1, Array2, Vectors3
 from safe_locomotion.training.gait.world.estimates import Estimates
+
+wp.set_module_options({"block_dim": BLOCK})
 
 SETTINGS = (
     "frequency",

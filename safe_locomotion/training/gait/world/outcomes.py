@@ -89,43 +89,51 @@ class StrideMeans:
         self._ramp.copy_(torch.maximum(torch.minimum(commands, high), low))
         self.wanted.add_(self._ramp - self.wanted, alpha=SHARE)
 
-    def outcome(self, motion: Motion, gaits: Tensor) -> StepOutcome:
-        """Outcome whose fields are batches; `gaits` (B, 9) are what the learners proposed."""
+    def outcomes(self, motion: Motion, gaits: Tensor) -> Tensor:
+        """(B, 23) numbers of this step for `rewards`; `gaits` (B, 9) are what learners proposed."""
         roll, pitch = roll_and_pitch(motion.rotation)
-        vx, vy, vz, yaw_rate = self.moved.unbind(dim=1)
-        wx, wy, wz = motion.rates.unbind(dim=1)
-        command_x, command_y, command_turn = self.wanted.unbind(dim=1)
-        frequency, ratio, fl, rr, rl, *feet = gaits.unbind(dim=1)
-        return StepOutcome(
-            height=_number(motion.position[:, 2]),
-            velocity=(_number(vx), _number(vy), _number(vz)),
-            yaw_rate=_number(yaw_rate),
-            rates=(_number(wx), _number(wy), _number(wz)),
-            roll=_number(roll),
-            pitch=_number(pitch),
-            power=_number(motion.power),
-            gait=GaitParameters(
-                frequency=_number(frequency),
-                swing_ratio=_number(ratio),
-                phase_offsets=(_number(fl), _number(rr), _number(rl)),
-                foot_y=(_number(feet[0]), _number(feet[1]), _number(feet[2]), _number(feet[3])),
-            ),
-            command=VelocityCommand(
-                vx=_number(command_x), vy=_number(command_y), wz=_number(command_turn)
-            ),
-        )
+        tilt = torch.stack((roll, pitch, motion.power), dim=1)
+        height = motion.position[:, 2:]
+        return torch.cat((height, self.moved, motion.rates, tilt, gaits, self.wanted), dim=1)
 
 
-def rewards(
-    tasks: list[tuple[GaitTask, slice]], outcome: StepOutcome, robot: RobotModel, robots: int
-) -> Tensor:
-    """Rewards (B,) of robots whose tasks follow each other in slices."""
-    parts = []
-    for task, part in tasks:
-        value = cast(Tensor, task.reward(outcome, robot))
-        parts.append(value[part])
-    joined = torch.cat(parts)
-    assert len(joined) == robots
+OUTCOME = 1 + 4 + 3 + 3 + 9 + 3  #: numbers of a step in `StrideMeans.outcomes`
+
+
+def step_outcome(numbers: Tensor) -> StepOutcome:
+    """Outcome whose fields are batches (...,), from the numbers (..., 23) of many steps."""
+    height, vx, vy, vz, yaw_rate, *others = numbers.unbind(dim=-1)
+    wx, wy, wz, roll, pitch, power, *others = others
+    frequency, ratio, fl, rr, rl, *others = others
+    feet = others[:4]
+    command_x, command_y, command_turn = others[4:]
+    return StepOutcome(
+        height=_number(height),
+        velocity=(_number(vx), _number(vy), _number(vz)),
+        yaw_rate=_number(yaw_rate),
+        rates=(_number(wx), _number(wy), _number(wz)),
+        roll=_number(roll),
+        pitch=_number(pitch),
+        power=_number(power),
+        gait=GaitParameters(
+            frequency=_number(frequency),
+            swing_ratio=_number(ratio),
+            phase_offsets=(_number(fl), _number(rr), _number(rl)),
+            foot_y=(_number(feet[0]), _number(feet[1]), _number(feet[2]), _number(feet[3])),
+        ),
+        command=VelocityCommand(
+            vx=_number(command_x), vy=_number(command_y), wz=_number(command_turn)
+        ),
+    )
+
+
+def rewards(tasks: list[tuple[GaitTask, slice]], numbers: Tensor, robot: RobotModel) -> Tensor:
+    """Rewards (T, B) of steps (T, B, 23) of robots whose tasks follow each other in slices."""
+    parts = [
+        cast(Tensor, task.reward(step_outcome(numbers[:, part]), robot)) for task, part in tasks
+    ]
+    joined = torch.cat(parts, dim=1)
+    assert joined.shape == numbers.shape[:2]
     return joined
 
 

@@ -10,6 +10,7 @@ import warp as wp
 from safe_locomotion.control.lift import LIFT_TIME
 from safe_locomotion.control.mpc_matrices import FORCE_UNIT
 from safe_locomotion.training.gait.world.arrays import (
+    BLOCK,
     Array1,
     Array2,
     LegVectors3,
@@ -54,6 +55,8 @@ from safe_locomotion.training.gait.world.locomotion import (
     within,
 )
 from safe_locomotion.types import N_LEGS
+
+wp.set_module_options({"block_dim": BLOCK})
 
 if TYPE_CHECKING:
     References = Any

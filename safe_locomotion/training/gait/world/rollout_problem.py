@@ -15,6 +15,7 @@ from safe_locomotion.robot.centroidal import NX, CentroidalModel
 from safe_locomotion.robot.models import RobotModel
 from safe_locomotion.safety.gait_rollout import ALOFT, FALL_TIME
 from safe_locomotion.training.gait.world.arrays import (
+    BLOCK,
     Array2,
     Array3,
     Integers1,
@@ -35,6 +36,8 @@ from safe_locomotion.training.gait.world.locomotion import (
     within,
 )
 from safe_locomotion.types import GRAVITY, N_LEGS
+
+wp.set_module_options({"block_dim": BLOCK})
 
 G = wp.constant(GRAVITY)
 HANGS = wp.constant(ALOFT)

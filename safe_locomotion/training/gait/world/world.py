@@ -19,7 +19,7 @@ from safe_locomotion.config import SupervisorConfig, load_config
 from safe_locomotion.envs.gait_contract import RATE_HZ
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.robot.models import load_robot
-from safe_locomotion.training.gait.world.arrays import Array1, Array2, Integers1
+from safe_locomotion.training.gait.world.arrays import BLOCK, Array1, Array2, Integers1
 from safe_locomotion.training.gait.world.controller import BatchedController
 from safe_locomotion.training.gait.world.drawn import DrawnRobots
 from safe_locomotion.training.gait.world.gait_actions import N_GAIT
@@ -40,6 +40,8 @@ from safe_locomotion.training.gait.world.parts import Parts
 from safe_locomotion.training.gait.world.physics import Physics
 from safe_locomotion.training.gait.world.planning import Plans
 from safe_locomotion.types import GRAVITY, N_LEGS, Array
+
+wp.set_module_options({"block_dim": BLOCK})
 
 TICK = 0.002  #: [s] between two LowStates
 TICKS = round(1.0 / (RATE_HZ * TICK))  #: of a policy step
