@@ -1,23 +1,28 @@
-"""Import the shipped policies wrongly, check each file, and write the table of a page.
+"""Import a shipped policy and the zoo's fixtures wrongly, check each file, and write two tables.
 
     .venv/bin/python tools/wrong_imports.py [--workers 2] [--page]
 
-The wrong files are the shipped networks with a contract that one usual error, or two, have changed.
-Each one is checked as `safe-locomotion policy check --fly` does. Results go to
-`docs/data/wrong_imports.json`; those that it holds already are not repeated. It takes about half an
-hour on two cores. `--page` only writes the table of `docs/flight_check.md` from them.
+The wrong files are the shipped network with a contract that one usual error, or two, have changed,
+and every fixture of the zoo with one error of each kind. Each one is checked as
+`safe-locomotion policy check --fly` does. Results go to
+`docs/data/wrong_imports.json`; those that it holds already are not repeated. It takes about an hour
+on two cores. `--page` only writes the tables of `docs/flight_check.md` from them.
 """
 
 import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
+from io import StringIO
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from safe_locomotion.cli.main import main as cli
 from safe_locomotion.config import load_config
 from safe_locomotion.envs.workers import workers
 from safe_locomotion.errors import PolicyRefusedError
@@ -42,6 +47,9 @@ SECOND = ("joint sign", "observation scale", "action scale", "gains", "control r
 """Properties that are changed together with the joint order."""
 HISTORY = 6  #: frames that a wrong contract claims
 LONGEST = 110  #: characters of a verdict in the table
+ZOO = "zoo/"  #: before the name of a fixture
+IN_ZOO = ("joint order", "joint sign", "observation scale", "action scale", "gains", "control rate")
+"""Properties of which each fixture has the first usual error."""
 TOLERATED = 0.2  #: trainings randomise gains by as much, so such gains are no wrong import
 
 
@@ -89,7 +97,7 @@ class Row:
 
 
 def wrong_imports(policy: str) -> Iterator[Wrong]:
-    """Wrong imports of a shipped policy."""
+    """Wrong imports of a shipped policy, or of a fixture of the zoo."""
     contract = _policy(policy)[0]
     seen = [contract]
 
@@ -98,6 +106,17 @@ def wrong_imports(policy: str) -> Iterator[Wrong]:
             seen.append(changed)
             yield Wrong(policy=policy, kind=kind, name=name, make=lambda: changed)
 
+    if policy.startswith(ZOO):
+        for kind in IN_ZOO:
+            changes = (
+                one
+                for name, change in PERMUTATIONS[kind](contract)
+                for one in new(kind, name, change)
+            )
+            yield from islice(changes, 1)
+        if contract.history is not None:
+            yield Wrong(policy=policy, kind="history", name="missing", make=lambda: alone(contract))
+        return
     for kind, permute in PERMUTATIONS.items():
         for name, changed in permute(contract):
             yield from new(kind, name, changed)
@@ -108,6 +127,12 @@ def wrong_imports(policy: str) -> Iterator[Wrong]:
                 yield from new(f"joint order and {kind}", f"{order}; {name}", changed)
     for name, make in _impossible(contract).items():
         yield Wrong(policy=policy, kind="impossible", name=name, make=make)
+
+
+def alone(contract: PolicyContract) -> PolicyContract:
+    """The contract of a network that sees one frame."""
+    terms = tuple(replace(term, ages=(0,)) for term in contract.observation)
+    return replace(contract, observation=terms, history=None)
 
 
 def _tolerated(right: PolicyContract, changed: PolicyContract) -> bool:
@@ -149,7 +174,17 @@ def _impossible(c: PolicyContract) -> dict[str, Callable[[], PolicyContract]]:
 
 @cache
 def _policy(name: str) -> tuple[PolicyContract, bytes]:
-    return read_policy(find_policy(name))
+    if not name.startswith(ZOO):
+        return read_policy(find_policy(name))
+    with TemporaryDirectory() as folder:
+        fixture = fixtures()[name.removeprefix(ZOO)](Path(folder))
+        target = Path(folder) / "mine.onnx"
+        words = ["policy", "import", str(fixture.source), str(target), *fixture.words]
+        with redirect_stdout(StringIO()):
+            refused = cli(words)
+        if refused:
+            raise SystemExit(f"{name}: not imported")
+        return read_policy(target)
 
 
 def examine(wrong: Wrong) -> Row:
@@ -180,6 +215,22 @@ def examine(wrong: Wrong) -> Row:
     )
 
 
+def fixtures() -> dict[str, Any]:
+    """Builders of the zoo's fixtures, by name."""
+    sys.path.insert(0, str(ROOT / "test/helpers"))
+    try:
+        from policy_zoo import ZOO as PLAIN  # noqa: PLC0415
+        from torch_zoo import TORCH_ZOO  # noqa: PLC0415
+    finally:
+        sys.path.pop(0)
+    return {**PLAIN, **TORCH_ZOO}
+
+
+def zoo() -> list[str]:
+    """Names of the fixtures."""
+    return [f"{ZOO}{name}" for name in fixtures()]
+
+
 def make() -> Callable[[tuple[str, int]], Row]:
     """In a worker: the function that examines a wrong import by its policy and number."""
     return lambda job: examine(list(wrong_imports(job[0]))[job[1]])
@@ -201,7 +252,7 @@ def run(processes: int) -> None:
     """Examine all wrong imports that are not in the file."""
     wrongs = {
         (policy, wrong.kind, wrong.name): (policy, i)
-        for policy in POLICIES
+        for policy in (*POLICIES, *zoo())
         for i, wrong in enumerate(wrong_imports(policy))
     }
     rows = [row for row in read() if (row["policy"], row["kind"], row["name"]) in wrongs]
@@ -211,23 +262,39 @@ def run(processes: int) -> None:
         for k, row in enumerate(walked(jobs)):
             rows.append(asdict(row))
             write(rows)
-            print(f"{k + 1} of {len(jobs)}: {row.kind}, {row.name}: {row.caught}; {row.line}")
+            said = f"{row.policy}, {row.kind}, {row.name}: {row.caught}; {row.line}"
+            print(f"{k + 1} of {len(jobs)}: {said}")
             sys.stdout.flush()
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """The table of the page."""
+    """The table of the shipped policy."""
     lines = [
         "| what was wrong | | caught by | falls | saves | verdict |",
         "|---|---|---|---|---|---|",
     ]
-    for row in sorted(rows, key=lambda row: row["kind"]):
+    shipped = (row for row in rows if not row["policy"].startswith(ZOO))
+    for row in sorted(shipped, key=lambda row: row["kind"]):
         said = row["line"].replace("|", "/")
         said = said if len(said) < LONGEST else f"{said[:LONGEST]}..."
         lines.append(
             f"| {row['kind']} | {row['name']} | {row['caught']} |"
             f" {row['falls']} | {row['saves']} | {said} |"
         )
+    return "\n".join(lines)
+
+
+def zoo_table(rows: list[dict[str, Any]]) -> str:
+    """The table of the fixtures: what caught each kind of error."""
+    kinds = (*IN_ZOO, "history")
+    lines = [f"| fixture | {' | '.join(kinds)} |", f"|---{'|---' * len(kinds)}|"]
+    found: dict[str, dict[str, str]] = {}
+    for row in rows:
+        if row["policy"].startswith(ZOO):
+            found.setdefault(row["policy"], {})[row["kind"]] = row["caught"]
+    for policy, caught in found.items():
+        cells = " | ".join(caught.get(kind, "-") for kind in kinds)
+        lines.append(f"| {policy.removeprefix(ZOO)} | {cells} |")
     return "\n".join(lines)
 
 
@@ -241,7 +308,7 @@ def with_table(page: str) -> str:
     _, end, after = rest.partition(END)
     if not (begin and end):
         raise ValueError(f"{PAGE.name} needs the markers {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n\n{table(read())}\n\n{END}{after}"
+    return f"{before}{BEGIN}\n\n{table(read())}\n\n{zoo_table(read())}\n\n{END}{after}"
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ def test_gru_and_plain_networks_are_read(tmp_path: Path) -> None:
 def test_a_checkpoint_is_no_network(tmp_path: Path) -> None:
     """The error says that it must be exported first."""
     torch.save({"model_state_dict": {}}, tmp_path / "model_100.pt")
-    with pytest.raises(PolicyRefusedError, match="must be exported first"):
+    with pytest.raises(PolicyRefusedError, match="checkpoint of a training: export it"):
         read_torchscript(tmp_path / "model_100.pt")
 
 
