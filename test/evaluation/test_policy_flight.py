@@ -247,3 +247,14 @@ def test_a_flight_tells_its_progress_and_can_be_ended(
     with pytest.raises(KeyboardInterrupt):
         fly(*shipped, SHORT, tell=tell)
     assert told == sorted(told) and 0.0 < told[0] < told[-1] < 0.5
+
+
+def test_constants_have_no_unit_to_be_wrong_about() -> None:
+    """Other scales of the observation leave the numbers that the contract chooses itself."""
+    contract, _ = read_policy(find_policy(SHIPPED))
+    chosen = observation_term("constant", (0.5, 3.0), width=2)
+    terms = (*contract.observation, chosen)
+    with_chosen = replace(contract, observation=terms, parity=None)
+    variants = [changed for _, changed in PERMUTATIONS["observation scale"](with_chosen)]
+    assert all(changed.observation[-1] == chosen for changed in variants)
+    assert any(changed != with_chosen for changed in variants)

@@ -14,7 +14,7 @@ from safe_locomotion.errors import PolicyRefusedError
 from safe_locomotion.policy.contract import STATE_RATE_HZ, PolicyContract
 from safe_locomotion.policy.file import check_fit
 from safe_locomotion.policy.refusal import Numbers
-from safe_locomotion.policy.term import ObservationTerm
+from safe_locomotion.policy.term import CHOSEN, ObservationTerm
 from safe_locomotion.robot.models import load_robot
 from safe_locomotion.types import JOINT_KINDS, N_JOINTS
 
@@ -337,7 +337,9 @@ def _signed(term: ObservationTerm, signs: Numbers) -> ObservationTerm:
 
 
 def _scaled(term: ObservationTerm, scale: Numbers | None) -> ObservationTerm:
-    """A term with this scale; with 1 for None."""
+    """A term with this scale; with 1 for None. What the contract chooses itself stays."""
+    if term.name in CHOSEN:
+        return term
     return replace(term, scale=scale or (1.0,) * term.width)
 
 
