@@ -87,6 +87,8 @@ class RobotBody:
         self._shape_links = np.array([shape.link for shape in self.shapes])
         self._shape_positions = np.array([shape.position for shape in self.shapes])
         self._shape_quaternions = np.array([shape.quaternion_wxyz for shape in self.shapes])
+        self._shape_halves = np.array([np.array(shape.size) / 2.0 for shape in self.shapes])
+        self._kinds = np.array([shape.kind for shape in self.shapes])
 
     def poses(self, position: Array, quaternion_wxyz: Array, q: Array) -> Poses:
         """Frames of all links.
@@ -127,6 +129,18 @@ class RobotBody:
             position=links.position[self._shape_links] + turned(above, self._shape_positions),
             quaternion_wxyz=products(above, self._shape_quaternions),
         )
+
+    def lowest(self, shapes: Poses) -> float:
+        """Height of the lowest point of the robot, whose shapes have these frames [m]."""
+        w, x, y, z = shapes.quaternion_wxyz.T
+        up = np.stack((2.0 * (x * z - w * y), 2.0 * (y * z + w * x), 1.0 - 2.0 * (x * x + y * y)))
+        reach = np.abs(up.T) * self._shape_halves
+        half = np.select(
+            (self._kinds == "box", self._kinds == "sphere"),
+            (reach.sum(axis=1), self._shape_halves[:, 0]),
+            np.hypot(reach[:, 0], reach[:, 1]) + reach[:, 2],
+        )
+        return float((shapes.position[:, 2] - half).min())
 
 
 def _product(a: Quaternion, b: Quaternion) -> Quaternion:

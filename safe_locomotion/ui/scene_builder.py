@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from math import inf, isfinite, isnan, nan
 
 import numpy as np
@@ -18,7 +19,7 @@ from safe_locomotion.safety.trigger_set import (
     TriggerState,
     Values,
 )
-from safe_locomotion.types import Estimate, Mode, StancePlan, Verdict
+from safe_locomotion.types import N_LEGS, Estimate, Mode, StancePlan, Verdict
 from safe_locomotion.ui.robot_body import RobotBody
 from safe_locomotion.ui.scene import KEPT_FALLS, Bar, Fall, FootScene, Prediction, Remains, Scene
 from safe_locomotion.ui.scene_feet import FootMaker, ground_normal
@@ -74,7 +75,8 @@ class SceneMaker:
             plan: the newest.
         """
         verdict = verdicts[-1] if verdicts else None
-        finite = self._move_body(estimate)
+        fallen = verdict is not None and verdict.mode is Mode.FALLEN
+        finite = self._move_body(estimate, fallen=fallen)
         if verdict is not None and verdict.gait.frequency > 0.0:
             self._frequency = verdict.gait.frequency
         measured = self._state.update(estimate, self._frequency)
@@ -116,13 +118,23 @@ class SceneMaker:
             self._remains = remains(self._walked, self._predictions.newest)
             self._walked = ()
 
-    def _move_body(self, estimate: Estimate) -> bool:
-        """Move the drawn robot to a finite estimate; False leaves it where it was."""
+    def _move_body(self, estimate: Estimate, *, fallen: bool) -> bool:
+        """Move the drawn robot to a finite estimate; False leaves it where it was.
+
+        The estimator knows the height by the feet that stand. A fallen robot lies on the ground
+        where it stepped last.
+        """
         pose = np.concatenate((estimate.position, estimate.quaternion_wxyz, estimate.q))
         finite = isfinite(float(pose @ pose)) and bool(np.any(estimate.quaternion_wxyz))
         if finite:
             self._links = self.body.poses(estimate.position, estimate.quaternion_wxyz, estimate.q)
             self._shapes = self.body.shape_poses(self._links)
+        if finite and fallen:
+            heights = self._feet.footholds[-N_LEGS:, 2]
+            ground = float(heights.mean()) if len(heights) else 0.0
+            shift = np.array((0.0, 0.0, ground - self.body.lowest(self._shapes)))
+            self._links = replace(self._links, position=self._links.position + shift)
+            self._shapes = replace(self._shapes, position=self._shapes.position + shift)
         return finite
 
     def _prediction(self, stamp_ns: int) -> Prediction | None:

@@ -31,6 +31,19 @@ def test_falls_are_counted_once() -> None:
     assert scene.falls[-1].stamp_ns == START_NS + 6 * NANOSECONDS
 
 
+def test_a_fallen_robot_lies_on_the_ground() -> None:
+    """Whatever height is estimated; in other modes it is drawn at that height."""
+    make = scene_maker()
+    on_its_back = np.array((0.0, 1.0, 0.0, 0.0))
+    e = estimate(position=np.array((1.0, 2.0, 0.4)), quaternion_wxyz=on_its_back)
+    scene = make.update(e, [verdict(mode=Mode.STAND)])
+    assert scene.links.position[0].tolist() == [1.0, 2.0, 0.4]
+    scene = make.update(e, [verdict(mode=Mode.FALLEN, reasons=("fallen",))])
+    assert make.body.lowest(scene.shapes) == pytest.approx(0.0, abs=1e-9)
+    assert scene.links.position[0, :2].tolist() == [1.0, 2.0]
+    assert scene.links.position[0, 2] < 0.2
+
+
 @pytest.mark.parametrize(
     ("given", "headline", "color"),
     [
