@@ -18,7 +18,7 @@ import torch
 
 from safe_locomotion.config import load_config
 from safe_locomotion.envs.gait_tasks import gait_task, start_gait
-from safe_locomotion.envs.random_gait import RandomWalk
+from safe_locomotion.envs.random_gait import SIGMAS, SPEED, RandomWalk
 from safe_locomotion.training.devices import device_name
 from safe_locomotion.training.gait.devices import share_stream
 from safe_locomotion.training.gait.grid import runs_of
@@ -26,8 +26,6 @@ from safe_locomotion.training.gait.trainer import Trainer, TrainingOptions
 from safe_locomotion.training.gait.world.world import GaitWorld, WorldOptions
 
 STEPS = 1500  #: of a random walk: 12 s
-SIGMA = 0.05  #: of a random walk, as in docs/evidence.md
-SPEED = 0.3  #: m/s
 NOISE = 0.7  #: standard deviation of random actions
 
 
@@ -97,7 +95,7 @@ def fidelity(options: WorldOptions, robots: int, steps: int) -> dict[str, float]
     gait = torch.tensor(numbers, device=device).repeat(2 * robots, 1)
     world.velocity_commands[:, 0] = SPEED
     world.restart()
-    walk = RandomWalk(sigma=SIGMA)
+    walk = RandomWalk(sigma=SIGMAS["trot"])
     fell = torch.zeros(2 * robots, dtype=torch.bool, device=device)
     walked = torch.zeros(2 * robots, device=device)
     recovered = torch.zeros(2 * robots, device=device)

@@ -5,9 +5,10 @@ A robot that falls stands again, begins with the task's gait, and walks on.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 import yaml
 from torch import Tensor
@@ -30,7 +31,6 @@ from safe_locomotion.training.gait.falls.last_seconds import (
 from safe_locomotion.training.gait.falls.random_walks import RandomGaits
 from safe_locomotion.training.gait.world.drawn import DrawnRobots, draw_robots
 from safe_locomotion.training.gait.world.world import GaitWorld, WorldOptions
-from safe_locomotion.types import Array
 
 STEPS = 1500  #: of a round: 12 s
 HOUR = 3600.0  # s
@@ -218,16 +218,7 @@ class Study:
 
 def _repeated(drawn: DrawnRobots, times: int) -> DrawnRobots:
     """The same robots once for each setting."""
-    return DrawnRobots(
-        friction=_tiled(drawn.friction, times),
-        payload=_tiled(drawn.payload, times),
-        strength=_tiled(drawn.strength, times),
-        delay_ms=_tiled(drawn.delay_ms, times),
-    )
-
-
-def _tiled(values: Array, times: int) -> Array:
-    return values[None].repeat(times, axis=0).ravel()
+    return DrawnRobots(**{name: np.tile(each, times) for name, each in asdict(drawn).items()})
 
 
 def settings_of(texts: Sequence[str]) -> tuple[Setting, ...]:
