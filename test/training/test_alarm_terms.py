@@ -94,6 +94,7 @@ def at_rest(n: int) -> Motion:
         command=torch.zeros(n, 3),
         feet=HIPS.repeat(n, 1, 1),
         slip_feet=HIPS.repeat(n, 1, 1),
+        raised=torch.zeros(n),
         level=torch.zeros(n, dtype=torch.int64),
         dq=joints,
         acceleration=joints,
@@ -134,6 +135,7 @@ def test_a_perfect_robot_earns_the_three_exponentials() -> None:
         ({"action": row(1.0, 2.0)}, "action_rate", -1e-4 * 5.0),
         ({"action": row(1.0), "action_before": row(3.0)}, "action_jerk", -1e-4 * 25.0),
         ({"action_long_before": row(2.0)}, "action_jerk", -1e-4 * 4.0),
+        ({"raised": torch.tensor([0.05])}, "raised", -0.04 * 0.05),
     ],
 )
 def test_each_term_by_hand(changes: dict[str, torch.Tensor], name: str, value: float) -> None:

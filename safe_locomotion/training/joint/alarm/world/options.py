@@ -110,6 +110,8 @@ class Weights:
         effort: of squared joint speeds plus twice the squared torques.
         acceleration: of squared joint accelerations.
         action_rate, action_jerk: of squared first and second differences of actions.
+        raised: of what the base is higher than standing. Not in table I: the prior of the feet
+            fades with the level, and robots on straight legs have no way left downwards.
     """
 
     velocity: float = 2.0
@@ -121,6 +123,7 @@ class Weights:
     acceleration: float = -2.5e-7
     action_rate: float = -0.01
     action_jerk: float = -0.01
+    raised: float = -4.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
