@@ -95,6 +95,7 @@ def at_rest(n: int) -> Motion:
         feet=HIPS.repeat(n, 1, 1),
         slip_feet=HIPS.repeat(n, 1, 1),
         raised=torch.zeros(n),
+        lean=torch.zeros(n),
         level=torch.zeros(n, dtype=torch.int64),
         dq=joints,
         acceleration=joints,
@@ -136,6 +137,7 @@ def test_a_perfect_robot_earns_the_three_exponentials() -> None:
         ({"action": row(1.0), "action_before": row(3.0)}, "action_jerk", -1e-4 * 25.0),
         ({"action_long_before": row(2.0)}, "action_jerk", -1e-4 * 4.0),
         ({"raised": torch.tensor([0.05])}, "raised", -0.04 * 0.05),
+        ({"lean": torch.tensor([-0.2])}, "lean", -0.05 * 0.04),
     ],
 )
 def test_each_term_by_hand(changes: dict[str, torch.Tensor], name: str, value: float) -> None:

@@ -110,8 +110,9 @@ class Weights:
         effort: of squared joint speeds plus twice the squared torques.
         acceleration: of squared joint accelerations.
         action_rate, action_jerk: of squared first and second differences of actions.
-        raised: of what the base is higher than standing. Not in table I: the prior of the feet
-            fades with the level, and robots on straight legs have no way left downwards.
+        raised, lean: of what the base is higher than standing, and of the squared sine of the
+            roll. Not in table I: the prior of the feet fades with the level and says nothing about
+            the roll. Robots on straight legs had no way left downwards, others leaned by 0.2 rad.
     """
 
     velocity: float = 2.0
@@ -124,6 +125,7 @@ class Weights:
     action_rate: float = -0.01
     action_jerk: float = -0.01
     raised: float = -4.0
+    lean: float = -5.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,4 +1,4 @@
-"""Reward of ALARM, table I and the base's height, times the period; never negative in total.
+"""Reward of ALARM: table I and the posture, times the period; it is never negative in total.
 
 Errors are squared, but for the distance of the feet from the SLIP model's: squared, it was too
 small to say anything, and robots walked on straight legs.
@@ -36,6 +36,7 @@ class Motion(NamedTuple):
     feet: Tensor
     slip_feet: Tensor
     raised: Tensor
+    lean: Tensor
     level: Tensor
     dq: Tensor
     acceleration: Tensor
@@ -52,7 +53,7 @@ def tracking(motion: Motion) -> Tensor:
 
 
 def reward_terms(m: Motion) -> Tensor:
-    """(n, 10) terms without weights, in the order of `TERMS`."""
+    """(n, 11) terms without weights, in the order of `TERMS`."""
     foot_error = (m.feet - m.slip_feet).flatten(1).norm(dim=1)
     jerk = m.action - 2.0 * m.action_before + m.action_long_before
     terms = (
@@ -66,6 +67,7 @@ def reward_terms(m: Motion) -> Tensor:
         (m.action - m.action_before).square().sum(dim=1),
         jerk.square().sum(dim=1),
         m.raised,
+        m.lean.square(),
     )
     return torch.stack(terms, dim=1)
 
@@ -77,7 +79,7 @@ class Rewards:
         self._weights = period * torch.tensor(astuple(weights), device=device)
 
     def __call__(self, motion: Motion) -> tuple[Tensor, Tensor]:
-        """Reward (n,) and weighted terms (n, 10); a state that is not finite earns nothing."""
+        """Reward (n,) and weighted terms (n, 11); a state that is not finite earns nothing."""
         terms = self._weights * reward_terms(motion)
         total = torch.nan_to_num(terms.sum(dim=1), nan=0.0, posinf=0.0, neginf=0.0)
         return total.clamp(min=0.0), torch.nan_to_num(terms, nan=0.0, posinf=0.0, neginf=0.0)

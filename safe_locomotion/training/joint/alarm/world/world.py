@@ -275,6 +275,7 @@ class AlarmWorld:
             feet=truth.feet,
             slip_feet=slip_feet(stride, self.options.slip),
             raised=(truth.height - self.robot.nominal_height).clamp(min=0.0),
+            lean=truth.up[:, 1],
             level=self.level,
             dq=physics.qvel[:, 6:],
             acceleration=(physics.qvel[:, 6:] - self._dq) / self.options.drive.period,
