@@ -1,7 +1,8 @@
 """Settings of every test: deterministic hypothesis, one BLAS thread, DDS domains of its own."""
 
+import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import settings
@@ -17,6 +18,17 @@ os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # Before any test lists the robots: those of whoever runs the tests are none of its business.
 os.environ["SAFE_LOCOMOTION_ROBOTS"] = ""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Imports make no garbage worth a search, which took a fifth of the time of the collection."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture

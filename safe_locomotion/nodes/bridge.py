@@ -40,7 +40,7 @@ from safe_locomotion.nodes.operator import ANSWER_S, BRIDGE_RESET
 from safe_locomotion.nodes.parameters import NodeParameters, read_parameters
 from safe_locomotion.nodes.publishers import PublisherWatch
 from safe_locomotion.nodes.remote import RemoteListener
-from safe_locomotion.nodes.runtime import LOCK_STEP_WAIT_S, run
+from safe_locomotion.nodes.runtime import LOCK_STEP_LOOK_S, LOCK_STEP_LOOKS, LOCK_STEP_WAIT_S, run
 from safe_locomotion.nodes.sensor_topics import SensorTopics
 from safe_locomotion.nodes.stage_logs import BridgeLogs
 from safe_locomotion.nodes.stage_loop import (
@@ -87,7 +87,7 @@ class BridgeNode(LinkLifecycle):
         self.link = RobotLink(
             self._open_backend,
             self._stopping,
-            silence_s=LOCK_STEP_WAIT_S if settings.lock_step else settings.silence_ms * 1e-3,
+            silence_s=LOCK_STEP_LOOK_S if settings.lock_step else settings.silence_ms * 1e-3,
             age_s=inf if settings.lock_step else settings.state_age_ms * 1e-3,
             damping_s=settings.damping_s,
         )
@@ -104,6 +104,8 @@ class BridgeNode(LinkLifecycle):
         self._watch = RobotWatch(self.parameters.robot, self.parameters.config.bridge.limits)
         self._sensors = SensorWatch(self.parameters.config.bridge.limits)
         self._read_s = 0.0
+        self._patience = LOCK_STEP_LOOKS if settings.lock_step else 1
+        self._looks = self._patience
         self._realtime: tuple[Setting, ...] = ()
         self.sensors = SensorTopics(self, clock=settings.clock)
         self._hazards = self.create_publisher(JointState, "safety/hazards", LATCHED)
@@ -112,7 +114,11 @@ class BridgeNode(LinkLifecycle):
         self.create_service(Trigger, BRIDGE_RESET, self._serve_reset)
 
     def read(self) -> LowState | None:
-        """Wait for the next LowState and look for hazards in it; None if no state came."""
+        """Wait for the next LowState and look for hazards in it; None if no state came yet."""
+        self._looks -= 1
+        if self._looks and self.link.backend and self.link.look(LOCK_STEP_LOOK_S) is None:
+            return None
+        self._looks = self._patience
         state = self.link.read()
         if state is None:
             if self.link.backend is not None and self.states.received:

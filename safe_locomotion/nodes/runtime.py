@@ -24,6 +24,8 @@ from safe_locomotion.runtime.realtime import Garbage
 
 IDLE_S = 0.02  #: longest wait of a loop for a message, so that it sees signals and requests
 LOCK_STEP_WAIT_S = 2.0  #: longest wait for another stage where the robot waits for us
+LOCK_STEP_LOOKS = 20  #: of the bridge in this time, so that it sees signals and requests
+LOCK_STEP_LOOK_S = LOCK_STEP_WAIT_S / LOCK_STEP_LOOKS
 THREAD_END_S = 2.0  #: longest wait for the callback in work at the end
 END_S = 15  #: longest time that the middleware gets to end [s]
 STOPPED = 0

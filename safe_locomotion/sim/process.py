@@ -46,6 +46,12 @@ FIRST_ANSWER = 5.0
 A controller listens before it commands, and its first tick may be slow. On a loaded machine both
 took 1.4 s. With this patience it sees one resting state, whose number would change the run.
 """
+REPEAT_PACE = 0.1
+"""Wall time between repetitions of the state that waits for its first answer [s].
+
+A controller that has just connected missed the state that was sent before. One that has it ignores
+the repetitions, because their tick is the same.
+"""
 LOST_AFTER = 5
 """Consecutive unanswered states after which a lock-step controller counts as gone."""
 SETTLING_STATES = 250
@@ -223,7 +229,7 @@ class RobotProcess:
         self._wire.publish(state)
         if self._ticks % TRUTH_EVERY == 0:
             self._publish_truth(state.stamp_ns)
-        command = self._next_command(state.stamp_ns)
+        command = self._next_command(state)
         if command is not None:
             self._count(command, 1e3 * (self._clock() - published))
         self._ticks += 1
@@ -242,7 +248,7 @@ class RobotProcess:
         if self._options.lockstep and self.stood_at is not None:
             self._round_trips.append(waited_ms)
 
-    def _next_command(self, stamp_ns: int) -> LowCommand | None:
+    def _next_command(self, state: LowState) -> LowCommand | None:
         """The command that drives the next period.
 
         In lock-step this is the answer to the state. Otherwise, and while no controller answers,
@@ -250,24 +256,26 @@ class RobotProcess:
         """
         if self._options.lockstep and self.commands == 0:
             self._unanswered = 0
-            return self._first_answer(stamp_ns)
+            return self._first_answer(state)
         if self._options.lockstep and self._unanswered < LOST_AFTER:
-            return self._waited_for(stamp_ns)
+            return self._waited_for(state.stamp_ns)
         self._pacer.tick()
         command = self._wire.take_command(0.0)
         if command is not None:
             self._unanswered = 0
         return command
 
-    def _first_answer(self, stamp_ns: int) -> LowCommand | None:
+    def _first_answer(self, state: LowState) -> LowCommand | None:
         """The answer to a resting robot's state.
 
         A controller that listens at the end of the usual pace is given more time, until it goes.
+        It may have connected after the state was sent, so the state is repeated meanwhile.
         """
         end = self._clock() + FIRST_ANSWER
-        answer, _ = self._answer(stamp_ns, REST_PACE)
+        answer, _ = self._answer(state.stamp_ns, REST_PACE)
         while answer is None and self._wire.listeners() and self._clock() < end:
-            answer, _ = self._answer(stamp_ns, REST_PACE)
+            self._wire.publish(state)
+            answer, _ = self._answer(state.stamp_ns, REPEAT_PACE)
         return answer
 
     def _waited_for(self, stamp_ns: int) -> LowCommand | None:

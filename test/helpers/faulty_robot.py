@@ -26,7 +26,7 @@ FAULTS = {
     "joints": lambda s: replace(s, q=s.q + np.where(np.arange(12) == 2, -1.5, 0.0)),
     "good": lambda s: s,
 }
-JUMPS_MS = {"back": -5000, "gap": 5000}
+JUMPS_MS = {"back": -1500, "gap": 1500}  # a robot that has gone back stands up after that long
 UP_MS = 60_000  # time since the robot was switched on, so that its clock can jump back
 
 

@@ -38,6 +38,7 @@ class MemoryWire:
     The controller answers every state after `latency` [s] unless it is `silent`.
 
     Attributes:
+        connected: readers of states that the robot knows of.
         answers: commands under way, each with the time of its arrival.
     """
 
@@ -48,6 +49,7 @@ class MemoryWire:
         self.truths: list[int] = []
         self.now = 0.0
         self.silent = False
+        self.connected = 0
         self.latency = latency
         self.starts_after = starts_after
         self._controller = controller
@@ -65,7 +67,7 @@ class MemoryWire:
             self.answers.append((self.now + self.latency, self._controller(state)))
 
     def listeners(self) -> int:
-        return 0
+        return self.connected
 
     def take_command(self, timeout_s: float) -> LowCommand | None:
         if self.answers and self.answers[0][0] <= self.now + timeout_s:

@@ -22,7 +22,13 @@ PAUSE_NS = 300_000_000  #: during which the bridge listens to other commanders
 
 
 @pytest.fixture
-def node(tmp_path, ros_domain):
+def more():
+    """Parameters of the bridge beyond its robot."""
+    return ()
+
+
+@pytest.fixture
+def node(tmp_path, ros_domain, more):
     """A bridge without a control loop on a robot whose states pause after `READ` of them."""
     noise = 0.001 * np.random.default_rng(0).normal(size=(3 * READ, 3))
     stamps = [(k + 1) * TICK_NS + (PAUSE_NS if k >= READ else 0) for k in range(3 * READ)]
@@ -32,7 +38,7 @@ def node(tmp_path, ros_domain):
     ]
     path = tmp_path / "states.npz"
     save_states(path, states)
-    given = ("sdk:=mock", f"sdk_options.path:={path}")
+    given = ("sdk:=mock", f"sdk_options.path:={path}", *more)
     rclpy.init(
         args=["--ros-args", *[part for text in given for part in ("-p", text)]],
         signal_handler_options=SignalHandlerOptions.NO,
@@ -87,3 +93,16 @@ def test_a_pause_without_an_activation_is_a_hazard(node):
         assert node.refusals() <= {"state_jump"}
         node.hear(verdict(mode=Mode.PASSIVE, stamp_ns=state.stamp_ns))
     assert seen == {"state_jump"}
+
+
+@pytest.mark.parametrize("more", [("lock_step:=true",)])
+def test_in_lock_step_a_robot_counts_as_silent_after_two_seconds(node):
+    """Until then `read` returns ten times a second, so that the process can end meanwhile."""
+    node.reach("active")
+    while node.read() is not None:
+        pass
+    reads = 1
+    while not node.link.silences:
+        assert node.read() is None
+        reads += 1
+    assert reads == 20

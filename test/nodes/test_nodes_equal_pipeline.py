@@ -1,6 +1,13 @@
-"""The five processes with topics in between give the commands of `Pipeline.step`, bit for bit."""
+"""The five processes with topics in between give the commands of `Pipeline.step`, bit for bit.
+
+Topics of the control path keep no history. A process that does not know of another yet misses its
+first message, and then computes from other states than the pipeline. Nobody outside can see whether
+two processes know of each other, so the first answers tell. If one is missing, the processes are
+started again.
+"""
 
 import time
+from contextlib import contextmanager
 from typing import ClassVar
 
 import numpy as np
@@ -8,14 +15,17 @@ import pytest
 import rclpy
 from rclpy.signals import SignalHandlerOptions
 from ros_world import RosTester, children
+from sensor_msgs.msg import JointState, MultiDOFJointState
 from std_srvs.srv import Trigger
 
 from safe_locomotion.backends import backend
 from safe_locomotion.backends.backend import Counters
 from safe_locomotion.backends.commanders import Commanders
+from safe_locomotion.backends.domains import claim_domain
 from safe_locomotion.config import load_config
 from safe_locomotion.nodes import conversions
 from safe_locomotion.nodes.bridge import BridgeLoop
+from safe_locomotion.nodes.subscriptions import LATCHED, NEWEST
 from safe_locomotion.operator.velocity import VelocityInput
 from safe_locomotion.pipeline import Pipeline
 from safe_locomotion.robot.models import load_robot
@@ -29,6 +39,12 @@ WALK_AT = 900
 END = 1300
 COMMANDS_AT = range(WALK_AT, END, 200)  # before it is stale
 COMMAND = VelocityCommand(vx=0.4, vy=0.1, wz=0.3)
+STARTS = 4  #: how often the processes are started, at most, until all hear each other in time
+FIRST_ANSWERS = {
+    "safety/verdict": (JointState, LATCHED),
+    "policy/proposal": (JointState, NEWEST),
+    "mpc/plan": (MultiDOFJointState, NEWEST),
+}
 TOPICS = {
     "low_state": 1,
     "state_estimate": 3,
@@ -71,23 +87,33 @@ def recorded():
 
 
 class Replay:
-    """A backend that plays recorded states, acts as the operator, and keeps the commands."""
+    """A backend that plays recorded states, acts as the operator, and keeps the commands.
+
+    It ends after the first state if a process has not heard all that belongs to it.
+    """
 
     states: ClassVar[list] = []
     tester = None
     commands: ClassVar[list] = []
+    complete = True
 
     def __init__(self, *, stop_kd):
         self.counters = Counters()
         self.k = 0
-        self.velocity = Replay.tester.node.create_publisher(conversions.TwistStamped, "cmd_vel", 1)
+        tester = Replay.tester
+        self.velocity = tester.node.create_publisher(conversions.TwistStamped, "cmd_vel", 1)
+        self.answers = [
+            tester.collect(kind, topic, qos) for topic, (kind, qos) in FIRST_ANSWERS.items()
+        ]
 
     def read(self, timeout_s):
         """Next state."""
-        if self.k >= len(Replay.states):
+        if self.k >= len(Replay.states) or not Replay.complete:
             return None
         if self.k == 0:
             self.await_graph()
+        if self.k == 1:
+            Replay.complete = self.all_have_answered()
         state = Replay.states[self.k]
         operate(self.k, state.stamp_ns, self.request, self.set_velocity)
         self.k += 1
@@ -103,7 +129,13 @@ class Replay:
         assert Replay.tester.spin_until(
             lambda: all(node.count_subscribers(topic) >= n for topic, n in TOPICS.items())
         )
-        time.sleep(1.0)
+        time.sleep(0.5)
+
+    def all_have_answered(self):
+        """Whether the first verdict, proposal and plan are answers to the first state."""
+        Replay.tester.spin_until(lambda: all(self.answers), 5.0)
+        first = Replay.states[0].stamp_ns
+        return all(heard and conversions.stamp_of(heard[0]) == first for heard in self.answers)
 
     def request(self, name):
         """Ask the supervisor."""
@@ -139,38 +171,58 @@ def test_the_recording_is_worth_comparing(recorded):
     assert modes.count(Mode.WALK) > 300
 
 
-def test_five_processes_give_the_commands_of_the_pipeline(recorded, monkeypatch, ros_domain):
-    """The bridge here and four other processes, in lock-step over DDS, give the same commands."""
-    states, expected, _ = recorded
-    monkeypatch.setitem(backend.BACKENDS, "replay", (__name__, "Replay"))
+@contextmanager
+def bridge():
+    """The loop of the bridge in this process, on the backend `Replay`."""
+    rclpy.init(
+        args=["--ros-args", "-p", "sdk:=replay", "-p", "lock_step:=true"],
+        signal_handler_options=SignalHandlerOptions.NO,
+    )
+    Replay.tester = RosTester()
+    loop = BridgeLoop()
+    try:
+        loop.start()
+        yield loop
+    finally:
+        loop.nodes[0].destroy_node()
+        Replay.tester.close()
+        rclpy.shutdown()
+
+
+def replayed(states):
+    """Commands of the five processes; whether each process has heard the first state."""
     others = [
         p.command()
         for p in stack(StackOptions(graph="nodes", lock_step=True))
         if p.name not in ("sim_robot", "bridge_node")
     ]
-    with children(*others) as running:
-        rclpy.init(
-            args=["--ros-args", "-p", "sdk:=replay", "-p", "lock_step:=true"],
-            signal_handler_options=SignalHandlerOptions.NO,
-        )
-        Replay.states = states
-        Replay.tester = RosTester()
-        Replay.commands = []
-        loop = BridgeLoop()
-        try:
-            loop.start()
-            while len(Replay.commands) < len(states) and all(
-                process.poll() is None for process in running
-            ):
-                loop.step()
-        finally:
-            loop.nodes[0].destroy_node()
-            Replay.tester.close()
-            rclpy.shutdown()
-    assert [c.stamp_ns for c in Replay.commands] == [c.stamp_ns for c in expected]
-    assert [c.reason for c in Replay.commands] == [c.reason for c in expected]
+    Replay.states = states
+    Replay.commands = []
+    Replay.complete = True
+    with children(*others) as running, bridge() as loop:
+        while (
+            len(Replay.commands) < len(states)
+            and Replay.complete
+            and all(process.poll() is None for process in running)
+        ):
+            loop.step()
+    return Replay.commands, Replay.complete
+
+
+def test_five_processes_give_the_commands_of_the_pipeline(recorded, monkeypatch):
+    """The bridge here and four other processes, in lock-step over DDS, give the same commands."""
+    states, expected, _ = recorded
+    monkeypatch.setitem(backend.BACKENDS, "replay", (__name__, "Replay"))
+    complete = False
+    for _ in range(STARTS):
+        if not complete:
+            with claim_domain() as domain:
+                monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
+                commands, complete = replayed(states)
+    assert [c.stamp_ns for c in commands] == [c.stamp_ns for c in expected]
+    assert [c.reason for c in commands] == [c.reason for c in expected]
     for name in ("q", "dq", "tau", "kp", "kd"):
-        found = np.array([getattr(c, name) for c in Replay.commands])
+        found = np.array([getattr(c, name) for c in commands])
         wanted = np.array([getattr(c, name) for c in expected])
         assert found.tobytes() == wanted.tobytes(), (
             f"{name} differs first at tick {np.flatnonzero((found != wanted).any(1))[:1]}"

@@ -76,6 +76,16 @@ def test_lockstep_rests_until_the_first_command() -> None:
     assert wire.now == pytest.approx(1.0)
 
 
+def test_lockstep_repeats_a_state_that_a_new_listener_has_missed() -> None:
+    """A controller that connects after the first state soon gets the same one, and answers it."""
+    wire = MemoryWire(Controller(), starts_after=1)
+    wire.connected = 1
+    process = process_on(wire, lockstep=True)
+    process.tick()
+    assert process.commands == 1 and wire.now == pytest.approx(0.01)
+    assert [state.tick for state in wire.states] == [wire.states[0].tick] * 2
+
+
 def test_lockstep_goes_on_without_a_controller() -> None:
     """The robot waits five times for a dead controller, and counts this.
 
