@@ -32,8 +32,8 @@ DATES = {
 def wall_clocks(text: str) -> Iterator[str]:
     """Wall clocks that a file uses, timers that wait for one, and clocks imported by name."""
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Attribute):
-            name = ast.unparse(node)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            name = f"{node.value.id}.{node.attr}"
             if name in WALL_CLOCKS:
                 yield name
         elif isinstance(node, ast.ImportFrom) and node.module == "time":
