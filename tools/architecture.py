@@ -173,6 +173,7 @@ def thread() -> list[str]:
     return ["read LowState", *before, "write LowCmd", "publish", *stages(Pipeline.plan)]
 
 
+@cache
 def imports() -> dict[str, tuple[list[str], list[str]]]:
     """By room: the other rooms that it imports, and the packages of others.
 
