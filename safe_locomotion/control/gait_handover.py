@@ -9,8 +9,10 @@ frequency, and a foot in the air follows its foothold.
 All feet are planted first where recovery takes over from a gait that is far from its own, or that
 has lifted legs, which come down in `lift.LIFT_TIME`. The swing ratio falls to nothing and comes
 back at its bounded rate. On the way between two such gaits there are moments with no foot on the
-ground, in which a robot that needs recovery cannot be helped. A learner that drives again lifts its
-legs at their next lift-off.
+ground, in which a robot that needs recovery cannot be helped. A planted foot has no phase that
+could jump, so the offsets are recovery's at once. At their bounded rate they came later than the
+swing ratio, and feet whose phases the learner had brought together lifted together. A learner that
+drives again lifts its legs at their next lift-off.
 """
 
 from dataclasses import replace
@@ -55,6 +57,7 @@ class GaitBlend:
             self._ratio = self._last.swing_ratio - gait.swing_ratio
             far = max(map(abs, self._offsets)) > PLANTED_FROM or any(self._last.lifted)
             if driver == RECOVERY and far:
+                self._offsets = [0.0, 0.0, 0.0]
                 self._ratio = RATIO_MARGIN - gait.swing_ratio
         else:
             self._offsets = [_towards_zero(d, OFFSET_RATE * elapsed) for d in self._offsets]

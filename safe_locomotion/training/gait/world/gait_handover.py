@@ -109,6 +109,8 @@ def hand_over(blends: GaitBlends, robot: int, to_recovery: bool, wanted: Array2)
     blends.ratio[robot] = ratio - wanted[robot, RATIO]
     if to_recovery and far:
         blends.ratio[robot] = MARGIN - wanted[robot, RATIO]
+        for k in range(3):
+            blends.offsets[robot, k] = 0.0
 
 
 @wp.kernel(enable_backward=False)
