@@ -103,6 +103,8 @@ def test_settings_are_read_from_words() -> None:
     assert (supervisor.intervention.horizon, supervisor.trigger_set.use) == (15, "c2")
     with pytest.raises(ConfigurationError, match="KEY=VALUE, or one of alone, shipped"):
         settings_of(["horizon"])
+    with pytest.raises(ConfigurationError, match="not a number, word or list"):
+        settings_of(["intervention.horizon=["])
     with pytest.raises(ConfigurationError, match="horizons"):
         settings_of(["intervention.horizons=3"])[0].supervisor("a1")
     with pytest.raises(ConfigurationError, match="a name of its own"):

@@ -240,6 +240,11 @@ def settings_of(texts: Sequence[str]) -> tuple[Setting, ...]:
             raise ConfigurationError(
                 f"setting {text!r}: give KEY=VALUE, or one of {', '.join(known)}"
             )
-        overrides = tuple((key, yaml.safe_load(value)) for key, _, value in pairs)
+        try:
+            overrides = tuple((key, yaml.safe_load(value)) for key, _, value in pairs)
+        except yaml.YAMLError:
+            raise ConfigurationError(
+                f"setting {text!r}: a value is not a number, word or list"
+            ) from None
         found.append(Setting(name=text, overrides=overrides))
     return tuple(found)
