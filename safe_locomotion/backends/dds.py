@@ -7,6 +7,7 @@ with the same types, topics and quality of service, so that both can communicate
 
 import socket
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 from cyclonedds._clayer import ddspy_take, ddspy_write
 from cyclonedds.core import (
@@ -43,11 +44,40 @@ _LOOPBACK_DISCOVERY: Final = """<Discovery>
   <MaxAutoParticipantIndex>60</MaxAutoParticipantIndex>
   <Peers><Peer address="localhost"/></Peers></Discovery>"""
 
-_joined: dict[int, tuple[str, Domain | None]] = {}  # None: the SDK's channels own the domain
+
+class _OpenDomain:
+    """A domain that participants of this process hold; it ends with the last of them.
+
+    Its end frees the ports and descriptors of the domain.
+    """
+
+    def __init__(self, domain: int, interface: str) -> None:
+        discovery = _LOOPBACK_DISCOVERY if interface == LOOPBACK else ""
+        config = _CONFIG.format(interface=interface, discovery=discovery)
+        self.interface = interface
+        self._entity = Domain(domain, config)
+
+
+class _Participant(DomainParticipant):
+    """A participant that holds its domain.
+
+    Python deletes the participant before what it holds, and its readers and writers before that,
+    because they hold it in turn. DDS wants this order.
+    """
+
+    def __init__(self, number: int, domain: _OpenDomain | None) -> None:
+        super().__init__(number)
+        self._domain = domain
+
+
+_open: WeakValueDictionary[int, _OpenDomain] = WeakValueDictionary()
+_sdk_channels: dict[int, str] = {}  # interface of each domain that the SDK's channels keep open
 
 
 def join_domain(domain: int, interface: str) -> DomainParticipant:
     """Join `domain` on exactly one network interface.
+
+    The domain ends with its last participant. It can then be joined again, on any interface.
 
     Raises:
         BackendError: an unknown interface or domain, a domain that this process uses on another
@@ -55,8 +85,7 @@ def join_domain(domain: int, interface: str) -> DomainParticipant:
     """
     _require_known(domain, interface)
     try:
-        _configure(domain, interface)
-        return DomainParticipant(domain)
+        return _Participant(domain, _domain_on(domain, interface))
     except DDSException as error:
         raise BackendError(
             f"DDS domain {domain} on {interface} cannot be joined ({error.msg}). Another program"
@@ -74,12 +103,12 @@ def join_sdk_channels(domain: int, interface: str) -> None:
         BackendError: as `join_domain`.
     """
     _require_known(domain, interface)
-    if _joined.get(domain) == (interface, None):
+    if _sdk_channels.get(domain) == interface:
         return
-    if _joined:
+    if _sdk_channels or _open:
         raise BackendError(
             "the SDK's channels must be initialised before any other DDS domain;"
-            f" this process already opened {list(_joined)}"
+            f" this process already opened {[*_sdk_channels, *_open]}"
         )
     try:
         ChannelFactoryInitialize(domain, interface)
@@ -87,7 +116,7 @@ def join_sdk_channels(domain: int, interface: str) -> None:
         raise BackendError(
             f"the SDK cannot open DDS domain {domain} on {interface}: {error}"
         ) from error
-    _joined[domain] = interface, None
+    _sdk_channels[domain] = interface
 
 
 def _require_known(domain: int, interface: str) -> None:
@@ -101,18 +130,19 @@ def _require_known(domain: int, interface: str) -> None:
         )
 
 
-def _configure(domain: int, interface: str) -> None:
-    """Create the domain once; a process has one configuration per domain."""
-    if domain in _joined:
-        if _joined[domain][0] != interface:
-            raise BackendError(
-                f"DDS domain {domain} is already open on {_joined[domain][0]!r} in this process,"
-                f" so it cannot be opened on {interface!r}"
-            )
-        return
-    discovery = _LOOPBACK_DISCOVERY if interface == LOOPBACK else ""
-    config = _CONFIG.format(interface=interface, discovery=discovery)
-    _joined[domain] = (interface, Domain(domain, config))
+def _domain_on(domain: int, interface: str) -> _OpenDomain | None:
+    """The open domain; None if the SDK's channels own it. It has one configuration at a time."""
+    opened = _open.get(domain)
+    in_use = _sdk_channels.get(domain) if opened is None else opened.interface
+    if in_use not in (None, interface):
+        raise BackendError(
+            f"DDS domain {domain} is already open on {in_use!r} in this process,"
+            f" so it cannot be opened on {interface!r}"
+        )
+    if in_use is None:
+        opened = _OpenDomain(domain, interface)
+        _open[domain] = opened
+    return opened
 
 
 class RawReader:
