@@ -87,6 +87,13 @@ class Backend(Protocol):
         Other Python threads run while it waits.
         """
 
+    def behind_s(self) -> float:
+        """How far the newest state that waits is from the last one that was read [s].
+
+        It is robot time, and no clock of this machine. A state that waits is still read later,
+        and it need not be valid. The value is 0.0 when none waits, and where robot time is unknown.
+        """
+
     def write(self, command: LowCommand, fresh: Callable[[], bool] = always) -> bool:
         """Send a command and return at once, whether or not the robot listens.
 

@@ -112,6 +112,7 @@ class LeggedSdk(CommandingBackend):
         self._udp = _open_udp(self._sdk, local_port, robot_address, robot_port, v331=self._v331)
         self._command = self._sdk.LowCmd()
         self._state = self._sdk.LowState()
+        self._waiting = self._sdk.LowState()
         self._udp.InitCmdData(self._command)
         self._command.levelFlag = LOW_LEVEL
         self._safety = self._sdk.Safety(getattr(self._sdk.LeggedType, variant.legged_type))
@@ -119,6 +120,7 @@ class LeggedSdk(CommandingBackend):
         self._damping = stop_command(stop_kd)
         self._tick_unit = TickUnit(TICK_UNITS.get(unit))
         self._clock = TickClock(drift=None if robot_address == LOOPBACK else Drift())
+        self._arrived = 0  # datagrams since the last read
         self._tick = 0  # of the last state; 0 before the first
         super().__init__()
 
@@ -127,12 +129,20 @@ class LeggedSdk(CommandingBackend):
         deadline = time.monotonic() + timeout_s
         while True:
             self._drain()
+            self._counters.dropped += max(0, self._arrived - 1)
+            self._arrived = 0
             self._udp.GetRecv(self._state)
             if self._advance(self._state.tick):
                 return self._current()
             if time.monotonic() >= deadline:
                 return None
             time.sleep(_POLL_S)
+
+    def behind_s(self) -> float:
+        """See `Backend.behind_s`: the library keeps the newest state for the next read."""
+        self._drain()
+        self._udp.GetRecv(self._waiting)
+        return self._clock.distance_s(self._waiting.tick)
 
     def greet(self) -> None:
         """Send one packet of damping, because the robot sends states only to a commander."""
@@ -147,14 +157,12 @@ class LeggedSdk(CommandingBackend):
         if self._v331:
             self._udp.Recv()
             return
-        arrived = 0
         for _ in range(_MAX_DRAIN):
             code = self._udp.Recv()
             if code == _NOTHING_ARRIVED:
                 break
             self._counters.crc_errors += code == _WRONG_CHECKSUM
-            arrived += code >= 0
-        self._counters.dropped += max(0, arrived - 1)
+            self._arrived += code >= 0
 
     def _advance(self, tick: int) -> bool:
         """Whether the library's state is a new one that can be handed out.

@@ -85,6 +85,10 @@ class Mock:
         age_s = (self._states[index].stamp_ns - self._states[0].stamp_ns) / NANOSECONDS
         return self._start_s + age_s - time.monotonic()
 
+    def behind_s(self) -> float:
+        """Nothing waits: a recording is read as it is due."""
+        return 0.0
+
     def write(self, command: LowCommand, fresh: Callable[[], bool] = always) -> bool:
         """Store a command that is fresh, or damping when a number is not finite."""
         if not is_finite(command):

@@ -5,6 +5,7 @@ The link never leaves an active robot without damping. All calls happen on the c
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from time import monotonic, sleep
 
 from safe_locomotion.backends.backend import STOP_PERIOD_S, STOP_REPEATS, Backend
@@ -15,6 +16,9 @@ CLOSED_PAUSE_S = 0.02
 SETTLE_S = 0.006
 """After a pause the transport hands over the states that it kept, within this time; our choice [s].
 A socket keeps about 200 of them."""
+MOST_BEHIND_S = 0.02
+"""A state is old when one waits that is this much newer, in robot time [s]; our choice.
+Motors may move on a state this old, whatever the clock of the machine says."""
 STOP_S = STOP_REPEATS * STOP_PERIOD_S
 STATE_OLD = "state_old"  #: reason of damping instead of a late answer
 
@@ -123,7 +127,8 @@ class RobotLink:
 
         The backend asks for the age of that LowState when only the call of the transport is left.
         If it is old by then, damping is sent instead. If it became old in that call, damping
-        follows at once.
+        follows at once. It is old after `age_s`, or when a state waits that is `MOST_BEHIND_S`
+        newer.
 
         Returns:
             Time from the LowState until the transport has its answer [s]; None if nothing was sent.
@@ -132,12 +137,19 @@ class RobotLink:
         state = self._state
         if backend is None or not self.active or state is None:
             return None
-        if not (backend.write(command, self._fresh) and self._fresh()):
+        fresh = partial(self._fresh, backend)
+        if not (backend.write(command, fresh) and fresh()):
             return self._damp_late(backend, state)
         return self._clock() - self._read_s
 
-    def _fresh(self) -> bool:
-        """Whether the last LowState may still be answered."""
+    def _fresh(self, backend: Backend) -> bool:
+        """Whether the last LowState may still be answered, by robot time and then by our clock.
+
+        A newer state that waits tells of a pause which the clock's bounds may have let through.
+        More of its states may be on the way, so none is trusted until the transport is drained.
+        """
+        if not backend.behind_s() <= MOST_BEHIND_S:
+            self._trusted_s = self._clock() + SETTLE_S
         return self._trusted_s <= self._read_s and self._clock() - self._read_s <= self._age_s
 
     def _damp_late(self, backend: Backend, state: LowState) -> float:

@@ -18,6 +18,7 @@ from safe_locomotion.backends.sdk2_messages import (
     REMOTE_AT,
     REMOTE_BYTES,
     SPORT_STATE,
+    TICK_BYTES,
     Message,
 )
 from safe_locomotion.rotations import rpy_from_quaternion
@@ -149,6 +150,13 @@ class LowStateCodec:
         if check_crc and not self._in.crc_fits():
             return "crc"
         return int(self._tick[0])
+
+    def tick_in(self, raw: bytes) -> int | None:
+        """Tick of a received message, valid or not; None if its size is wrong.
+
+        The message of the last `load` stays.
+        """
+        return int.from_bytes(raw[TICK_BYTES], "little") if self._in.fits(raw) else None
 
     def state(self, stamp_ns: int) -> LowState:
         """The message of the last `load` as a LowState with its own memory."""

@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 
 N_SLOTS: Final = 20  # motors in a message; a robot with twelve uses the first twelve
 REMOTE_BYTES: Final = 40
+TICK_AT: Final = 1096  # offset of tick in the body of LowState_ [bytes]
 REMOTE_AT: Final = 1100  # offset of wireless_remote in the body of LowState_ [bytes]
 CDR_HEADER: Final = b"\x00\x01\x00\x00"  # XCDR1, little endian
+TICK_BYTES: Final = slice(len(CDR_HEADER) + TICK_AT, len(CDR_HEADER) + TICK_AT + 4)
 LITTLE_ENDIAN_KINDS: Final = (0x01, 0x07)  # XCDR1 and XCDR2 of a final type
 
 
@@ -95,7 +97,7 @@ LOW_STATE: Final = _dtype(
     bms_cell_voltage=(("<u2", 15), 1050),
     foot_force=(("<i2", 4), 1080),
     foot_force_estimate=(("<i2", 4), 1088),
-    tick=("<u4", 1096),
+    tick=("<u4", TICK_AT),
     remote=(("u1", REMOTE_BYTES), REMOTE_AT),
     bit_flag=("u1", 1140),
     adc_reel=("<f4", 1144),
@@ -193,9 +195,13 @@ class Message:
         view: NDArray[Any] = self.fields[name]
         return view if view.ndim == 1 else view[0]
 
+    def fits(self, raw: bytes) -> bool:
+        """Whether size and encoding of a received message are right."""
+        return len(raw) == self.size and raw[1] in LITTLE_ENDIAN_KINDS
+
     def load(self, raw: bytes) -> bool:
         """Copy a received message into the buffer; False when size or encoding are wrong."""
-        if len(raw) != self.size or raw[1] not in LITTLE_ENDIAN_KINDS:
+        if not self.fits(raw):
             return False
         self._bytes[4:] = raw[4:]
         return True

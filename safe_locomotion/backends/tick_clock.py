@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from safe_locomotion.errors import BackendError
+from safe_locomotion.types import NANOSECONDS
 
 TICK_MODULUS = 1 << 32
 MILLISECOND_TICK_NS = 1_000_000  # Go1, Go2: unitree_sdk2 and legged_sdk 3.8 count milliseconds
@@ -169,6 +170,13 @@ class TickClock:
         if self.drift is not None:
             self.stamp_ns += self.drift.correction(step_ns, now_unix_ns - self.stamp_ns)
         return TickStep.NEXT
+
+    def distance_s(self, tick: int) -> float:
+        """Robot time between the last tick and another one, whichever came first [s].
+
+        Robot time does not run back, so a tick from before the last one says nothing good.
+        """
+        return abs(tick_difference(tick, self.tick)) * self.tick_ns / NANOSECONDS
 
     def tick_of(self, stamp_ns: int) -> int:
         """Tick of a stamp: the inverse of `update`, within +-2^31 ticks of the last one."""

@@ -229,6 +229,25 @@ class RecordedUdp:
             state.bms.cell_vol = [self.cells_mv] * 6 + [0] * (len(state.bms.cell_vol) - 6)
 
 
+def test_a_state_that_waits_is_seen_before_the_answer(
+    vendor: Any, robot: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library keeps it for the next read. What came before it is counted once."""
+    udp = RecordedUdp([0, 7, 7, 37])
+    codes = iter([5, 5, 5, -1, 5, 5, -1])
+    monkeypatch.setattr(vendor, "UDP", lambda *_: udp)
+    backend = linked(robot, tick_unit="ms")
+    first = backend.read(0.1)
+    assert first is not None and first.tick == 7 and backend.behind_s() == 0.0
+    monkeypatch.setattr(udp, "Recv", lambda: next(codes, -1))
+    assert backend.behind_s() == 0.03
+    second = backend.read(0.1)
+    assert second is not None and second.tick == 37 and backend.behind_s() == 0.0
+    assert backend.read(0.001) is None
+    assert backend.counters.received == 2 and backend.counters.dropped == 4
+    backend.close()
+
+
 @pytest.mark.parametrize(
     ("name", "ticks", "step_ns"),
     [("a1", [0, 2**32 - 1000, 1000], 2_000_000), ("go1", [0, 7, 9], 2_000_000)],

@@ -5,7 +5,7 @@ from math import inf, nan
 import pytest
 from linked_robot import MOVE, STATE, Robot, Steady, link
 
-from safe_locomotion.backends.robot_link import SETTLE_S
+from safe_locomotion.backends.robot_link import MOST_BEHIND_S, SETTLE_S
 
 AGE_S = 0.02
 SILENCE_S = 0.01
@@ -149,3 +149,58 @@ def test_damping_a_silent_robot_is_no_pause(stop_s, sent):
     made.read()
     made.write(MOVE)
     assert robot.log == [sent]
+
+
+@pytest.mark.parametrize(
+    ("behind_s", "sent"),
+    [(0.0, "move"), (MOST_BEHIND_S, "move"), (0.021, "late"), (1.0, "late"), (inf, "late")],
+)
+def test_a_state_is_not_answered_when_a_much_newer_one_waits(behind_s, sent):
+    """Robot time decides too, where our clock allows any age; 20 ms are the most."""
+    assert MOST_BEHIND_S == 0.02
+    robot = Robot()
+    made, _ = on_a_clock(robot, inf)
+    made.read()
+    robot.behind = behind_s
+    made.write(MOVE)
+    assert robot.log == [sent] and made.late == (sent == "late")
+
+
+def test_a_robot_time_that_is_no_number_damps():
+    """NaN compares with nothing."""
+    robot = Robot()
+    made, _ = on_a_clock(robot, inf)
+    robot.behind = nan
+    made.read()
+    made.write(MOVE)
+    assert robot.log == ["late"]
+
+
+def test_states_that_arrive_during_the_send_are_damped_at_once():
+    """They are looked for again when the command is out."""
+    robot = Robot()
+    made, _ = on_a_clock(robot, inf)
+
+    def send():
+        """The states of a pause arrive."""
+        del robot.send
+        robot.behind = 0.1
+
+    made.read()
+    robot.send = send
+    made.write(MOVE)
+    assert robot.log == ["move", "late"] and made.late == 1
+
+
+def test_states_from_a_backlog_are_not_trusted():
+    """The newest of those that had arrived by then is not answered, until all had time to come."""
+    robot = Robot()
+    made, clock = on_a_clock(robot, inf)
+    words = []
+    for step_s, behind_s in ((0.002, 0.1), (SETTLE_S - 0.001, 0.0), (0.002, 0.0), (0.002, 0.0)):
+        clock.now += step_s
+        robot.behind = behind_s
+        made.read()
+        made.write(MOVE)
+        words.append(robot.log[-1])
+    assert words == ["late", "late", "move", "move"]

@@ -291,3 +291,14 @@ def test_wrong_sizes_and_byte_order_are_refused() -> None:
     for bad in (b"", raw[:-1], raw + b"\0", b"\0\0\0\0" + raw[4:]):
         assert codec.decode(bad) == "size"
         assert LowStateCodec().load(bad) == "size"
+
+
+@pytest.mark.parametrize("tick", [0, 1, 2**31, 2**32 - 1])
+def test_the_tick_is_seen_without_a_load(tick: int) -> None:
+    """It is that of the message, whatever its checksum says; another size has none."""
+    codec = LowStateCodec()
+    raw = codec.encode(replace(random_state(np.random.default_rng(0)), tick=tick))
+    assert codec.tick_in(raw) == codec.tick_in(raw[:-1] + bytes([raw[-1] ^ 1])) == tick
+    assert codec.load(raw) == tick
+    for bad in (raw[:-4], raw + bytes(4), b"\x00\x00" + raw[2:], b""):
+        assert codec.tick_in(bad) is None

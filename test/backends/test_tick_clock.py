@@ -30,6 +30,14 @@ def test_difference_is_right_across_a_wrap(tick: int, step: int) -> None:
     assert tick_difference((tick + step) % 2**32, tick) == step
 
 
+@given(ticks, st.integers(-(2**31), 2**31 - 1), st.sampled_from([1_000, 1_000_000]))
+def test_a_distance_has_no_direction(start: int, step: int, tick_ns: int) -> None:
+    """It is the time of the ticks between two of them, across a wrap too."""
+    clock = TickClock(tick_ns=tick_ns)
+    clock.update(start, 0)
+    assert clock.distance_s((start + step) % 2**32) == abs(step) * tick_ns / 1e9
+
+
 @given(ticks, st.lists(st.integers(1, 100), max_size=20), st.sampled_from([1_000, 1_000_000]))
 def test_stamps_grow_by_the_ticks(start: int, steps: list[int], tick_ns: int) -> None:
     """From any first tick, stamps start at the anchor and grow only by the ticks."""

@@ -27,6 +27,11 @@ class Robot:
         self.states = states
         self.log = []
         self.waits = []
+        self.behind = 0.0
+
+    def behind_s(self):
+        """As the test says [s]."""
+        return self.behind
 
     def read(self, timeout_s):
         """Next state."""

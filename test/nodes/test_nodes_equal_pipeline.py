@@ -119,6 +119,10 @@ class Replay:
         self.k += 1
         return state
 
+    def behind_s(self):
+        """No state waits."""
+        return 0.0
+
     def listen(self, listen_s):
         """Nobody else commands a recording."""
         return Commanders()
