@@ -41,6 +41,7 @@ NODES = (
 )
 MUTANTS = 1000  #: of each subscription, and of bags, in one run
 PER_WORLD = 20  #: attacks before the stack is started anew
+MOST_FAILED_STARTS = 3  #: in a row; then the attacks end
 LONGEST_RUN_S = 300.0  #: of a program with mutants
 
 
@@ -112,23 +113,35 @@ class Campaign:
         return self.rows.setdefault(name, Row())
 
     def attack_until(self, end: float) -> None:
-        """Attack one stack after the other until a time of the monotonic clock."""
+        """Attack one stack after the other until a time of the monotonic clock.
+
+        Where several in a row do not start, the reason will not go away, and the attacks end.
+        """
         kinds = [kind for kind in KINDS if self._due(kind)]
+        failed = 0
         for k in itertools.count():
             if monotonic() > end or not kinds:
                 return
-            kind = kinds[k % len(kinds)]
-            self.worlds += 1
-            seed = self.seed * 1000 + self.worlds
-            with tempfile.TemporaryDirectory(prefix="campaign_") as folder:
-                try:
-                    with World(kind, Path(folder), seed, WATCHERS[kind]) as world:
-                        self._attack(world, kind, end)
-                except (NoWalkError, SafeLocomotionError, OSError) as error:
-                    self.row("start of a stack").fail(f"{kind}, seed {seed}: {error}")
-            left = wait_for_none()
-            if left:
-                self.row("start of a stack").fail(f"orphans {left}")
+            tried = sum(self._tries.values())
+            self._attack_one_stack(kinds[k % len(kinds)], end)
+            failed = 0 if sum(self._tries.values()) > tried else failed + 1
+            if failed == MOST_FAILED_STARTS:
+                self.row("start of a stack").fail(f"ended after {failed} failed starts in a row")
+                return
+
+    def _attack_one_stack(self, kind: Kind, end: float) -> None:
+        self.worlds += 1
+        seed = self.seed * 1000 + self.worlds
+        self.row("start of a stack").count += 1
+        with tempfile.TemporaryDirectory(prefix="campaign_") as folder:
+            try:
+                with World(kind, Path(folder), seed, WATCHERS[kind]) as world:
+                    self._attack(world, kind, end)
+            except (NoWalkError, SafeLocomotionError, OSError) as error:
+                self.row("start of a stack").fail(f"{kind}, seed {seed}: {error}")
+        left = wait_for_none()
+        if left:
+            self.row("start of a stack").fail(f"orphans {left}")
 
     def _due(self, kind: Kind) -> list[Attack]:
         """Attacks of a kind, those that were tried least first, equal ones in random order."""
@@ -140,7 +153,6 @@ class Campaign:
 
     def _attack(self, world: World, kind: Kind, end: float) -> None:
         """Attack a stack `PER_WORLD` times, and then, where it can be, once so that it ends."""
-        self.row("start of a stack").count += 1
         world.walk()
         last = [attack for attack in self._due(kind) if attack.ends]
         for k in range(PER_WORLD + 1):

@@ -1,11 +1,16 @@
 """A quick form of the campaign: one stack, two attacks, and a judge that does not always agree."""
 
+from contextlib import contextmanager
+from time import monotonic
+
 import pytest
 
 pytest.importorskip("rclpy")
 pytest.importorskip("unitree_sdk2py")
 
 from places import ROOT
+
+from safe_locomotion.errors import ConfigurationError
 
 
 @pytest.fixture
@@ -35,6 +40,25 @@ def test_a_stack_is_attacked_judged_and_ended(tools, tmp_path):
         row.add(chosen["NaN in a state"], None, "", world)
     assert [failure.partition(":")[0] for failure in row.failures] == ["3", "4", "4", "5"]
     assert worlds.wait_for_none(30.0) == []
+
+
+def test_starts_that_fail_end_the_campaign(tools, monkeypatch):
+    """Without a free domain no stack starts; after a few tries the campaign ends and says so."""
+    campaign, _, worlds = tools
+
+    @contextmanager
+    def none_is_free():
+        raise ConfigurationError("all DDS domains are in use")
+        yield
+
+    monkeypatch.setattr(worlds, "claim_domain", none_is_free)
+    made = campaign.Campaign(1, ["kill composed"])
+    made.attack_until(monotonic() + 60.0)
+    row = made.row("start of a stack")
+    assert row.count == made.worlds == campaign.MOST_FAILED_STARTS
+    assert len(row.failures) == campaign.MOST_FAILED_STARTS + 1
+    assert row.failures[0].endswith("all DDS domains are in use")
+    assert row.failures[-1].endswith("ended after 3 failed starts in a row")
 
 
 def test_every_attack_has_a_row_of_its_own(tools):
