@@ -13,7 +13,9 @@ def tool():
     spec = importlib.util.spec_from_file_location("wrong_imports", ROOT / "tools/wrong_imports.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "tools")
+        spec.loader.exec_module(module)
     return module
 
 

@@ -11,22 +11,17 @@ five minutes on an idle core, and none begins after `--minutes`. `--page` only w
 
 import argparse
 import json
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import redirect_stdout
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
-from io import StringIO
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from safe_locomotion.cli.main import main as cli
+from zoo_fixtures import fixtures, imported
+
 from safe_locomotion.evaluation.flight.permutations import PERMUTATIONS, changes
 from safe_locomotion.evaluation.flight.search import attempts, best, confirm
 from safe_locomotion.policy.contract import PolicyContract
-from safe_locomotion.policy.file import read_policy
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "docs/data/flight_search.json"
@@ -47,15 +42,6 @@ class Case:
     kind: str
 
 
-def fixtures() -> dict[str, Any]:
-    """Builders of the fixtures, by name."""
-    sys.path.insert(0, str(ROOT / "test/helpers"))
-    from policy_zoo import ZOO  # noqa: PLC0415
-    from torch_zoo import TORCH_ZOO  # noqa: PLC0415
-
-    return {**ZOO, **TORCH_ZOO}
-
-
 def cases(names: list[str]) -> list[Case]:
     """Every fixture with every error, such that each begins with other fixtures.
 
@@ -69,20 +55,6 @@ def cases(names: list[str]) -> list[Case]:
         for turn in range(n)
         for k, kind in enumerate(ERRORS)
     ]
-
-
-@cache
-def imported(name: str, build: Callable[[Path], Any]) -> tuple[PolicyContract, bytes]:
-    """Contract and network of a fixture, imported by its own command."""
-    with TemporaryDirectory() as folder:
-        fixture = build(Path(folder))
-        target = Path(folder) / "mine.onnx"
-        with redirect_stdout(StringIO()):
-            words = ["policy", "import", str(fixture.source), str(target), *fixture.words]
-            status = cli(words)
-        if status != 0:
-            raise SystemExit(f"{name}: not imported")
-        return read_policy(target)
 
 
 def wrong(right: PolicyContract, kind: str) -> tuple[str, PolicyContract]:
@@ -100,15 +72,14 @@ def wrong(right: PolicyContract, kind: str) -> tuple[str, PolicyContract]:
     )
 
 
-def searched(case: Case, build: Callable[[Path], Any], processes: int) -> Row:
+def searched(case: Case, processes: int) -> Row:
     """Search for the error of one case.
 
     Args:
         case: that is searched.
-        build: writes the files of the fixture into a folder.
         processes: that fly at the same time.
     """
-    right, model = imported(case.fixture, build)
+    right, model = imported(case.fixture)
     name, contract = wrong(right, case.kind)
     began = time.monotonic()
     tried = changes(contract)
@@ -137,15 +108,14 @@ def read() -> list[Row]:
 def run(minutes: float, processes: int) -> None:
     """Search all cases that are not in the file, until the time is up."""
     end = time.monotonic() + 60.0 * minutes
-    builders = fixtures()
     rows = read()
     known = {(row["fixture"], row["kind"]) for row in rows}
-    for case in cases(list(builders)):
+    for case in cases(list(fixtures())):
         if (case.fixture, case.kind) in known:
             continue
         if time.monotonic() > end:
             break
-        rows.append(searched(case, builders[case.fixture], processes))
+        rows.append(searched(case, processes))
         print(rows[-1], flush=True)
         content = {"command": "tools/flight_search.py", "rows": rows}
         DATA.write_text(json.dumps(content, indent=1) + "\n")

@@ -11,15 +11,14 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from safe_locomotion.cli.main import main as cli
+from zoo_fixtures import fixtures, imported
+
 from safe_locomotion.evaluation.flight.course import COURSE
 from safe_locomotion.evaluation.flight.flight import fly
 from safe_locomotion.evaluation.flight.judgement import judge
 from safe_locomotion.evaluation.flight.rate import better_rate
-from safe_locomotion.policy.file import read_policy
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "docs/data/policy_zoo.json"
@@ -29,29 +28,9 @@ END = "<!-- /zoo -->"
 Row = dict[str, Any]
 
 
-def fixtures() -> dict[str, Any]:
-    """Builders of the fixtures, by name."""
-    sys.path.insert(0, str(ROOT / "test/helpers"))
-    from policy_zoo import ZOO  # noqa: PLC0415
-    from torch_zoo import TORCH_ZOO  # noqa: PLC0415
-
-    return {**ZOO, **TORCH_ZOO}
-
-
-def flown(name: str, build: Any) -> Row:
-    """Import one fixture and fly it.
-
-    Args:
-        name: of the fixture.
-        build: writes its files into a folder.
-    """
-    with TemporaryDirectory() as folder:
-        fixture = build(Path(folder))
-        target = Path(folder) / "mine.onnx"
-        words = ["policy", "import", str(fixture.source), str(target), *fixture.words]
-        if cli(words) != 0:
-            raise SystemExit(f"{name}: not imported")
-        contract, model = read_policy(target)
+def flown(name: str) -> Row:
+    """Import the fixture of this name and fly it."""
+    contract, model = imported(name)
     flight = fly(contract, model, COURSE)
     found = judge(flight, len(COURSE))
     flies = found.flies and better_rate(contract, model, COURSE, flight) is None
@@ -104,9 +83,9 @@ def main() -> int:
     rows = read()
     if not parser.parse_args().page:
         known = {row["fixture"] for row in rows}
-        for name, build in fixtures().items():
+        for name in fixtures():
             if name not in known:
-                rows.append(flown(name, build))
+                rows.append(flown(name))
                 print(rows[-1], flush=True)
                 content = {"command": "tools/policy_zoo.py", "rows": rows}
                 DATA.write_text(json.dumps(content, indent=1) + "\n")

@@ -13,16 +13,14 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass, replace
-from functools import cache, partial
-from io import StringIO
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from safe_locomotion.cli.main import main as cli
+from zoo_fixtures import fixtures, imported
+
 from safe_locomotion.config import load_config
 from safe_locomotion.envs.workers import workers
 from safe_locomotion.errors import PolicyRefusedError
@@ -172,19 +170,10 @@ def _impossible(c: PolicyContract) -> dict[str, Callable[[], PolicyContract]]:
     return made
 
 
-@cache
 def _policy(name: str) -> tuple[PolicyContract, bytes]:
-    if not name.startswith(ZOO):
-        return read_policy(find_policy(name))
-    with TemporaryDirectory() as folder:
-        fixture = fixtures()[name.removeprefix(ZOO)](Path(folder))
-        target = Path(folder) / "mine.onnx"
-        words = ["policy", "import", str(fixture.source), str(target), *fixture.words]
-        with redirect_stdout(StringIO()):
-            refused = cli(words)
-        if refused:
-            raise SystemExit(f"{name}: not imported")
-        return read_policy(target)
+    if name.startswith(ZOO):
+        return imported(name.removeprefix(ZOO))
+    return read_policy(find_policy(name))
 
 
 def examine(wrong: Wrong) -> Row:
@@ -213,17 +202,6 @@ def examine(wrong: Wrong) -> Row:
         turn_error=found.turn_error,
         line=line,
     )
-
-
-def fixtures() -> dict[str, Any]:
-    """Builders of the zoo's fixtures, by name."""
-    sys.path.insert(0, str(ROOT / "test/helpers"))
-    try:
-        from policy_zoo import ZOO as PLAIN  # noqa: PLC0415
-        from torch_zoo import TORCH_ZOO  # noqa: PLC0415
-    finally:
-        sys.path.pop(0)
-    return {**PLAIN, **TORCH_ZOO}
 
 
 def zoo() -> list[str]:
