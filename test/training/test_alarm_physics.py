@@ -42,8 +42,14 @@ class Touching(NamedTuple):
     place: Array
 
 
-def touching(grid: HeightGrid, centres: Array, radius: float, half: float = 0.0) -> Touching:
-    """Contacts of spheres (k, 3), or of the halves of upright capsules below their middles."""
+UPRIGHT = np.eye(3)
+LYING = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])  #: z axis along x
+
+
+def touching(
+    grid: HeightGrid, centres: Array, radius: float, half: float = 0.0, turn: Array = UPRIGHT
+) -> Touching:
+    """Contacts of spheres (k, 3), or of halves of capsules before their middles on the axis."""
     count = len(centres)
     shapes = Shapes()
     shapes.geom = wp.array([0], dtype=int)
@@ -56,7 +62,7 @@ def touching(grid: HeightGrid, centres: Array, radius: float, half: float = 0.0)
     model = mujoco.MjModel.from_xml_string("<mujoco><worldbody/></mujoco>")
     data = mjw.make_data(model, nworld=count, nconmax=2, njmax=1)
     places = wp.array(centres[:, None].astype(np.float32), dtype=wp.vec3)
-    turns = wp.array(np.tile(np.eye(3, dtype=np.float32), (count, 1, 1, 1)), dtype=wp.mat33)
+    turns = wp.array(np.tile(turn.astype(np.float32), (count, 1, 1, 1)), dtype=wp.mat33)
     inputs = [shapes, ground_of(grid, "cpu"), surface, places, turns, contacts_of(data)]
     wp.launch(find_contacts, (count, 1), inputs=inputs, device="cpu")
     found = int(data.nacon.numpy()[0])
@@ -129,6 +135,18 @@ def test_a_capsule_touches_where_it_is_deepest() -> None:
     found = touching(plane(0.0), np.array([[0.1, 0.1, 0.08]]), 0.01, half=0.075)
     np.testing.assert_allclose(found.distance, [-0.005], atol=1e-6)
     np.testing.assert_allclose(found.place, [[0.1, 0.1, -0.0025]], atol=1e-6)
+
+
+@pytest.mark.parametrize("along", [0.0, 0.004, 0.01, 0.013, 0.04, 0.079])
+def test_a_capsule_touches_an_edge_anywhere_on_its_length(along: float) -> None:
+    """A ridge 3 mm deep in a lying capsule is found, also between the places that are sampled."""
+    ridge = np.zeros((41, 41))
+    ridge[:, 20] = 0.1  # x = 0
+    grid = HeightGrid(heights=ridge, cell=0.05, x=-1.0, y=-1.0)
+    middle = np.array([[0.08 - along, 0.2, 0.106]])
+    found = touching(grid, middle, 0.009, half=0.08, turn=LYING)
+    np.testing.assert_allclose(found.distance, [-0.003], atol=2e-4)
+    np.testing.assert_allclose(found.place, [[0.0, 0.2, 0.0985]], atol=2e-3)
 
 
 @pytest.fixture(scope="module")

@@ -40,6 +40,7 @@ else:
     Five = wp.array(dtype=vec5, ndim=1)
 
 SAMPLES = wp.constant(5)  # spheres of a half capsule among which the closest is sought
+HALVINGS = wp.constant(3)  # of the way between two of them
 FAR = wp.constant(1.0e3)
 ALIGNED = wp.constant(0.9)  # cosine between normals of contacts that count as one
 FACE = wp.constant(0.99)  # cosine between a contact's normal and the face that it lies on
@@ -244,21 +245,37 @@ def closest_ground(ground: Ground, p: wp.vec3, reach: float, avoided: wp.vec3) -
 
 
 @wp.func
-def closest_on_axis(
-    ground: Ground, begin: wp.vec3, end: wp.vec3, reach: float, samples: int
-) -> wp.vec3:
-    """Point of an axis to which the ground comes closest, among equidistant samples."""
+def closest_on_axis(ground: Ground, begin: wp.vec3, end: wp.vec3, reach: float) -> wp.vec3:
+    """Point of an axis to which the ground within `reach` [m] comes closest.
+
+    The closest of equidistant samples is refined by halving, so that the edge of a stair between
+    two samples is found, too.
+    """
     none = wp.vec3()
-    best = begin
+    line = end - begin
+    step = float(1.0 / float(SAMPLES - 1))
+    seen = reach + 0.5 * step * wp.length(line)
+    best = float(0.0)
     nearest = float(FAR)
-    for k in range(samples):
-        share = float(k) / float(wp.max(samples - 1, 1))
-        p = begin + share * (end - begin)
-        gap = closest_ground(ground, p, reach, none)[3]
+    for k in range(SAMPLES):
+        share = step * float(k)
+        gap = closest_ground(ground, begin + share * line, seen, none)[3]
         if gap < nearest:
             nearest = gap
-            best = p
-    return best
+            best = share
+    middle = float(best)
+    looks = wp.where(nearest < seen, 2 * HALVINGS, 0)
+    for k in range(looks):
+        side = float(2 * (k % 2) - 1)
+        if k % 2 == 0:
+            step = 0.5 * step
+            middle = best
+        share = wp.clamp(middle + side * step, 0.0, 1.0)
+        gap = closest_ground(ground, begin + share * line, seen, none)[3]
+        if gap < nearest:
+            nearest = gap
+            best = share
+    return begin + best * line
 
 
 @wp.func
@@ -320,7 +337,7 @@ def find_contacts(
     ball = shapes.begin[k] == shapes.end[k]
     at = begin
     if not ball:
-        at = closest_on_axis(ground, begin, end, radius, SAMPLES)
+        at = closest_on_axis(ground, begin, end, radius)
     geoms = wp.vec2i(shapes.floor, geom)
     touch = closest_ground(ground, at, radius, wp.vec3())
     if not touch[3] < radius:
