@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from recorded_walk import RANDOM, WildGait, wild_walk, write_walk
+from recorded_walk import RANDOM, WILD, WildGait, wild_walk, write_walk
 
 from safe_locomotion.cli.episodes.tables import comparison as comparison_table
 from safe_locomotion.errors import ConfigurationError, PolicyRefusedError, UnknownNameError
@@ -125,7 +125,7 @@ def test_other_settings_change_what_they_should(whole):
 
 def test_the_same_policy_run_again_proposes_the_same(whole, monkeypatch):
     """The recorded learner acts in the same way on the replayed estimates."""
-    monkeypatch.setattr(comparison, "load_learner", lambda *_: WildGait(1))
+    monkeypatch.setattr(comparison, "load_learner", lambda *_: WildGait(WILD))
     result = compare(whole, {}, policy="some.onnx")
     assert result.other.agreement.equal == 1.0 and result.other.policy == "some.onnx, run again"
 
