@@ -14,7 +14,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -170,6 +170,7 @@ def _impossible(c: PolicyContract) -> dict[str, Callable[[], PolicyContract]]:
     return made
 
 
+@cache
 def _policy(name: str) -> tuple[PolicyContract, bytes]:
     if name.startswith(ZOO):
         return imported(name.removeprefix(ZOO))

@@ -23,6 +23,8 @@ class Motion(NamedTuple):
         rates: (n, 3) angular velocity in base [rad/s].
         command: (n, 3) vx, vy [m/s], wz [rad/s].
         feet, slip_feet: (n, 4, 3) from the base, in the heading frame [m].
+        raised: (n,) of the base above its height when standing, over the ground below; or 0 [m].
+        lean: (n,) part of the vertical along y of the base; the sine of the roll where it is level.
         level: (n,) of the terrain.
         dq: (n, 12) [rad/s].
         acceleration: (n, 12) of the joints [rad/s2].
