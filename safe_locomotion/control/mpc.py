@@ -29,12 +29,12 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.lapack import dposv
 
 from safe_locomotion.control.cone_faces import BITS, FACES, TOUCHED, ConeFaces
 from safe_locomotion.control.friction_cone import clip_to_cone
 from safe_locomotion.control.mpc_matrices import AXES, FORCE_UNIT, MpcMatrices
 from safe_locomotion.control.mpc_problem import MpcParameters, MpcProblem
+from safe_locomotion.lapack import dposv
 from safe_locomotion.robot.centroidal import NU, CentroidalModel
 from safe_locomotion.types import N_LEGS, Array, Flags
 

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.linalg.lapack import dposv
 
+from safe_locomotion.lapack import dposv
 from safe_locomotion.rotations import Vector
 from safe_locomotion.types import N_LEGS
 
