@@ -8,8 +8,11 @@ import numpy as np
 from safe_locomotion.robot.kinematics import Kinematics
 from safe_locomotion.robot.models import RobotModel
 from safe_locomotion.rotations import quaternion_from_rpy
+from safe_locomotion.sim.buried_contacts import BuriedContacts
 from safe_locomotion.sim.model import build_model
 from safe_locomotion.sim.options import SimulationOptions
+from safe_locomotion.sim.terrain_names import tile_of
+from safe_locomotion.sim.tile_ground import SOLID
 from safe_locomotion.types import Array
 
 PHYSICS_STEP = 0.001  #: [s]
@@ -42,6 +45,11 @@ class Body:
         self.model.opt.timestep = PHYSICS_STEP
         self.data = mujoco.MjData(self.model)
         data = self.data
+        self._buried = (
+            BuriedContacts(self.model, self.terrain.height, SOLID)
+            if tile_of(options.terrain)
+            else None
+        )
         self._robot = robot
         self._kinematics = Kinematics(robot)
         trunk = self.model.body("trunk").id
@@ -68,7 +76,7 @@ class Body:
     def step(self) -> None:
         """Integrate over one physics step; positions and velocities are then up to date."""
         mujoco.mj_step2(self.model, self.data)
-        mujoco.mj_step1(self.model, self.data)
+        self._prepare()
 
     def state(self) -> Array:
         """Every number that MuJoCo integrates from."""
@@ -79,8 +87,14 @@ class Body:
     def restore(self, state: Array, sensors: Array) -> None:
         """Go back to what `state` returned, with the sensor data (n,) of that moment."""
         mujoco.mj_setState(self.model, self.data, state, _STATE)
-        mujoco.mj_step1(self.model, self.data)
+        self._prepare()
         self.data.sensordata[:] = sensors
+
+    def _prepare(self) -> None:
+        """Everything of a physics step that needs no torques."""
+        mujoco.mj_step1(self.model, self.data)
+        if self._buried:
+            self._buried.drop(self.data)
 
     def stand(self) -> None:
         """Stand the robot, level and at rest, where it is, each foot on the ground under its hip.

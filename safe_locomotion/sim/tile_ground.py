@@ -1,4 +1,7 @@
-"""A tile of ALARM as ground of the simulator: a height field, and flat ground all around."""
+"""A tile of ALARM as ground of the simulator, and flat ground all around.
+
+One sees a height field. Robots touch convex solids instead, see `convex_ground`.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,11 +9,14 @@ from typing import Any
 import mujoco
 import numpy as np
 
+from safe_locomotion.sim.convex_ground import convex_pieces
 from safe_locomotion.sim.height_grid import HeightGrid
 from safe_locomotion.sim.tiles import CELL, SIDE, tile_heights
 
 SURROUNDINGS = 40.0
 """Width of the flat ground around a tile [m]."""
+SOLID = "tile solid"
+"""Start of the names of what robots touch."""
 DEPTH = 0.5
 """Thickness of the ground under its lowest point [m]."""
 
@@ -29,14 +35,30 @@ def add_tile(
 ) -> Callable[[float, float], float]:
     """Add a tile of `tile_grid`; returns its height function.
 
+    The names of the solids begin with `SOLID`.
+
     Args:
         spec: to add to.
         grid: heights.
         ground: contact and colour of its geoms.
     """
+    half = SIDE / 2.0
+    border = float(grid.heights[0, 0])
+    _draw(spec, grid, ground)
+    _add_solids(spec, grid, ground)
+    _add_surroundings(spec, border, ground)
+
+    def height(x: float, y: float) -> float:
+        inside = -half <= x < half and -half <= y < half
+        return grid.height(x, y) if inside else border
+
+    return height
+
+
+def _draw(spec: mujoco.MjSpec, grid: HeightGrid, ground: dict[str, Any]) -> None:
+    """Add what one sees of a tile."""
     lowest = float(grid.heights.min())
     span = max(float(grid.heights.max()) - lowest, 1e-3)
-    border = float(grid.heights[0, 0])
     rows, columns = grid.heights.shape
     half = SIDE / 2.0
     spec.add_hfield(
@@ -51,8 +73,26 @@ def add_tile(
         type=mujoco.mjtGeom.mjGEOM_HFIELD,
         hfieldname="tile",
         pos=[0.0, 0.0, lowest],
-        **ground,
+        **{**ground, "contype": 0, "conaffinity": 0},
     )
+
+
+def _add_solids(spec: mujoco.MjSpec, grid: HeightGrid, ground: dict[str, Any]) -> None:
+    """Add what robots touch, which is not drawn."""
+    base = float(grid.heights.min()) - DEPTH
+    for number, top in enumerate(convex_pieces(grid)):
+        bottom = top.copy()
+        bottom[:, 2] = base
+        name = f"{SOLID} {number}"
+        spec.add_mesh(name=name, uservert=np.concatenate([top, bottom]).ravel())
+        spec.worldbody.add_geom(
+            name=name, type=mujoco.mjtGeom.mjGEOM_MESH, meshname=name, group=3, **ground
+        )
+
+
+def _add_surroundings(spec: mujoco.MjSpec, border: float, ground: dict[str, Any]) -> None:
+    """Add flat ground around a tile, at the height of its border [m]."""
+    half = SIDE / 2.0
     wide = SURROUNDINGS / 2.0
     far = half + wide
     for x, y, length, width in (
@@ -67,9 +107,3 @@ def add_tile(
             size=np.array([length, width, DEPTH / 2.0]),
             **ground,
         )
-
-    def height(x: float, y: float) -> float:
-        inside = -half <= x < half and -half <= y < half
-        return grid.height(x, y) if inside else border
-
-    return height

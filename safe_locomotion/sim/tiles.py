@@ -41,8 +41,6 @@ NOISE = 0.05
 """Largest height noise at the highest level [m]."""
 NOISE_CELL = 0.2
 """Distance of the nodes between which the noise is linear [m]."""
-NOISE_FADE = 0.4
-"""Distance from the border at which the noise reaches its full size [m]."""
 
 Shape = Callable[[float, np.random.Generator], Array]
 
@@ -145,14 +143,28 @@ def _obstacles(share: float, rng: np.random.Generator) -> Array:
 
 
 def _noise(rng: np.random.Generator) -> Array:
-    """Noise of the highest level [m], which fades away towards the border."""
+    """Noise of the highest level [m]: 0 on the border, and linear on triangles of its own grid."""
     every = round(NOISE_CELL / CELL)
-    coarse = rng.uniform(-NOISE, NOISE, (CELLS // every + 1, CELLS // every + 1))
-    known = np.arange(0, CELLS + 1, every)
+    cells = CELLS // every
+    coarse = rng.uniform(-NOISE, NOISE, (cells + 1, cells + 1))
+    coarse[[0, -1], :] = 0.0
+    coarse[:, [0, -1]] = 0.0
     nodes = np.arange(CELLS + 1)
-    along = np.array([np.interp(nodes, known, row) for row in coarse])
-    both = np.array([np.interp(nodes, known, column) for column in along.T]).T
-    noise: Array = both * np.clip(border_distance() / NOISE_FADE, 0.0, 1.0)
+    first = np.minimum(nodes // every, cells - 1)
+    share = nodes / every - first
+    row = first[:, None]
+    column = first[None, :]
+    t = share[:, None]
+    s = share[None, :]
+    low = coarse[row, column]
+    high = coarse[row + 1, column + 1]
+    right = coarse[row, column + 1]
+    left = coarse[row + 1, column]
+    noise: Array = np.where(
+        s >= t,
+        low + s * (right - low) + t * (high - right),
+        low + t * (left - low) + s * (high - left),
+    )
     return noise
 
 

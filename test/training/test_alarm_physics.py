@@ -192,7 +192,7 @@ def on_stairs(physics: Physics) -> tuple[Array, Array]:
 
 @pytest.mark.parametrize("robot", ["a1", "go1", "go2"])
 def test_robots_on_stairs_move_as_in_mujoco(robot: str) -> None:
-    """After 0.1 s of PD hold on stairs the state is that of MuJoCo with its own height field.
+    """After 0.1 s of PD hold on stairs the state is that of MuJoCo with its own contacts.
 
     Within 1 mm, 0.02 rad and 0.03 m/s: MuJoCo puts up to four contacts on a foot, this world two.
     """

@@ -1,4 +1,4 @@
-"""One robot on one tile, moved by MuJoCo with its own height field: what `Physics` is held against.
+"""One robot on one tile, moved and collided by MuJoCo: what `Physics` is held against.
 
 Only the shapes that touch the ground in ALARM's world do so here: feet, calves and thighs.
 """
@@ -6,9 +6,11 @@ Only the shapes that touch the ground in ALARM's world do so here: feet, calves 
 import mujoco
 import numpy as np
 
+from safe_locomotion.sim.buried_contacts import BuriedContacts
 from safe_locomotion.sim.model import describe
 from safe_locomotion.sim.motors import load_motors
 from safe_locomotion.sim.options import SimulationOptions
+from safe_locomotion.sim.tile_ground import SOLID
 from safe_locomotion.training.gait.world.plant import ITERATIONS, LINE_SEARCH, PAYLOAD
 from safe_locomotion.training.joint.alarm.world.options import Drive
 from safe_locomotion.types import LEGS, Array
@@ -37,7 +39,7 @@ class Reference:
         options = SimulationOptions(
             robot=robot, terrain=terrain, seed=seed, friction=1.0, payload=1.0
         )
-        spec, _ = describe(options)
+        spec, ground = describe(options)
         for geom in spec.geoms:
             if geom.name in TOUCHING or not geom.conaffinity & 1:
                 geom.contype = int(geom.name in TOUCHING)
@@ -50,6 +52,7 @@ class Reference:
         self._model.opt.iterations = ITERATIONS
         self._model.opt.ls_iterations = LINE_SEARCH
         self.data = mujoco.MjData(self._model)
+        self._buried = BuriedContacts(self._model, ground.height, SOLID)
         payload = self._model.body(PAYLOAD).id
         self._model.body_mass[payload] = 0.0
         self._model.body_inertia[payload] = 0.0
@@ -68,12 +71,14 @@ class Reference:
         peak = self._model.actuator_ctrlrange[:, 1]
         self.touched.clear()
         for _ in range(drive.ticks):
+            mujoco.mj_step1(self._model, data)
+            self._buried.drop(data)
             dq = data.qvel[6:]
             wanted = drive.kp * (target - data.qpos[7:]) - drive.kd * dq
             data.ctrl[:] = np.clip(wanted, -peak, peak)
             friction = np.tanh(dq / self._motors.coulomb_speed)
             data.qfrc_applied[6:] = -self._motors.coulomb * friction
-            mujoco.mj_step(self._model, data)
+            mujoco.mj_step2(self._model, data)
             pairs = data.contact.geom[: data.ncon]
             self.touched |= {self._model.geom(int(geom)).name for geom in pairs.ravel()}
         self.touched &= TOUCHING
