@@ -17,7 +17,15 @@ from matplotlib.axes import Axes
 from scipy.stats import chi2
 
 DATA = Path(__file__).resolve().parents[1] / "docs" / "data" / "supervised_falls.json"
-TASKS = ("trot", "catwalk")
+TASKS = ("trot", "catwalk", "pacing", "two_leg")
+STYLES = {
+    "offsets at their bounded rate": ("tab:gray", "o"),
+    "offsets at once": ("tab:green", "s"),
+    "offsets at once, planted 50 ms longer": ("tab:red", "v"),
+    "offsets at once, every takeover planted": ("tab:blue", "^"),
+    "offsets at once, a new stride after planting": ("tab:orange", "D"),
+    "offsets at once, swinging feet land at once": ("tab:brown", "P"),
+}  #: colour and marker of the hand-overs that are drawn
 SHORT = ("intervention.", "trigger_set.", "criterion=", "use=")  #: left out in labels
 ALONE = "alone"
 
@@ -56,24 +64,24 @@ def draw(axes: Axes, run: dict[str, Any], colour: str, marker: str) -> None:
 
 
 def main() -> None:
-    """Draw both tasks into one file."""
+    """Draw all tasks into one file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("picture", type=Path)
     target = parser.parse_args().picture
     runs = json.loads(DATA.read_text(encoding="utf-8"))["runs"]
     figure, panels = plt.subplots(
-        1, len(TASKS), figsize=(11, 4.8), sharey=True, layout="constrained"
+        2, len(TASKS) // 2, figsize=(11, 8.5), sharey=True, layout="constrained"
     )
-    for axes, task in zip(panels, TASKS, strict=True):
-        styles = iter((("tab:gray", "o"), ("tab:green", "s"), ("tab:red", "v"), ("tab:blue", "^")))
+    for axes, task in zip(panels.flat, TASKS, strict=True):
         for run in runs:
-            if run["task"] == task:
-                draw(axes, run, *next(styles))
+            if run["task"] == task and run["handover"] in STYLES:
+                draw(axes, run, *STYLES[run["handover"]])
         axes.set(title=task, xlabel="steps under recovery [%]")
         axes.set_yscale("log")
         axes.grid(alpha=0.3)
-    panels[0].set_ylabel("falls per hour of walking")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    for axes in panels[:, 0]:
+        axes.set_ylabel("falls per hour of walking")
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     figure.savefig(target, dpi=110)
 
 
