@@ -48,6 +48,7 @@ COLOURS = {
     "ellipsoid": "#117a65",
 }
 DOTS_PER_INCH = 110
+LINEAR_FALLS = 10.0  #: falls up to which the axis of figure 3 is linear
 
 Label = Callable[[Cell], str]
 
@@ -84,35 +85,39 @@ def groups(cells: Sequence[Cell], label: Label) -> dict[tuple[str, str], list[Ce
 
 
 def rewards_against_falls(cells: Sequence[Cell], label: Label = learner) -> Figure:
-    """Figure 3: final reward over falls, one panel for each task, a point for each learner."""
+    """Figure 3: final reward over falls, one panel for each task.
+
+    A large point is the mean of a learner, and a small one is a seed. Falls are spread unevenly
+    over the seeds, so that the axis is logarithmic beyond `LINEAR_FALLS`.
+    """
     tasks = [task for task in TASK_ORDER if any(cell["task"] == task for cell in cells)]
     figure = Figure(figsize=(4.2 * len(tasks), 4.2), dpi=DOTS_PER_INCH, layout="constrained")
     panels = np.atleast_1d(figure.subplots(1, len(tasks)))
     for axis, task in zip(panels, tasks, strict=True):
         for (of_task, name), members in groups(cells, label).items():
             if of_task == task:
-                _point(axis, name, members)
+                _points(axis, name, members, None if label is not learner else _colour(members))
         axis.set_title(task)
         axis.set_xlabel("falls in a training")
-        axis.set_xlim(left=0.0)
+        axis.set_xscale("symlog", linthresh=LINEAR_FALLS)
+        axis.xaxis.set_major_formatter("{x:g}")
+        axis.set_xlim(left=-1.0)
     panels[0].set_ylabel("reward of a trajectory at the end")
     panels[-1].legend(fontsize="small")
     return figure
 
 
-def _point(axis: Axes, name: str, members: Sequence[Cell]) -> None:
+def _points(axis: Axes, name: str, members: Sequence[Cell], colour: str | None) -> None:
     falls = values_of(members, "falls")
     reward = values_of(members, "reward")
-    axis.errorbar(
-        falls.mean(),
-        reward.mean(),
-        xerr=falls.std(),
-        yerr=reward.std(),
-        marker="o",
-        capsize=2,
-        color=COLOURS[members[0]["learner"]],
-        label=name,
-    )
+    (mean,) = axis.plot(falls.mean(), reward.mean(), "o", color=colour, label=name, zorder=3)
+    axis.plot(falls, reward, ".", color=mean.get_color(), alpha=0.5, markersize=5)
+
+
+def _colour(members: Sequence[Cell]) -> str | None:
+    """Colour of a learner in the paper's settings; None leaves it to the axes."""
+    plain = members[0]["measures"] != "own" and members[0]["recovery"] == "tuned"
+    return COLOURS[members[0]["learner"]] if plain else None
 
 
 def curves(cells: Sequence[Cell], name: str, title: str, label: Label = learner) -> Figure:
@@ -126,7 +131,8 @@ def curves(cells: Sequence[Cell], name: str, title: str, label: Label = learner)
                 continue
             values = np.array([cell["curves"][name] for cell in members])
             update = np.array(members[0]["curves"]["update"])
-            (line,) = axis.plot(update, values.mean(axis=0), label=shown)
+            colour = None if label is not learner else _colour(members)
+            (line,) = axis.plot(update, values.mean(axis=0), label=shown, color=colour)
             axis.fill_between(
                 update, values.min(axis=0), values.max(axis=0), color=line.get_color(), alpha=0.15
             )
@@ -200,17 +206,22 @@ def pictures_of(content: Mapping[str, Any]) -> dict[str, tuple[str, Figure]]:
     }
 
 
-def write_page(path: Path) -> Path:
-    """Draw the results in a JSON file: a page beside it, and its pictures as PNG files.
+def write_page(path: Path, folder: Path | None = None) -> Path:
+    """Draw the results in a JSON file: a page, and its pictures as PNG files.
+
+    Args:
+        path: of the file.
+        folder: of the page and the pictures; that of the file when none is given.
 
     Raises:
         ConfigurationError: the file holds no results.
     """
     content = read(path)
     pictures = pictures_of(content)
+    beside = path.parent if folder is None else folder
     for word, (_, picture) in pictures.items():
-        path.with_name(f"{path.stem}_{word}.png").write_bytes(png(picture))
-    target = path.with_suffix(".html")
+        (beside / f"{path.stem}_{word}.png").write_bytes(png(picture))
+    target = beside / f"{path.stem}.html"
     target.write_text(page(content, pictures), encoding="utf-8")
     return target
 
