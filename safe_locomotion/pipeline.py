@@ -15,7 +15,6 @@ from safe_locomotion.control.locomotion import LocomotionController
 from safe_locomotion.control.nominal_gait import NominalGait
 from safe_locomotion.estimation.estimator import StateEstimator
 from safe_locomotion.policy.allow_list import read_allow_list
-from safe_locomotion.policy.file import load_policy
 from safe_locomotion.policy.learned_recovery import LearnedRecovery
 from safe_locomotion.policy.stage import NOMINAL, Learner, PolicyStage
 from safe_locomotion.robot.models import RobotModel
@@ -247,6 +246,9 @@ def make_recovery(robot: RobotModel, config: StackConfig) -> RecoveryPolicy:
     nominal = NominalGait(robot, s.recovery)
     if s.recovery_policy == NOMINAL:
         return nominal
+    # ONNX and its runtime, which the processes without a policy do not need, take 0.15 s.
+    from safe_locomotion.policy.file import load_policy  # noqa: PLC0415
+
     allowed = read_allow_list(s.allowed_policies)
     learner = load_policy(s.recovery_policy, robot, config.bridge.limits, allowed=allowed)
     return LearnedRecovery(learner, nominal)

@@ -5,7 +5,10 @@ Each process keeps what is costly to make: a simulated robot that stands, a pipe
 The processes are this machine's, or those of a Ray cluster.
 """
 
+import atexit
+import gc
 import os
+import pickle
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -51,7 +54,10 @@ def workers(
     os.environ.update(dict.fromkeys(THREADS, "1"))  # read when a process imports numpy
     try:
         with ProcessPoolExecutor(
-            count, mp_context=get_context("spawn"), initializer=_start, initargs=(make,)
+            count,
+            mp_context=get_context("spawn"),
+            initializer=_start,
+            initargs=(pickle.dumps(make),),
         ) as pool:
             yield lambda jobs: pool.map(_do, jobs)
     finally:
@@ -80,14 +86,19 @@ def _ray_pool(make: Callable[[], Callable[[Any], Any]], count: int, address: str
             f"no Ray cluster at {address}: {error}; start one with: ray start --head"
         ) from error
     try:
-        with Pool(count, initializer=_start, initargs=(make,)) as pool:
+        with Pool(count, initializer=_start, initargs=(pickle.dumps(make),)) as pool:
             yield pool
     finally:
         ray.shutdown()
 
 
-def _start(make: Callable[[], Callable[[Any], Any]]) -> None:
+def _start(pickled: bytes) -> None:
+    """Make what this process keeps; unpickling imports it, which takes seconds with torch."""
     global _work  # noqa: PLW0603 - a process pool has no other place for what its processes keep
+    gc.disable()  # imports make a million objects that stay
+    make: Callable[[], Callable[[Any], Any]] = pickle.loads(pickled)
+    gc.enable()
+    atexit.register(gc.freeze)  # else the process ends with a search through them all
     _work = make()
 
 

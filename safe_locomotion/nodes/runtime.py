@@ -5,6 +5,8 @@ can still command damping. Services, parameters, `cmd_vel` and diagnostics run i
 on a second thread.
 """
 
+import atexit
+import gc
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -190,6 +192,7 @@ def run(build: Callable[[], ControlLoop], args: list[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, on_signal)
     follow_parent()
+    atexit.register(gc.freeze)  # the last search for garbage would take a quarter of a second
     sys.setswitchinterval(GIL_SWITCH_INTERVAL_S)
     try:
         _drive(build, stop)
