@@ -2,10 +2,11 @@
 
 Every scenario runs through `safe-locomotion sim --headless --report`.
 
-Impulses and payload are those of an A1; for another robot they are scaled with its mass.
+Impulses and payload are those of an A1; for another robot they are scaled with its mass. A run
+whose report the file of `--json` holds already is not repeated.
 
 .venv/bin/python tools/figures.py [--robot go2] [--seeds 0-4] [--workers 2] [--only trot,push-25]
-                                  [--json FILE]
+                                  [--json FILE] [--minutes 20]
 """
 
 import argparse
@@ -13,6 +14,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -182,7 +184,12 @@ def measure(scenario: Scenario, seed: int, robot: str) -> Report:
                 f"{scenario.name}, seed {seed}: exit status {run.returncode}: {run.stderr[-2000:]}"
             )
         report: Report = json.loads(file.read_text())
-    return report | {"scenario": scenario.name, "seed": seed, "holds": scenario.holds(report)}
+    return report | {
+        "scenario": scenario.name,
+        "seed": seed,
+        "robot": robot,
+        "holds": scenario.holds(report),
+    }
 
 
 def row(scenario: Scenario, seed: int, r: Report) -> str:
@@ -263,14 +270,15 @@ def _drift(r: Report) -> float:
     return float(100.0 * r["estimator_drift_m"] / max(r["distance_m"], 1e-9))
 
 
-def main() -> int:
-    """Run the scenarios; return 1 when one misses its figures."""
+def parse() -> argparse.Namespace:
+    """Options, with the names of the scenarios as a list."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--robot", choices=robot_names(), default=ROBOT)
     parser.add_argument("--seeds", default="0-4", help="first and last seed")
     parser.add_argument("--workers", type=int, default=2, help="runs at once")
+    parser.add_argument("--minutes", type=float, default=600.0, help="begin no run after them")
     parser.add_argument(
         "--only",
         default=",".join(s.name for s in SCENARIOS if s.name != "endurance"),
@@ -278,27 +286,51 @@ def main() -> int:
     )
     parser.add_argument("--json", type=Path, help="all reports")
     options = parser.parse_args()
-    first, _, last = options.seeds.partition("-")
-    names = options.only.split(",")
-    unknown = sorted(set(names) - {s.name for s in SCENARIOS})
+    options.only = options.only.split(",")
+    unknown = sorted(set(options.only) - {s.name for s in SCENARIOS})
     if unknown:
         parser.error(
             f"unknown scenario {', '.join(unknown)}; "
             f"choose from {', '.join(s.name for s in SCENARIOS)}"
         )
+    return options
+
+
+def reports_of(file: Path | None, robot: str) -> list[Report]:
+    """Reports that a file holds; those of another robot end the program."""
+    if not (file and file.exists()):
+        return []
+    reports: list[Report] = json.loads(file.read_text())
+    if any(report["robot"] != robot for report in reports):
+        sys.exit(f"{file}: holds runs of another robot than {robot}; name another file")
+    return reports
+
+
+def main() -> int:
+    """Run the scenarios; return 1 when one misses its figures."""
+    options = parse()
+    first, _, last = options.seeds.partition("-")
+    reports = reports_of(options.json, options.robot)
+    done = {(r["scenario"], r["seed"]) for r in reports}
     jobs = [
-        (s, seed, options.robot)
+        (s, seed)
         for s in SCENARIOS
-        if s.name in names and (options.robot == ROBOT or POLICIES not in s.arguments)
+        if s.name in options.only and (options.robot == ROBOT or POLICIES not in s.arguments)
         for seed in range(int(first), int(last or first) + 1)
+        if (s.name, seed) not in done
     ]
+    end = time.monotonic() + 60.0 * options.minutes
+
+    def run(job: tuple[Scenario, int]) -> Report | None:
+        return measure(*job, options.robot) if time.monotonic() < end else None
+
     print("|".join(("", *HEADINGS, "")))
     print("|---" * len(HEADINGS) + "|", flush=True)
-    reports = []
     with ThreadPoolExecutor(options.workers) as pool:
-        for (scenario, seed, _), report in zip(
-            jobs, pool.map(lambda job: measure(*job), jobs), strict=True
-        ):
+        for (scenario, seed), report in zip(jobs, pool.map(run, jobs), strict=True):
+            if report is None:
+                print(f"{scenario.name}, seed {seed}: no time left", flush=True)
+                continue
             reports.append(report)
             print(row(scenario, seed, report), flush=True)
             if options.json:
