@@ -6,6 +6,7 @@ A table stands between `<!-- paper1: NAME -->` and `<!-- /paper1 -->`. NAME is a
 Everything outside of these marks is written by hand.
 """
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -32,6 +33,7 @@ from safe_locomotion.training.gait.results import Cell, read
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/experiments_paper1.md"
+FLIGHTS = ROOT / "docs/data/paper1_flights.json"
 BLOCK = re.compile(r"(<!-- paper1: (\w+) -->\n)(.*?)(<!-- /paper1 -->)", re.DOTALL)
 #: Pictures of the page, by figure.
 PICTURES = {
@@ -143,11 +145,31 @@ def ablation(figure: str) -> str:
     return markdown(heads, lines)
 
 
+def flights() -> str:
+    """What the policies did over the wire."""
+    heads = ("seed", "figure", "measured", "compared with", "wanted", "holds")
+    lines = []
+    for row in json.loads(FLIGHTS.read_text(encoding="utf-8"))["rows"]:
+        beside = ""
+        if row["against"] and row["reference"] is not None:
+            beside = f"{_amount(row['reference'], row['unit'])} ({row['against']})"
+        measured = _amount(row["value"], row["unit"])
+        holds = "yes" if row["met"] else "**no**"
+        lines.append((str(row["seed"]), row["figure"], measured, beside, row["wanted"], holds))
+    return markdown(heads, lines)
+
+
+def _amount(value: float | None, unit: str) -> str:
+    """A number with its unit; JSON has null for one that is not finite."""
+    return "none" if value is None else f"{value:.3g} {unit}".strip()
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "fig3": fig3,
     "against": against,
     "fig4a": lambda: ablation("fig4a"),
     "fig4b": lambda: ablation("fig4b"),
+    "flights": flights,
 }
 
 
