@@ -6,6 +6,7 @@ Robots, motors and configurations are read this way.
 import json
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
 from math import isfinite
 from typing import Any, get_type_hints
 
@@ -43,6 +44,11 @@ def _adapter(cls: type[Any]) -> TypeAdapter[Any]:
     return _adapters.get(cls) or _adapters.setdefault(cls, TypeAdapter(cls))
 
 
+@cache
+def _types_of(cls: type[Any]) -> dict[str, Any]:
+    return get_type_hints(cls)
+
+
 def _check_keys(cls: type[Any], values: Any, where: str) -> None:
     if not isinstance(values, Mapping):
         raise ConfigurationError(f"{where}: expected keys and values, found {values!r}")
@@ -53,7 +59,7 @@ def _check_keys(cls: type[Any], values: Any, where: str) -> None:
     missing = sorted(set(known) - set(values) - _with_default(cls))
     if missing:
         raise ConfigurationError(f"{where}: missing {', '.join(missing)}")
-    types = get_type_hints(cls)
+    types = _types_of(cls)
     for key, value in values.items():
         for number in value if isinstance(value, list | tuple) else (value,):
             if isinstance(number, int | float) and not _is_finite(number):

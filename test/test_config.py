@@ -21,6 +21,8 @@ Document = dict[str, Any]
 
 DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 SHIPPED: Document = yaml.safe_load(CONFIG_FILE.read_text())
+#: Parts of the shipped file by how Python shows them, in which True is not 1.0.
+TEXTS = {repr(part): yaml.dump(dict([part]), Dumper=DUMPER) for part in SHIPPED.items()}
 
 
 def parameters(content: Document, node: str) -> Document:
@@ -32,7 +34,10 @@ def load(tmp_path: Path, change: Callable[[Document], object]) -> StackConfig:
     content = deepcopy(SHIPPED)
     change(content)
     path = tmp_path / "robot.yaml"
-    path.write_text(yaml.dump(content, Dumper=DUMPER))
+    texts = (
+        TEXTS.get(repr(part)) or yaml.dump(dict([part]), Dumper=DUMPER) for part in content.items()
+    )
+    path.write_text("".join(texts))
     return load_config(path)
 
 

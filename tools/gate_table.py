@@ -5,6 +5,7 @@ run tick by tick, in robot time, until the command damps. The page shows an A1; 
 """
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -199,12 +200,22 @@ def damps(command: LowCommand) -> bool:
 
 
 @cache
-def damped_after_ms(event: Event, mode: Mode, robot: str = SHOWN) -> int | None:
-    """Robot time from the state with the event to damping that stays [ms]; None for never."""
+def _after_quiet_ticks(mode: Mode, robot: str) -> LastHop:
     hop = LastHop(mode, robot)
     for _ in range(QUIET_TICKS):
         if damps(hop.tick()):
             raise ValueError(f"{mode.name} damps without an event")
+    return hop
+
+
+def ready(mode: Mode, robot: str = SHOWN) -> LastHop:
+    """A last hop after its quiet ticks, for one event; all of a mode begin in the same state."""
+    return deepcopy(_after_quiet_ticks(mode, robot))
+
+
+def damped_after_ms(event: Event, mode: Mode, robot: str = SHOWN) -> int | None:
+    """Robot time from the state with the event to damping that stays [ms]; None for never."""
+    hop = ready(mode, robot)
     commands = [damps(hop.tick(event, k)) for k in range(LONGEST_TICKS)]
     if not commands[-1]:
         return None

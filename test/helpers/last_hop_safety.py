@@ -85,9 +85,7 @@ class LastHopSafety:
             one, two = (str(name) for name in rng.choice(ROWS, size=2, replace=False))
             if one == "no plan comes any more":
                 continue
-            hop = tool().LastHop(mode, self.ROBOT)
-            for _ in range(tool().QUIET_TICKS):
-                hop.tick()
+            hop = tool().ready(mode, self.ROBOT)
             ticks = round(self.bound_ms(one) * 1e6 / STATE_PERIOD_NS) + 1
 
             def both(k, tick, one=one, two=two, ticks=ticks):
