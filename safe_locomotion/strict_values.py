@@ -6,7 +6,6 @@ Robots, motors and configurations are read this way.
 import json
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
-from functools import cache
 from math import isfinite
 from typing import Any, get_type_hints
 
@@ -19,6 +18,7 @@ LONGEST_NUMBER = 40  #: characters of a number in a message
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The safe loader; that of libyaml is ten times as fast, but not every PyYAML has it."""
 _adapters: dict[type[Any], TypeAdapter[Any]] = {}  # each takes as long as reading a file
+_types: dict[type[Any], dict[str, Any]] = {}  # of the fields
 
 
 def build(cls: type[Any], values: Mapping[str, Any], where: str) -> Any:
@@ -44,9 +44,8 @@ def _adapter(cls: type[Any]) -> TypeAdapter[Any]:
     return _adapters.get(cls) or _adapters.setdefault(cls, TypeAdapter(cls))
 
 
-@cache
 def _types_of(cls: type[Any]) -> dict[str, Any]:
-    return get_type_hints(cls)
+    return _types.get(cls) or _types.setdefault(cls, get_type_hints(cls))
 
 
 def _check_keys(cls: type[Any], values: Any, where: str) -> None:

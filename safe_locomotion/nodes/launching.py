@@ -20,6 +20,7 @@ from launch_ros.actions import Node
 from launch_ros.substitutions import ExecutableInPackage
 
 from launch import LaunchDescription
+from safe_locomotion import PARENT
 from safe_locomotion.errors import SafeLocomotionError
 from safe_locomotion.runtime.launch_arguments import (
     discovery_environment,
@@ -27,7 +28,6 @@ from safe_locomotion.runtime.launch_arguments import (
     options_from_launch,
     unknown_arguments,
 )
-from safe_locomotion.runtime.processes import PARENT
 from safe_locomotion.runtime.stack import PACKAGE, Process, World, stack
 
 RESPAWN_S = 2.0  #: until a watcher that ended is started again

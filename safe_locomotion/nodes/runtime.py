@@ -149,6 +149,7 @@ def _starting() -> Iterator[None]:
 
 def turn(loop: ControlLoop, stop: Event) -> None:
     """Run ticks until `stop` is set; garbage is collected between them."""
+    gc.enable()  # see `safe_locomotion`; all is imported
     garbage = Garbage(freeze=loop.freeze_garbage)
     try:
         while not stop.is_set():

@@ -13,12 +13,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from safe_locomotion import PARENT
 from safe_locomotion.runtime.stack import Process
 
 BRIDGES = ("bridge_node", "composed_node")
 PATIENCE = ((signal.SIGINT, 5.0), (signal.SIGTERM, 2.0), (signal.SIGKILL, 1.0))
 """Signals that end a process, and the time for each [s]."""
-PARENT = "SAFE_LOCOMOTION_PARENT"  #: environment variable: a child ends when this process ends
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 PRIVATE_FILE = 0o600

@@ -172,6 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         args.domain,
         "lock-step" if args.lockstep else "wall-clock",
     )
+    gc.enable()  # see `safe_locomotion`; all is imported
     try:
         summary = process.run(stop)
     finally:

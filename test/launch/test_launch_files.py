@@ -15,9 +15,9 @@ import pytest
 import yaml
 from places import ROOT
 
+from safe_locomotion import PARENT
 from safe_locomotion.errors import SafeLocomotionError
 from safe_locomotion.runtime.launch_arguments import launch_arguments, options_from_launch
-from safe_locomotion.runtime.processes import PARENT
 from safe_locomotion.runtime.stack import stack
 
 LAUNCH = ROOT / "launch"

@@ -69,8 +69,12 @@ def test_the_collector_comes_back_after_an_error():
 
 
 def test_the_collector_can_be_left_alone():
-    """Where the configuration says so the interpreter collects as it likes, in ticks too."""
+    """Where the configuration says so the interpreter collects as it likes, in ticks too.
+
+    Processes of a stack start with the collector off.
+    """
     loop = Loop(3, freeze_garbage=False)
+    gc.disable()
     turn(loop, loop.stop)
     assert all(enabled for _, enabled in loop.order)
 

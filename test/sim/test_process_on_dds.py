@@ -12,7 +12,7 @@ pytest.importorskip("mujoco")
 
 from memory_wire import Controller
 
-from safe_locomotion.runtime.processes import PARENT
+from safe_locomotion import PARENT
 
 
 @pytest.fixture
