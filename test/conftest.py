@@ -1,5 +1,6 @@
 """Settings of every test: deterministic hypothesis, one BLAS thread, DDS domains of its own."""
 
+import atexit
 import gc
 import os
 from collections.abc import Generator, Iterator
@@ -18,6 +19,8 @@ os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # Before any test lists the robots: those of whoever runs the tests are none of its business.
 os.environ["SAFE_LOCOMOTION_ROBOTS"] = ""
+# The last search for garbage would go through all that the tests imported.
+atexit.register(gc.freeze)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -90,8 +90,8 @@ class Motion:
         )
         roll = self.tilt * blend * np.sin(w * s)
         pitch = self.tilt * blend * np.cos(w * s)
-        turn = quaternion_from_rpy(0.0, 0.0, self.yaw)
-        return _matrix(turn) @ position, multiply(
+        turn, matrix = _turn(self.yaw)
+        return matrix @ position, multiply(
             turn, quaternion_from_rpy(roll, pitch, self.yaw_rate * ramp)
         )
 
@@ -112,6 +112,13 @@ def _matrix(q: Array) -> Array:
     v = q[1:]
     k = skew(v)
     return np.eye(3) + 2 * w * k + 2 * k @ k
+
+
+@lru_cache(maxsize=8)
+def _turn(yaw: float) -> tuple[Array, Array]:
+    """Quaternion and matrix of a turn about the vertical."""
+    turn = quaternion_from_rpy(0.0, 0.0, yaw)
+    return turn, _matrix(turn)
 
 
 @lru_cache(maxsize=2)  # a state and its joint rates need the same

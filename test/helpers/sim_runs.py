@@ -77,7 +77,7 @@ def watched_walk(folder, *arguments):
         )
         while process.poll() is None:
             seen.update(filter(None, map(scheduling_of, children_of(process.pid))))
-            time.sleep(0.05)
+            time.sleep(0.2)  # controller and robot run for seconds
     words = {name: (folder / name).read_text() for name in ("out", "err")}
     assert process.returncode == 0, words["err"]
     return Walk(
