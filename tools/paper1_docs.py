@@ -23,6 +23,7 @@ from safe_locomotion.training.gait.comparisons import (
 from safe_locomotion.training.gait.grid import PAPER_TASKS
 from safe_locomotion.training.gait.pictures import (
     LABELS,
+    NAMES,
     PAPER,
     groups,
     learner,
@@ -147,7 +148,7 @@ def ablation(figure: str) -> str:
 
 def flights() -> str:
     """What the policies did over the wire."""
-    heads = ("seed", "figure", "measured", "compared with", "wanted", "holds")
+    heads = ("learner, seed", "figure", "measured", "compared with", "wanted", "holds")
     lines = []
     for row in json.loads(FLIGHTS.read_text(encoding="utf-8"))["rows"]:
         beside = ""
@@ -155,7 +156,8 @@ def flights() -> str:
             beside = f"{_amount(row['reference'], row['unit'])} ({row['against']})"
         measured = _amount(row["value"], row["unit"])
         holds = "yes" if row["met"] else "**no**"
-        lines.append((str(row["seed"]), row["figure"], measured, beside, row["wanted"], holds))
+        by = f"{NAMES[row['learner']]}, {row['seed']}"
+        lines.append((by, row["figure"], measured, beside, row["wanted"], holds))
     return markdown(heads, lines)
 
 
