@@ -322,14 +322,20 @@ def read_bytes(path: Path) -> bytes:
         raise refuse("policy", "a readable file", f"{path} ({error})") from error
 
 
-def installed_policies(robot: str) -> tuple[str, ...]:
-    """Names of the installed policies for a robot, gait policies first."""
+def installed_policies(robot: str, *, walking: bool = False) -> tuple[str, ...]:
+    """Names of the installed policies for a robot, gait policies first.
+
+    Args:
+        robot: that they are for.
+        walking: leave out those that hold legs in the air, which balance and do not walk.
+    """
     found = []
     for name in policy_names():
         try:
             contract, _ = read_policy(find_policy(name))
         except PolicyRefusedError:
             continue  # it must not fly; `safe-locomotion policy ls` says why
-        if contract.robot == robot:
+        lifts = contract.gait is not None and any(contract.gait.lifted)
+        if contract.robot == robot and not (walking and lifts):
             found.append((contract.kind, name))
     return tuple(name for _, name in sorted(found))

@@ -185,7 +185,7 @@ def _watch_with_person(
         settings.vy,
         settings.wz,
         settings.policy_value,
-        installed_policies(settings.robot),
+        installed_policies(settings.robot, walking=True),
     )
     remote = RemoteOperator(on_ros)
     try:
