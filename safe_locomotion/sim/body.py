@@ -12,7 +12,7 @@ from safe_locomotion.sim.buried_contacts import BuriedContacts
 from safe_locomotion.sim.model import build_model
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.terrain_names import tile_of
-from safe_locomotion.sim.tile_ground import SOLID
+from safe_locomotion.sim.tile_ground import SOLID, tile_grid
 from safe_locomotion.types import Array
 
 PHYSICS_STEP = 0.001  #: [s]
@@ -45,10 +45,9 @@ class Body:
         self.model.opt.timestep = PHYSICS_STEP
         self.data = mujoco.MjData(self.model)
         data = self.data
+        tile = tile_of(options.terrain)
         self._buried = (
-            BuriedContacts(self.model, self.terrain.height, SOLID)
-            if tile_of(options.terrain)
-            else None
+            BuriedContacts(self.model, tile_grid(*tile, options.seed), SOLID) if tile else None
         )
         self._robot = robot
         self._kinematics = Kinematics(robot)
@@ -94,7 +93,7 @@ class Body:
         """Everything of a physics step that needs no torques."""
         mujoco.mj_step1(self.model, self.data)
         if self._buried:
-            self._buried.drop(self.data)
+            self._buried.mend(self.data)
 
     def stand(self) -> None:
         """Stand the robot, level and at rest, where it is, each foot on the ground under its hip.

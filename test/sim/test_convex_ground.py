@@ -58,3 +58,24 @@ def test_a_corner_of_a_platform_is_split() -> None:
     low = [piece for piece in pieces if not piece[:, 2].any()]
     assert len(low) > 1
     assert sum(area(piece) for piece in pieces) == pytest.approx(0.64)
+
+
+def test_the_closest_ground_is_the_closest_of_many_points() -> None:
+    """On the grid of a tile, from above and from below, against a dense sample."""
+    grid = tile_grid("obstacles", 6, 1)
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        x, y = rng.uniform(-3.0, 3.0, 2)
+        point = np.array([x, y, grid.height(x, y) + rng.uniform(-0.03, 0.05)])
+        found = grid.closest(point, 0.1)
+        assert found[2] == pytest.approx(grid.height(found[0], found[1]), abs=1e-9)
+        around = np.linspace(-0.08, 0.08, 81)
+        sample = [(x + a, y + b, grid.height(x + a, y + b)) for a in around for b in around]
+        nearest = np.linalg.norm(np.array(sample) - point, axis=1).min()
+        assert np.linalg.norm(found - point) <= nearest + 1e-9
+
+
+def test_no_ground_is_close_outside_of_a_grid() -> None:
+    """The result is NaN, which no comparison takes for a place."""
+    grid = HeightGrid(heights=np.zeros((3, 3)), cell=0.1, x=0.0, y=0.0)
+    assert np.isnan(grid.closest(np.array([5.0, 5.0, 0.0]), 0.1)).all()

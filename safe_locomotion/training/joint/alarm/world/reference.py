@@ -10,7 +10,7 @@ from safe_locomotion.sim.buried_contacts import BuriedContacts
 from safe_locomotion.sim.model import describe
 from safe_locomotion.sim.motors import load_motors
 from safe_locomotion.sim.options import SimulationOptions
-from safe_locomotion.sim.tile_ground import SOLID
+from safe_locomotion.sim.tile_ground import SOLID, tile_grid
 from safe_locomotion.training.gait.world.plant import ITERATIONS, LINE_SEARCH, PAYLOAD
 from safe_locomotion.training.joint.alarm.world.options import Drive
 from safe_locomotion.types import LEGS, Array
@@ -39,7 +39,7 @@ class Reference:
         options = SimulationOptions(
             robot=robot, terrain=terrain, seed=seed, friction=1.0, payload=1.0
         )
-        spec, ground = describe(options)
+        spec, _ = describe(options)
         for geom in spec.geoms:
             if geom.name in TOUCHING or not geom.conaffinity & 1:
                 geom.contype = int(geom.name in TOUCHING)
@@ -52,7 +52,8 @@ class Reference:
         self._model.opt.iterations = ITERATIONS
         self._model.opt.ls_iterations = LINE_SEARCH
         self.data = mujoco.MjData(self._model)
-        self._buried = BuriedContacts(self._model, ground.height, SOLID)
+        kind, _, level = terrain.partition(":")
+        self._buried = BuriedContacts(self._model, tile_grid(kind, int(level), seed), SOLID)
         payload = self._model.body(PAYLOAD).id
         self._model.body_mass[payload] = 0.0
         self._model.body_inertia[payload] = 0.0
@@ -72,7 +73,7 @@ class Reference:
         self.touched.clear()
         for _ in range(drive.ticks):
             mujoco.mj_step1(self._model, data)
-            self._buried.drop(data)
+            self._buried.mend(data)
             dq = data.qvel[6:]
             wanted = drive.kp * (target - data.qpos[7:]) - drive.kd * dq
             data.ctrl[:] = np.clip(wanted, -peak, peak)
