@@ -183,9 +183,16 @@ def test_a_full_disk_ends_the_log_and_nothing_else(tmp_path: Path, threaded: boo
 
 def test_a_disk_that_hangs_costs_rows_and_no_time(tmp_path: Path) -> None:
     """Blocks that nobody takes are counted, and closing waits no longer than it is told to."""
+    taken = Event()
     hung = Event()
+
+    def hang() -> None:
+        taken.set()
+        hung.wait()
+
     disk = DiskThread(2)
-    disk.add(hung.wait)
+    disk.add(hang)
+    assert taken.wait(60.0)  # else its place in the queue becomes free after the last block
     log = StageLog(tmp_path / "run.log", COLUMNS, disk=disk)
     for k in range(9 * BLOCK):
         log.append(k, np.zeros(3), True)
