@@ -1,7 +1,6 @@
 """The evidence in README and docs/evidence.md agrees with the data it is made from."""
 
 import re
-from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -11,6 +10,7 @@ pytest.importorskip("mujoco")
 pytest.importorskip("onnx")
 
 from places import ROOT
+from table_tools import tool_named
 
 PUSHED = "a1_velocity_lstm, 35 N s"
 SLIPPERY = "a1_velocity_lstm, 20 N s, off centre, friction 0.4"
@@ -20,8 +20,7 @@ HALF_OF_THE_STEPS = (0.4, 0.6)  # shares of recovery
 @pytest.fixture
 def tool(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The tool that writes the tables."""
-    monkeypatch.syspath_prepend(ROOT / "tools")
-    return import_module("evidence")
+    return tool_named(monkeypatch, "evidence")
 
 
 def plain(text: str) -> str:

@@ -1,10 +1,9 @@
 """docs/results.md agrees with the data it is made from."""
 
-from importlib import import_module
 from types import ModuleType
 
 import pytest
-from places import ROOT
+from table_tools import assert_tables_of_the_data, tool_named
 
 pytest.importorskip("mujoco")
 pytest.importorskip("onnx")
@@ -13,15 +12,12 @@ pytest.importorskip("onnx")
 @pytest.fixture
 def tool(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The tool that writes the tables."""
-    monkeypatch.syspath_prepend(ROOT / "tools")
-    return import_module("results")
+    return tool_named(monkeypatch, "results")
 
 
 def test_the_tables_are_those_of_the_data(tool: ModuleType) -> None:
     """The page holds each table of tools/results.py once, as made from the data."""
-    page = tool.PAGE.read_text()
-    assert tool.filled(page) == page
-    assert sorted(found[1] for found in tool.BLOCK.findall(page)) == sorted(tool.TABLES)
+    assert_tables_of_the_data(tool)
 
 
 def test_every_fixture_flies_and_every_wrong_import_is_caught(tool: ModuleType) -> None:

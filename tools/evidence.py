@@ -8,18 +8,18 @@ Everything outside of these marks is written by hand.
 """
 
 import json
-import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from page_tables import blocks, refilled
 from safety_evidence import TASKS, condition, details, matrix, rule
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "docs/data/safety_evidence.json"
 PAGES = (ROOT / "README.md", ROOT / "docs/evidence.md")
-BLOCK = re.compile(r"(<!-- evidence: (\w+) -->\n)(.*?)(<!-- /evidence -->)", re.DOTALL)
+BLOCK = blocks("evidence")
 
 SHIPPED = "reachability 10"
 BOX_ALONE = f"{SHIPPED}, box alone"
@@ -215,10 +215,7 @@ TABLES: dict[str, Callable[[Evidence], str]] = {
 
 def filled(text: str, evidence: Evidence) -> str:
     """A page with its tables made anew."""
-    return BLOCK.sub(
-        lambda found: f"{found[1]}\n{TABLES[found[2]](evidence)}\n{found[4]}",
-        text,
-    )
+    return refilled(text, BLOCK, lambda name: TABLES[name](evidence))
 
 
 def main() -> None:

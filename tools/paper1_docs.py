@@ -2,17 +2,16 @@
 
     .venv/bin/python tools/paper1_docs.py
 
-A table stands between `<!-- paper1: NAME -->` and `<!-- /paper1 -->`. NAME is a key of `TABLES`.
-Everything outside of these marks is written by hand.
+The names of the tables are keys of `TABLES`.
 """
 
 import json
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from evidence import markdown
+from page_tables import blocks, refilled
 
 from safe_locomotion.training.gait.comparisons import (
     BASELINES,
@@ -35,7 +34,7 @@ from safe_locomotion.training.gait.results import Cell, read
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/experiments_paper1.md"
 FLIGHTS = ROOT / "docs/data/paper1_flights.json"
-BLOCK = re.compile(r"(<!-- paper1: (\w+) -->\n)(.*?)(<!-- /paper1 -->)", re.DOTALL)
+BLOCK = blocks("paper1")
 #: Pictures of the page, by figure.
 PICTURES = {
     "fig3": ("falls_rewards", "recovery"),
@@ -177,7 +176,7 @@ TABLES: dict[str, Callable[[], str]] = {
 
 def filled(text: str) -> str:
     """The page with its tables made anew."""
-    return BLOCK.sub(lambda found: f"{found[1]}\n{TABLES[found[2]]()}\n{found[4]}", text)
+    return refilled(text, BLOCK, lambda name: TABLES[name]())
 
 
 def draw() -> None:

@@ -4,17 +4,17 @@
 """
 
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from evidence import markdown, summary
 from evidence import read as read_evidence
+from page_tables import blocks, refilled
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/results.md"
-BLOCK = re.compile(r"(<!-- results: (\w+) -->\n)(.*?)(<!-- /results -->)", re.DOTALL)
+BLOCK = blocks("results")
 Row = dict[str, Any]
 
 
@@ -54,7 +54,7 @@ TABLES: dict[str, Callable[[], str]] = {
 
 def filled(text: str) -> str:
     """The page with its tables made anew."""
-    return BLOCK.sub(lambda found: f"{found[1]}\n{TABLES[found[2]]()}\n{found[4]}", text)
+    return refilled(text, BLOCK, lambda name: TABLES[name]())
 
 
 if __name__ == "__main__":

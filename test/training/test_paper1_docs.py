@@ -1,10 +1,10 @@
 """docs/experiments_paper1.md agrees with the results in docs/data."""
 
-from importlib import import_module
 from types import ModuleType
 
 import pytest
 from places import ROOT
+from table_tools import assert_tables_of_the_data, tool_named
 
 from safe_locomotion.training.gait.comparisons import ours_of
 from safe_locomotion.training.gait.grid import PAPER_TASKS
@@ -20,15 +20,12 @@ pytest.importorskip("matplotlib")
 @pytest.fixture
 def tool(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The tool that writes the tables."""
-    monkeypatch.syspath_prepend(ROOT / "tools")
-    return import_module("paper1_docs")
+    return tool_named(monkeypatch, "paper1_docs")
 
 
 def test_the_tables_are_those_of_the_data(tool: ModuleType) -> None:
     """The page holds each table of tools/paper1_docs.py once, as made from the data."""
-    page = tool.PAGE.read_text()
-    assert tool.filled(page) == page
-    assert sorted(found[1] for found in tool.BLOCK.findall(page)) == sorted(tool.TABLES)
+    assert_tables_of_the_data(tool)
 
 
 def test_the_page_shows_the_pictures_of_the_tool(tool: ModuleType) -> None:
