@@ -301,7 +301,7 @@ def reports_of(file: Path | None, robot: str) -> list[Report]:
     if not (file and file.exists()):
         return []
     reports: list[Report] = json.loads(file.read_text())
-    if any(report["robot"] != robot for report in reports):
+    if any(report.get("robot") != robot for report in reports):
         sys.exit(f"{file}: holds runs of another robot than {robot}; name another file")
     return reports
 

@@ -143,7 +143,10 @@ def _obstacles(share: float, rng: np.random.Generator) -> Array:
 
 
 def _noise(rng: np.random.Generator) -> Array:
-    """Noise of the highest level [m]: 0 on the border, and linear on triangles of its own grid."""
+    """Noise of the highest level [m], 0 on the border.
+
+    It is linear on the triangles of its own grid, whose cells are split as by `triangle_height`.
+    """
     every = round(NOISE_CELL / CELL)
     cells = CELLS // every
     coarse = rng.uniform(-NOISE, NOISE, (cells + 1, cells + 1))

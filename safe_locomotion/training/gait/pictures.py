@@ -96,7 +96,7 @@ def rewards_against_falls(cells: Sequence[Cell], label: Label = learner) -> Figu
     for axis, task in zip(panels, tasks, strict=True):
         for (of_task, name), members in groups(cells, label).items():
             if of_task == task:
-                _points(axis, name, members, None if label is not learner else _colour(members))
+                _points(axis, name, members, _colour(members, label))
         axis.set_title(task)
         axis.set_xlabel("falls in a training")
         axis.set_xscale("symlog", linthresh=LINEAR_FALLS)
@@ -114,10 +114,11 @@ def _points(axis: Axes, name: str, members: Sequence[Cell], colour: str | None) 
     axis.plot(falls, reward, ".", color=mean.get_color(), alpha=0.5, markersize=5)
 
 
-def _colour(members: Sequence[Cell]) -> str | None:
-    """Colour of a learner in the paper's settings; None leaves it to the axes."""
-    plain = members[0]["measures"] != "own" and members[0]["recovery"] == "tuned"
-    return COLOURS[members[0]["learner"]] if plain else None
+def _colour(members: Sequence[Cell], label: Label) -> str | None:
+    """Colour where labels are learners in the paper's settings; None leaves it to the axes."""
+    one = members[0]
+    plain = label is learner and one["measures"] != "own" and one["recovery"] == "tuned"
+    return COLOURS[one["learner"]] if plain else None
 
 
 def curves(cells: Sequence[Cell], name: str, title: str, label: Label = learner) -> Figure:
@@ -131,7 +132,7 @@ def curves(cells: Sequence[Cell], name: str, title: str, label: Label = learner)
                 continue
             values = np.array([cell["curves"][name] for cell in members])
             update = np.array(members[0]["curves"]["update"])
-            colour = None if label is not learner else _colour(members)
+            colour = _colour(members, label)
             (line,) = axis.plot(update, values.mean(axis=0), label=shown, color=colour)
             axis.fill_between(
                 update, values.min(axis=0), values.max(axis=0), color=line.get_color(), alpha=0.15
