@@ -1,29 +1,23 @@
 """The published table of wrong imports agrees with its data and its list of errors."""
 
-import importlib.util
 import json
 
 import pytest
-from places import ROOT
+from table_tools import tool_named
 
 
 @pytest.fixture(scope="module")
 def tool():
     """The program that makes the table."""
-    spec = importlib.util.spec_from_file_location("wrong_imports", ROOT / "tools/wrong_imports.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(ROOT / "tools")
-        spec.loader.exec_module(module)
-    return module
+        return tool_named(patch, "wrong_imports")
 
 
 def test_the_page_shows_the_data(tool) -> None:
     """`python tools/wrong_imports.py --page` brings the page up to date."""
     page = tool.PAGE.read_text()
     assert tool.with_table(page) == page
-    with pytest.raises(ValueError, match="needs the markers"):
+    with pytest.raises(ValueError, match="needs the marks"):
         tool.with_table("# Flight check")
 
 

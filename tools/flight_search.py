@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from page_tables import with_only_table
 from zoo_fixtures import fixtures, imported
 
 from safe_locomotion.evaluation.flight.permutations import PERMUTATIONS, changes
@@ -26,8 +27,7 @@ from safe_locomotion.policy.contract import PolicyContract
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "docs/data/flight_search.json"
 PAGE = ROOT / "docs/flight_check.md"
-BEGIN = "<!-- search -->"
-END = "<!-- /search -->"
+MARK = "search"
 ERRORS = ("joint order", "joint sign", "action scale", "gains", "observation scale")
 WANTED = {"action scale": "x 2", "gains": "x 2"}
 """The wrong value of a property; where none is named, the first one that differs."""
@@ -138,17 +138,8 @@ def lines(rows: list[Row]) -> Iterator[str]:
 
 
 def with_table(page: str) -> str:
-    """The page with the present table between its markers.
-
-    Raises:
-        ValueError: a marker is missing.
-    """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"{PAGE.name} needs the markers {BEGIN} and {END}")
-    table = "\n".join(lines(read()))
-    return f"{before}{BEGIN}\n\n{table}\n\n{END}{after}"
+    """The page with the present table between its marks."""
+    return with_only_table(page, MARK, "\n".join(lines(read())))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from page_tables import with_only_table
 
 from safe_locomotion.config import load_config
 from safe_locomotion.pipeline import standing_state
@@ -34,8 +35,7 @@ from safe_locomotion.types import (
 )
 
 PAGE = Path(__file__).resolve().parents[1] / "docs/safety.md"
-BEGIN = "<!-- gate -->"
-END = "<!-- /gate -->"
+MARK = "gate"
 MODES = tuple(mode for mode in Mode if mode not in DAMPED)
 QUIET_TICKS = 55  #: before the event; a window of the sensor watch ends in them
 LONGEST_TICKS = 100  #: twice the longest bound
@@ -237,16 +237,8 @@ def table() -> str:
 
 
 def with_table(page: str) -> str:
-    """The page with the present table between its markers.
-
-    Raises:
-        ValueError: a marker is missing.
-    """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"{PAGE.name} needs the markers {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n\n{table()}\n\n{END}{after}"
+    """The page with the present table between its marks."""
+    return with_only_table(page, MARK, table())
 
 
 if __name__ == "__main__":

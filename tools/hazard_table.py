@@ -1,15 +1,16 @@
-"""Write the table of hazards into docs/safety.md, between its two markers.
+"""Write the table of hazards into docs/safety.md, between its two marks.
 
 The rows are those of `safe_locomotion.safety.hazards`.
 """
 
 from pathlib import Path
 
+from page_tables import with_only_table
+
 from safe_locomotion.safety.hazards import HAZARDS
 
 PAGE = Path(__file__).resolve().parents[1] / "docs/safety.md"
-BEGIN = "<!-- hazards -->"
-END = "<!-- /hazards -->"
+MARK = "hazards"
 
 
 def table() -> str:
@@ -22,16 +23,8 @@ def table() -> str:
 
 
 def with_table(page: str) -> str:
-    """The page with the present table between its markers.
-
-    Raises:
-        ValueError: a marker is missing.
-    """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"{PAGE.name} needs the markers {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n\n{table()}\n\n{END}{after}"
+    """The page with the present table between its marks."""
+    return with_only_table(page, MARK, table())
 
 
 if __name__ == "__main__":

@@ -9,10 +9,10 @@ five minutes on an idle core. `--page` only writes the table of `docs/policy_zoo
 import argparse
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from page_tables import with_only_table
 from zoo_fixtures import fixtures, imported
 
 from safe_locomotion.evaluation.flight.course import COURSE
@@ -23,8 +23,7 @@ from safe_locomotion.evaluation.flight.rate import better_rate
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "docs/data/policy_zoo.json"
 PAGE = ROOT / "docs/policy_zoo.md"
-BEGIN = "<!-- zoo -->"
-END = "<!-- /zoo -->"
+MARK = "zoo"
 Row = dict[str, Any]
 
 
@@ -69,11 +68,9 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def parts(text: str) -> Iterator[str]:
-    """The page before, in and behind the table."""
-    before, _, rest = text.partition(BEGIN)
-    inside, _, behind = rest.partition(END)
-    yield from (before, inside.strip(), behind)
+def with_table(page: str) -> str:
+    """The page with the present table between its marks."""
+    return with_only_table(page, MARK, table(read()))
 
 
 def main() -> int:
@@ -89,8 +86,7 @@ def main() -> int:
                 print(rows[-1], flush=True)
                 content = {"command": "tools/policy_zoo.py", "rows": rows}
                 DATA.write_text(json.dumps(content, indent=1) + "\n")
-    before, _, behind = parts(PAGE.read_text())
-    PAGE.write_text(f"{before}{BEGIN}\n\n{table(rows)}\n\n{END}{behind}")
+    PAGE.write_text(with_table(PAGE.read_text()))
     return 0
 
 

@@ -19,6 +19,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from page_tables import with_only_table
 from zoo_fixtures import fixtures, imported
 
 from safe_locomotion.config import load_config
@@ -38,8 +39,7 @@ from safe_locomotion.sim.report import without_nan
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "docs/data/wrong_imports.json"
 PAGE = ROOT / "docs/flight_check.md"
-BEGIN = "<!-- wrong imports -->"
-END = "<!-- /wrong imports -->"
+MARK = "wrong imports"
 POLICIES = ("a1_velocity_lstm",)
 SECOND = ("joint sign", "observation scale", "action scale", "gains", "control rate")
 """Properties that are changed together with the joint order."""
@@ -278,16 +278,8 @@ def zoo_table(rows: list[dict[str, Any]]) -> str:
 
 
 def with_table(page: str) -> str:
-    """The page with the present table between its markers.
-
-    Raises:
-        ValueError: a marker is missing.
-    """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"{PAGE.name} needs the markers {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n\n{table(read())}\n\n{zoo_table(read())}\n\n{END}{after}"
+    """The page with the present table between its marks."""
+    return with_only_table(page, MARK, f"{table(read())}\n\n{zoo_table(read())}")
 
 
 if __name__ == "__main__":

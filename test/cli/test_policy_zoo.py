@@ -52,4 +52,5 @@ def test_the_page_has_the_table_of_the_flights(monkeypatch: pytest.MonkeyPatch) 
     spec.loader.exec_module(tool)
     rows = tool.read()
     assert rows and all(row["flies"] for row in rows)
-    assert tool.table(rows) in tool.PAGE.read_text()
+    page = tool.PAGE.read_text()
+    assert tool.with_table(page) == page

@@ -3,12 +3,11 @@
 A robot with other limits must not need other tests. A subclass names its robot and nothing else.
 """
 
-import importlib.util
 from functools import cache
 
 import numpy as np
 import pytest
-from places import ROOT
+from table_tools import tool_named
 
 from safe_locomotion.commands import commanded_torque
 from safe_locomotion.config import load_config
@@ -26,10 +25,8 @@ ONCE_MORE = 60  # ticks after the second event
 @cache
 def tool():
     """The program that knows the rows of the table."""
-    spec = importlib.util.spec_from_file_location("gate_table", ROOT / "tools/gate_table.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        return tool_named(patch, "gate_table")
 
 
 @cache
