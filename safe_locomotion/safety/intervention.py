@@ -126,6 +126,7 @@ class Intervention:
         self._set = forecaster.trigger_set
         self._state = forecaster.state
         self._capture = capture if parameters.capture else None
+        self._capture_margin = parameters.capture_margin
         self._intervenes = parameters.criterion != "off"
         self._speed = parameters.recovery_speed
         self._rule: Rule = SwitchingRule(parameters)
@@ -223,7 +224,7 @@ class Intervention:
         if self._capture is not None:
             margin = self._capture.margin(now.estimate)
             margins = (*margins, (CAPTURE, margin))
-            outside = outside if margin >= 0.0 else (*outside, CAPTURE)
+            outside = outside if margin >= self._capture_margin else (*outside, CAPTURE)
         forecast = Forecast(self._forecaster, now)
         if now.proposal is None:
             recovers = self._rule.alone()

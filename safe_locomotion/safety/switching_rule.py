@@ -48,6 +48,8 @@ class InterventionParameters:
         recovery_speed: share of the wanted velocity that the recovery policy follows.
         capture: whether a capture point beyond the feet belongs to the trigger set, see
             `capture_point.CapturePoint`.
+        capture_margin: margin of the capture point below which it counts as beyond the feet, in
+            halves of the feet's width. With 0 it counts at their edge.
     """
 
     criterion: Criterion
@@ -57,6 +59,7 @@ class InterventionParameters:
     uncertainty: float
     recovery_speed: float
     capture: bool
+    capture_margin: float
 
     def __post_init__(self) -> None:
         """Refuse values that no criterion can use."""
@@ -65,11 +68,12 @@ class InterventionParameters:
                 f"intervention: horizon: must lie within 0 and {LONGEST_HORIZON} "
                 f"(found {self.horizon})"
             )
-        if not 0.0 <= self.recovery_speed <= 1.0:
-            raise ConfigurationError(
-                "intervention: recovery_speed: must lie within 0 and 1 "
-                f"(found {self.recovery_speed})"
-            )
+        for name in ("recovery_speed", "capture_margin"):
+            value = getattr(self, name)
+            if not 0.0 <= value <= 1.0:
+                raise ConfigurationError(
+                    f"intervention: {name}: must lie within 0 and 1 (found {value})"
+                )
         if self.criterion == "planning" and self.horizon == 1:
             raise ConfigurationError(
                 "intervention: horizon: planning needs 2 steps, one of each policy (found 1)"

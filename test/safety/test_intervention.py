@@ -168,6 +168,17 @@ def test_a_walk_that_begins_in_the_trigger_set_counts_it() -> None:
         assert dict(walk.tested.statistics.triggers) == triggers
 
 
+@pytest.mark.parametrize(("margin", "recovers"), [(0.3, False), (0.3 - 1e-9, True), (-0.1, True)])
+def test_a_capture_point_triggers_before_the_edge_by_its_margin(
+    margin: float, recovers: bool
+) -> None:
+    """The margin moves the bound inwards. The verdict still shows the distance from the feet."""
+    walk = Walk(intervention(CaptureMargin(margin), criterion="naive", capture_margin=0.3))
+    assert walk.ticks(4) == [recovers] * 4
+    assert dict(walk.tested.statistics.triggers) == ({"capture": 1} if recovers else {})
+    assert dict(walk.decision.margins)["capture"] == margin
+
+
 def test_recovery_is_slower_by_one_factor() -> None:
     """The factor is the same in all directions."""
     wanted = VelocityCommand(vx=0.4, vy=-0.2, wz=0.6)

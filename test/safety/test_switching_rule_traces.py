@@ -154,7 +154,8 @@ def test_recovery_that_acted_alone_or_before_a_walk_is_recovery_that_acted(forge
             "horizon: planning needs 2 steps, one of each policy (found 1)",
         ),
         *(
-            ({"recovery_speed": bad}, f"recovery_speed: must lie within 0 and 1 (found {bad})")
+            ({name: bad}, f"{name}: must lie within 0 and 1 (found {bad})")
+            for name in ("recovery_speed", "capture_margin")
             for bad in (-1e-9, math.nextafter(1.0, 2.0), math.nan, math.inf, -math.inf)
         ),
         *(
@@ -179,6 +180,8 @@ def test_settings_that_no_criterion_can_use_are_refused(changes: dict[str, Any],
         {"horizon": 50},
         {"recovery_speed": 0.0},
         {"recovery_speed": 1.0},
+        {"capture_margin": 0.0},
+        {"capture_margin": 1.0},
         {"dwell_time": 0.0},
         {"uncertainty": 0.0},
         {"dwell_time": 1e9, "uncertainty": 1e9},

@@ -185,6 +185,24 @@ def test_a_capture_point_beyond_the_feet_triggers_where_it_counts() -> None:
     assert 0 < sum(beyond) < len(beyond)
 
 
+def test_each_robot_has_a_capture_margin_of_its_own() -> None:
+    """A margin takes the robot over at a lower speed, where the onboard margin falls below it."""
+    speeds = np.linspace(0.0, 2.5, 101)
+    running = [estimate(velocity=np.array((speed, 0.0, 0.0))) for speed in speeds]
+    margins = np.array([CapturePoint(A1).margin(e) for e in running])
+    least = (0.25, 0.5)
+    stacks = [
+        stack("naive", 0, {"supervisor.intervention.capture_margin": margin}) for margin in least
+    ]
+    world = World([stacks[k % 2] for k in range(len(running))])
+    world.show(ticks_of(running))
+    world.decide()
+    expected = [bool(margin < least[k % 2]) for k, margin in enumerate(margins)]
+    assert (world.decisions.triggered.numpy() == 1).tolist() == expected
+    assert 0 < sum(expected[::2]) < sum(expected[1::2]) < len(expected[1::2])
+    np.testing.assert_allclose(world.decisions.capture.numpy(), margins, atol=SAME)
+
+
 @wp.kernel
 def sample_rolls(
     histories: RollHistories, rates: Array1, windows: wp.array(dtype=wp.float64), means: Array1

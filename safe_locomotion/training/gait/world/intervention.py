@@ -115,7 +115,7 @@ def measure(
     beyond = capture_point_beyond(judges.legs, judges.com, estimates, robot)
     margin = capture_margin(beyond, judges.half_width)
     out.capture[robot] = margin
-    if judges.capture[judged] == 1 and not margin >= 0.0:
+    if judges.capture[judged] == 1 and not margin >= judges.capture_margin[judged]:
         outside = True
     out.triggered[robot] = wp.where(outside, 1, 0)
 

@@ -76,6 +76,7 @@ class Judges:
         com: centre of mass in base [m].
         half_width: of the rectangle around the feet of a standing robot [m].
         capture: (B,) 1 if the capture point counts.
+        capture_margin: (B,) margin below which it counts as beyond the feet.
         sets, histories, rules, clocks: state and parameters of each.
         learner, recovery, following: (B, 9) gaits on this tick: the learner's if it can be
             executed, the recovery policy's, and that of the policy that drove until now.
@@ -89,6 +90,7 @@ class Judges:
     com: wp.vec3
     half_width: float
     capture: Integers1
+    capture_margin: Array1
     sets: TriggerSets
     histories: RollHistories
     rules: SwitchingRules
@@ -155,6 +157,8 @@ def judges_of(
     out.com = wp.vec3(*robot.com.tolist())
     out.half_width = CapturePoint(robot).half_width
     out.capture = integers([rule.capture for rule in rules])
+    least = np.array([rule.capture_margin for rule in rules], dtype=np.float32)
+    out.capture_margin = wp.array(least, dtype=float, device=device)
     out.sets = trigger_sets(
         [supervisor.trigger_set for supervisor in supervisors],
         config.supervisor.thresholds.fall_height,
