@@ -20,7 +20,7 @@ from safe_locomotion.safety.trigger_set import COMPONENTS
 from safe_locomotion.types import Mode
 
 ROBOT = str(HELPERS / "wire_robot.py")
-WALK = "start@0.1-0.3,R1:ly=1@0.5-100"
+WALK = "R2+A@0.1-0.3,R1:ly=1@0.5-100"
 """The remote starts to walk and drives; a service asked to stand up before."""
 ESTOP_AT = 0.1
 ESTOP = f"R1:ly=1@0-1,L2+B@{ESTOP_AT}-0.3"

@@ -220,7 +220,7 @@ def test_driving_and_asking_by_bytes() -> None:
     """The dead-man and a stick give a velocity, a chord gives one request, bad bytes give none."""
     control = RemoteControl(A1_CONFIG.driving)
     requests = []
-    stand = encode_remote(Pad(pressed=frozenset({"L2", "A"})))
+    stand = encode_remote(Pad(pressed=frozenset({"R2", "up"})))
     sent = [NOTHING] * 50 + [AHEAD] * 50 + [NOTHING] * 50 + [stand] * 100 + [b"\xff" * 40] * 250
     for k, raw in enumerate(sent):
         if control.update(low_state(k, raw), None) and control.wish.request:
