@@ -4,9 +4,9 @@ Simulation, replay and the composed graph run it. The graph of five processes ma
 with topics between them.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import perf_counter
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 
@@ -54,16 +54,14 @@ class Observer(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Sensed:
+class Sensed(NamedTuple):
     """A LowState and the estimate of it."""
 
     state: LowState
     estimate: Estimate
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Cycle:
+class Cycle(NamedTuple):
     """All that the stages said on one tick.
 
     Attributes:

@@ -62,7 +62,7 @@ def executable(gait: GaitParameters) -> bool:
     They must be finite, with a positive frequency and a swing ratio in (0, 1). At least two legs
     must be left to stand on.
     """
-    finite = all(isfinite(value) for value in (*gait.phase_offsets, *gait.foot_y))
+    finite = isfinite(sum(gait.phase_offsets) + sum(gait.foot_y))
     steps = 0.0 < gait.frequency < inf and 0.0 < gait.swing_ratio < 1.0
     return finite and steps and some_leg_left(gait.lifted)
 

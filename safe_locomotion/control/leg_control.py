@@ -83,12 +83,12 @@ class LegController:
         self._weights = [LegWeight(robot, leg) for leg in range(N_LEGS)]
         self._radius = float(robot.foot_radius)
         self._zeros = np.zeros(N_JOINTS)
-        self._q_min = _by_leg(robot.q_min)
-        self._q_max = _by_leg(robot.q_max)
         self._swing_min = _by_leg(robot.q_min + gains.swing_margin)
         self._swing_max = _by_leg(robot.q_max - gains.swing_margin)
-        self._dq_min = _by_leg(-robot.dq_max)
-        self._dq_max = _by_leg(robot.dq_max)
+        # Ranges of the joint positions, then of the speeds.
+        self._lowest = np.concatenate((robot.q_min, -robot.dq_max))
+        self._highest = np.concatenate((robot.q_max, robot.dq_max))
+        self._stored = STORED * robot.tau_max
         self._gains_of: dict[tuple[bool, ...], tuple[Array, Array]] = {}
         self._ramp_kp = np.full(N_JOINTS, gains.ramp_kp)
         self._ramp_kd = np.full(N_JOINTS, gains.ramp_kd)
@@ -191,15 +191,14 @@ class LegController:
         dq: list[float] = []
         for leg in range(N_LEGS):
             tau += self._torque(leg, poses[leg], up, force[leg])
-            moving = self._kinematics.legs[leg].joint_velocity(poses[leg], *velocity[leg])
-            dq += map(clamp, moving, self._dq_min[leg], self._dq_max[leg])
+            dq += self._kinematics.legs[leg].joint_velocity(poses[leg], *velocity[leg])
             if stance[leg]:
-                q += map(clamp, angles[3 * leg : 3 * leg + 3], self._q_min[leg], self._q_max[leg])
+                q += angles[3 * leg : 3 * leg + 3]
             else:
                 q += self._swing(leg, feet[leg], velocity[leg], age, dq)
         kp, kd = self._foot_gains(tuple(stance))
-        q_out, dq_out, tau_out = np.array((q, dq, tau))
-        return _command(state, q_out, dq_out, tau_out, kp, kd)
+        motion = np.minimum(np.maximum(np.array(q + dq), self._lowest), self._highest)
+        return _command(state, motion[:N_JOINTS], motion[N_JOINTS:], np.array(tau), kp, kd)
 
     def _torque(self, leg: int, pose: LegPose, up: Vector, force: list[float]) -> Vector:
         """Weight of the leg less J_c' f [Nm].
@@ -273,13 +272,11 @@ class LegController:
         """
         total = commanded_torque(state, command)
         tau_max = self._robot.tau_max
-        inside = (np.abs(total) <= tau_max) & (np.abs(command.tau) <= STORED * tau_max)
+        inside = (np.abs(total) <= tau_max) & (np.abs(command.tau) <= self._stored)
         if np.count_nonzero(inside) == N_JOINTS:
             return command
         tau = command.tau - (total - np.minimum(np.maximum(total, -tau_max), tau_max))
-        excess = np.where(
-            command.kp > 0.0, tau - np.clip(tau, -STORED * tau_max, STORED * tau_max), 0.0
-        )
+        excess = np.where(command.kp > 0.0, tau - np.clip(tau, -self._stored, self._stored), 0.0)
         if not excess.any():
             return _with_torque(command, tau)
         q = command.q + np.divide(

@@ -335,14 +335,9 @@ class StateEstimator:
 def _is_finite(state: LowState) -> bool:
     """Whether all readings are finite, and the quaternion is close enough to unit length."""
     s = state
-    norm2 = float(state.quaternion_wxyz.dot(state.quaternion_wxyz))
-    joints = float(s.q.dot(s.q)) + float(s.dq.dot(s.dq)) + float(s.tau.dot(s.tau))
-    others = (
-        float(s.gyro.dot(s.gyro))
-        + float(s.accelerometer.dot(s.accelerometer))
-        + float(s.foot_force.dot(s.foot_force))
-    )
-    return isfinite(joints + others) and 0.25 <= norm2 <= 4.0
+    readings = np.concatenate((s.q, s.dq, s.tau, s.gyro, s.accelerometer, s.foot_force))
+    norm2 = float(s.quaternion_wxyz.dot(s.quaternion_wxyz))
+    return isfinite(readings.dot(readings)) and 0.25 <= norm2 <= 4.0
 
 
 def _covariance(xy: float, z: float) -> Array:

@@ -6,7 +6,7 @@ supervisor handles everything else.
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from safe_locomotion.safety.capture_point import CAPTURE, MARGINS, CapturePoint
 from safe_locomotion.safety.forecast import Forecast, Forecaster, Moment
@@ -75,8 +75,7 @@ class InterventionStatistics:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """Decision on one tick.
 
     Attributes:

@@ -18,8 +18,7 @@ slow again. Nobody requests that.
 Hazards are in `safety.hazards`.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from safe_locomotion.errors import UnknownNameError
 from safe_locomotion.operator.requests import REQUESTS
@@ -29,8 +28,7 @@ from safe_locomotion.types import NANOSECONDS, Mode
 Goal = Literal["passive", "stand", "walk", "sit"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Conditions:
+class Conditions(NamedTuple):
     """Settle conditions of the edges, judged by the supervisor on this tick.
 
     Only the conditions that the present mode waits for need to be judged.

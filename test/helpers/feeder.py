@@ -90,8 +90,7 @@ def one_cycle():
         "policy": "learner",
     }
     margins = tuple((f"m{k}", 0.1 * k) for k in range(6))
-    return replace(
-        c,
+    return c._replace(
         proposal=replace(c.proposal, **learned),
         verdict=replace(c.verdict, margins=margins, predicted=np.ones((11, 12))),
     )
