@@ -1,7 +1,5 @@
 """The cycle as function calls: its parts hand on records, and a warm-up leaves no trace."""
 
-from dataclasses import FrozenInstanceError
-
 import numpy as np
 import pytest
 from core_values import A1, CONFIG_FILE, START_NS, TICK_NS, low_state
@@ -42,7 +40,7 @@ def test_the_parts_of_a_step_hand_on_all_that_the_next_one_needs() -> None:
         other = whole.step(state, VelocityCommand())
         np.testing.assert_array_equal(cycle.command.tau, other.command.tau)
         assert cycle.verdict.stamp_ns == other.verdict.stamp_ns == cycle.command.stamp_ns
-        with pytest.raises(FrozenInstanceError):
+        with pytest.raises(AttributeError):
             cycle.plan = None  # type: ignore[misc]
 
 

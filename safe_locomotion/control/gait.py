@@ -19,7 +19,7 @@ from safe_locomotion.control.lift import (
     until_lifted,
 )
 from safe_locomotion.errors import UnknownNameError
-from safe_locomotion.types import N_LEGS, NANOSECONDS, Flags, GaitParameters
+from safe_locomotion.types import N_LEGS, NANOSECONDS, Array, Flags, GaitParameters
 
 #: Phase of FL, RR, RL relative to FR [strides]; standard quadruped gaits.
 PHASE_OFFSETS: dict[str, tuple[float, float, float]] = {
@@ -252,7 +252,7 @@ class GaitClock:
         ]
         return phase
 
-    def schedule(self, gait: GaitParameters, times: Sequence[float]) -> Flags:
+    def schedule(self, gait: GaitParameters, times: Sequence[float] | Array) -> Flags:
         """Stance flags (len(times), 4) at `times` [s] after the last update.
 
         The gait parameters are assumed to stay as they are.
@@ -260,19 +260,15 @@ class GaitClock:
         held = self._held
         phases = self._phases
         lift_off = 1.0 - gait.swing_ratio
-        ahead = [gait.frequency * time for time in times]
-        if self._stepping:
-            down = [(phase + by) % 1.0 < lift_off for by in ahead for phase in phases]
-        else:
-            # No new lift-off: a foot is down from its touchdown on.
-            legs = list(zip(phases, held, strict=True))
-            down = [on or phase + by >= 1.0 for by in ahead for phase, on in legs]
-        stance: Flags = np.array(down).reshape(-1, N_LEGS)
+        ahead = gait.frequency * np.asarray(times)
+        strides = np.add.outer(ahead, phases)
+        # Not stepping, no new lift-off: a foot is down from its touchdown on.
+        stance: Flags = strides % 1.0 < lift_off if self._stepping else (strides >= 1.0) | held
         for leg, phase in enumerate(phases if self._stepping else ()):
             if held[leg] and phase >= lift_off:  # it misses this swing
-                stance[:, leg] |= [phase + by < 1.0 for by in ahead]
+                stance[:, leg] |= strides[:, leg] < 1.0
         if any(gait.lifted) or self._lifts != NO_LIFTS:
-            self._schedule_lifted(gait, ahead, stance)
+            self._schedule_lifted(gait, ahead.tolist(), stance)
         return stance
 
     def later_touchdowns(self, gait: GaitParameters) -> list[float]:

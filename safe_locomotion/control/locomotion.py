@@ -71,7 +71,7 @@ class LocomotionController:
         self._kinematics = Kinematics(robot)
         model = CentroidalModel(mass=robot.mass, inertia=robot.inertia)
         self.mpc: MpcSolver = _solver(model, mpc)
-        self._middles: list[float] = (mpc.dt * np.arange(0.5, mpc.horizon)).tolist()
+        self._middles = mpc.dt * np.arange(0.5, mpc.horizon)
         self._clock = GaitClock()
         self._slip = SlipWatch(parameters.slip, mpc.mu)
         self._reference = Reference(parameters)
@@ -299,7 +299,7 @@ class LocomotionController:
         ]
         place_later_contacts(
             feet,
-            self._middles,
+            self._middles.tolist(),
             touchdowns,
             [(x, y) for x, y, _ in under_hips],
             velocity=path.velocity,

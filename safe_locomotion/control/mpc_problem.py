@@ -88,11 +88,12 @@ class MpcProblem(NamedTuple):
     gravity: Array = LEVEL_GRAVITY
 
 
-def feet_left_behind(levers: Sequence[Vector], travel: Sequence[Vector] | Array) -> Array:
+def feet_left_behind(levers: Sequence[Vector], travel: Array) -> Array:
     """Feet (N, 4, 3) relative to a centre of mass that moves on while they stay [m].
 
     Args:
         levers: feet relative to the centre of mass now [m].
         travel: (N, 3) way of the centre of mass to the middle of each step [m].
     """
-    return np.array(levers) - np.asarray(travel)[:, None]
+    relative: Array = np.array(levers) - travel[:, None]
+    return relative

@@ -118,13 +118,13 @@ class ReferencePath(NamedTuple):
 
     Attributes:
         states: (N, 12) at the end of each step.
-        travel: way from the start to the middle of each step [m].
+        travel: (N, 3) way from the start to the middle of each step [m].
         velocity: along x and y at the start [m/s].
         as_wanted: this is the wanted velocity; the body's differs less than the slack.
     """
 
     states: Array
-    travel: list[Vector]
+    travel: Array
     velocity: tuple[float, float]
     as_wanted: bool = True
 
@@ -146,8 +146,7 @@ def reference_path(
     turn = wz * dt
     c = cos(turn)
     s = sin(turn)
-    states: list[float] = []
-    travel: list[Vector] = []
+    rows: list[float] = []
     gone_x = 0.0
     gone_y = 0.0
     for _ in range(steps):
@@ -157,11 +156,13 @@ def reference_path(
         yaw = yaw + turn
         step_x = dt * vx
         step_y = dt * vy
-        travel.append((gone_x + 0.5 * step_x, gone_y + 0.5 * step_y, 0.0))
+        rows += (gone_x + 0.5 * step_x, gone_y + 0.5 * step_y, 0.0)
         gone_x = gone_x + step_x
         gone_y = gone_y + step_y
-        states += (0.0, 0.0, yaw, x + gone_x, y + gone_y, height, 0.0, 0.0, wz, vx, vy, 0.0)
-    return ReferencePath(np.array(states).reshape(-1, NX), travel, velocity[:2])
+        rows += (0.0, 0.0, yaw, x + gone_x, y + gone_y, height, 0.0, 0.0, wz, vx, vy, 0.0)
+    # `np.array` would look for the type of every number first.
+    both = np.fromiter(rows, np.float64).reshape(steps, 3 + NX)
+    return ReferencePath(both[:, 3:], both[:, :3], velocity[:2])
 
 
 def within(value: float, centre: float, slack: float) -> float:

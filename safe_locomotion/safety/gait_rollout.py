@@ -155,8 +155,7 @@ class GaitRollout:
         self._foot_radius = float(robot.foot_radius)
         self._height = reference.body_height + self._com[2]
         middles: Array = self._parameters.dt * np.arange(0.5, horizon)
-        self._times: list[float] = middles.tolist()
-        self._middles: Array = middles[:, None]
+        self._middles: Array = middles
         self._held = _held_and_fading(steps, horizon)
         self._clock = GaitClock()
 
@@ -333,9 +332,9 @@ class GaitRollout:
 
         Its reference keeps height and attitude and moves as wanted.
         """
-        stance = clock.schedule(gait, self._times)
+        stance = clock.schedule(gait, self._middles)
         if any(scene.aloft):
-            down = [time + since >= FALL_TIME for time in self._times]
+            down = self._middles + since >= FALL_TIME
             for leg, hangs in enumerate(scene.aloft):
                 if hangs:
                     stance[:, leg] &= down
@@ -352,7 +351,7 @@ class GaitRollout:
         return MpcProblem(
             x0=x,
             reference=path.states,
-            feet=feet_left_behind(feet, self._middles * (vx, vy, 0.0)),
+            feet=feet_left_behind(feet, np.multiply.outer(self._middles, (vx, vy, 0.0))),
             stance=stance,
             gravity=scene.gravity,
         )
