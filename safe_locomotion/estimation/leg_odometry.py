@@ -51,31 +51,13 @@ class LegOdometry:
 
     def read(self, q: Array, dq: Array, tau: Array) -> list[Leg]:
         """The four legs at joint positions, speeds and torques (12,)."""
-        angles = q.tolist()
-        rates = dq.tolist()
-        torques = tau.tolist()
-        return [
-            self._leg(
-                i,
-                *angles[3 * i : 3 * i + 3],
-                *rates[3 * i : 3 * i + 3],
-                *torques[3 * i + 1 : 3 * i + 3],
-            )
-            for i in range(N_LEGS)
-        ]
+        by_leg = [joints.reshape(N_LEGS, 3).tolist() for joints in (q, dq, tau)]
+        return list(map(self._leg, range(N_LEGS), *by_leg))
 
-    def _leg(
-        self,
-        i: int,
-        a: float,
-        b: float,
-        c: float,
-        da: float,
-        db: float,
-        dc: float,
-        tau_thigh: float,
-        tau_calf: float,
-    ) -> Leg:
+    def _leg(self, i: int, angles: list[float], rates: list[float], torques: list[float]) -> Leg:
+        a, b, c = angles
+        da, db, dc = rates
+        _, tau_thigh, tau_calf = torques
         sa = sin(a)
         ca = cos(a)
         bc = b + c
