@@ -81,7 +81,7 @@ class Decision(NamedTuple):
     Attributes:
         recovers: the recovery policy drives.
         margins: margins of the trigger set (`TriggerSet.margins`), and of the capture point if that
-            counts.
+            counts, less `capture_margin`.
         predicted: (w + 1, 12) states under the learner. They were computed for this decision, or
             only to be shown, from the estimate of a tick or two before.
     """
@@ -221,9 +221,9 @@ class Intervention:
         outside = self._set.triggers(values)
         margins = self._set.margins(values)
         if self._capture is not None:
-            margin = self._capture.margin(now.estimate)
+            margin = self._capture.margin(now.estimate) - self._capture_margin
             margins = (*margins, (CAPTURE, margin))
-            outside = outside if margin >= self._capture_margin else (*outside, CAPTURE)
+            outside = outside if margin >= 0.0 else (*outside, CAPTURE)
         forecast = Forecast(self._forecaster, now)
         if now.proposal is None:
             recovers = self._rule.alone()

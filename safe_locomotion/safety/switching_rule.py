@@ -48,8 +48,8 @@ class InterventionParameters:
         recovery_speed: share of the wanted velocity that the recovery policy follows.
         capture: whether a capture point beyond the feet belongs to the trigger set, see
             `capture_point.CapturePoint`.
-        capture_margin: margin of the capture point below which it counts as beyond the feet, in
-            halves of the feet's width. With 0 it counts at their edge.
+        capture_margin: by how much the bound of the capture point lies within the feet, in halves
+            of their width. With 0 it is their edge.
     """
 
     criterion: Criterion

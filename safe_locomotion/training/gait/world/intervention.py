@@ -113,9 +113,9 @@ def measure(
     )
     outside = not measured_safe(judges.sets, judged, out.values, robot)
     beyond = capture_point_beyond(judges.legs, judges.com, estimates, robot)
-    margin = capture_margin(beyond, judges.half_width)
+    margin = capture_margin(beyond, judges.half_width) - judges.capture_margin[judged]
     out.capture[robot] = margin
-    if judges.capture[judged] == 1 and not margin >= judges.capture_margin[judged]:
+    if judges.capture[judged] == 1 and not margin >= 0.0:
         outside = True
     out.triggered[robot] = wp.where(outside, 1, 0)
 

@@ -33,7 +33,7 @@ class Decisions:
         driving_lifted: (B, 4) 1 for legs that this gait holds in the air.
         triggered: (B,) 1 inside the trigger set, the capture point included where it counts.
         values: (B, 5) components of the trigger set as measured.
-        capture: (B,) margin of the capture point.
+        capture: (B,) margin of the capture point, less the robot's `capture_margin`.
         uses: (B,) number of times that recovery took over, since the start.
         recovery_steps: (B,) steps under recovery, since the start.
     """
@@ -76,7 +76,7 @@ class Judges:
         com: centre of mass in base [m].
         half_width: of the rectangle around the feet of a standing robot [m].
         capture: (B,) 1 if the capture point counts.
-        capture_margin: (B,) margin below which it counts as beyond the feet.
+        capture_margin: (B,) by which its bound lies within the feet.
         sets, histories, rules, clocks: state and parameters of each.
         learner, recovery, following: (B, 9) gaits on this tick: the learner's if it can be
             executed, the recovery policy's, and that of the policy that drove until now.
