@@ -31,6 +31,7 @@ from safe_locomotion.training.gait.falls.last_seconds import (
 )
 from safe_locomotion.training.gait.falls.study import Setting, settings_of
 from safe_locomotion.training.gait.falls.taxonomy import Kind, kinds
+from safe_locomotion.types import Mode
 
 Row = dict[str, float]
 
@@ -38,7 +39,9 @@ Row = dict[str, float]
 class Walks:
     """Episodes of the random learner under one setting."""
 
-    def __init__(self, task: str, setting: Setting, duration: float, start: int = 0) -> None:
+    def __init__(
+        self, task: str, setting: Setting, *, duration: float, start: int = 0, push: float = 0.0
+    ) -> None:
         """Let the robot stand up.
 
         Args:
@@ -46,6 +49,7 @@ class Walks:
             setting: of the supervisor.
             duration: of an episode [s].
             start: seed of the robot's start, whose sensor biases all episodes share.
+            push: impulse of a push every 1.5 to 3 s [N s].
         """
         rule = load_config("a1").supervisor.intervention
         keys = tuple((f"supervisor.{key}", value) for key, value in setting.overrides)
@@ -55,6 +59,7 @@ class Walks:
             supervisor=rule.criterion,
             horizon=rule.horizon,
             duration=duration,
+            push=push,
             overrides=keys,
         )
         self._cell = cell
@@ -73,7 +78,8 @@ class Walks:
         while not (fell or late):
             forces = env.robot.truth().foot_force.tolist()
             _, _, fell, late, info = env.advance()
-            rows.append(self._row(forces, info["active"] == "recovery"))
+            if env.pipeline.supervisor.mode is Mode.WALK:
+                rows.append(self._row(forces, info["active"] == "recovery"))
         return (self._kind(rows, seed) if fell else None), env.steps
 
     def _row(self, forces: list[float], recovers: bool) -> Row:
@@ -106,6 +112,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--episodes", type=int, default=1, help="of each setting")
     parser.add_argument("--start", type=int, default=0, help="seed of the robot's sensor biases")
     parser.add_argument("--duration", type=float, default=12.0, help="of an episode [s]")
+    parser.add_argument("--pushes", type=float, default=0.0, help="impulse each 1.5 to 3 s [N s]")
     parser.add_argument("--minutes", type=float, default=20.0, help="begin no episode after them")
     return parser.parse_args()
 
@@ -114,7 +121,11 @@ def main() -> None:
     """Walk, and print a line for each fall."""
     a = arguments()
     end = time.monotonic() + 60.0 * a.minutes
-    walks = {one.name: Walks(a.task, one, a.duration, a.start) for one in settings_of(a.settings)}
+    pushed = f" --pushes {a.pushes:g}" if a.pushes else ""
+    walks = {
+        one.name: Walks(a.task, one, duration=a.duration, start=a.start, push=a.pushes)
+        for one in settings_of(a.settings)
+    }
     done = dict.fromkeys(walks, 0)
     falls = dict.fromkeys(walks, 0)
     for seed in range(a.seed, a.seed + a.episodes):
@@ -127,7 +138,7 @@ def main() -> None:
                 falls[name] += 1
                 flew = ", airborne" if kind.airborne else ""
                 print(
-                    f"{a.task} --settings {name} --start {a.start} --seed {seed}: "
+                    f"{a.task} --settings {name} --start {a.start} --seed {seed}{pushed}: "
                     f"{kind.kind}, first {kind.first}"
                     f"{flew}, after {steps / RATE_HZ:.2f} s",
                     flush=True,

@@ -15,7 +15,6 @@ from safe_locomotion.evaluation.walkers import Walker
 from safe_locomotion.training.gait.falls.study import ALONE
 
 SEED = 1  #: whose learner falls early when it is alone
-START = 0
 DURATION = 4.0  # s
 
 
@@ -24,11 +23,11 @@ def test_a_fall_of_the_learner_alone_is_unseen_and_that_of_evaluate(
 ) -> None:
     """Recovery never drove; the height left its bounds first. A shorter episode has no fall."""
     tool: Any = tool_named(monkeypatch, "onboard_falls")
-    kind, steps = tool.Walks("trot", ALONE, DURATION, START).walk(SEED)
+    kind, steps = tool.Walks("trot", ALONE, duration=DURATION).walk(SEED)
     assert kind is not None
     assert (kind.kind, kind.first, kind.airborne) == ("unseen", "z", False)
     cell = Cell(supervisor="off", sigma=SIGMAS["trot"], duration=DURATION)
-    result = Walker(cell, {}, {}, START).walk(SEED)
+    result = Walker(cell, {}, {}, 0).walk(SEED)
     assert (result.fell, result.steps) == (True, steps)
-    short = tool.Walks("trot", ALONE, 0.2, START).walk(SEED)
+    short = tool.Walks("trot", ALONE, duration=0.2).walk(SEED)
     assert short == (None, 25)
