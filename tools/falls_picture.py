@@ -31,7 +31,10 @@ STYLES = {
 }  #: colour and marker of the hand-overs that are drawn
 SHORT = ("intervention.", "trigger_set.", "criterion=", "use=")  #: left out in labels
 ALONE = "alone"
+SHIPPED = "shipped"
 RULES = "rules"  #: value of `handover` in the runs whose settings form curves
+SHARES = (10, 12, 15, 20, 25, 30, 40, 60)  #: that the axis of the curves names [%]
+RATES = (0.05, 150.0)  #: ends of the curves' other axis [falls/h]
 Row = dict[str, Any]
 Settings = dict[str, Any]
 PAPER: Settings = {
@@ -156,11 +159,19 @@ def place(row: Row) -> tuple[float, float, float, float]:
     return 100.0 * row["recovery"], rate or high, low if rate else high, high
 
 
-def draw_rule(axes: Axes, rule: Rule, rows: list[Row]) -> None:
-    """One curve with intervals; a hollow mark is the upper end where no robot fell."""
+def draw_rule(axes: Axes, rule: Rule, rows: list[Row], labelled: set[str]) -> None:
+    """One curve with intervals; a hollow mark is the upper end where no robot fell.
+
+    Args:
+        axes: to draw into.
+        rule: of the curve.
+        rows: of one task.
+        labelled: names of settings that have a label; those of this curve are added.
+    """
     points = points_of(rule, rows)
     if len(points) < 2 and not rule.fixed:
         return
+    side = (4, 3) if CURVES.index(rule) % 2 else (4, -9)
     places = [place(row) for _, row in points]
     axes.plot([p[0] for p in places], [p[1] for p in places], color=rule.colour, lw=1.2)
     for (value, row), (share, rate, low, high) in zip(points, places, strict=True):
@@ -175,12 +186,15 @@ def draw_rule(axes: Axes, rule: Rule, rows: list[Row]) -> None:
             capsize=2,
             elinewidth=0.7,
         )
+        if row["name"] in labelled:
+            continue
+        labelled.add(row["name"])
         axes.annotate(
             f"{value:g}" if isinstance(value, float | int) else value,
             (share, rate),
-            (4, 3),
+            side,
             textcoords="offset points",
-            fontsize=7,
+            fontsize=8,
             color=rule.colour,
         )
 
@@ -207,9 +221,14 @@ def panel(axes: Axes, runs: list[dict[str, Any]], show: str) -> None:
     """What one task's runs say."""
     if show == RULES:
         rows = [row for run in runs if run["handover"] == RULES for row in run["rows"]]
+        labelled = {SHIPPED}
         for rule in CURVES:
-            draw_rule(axes, rule, rows)
-        axes.set_xscale("log")
+            draw_rule(axes, rule, rows, labelled)
+        for row in (row for row in rows if row["name"] == SHIPPED):
+            axes.plot(*place(row)[:2], "o", mfc="none", mec="black", ms=13, mew=1.2)
+        axes.set(xscale="log", yscale="log", ylim=RATES)
+        axes.set_xticks(SHARES, labels=map(str, SHARES))
+        axes.xaxis.minorticks_off()
         return
     for run in runs:
         if run["handover"] in STYLES:
@@ -224,7 +243,12 @@ def main() -> None:
     a = parser.parse_args()
     runs = json.loads(DATA.read_text(encoding="utf-8"))["runs"]
     figure, panels = plt.subplots(
-        2, len(TASKS) // 2, figsize=(11, 8.5), sharey=True, layout="constrained"
+        2,
+        len(TASKS) // 2,
+        figsize=(12, 11) if a.show == RULES else (11, 8.5),
+        sharex=a.show == RULES,
+        sharey=True,
+        layout="constrained",
     )
     for axes, task in zip(panels.flat, TASKS, strict=True):
         panel(axes, [run for run in runs if run["task"] == task], a.show)
@@ -236,7 +260,8 @@ def main() -> None:
     if a.show == RULES:
         for rule in CURVES:
             axes.plot([], [], color=rule.colour, marker=rule.marker, label=rule.title)
-        figure.legend(loc="outside lower center", ncols=3)
+        axes.plot([], [], "o", mfc="none", mec="black", ms=13, label="as shipped")
+        figure.legend(loc="outside lower center", ncols=4)
     else:
         marks = panels[0, 0].get_legend_handles_labels()
         figure.legend(*marks, loc="outside lower center", ncols=3)
