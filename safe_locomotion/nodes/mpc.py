@@ -7,6 +7,8 @@ import sys
 from collections import deque
 from time import perf_counter
 
+import numpy as np
+from numpy.typing import ArrayLike
 from sensor_msgs.msg import JointState, MultiDOFJointState
 from std_msgs.msg import Float64MultiArray
 
@@ -19,7 +21,10 @@ from safe_locomotion.nodes.stage_loop import StageLoop, StageNode, StageSettings
 from safe_locomotion.nodes.subscriptions import NEWEST
 from safe_locomotion.nodes.tick_feed import DisplayFeed
 from safe_locomotion.robot_time import Divider
-from safe_locomotion.types import STATE_PERIOD_NS, Estimate, StancePlan
+from safe_locomotion.types import STATE_PERIOD_NS, Estimate, StancePlan, Verdict
+
+LARGEST = 1e6  #: beyond any position, speed or covariance, in SI units
+STAMP = 2  #: first numbers of an estimate
 
 
 class MpcNode(StageNode[StageSettings]):
@@ -69,6 +74,7 @@ class MpcLoop(StageLoop[MpcNode]):
         self._estimate = None
         try:
             verdict = decisions.verdict_from(message)
+            _require_possible(_numbers(verdict), "safety/verdict")
         except MalformedMessageError as error:
             self._verdicts.reject(str(error))
             return
@@ -83,6 +89,7 @@ class MpcLoop(StageLoop[MpcNode]):
         stamp_ns = conversions.estimate_stamp_of(message)
         self._estimates.hear(stamp_ns)
         if self._due.due(stamp_ns):
+            _require_possible(np.frombuffer(message.data)[STAMP:], "state_estimate")
             self._estimate = conversions.estimate_from(message)
             self._due_stamp_ns = stamp_ns
             self._plan_pair()
@@ -93,6 +100,19 @@ class MpcLoop(StageLoop[MpcNode]):
         self._verdicts.hear(stamp_ns)
         self._display.foresee(message)
         self._plan_pair()
+
+
+def _numbers(verdict: Verdict) -> list[float]:
+    """Numbers of a verdict that the plan depends on."""
+    gait = verdict.gait
+    command = (verdict.command.vx, verdict.command.vy, verdict.command.wz)
+    return [*command, gait.frequency, gait.swing_ratio, *gait.phase_offsets, *gait.foot_y]
+
+
+def _require_possible(numbers: ArrayLike, topic: str) -> None:
+    """Refuse NaN and what no robot reaches: its products would be infinite, and have no cosine."""
+    if not np.abs(numbers).max() <= LARGEST:
+        raise MalformedMessageError(f"{topic}: a number beyond {LARGEST:g}, or none")
 
 
 def main(args: list[str] | None = None) -> int:
