@@ -1,5 +1,6 @@
 """The robot in MuJoCo: model and data, views of their arrays, and the poses it starts in."""
 
+from collections.abc import Iterator
 from math import cos, sin
 
 import mujoco
@@ -13,7 +14,7 @@ from safe_locomotion.sim.model import build_model
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.terrain_names import tile_of
 from safe_locomotion.sim.tile_ground import SOLID, tile_grid
-from safe_locomotion.types import Array
+from safe_locomotion.types import GRAVITY, Array
 
 PHYSICS_STEP = 0.001  #: [s]
 DROP_FROM = 0.6
@@ -111,6 +112,30 @@ class Body:
         feet = nominal.copy()
         feet[:, 2] += ground - level
         self._put(level + self._robot.nominal_height, self._kinematics.inverse(feet))
+
+    def carried_to_stand(self, seconds: float) -> Iterator[bool]:
+        """Let somebody turn the robot and stand it where it is; each item is one physics step.
+
+        Positions and velocities agree on the way, so that gyro and encoders tell one motion. The
+        accelerometer reads gravity alone, and no foot touches the ground.
+        """
+        data = self.data
+        start = data.qpos.copy()
+        self.stand()
+        way = np.empty(self.model.nv)
+        mujoco.mj_differentiatePos(self.model, way, 1.0, start, data.qpos)
+        steps = round(seconds / PHYSICS_STEP)
+        for k in range(1, steps):
+            u = k / steps
+            data.qpos[:] = start
+            mujoco.mj_integratePos(self.model, data.qpos, way, u * u * (3.0 - 2.0 * u))
+            data.qvel[:] = 6.0 * u * (1.0 - u) / seconds * way
+            mujoco.mj_forward(self.model, data)
+            self.acceleration[:] = GRAVITY * self._trunk_rotation[2]
+            self.touch[:] = 0.0
+            yield True
+        self.stand()
+        yield True
 
     def lie(self) -> None:
         """Lay the robot prone, at rest, where it is, with its heading."""

@@ -27,8 +27,8 @@ class DisturbanceOptions:
         person: impulse [N s] and interval [s] of pushes without end, as a person gives them; None
             for none.
         remote: what is held on the remote.
-        back_on_feet_after: robot time a fallen robot lies before it is put back on its feet [s];
-            None leaves it to itself.
+        back_on_feet_after: robot time a fallen robot lies before somebody puts it back on its feet
+            [s]; None leaves it to itself.
         battery_change: a nearly empty battery is changed once the motors of the lying robot were
             damped for this long [s]; None never.
         seed: of the person.
@@ -94,7 +94,7 @@ class Disturbances:
         now = self._robot.time_s
         if self._put_back_at is not None and now >= self._put_back_at:
             self._put_back_at = None
-            self._robot.put_on_feet()
+            self._robot.carry_to_feet()
         if not self._robot.stands:
             self._steady_from = now + STEADY_TIME
         if self._options.battery_change is not None:

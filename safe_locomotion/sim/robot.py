@@ -3,6 +3,7 @@
 MuJoCo computes the physics at 1 kHz; LowStates come at 500 Hz.
 """
 
+from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from math import inf
@@ -40,6 +41,7 @@ from safe_locomotion.types import Array, LowCommand, LowState
 
 STEPS_PER_STATE = round(PERIOD / PHYSICS_STEP)
 PUSH_DURATION = 0.1  #: [s]
+CARRY_TIME = 1.0  #: in which a person turns a fallen robot and stands it [s]
 LOW_CHARGE = 0.2  #: share of the battery at which a person changes it
 FOOT_RANGE = 500.0
 """The foot sensors clip here [N]."""
@@ -106,6 +108,7 @@ class SimulatedRobot:
         self._since_heat = 0
         self._pushes = RunningPushes(PHYSICS_STEP)
         self._measured = np.zeros(N_MEASURED)
+        self._carry: Iterator[bool] = iter(())
         if options.start == "belly":
             self.lie_down()
         else:
@@ -163,7 +166,7 @@ class SimulatedRobot:
         if command is not None and not self._commands.put(command, self._ms):
             self.refused_commands += 1
         measured = self._measured
-        self._physics()
+        carried = self._physics()
         measured[ACCELEROMETER] = self._body.acceleration
         measured[FOOT] = self._body.touch
         self._physics()
@@ -173,7 +176,7 @@ class SimulatedRobot:
         if self._since_heat == _HEAT_STEPS:
             self._since_heat = 0
             self._meter.settle(_HEAT_STEPS)
-        return self._watch()
+        return not carried and self._watch()
 
     def rest(self) -> None:
         """Let the clock run for one period; the body and its sensor readings stay as they are.
@@ -256,6 +259,7 @@ class SimulatedRobot:
             seed: of the sensor noise from then on; the biases stay. None repeats the noise that
                 followed the snapshot.
         """
+        self._carry = iter(())
         self._body.restore(snapshot.physics, snapshot.sensors)
         self._measured[:] = snapshot.measured
         self._motors.tau[:] = snapshot.tau
@@ -271,6 +275,13 @@ class SimulatedRobot:
         """
         self._body.stand()
         self._forget_motion()
+
+    def carry_to_feet(self) -> None:
+        """Let somebody turn the robot within `CARRY_TIME`, and stand it as `put_on_feet` does."""
+        self._pushes.clear()
+        self._falls.disarm()
+        self._motors.tau[:] = 0.0
+        self._carry = self._body.carried_to_stand(CARRY_TIME)
 
     def lie_down(self) -> None:
         """Lay the robot prone, at rest, where it is, with its heading."""
@@ -295,8 +306,14 @@ class SimulatedRobot:
         self._measured[FOOT] = self._body.touch
         self._measure()
 
-    def _physics(self) -> None:
-        """One physics step: motor torques from the present state, then integration."""
+    def _physics(self) -> bool:
+        """One physics step: motor torques from the present state, then integration.
+
+        While somebody carries the robot, it is where they hold it, and the result is True.
+        """
+        if next(self._carry, False):
+            self._ms += 1
+            return True
         body = self._body
         motors = self._motors
         motors.update(self._commands.in_force(self._ms), body.q, body.dq)
@@ -307,6 +324,7 @@ class SimulatedRobot:
         body.step()
         self._ms += 1
         self._meter.add(motors.tau, body.dq)
+        return False
 
     def _measure(self) -> None:
         """Fill the error-free readings.

@@ -1,5 +1,6 @@
 """What happens to a robot from outside while it learns: a person, a fall, an empty battery."""
 
+import math
 from dataclasses import replace
 from itertools import islice
 
@@ -8,15 +9,18 @@ import pytest
 
 pytest.importorskip("mujoco")
 
+from core_values import low_command
 from memory_wire import Controller, MemoryWire
 
+from safe_locomotion.config import load_config
 from safe_locomotion.errors import ConfigurationError
+from safe_locomotion.safety.sensor_watch import SensorWatch
 from safe_locomotion.sim.disturbances import DisturbanceOptions, Disturbances
 from safe_locomotion.sim.motors import load_motors
 from safe_locomotion.sim.options import SimulationOptions
 from safe_locomotion.sim.process import ProcessOptions, RobotProcess
 from safe_locomotion.sim.pushes import parse_person, parse_pushes, person_pushes
-from safe_locomotion.sim.robot import SimulatedRobot
+from safe_locomotion.sim.robot import CARRY_TIME, SimulatedRobot
 
 
 def test_a_person_pushes_once_in_each_interval_from_any_side() -> None:
@@ -68,6 +72,43 @@ def test_a_fallen_robot_is_left_to_itself() -> None:
     for _ in range(1000):
         process.tick()
     assert process.robot.falls == 1 and not process.robot.stands
+
+
+@pytest.mark.parametrize("roll", [math.pi, 1.6, -1.6, 0.0])
+def test_a_person_turns_a_fallen_robot_as_its_sensors_tell(roll: float) -> None:
+    """Gyro and encoders explain the way to its feet, so that no watch takes it for a fault.
+
+    A robot that is there at once is such a fault. Nobody counts the way as another fall.
+    """
+    watch = SensorWatch(load_config("a1").bridge.limits)
+    robot = SimulatedRobot(SimulationOptions(seed=1))
+    robot.put_on_feet()
+    damping = low_command(kp=np.zeros(12), kd=np.full(12, 4.0))
+    stand = low_command(kp=np.full(12, 60.0), kd=np.full(12, 2.0))
+    for _ in range(250):
+        robot.step(stand)
+    assert robot.stands
+    robot.lay(np.array((roll, 0.0, 0.3)), robot.robot.q_sit)
+    for _ in range(300):
+        robot.step(damping)
+        watch.update(robot.low_state())
+    place = robot.truth().position[:2].copy()
+    falls = robot.falls
+    robot.carry_to_feet()
+    begun = robot.time_s
+    found: set[str] = set()
+    while robot.time_s < begun + CARRY_TIME:
+        assert not robot.step(damping)
+        found |= watch.update(robot.low_state())
+    for _ in range(250):
+        robot.step(stand)
+        found |= watch.update(robot.low_state())
+    assert not found and robot.stands and robot.falls == falls
+    np.testing.assert_allclose(robot.truth().position[:2], place, atol=0.03)
+
+    robot.lay(np.array((1.6, 0.0, 0.3)), robot.robot.q_sit)
+    robot.step(damping)
+    assert "sensors_disagree" in watch.update(robot.low_state())
 
 
 def test_a_low_battery_is_changed_when_the_robot_lies_damped() -> None:
