@@ -42,7 +42,7 @@ from safe_locomotion.types import Array, LowCommand, LowState
 STEPS_PER_STATE = round(PERIOD / PHYSICS_STEP)
 PUSH_DURATION = 0.1  #: [s]
 CARRY_TIME = 1.0  #: in which a person turns a fallen robot and stands it [s]
-LOW_CHARGE = 0.2  #: share of the battery at which a person changes it
+LOW_CHARGE = 0.5  #: share of the battery at which a person changes it; under load it seems less
 FOOT_RANGE = 500.0
 """The foot sensors clip here [N]."""
 _HEAT_STEPS = 50

@@ -25,6 +25,9 @@ from safe_locomotion.config import load_config
 from safe_locomotion.errors import ConfigurationError
 from safe_locomotion.operator.field import Field
 from safe_locomotion.operator.learning_flight import LearningFlight, Sight
+from safe_locomotion.robot.models import robot_names
+from safe_locomotion.sim.motors import load_motors
+from safe_locomotion.sim.robot import LOW_CHARGE
 from safe_locomotion.types import NANOSECONDS, Mode, VelocityCommand
 
 LIMITS = load_config("a1").bridge.limits
@@ -369,3 +372,17 @@ def test_the_command_line_names_its_choices(capsys: pytest.CaptureFixture[str]) 
     """A task that needs no learning over the wire is refused."""
     assert main(["learn", "--task", "recovery", "--record", "x"]) == 2
     assert "two_leg" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("robot", robot_names())
+def test_the_person_of_the_simulator_changes_every_battery_that_makes_a_robot_sit(
+    robot: str,
+) -> None:
+    """Also one that seems empty under 450 W; otherwise the robot would lie for good."""
+    motors = load_motors(robot)
+    pause = load_config(robot).bridge.limits.voltage_warning + VOLTAGE_SPARE
+    at_rest = pause + motors.battery_resistance * 450.0 / pause
+    span = motors.cell_voltage_full - motors.cell_voltage_empty
+    left = (at_rest - motors.cell_voltage_empty) / span
+    assert 0.0 < left < LOW_CHARGE
+    assert at_rest + VOLTAGE_BACK < motors.cell_voltage_full

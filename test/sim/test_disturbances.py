@@ -126,6 +126,6 @@ def test_a_low_battery_is_changed_when_the_robot_lies_damped() -> None:
         low_since = robot.time_s if low_since is None and robot.battery_low else low_since
         if acts.batteries > len(changed_at):
             changed_at.append(robot.time_s)
-    assert low_since == pytest.approx(0.8 * 20.0 / motors.idle_power, abs=0.06)
+    assert low_since == pytest.approx(0.5 * 20.0 / motors.idle_power, abs=0.06)
     assert changed_at[0] == pytest.approx(low_since + 0.2, abs=0.01)
     assert full is not None and robot.low_state().voltage is not None
