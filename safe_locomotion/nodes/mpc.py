@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from sensor_msgs.msg import JointState, MultiDOFJointState
 from std_msgs.msg import Float64MultiArray
 
+from safe_locomotion.control.gait import executable
 from safe_locomotion.control.locomotion import LocomotionController
 from safe_locomotion.messages import encode
 from safe_locomotion.nodes import conversions, decisions
@@ -103,10 +104,13 @@ class MpcLoop(StageLoop[MpcNode]):
 
 
 def _numbers(verdict: Verdict) -> list[float]:
-    """Numbers of a verdict that the plan depends on."""
+    """Numbers of a verdict that the plan multiplies or divides by."""
     gait = verdict.gait
+    if not executable(gait):
+        raise MalformedMessageError(f"safety/verdict: {gait} is no gait")
     command = (verdict.command.vx, verdict.command.vy, verdict.command.wz)
-    return [*command, gait.frequency, gait.swing_ratio, *gait.phase_offsets, *gait.foot_y]
+    shares = (gait.frequency, 1.0 / gait.frequency, 1.0 / gait.swing_ratio)
+    return [*command, *shares, *gait.phase_offsets, *gait.foot_y]
 
 
 def _require_possible(numbers: ArrayLike, topic: str) -> None:

@@ -38,21 +38,24 @@ def test_a_node_survives_malformed_messages(name, ros_domain, tmp_path):
 
 
 def test_the_mpc_refuses_numbers_that_no_robot_has(ros_domain, tmp_path):
-    """The cosine of infinity raises; one of 100,000 mutants ended the node so."""
+    """The cosine of infinity raises, and so does a stride of 0 Hz; mutants ended the node so."""
     numbers = (math.inf, -math.inf, math.nan, 1e308)
+    verdicts = [(6, number) for number in numbers] + [(7, 0.0), (7, 5e-324), (8, 0.0), (8, 1.5)]
     with fuzzed_loop("mpc", tmp_path) as fuzzed:
         hears = {topic: each.callback for topic, each in fuzzed.subscriptions.items()}
         for k, number in enumerate(numbers):
-            good = SAMPLES.of(2 * k)
+            good = SAMPLES.of(k)
             assert hears["/safety/verdict"](good["/safety/verdict"])
             estimate = deserialize_message(good["/state_estimate"], Float64MultiArray)
             estimate.data[14] = number
             assert not hears["/state_estimate"](serialize_message(estimate)), number
-
-            good = SAMPLES.of(2 * k + 1)
+        for k, (row, number) in enumerate(verdicts, start=len(numbers)):
+            good = SAMPLES.of(k)
             verdict = deserialize_message(good["/safety/verdict"], JointState)
-            verdict.position[6] = number
+            verdict.position[row] = number
             assert hears["/state_estimate"](good["/state_estimate"])
             hears["/safety/verdict"](serialize_message(verdict))
-        for topic in hears:
-            assert fuzzed.turn_until(lambda topic=topic: fuzzed.refused(topic) == len(numbers))
+        wanted = {"/state_estimate": len(numbers), "/safety/verdict": len(verdicts)}
+        assert fuzzed.turn_until(
+            lambda: {topic: fuzzed.refused(topic) for topic in hears} == wanted
+        )
