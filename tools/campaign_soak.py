@@ -63,11 +63,13 @@ def slopes(end: float, seed: int) -> list[str]:
         except NoWalkError as error:
             return [f"- soak: {error}"]
     growth = slope(samples, seconds)
+    half = len(samples) // 2
+    later = slope(samples[half:], seconds[half:])
     first = samples[min(WARM_SAMPLES, len(samples) - 1)] if samples else (np.nan,) * 3
     last = samples[-1] if samples else first
     told = ", ".join(
-        f"{name} {begin:.1f} to {end_value:.1f} ({per_hour:+.1f} per hour)"
-        for name, begin, end_value, per_hour in zip(NAMES, first, last, growth, strict=True)
+        f"{name} {begin:.1f} to {end:.1f} ({whole:+.1f} per hour, second half {second:+.1f})"
+        for name, begin, end, whole, second in zip(NAMES, first, last, growth, later, strict=True)
     )
     return [
         f"- soak: {2e-3 * states:.0f} s of the robot, {swaps} swaps, {changes} times sat down,"

@@ -5,7 +5,7 @@ all its shapes and sensor errors, under the control cycle of the robot. Each rob
 platform in the middle, holds the heading that its seed draws, and has crossed when it is beyond the
 tile's border. A JSON file keeps every walk, so that a second run with the same file continues.
 
-    .venv/bin/python tools/tile_crossings.py --policy a1_velocity_lstm --levels 0 3 --robots 4
+    .venv/bin/python tools/tile_crossings.py --policy a1_alarm --levels 0 3 --robots 4
     .venv/bin/python tools/tile_crossings.py --policy a.onnx --json a.json --minutes 30 --workers 2
 """
 
@@ -159,7 +159,7 @@ def table(found: list[Found]) -> str:
 def main() -> None:
     """Walk, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--policy", default="a1_velocity_lstm", help="name or file")
+    parser.add_argument("--policy", default="a1_alarm", help="name or file")
     parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=KINDS)
     parser.add_argument("--levels", type=int, nargs="+", default=list(range(LEVELS)))
     parser.add_argument("--robots", type=int, default=20, help="on each tile")
