@@ -31,7 +31,7 @@ R1 = 0x137
 L2 = 0x138
 A = 0x130
 B = 0x131
-START = 0x13B
+R2 = 0x139
 EVENT = struct.Struct("llHHi")  # struct input_event of linux/input.h
 
 
@@ -75,7 +75,7 @@ def gamepad():
             """Sticks of 0..255 and all buttons."""
             return {
                 EV_ABS: [(c, SimpleNamespace(min=0, max=255)) for c in (0, 1, 3, 4)],
-                EV_KEY: [A, B, L1, R1, L2, START],
+                EV_KEY: [A, B, L1, R1, L2, R2],
             }
 
         def active_keys(self, **_):
@@ -142,9 +142,9 @@ def test_a_gamepad_drives_while_the_dead_man_is_held_and_asks_by_its_chords():
         assert len(said) == 500_000_000 // SPEAK_NS and {c.vx for c in said} == {DRIVING.vx}
         send((EV_KEY, R1, 0))
         assert steps(500) == [ZERO]
-        send((EV_KEY, START, 1))
+        send((EV_KEY, R2, 1), (EV_KEY, A, 1))
         assert steps(500) == ["walk"]
-        send((EV_KEY, START, 0), (EV_KEY, R1, 1))
+        send((EV_KEY, R2, 0), (EV_KEY, A, 0), (EV_KEY, R1, 1))
         assert steps(50)
         send((EV_KEY, L2, 1), (EV_KEY, B, 1))
         said = steps(500)
