@@ -299,7 +299,8 @@ class SimulatedRobot:
         self._forget_motion()
 
     def _forget_motion(self) -> None:
-        """End all pushes, and measure the robot as it was put."""
+        """End all pushes and carrying, and measure the robot as it was put."""
+        self._carry = iter(())
         self._pushes.clear()
         self._falls.disarm()
         self._measured[ACCELEROMETER] = self._body.acceleration
