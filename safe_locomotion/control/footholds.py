@@ -1,6 +1,7 @@
 """Where a foot in the air touches down (Raibert's rule)."""
 
 from safe_locomotion.control.swing import SwingParameters
+from safe_locomotion.robot.models import RobotModel
 from safe_locomotion.rotations import Vector, clamp, rotate_plane
 
 
@@ -59,3 +60,21 @@ def foothold(
         vy + yaw_rate * x, wanted_y + wz * x, stance_duration, p.velocity_gain, p.reach
     )
     return centre[0] + x + vx * left + step_x, centre[1] + y + vy * left + step_y
+
+
+def sideways_reach(robot: RobotModel, body_height: float) -> float:
+    """Farthest step outward from under the hip that a straight leg makes on level ground [m].
+
+    The knee moves in a plane beside the axis of abduction, at the distance d of the hip offset. So
+    a leg of length l spans sqrt(l^2 + d^2) from that axis. It is 0 for a leg that does not reach
+    the ground.
+
+    Args:
+        robot: model.
+        body_height: of the base above the ground [m].
+    """
+    length = robot.thigh_length + robot.calf_length
+    offset = abs(float(robot.hip_offset[0]))
+    height = body_height - robot.foot_radius
+    left = float(length * length + offset * offset - height * height)
+    return max(0.0, max(0.0, left) ** 0.5 - offset)

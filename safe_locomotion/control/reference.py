@@ -27,8 +27,9 @@ class LocomotionParameters:
             acts as integral action.
         yaw_slack: the same for yaw [rad].
         velocity_slack: how far the velocity reference may lie from the body's velocity [m/s].
-            Beyond it stepping catches the body, not the MPC, which would jump to find the friction
-            for it.
+            Beyond it stepping catches the body. With a small slack the MPC hardly brakes a trotting
+            robot that was pushed: it pushes along with the motion to keep the body level. With 3
+            m/s it brakes so hard that it falls more often (docs/figures.md).
         height_rate: limit on the change of the height reference [m/s].
         slip: how sliding feet lower the friction that the MPC counts on.
         later_contacts: feet that step within the horizon of the MPC come down again ahead, as long

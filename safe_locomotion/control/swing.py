@@ -20,7 +20,8 @@ class SwingParameters:
         depth: target below the expected ground [m], so that the foot arrives even when the ground
             is lower.
         velocity_gain: Raibert gain on v - v_wanted [s].
-        reach: largest horizontal step from under the hip [m].
+        reach: largest horizontal step from under the hip [m]; see
+            `footholds.sideways_reach`.
         early_contact: share of the swing after which a measured contact ends it.
         lost_after: a stance foot that feels no ground for this long reaches for it [s].
         lost_distance: only if it is further than this from the ground plane [m].

@@ -1,6 +1,7 @@
 """Locomotion controller: limits and slacks of the reference, and the plan in each mode."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -325,7 +326,8 @@ def test_a_foot_that_was_in_the_air_is_on_its_curve_by_touchdown() -> None:
 
 def test_reference_that_follows_is_at_the_body_and_within_the_slack_of_its_velocity() -> None:
     """In the heading frame a command within the slack is kept, and one beyond it is cut."""
-    reference = Reference(P)
+    slack = 0.3
+    reference = Reference(replace(P, velocity_slack=slack))
     yaw = 1.2
     c = math.cos(yaw)
     s = math.sin(yaw)
@@ -333,4 +335,22 @@ def test_reference_that_follows_is_at_the_body_and_within_the_slack_of_its_veloc
         reference.update(TICK, VelocityCommand(vx=0.5, vy=0.1), (0.0, 0.0), yaw)
     reference.follow((1.0, 2.0, 0.3), yaw, 0.25, (-c * 0.1 - s * 0.0, -s * 0.1 + c * 0.0, 0.4))
     assert (reference.position, reference.yaw, reference.height) == ((1.0, 2.0), yaw, 0.25)
-    np.testing.assert_allclose(reference.velocity[:2], (-0.1 + P.velocity_slack, 0.1), atol=1e-9)
+    np.testing.assert_allclose(reference.velocity[:2], (-0.1 + slack, 0.1), atol=1e-9)
+
+
+def braking(slack: float, speed: float) -> float:
+    """Force against the motion of a trotting body that was pushed to the right [N]."""
+    locomotion = replace(P, velocity_slack=slack)
+    control = LocomotionController(A1, locomotion, CONFIG.swing, CONFIG.solver)
+    last = plans(control, Mode.WALK, 10, velocity=np.array((0.0, -speed, 0.0)))[-1]
+    assert last.solved
+    assert last.stance.sum() == 2
+    return float(last.force[:, 1].sum())
+
+
+def test_the_mpc_brakes_a_trotting_body_that_was_pushed() -> None:
+    """With a narrow slack it does not, and pushes along with a fast one to keep it level."""
+    assert braking(P.velocity_slack, 2.0) > 25.0
+    assert braking(P.velocity_slack, 3.0) > 0.0
+    assert braking(0.3, 2.0) < 5.0
+    assert braking(0.3, 3.0) < 0.0

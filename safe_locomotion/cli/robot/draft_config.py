@@ -8,6 +8,7 @@ from math import sqrt
 from pathlib import Path
 
 from safe_locomotion.config import config_path
+from safe_locomotion.control.footholds import sideways_reach
 from safe_locomotion.robot.models import (
     RobotModel,
     composite_body,
@@ -97,8 +98,9 @@ def _changes(robot: RobotModel, leg: float) -> Iterator[tuple[str, Change]]:
     locomotion = "mpc_node.locomotion"
     height = f"{robot.nominal_height:g}"
     yield f"{locomotion}.body_height", (height, "the standing height")
-    swing = {"height": (0.07, length), "reach": (0.20, length)}
-    yield from _scaled("mpc_node.swing", swing, "by leg length")
+    yield from _scaled("mpc_node.swing", {"height": (0.07, length)}, "by leg length")
+    reach = sideways_reach(robot, robot.nominal_height)
+    yield "mpc_node.swing.reach", (f"{reach:.2f}", "as far as a leg reaches sideways")
     solver = "mpc_node.solver"
     weightless = f"{2.0e-5 / mass**2:.1e}"
     yield f"{solver}.force_weight", (weightless, "by the square of the mass")
