@@ -2,9 +2,10 @@
 
 Nobody lists the subscriptions: each node is asked for its own, so none can be forgotten.
 
-usage: message_fuzz.py COUNT SEED [NODE ...]; feeds COUNT mutants to each subscription of these
-nodes (all, if none is named) and prints a table. A message that a node does not survive ends the
-program with its traceback. Viewer and monitor read the newest messages of each look.
+usage: message_fuzz.py COUNT SEED [NODE ...] [/TOPIC ...]; feeds COUNT mutants to each subscription
+of these nodes (all, if none is named), or to those of these topics alone, and prints a table. A
+message that a node does not survive ends the program with its traceback. Viewer and monitor unpack
+the newest messages of a look alone, so they look after each mutant.
 """
 
 import os
@@ -55,6 +56,7 @@ BLOCK = 5  # mutants of one tick, so that the other topics have a message of the
 STEP_EACH = 4  # blocks between two steps of a loop; a step waits up to 20 ms for messages
 LONG_STEP_EACH = 100  # of a run of 10,000 mutants or more
 STATES = 40  # of the recorded robot behind the bridge; it replays no more after them
+DISPLAYS = ("monitor", "viewer")
 LOOPS: dict[str, Callable[[], object]] = {
     "bridge": BridgeLoop,
     "estimator": EstimatorLoop,
@@ -156,8 +158,9 @@ class FuzzedLoop:
         rows: newest message and values of each row of `/diagnostics`.
     """
 
-    def __init__(self, loop, tester) -> None:
+    def __init__(self, loop, tester, *, display: bool = False) -> None:
         self.loop = loop
+        self._display = display
         self.rows: dict[str, dict[str, str]] = {}
         self._tester = tester
         self._executor = SingleThreadedExecutor()
@@ -226,13 +229,19 @@ class FuzzedLoop:
     def feed(self, topic: str, count: int, samples: Samples, rng: np.random.Generator) -> None:
         """Mutants of one topic between good messages of all topics; anything raised is a fault."""
         each = STEP_EACH if count < 10_000 else LONG_STEP_EACH
-        for k in range(0, count, BLOCK):
+        block = 1 if self._display else BLOCK
+        quiet = {topic, f"/{DISPLAY}"} if self._display else {topic}  # newer than all other topics
+        for k in range(0, count, block):
             good = samples.of(k // BLOCK)
             for other, subscription in self.subscriptions.items():
-                if other != topic:
+                if other not in quiet:
                     subscription.callback(good[other])
-            for _ in range(min(BLOCK, count - k)):
+            for _ in range(min(block, count - k)):
                 self.subscriptions[topic].callback(mutate(good[topic], rng))
+            if self._display:
+                self.loop._next_s = 0.0  # a display waits for its next look
+                self.turn()
+                continue
             self.subscriptions[topic].callback(good[topic])
             if k // BLOCK % each == 0:
                 self.turn()
@@ -268,7 +277,7 @@ def fuzzed_loop(name: str, folder: Path) -> Iterator[FuzzedLoop]:
         with ros_tester() as tester:
             loop = LOOPS[name]()
             loop.start()
-            fuzzed = FuzzedLoop(loop, tester)
+            fuzzed = FuzzedLoop(loop, tester, display=name in DISPLAYS)
             try:
                 yield fuzzed
             finally:
@@ -277,13 +286,13 @@ def fuzzed_loop(name: str, folder: Path) -> Iterator[FuzzedLoop]:
         rclpy.try_shutdown()
 
 
-def main(count: int, seed: int, names: Collection[str]) -> None:
-    """Print a row for each subscription of each node."""
+def main(count: int, seed: int, names: Collection[str], topics: Collection[str]) -> None:
+    """Print a row for each subscription of each node; `topics` leaves others out unless empty."""
     samples = Samples()
     sys.stdout.write("| node | topic | mutants | time per mutant |\n|---|---|---|---|\n")
     for name in names:
         with tempfile.TemporaryDirectory() as folder, fuzzed_loop(name, Path(folder)) as fuzzed:
-            for topic in fuzzed.subscriptions:
+            for topic in topics or fuzzed.subscriptions:
                 start = time.monotonic()
                 fuzzed.feed(topic, count, samples, np.random.default_rng(seed))
                 spent = (time.monotonic() - start) / count
@@ -295,4 +304,6 @@ if __name__ == "__main__":
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     with claim_domain() as domain:
         os.environ["ROS_DOMAIN_ID"] = str(domain)
-        main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:] or LOOPS)
+        topics = [word for word in sys.argv[3:] if word.startswith("/")]
+        nodes = [word for word in sys.argv[3:] if word not in topics]
+        main(int(sys.argv[1]), int(sys.argv[2]), nodes or LOOPS, topics)

@@ -18,7 +18,7 @@ from std_msgs.msg import Float64MultiArray
 
 from safe_locomotion.nodes.tick_feed import DISPLAY
 
-MUTANTS = 60  # of each subscription here; there are 52
+MUTANTS = 60  # of each subscription here; there are 57
 SAMPLES = Samples()
 DISPLAY_TOPIC = f"/{DISPLAY}"
 
