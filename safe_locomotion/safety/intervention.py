@@ -22,7 +22,7 @@ from safe_locomotion.types import (
 )
 
 LOOK_NS = 100_000_000  #: robot time between forecasts that are only made to be shown
-NEWEST_USES = 1000  #: number of uses whose durations are reported
+NEWEST_USES = 1000  #: number of uses whose durations are kept
 PENALTY = 1.0  #: penalty of a step under recovery (paper 1, algorithm 1)
 
 
@@ -42,7 +42,7 @@ class InterventionStatistics:
         steps: policy ticks in WALK.
         recovery_steps: those of them that the recovery policy drove.
         uses: number of times it took over from the learner.
-        durations: length of each finished use [s].
+        durations: length of each of the newest uses that are over [s].
         triggers: number of entries into the trigger set, by component or `capture`.
     """
 
@@ -62,7 +62,7 @@ class InterventionStatistics:
 
         Any thread may call this.
         """
-        longest = sorted(self.durations[-NEWEST_USES:]) or [0.0]
+        longest = sorted(self.durations) or [0.0]
         n = len(longest)
         durations = {"p50": longest[n // 2], "p99": longest[n * 99 // 100], "max": longest[-1]}
         return {
@@ -247,4 +247,5 @@ class Intervention:
             self._took_over_ns = stamp_ns
         elif not recovers and self._took_over_ns is not None:
             s.durations.append((stamp_ns - self._took_over_ns) / NANOSECONDS)
+            del s.durations[:-NEWEST_USES]
             self._took_over_ns = None

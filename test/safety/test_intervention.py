@@ -16,6 +16,7 @@ from safe_locomotion.pipeline import make_forecaster
 from safe_locomotion.safety.capture_point import CapturePoint
 from safe_locomotion.safety.gait_rollout import GaitRollout
 from safe_locomotion.safety.intervention import (
+    NEWEST_USES,
     LOOK_NS,
     Decision,
     Intervention,
@@ -142,6 +143,18 @@ def test_statistics_count_uses_steps_durations_and_triggers() -> None:
     assert s.durations == pytest.approx([0.2, 0.2], abs=0.008)
     assert s.share == s.recovery_steps / s.steps == pytest.approx(0.4, abs=0.02)
     assert isinstance(s, InterventionStatistics)
+
+
+def test_durations_of_old_uses_are_forgotten() -> None:
+    """A robot that walks for days keeps those of the newest thousand."""
+    walk = Walk(intervention(criterion="naive"))
+    durations = walk.tested.statistics.durations
+    durations += [9.0] + [0.5] * (NEWEST_USES - 1)
+    walk.ticks(100)
+    walk.ticks(100, **PUSHED)
+    walk.ticks(100)
+    assert len(durations) == NEWEST_USES
+    assert durations[0] == 0.5 and durations[-1] == pytest.approx(0.2, abs=0.008)
 
 
 def test_another_rule_drives_between_decisions_too() -> None:
@@ -340,7 +353,7 @@ def test_reported_durations_are_ranks() -> None:
 
 
 def test_figures_of_the_statistics_by_hand() -> None:
-    """Each component has a count, and durations are those of the newest thousand uses."""
+    """Each component has a count, and durations are those of the uses that are kept."""
     empty = InterventionStatistics().figures()
     assert set(empty.values()) == {"0", "0.0000", "0.000"} and {
         f"triggers/{name}" for name in COMPONENTS
@@ -349,7 +362,7 @@ def test_figures_of_the_statistics_by_hand() -> None:
         steps=400,
         recovery_steps=14,
         uses=4,
-        durations=[9.0] + [0.2] * 600 + [0.5] * 389 + [1.5] * 11,
+        durations=[0.2] * 600 + [0.5] * 389 + [1.5] * 11,
     )
     s.triggers.update({"roll": 3})
     figures = s.figures()
