@@ -7,6 +7,7 @@ tile's border. A JSON file keeps every walk, so that a second run with the same 
 
     .venv/bin/python tools/tile_crossings.py --policy a1_alarm --levels 0 3 --robots 4
     .venv/bin/python tools/tile_crossings.py --policy a.onnx --json a.json --minutes 30 --workers 2
+    .venv/bin/python tools/tile_crossings.py --supervised --set supervisor.intervention.horizon=5
 """
 
 import argparse
@@ -18,9 +19,11 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from math import hypot, pi
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from safe_locomotion.cli.options import assignment
 from safe_locomotion.config import load_config
 from safe_locomotion.envs.workers import workers
 from safe_locomotion.pipeline import Pipeline
@@ -38,6 +41,10 @@ TICKS = 500  #: in a second
 TURN = 1.0  #: of the heading's error [1/s]
 FASTEST = 1.0  #: turn back to the heading [rad/s]
 CHECKED = 50  #: LowStates between two looks at where the robot is
+UNSUPERVISED: dict[str, Any] = {
+    "supervisor.intervention.criterion": "off",
+    "supervisor.intervention.horizon": 0,
+}
 HEADINGS = 0.25 * pi  #: robots start towards one side of the tile, and turn by this at most [rad]
 
 
@@ -63,16 +70,20 @@ class Found:
     recovery: float
 
 
-def walker(path: Path, speed: float, seconds: float, supervised: bool) -> Callable[[Walk], Found]:
+def walker(
+    path: Path, speed: float, seconds: float, friction: float, overrides: dict[str, Any]
+) -> Callable[[Walk], Found]:
     """A function that walks one robot; it is made once in each process."""
     contract, model = read_policy(path)
     robot = load_robot(contract.robot)
-    off = {"supervisor.intervention.criterion": "off", "supervisor.intervention.horizon": 0}
-    config = load_config(contract.robot, {} if supervised else off)
+    config = load_config(contract.robot, overrides)
 
     def walk(one: Walk) -> Found:
         options = SimulationOptions(
-            robot=contract.robot, seed=one.seed, terrain=f"{one.kind}:{one.level}"
+            robot=contract.robot,
+            seed=one.seed,
+            terrain=f"{one.kind}:{one.level}",
+            friction=friction,
         )
         simulated = SimulatedRobot(options)
         pipeline = Pipeline(robot, config, PolicyRuntime(contract, model, robot))
@@ -165,7 +176,13 @@ def main() -> None:
     parser.add_argument("--robots", type=int, default=20, help="on each tile")
     parser.add_argument("--speed", type=float, default=0.6, help="[m/s]")
     parser.add_argument("--seconds", type=float, default=15.0, help="longest time of a walk [s]")
+    parser.add_argument(
+        "--friction", type=float, default=SimulationOptions().friction, help="of the ground"
+    )
     parser.add_argument("--supervised", action="store_true", help="recovery may take over")
+    parser.add_argument(
+        "--set", nargs="+", default=[], metavar="NODE.KEY=VALUE", help="change parameters"
+    )
     parser.add_argument("--workers", type=int, default=1, help="processes")
     parser.add_argument("--minutes", type=float, default=600.0, help="begin no walk after them")
     parser.add_argument("--json", type=Path, help="file of the walks")
@@ -184,7 +201,9 @@ def main() -> None:
     end = time.monotonic() + 60.0 * args.minutes
     file = Path(args.policy)
     path = file if file.is_file() else find_policy(args.policy)
-    make = partial(walker, path, args.speed, args.seconds, args.supervised)
+    overrides = {} if args.supervised else dict(UNSUPERVISED)
+    overrides.update(assignment(text) for text in args.set)
+    make = partial(walker, path, args.speed, args.seconds, args.friction, overrides)
     with workers(make, args.workers) as walk:
         for at in range(0, len(jobs), args.workers):
             if time.monotonic() > end:
