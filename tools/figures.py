@@ -263,7 +263,11 @@ def _wanted(scenario: Scenario, holds: bool) -> str:
 def _outcome(reports: list[Report]) -> str:
     pushes = sum(r["pushes"] for r in reports)
     falls = sum(r["falls"] for r in reports)
-    return f"{pushes - falls}/{pushes}" if pushes else f"{falls} falls"
+    if not pushes:
+        return f"{falls} falls"
+    # A robot may fall again while it gets up, so there may be more falls than pushes.
+    held = f"{max(pushes - falls, 0)}/{pushes}"
+    return held if falls <= pushes else f"{held} ({falls} falls)"
 
 
 def _drift(r: Report) -> float:

@@ -29,6 +29,7 @@ Rollout = Literal["open_loop", "closed_loop"]
 CRITERIA: tuple[Criterion, ...] = get_args(Criterion)
 PREDICTING = ("reachability", "planning")  #: criteria that look ahead
 LONGEST_HORIZON = 50  #: steps, 0.8 s: two strides
+FARTHEST_CAPTURE = -2.0  #: least `capture_margin`
 STEP = 0.016  #: length of a predicted step [s] (paper 1, section VI)
 STEP_NS = round(STEP * NANOSECONDS)
 
@@ -49,7 +50,7 @@ class InterventionParameters:
         capture: whether a capture point beyond the feet belongs to the trigger set, see
             `capture_point.CapturePoint`.
         capture_margin: by how much the bound of the capture point lies within the feet, in halves
-            of their width. With 0 it is their edge.
+            of their width. With 0 it is their edge; a negative one lies beyond it, for stairs.
     """
 
     criterion: Criterion
@@ -68,11 +69,11 @@ class InterventionParameters:
                 f"intervention: horizon: must lie within 0 and {LONGEST_HORIZON} "
                 f"(found {self.horizon})"
             )
-        for name in ("recovery_speed", "capture_margin"):
+        for name, least in (("recovery_speed", 0.0), ("capture_margin", FARTHEST_CAPTURE)):
             value = getattr(self, name)
-            if not 0.0 <= value <= 1.0:
+            if not least <= value <= 1.0:
                 raise ConfigurationError(
-                    f"intervention: {name}: must lie within 0 and 1 (found {value})"
+                    f"intervention: {name}: must lie within {least:g} and 1 (found {value})"
                 )
         if self.criterion == "planning" and self.horizon == 1:
             raise ConfigurationError(

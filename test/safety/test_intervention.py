@@ -16,8 +16,8 @@ from safe_locomotion.pipeline import make_forecaster
 from safe_locomotion.safety.capture_point import CapturePoint
 from safe_locomotion.safety.gait_rollout import GaitRollout
 from safe_locomotion.safety.intervention import (
-    NEWEST_USES,
     LOOK_NS,
+    NEWEST_USES,
     Decision,
     Intervention,
     InterventionStatistics,

@@ -154,9 +154,9 @@ def test_recovery_that_acted_alone_or_before_a_walk_is_recovery_that_acted(forge
             "horizon: planning needs 2 steps, one of each policy (found 1)",
         ),
         *(
-            ({name: bad}, f"{name}: must lie within 0 and 1 (found {bad})")
-            for name in ("recovery_speed", "capture_margin")
-            for bad in (-1e-9, math.nextafter(1.0, 2.0), math.nan, math.inf, -math.inf)
+            ({name: bad}, f"{name}: must lie within {least} and 1 (found {bad})")
+            for name, least in (("recovery_speed", 0), ("capture_margin", -2))
+            for bad in (least - 1e-9, math.nextafter(1.0, 2.0), math.nan, math.inf, -math.inf)
         ),
         *(
             ({name: bad}, f"{name}: must be finite and not negative (found {bad})")
@@ -180,7 +180,7 @@ def test_settings_that_no_criterion_can_use_are_refused(changes: dict[str, Any],
         {"horizon": 50},
         {"recovery_speed": 0.0},
         {"recovery_speed": 1.0},
-        {"capture_margin": 0.0},
+        {"capture_margin": -2.0},
         {"capture_margin": 1.0},
         {"dwell_time": 0.0},
         {"uncertainty": 0.0},
