@@ -17,7 +17,7 @@ from safe_locomotion.training.gait.falls.study import ALONE
 DURATION = 4.0  # s
 
 
-@pytest.mark.parametrize(("task", "seed", "first"), [("trot", 1, "z"), ("two_leg", 2, "seen vy")])
+@pytest.mark.parametrize(("task", "seed", "first"), [("trot", 1, "z"), ("two_leg", 2, "seen roll")])
 def test_a_fall_of_the_learner_alone_is_unseen_and_that_of_evaluate(
     task: str, seed: int, first: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
