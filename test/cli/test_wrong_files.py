@@ -2,7 +2,7 @@
 
 from io import BytesIO
 from pathlib import Path
-from zipfile import ZipFile
+from zipfile import ZipFile, ZipInfo
 
 import numpy as np
 import onnx
@@ -20,11 +20,11 @@ def run(*arguments: str | Path) -> int:
 
 
 def archive(*names: str) -> bytes:
-    """A ZIP archive with files of these names, as PyTorch writes."""
+    """A ZIP archive with files of these names, as PyTorch writes; the same at any time."""
     file = BytesIO()
     with ZipFile(file, "w") as content:
         for name in names:
-            content.writestr(name, "")
+            content.writestr(ZipInfo(name), "")
     return file.getvalue()
 
 
